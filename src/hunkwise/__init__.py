@@ -1,0 +1,3 @@
+"""hunkwise reviews pull requests with GitHub Copilot."""
+
+__version__ = "0.1.0"

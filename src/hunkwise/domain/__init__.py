@@ -1,0 +1,1 @@
+"""The words of hunkwise: pure values, no I/O."""

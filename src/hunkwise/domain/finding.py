@@ -1,0 +1,72 @@
+"""What a review found, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from hashlib import sha256
+
+from hunkwise.domain.diff import Side
+
+
+class Severity(IntEnum):
+    """How bad it is. An IntEnum, so that a gate is `>=`."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+    @classmethod
+    def parse(cls, label: str) -> Severity:
+        """The severity of that name. Raises KeyError for any other text."""
+        by_label = {severity.label: severity for severity in cls}
+        return by_label[label]
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A line, or the lines `start_line`..`line`, of one side of a file's diff; proved to be in one hunk."""
+
+    path: str
+    line: int
+    side: Side = Side.RIGHT
+    start_line: int | None = None
+    code: str = ""
+    """The anchored lines' text, joined by line feeds: what the finding speaks of, whatever its number."""
+
+    @property
+    def lines(self) -> range:
+        return range(self.start_line or self.line, self.line + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that the author should know. All text is foreign until `publish.sanitize` has seen it."""
+
+    path: str
+    severity: Severity
+    title: str
+    body: str
+    anchor: Anchor | None = None
+    """None where no line of the diff could be proved: the finding is then about the file."""
+    category: str = ""
+    suggestion: str | None = None
+    """Replacement for exactly the anchored lines of the RIGHT side."""
+    confidence: float | None = None
+    """0..1, as the model said."""
+    prompt: str = "review"
+    """The name of the prompt that asked."""
+    said_line: int | None = None
+    """The line that the model named, kept where it could not be proved."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that survive shifted lines and another wording: path, anchored code, category."""
+        code = self.anchor.code if self.anchor else self.title
+        words = "\0".join([self.path, " ".join(code.split()), self.category.lower()])
+        return sha256(words.encode("utf-8", "replace")).hexdigest()[:16]

@@ -1,0 +1,180 @@
+"""What came out: coverage by file, usage, and how the run concluded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from hunkwise.domain.diff import FileDiff
+from hunkwise.domain.finding import Finding, Severity
+
+
+class SkipReason(StrEnum):
+    """Why changed lines were not looked at."""
+
+    IGNORED = "ignored by the configuration"
+    BINARY = "binary"
+    GENERATED = "generated"
+    LOCK_FILE = "lock file"
+    NO_CHANGED_LINES = "no changed lines"
+    TOO_LARGE = "too large"
+    NO_PATCH = "the patch could not be had"
+    LINE_TOO_LONG = "a line is too long to show whole"
+    NO_PROMPT = "no prompt applies to it"
+    BUDGET = "the budget ran out"
+    DEADLINE = "the deadline was reached"
+    FAILED = "the model did not answer"
+    INTERRUPTED = "the run was interrupted"
+
+    @property
+    def deliberate(self) -> bool:
+        """Left out by choice: not counted in coverage, though always named."""
+        return self in _DELIBERATE
+
+
+_DELIBERATE = frozenset(
+    {
+        SkipReason.IGNORED,
+        SkipReason.BINARY,
+        SkipReason.GENERATED,
+        SkipReason.LOCK_FILE,
+        SkipReason.NO_CHANGED_LINES,
+        SkipReason.NO_PROMPT,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FileCoverage:
+    """One changed file: how many of its changed lines were put before a model, and why not the rest."""
+
+    path: str
+    changed_lines: int
+    reviewed_lines: int = 0
+    reason: SkipReason | None = None
+    """Why lines are missing; None where all were reviewed."""
+    detail: str = ""
+
+    @property
+    def missing(self) -> bool:
+        """Something that should have been reviewed was not."""
+        return self.reason is not None and not self.reason.deliberate
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Every changed file, reviewed or not. Deliberate omissions are named and stay out of the percentage."""
+
+    files: tuple[FileCoverage, ...] = ()
+    unlisted_files: int = 0
+
+    @property
+    def changed_lines(self) -> int:
+        return sum(file.changed_lines for file in self.files if file.reason is None or file.missing)
+
+    @property
+    def reviewed_lines(self) -> int:
+        return sum(file.reviewed_lines for file in self.files)
+
+    @property
+    def percent(self) -> int:
+        """0..100, rounded down, so that 100 means all. With nothing to review it is 100."""
+        if self.changed_lines == 0:
+            return 0 if self.unlisted_files else 100
+        percent = 100 * self.reviewed_lines // self.changed_lines
+        return min(percent, 99) if self.unlisted_files else percent
+
+    @property
+    def missing(self) -> tuple[FileCoverage, ...]:
+        return tuple(file for file in self.files if file.missing)
+
+    @property
+    def complete(self) -> bool:
+        return not self.missing and not self.unlisted_files
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the models were asked for, summed from the CLI's own events."""
+
+    model_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    """The part of `input_tokens` that the provider had in its cache."""
+    tool_calls: int = 0
+    models: tuple[str, ...] = ()
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.model_calls + other.model_calls,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.tool_calls + other.tool_calls,
+            tuple(dict.fromkeys(self.models + other.models)),
+        )
+
+
+class Conclusion(StrEnum):
+    """The one word of the output `conclusion`."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    NEUTRAL = "neutral"
+
+
+class ExitCode(IntEnum):
+    """CONTRACT.md's exit codes."""
+
+    REVIEWED = 0
+    GATE = 1
+    WRONG_SETTINGS = 2
+    NO_REVIEW = 3
+    PARTIAL = 4
+
+    @property
+    def conclusion(self) -> Conclusion:
+        if self is ExitCode.REVIEWED:
+            return Conclusion.SUCCESS
+        return Conclusion.NEUTRAL if self is ExitCode.PARTIAL else Conclusion.FAILURE
+
+
+class ReviewEvent(StrEnum):
+    """What a review asks of GitHub. There is no approval here: a model's word never approves."""
+
+    COMMENT = "COMMENT"
+    REQUEST_CHANGES = "REQUEST_CHANGES"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that went wrong on the way and left a trace in the result: a kind, a sentence, a remedy."""
+
+    kind: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Review:
+    """The whole result of a run, before it is put anywhere."""
+
+    head_sha: str
+    findings: tuple[Finding, ...]
+    coverage: Coverage
+    usage: Usage
+    summary: str = ""
+    """The model's own words on the change; foreign text."""
+    faults: tuple[Fault, ...] = ()
+    notes: tuple[str, ...] = ()
+    dropped: int = 0
+    """Findings below min-severity, or twins of others: counted, so that the numbers add up."""
+    demo: bool = False
+    seconds: float = 0.0
+    prompts: tuple[str, ...] = ()
+    files: tuple[FileDiff, ...] = field(default=(), repr=False)
+
+    @property
+    def highest(self) -> Severity | None:
+        return max((finding.severity for finding in self.findings), default=None)
