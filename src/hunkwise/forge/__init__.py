@@ -1,0 +1,1 @@
+"""GitHub: the only folder that imports `github`."""

@@ -1,0 +1,1 @@
+"""What is said to the model, and what its answers may carry."""

@@ -1,0 +1,1 @@
+"""What leaves the house, as pure values: placed, rendered, and made harmless."""

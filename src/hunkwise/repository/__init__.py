@@ -1,0 +1,1 @@
+"""The code under review, as git objects at a pinned SHA."""

@@ -1,0 +1,86 @@
+# Two commands for a newcomer: `make review` shows hunkwise at work, `make test` proves it.
+# Both install what they need into .venv and node_modules, from locked and hashed versions.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help review test test-fast check format bench setup setup-dev lock clean prerequisites
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+review: setup ## review a small change with planted faults; no account, no network
+	@$(BIN)/python examples/show.py
+
+test: setup-dev ## run all tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-fast: setup-dev ## run the tests that take no waiting
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+check: setup-dev ## lint, format and types
+	@$(BIN)/ruff check src tests bench examples entrypoint.py
+	@$(BIN)/ruff format --check src tests bench examples entrypoint.py
+	@$(BIN)/mypy
+
+format: setup-dev ## put the code into shape
+	@$(BIN)/ruff check --fix src tests bench examples entrypoint.py
+	@$(BIN)/ruff format src tests bench examples entrypoint.py
+
+bench: setup-dev ## measure; prints a table and writes bench.json
+	@$(BIN)/python -m bench
+
+setup: prerequisites $(VENV)/.runtime node_modules/.runtime ## install what a review needs
+
+setup-dev: prerequisites $(VENV)/.dev node_modules/.dev ## install what the tests need
+
+prerequisites:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "hunkwise needs Python 3.11 or newer as \`$(PYTHON)\`: install it, or run make PYTHON=python3.13" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "hunkwise needs Python's venv module: on Debian, apt-get install python3-venv" >&2; exit 1; }
+	@command -v npm >/dev/null || \
+	  { echo "hunkwise needs Node.js 20 or newer with npm: on Debian, apt-get install nodejs npm" >&2; exit 1; }
+	@command -v git >/dev/null || { echo "hunkwise needs git: on Debian, apt-get install git" >&2; exit 1; }
+
+$(VENV)/bin/python:
+	@echo "Making $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the Python packages ..."
+	@$(PIP) --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q $(VENV)/lib src
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
+	@echo "Installing the development packages ..."
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m compileall -q $(VENV)/lib
+	@touch $@
+
+node_modules/.runtime: package-lock.json
+	@if [ ! -e node_modules/.dev ] || [ package-lock.json -nt node_modules/.dev ]; then \
+	  echo "Installing the Copilot CLI ..."; npm ci --omit=dev --no-fund --no-audit --loglevel=error; fi
+	@$(PYTHON) scripts/unpack_cli.py
+	@touch $@
+
+node_modules/.dev: package-lock.json
+	@echo "Installing the Copilot CLI and GitHub's contracts ..."
+	@npm ci --no-fund --no-audit --loglevel=error
+	@$(PYTHON) scripts/unpack_cli.py
+	@touch node_modules/.runtime $@
+
+lock: $(VENV)/bin/python ## lock the Python packages anew; npm's lock is npm's own
+	@$(PIP) uv
+	@for part in runtime build dev; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
+	    --no-annotate --output-file requirements/$$part.txt requirements/$$part.in; done
+
+clean: ## remove what was installed and made
+	@rm -rf $(VENV) node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis bench.json

@@ -1,0 +1,3 @@
+export function add(cart, product) {
+  return [...cart, product];
+}

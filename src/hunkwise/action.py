@@ -1,0 +1,150 @@
+"""hunkwise as a step of a workflow: the runner's environment in; review, outputs, summary and report out.
+
+Imports at the top are those that are quick: the sidecar starts before the heavy ones.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from hunkwise.copilot.command import find
+from hunkwise.copilot.environment import Credential, refuse_unsafe
+from hunkwise.copilot.sidecar import Address, Sidecar
+from hunkwise.domain.outcome import ExitCode
+from hunkwise.errors import Error, SettingsError
+from hunkwise.runner import Runner
+from hunkwise.settings.environment import RunnerEnvironment, read_environment
+from hunkwise.settings.event import NothingToDo, ReviewTask, read_event
+from hunkwise.settings.inputs import Inputs, read_inputs
+
+if TYPE_CHECKING:
+    from hunkwise.pull_request_review import Finished
+
+
+class Action:
+    """One step of a workflow, from its environment to its exit code."""
+
+    def __init__(self, environ: Mapping[str, str], stream: TextIO) -> None:
+        self._environ = environ
+        self._stream = stream
+        self._started = time.monotonic()
+        self._runner: Runner | None = None
+
+    def run(self) -> ExitCode:
+        """Reviews the pull request of the event. Raises Error where no review can be made."""
+        environment, inputs = settings(self._environ)
+        runner = self._runner = Runner(environment, self._stream)
+        for secret in inputs.secrets:
+            runner.mask(secret)
+        runner.configure_logging(environment.debug)
+        for warning in inputs.warnings:
+            runner.warning(warning)
+        refuse_unsafe(self._environ)
+        task = read_event(
+            environment.event_name,
+            _payload(environment.event_path),
+            repository=environment.repository,
+            pull_request=inputs.pull_request,
+        )
+        if isinstance(task, NothingToDo):
+            runner.notice(task.why)
+            self._outputs({"conclusion": "success", "findings": "0"})
+            return ExitCode.REVIEWED
+        finished = self._review(environment, inputs, task, runner)
+        from hunkwise.publish.told import told
+
+        runner.log(told(finished.review, finished.posted.review_url))
+        for warning in finished.warnings:
+            runner.warning(warning)
+        for error in finished.errors:
+            runner.error(error)
+        runner.summary(finished.summary)
+        self._outputs(finished.outputs)
+        return finished.verdict.exit_code
+
+    def _review(
+        self, environment: RunnerEnvironment, inputs: Inputs, task: ReviewTask, runner: Runner
+    ) -> Finished:
+        sidecar = start_sidecar(inputs, self._environ)
+        try:
+            from hunkwise.pull_request_review import PullRequestReview
+
+            return PullRequestReview(environment, inputs, self._started, runner.log).run(task, sidecar)
+        finally:
+            if isinstance(sidecar, Sidecar):
+                sidecar.stop()
+
+    def fail(self, error: Error) -> None:
+        """Says why there is no review: in the log, the summary and the outputs, all the same."""
+        runner = self._runner or Runner(_bare_environment(self._environ), self._stream)
+        faults = error.faults if isinstance(error, SettingsError) else (str(error),)
+        for fault in faults:
+            runner.error(fault, title="hunkwise")
+        from hunkwise.publish.failure import failure_summary
+
+        runner.summary(failure_summary(faults))
+        self._runner = runner
+        self._outputs({"conclusion": "failure", "findings": "0", "coverage": "0"})
+
+    def _outputs(self, outputs: Mapping[str, str]) -> None:
+        assert self._runner is not None, "whoever writes outputs has made the runner before"
+        for name, value in outputs.items():
+            self._runner.set_output(name, value)
+
+
+def settings(environ: Mapping[str, str]) -> tuple[RunnerEnvironment, Inputs]:
+    """The runner's environment and the inputs. Raises SettingsError with the faults of both."""
+    faults: list[str] = []
+    environment, inputs = None, None
+    try:
+        environment = read_environment(environ)
+    except SettingsError as error:
+        faults += error.faults
+    try:
+        inputs = read_inputs(environ)
+    except SettingsError as error:
+        faults += error.faults
+    if environment is None or inputs is None:
+        raise SettingsError(faults)
+    return environment, inputs
+
+
+def start_sidecar(inputs: Inputs, environ: Mapping[str, str]) -> Sidecar | list[Address]:
+    """A CLI of our own, already starting; or the addresses of those that run. Raises ModelError."""
+    if inputs.copilot_urls:
+        token = inputs.copilot_connection_token
+        pairs = (url.rsplit(":", 1) for url in inputs.copilot_urls)
+        return [Address(host.strip("[]"), int(port), token) for host, port in pairs]
+    if inputs.provider is not None:
+        credential = Credential(provider_base_url=inputs.provider.base_url)
+    else:
+        credential = Credential(copilot_token=inputs.copilot_token)
+    sidecar = Sidecar(find(environ), credential, environ)
+    sidecar.start()
+    return sidecar
+
+
+def _payload(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            [f"GITHUB_EVENT_PATH names {path}, which cannot be read ({error.strerror})."]
+        ) from error
+
+
+def _bare_environment(environ: Mapping[str, str]) -> RunnerEnvironment:
+    """What can be told to a runner whose environment is wrong."""
+    output, summary = environ.get("GITHUB_OUTPUT"), environ.get("GITHUB_STEP_SUMMARY")
+    return RunnerEnvironment(
+        event_name="",
+        event_path=Path(os.devnull),
+        repository="",
+        output=Path(output) if output else None,
+        step_summary=Path(summary) if summary else None,
+        actions=environ.get("GITHUB_ACTIONS") == "true",
+    )

@@ -1,0 +1,89 @@
+"""Which program is the sidecar: the package's own runtime, the CLI beside it, or what the user names."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hunkwise.errors import ModelError, ModelKind
+
+CLI_VERSION = "1.0.102"
+"""The CLI that SDK 1.0.25 was measured with; package-lock.json pins it."""
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+_INSTALL = "Run `make setup` in hunkwise's checkout, or set COPILOT_CLI_PATH to a Copilot CLI."
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How to start a headless server."""
+
+    program: Path
+    package_cache: Path | None = None
+    """Where the CLI's package is unpacked; a CLI without one unpacks 235 MB at its start."""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return (str(self.program), "--headless", "--port", "0", "--log-level", "none")
+
+
+def find(environ: Mapping[str, str]) -> Command:
+    """The first of COPILOT_CLI_PATH, the package's runtime, its CLI, `copilot` on PATH.
+
+    Raises ModelError (SIDECAR) where there is none.
+    """
+    named = environ.get("COPILOT_CLI_PATH")
+    if named:
+        return _named(Path(named), environ)
+    cache = Path(environ.get("COPILOT_PKG_CACHE_HOME") or CHECKOUT / "node_modules" / ".cache" / "copilot")
+    for program in (_runtime(cache), _installed_cli()):
+        if program is not None:
+            return Command(program, cache)
+    on_path = shutil.which("copilot", path=environ.get("PATH", ""))
+    if on_path:
+        return Command(Path(on_path), cache if cache.is_dir() else None)
+    raise ModelError(ModelKind.SIDECAR, "There is no Copilot CLI.", _INSTALL)
+
+
+def fallback(command: Command) -> Command | None:
+    """The CLI to start where the package's runtime would not."""
+    program = _installed_cli()
+    if command.program.name != "copilot-runtime" or program is None:
+        return None
+    return Command(program, command.package_cache)
+
+
+def _named(program: Path, environ: Mapping[str, str]) -> Command:
+    if not program.is_file():
+        raise ModelError(
+            ModelKind.SIDECAR,
+            f"COPILOT_CLI_PATH names {program}, which is not a file.",
+            "Correct it, or remove it so that the installed CLI is used.",
+        )
+    cache = environ.get("COPILOT_PKG_CACHE_HOME")
+    return Command(program, Path(cache) if cache else None)
+
+
+def platform_name() -> str:
+    """The CLI's name for this platform, `linux-x64` say."""
+    machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(
+        platform.machine().lower(), platform.machine()
+    )
+    system = {"win32": "win32", "darwin": "darwin"}.get(sys.platform, "linux")
+    return f"{system}-{machine}"
+
+
+def _runtime(cache: Path) -> Path | None:
+    name = platform_name()
+    program = cache / "pkg" / name / CLI_VERSION / "prebuilds" / name / "copilot-runtime"
+    whole = program.is_file() and program.with_name("runtime.node").is_file()
+    return program if whole else None
+
+
+def _installed_cli() -> Path | None:
+    program = CHECKOUT / "node_modules" / "@github" / f"copilot-{platform_name()}" / "copilot"
+    return program if program.is_file() else None

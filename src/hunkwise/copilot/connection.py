@@ -1,0 +1,163 @@
+"""The SDK's one connection to a headless CLI: version, preflight, and a watch on both ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Sequence
+
+from copilot import CopilotClient, CopilotSession, RuntimeConnection
+
+from hunkwise.copilot.command import CLI_VERSION
+from hunkwise.copilot.faults import SDK_ERRORS, fault, from_sdk
+from hunkwise.copilot.sidecar import Address, Sidecar
+from hunkwise.errors import ModelError, ModelKind
+
+_OLDEST_VERSION = (
+    1,
+    0,
+    89,
+)  # older ones hang in mid-turn (1.0.81 was seen to), with the same protocol number
+_CONNECT_SECONDS = 10.0
+_PREFLIGHT_SECONDS = 20.0
+_HEARTBEAT_SECONDS = 5.0
+_HEARTBEAT_PATIENCE = 20.0
+
+logger = logging.getLogger(__name__)
+logging.getLogger("copilot").setLevel(logging.CRITICAL)  # its warnings repeat what its exceptions say
+
+
+class Connection:
+    """A client that is connected, and the future that tells when it is lost."""
+
+    def __init__(self, client: CopilotClient, sidecar: Sidecar | None) -> None:
+        self.client = client
+        self.lost: asyncio.Future[ModelError] = asyncio.get_running_loop().create_future()
+        self._sidecar = sidecar
+        self._watchers: list[asyncio.Task[None]] = []
+
+    def watch(self) -> None:
+        """Begins to watch the process, where it is ours, and the connection."""
+        self._watchers.append(asyncio.create_task(self._heartbeat()))
+        if self._sidecar is not None:
+            self._watchers.append(asyncio.create_task(self._process(self._sidecar)))
+
+    async def _process(self, sidecar: Sidecar) -> None:
+        self._lose(await sidecar.exited())
+
+    async def _heartbeat(self) -> None:
+        """A CLI that was stopped, or is on another machine, ends without a word: it is asked now and then."""
+        while True:
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
+            try:
+                await asyncio.wait_for(self.client.ping(), _HEARTBEAT_PATIENCE)
+            except (TimeoutError, *SDK_ERRORS) as error:
+                reason = "no answer" if isinstance(error, TimeoutError) else str(error)
+                message = f"The Copilot CLI does not answer any more ({reason})."
+                self._lose(fault(ModelKind.SIDECAR, message, provider=False))
+                return
+
+    def _lose(self, error: ModelError) -> None:
+        if not self.lost.done():
+            self.lost.set_result(error)
+
+    async def forget(self, session: CopilotSession) -> None:
+        """Lets a session go. Our own CLI's home is wiped as a whole; on another's disk its transcript would stay."""
+        await session.disconnect()
+        if self._sidecar is None:
+            await self.client.delete_session(session.session_id)
+
+    async def close(self) -> None:
+        """Closes the socket; the CLI itself is ended by whoever started it."""
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        with contextlib.suppress(TimeoutError, *SDK_ERRORS):
+            # `stop` would take a second to say goodbye to a process that we end anyway.
+            await asyncio.wait_for(self.client.force_stop(), _CONNECT_SECONDS)
+
+
+async def connect_to_sidecar(sidecar: Sidecar) -> Connection:
+    """Connects to our own CLI. Raises ModelError (SIDECAR)."""
+    return await _connect(await sidecar.ready(), sidecar)
+
+
+async def connect_to_first(addresses: Sequence[Address]) -> Connection:
+    """Connects to the first address that answers `get_status`. Raises ModelError (SIDECAR) with every reason."""
+    reasons = []
+    for address in addresses:
+        try:
+            return await _connect(address, None)
+        except ModelError as error:
+            reasons.append(f"{address}: {error.message}")
+    raise ModelError(
+        ModelKind.SIDECAR,
+        "No Copilot CLI answers at copilot-url. " + " ".join(reasons),
+        "Start one with `copilot --headless --port PORT`, and set copilot-connection-token to its token.",
+    )
+
+
+async def _connect(address: Address, sidecar: Sidecar | None) -> Connection:
+    runtime = RuntimeConnection.for_uri(
+        f"{address.host}:{address.port}", connection_token=address.connection_token
+    )
+    client = CopilotClient(connection=runtime, mode="empty")
+    try:
+        await asyncio.wait_for(client.start(), _CONNECT_SECONDS)
+        _send_at_once(client)
+        status = await asyncio.wait_for(client.get_status(), _CONNECT_SECONDS)
+    except (TimeoutError, *SDK_ERRORS) as error:
+        with contextlib.suppress(*SDK_ERRORS):
+            await client.force_stop()
+        raise fault(
+            ModelKind.SIDECAR, f"The Copilot CLI could not be reached: {error}.", provider=False
+        ) from error
+    _check_version(status.version)
+    connection = Connection(client, sidecar)
+    connection.watch()
+    return connection
+
+
+def _send_at_once(client: CopilotClient) -> None:
+    """Turns Nagle's algorithm off: the SDK writes header and body apart, which costs 44 ms a call.
+
+    The SDK offers no way to its socket; where a version hides it elsewhere, calls are slower and right.
+    """
+    connected = getattr(getattr(client, "_process", None), "_socket", None)
+    if isinstance(connected, socket.socket):
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _check_version(version: str) -> None:
+    numbers = tuple(int(part) for part in version.split(".") if part.isdigit())
+    if numbers < _OLDEST_VERSION:
+        raise ModelError(
+            ModelKind.SIDECAR,
+            f"The Copilot CLI is version {version}, which is known to hang.",
+            f"Install @github/copilot {CLI_VERSION}, the version that hunkwise is tested with.",
+        )
+    if version != CLI_VERSION:
+        logger.warning("The Copilot CLI is version %s; hunkwise is tested with %s.", version, CLI_VERSION)
+
+
+async def preflight(connection: Connection, model: str | None) -> None:
+    """Proves the Copilot token before anything is spent: the models are listed.
+
+    The CLI calls itself ready and even authenticated with a wrong token, and a session then hangs.
+    Raises ModelError: AUTHENTICATION, PAYMENT, FORBIDDEN, RATE_LIMIT, UNAVAILABLE_MODEL, ...
+    """
+    try:
+        models = await asyncio.wait_for(connection.client.list_models(), _PREFLIGHT_SECONDS)
+    except TimeoutError as error:
+        message = f"Copilot did not list its models within {_PREFLIGHT_SECONDS:.0f} seconds."
+        raise fault(ModelKind.PROVIDER, message, provider=False) from error
+    except SDK_ERRORS as error:
+        raise from_sdk(error, provider=False) from error
+    offered = [entry.id for entry in models]
+    if not offered:
+        raise fault(ModelKind.FORBIDDEN, "Copilot offers no model to this token.", provider=False)
+    if model is not None and model not in offered:
+        message = f'Copilot does not offer the model "{model}"; it offers {", ".join(offered[:20])}.'
+        raise fault(ModelKind.UNAVAILABLE_MODEL, message, provider=False)

@@ -1,0 +1,187 @@
+"""Rules over the added lines of a rendered prompt. They see what a model would see, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_FILE = re.compile(r'^### (".*") \(')
+_ADDED = re.compile(r"^R(\d+) \+ (.*)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A pattern over one added line, and what is said where it matches."""
+
+    pattern: re.Pattern[str]
+    severity: str
+    category: str
+    title: str
+    body: str
+    suffixes: tuple[str, ...] = ()
+    """File name endings that it applies to; empty for all."""
+    replacement: str | None = None
+    """What the match becomes in a suggestion."""
+
+
+def _rule(pattern: str, severity: str, category: str, title: str, body: str, **rest: Any) -> Rule:
+    return Rule(re.compile(pattern), severity, category, title, body, **rest)
+
+
+_PYTHON = (".py",)
+_SCRIPT = (".js", ".ts", ".jsx", ".tsx", ".mjs", ".cjs")
+
+RULES = (
+    _rule(
+        r"^(<<<<<<< |>>>>>>> |=======$)",
+        "critical",
+        "correctness",
+        "A merge conflict was committed",
+        "The line is a conflict marker that Git left behind: the file is broken. Resolve it and remove the markers.",
+    ),
+    _rule(
+        r"AKIA[0-9A-Z]{16}|-----BEGIN (RSA |EC |OPENSSH )?PRIVATE KEY-----|\bgh[ps]_[A-Za-z0-9]{36}\b",
+        "critical",
+        "security",
+        "A credential is committed",
+        "The line holds what looks like a live credential. Revoke it: the history keeps it even when it is removed.",
+    ),
+    _rule(
+        r"(?i)\b(password|passwd|secret|api_?key|token)\b\s*[:=]\s*[\"'][^\"'{}$<>\s]{8,}[\"']",
+        "high",
+        "security",
+        "A secret is written into the code",
+        "Whoever reads the repository has it. Read it from the environment or a secret store, and change it.",
+    ),
+    _rule(
+        r"(?i)\b(execute|query|raw)\w*\(\s*(f[\"']|[\"'][^\"']*[\"']\s*(%|\+|\.format\())"
+        r".*|f[\"']\s*(select|insert|update|delete)\b.*\{",
+        "high",
+        "security",
+        "SQL is built from strings",
+        "A value with a quote in it changes the statement. Pass values as parameters of the query.",
+    ),
+    _rule(
+        r"(?<![\w.])(eval|exec)\(\s*(?![\"'])",
+        "high",
+        "security",
+        "Input is evaluated as code",
+        "Whoever controls the argument runs code here. Parse it instead, with `ast.literal_eval` or `json.loads` say.",
+    ),
+    _rule(
+        r"shell\s*=\s*True|os\.system\(",
+        "high",
+        "security",
+        "A command goes through a shell",
+        "A name with a `;` or `$()` in it runs as a command. Pass a list of arguments and no shell.",
+        suffixes=_PYTHON,
+    ),
+    _rule(
+        r"\byaml\.load\(([^,()]+)\)",
+        "high",
+        "security",
+        "YAML is loaded with the unsafe loader",
+        "Such a document can construct any object. `yaml.safe_load` builds plain values only.",
+        suffixes=_PYTHON,
+        replacement=r"yaml.safe_load(\1)",
+    ),
+    _rule(
+        r"verify\s*=\s*False|InsecureSkipVerify:\s*true|rejectUnauthorized:\s*false",
+        "high",
+        "security",
+        "The certificate is not checked",
+        "Anybody on the way can read and change the traffic. Add the missing authority to the trust store instead.",
+    ),
+    _rule(
+        r"^(\s*)except\s*:",
+        "medium",
+        "correctness",
+        "A bare `except:` swallows everything",
+        "It also catches `KeyboardInterrupt` and `SystemExit`: the program cannot be stopped. Name what is expected.",
+        suffixes=_PYTHON,
+        replacement=r"\1except Exception:",
+    ),
+    _rule(
+        r"^\s*def \w+\(.*=\s*(\[\]|\{\})\s*[,)]",
+        "medium",
+        "correctness",
+        "A mutable default is shared between calls",
+        "The list or dict is made once, so one call sees what another left in it. Use `None` and make it inside.",
+        suffixes=_PYTHON,
+    ),
+    _rule(
+        r"\b(hashlib\.)?(md5|sha1)\(.*(password|passwd|secret|token)",
+        "medium",
+        "security",
+        "A secret is hashed with a broken function",
+        "MD5 and SHA-1 are guessed at billions a second. Use `hashlib.scrypt` or a library made for passwords.",
+    ),
+    _rule(
+        r"^\s*(breakpoint\(\)|import pdb\b.*|pdb\.set_trace\(\)|debugger;?)\s*$",
+        "medium",
+        "correctness",
+        "A breakpoint was left behind",
+        "The program stops here and waits for a person. Remove the line.",
+    ),
+    _rule(
+        r"^\s*console\.log\(",
+        "low",
+        "maintainability",
+        "A debugging output was left behind",
+        "Every user sees it in the console. Remove it, or use the application's logger.",
+        suffixes=_SCRIPT,
+    ),
+    _rule(
+        r"^\s*print\((f?[\"'](debug|here|xxx|\W*$)|.*DEBUG)",
+        "low",
+        "maintainability",
+        "A debugging output was left behind",
+        "It writes to standard output in production. Remove it, or use the module's logger.",
+        suffixes=_PYTHON,
+    ),
+)
+
+
+def added_lines(prompt: str) -> Iterator[tuple[str, int, str]]:
+    """(path, line, text) of every added row that the prompt shows."""
+    path = ""
+    for row in prompt.split("\n"):
+        header = _FILE.match(row)
+        if header:
+            path = json.loads(header[1])
+            continue
+        added = _ADDED.match(row)
+        if added and path:
+            yield path, int(added[1]), added[2][:2_000]
+
+
+def findings_in(prompt: str) -> list[dict[str, Any]]:
+    """The arguments' `findings`, as a model would write them: the first rule that matches a line speaks."""
+    found = []
+    for path, number, text in added_lines(prompt):
+        rule = next((rule for rule in RULES if _applies(rule, path, text)), None)
+        if rule is not None:
+            found.append(_finding(rule, path, number, text))
+    return found[:100]
+
+
+def _applies(rule: Rule, path: str, text: str) -> bool:
+    return (not rule.suffixes or path.endswith(rule.suffixes)) and rule.pattern.search(text) is not None
+
+
+def _finding(rule: Rule, path: str, number: int, text: str) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "path": path,
+        "line": number,
+        "severity": rule.severity,
+        "category": rule.category,
+        "title": rule.title,
+        "body": rule.body,
+        "confidence": 0.9,
+    }
+    if rule.replacement is not None:
+        said["suggestion"] = rule.pattern.sub(rule.replacement, text)
+    return said

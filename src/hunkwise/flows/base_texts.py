@@ -1,0 +1,82 @@
+"""What the base of a change says about reviews: configuration, templates, instructions. Never the head's word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from hunkwise.domain.pull_request import Instructions
+from hunkwise.errors import ForgeError, RepositoryError, SettingsError
+from hunkwise.settings.config import Config, parse_config
+from hunkwise.settings.instructions import INSTRUCTION_FILES, INSTRUCTION_FOLDER, read_instructions
+
+MAX_TEMPLATE = 65_536
+_MAX_INSTRUCTION_FILES = 30
+_AT_ONCE = 6
+
+
+class Commit(Protocol):
+    """The files of one commit."""
+
+    def read(self, path: str) -> bytes | None: ...
+
+    def list(self, path: str) -> tuple[str, ...] | None: ...
+
+
+@dataclass(frozen=True)
+class BaseTexts:
+    """The base's word, read and checked."""
+
+    config: Config
+    templates: dict[str, str]
+    """The text of each template of the user's own, by the name of its prompt."""
+    instructions: tuple[Instructions, ...]
+    notes: tuple[str, ...] = ()
+    """What could not be read, and matters less than the review: one sentence each."""
+
+
+def base_texts(base: Commit, config_path: str, overridden: Callable[[Config], Config]) -> BaseTexts:
+    """Reads them side by side. Raises SettingsError where configuration or templates are wrong, ForgeError or
+    RepositoryError where they cannot be read at all."""
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="base") as pool:
+        instructions = pool.submit(_instructions, base, pool)
+        text = base.read(config_path)
+        config = overridden(Config() if text is None else parse_config(text, path=config_path))
+        templates = {
+            prompt.name: _template(base, prompt.name, prompt.template)
+            for prompt in config.prompts
+            if prompt.template is not None
+        }
+        found, notes = instructions.result()
+    return BaseTexts(config, templates, found, notes)
+
+
+def _template(base: Commit, prompt: str, path: str) -> str:
+    text = base.read(path)
+    if text is None:
+        raise SettingsError([f'The prompt "{prompt}" names {path}, which is not in the base of the change.'])
+    if len(text) > MAX_TEMPLATE:
+        raise SettingsError([f"{path} is larger than {MAX_TEMPLATE:,} bytes: shorten the template."])
+    return text.decode("utf-8", "replace")
+
+
+def _instructions(base: Commit, pool: ThreadPoolExecutor) -> tuple[tuple[Instructions, ...], tuple[str, ...]]:
+    notes: list[str] = []
+    try:
+        known = [pool.submit(base.read, path) for path in INSTRUCTION_FILES]
+        names = [name for name in base.list(INSTRUCTION_FOLDER) or () if name.endswith(".instructions.md")]
+        if len(names) > _MAX_INSTRUCTION_FILES:
+            notes.append(f"Of {len(names)} files in {INSTRUCTION_FOLDER} {_MAX_INSTRUCTION_FILES} were read.")
+        more = [f"{INSTRUCTION_FOLDER}/{name}" for name in names[:_MAX_INSTRUCTION_FILES]]
+        futures = [*known, *(pool.submit(base.read, path) for path in more)]
+        texts = [future.result() for future in futures]
+    except (ForgeError, RepositoryError) as error:
+        return (), (f"The repository's instructions for reviewers could not be read: {error.message}",)
+    read = (
+        read_instructions(path, text)
+        for path, text in zip((*INSTRUCTION_FILES, *more), texts, strict=True)
+        if text is not None
+    )
+    return tuple(found for found in read if found is not None), tuple(notes)

@@ -1,0 +1,223 @@
+"""GitHub as it is read: the pull request, its files and threads, and texts at a pinned SHA."""
+
+from __future__ import annotations
+
+import re
+import time
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
+
+from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.patch import parse_hunks
+from hunkwise.domain.pull_request import PullRequest, Thread
+from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.forge.connection import Connection
+from hunkwise.forge.errors import senseless
+from hunkwise.forge.shapes import Shape
+
+PAGE = 100
+MOST_FILES = 3_000
+"""GitHub lists no more files of a pull request."""
+_AT_ONCE = 6
+_MOST_THREADS = 500
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_THREADS = """
+query($owner: String!, $name: String!, $number: Int!, $after: String) {
+  repository(owner: $owner, name: $name) {
+    pullRequest(number: $number) {
+      reviewThreads(first: 100, after: $after) {
+        pageInfo { hasNextPage endCursor }
+        nodes {
+          isResolved isOutdated path line diffSide
+          comments(first: 1) { nodes { body author { login } } }
+        }
+      }
+    }
+  }
+}
+"""
+
+
+class GitHub:
+    """One repository on one GitHub server. Methods block, may be called from any thread, and raise ForgeError."""
+
+    def __init__(
+        self,
+        token: str,
+        api_url: str,
+        repository: str,
+        *,
+        deadline: Callable[[], float],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.connection = Connection(token, api_url, deadline=deadline, sleep=sleep)
+        self.repository = repository
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def pull_request(self, number: int) -> PullRequest:
+        """The pull request as it is now."""
+        said = self.connection.get(self._at(f"pulls/{number}"))
+        repository = said.text("base.repo.full_name")
+        return PullRequest(
+            repository=repository,
+            number=said.number("number"),
+            title=said.text("title"),
+            body=said.text_or("body", ""),
+            author=said.text_or("user.login", "ghost"),
+            base=said.text("base.ref"),
+            base_sha=said.text("base.sha"),
+            head=said.text("head.ref"),
+            head_sha=said.text("head.sha"),
+            labels=tuple(label.text("name") for label in said.entries("labels")),
+            draft=said.truth("draft"),
+            state=said.text("state"),
+            changed_files=said.number("changed_files"),
+            additions=said.number("additions"),
+            deletions=said.number("deletions"),
+            url=said.text_or("html_url", ""),
+            fork=said.text_or("head.repo.full_name", "") != repository,
+        )
+
+    def files(self, pull_request: PullRequest) -> tuple[FileDiff, ...]:
+        """The changed files, 3,000 at the most, with the hunks that GitHub gives.
+
+        Pages are fetched side by side. A file without its patch is `patch_missing`, unless it is certain that
+        no line of it changed: a rename, copy or change of mode with no changed line, where the counts of all
+        files add up to the pull request's. (Past some 20,000 lines GitHub lists files as 0/0/0, and it says
+        nothing of what is binary.)
+        """
+        pages = max(1, -(-min(pull_request.changed_files, MOST_FILES) // PAGE))
+        path = self._at(f"pulls/{pull_request.number}/files")
+
+        def page(number: int) -> list[Shape]:
+            return self.connection.get(path, {"per_page": PAGE, "page": number}).entries()
+
+        with ThreadPoolExecutor(min(pages, _AT_ONCE), thread_name_prefix="files") as pool:
+            listed = list(pool.map(page, range(1, pages + 1)))
+        while len(listed[-1]) == PAGE and len(listed) * PAGE < MOST_FILES:
+            listed.append(page(len(listed) + 1))
+        entries = [entry for entries in listed for entry in entries]
+        whole = _adds_up(entries, pull_request)
+        return tuple(_file_diff(entry, whole=whole) for entry in entries)
+
+    def file(self, path: str, sha: str) -> bytes | None:
+        """The file at the commit; None for what is absent or no file.
+
+        A symbolic link to a file of the same commit is followed, by GitHub.
+        """
+        said = self._contents(path, sha)
+        if said is None or said.at("type").value != "file":
+            return None
+        if said.text_or("encoding", "") == "base64":
+            return _decoded(said)
+        # Above 1 MB the contents API says `none`; blobs reach to 100 MB.
+        blob = _checked_sha(said.text("sha"))
+        return _decoded(self.connection.get(self._at(f"git/blobs/{blob}")))
+
+    def directory(self, path: str, sha: str) -> tuple[str, ...] | None:
+        """Names in a folder (1,000 at the most), folders with a slash behind; None for what is no folder."""
+        said = self._contents(path, sha)
+        if said is None or not isinstance(said.value, list):
+            return None
+        return tuple(
+            entry.text("name") + ("/" if entry.text("type") == "dir" else "") for entry in said.entries()
+        )
+
+    def merge_base(self, base_sha: str, head_sha: str) -> str:
+        """The commit that the head left the base at."""
+        ends = f"{_checked_sha(base_sha)}...{_checked_sha(head_sha)}"
+        # The first page would bring up to 300 files with it.
+        said = self.connection.get(self._at(f"compare/{ends}"), {"per_page": 1, "page": 2})
+        return said.text("merge_base_commit.sha")
+
+    def threads(self, number: int) -> tuple[Thread, ...]:
+        """The review threads that nobody resolved, of the first 500."""
+        owner, _, name = self.repository.partition("/")
+        variables: dict[str, object] = {"owner": owner, "name": name, "number": number, "after": None}
+        threads: list[Thread] = []
+        for _ in range(_MOST_THREADS // PAGE):
+            said = self.connection.graphql(_THREADS, variables).at("repository.pullRequest.reviewThreads")
+            threads += [_thread(node) for node in said.entries("nodes") if not node.truth("isResolved")]
+            if not said.truth("pageInfo.hasNextPage"):
+                break
+            variables["after"] = said.text("pageInfo.endCursor")
+        return tuple(threads)
+
+    def _contents(self, path: str, sha: str) -> Shape | None:
+        if path and not _stays_inside(path):
+            return None
+        quoted = quote(path.encode("utf-8", "surrogateescape"), safe="/")
+        try:
+            return self.connection.get(self._at(f"contents/{quoted}"), {"ref": _checked_sha(sha)})
+        except ForgeError as error:
+            if error.kind is ForgeKind.NOT_FOUND:
+                return None
+            raise
+
+    def _at(self, path: str) -> str:
+        return f"/repos/{self.repository}/{path}"
+
+
+def _stays_inside(path: str) -> bool:
+    """Whether the path names something in the tree: `..` would lead to other calls of the API."""
+    return all(part not in ("", ".", "..") for part in path.split("/"))
+
+
+def _checked_sha(sha: str) -> str:
+    if not _SHA.fullmatch(sha):
+        raise ForgeError(
+            ForgeKind.INVALID, f"{sha[:80]!r} is no commit's SHA.", "Pass the full hexadecimal SHA."
+        )
+    return sha
+
+
+def _decoded(said: Shape) -> bytes:
+    try:
+        return b64decode(said.text("content"))
+    except (Base64Error, ValueError) as error:
+        raise senseless(said.request, "its content is no base64") from error
+
+
+def _adds_up(entries: Sequence[Shape], pull_request: PullRequest) -> bool:
+    added = sum(entry.number("additions") for entry in entries)
+    deleted = sum(entry.number("deletions") for entry in entries)
+    return (added, deleted) == (pull_request.additions, pull_request.deletions)
+
+
+def _file_diff(entry: Shape, *, whole: bool) -> FileDiff:
+    patch = entry.at("patch").value
+    status = _status(entry.text("status"))
+    additions, deletions = entry.number("additions"), entry.number("deletions")
+    moved = status in (FileStatus.RENAMED, FileStatus.COPIED, FileStatus.CHANGED, FileStatus.UNCHANGED)
+    hunks = parse_hunks(patch.encode("utf-8", "surrogatepass")) if isinstance(patch, str) else ()
+    unchanged = moved and whole and additions + deletions == 0
+    return FileDiff(
+        path=entry.text("filename"),
+        status=status,
+        hunks=hunks,
+        additions=additions,
+        deletions=deletions,
+        old_path=entry.text_or("previous_filename", "") or None,
+        patch_missing=not hunks and not unchanged,
+    )
+
+
+def _status(word: str) -> FileStatus:
+    return FileStatus(word) if word in FileStatus.__members__.values() else FileStatus.CHANGED
+
+
+def _thread(node: Shape) -> Thread:
+    first = next(iter(node.entries("comments.nodes")), Shape({}, node.request))
+    return Thread(
+        path=node.text("path"),
+        line=node.number_or_none("line"),
+        side=Side.LEFT if node.text_or("diffSide", "") == "LEFT" else Side.RIGHT,
+        author=first.text_or("author.login", "ghost"),
+        body=first.text_or("body", ""),
+        outdated=node.truth("isOutdated"),
+    )

@@ -1,0 +1,148 @@
+"""What GitHub, and the way to it, can answer instead of what was asked, as ForgeError with a remedy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.publish.characters import cut, one_line
+
+_PERMISSIONS = (
+    "Give the job `permissions: pull-requests: write` and `contents: read`. For pull requests from forks the "
+    "token of the event pull_request is read-only: use pull_request_target, without running the fork's code."
+)
+_UNAVAILABLE_HINT = "Run the job again; if it goes on, look at the server's status page."
+_SECONDARY_WAIT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: a status, headers by lower-case name, and the text."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+
+    @property
+    def message(self) -> str:
+        """GitHub's own words, its list of errors included; empty where there are none."""
+        try:
+            said: Any = json.loads(self.text)
+        except (ValueError, RecursionError):
+            return ""
+        if not isinstance(said, dict):
+            return ""
+        message = said.get("message")
+        errors = said.get("errors")
+        words = [message] if isinstance(message, str) else []
+        words += [_error_words(error) for error in errors[:5]] if isinstance(errors, list) else []
+        return cut(one_line(": ".join(word for word in words if word)), 500)
+
+
+def wait_asked(answer: Answer) -> float | None:
+    """Seconds that a secondary rate limit asks us to wait; None where waiting would not help or is not asked."""
+    if answer.status not in (403, 429) or not _is_rate_limit(answer):
+        return None
+    asked = answer.headers.get("retry-after", "")
+    if asked.isdecimal():
+        return float(asked[:9])
+    return None if answer.headers.get("x-ratelimit-remaining") == "0" else _SECONDARY_WAIT
+
+
+def refusal(answer: Answer, request: str) -> ForgeError:
+    """The error that an answer of another status than 2xx stands for. `request` is `GET /path`."""
+    said = f" ({answer.message})" if answer.message else ""
+    declined = f"GitHub declined {request} with {answer.status}{said}."
+    status = answer.status
+    if status == 401:
+        return ForgeError(
+            ForgeKind.AUTHENTICATION,
+            f"GitHub did not accept the token for {request}{said}.",
+            "Check the input `github-token`: it may have expired, been revoked, or belong to another server.",
+        )
+    if status in (403, 429) and _is_rate_limit(answer):
+        return ForgeError(
+            ForgeKind.RATE_LIMIT, f"GitHub's rate limit is reached for {request}.", _reset(answer)
+        )
+    if status == 403:
+        return ForgeError(ForgeKind.FORBIDDEN, declined, _PERMISSIONS)
+    if status in (404, 410):
+        hint = "Check owner, repository and number, and that the token may read that repository."
+        return ForgeError(ForgeKind.NOT_FOUND, f"GitHub has nothing at {request}, or hides it.", hint)
+    if 300 <= status < 400:
+        return _redirected(answer, request)
+    if status >= 500:
+        return ForgeError(ForgeKind.UNAVAILABLE, declined, _UNAVAILABLE_HINT)
+    return ForgeError(ForgeKind.INVALID, declined)
+
+
+def senseless(request: str, why: str) -> ForgeError:
+    """GitHub, or something in its place, answered 200 with what cannot be an answer."""
+    hint = "A proxy or a maintenance page may have answered: check GITHUB_API_URL, and run the job again."
+    return ForgeError(ForgeKind.UNAVAILABLE, f"GitHub's answer to {request} makes no sense: {why}.", hint)
+
+
+def unreachable(cause: Exception, request: str) -> ForgeError:
+    """No answer, or only a part of one: what `requests` or PyGithub raised on the way."""
+    if isinstance(cause, requests.Timeout):
+        why, hint = "no answer in time", _UNAVAILABLE_HINT
+    elif isinstance(cause, requests.exceptions.SSLError):
+        why = "its certificate could not be verified"
+        hint = "Set SSL_CERT_FILE or REQUESTS_CA_BUNDLE to your server's certificate authority."
+    elif isinstance(cause, requests.exceptions.InvalidHeader | UnicodeError):
+        return ForgeError(
+            ForgeKind.AUTHENTICATION,
+            f"The token cannot be sent to GitHub for {request}: it holds a line break or another odd character.",
+            "Store the input `github-token` again, without blanks and line breaks.",
+        )
+    elif isinstance(cause, requests.exceptions.ChunkedEncodingError):
+        why, hint = "the answer was cut off", _UNAVAILABLE_HINT
+    elif isinstance(cause, requests.ConnectionError):
+        why, hint = "no connection", "Check GITHUB_API_URL, the proxy settings and the network."
+    else:
+        why, hint = cut(one_line(str(cause)), 200), "Check GITHUB_API_URL."
+    return ForgeError(ForgeKind.UNAVAILABLE, f"GitHub could not be reached for {request}: {why}.", hint)
+
+
+def _is_rate_limit(answer: Answer) -> bool:
+    if answer.status == 429 or "retry-after" in answer.headers:
+        return True
+    words = answer.message.lower()
+    return answer.headers.get("x-ratelimit-remaining") == "0" or "rate limit" in words
+
+
+def _reset(answer: Answer) -> str:
+    reset = answer.headers.get("x-ratelimit-reset", "")
+    if answer.headers.get("x-ratelimit-remaining") == "0" and reset.isdecimal() and len(reset) < 12:
+        at = datetime.fromtimestamp(int(reset), UTC)
+        return f"Run the job again after {at:%H:%M} UTC on {at:%Y-%m-%d}, when the limit is reset."
+    seconds = wait_asked(answer)
+    when = f"in {seconds:.0f} seconds" if seconds else "in some minutes"
+    return f"Run the job again {when}, or let fewer jobs run at once."
+
+
+def _redirected(answer: Answer, request: str) -> ForgeError:
+    target = urlsplit(answer.headers.get("location", "")).hostname or "another address"
+    return ForgeError(
+        ForgeKind.UNAVAILABLE,
+        f"GitHub redirected {request} to {cut(one_line(target), 200)}, and the token is not sent there.",
+        "Check GITHUB_API_URL and the repository's name: it may have been renamed or moved.",
+    )
+
+
+def _error_words(error: object) -> str:
+    """GitHub's errors are strings, or objects with a message, or with a field and a code."""
+    if isinstance(error, str):
+        return error
+    if not isinstance(error, dict):
+        return ""
+    if isinstance(error.get("message"), str):
+        return str(error["message"])
+    return f"{error.get('field', '')} {error.get('code', '')}".strip()

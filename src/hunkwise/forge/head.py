@@ -1,0 +1,25 @@
+"""The repository at one commit, from GitHub's API: for runs without a checkout."""
+
+from __future__ import annotations
+
+from hunkwise.forge.client import GitHub
+
+
+class ForgeHead:
+    """Reads the code under review at a pinned SHA. GitHub offers no search at a commit."""
+
+    def __init__(self, github: GitHub, sha: str) -> None:
+        self._github = github
+        self._sha = sha
+
+    def read(self, path: str) -> bytes | None:
+        """A file's bytes; None where there is no such file."""
+        return self._github.file(path, self._sha)
+
+    def search(self, _pattern: str, _paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
+        """Always None: not to be had here."""
+        return None
+
+    def list(self, path: str) -> tuple[str, ...] | None:
+        """The names in a folder, folders with a final slash; None where there is no such folder."""
+        return self._github.directory(path, self._sha)

@@ -1,0 +1,45 @@
+"""Findings on disk the moment they are taken: what a run found outlives the run."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+from hunkwise.domain.finding import Finding
+
+logger = logging.getLogger(__name__)
+
+
+class Journal:
+    """A file of one JSON object a line. A disk that takes no more is said once, and stops no review."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._broken = False
+
+    def __call__(self, finding: Finding) -> None:
+        if self._broken:
+            return
+        line = json.dumps({**asdict(finding), "fingerprint": finding.fingerprint}, default=str)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            self._broken = True
+            logger.warning(
+                "The journal %s cannot be written (%s); the review goes on.", self._path, error.strerror
+            )
+
+
+def write_report(path: Path, report: object) -> bool:
+    """Writes the JSON report; False, and a warning, where the disk does not take it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        logger.warning("The report %s cannot be written (%s).", path, error.strerror)
+        return False
+    return True

@@ -1,0 +1,79 @@
+"""How a prompt shows lines: every character visible, no line without end, and what that takes."""
+
+from __future__ import annotations
+
+import re
+
+from hunkwise.domain.diff import DiffLine, FileDiff, Hunk
+
+LINE_LIMIT = 4_000
+"""Bytes of a line that are shown; a longer one is cut and does not count as reviewed."""
+ROW_SIZE = 16
+"""Characters that a row needs besides its text: side, number, kind, line feed."""
+HUNK_SIZE = 8
+FILE_SIZE = 80
+_PLAIN = re.compile(rb"[\t\x20-\x7e]*\r?")
+_HIDDEN = re.compile(
+    "["
+    "\x00-\x08\x0a-\x1f\x7f-\x9f"  # C0 without tab, DEL, C1 (NEL among them)
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u3164\uffa0"  # soft hyphen, joiners and fillers
+    "\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero width, line ends, bidi
+    "\ud800-\udfff"
+    "\U000e0000-\U000e01ef"  # tags and the variation selectors that can carry hidden text
+    "]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with what hides, re-orders or ends lines written as `\\u202e`; tabs stay."""
+    return _HIDDEN.sub(_escape, text)
+
+
+def shown_text(line: DiffLine) -> str:
+    """The line as a prompt shows it: `visible`, bytes that are not UTF-8 as `\\xff`, cut at LINE_LIMIT.
+
+    The carriage return of a CRLF line is its end, not its content, and is not shown.
+    """
+    raw = line.raw
+    if is_cut(line):
+        end = LINE_LIMIT
+        while end > LINE_LIMIT - 4 and raw[end] & 0xC0 == 0x80:  # not within a character of UTF-8
+            end -= 1
+        return visible(raw[:end].decode("utf-8", "backslashreplace")) + f" … [cut: {len(raw):,} bytes in all]"
+    return visible(raw.removesuffix(b"\r").decode("utf-8", "backslashreplace"))
+
+
+def is_cut(line: DiffLine) -> bool:
+    """Whether the line is too long to be shown whole."""
+    return len(line.raw) > LINE_LIMIT
+
+
+def line_size(line: DiffLine) -> int:
+    """Characters that the row of the line takes."""
+    raw = line.raw
+    if len(raw) <= LINE_LIMIT and _PLAIN.fullmatch(raw):
+        return len(raw) + ROW_SIZE
+    return len(shown_text(line)) + ROW_SIZE
+
+
+def shown_size(hunk: Hunk) -> int:
+    """Characters that the hunk takes, its header included."""
+    return heading_size(hunk) + sum(map(line_size, hunk.lines))
+
+
+def heading_size(hunk: Hunk) -> int:
+    """Characters that the hunk's header line takes."""
+    return HUNK_SIZE + len(visible(hunk.heading))
+
+
+def header_size(file: FileDiff) -> int:
+    """Characters that the line above a file's hunks takes; names may be shown with six a character."""
+    names = [file.path, file.old_path or ""]
+    return FILE_SIZE + sum(
+        len(name) if name.isascii() and name.isprintable() else 6 * len(name) for name in names
+    )
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

@@ -1,0 +1,154 @@
+"""What a review says of itself: how much was looked at, how bad it is, what went wrong, what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hunkwise.domain.finding import Severity
+from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Review, Usage
+from hunkwise.publish import sanitize
+from hunkwise.publish.characters import cut
+
+BADGES = {
+    Severity.CRITICAL: "🔴 critical",
+    Severity.HIGH: "🟠 high",
+    Severity.MEDIUM: "🟡 medium",
+    Severity.LOW: "🔵 low",
+}
+DEMO = (
+    "> **By rules, not by a model:** this review was made by the demo's fixed rules over the added lines. "
+    "It shows how hunkwise works, and says little about this change."
+)
+_MOST_FAULTS = 8
+_MOST_NOTES = 8
+_SUMMARY_LIMIT = 3_000
+
+
+def count(number: int, noun: str) -> str:
+    """`1 file`, `1,200 files`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def overview(review: Review, *, server_url: str, names: int) -> list[str]:
+    """The blocks above the findings. Lists of files take up to `names` characters each."""
+    blocks = [headline(review)]
+    if review.demo:
+        blocks.append(DEMO)
+    blocks.append(coverage_sentence(review.coverage, review.head_sha))
+    if review.findings:
+        blocks.append(severity_table(review))
+    if review.dropped:
+        blocks.append(
+            f"{count(review.dropped, 'finding')} left out: below `min-severity`, repeated, or withheld."
+        )
+    blocks += _faults(review.faults)
+    blocks += _unreviewed(review.coverage, names)
+    summary = sanitize.text(review.summary, _SUMMARY_LIMIT, server_url=server_url)
+    return [*blocks, summary] if summary else blocks
+
+
+def colophon(review: Review) -> list[str]:
+    """The blocks below the findings: notes and what the review cost."""
+    notes = [f"- {sanitize.line(note, 300)}" for note in review.notes[:_MOST_NOTES]]
+    if len(review.notes) > _MOST_NOTES:
+        notes.append(f"- {count(len(review.notes) - _MOST_NOTES, 'more note')} in the JSON report.")
+    blocks = ["\n".join(notes)] if notes else []
+    return [*blocks, cost_line(review.usage, review.seconds)]
+
+
+def headline(review: Review) -> str:
+    """Never more than is known: silence about what was not read is not praise."""
+    if review.findings:
+        return f"### hunkwise: {count(len(review.findings), 'finding')}"
+    if review.coverage.reviewed_lines == 0:
+        return "### hunkwise: nothing was reviewed"
+    if review.coverage.complete:
+        return "### hunkwise: nothing found in the reviewed lines"
+    return "### hunkwise: nothing found in the part that was reviewed"
+
+
+def coverage_sentence(coverage: Coverage, head_sha: str) -> str:
+    """What was looked at, by lines, files and percent; files left out by choice are named apart."""
+    counted = [file for file in coverage.files if file.reason is None or file.missing]
+    read = sum(1 for file in coverage.files if file.reviewed_lines)
+    at = f" at {sanitize.code_span(head_sha[:12])}" if head_sha else ""
+    if not counted and not coverage.unlisted_files:
+        return f"There was nothing to review{at}: no changed line was left after what is left out by choice."
+    sentence = (
+        f"Reviewed {coverage.reviewed_lines:,} of {count(coverage.changed_lines, 'changed line')} "
+        f"({coverage.percent} %) in {read:,} of {count(len(counted), 'file')}{at}."
+    )
+    if coverage.unlisted_files:
+        sentence += f" GitHub did not list {count(coverage.unlisted_files, 'more file')}: not reviewed."
+    return sentence
+
+
+def severity_table(review: Review) -> str:
+    """The number of findings of each severity, the worst first."""
+    tally = dict.fromkeys(BADGES, 0)
+    for finding in review.findings:
+        tally[finding.severity] += 1
+    head = " | ".join(BADGES.values())
+    numbers = " | ".join(f"{number:,}" for number in tally.values())
+    return f"| {head} |\n|{'---:|' * len(BADGES)}\n| {numbers} |"
+
+
+def cost_line(usage: Usage, seconds: float) -> str:
+    """One line on model calls, tokens, models and time."""
+    tokens = f"{usage.input_tokens:,} tokens in"
+    if usage.cached_tokens:
+        tokens += f" ({usage.cached_tokens:,} from the cache)"
+    parts = [count(usage.model_calls, "model call"), f"{tokens}, {usage.output_tokens:,} out"]
+    if usage.models:
+        parts.append(", ".join(sanitize.code_span(cut(model, 80)) for model in usage.models[:5]))
+    return " · ".join([*parts, f"{seconds:.1f} s"])
+
+
+def _faults(faults: Sequence[Fault]) -> list[str]:
+    """What went wrong, with its remedy."""
+    lines = []
+    for fault in faults[:_MOST_FAULTS]:
+        said = sanitize.line(f"{fault.message} {fault.hint}".strip(), 500)
+        lines.append(f"- ⚠️ **{sanitize.line(fault.kind, 60)}**: {said}")
+    if len(faults) > _MOST_FAULTS:
+        lines.append(f"- {count(len(faults) - _MOST_FAULTS, 'more fault')} in the JSON report.")
+    return ["\n".join(lines)] if lines else []
+
+
+def _unreviewed(coverage: Coverage, names: int) -> list[str]:
+    """Files that should have been reviewed and were not, then those left out by choice."""
+    chosen = tuple(file for file in coverage.files if file.reason is not None and not file.missing)
+    blocks = []
+    if coverage.missing:
+        blocks.append(_folded("Not reviewed, or not whole", coverage.missing, names))
+    if chosen:
+        blocks.append(_folded("Left out by choice", chosen, names))
+    return blocks
+
+
+def _folded(title: str, files: Sequence[FileCoverage], names: int) -> str:
+    """A foldable list of files with their reasons, of at most about `names` characters."""
+    lines = [f"<details><summary>{title}: {count(len(files), 'file')}</summary>", ""]
+    lines += _within((_why(file) for file in files), names)
+    left = len(files) - (len(lines) - 2)
+    if left:
+        lines.append(f"- {count(left, 'file')} more, named in the JSON report")
+    return "\n".join([*lines, "", "</details>"])
+
+
+def _within(lines: Iterable[str], budget: int) -> list[str]:
+    kept: list[str] = []
+    for entry in lines:
+        budget -= len(entry.encode()) + 1
+        if budget < 0:
+            break
+        kept.append(entry)
+    return kept
+
+
+def _why(file: FileCoverage) -> str:
+    detail = f" ({sanitize.line(file.detail, 120)})" if file.detail else ""
+    part = ""
+    if file.reviewed_lines:
+        part = f", {file.reviewed_lines:,} of {file.changed_lines:,} changed lines were reviewed"
+    return f"- {sanitize.code_span(cut(file.path, 200))}: {file.reason}{detail}{part}"

@@ -1,0 +1,88 @@
+"""What `git diff-tree --raw -p` wrote → changed files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from hunkwise.domain.diff import FileDiff, FileStatus
+from hunkwise.domain.header import unquote
+from hunkwise.domain.patch import Section, count_changes, parse_sections
+from hunkwise.errors import RepositoryError
+
+_STATUS = {
+    "A": FileStatus.ADDED,
+    "C": FileStatus.COPIED,
+    "D": FileStatus.REMOVED,
+    "M": FileStatus.MODIFIED,
+    "R": FileStatus.RENAMED,
+    "T": FileStatus.CHANGED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of `--raw`."""
+
+    letter: str
+    old_path: str
+    path: str
+
+    @property
+    def sections(self) -> int:
+        """A change of type is shown as a removal and an addition."""
+        return 2 if self.letter == "T" else 1
+
+
+def read_changes(output: bytes, cut: bool = False) -> tuple[FileDiff, ...]:
+    """The changed files: names and status from the raw lines, hunks from the patch behind them.
+
+    Not with `-z`: it leaves names in the patch's header lines unquoted as well, so that a name with line
+    feeds could pass for a section. Where the output was `cut`, files behind the cut are `patch_missing`.
+    Raises RepositoryError where the two parts do not belong together.
+    """
+    sections = parse_sections(output)
+    rest = iter(sections[:-1] if cut else sections)
+    files = tuple(_file(record, tuple(islice(rest, record.sections)), cut) for record in _records(output))
+    if next(rest, None) is not None:
+        raise _senseless("it shows more files than it lists")
+    return files
+
+
+def _records(output: bytes) -> Iterator[Record]:
+    position = 0
+    while output.startswith(b":", position):
+        end = output.find(b"\n", position)
+        if end < 0:
+            raise _senseless("it ends within its list of files")
+        words, *names = output[position:end].split(b"\t")
+        letter = chr(words.rsplit(b" ", 1)[-1][0])
+        if letter not in _STATUS or not names:
+            raise _senseless(f"it has a line {output[position:end]!r}")
+        paths = [unquote(name).decode("utf-8", "surrogateescape") for name in names]
+        yield Record(letter, paths[0], paths[-1])
+        position = end + 1
+
+
+def _file(record: Record, sections: tuple[Section, ...], cut: bool) -> FileDiff:
+    status = _STATUS[record.letter]
+    old_path = record.old_path if record.old_path != record.path else None
+    if len(sections) < record.sections:
+        if not cut:
+            raise _senseless(f"it shows no change of {record.path!r}")
+        return FileDiff(record.path, status, old_path=old_path, patch_missing=True)
+    for section in sections:
+        if record.path not in (section.header.old_path, section.header.new_path):
+            raise _senseless(f"the change of {record.path!r} stands at another place")
+    hunks = tuple(hunk for section in sections for hunk in section.hunks)
+    additions, deletions = count_changes(hunks)
+    binary = any(section.header.binary for section in sections)
+    return FileDiff(record.path, status, hunks, additions, deletions, old_path, binary)
+
+
+def _senseless(why: str) -> RepositoryError:
+    return RepositoryError(
+        f"Git's account of the change could not be understood: {why}.",
+        "Check the clone with `git fsck`; if it is sound, please report this with the output of `git --version`.",
+    )

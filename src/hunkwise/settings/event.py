@@ -1,0 +1,172 @@
+"""The event that started the run: its payload, checked at every step → what to review, or why nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from hunkwise.errors import SettingsError
+from hunkwise.settings.wording import quoted
+
+MAX_PAYLOAD_BYTES: Final = 25 * 1024 * 1024
+"""GitHub's own cap on a webhook payload."""
+EVENTS: Final = ("pull_request", "pull_request_target", "workflow_dispatch")
+REVIEWED_ACTIONS: Final = ("opened", "synchronize", "reopened", "ready_for_review")
+"""Actions that bring something new to review; `edited` does where the base branch was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewTask:
+    """A pull request to review. The SHAs are None where the event does not know them."""
+
+    repository: str
+    """`owner/name`, as the runner says it."""
+    number: int
+    head_sha: str | None
+    base_sha: str | None
+    fork: bool
+    """The head is in another repository than the base, or in one that was deleted. False where unknown."""
+    action: str
+    """The event's action; `workflow_dispatch` for that event."""
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToDo:
+    """A run that rightly ends at once, and a sentence on why."""
+
+    why: str
+
+
+def read_event(
+    name: str, payload: bytes, *, repository: str, pull_request: int | None
+) -> ReviewTask | NothingToDo:
+    """What the event asks for; `pull_request` is the input. Raises SettingsError, and nothing else."""
+    if name not in EVENTS:
+        raise SettingsError(
+            [
+                f"The event {quoted(name)} cannot be reviewed; run hunkwise on pull_request,"
+                " pull_request_target or workflow_dispatch (schedule, issue_comment and workflow_run are not"
+                " handled by this version)."
+            ]
+        )
+    event = _Node(_parse(payload), "")
+    named = event.at("repository").text("full_name")
+    if named.casefold() != repository.casefold():
+        raise SettingsError(
+            [
+                f"The event payload is about the repository {quoted(named)}, but GITHUB_REPOSITORY is"
+                f" {quoted(repository)}; both must come from the same run."
+            ]
+        )
+    if name == "workflow_dispatch":
+        return _dispatched(repository, pull_request)
+    return _pull_request(event, repository, pull_request)
+
+
+def _parse(payload: bytes) -> object:
+    remedy = "GITHUB_EVENT_PATH must name the file that the runner wrote for this event."
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise SettingsError(
+            [f"The event payload has {len(payload):,} bytes, and GitHub sends at most 25 MB; {remedy}"]
+        )
+    try:
+        parsed: object = json.loads(payload.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise SettingsError([f"The event payload is nested too deeply; {remedy}"]) from error
+    except ValueError as error:
+        raise SettingsError([f"The event payload is not JSON; {remedy}"]) from error
+    return parsed
+
+
+def _dispatched(repository: str, pull_request: int | None) -> ReviewTask:
+    if pull_request is None:
+        raise SettingsError(
+            [
+                'Input "pull-request" is missing, and workflow_dispatch names no pull request by itself;'
+                ' declare an input in the workflow ("on: workflow_dispatch: inputs: pull-request:") and'
+                ' pass it on ("with: pull-request: ${{ inputs.pull-request }}").'
+            ]
+        )
+    return ReviewTask(repository, pull_request, None, None, fork=False, action="workflow_dispatch")
+
+
+def _pull_request(event: _Node, repository: str, asked: int | None) -> ReviewTask | NothingToDo:
+    action = event.text("action")
+    pull = event.at("pull_request")
+    number = pull.positive("number")
+    if asked not in (None, number):
+        raise SettingsError(
+            [
+                f'Input "pull-request" is {asked}, but the event is about #{number}; leave the input out'
+                " (it is for workflow_dispatch)."
+            ]
+        )
+    head, base = pull.at("head"), pull.at("base")
+    task = ReviewTask(
+        repository, number, head.sha("sha"), base.sha("sha"), fork=_is_fork(head, repository), action=action
+    )
+    if action == "closed" or pull.text("state") != "open":
+        merged = pull.found.get("merged") is True
+        return NothingToDo(f"Pull request #{number} is {'merged' if merged else 'closed'}.")
+    if action in REVIEWED_ACTIONS or (action == "edited" and _base_changed(event)):
+        return task
+    return NothingToDo(
+        f"The action {quoted(action)} brings no new code to pull request #{number};"
+        f" {', '.join(REVIEWED_ACTIONS)}, and edited where the base branch changes, do."
+    )
+
+
+def _is_fork(head: _Node, repository: str) -> bool:
+    if head.found.get("repo") is None:
+        return True
+    return head.at("repo").text("full_name").casefold() != repository.casefold()
+
+
+def _base_changed(event: _Node) -> bool:
+    changes = event.found.get("changes")
+    return isinstance(changes, dict) and "base" in changes
+
+
+class _Node:
+    """An object within the payload, and its place for messages. Every other shape is a SettingsError."""
+
+    def __init__(self, found: object, place: str) -> None:
+        self.place = place
+        if not isinstance(found, dict):
+            raise self._fault(place or "its top", "object", found)
+        self.found: dict[str, object] = found
+
+    def at(self, key: str) -> _Node:
+        return _Node(self.found.get(key), self._place(key))
+
+    def text(self, key: str) -> str:
+        found = self.found.get(key)
+        if not isinstance(found, str) or not found:
+            raise self._fault(self._place(key), "text", found)
+        return found
+
+    def sha(self, key: str) -> str:
+        found = self.text(key)
+        if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", found):
+            raise self._fault(self._place(key), "commit SHA", found)
+        return found
+
+    def positive(self, key: str) -> int:
+        found = self.found.get(key)
+        if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found < 10**12:
+            raise self._fault(self._place(key), "positive number", found)
+        return found
+
+    def _place(self, key: str) -> str:
+        return f"{self.place}.{key}" if self.place else key
+
+    def _fault(self, place: str, wanted: str, found: object) -> SettingsError:
+        shown = "a number" if isinstance(found, int) and not isinstance(found, bool) else quoted(found)
+        return SettingsError(
+            [
+                f"The event payload has no {wanted} at {place} (found {shown});"
+                " GITHUB_EVENT_PATH must name the file that the runner wrote for this event."
+            ]
+        )

@@ -1,0 +1,160 @@
+"""The action's inputs: the runner's INPUT_* variables, checked all together and frozen.
+
+Standard library only: the sidecar's environment follows from these, so it waits for this module's imports.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, cast
+
+from hunkwise.errors import SettingsError
+from hunkwise.settings.addresses import host_of, is_private, parse_host_port
+from hunkwise.settings.provider import PROVIDER_INPUTS, Provider, read_provider
+from hunkwise.settings.reading import Reading, set_inputs, unknown_inputs
+from hunkwise.settings.rules import MODEL, SHARED, Bounds, whole
+
+DEFAULT_CONFIG_PATH: Final = ".github/hunkwise.yml"
+KNOWN_INPUTS: Final = (
+    "github-token",
+    "copilot-token",
+    "copilot-url",
+    "copilot-connection-token",
+    *PROVIDER_INPUTS,
+    "config",
+    "prompts",
+    "pull-request",
+    *SHARED,
+)
+
+_PULL_REQUEST = whole(Bounds(1, 999_999_999))
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the workflow asked for. Defaults are applied, except those that the configuration may set."""
+
+    github_token: str = field(repr=False)
+    copilot_token: str = field(repr=False)
+    """The github-token where no own one was given."""
+    copilot_urls: tuple[str, ...] = ()
+    """`host:port` of headless CLIs that already run, tried in turn; empty: start one."""
+    copilot_connection_token: str | None = field(default=None, repr=False)
+    provider: Provider | None = None
+    model: str | None = None
+    config_path: str = DEFAULT_CONFIG_PATH
+    """Relative to the repository's root, with slashes."""
+    overrides: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    """Fields of `Config` that were set here, under their Python names and with their types."""
+    pull_request: int | None = None
+    warnings: tuple[str, ...] = ()
+    """What looks wrong and does not stop the run: one sentence each."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value held here, once each: to be masked, and searched for in all that leaves."""
+        key = self.provider.api_key if self.provider else None
+        held = (self.github_token, self.copilot_token, self.copilot_connection_token, key)
+        return tuple(dict.fromkeys(secret for secret in held if secret))
+
+
+def read_inputs(environ: Mapping[str, str]) -> Inputs:
+    """The inputs in the runner's environment. Raises SettingsError with a sentence for every fault."""
+    reading = Reading(set_inputs(environ, KNOWN_INPUTS))
+    reading.warnings += unknown_inputs(environ, KNOWN_INPUTS)
+    github_token = reading.secret("github-token")
+    if github_token is None:
+        reading.faults.append(
+            'Input "github-token" is missing; leave it at its default ${{ github.token }},'
+            " or set it to a token that may read the pull request and write reviews."
+        )
+    copilot_token = reading.secret("copilot-token") or github_token
+    urls = _copilot_urls(reading)
+    provider = read_provider(reading)
+    if not provider and not urls and "provider-base-url" not in reading.texts:
+        _refuse_classic_token(reading, copilot_token)
+    inputs = Inputs(
+        github_token=github_token or "",
+        copilot_token=copilot_token or "",
+        copilot_urls=urls,
+        copilot_connection_token=reading.secret("copilot-connection-token"),
+        provider=provider,
+        model=cast("str | None", reading.parsed("model", MODEL)),
+        config_path=_config_path(reading),
+        overrides=MappingProxyType(_overrides(reading)),
+        pull_request=cast("int | None", reading.parsed("pull-request", _PULL_REQUEST)),
+        warnings=tuple(reading.warnings),
+    )
+    if reading.faults:
+        raise SettingsError(list(dict.fromkeys(reading.faults)))
+    return inputs
+
+
+def _overrides(reading: Reading) -> dict[str, object]:
+    overrides: dict[str, object] = {}
+    for name, rule in SHARED.items():
+        if name in reading.texts:
+            overrides[name.replace("-", "_")] = reading.parsed(name, rule)
+    if "prompts" in reading.texts:
+        lines = (line.strip() for line in reading.texts["prompts"].splitlines())
+        overrides["prompts"] = tuple(dict.fromkeys(line for line in lines if line))
+    return overrides
+
+
+def _config_path(reading: Reading) -> str:
+    text = reading.texts.get("config", DEFAULT_CONFIG_PATH)
+    path = text.removeprefix("./")
+    parts = path.split("/")
+    if path.startswith("/") or ".." in parts or "" in parts or "\\" in path or not path.isprintable():
+        reading.faults.append(
+            f'Input "config" must be the path of a file in the repository, relative to its root, with slashes'
+            f" and without .., such as {DEFAULT_CONFIG_PATH}, not {reading.shown(text)}."
+        )
+    return path
+
+
+def _copilot_urls(reading: Reading) -> tuple[str, ...]:
+    """The addresses of `copilot-url`, in order, once each."""
+    text = reading.texts.get("copilot-url")
+    if text is None:
+        if "copilot-connection-token" in reading.texts:
+            reading.faults.append(
+                'Input "copilot-connection-token" is for a CLI that already runs; set "copilot-url" to its'
+                " host:port, or leave the token out (a CLI started here gets a random one)."
+            )
+        return ()
+    addresses: list[str] = []
+    parts = [part for part in re.split(r"[,\s]+", text) if part]
+    for part in parts:
+        try:
+            addresses.append(parse_host_port(part))
+        except ValueError as fault:
+            reading.faults.append(f'Input "copilot-url": {reading.shown(part)} {fault}.')
+            continue
+        if not is_private(host_of(addresses[-1])):
+            reading.warnings.append(
+                f'Input "copilot-url": the connection to {addresses[-1]} is not encrypted;'
+                " use it within a private network only."
+            )
+    if not parts:
+        reading.faults.append(
+            'Input "copilot-url" names no address; write host:port, such as 127.0.0.1:4321.'
+        )
+    return tuple(dict.fromkeys(addresses))
+
+
+def _refuse_classic_token(reading: Reading, copilot_token: str | None) -> None:
+    if copilot_token is None or not copilot_token.startswith("ghp_"):
+        return
+    if "copilot-token" in reading.texts:
+        found = 'Input "copilot-token" is a classic personal access token'
+    else:
+        found = 'Input "copilot-token" is not set, and "github-token" is a classic personal access token'
+    reading.faults.append(
+        f"{found} (ghp_…), which Copilot does not accept; use a fine-grained one with the permission"
+        ' "Copilot Requests", or give the job "permissions: copilot-requests: write" and leave'
+        " the input out."
+    )

@@ -1,0 +1,222 @@
+"""YAML from a repository, read as data only: no anchors, aliases, merge keys, tags or duplicate keys.
+
+Built on PyYAML's events, because its loaders expand merge keys without bound (a hang from half a kilobyte)
+and know YAML 1.1's surprises: here `on`, `no` and `2024-01-01` are texts, as in YAML 1.2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import yaml
+
+from hunkwise.settings.wording import quoted
+
+MAX_BYTES: Final = 64 * 1024
+MAX_DEPTH: Final = 16
+MAX_DIGITS: Final = 15
+"""Digits of a whole number: what every reader of YAML and JSON holds exactly."""
+
+Loc = tuple[str | int, ...]
+"""Keys and indices from the document's top to a place in it."""
+
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NAMED_SCALARS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_NULLS = ("", "~", "null", "Null", "NULL")
+_NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_LINE_END = re.compile("\r\n|\r|\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something refused: where, on which 1-based line, and a sentence without the file's name."""
+
+    loc: Loc
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a file says. Lists are tuples. What a fault speaks of is kept as well as it could be read."""
+
+    value: object
+    lines: Mapping[Loc, int]
+    """The 1-based line of every key and list item."""
+    faults: tuple[Fault, ...]
+
+    def line(self, loc: Loc) -> int:
+        """The line of the place, or of the nearest place around it."""
+        while loc and loc not in self.lines:
+            loc = loc[:-1]
+        return self.lines.get(loc, 1)
+
+
+class _UnreadableError(Exception):
+    """The document ends here: what follows cannot be understood."""
+
+    def __init__(self, line: int, text: str) -> None:
+        super().__init__(text)
+        self.line = line
+        self.text = text
+
+
+def read_yaml(raw: bytes) -> Document:
+    """The one document in `raw` (UTF-8, at most 64 KB). Never raises; a fault at () means: unreadable."""
+    composer = _Composer()
+    try:
+        value = composer.compose(_decode(raw))
+    except _UnreadableError as unreadable:
+        fault = Fault((), unreadable.line, unreadable.text)
+        return Document(None, {}, (*composer.faults, fault))
+    return Document(value, composer.lines, tuple(composer.faults))
+
+
+def _decode(raw: bytes) -> str:
+    if len(raw) > MAX_BYTES:
+        raise _UnreadableError(1, f"the file has {len(raw):,} bytes; keep it within {MAX_BYTES:,}")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise _UnreadableError(line, "the file is not UTF-8; save it as UTF-8") from error
+    if refused := _NOT_TEXT.search(text):
+        line = len(_LINE_END.findall(text[: refused.start()])) + 1
+        raise _UnreadableError(line, f"the file holds the character {quoted(refused[0])}; remove it")
+    return text
+
+
+@dataclass(slots=True)
+class _Composer:
+    """Builds values from events, and notes on the way where they stand and what is refused."""
+
+    lines: dict[Loc, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+    def compose(self, text: str) -> object:
+        events = _events(text)
+        value: object = None
+        documents = 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if event.version or event.tags:
+                    self._refuse((), event, "a % directive is not allowed; remove the line")
+                if documents > 1:
+                    raise _UnreadableError(_line(event), "a second document begins; keep one, without ---")
+            elif isinstance(event, yaml.NodeEvent):
+                value = self._node(event, events, ())
+        return value
+
+    def _node(self, event: yaml.NodeEvent, events: Iterator[yaml.Event], loc: Loc) -> object:
+        self._plain(event, loc)
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, loc)
+        if isinstance(event, yaml.AliasEvent):
+            return None
+        if len(loc) >= MAX_DEPTH:
+            raise _UnreadableError(_line(event), f"more than {MAX_DEPTH} levels of nesting; flatten the file")
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(events, loc)
+        return self._mapping(events, loc)
+
+    def _sequence(self, events: Iterator[yaml.Event], loc: Loc) -> tuple[object, ...]:
+        entries: list[object] = []
+        for event in _node_events(events):
+            place = (*loc, len(entries))
+            self.lines[place] = _line(event)
+            entries.append(self._node(event, events, place))
+        return tuple(entries)
+
+    def _mapping(self, events: Iterator[yaml.Event], loc: Loc) -> dict[str, object]:
+        entries: dict[str, object] = {}
+        for event in _node_events(events):
+            key = self._key(event, loc)
+            place = (*loc, key)
+            if key in entries:
+                first = self.lines[place]
+                self._refuse(place, event, f"{quoted(key)} stands on line {first} already; keep one of them")
+            else:
+                self.lines[place] = _line(event)
+            entries[key] = self._node(_node_event(events), events, place)
+        return entries
+
+    def _key(self, event: yaml.NodeEvent, loc: Loc) -> str:
+        if not isinstance(event, yaml.ScalarEvent):
+            raise _UnreadableError(_line(event), "a key must be plain text")
+        self._plain(event, loc)
+        if event.value == "<<" and not event.style:
+            self._refuse((*loc, "<<"), event, "merge keys (<<) are not allowed; write the keys out")
+        return event.value
+
+    def _plain(self, event: yaml.NodeEvent, loc: Loc) -> None:
+        """Refuses what makes a node more than data."""
+        if isinstance(event, yaml.AliasEvent):
+            self._refuse(loc, event, "aliases (*name) are not allowed; write the value out")
+        elif event.anchor is not None:
+            self._refuse(loc, event, "anchors (&name) are not allowed; remove it")
+        if getattr(event, "tag", None) is not None:
+            self._refuse(loc, event, "tags (!name) are not allowed; remove it")
+
+    def _scalar(self, event: yaml.ScalarEvent, loc: Loc) -> object:
+        text = event.value
+        if refused := _NOT_TEXT.search(text):
+            self._refuse(loc, event, f"a text holds the character {quoted(refused[0])}; remove it")
+        if event.style:
+            return text
+        if text in _NULLS:
+            return None
+        if text in _NAMED_SCALARS:
+            return _NAMED_SCALARS[text]
+        if not _FLOAT.fullmatch(text):
+            return text
+        if sum(map(str.isdigit, text)) > MAX_DIGITS:
+            self._refuse(
+                loc, event, f"{quoted(text)} has more than {MAX_DIGITS} digits; write a smaller number"
+            )
+            return 0
+        return int(text) if _INTEGER.fullmatch(text) else float(text)
+
+    def _refuse(self, loc: Loc, event: yaml.Event, text: str) -> None:
+        self.faults.append(Fault(loc, _line(event), text))
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    """PyYAML's events. Its own faults, and the errors that its scanner lets slip, end the document."""
+    line = 1
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            line = _line(event)
+            yield event
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = error.problem or error.context or "it ends too early"
+        raise _UnreadableError(mark.line + 1 if mark else line, f"not valid YAML: {problem[:200]}") from error
+    except yaml.YAMLError as error:
+        raise _UnreadableError(
+            line, "not valid YAML here or just below: a character is not allowed"
+        ) from error
+    except (ValueError, OverflowError) as error:
+        text = "not valid YAML here or just below: an escape or a number is out of range"
+        raise _UnreadableError(line, text) from error
+
+
+def _node_events(events: Iterator[yaml.Event]) -> Iterator[yaml.NodeEvent]:
+    """The nodes up to the end of the list or mapping that they are in, which is taken as well."""
+    while isinstance(event := next(events), yaml.NodeEvent):
+        yield event
+
+
+def _node_event(events: Iterator[yaml.Event]) -> yaml.NodeEvent:
+    event = next(events)
+    assert isinstance(event, yaml.NodeEvent)
+    return event
+
+
+def _line(event: yaml.Event) -> int:
+    assert event.start_mark is not None
+    return int(event.start_mark.line) + 1

@@ -1,0 +1,156 @@
+"""The report of a local review for a person at a terminal, and the progress before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.syntax import Syntax
+from rich.text import Text
+
+from hunkwise.domain.diff import FileDiff, Side
+from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.outcome import Coverage, Review
+from hunkwise.flows.analysis import Progress as Told
+from hunkwise.publish.sanitize import plain
+
+_STYLES = {
+    Severity.CRITICAL: "bold white on red",
+    Severity.HIGH: "bold red",
+    Severity.MEDIUM: "yellow",
+    Severity.LOW: "cyan",
+}
+_AROUND = 2
+"""Lines shown before and after an anchored one."""
+
+
+def console() -> Console:
+    """Standard output, for the report."""
+    return Console(highlight=False)
+
+
+@contextmanager
+def progress(console: Console) -> Iterator[Told]:
+    """A bar over the questions to the model; nothing where the output is not a terminal."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("Reviewing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("review", total=None)
+
+        def told(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield told
+
+
+def show(review: Review, console: Console) -> None:
+    """Prints findings from the gravest to the least, then what was and was not looked at."""
+    files = {file.path: file for file in review.files}
+    ordered = sorted(review.findings, key=lambda found: (-found.severity, found.path, found.anchor is None))
+    for finding in ordered:
+        console.print(_finding(finding, files.get(finding.path)))
+        console.print()
+    console.print(_conclusion(review))
+
+
+def _finding(finding: Finding, file: FileDiff | None) -> Group:
+    head = Text.assemble(
+        (f" {finding.severity.label} ", _STYLES[finding.severity]),
+        " ",
+        (plain(finding.title), "bold"),
+    )
+    place = Text(_place(finding), style="blue")
+    parts: list[RenderableType] = [head, Padding(place, (0, 0, 0, 2))]
+    if finding.anchor is not None and file is not None:
+        parts.append(Padding(_code(finding, file), (0, 0, 0, 2)))
+    parts.append(Padding(Text(plain(finding.body)), (0, 0, 0, 2)))
+    if finding.suggestion is not None:
+        parts.append(Padding(Text("Suggestion:", style="green"), (0, 0, 0, 2)))
+        parts.append(Padding(Text(plain(finding.suggestion), style="green"), (0, 0, 0, 4)))
+    return Group(*parts)
+
+
+def _place(finding: Finding) -> str:
+    anchor = finding.anchor
+    if anchor is None:
+        said = f" (line {finding.said_line} was named, and is not in the diff)" if finding.said_line else ""
+        return plain(finding.path) + said
+    first = f"{anchor.start_line}-" if anchor.start_line and anchor.start_line != anchor.line else ""
+    old = " (removed)" if anchor.side is Side.LEFT else ""
+    return f"{plain(anchor.path)}:{first}{anchor.line}{old}"
+
+
+def _code(finding: Finding, file: FileDiff) -> Syntax | Text:
+    anchor = finding.anchor
+    assert anchor is not None, "asked for anchored findings alone"
+    lines = file.lines_by_side[anchor.side]
+    shown = [n for n in range(anchor.lines.start - _AROUND, anchor.line + _AROUND + 1) if n in lines]
+    if not shown or shown != list(range(shown[0], shown[-1] + 1)):
+        return Text(plain(anchor.code))
+    code = "\n".join(plain(lines[number].text) for number in shown)
+    return Syntax(
+        code,
+        Syntax.guess_lexer(file.path),
+        line_numbers=True,
+        start_line=shown[0],
+        highlight_lines=set(anchor.lines),
+        background_color="default",
+    )
+
+
+def _conclusion(review: Review) -> Group:
+    lines = [Text(_counts(review), style="bold"), Text(_coverage(review.coverage))]
+    left_out = [file for file in review.coverage.files if file.reason is not None]
+    lines += [
+        Text(f"  not reviewed: {plain(file.path)} ({file.reason})", style="dim") for file in left_out[:20]
+    ]
+    if len(left_out) > 20:
+        lines.append(Text(f"  and {len(left_out) - 20} more", style="dim"))
+    lines += [Text(f"! {fault.message} {fault.hint}".rstrip(), style="red") for fault in review.faults]
+    lines += [Text(f"  {note}", style="dim") for note in review.notes]
+    usage = review.usage
+    cost = f"{usage.model_calls} model calls, {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
+    lines.append(Text(f"{cost}, {review.seconds:.1f} s.", style="dim"))
+    if review.demo:
+        lines.append(
+            Text("This is the demo: fixed rules, not a model. See the README for real ones.", style="magenta")
+        )
+    return Group(*lines)
+
+
+def _counts(review: Review) -> str:
+    if not review.findings:
+        return (
+            "Nothing was found in what was reviewed."
+            if review.coverage.reviewed_lines
+            else "Nothing was reviewed."
+        )
+    counts = {
+        severity: sum(1 for finding in review.findings if finding.severity is severity)
+        for severity in Severity
+    }
+    listed = ", ".join(
+        f"{counts[severity]} {severity.label}" for severity in reversed(Severity) if counts[severity]
+    )
+    noun = "finding" if len(review.findings) == 1 else "findings"
+    return f"{len(review.findings)} {noun}: {listed}."
+
+
+def _coverage(coverage: Coverage) -> str:
+    lines, files = coverage.changed_lines, sum(1 for file in coverage.files if file.reviewed_lines)
+    return f"Reviewed {coverage.reviewed_lines} of {lines} changed lines ({coverage.percent} %) in {files} files."

@@ -1,0 +1,261 @@
+"""Stored values as GitHub's JSON: what matters is set here, the rest is filled up from the contract."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+from urllib.parse import quote
+
+from tests.fakes.contracts import contracts
+from tests.fakes.git_store import ChangedFile, TreeEntry
+from tests.fakes.github_state import (
+    BOT,
+    CheckRun,
+    Comment,
+    Hub,
+    IssueComment,
+    Json,
+    PullRequest,
+    Reply,
+    Review,
+    node_id,
+)
+
+_Stored = TypeVar("_Stored")
+_NOW = "2026-01-02T03:04:05Z"
+
+
+class Shapes:
+    """Shapes for one request: URLs in answers start with the base URL that the client used."""
+
+    def __init__(self, hub: Hub, api: str, server: str) -> None:
+        self.hub = hub
+        self.api = api
+        self.web = f"{server}/{hub.repository}"
+        self.repo = f"{api}/repos/{hub.repository}"
+
+    def user(self, login: str) -> Json:
+        known = {"login": login, "id": sum(login.encode()), "type": "Bot" if login == BOT else "User"}
+        return self._complete("simple-user", {**known, "url": f"{self.api}/users/{quote(login)}"})
+
+    def private_user(self, login: str) -> Json:
+        return self._complete("private-user", self.user(login) | {"user_view_type": "private"})
+
+    def repository(self, full_name: str) -> Json:
+        owner, _, name = full_name.partition("/")
+        known = {
+            "full_name": full_name,
+            "name": name,
+            "owner": self.user(owner),
+            "default_branch": self.hub.default_branch,
+            "url": f"{self.api}/repos/{full_name}",
+            "fork": full_name != self.hub.repository,
+            "private": True,
+        }
+        return self._complete("full-repository", known)
+
+    def pull(self, pull: PullRequest) -> Json:
+        files = self.hub.changed_files(pull)
+        url = f"{self.repo}/pulls/{pull.number}"
+        issue = f"{self.repo}/issues/{pull.number}"
+        head = self._end(pull.head_repository, pull.head_branch, pull.head_sha)
+        known: Json = {
+            "number": pull.number,
+            "id": 5_000 + pull.number,
+            "title": pull.title,
+            "body": pull.body,
+            "state": pull.state,
+            "draft": pull.draft,
+            "user": self.user(pull.author),
+            "labels": [
+                self._complete("label", {"name": name, "id": n}) for n, name in enumerate(pull.labels)
+            ],
+            "base": self._end(self.hub.repository, pull.base_branch, pull.base_sha),
+            "head": head,
+            "url": url,
+            "issue_url": issue,
+            "html_url": f"{self.web}/pull/{pull.number}",
+            "comments_url": f"{issue}/comments",
+            "review_comments_url": f"{url}/comments",
+            "review_comment_url": f"{self.repo}/pulls/comments{{/number}}",
+            "commits_url": f"{url}/commits",
+            "changed_files": len(files),
+            "additions": sum(file.additions for file in files),
+            "deletions": sum(file.deletions for file in files),
+            "comments": sum(comment.number == pull.number for comment in self.hub.issue_comments),
+            "review_comments": sum(comment.number == pull.number for comment in self.hub.comments),
+            "merged": False,
+        }
+        return self._complete("pull-request", known)
+
+    def _end(self, repository: str | None, branch: str, sha: str) -> Json:
+        owner = repository.partition("/")[0] if repository else "ghost"
+        repo = self._complete("repository", self.repository(repository)) if repository else None
+        return {
+            "label": f"{owner}:{branch}",
+            "ref": branch,
+            "sha": sha,
+            "user": self.user(owner),
+            "repo": repo,
+        }
+
+    def file(self, changed: ChangedFile, head: str, *, withheld: bool, uncounted: bool) -> Json:
+        """`withheld`: without its patch. `uncounted`: as 0/0/0 too, past GitHub's limit of lines in all."""
+        added, deleted = (0, 0) if uncounted else (changed.additions, changed.deletions)
+        name = quote(changed.path)
+        known: Json = {
+            "sha": changed.sha,
+            "filename": changed.path,
+            "status": changed.status,
+            "additions": added,
+            "deletions": deleted,
+            "changes": added + deleted,
+            "blob_url": f"{self.web}/blob/{head}/{name}",
+            "raw_url": f"{self.web}/raw/{head}/{name}",
+            "contents_url": f"{self.repo}/contents/{name}?ref={head}",
+        }
+        if changed.old_path is not None:
+            known["previous_filename"] = changed.old_path
+        if changed.patch and not withheld:
+            known["patch"] = changed.patch
+        return known
+
+    def review(self, review: Review) -> Json:
+        pull = f"{self.repo}/pulls/{review.number}"
+        html = f"{self.web}/pull/{review.number}#pullrequestreview-{review.id}"
+        known: Json = {
+            "id": review.id,
+            "node_id": node_id(review.id),
+            "user": self.user(review.author),
+            "body": review.body,
+            "state": review.state,
+            "commit_id": review.commit_id,
+            "html_url": html,
+            "pull_request_url": pull,
+            "_links": {"html": {"href": html}, "pull_request": {"href": pull}},
+        }
+        if review.state != "PENDING":
+            known["submitted_at"] = _NOW
+        return self._complete("pull-request-review", known)
+
+    def comment(self, comment: Comment) -> Json:
+        pull = f"{self.repo}/pulls/{comment.number}"
+        html = f"{self.web}/pull/{comment.number}#discussion_r{comment.id}"
+        url = f"{self.repo}/pulls/comments/{comment.id}"
+        known: Json = {
+            "id": comment.id,
+            "node_id": node_id(comment.id),
+            "user": self.user(comment.author),
+            "body": comment.body,
+            "path": comment.path,
+            "line": comment.line,
+            "original_line": comment.line,
+            "side": comment.side,
+            "start_line": comment.start_line,
+            "original_start_line": comment.start_line,
+            "start_side": comment.start_side,
+            "subject_type": comment.subject_type,
+            "diff_hunk": comment.diff_hunk,
+            "commit_id": comment.commit_id,
+            "original_commit_id": comment.commit_id,
+            "pull_request_review_id": comment.review_id,
+            "url": url,
+            "html_url": html,
+            "pull_request_url": pull,
+            "_links": {"self": {"href": url}, "html": {"href": html}, "pull_request": {"href": pull}},
+        }
+        if comment.line is None:  # GitHub leaves these out on comments for the whole file
+            known = {key: value for key, value in known.items() if "line" not in key and "side" not in key}
+        if comment.in_reply_to is not None:
+            known["in_reply_to_id"] = comment.in_reply_to
+        return self._complete("pull-request-review-comment", known)
+
+    def issue_comment(self, comment: IssueComment) -> Json:
+        known = {
+            "id": comment.id,
+            "node_id": node_id(comment.id),
+            "user": self.user(comment.author),
+            "body": comment.body,
+            "url": f"{self.repo}/issues/comments/{comment.id}",
+            "html_url": f"{self.web}/pull/{comment.number}#issuecomment-{comment.id}",
+            "issue_url": f"{self.repo}/issues/{comment.number}",
+        }
+        return self._complete("issue-comment", known)
+
+    def check_run(self, run: CheckRun) -> Json:
+        url = f"{self.repo}/check-runs/{run.id}"
+        known = {
+            "id": run.id,
+            "name": run.name,
+            "head_sha": run.head_sha,
+            "check_suite": {"id": 1},
+            "status": run.status,
+            "conclusion": run.conclusion,
+            "output": {
+                "title": run.output.get("title"),
+                "summary": run.output.get("summary"),
+                "text": run.output.get("text"),
+                "annotations_count": len(run.annotations),
+                "annotations_url": f"{url}/annotations",
+            },
+            "url": url,
+            "html_url": f"{self.web}/runs/{run.id}",
+        }
+        return self._complete("check-run", known)
+
+    def commit(self, sha: str) -> Json:
+        return self._complete("commit", {"sha": sha, "url": f"{self.repo}/commits/{sha}"})
+
+    def content(self, entry: TreeEntry, ref: str, **known: object) -> Json:
+        """What files, folders, links and submodules have in common in the contents API."""
+        name = quote(entry.path)
+        url = f"{self.repo}/contents/{name}?ref={ref}"
+        git = f"{self.repo}/git/{'trees' if entry.kind == 'tree' else 'blobs'}/{entry.sha}"
+        html = f"{self.web}/{'tree' if entry.kind == 'tree' else 'blob'}/{ref}/{name}"
+        return {
+            "name": entry.path.rpartition("/")[2],
+            "path": entry.path,
+            "sha": entry.sha,
+            "size": entry.size or 0,
+            "url": url,
+            "git_url": git,
+            "html_url": html,
+            "download_url": None if entry.kind != "blob" else f"{self.web}/raw/{ref}/{name}",
+            "_links": {"self": url, "git": git, "html": html},
+            **known,
+        }
+
+    def blob(self, sha: str, raw: bytes) -> Json:
+        known = {"sha": sha, "size": len(raw), "content": encoded(raw), "encoding": "base64"}
+        return {**known, "url": f"{self.repo}/git/blobs/{sha}", "node_id": f"B_{sha}"}
+
+    def _complete(self, schema: str, known: Json) -> Json:
+        return contracts().complete(schema, known, self.api)
+
+
+def encoded(raw: bytes) -> str:
+    """Base64 in lines of 60 characters, each ended by a line feed, as GitHub has it."""
+    text = base64.b64encode(raw).decode()
+    return "".join(f"{text[start : start + 60]}\n" for start in range(0, len(text), 60))
+
+
+def page_of(
+    everything: Sequence[_Stored], shape: Callable[[_Stored], Json], query: Mapping[str, str], url: str
+) -> Reply:
+    """One page of a list, 30 long unless asked, 100 at most, with GitHub's Link header."""
+    size = min(max(int(query.get("per_page", "30")), 1), 100)
+    number = max(int(query.get("page", "1")), 1)
+    last = max(-(-len(everything) // size), 1)
+    rest = "".join(
+        f"&{key}={quote(value)}" for key, value in query.items() if key not in ("page", "per_page")
+    )
+
+    def link(page: int, rel: str) -> str:
+        return f'<{url}?per_page={size}&page={page}{rest}>; rel="{rel}"'
+
+    links = [link(number - 1, "prev"), link(1, "first")] if number > 1 else []
+    if number < last:
+        links += [link(number + 1, "next"), link(last, "last")]
+    headers = {"link": ", ".join(links)} if links else {}
+    return Reply(200, [shape(one) for one in everything[(number - 1) * size : number * size]], headers)

@@ -1,0 +1,73 @@
+"""Serves an ASGI app on a free port of 127.0.0.1, in a thread, for as long as a `with` block lasts."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Send
+
+_START_SECONDS = 10.0
+_STOP_SECONDS = 10.0
+
+
+@contextmanager
+def serve(app: ASGIApp) -> Iterator[str]:
+    """The base URL `http://127.0.0.1:PORT`, without a slash. Requests in flight at the end are cancelled."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    port = listener.getsockname()[1]
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            proxy_headers=False,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=30,
+        )
+    )
+    # Cut connections and cancelled requests are what the fakes are for, and not worth a traceback.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
+    thread = threading.Thread(
+        target=server.run, kwargs={"sockets": [listener]}, name=f"fake-{port}", daemon=True
+    )
+    thread.start()
+    try:
+        _await_start(server, thread)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        server.force_exit = True
+        thread.join(_STOP_SECONDS)
+        listener.close()
+    if thread.is_alive():
+        raise RuntimeError(f"The fake on port {port} did not stop in {_STOP_SECONDS:.0f} s.")
+
+
+def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
+    limit = time.monotonic() + _START_SECONDS
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > limit:
+            raise RuntimeError("The fake's server did not start: see the thread's traceback above.")
+        time.sleep(0.002)
+
+
+async def drop_connection(receive: Receive, send: Send) -> None:
+    """Resets the connection, so that the client sees neither a status nor a header."""
+    # ASGI has no word for it: the bound method's owner is uvicorn's request cycle, which holds the socket.
+    cycle = getattr(send, "__self__", None)
+    transport = getattr(cycle, "transport", None)
+    if transport is None:
+        raise TypeError("Only a server started with serve() can drop a connection.")
+    transport.abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass

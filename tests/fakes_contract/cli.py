@@ -1,0 +1,78 @@
+"""The real CLI's runtime as a child process, for the tests that hold the fakes against it."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+_MODULES = ROOT / "node_modules"
+_START_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class RealCli:
+    """A CLI that listens: connect the SDK to `localhost:port` with `token`."""
+
+    port: int
+    token: str
+
+
+def cli_binary() -> Path:
+    """The packaged runtime if it is unpacked, else the CLI itself."""
+    unpacked = sorted(_MODULES.glob(".cache/copilot/pkg/*/*/prebuilds/*/copilot-runtime"))
+    return unpacked[-1] if unpacked else next(_MODULES.glob("@github/copilot-*/copilot"))
+
+
+@contextmanager
+def running_cli(home: Path, environment: Mapping[str, str]) -> Iterator[RealCli]:
+    """Starts the CLI with an environment from scratch and its homes below `home`."""
+    token = secrets.token_hex(16)
+    binary = cli_binary()
+    home.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(
+        [str(binary), "--headless", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        cwd=home,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "COPILOT_HOME": str(home / "copilot"),
+            "COPILOT_PKG_CACHE_HOME": str(_MODULES / ".cache" / "copilot"),
+            "COPILOT_CONNECTION_TOKEN": token,
+            **environment,
+        },
+    )
+    try:
+        yield RealCli(_port_of(process), token)
+    finally:
+        process.kill()
+        process.wait(10)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _port_of(process: subprocess.Popen[str]) -> int:
+    assert process.stdout is not None
+    timer = threading.Timer(_START_SECONDS, process.kill)
+    timer.start()
+    try:
+        said: list[str] = []
+        for line in process.stdout:
+            said.append(line)
+            found = re.search(r"listening on port (\d+)", line)
+            if found:
+                return int(found[1])
+    finally:
+        timer.cancel()
+    raise RuntimeError(f"The CLI did not listen. It said: {''.join(said)!r}")

@@ -1,0 +1,400 @@
+"""PyGithub writes to the fake GitHub: reviews, comments, threads, check runs, and what is declined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from github import GithubException
+from github.GithubObject import NotSet
+from github.PullRequest import ReviewComment
+
+from tests.fakes.github import FakeGitHub, GraphqlRefusal
+from tests.fakes_contract.conftest import Served
+
+LINE = {"path": "src/long.txt", "line": 1, "side": "RIGHT", "body": "Here."}
+OUTSIDE = (
+    "Pull request review thread line must be part of the diff and "
+    "Pull request review thread diff hunk can't be blank"
+)
+THREADS = """
+query($owner: String!, $name: String!, $number: Int!, $size: Int!, $after: String) {
+  repository(owner: $owner, name: $name) {
+    pullRequest(number: $number) {
+      reviewThreads(first: $size, after: $after) {
+        nodes {
+          id isResolved isOutdated path line startLine diffSide subjectType
+          comments(first: 10) { nodes { id databaseId body author { login } url } }
+        }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+  }
+}
+"""
+
+
+def comment(**changes: Any) -> ReviewComment:
+    made: Any = LINE | changes
+    return {key: value for key, value in made.items() if value is not None}  # type: ignore[return-value]
+
+
+def refusal(served: Served, event: str, body: str, *comments: ReviewComment, token: str = "ghs_write") -> Any:
+    pull = served.client(token).get_repo("octo/repo").get_pull(1)
+    with pytest.raises(GithubException) as caught:
+        pull.create_review(body=body, event=event, comments=list(comments))
+    assert caught.value.status == 422
+    assert served.fake.reviews == []
+    assert served.fake.comments == []
+    return caught.value.data
+
+
+def test_a_review_is_stored_whole(github: Served) -> None:
+    review = github.pull.create_review(
+        body="Summary",
+        event="COMMENT",
+        comments=[
+            comment(),
+            comment(line=12, start_line=11, start_side="RIGHT"),
+            comment(line=11, side="LEFT", body="Gone."),
+            comment(path="src/gone.txt", line=1, side="LEFT"),
+        ],
+    )
+    stored = github.fake.reviews[0]
+    assert (review.id, review.user.login, review.state) == (stored.id, "github-actions[bot]", "COMMENTED")
+    assert review.html_url == f"{github.url}/octo/repo/pull/1#pullrequestreview-{stored.id}"
+    assert (review.commit_id, review.submitted_at is None) == (github.origin.head, False)
+    placed = [
+        (kept.path, kept.start_line, kept.line, kept.side) for kept in github.pull.get_review_comments()
+    ]
+    assert placed == [
+        ("src/long.txt", None, 1, "RIGHT"),
+        ("src/long.txt", 11, 12, "RIGHT"),
+        ("src/long.txt", None, 11, "LEFT"),
+        ("src/gone.txt", None, 1, "LEFT"),
+    ]
+    assert [write.path for write in github.fake.writes] == ["/repos/octo/repo/pulls/1/reviews"]
+    assert [kept.body for kept in github.pull.get_reviews()] == ["Summary"]
+    assert {kept.pull_request_review_id for kept in github.pull.get_review_comments()} == {review.id}
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence"),
+    [
+        ({"line": 25}, OUTSIDE),
+        ({"line": 99_999}, OUTSIDE),
+        ({"side": "LEFT", "line": 25}, OUTSIDE),
+        (
+            {"path": "docs/README.md"},
+            "Pull request review thread path is invalid and Pull request review thread diff hunk can't be blank",
+        ),
+        (
+            {"start_line": 3, "start_side": "RIGHT", "line": 2},
+            "Pull request review thread start line must precede the end line.",
+        ),
+        (
+            {"start_line": 2, "start_side": "RIGHT", "line": 12},
+            "Pull request review thread start line must be part of the same hunk as the line.",
+        ),
+        (
+            {"start_line": 24, "start_side": "RIGHT", "line": 25},
+            "Pull request review thread line must be part of the diff, "
+            "Pull request review thread start line must be part of the same hunk as the line., and "
+            "Pull request review thread diff hunk can't be blank",
+        ),
+        ({"body": "x" * 65_537}, "Body is too long (maximum is 65536 characters)"),
+    ],
+)
+def test_one_bad_comment_loses_the_review(github: Served, bad: dict[str, Any], sentence: str) -> None:
+    declined = refusal(github, "COMMENT", "Summary", comment(), comment(**bad))
+    assert declined == {
+        "message": "Unprocessable Entity",
+        "errors": [sentence],
+        "documentation_url": "https://docs.github.com/rest/pulls/reviews#create-a-review-for-a-pull-request",
+        "status": "422",
+    }
+
+
+def test_a_range_may_reach_from_the_left_side_to_the_right(github: Served) -> None:
+    across = comment(start_line=11, start_side="LEFT", line=12)
+    github.pull.create_review(body="Summary", event="COMMENT", comments=[across])
+    assert github.fake.comments[0].start_side == "LEFT"
+
+
+@pytest.mark.parametrize(
+    ("event", "body", "author", "sentence"),
+    [
+        ("COMMENT", "", "octocat", "Body can't be blank"),
+        ("REQUEST_CHANGES", "No.", "hubot", "Review Can not request changes on your own pull request"),
+        ("APPROVE", "Yes.", "hubot", "Review Can not approve your own pull request"),
+    ],
+)
+def test_reviews_that_github_declines(
+    github: Served, event: str, body: str, author: str, sentence: str
+) -> None:
+    github.fake.hub.pulls[1].author = author
+    assert refusal(github, event, body, token="github_pat_x")["errors"] == [sentence]
+
+
+def test_changes_are_requested_on_the_pull_request_of_another(github: Served) -> None:
+    assert github.pull.create_review(body="No.", event="REQUEST_CHANGES").state == "CHANGES_REQUESTED"
+
+
+def test_a_review_of_a_commit_that_is_not_in_the_pull_request_is_declined(github: Served) -> None:
+    with pytest.raises(GithubException) as caught:
+        github.pull.create_review(github.repo.get_commit(github.origin.base), "Summary", "COMMENT")
+    assert caught.value.data["errors"] == ["Commit is not part of the pull request"]
+
+
+def test_there_is_one_pending_review_at_most(github: Served) -> None:
+    pull = github.pull
+    pending = pull.create_review(body="Later")
+    assert (pending.state, pending.submitted_at) == ("PENDING", None)
+    with pytest.raises(GithubException) as caught:
+        pull.create_review(body="Again")
+    assert caught.value.data["errors"] == ["User can only have one pending review per pull request"]
+
+
+def test_the_body_of_a_review_is_replaced(github: Served) -> None:
+    review = github.pull.create_review(body="First", event="COMMENT")
+    review.edit("Second")
+    assert [kept.body for kept in github.fake.reviews] == ["Second"]
+
+
+def test_single_comments_stand_on_lines_and_files(github: Served) -> None:
+    pull = github.pull
+    commit = github.repo.get_commit(github.origin.head)
+    on_line = pull.create_review_comment("Line.", commit, "new/file.py", line=1, side="RIGHT")
+    on_file = pull.create_review_comment("File.", commit, "logo.bin", subject_type="file")
+    assert (on_line.line, on_line.raw_data["subject_type"]) == (1, "line")
+    assert "line" not in on_file.raw_data
+    assert [(kept.path, kept.subject_type) for kept in github.fake.comments] == [
+        ("new/file.py", "line"),
+        ("logo.bin", "file"),
+    ]
+    reply = pull.create_review_comment_reply(on_line.id, "Indeed.")
+    assert reply.in_reply_to_id == on_line.id
+    assert [len(thread.comments) for thread in github.fake.threads] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "start", "fields"),
+    [
+        ("new/file.py", 2, NotSet, ["line", "diff_hunk"]),
+        ("docs/README.md", 1, NotSet, ["path", "diff_hunk"]),
+        ("src/long.txt", 2, 2, ["start_line"]),
+    ],
+)
+def test_single_comments_are_declined_field_by_field(
+    github: Served, path: str, line: int, start: Any, fields: list[str]
+) -> None:
+    commit = github.repo.get_commit(github.origin.head)
+    with pytest.raises(GithubException) as caught:
+        github.pull.create_review_comment("x", commit, path, line=line, side="RIGHT", start_line=start)
+    errors = caught.value.data["errors"]
+    assert (caught.value.status, caught.value.data["message"]) == (422, "Validation Failed")
+    assert [error["field"] for error in errors] == [f"pull_request_review_thread.{name}" for name in fields]
+
+
+def test_a_single_comment_needs_a_commit_of_the_pull_request_and_a_body(github: Served) -> None:
+    base = github.repo.get_commit(github.origin.base)
+    head = github.repo.get_commit(github.origin.head)
+    with pytest.raises(GithubException, match="commit_id"):
+        github.pull.create_review_comment("x", base, "new/file.py", line=1)
+    with pytest.raises(GithubException, match="missing_field"):
+        github.pull.create_review_comment(" ", head, "new/file.py", line=1)
+
+
+def test_the_conversation_is_written_and_edited(github: Served) -> None:
+    issue = github.pull
+    said = issue.create_issue_comment("First")
+    said.edit("Second")
+    assert [kept.body for kept in issue.get_issue_comments()] == ["Second"]
+    assert said.html_url.endswith(f"#issuecomment-{said.id}")
+    with pytest.raises(GithubException, match="too long"):
+        issue.create_issue_comment("x" * 65_537)
+
+
+def test_check_runs_collect_their_annotations(github: Served) -> None:
+    note: Any = {
+        "path": "a.py", "start_line": 1, "end_line": 1, "annotation_level": "warning", "message": "m",
+    }  # fmt: skip
+    output: Any = {"title": "Review", "summary": "Fine.", "annotations": [note] * 50}
+    run = github.repo.create_check_run("hunkwise", github.origin.head, status="in_progress", output=output)
+    run.edit(conclusion="neutral", output={"title": "Review", "summary": "Done.", "annotations": [note]})
+    stored = github.fake.check_runs[0]
+    assert (stored.status, stored.conclusion, len(stored.annotations)) == ("completed", "neutral", 51)
+    assert stored.output["summary"] == "Done."
+
+
+def test_more_than_fifty_annotations_are_declined(github: Served) -> None:
+    note: Any = {
+        "path": "a.py", "start_line": 1, "end_line": 1, "annotation_level": "warning", "message": "m",
+    }  # fmt: skip
+    status, _, _ = github.client().requester.requestJson(
+        "POST",
+        "/repos/octo/repo/check-runs",
+        input={
+            "name": "hunkwise",
+            "head_sha": github.origin.head,
+            "output": {"title": "t", "summary": "s", "annotations": [note] * 51},
+        },
+    )
+    assert status == 422
+    assert github.fake.check_runs == []
+    assert any("is too long" in violation for violation in github.fake.violations)
+    github.fake.violations.clear()
+
+
+def test_a_token_that_reads_cannot_write(github: Served) -> None:
+    pull = github.client("ghs_read").get_repo("octo/repo").get_pull(1)
+    for write in (
+        lambda: pull.create_review(body="x", event="COMMENT"),
+        lambda: pull.create_issue_comment("x"),
+        lambda: github.client("ghs_read").get_repo("octo/repo").create_check_run("x", github.origin.head),
+    ):
+        with pytest.raises(GithubException) as caught:
+            write()
+        assert (caught.value.status, caught.value.data["message"]) == (
+            403,
+            "Resource not accessible by integration",
+        )
+
+
+def test_what_the_contract_does_not_know_is_a_violation(
+    make_github: Callable[..., FakeGitHub], github: Served
+) -> None:
+    requester = github.client().requester
+    for path, body in (
+        ("/repos/octo/repo/pulls/1/reviews", {"body": "x", "event": "SHOUT"}),
+        ("/repos/octo/repo/pulls/1/reviews", {"body": "x", "event": "COMMENT", "colour": "red"}),
+        ("/repos/octo/repo/pulls/1/reviews", {"comments": [LINE | {"subject_type": "file"}]}),
+        ("/repos/octo/repo/pulls/1/comments", {"body": "x"}),
+    ):
+        status, _, _ = requester.requestJson("POST", path, input=body)
+        assert status == 422
+    requester.requestJson("GET", "/repos/octo/repo/pulls/1/files?per_page=many&colour=red")
+    requester.requestJson("GET", "/repos/octo/repo/zen")
+    found = "\n".join(github.fake.violations)
+    for words in (
+        "'SHOUT' is not one of",
+        "'colour'",
+        "'subject_type'",
+        "'commit_id' is a required",
+        "no integer",
+        "no route",
+    ):
+        assert words in found
+    github.fake.violations.clear()
+
+
+def graphql(served: Served, query: str, token: str = "ghs_write", **variables: Any) -> Any:
+    _, answer = served.client(token).requester.graphql_query(query, variables)
+    return answer["data"]
+
+
+def threads_of(served: Served, size: int = 50, after: str | None = None) -> Any:
+    whole = graphql(served, THREADS, owner="octo", name="repo", number=1, size=size, after=after)
+    return whole["repository"]["pullRequest"]["reviewThreads"]
+
+
+def test_threads_are_listed_page_by_page(github: Served) -> None:
+    comments = [comment(), comment(line=12, start_line=11, start_side="RIGHT", body="Range.")]
+    github.pull.create_review(body="Summary", event="COMMENT", comments=comments)
+    first = threads_of(github, 1)
+    second = threads_of(github, 1, first["pageInfo"]["endCursor"])
+    assert (first["pageInfo"]["hasNextPage"], second["pageInfo"]["hasNextPage"]) == (True, False)
+    (node,) = second["nodes"]
+    assert {key: node[key] for key in ("path", "line", "startLine", "diffSide", "subjectType")} == {
+        "path": "src/long.txt", "line": 12, "startLine": 11, "diffSide": "RIGHT", "subjectType": "LINE",
+    }  # fmt: skip
+    (said,) = node["comments"]["nodes"]
+    assert (said["body"], said["author"]["login"]) == ("Range.", "github-actions")
+    assert said["databaseId"] == github.fake.comments[1].id
+    assert not [write for write in github.fake.writes if write.path == "/graphql"]
+
+
+def test_a_thread_is_resolved_and_a_comment_minimized(github: Served) -> None:
+    github.pull.create_review(body="Summary", event="COMMENT", comments=[comment()])
+    (node,) = threads_of(github)["nodes"]
+    requester = github.client().requester
+    requester.graphql_named_mutation("resolveReviewThread", {"threadId": node["id"]}, "thread { isResolved }")
+    subject = {"subjectId": node["comments"]["nodes"][0]["id"], "classifier": "OUTDATED"}
+    requester.graphql_named_mutation("minimizeComment", subject, "minimizedComment { isMinimized }")
+    assert (github.fake.threads[0].resolved, github.fake.comments[0].minimized) == (True, True)
+    assert threads_of(github)["nodes"][0]["isResolved"]
+    assert [write.path for write in github.fake.writes][1:] == ["/graphql", "/graphql"]
+
+
+def test_an_outdated_thread_has_no_line(github: Served) -> None:
+    github.pull.create_review(body="Summary", event="COMMENT", comments=[comment()])
+    github.fake.threads[0].outdated = True
+    (node,) = threads_of(github)["nodes"]
+    assert (node["isOutdated"], node["line"]) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("token", "name", "argument", "words"),
+    [
+        ("ghs_read", "resolveReviewThread", {"threadId": "PRRT_1"}, "not accessible by integration"),
+        ("ghs_write", "resolveReviewThread", {"threadId": "PRRT_1"}, "Could not resolve to a node"),
+        (
+            "ghs_write",
+            "minimizeComment",
+            {"subjectId": "x", "classifier": "SPAM"},
+            "Could not resolve to a node",
+        ),
+    ],
+)
+def test_mutations_that_github_declines(
+    github: Served, token: str, name: str, argument: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(GithubException, match=words):
+        github.client(token).requester.graphql_named_mutation(name, argument, "clientMutationId")
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"name": "other"}, "Could not resolve to a Repository"),
+        ({"number": 77}, "Could not resolve to a PullRequest"),
+        ({"size": 101}, "exceeds the `first` limit"),
+    ],
+)
+def test_queries_that_github_declines(github: Served, variables: dict[str, Any], words: str) -> None:
+    with pytest.raises(GithubException, match=words):
+        graphql(github, THREADS, **({"owner": "octo", "name": "repo", "number": 1, "size": 5} | variables))
+
+
+def test_threads_without_a_bound_are_declined(github: Served) -> None:
+    query = '{ repository(owner: "octo", name: "repo") { pullRequest(number: 1) { reviewThreads { totalCount } } } }'
+    with pytest.raises(GithubException, match="You must provide"):
+        graphql(github, query)
+
+
+def test_a_query_that_breaks_the_schema_is_a_violation(github: Served) -> None:
+    with pytest.raises(GithubException, match="Cannot query field"):
+        graphql(github, "{ viewer { colour } }")
+    assert any("colour" in violation for violation in github.fake.violations)
+    github.fake.violations.clear()
+
+
+def test_the_viewer_is_who_asks(github: Served) -> None:
+    assert graphql(github, "{ viewer { login } }", "github_pat_x") == {"viewer": {"login": "hubot"}}
+
+
+@pytest.mark.parametrize(
+    "refused", [GraphqlRefusal(403), GraphqlRefusal(200, ({"message": "No.", "type": "FORBIDDEN"},))]
+)
+def test_graphql_can_be_refused_altogether(github: Served, refused: GraphqlRefusal) -> None:
+    github.fake.graphql_refusal = refused
+    with pytest.raises(GithubException):
+        graphql(github, "{ viewer { login } }")
+
+
+@pytest.mark.parametrize("token", ["ghs_wrong", None])
+def test_graphql_needs_a_token(github: Served, token: str | None) -> None:
+    with pytest.raises(GithubException) as caught:
+        github.client(token).requester.graphql_query("{ viewer { login } }", {})
+    assert caught.value.status == 401

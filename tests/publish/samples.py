@@ -1,0 +1,64 @@
+"""Findings, files and reviews for the tests of what is published."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.finding import Anchor, Finding, Severity
+from hunkwise.domain.outcome import Coverage, FileCoverage, Review, SkipReason, Usage
+from hunkwise.domain.patch import parse_hunks
+
+HEAD = "0123456789abcdef0123456789abcdef01234567"
+PATCH = b"""@@ -1,4 +1,5 @@ def first():
+ one
+-two
++two!
++two and a half
+ three
+ four
+@@ -40,3 +41,4 @@
+ forty
++forty and a half
+ forty-one
+ forty-two"""
+
+
+def file_diff(path: str = "src/a.py", patch: bytes = PATCH, old_path: str | None = None) -> FileDiff:
+    status = FileStatus.RENAMED if old_path else FileStatus.MODIFIED
+    return FileDiff(path, status, parse_hunks(patch), additions=3, deletions=1, old_path=old_path)
+
+
+def anchor(line: int = 2, start_line: int | None = None, side: Side = Side.RIGHT, path: str = "src/a.py") -> Anchor:
+    return Anchor(path, line, side, start_line, code=f"code of {line}")
+
+
+def finding(
+    title: str = "A title",
+    *,
+    severity: Severity = Severity.MEDIUM,
+    at: Anchor | None = None,
+    path: str = "src/a.py",
+    body: str = "A body.",
+    category: str = "",
+    suggestion: str | None = None,
+    confidence: float | None = None,
+) -> Finding:
+    """A finding at `at`, or on the file where it is None."""
+    where = at.path if at else path
+    return Finding(where, severity, title, body, at, category, suggestion, confidence)
+
+
+def review(*findings: Finding) -> Review:
+    files = (
+        FileCoverage("src/a.py", 4, 4),
+        FileCoverage("src/b.py", 10, 0, SkipReason.DEADLINE, "after 15 minutes"),
+        FileCoverage("poetry.lock", 900, 0, SkipReason.LOCK_FILE),
+    )
+    usage = Usage(2, 12_345, 678, 300, 3, ("a-model",))
+    return Review(HEAD, findings, Coverage(files), usage, seconds=12.34, prompts=("review",))
+
+
+def clean(whole: Review) -> Review:
+    """The review with nothing left out."""
+    return replace(whole, coverage=Coverage((FileCoverage("src/a.py", 4, 4),)))

@@ -1,0 +1,107 @@
+"""An anchor is proved, or the sentence back tells how to mend it."""
+
+from __future__ import annotations
+
+import pytest
+
+from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.finding import Anchor
+from hunkwise.publish.anchors import anchor_fault, by_path
+from tests.publish.samples import file_diff
+
+LEFT, RIGHT = Side.LEFT, Side.RIGHT
+LONG = b"@@ -0,0 +1,300 @@\n" + b"\n".join(b"+line" for _ in range(300))
+ONLY_ADDED = b"@@ -1,2 +1,3 @@\n one\n+new\n two"
+FILES = by_path(
+    [
+        file_diff("src/a.py"),
+        file_diff("src/new.py", old_path="src/old.py"),
+        file_diff("src/long.py", LONG),
+        file_diff("docs/only.md", ONLY_ADDED),
+        FileDiff("logo.png", FileStatus.ADDED, binary=True),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "start", "side", "proved"),
+    [
+        ("src/a.py", 2, None, RIGHT, Anchor("src/a.py", 2, RIGHT, None, "two!")),
+        ("src/a.py", 2, None, LEFT, Anchor("src/a.py", 2, LEFT, None, "two")),
+        ("src/a.py", 1, None, RIGHT, Anchor("src/a.py", 1, RIGHT, None, "one")),
+        ("src/a.py", 4, 2, RIGHT, Anchor("src/a.py", 4, RIGHT, 2, "two!\ntwo and a half\nthree")),
+        ("src/a.py", 2, 2, RIGHT, Anchor("src/a.py", 2, RIGHT, None, "two!")),
+        ("src/old.py", 42, None, RIGHT, Anchor("src/new.py", 42, RIGHT, None, "forty and a half")),
+    ],
+)
+def test_a_line_that_the_diff_shows_is_an_anchor(
+    path: str, line: int, start: int | None, side: Side, proved: Anchor
+) -> None:
+    assert anchor_fault(path, line, start, side, FILES) == proved
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "start", "side", "sentence"),
+    [
+        ("src/a.py", 20, None, RIGHT, "line 20 of src/a.py is not in the diff; changed lines near it: 2–3, 42"),
+        (
+            "src/a.py",
+            40,
+            None,
+            RIGHT,
+            "line 40 of src/a.py is not in the diff; changed lines near it: 2–3, 42",
+        ),
+        ("src/a.py", 99, None, LEFT, "line 99 of src/a.py is not in the diff on side LEFT; changed lines near it: 2"),
+        (
+            "docs/only.md",
+            9,
+            None,
+            LEFT,
+            "line 9 of docs/only.md is not in the diff on side LEFT: it has no changed lines there; "
+            "name side RIGHT instead",
+        ),
+        ("logo.png", 1, None, RIGHT, "line 1 of logo.png is not in the diff: none of its lines is shown"),
+        ("src/a.py", 42, 2, RIGHT, "lines 2–42 of src/a.py reach over several hunks; stay within 41–44"),
+        ("src/a.py", 42, 20, RIGHT, "line 20 of src/a.py is not in the diff; changed lines near it: 2–3, 42"),
+        ("src/a.py", 2, 4, RIGHT, "start_line 4 comes after line 2; start_line must be the first and line the last"),
+        ("src/a.py", 0, None, RIGHT, "line 0 does not exist: lines are counted from 1"),
+        ("src/a.py", 2, -1, RIGHT, "line -1 does not exist: lines are counted from 1"),
+        (
+            "src/long.py",
+            201,
+            1,
+            RIGHT,
+            "lines 1–201 are more than 200; name the few that the finding is about",
+        ),
+        ("a.py", 1, None, RIGHT, "a.py is not among the changed files; did you mean src/a.py?"),
+        ("src/lang.py", 1, None, RIGHT, "src/lang.py is not among the changed files; did you mean src/long.py?"),
+        ("zzz", 1, None, RIGHT, "zzz is not among the changed files"),
+        ("z\nz", 1, None, RIGHT, "z z is not among the changed files"),
+    ],
+)
+def test_a_wrong_place_is_answered_with_its_remedy(
+    path: str, line: int, start: int | None, side: Side, sentence: str
+) -> None:
+    assert anchor_fault(path, line, start, side, FILES) == sentence
+
+
+def test_a_line_of_the_other_side_is_told_so() -> None:
+    removed = b"@@ -1,2 +0,0 @@\n-one\n-two\n"
+    both = b"@@ -9,2 +0,0 @@\n-nine\n-ten\n@@ -20 +18,2 @@\n twenty\n+more"
+    files = by_path([file_diff("gone", removed), file_diff("both", both)])
+    assert "on side" not in str(anchor_fault("both", 9, None, RIGHT, files))
+    assert str(anchor_fault("both", 9, None, RIGHT, files)).endswith(
+        "changed lines near it: 19; if you mean the removed line, name side LEFT"
+    )
+    assert str(anchor_fault("both", 19, None, LEFT, files)).endswith("name side RIGHT")
+    assert str(anchor_fault("gone", 1, None, RIGHT, files)).endswith("name side LEFT instead")
+
+
+def test_of_many_changed_ranges_the_nearest_are_named() -> None:
+    rows = b"\n".join(b"@@ -%d +%d,2 @@\n x\n+y" % (n, n + n // 10 - 1) for n in range(10, 100, 10))
+    fault = anchor_fault("f", 50, None, RIGHT, by_path([file_diff("f", rows)]))
+    assert fault == "line 50 of f is not in the diff; changed lines near it: 44, 55, 66" or isinstance(fault, Anchor)
+
+
+def test_two_hundred_lines_are_not_too_many() -> None:
+    assert isinstance(anchor_fault("src/long.py", 200, 1, RIGHT, FILES), Anchor)

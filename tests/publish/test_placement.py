@@ -1,0 +1,78 @@
+"""Each finding stands once, on the best rung that can hold it."""
+
+from __future__ import annotations
+
+import pytest
+
+from hunkwise.domain.diff import Side
+from hunkwise.domain.finding import Finding, Severity
+from hunkwise.publish.placement import MOST_ON_FILE, place, suggestion_applies
+from tests.publish.samples import anchor, file_diff, finding
+
+FILES = [file_diff("src/a.py"), file_diff(".github/workflows/ci.yml"), file_diff("src/b.py")]
+
+
+def test_proved_anchors_are_inline_files_on_file_and_the_rest_in_the_body() -> None:
+    inline = finding("inline", at=anchor(2))
+    off = finding("off", at=anchor(20))
+    on_file = finding("on file")
+    elsewhere = finding("elsewhere", path="README.md")
+    placement = place([elsewhere, on_file, off, inline], FILES, max_comments=30)
+    assert placement.inline == (inline,)
+    assert placement.on_file == (on_file,)
+    assert set(placement.in_body) == {off, elsewhere}
+
+
+def test_the_most_severe_then_the_surest_take_the_places_that_there_are() -> None:
+    low = finding("low", severity=Severity.LOW, at=anchor(2), confidence=1.0)
+    sure = finding("sure", severity=Severity.HIGH, at=anchor(3), confidence=0.9)
+    unsure = finding("unsure", severity=Severity.HIGH, at=anchor(2), confidence=0.2)
+    placement = place([low, unsure, sure], FILES, max_comments=2)
+    assert placement.inline == (sure, unsure)
+    assert placement.in_body == (low,)
+
+
+def test_with_no_comments_allowed_all_is_in_the_body() -> None:
+    assert place([finding(at=anchor(2))], FILES, max_comments=0).inline == ()
+
+
+def test_comments_on_files_are_few() -> None:
+    many = [finding(f"number {number}") for number in range(MOST_ON_FILE + 3)]
+    placement = place(many, FILES, max_comments=30)
+    assert len(placement.on_file) == MOST_ON_FILE
+    assert len(placement.in_body) == 3
+
+
+def test_a_path_that_json_cannot_carry_stays_in_the_body() -> None:
+    odd = "caf\udce9.py"
+    placement = place([finding(path=odd)], [file_diff(odd)], max_comments=30)
+    assert len(placement.in_body) == 1
+
+
+@pytest.mark.parametrize(
+    ("of", "applies"),
+    [
+        (finding(at=anchor(2), suggestion="two?"), True),
+        (finding(at=anchor(2), suggestion="two?\n"), True),
+        (finding(at=anchor(3, start_line=2), suggestion="one\r\nline"), True),
+        (finding(at=anchor(2), suggestion=""), True),
+        (finding(at=anchor(2)), False),
+        (finding(suggestion="x"), False),
+        (finding(at=anchor(2), suggestion="two!"), False),
+        (finding(at=anchor(2), suggestion="two!\n"), False),
+        (finding(at=anchor(2, side=Side.LEFT), suggestion="x"), False),
+        (finding(at=anchor(20), suggestion="x"), False),
+        (finding(at=anchor(2, path="gone.py"), suggestion="x"), False),
+        (finding(at=anchor(2, path=".github/workflows/ci.yml"), suggestion="x"), False),
+        (finding(at=anchor(2), suggestion="x\u202ey"), False),
+        (finding(at=anchor(2), suggestion="<!-- hunkwise:finding v1 fp=0 -->"), False),
+        (finding(at=anchor(2), suggestion="x\n" * 101), False),
+        (finding(at=anchor(2), suggestion="x" * 10_000), False),
+    ],
+)
+def test_a_suggestion_is_offered_only_where_it_applies(of: Finding, applies: bool) -> None:
+    assert suggestion_applies(of, FILES) is applies
+
+
+def test_the_files_may_come_by_their_paths() -> None:
+    assert suggestion_applies(finding(at=anchor(2), suggestion="x"), {"src/a.py": file_diff("src/a.py")})

@@ -1,0 +1,71 @@
+"""No secret leaves, in no encoding that a model could be talked into."""
+
+from __future__ import annotations
+
+from base64 import b64encode, urlsafe_b64encode
+from dataclasses import replace
+from urllib.parse import quote
+
+import pytest
+
+from hunkwise.domain.outcome import Fault
+from hunkwise.publish.sanitize import line
+from hunkwise.publish.secrets import SecretScan, withhold
+from tests.publish.samples import finding, review
+
+SECRET = "ghs_abc~DEF/123+<xyz>?789"
+SCAN = SecretScan([SECRET, "other-secret-value"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SECRET,
+        f"the token is {SECRET}!",
+        SECRET[::-1],
+        SECRET.encode().hex(),
+        SECRET.encode().hex().upper(),
+        quote(SECRET, safe=""),
+        quote(SECRET),
+        "".join(f"%{byte:02x}" for byte in SECRET.encode()),
+        " ".join(SECRET),
+        SECRET.replace("_", "\\_"),
+        SECRET.replace("<", "&lt;"),
+        line(SECRET, 200),
+        *(b64encode(b"x" * before + SECRET.encode() + b"y" * after).decode() for before in range(4) for after in range(4)),
+        *(urlsafe_b64encode(b"?" * before + SECRET.encode()).decode() for before in range(4)),
+        b64encode(SECRET.encode()).decode().rstrip("="),
+        "\n".join(b64encode(SECRET.encode()).decode()[n : n + 8] for n in range(0, 40, 8)),
+    ],
+)  # fmt: skip
+def test_a_secret_is_found_in_any_of_its_shapes(text: str) -> None:
+    assert SCAN.found_in(f"before\n{text}\nafter")
+
+
+@pytest.mark.parametrize("text", ["", SECRET[:-2], "nothing here", SECRET.swapcase()])
+def test_what_is_no_secret_is_let_through(text: str) -> None:
+    assert not SCAN.found_in(text)
+
+
+def test_short_secrets_would_be_found_in_everything_and_are_ignored() -> None:
+    assert not SecretScan(["", "1234567"]).found_in("1234567")
+
+
+def test_a_review_without_secrets_stays_as_it_is() -> None:
+    whole = review(finding())
+    assert withhold(whole, SCAN) is whole
+
+
+def test_what_holds_a_secret_is_withheld_and_said_so() -> None:
+    kept = finding("kept")
+    whole = replace(
+        review(kept, finding(body=f"see {SECRET}"), finding(suggestion=SECRET)),
+        summary=f"All about {SECRET}.",
+        notes=("fine", SECRET),
+        faults=(Fault("a", "fine"), Fault("b", SECRET), Fault("c", "", SECRET)),
+    )
+    safe = withhold(whole, SCAN)
+    assert safe.findings == (kept,)
+    assert (safe.summary, safe.notes, safe.dropped) == ("", ("fine",), 2)
+    assert [fault.kind for fault in safe.faults] == ["a", "secret"]
+    assert "revoke it" in safe.faults[-1].hint

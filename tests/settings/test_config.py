@@ -1,0 +1,333 @@
+"""The configuration file: what it sets, and the exact words of every fault."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from hunkwise.domain.finding import Severity
+from hunkwise.errors import SettingsError
+from hunkwise.settings.config import Config, PromptSettings, parse_config
+from hunkwise.settings.inputs import KNOWN_INPUTS, read_inputs
+from hunkwise.settings.rules import SHARED
+
+PATH = ".github/hunkwise.yml"
+FULL = """\
+version: 1
+model: claude-sonnet-4
+fail-on: high
+request-changes-on: none
+min-severity: medium
+max-comments: 10
+min-coverage: 90
+deadline: 20
+max-model-calls: 50
+max-tokens: none
+dry-run: true
+parallel: 4
+chunk-size: 4000
+ignore: ["**/generated/**", "*.lock"]
+paths:
+  - src/**
+prompts:
+  - review
+  - name: migrations
+    template: .github/hunkwise/migrations.md.j2
+    paths: ["db/migrations/**"]
+    min-severity: medium
+"""
+
+
+def parse(text: str) -> Config:
+    return parse_config(text.encode(), path=PATH)
+
+
+def faults_of(text: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        parse(text)
+    return [fault.removeprefix(PATH + ":") for fault in caught.value.faults]
+
+
+def test_the_version_alone_gives_the_defaults() -> None:
+    assert parse("version: 1") == Config()
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    assert Config().model_dump() == {
+        "version": 1,
+        "model": None,
+        "prompts": ({"name": "review", "template": None, "paths": (), "min_severity": None},),
+        "ignore": (),
+        "paths": (),
+        "min_severity": Severity.LOW,
+        "fail_on": None,
+        "request_changes_on": None,
+        "max_comments": 30,
+        "min_coverage": 0,
+        "deadline": 15.0,
+        "max_model_calls": 200,
+        "max_tokens": None,
+        "dry_run": False,
+        "parallel": 8,
+        "chunk_size": 64_000,
+    }
+
+
+def test_everything_can_be_set() -> None:
+    assert parse(FULL) == Config(
+        model="claude-sonnet-4",
+        fail_on=Severity.HIGH,
+        min_severity=Severity.MEDIUM,
+        max_comments=10,
+        min_coverage=90,
+        deadline=20.0,
+        max_model_calls=50,
+        dry_run=True,
+        parallel=4,
+        chunk_size=4000,
+        ignore=("**/generated/**", "*.lock"),
+        paths=("src/**",),
+        prompts=(
+            PromptSettings(name="review"),
+            PromptSettings(
+                name="migrations",
+                template=".github/hunkwise/migrations.md.j2",
+                paths=("db/migrations/**",),
+                min_severity=Severity.MEDIUM,
+            ),
+        ),
+    )
+
+
+def test_a_built_in_prompt_may_have_a_template_of_ones_own() -> None:
+    assert parse("version: 1\nprompts: [{name: review, template: r.j2}]").prompts[0].template == "r.j2"
+
+
+def test_a_configuration_is_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Config().deadline = 1.0
+
+
+WRONG = [
+    ("", '1: "version" is missing; add the line "version: 1" at the top'),
+    ("fail-on: high", '1: "version" is missing; add the line "version: 1" at the top'),
+    ("version: 2", '1: "version" must be 1, the only version that this hunkwise reads, not 2'),
+    ("version: '1'", '1: "version" must be 1, the only version that this hunkwise reads, not "1"'),
+    ("version: true", '1: "version" must be 1, the only version that this hunkwise reads, not true'),
+    ("version: 1.0", '1: "version" must be 1, the only version that this hunkwise reads, not 1.0'),
+    ("[version]", '1: the file must be keys and values, such as "version: 1"'),
+    ("version", '1: the file must be keys and values, such as "version: 1"'),
+    ("version: 1\nversion: 1", '2: "version" stands on line 1 already; keep one of them'),
+    ("version: [", "1: not valid YAML: expected the node content, but found '<stream end>'"),
+]
+WRONG_KEYS = [
+    ("fail_on: high", 'unknown key "fail_on"; did you mean "fail-on"?'),
+    ("frobnicate: 1", 'unknown key "frobnicate"; remove it'),
+    ("fail-on:", '"fail-on" has no value; write none, low, medium, high or critical, or remove the line'),
+    ("ignore:", '"ignore" has no value; write a list of globs, such as ["src/**"], or remove the line'),
+    (
+        "fail-on: hihg",
+        '"fail-on" must be none, low, medium, high or critical, not "hihg"; did you mean "high"?',
+    ),
+    ("fail-on: 3", '"fail-on" must be none, low, medium, high or critical, not 3'),
+    (
+        "request-changes-on: [high]",
+        '"request-changes-on" must be none, low, medium, high or critical, not a list',
+    ),
+    ("min-severity: none", '"min-severity" must be low, medium, high or critical, not "none"'),
+    ("max-comments: 501", '"max-comments" must be a whole number from 0 to 500, not 501'),
+    ("max-comments: '5'", '"max-comments" must be a whole number from 0 to 500, not "5"'),
+    ("max-comments: true", '"max-comments" must be a whole number from 0 to 500, not true'),
+    ("min-coverage: 80%", '"min-coverage" must be a whole number from 0 to 100, not "80%"'),
+    ("min-coverage: 0.5", '"min-coverage" must be a whole number from 0 to 100, not 0.5'),
+    ("deadline: 0", '"deadline" must be a number of minutes above 0 and up to 360, not 0'),
+    ("deadline: 1e400", '"deadline" must be a number of minutes above 0 and up to 360, not inf'),
+    ("max-model-calls: 0", '"max-model-calls" must be a whole number from 1 to 10000, not 0'),
+    ("max-tokens: 0", '"max-tokens" must be a whole number from 1 to 1000000000, or none, not 0'),
+    ("max-tokens: nine", '"max-tokens" must be a whole number from 1 to 1000000000, or none, not "nine"'),
+    ("dry-run: yes", '"dry-run" must be true or false, not "yes"'),
+    ("model: a b", '"model" must be a model id without spaces, of up to 200 characters, not "a b"'),
+    ("parallel: 33", '"parallel" must be a whole number from 1 to 32, not 33'),
+    ("chunk-size: 100", '"chunk-size" must be a whole number from 4000 to 400000, not 100'),
+    ("ignore: x", '"ignore" must be a list of globs, such as ["src/**"], not "x"'),
+    ("ignore: {}", '"ignore" must be a list of globs, such as ["src/**"], not an empty mapping'),
+    ("paths: [a, 1]", '"paths" must be a list of globs, such as ["src/**"], and holds 1'),
+    ("paths: ['']", '"paths" must be a list of globs, such as ["src/**"], and holds ""'),
+    ('paths: ["a\\nb"]', '"paths" must be a list of globs, such as ["src/**"], and holds "a\\x0ab"'),
+    (
+        "prompts: []",
+        '"prompts" must be a list of 1 to 32 prompts, such as "- name: review", not an empty list',
+    ),
+    (
+        "prompts: review",
+        '"prompts" must be a list of 1 to 32 prompts, such as "- name: review", not "review"',
+    ),
+    ("prompts: [5]", '"prompts" must be a list of 1 to 32 prompts, such as "- name: review", not 5'),
+    (
+        "prompts: [revew]",
+        'the prompt "revew" has no "template", and only review is built in; did you mean "review"?',
+    ),
+    (
+        "prompts: [{name: mine}]",
+        'the prompt "mine" has no "template", and only review is built in; name its template',
+    ),
+    (
+        "prompts: [{template: a.j2}]",
+        'a prompt has no "name"; give it a name of lower-case letters, digits, - and _, of up to 64 characters',
+    ),
+    (
+        "prompts: [{name: A, template: a}]",
+        '"name" must be a name of lower-case letters, digits, - and _, of up to 64 characters, not "A"',
+    ),
+    ("prompts: [{name: a, temlate: b}]", 'unknown key "temlate"; did you mean "template"?'),
+    ("prompts: [review, review]", 'the prompt "review" stands in the list twice; give one another name'),
+    (
+        "prompts: [{name: review, min-severity: bad}]",
+        '"min-severity" must be low, medium, high or critical, not "bad"',
+    ),
+    (
+        "prompts: [{name: review, paths: [1]}]",
+        '"paths" must be a list of globs, such as ["src/**"], and holds 1',
+    ),
+    (
+        "prompts: [{name: review, template: }]",
+        '"template" has no value; write the path of a file in the repository, relative to its root,'
+        " without .., or remove the line",
+    ),
+] + [
+    (
+        f"prompts: [{{name: a, template: '{path}'}}]",
+        '"template" must be the path of a file in the repository, relative to its root, without ..,'
+        f' not "{path}"',
+    )
+    for path in ["", "/etc/x", "../x", "a/../x", "./x", "a//x", "a\\x", "a/"]
+]
+
+
+@pytest.mark.parametrize(("text", "fault"), WRONG)
+def test_a_wrong_file_is_one_sentence_with_its_line(text: str, fault: str) -> None:
+    assert faults_of(text) == [fault]
+
+
+@pytest.mark.parametrize(("text", "fault"), WRONG_KEYS)
+def test_a_wrong_key_is_one_sentence_with_its_line(text: str, fault: str) -> None:
+    assert faults_of(f"version: 1\n\n{text}") == [f"3: {fault}"]
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("github-token", "whoever can change this file must not choose whose token is used"),
+        ("copilot-token", "whoever can change this file must not choose whose token is used"),
+        ("copilot-connection-token", "whoever can change this file must not choose whose token is used"),
+        ("copilot-url", "whoever can change this file must not choose where code and keys are sent"),
+        ("provider-base-url", "whoever can change this file must not choose where code and keys are sent"),
+        ("provider-type", "whoever can change this file must not choose where code and keys are sent"),
+        ("config", "it says where this file is"),
+        ("pull-request", "it belongs to one run"),
+    ],
+)
+def test_keys_that_only_inputs_may_set_say_why(key: str, reason: str) -> None:
+    assert faults_of(f"version: 1\n{key}: x") == [
+        f'2: "{key}" cannot be set here ({reason}); set it as an input in the workflow'
+    ]
+
+
+@pytest.mark.parametrize("key", sorted(set(KNOWN_INPUTS) - set(SHARED) - {"prompts"}))
+def test_every_other_input_is_refused_by_name(key: str) -> None:
+    assert "set it as an input in the workflow" in faults_of(f"version: 1\n{key}: x")[0]
+
+
+MANY_FAULTS = """\
+fail_on: high
+fail-on: &x hgih
+prompts:
+  - name: review
+    path: [a]
+  - revew
+ignore: *x
+deadline: 0
+deadline: 1
+"""
+
+
+def test_all_faults_are_told_together_in_the_files_order() -> None:
+    assert faults_of(MANY_FAULTS) == [
+        '1: "version" is missing; add the line "version: 1" at the top',
+        '1: unknown key "fail_on"; did you mean "fail-on"?',
+        "2: anchors (&name) are not allowed; remove it",
+        '5: unknown key "path"; did you mean "paths"?',
+        '6: the prompt "revew" has no "template", and only review is built in; did you mean "review"?',
+        "7: aliases (*name) are not allowed; write the value out",
+        '9: "deadline" stands on line 8 already; keep one of them',
+    ]
+
+
+def test_a_flood_of_faults_is_counted() -> None:
+    faults = faults_of("version: 1\n" + "".join(f"k{n}: 1\n" for n in range(100)))
+    assert len(faults) == 31
+    assert faults[-1] == " and 70 more faults"
+
+
+@given(
+    st.binary(max_size=80)
+    | st.lists(st.sampled_from([*FULL.splitlines(), "- a", "  - b: 1"])).map(
+        lambda lines: "\n".join(lines).encode()
+    )
+)
+def test_any_bytes_give_a_configuration_or_settings_errors(raw: bytes) -> None:
+    faults: tuple[str, ...] = ()
+    try:
+        parse_config(raw, path=PATH)
+    except SettingsError as error:
+        faults = error.faults
+    assert all(fault.startswith(f"{PATH}:") and fault.isprintable() for fault in faults)
+
+
+def test_inputs_stand_above_the_file() -> None:
+    variables = {
+        "INPUT_GITHUB-TOKEN": "t",
+        "INPUT_FAIL-ON": "none",
+        "INPUT_DEADLINE": "3",
+        "INPUT_MODEL": "other",
+    }
+    config = parse(FULL).with_overrides(read_inputs(variables).overrides)
+    assert (config.fail_on, config.deadline, config.model) == (None, 3.0, "other")
+    assert config.max_comments == 10
+
+
+def test_no_overrides_change_nothing() -> None:
+    config = parse(FULL)
+    assert config.with_overrides({}) == config
+
+
+def test_every_input_of_the_file_can_override_it() -> None:
+    texts = {"model": "m", "dry-run": "true", "max-tokens": "7", "deadline": "1"}
+    for name in SHARED:
+        variables = {
+            "INPUT_GITHUB-TOKEN": "t",
+            f"INPUT_{name.upper()}": texts.get(
+                name, "low" if "on" in name.split("-") or "severity" in name else "5"
+            ),
+        }
+        overrides = read_inputs(variables).overrides
+        config = Config().with_overrides(overrides)
+        assert {key: getattr(config, key) for key in overrides} == dict(overrides)
+
+
+def test_the_prompts_input_chooses_among_the_files_and_the_built_in_ones() -> None:
+    config = parse("version: 1\nprompts: [{name: mine, template: a.j2}, {name: other, template: b.j2}]")
+    chosen = config.with_overrides({"prompts": ("other", "review")}).prompts
+    assert chosen == (PromptSettings(name="other", template="b.j2"), PromptSettings(name="review"))
+
+
+def test_prompts_that_nobody_knows_are_told_with_the_nearest() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(FULL).with_overrides({"prompts": ("migratons", "zzz")})
+    assert caught.value.faults == (
+        'Input "prompts" names "migratons", and there is no such prompt; there is review or migrations;'
+        ' did you mean "migrations"?',
+        'Input "prompts" names "zzz", and there is no such prompt; there is review or migrations.',
+    )

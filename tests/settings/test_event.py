@@ -1,0 +1,287 @@
+"""Events: what is reviewed, what is not and why, and what a wrong payload is told."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hunkwise.errors import SettingsError
+from hunkwise.settings.event import EVENTS, NothingToDo, ReviewTask, read_event
+
+EXAMPLES = Path(__file__).parents[2] / "node_modules/@octokit/webhooks-examples/api.github.com/index.json"
+REPOSITORY = "Codertocat/Hello-World"
+HEAD, BASE = "ec26c3e57ca3a959ca5aad62de7213c562f8c821", "f95f852bd8fca8fcc58a9a2d6c842781e32a215e"
+REMEDY = "GITHUB_EVENT_PATH must name the file that the runner wrote for this event."
+
+
+@functools.cache
+def examples(event: str) -> list[dict[str, Any]]:
+    """GitHub's own example payloads of an event (npm's @octokit/webhooks-examples)."""
+    events = json.loads(EXAMPLES.read_text())
+    return next(entry["examples"] for entry in events if entry["name"] == event)
+
+
+def example(action: str) -> dict[str, Any]:
+    payload = next(payload for payload in examples("pull_request") if payload["action"] == action)
+    return copy.deepcopy(payload)
+
+
+def read(
+    payload: object, name: str = "pull_request", pull_request: int | None = None
+) -> ReviewTask | NothingToDo:
+    return read_event(name, json.dumps(payload).encode(), repository=REPOSITORY, pull_request=pull_request)
+
+
+def fault_of(payload: object, name: str = "pull_request", pull_request: int | None = None) -> str:
+    with pytest.raises(SettingsError) as caught:
+        read(payload, name, pull_request)
+    (fault,) = caught.value.faults
+    return fault
+
+
+@pytest.mark.parametrize("name", ["pull_request", "pull_request_target"])
+@pytest.mark.parametrize("action", ["opened", "synchronize", "reopened", "ready_for_review"])
+def test_new_code_is_reviewed(name: str, action: str) -> None:
+    assert read(example(action), name) == ReviewTask(REPOSITORY, 2, HEAD, BASE, fork=False, action=action)
+
+
+@pytest.mark.parametrize("payload", examples("pull_request"), ids=lambda payload: payload["action"])
+def test_every_example_of_github_is_understood(payload: dict[str, Any]) -> None:
+    asked = read(payload)
+    new = payload["action"] in ("opened", "synchronize", "reopened", "ready_for_review")
+    assert isinstance(asked, ReviewTask if new else NothingToDo)
+
+
+@pytest.mark.parametrize(
+    ("action", "merged", "why"),
+    [
+        (
+            "labeled",
+            False,
+            'The action "labeled" brings no new code to pull request #2; opened, synchronize, reopened,'
+            " ready_for_review, and edited where the base branch changes, do.",
+        ),
+        ("closed", False, "Pull request #2 is closed."),
+        ("closed", True, "Pull request #2 is merged."),
+    ],
+)
+def test_nothing_to_do_says_why(action: str, merged: bool, why: str) -> None:
+    payload = example(action)
+    payload["pull_request"]["merged"] = merged
+    assert read(payload) == NothingToDo(why)
+
+
+def test_a_pull_request_closed_in_the_meantime_is_not_reviewed() -> None:
+    payload = example("synchronize")
+    payload["pull_request"]["state"] = "closed"
+    assert read(payload) == NothingToDo("Pull request #2 is closed.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reviewed"),
+    [
+        ({"base": {"ref": {"from": "old"}}}, True),
+        ({"title": {"from": "old"}}, False),
+        (None, False),
+        ([], False),
+    ],
+)
+def test_an_edit_is_reviewed_where_the_base_changed(changes: object, reviewed: bool) -> None:
+    payload = example("opened") | {"action": "edited", "changes": changes}
+    assert isinstance(read(payload), ReviewTask) is reviewed
+
+
+@pytest.mark.parametrize(
+    ("repo", "fork"),
+    [
+        (None, True),
+        ({"full_name": "mona/Hello-World"}, True),
+        ({"full_name": "codertocat/hello-world"}, False),
+    ],
+)
+def test_a_fork_is_known_by_the_heads_repository(repo: object, fork: bool) -> None:
+    payload = example("opened")
+    payload["pull_request"]["head"]["repo"] = repo
+    task = read(payload)
+    assert isinstance(task, ReviewTask)
+    assert task.fork is fork
+
+
+@pytest.mark.parametrize("payload", examples("workflow_dispatch"))
+def test_a_dispatched_run_reviews_the_pull_request_of_its_input(payload: dict[str, Any]) -> None:
+    raw = json.dumps(payload).encode()
+    task = read_event("workflow_dispatch", raw, repository="octo-org/octo-repo", pull_request=7)
+    assert task == ReviewTask("octo-org/octo-repo", 7, None, None, fork=False, action="workflow_dispatch")
+
+
+def test_a_dispatched_run_without_its_input_is_told_how_to_give_it() -> None:
+    assert fault_of({"repository": {"full_name": REPOSITORY}}, "workflow_dispatch") == (
+        'Input "pull-request" is missing, and workflow_dispatch names no pull request by itself; declare an'
+        ' input in the workflow ("on: workflow_dispatch: inputs: pull-request:") and pass it on ("with:'
+        ' pull-request: ${{ inputs.pull-request }}").'
+    )
+
+
+def test_the_input_may_repeat_the_events_number_and_not_contradict_it() -> None:
+    assert isinstance(read(example("opened"), pull_request=2), ReviewTask)
+    assert fault_of(example("opened"), pull_request=3) == (
+        'Input "pull-request" is 3, but the event is about #2; leave the input out (it is for'
+        " workflow_dispatch)."
+    )
+
+
+@pytest.mark.parametrize("name", ["push", "schedule", "issue_comment", "workflow_run", "merge_group", ""])
+def test_other_events_are_told_what_is_handled(name: str) -> None:
+    assert fault_of({}, name) == (
+        f'The event "{name}" cannot be reviewed; run hunkwise on pull_request, pull_request_target or'
+        " workflow_dispatch (schedule, issue_comment and workflow_run are not handled by this version)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("payload", "fault"),
+    [
+        (b"", "The event payload is not JSON"),
+        (b"{", "The event payload is not JSON"),
+        (b"\xff\xfe{\0}\0", "The event payload is not JSON"),
+        (b"9" * 5000, "The event payload is not JSON"),
+        (b'{"a":' * 200_000, "The event payload is nested too deeply"),
+        (
+            b" " * (25 * 1024 * 1024 + 1),
+            "The event payload has 26,214,401 bytes, and GitHub sends at most 25 MB",
+        ),
+    ],
+    ids=["empty", "cut", "utf-16", "huge number", "deep", "huge"],
+)
+def test_a_payload_that_cannot_be_read_is_one_sentence(payload: bytes, fault: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_event("pull_request", payload, repository=REPOSITORY, pull_request=None)
+    assert caught.value.faults == (f"{fault}; {REMEDY}",)
+
+
+def test_a_byte_order_mark_is_accepted() -> None:
+    raw = b"\xef\xbb\xbf" + json.dumps(example("opened")).encode()
+    assert isinstance(read_event("pull_request", raw, repository=REPOSITORY, pull_request=None), ReviewTask)
+
+
+@pytest.mark.parametrize(
+    ("place", "put", "fault"),
+    [
+        ("", [1], "The event payload has no object at its top (found a list);"),
+        ("repository", None, "The event payload has no object at repository (found nothing);"),
+        (
+            "repository.full_name",
+            5,
+            "The event payload has no text at repository.full_name (found a number);",
+        ),
+        ("action", "", 'The event payload has no text at action (found "");'),
+        ("pull_request", "x", 'The event payload has no object at pull_request (found "x");'),
+        (
+            "pull_request.number",
+            True,
+            "The event payload has no positive number at pull_request.number (found true);",
+        ),
+        (
+            "pull_request.number",
+            0,
+            "The event payload has no positive number at pull_request.number (found a number);",
+        ),
+        ("pull_request.head", {}, "The event payload has no text at pull_request.head.sha (found nothing);"),
+        (
+            "pull_request.head.sha",
+            "HEAD",
+            'The event payload has no commit SHA at pull_request.head.sha (found "HEAD");',
+        ),
+        (
+            "pull_request.head.repo",
+            [],
+            "The event payload has no object at pull_request.head.repo (found an empty list);",
+        ),
+        ("pull_request.base.sha", 1.5, "The event payload has no text at pull_request.base.sha (found 1.5);"),
+        (
+            "pull_request.state",
+            {"a": 1},
+            "The event payload has no text at pull_request.state (found a mapping);",
+        ),
+    ],
+)
+def test_a_wrong_shape_is_named_by_its_place(place: str, put: object, fault: str) -> None:
+    payload = example("opened")
+    assert fault_of(_with(payload, place, put)) == f"{fault} {REMEDY}"
+
+
+def test_the_payload_of_another_repository_is_refused() -> None:
+    payload = example("opened")
+    payload["repository"]["full_name"] = "mona/other"
+    assert fault_of(payload) == (
+        'The event payload is about the repository "mona/other", but GITHUB_REPOSITORY is'
+        ' "Codertocat/Hello-World"; both must come from the same run.'
+    )
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from([REPOSITORY, HEAD, "open"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+PLACES = [
+    "action",
+    "changes",
+    "repository",
+    "repository.full_name",
+    "pull_request",
+    "pull_request.number",
+    "pull_request.state",
+    "pull_request.merged",
+    "pull_request.head",
+    "pull_request.head.sha",
+    "pull_request.head.repo",
+    "pull_request.head.repo.full_name",
+    "pull_request.base",
+    "pull_request.base.sha",
+]
+
+
+@given(st.sampled_from(EVENTS), st.binary() | JSON.map(lambda found: json.dumps(found).encode()))
+def test_any_payload_gives_settings_errors_only(name: str, payload: bytes) -> None:
+    with pytest.raises(SettingsError):
+        read_event(name, payload, repository=REPOSITORY, pull_request=None)
+
+
+@given(st.sampled_from(EVENTS), st.lists(st.tuples(st.sampled_from(PLACES), JSON), max_size=3))
+def test_any_change_to_a_payload_gives_a_task_or_a_settings_error(
+    name: str, changes: list[tuple[str, Any]]
+) -> None:
+    payload: Any = example("opened")
+    for place, put in changes:
+        payload = _with(payload, place, put)
+    try:
+        asked: object = read(payload, name, pull_request=2)
+    except SettingsError as error:
+        asked = error.faults
+    assert isinstance(asked, ReviewTask | NothingToDo | tuple)
+
+
+def _with(payload: Any, place: str, put: object) -> Any:
+    """The payload with something else at a dotted place; unchanged where the place is not there."""
+    if not place:
+        return put
+    *above, key = place.split(".")
+    inner = payload
+    for step in above:
+        inner = inner.get(step) if isinstance(inner, dict) else None
+    if isinstance(inner, dict):
+        inner[key] = put
+    return payload

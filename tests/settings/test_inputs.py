@@ -1,0 +1,396 @@
+"""Inputs: what is taken, and the exact words of every fault."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hunkwise.domain.finding import Severity
+from hunkwise.errors import SettingsError
+from hunkwise.settings.inputs import KNOWN_INPUTS, Inputs, read_inputs
+from hunkwise.settings.provider import Provider
+
+TOKEN = "ghs_0123456789abcdefghij"
+
+
+def environ(**inputs: str) -> dict[str, str]:
+    """The runner's variables for these inputs, over a github-token."""
+    named = {"github_token": TOKEN} | inputs
+    return {f"INPUT_{name.upper().replace('_', '-')}": text for name, text in named.items()}
+
+
+def faults_of(**inputs: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        read_inputs(environ(**inputs))
+    return list(caught.value.faults)
+
+
+def test_a_token_alone_is_enough() -> None:
+    assert read_inputs(environ()) == Inputs(github_token=TOKEN, copilot_token=TOKEN)
+
+
+def test_inputs_that_github_sets_to_nothing_are_not_set() -> None:
+    empty = dict.fromkeys((f"INPUT_{name.upper()}" for name in KNOWN_INPUTS), "")
+    assert read_inputs(empty | environ()) == read_inputs(environ())
+
+
+def test_all_inputs_are_read() -> None:
+    inputs = read_inputs(
+        environ(
+            copilot_token="github_pat_abc",
+            copilot_url="cli:4321, 127.0.0.1:4322\n[::1]:5,cli:4321",
+            copilot_connection_token="c0nn",
+            provider_type="azure",
+            provider_base_url="https://Example.openai.azure.com/v1/",
+            provider_api_key="k3y",
+            provider_wire_api="responses",
+            provider_azure_api_version="2024-10-21",
+            model="my-model",
+            config="./.github/other.yml",
+            prompts="review\n\n  migrations \nreview\n",
+            pull_request="17",
+            min_severity="medium",
+            fail_on="critical",
+            request_changes_on="none",
+            max_comments="0",
+            min_coverage="100",
+            deadline="2.5",
+            max_model_calls="7",
+            max_tokens="none",
+            dry_run="true",
+        )
+    )
+    assert inputs == Inputs(
+        github_token=TOKEN,
+        copilot_token="github_pat_abc",
+        copilot_urls=("cli:4321", "127.0.0.1:4322", "[::1]:5"),
+        copilot_connection_token="c0nn",
+        provider=Provider(
+            "azure",
+            "https://example.openai.azure.com/v1",
+            "k3y",
+            wire_api="responses",
+            azure_api_version="2024-10-21",
+        ),
+        model="my-model",
+        config_path=".github/other.yml",
+        overrides={
+            "model": "my-model",
+            "min_severity": Severity.MEDIUM,
+            "fail_on": Severity.CRITICAL,
+            "request_changes_on": None,
+            "max_comments": 0,
+            "min_coverage": 100,
+            "deadline": 2.5,
+            "max_model_calls": 7,
+            "max_tokens": None,
+            "dry_run": True,
+            "prompts": ("review", "migrations"),
+        },
+        pull_request=17,
+    )
+    assert inputs.secrets == (TOKEN, "github_pat_abc", "c0nn", "k3y")
+
+
+def test_a_provider_needs_its_url_and_a_model_only() -> None:
+    inputs = read_inputs(environ(provider_base_url="http://localhost:8000/v1", model="m"))
+    assert inputs.provider == Provider("openai", "http://localhost:8000/v1")
+    assert inputs.warnings == ()
+    assert inputs.secrets == (TOKEN,)
+
+
+def test_underscores_are_taken_for_dashes_and_dashes_win() -> None:
+    variables = {
+        "INPUT_GITHUB_TOKEN": " t1\n",
+        "INPUT_MODEL": "m",
+        "INPUT_FAIL_ON": "low",
+        "INPUT_FAIL-ON": "high",
+    }
+    inputs = read_inputs(variables)
+    assert (inputs.github_token, inputs.overrides["fail_on"]) == ("t1", Severity.HIGH)
+    assert inputs.warnings == ()
+
+
+def test_inputs_are_frozen_and_hide_their_secrets() -> None:
+    inputs = read_inputs(environ(provider_base_url="https://x.example", provider_api_key="k3y", model="m"))
+    assert TOKEN not in repr(inputs)
+    assert "k3y" not in repr(inputs)
+    with pytest.raises(FrozenInstanceError):
+        inputs.model = "other"  # type: ignore[misc]  # the point of the test
+
+
+WHOLE = [
+    ("max_comments", "-1", 'Input "max-comments" must be a whole number from 0 to 500, not "-1".'),
+    ("max_comments", "501", 'Input "max-comments" must be a whole number from 0 to 500, not "501".'),
+    ("max_comments", "٣", 'Input "max-comments" must be a whole number from 0 to 500, not "٣".'),
+    ("min_coverage", "80%", 'Input "min-coverage" must be a whole number from 0 to 100, not "80%".'),
+    ("max_model_calls", "0", 'Input "max-model-calls" must be a whole number from 1 to 10000, not "0".'),
+    (
+        "max_tokens",
+        "nine",
+        'Input "max-tokens" must be a whole number from 1 to 1000000000, or none, not "nine".',
+    ),
+    ("pull_request", "#5", 'Input "pull-request" must be a whole number from 1 to 999999999, not "#5".'),
+    ("deadline", "0", 'Input "deadline" must be a number of minutes above 0 and up to 360, not "0".'),
+    ("deadline", "361", 'Input "deadline" must be a number of minutes above 0 and up to 360, not "361".'),
+    ("deadline", "nan", 'Input "deadline" must be a number of minutes above 0 and up to 360, not "nan".'),
+]
+WORDS = [
+    (
+        "fail_on",
+        "hgih",
+        'Input "fail-on" must be none, low, medium, high or critical, not "hgih"; did you mean "high"?',
+    ),
+    ("fail_on", "7", 'Input "fail-on" must be none, low, medium, high or critical, not "7".'),
+    ("min_severity", "none", 'Input "min-severity" must be low, medium, high or critical, not "none".'),
+    (
+        "request_changes_on",
+        "High",
+        'Input "request-changes-on" must be none, low, medium, high or critical, not "High"; did you mean "high"?',
+    ),
+    ("dry_run", "yes", 'Input "dry-run" must be true or false, not "yes".'),
+    ("dry_run", "True", 'Input "dry-run" must be true or false, not "True"; did you mean "true"?'),
+    ("model", "a b", 'Input "model" must be a model id without spaces, of up to 200 characters, not "a b".'),
+]
+PATHS = [
+    (
+        "config",
+        path,
+        'Input "config" must be the path of a file in the repository, relative to its root, with slashes and'
+        f' without .., such as .github/hunkwise.yml, not "{shown}".',
+    )
+    for path, shown in [
+        ("/etc/x", "/etc/x"),
+        ("a/../b", "a/../b"),
+        ("a//b", "a//b"),
+        ("a\\b", "a\\b"),
+        ("a\x00", "a\\x00"),
+    ]
+]
+ADDRESSES = [
+    ("[::1]", 'Input "copilot-url": "[::1]" has no port; write host:port, such as 127.0.0.1:4321.'),
+    ("4321", 'Input "copilot-url": "4321" has no port; write host:port, such as 127.0.0.1:4321.'),
+    (
+        "http://x:1",
+        'Input "copilot-url": "http://x:1" must be host:port without a scheme, such as 127.0.0.1:4321.',
+    ),
+    ("x:0", 'Input "copilot-url": "x:0" has a port that is not between 1 and 65535.'),
+    ("x_!:9", 'Input "copilot-url": "x_!:9" has no valid host; write a host name or an IP address.'),
+    (
+        "1.2.3.400:9",
+        'Input "copilot-url": "1.2.3.400:9" has no valid host; write a host name or an IP address.',
+    ),
+    (
+        "::1:4321",
+        'Input "copilot-url": "::1:4321" has no valid host and port; write them as example.com:4321, an IPv6'
+        " address as [::1]:4321.",
+    ),
+    (" , ", 'Input "copilot-url" names no address; write host:port, such as 127.0.0.1:4321.'),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [*WHOLE, *WORDS, *PATHS] + [("copilot_url", text, fault) for text, fault in ADDRESSES],
+)
+def test_a_wrong_input_is_one_sentence_with_its_remedy(name: str, text: str, fault: str) -> None:
+    assert faults_of(**{name: text}) == [fault]
+
+
+URLS = [
+    ("example.com/v1", "is not a URL; write one such as https://api.example.com/v1"),
+    ("ftp://example.com", "must begin with https:// (or http:// within a private network)"),
+    (
+        "https://user:pa55@example.com",
+        "must not hold a user name or password; leave out everything up to the @",
+    ),
+    ("https://example.com/v1?key=1", "must end with its path; leave out everything from the ? or # on"),
+    (
+        "https://example.com/a b",
+        "holds a blank or a character outside ASCII; remove it, or percent-encode it",
+    ),
+    ("https://exa mple.com/", "holds a blank or a character outside ASCII; remove it, or percent-encode it"),
+    ("https://-x.example", "has no valid host; write a host name or an IP address"),
+    ("https://x.example:70000", "has a port that is not between 1 and 65535"),
+    (
+        "http://api.example.com/v1",
+        'would send your code and key to "api.example.com" unencrypted; use https:// (http:// is taken for'
+        " loopback and private names only)",
+    ),
+    (
+        "http://169.254.169.254",
+        'would send your code and key to "169.254.169.254" unencrypted; use https:// (http:// is taken for'
+        " loopback and private names only)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "fault"), URLS)
+def test_a_wrong_base_url_is_said_without_showing_it(text: str, fault: str) -> None:
+    assert faults_of(provider_base_url=text, model="m") == [f'Input "provider-base-url" {fault}.']
+
+
+@pytest.mark.parametrize("host", ["models", "models.internal", "10.0.0.8", "[fd00::1]"])
+def test_an_unencrypted_private_provider_is_a_warning(host: str) -> None:
+    inputs = read_inputs(environ(provider_base_url=f"http://{host}:8000/v1", model="m"))
+    assert inputs.provider is not None
+    assert inputs.provider.base_url == f"http://{host}:8000/v1"
+    assert inputs.warnings == (
+        f'Input "provider-base-url" sends your code and key to "{host.strip("[]")}" unencrypted;'
+        " use https:// where you can.",
+    )
+
+
+@pytest.mark.parametrize("host", ["localhost", "x.localhost", "127.0.0.2", "[::1]"])
+def test_loopback_needs_no_encryption(host: str) -> None:
+    assert read_inputs(environ(provider_base_url=f"http://{host}/v1", model="m")).warnings == ()
+
+
+def test_a_public_copilot_url_is_a_warning() -> None:
+    assert read_inputs(environ(copilot_url="cli.example.com:4321")).warnings == (
+        'Input "copilot-url": the connection to cli.example.com:4321 is not encrypted;'
+        " use it within a private network only.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("inputs", "fault"),
+    [
+        (
+            {"provider_base_url": "https://x.example"},
+            'Input "provider-base-url" needs "model"; set it to the id of a model of that provider.',
+        ),
+        (
+            {"provider_api_key": "k"},
+            'Input "provider-api-key" needs "provider-base-url"; set it to your provider\'s URL, or leave'
+            ' "provider-api-key" out.',
+        ),
+        (
+            {
+                "provider_base_url": "https://x.example",
+                "model": "m",
+                "provider_azure_api_version": "2024-10-21",
+            },
+            'Input "provider-azure-api-version" is for Azure only; set "provider-type" to azure, or leave it out.',
+        ),
+        (
+            {
+                "provider_base_url": "https://x.example",
+                "model": "m",
+                "provider_type": "azure",
+                "provider_azure_api_version": "a b",
+            },
+            'Input "provider-azure-api-version" must be a version such as 2024-10-21 or 2025-01-01-preview,'
+            ' not "a b".',
+        ),
+        (
+            {
+                "provider_base_url": "https://x.example",
+                "model": "m",
+                "provider_type": "anthropic",
+                "provider_wire_api": "responses",
+            },
+            'Input "provider-wire-api" is not for anthropic, which has one API only; leave it out.',
+        ),
+        (
+            {"provider_base_url": "https://x.example", "model": "m", "provider_type": "open-ai"},
+            'Input "provider-type" must be openai, azure or anthropic, not "open-ai"; did you mean "openai"?',
+        ),
+        (
+            {"copilot_connection_token": "c"},
+            'Input "copilot-connection-token" is for a CLI that already runs; set "copilot-url" to its'
+            " host:port, or leave the token out (a CLI started here gets a random one).",
+        ),
+        (
+            {"copilot_token": "ghp_abc"},
+            'Input "copilot-token" is a classic personal access token (ghp_…), which Copilot does not accept;'
+            ' use a fine-grained one with the permission "Copilot Requests", or give the job "permissions:'
+            ' copilot-requests: write" and leave the input out.',
+        ),
+        (
+            {"github_token": "ghp_abc"},
+            'Input "copilot-token" is not set, and "github-token" is a classic personal access token (ghp_…),'
+            ' which Copilot does not accept; use a fine-grained one with the permission "Copilot Requests", or'
+            ' give the job "permissions: copilot-requests: write" and leave the input out.',
+        ),
+        (
+            {"github_token": ""},
+            'Input "github-token" is missing; leave it at its default ${{ github.token }}, or set it to a token'
+            " that may read the pull request and write reviews.",
+        ),
+        (
+            {"copilot_token": "two words"},
+            'Input "copilot-token" holds a blank, a line break or a character outside ASCII (value not shown);'
+            " set it to the bare token.",
+        ),
+    ],
+)
+def test_rules_across_inputs_are_one_sentence_each(inputs: dict[str, str], fault: str) -> None:
+    assert faults_of(**inputs) == [fault]
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [{"copilot_url": "cli:1"}, {"provider_base_url": "https://x.example", "model": "m"}],
+)
+def test_a_classic_token_is_taken_where_copilot_is_not_asked(inputs: dict[str, str]) -> None:
+    assert read_inputs(environ(copilot_token="ghp_abc", **inputs)).copilot_token == "ghp_abc"
+
+
+def test_all_faults_are_told_together() -> None:
+    assert faults_of(github_token="", fail_on="x", max_comments="y", config="/", copilot_url="z") == [
+        'Input "github-token" is missing; leave it at its default ${{ github.token }}, or set it to a token'
+        " that may read the pull request and write reviews.",
+        'Input "copilot-url": "z" has no port; write host:port, such as 127.0.0.1:4321.',
+        'Input "config" must be the path of a file in the repository, relative to its root, with slashes and'
+        ' without .., such as .github/hunkwise.yml, not "/".',
+        'Input "fail-on" must be none, low, medium, high or critical, not "x".',
+        'Input "max-comments" must be a whole number from 0 to 500, not "y".',
+    ]
+
+
+@pytest.mark.parametrize("misplaced", [TOKEN, f"x{TOKEN}", "ghp_abc", "github_pat_x", "sk-abc"])
+def test_a_token_in_the_wrong_input_is_not_shown(misplaced: str) -> None:
+    assert faults_of(fail_on=misplaced) == [
+        'Input "fail-on" must be none, low, medium, high or critical, not a value that looks like a token'
+        " (not shown)."
+    ]
+
+
+def test_unknown_inputs_are_warnings() -> None:
+    warnings = read_inputs(environ(fail_one="high", who_to_greet="Mona", **{"x\n": "1"})).warnings
+    assert warnings == (
+        'Input "fail-one" is unknown; did you mean "fail-on"?',
+        'Input "who-to-greet" is unknown; it is not used.',
+        'Input "x\\x0a" is unknown; it is not used.',
+    )
+
+
+@given(st.dictionaries(st.sampled_from(KNOWN_INPUTS), st.text()))
+def test_any_inputs_give_inputs_or_faults_without_secrets(texts: dict[str, str]) -> None:
+    canary = "c4n4ryc4n4ry"
+    variables = {f"INPUT_{name.upper()}": text for name, text in texts.items()}
+    for name in ("GITHUB-TOKEN", "PROVIDER-API-KEY"):
+        variables[f"INPUT_{name}"] = canary
+    faults: tuple[str, ...] = ()
+    try:
+        read_inputs(variables)
+    except SettingsError as error:
+        faults = error.faults
+    assert not [fault for fault in faults if canary in fault or not fault.isprintable()]
+    assert all(fault.endswith((".", "?")) for fault in faults)
+
+
+def test_inputs_are_read_without_heavy_imports() -> None:
+    script = (
+        "import sys, hunkwise.settings.inputs, hunkwise.settings.environment, hunkwise.settings.event;"
+        "print(sorted({'pydantic', 'yaml', 'jinja2', 'github', 'copilot', 'asyncio', 'difflib', 'tempfile',"
+        " 'urllib.request'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"

@@ -1,0 +1,64 @@
+"""action.yml says what the code reads, and defaults that the code has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hunkwise.domain.finding import Severity
+from hunkwise.settings.config import Config
+from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH, KNOWN_INPUTS, read_inputs
+from hunkwise.settings.rules import SHARED
+
+ACTION: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "action.yml").read_text())
+INPUTS: dict[str, dict[str, str]] = ACTION["inputs"]
+
+
+def test_the_action_runs_the_images_entry_point() -> None:
+    assert ACTION["runs"] == {"using": "docker", "image": "Dockerfile"}
+
+
+def test_its_inputs_are_those_that_are_read() -> None:
+    assert sorted(INPUTS) == sorted(KNOWN_INPUTS)
+
+
+def test_its_outputs_are_those_of_the_contract() -> None:
+    assert " ".join(ACTION["outputs"]) == (
+        "conclusion findings highest-severity coverage review-url report model-calls input-tokens output-tokens"
+    )
+
+
+@pytest.mark.parametrize("name", [*INPUTS, *ACTION["outputs"]])
+def test_everything_is_described_in_sentences(name: str) -> None:
+    description = (INPUTS.get(name) or ACTION["outputs"][name])["description"]
+    assert description.endswith(".")
+    assert "\n" not in description
+
+
+def test_only_inputs_that_no_file_may_set_have_a_default() -> None:
+    assert {name: said["default"] for name, said in INPUTS.items() if "default" in said} == {
+        "github-token": "${{ github.token }}",
+        "config": DEFAULT_CONFIG_PATH,
+    }
+
+
+@pytest.mark.parametrize("name", sorted(SHARED.keys() - {"model"}))
+def test_the_default_in_words_is_the_configurations(name: str) -> None:
+    default = getattr(Config(), name.replace("-", "_"))
+    if isinstance(default, Severity):
+        said = default.label
+    elif isinstance(default, bool) or default is None:
+        said = str(default).lower()
+    else:
+        said = f"{default:g}"
+    assert INPUTS[name]["description"].endswith(f"Default: {said}.")
+
+
+def test_the_defaults_as_the_runner_sets_them_are_valid() -> None:
+    variables = {f"INPUT_{name.upper()}": said.get("default", "") for name, said in INPUTS.items()}
+    inputs = read_inputs(variables | {"INPUT_GITHUB-TOKEN": "ghs_token"})
+    assert inputs.overrides == {}
+    assert inputs.warnings == ()
