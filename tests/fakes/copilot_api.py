@@ -156,8 +156,8 @@ class FakeCopilot:
                 return JSONResponse(self._user(entry))
             case "GET", "/models":
                 return JSONResponse({"object": "list", "data": self.models})
-            case "POST", "/auto" | "/models/session" if self.auto_model is not None:
-                return JSONResponse({"selected_model": self.auto_model, "session_token": "auto-session"})
+            case "POST", "/models/session" if self.auto_model is not None:
+                return JSONResponse(_auto_session(self.auto_model))
             case "POST", "/chat/completions" | "/responses" | "/v1/messages":
                 return None
             case _:
@@ -171,6 +171,17 @@ class FakeCopilot:
             "chat_enabled": True,
             "endpoints": {"api": here, "telemetry": here},
         }
+
+
+def _auto_session(model_id: str) -> Json:
+    """What settles model `auto`, whether or not `POST /auto` (404 here) answered before."""
+    return {
+        "selected_model": model_id,
+        "available_models": [model_id],
+        "session_token": "auto-session",
+        "expires_at": 4_000_000_000,
+        "discounted_costs": {},
+    }
 
 
 def _read(raw: bytes) -> Any:

@@ -23,10 +23,18 @@ def test_of_twins_the_more_severe_stays_then_the_one_that_says_more() -> None:
     assert merge([long, severe, short], Severity.LOW) == ((severe,), 2)
 
 
-def test_another_title_on_overlapping_lines_with_the_same_code_is_a_twin() -> None:
-    one = finding("one", at=replace(anchor(4, start_line=2), code="x"))
-    other = finding("other", at=replace(anchor(3), code="x"), body="longer than that")
-    assert merge([one, other], Severity.LOW) == ((other,), 1)
+def test_another_fault_of_the_same_code_is_told_in_the_same_place() -> None:
+    one = finding("one", at=replace(anchor(4, start_line=2), code="x"), severity=Severity.HIGH)
+    other = finding("other", at=replace(anchor(3), code="x"), body="longer than that", suggestion="y")
+    (both,), left_out = merge([one, other], Severity.LOW)
+    assert left_out == 1
+    assert both == replace(one, body="A body.\n\n**Also:** other\n\nlonger than that\n\n```\ny\n```")
+
+
+def test_what_would_become_too_long_keeps_a_place_of_its_own() -> None:
+    one = finding("one", at=anchor(2), body="x" * 5_000)
+    other = finding("other", at=anchor(2), body="y" * 5_000)
+    assert len(merge([one, other], Severity.LOW)[0]) == 2
 
 
 def test_the_same_words_at_another_place_are_no_twin() -> None:
@@ -50,6 +58,7 @@ def test_the_same_code_elsewhere_in_the_file_is_no_twin() -> None:
 
 def test_twins_without_a_line_are_merged() -> None:
     assert merge([finding("Title"), finding("title!", body="the longer body")], Severity.LOW)[1] == 1
+    assert merge([finding("Title"), finding("Title", path="src/b.py")], Severity.LOW)[1] == 0
 
 
 def test_the_order_does_not_depend_on_the_order_in_which_they_came() -> None:
@@ -57,7 +66,7 @@ def test_the_order_does_not_depend_on_the_order_in_which_they_came() -> None:
         finding("b", at=anchor(9)),
         finding("on the file"),
         finding("a", at=anchor(2, path="src/0.py")),
-        finding("c", at=anchor(9), severity=Severity.CRITICAL),
+        finding("c", at=anchor(9), severity=Severity.CRITICAL, category="other"),
     ]
     kept, _ = merge(found, Severity.LOW)
     assert kept == merge(reversed(found), Severity.LOW)[0]

@@ -272,9 +272,9 @@ def test_only_real_files_are_read(
     assert repository.blob(change[1], path, 10_000) == content
 
 
-def test_a_file_is_read_up_to_the_limit(repository: Git, change: tuple[str, str]) -> None:
-    assert repository.blob(change[1], "dir/moved", 6) == b"line 1"
+def test_a_file_above_the_limit_is_not_read_in_part(repository: Git, change: tuple[str, str]) -> None:
     assert repository.blob(change[1], "kept", 5) == b"kept\n"
+    assert repository.blob(change[1], "kept", 4) is None
 
 
 def test_folders_are_listed_by_name(repository: Git, change: tuple[str, str]) -> None:

@@ -11,18 +11,8 @@ from hunkwise.domain.diff import FileStatus
 NO_FILE_MODE = "000000"
 """The mode of the side on which there is no file, as `git diff --raw` writes it."""
 _DEV_NULL = b"/dev/null"
-_WORDS = (
-    b"old mode ",
-    b"new mode ",
-    b"new file mode ",
-    b"deleted file mode ",
-    b"rename from ",
-    b"rename to ",
-    b"copy from ",
-    b"copy to ",
-    b"index ",
-    b"--- ",
-    b"+++ ",
+_WORD = re.compile(
+    rb"(?:(?:old|new|new file|deleted file) mode|(?:rename|copy) (?:from|to)|index|---|\+\+\+) "
 )
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
@@ -48,9 +38,8 @@ def read_header(lines: Sequence[bytes]) -> Header:
     """The header of a section from its lines, without line feeds. Never raises."""
     words: dict[bytes, bytes] = {}
     for line in lines:
-        for word in _WORDS:
-            if line.startswith(word):
-                words.setdefault(word, line[len(word) :])
+        if word := _WORD.match(line):
+            words.setdefault(word[0], line[word.end() :])
     old, new = _paths(lines[0], words)
     old_mode, new_mode = _modes(words)
     return Header(

@@ -16,7 +16,6 @@ _COMBINED = re.compile(rb"(@@@+) ((?:-\d{1,15}(?:,\d{1,15})? )+)\+" + _RANGE + r
 _PARENT = re.compile(rb"-" + _RANGE)
 _GNU_HEADER = re.compile(rb"--- [^\n]*\n\+\+\+ [^\n]*\n@@ -")
 _PLUS, _MINUS, _BLANK, _FEED, _MARKER = b"+- \n\\"
-_new = tuple.__new__
 _GIT_HEADERS = (b"diff --git ", b"diff --cc ", b"diff --combined ")
 
 
@@ -147,14 +146,14 @@ def _rows(patch: bytes, position: int, left: tuple[int, int], right: tuple[int, 
         kind = patch[position]
         content = patch[position + 1 : end]
         if kind == _PLUS and new < new_end:
-            line = _new(DiffLine, ("+", None, new, content, False))
+            line = DiffLine("+", None, new, content)
             new += 1
         elif kind == _MINUS and old < old_end:
-            line = _new(DiffLine, ("-", old, None, content, False))
+            line = DiffLine("-", old, None, content)
             old += 1
         elif kind in (_BLANK, _FEED) and old < old_end and new < new_end:
             # An empty line is a blank one whose leading blank somebody stripped on the way.
-            line = _new(DiffLine, (" ", old, new, content, False))
+            line = DiffLine(" ", old, new, content)
             old, new = old + 1, new + 1
         elif kind == _MARKER and lines:
             lines[-1] = lines[-1]._replace(no_eol=True)

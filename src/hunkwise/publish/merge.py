@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from hunkwise.domain.finding import Finding, Severity
+from hunkwise.publish.code import fence
+
+_LONGEST_BODY = 8_000
 
 
 def merge(findings: Iterable[Finding], min_severity: Severity) -> tuple[tuple[Finding, ...], int]:
-    """The findings to publish, by path, line and severity, and how many were left out.
+    """The findings to publish, by path, line and severity, and how many have no place of their own.
 
-    Twins are findings on the same lines with the same title, or with the same fingerprint on lines that
-    overlap; the most severe stays, and among equals the one that says most.
+    Of findings on the same lines with the same title the most severe stays, and among equals the one that
+    says most. Another title with the same fingerprint on overlapping lines may be a second fault at that
+    place: its words are added to the first's body, not dropped.
     """
     offered = list(findings)
     wanted = [finding for finding in offered if finding.severity >= min_severity]
-    wanted.sort(key=lambda finding: (-finding.severity, -len(finding.body)))
+    wanted.sort(key=lambda finding: (-finding.severity, -len(finding.body), finding.title, finding.body))
     kept: list[Finding] = []
     titles: set[tuple[str, range | None, str, str]] = set()
-    by_fingerprint: dict[tuple[str, str], list[Finding]] = {}
+    akin: dict[tuple[str, str], list[int]] = {}
     for finding in wanted:
         title = _title_key(finding)
-        akin = by_fingerprint.setdefault((finding.path, finding.fingerprint), [])
-        if title in titles or any(_overlap(finding, other) for other in akin):
+        if title in titles:
             continue
         titles.add(title)
-        akin.append(finding)
+        places = akin.setdefault((finding.path, finding.fingerprint), [])
+        twin = next((place for place in places if _overlap(finding, kept[place])), None)
+        if twin is not None and len(kept[twin].body) + len(finding.body) <= _LONGEST_BODY:
+            kept[twin] = _with(kept[twin], finding)
+            continue
+        places.append(len(kept))
         kept.append(finding)
     kept.sort(key=reading_order)
     return tuple(kept), len(offered) - len(kept)
+
+
+def _with(finding: Finding, other: Finding) -> Finding:
+    body = f"{finding.body}\n\n**Also:** {other.title}\n\n{other.body}"
+    if other.suggestion is not None and other.suggestion != finding.suggestion:
+        body += f"\n\n{fence(other.suggestion)}"
+    return replace(finding, body=body)
 
 
 def reading_order(finding: Finding) -> tuple[str, int, int, str]:

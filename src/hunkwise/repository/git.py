@@ -67,16 +67,14 @@ class Git:
         answer = self._run("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
         names = [answer.output.decode("utf-8", "replace").strip()] if answer.code == 0 else []
         for name in [*names, "origin/main", "origin/master", "main", "master"]:
-            if (
-                self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").code
-                == 0
-            ):
+            commit = f"{name}^{{commit}}"
+            if self._run("rev-parse", "--verify", "--quiet", "--end-of-options", commit).code == 0:
                 return name
         return None
 
-    def merge_base(self, one: str, other: str) -> str | None:
+    def merge_base(self, a: str, b: str) -> str | None:
         """The SHA of the best common ancestor; None where the history that is here has none."""
-        answer = self._run("merge-base", _full(one), _full(other))
+        answer = self._run("merge-base", _full(a), _full(b))
         if answer.code == 1:
             return None
         return _checked(answer, "The merge base could not be found").decode("ascii").split("\n")[0]
@@ -92,12 +90,12 @@ class Git:
         return next((file for file in files if file.path == path), None)
 
     def blob(self, sha: str, path: str, limit: int) -> bytes | None:
-        """The first `limit` bytes of a file; None where there is none, also for links and submodules."""
+        """A file's content; None where there is none, where it has more than `limit` bytes, and for links."""
         wanted = _clean(path)
         for mode, oid, name in self._listing(sha, wanted) if wanted else ():
             if name == wanted and mode.startswith("100"):
                 answer = self._run("cat-file", "blob", oid, limit=limit)
-                return answer.output if answer.cut else _checked(answer, f"{path!r} could not be read")
+                return None if answer.cut else _checked(answer, f"{path!r} could not be read")
         return None
 
     def tree(self, sha: str, prefix: str = "") -> tuple[str, ...]:
@@ -162,16 +160,8 @@ class Git:
 
     def _diff(self, base: str, head: str, paths: Sequence[bytes]) -> tuple[FileDiff, ...]:
         arguments = ["-r", "--raw", "-p", "--no-abbrev", "-M", "--submodule=short", *_SHAPE]
-        answer = self._run(
-            "diff-tree",
-            *arguments,
-            _full(base),
-            _full(head),
-            "--",
-            *paths,
-            limit=self._diff_limit,
-            timeout=DIFF_TIMEOUT,
-        )
+        between: list[str | bytes] = [_full(base), _full(head), "--", *paths]
+        answer = self._run("diff-tree", *arguments, *between, limit=self._diff_limit, timeout=DIFF_TIMEOUT)
         if not answer.cut:
             _checked(answer, f"The change {base[:12]}..{head[:12]} could not be read")
         return read_changes(answer.output, answer.cut)

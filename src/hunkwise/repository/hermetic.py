@@ -17,6 +17,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from hunkwise.errors import RepositoryError
 
@@ -91,28 +92,18 @@ def call(
     `memory` bounds the bytes that it may allocate, where the system can (Linux).
     Raises RepositoryError where git is not installed or is not done within `timeout` seconds.
     """
-    command = ["git", *arguments]
     late = threading.Event()
     with tempfile.TemporaryFile() as complaints:
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=complaints,
-                env=dict(env),
-                cwd=env["HOME"],
-            )
-        except OSError as error:
-            raise RepositoryError(
-                f"git could not be started: {error}.", "Install git 2.38 or newer."
-            ) from error
+        process = _start(arguments, env, complaints)
         if memory is not None and hasattr(resource, "prlimit"):
             _bound_memory(process.pid, memory)
         watchdog = threading.Timer(timeout, _end, (process, late))
+        watchdog.daemon = True
         watchdog.start()
-        output, ended = _read(process, limit)
-        watchdog.cancel()
+        try:
+            output, ended = _read(process, limit)
+        finally:
+            watchdog.cancel()
         if late.is_set():
             raise RepositoryError(
                 f"`git {_name(arguments)}` was not done within {timeout:g} s and was ended.",
@@ -121,6 +112,22 @@ def call(
         complaints.seek(0)
         complaint = complaints.read(2_000).decode("utf-8", "replace").partition("\n")[0]
     return Answer(process.returncode if ended else None, output, complaint)
+
+
+def _start(
+    arguments: Sequence[str | bytes], env: Mapping[str, str], complaints: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            ["git", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env=dict(env),
+            cwd=env["HOME"],
+        )
+    except OSError as error:
+        raise RepositoryError(f"git could not be started: {error}.", "Install git 2.38 or newer.") from error
 
 
 def _read(process: subprocess.Popen[bytes], limit: int | None) -> tuple[bytes, bool]:

@@ -1,0 +1,244 @@
+"""The hard cases beside the checkout, and what a parser of foreign bytes must hold to besides."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hunkwise.domain.diff import DiffLine, FileStatus, Hunk
+from hunkwise.domain.header import NO_FILE_MODE
+from hunkwise.domain.patch import Section, count_changes, parse_hunks, parse_sections
+
+ROOT = Path(__file__).resolve().parents[2]
+CASES = Path(os.environ.get("HUNKWISE_HARD_DIFFS") or ROOT.parent / "shared" / "hard-diffs")
+NAMES = sorted(folder.name for folder in CASES.glob("[0-9]*-*"))
+LETTERS = {
+    FileStatus.ADDED: "A",
+    FileStatus.REMOVED: "D",
+    FileStatus.MODIFIED: "M",
+    FileStatus.RENAMED: "R",
+    FileStatus.COPIED: "C",
+}
+MODES_NOT_TOLD = {"015-rename-pure", "081-gnu-timestamps", "102-combined-cc"}
+"""Cases whose header lines give no mode: the expected one comes from the trees."""
+
+Row = tuple[str, int | None, int | None, bytes, bool]
+
+
+def expected_rows(file: dict[str, Any]) -> list[Row]:
+    return [
+        (
+            row["kind"],
+            row["old"],
+            row["new"],
+            base64.b64decode(row["text_b64"]) if "text_b64" in row else row["text"].encode(),
+            row["no_eol"],
+        )
+        for row in file["lines"]
+    ]
+
+
+def expected_path(file: dict[str, Any], side: str) -> str | None:
+    if f"{side}_path_b64" in file:
+        return base64.b64decode(file[f"{side}_path_b64"]).decode("utf-8", "surrogateescape")
+    path: str | None = file[f"{side}_path"]
+    return path
+
+
+def rows(hunks: tuple[Hunk, ...]) -> list[Row]:
+    return [(*line,) for hunk in hunks for line in hunk.lines]
+
+
+def expected_mode(file: dict[str, Any], side: str) -> str:
+    return NO_FILE_MODE if file[f"{side}_path"] is None else file[f"{side}_mode"]
+
+
+def read_case(name: str) -> tuple[bytes, dict[str, Any]]:
+    expected: dict[str, Any] = json.loads((CASES / name / "expected.json").read_text("utf-8"))
+    return (CASES / name / "diff.patch").read_bytes(), expected
+
+
+def test_the_fifty_hard_cases_are_there() -> None:
+    assert len(NAMES) == 50, (
+        f"{CASES} holds {len(NAMES)} of the 50 cases: put the folder `shared` beside the checkout, or name "
+        "the place of its hard-diffs in HUNKWISE_HARD_DIFFS."
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_hard_case_gives_exactly_its_rows(name: str) -> None:
+    patch, expected = read_case(name)
+    if expected["format"] == "github-patch-fragment":
+        found = [rows(parse_hunks(patch))]
+    else:
+        found = [rows(section.hunks) for section in parse_sections(patch)]
+    assert found == [expected_rows(file) for file in expected["files"]]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "-frag-" not in name])
+def test_each_hard_case_gives_its_names_status_and_modes(name: str) -> None:
+    patch, expected = read_case(name)
+    sections = parse_sections(patch)
+    assert len(sections) == len(expected["files"])
+    for section, file in zip(sections, expected["files"], strict=True):
+        header = section.header
+        assert LETTERS[header.status] == file["status"]
+        assert header.old_path == expected_path(file, "old")
+        assert header.new_path == expected_path(file, "new")
+        assert header.binary == file["binary"]
+        told = (header.old_mode, header.new_mode)
+        if name in MODES_NOT_TOLD:
+            assert told == (None, None)
+        else:
+            assert told == (expected_mode(file, "old"), expected_mode(file, "new"))
+
+
+def one(patch: bytes) -> Hunk:
+    (hunk,) = parse_hunks(patch)
+    return hunk
+
+
+def test_a_cut_last_line_is_no_line_and_the_hunk_says_so() -> None:
+    hunk = one(b"@@ -1,3 +1,3 @@\n a\n-b\n+B chang")
+    assert hunk.truncated
+    assert hunk.lines == (DiffLine(" ", 1, 1, b"a"), DiffLine("-", 2, None, b"b"))
+
+
+def test_a_last_line_without_line_feed_that_fills_the_counts_is_a_line() -> None:
+    hunk = one(b"@@ -1 +1 @@\n-a\n+b")
+    assert not hunk.truncated
+    assert hunk.lines == (DiffLine("-", 1, None, b"a"), DiffLine("+", None, 1, b"b"))
+
+
+def test_a_blank_context_line_may_have_lost_its_leading_blank() -> None:
+    hunk = one(b"@@ -1,3 +1,3 @@\n a\n\n-b\n+c\n")
+    assert hunk.lines[1] == DiffLine(" ", 2, 2, b"")
+    assert not hunk.truncated
+
+
+def test_a_heading_keeps_its_text_without_the_carriage_return() -> None:
+    assert one(b"@@ -1 +1 @@ def f(): @@ -9 +9 @@\r\n-a\n+b\n").heading == "def f(): @@ -9 +9 @@"
+
+
+@pytest.mark.parametrize(
+    ("patch", "kinds"),
+    [
+        pytest.param(b"@@ -1,2 +1,2 @@\n-a\n", "-", id="ends too early"),
+        pytest.param(b"@@ -1,2 +1,2 @@", "", id="header only"),
+        pytest.param(b"@@ -1,9 +1,9 @@\n a\ndiff --git a/x b/x\n", " ", id="another file begins"),
+        pytest.param(b"@@ -1,1 +1,9 @@\n-a\n-b\n", "-", id="more removed than counted"),
+        pytest.param(b"@@ -1,9 +1,1 @@\n+a\n+b\n", "+", id="more added than counted"),
+        pytest.param(b"@@ -1,9 +1,0 @@\n a\n", "", id="context that one side has no room for"),
+        pytest.param(b"@@ -1,2 +1,2 @@\n\\ No newline\n", "", id="a marker before any line"),
+        pytest.param(b"@@@ -1,2 -1,2 +1,2 @@@\n  a\n+", " ", id="combined, cut"),
+        pytest.param(b"@@@ -1,2 -1,2 +1,2 @@@\n  a\n", " ", id="combined, ends too early"),
+        pytest.param(b"@@@ -1,2 -1,2 +1,2 @@@\n  a\nx", " ", id="combined, another line"),
+        pytest.param(b"@@@ -1,2 -1,2 +1,1 @@@\n  a\n  b\n", " ", id="combined, more than counted"),
+    ],
+)
+def test_a_hunk_that_breaks_its_counts_is_truncated(patch: bytes, kinds: str) -> None:
+    hunk = one(patch)
+    assert hunk.truncated
+    assert "".join(line.kind for line in hunk.lines) == kinds
+
+
+def test_lines_behind_the_counts_are_passed_over() -> None:
+    first, second = parse_hunks(b"@@ -1 +1 @@\n-a\n+b\n+stray\n@@ nonsense\n@@ -9 +9 @@\n-c\n+d\n")
+    assert [len(first.lines), len(second.lines)] == [2, 2]
+    assert second.new_start == 9
+
+
+def test_numbers_of_any_length_do_no_harm() -> None:
+    assert parse_hunks(b"@@ -" + b"9" * 5_000 + b" +1 @@\n-a\n") == ()
+    assert one(b"@@ -1,999999999999999 +1 @@\n-a\n+b\n").truncated
+
+
+def test_a_merge_of_three_parents_has_numbers_on_the_right_only() -> None:
+    hunk = one(b"@@@@ -1,2 -1,2 -1,1 +1,3 @@@@ main\n   a\n++ b\n  -c\n--  d\n+++e\n")
+    assert [line.new for line in hunk.lines[:2]] == [1, 2]
+    assert {line.old for line in hunk.lines} == {None}
+    assert hunk.heading == "main"
+
+
+@pytest.mark.parametrize(
+    ("header", "paths", "status"),
+    [
+        (b"diff --git a/x b/y\ncopy from x\ncopy to y\n", ("x", "y"), FileStatus.COPIED),
+        (
+            b'diff --git "a/\\tq\\"\\\\" "b/\\tq\\"\\\\"\nold mode 100644\n',
+            ('\tq"\\',) * 2,
+            FileStatus.MODIFIED,
+        ),
+        (b'diff --git "a/\\777\\9\\?" "b/\\777\\9\\?"\n', ("\udcff9?",) * 2, FileStatus.MODIFIED),
+        (b"diff --git x x\nold mode 100644\nnew mode 100755\n", ("x", "x"), FileStatus.MODIFIED),
+        (b"diff --git a/x b/x\ndeleted file mode 100644\n", ("x", None), FileStatus.REMOVED),
+        (b'diff --combined "x\\ny"\nindex 1,2..3\n', ("x\ny",) * 2, FileStatus.MODIFIED),
+        (b"--- /dev/null\n+++ new.txt\t2026-01-01\n@@ -0,0 +1 @@\n+a\n", (None, "new.txt"), FileStatus.ADDED),
+        (b"--- old.txt\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n", ("old.txt", None), FileStatus.REMOVED),
+    ],
+)
+def test_header_lines_give_names_and_status(
+    header: bytes, paths: tuple[str | None, str | None], status: FileStatus
+) -> None:
+    (section,) = parse_sections(header)
+    assert (section.header.old_path, section.header.new_path) == paths
+    assert section.header.status is status
+
+
+def test_binary_sections_say_so() -> None:
+    (section,) = parse_sections(b"diff --git a/i b/i\nindex 1..2 100644\nBinary files a/i and b/i differ\n")
+    assert section.header.binary
+    assert section.hunks == ()
+
+
+def test_two_gnu_sections_are_told_apart_without_git_lines() -> None:
+    piece = b"--- f\n+++ f\n@@ -1 +1 @@\n-a\n+b\n"
+    assert len(parse_sections(piece + piece.replace(b"f\n", b"g\n"))) == 2
+
+
+def test_changes_are_counted_by_side() -> None:
+    assert count_changes(parse_hunks(b"@@ -1,3 +1,2 @@\n a\n-b\n-c\n+d\n")) == (1, 2)
+
+
+FRAGMENTS = st.lists(
+    st.one_of(
+        st.binary(max_size=8),
+        st.sampled_from(
+            [
+                b"@@ -1,2 +1,2 @@\n",
+                b"@@ -1 +1 @@",
+                b"@@@ -1 -1 +1 @@@\n",
+                b"+x\n",
+                b"-y\n",
+                b" z\n",
+                b"\n",
+                b"\\ No newline at end of file\n",
+                b"diff --git a/q b/q\n",
+                b"--- a/q\n",
+                b"+++ b/q\n",
+                b"index 1..2 100644\n",
+                b'"\\',
+            ]
+        ),
+    )
+).map(b"".join)
+
+
+@given(FRAGMENTS)
+@settings(max_examples=10000, deadline=None)
+def test_no_bytes_make_the_parser_raise_or_misnumber(patch: bytes) -> None:
+    sections = parse_sections(patch)
+    for hunk in [*parse_hunks(patch), *(hunk for section in sections for hunk in section.hunks)]:
+        new = [line.new for line in hunk.lines if line.new is not None]
+        old = [line.old for line in hunk.lines if line.old is not None]
+        assert new == list(range(hunk.new_start, hunk.new_start + len(new)))
+        assert old == list(range(hunk.old_start, hunk.old_start + len(old))) or old == []
+        assert not any(b"\n" in line.raw for line in hunk.lines)
+    assert all(isinstance(section, Section) for section in sections)

@@ -1,0 +1,149 @@
+"""Runs `python entrypoint.py` as GitHub's runner does: its environment, its files, nothing of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.fakes.actions_runner import read_file_commands, read_log
+
+ROOT = Path(__file__).resolve().parents[2]
+_SECONDS = 120
+_KEPT = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the step left behind."""
+
+    code: int
+    log: str
+    errors: str
+    outputs: dict[str, str]
+    summary: str
+    report: Any
+    """The JSON report, or None where none was written."""
+
+    def commands(self, name: str) -> list[str]:
+        """The messages of the workflow commands of that name."""
+        return [command.message for command in read_log(self.log).commands if command.name == name]
+
+
+@dataclass
+class Step:
+    """A step of a job on `repository`, with the fake GitHub's address."""
+
+    folder: Path
+    api_url: str
+    repository: str = "octo/repo"
+    event_name: str = "pull_request"
+    payload: Any = None
+    inputs: dict[str, str] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=dict)
+    workspace: Path | None = None
+
+    def environment(self) -> dict[str, str]:
+        """The runner's variables, from scratch."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        event = self.folder / "event.json"
+        event.write_text(json.dumps(self.payload if self.payload is not None else self._payload()))
+        for name in ("output", "summary"):
+            (self.folder / name).touch()
+        workspace = self.workspace or self.folder / "workspace"
+        workspace.mkdir(exist_ok=True)
+        given = {"github-token": "ghs_write", **self.inputs}
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_EVENT_NAME": self.event_name,
+            "GITHUB_EVENT_PATH": str(event),
+            "GITHUB_REPOSITORY": self.repository,
+            "GITHUB_API_URL": self.api_url,
+            "GITHUB_GRAPHQL_URL": f"{self.api_url}/graphql",
+            "GITHUB_SERVER_URL": "https://github.com",
+            "GITHUB_WORKSPACE": str(workspace),
+            "GITHUB_OUTPUT": str(self.folder / "output"),
+            "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
+            "GITHUB_RUN_ID": "4711",
+            "GITHUB_RUN_ATTEMPT": "1",
+            "RUNNER_TEMP": str(self.folder / "temp"),
+            **{f"INPUT_{name.upper()}": value for name, value in given.items()},
+            **{name: os.environ[name] for name in _KEPT if name in os.environ},
+            **self.environ,
+        }
+
+    def _payload(self) -> dict[str, Any]:
+        side = {"sha": "0" * 40, "ref": "main", "repo": {"full_name": self.repository}}
+        return {
+            "action": "opened",
+            "number": 1,
+            "pull_request": {"number": 1, "state": "open", "head": side, "base": side},
+            "repository": {"full_name": self.repository},
+        }
+
+    @contextmanager
+    def started(self) -> Iterator[subprocess.Popen[str]]:
+        """The running step; ended by force if the block leaves it running."""
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "entrypoint.py")],
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+    def run(self) -> Result:
+        """Runs the step to its end."""
+        with self.started() as process:
+            return self.finish(process)
+
+    def finish(self, process: subprocess.Popen[str]) -> Result:
+        """Waits for a started step."""
+        log, errors = process.communicate(timeout=_SECONDS)
+        report = self.folder / "temp" / "hunkwise" / "report.json"
+        return Result(
+            code=process.returncode,
+            log=log,
+            errors=errors,
+            outputs=dict(read_file_commands((self.folder / "output").read_text())),
+            summary=(self.folder / "summary").read_text(),
+            report=json.loads(report.read_text()) if report.is_file() else None,
+        )
+
+
+def own_provider(url: str, kind: str = "openai", **more: str) -> dict[str, str]:
+    """The inputs of a provider of one's own at `url`."""
+    base_url = url if kind == "anthropic" else f"{url}/v1"
+    return {
+        "provider-type": kind,
+        "provider-base-url": base_url if kind != "azure" else url,
+        "provider-api-key": "key-of-the-provider",
+        "model": "scripted-model",
+        **more,
+    }
+
+
+def copilot(url: str, token: str = "ghs_good") -> tuple[dict[str, str], dict[str, str]]:  # noqa: S107
+    """Inputs and environment of the Copilot path, with GitHub's and Copilot's addresses at `url`."""
+    return {"copilot-token": token}, {"COPILOT_API_URL": url, "COPILOT_DEBUG_GITHUB_API_URL": url}
+
+
+def changed(files: Mapping[str, str]) -> dict[str, str | bytes | None]:
+    """For GitRepository.commit, whose mapping takes bytes and removals too."""
+    return dict(files)

@@ -1,0 +1,115 @@
+"""The scripted model's words, and its dialects as far as the CLI does not speak them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+
+from tests.fakes.model import ScriptedModel
+from tests.fakes.model_script import (
+    Answer,
+    Fault,
+    Message,
+    ModelRequest,
+    OfferedTool,
+    ToolCall,
+    always,
+    report,
+    sequence,
+    turns,
+)
+from tests.fakes.model_wire import Dialect, dialect_of, normalized, stream_of, whole_of
+from tests.fakes.server import serve
+
+
+def request(number: int = 1, results: int = 0, tools: tuple[str, ...] = ("report_findings",)) -> ModelRequest:
+    said = (Message("system", "S"), Message("user", "first"), Message("user", "last"))
+    offered = tuple(OfferedTool(name, "", {}) for name in tools)
+    return ModelRequest("m", said + (Message("tool", "taken"),) * results, offered, False, {}, number)
+
+
+def test_a_request_knows_its_prompt_and_system() -> None:
+    assert (request().system, request().prompt, request(results=2).tool_results) == ("S", "last", ("taken",) * 2)
+    assert ModelRequest("m", (), (), False, {}).prompt == ""
+
+
+@pytest.mark.parametrize(("number", "text"), [(1, "a"), (2, "b"), (3, "c"), (9, "c")])
+def test_a_sequence_goes_by_the_number_of_the_request(number: int, text: str) -> None:
+    steps = sequence([Answer("a"), always(Answer("b")), Answer("c")])
+    assert steps(request(number)) == Answer("b" if text == "b" else text)
+
+
+@pytest.mark.parametrize(("results", "text"), [(0, "a"), (1, "b"), (5, "b")])
+def test_turns_go_by_the_conversation(results: int, text: str) -> None:
+    assert turns([Answer("a"), Answer("b")])(request(9, results)) == Answer(text)
+
+
+@pytest.mark.parametrize("asked", [request(results=1), request(tools=("repo_read",))])
+def test_a_report_is_made_once_and_only_where_the_tool_is_offered(asked: ModelRequest) -> None:
+    assert report([{"path": "a"}])(asked) == Answer("That is all.")
+
+
+@pytest.mark.parametrize(
+    ("path", "dialect"),
+    [
+        ("/openai/deployments/d/responses", Dialect.RESPONSES),
+        ("/messages", Dialect.ANTHROPIC),
+        ("/v2/chat/completions", None),
+    ],
+)
+def test_paths_have_dialects(path: str, dialect: Dialect | None) -> None:
+    assert dialect_of(path) == dialect
+
+
+def test_bodies_are_read_in_their_variants() -> None:
+    plain = normalized(Dialect.RESPONSES, {"input": "Hello", "instructions": "S"})
+    assert plain.messages == (Message("system", "S"), Message("user", "Hello"))
+    typed: Any = [
+        {"role": "developer", "content": [{"type": "input_text", "text": "S"}]},
+        {"type": "function_call_output", "call_id": "c", "output": "taken"},
+        {"type": "reasoning", "summary": []},
+    ]
+    assert normalized(Dialect.RESPONSES, {"input": typed}).messages == (Message("system", "S"), Message("tool", "taken"))
+    blocks: Any = [
+        {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "taken"}]},
+        {"type": "text", "text": "go on"},
+    ]
+    spoken = normalized(Dialect.ANTHROPIC, {"messages": [{"role": "user", "content": blocks}]})
+    assert spoken.messages == (Message("tool", "taken"), Message("user", "go on"))
+    nothing = normalized(Dialect.COMPLETIONS, {"messages": [{"role": "assistant", "content": None}]})
+    assert nothing.messages == (Message("assistant", ""),)
+
+
+def test_an_answer_can_be_cut_short_by_length() -> None:
+    answer = Answer("Half", finish_reason="length")
+    whole = whole_of(Dialect.RESPONSES, request(), answer)
+    assert (whole["status"], whole["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
+    assert "response.incomplete" in stream_of(Dialect.RESPONSES, request(), answer)[-1]
+    assert whole_of(Dialect.ANTHROPIC, request(), answer)["stop_reason"] == "max_tokens"
+
+
+def test_broken_arguments_go_out_as_they_are() -> None:
+    broken = Answer(tool_calls=(ToolCall("report_findings", '{"findings": ['),))
+    message = whole_of(Dialect.COMPLETIONS, request(), broken)["choices"][0]["message"]
+    assert message["tool_calls"][0]["function"]["arguments"] == '{"findings": ['
+    assert any('"partial_json": "{\\"findings\\": ["' in event for event in stream_of(Dialect.ANTHROPIC, request(), broken))
+
+
+def test_an_unknown_path_is_not_found_and_not_counted() -> None:
+    model = ScriptedModel(always(Fault(418, {"x-reason": "teapot"}, {"error": "short"})))
+    with serve(model) as url:
+        assert requests.get(f"{url}/chat/completions", timeout=10).status_code == 404
+        assert requests.post(f"{url}/v3/complete", json={}, timeout=10).status_code == 404
+        assert model.requests == []
+        body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+        answer = requests.post(f"{url}/chat/completions", json=body, timeout=10)
+    assert (answer.status_code, answer.headers["x-reason"], answer.json()) == (418, "teapot", {"error": "short"})
+
+
+def test_an_answer_may_take_its_time() -> None:
+    model = ScriptedModel(always(Answer("Late.", delay=0.01)))
+    with serve(model) as url:
+        answer = requests.post(f"{url}/v1/messages", json={"messages": []}, timeout=10)
+    assert answer.json()["content"] == [{"type": "text", "text": "Late."}]

@@ -1,0 +1,186 @@
+"""Every line of every hunk is in exactly one chunk, chunks keep to the budget, and coverage adds up."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Hunk
+from hunkwise.domain.outcome import FileCoverage, SkipReason
+from hunkwise.domain.patch import count_changes, parse_hunks
+from hunkwise.plan.chunks import LINE_LIMIT, Chunk, covered, pack, shown_size
+from hunkwise.plan.display import header_size
+
+
+def hunk_of(kinds: str, old: int = 1, new: int = 1, raw: bytes = b"text of a line") -> Hunk:
+    """A hunk whose lines have these kinds; a capital P is an added line that is too long, `_` a blank one."""
+    rows: list[DiffLine] = []
+    start = (old, new)
+    for letter in kinds:
+        kind = {"P": "+", "_": "+"}.get(letter, letter)
+        content = {"P": b"x" * (LINE_LIMIT + 1), "_": b""}.get(letter, raw)
+        rows.append(DiffLine(kind, None if kind == "+" else old, None if kind == "-" else new, content))
+        old += kind != "+"
+        new += kind != "-"
+    return Hunk(*start, tuple(rows), "def f")
+
+
+def file_of(path: str, *kinds: str) -> FileDiff:
+    hunks: list[Hunk] = []
+    for number, letters in enumerate(kinds):
+        hunks.append(hunk_of(letters, 1_000 * number + 1, 1_000 * number + 1))
+    return FileDiff(path, FileStatus.MODIFIED, tuple(hunks), *count_changes(hunks))
+
+
+def size_of(chunk: Chunk) -> int:
+    return sum(header_size(part.file) + sum(map(shown_size, part.hunks)) for part in chunk.parts)
+
+
+KINDS = st.text("+- ", min_size=1, max_size=40)
+FILES = st.lists(st.lists(KINDS, max_size=4), max_size=8).map(
+    lambda files: [file_of(f"dir/{number}.py", *kinds) for number, kinds in enumerate(files)]
+)
+
+
+@given(FILES, st.integers(60, 3_000))
+@settings(max_examples=1500, deadline=None)
+def test_every_line_is_in_exactly_one_chunk_in_order(files: list[FileDiff], budget: int) -> None:
+    chunks = pack(files, budget)
+    assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
+    shown = [
+        (part.file.path, line)
+        for chunk in chunks
+        for part in chunk.parts
+        for hunk in part.hunks
+        for line in hunk.lines
+    ]
+    assert shown == [(file.path, line) for file in files for hunk in file.hunks for line in hunk.lines]
+    assert all(part.hunks for chunk in chunks for part in chunk.parts)
+    assert sum(chunk.changed_lines for chunk in chunks) == sum(file.changed_lines for file in files)
+
+
+@given(FILES, st.integers(300, 3_000))
+@settings(max_examples=1500, deadline=None)
+def test_chunks_keep_to_the_budget_and_small_files_stay_whole(files: list[FileDiff], budget: int) -> None:
+    chunks = pack(files, budget)
+    assert all(size_of(chunk) <= budget for chunk in chunks)
+    for file in files:
+        if header_size(file) + sum(map(shown_size, file.hunks)) <= budget and file.hunks:
+            assert sum(part.file is file for chunk in chunks for part in chunk.parts) == 1
+
+
+@given(FILES, st.integers(60, 1_000))
+@settings(max_examples=1500, deadline=None)
+def test_pieces_of_a_hunk_are_numbered_from_their_start(files: list[FileDiff], budget: int) -> None:
+    for chunk in pack(files, budget):
+        for part in chunk.parts:
+            for hunk in part.hunks:
+                old = [line.old for line in hunk.lines if line.old is not None]
+                new = [line.new for line in hunk.lines if line.new is not None]
+                assert old == list(range(hunk.old_start, hunk.old_start + len(old)))
+                assert new == list(range(hunk.new_start, hunk.new_start + len(new)))
+                assert hunk.heading == "def f"
+
+
+def pieces(kinds: str, budget: int) -> list[str]:
+    return [
+        "".join(line.kind for line in hunk.lines)
+        for chunk in pack([file_of("f", kinds)], budget)
+        for part in chunk.parts
+        for hunk in part.hunks
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ("++++++ +++++++++", ["++++++ ", "+++++++++"]),
+        ("+++++++-+++++++", ["+++++++", "-+++++++"]),
+        ("++++++++_+++++++", ["++++++++", "++++++++"]),
+        ("++++++++++++++++", ["+++++++++", "+++++++"]),
+        ("------------++", ["---------", "---++"]),
+    ],
+)
+def test_a_large_hunk_is_split_where_it_hurts_least(kinds: str, expected: list[str]) -> None:
+    assert pieces(kinds, 380) == expected
+
+
+def test_a_side_without_lines_is_named_by_the_line_before() -> None:
+    (hunk,) = parse_hunks(b"@@ -0,0 +1,20 @@\n" + b"+some added line\n" * 20)
+    file = FileDiff("n", FileStatus.ADDED, (hunk,), additions=20)
+    starts = [
+        (piece.old_start, piece.new_start)
+        for chunk in pack([file], 300)
+        for part in chunk.parts
+        for piece in part.hunks
+    ]
+    assert starts[0] == (0, 1)
+    assert {old for old, _ in starts} == {0}
+    assert [new for _, new in starts] == sorted({new for _, new in starts})
+
+
+def test_only_the_last_piece_of_a_cut_hunk_is_truncated() -> None:
+    (hunk,) = parse_hunks(b"@@ -0,0 +1,99 @@\n" + b"+some added line\n" * 20)
+    file = FileDiff("n", FileStatus.ADDED, (hunk,), additions=99)
+    cut = [piece.truncated for chunk in pack([file], 300) for part in chunk.parts for piece in part.hunks]
+    assert cut == [False] * (len(cut) - 1) + [True]
+
+
+def test_small_files_share_a_chunk_and_a_larger_one_begins_its_own() -> None:
+    files = [file_of("a", "+"), file_of("b", "+"), file_of("c", "+" * 20)]
+    assert [[part.file.path for part in chunk.parts] for chunk in pack(files, 800)] == [["a", "b"], ["c"]]
+
+
+def test_a_file_above_the_budget_fills_what_is_left_of_a_chunk() -> None:
+    chunks = pack([file_of("a", "+"), file_of("b", "+++", "+++", "+" * 20), file_of("c", "+")], 840)
+    assert [[part.file.path for part in chunk.parts] for chunk in chunks] == [["a", "b"], ["b", "c"]]
+
+
+def test_a_name_as_long_as_the_budget_does_not_make_a_chunk_of_each_line() -> None:
+    assert len(pack([file_of("d/" * 500, "+" * 40)], 1_000)) == 3
+
+
+def test_nothing_to_show_makes_no_chunk() -> None:
+    assert pack([], 1_000) == ()
+    assert pack([FileDiff("a", FileStatus.RENAMED)], 1_000) == ()
+
+
+def test_what_was_reviewed_is_what_was_asked_about_with_success() -> None:
+    files = [
+        file_of("whole", "+-"),
+        file_of("half", "+" * 10, "-" * 20),
+        file_of("long", "+P"),
+        file_of("none", "+"),
+    ]
+    chunks = pack(files, 500)
+    failing = next(
+        chunk.index for chunk in chunks if any(part.hunks[0].lines[0].kind == "-" for part in chunk.parts)
+    )
+    outcomes = {chunk.index: SkipReason.FAILED if chunk.index == failing else None for chunk in chunks}
+    whole, half, long, none = covered(chunks, files, outcomes)
+    assert whole == FileCoverage("whole", 2, 2)
+    assert (half.changed_lines, half.reason) == (30, SkipReason.FAILED)
+    assert 0 < half.reviewed_lines < 30
+    assert half.detail.endswith("parts")
+    assert (long.reviewed_lines, long.reason) == (1, SkipReason.LINE_TOO_LONG)
+    assert long.detail == "1 changed lines of more than 4,000 bytes"
+    assert none == FileCoverage("none", 1, 1)
+    assert sum(chunk.lines_reviewed("long") for chunk in chunks) == 1
+
+
+def test_a_chunk_that_was_never_asked_about_was_interrupted() -> None:
+    files = [file_of("a", "++")]
+    (coverage,) = covered(pack(files, 1_000), files, {})
+    assert coverage == FileCoverage("a", 2, 0, SkipReason.INTERRUPTED)
+
+
+def test_lines_that_are_not_in_the_patch_are_missing() -> None:
+    (hunk,) = parse_hunks(b"@@ -1,9 +1,9 @@\n-a\n+b\n+cu")
+    file = FileDiff("a", FileStatus.MODIFIED, (hunk,), additions=9, deletions=9)
+    chunks = pack([file], 1_000)
+    (coverage,) = covered(chunks, [file], {0: None})
+    assert coverage == FileCoverage(
+        "a", 18, 2, SkipReason.NO_PATCH, "16 of its changed lines are not in the patch"
+    )
+    assert covered(chunks, [], {0: None}) == ()
