@@ -20,6 +20,7 @@ from hunkwise.runner import Runner
 from hunkwise.settings.environment import RunnerEnvironment, read_environment
 from hunkwise.settings.event import NothingToDo, ReviewTask, read_event
 from hunkwise.settings.inputs import Inputs, read_inputs
+from hunkwise.signals import Signals
 
 if TYPE_CHECKING:
     from hunkwise.pull_request_review import Finished
@@ -69,11 +70,15 @@ class Action:
     def _review(
         self, environment: RunnerEnvironment, inputs: Inputs, task: ReviewTask, runner: Runner
     ) -> Finished:
+        signals = Signals()
+        signals.install()
         sidecar = start_sidecar(inputs, self._environ)
         try:
             from hunkwise.pull_request_review import PullRequestReview
 
-            return PullRequestReview(environment, inputs, self._started, runner.log).run(task, sidecar)
+            return PullRequestReview(environment, inputs, self._started, signals, runner.log).run(
+                task, sidecar
+            )
         finally:
             if isinstance(sidecar, Sidecar):
                 sidecar.stop()

@@ -92,3 +92,10 @@ class ModelError(Error):
     def __init__(self, kind: ModelKind, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.kind = kind
+
+
+def stopped() -> ModelError:
+    """The error of a run that was ended from outside before it had anything to show."""
+    return ModelError(
+        ModelKind.TIMEOUT, "The run was stopped before anything was reviewed.", "Run the job again."
+    )

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import re
-import signal
 import sys
 import tempfile
 import time
@@ -27,6 +26,7 @@ from hunkwise.settings.environment import RunnerEnvironment
 from hunkwise.settings.event import ReviewTask
 from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH, Inputs
 from hunkwise.settings.provider import Provider, ProviderType, WireApi
+from hunkwise.signals import Signals
 
 _PULL_REQUEST = re.compile(r"([\w-]{1,100}/[\w.-]{1,100})#([1-9]\d{0,8})")
 _LOCAL = "local"
@@ -52,11 +52,12 @@ def review(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCod
         answering = _answering(arguments, environ, stack)
         sidecar = Sidecar(find(environ), answering.credential, environ)
         stack.callback(sidecar.stop)
-        _stop_on_signals()
+        signals = Signals()
+        signals.install()
         sidecar.start()
         if arguments.pr:
-            return _pull_request(arguments, environ, answering, sidecar, started)
-        return _range(arguments, answering, sidecar, started)
+            return _pull_request(arguments, environ, answering, sidecar, signals, started)
+        return _range(arguments, answering, sidecar, signals, started)
 
 
 def _answering(arguments: argparse.Namespace, environ: Mapping[str, str], stack: ExitStack) -> Answering:
@@ -107,17 +108,13 @@ def _wire_api(environ: Mapping[str, str]) -> WireApi | None:
     return kinds[said] if said else None
 
 
-def _stop_on_signals() -> None:
-    """Until the event loop takes over, a signal ends us through the `with` blocks, not past them."""
-
-    def leave(number: int, _frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, leave)
-
-
-def _range(arguments: argparse.Namespace, answering: Answering, sidecar: Sidecar, started: float) -> ExitCode:
+def _range(
+    arguments: argparse.Namespace,
+    answering: Answering,
+    sidecar: Sidecar,
+    signals: Signals,
+    started: float,
+) -> ExitCode:
     from hunkwise.copilot.quick_import import import_sdk
 
     import_sdk()
@@ -146,6 +143,7 @@ def _range(arguments: argparse.Namespace, answering: Answering, sidecar: Sidecar
             fetching,
             Journal(Path(folder) / "journal.jsonl"),
             told,
+            signals,
             started,
         )
         found = asyncio.run(run.review())
@@ -162,6 +160,7 @@ def _pull_request(
     environ: Mapping[str, str],
     answering: Answering,
     sidecar: Sidecar,
+    signals: Signals,
     started: float,
 ) -> ExitCode:
     match = _PULL_REQUEST.fullmatch(arguments.pr)
@@ -194,7 +193,7 @@ def _pull_request(
             temp=Path(folder),
         )
         task = ReviewTask(match[1], int(match[2]), None, None, fork=False, action=_LOCAL)
-        work = PullRequestReview(environment, inputs, started, _say)
+        work = PullRequestReview(environment, inputs, started, signals, _say)
         finished = work.run(task, sidecar, demo=answering.demo)
     _print(
         arguments.format,

@@ -32,6 +32,7 @@ from hunkwise.repository.head import GitHead
 from hunkwise.settings.environment import RunnerEnvironment
 from hunkwise.settings.event import ReviewTask
 from hunkwise.settings.inputs import Inputs
+from hunkwise.signals import Signals
 
 _LONGEST_RUN = 6 * 3_600.0
 """Seconds that GitHub gives a job: the deadline until the configuration has told its own."""
@@ -74,11 +75,13 @@ class PullRequestReview:
         environment: RunnerEnvironment,
         inputs: Inputs,
         started: float,
+        signals: Signals,
         log: Callable[[str], None],
     ) -> None:
         self._environment = environment
         self._inputs = inputs
         self._started = started
+        self._signals = signals
         self._log = log
         self._ends = started + _LONGEST_RUN
         self._folder = environment.temp / "hunkwise"
@@ -99,7 +102,9 @@ class PullRequestReview:
 
         backend = Backend(where, self._inputs.provider)
         journal = Journal(self._folder / "journal.jsonl")
-        review = asyncio.run(Run(backend, fetching, journal, self._progress, self._started).review())
+        review = asyncio.run(
+            Run(backend, fetching, journal, self._progress, self._signals, self._started).review()
+        )
         try:
             return self._publish(review, fetching.result().order, task.number)
         finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import Awaitable, Sequence
 from concurrent.futures import Future
@@ -19,12 +18,13 @@ from hunkwise.copilot.session import Copilot, Model
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.limits import Budget, Deadline
 from hunkwise.domain.outcome import Review
-from hunkwise.errors import ModelError, ModelKind
+from hunkwise.errors import stopped
 from hunkwise.flows.analysis import Progress
 from hunkwise.flows.review import Ready, Watchers, nothing_to_ask, prepare, review
 from hunkwise.journal import Journal
 from hunkwise.settings.config import Config
 from hunkwise.settings.provider import Provider
+from hunkwise.signals import Signals
 
 logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -48,14 +48,22 @@ class Run:
     fetching: Future[Ready]
     journal: Journal
     progress: Progress
+    signals: Signals
     started: float
     """When the process began, on the monotonic clock."""
 
     async def review(self) -> Review:
         """Raises SettingsError, ForgeError or ModelError where no review can be made."""
         interrupted = asyncio.Event()
-        _on_signals(interrupted)
-        asyncio.get_running_loop().set_exception_handler(_log_quietly)
+        loop = asyncio.get_running_loop()
+        self.signals.tell(lambda: _set_soon(loop, interrupted))
+        loop.set_exception_handler(_log_quietly)
+        try:
+            return await self._review(interrupted)
+        finally:
+            self.signals.hold()
+
+    async def _review(self, interrupted: asyncio.Event) -> Review:
         async with AsyncExitStack() as stack:
             opening = asyncio.create_task(self._open(stack))
             try:
@@ -93,11 +101,9 @@ class Run:
         return Deadline(self.started + seconds - kept, time.monotonic)
 
 
-def _on_signals(interrupted: asyncio.Event) -> None:
-    """From here on a signal no longer ends us: it ends the asking, and what was found is published."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, interrupted.set)
+def _set_soon(loop: asyncio.AbstractEventLoop, interrupted: asyncio.Event) -> None:
+    """A signal no longer ends us: it ends the asking, and what was found is published."""
+    loop.call_soon_threadsafe(interrupted.set)
 
 
 def _log_quietly(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -117,8 +123,6 @@ async def _unless(interrupted: asyncio.Event, work: Awaitable[_T]) -> _T:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        raise ModelError(
-            ModelKind.TIMEOUT, "The run was stopped before anything was reviewed.", "Run the job again."
-        )
+        raise stopped()
     finally:
         stop.cancel()

@@ -105,9 +105,10 @@ class Contracts:
 
     def _resolved(self, node: Json) -> Json:
         while "$ref" in node:
-            found = self._document
+            found: Any = self._document
             for part in node["$ref"].removeprefix("#/").split("/"):
                 found = found[part]
+            assert isinstance(found, dict)
             node = found
         return node
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,8 +70,8 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Origin:
             "large.txt": "x" * 1_100_000,
         }
     )
-    os.symlink("target.txt", repository.path / "link.txt")
-    os.symlink("nowhere", repository.path / "dangling")
+    (repository.path / "link.txt").symlink_to("target.txt")
+    (repository.path / "dangling").symlink_to("nowhere")
     base = repository.commit({})
     repository.branch("feature")
     changed = ["first", *BASE_LINES[:10], "added a", "added b", *BASE_LINES[11:35], *BASE_LINES[36:]]

@@ -54,7 +54,7 @@ async def ask(
     provider: Mapping[str, Any] | None = None,
     streaming: bool = False,
     declined: int = 0,
-    timeout: float = 20,
+    seconds: float = 20,
 ) -> Asked:
     """Asks for a report; the first `declined` calls of the tool are sent back to be mended."""
     asked = Asked()
@@ -83,7 +83,7 @@ async def ask(
         disabled_mcp_servers=["github-mcp-server", "githubiq"],
     )
     session.on(asked.events.append)
-    answer = await session.send_and_wait("Review this.", timeout=timeout)
+    answer = await session.send_and_wait("Review this.", timeout=seconds)
     if answer is not None and isinstance(answer.data, AssistantMessageData):
         asked.text = answer.data.content
     return asked

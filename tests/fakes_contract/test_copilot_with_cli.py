@@ -62,7 +62,9 @@ def test_a_token_in_the_environment_lists_models_and_reports(tmp_path: Path, tok
 @pytest.mark.parametrize("endpoint", ["/responses", "/v1/messages"])
 def test_a_model_is_asked_where_it_says(tmp_path: Path, endpoint: str) -> None:
     copilot = FakeCopilot(TOKENS, report())
-    copilot.models = [offered_model(name, supported_endpoints=[endpoint]) for name in ("claude-sonnet-4.5", "gpt-5-mini")]
+    copilot.models = [
+        offered_model(name, supported_endpoints=[endpoint]) for name in ("claude-sonnet-4.5", "gpt-5-mini")
+    ]
     _, asked = told(tmp_path, copilot, "ghs_good", list_and_ask)
     assert [request.path for request in copilot.requests] == [endpoint]
     assert len(asked.reported) == 1
@@ -108,7 +110,8 @@ def test_a_refused_list_of_models_has_its_status(tmp_path: Path, status: int) ->
 
 
 @pytest.mark.parametrize(
-    ("status", "requests_made", "kind"), [(401, 3, "authorization"), (402, 1, "quota"), (403, 1, "authorization")]
+    ("status", "requests_made", "kind"),
+    [(401, 3, "authorization"), (402, 1, "quota"), (403, 1, "authorization")],
 )
 def test_a_refused_answer_has_its_kind(tmp_path: Path, status: int, requests_made: int, kind: str) -> None:
     copilot = FakeCopilot(TOKENS)

@@ -41,7 +41,9 @@ def test_the_first_fault_that_matches_answers(github: Served) -> None:
 
 
 def test_headers_and_body_are_sent(github: Served) -> None:
-    github.fake.fault("GET", "/repo$", status=403, headers={"Retry-After": "7"}, body={"message": "slow down"})
+    github.fake.fault(
+        "GET", "/repo$", status=403, headers={"Retry-After": "7"}, body={"message": "slow down"}
+    )
     with pytest.raises(GithubException) as caught:
         _ = github.repo
     assert caught.value.headers is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from github import GithubException, UnknownObjectException
@@ -33,7 +34,7 @@ def test_a_pull_request_is_read_with_its_two_ends(github: Served) -> None:
 
 
 def test_a_fork_and_a_deleted_head_repository_are_told_apart(github: Served) -> None:
-    ends = {"base_sha": "main", "head_sha": "feature"}
+    ends: dict[str, Any] = {"base_sha": "main", "head_sha": "feature"}
     github.fake.add_pull_request(2, **ends, fork=True)
     github.fake.add_pull_request(3, **ends, head_repository_deleted=True)
     assert github.repo.get_pull(2).head.repo.full_name == "stranger/repo"

@@ -31,7 +31,11 @@ def request(number: int = 1, results: int = 0, tools: tuple[str, ...] = ("report
 
 
 def test_a_request_knows_its_prompt_and_system() -> None:
-    assert (request().system, request().prompt, request(results=2).tool_results) == ("S", "last", ("taken",) * 2)
+    assert (request().system, request().prompt, request(results=2).tool_results) == (
+        "S",
+        "last",
+        ("taken",) * 2,
+    )
     assert ModelRequest("m", (), (), False, {}).prompt == ""
 
 
@@ -71,7 +75,10 @@ def test_bodies_are_read_in_their_variants() -> None:
         {"type": "function_call_output", "call_id": "c", "output": "taken"},
         {"type": "reasoning", "summary": []},
     ]
-    assert normalized(Dialect.RESPONSES, {"input": typed}).messages == (Message("system", "S"), Message("tool", "taken"))
+    assert normalized(Dialect.RESPONSES, {"input": typed}).messages == (
+        Message("system", "S"),
+        Message("tool", "taken"),
+    )
     blocks: Any = [
         {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "taken"}]},
         {"type": "text", "text": "go on"},
@@ -94,7 +101,10 @@ def test_broken_arguments_go_out_as_they_are() -> None:
     broken = Answer(tool_calls=(ToolCall("report_findings", '{"findings": ['),))
     message = whole_of(Dialect.COMPLETIONS, request(), broken)["choices"][0]["message"]
     assert message["tool_calls"][0]["function"]["arguments"] == '{"findings": ['
-    assert any('"partial_json": "{\\"findings\\": ["' in event for event in stream_of(Dialect.ANTHROPIC, request(), broken))
+    assert any(
+        '"partial_json": "{\\"findings\\": ["' in event
+        for event in stream_of(Dialect.ANTHROPIC, request(), broken)
+    )
 
 
 def test_an_unknown_path_is_not_found_and_not_counted() -> None:
@@ -103,9 +113,13 @@ def test_an_unknown_path_is_not_found_and_not_counted() -> None:
         assert requests.get(f"{url}/chat/completions", timeout=10).status_code == 404
         assert requests.post(f"{url}/v3/complete", json={}, timeout=10).status_code == 404
         assert model.requests == []
-        body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+        body: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
         answer = requests.post(f"{url}/chat/completions", json=body, timeout=10)
-    assert (answer.status_code, answer.headers["x-reason"], answer.json()) == (418, "teapot", {"error": "short"})
+    assert (answer.status_code, answer.headers["x-reason"], answer.json()) == (
+        418,
+        "teapot",
+        {"error": "short"},
+    )
 
 
 def test_an_answer_may_take_its_time() -> None:

@@ -72,7 +72,10 @@ def test_a_report_reaches_the_tool_in_one_model_call(
 
 @pytest.mark.parametrize(("provider", "path"), DIALECTS[1:4])
 def test_a_declined_report_is_mended(talk: Talk, provider: dict[str, Any], path: str) -> None:
-    calls = [Answer("Let me report.", (ToolCall("report_findings", {"findings": [], "done": done}),)) for done in (False, True)]
+    calls = [
+        Answer("Let me report.", (ToolCall("report_findings", {"findings": [], "done": done}),))
+        for done in (False, True)
+    ]
     model = ScriptedModel(turns(calls))
     with serve(model) as url:
         seen = talk.ask(provider, url, declined=1)
@@ -101,7 +104,8 @@ def test_usage_reaches_the_events(talk: Talk, provider: dict[str, Any], path: st
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault(500), Fault(200, html=True), Fault(disconnect=True), Fault(cut=True), Fault(503, body="busy")]
+    "fault",
+    [Fault(500), Fault(200, html=True), Fault(disconnect=True), Fault(cut=True), Fault(503, body="busy")],
 )
 @pytest.mark.parametrize("streaming", [False, True])
 def test_the_cli_tries_again_after_a_fault(talk: Talk, fault: Fault, streaming: bool) -> None:
@@ -112,7 +116,9 @@ def test_the_cli_tries_again_after_a_fault(talk: Talk, fault: Fault, streaming: 
     assert len(seen.reported) == 1
 
 
-@pytest.mark.parametrize("fault", [Fault(400), Fault(403, {"x-reason": "policy"}, {"error": {"message": "no"}})])
+@pytest.mark.parametrize(
+    "fault", [Fault(400), Fault(403, {"x-reason": "policy"}, {"error": {"message": "no"}})]
+)
 def test_the_cli_gives_up_on_what_cannot_be_mended(talk: Talk, fault: Fault) -> None:
     model = ScriptedModel(always(fault))
     with serve(model) as url, pytest.raises(Exception, match="Session error"):

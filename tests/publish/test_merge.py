@@ -31,6 +31,17 @@ def test_another_fault_of_the_same_code_is_told_in_the_same_place() -> None:
     assert both == replace(one, body="A body.\n\n**Also:** other\n\nlonger than that\n\n```\ny\n```")
 
 
+def test_twins_that_differ_in_words_alone_bring_no_code_along() -> None:
+    one, other = finding("one", at=anchor(2)), finding("other", at=anchor(2))
+    assert merge([one, other], Severity.LOW)[0][0].body == "A body.\n\n**Also:** other\n\nA body."
+
+
+def test_without_a_line_the_same_words_in_another_spelling_are_twins() -> None:
+    one = finding("caf\u00e9 a", body="long body")
+    other = finding("caf\u00e9  a")
+    assert merge([other, one], Severity.LOW) == ((one,), 1)
+
+
 def test_what_would_become_too_long_keeps_a_place_of_its_own() -> None:
     one = finding("one", at=anchor(2), body="x" * 5_000)
     other = finding("other", at=anchor(2), body="y" * 5_000)

@@ -10,7 +10,7 @@ from typing import Protocol
 from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.outcome import Coverage, Fault, Review, Usage
 from hunkwise.domain.pull_request import Snapshot
-from hunkwise.errors import Error, ModelError, ModelKind
+from hunkwise.errors import stopped
 from hunkwise.flows.analysis import Analysis, Analyst, Model, Plan, Progress, plan
 from hunkwise.prompts.render import Renderer
 from hunkwise.publish.merge import merge
@@ -81,7 +81,7 @@ async def review(order: Order, prepared: tuple[Plan, Renderer], model: Model, wa
     )
     analysis = await analyst.analyse(what, watchers.interrupted)
     if what.works and not analysis.answered and not analysis.findings:
-        raise analysis.first_error or _interrupted()
+        raise analysis.first_error or stopped()
     seconds = watchers.clock() - watchers.started
     return assemble(order, analysis, model.usage, seconds, interrupted=watchers.interrupted.is_set())
 
@@ -113,10 +113,4 @@ def assemble(order: Order, analysis: Analysis, usage: Usage, seconds: float, *, 
         seconds=seconds,
         prompts=tuple(prompt.name for prompt in order.config.prompts),
         files=order.snapshot.files,
-    )
-
-
-def _interrupted() -> Error:
-    return ModelError(
-        ModelKind.TIMEOUT, "The run was stopped before anything was reviewed.", "Run the job again."
     )
