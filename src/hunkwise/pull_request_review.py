@@ -154,9 +154,7 @@ class PullRequestReview:
         config = order.config
         gates = Gates(config.fail_on, config.request_changes_on, config.min_coverage)
         placement = place(review.findings, review.files, max_comments=config.max_comments)
-        posted = Publisher(self._github, number, scan).publish(
-            self._rendered(review, placement, gates), dry_run=config.dry_run
-        )
+        posted = self._post(review, placement, gates, number, scan, dry_run=config.dry_run)
         verdict = conclude(review, gates)
         summary = job_summary(
             review,
@@ -177,6 +175,21 @@ class PullRequestReview:
         outputs = outputs_of(review, posted, verdict, str(report) if written else "")
         return Finished(review, posted, verdict, summary, outputs)
 
+    def _post(
+        self,
+        review: Review,
+        placement: Placement,
+        gates: Gates,
+        number: int,
+        scan: SecretScan,
+        *,
+        dry_run: bool,
+    ) -> Posted:
+        if says_nothing(review):
+            return Posted(notes=("Nothing in this change is to be reviewed, so nothing was posted.",))
+        rendered = self._rendered(review, placement, gates)
+        return Publisher(self._github, number, scan).publish(rendered, dry_run=dry_run)
+
     def _rendered(self, review: Review, placement: Placement, gates: Gates) -> Rendered:
         server_url, repository = self._environment.server_url, self._environment.repository
         return Rendered(
@@ -191,6 +204,12 @@ class PullRequestReview:
                 review, placed, server_url=server_url, repository=repository, run=self._run_name
             ),
         )
+
+
+def says_nothing(review: Review) -> bool:
+    """A change of lock files, say: a comment on it would be noise. What is missing is always worth one."""
+    coverage = review.coverage
+    return not (review.findings or review.faults or coverage.reviewed_lines) and coverage.complete
 
 
 def outputs_of(review: Review, posted: Posted, verdict: Verdict, report: str) -> dict[str, str]:

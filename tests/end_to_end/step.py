@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,11 @@ from tests.fakes.actions_runner import read_file_commands, read_log
 
 ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 120
+GITHUB_TOKEN = "ghs_CanaryWrite7Q2xVbN5Kd"  # noqa: S105
+READ_TOKEN = "ghs_CanaryRead3Z8wLmP4Tg"  # noqa: S105
+COPILOT_TOKEN = "ghs_CanaryCopilot6Y1uHcR9Jf"  # noqa: S105
+PERSONAL_TOKEN = "github_pat_CanaryPersonal5X0tGbQ8He"  # noqa: S105
+PROVIDER_KEY = "key-CanaryProvider4W9sFaM7Dd"
 _KEPT = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE")
 
 
@@ -30,6 +35,8 @@ class Result:
     summary: str
     report: Any
     """The JSON report, or None where none was written."""
+    journal: str = ""
+    """The findings as they were taken, one JSON object a line."""
 
     def commands(self, name: str) -> list[str]:
         """The messages of the workflow commands of that name."""
@@ -49,6 +56,11 @@ class Step:
     environ: dict[str, str] = field(default_factory=dict)
     workspace: Path | None = None
 
+    @property
+    def temporary(self) -> Path:
+        """The step's own TMPDIR: whatever it leaves behind is found there."""
+        return self.folder / "tmp"
+
     def environment(self) -> dict[str, str]:
         """The runner's variables, from scratch."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -57,11 +69,13 @@ class Step:
         for name in ("output", "summary"):
             (self.folder / name).touch()
         workspace = self.workspace or self.folder / "workspace"
-        workspace.mkdir(exist_ok=True)
-        given = {"github-token": "ghs_write", **self.inputs}
+        for folder in (workspace, self.temporary):
+            folder.mkdir(exist_ok=True)
+        given = {"github-token": GITHUB_TOKEN, **self.inputs}
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
+            "TMPDIR": str(self.temporary),
             "GITHUB_ACTIONS": "true",
             "GITHUB_EVENT_NAME": self.event_name,
             "GITHUB_EVENT_PATH": str(event),
@@ -116,7 +130,8 @@ class Step:
     def finish(self, process: subprocess.Popen[str]) -> Result:
         """Waits for a started step."""
         log, errors = process.communicate(timeout=_SECONDS)
-        report = self.folder / "temp" / "hunkwise" / "report.json"
+        kept = self.folder / "temp" / "hunkwise"
+        report, journal = kept / "report.json", kept / "journal.jsonl"
         return Result(
             code=process.returncode,
             log=log,
@@ -124,6 +139,7 @@ class Step:
             outputs=dict(read_file_commands((self.folder / "output").read_text())),
             summary=(self.folder / "summary").read_text(),
             report=json.loads(report.read_text()) if report.is_file() else None,
+            journal=journal.read_text() if journal.is_file() else "",
         )
 
 
@@ -133,17 +149,7 @@ def own_provider(url: str, kind: str = "openai", **more: str) -> dict[str, str]:
     return {
         "provider-type": kind,
         "provider-base-url": base_url if kind != "azure" else url,
-        "provider-api-key": "key-of-the-provider",
+        "provider-api-key": PROVIDER_KEY,
         "model": "scripted-model",
         **more,
     }
-
-
-def copilot(url: str, token: str = "ghs_good") -> tuple[dict[str, str], dict[str, str]]:  # noqa: S107
-    """Inputs and environment of the Copilot path, with GitHub's and Copilot's addresses at `url`."""
-    return {"copilot-token": token}, {"COPILOT_API_URL": url, "COPILOT_DEBUG_GITHUB_API_URL": url}
-
-
-def changed(files: Mapping[str, str]) -> dict[str, str | bytes | None]:
-    """For GitRepository.commit, whose mapping takes bytes and removals too."""
-    return dict(files)

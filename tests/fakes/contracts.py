@@ -104,13 +104,14 @@ class Contracts:
         return operation
 
     def _resolved(self, node: Json) -> Json:
-        while "$ref" in node:
-            found: Any = self._document
-            for part in node["$ref"].removeprefix("#/").split("/"):
+        found: Any = node
+        while "$ref" in found:
+            parts = found["$ref"].removeprefix("#/").split("/")
+            found = self._document
+            for part in parts:
                 found = found[part]
-            assert isinstance(found, dict)
-            node = found
-        return node
+        resolved: Json = found
+        return resolved
 
     def _validator(self, pointer: list[str]) -> OAS30Validator:
         escaped = "/".join(part.replace("~", "~0").replace("/", "~1") for part in pointer)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tests.fakes.github_call import Call
+from tests.fakes.github_pages import page_of
 from tests.fakes.github_reviews import (
     check_issue_comment,
     create_comment,
     create_reply,
     create_review,
 )
-from tests.fakes.github_shapes import page_of
 from tests.fakes.github_state import CheckRun, IssueComment, Json, Reply, not_found
 
 

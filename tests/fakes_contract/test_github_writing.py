@@ -10,7 +10,7 @@ from github import GithubException
 from github.GithubObject import NotSet
 from github.PullRequest import ReviewComment
 
-from tests.fakes.github import FakeGitHub, GraphqlRefusal
+from tests.fakes.github import FakeGitHub
 from tests.fakes_contract.conftest import Served
 
 LINE = {"path": "src/long.txt", "line": 1, "side": "RIGHT", "body": "Here."}
@@ -18,21 +18,6 @@ OUTSIDE = (
     "Pull request review thread line must be part of the diff and "
     "Pull request review thread diff hunk can't be blank"
 )
-THREADS = """
-query($owner: String!, $name: String!, $number: Int!, $size: Int!, $after: String) {
-  repository(owner: $owner, name: $name) {
-    pullRequest(number: $number) {
-      reviewThreads(first: $size, after: $after) {
-        nodes {
-          id isResolved isOutdated path line startLine diffSide subjectType
-          comments(first: 10) { nodes { id databaseId body author { login } url } }
-        }
-        pageInfo { hasNextPage endCursor }
-      }
-    }
-  }
-}
-"""
 
 
 def comment(**changes: Any) -> ReviewComment:
@@ -304,115 +289,3 @@ def test_what_the_contract_does_not_know_is_a_violation(
 def test_what_does_not_exist_is_not_found(github: Served, method: str, path: str, body: Any) -> None:
     status, _, _ = github.client().requester.requestJson(method, f"/repos/octo/repo{path}", input=body)
     assert status == 404
-
-
-def graphql(served: Served, query: str, token: str = "ghs_write", **variables: Any) -> Any:
-    _, answer = served.client(token).requester.graphql_query(query, variables)
-    return answer["data"]
-
-
-def threads_of(served: Served, size: int = 50, after: str | None = None) -> Any:
-    whole = graphql(served, THREADS, owner="octo", name="repo", number=1, size=size, after=after)
-    return whole["repository"]["pullRequest"]["reviewThreads"]
-
-
-def test_threads_are_listed_page_by_page(github: Served) -> None:
-    comments = [comment(), comment(line=12, start_line=11, start_side="RIGHT", body="Range.")]
-    github.pull.create_review(body="Summary", event="COMMENT", comments=comments)
-    first = threads_of(github, 1)
-    second = threads_of(github, 1, first["pageInfo"]["endCursor"])
-    assert (first["pageInfo"]["hasNextPage"], second["pageInfo"]["hasNextPage"]) == (True, False)
-    (node,) = second["nodes"]
-    assert {key: node[key] for key in ("path", "line", "startLine", "diffSide", "subjectType")} == {
-        "path": "src/long.txt", "line": 12, "startLine": 11, "diffSide": "RIGHT", "subjectType": "LINE",
-    }  # fmt: skip
-    (said,) = node["comments"]["nodes"]
-    assert (said["body"], said["author"]["login"]) == ("Range.", "github-actions")
-    assert said["databaseId"] == github.fake.comments[1].id
-    assert not [write for write in github.fake.writes if write.path == "/graphql"]
-
-
-def test_a_thread_is_resolved_and_a_comment_minimized(github: Served) -> None:
-    github.pull.create_review(body="Summary", event="COMMENT", comments=[comment()])
-    (node,) = threads_of(github)["nodes"]
-    requester = github.client().requester
-    requester.graphql_named_mutation("resolveReviewThread", {"threadId": node["id"]}, "thread { isResolved }")
-    subject = {"subjectId": node["comments"]["nodes"][0]["id"], "classifier": "OUTDATED"}
-    requester.graphql_named_mutation("minimizeComment", subject, "minimizedComment { isMinimized }")
-    assert (github.fake.threads[0].resolved, github.fake.comments[0].minimized) == (True, True)
-    assert threads_of(github)["nodes"][0]["isResolved"]
-    assert [write.path for write in github.fake.writes][1:] == ["/graphql", "/graphql"]
-
-
-def test_an_outdated_thread_has_no_line(github: Served) -> None:
-    github.pull.create_review(body="Summary", event="COMMENT", comments=[comment()])
-    github.fake.threads[0].outdated = True
-    (node,) = threads_of(github)["nodes"]
-    assert (node["isOutdated"], node["line"]) == (True, None)
-
-
-@pytest.mark.parametrize(
-    ("token", "name", "argument", "words"),
-    [
-        ("ghs_read", "resolveReviewThread", {"threadId": "PRRT_1"}, "not accessible by integration"),
-        ("ghs_write", "resolveReviewThread", {"threadId": "PRRT_1"}, "Could not resolve to a node"),
-        (
-            "ghs_write",
-            "minimizeComment",
-            {"subjectId": "x", "classifier": "SPAM"},
-            "Could not resolve to a node",
-        ),
-    ],
-)
-def test_mutations_that_github_declines(
-    github: Served, token: str, name: str, argument: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(GithubException, match=words):
-        github.client(token).requester.graphql_named_mutation(name, argument, "clientMutationId")
-
-
-@pytest.mark.parametrize(
-    ("variables", "words"),
-    [
-        ({"name": "other"}, "Could not resolve to a Repository"),
-        ({"number": 77}, "Could not resolve to a PullRequest"),
-        ({"size": 101}, "exceeds the `first` limit"),
-    ],
-)
-def test_queries_that_github_declines(github: Served, variables: dict[str, Any], words: str) -> None:
-    with pytest.raises(GithubException, match=words):
-        asked: dict[str, Any] = {"owner": "octo", "name": "repo", "number": 1, "size": 5}
-        graphql(github, THREADS, **(asked | variables))
-
-
-def test_threads_without_a_bound_are_declined(github: Served) -> None:
-    query = '{ repository(owner: "octo", name: "repo") { pullRequest(number: 1) { reviewThreads { totalCount } } } }'
-    with pytest.raises(GithubException, match="You must provide"):
-        graphql(github, query)
-
-
-def test_a_query_that_breaks_the_schema_is_a_violation(github: Served) -> None:
-    with pytest.raises(GithubException, match="Cannot query field"):
-        graphql(github, "{ viewer { colour } }")
-    assert any("colour" in violation for violation in github.fake.violations)
-    github.fake.violations.clear()
-
-
-def test_the_viewer_is_who_asks(github: Served) -> None:
-    assert graphql(github, "{ viewer { login } }", "github_pat_x") == {"viewer": {"login": "hubot"}}
-
-
-@pytest.mark.parametrize(
-    "refused", [GraphqlRefusal(403), GraphqlRefusal(200, ({"message": "No.", "type": "FORBIDDEN"},))]
-)
-def test_graphql_can_be_refused_altogether(github: Served, refused: GraphqlRefusal) -> None:
-    github.fake.graphql_refusal = refused
-    with pytest.raises(GithubException):
-        graphql(github, "{ viewer { login } }")
-
-
-@pytest.mark.parametrize("token", ["ghs_wrong", None])
-def test_graphql_needs_a_token(github: Served, token: str | None) -> None:
-    with pytest.raises(GithubException) as caught:
-        github.client(token).requester.graphql_query("{ viewer { login } }", {})
-    assert caught.value.status == 401

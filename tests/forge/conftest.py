@@ -70,7 +70,7 @@ def write(root: Path, files: dict[str, str]) -> None:
 
 
 @pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+def commits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     root = tmp_path_factory.mktemp("repository")
     git(root, "init", "-q", "-b", "main")
     write(root, BASE_FILES)
@@ -90,9 +90,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str
 
 
 @pytest.fixture
-def world(repository: tuple[Path, str, str]) -> Iterator[World]:
+def world(commits: tuple[Path, str, str]) -> Iterator[World]:
     """A pull request 1 by octocat, and the promise that GitHub's contract was kept."""
-    git_dir, base, head = repository
+    git_dir, base, head = commits
     fake = FakeGitHub(git_dir, tokens={"ghs_write": "write", "ghs_read": "read", "ghp_person": "write"})
     fake.add_pull_request(1, base_sha=base, head_sha=head, title="T", labels=("a", "b"), draft=True, body=None)
     with serve(fake) as url:

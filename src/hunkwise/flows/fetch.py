@@ -134,15 +134,12 @@ class Fetch:
 
     def _completed(self, file: FileDiff, base: str, head: str) -> FileDiff:
         try:
-            old = (
-                None
-                if file.status is FileStatus.ADDED
-                else self._forge.file(file.old_path or file.path, base)
-            )
-            new = None if file.status is FileStatus.REMOVED else self._forge.file(file.path, head)
-            if old is None and new is None:
-                return file
-            return with_hunks(file, old or b"", new or b"", self._diff_blobs)
+            added, removed = file.status is FileStatus.ADDED, file.status is FileStatus.REMOVED
+            old = b"" if added else self._forge.file(file.old_path or file.path, base)
+            new = b"" if removed else self._forge.file(file.path, head)
+            if old is None or new is None:
+                return file  # too large for the API, or no file at all
+            return with_hunks(file, old, new, self._diff_blobs)
         except (ForgeError, RepositoryError):
             return file  # it stays withheld, and is named so
 

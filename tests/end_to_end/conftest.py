@@ -1,0 +1,19 @@
+"""A world for each test, and the check that ends each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with ExitStack() as stack:
+        made = World(tmp_path, stack)
+        yield made
+        made.check()

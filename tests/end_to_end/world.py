@@ -1,0 +1,168 @@
+"""One repository, one GitHub, one model: the world that a step runs in, and what must hold when it is over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from tests.end_to_end import traces
+from tests.end_to_end.step import (
+    COPILOT_TOKEN,
+    GITHUB_TOKEN,
+    PERSONAL_TOKEN,
+    PROVIDER_KEY,
+    READ_TOKEN,
+    Result,
+    Step,
+    own_provider,
+)
+from tests.fakes.copilot_api import FakeCopilot
+from tests.fakes.git_repository import GitRepository
+from tests.fakes.github import FakeGitHub
+from tests.fakes.github_state import PullRequest
+from tests.fakes.model import ScriptedModel
+from tests.fakes.model_script import Script, report
+from tests.fakes.server import serve
+
+Files = Mapping[str, str | bytes | None]
+
+SECRETS = (GITHUB_TOKEN, READ_TOKEN, COPILOT_TOKEN, PERSONAL_TOKEN, PROVIDER_KEY)
+BASE = {"app.py": "".join(f"line {number}\n" for number in range(1, 41))}
+HEAD = {
+    "app.py": BASE["app.py"]
+    .replace("line 3\n", "third\nadded\n")
+    .replace("line 20\n", "")
+    .replace("line 30\n", "thirty\n")
+}
+"""Added or changed on the right: 3, 4, 30. Removed on the left: 3, 20, 30. Three hunks; 6 changed lines."""
+
+
+def finding(path: str = "app.py", line: int = 3, severity: str = "medium", **more: Any) -> dict[str, Any]:
+    """What a model may report; the title tells findings apart."""
+    title = more.pop("title", f"Fault at {path}:{line}")
+    return {"path": path, "line": line, "severity": severity, "title": title, "body": "It breaks.", **more}
+
+
+class World:
+    """Everything around a step, on loopback."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self._stack = stack
+        self.repository = GitRepository.create(folder / "repository")
+        tokens = {GITHUB_TOKEN: "write", READ_TOKEN: "read"}
+        self.github = FakeGitHub(self.repository.git_dir, tokens=tokens)
+        self.github_url = stack.enter_context(serve(self.github))
+        self.model = ScriptedModel(report())
+        self.model_url = stack.enter_context(serve(self.model))
+        self.copilot = FakeCopilot((COPILOT_TOKEN, PERSONAL_TOKEN, GITHUB_TOKEN), report())
+        self._copilot_url = ""
+        self._steps: list[Step] = []
+        self._results: list[Result] = []
+        self.more_secrets: list[str] = []
+
+    @property
+    def copilot_url(self) -> str:
+        """Where GitHub's Copilot endpoints and the Copilot API are; served from the first time that it is asked."""
+        if not self._copilot_url:
+            self._copilot_url = self._stack.enter_context(serve(self.copilot))
+        return self._copilot_url
+
+    def change(self, base: Files = BASE, head: Files = HEAD, **given: Any) -> PullRequest:
+        """Pull request 1: from `base` on main to `head` on feature. Ends on feature."""
+        self.repository.commit(base)
+        self.repository.branch("feature")
+        self.repository.commit(head)
+        return self.open(**given)
+
+    def open(self, **given: Any) -> PullRequest:
+        """Pull request 1 between the branches as they are."""
+        return self.github.add_pull_request(1, base_sha="main", head_sha="feature", **given)
+
+    def answers(self, script: Script) -> None:
+        """How the model answers, whichever way it is asked."""
+        self.model.script = script
+        self.copilot.model.script = script
+
+    def step(self, inputs: Mapping[str, str] | None = None, **given: Any) -> Step:
+        """A step that asks the provider's model."""
+        return self._step({**own_provider(self.model_url), **(inputs or {})}, given)
+
+    def copilot_step(
+        self, inputs: Mapping[str, str] | None = None, *, token: str | None = COPILOT_TOKEN, **given: Any
+    ) -> Step:
+        """A step that asks Copilot, whose addresses are in the job's environment."""
+        url = self.copilot_url
+        environ = {"COPILOT_API_URL": url, "COPILOT_DEBUG_GITHUB_API_URL": url, **given.pop("environ", {})}
+        own = {"copilot-token": token} if token is not None else {}
+        return self._step({**own, **(inputs or {})}, {**given, "environ": environ})
+
+    def _step(self, inputs: Mapping[str, str], given: Mapping[str, Any]) -> Step:
+        folder = self.folder / f"step{len(self._steps)}"
+        made = Step(folder, self.github_url, inputs=dict(inputs), **given)
+        self._steps.append(made)
+        return made
+
+    def run(self, inputs: Mapping[str, str] | None = None, **given: Any) -> Result:
+        """Runs such a step to its end."""
+        return self.done(self.step(inputs, **given).run())
+
+    def run_copilot(self, inputs: Mapping[str, str] | None = None, **given: Any) -> Result:
+        """Runs a step on the Copilot path to its end."""
+        return self.done(self.copilot_step(inputs, **given).run())
+
+    def done(self, result: Result) -> Result:
+        """Keeps a result for the last check."""
+        self._results.append(result)
+        return result
+
+    @property
+    def posted(self) -> str:
+        """All text that was posted."""
+        return "\n".join([*(r.body for r in self.github.reviews), *(c.body for c in self.github.comments)])
+
+    def check(self) -> None:
+        """What holds after every run, however it went."""
+        assert self.github.violations == []
+        for step in self._steps:
+            assert traces.processes_of(step.temporary) == []
+            assert [path.name for path in step.temporary.glob("hunkwise*")] == []
+        for result in self._results:
+            traces.assert_tells_one_story(result)
+            if result.code in (2, 3):
+                assert self.posted == ""
+        secrets = [*SECRETS, *self.more_secrets]
+        for place, text in self._left():
+            assert traces.secrets_in(text, secrets) == [], f"a secret in the {place}"
+
+    def _left(self) -> list[tuple[str, str]]:
+        """Every text that left a step, by where it went; headers of authorization excepted."""
+        texts = [
+            (name, text)
+            for result in self._results
+            for name, text in (
+                ("log", traces.without_masks(result.log)),
+                ("standard error", result.errors),
+                ("outputs", repr(result.outputs)),
+                ("summary", result.summary),
+                ("report", repr(result.report)),
+                ("journal", result.journal),
+            )
+        ]
+        texts += [
+            ("requests to GitHub", repr((request.path, request.query, request.json, headers)))
+            for request in self.github.journal
+            if (headers := {**request.headers, "authorization": ""})
+        ]
+        texts += [("prompts", repr(request.body)) for request in (*self.model.requests, *self.copilot.requests)]
+        return texts
+
+
+def unwritable(folder: Path) -> Path:
+    """A path that nobody can write, root included: below a file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "file").touch()
+    return Path(os.fspath(folder / "file")) / "below"
