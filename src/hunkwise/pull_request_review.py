@@ -18,6 +18,7 @@ from hunkwise.domain.outcome import ExitCode, Review
 from hunkwise.errors import RepositoryError
 from hunkwise.flows.fetch import Fetch
 from hunkwise.flows.review import Order, Ready
+from hunkwise.flows.withheld import Withheld
 from hunkwise.forge.client import GitHub
 from hunkwise.forge.head import ForgeHead
 from hunkwise.forge.publisher import Publisher, Rendered
@@ -118,7 +119,8 @@ class PullRequestReview:
 
     def _fetch(self, number: int, *, demo: bool) -> Ready:
         git = self._checkout()
-        fetch = Fetch(self._github, git, lambda sha: self._commit(git, sha), Git.diff_blobs)
+        withheld = Withheld(self._github, git, Git.diff_blobs)
+        fetch = Fetch(self._github, withheld, lambda sha: self._commit(git, sha))
         fetched = fetch.run(
             number, self._inputs.config_path, lambda config: config.with_overrides(self._overrides())
         )

@@ -97,7 +97,8 @@ class Contracts:
 
     def complete(self, schema: str, known: Json, base_url: str) -> Json:
         """`known`, with every other required property of the named schema filled in by its type."""
-        return self._filled({"$ref": f"#/components/schemas/{schema}"}, known, base_url)
+        filled: Json = self._filled({"$ref": f"#/components/schemas/{schema}"}, known, base_url)
+        return filled
 
     def _operation(self, method: str, template: str) -> Json:
         operation: Json = self._document["paths"][template][method.lower()]

@@ -16,7 +16,7 @@ _HTML = "<!DOCTYPE html><html><body><h1>Unicorn!</h1></body></html>"
 
 def read_request(http: HttpRequest, raw: bytes) -> Request:
     """The request as a value, its path without the prefixes of an enterprise server."""
-    path = http.url.path
+    path = http.scope["path"]
     for prefix in ("/api/v3", "/api"):
         path = path.removeprefix(prefix)
     body: Any = None

@@ -47,7 +47,9 @@ class World:
     clock: Clock
     clients: list[GitHub] = field(default_factory=list)
 
-    def client(self, token: str = "ghs_write", repository: str = "octo/repo", url: str | None = None) -> GitHub:
+    def client(
+        self, token: str = "ghs_write", repository: str = "octo/repo", url: str | None = None
+    ) -> GitHub:
         github = GitHub(
             token, url or self.url, repository, deadline=self.clock.deadline, sleep=self.clock.sleep
         )
@@ -57,9 +59,7 @@ class World:
 
 def git(path: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    run = subprocess.run(
-        ["git", *identity, *arguments], cwd=path, check=True, capture_output=True, text=True
-    )
+    run = subprocess.run(["git", *identity, *arguments], cwd=path, check=True, capture_output=True, text=True)
     return run.stdout.strip()
 
 
@@ -94,7 +94,9 @@ def world(commits: tuple[Path, str, str]) -> Iterator[World]:
     """A pull request 1 by octocat, and the promise that GitHub's contract was kept."""
     git_dir, base, head = commits
     fake = FakeGitHub(git_dir, tokens={"ghs_write": "write", "ghs_read": "read", "ghp_person": "write"})
-    fake.add_pull_request(1, base_sha=base, head_sha=head, title="T", labels=("a", "b"), draft=True, body=None)
+    fake.add_pull_request(
+        1, base_sha=base, head_sha=head, title="T", labels=("a", "b"), draft=True, body=None
+    )
     with serve(fake) as url:
         world = World(fake, url, base, head, Clock())
         yield world

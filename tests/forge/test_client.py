@@ -19,7 +19,13 @@ from tests.forge.conftest import BASE_FILES, Clock, World, git
 
 def test_the_pull_request_is_read_whole(world: World) -> None:
     pull = world.client().pull_request(1)
-    assert (pull.repository, pull.number, pull.title, pull.body, pull.author) == ("octo/repo", 1, "T", "", "octocat")
+    assert (pull.repository, pull.number, pull.title, pull.body, pull.author) == (
+        "octo/repo",
+        1,
+        "T",
+        "",
+        "octocat",
+    )
     assert (pull.base, pull.base_sha, pull.head_sha) == ("main", world.base, world.head)
     assert (pull.labels, pull.draft, pull.state, pull.fork) == (("a", "b"), True, "open", False)
     assert (pull.changed_files, pull.additions, pull.deletions) == (5, 2, 2)
@@ -40,7 +46,11 @@ def test_files_have_hunks_or_say_that_theirs_are_missing(world: World) -> None:
     assert (changed.additions, changed.deletions, changed.patch_missing) == (2, 1, False)
     assert changed.lines_by_side[Side.RIGHT][6].raw == b"line five and a half"
     renamed = files["src/new.py"]
-    assert (renamed.status, renamed.old_path, renamed.patch_missing) == (FileStatus.RENAMED, "src/old name.py", False)
+    assert (renamed.status, renamed.old_path, renamed.patch_missing) == (
+        FileStatus.RENAMED,
+        "src/old name.py",
+        False,
+    )
     assert files["gone.txt"].status is FileStatus.REMOVED
     assert files["logo.png"].patch_missing
     assert files["empty.txt"].patch_missing
@@ -103,7 +113,8 @@ def test_a_file_above_a_megabyte_is_read_as_a_blob(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["missing.py", "src", "away", "../../user", "a/../../user", "/etc/passwd", "src//a.py", "./a", "src/"]
+    "path",
+    ["missing.py", "src", "away", "../../user", "a/../../user", "/etc/passwd", "src//a.py", "./a", "src/"],
 )
 def test_what_is_no_file_of_the_tree_is_none(world: World, path: str) -> None:
     assert world.client().file(path, world.base) is None
@@ -140,7 +151,13 @@ def test_the_merge_base_comes_without_files(world: World) -> None:
 def test_open_threads_are_read(world: World) -> None:
     client = world.client()
     for line in (5, 6, 7):
-        comment = {"body": f"on {line}", "path": "src/a.py", "line": line, "side": "RIGHT", "commit_id": world.head}
+        comment = {
+            "body": f"on {line}",
+            "path": "src/a.py",
+            "line": line,
+            "side": "RIGHT",
+            "commit_id": world.head,
+        }
         client.connection.post("/repos/octo/repo/pulls/1/comments", comment)
     world.fake.threads[1].resolved = True
     world.fake.threads[2].outdated = True
@@ -242,7 +259,9 @@ def test_nobody_there_is_said_so(world: World) -> None:
 
 def test_a_secondary_limit_is_waited_out(world: World) -> None:
     world.fake.fault("GET", "/pulls/1", status=429, headers={"retry-after": "7"})
-    world.fake.fault("GET", "/pulls/1", status=403, body={"message": "You have exceeded a secondary rate limit."})
+    world.fake.fault(
+        "GET", "/pulls/1", status=403, body={"message": "You have exceeded a secondary rate limit."}
+    )
     assert world.client().pull_request(1).number == 1
     assert world.clock.slept == [7.0, 60.0]
 

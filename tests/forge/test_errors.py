@@ -41,9 +41,9 @@ def said(status: int, message: str = "", errors: object = None, **headers: str) 
         (said(403, "x", x_ratelimit_remaining="0"), ForgeKind.RATE_LIMIT, "rate limit", "in some minutes"),
         (said(403, "You have exceeded a secondary rate limit"), ForgeKind.RATE_LIMIT, "rate", "in 60 seconds"),
         (
-            said(422, "Unprocessable Entity", ["line must be part of the diff", {"message": "m"}, {"field": "f", "code": "c"}, 7]),
+            said(422, "Unprocessable Entity", ["bad line", {"message": "m"}, {"field": "f", "code": "c"}, 7]),
             ForgeKind.INVALID,
-            "with 422 (Unprocessable Entity: line must be part of the diff: m: f c)",
+            "with 422 (Unprocessable Entity: bad line: m: f c)",
             "",
         ),
         (said(409, "Git Repository is empty."), ForgeKind.INVALID, "with 409", ""),
@@ -58,7 +58,9 @@ def said(status: int, message: str = "", errors: object = None, **headers: str) 
         (Answer(307), ForgeKind.UNAVAILABLE, "to another address", "renamed"),
     ],
 )  # fmt: skip
-def test_a_refusal_has_kind_words_and_remedy(answer: Answer, kind: ForgeKind, message: str, hint: str) -> None:
+def test_a_refusal_has_kind_words_and_remedy(
+    answer: Answer, kind: ForgeKind, message: str, hint: str
+) -> None:
     error = refusal(answer, REQUEST)
     assert error.kind is kind
     assert message in error.message
@@ -74,7 +76,11 @@ def test_a_refusal_has_kind_words_and_remedy(answer: Answer, kind: ForgeKind, me
         (requests.ConnectionError(), ForgeKind.UNAVAILABLE, "no connection"),
         (requests.exceptions.InvalidHeader(), ForgeKind.AUTHENTICATION, "line break"),
         (UnicodeEncodeError("latin-1", "ü", 0, 1, ""), ForgeKind.AUTHENTICATION, "odd character"),
-        (RuntimeError("Github server redirected from host a to b"), ForgeKind.UNAVAILABLE, "redirected from host"),
+        (
+            RuntimeError("Github server redirected from host a to b"),
+            ForgeKind.UNAVAILABLE,
+            "redirected from host",
+        ),
     ],
 )
 def test_no_answer_says_why(cause: Exception, kind: ForgeKind, message: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.outcome import Coverage, FileCoverage, Review, ReviewEvent, Usage
 from hunkwise.forge.publisher import Publisher, Rendered
-from hunkwise.publish.markdown import BODY_LIMIT, Page, comment, review_body, review_marker
+from hunkwise.publish.markdown import BODY_LIMIT, comment, review_body, review_marker
 from hunkwise.publish.placement import Placement, Posted, Where, place
 from hunkwise.publish.secrets import SecretScan
 from tests.fakes.github import GraphqlRefusal
@@ -237,7 +237,3 @@ def test_a_page_of_reviews_without_end_is_read_to_a_bound(world: World) -> None:
     world.fake.fault("POST", "/reviews", status=502)
     publish(world, INLINE)
     assert sum(request.method == "GET" and "/reviews" in request.path for request in world.fake.journal) == 30
-
-
-def test_a_page_that_is_counted_has_its_findings() -> None:
-    assert Page("text").counted == ()

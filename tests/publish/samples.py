@@ -29,7 +29,9 @@ def file_diff(path: str = "src/a.py", patch: bytes = PATCH, old_path: str | None
     return FileDiff(path, status, parse_hunks(patch), additions=3, deletions=1, old_path=old_path)
 
 
-def anchor(line: int = 2, start_line: int | None = None, side: Side = Side.RIGHT, path: str = "src/a.py") -> Anchor:
+def anchor(
+    line: int = 2, start_line: int | None = None, side: Side = Side.RIGHT, path: str = "src/a.py"
+) -> Anchor:
     return Anchor(path, line, side, start_line, code=f"code of {line}")
 
 

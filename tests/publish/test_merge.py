@@ -67,6 +67,12 @@ def test_the_same_code_elsewhere_in_the_file_is_no_twin() -> None:
     assert merge([one, other, left], Severity.LOW)[1] == 0
 
 
+def test_a_title_that_reads_like_the_code_of_another_is_no_twin() -> None:
+    assert (
+        merge([finding("x = 1"), finding("other", at=replace(anchor(2), code="x = 1"))], Severity.LOW)[1] == 0
+    )
+
+
 def test_twins_without_a_line_are_merged() -> None:
     assert merge([finding("Title"), finding("title!", body="the longer body")], Severity.LOW)[1] == 1
     assert merge([finding("Title"), finding("Title", path="src/b.py")], Severity.LOW)[1] == 0

@@ -13,7 +13,9 @@ from tests.publish.samples import HEAD, anchor, finding, review
 
 
 def test_the_report_tells_everything() -> None:
-    inline = finding("t\u200b", at=anchor(4, start_line=2), severity=Severity.HIGH, suggestion="s", confidence=0.5)
+    inline = finding(
+        "t\u200b", at=anchor(4, start_line=2), severity=Severity.HIGH, suggestion="s", confidence=0.5
+    )
     unplaced = replace(finding("u", path="x\ud800.py"), said_line=7)
     whole = replace(review(inline, unplaced), faults=(Fault("k", "m", "h"),), notes=("n",), dropped=3)
     posted = Posted("https://x/1", {inline: Where.INLINE}, ("p",), Fault("github invalid", "m2"))

@@ -91,7 +91,9 @@ FRAGMENTS = st.lists(
     st.one_of(
         st.sampled_from([piece for sample in HOSTILE for piece in re.findall(r"\w+|\s+|[^\w\s]+", sample)]),
         st.sampled_from(list("`~<>[]()!@#|\\&;:-=*_/$ \n\t'\"")),
-        st.sampled_from(["```", "\n```\n", "\n> ", "\n- ", "\n1. ", "|-|-|\n", "\n:-:\n", "](https://e.x)", "&#64;"]),
+        st.sampled_from(
+            ["```", "\n```\n", "\n> ", "\n- ", "\n1. ", "|-|-|\n", "\n:-:\n", "](https://e.x)", "&#64;"]
+        ),
         st.characters(exclude_categories=[]),
     ),
     max_size=60,
@@ -177,7 +179,9 @@ def test_a_code_span_cannot_be_left(content: str) -> None:
     assert found.prose == ["before ", " after"]
 
 
-@pytest.mark.parametrize("content", ["", "a", "```", "````\n```", "~~~", "a\n\n", "/merge\n\n x", "\n", "  b"])
+@pytest.mark.parametrize(
+    "content", ["", "a", "```", "````\n```", "~~~", "a\n\n", "/merge\n\n x", "\n", "  b"]
+)
 def test_a_fence_shows_exactly_its_content(content: str) -> None:
     shown = content if not content or content.endswith("\n") else f"{content}\n"
     assert rendered(fence(content, "py")).code == [shown]
@@ -206,7 +210,25 @@ def test_plain_keeps_markdown_and_drops_what_nobody_sees() -> None:
 
 @pytest.mark.parametrize(
     "flood",
-    ["`", "[", "![a](x", "` `` ", "<", "@", "&lt", "\\", "_", ".", " ", "> ", "- ", "http://", "[a](", "gh-", "~"],
+    [
+        "`",
+        "[",
+        "![a](x",
+        "` `` ",
+        "<",
+        "@",
+        "&lt",
+        "\\",
+        "_",
+        ".",
+        " ",
+        "> ",
+        "- ",
+        "http://",
+        "[a](",
+        "gh-",
+        "~",
+    ],
 )
 def test_floods_are_read_to_their_end(flood: str) -> None:
     foreign = flood * (65_536 // len(flood)) + "x"

@@ -80,3 +80,14 @@ def linguist_globs(attributes: str) -> Globs:
             elif word in ("-linguist-generated", "linguist-generated=false", "!linguist-generated"):
                 patterns.append("!" + pattern)
     return compiled(tuple(patterns))
+
+
+_BINARY_ENDINGS = frozenset(
+    "7z a avi bin bmp bz2 class dll dylib eot exe gif gz ico jar jpeg jpg mov mp3 mp4 o ogg otf pdf png pyc so "
+    "tar tgz tif tiff ttf wasm wav webm webp woff woff2 xz zip".split()
+)
+
+
+def is_binary_name(path: str) -> bool:
+    """Whether a file of that name is never text: pictures, fonts, archives, sound, compiled code."""
+    return path.rpartition("/")[2].rpartition(".")[2].lower() in _BINARY_ENDINGS

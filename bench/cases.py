@@ -1,0 +1,192 @@
+"""What is measured, what it must stay under, and what the peer takes for a change of the same shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.changes import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What the median must reach. `at_least` turns the direction round."""
+
+    limit: float
+    at_least: bool = False
+
+    def met(self, median: float) -> bool:
+        return median >= self.limit if self.at_least else median <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One figure of a case. `peer` is pr-agent 0.49.0's on the same shape, where it was measured."""
+
+    name: str
+    unit: str
+    goal: Goal | None = None
+    peer: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """Something that is run several times. `name` is what `--only` takes."""
+
+    name: str
+    title: str
+    measures: tuple[Measure, ...]
+    runs: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewCase(_Case):
+    """Whole runs of the action. Latencies in seconds, before each answer."""
+
+    shape: Shape
+    api_latency: float = 0.0
+    model_latency: float = 0.0
+    checkout: bool = True
+    """Whether the workflow checked the repository out, with its history."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanCase(_Case):
+    """A large change, read from git and planned."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportCase(_Case):
+    """The SDK's own import, and ours of it."""
+
+
+Case = ReviewCase | PlanCase | ImportCase
+
+
+POSTED, WALL = "start to review posted", "whole run"
+FIRST_GITHUB, FIRST_MODEL = "start to first GitHub request", "start to first model request"
+OWN_MEMORY, SIDECAR_MEMORY = "own peak memory", "sidecar peak memory"
+REQUESTS, CALLS, CHARACTERS = "GitHub requests", "model calls", "prompt characters"
+COVERAGE, COMMENTS = "changed lines covered", "inline comments"
+PLAN, PLAN_DIFF, PLAN_MEMORY, CHUNKS = "plan", "of it, git's diff", "peak memory", "chunks"
+PLAIN_IMPORT, QUICK_IMPORT, IMPORT_RATIO = "import copilot", "import_sdk()", "ratio"
+
+_SMALL, _MEDIUM = Shape(11, 199, 16), Shape(62, 1_094, 1_507)
+_LARGE, _MANY, _HUGE = Shape(314, 28_311, 3_009), Shape(1_200, 40_000, 12_000), Shape(4_000, 240_000, 60_000)
+_EVERYTHING = Goal(100, at_least=True)
+
+
+def _review(
+    *, posted: Measure | None = None, wall: Measure | None = None, first: Goal | None = None,
+    own: Measure | None = None, coverage: Measure | None = None, requests: Measure | None = None,
+    calls: float | None = None, characters: float | None = None, github: float | None = None,
+) -> tuple[Measure, ...]:  # fmt: skip
+    return (
+        posted or Measure(POSTED, "s"),
+        Measure(FIRST_GITHUB, "s", peer=github),
+        Measure(FIRST_MODEL, "s", first),
+        wall or Measure(WALL, "s"),
+        own or Measure(OWN_MEMORY, "MB"),
+        Measure(SIDECAR_MEMORY, "MB"),
+        coverage or Measure(COVERAGE, "%"),
+        requests or Measure(REQUESTS, ""),
+        Measure(CALLS, "", peer=calls),
+        Measure(CHARACTERS, "", peer=characters),
+        Measure(COMMENTS, ""),
+    )
+
+
+CASES: tuple[Case, ...] = (
+    ReviewCase(
+        name="small",
+        title=f"small pull request ({_SMALL}), no latency",
+        measures=_review(
+            posted=Measure(POSTED, "s", Goal(2.5), 6.8),
+            first=Goal(1.9),
+            own=Measure(OWN_MEMORY, "MB", Goal(200), 297),
+            coverage=Measure(COVERAGE, "%", _EVERYTHING, 100),
+            requests=Measure(REQUESTS, "", peer=47),
+            calls=1,
+            characters=27_356,
+            github=4.1,
+        ),
+        shape=_SMALL,
+    ),
+    ReviewCase(
+        name="small-100ms",
+        title=f"small pull request ({_SMALL}), 100 ms a GitHub request",
+        measures=_review(
+            posted=Measure(POSTED, "s", Goal(3.5), 11.4), requests=Measure(REQUESTS, "", peer=47)
+        ),
+        shape=_SMALL,
+        api_latency=0.1,
+    ),
+    ReviewCase(
+        name="small-bare",
+        title=f"small pull request ({_SMALL}), 100 ms a GitHub request, nothing checked out",
+        measures=_review(),
+        runs=3,
+        shape=_SMALL,
+        api_latency=0.1,
+        checkout=False,
+    ),
+    ReviewCase(
+        name="medium",
+        title=f"medium pull request ({_MEDIUM}), model latency 2 s",
+        measures=_review(
+            wall=Measure(WALL, "s", Goal(5.0), 9.0),
+            coverage=Measure(COVERAGE, "%", _EVERYTHING, 49),
+            requests=Measure(REQUESTS, "", Goal(10), 121),
+            calls=1,
+            characters=120_902,
+            github=4.1,
+        ),
+        shape=_MEDIUM,
+        model_latency=2.0,
+    ),
+    ReviewCase(
+        name="large",
+        title=f"large pull request ({_LARGE}), model latency 2 s",
+        measures=_review(
+            wall=Measure(WALL, "s", Goal(12.0)),
+            coverage=Measure(COVERAGE, "%", _EVERYTHING),
+            requests=Measure(REQUESTS, "", Goal(12), 123),
+            calls=1,
+            characters=117_764,
+            github=3.9,
+        ),
+        runs=3,
+        shape=_LARGE,
+        model_latency=2.0,
+    ),
+    ReviewCase(
+        name="many",
+        title=f"many files ({_MANY}), model latency 2 s",
+        measures=_review(coverage=Measure(COVERAGE, "%", _EVERYTHING)),
+        runs=1,
+        shape=_MANY,
+        model_latency=2.0,
+    ),
+    PlanCase(
+        name="plan",
+        title=f"plan alone ({_HUGE})",
+        measures=(
+            Measure(PLAN, "s", Goal(3.0)),
+            Measure(PLAN_DIFF, "s"),
+            Measure(PLAN_MEMORY, "MB", Goal(400)),
+            Measure(CHUNKS, ""),
+        ),
+        runs=3,
+        shape=_HUGE,
+    ),
+    ImportCase(
+        name="import",
+        title="importing the SDK, fresh processes",
+        measures=(
+            Measure(PLAIN_IMPORT, "s"),
+            Measure(QUICK_IMPORT, "s"),
+            Measure(IMPORT_RATIO, "x"),
+        ),
+    ),
+)

@@ -1,0 +1,103 @@
+"""Child processes of the benchmark: their environment, their bytecode, and what memory they took."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import threading
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+_SAMPLE_SECONDS = 0.05
+
+
+class BenchError(Exception):
+    """A run that could not be measured: what failed, and what it said."""
+
+
+def child_environment() -> dict[str, str]:
+    """For Python processes of our own: nothing that slows or changes an interpreter is handed on."""
+    path = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
+    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": path}
+
+
+def compile_bytecode() -> None:
+    """Writes the bytecode of our source and of all packages, as an image has it."""
+    folders = [str(ROOT / "src"), sysconfig.get_path("purelib")]
+    subprocess.run(
+        [sys.executable, "-m", "compileall", "-q", *folders],
+        env=child_environment(),
+        check=False,  # a package may carry templates that are no Python
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def run_python(*arguments: str) -> dict[str, Any]:
+    """What a fresh interpreter printed as JSON. Raises BenchError."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env=child_environment(),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise BenchError(f"`python {' '.join(arguments)[:80]}` failed:\n{done.stderr[-2000:]}")
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
+
+
+class MemoryWatch:
+    """Samples the kernel's own peaks (VmHWM) of a process and of its sidecar, until it ends. Linux only."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
+        self.own_peak = 0.0
+        """Megabytes of the process alone."""
+        self.sidecar_peak = 0.0
+        """Megabytes of the headless CLI that it started; 0 where none was seen."""
+        self._thread.start()
+
+    def end(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_SAMPLE_SECONDS):
+            self.own_peak = max(self.own_peak, peak_megabytes(self._pid))
+            for child in _children(self._pid):
+                if b"--headless" in _read(child, "cmdline"):
+                    self.sidecar_peak = max(self.sidecar_peak, peak_megabytes(child))
+
+
+def peak_megabytes(pid: int | str) -> float:
+    """The most resident memory that the process had so far; 0 where it has ended."""
+    for line in _read(pid, "status").splitlines():
+        if line.startswith(b"VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def _children(pid: int) -> list[int]:
+    """Whatever thread started them."""
+    found: list[int] = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += [int(child) for child in children.read_text().split()]
+        except OSError:
+            continue  # the thread has ended
+    return found
+
+
+def _read(pid: int | str, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""  # the process has ended

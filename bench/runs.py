@@ -1,0 +1,110 @@
+"""Runs the cases: each run gives one number a measure."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import assert_never
+
+from tests.end_to_end.step import Result, Step, own_provider
+
+from bench import cases
+from bench.cases import Case, ImportCase, PlanCase, ReviewCase
+from bench.changes import Built, build
+from bench.children import BenchError, MemoryWatch, run_python
+from bench.counterparts import GITHUB_TOKEN, Counterparts, counterparts
+
+Numbers = Mapping[str, float]
+"""Measure's name → what one run gave."""
+
+_PLAIN = "import copilot"
+_QUICK = "from hunkwise.copilot.quick_import import import_sdk; import_sdk()"
+_TIMED = "import json, time; t = time.perf_counter(); {}; print(json.dumps(dict(s=time.perf_counter() - t)))"
+
+
+def measured(case: Case, runs: int) -> Iterator[Numbers]:
+    """The numbers of each run, as they come. Raises BenchError where a run fails."""
+    match case:
+        case ReviewCase():
+            with _repository(case) as built, counterparts(built) as others:
+                for _ in range(runs):
+                    yield review_once(case, built, others)
+        case PlanCase():
+            with _repository(case) as built:
+                for _ in range(runs):
+                    yield plan_once(built)
+        case ImportCase():
+            for _ in range(runs):
+                yield import_once()
+        case _:
+            assert_never(case)
+
+
+def review_once(case: ReviewCase, built: Built, others: Counterparts) -> Numbers:
+    """Runs `python entrypoint.py` from its start to its end."""
+    others.prepare(api_latency=case.api_latency, model_latency=case.model_latency)
+    with tempfile.TemporaryDirectory(prefix="hunkwise-bench-") as folder:
+        step = Step(
+            Path(folder),
+            others.github_url,
+            inputs={"github-token": GITHUB_TOKEN, **own_provider(others.model_url)},
+        )
+        step.workspace = built.path if case.checkout else None
+        began = time.monotonic()
+        with step.started() as process:
+            memory = MemoryWatch(process.pid)
+            result = step.finish(process)
+            ended = time.monotonic()
+            memory.end()
+    _check(result)
+    seen = others.journal()
+    return {
+        cases.POSTED: seen.review_posted - began,
+        cases.FIRST_GITHUB: seen.first_github_request - began,
+        cases.FIRST_MODEL: seen.first_model_request - began,
+        cases.WALL: ended - began,
+        cases.OWN_MEMORY: memory.own_peak,
+        cases.SIDECAR_MEMORY: memory.sidecar_peak,
+        cases.COVERAGE: float(result.outputs["coverage"]),
+        cases.REQUESTS: seen.github_requests,
+        cases.CALLS: seen.model_calls,
+        cases.CHARACTERS: seen.prompt_characters,
+        cases.COMMENTS: seen.comments,
+    }
+
+
+def plan_once(built: Built) -> Numbers:
+    """Plans the change in a fresh process."""
+    told = run_python("-m", "bench.planning", str(built.path), built.base_sha, built.head_sha)
+    if told["planned_lines"] != told["changed_lines"]:
+        raise BenchError(f"Of {told['changed_lines']} changed lines {told['planned_lines']} are in the plan.")
+    return {
+        cases.PLAN: told["seconds"],
+        cases.PLAN_DIFF: told["diff_seconds"],
+        cases.PLAN_MEMORY: told["peak"],
+        cases.CHUNKS: told["chunks"],
+    }
+
+
+def import_once() -> Numbers:
+    """Imports the SDK both ways, each in a fresh process."""
+    plain = run_python("-c", _TIMED.format(_PLAIN))["s"]
+    quick = run_python("-c", _TIMED.format(_QUICK))["s"]
+    return {cases.PLAIN_IMPORT: plain, cases.QUICK_IMPORT: quick, cases.IMPORT_RATIO: plain / quick}
+
+
+@contextmanager
+def _repository(case: ReviewCase | PlanCase) -> Iterator[Built]:
+    with tempfile.TemporaryDirectory(prefix="hunkwise-bench-") as folder:
+        built = build(case.shape, Path(folder) / "repository")
+        os.sync()  # what was written must not be written out while somebody is measured
+        yield built
+
+
+def _check(result: Result) -> None:
+    if result.code != 0:
+        raise BenchError(f"The run ended with {result.code}:\n{result.log[-2000:]}\n{result.errors[-2000:]}")
