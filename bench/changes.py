@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from tests.fakes.git_repository import GitRepository
 _VERBS = "load merge split check price ship count refund close retry parse store".split()
 _NOUNS = "order invoice basket parcel customer voucher payment address stock return".split()
 _PACKAGES = "billing catalog checkout delivery identity reports search support".split()
+_QUICKLY = {"core.looseCompression": "0", "core.fsync": "none", "gc.auto": "0"}
 _CONTEXT_LINES = 60
 _HUNK_LINES = 25
 """About how many lines of a file change in one place."""
@@ -50,7 +52,7 @@ class Built:
 def make_change(shape: Shape) -> Change:
     """Every line is unlike all others, so that git counts exactly the lines of the shape."""
     chance = random.Random(f"{shape}")
-    lines = _lines(chance)
+    lines = _lines()
     kinds = [_kind(place, shape.files) for place in range(shape.files)]
     added = _shares(chance, shape.additions, [kind != "removed" for kind in kinds])
     deleted = _shares(chance, shape.deletions, [kind != "added" for kind in kinds])
@@ -73,9 +75,13 @@ def build(shape: Shape, folder: Path) -> Built:
     """Commits the change into a new repository: branch main, and feature on top, checked out."""
     change = make_change(shape)
     repository = GitRepository.create(folder)
+    for name, value in _QUICKLY.items():
+        repository.git("config", name, value)
     base = repository.commit({"README.md": "# Shop\n", **change.before}, "Base")
     repository.branch("feature")
-    return Built(folder, base, repository.commit(change.after, "Change"))
+    head = repository.commit(change.after, "Change")
+    repository.git("repack", "-a", "-d", "-q")  # a clone comes as a pack too
+    return Built(folder, base, head)
 
 
 def _kind(place: int, count: int) -> str:
@@ -123,11 +129,10 @@ def _edited(
         yield from part[start + removed :]
 
 
-def _lines(chance: random.Random) -> Iterator[str]:
-    number = 0
-    while True:
-        number += 1
-        verb, noun = chance.choice(_VERBS), chance.choice(_NOUNS)
+def _lines() -> Iterator[str]:
+    """Lines of a program, no two of them alike."""
+    for number in itertools.count(1):
+        verb, noun = _VERBS[number * 7 % len(_VERBS)], _NOUNS[number * 3 % len(_NOUNS)]
         if number % 12 == 1:
             yield f"def {verb}_{noun}_{number}({noun}: Order, limit: int = {number}) -> int:\n"
         elif number % 12 == 0:
@@ -135,4 +140,4 @@ def _lines(chance: random.Random) -> Iterator[str]:
         elif number % 5 == 0:
             yield f"    # {verb} the {noun} before the next one, see rule {number}\n"
         else:
-            yield f"    {noun}_{number} = {verb}_{noun}({chance.choice(_NOUNS)}, limit={number}, strict=True)\n"
+            yield f"    {noun}_{number} = {verb}_{noun}(order, limit={number}, strict=True)\n"

@@ -92,6 +92,14 @@ def nothing_to_ask(order: Order, what: Plan, seconds: float) -> Review:
     return assemble(order, analysis, Usage(), seconds, interrupted=False)
 
 
+def other_models(asked: str | None, usage: Usage) -> tuple[str, ...]:
+    """A note where another model answered than was asked for: the CLI replaces one that it cannot have silently."""
+    if asked is None:
+        return ()
+    others = [name for name in usage.models if not (name.startswith(asked) or asked.startswith(name))]
+    return (f'The model "{asked}" was asked for, and {", ".join(others)} answered.',) if others else ()
+
+
 def assemble(order: Order, analysis: Analysis, usage: Usage, seconds: float, *, interrupted: bool) -> Review:
     """The one value that everything published is made from."""
     least = {prompt.name: prompt.min_severity or order.config.min_severity for prompt in order.config.prompts}
@@ -107,7 +115,7 @@ def assemble(order: Order, analysis: Analysis, usage: Usage, seconds: float, *, 
         usage=usage,
         summary="\n\n".join(analysis.summaries),
         faults=faults,
-        notes=order.snapshot.notes,
+        notes=(*order.snapshot.notes, *other_models(order.config.model, usage)),
         dropped=len(analysis.findings) - len(kept) + twins,
         demo=order.demo,
         seconds=seconds,
