@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.outcome import ExitCode, Review
@@ -159,7 +159,7 @@ class PullRequestReview:
         posted = self._post(review, placement, gates, number, scan, dry_run=config.dry_run)
         verdict = conclude(review, gates)
         summary = job_summary(
-            review,
+            replace(review, notes=(*review.notes, *posted.notes)),
             server_url=self._environment.server_url,
             repository=self._environment.repository,
             where=posted.where,
@@ -219,7 +219,7 @@ def outputs_of(review: Review, posted: Posted, verdict: Verdict, report: str) ->
     return {
         "conclusion": str(verdict.exit_code.conclusion),
         "findings": str(len(review.findings)),
-        "highest-severity": review.highest.label if review.highest else "none",
+        "highest-severity": review.highest.label if review.highest else "",
         "coverage": str(review.coverage.percent),
         "review-url": posted.review_url or "",
         "report": report,

@@ -1,0 +1,135 @@
+"""The other pages agree with the code, and their links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from jinja2.filters import FILTERS
+from pydantic import BaseModel
+
+from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.finding import Severity
+from hunkwise.domain.patch import parse_hunks
+from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot, Thread
+from hunkwise.errors import SettingsError
+from hunkwise.plan.chunks import pack
+from hunkwise.prompts.context import context_for
+from hunkwise.prompts.render import Renderer
+from hunkwise.settings.config import Config, PromptSettings, parse_config
+from tests.pages import PAGES, ROOT, code_blocks, code_spans, page, relative_links, table
+
+CONFIGURATION, TEMPLATES = page("docs/configuration.md"), page("docs/templates.md")
+PATCH = b"@@ -1,2 +1,2 @@ CREATE TABLE account\n-id int,\n+id bigint,\n name text\n"
+SETTINGS = {"name": "migrations", "paths": ["db/**"], "min_severity": "medium"}
+
+
+def snapshot() -> Snapshot:
+    changed = FileDiff("db/1.sql", FileStatus.MODIFIED, parse_hunks(PATCH), additions=1, deletions=1)
+    other = FileDiff("app.py", FileStatus.ADDED)
+    return Snapshot(
+        PullRequest(
+            "octo/repo", 12, "Widen ids", "They run out.", "octocat", "main", "a" * 40, "ids", "b" * 40
+        ),
+        (changed, other),
+        (Thread("db/1.sql", 1, Side.RIGHT, "octocat", "This locks."),),
+        (Instructions("AGENTS.md", "Be kind."),),
+    )
+
+
+def context(*, local: bool = False) -> dict[str, object]:
+    shot = snapshot()
+    (chunk,) = pack(shot.files[:1], 10_000)
+    return context_for(shot, chunk, 1, SETTINGS, local=local)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_leads_to_a_file(name: str) -> None:
+    folder = (ROOT / name).parent
+    assert [link for link in relative_links(page(name)) if not (folder / link).exists()] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_file_that_is_named_in_full_is_there(name: str) -> None:
+    named = re.findall(r"`((?:src|tests|examples|docs)/[\w./-]+)`", page(name))
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "model"),
+    [
+        (table(CONFIGURATION, "Key"), Config),
+        (table(CONFIGURATION.split("An entry")[1], "Key"), PromptSettings),
+    ],
+)
+def test_every_key_of_the_configuration_is_told(rows: list[list[str]], model: type[BaseModel]) -> None:
+    assert [row[0] for row in rows] == [f"`{name.replace('_', '-')}`" for name in keys(model)]
+
+
+def keys(model: type[BaseModel]) -> list[str]:
+    told = ["version", "model", "prompts"] if model is Config else []
+    return [*told, *(name for name in model.model_fields if name not in told)]
+
+
+@pytest.mark.parametrize("row", [row for row in table(CONFIGURATION, "Key") if row[1].startswith("`")])
+def test_the_defaults_that_are_told_hold(row: list[str]) -> None:
+    (key,), (default,) = code_spans(row[0]), code_spans(row[1])
+    found = getattr(Config(), key.replace("-", "_"))
+    if isinstance(found, Severity):
+        found = found.label
+    elif isinstance(found, tuple):
+        found = " ".join(prompt.name for prompt in found)
+    assert default == ("none" if found is None else str(found).lower().removesuffix(".0"))
+
+
+def test_the_configuration_for_editors_is_valid() -> None:
+    (text,) = code_blocks(CONFIGURATION, "yaml")
+    assert parse_config(text.encode(), path=".github/hunkwise.yml") == Config()
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_the_example_template_renders(local: bool) -> None:
+    (template,) = code_blocks(TEMPLATES, "jinja")
+    text = Renderer({"migrations": template}).render("migrations", context(local=local))
+    assert "R1 + id bigint," in text
+    assert "> This locks." in text
+    assert "> Be kind." in text
+    assert "app.py" in text
+    assert ("> Widen ids" in text) is not local
+
+
+def names(value: object) -> set[str]:
+    """All keys at any depth."""
+    if isinstance(value, dict):
+        return set(value).union(*map(names, value.values()))
+    return set().union(*map(names, value)) if isinstance(value, list) else set()
+
+
+def test_the_context_is_told_name_by_name() -> None:
+    rows = table(TEMPLATES, "Name")
+    given = context()
+    assert [code_spans(row[0])[0] for row in rows] == sorted(given, key=[c[0].strip("`") for c in rows].index)
+    for row in rows:
+        told = set(code_spans(row[1])) - {"none", "owner/name", "+", "-"}
+        assert told == names(given[code_spans(row[0])[0]])
+
+
+def test_the_filters_that_are_told_are_those_that_compile() -> None:
+    lines = TEMPLATES.split("`abs`")[1].split("A template has")[0]
+    told = {"abs", *code_spans(lines)}
+    probe = " ".join(f"{{{{ 1 | {name} }}}}" for name in sorted(told))
+    Renderer({"probe": probe}).check("probe")
+    others = sorted(FILTERS.keys() - told)
+    assert [name for name in others if compiles(f"{{{{ 1 | {name} }}}}")] == []
+
+
+def compiles(template: str) -> bool:
+    try:
+        Renderer({"probe": template}).check("probe")
+    except SettingsError:
+        return False
+    return True
+
+
+def test_no_page_has_a_trailing_blank_or_a_tab() -> None:
+    assert [name for name in PAGES if re.search(r"[ \t]$|\t", page(name), re.MULTILINE)] == []

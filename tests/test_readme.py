@@ -1,0 +1,135 @@
+"""The README says what the code does: tables, examples and messages are compared with it."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from hunkwise.copilot.faults import from_status
+from hunkwise.domain.limits import Budget
+from hunkwise.domain.outcome import ExitCode
+from hunkwise.errors import Error
+from hunkwise.settings.config import parse_config
+from hunkwise.settings.event import read_event
+from hunkwise.settings.inputs import read_inputs
+from tests.pages import ROOT, code_blocks, code_spans, page, table
+
+README = page("README.md")
+ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+MESSAGES = [code_spans(row[0])[0] for row in table(README, "What you see")]
+
+
+def test_the_inputs_are_those_of_the_action_word_for_word() -> None:
+    rows = []
+    for name, said in ACTION["inputs"].items():
+        meaning, _, in_words = said["description"].partition(" Default: ")
+        default = f"`{said['default']}`" if "default" in said else in_words.removesuffix(".")
+        rows.append([f"`{name}`", default, meaning])
+    assert table(README, "Input") == rows
+
+
+def test_the_outputs_are_those_of_the_action_word_for_word() -> None:
+    assert table(README, "Output") == [
+        [f"`{name}`", said["description"]] for name, said in ACTION["outputs"].items()
+    ]
+
+
+def test_the_exit_codes_are_all_there_with_their_conclusions() -> None:
+    assert [row[:2] for row in table(README, "Code")] == [
+        [str(code.value), code.conclusion.value] for code in ExitCode
+    ]
+
+
+def test_the_workflow_to_paste_is_the_example() -> None:
+    example = (ROOT / "examples" / "workflows" / "organization.yml").read_text(encoding="utf-8")
+    assert code_blocks(README, "yaml")[0] == example[example.index("name:") :]
+
+
+def test_the_example_configuration_is_valid() -> None:
+    (text,) = (block for block in code_blocks(README, "yaml") if "version: 1" in block)
+    config = parse_config(text.encode(), path=".github/hunkwise.yml")
+    assert [prompt.name for prompt in config.prompts] == ["review", "migrations"]
+
+
+def test_the_form_to_come_names_inputs_of_the_action() -> None:
+    (text,) = (block for block in code_blocks(README, "yaml") if "uses: OWNER/hunkwise" in block)
+    (step,) = yaml.safe_load(text)
+    assert step["with"].keys() <= ACTION["inputs"].keys()
+
+
+@pytest.mark.parametrize("target", re.findall(r"^(?:.*`|.*: )?make (?:-C \S+ )?([a-z-]+)", README, re.M))
+def test_a_make_command_is_in_the_makefile(target: str) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_the_sample_is_what_the_example_prints() -> None:
+    command = [sys.executable, str(ROOT / "examples" / "show.py")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "100"}
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    lines = {line.rstrip() for line in printed.splitlines()}
+    (sample,) = code_blocks(README, "text")
+    assert [line for line in sample.splitlines() if line != "…" and line.rstrip() not in lines] == []
+
+
+def test_the_picture_joins_what_it_defines() -> None:
+    (picture,) = code_blocks(README, "mermaid")
+    first, *lines = picture.splitlines()
+    assert first == "flowchart LR"
+    defined = set(re.findall(r'^\s+(\w+)\["[^"]+"\]$', picture, re.MULTILINE))
+    arrows = [line for line in lines if re.search(r"-->|\.->", line)]
+    joined = {end.strip() for line in arrows for end in re.split(r"<?-\.?->(?:\|\"[^\"]+\"\|)?", line)}
+    assert joined == defined
+    opened = sum(line.strip().startswith("subgraph ") for line in lines)
+    assert opened == sum(line.strip() == "end" for line in lines)
+
+
+def literals() -> Iterator[str]:
+    """Every text in the code, with … wherever something is put into it."""
+    for path in [*sorted((ROOT / "src").rglob("*.py")), ROOT / "entrypoint.py"]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+                yield "".join(map(str, parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def raised(work: Callable[[], object]) -> str:
+    with pytest.raises(Error) as caught:
+        work()
+    return str(caught.value)
+
+
+def made() -> list[str]:
+    """Messages that the code puts together from several texts."""
+    budget = Budget(max_model_calls=0)
+    token = {"INPUT_GITHUB-TOKEN": "ghs_token"}
+    return [
+        *(str(from_status(status, "No.", provider=False)) for status in (401, 402, 403, None)),
+        *(str(from_status(status, "", provider=True)) for status in (401, 429)),
+        raised(lambda: read_inputs(token | {"INPUT_COPILOT-TOKEN": "ghp_classic"})),
+        raised(lambda: read_inputs(token | {"INPUT_FAIL-ON": "always"})),
+        raised(lambda: read_event("push", b"{}", repository="octo/repo", pull_request=None)),
+        raised(lambda: parse_config(b"version: 1\nfail-om: high\n", path=".github/hunkwise.yml")),
+        f"The budget ran out: {budget.why}.",
+    ]
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    return [*made(), *literals()]
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_a_failures_message_is_what_the_code_says(message: str, texts: list[str]) -> None:
+    pattern = re.compile(".*".join(re.escape(part) for part in message.split("…")), re.DOTALL)
+    assert any(pattern.search(text) for text in texts)

@@ -1,0 +1,201 @@
+"""The example workflows are read as GitHub reads them: what they may do, what they pin, what they pass on."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hunkwise.settings.config import Config
+from hunkwise.settings.event import EVENTS, REVIEWED_ACTIONS
+from hunkwise.settings.inputs import Inputs, read_inputs
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "examples" / "workflows"
+NAMES = sorted(path.name for path in FOLDER.glob("*.yml"))
+OURS = "OWNER/hunkwise"
+EXPRESSIONS = {
+    "github.token": "ghs_token",
+    "secrets.COPILOT_TOKEN": "github_pat_token",
+    "secrets.COPILOT_CONNECTION_TOKEN": "connection-token",
+    "secrets.MODEL_KEY": "key",
+    "vars.MODEL": "some-model",
+    "vars.AZURE_URL": "https://name.openai.azure.com",
+    "inputs.pull-request": "12",
+    "inputs.dry-run": "false",
+}
+"""What the runner puts in the place of each expression in the environment of a step."""
+_EXPRESSION = re.compile(r"\$\{\{ (.*?) \}\}")
+
+
+def workflow(name: str) -> dict[Any, Any]:
+    loaded: dict[Any, Any] = yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))
+    return loaded
+
+
+def events(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = workflow(name)[True]  # YAML 1.1 takes the key `on` for true
+    return found
+
+
+def job(name: str) -> dict[str, Any]:
+    (only,) = workflow(name)["jobs"].values()
+    assert isinstance(only, dict)
+    return only
+
+
+def checkouts(name: str) -> list[dict[str, Any]]:
+    return [step["with"] for step in job(name)["steps"] if "checkout" in step.get("uses", "")]
+
+
+def inputs(name: str) -> Inputs:
+    variables: dict[str, str] = job(name)["steps"][-1]["env"]
+    return read_inputs(
+        {key: _EXPRESSION.sub(lambda found: EXPRESSIONS[found[1]], value) for key, value in variables.items()}
+    )
+
+
+def test_there_is_a_workflow_for_each_way() -> None:
+    assert NAMES == [
+        "by-number.yml",
+        "forks.yml",
+        "organization.yml",
+        "personal-token.yml",
+        "provider-anthropic.yml",
+        "provider-azure.yml",
+        "provider-openai.yml",
+        "running-cli.yml",
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_permitted_that_no_job_asks_for(name: str) -> None:
+    assert workflow(name)["permissions"] == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_job_gets_the_least_that_its_way_to_a_model_needs(name: str) -> None:
+    billed_to_the_organization = name in ("organization.yml", "forks.yml", "by-number.yml")
+    copilot = {"copilot-requests": "write"} if billed_to_the_organization else {}
+    assert job(name)["permissions"] == {"contents": "read", "pull-requests": "write", **copilot}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_inputs_are_known_and_valid(name: str) -> None:
+    assert inputs(name).warnings == ()
+
+
+def test_each_way_asks_whom_its_name_says() -> None:
+    asked = {name: (inputs(name).provider, inputs(name).copilot_urls) for name in NAMES}
+    kinds = {name: provider.type for name, (provider, _) in asked.items() if provider is not None}
+    assert kinds == {
+        "provider-anthropic.yml": "anthropic",
+        "provider-azure.yml": "azure",
+        "provider-openai.yml": "openai",
+    }
+    assert [name for name, (_, urls) in asked.items() if urls] == ["running-cli.yml"]
+    assert inputs("personal-token.yml").copilot_token == "github_pat_token"
+    assert inputs("organization.yml").copilot_token == "ghs_token"
+    assert inputs("by-number.yml").pull_request == 12
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_events_are_those_that_are_reviewed(name: str) -> None:
+    (event,) = events(name)
+    assert event in EVENTS
+    if event != "workflow_dispatch":
+        assert set(events(name)[event]["types"]) == set(REVIEWED_ACTIONS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_actions_are_pinned_by_commit_with_their_version_beside(name: str) -> None:
+    lines = [line for line in (FOLDER / name).read_text(encoding="utf-8").splitlines() if "uses:" in line]
+    assert lines
+    for line in lines:
+        assert re.search(r"uses: actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
+
+
+def test_all_workflows_pin_the_same_commits() -> None:
+    text = "".join((FOLDER / name).read_text(encoding="utf-8") for name in NAMES)
+    pins = set(re.findall(r"(actions/[a-z-]+)@([0-9a-f]{40} # v\S+)", text))
+    assert len(pins) == len({action for action, _ in pins})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_checkout_keeps_its_token(name: str) -> None:
+    assert checkouts(name)
+    assert all(options["persist-credentials"] is False for options in checkouts(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_expression_stands_in_a_script(name: str) -> None:
+    scripts = [step["run"] for step in job(name)["steps"] if "run" in step]
+    assert scripts
+    assert not [script for script in scripts if "${{" in script]
+
+
+def test_nothing_of_the_head_is_checked_out_with_the_token_of_the_base() -> None:
+    privileged = [name for name in NAMES if "pull_request_target" in events(name)]
+    assert privileged == ["forks.yml"]
+    assert [options["repository"] for options in checkouts("forks.yml")] == [OURS]
+    told = [step for step in job("forks.yml")["steps"] if "head" in str(step)]
+    assert told == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_pull_request_is_reviewed_by_the_workflow_that_can(name: str) -> None:
+    same = "github.event.pull_request.head.repo.full_name == github.repository"
+    expected = {"pull_request": same, "pull_request_target": same.replace("==", "!=")}
+    (event,) = events(name)
+    assert job(name).get("if") == expected.get(event)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_runs_of_one_pull_request_do_not_overlap_and_others_do(name: str) -> None:
+    group = workflow(name)["concurrency"]["group"]
+    # Groups are the repository's: without the workflow's name the run for forks would end the other one.
+    assert group.startswith("${{ github.workflow }}-")
+    assert group.endswith(("github.event.pull_request.number }}", "inputs.pull-request }}"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_job_outlasts_the_deadline(name: str) -> None:
+    assert job(name)["timeout-minutes"] > Config().deadline
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hunkwise_is_installed_and_run_as_the_repository_has_it(name: str) -> None:
+    ours = next(options for options in checkouts(name) if options.get("repository") == OURS)
+    *_, setup, review = job(name)["steps"]
+    assert setup["run"] == f"make -C {ours['path']} setup"
+    assert re.search(r"^setup:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert review["run"].rstrip().endswith(f"python3 {ours['path']}/entrypoint.py")
+    assert (ROOT / "entrypoint.py").is_file()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "forks.yml"])
+def test_the_checkout_of_the_code_is_where_hunkwise_looks(name: str) -> None:
+    code = next(options for options in checkouts(name) if "repository" not in options)
+    assert code["fetch-depth"] == 0
+    assert f'GITHUB_WORKSPACE="$GITHUB_WORKSPACE/{code["path"]}"' in job(name)["steps"][-1]["run"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_script_of_the_review_runs_hunkwise_with_its_inputs(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "hunkwise"
+    folder.mkdir()
+    (folder / "entrypoint.py").write_text("import json, os\nprint(json.dumps(dict(os.environ)))\n")
+    review = job(name)["steps"][-1]
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", review["run"]]
+    environment = {"PATH": os.environ["PATH"], "GITHUB_WORKSPACE": str(tmp_path), **review["env"]}
+    seen = json.loads(
+        subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True).stdout
+    )
+    assert {key: seen[key] for key in review["env"]} == review["env"]
+    assert Path(seen["GITHUB_WORKSPACE"]) == (tmp_path if name == "forks.yml" else tmp_path / "code")
