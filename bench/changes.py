@@ -65,7 +65,7 @@ def make_change(shape: Shape) -> Change:
         elif kind == "removed":
             before[path], after[path] = _text(lines, deleted[number]), None
         else:
-            old = [next(lines) for _ in range(_CONTEXT_LINES + 3 * deleted[number] + added[number])]
+            old = [next(lines) for _ in range(_CONTEXT_LINES + 2 * deleted[number] + added[number] // 2)]
             before[path] = "".join(old)
             after[path] = "".join(_edited(chance, old, lines, added[number], deleted[number]))
     return Change(before, after)

@@ -6,6 +6,7 @@ each line of its input: `journal`, or a JSON object of latencies in seconds, whi
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tests.fakes.github import FakeGitHub
+from tests.fakes.github_graphql import schema
 from tests.fakes.model import ScriptedModel
 from tests.fakes.model_script import REPORT_TOOL, Answer, ModelRequest, ToolCall
 from tests.fakes.server import serve
@@ -104,8 +106,10 @@ def main(git_dir: str, base_sha: str, head_sha: str) -> None:
     model = ScriptedModel(Reviewer(github))
     hub, to_github = github.hub, Timed(github)
     to_model = Timed(model)
+    schema()  # a second that must not fall into the first run
     for file in hub.changed_files(hub.pull(1)):
-        _ = file.patch_lines, file.spans  # read now, not while somebody is measured
+        _ = file.patch_lines, file.spans  # nor this
+    gc.freeze()
     with serve(to_github) as github_url, serve(to_model) as model_url:
         print(json.dumps({"github": github_url, "model": model_url}), flush=True)
         for wanted in _commands():

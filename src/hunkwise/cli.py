@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import io
 import os
 import sys
 import traceback
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 
 from hunkwise import __version__
 from hunkwise.errors import Error, SettingsError
+from hunkwise.publish.characters import plain
 
 _UNKNOWN_HINT = "This is a fault of hunkwise's own: please report it with the lines above."
 
@@ -43,16 +45,28 @@ def _action() -> int:
 def _local(arguments: argparse.Namespace) -> int:
     from hunkwise.local import review
 
+    _take_any_character()
     try:
         return int(review(arguments, os.environ))
     except Error as error:
         faults = error.faults if isinstance(error, SettingsError) else (str(error),)
         for fault in faults:
-            print(f"hunkwise: {fault}", file=sys.stderr)
+            print(plain(f"hunkwise: {fault}"), file=sys.stderr)
         return error.exit_code
-    except Exception as error:
-        print(f"hunkwise: {_unknown(error)}", file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever read the report has had enough. What is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 3
+    except Exception as error:
+        print(plain(f"hunkwise: {_unknown(error)}"), file=sys.stderr)
+        return 3
+
+
+def _take_any_character() -> None:
+    """A terminal that lacks a character shows its code; printing never fails for it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _unknown(error: Exception) -> Error:

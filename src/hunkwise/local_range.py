@@ -41,5 +41,9 @@ def read_range(
         head=head,
         head_sha=head_sha,
     )
-    snapshot = Snapshot(pull_request, git.diff(base_sha, head_sha), instructions=texts.instructions)
+    notes = texts.notes
+    if base_sha == head_sha:
+        notes = (*notes, f"{head} has nothing that is not in {start}: choose another --base or --head.")
+    files = git.diff(base_sha, head_sha)
+    snapshot = Snapshot(pull_request, files, instructions=texts.instructions, notes=notes)
     return Ready(Order(snapshot, config, texts.templates, local=True, demo=demo), GitHead(git, head_sha))

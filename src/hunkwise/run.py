@@ -68,9 +68,9 @@ class Run:
             opening = asyncio.create_task(self._open(stack))
             try:
                 ready = await _unless(interrupted, asyncio.wrap_future(self.fetching))
-                prepared = await asyncio.to_thread(prepare, ready.order)
-                if not prepared[0].works:
-                    return nothing_to_ask(ready.order, prepared[0], time.monotonic() - self.started)
+                prepared = await _unless(interrupted, asyncio.to_thread(prepare, ready.order))
+                if not prepared.plan.works:
+                    return nothing_to_ask(ready.order, prepared.plan, time.monotonic() - self.started)
                 connection = await _unless(interrupted, opening)
                 model = await self._model(connection, ready)
                 watchers = Watchers(self.journal, self.progress, interrupted, time.monotonic, self.started)

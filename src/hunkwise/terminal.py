@@ -22,7 +22,7 @@ from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.outcome import Coverage, Review
 from hunkwise.flows.analysis import Progress as Told
-from hunkwise.publish.sanitize import plain
+from hunkwise.publish.characters import cut, plain
 
 _STYLES = {
     Severity.CRITICAL: "bold white on red",
@@ -32,11 +32,15 @@ _STYLES = {
 }
 _AROUND = 2
 """Lines shown before and after an anchored one."""
+_MOST_LINES = 40
+"""Lines of code shown of one finding."""
+_LINE_WIDTH = 400
+"""Characters shown of one line: lexers are slow on long ones, and whoever wrote the code is a stranger."""
 
 
-def console() -> Console:
-    """Standard output, for the report."""
-    return Console(highlight=False)
+def console(*, stderr: bool = False) -> Console:
+    """Standard output, for the report; or standard error."""
+    return Console(highlight=False, stderr=stderr)
 
 
 @contextmanager
@@ -58,14 +62,19 @@ def progress(console: Console) -> Iterator[Told]:
         yield told
 
 
-def show(review: Review, console: Console) -> None:
-    """Prints findings from the gravest to the least, then what was and was not looked at."""
+def show(review: Review, console: Console, review_url: str | None = None) -> None:
+    """Prints findings from the gravest to the least, then what was and was not looked at.
+
+    Everything foreign passes `plain`, which leaves no escape sequence to the terminal.
+    """
     files = {file.path: file for file in review.files}
     ordered = sorted(review.findings, key=lambda found: (-found.severity, found.path, found.anchor is None))
     for finding in ordered:
         console.print(_finding(finding, files.get(finding.path)))
         console.print()
     console.print(_conclusion(review))
+    if review_url is not None:
+        console.print(Text(plain(f"The review: {review_url}")))
 
 
 def _finding(finding: Finding, file: FileDiff | None) -> Group:
@@ -99,18 +108,24 @@ def _code(finding: Finding, file: FileDiff) -> Syntax | Text:
     anchor = finding.anchor
     assert anchor is not None, "asked for anchored findings alone"
     lines = file.lines_by_side[anchor.side]
-    shown = [n for n in range(anchor.lines.start - _AROUND, anchor.line + _AROUND + 1) if n in lines]
+    around = range(anchor.lines.start - _AROUND, anchor.line + _AROUND + 1)
+    shown = [number for number in around if number in lines][:_MOST_LINES]
     if not shown or shown != list(range(shown[0], shown[-1] + 1)):
-        return Text(plain(anchor.code))
-    code = "\n".join(plain(lines[number].text) for number in shown)
+        return Text("\n".join(_row(line) for line in anchor.code.split("\n")[:_MOST_LINES]))
+    code = "\n".join(_row(lines[number].text) for number in shown)
     return Syntax(
         code,
         Syntax.guess_lexer(file.path),
         line_numbers=True,
         start_line=shown[0],
         highlight_lines=set(anchor.lines),
+        word_wrap=True,
         background_color="default",
     )
+
+
+def _row(text: str) -> str:
+    return cut(plain(text).replace("\n", " "), _LINE_WIDTH)
 
 
 def _conclusion(review: Review) -> Group:
@@ -121,10 +136,11 @@ def _conclusion(review: Review) -> Group:
     ]
     if len(left_out) > 20:
         lines.append(Text(f"  and {len(left_out) - 20} more", style="dim"))
-    lines += [Text(f"! {fault.message} {fault.hint}".rstrip(), style="red") for fault in review.faults]
-    lines += [Text(f"  {note}", style="dim") for note in review.notes]
+    lines += [Text(plain(f"! {fault.message} {fault.hint}".rstrip()), style="red") for fault in review.faults]
+    lines += [Text(plain(f"  {note}"), style="dim") for note in review.notes]
     usage = review.usage
-    cost = f"{usage.model_calls} model calls, {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
+    calls = "1 model call" if usage.model_calls == 1 else f"{usage.model_calls} model calls"
+    cost = f"{calls}, {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
     lines.append(Text(f"{cost}, {review.seconds:.1f} s.", style="dim"))
     if review.demo:
         lines.append(
@@ -153,4 +169,5 @@ def _counts(review: Review) -> str:
 
 def _coverage(coverage: Coverage) -> str:
     lines, files = coverage.changed_lines, sum(1 for file in coverage.files if file.reviewed_lines)
-    return f"Reviewed {coverage.reviewed_lines} of {lines} changed lines ({coverage.percent} %) in {files} files."
+    noun = "file" if files == 1 else "files"
+    return f"Reviewed {coverage.reviewed_lines} of {lines} changed lines ({coverage.percent} %) in {files} {noun}."

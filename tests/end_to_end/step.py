@@ -65,7 +65,7 @@ class Step:
         """The runner's variables, from scratch."""
         self.folder.mkdir(parents=True, exist_ok=True)
         event = self.folder / "event.json"
-        event.write_text(json.dumps(self.payload if self.payload is not None else self._payload()))
+        event.write_text(json.dumps(self.payload if self.payload is not None else self.usual_payload()))
         for name in ("output", "summary"):
             (self.folder / name).touch()
         workspace = self.workspace or self.folder / "workspace"
@@ -94,7 +94,8 @@ class Step:
             **self.environ,
         }
 
-    def _payload(self) -> dict[str, Any]:
+    def usual_payload(self) -> dict[str, Any]:
+        """The event of a pull request that was opened."""
         side = {"sha": "0" * 40, "ref": "main", "repo": {"full_name": self.repository}}
         return {
             "action": "opened",

@@ -83,7 +83,7 @@ def _assert_report_agrees(result: Result) -> None:
     if result.outputs:
         assert result.outputs["findings"] == str(len(report["findings"]))
         assert result.outputs["coverage"] == str(report["coverage"]["percent"])
-        assert result.outputs["highest-severity"] == (report["highest_severity"] or "none")
+        assert result.outputs["highest-severity"] == (report["highest_severity"] or "")
         assert result.outputs["review-url"] == (report["review_url"] or "")
     if result.summary:
         assert f"({report['coverage']['percent']} %)" in result.summary or "nothing to review" in result.summary

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from tests.fakes.git_repository import GitRepository
 from tests.fakes.github import FakeGitHub
 from tests.fakes.github_state import PullRequest
 from tests.fakes.model import ScriptedModel
-from tests.fakes.model_script import Script, report
+from tests.fakes.model_script import REPORT_TOOL, Answer, Script, ToolCall, report
 from tests.fakes.server import serve
 
 Files = Mapping[str, str | bytes | None]
@@ -44,6 +44,20 @@ def finding(path: str = "app.py", line: int = 3, severity: str = "medium", **mor
     """What a model may report; the title tells findings apart."""
     title = more.pop("title", f"Fault at {path}:{line}")
     return {"path": path, "line": line, "severity": severity, "title": title, "body": "It breaks.", **more}
+
+
+def said(*findings: Mapping[str, Any], done: bool = True) -> Answer:
+    """One call of the reporting tool."""
+    return Answer(tool_calls=(ToolCall(REPORT_TOOL, {"findings": list(findings), "done": done}),))
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Waits for something that a running step does. Raises TimeoutError."""
+    limit = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > limit:
+            raise TimeoutError("what the test waits for did not happen")
+        time.sleep(0.02)
 
 
 class World:
@@ -119,6 +133,12 @@ class World:
         self._results.append(result)
         return result
 
+    def parts(self, names: Sequence[str], lines: int = 60) -> None:
+        """Pull request 1 adds a file of each name, and each of them fills a prompt of its own."""
+        body = "".join(f"value_{number} = {number}  # {'x' * 40}\n" for number in range(lines))
+        config = "version: 1\nchunk-size: 4000\n"
+        self.change({".github/hunkwise.yml": config}, dict.fromkeys(names, body))
+
     @property
     def posted(self) -> str:
         """All text that was posted."""
@@ -159,10 +179,3 @@ class World:
         ]
         texts += [("prompts", repr(request.body)) for request in (*self.model.requests, *self.copilot.requests)]
         return texts
-
-
-def unwritable(folder: Path) -> Path:
-    """A path that nobody can write, root included: below a file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "file").touch()
-    return Path(os.fspath(folder / "file")) / "below"

@@ -25,6 +25,8 @@ class Command:
     program: Path
     package_cache: Path | None = None
     """Where the CLI's package is unpacked; a CLI without one unpacks 235 MB at its start."""
+    instead: Command | None = None
+    """What to start where this program would not listen."""
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -39,22 +41,17 @@ def find(environ: Mapping[str, str]) -> Command:
     named = environ.get("COPILOT_CLI_PATH")
     if named:
         return _named(Path(named), environ)
-    cache = Path(environ.get("COPILOT_PKG_CACHE_HOME") or CHECKOUT / "node_modules" / ".cache" / "copilot")
-    for program in (_runtime(cache), _installed_cli()):
-        if program is not None:
-            return Command(program, cache)
-    on_path = shutil.which("copilot", path=environ.get("PATH", ""))
-    if on_path:
-        return Command(Path(on_path), cache if cache.is_dir() else None)
+    # The sidecar has a working directory of its own, so no path may be relative to ours.
+    given = environ.get("COPILOT_PKG_CACHE_HOME")
+    cache = Path(given).absolute() if given else CHECKOUT / "node_modules" / ".cache" / "copilot"
+    runtime = _runtime(cache)
+    cli = _installed_cli() or _on_path(environ)
+    plain = Command(cli, cache if cache.is_dir() else None) if cli is not None else None
+    if runtime is not None:
+        return Command(runtime, cache, plain)
+    if plain is not None:
+        return plain
     raise ModelError(ModelKind.SIDECAR, "There is no Copilot CLI.", _INSTALL)
-
-
-def fallback(command: Command) -> Command | None:
-    """The CLI to start where the package's runtime would not."""
-    program = _installed_cli()
-    if command.program.name != "copilot-runtime" or program is None:
-        return None
-    return Command(program, command.package_cache)
 
 
 def _named(program: Path, environ: Mapping[str, str]) -> Command:
@@ -65,7 +62,7 @@ def _named(program: Path, environ: Mapping[str, str]) -> Command:
             "Correct it, or remove it so that the installed CLI is used.",
         )
     cache = environ.get("COPILOT_PKG_CACHE_HOME")
-    return Command(program, Path(cache) if cache else None)
+    return Command(program.absolute(), Path(cache).absolute() if cache else None)
 
 
 def platform_name() -> str:
@@ -87,3 +84,8 @@ def _runtime(cache: Path) -> Path | None:
 def _installed_cli() -> Path | None:
     program = CHECKOUT / "node_modules" / "@github" / f"copilot-{platform_name()}" / "copilot"
     return program if program.is_file() else None
+
+
+def _on_path(environ: Mapping[str, str]) -> Path | None:
+    found = shutil.which("copilot", path=environ.get("PATH", ""))
+    return Path(found).absolute() if found else None

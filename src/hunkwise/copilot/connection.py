@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import socket
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from copilot import CopilotClient, CopilotSession, RuntimeConnection
 
@@ -15,44 +18,52 @@ from hunkwise.copilot.faults import SDK_ERRORS, fault, from_sdk
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
 
-_OLDEST_VERSION = (
-    1,
-    0,
-    89,
-)  # older ones hang in mid-turn (1.0.81 was seen to), with the same protocol number
+# Older ones hang in mid-turn (1.0.81 was seen to, and calls itself 0.0.1), with the same protocol number.
+_OLDEST_VERSION = (1, 0, 89)
+_VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
 _CONNECT_SECONDS = 10.0
 _PREFLIGHT_SECONDS = 20.0
-_HEARTBEAT_SECONDS = 5.0
-_HEARTBEAT_PATIENCE = 20.0
 
 logger = logging.getLogger(__name__)
 logging.getLogger("copilot").setLevel(logging.CRITICAL)  # its warnings repeat what its exceptions say
 
 
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """How often the CLI is asked whether it still answers, and how long that may take, in seconds."""
+
+    every: float = 5.0
+    patience: float = 20.0
+
+
+_USUAL = Heartbeat()
+
+
 class Connection:
     """A client that is connected, and the future that tells when it is lost."""
 
-    def __init__(self, client: CopilotClient, sidecar: Sidecar | None) -> None:
+    def __init__(self, client: CopilotClient, sidecar: Sidecar | None, heartbeat: Heartbeat = _USUAL) -> None:
         self.client = client
         self.lost: asyncio.Future[ModelError] = asyncio.get_running_loop().create_future()
         self._sidecar = sidecar
+        self._heartbeat = heartbeat
         self._watchers: list[asyncio.Task[None]] = []
 
     def watch(self) -> None:
         """Begins to watch the process, where it is ours, and the connection."""
-        self._watchers.append(asyncio.create_task(self._heartbeat()))
+        self._watchers.append(asyncio.create_task(self._ask_now_and_then()))
         if self._sidecar is not None:
             self._watchers.append(asyncio.create_task(self._process(self._sidecar)))
 
     async def _process(self, sidecar: Sidecar) -> None:
         self._lose(await sidecar.exited())
 
-    async def _heartbeat(self) -> None:
+    async def _ask_now_and_then(self) -> None:
         """A CLI that was stopped, or is on another machine, ends without a word: it is asked now and then."""
         while True:
-            await asyncio.sleep(_HEARTBEAT_SECONDS)
+            await asyncio.sleep(self._heartbeat.every)
             try:
-                await asyncio.wait_for(self.client.ping(), _HEARTBEAT_PATIENCE)
+                await asyncio.wait_for(self.client.ping(), self._heartbeat.patience)
             except (TimeoutError, *SDK_ERRORS) as error:
                 reason = "no answer" if isinstance(error, TimeoutError) else str(error)
                 message = f"The Copilot CLI does not answer any more ({reason})."
@@ -74,22 +85,20 @@ class Connection:
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
-        with contextlib.suppress(TimeoutError, *SDK_ERRORS):
-            # `stop` would take a second to say goodbye to a process that we end anyway.
-            await asyncio.wait_for(self.client.force_stop(), _CONNECT_SECONDS)
+        await _close(self.client)
 
 
-async def connect_to_sidecar(sidecar: Sidecar) -> Connection:
+async def connect_to_sidecar(sidecar: Sidecar, heartbeat: Heartbeat = _USUAL) -> Connection:
     """Connects to our own CLI. Raises ModelError (SIDECAR)."""
-    return await _connect(await sidecar.ready(), sidecar)
+    return await _connect(await sidecar.ready(), sidecar, heartbeat)
 
 
-async def connect_to_first(addresses: Sequence[Address]) -> Connection:
+async def connect_to_first(addresses: Sequence[Address], heartbeat: Heartbeat = _USUAL) -> Connection:
     """Connects to the first address that answers `get_status`. Raises ModelError (SIDECAR) with every reason."""
     reasons = []
     for address in addresses:
         try:
-            return await _connect(address, None)
+            return await _connect(address, None, heartbeat)
         except ModelError as error:
             reasons.append(f"{address}: {error.message}")
     raise ModelError(
@@ -99,25 +108,32 @@ async def connect_to_first(addresses: Sequence[Address]) -> Connection:
     )
 
 
-async def _connect(address: Address, sidecar: Sidecar | None) -> Connection:
-    runtime = RuntimeConnection.for_uri(
-        f"{address.host}:{address.port}", connection_token=address.connection_token
-    )
+async def _connect(address: Address, sidecar: Sidecar | None, heartbeat: Heartbeat) -> Connection:
+    runtime = RuntimeConnection.for_uri(str(address), connection_token=address.connection_token)
     client = CopilotClient(connection=runtime, mode="empty")
-    try:
-        await asyncio.wait_for(client.start(), _CONNECT_SECONDS)
-        _send_at_once(client)
-        status = await asyncio.wait_for(client.get_status(), _CONNECT_SECONDS)
-    except (TimeoutError, *SDK_ERRORS) as error:
-        with contextlib.suppress(*SDK_ERRORS):
-            await client.force_stop()
-        raise fault(
-            ModelKind.SIDECAR, f"The Copilot CLI could not be reached: {error}.", provider=False
-        ) from error
-    _check_version(status.version)
-    connection = Connection(client, sidecar)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(_close, client)
+        try:
+            await asyncio.wait_for(client.start(), _CONNECT_SECONDS)
+            _send_at_once(client)
+            status = await asyncio.wait_for(client.get_status(), _CONNECT_SECONDS)
+        except (TimeoutError, *SDK_ERRORS) as error:
+            reason = f"no answer within {_CONNECT_SECONDS:.0f} seconds"
+            if not isinstance(error, TimeoutError):
+                reason = " ".join(str(error).split())[:400].rstrip(".")
+            message = f"The Copilot CLI could not be reached: {reason}."
+            raise fault(ModelKind.SIDECAR, message, provider=False) from error
+        _check_version(status.version)
+        stack.pop_all()
+    connection = Connection(client, sidecar, heartbeat)
     connection.watch()
     return connection
+
+
+async def _close(client: CopilotClient) -> None:
+    with contextlib.suppress(TimeoutError, *SDK_ERRORS):
+        # `stop` would take a second to say goodbye to a process that we end anyway.
+        await asyncio.wait_for(client.force_stop(), _CONNECT_SECONDS)
 
 
 def _send_at_once(client: CopilotClient) -> None:
@@ -131,8 +147,8 @@ def _send_at_once(client: CopilotClient) -> None:
 
 
 def _check_version(version: str) -> None:
-    numbers = tuple(int(part) for part in version.split(".") if part.isdigit())
-    if numbers < _OLDEST_VERSION:
+    match = _VERSION.match(version)
+    if match and tuple(int(part) for part in match.groups()) < _OLDEST_VERSION:
         raise ModelError(
             ModelKind.SIDECAR,
             f"The Copilot CLI is version {version}, which is known to hang.",

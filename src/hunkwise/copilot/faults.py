@@ -8,8 +8,10 @@ from copilot._jsonrpc import JsonRpcError, ProcessExitedError
 
 from hunkwise.errors import ModelError, ModelKind
 
-SDK_ERRORS = (JsonRpcError, ProcessExitedError, RuntimeError, ValueError, OSError)
-"""What the SDK raises for whatever goes wrong behind it; it has no base class of its own."""
+SDK_ERRORS = (JsonRpcError, ProcessExitedError, RuntimeError, ValueError, OSError, AssertionError)
+"""What the SDK raises for whatever goes wrong behind it; it has no base class of its own.
+
+Its readers assert what they were sent, so a server that is no Copilot CLI brings an AssertionError."""
 
 _STATUS = {
     401: ModelKind.AUTHENTICATION,
@@ -21,13 +23,24 @@ _STATUS = {
     429: ModelKind.RATE_LIMIT,
 }
 _WORDS = (
-    (re.compile(r"not authenticated|bad credentials|authentication_failed|no github oauth token", re.I), 401),
-    (re.compile(r"prompt budget|context.{0,10}(limit|length)|too (many tokens|large)", re.I), 413),
-    (re.compile(r"payment required|quota|premium request", re.I), 402),
-    (re.compile(r"rate.?limit|too many requests", re.I), 429),
-    (re.compile(r"model .{0,200}(is not available|not found|not supported)", re.I), 404),
-    (re.compile(r"forbidden|not (allowed|permitted|licensed)|access denied", re.I), 403),
+    (
+        re.compile(r"not authenticated|bad credentials|authentication_failed|no github oauth token", re.I),
+        ModelKind.AUTHENTICATION,
+    ),
+    (re.compile(r"content.?(filter|management policy)", re.I), ModelKind.CONTENT_FILTER),
+    (
+        re.compile(r"prompt budget|context.{0,10}(limit|length)|too (many tokens|large|long)", re.I),
+        ModelKind.TOO_LARGE,
+    ),
+    (re.compile(r"payment required|quota|premium request", re.I), ModelKind.PAYMENT),
+    (re.compile(r"rate.?limit|too many requests", re.I), ModelKind.RATE_LIMIT),
+    (
+        re.compile(r"model .{0,200}(is not available|not found|not supported|does not exist)", re.I),
+        ModelKind.UNAVAILABLE_MODEL,
+    ),
+    (re.compile(r"forbidden|not (allowed|permitted|licensed)|access denied", re.I), ModelKind.FORBIDDEN),
 )
+_NO_CREDIT = re.compile(r"insufficient_quota|exceeded your current quota", re.I)
 _STATUS_IN_TEXT = re.compile(
     r'(?:"status(?:Code)?":\s*|\bstatus(?: code)? |\bHTTP )([45]\d\d)\b|^([45]\d\d)\b'
 )
@@ -71,15 +84,25 @@ def fault(kind: ModelKind, message: str, *, provider: bool) -> ModelError:
 
 
 def from_status(status: int | None, message: str, *, provider: bool) -> ModelError:
-    """The failure behind an HTTP status, or behind the words of a message where the CLI gives no status."""
+    """The failure behind an HTTP status, or behind the words of a message where the status does not tell."""
     text = " ".join(message.split())[:400]
     if status is None:
         status = _status_in(text)
-    kind = _STATUS.get(status or 0, ModelKind.PROVIDER)
     said = f" It said: {text}" if text else ""
     who = "The model provider" if provider else "Copilot"
     what = f" answered {status}." if status else " could not be asked."
-    return fault(kind, f"{who}{what}{said}", provider=provider)
+    return fault(_kind(status, text), f"{who}{what}{said}", provider=provider)
+
+
+def _kind(status: int | None, text: str) -> ModelKind:
+    if status == 429 and _NO_CREDIT.search(text):
+        return ModelKind.PAYMENT  # OpenAI's status for an account without credit
+    if status in _STATUS:
+        return _STATUS[status]
+    if status is not None and status >= 500:
+        return ModelKind.PROVIDER
+    # A 400 can mean a prompt that is too long, a filter, or a model that is not there.
+    return next((kind for words, kind in _WORDS if words.search(text)), ModelKind.PROVIDER)
 
 
 def from_sdk(error: Exception, *, provider: bool) -> ModelError:
@@ -91,6 +114,4 @@ def from_sdk(error: Exception, *, provider: bool) -> ModelError:
 
 def _status_in(text: str) -> int | None:
     match = _STATUS_IN_TEXT.search(text)
-    if match:
-        return int(match[1] or match[2])
-    return next((status for words, status in _WORDS if words.search(text)), None)
+    return int(match[1] or match[2]) if match else None

@@ -48,6 +48,9 @@ def _classes_deferred() -> Iterator[None]:
         plain = cls is not None and not options and cls.__module__.startswith(_PACKAGE)
         if plain and "__init__" not in vars(cls):
             return defer(cls)  # type: ignore[arg-type]  # `plain` says that it is a class
+        if cls is None:
+            return lambda later: decorator(later, **options)
+        _complete_all(cls)  # a dataclass takes its bases' fields when it is made
         return _dataclass(cls, **options)
 
     dataclasses.dataclass = decorator  # for the length of one import
@@ -61,9 +64,7 @@ def defer(cls: type) -> type:
     """Makes `cls` a dataclass at its first instance, its dataclass bases before it."""
 
     def complete_first(self: object, *args: Any, **kwargs: Any) -> None:
-        with _lock:
-            for base in reversed(type(self).__mro__):
-                _complete(base)
+        _complete_all(type(self))
         initialize: Callable[..., None] = vars(cls)["__init__"]
         initialize(self, *args, **kwargs)
 
@@ -72,8 +73,18 @@ def defer(cls: type) -> type:
     return cls
 
 
+def _complete_all(cls: type) -> None:
+    """Completes the class, its bases before it. Whoever comes meanwhile waits."""
+    with _lock:
+        for base in reversed(cls.__mro__):
+            if base in _deferred:
+                _complete(base)
+                _deferred.discard(base)
+
+
 def _complete(cls: type) -> None:
-    if cls in _deferred:
-        _deferred.discard(cls)
-        del cls.__init__  # type: ignore[misc]  # else `dataclass` would keep it
-        _dataclass(cls)
+    # `dataclass` keeps an `__init__` that is there, and ours must stay until the real one takes its place:
+    # another thread may be about to call it. So a subclass without fields of its own is made, for its method.
+    _dataclass(cls)
+    heir = type(cls.__name__, (cls,), {"__module__": cls.__module__, "__qualname__": cls.__qualname__})
+    cls.__init__ = vars(_dataclass(heir))["__init__"]  # type: ignore[misc]  # see `defer`

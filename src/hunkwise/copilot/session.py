@@ -9,24 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from copilot import CopilotSession
-from copilot.generated.rpc import PermissionDecisionReject
 from copilot.session import ProviderConfig
-from copilot.session_events import (
-    AssistantMessageData,
-    AssistantTurnStartData,
-    AssistantUsageData,
-    SessionErrorData,
-    SessionEvent,
-    SessionIdleData,
-)
 from copilot.tools import Tool
 
 from hunkwise.copilot.connection import Connection
-from hunkwise.copilot.faults import SDK_ERRORS, fault, from_sdk, from_status
-from hunkwise.copilot.tools import Repository, report_tool, repository_tools
+from hunkwise.copilot.faults import SDK_ERRORS, fault, from_sdk
+from hunkwise.copilot.tools import Repository, encodable, report_tool, repository_tools
+from hunkwise.copilot.turn import Turn
 from hunkwise.domain.limits import Budget, Deadline
 from hunkwise.domain.outcome import Usage
-from hunkwise.errors import ModelError, ModelKind
+from hunkwise.errors import ModelKind
 from hunkwise.prompts.answers import Reply
 
 _QUESTION_SECONDS = 600.0
@@ -72,19 +64,20 @@ class Copilot:
 
         Raises ModelError, of kind REFUSED where the model was told twice and still did not report.
         """
-        tools = [report_tool(take), *repository_tools(self._repository, self._budget)]
-        if not self._budget.take_model_call():
-            raise fault(ModelKind.BUDGET, f"The budget ran out: {self._budget.why}.", provider=self._own)
-        turn = _Turn(self._budget, provider=self._own)
-        session = await self._create(system, tools, turn)
+        turn = Turn(self._budget, provider=self._own)
+        tools = [report_tool(take, turn.another), *repository_tools(self._repository, self._budget)]
+        turn.grant()
         try:
-            await self._turn(session, turn, prompt)
-            if not answered():
-                turn.next()
-                await self._turn(session, turn, _NUDGE)
+            session = await self._create(system, tools, turn)
+            try:
+                await self._turn(session, turn, prompt)
+                if not answered():
+                    turn.grant()
+                    await self._turn(session, turn, _NUDGE)
+            finally:
+                await self._end(session, turn)
         finally:
-            self.usage += turn.usage
-            await self._end(session, turn)
+            self.usage += turn.close()
         if not answered():
             said = " ".join(turn.text.split())[:200]
             message = "The model did not report its findings" + (f'; it said: "{said}"' if said else ".")
@@ -94,50 +87,49 @@ class Copilot:
     def _own(self) -> bool:
         return self._model.provider is not None
 
-    async def _create(self, system: str, tools: Sequence[Tool], turn: _Turn) -> CopilotSession:
+    async def _create(self, system: str, tools: Sequence[Tool], turn: Turn) -> CopilotSession:
         create = self._connection.client.create_session(
             model=self._model.name,
             provider=self._model.provider,
             tools=list(tools),
             available_tools=[f"custom:{tool.name}" for tool in tools],
-            system_message={"mode": "replace", "content": _encodable(system)},
+            system_message={"mode": "replace", "content": encodable(system)},
             on_permission_request=turn.deny,
+            hooks={"on_pre_tool_use": turn.before_tool},
             on_event=turn.observe,
             infinite_sessions={"enabled": False},
             disabled_mcp_servers=_NO_MCP_SERVERS,
             streaming=False,
         )
-        return await self._guarded(create, min(_CREATE_SECONDS, self._deadline.remaining))
+        return await self._guarded(create, _CREATE_SECONDS, "The Copilot CLI did not open a session")
 
-    async def _turn(self, session: CopilotSession, turn: _Turn, prompt: str) -> None:
+    async def _turn(self, session: CopilotSession, turn: Turn, prompt: str) -> None:
         async def until_idle() -> None:
-            await session.send(_encodable(prompt))
+            await session.send(encodable(prompt))
             await turn.finished
 
-        await self._guarded(until_idle(), min(_QUESTION_SECONDS, self._deadline.remaining))
+        await self._guarded(until_idle(), _QUESTION_SECONDS, "The model did not answer")
 
-    async def _guarded(self, work: Coroutine[Any, Any, _T], seconds: float) -> _T:
-        """Waits for `work`, the loss of the connection or the time, whichever is first."""
+    async def _guarded(self, work: Coroutine[Any, Any, _T], most: float, late: str) -> _T:
+        """Waits for `work`, the loss of the connection, `most` seconds or the deadline: whichever is first."""
         task = asyncio.ensure_future(work)
         lost = self._connection.lost
         either: set[asyncio.Future[Any]] = {task, lost}
+        left = self._deadline.remaining
         try:
-            await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=min(most, left), return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
             if lost.done():
                 raise lost.result()
-            raise fault(
-                ModelKind.TIMEOUT,
-                f"The model did not answer within {seconds:.0f} seconds.",
-                provider=self._own,
-            )
+            within = f"within {most:.0f} seconds" if most < left else "before the run's deadline"
+            raise fault(ModelKind.TIMEOUT, f"{late} {within}.", provider=self._own)
         except SDK_ERRORS as error:
             raise lost.result() if lost.done() else from_sdk(error, provider=self._own) from error
         finally:
             task.cancel()
 
-    async def _end(self, session: CopilotSession, turn: _Turn) -> None:
+    async def _end(self, session: CopilotSession, turn: Turn) -> None:
         """Cancels what still runs, which the SDK does not do on a timeout, and lets the session go."""
         if self._connection.lost.done():
             return
@@ -146,87 +138,3 @@ class Copilot:
                 if not turn.idle:
                     await session.abort()
                 await self._connection.forget(session)
-
-
-class _Turn:
-    """What the events of a session say: its calls, its cost, its last words, and how it ended."""
-
-    def __init__(self, budget: Budget, *, provider: bool) -> None:
-        self._budget = budget
-        self._provider = provider
-        self._loop = asyncio.get_running_loop()
-        self._granted = 1  # the first call was taken from the budget before the session began
-        self._begun = 0
-        self._filtered = False
-        self.usage = Usage()
-        self.text = ""
-        self.idle = True
-        self.finished: asyncio.Future[None] = self._loop.create_future()
-
-    def next(self) -> None:
-        """Makes ready for another message in the same session."""
-        self.finished = self._loop.create_future()
-
-    def observe(self, event: SessionEvent) -> None:
-        match event.data:
-            case AssistantTurnStartData():
-                self._begin_call()
-            case AssistantUsageData() as usage:
-                self._count(usage)
-            case AssistantMessageData() as message:
-                self.text = message.content or self.text
-            case SessionErrorData() as error:
-                self._end(from_status(error.status_code, error.message, provider=self._provider))
-            case SessionIdleData():
-                self.idle = True
-                self._end(self._silence())
-            case _:
-                pass
-
-    def deny(self, _request: object, _invocation: object) -> PermissionDecisionReject:
-        """Nothing that needs a permission is offered, so whatever asks for one is refused."""
-        if not self._budget.take_denial():
-            message = "The model kept asking for what it may not do."
-            self._end(fault(ModelKind.REFUSED, message, provider=self._provider))
-        return PermissionDecisionReject(feedback="Denied: only the offered tools may be used.")
-
-    def _begin_call(self) -> None:
-        self.idle = False
-        self._begun += 1
-        if self._begun > self._granted:
-            if not self._budget.take_model_call():
-                message = f"The budget ran out: {self._budget.why}."
-                self._end(fault(ModelKind.BUDGET, message, provider=self._provider))
-            self._granted += 1
-
-    def _count(self, usage: AssistantUsageData) -> None:
-        self._filtered = bool(usage.content_filter_triggered) or usage.finish_reason == "content_filter"
-        read, written = usage.input_tokens or 0, usage.output_tokens or 0
-        self._budget.tokens += read + written
-        self.usage += Usage(
-            model_calls=1,
-            input_tokens=read,
-            output_tokens=written,
-            cached_tokens=usage.cache_read_tokens or 0,
-            models=(usage.model,),
-        )
-
-    def _silence(self) -> ModelError | None:
-        if not self._filtered:
-            return None
-        message = "A content filter blocked the model's answer."
-        return fault(ModelKind.CONTENT_FILTER, message, provider=self._provider)
-
-    def _end(self, error: ModelError | None) -> None:
-        if self.finished.done():
-            return
-        if error is None:
-            self.finished.set_result(None)
-        else:
-            self.finished.set_exception(error)
-            self.finished.exception()  # looked at, so that nobody is told of it twice
-
-
-def _encodable(text: str) -> str:
-    """A lone surrogate would hang the session to its timeout."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, Protocol
 
 from copilot.tools import Tool, ToolInvocation, ToolResult
 
@@ -16,7 +18,11 @@ REPORT = "report_findings"
 MAX_READ_LINES = 400
 MAX_ANSWER = 32_000
 """Characters that a reading tool answers with at the most."""
+MAX_NAMES = 500
 _LINE_LIMIT = 1_000
+_MAX_PATHS = 20
+# Not asyncio's own threads: the SDK writes through those, and a slow search must not keep it from writing.
+_READERS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="repository")
 
 
 class Repository(Protocol):
@@ -29,13 +35,24 @@ class Repository(Protocol):
     def list(self, path: str) -> tuple[str, ...] | None: ...
 
 
-def report_tool(take: Callable[[object], Reply]) -> Tool:
-    """The terminal tool: `take` sees each call's arguments as the model gave them."""
+def encodable(text: str) -> str:
+    """The text without lone surrogates, which would hang the session to its timeout."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def report_tool(take: Callable[[object], Reply], another: Callable[[], bool]) -> Tool:
+    """The terminal tool: `take` sees each call's arguments as the model gave them.
+
+    `another`: whether the model may be asked once more, to mend its call; else the turn ends there.
+    """
 
     async def handle(invocation: ToolInvocation) -> ToolResult:
-        reply = take(invocation.arguments)
+        reply = take(_encodable_in(invocation.arguments))
+        refused: Literal["failure", "rejected"] = "rejected"
+        if not reply.accepted and another():
+            refused = "failure"
         return ToolResult(
-            text_result_for_llm=reply.text, result_type="success" if reply.accepted else "failure"
+            text_result_for_llm=encodable(reply.text), result_type="success" if reply.accepted else refused
         )
 
     return Tool(
@@ -51,20 +68,34 @@ def report_tool(take: Callable[[object], Reply]) -> Tool:
     )
 
 
+def _encodable_in(value: Any) -> Any:
+    """The same JSON value with encodable texts: what a model says is written to files and sent on."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, list):
+        return [_encodable_in(member) for member in value]
+    if isinstance(value, dict):
+        return {encodable(key): _encodable_in(member) for key, member in value.items()}
+    return value
+
+
 def repository_tools(repository: Repository, budget: Budget) -> list[Tool]:
     """`repo_read`, `repo_search` and `repo_list` over the repository at the head SHA."""
 
     def tool(name: str, description: str, properties: dict[str, Any], answer: _Answer) -> Tool:
         async def handle(invocation: ToolInvocation) -> ToolResult:
-            if budget.exhausted or not budget.take_tool_call():
-                # "rejected" ends the turn: another model call is not to be had.
+            if not budget.take_tool_call():
+                # "rejected" ends the turn; the model is then told to report.
                 return ToolResult(text_result_for_llm="The budget is used up.", result_type="rejected")
-            arguments = invocation.arguments if isinstance(invocation.arguments, dict) else {}
+            given = _encodable_in(invocation.arguments)
+            arguments = given if isinstance(given, dict) else {}
             try:
-                text = await asyncio.to_thread(answer, repository, arguments)
+                text = await asyncio.get_running_loop().run_in_executor(
+                    _READERS, answer, repository, arguments
+                )
             except (RepositoryError, ForgeError) as error:
-                return ToolResult(text_result_for_llm=error.message, result_type="failure")
-            return ToolResult(text_result_for_llm=text[:MAX_ANSWER])
+                return ToolResult(text_result_for_llm=encodable(error.message), result_type="failure")
+            return ToolResult(text_result_for_llm=encodable(text)[:MAX_ANSWER])
 
         required = [key for key, schema in properties.items() if not schema.pop("optional", False)]
         parameters = {
@@ -110,55 +141,78 @@ _Answer = Callable[[Repository, Mapping[str, Any]], str]
 
 
 def confined(path: str) -> str | None:
-    """A path inside of the repository, without a leading `./` or slash; None for one that could lead out of it."""
-    path = path.removeprefix("./").strip("/")
-    steps = path.split("/")
-    return None if {"", ".", ".."} & set(steps) or not path.isprintable() else path
+    """A path inside of the repository, without slashes around it; None for one that could lead out of it.
+
+    The repository itself is the empty text, also as `.` and `/`.
+    """
+    steps = [step for step in path.split("/") if step not in ("", ".")]
+    strange = any(unicodedata.category(character) in ("Cc", "Cs") for character in path)
+    return None if ".." in steps or strange else "/".join(steps)
 
 
 def _read(repository: Repository, arguments: Mapping[str, Any]) -> str:
-    path = confined(str(arguments.get("path", "")))
+    asked = str(arguments.get("path", ""))
+    path = confined(asked)
     content = repository.read(path) if path else None
     if content is None:
-        return f"There is no file {path!r} at the head."
+        return f"There is no file {asked[:_LINE_LIMIT]!r} at the head, or it is too large."
     if b"\0" in content[:8_000]:
         return f"{path!r} is binary."
-    lines = content.decode("utf-8", "replace").split("\n")
+    lines = content.decode("utf-8", "replace").removesuffix("\n").split("\n") if content else []
     first = _number(arguments.get("start_line"), 1)
-    last = min(_number(arguments.get("end_line"), len(lines)), first + MAX_READ_LINES - 1, len(lines))
-    if first > len(lines):
+    asked_last = _number(arguments.get("end_line"), len(lines))
+    if not lines or first > len(lines):
         return f"{path!r} has {len(lines)} lines."
-    shown = [f"{number:>6} {lines[number - 1][:_LINE_LIMIT]}" for number in range(first, last + 1)]
-    rest = f"\n({len(lines) - last} more lines: read on from {last + 1})" if last < len(lines) else ""
-    text = "\n".join(shown)
-    if len(text) > MAX_ANSWER - 200:
-        return text[: MAX_ANSWER - 200] + "\n(cut here: ask for fewer lines)"
-    return text + rest
+    if asked_last < first:
+        return f"`end_line` {asked_last} is before `start_line` {first}."
+    return _numbered(lines, first, min(asked_last, first + MAX_READ_LINES - 1, len(lines)))
+
+
+def _numbered(lines: Sequence[str], first: int, last: int) -> str:
+    """The lines first..last with their numbers, as many as an answer holds, and where to read on."""
+    shown: list[str] = []
+    size = 0
+    for number in range(first, last + 1):
+        row = f"{number:>6} {_cut(lines[number - 1])}"
+        size += len(row) + 1
+        if size > MAX_ANSWER - 200:
+            break
+        shown.append(row)
+    end = first + len(shown) - 1
+    if end < len(lines):
+        shown.append(f"({len(lines) - end} more lines: read on from {end + 1})")
+    return "\n".join(shown)
 
 
 def _search(repository: Repository, arguments: Mapping[str, Any]) -> str:
     pattern = arguments.get("pattern")
-    if not isinstance(pattern, str) or not pattern or len(pattern) > 500:
-        return "`pattern` must be a text of 1 to 500 characters."
+    if not isinstance(pattern, str) or not 0 < len(pattern) <= 500 or "\0" in pattern or "\n" in pattern:
+        return "`pattern` must be one line of 1 to 500 characters."
     paths = arguments.get("paths") or []
-    asked = [confined(str(path)) for path in paths[:20]] if isinstance(paths, list) else []
+    asked = [confined(str(path)) for path in paths[:_MAX_PATHS]] if isinstance(paths, list) else []
     wanted = tuple(path for path in asked if path)
-    hits = repository.search(pattern, wanted)
+    if asked and not wanted and "" not in asked:
+        return "None of these `paths` is in the repository."
+    hits = repository.search(pattern, () if "" in asked else wanted)
     if hits is None:
         return "Searching is not possible here: use repo_list and repo_read."
     if not hits:
         return "Nothing matches."
-    return "\n".join(f"{path}:{line}: {text[:_LINE_LIMIT]}" for path, line, text in hits)
+    return "\n".join(f"{path}:{line}: {_cut(text)}" for path, line, text in hits)
 
 
 def _list(repository: Repository, arguments: Mapping[str, Any]) -> str:
-    asked = str(arguments.get("path") or "").removeprefix(".").strip("/")
-    path = confined(asked) if asked else ""
+    asked = str(arguments.get("path") or "")
+    path = confined(asked)
     names = repository.list(path) if path is not None else None
     if names is None:
-        return f"There is no folder {asked!r} at the head."
-    rest = f"\n({len(names) - 500} more)" if len(names) > 500 else ""
-    return "\n".join(names[:500]) + rest
+        return f"There is no folder {asked[:_LINE_LIMIT]!r} at the head."
+    rest = f"\n({len(names) - MAX_NAMES} more)" if len(names) > MAX_NAMES else ""
+    return "\n".join(names[:MAX_NAMES]) + rest
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LINE_LIMIT else line[:_LINE_LIMIT] + " (cut)"
 
 
 def _number(value: object, default: int) -> int:

@@ -13,6 +13,8 @@ from typing import Any
 from hunkwise.demo.rules import added_lines, findings_in
 
 MODEL = "demo"
+MAX_FINDINGS = 100
+"""Findings a call, as the tool takes them; the rest follows in further calls."""
 _MAX_REQUEST = 8_000_000
 
 
@@ -43,13 +45,27 @@ class _Answering(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:  # the name that http.server calls
         if self.headers.get("authorization") != f"Bearer {self.server.key}":
-            self._answer(401, {"error": {"message": "wrong key", "type": "invalid_request_error"}})
+            self.close_connection = True
+            self._answer(401, _error("wrong key"))
             return
-        length = int(self.headers.get("content-length") or 0)
-        if not self.path.endswith("/chat/completions") or not 0 < length <= _MAX_REQUEST:
-            self._answer(404, {"error": {"message": "the demo model answers /chat/completions alone"}})
-            return
-        self._answer(200, completion(json.loads(self.rfile.read(length))))
+        length = self.headers.get("content-length") or ""
+        if not self.path.endswith("/chat/completions"):
+            self._answer(404, _error("the demo model answers /chat/completions alone"))
+        elif not length.isdecimal() or not 0 < int(length[:12]) <= _MAX_REQUEST:
+            self.close_connection = True  # the body stays unread
+            self._answer(413, _error(f"the demo model takes requests of 1 to {_MAX_REQUEST:,} bytes"))
+        else:
+            self._complete(self.rfile.read(int(length)))
+
+    def _complete(self, body: bytes) -> None:
+        try:
+            request = json.loads(body)
+        except ValueError:
+            request = None
+        if isinstance(request, dict) and isinstance(request.get("messages"), list):
+            self._answer(200, completion(request))
+        else:
+            self._answer(400, _error("a chat completion request has `messages`"))
 
     def _answer(self, status: int, body: dict[str, Any]) -> None:
         content = json.dumps(body).encode()
@@ -63,14 +79,22 @@ class _Answering(BaseHTTPRequestHandler):
         """Says nothing: what a review prints is its report."""
 
 
+def _error(message: str) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "invalid_request_error"}}
+
+
 def completion(request: dict[str, Any]) -> dict[str, Any]:
     """The answer to a chat completion request: one call of `report_findings`."""
-    prompt = "\n".join(_text(message) for message in request["messages"] if message.get("role") == "user")
+    messages = [message for message in request["messages"] if isinstance(message, dict)]
+    prompt = "\n".join(_text(message) for message in messages if message.get("role") == "user")
+    calls = sum(1 for message in messages if message.get("role") == "tool")
+    found = findings_in(prompt)
+    shown = found[calls * MAX_FINDINGS : (calls + 1) * MAX_FINDINGS]
     count = sum(1 for _ in added_lines(prompt))
     arguments = {
-        "findings": findings_in(prompt),
+        "findings": shown,
         "summary": f"Rules, not a model, looked at {count} added lines.",
-        "done": True,
+        "done": len(found) <= (calls + 1) * MAX_FINDINGS,
     }
     call = {
         "id": f"call_{secrets.token_hex(8)}",

@@ -8,17 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from hunkwise.domain.diff import FileDiff
-from hunkwise.domain.finding import Finding
+from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, SkipReason, Usage
 from hunkwise.domain.pull_request import Snapshot
-from hunkwise.errors import ModelError, ModelKind, SettingsError
-from hunkwise.flows.intake import Intake
+from hunkwise.errors import Error, ModelError, ModelKind, SettingsError
+from hunkwise.flows.intake import MAX_FINDINGS, Intake
 from hunkwise.plan.chunks import Chunk, covered, pack
 from hunkwise.plan.globs import matches
 from hunkwise.plan.selection import select
 from hunkwise.prompts.answers import Reply
-from hunkwise.prompts.context import context_for
-from hunkwise.prompts.render import Renderer
 from hunkwise.settings.config import Config, PromptSettings
 
 
@@ -47,6 +45,8 @@ class Work:
     chunk: Chunk
     count: int
     """Chunks of this prompt in all."""
+    min_severity: Severity = Severity.LOW
+    """What is below it will be left out."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Analysis:
     summaries: tuple[str, ...] = ()
     asked: int = 0
     answered: int = 0
-    first_error: ModelError | None = field(default=None, repr=False)
+    first_error: Error | None = field(default=None, repr=False)
 
 
 def plan(snapshot: Snapshot, config: Config) -> Plan:
@@ -80,7 +80,8 @@ def plan(snapshot: Snapshot, config: Config) -> Plan:
         files = tuple(file for file in selection.reviewed if _applies(prompt, file))
         chunks = pack(files, config.chunk_size)
         files_by_prompt[prompt.name] = files
-        works += [Work(prompt, chunk, len(chunks)) for chunk in chunks]
+        least = prompt.min_severity or config.min_severity
+        works += [Work(prompt, chunk, len(chunks), least) for chunk in chunks]
     named = {file.path for files in files_by_prompt.values() for file in files}
     unasked = tuple(
         FileCoverage(file.path, file.changed_lines, reason=SkipReason.NO_PROMPT)
@@ -94,107 +95,138 @@ def _applies(prompt: PromptSettings, file: FileDiff) -> bool:
     return not prompt.paths or matches(prompt.paths, file.path)
 
 
+class Prompts(Protocol):
+    """What is said to the model; see flows.prompting."""
+
+    @property
+    def system(self) -> str: ...
+
+    def text(self, work: Work) -> str: ...
+
+
 class Analyst:
     """Asks all of a plan's questions, at most `parallel` at a time."""
 
     def __init__(
         self,
         snapshot: Snapshot,
-        config: Config,
         model: Model,
-        renderer: Renderer,
+        prompts: Prompts,
         *,
+        parallel: int,
         journal: Callable[[Finding], None],
         progress: Progress,
-        local: bool = False,
     ) -> None:
         self._snapshot = snapshot
-        self._config = config
+        self._parallel = parallel
         self._model = model
-        self._renderer = renderer
+        self._prompts = prompts
         self._journal = journal
         self._progress = progress
-        self._local = local
         self._files = {file.path: file for file in snapshot.files}
         self._intakes: list[Intake] = []
         self._outcomes: dict[tuple[str, int], SkipReason | None] = {}
         self._errors: list[ModelError] = []
-        self._faults: list[Fault] = []
+        self._template_errors: list[SettingsError] = []
 
     async def analyse(self, plan: Plan, interrupted: asyncio.Event) -> Analysis:
-        """Runs the plan to its end, its deadline, a failure that ends it, or an interruption: never raises."""
-        slots = asyncio.Semaphore(self._config.parallel)
+        """Runs the plan to its end, its deadline, a failure that ends it, or an interruption.
+
+        Raises nothing that the model, its prompts or the outside did wrong: the analysis says it.
+        """
+        slots = asyncio.Semaphore(self._parallel)
         tasks = [asyncio.create_task(self._one(work, slots, len(plan.works))) for work in plan.works]
+        everything = asyncio.gather(*tasks, return_exceptions=True)
         stop = asyncio.create_task(interrupted.wait())
-        everything = asyncio.gather(*tasks)
         either: set[asyncio.Future[Any]] = {everything, stop}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if not everything.done():
-            everything.cancel()
-        stop.cancel()
-        await asyncio.gather(*tasks, stop, return_exceptions=True)
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (*tasks, stop):
+                task.cancel()
+            await asyncio.gather(*tasks, stop, return_exceptions=True)
         for task in tasks:
             if not task.cancelled():
                 task.result()  # a fault of our own is raised here, not swallowed
-        return self._result(plan)
+        return self._analysis(plan)
 
     async def _one(self, work: Work, slots: asyncio.Semaphore, total: int) -> None:
-        key = (work.prompt.name, work.chunk.index)
-        self._outcomes[key] = SkipReason.INTERRUPTED
         async with slots:
             fatal = next((error for error in self._errors if error.kind.fatal), None)
             if fatal is not None:
-                self._outcomes[key] = _reason(fatal)
+                self._outcomes[_key(work)] = _reason(fatal)
                 return
             intake = Intake(work.prompt.name, self._files, self._journal)
             self._intakes.append(intake)
             try:
-                await self._model.ask(
-                    self._renderer.system, self._prompt(work), intake.take, lambda: intake.answered
-                )
-            except ModelError as error:
-                self._errors.append(error)
-                self._outcomes[key] = _reason(error)
-            except SettingsError as error:
-                self._faults.append(Fault("template", error.message))
-                self._outcomes[key] = SkipReason.FAILED
-            else:
-                self._outcomes[key] = None
+                await self._ask(work, intake)
+            finally:
+                if intake.done:  # whatever became of the session after that
+                    self._outcomes[_key(work)] = None
             self._progress(sum(1 for reason in self._outcomes.values() if reason is None), total)
 
-    def _prompt(self, work: Work) -> str:
-        settings = {"name": work.prompt.name, "paths": list(work.prompt.paths)}
-        context = context_for(self._snapshot, work.chunk, work.count, settings, local=self._local)
-        return self._renderer.render(work.prompt.name, context)
+    async def _ask(self, work: Work, intake: Intake) -> None:
+        try:
+            prompt = self._prompts.text(work)
+            await self._model.ask(self._prompts.system, prompt, intake.take, lambda: intake.answered)
+        except ModelError as error:
+            self._errors.append(error)
+            self._outcomes[_key(work)] = _reason(error)
+        except SettingsError as error:
+            self._template_errors.append(error)
+            self._outcomes[_key(work)] = SkipReason.FAILED
+        else:
+            self._outcomes[_key(work)] = None
 
-    def _result(self, plan: Plan) -> Analysis:
-        unreadable = sum(intake.unreadable for intake in self._intakes)
-        faults = [*_faults(self._errors), *dict.fromkeys(self._faults)]
-        if unreadable:
-            faults.append(
-                Fault("answer", f"{unreadable} findings of the model had a shape that could not be read.")
-            )
+    def _analysis(self, plan: Plan) -> Analysis:
+        errors: list[Error] = [*self._errors, *self._template_errors]
         return Analysis(
             findings=tuple(finding for intake in self._intakes for finding in intake.findings),
             coverage=Coverage(self._covered(plan), self._snapshot.unlisted_files),
-            faults=tuple(faults),
+            faults=(*_faults(self._errors), *_template_faults(self._template_errors), *self._lost()),
             summaries=tuple(intake.summary for intake in self._intakes if intake.summary),
             asked=len(plan.works),
             answered=sum(1 for reason in self._outcomes.values() if reason is None),
-            first_error=self._errors[0] if self._errors else None,
+            first_error=errors[0] if errors else None,
         )
+
+    def _lost(self) -> list[Fault]:
+        """Findings that could not be kept: they are counted, never passed over in silence."""
+        faults = []
+        if unreadable := sum(intake.unreadable for intake in self._intakes):
+            said = f"{_count(unreadable)} of the model had no title and no text that could be read."
+            faults.append(Fault("answer", said))
+        if above := sum(intake.above_cap for intake in self._intakes):
+            said = f"{_count(above)} came above the limit of {MAX_FINDINGS} a prompt and were not taken."
+            faults.append(Fault("answer", said, "Give each prompt less to do, or another model."))
+        return faults
 
     def _covered(self, plan: Plan) -> tuple[FileCoverage, ...]:
         """Of several prompts that a file is due to, the one that saw the least of it counts."""
         least: dict[str, FileCoverage] = {}
         for prompt, files in plan.files_by_prompt.items():
             chunks = [work.chunk for work in plan.works if work.prompt.name == prompt]
-            outcomes = {chunk.index: self._outcomes[prompt, chunk.index] for chunk in chunks}
+            outcomes = {
+                chunk.index: self._outcomes.get((prompt, chunk.index), SkipReason.INTERRUPTED)
+                for chunk in chunks
+            }
             for coverage in covered(chunks, files, outcomes):
                 known = least.get(coverage.path)
-                if known is None or coverage.reviewed_lines < known.reviewed_lines:
+                if known is None or _seen(coverage) < _seen(known):
                     least[coverage.path] = coverage
         return (*least.values(), *plan.skipped)
+
+
+def _key(work: Work) -> tuple[str, int]:
+    return work.prompt.name, work.chunk.index
+
+
+def _seen(coverage: FileCoverage) -> tuple[int, bool]:
+    return coverage.reviewed_lines, coverage.reason is None
+
+
+def _count(findings: int) -> str:
+    return "1 finding" if findings == 1 else f"{findings} findings"
 
 
 def _reason(error: ModelError) -> SkipReason:
@@ -213,6 +245,10 @@ def _faults(errors: Iterable[ModelError]) -> list[Fault]:
     for error in errors:
         by_kind.setdefault(error.kind, []).append(error)
     return [Fault(str(kind), _times(same), same[0].hint) for kind, same in by_kind.items()]
+
+
+def _template_faults(errors: Iterable[SettingsError]) -> Iterable[Fault]:
+    return dict.fromkeys(Fault("template", error.message) for error in errors)
 
 
 def _times(errors: Sequence[ModelError]) -> str:

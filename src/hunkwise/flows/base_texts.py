@@ -56,10 +56,20 @@ def base_texts(base: Commit, config_path: str, overridden: Callable[[Config], Co
 def _template(base: Commit, prompt: str, path: str) -> str:
     text = base.read(path)
     if text is None:
-        raise SettingsError([f'The prompt "{prompt}" names {path}, which is not in the base of the change.'])
+        raise SettingsError(
+            [
+                f'The prompt "{prompt}" names the template {path}, which is not in the base of the change: '
+                "correct the path, or merge the template first."
+            ]
+        )
     if len(text) > MAX_TEMPLATE:
         raise SettingsError([f"{path} is larger than {MAX_TEMPLATE:,} bytes: shorten the template."])
-    return text.decode("utf-8", "replace")
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            [f"{path} is not UTF-8 at byte {error.start:,}: save the template as UTF-8."]
+        ) from error
 
 
 def _instructions(base: Commit, pool: ThreadPoolExecutor) -> tuple[tuple[Instructions, ...], tuple[str, ...]]:

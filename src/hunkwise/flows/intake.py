@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from difflib import SequenceMatcher
+from dataclasses import dataclass, replace
 
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
@@ -14,8 +13,16 @@ from hunkwise.publish.anchors import anchor_fault
 MAX_FINDINGS = 200
 """Findings that one prompt may bring; a model that reports more has lost its way."""
 _MAX_CALLS = 10
-_ALIKE = 0.6
-"""Likeness of two titles, as difflib measures it, from which one is the other mended."""
+_ALIKE = 0.5
+"""Share of words that two titles have in common, from which one is the other mended."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A finding without a place in the diff, and the call that brought it."""
+
+    finding: Finding
+    call: int
 
 
 class Intake:
@@ -27,11 +34,13 @@ class Intake:
         self._prompt = prompt
         self._files = files
         self._journal = journal
-        self._taken: dict[tuple[str, str], Finding] = {}
-        self._refused: dict[tuple[str, str], Finding] = {}
+        self._taken: dict[Finding, None] = {}
+        self._refused: list[_Refused] = []
         self._calls = 0
         self.unreadable = 0
-        """Findings of the last call whose shape was wrong, and which were not reported again."""
+        """Findings of which nothing could be read, and in whose place none came later."""
+        self.above_cap = 0
+        """Findings that came after MAX_FINDINGS."""
         self.summary = ""
         self.done = False
 
@@ -43,48 +52,76 @@ class Intake:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All that was taken; then, without an anchor, what could not be placed and was not mended."""
-        return (*self._taken.values(), *self._refused.values())
+        return (*self._taken, *(refused.finding for refused in self._refused))
 
     def take(self, arguments: object) -> Reply:
-        """Reads one call. Accepted where nothing is left to mend and the model is done."""
+        """Reads one call. Accepted where nothing is left to mend and the model is done, or goes on for ever."""
+        if self.done:
+            return Reply("This review is closed: nothing more is taken.", accepted=True)
         self._calls += 1
         report = read_report(arguments)
+        before = len(self.findings)
         faults = [*report.faults, *self._take_all(report)]
-        self.unreadable = len(report.faults)
+        came = max(0, len(self.findings) - before)
+        self.unreadable = max(0, self.unreadable - came) + report.unreadable
         self.summary = report.summary or self.summary
-        last = self._calls >= _MAX_CALLS
+        last = self._calls >= _MAX_CALLS or self.above_cap > 0
         self.done = (report.done and not faults) or last
         return Reply(self._answer(report, faults, last=last), accepted=self.done)
 
     def _take_all(self, report: Report) -> list[str]:
+        """Takes what has its place; the sentences say what is to be mended in the rest."""
         faults: list[str] = []
         for said in report.findings:
-            key = (said.path, said.title)
-            if key not in self._taken and len(self._taken) >= MAX_FINDINGS:
-                return [*faults, f"More than {MAX_FINDINGS} findings are not taken: call with done: true."]
             proof = anchor_fault(said.path, said.line, said.start_line, Side(said.side), self._files)
-            if isinstance(proof, Anchor):
-                self._forget_refused(said)
-                self._keep(key, finding_from(said, self._prompt, proof))
-            elif key in self._refused:
-                # Told once already: kept without a line rather than asked for again.
-                self._keep(key, self._refused.pop(key))
-            else:
-                self._refused[key] = finding_from(said, self._prompt, None)
-                faults.append(f'"{said.title[:80]}": {proof}')
+            placed = isinstance(proof, Anchor)
+            finding = finding_from(said, self._prompt, proof if isinstance(proof, Anchor) else None)
+            if self._mends(finding) or not self._full(finding):
+                if placed:
+                    self._keep(finding)
+                elif fault := self._refuse(finding, str(proof)):
+                    faults.append(fault)
+        for kept in report.kept:
+            finding = finding_from(kept, self._prompt, None)
+            if self._mends(finding) or not self._full(finding):
+                self._refuse(finding, "")
         return faults
 
-    def _forget_refused(self, said: SaidFinding) -> None:
-        """A mended finding replaces the one that was refused, also where its path or title was mended too."""
-        for key in list(self._refused):
-            path, title = key
-            alike = SequenceMatcher(None, title, said.title).ratio() > _ALIKE
-            if title == said.title or (path == said.path and alike):
-                del self._refused[key]
+    def _mends(self, finding: Finding) -> bool:
+        """Forgets the refused finding of an earlier call that this one says again, if there is one."""
+        earlier = [refused for refused in self._refused if refused.call < self._calls]
+        same = [refused for refused in earlier if refused.finding.title == finding.title]
+        alike = (
+            refused
+            for refused in earlier
+            if refused.finding.path == finding.path and _likeness(refused.finding, finding) >= _ALIKE
+        )
+        mended = next((refused for refused in same if refused.finding.path == finding.path), None)
+        mended = mended or next(iter(same), None) or next(alike, None)
+        if mended is None:
+            return False
+        self._refused.remove(mended)
+        if finding.anchor is None:  # told once already: kept without a line rather than asked for again
+            self._keep(finding)
+        return True
 
-    def _keep(self, key: tuple[str, str], finding: Finding) -> None:
-        self._taken[key] = finding
-        self._journal(finding)
+    def _full(self, finding: Finding) -> bool:
+        if finding in self._taken or len(self._taken) + len(self._refused) < MAX_FINDINGS:
+            return False
+        self.above_cap += 1
+        return True
+
+    def _refuse(self, finding: Finding, why: str) -> str | None:
+        """Sets it aside until it is mended; None where it was mended in vain, and is taken as it is."""
+        if finding in self._taken:
+            return None
+        self._refused.append(_Refused(finding, self._calls))
+        return f'"{finding.title[:80]}": {why}'
+
+    def _keep(self, finding: Finding) -> None:
+        if finding not in self._taken:
+            self._taken[finding] = None
+            self._journal(finding)
 
     def _answer(self, report: Report, faults: list[str], *, last: bool) -> str:
         taken = f"Taken so far: {len(self._taken)}."
@@ -97,6 +134,11 @@ class Intake:
                 "What is left out is kept without a line."
             )
         return taken if report.done else f"{taken} Go on, and call again with `done: true` at the end."
+
+
+def _likeness(one: Finding, other: Finding) -> float:
+    words, others = set(one.title.casefold().split()), set(other.title.casefold().split())
+    return len(words & others) / max(1, len(words | others))
 
 
 def finding_from(said: SaidFinding, prompt: str, anchor: Anchor | None) -> Finding:

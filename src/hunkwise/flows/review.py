@@ -12,6 +12,7 @@ from hunkwise.domain.outcome import Coverage, Fault, Review, Usage
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.errors import stopped
 from hunkwise.flows.analysis import Analysis, Analyst, Model, Plan, Progress, plan
+from hunkwise.flows.prompting import Prompting
 from hunkwise.prompts.render import Renderer
 from hunkwise.publish.merge import merge
 from hunkwise.settings.config import Config
@@ -59,28 +60,34 @@ class Watchers:
     started: float
 
 
-def prepare(order: Order) -> tuple[Plan, Renderer]:
-    """The plan and the compiled templates. Raises SettingsError before anything is spent."""
-    renderer = Renderer(order.templates)
-    for prompt in order.config.prompts:
-        renderer.check(prompt.name)
-    return plan(order.snapshot, order.config), renderer
+@dataclass(frozen=True)
+class Prepared:
+    """What will be asked, and how."""
+
+    plan: Plan
+    prompting: Prompting
 
 
-async def review(order: Order, prepared: tuple[Plan, Renderer], model: Model, watchers: Watchers) -> Review:
-    """Asks what the plan holds. Raises ModelError where not one question was answered and nothing was found."""
-    what, renderer = prepared
+def prepare(order: Order) -> Prepared:
+    """The plan and its prompts. Raises SettingsError before anything is spent."""
+    what = plan(order.snapshot, order.config)
+    prompting = Prompting(order.snapshot, Renderer(order.templates), local=order.local)
+    prompting.prepare([prompt.name for prompt in order.config.prompts], what.works)
+    return Prepared(what, prompting)
+
+
+async def review(order: Order, prepared: Prepared, model: Model, watchers: Watchers) -> Review:
+    """Asks what the plan holds. Raises Error where not one question was answered and nothing was found."""
     analyst = Analyst(
         order.snapshot,
-        order.config,
         model,
-        renderer,
+        prepared.prompting,
+        parallel=order.config.parallel,
         journal=watchers.journal,
         progress=watchers.progress,
-        local=order.local,
     )
-    analysis = await analyst.analyse(what, watchers.interrupted)
-    if what.works and not analysis.answered and not analysis.findings:
+    analysis = await analyst.analyse(prepared.plan, watchers.interrupted)
+    if prepared.plan.works and not analysis.answered and not analysis.findings:
         raise analysis.first_error or stopped()
     seconds = watchers.clock() - watchers.started
     return assemble(order, analysis, model.usage, seconds, interrupted=watchers.interrupted.is_set())

@@ -12,6 +12,8 @@ MAX_FINDINGS = 100
 _MAX_TITLE = 300
 _MAX_BODY = 10_000
 _MAX_SUMMARY = 5_000
+_MAX_PATH = 4_096
+_Level = Literal["low", "medium", "high", "critical"]
 
 
 class SaidFinding(BaseModel):
@@ -20,11 +22,11 @@ class SaidFinding(BaseModel):
     # Unknown keys say nothing that is used: ignoring them loses no finding and gives no power.
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
-    path: str = Field(min_length=1, max_length=4_096)
+    path: str = Field(min_length=1, max_length=_MAX_PATH)
     line: int = Field(ge=1, le=10_000_000)
     start_line: int | None = Field(default=None, ge=1, le=10_000_000)
     side: Literal["RIGHT", "LEFT"] = "RIGHT"
-    severity: Literal["low", "medium", "high", "critical"]
+    severity: _Level
     category: str = Field(default="", max_length=100)
     title: str = Field(min_length=1)
     body: str = Field(min_length=1)
@@ -43,14 +45,6 @@ class SaidFinding(BaseModel):
         return value if value is None else value[:_MAX_BODY]
 
 
-class _Call(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
-
-    findings: list[Any] = Field(max_length=MAX_FINDINGS)
-    summary: str | None = None
-    done: bool
-
-
 @dataclass(frozen=True, slots=True)
 class Report:
     """A call of the tool: what could be read of it, and the faults of the rest."""
@@ -59,6 +53,10 @@ class Report:
     faults: tuple[str, ...]
     done: bool
     summary: str = ""
+    kept: tuple[SaidFinding, ...] = ()
+    """Findings with faults of which title or body could be read; their `line` is 1 and means nothing."""
+    unreadable: int = 0
+    """Findings with faults of which nothing could be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +68,32 @@ class Reply:
 
 
 def read_report(arguments: object) -> Report:
-    """Reads a call's arguments. A bad finding costs that finding, a bad call is a report of faults alone."""
-    try:
-        call = _Call.model_validate(arguments)
-    except ValidationError as error:
-        return Report((), tuple(_sentences(error, "")), done=False)
-    findings, faults = [], []
-    for number, said in enumerate(call.findings):
+    """Reads a call's arguments, whatever they are: a fault costs as little of the call as it can."""
+    if not isinstance(arguments, dict):
+        return Report((), ("the arguments: they must be an object",), done=False, unreadable=1)
+    said, done, summary = arguments.get("findings"), arguments.get("done"), arguments.get("summary")
+    faults: list[str] = []
+    if not isinstance(done, bool):
+        faults.append("done: it must be true or false")
+    if not isinstance(said, list):
+        faults.append("findings: it must be a list, empty where there are none")
+        return Report((), tuple(faults), done=False, summary=_text(summary, _MAX_SUMMARY), unreadable=1)
+    if len(said) > MAX_FINDINGS:
+        faults.append(
+            f"findings: the first {MAX_FINDINGS} of {len(said)} were read; report the others in another call"
+        )
+    findings, kept, unreadable = [], [], 0
+    for number, one in enumerate(said[:MAX_FINDINGS]):
         try:
-            findings.append(SaidFinding.model_validate(_without_nulls(said)))
+            findings.append(SaidFinding.model_validate(_without_nulls(one)))
         except ValidationError as error:
             faults += _sentences(error, f"findings[{number}]")
-    return Report(tuple(findings), tuple(faults), call.done, (call.summary or "")[:_MAX_SUMMARY])
+            rest = _readable(one)
+            kept += [rest] if rest else []
+            unreadable += rest is None
+    return Report(
+        tuple(findings), tuple(faults), done is True, _text(summary, _MAX_SUMMARY), tuple(kept), unreadable
+    )
 
 
 def _without_nulls(said: object) -> object:
@@ -91,11 +103,34 @@ def _without_nulls(said: object) -> object:
     return said
 
 
+def _readable(said: object) -> SaidFinding | None:
+    """What a person could make of a faulty finding, so that it is not lost where the model does not mend it."""
+    if not isinstance(said, dict):
+        return None
+    title, body = _text(said.get("title"), _MAX_TITLE), _text(said.get("body"), _MAX_BODY)
+    if not title and not body:
+        return None
+    severity = str(said.get("severity")).lower()
+    levels: dict[str, _Level] = {"low": "low", "medium": "medium", "high": "high", "critical": "critical"}
+    return SaidFinding(
+        path=_text(said.get("path"), _MAX_PATH) or "(no file was named)",
+        line=1,
+        severity=levels.get(severity, "medium"),
+        title=title or body.splitlines()[0][:80],
+        body=body or title,
+    )
+
+
+def _text(said: object, limit: int) -> str:
+    """The text without what is no character; empty for anything else."""
+    return said[:limit].encode("utf-8", "replace").decode().strip() if isinstance(said, str) else ""
+
+
 def _sentences(error: ValidationError, where: str) -> list[str]:
     faults = []
-    for detail in error.errors(include_url=False, include_input=False)[:10]:
-        place = ".".join([where, *(str(part) for part in detail["loc"])]).strip(".")
-        faults.append(f"{place or 'the arguments'}: {detail['msg']}")
+    for detail in error.errors(include_url=False, include_input=False, include_context=False)[:10]:
+        place = ".".join([where, *(str(part) for part in detail["loc"])])
+        faults.append(f"{place}: {detail['msg']}")
     return faults
 
 

@@ -2,38 +2,57 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from hunkwise.domain.diff import DiffLine, FileDiff, Hunk
-from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot, Thread
+from hunkwise.domain.pull_request import PullRequest, Snapshot, Thread
 from hunkwise.plan.chunks import Chunk, ChunkPart, shown_text
+from hunkwise.plan.display import visible
 from hunkwise.plan.globs import matches
+from hunkwise.prompts.sandbox import named
+
+
+class Contexts:
+    """The names of a run's renderings. What all chunks share is built once: of 4,000 files, 10 ms a chunk."""
+
+    def __init__(self, snapshot: Snapshot, *, local: bool) -> None:
+        """`local` leaves `pull_request` empty: a range of commits has none."""
+        self._snapshot = snapshot
+        self._local = local
+
+    @cached_property
+    def shared(self) -> dict[str, Any]:
+        """`pull_request`, `repository`, `files` and `threads`."""
+        snapshot = self._snapshot
+        return {
+            "pull_request": None if self._local else pull_request_values(snapshot.pull_request),
+            "repository": snapshot.pull_request.repository,
+            "files": [file_values(file) for file in snapshot.files],
+            "threads": [thread_values(thread) for thread in snapshot.threads if not thread.resolved],
+        }
+
+    def varying(self, chunk: Chunk, count: int, prompt: Mapping[str, Any]) -> dict[str, Any]:
+        """`chunk`, one of `count`; the `instructions` that speak of its files; and `prompt`."""
+        paths = [part.file.path for part in chunk.parts]
+        return {
+            "chunk": chunk_values(chunk, count),
+            "instructions": [
+                {"path": instruction.path, "text": instruction.text}
+                for instruction in self._snapshot.instructions
+                if any(matches(instruction.apply_to, path) for path in paths)
+            ],
+            "prompt": dict(prompt),
+        }
 
 
 def context_for(
     snapshot: Snapshot, chunk: Chunk, count: int, prompt: Mapping[str, Any], *, local: bool
 ) -> dict[str, Any]:
-    """The names of one rendering. `local` leaves `pull_request` empty: a range of commits has none."""
-    paths = [part.file.path for part in chunk.parts]
-    return {
-        "pull_request": None if local else pull_request_values(snapshot.pull_request),
-        "repository": snapshot.pull_request.repository,
-        "chunk": chunk_values(chunk, count),
-        "files": [file_values(file) for file in snapshot.files],
-        "instructions": [
-            {"path": instruction.path, "text": instruction.text}
-            for instruction in snapshot.instructions
-            if _speaks_of(instruction, paths)
-        ],
-        "threads": [thread_values(thread) for thread in snapshot.threads],
-        "prompt": dict(prompt),
-    }
-
-
-def _speaks_of(instruction: Instructions, paths: Sequence[str]) -> bool:
-    return any(matches(instruction.apply_to, path) for path in paths)
+    """All names of one rendering."""
+    contexts = Contexts(snapshot, local=local)
+    return {**contexts.shared, **contexts.varying(chunk, count, prompt)}
 
 
 def pull_request_values(pull_request: PullRequest) -> dict[str, Any]:
@@ -64,6 +83,7 @@ def thread_values(thread: Thread) -> dict[str, Any]:
 
 
 def chunk_values(chunk: Chunk, count: int) -> dict[str, Any]:
+    """`diff` holds the same rows as `files`, as the built-in template shows them."""
     return {
         "number": chunk.index + 1,
         "count": count,
@@ -77,7 +97,7 @@ def chunk_values(chunk: Chunk, count: int) -> dict[str, Any]:
 
 def hunk_values(hunk: Hunk) -> dict[str, Any]:
     return {
-        "heading": hunk.heading,
+        "heading": visible(hunk.heading),
         "old_start": hunk.old_start,
         "new_start": hunk.new_start,
         "lines": [line_values(line) for line in hunk.lines],
@@ -97,11 +117,11 @@ def anchor(line: DiffLine) -> tuple[str, int | None]:
 def diff_text(part: ChunkPart) -> str:
     """The rows as the built-in templates show them: each begins with its anchor, so none can pose as another."""
     file = part.file
-    renamed = f", was {json.dumps(file.old_path)}" if file.old_path else ""
-    rows = [f"### {json.dumps(file.path, ensure_ascii=False)} ({file.status}{renamed})"]
+    renamed = f", was {named(file.old_path)}" if file.old_path else ""
+    rows = [f"### {named(file.path)} ({file.status}{renamed})"]
     for hunk in part.hunks:
-        rows.append(f"@@ {hunk.heading}".rstrip())
+        rows.append(f"@@ {visible(hunk.heading)}".rstrip())
         for line in hunk.lines:
-            number = line.old if line.kind == "-" else line.new
-            rows.append(f"{'L' if line.kind == '-' else 'R'}{number} {line.kind} {shown_text(line)}")
+            side, number = anchor(line)
+            rows.append(f"{side[0]}{number} {line.kind} {shown_text(line)}")
     return "\n".join(rows)

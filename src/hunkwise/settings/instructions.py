@@ -15,7 +15,7 @@ _APPLY_TO = re.compile(r"^applyTo:[ \t]*(.+)$", re.MULTILINE)
 
 def read_instructions(path: str, content: bytes) -> Instructions | None:
     """The instructions in a file; None for an empty one, or one of the folder that names no files."""
-    text = content[:_MAX_TEXT].decode("utf-8", "replace")
+    text = content[:_MAX_TEXT].decode("utf-8", "replace").removeprefix("\ufeff")
     front = _FRONT_MATTER.match(text)
     body = text[front.end() :] if front else text
     if not body.strip():

@@ -1,0 +1,133 @@
+"""What the events of a session say, and the gate that keeps its model calls within the budget."""
+
+from __future__ import annotations
+
+import asyncio
+
+from copilot.generated.rpc import PermissionDecisionReject
+from copilot.session import PreToolUseHookInput
+from copilot.session_events import (
+    AssistantMessageData,
+    AssistantTurnStartData,
+    AssistantUsageData,
+    SessionErrorData,
+    SessionEvent,
+    SessionIdleData,
+)
+
+from hunkwise.copilot.faults import fault, from_status
+from hunkwise.copilot.tools import REPORT
+from hunkwise.domain.limits import Budget
+from hunkwise.domain.outcome import Usage
+from hunkwise.errors import ModelError, ModelKind
+
+_ABORT_SECONDS = 0.1
+"""Between the end of a turn and the answer to its last tool call: the abort is with the CLI by then."""
+
+
+class Turn:
+    """A session's turns: its calls, its cost, its last words, and how it ended.
+
+    The CLI has no budget of its own. It asks before each tool call, of tools that do not exist too, and goes
+    on when it is answered: there the model call that would follow is taken from the budget, or the turn ends.
+    """
+
+    def __init__(self, budget: Budget, *, provider: bool) -> None:
+        self._budget = budget
+        self._provider = provider
+        self._granted = 0
+        self._begun = 0
+        self._filtered = False
+        self._usage = Usage()
+        self.text = ""
+        self.idle = True
+        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def grant(self) -> None:
+        """Makes ready for a message, whose model call is taken from the budget. Raises ModelError (BUDGET)."""
+        if not self.another():
+            raise self._over_budget()
+        self.finished = asyncio.get_running_loop().create_future()
+
+    def another(self) -> bool:
+        """Whether one more model call may follow; it is then taken from the budget, once."""
+        if self._granted == self._begun and self._budget.take_model_call():
+            self._granted += 1
+        return self._granted > self._begun
+
+    def close(self) -> Usage:
+        """What the session cost, at its end; a call that was taken and never begun is given back."""
+        self._budget.model_calls -= max(0, self._granted - self._begun)
+        self._granted = self._begun
+        return self._usage
+
+    async def before_tool(self, call: PreToolUseHookInput, _context: object) -> None:
+        """The CLI waits for this before it runs a tool; without budget, until it was told to abort."""
+        if call["toolName"] == REPORT:
+            return  # it ends the turn, and asks itself where it does not
+        self._usage += Usage(tool_calls=1)
+        if not self.another():
+            self._end(self._over_budget())
+            # Whoever waits for the turn aborts it now; but the CLI ends an abort only after this answer.
+            await asyncio.sleep(_ABORT_SECONDS)
+
+    def observe(self, event: SessionEvent) -> None:
+        match event.data:
+            case AssistantTurnStartData():
+                self._begin_call()
+            case AssistantUsageData() as usage:
+                self._count(usage)
+            case AssistantMessageData() as message:
+                self.text = message.content or self.text
+            case SessionErrorData() as error:
+                self._end(from_status(error.status_code, error.message, provider=self._provider))
+            case SessionIdleData():
+                self.idle = True
+                self._end(self._silence())
+            case _:
+                pass
+
+    def deny(self, _request: object, _invocation: object) -> PermissionDecisionReject:
+        """Nothing that needs a permission is offered, so whatever asks for one is refused."""
+        if not self._budget.take_denial():
+            message = "The model kept asking for what it may not do."
+            self._end(fault(ModelKind.REFUSED, message, provider=self._provider))
+        return PermissionDecisionReject(feedback="Denied: only the offered tools may be used.")
+
+    def _begin_call(self) -> None:
+        self.idle = False
+        if not self.another():
+            # It asks on by itself, at most twice, where an answer was cut off: that is seen too late.
+            self._end(self._over_budget())
+        self._begun += 1
+        self._granted = max(self._granted, self._begun)
+
+    def _count(self, usage: AssistantUsageData) -> None:
+        self._filtered = bool(usage.content_filter_triggered) or usage.finish_reason == "content_filter"
+        read, written = usage.input_tokens or 0, usage.output_tokens or 0
+        self._budget.tokens += read + written
+        self._usage += Usage(
+            model_calls=1,
+            input_tokens=read,
+            output_tokens=written,
+            cached_tokens=usage.cache_read_tokens or 0,
+            models=(usage.model,),
+        )
+
+    def _silence(self) -> ModelError | None:
+        if not self._filtered:
+            return None
+        message = "A content filter blocked the model's answer."
+        return fault(ModelKind.CONTENT_FILTER, message, provider=self._provider)
+
+    def _over_budget(self) -> ModelError:
+        return fault(ModelKind.BUDGET, f"The budget ran out: {self._budget.why}.", provider=self._provider)
+
+    def _end(self, error: ModelError | None) -> None:
+        if self.finished.done():
+            return
+        if error is None:
+            self.finished.set_result(None)
+        else:
+            self.finished.set_exception(error)
+            self.finished.exception()  # looked at, so that nobody is told of it twice

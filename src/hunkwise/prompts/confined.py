@@ -1,0 +1,63 @@
+"""The child process that renders the user's own templates: `python -m hunkwise.prompts.confined`.
+
+A sandbox within our process cannot bound a template's time and memory; the kernel can bound a process.
+One JSON object a line: first `{"sources", "name", "shared"}`, then a context for each rendering (without what is
+shared). Each is answered by a line, `{}` for the first, `{"text"}` or `{"fault"}`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from hunkwise.prompts.sandbox import RENDER_ERRORS, compile_fault, render, render_fault, sandbox
+
+MEMORY = 768 << 20
+"""Bytes of address space."""
+CPU_SECONDS = 60
+"""Processor time for all renderings of one prompt."""
+
+
+def confine() -> None:
+    """Gives the process its limits, where the platform has them, for good."""
+    try:
+        import resource
+    except ImportError:  # Windows: the parent's clock is the only limit
+        return
+    limits = {
+        resource.RLIMIT_AS: MEMORY,
+        resource.RLIMIT_CPU: CPU_SECONDS,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_CORE: 0,
+    }
+    for kind, most in limits.items():
+        try:
+            resource.setrlimit(kind, (most, most))
+        except (OSError, ValueError):  # a lower limit holds already, or the platform knows none of this kind
+            continue
+
+
+def serve(requests: TextIO, replies: TextIO) -> None:
+    """Answers line by line until there are no more."""
+    for reply in _replies(requests):
+        replies.write(json.dumps(reply) + "\n")
+        replies.flush()
+
+
+def _replies(requests: TextIO) -> Iterator[dict[str, Any]]:
+    first = json.loads(requests.readline())
+    environment, name, shared = sandbox(first["sources"]), first["name"], first["shared"]
+    fault = compile_fault(environment, name)
+    yield {} if fault is None else {"fault": fault}
+    for line in requests:
+        try:
+            yield {"text": render(environment, name, {**shared, **json.loads(line)})}
+        except RENDER_ERRORS as error:
+            yield {"fault": render_fault(error, name)}
+
+
+if __name__ == "__main__":
+    confine()
+    serve(sys.stdin, sys.stdout)

@@ -1,0 +1,111 @@
+"""Renders the user's own templates in a child process of limited time and memory; see `prompts.confined`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+import hunkwise
+from hunkwise.errors import SettingsError
+
+SECONDS = 10.0
+"""Wall-clock time of one rendering; a long prompt takes some 5 ms."""
+_REMEDY = "Mend the template, or leave the prompt out of the configuration."
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A template and what all of its renderings share. `sources`: all templates by name, `name` among them."""
+
+    sources: Mapping[str, str]
+    name: str
+    shared: Mapping[str, Any]
+
+
+def rendered(
+    job: Job, contexts: Iterable[Mapping[str, Any]], *, seconds: float = SECONDS
+) -> Iterator[str | SettingsError]:
+    """A text, or why there is none, for each context. Raises SettingsError where the template does not compile,
+    and where it took too much of anything: the child has ended then."""
+    with _child() as process:
+        first = {"sources": dict(job.sources), "name": job.name, "shared": dict(job.shared)}
+        fault = _ask(process, job.name, first, seconds).get("fault")
+        if fault is not None:
+            raise template_error(job.name, fault)
+        for context in contexts:
+            reply = _ask(process, job.name, dict(context), seconds)
+            fault = reply.get("fault")
+            yield reply["text"] if fault is None else template_error(job.name, fault)
+
+
+def template_error(name: str, fault: str) -> SettingsError:
+    """A template's fault as an error that names it."""
+    return SettingsError([f'The template of the prompt "{name}", {fault}. {_REMEDY}'])
+
+
+@contextmanager
+def _child() -> Iterator[subprocess.Popen[str]]:
+    """The process, with nothing of our environment; killed when the block is left."""
+    # Where this process has hunkwise and Jinja2 from; not the working directory, which may be anybody's.
+    roots = dict.fromkeys(str(Path(module.__file__).parents[1]) for module in _MODULES if module.__file__)
+    process = subprocess.Popen(
+        [sys.executable, "-s", "-P", "-m", "hunkwise.prompts.confined"],
+        env={
+            "PYTHONPATH": os.pathsep.join(roots),
+            "PYTHONIOENCODING": "utf-8",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        cwd=os.sep,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+        start_new_session=True,  # a signal to our group is ours to handle
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+_MODULES = (hunkwise, jinja2)
+
+
+def _ask(
+    process: subprocess.Popen[str], name: str, request: dict[str, Any], seconds: float
+) -> dict[str, Any]:
+    """The child's answer. Raises SettingsError where it gives none in time."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    watchdog = threading.Timer(seconds, process.kill)
+    watchdog.start()
+    try:
+        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+    except BrokenPipeError:
+        line = ""
+    finally:
+        late = not watchdog.is_alive()
+        watchdog.cancel()
+    if not line:
+        raise template_error(name, f"cannot be rendered: {_end(process, late=late, seconds=seconds)}")
+    reply: dict[str, Any] = json.loads(line)
+    return reply
+
+
+def _end(process: subprocess.Popen[str], *, late: bool, seconds: float) -> str:
+    if late:
+        return f"it took more than {seconds:g} seconds"
+    return f"it needs too much memory or time (its process ended with {process.wait()})"

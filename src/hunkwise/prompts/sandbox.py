@@ -1,0 +1,157 @@
+"""Jinja2 as templates may use it: plain values, no way to Python, and no loader but the known templates.
+
+Imports the standard library and Jinja2 alone, besides `plan.display`: the confined child loads it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import FunctionLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from hunkwise.plan.display import visible
+
+MAX_PROMPT = 400_000
+"""Characters of one rendered prompt."""
+RENDER_ERRORS = (
+    TemplateError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+    MemoryError,
+)
+"""What a template's own mistakes raise."""
+_LINE_ENDS = re.compile(r"\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+# Methods that look at a text or a mapping; others can make gigabytes of a few bytes.
+_METHODS = frozenset(
+    "capitalize changed count cycle endswith find get index isdigit items keys lower lstrip removeprefix "
+    "removesuffix rstrip split splitlines startswith strip title upper values".split()
+)
+_FILTERS = frozenset(
+    "abs capitalize count d default dictsort e escape first float groupby int items join last length list "
+    "lower map max min reject rejectattr reverse round select selectattr slice sort string sum title tojson "
+    "trim truncate unique upper wordcount".split()
+)
+_GLOBALS = ("range", "dict", "namespace")
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja2's own sandbox stops escapes to Python; this one also says early what eats memory."""
+
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        if operator == "%" and not _small(left):
+            raise SecurityError("`%` works on numbers only")
+        if operator != "%" and not (_small(left) and _small(right)):
+            raise SecurityError(f"`{operator}` works on small numbers only")
+        return super().call_binop(context, operator, left, right)
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        safe = super().is_safe_attribute(obj, attr, value)
+        return safe and (not callable(value) or attr in _METHODS)
+
+
+def sandbox(sources: Mapping[str, str]) -> ImmutableSandboxedEnvironment:
+    """An environment that knows the sources by name, and nothing else: no files, no unknown names."""
+
+    def load(name: str) -> tuple[str, str, None] | None:
+        return (sources[name], _file(name), None) if name in sources else None
+
+    environment = _Sandbox(loader=FunctionLoader(load), undefined=StrictUndefined)
+    allowed = {name: function for name, function in environment.filters.items() if name in _FILTERS}
+    environment.filters = {**allowed, "quoted": quoted, "named": named}
+    environment.globals = {name: environment.globals[name] for name in _GLOBALS}
+    return environment
+
+
+def compile_fault(environment: ImmutableSandboxedEnvironment, name: str) -> str | None:
+    """Why the template does not compile, with its line; None where it does."""
+    try:
+        environment.get_template(name)
+    except TemplateSyntaxError as error:
+        return f"line {error.lineno}: {error.message}"
+    except RENDER_ERRORS as error:
+        return _words(error)
+    return None
+
+
+def render(environment: ImmutableSandboxedEnvironment, name: str, context: Mapping[str, Any]) -> str:
+    """The text, with one line feed at its end. Raises RENDER_ERRORS; ValueError where it is too long."""
+    pieces: list[str] = []
+    size = 0
+    for piece in environment.get_template(name).generate(**context):
+        size += len(piece)
+        if size > MAX_PROMPT:
+            raise ValueError(f"it renders more than {MAX_PROMPT:,} characters")
+        pieces.append(piece)
+    return "".join(pieces).strip() + "\n"
+
+
+def render_fault(error: BaseException, name: str) -> str:
+    """What went wrong in a rendering, and where: the line in the template, or in one that it includes."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [frame for frame in frames if frame.filename.startswith("<template ")]
+    if not places:
+        return _words(error)
+    last = places[-1]
+    where = "" if last.filename == _file(name) else f"{last.filename[1:-1]}, "
+    return f"{where}line {last.lineno}: {_words(error)}"
+
+
+def quoted(text: object, limit: int = 10_000) -> str:
+    """Foreign text as a block quote of some `limit` characters: no line of it can pose as a part of the prompt."""
+    value = str(text)
+    cut = _cut(value, limit)
+    lines = [f"> {visible(line)}".rstrip() for line in _LINE_ENDS.split(cut)]
+    if len(value) > len(cut):
+        lines.append(f"> (cut here: {len(value) - len(cut):,} more characters)")
+    return "\n".join(lines)
+
+
+def named(text: object, limit: int = 5_000) -> str:
+    """A foreign name on one line, as a JSON string; in ASCII where it holds what a reader would not see."""
+    value = str(text)
+    cut = _cut(value, limit)
+    if len(value) > len(cut):
+        cut += "…"
+    shown = json.dumps(cut, ensure_ascii=False)
+    return shown if visible(shown) == shown else json.dumps(cut)
+
+
+def _cut(text: str, limit: int) -> str:
+    """At most `limit` characters; a sixth where most of them are hidden ones, which are shown with six each."""
+    cut = text[:limit]
+    return cut if len(visible(cut)) <= 2 * limit else cut[: limit // 6]
+
+
+def _file(name: str) -> str:
+    return f'<template "{name}">'
+
+
+def _small(operand: object) -> bool:
+    return isinstance(operand, int | float) and abs(operand) <= 1_000_000
+
+
+def _words(error: BaseException) -> str:
+    match error:
+        case MemoryError():
+            return "it needs too much memory"
+        case RecursionError():
+            return "it calls itself without end"
+        case TemplateNotFound():
+            return (
+                f'there is no template "{error.name}" (known are the built-in ones and your prompts\' names)'
+            )
+        case _:
+            said = visible(str(error))[:300].rstrip(".")
+            return said or type(error).__name__

@@ -1,0 +1,170 @@
+"""Questions to the real CLI through hunkwise's own sessions, as a test puts them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from copilot.session import ProviderConfig
+
+from starlette.types import Receive, Scope, Send
+
+from hunkwise.copilot.connection import Connection
+from hunkwise.copilot.session import Copilot, Model
+from hunkwise.copilot.tools import Repository
+from hunkwise.domain.limits import Budget, Deadline
+from hunkwise.domain.outcome import Usage
+from hunkwise.errors import ModelError
+from hunkwise.prompts.answers import Reply
+from tests.fakes.model import ScriptedModel
+from tests.fakes.model_script import Script
+from tests.fakes.server import serve
+
+MODEL = "my-model"
+Take = Callable[[object], Reply]
+
+
+@dataclass
+class FakeRepository:
+    """Files by path; `calls` is what was asked for."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    hits: list[tuple[str, int, str]] | None = field(default_factory=list)
+    calls: list[tuple[object, ...]] = field(default_factory=list)
+
+    def read(self, path: str) -> bytes | None:
+        self.calls.append(("read", path))
+        return self.files.get(path)
+
+    def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
+        self.calls.append(("search", pattern, paths))
+        return self.hits
+
+    def list(self, path: str) -> tuple[str, ...] | None:
+        self.calls.append(("list", path))
+        inside = f"{path}/" if path else ""
+        rests = [name.removeprefix(inside) for name in self.files if name.startswith(inside)]
+        names = tuple(dict.fromkeys(rest.split("/")[0] + "/" * ("/" in rest) for rest in rests))
+        return names or None
+
+
+@dataclass
+class Desk:
+    """Takes reports: the first `declined` are sent back, the next one is accepted."""
+
+    declined: int = 0
+    reports: list[Any] = field(default_factory=list)
+    done: bool = False
+
+    def take(self, arguments: object) -> Reply:
+        self.reports.append(arguments)
+        if len(self.reports) <= self.declined:
+            return Reply("line 7 is not in the diff", accepted=False)
+        self.done = True
+        return Reply("taken", accepted=True)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What came of a question."""
+
+    reports: list[Any]
+    error: ModelError | None
+    usage: Usage
+    budget: Budget
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question and the limits that it has."""
+
+    system: str = "You review."
+    prompt: str = "Review this."
+    declined: int = 0
+    max_model_calls: int = 50
+    max_tokens: int | None = None
+    seconds: float = 30.0
+    repository: Repository = field(default_factory=FakeRepository)
+    model: str | None = MODEL
+    provider: ProviderConfig = field(default_factory=lambda: ProviderConfig(type="openai"))
+    """Of an own provider; the base URL is put before its own, which begins with a slash."""
+
+
+def copilot(
+    connection: Connection, question: Question, provider: ProviderConfig | None, budget: Budget | None = None
+) -> Copilot:
+    """Ready to ask, with a budget and a deadline of its own."""
+    return Copilot(
+        connection,
+        Model(question.model, provider),
+        question.repository,
+        budget or Budget(question.max_model_calls, question.max_tokens),
+        Deadline(time.monotonic() + question.seconds, time.monotonic),
+    )
+
+
+async def put(
+    connection: Connection, url: str, question: Question, *, own: bool = True, budget: Budget | None = None
+) -> Asked:
+    """Puts one question; `own`: to the provider at `url`, else to Copilot."""
+    there = ProviderConfig(**question.provider)
+    there["base_url"] = url + there.get("base_url", "")
+    there["api_key"] = "key"  # without one the CLI asks Azure's own service for a token
+    budget = budget or Budget(question.max_model_calls, question.max_tokens)
+    asking = copilot(connection, question, there if own else None, budget)
+    desk = Desk(question.declined)
+    error = None
+    try:
+        await asking.ask(question.system, question.prompt, desk.take, lambda: desk.done)
+    except ModelError as raised:
+        error = raised
+    return Asked(desk.reports, error, asking.usage, budget)
+
+
+@dataclass(frozen=True)
+class Talk:
+    """One connection to one CLI for the tests of a module."""
+
+    runner: asyncio.Runner
+    connection: Connection
+
+    def ask(self, script: Script | ScriptedModel, question: Question | None = None, **changes: Any) -> Asked:
+        """Puts the question to a scripted model that lives as long as the question."""
+        (asked,) = self.ask_all(script, [replace(question or Question(), **changes)])
+        return asked
+
+    def ask_all(self, script: Script | ScriptedModel, questions: Sequence[Question]) -> list[Asked]:
+        """Puts all questions at once."""
+        model = script if isinstance(script, ScriptedModel) else ScriptedModel(script)
+
+        async def together(url: str) -> list[Asked]:
+            return list(await asyncio.gather(*(put(self.connection, url, each) for each in questions)))
+
+        with serve(model) as url:
+            return self.runner.run(together(url))
+
+
+class SilentModel:
+    """An ASGI app that never answers; `hung_up` counts the requests whose caller ended the connection."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.hung_up = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        self.asked += 1
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.hung_up += 1
+
+
+def environ(**changes: str) -> dict[str, str]:
+    """The environment without what would lead to another CLI or credential."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(("COPILOT_", "GH_"))}
+    return kept | changes

@@ -1,0 +1,238 @@
+"""Connecting to a CLI: tokens, versions, several addresses, the socket, and the watch on both ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hunkwise.copilot.connection import Connection, Heartbeat, connect_to_first
+from hunkwise.copilot.environment import Credential
+from hunkwise.copilot.service import connected
+from hunkwise.copilot.sidecar import Address, Sidecar
+from hunkwise.errors import ModelError, ModelKind
+from tests.copilot.asking import Question, SilentModel, put
+from tests.copilot.json_rpc_server import json_rpc_server
+from tests.copilot.programs import eventually, home_of, running, script, sidecar
+from tests.fakes.model import ScriptedModel
+from tests.fakes.model_script import report
+from tests.fakes.server import serve
+
+GOOD = {"ok": True, "protocolVersion": 3, "version": "1.0.102", "message": "", "timestamp": 0}
+
+
+@pytest.mark.parametrize("token", [None, "wrong"])
+def test_the_cli_refuses_a_client_without_its_token(token: str | None) -> None:
+    async def story() -> None:
+        made = sidecar()
+        made.start()
+        try:
+            address = await made.ready()
+            with pytest.raises(ModelError, match="AUTHENTICATION_FAILED") as raised:
+                await connect_to_first([Address("127.0.0.1", address.port, token)])
+            assert raised.value.kind is ModelKind.SIDECAR
+            assert "copilot-connection-token" in raised.value.hint
+        finally:
+            made.stop()
+
+    asyncio.run(story())
+
+
+def test_the_first_address_that_answers_is_used_and_left_without_a_transcript() -> None:
+    async def story(url: str) -> None:
+        made = sidecar()
+        made.start()
+        try:
+            live = await made.ready()
+            dead = Address("localhost", free_port())
+            async with connected([dead, live], copilot=False) as connection:
+                asked = await put(connection, url, Question(prompt="A secret prompt"))
+                assert asked.error is None
+            assert made.pid is not None
+            kept = [path for path in home_of(made.pid).rglob("*") if path.is_file()]
+            assert [path for path in kept if b"secret prompt" in path.read_bytes()] == []
+        finally:
+            made.stop()
+
+    with serve(ScriptedModel(report())) as url:
+        asyncio.run(story(url))
+
+
+def test_where_no_address_answers_each_is_named_with_its_reason() -> None:
+    ports = [free_port(), free_port()]
+
+    async def story() -> None:
+        with pytest.raises(ModelError) as raised:
+            await connect_to_first([Address("127.0.0.1", port) for port in ports])
+        for port in ports:
+            assert f"127.0.0.1:{port}: The Copilot CLI could not be reached" in raised.value.message
+        assert "Connection refused" in raised.value.message
+
+    asyncio.run(story())
+
+
+def test_the_sockets_small_writes_are_sent_at_once() -> None:
+    async def story() -> None:
+        async with running(sidecar()) as (_, connection):
+            wire = getattr(connection.client._process, "_socket", None)
+            assert isinstance(wire, socket.socket)
+            assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("version", ["0.0.1", "1.0.81", "1.0.88-beta.2"])
+def test_a_version_that_is_known_to_hang_is_refused(version: str) -> None:
+    async def story(port: int) -> None:
+        with pytest.raises(ModelError, match=f"is version {version}, which is known to hang"):
+            await connect_to_first([Address("127.0.0.1", port)])
+
+    with json_rpc_server(lambda _method: GOOD | {"version": version}) as port:
+        asyncio.run(story(port))
+
+
+@pytest.mark.parametrize("version", ["1.0.103", "2.0.0", "1.0.102-beta.1", "dev"])
+def test_a_version_that_was_not_tested_is_said_and_used(
+    version: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(port: int) -> None:
+        connection = await connect_to_first([Address("127.0.0.1", port)])
+        await connection.close()
+
+    with json_rpc_server(lambda _method: GOOD | {"version": version}) as port:
+        asyncio.run(story(port))
+    assert f"is version {version}; hunkwise is tested with 1.0.102" in caplog.text
+
+
+def test_an_ipv6_address_is_written_as_the_sdk_reads_it() -> None:
+    async def story(port: int) -> None:
+        connection = await connect_to_first([Address("::1", port)])
+        await connection.close()
+
+    assert str(Address("::1", 4501)) == "[::1]:4501"
+    with json_rpc_server(lambda _method: GOOD, host="::1") as port:
+        asyncio.run(story(port))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, {"ok": 1}, GOOD | {"protocolVersion": 4}, GOOD | {"version": None}, [], None],
+    ids=str,
+)
+def test_a_server_that_is_no_copilot_cli_is_an_error(answer: object) -> None:
+    async def story(port: int) -> None:
+        with pytest.raises(ModelError, match="could not be reached") as raised:
+            await connect_to_first([Address("127.0.0.1", port)])
+        assert raised.value.kind is ModelKind.SIDECAR
+
+    with json_rpc_server(lambda _method: answer) as port:
+        asyncio.run(story(port))
+
+
+def test_a_web_server_is_no_copilot_cli() -> None:
+    async def story(url: str) -> None:
+        host, port = url.removeprefix("http://").split(":")
+        with pytest.raises(ModelError, match="could not be reached"):
+            await connect_to_first([Address(host, int(port))])
+
+    with serve(ScriptedModel()) as url:
+        asyncio.run(story(url))
+
+
+def killed(made: Sidecar) -> None:
+    assert made.pid is not None
+    os.kill(made.pid, signal.SIGKILL)
+
+
+def stopped(made: Sidecar) -> None:
+    assert made.pid is not None
+    os.kill(made.pid, signal.SIGSTOP)
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [(killed, "gone|ended by signal SIGKILL"), (stopped, "does not answer any more .no answer.")],
+)
+def test_a_cli_that_is_lost_in_mid_turn_is_an_error_of_the_sidecar(
+    harm: Callable[[Sidecar], None], words: str
+) -> None:
+    model = SilentModel()
+
+    async def story(url: str) -> None:
+        async with running(sidecar(), Heartbeat(0.1, 0.5)) as (made, connection):
+            asking = asyncio.create_task(put(connection, url, Question()))
+            assert await eventually(lambda: model.asked == 1)
+            harm(made)
+            asked = await asking
+            assert asked.error is not None
+            assert asked.error.kind is ModelKind.SIDECAR
+            assert asked.error.kind.fatal
+            again = await put(connection, url, Question())
+            assert again.error is not None
+            assert again.error.kind is ModelKind.SIDECAR
+            with pytest.raises(ModelError, match=words):
+                raise connection.lost.result()
+
+    with serve(model) as url:
+        asyncio.run(story(url))
+
+
+def test_a_lost_connection_to_somebody_elses_cli_is_noticed() -> None:
+    async def story(made: Sidecar) -> None:
+        connection = await connect_to_first([await made.ready()], Heartbeat(0.05, 5.0))
+        killed(made)
+        error = await asyncio.wait_for(connection.lost, 10)
+        assert "does not answer any more" in error.message
+        await connection.close()
+
+    made = sidecar()
+    made.start()
+    try:
+        asyncio.run(story(made))
+    finally:
+        made.stop()
+
+
+def test_a_connection_is_closed_whatever_happens_in_it() -> None:
+    seen: list[Connection] = []
+
+    async def story() -> None:
+        made = sidecar()
+        made.start()
+        try:
+            async with connected(made, copilot=False) as connection:
+                seen.append(connection)
+                raise KeyError("a fault of our own")
+        finally:
+            made.stop()
+
+    with pytest.raises(KeyError):
+        asyncio.run(story())
+    assert seen[0].client._process is None
+
+
+def test_a_program_that_listens_and_speaks_another_language_is_an_error(tmp_path: Path) -> None:
+    program = script(
+        tmp_path,
+        "exec python3 -c \"import socket, time; s = socket.create_server(('127.0.0.1', 0)); "
+        "print('listening on port', s.getsockname()[1], flush=True); c = s.accept()[0]; c.close(); time.sleep(60)\"",
+    )
+
+    async def story() -> None:
+        with pytest.raises(ModelError, match="could not be reached"):
+            async with running(sidecar(program, Credential())):
+                pass
+
+    asyncio.run(story())
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port

@@ -1,0 +1,159 @@
+"""What GitHub may answer instead: nothing is lost, nothing is posted twice, and each remedy is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.step import READ_TOKEN, Result
+from tests.end_to_end.world import World, finding
+from tests.fakes.model_script import report
+
+FOUND = [finding(title="First fault"), finding(line=30, severity="high", title="Second fault")]
+
+
+def assert_no_review(result: Result, *words: str) -> None:
+    assert result.code == 3
+    for word in words:
+        assert word in " ".join(result.commands("error"))
+        assert word in result.summary.replace("\\", "")
+
+
+def test_a_token_that_github_does_not_know_and_a_pull_request_that_is_not_there(world: World) -> None:
+    world.change()
+    unknown = world.run({"github-token": "ghs_unknown"})
+    assert_no_review(unknown, "did not accept the token", "github-token")
+    dispatch = {"event_name": "workflow_dispatch", "payload": {"repository": {"full_name": "octo/repo"}}}
+    missing = world.run({"pull-request": "99"}, **dispatch)
+    assert_no_review(missing, "/pulls/99", "Check owner, repository and number")
+    assert world.model.requests == []
+
+
+def test_a_read_only_token_leaves_every_finding_in_the_summary(world: World) -> None:
+    world.change()
+    world.answers(report([*FOUND, finding("other.py", 1, title="Third fault")]))
+    result = world.run({"github-token": READ_TOKEN})
+    assert result.code == 0
+    assert world.github.reviews == []
+    for title in ("First fault", "Second fault", "Third fault"):
+        assert title in result.summary
+    warnings = " ".join(result.commands("warning"))
+    assert "could not be posted" in warnings
+    assert "pull-requests: write" in warnings
+    assert "Every finding is in the job summary" in warnings
+    assert {found["where"] for found in result.report["findings"]} == {"summary"}
+    assert result.outputs["findings"] == "3"
+
+
+def test_comments_that_github_declines_are_all_in_the_reviews_body(world: World) -> None:
+    world.change()
+    world.answers(report(FOUND))
+    declined = {
+        "message": "Unprocessable Entity",
+        "errors": ["Pull request review thread line must be part of the diff"],
+    }
+    world.github.fault("POST", "/reviews$", status=422, body=declined)
+    result = world.run()
+    assert result.code == 0
+    assert world.github.comments == []
+    (review,) = world.github.reviews
+    assert "First fault" in review.body
+    assert "Second fault" in review.body
+    assert {found["where"] for found in result.report["findings"]} == {"body"}
+    assert any("must be part of the diff" in note for note in result.report["notes"])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 502, "times": 2},
+        {"status": 503, "html": True},
+        {"disconnect": True},
+        {"truncate": True},
+        {"status": 429, "headers": {"retry-after": "1"}},
+        {"status": 403, "headers": {"retry-after": "1"}, "body": {"message": "secondary rate limit"}},
+    ],
+    ids=["502", "html", "disconnect", "truncate", "429", "403-limit"],
+)
+def test_a_read_that_fails_for_a_while_is_repeated(world: World, fault: dict[str, Any]) -> None:
+    world.change()
+    world.answers(report(FOUND))
+    world.github.fault("GET", "/pulls/1/files$", **fault)
+    world.github.fault("GET", "/contents/.github/hunkwise.yml$", **fault)
+    result = world.run()
+    assert result.code == 0
+    assert len(world.github.comments) == 2
+
+
+@pytest.mark.parametrize("path", ["/pulls/1$", "/pulls/1/files$", "/contents/.github/hunkwise.yml$"])
+def test_a_read_that_keeps_failing_makes_no_review(world: World, path: str) -> None:
+    world.change()
+    world.github.fault("GET", path, status=500, times=50)
+    assert_no_review(world.run(), "with 500", "Run the job again")
+    assert world.model.requests == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"html": True, "status": 200}, "makes no sense"),
+        ({"status": 200, "body": {}}, "makes no sense"),
+        (
+            {"status": 403, "headers": {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "4000000000"}},
+            "when the limit is reset",
+        ),
+        ({"redirect": "https://evil.example/steal"}, "the token is not sent there"),
+    ],
+    ids=["html", "empty", "limit", "redirect"],
+)
+def test_an_answer_that_is_none_is_told_as_such(world: World, fault: dict[str, Any], words: str) -> None:
+    world.change()
+    world.github.fault("GET", "/pulls/1$", **fault, times=9)
+    assert_no_review(world.run(), words)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 502, "commit_then_fail": True},
+        {"disconnect": True, "commit_then_fail": True},
+        {"html": True, "status": 200, "commit_then_fail": True},
+        {"status": 502},
+        {"status": 200, "body": {}},
+        {"status": 429, "headers": {"retry-after": "1"}},
+    ],
+    ids=["stored-502", "stored-cut", "stored-html", "502", "empty", "429"],
+)
+def test_a_review_is_posted_once_whatever_became_of_the_answer(world: World, fault: dict[str, Any]) -> None:
+    world.change()
+    world.answers(report(FOUND))
+    world.github.fault("POST", "/reviews$", **fault)
+    result = world.run()
+    assert result.code == 0
+    assert len(world.github.reviews) == 1
+    assert len(world.github.comments) == 2
+    assert result.outputs["review-url"].endswith(str(world.github.reviews[0].id))
+    assert {found["where"] for found in result.report["findings"]} == {"inline"}
+
+
+def test_a_review_that_cannot_be_stored_is_in_the_summary(world: World) -> None:
+    world.change()
+    world.answers(report(FOUND))
+    world.github.fault("POST", "/reviews$", status=503, times=50)
+    result = world.run()
+    assert result.code == 0
+    assert world.github.reviews == []
+    assert "Second fault" in result.summary
+    assert "could not be posted" in " ".join(result.commands("warning"))
+    assert result.report["faults"][-1]["kind"] == "github unavailable"
+
+
+def test_threads_that_cannot_be_read_cost_a_note_alone(world: World) -> None:
+    world.change()
+    world.answers(report(FOUND))
+    world.github.fault("POST", "/graphql$", status=500, times=9)
+    result = world.run()
+    assert result.code == 0
+    assert len(world.github.comments) == 2
+    assert any("Earlier threads could not be read" in note for note in result.report["notes"])

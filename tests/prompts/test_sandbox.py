@@ -1,0 +1,120 @@
+"""What a template may do, and what it is told where it may not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hunkwise.prompts.sandbox import (
+    MAX_PROMPT,
+    RENDER_ERRORS,
+    compile_fault,
+    named,
+    quoted,
+    render,
+    render_fault,
+    sandbox,
+)
+
+VALUES: dict[str, Any] = {"title": "A title", "files": [{"path": "a.py"}, {"path": "b.py"}]}
+
+
+def fault_of(source: str, **others: str) -> str:
+    """Why the template cannot be compiled or rendered."""
+    environment = sandbox({"mine": source, **others})
+    fault = compile_fault(environment, "mine")
+    if fault is not None:
+        return fault
+    with pytest.raises(RENDER_ERRORS) as caught:
+        render(environment, "mine", VALUES)
+    return render_fault(caught.value, "mine")
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ title | upper }}", "A TITLE\n"),
+        ("{% for file in files %}{{ file.path }} {% endfor %}", "a.py b.py\n"),
+        ("{% set n = namespace(c=0) %}{% for f in files %}{% set n.c = n.c + 1 %}{% endfor %}{{ n.c }}", "2\n"),
+        ("{{ files | map(attribute='path') | join(', ') }}", "a.py, b.py\n"),
+        ("{{ 2 * 3 }} {{ 7 % 4 }} {{ title.split()[0] }}", "6 3 A\n"),
+        ("{% include 'other' %}", "the other\n"),
+        ("  \n", "\n"),
+    ],
+)
+def test_templates_do_what_prompts_need(source: str, text: str) -> None:
+    assert render(sandbox({"mine": source, "other": "the other"}), "mine", VALUES) == text
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("one\n{{ titel }}", "line 2: 'titel' is undefined"),
+        ("{{ title.nothing }}", "has no attribute 'nothing'"),
+        ("{% if %}", "line 1: Expected an expression"),
+        ("{{ title | nofilter }}", "No filter named 'nofilter'"),
+        ("{{ title | attr('upper') }}", "No filter named 'attr'"),
+        ("{{ title | indent(1000000000) }}", "No filter named 'indent'"),
+        ("{{ title | center(1000000000) }}", "No filter named 'center'"),
+        ("{{ '%s' | format(title) }}", "No filter named 'format'"),
+        ("{{ title.__class__ }}", "access to attribute '__class__' of 'str' object is unsafe"),
+        ("{{ ''.join.__self__ }}", "unsafe"),
+        ("{{ '{0.__class__}'.format(title) }}", "unsafe"),
+        ("{{ title.center(1000000000) }}", "unsafe"),
+        ("{{ title.replace('', title) }}", "unsafe"),
+        ("{{ 'a' * 10**9 }}", "`*` works on small numbers only"),
+        ("{{ 10 ** 10 ** 9 }}", "`**` works on small numbers only"),
+        ("{{ '%1000000000d' % 1 }}", "`%` works on numbers only"),
+        ("{{ files.append(1) }}", "unsafe"),
+        ("{{ range(1000000000) | list }}", "Range too big"),
+        ("{% include '../secrets' %}", 'there is no template "../secrets"'),
+        ("{% extends '/etc/passwd' %}", 'there is no template "/etc/passwd"'),
+        ("{% include 'mine' %}", "calls itself without end"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "calls itself without end"),
+        ("{% include 'other' %}", 'template "other", line 2: \'nothing\' is undefined'),
+        ("{{ 1 / 0 }}", "division by zero"),
+        ("{{ title + 1 }}", "can only concatenate"),
+        ("{{ self.nothing() }}", "nothing"),
+        ("{{ lipsum() }}", "'lipsum' is undefined"),
+        ("{{ cycler.__init__.__globals__ }}", "'StrictUndefined' object is unsafe"),
+        ("{% for a in range(9999) %}{% for b in range(99) %}x{% endfor %}{% endfor %}", "400,000 characters"),
+    ],
+)
+def test_what_a_template_may_not_do_is_named_with_its_line(source: str, said: str) -> None:
+    assert said in fault_of(source, other="one\n{{ nothing }}")
+
+
+def test_a_template_of_many_brackets_is_a_fault_and_no_crash() -> None:
+    assert fault_of("{{ " + "(" * 5_000 + ")" * 5_000 + " }}")
+
+
+def test_a_prompt_of_the_greatest_length_is_rendered() -> None:
+    source = "{% for _ in range(4) %}{{ text }}{% endfor %}"
+    text = render(sandbox({"mine": source}), "mine", {"text": "x" * (MAX_PROMPT // 4)})
+    assert len(text) == MAX_PROMPT + 1
+
+
+@given(st.text(alphabet=st.characters(), max_size=200))
+def test_no_line_of_a_quotation_can_pose_as_another(text: str) -> None:
+    assert all(line.startswith(">") for line in quoted(text).splitlines())
+    assert len(quoted(text).splitlines()) >= 1
+
+
+def test_a_long_quotation_says_that_it_was_cut() -> None:
+    assert quoted("abcdef", 4) == "> abcd\n> (cut here: 2 more characters)"
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=()), max_size=100))
+def test_a_name_is_one_visible_line_of_json(name: str) -> None:
+    shown = named(name)
+    assert shown.splitlines() == [shown]
+    assert shown.encode()
+    assert json.loads(shown) == name
+
+
+def test_a_long_name_is_cut() -> None:
+    assert named("abcdef", 3) == '"abc…"'
