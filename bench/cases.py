@@ -65,6 +65,7 @@ Case = ReviewCase | PlanCase | ImportCase
 
 
 POSTED, WALL = "start to review posted", "whole run"
+PROCESSOR = "processor time, CLI included"
 FIRST_GITHUB, FIRST_MODEL = "start to first GitHub request", "start to first model request"
 OWN_MEMORY, SIDECAR_MEMORY = "own peak memory", "sidecar peak memory"
 REQUESTS, CALLS, CHARACTERS = "GitHub requests", "model calls", "prompt characters"
@@ -87,6 +88,7 @@ def _review(
         Measure(FIRST_GITHUB, "s", peer=github),
         Measure(FIRST_MODEL, "s", first),
         wall or Measure(WALL, "s"),
+        Measure(PROCESSOR, "s"),
         own or Measure(OWN_MEMORY, "MB"),
         Measure(SIDECAR_MEMORY, "MB"),
         coverage or Measure(COVERAGE, "%"),

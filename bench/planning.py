@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import time
@@ -16,6 +17,7 @@ from hunkwise.settings.config import Config
 
 def main(path: str, base_sha: str, head_sha: str) -> None:
     """Reads the diff from git, selects, and packs; as a run does, up to the first prompt."""
+    gc.disable()  # as hunkwise.cli does until all is read
     began = time.perf_counter()
     files = Git(Path(path)).diff(base_sha, head_sha)
     read = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -54,12 +55,13 @@ def review_once(case: ReviewCase, built: Built, others: Counterparts) -> Numbers
             inputs={"github-token": GITHUB_TOKEN, **own_provider(others.model_url)},
         )
         step.workspace = built.path if case.checkout else None
-        began = time.monotonic()
+        before, began = _processor_seconds(), time.monotonic()
         with step.started() as process:
             memory = MemoryWatch(process.pid)
             result = step.finish(process)
             ended = time.monotonic()
             memory.end()
+        processor = _processor_seconds() - before
     _check(result)
     seen = others.journal()
     return {
@@ -67,6 +69,7 @@ def review_once(case: ReviewCase, built: Built, others: Counterparts) -> Numbers
         cases.FIRST_GITHUB: seen.first_github_request - began,
         cases.FIRST_MODEL: seen.first_model_request - began,
         cases.WALL: ended - began,
+        cases.PROCESSOR: processor,
         cases.OWN_MEMORY: memory.own_peak,
         cases.SIDECAR_MEMORY: memory.sidecar_peak,
         cases.COVERAGE: float(result.outputs["coverage"]),
@@ -103,6 +106,12 @@ def _repository(case: ReviewCase | PlanCase) -> Iterator[Built]:
         built = build(case.shape, Path(folder) / "repository")
         os.sync()  # what was written must not be written out while somebody is measured
         yield built
+
+
+def _processor_seconds() -> float:
+    """Of all children that have ended, and of theirs: says how much a busy machine bent the other figures."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _check(result: Result) -> None:

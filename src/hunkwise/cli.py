@@ -19,9 +19,7 @@ _UNKNOWN_HINT = "This is a fault of hunkwise's own: please report it with the li
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code (CONTRACT.md: 0 to 4)."""
-    # A run is short and makes hundreds of thousands of values that live to its end: looking for garbage
-    # among them at the default pace takes a third of the time of a large plan.
-    gc.set_threshold(100_000, 50, 100)
+    gc.disable()  # until all is imported and read (run.py): nothing of that is garbage
     arguments = _parser().parse_args(sys.argv[1:] if argv is None else argv)
     if arguments.command == "action":
         return _action()
@@ -38,7 +36,7 @@ def _action() -> int:
         action.fail(error)
         return error.exit_code
     except Exception as error:
-        action.fail(_unknown(error))
+        action.fail(unforeseen(error))
         return 3
 
 
@@ -47,7 +45,9 @@ def _local(arguments: argparse.Namespace) -> int:
 
     _take_any_character()
     try:
-        return int(review(arguments, os.environ))
+        code = int(review(arguments, os.environ))
+        sys.stdout.flush()
+        return code
     except Error as error:
         faults = error.faults if isinstance(error, SettingsError) else (str(error),)
         for fault in faults:
@@ -58,7 +58,7 @@ def _local(arguments: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 3
     except Exception as error:
-        print(plain(f"hunkwise: {_unknown(error)}"), file=sys.stderr)
+        print(plain(f"hunkwise: {unforeseen(error)}"), file=sys.stderr)
         return 3
 
 
@@ -69,7 +69,7 @@ def _take_any_character() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _unknown(error: Exception) -> Error:
+def unforeseen(error: Exception) -> Error:
     """Where it happened goes to the log; the message alone could be anybody's text."""
     for frame in traceback.extract_tb(error.__traceback__):
         print(f"  {frame.filename}:{frame.lineno} in {frame.name}", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,16 +14,22 @@ logger = logging.getLogger(__name__)
 
 
 class Journal:
-    """A file of one JSON object a line. A disk that takes no more is said once, and stops no review."""
+    """A file of one JSON object a line. A disk that takes no more is said once, and stops no review.
 
-    def __init__(self, path: Path) -> None:
+    What holds a secret, as `holds_secret` says of the line, is not written.
+    """
+
+    def __init__(self, path: Path, holds_secret: Callable[[str], bool] = lambda _line: False) -> None:
         self._path = path
+        self._holds_secret = holds_secret
         self._broken = False
 
     def __call__(self, finding: Finding) -> None:
         if self._broken:
             return
         line = json.dumps({**asdict(finding), "fingerprint": finding.fingerprint}, default=str)
+        if self._holds_secret(line):
+            return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as file:

@@ -24,6 +24,7 @@ from hunkwise.errors import SettingsError
 from hunkwise.journal import Journal
 from hunkwise.publish.characters import plain
 from hunkwise.publish.placement import Posted
+from hunkwise.settings.addresses import parse_url
 from hunkwise.settings.environment import RunnerEnvironment
 from hunkwise.settings.event import ReviewTask
 from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH, Inputs
@@ -40,6 +41,8 @@ class _Wanted:
     repository: str
     number: int
     token: str
+    api_url: str
+    server_url: str
 
 
 def review(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
@@ -57,7 +60,7 @@ def review(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCod
         signals.install()
         sidecar.start()
         if wanted is not None:
-            return _pull_request(arguments, wanted, environ, by, sidecar, signals, started)
+            return _pull_request(arguments, wanted, by, sidecar, signals, started)
         return _range(arguments, by, sidecar, signals, started)
 
 
@@ -109,7 +112,6 @@ def _range(
 def _pull_request(
     arguments: argparse.Namespace,
     wanted: _Wanted,
-    environ: Mapping[str, str],
     by: Answering,
     sidecar: Sidecar,
     signals: Signals,
@@ -131,8 +133,8 @@ def _pull_request(
             event_name=_LOCAL,
             event_path=Path(),
             repository=wanted.repository,
-            api_url=environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/"),
-            server_url=environ.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/"),
+            api_url=wanted.api_url,
+            server_url=wanted.server_url,
             workspace=checkout if checkout.is_dir() else None,
             temp=Path(folder),
         )
@@ -160,7 +162,20 @@ def _wanted(said: str, environ: Mapping[str, str]) -> _Wanted:
     token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
     if not token:
         raise SettingsError(["--pr needs a token that may read the pull request: set GITHUB_TOKEN."])
-    return _Wanted(match[1], int(match[2]), token)
+    return _Wanted(
+        match[1],
+        int(match[2]),
+        token,
+        _url(environ, "GITHUB_API_URL", "https://api.github.com"),
+        _url(environ, "GITHUB_SERVER_URL", "https://github.com"),
+    )
+
+
+def _url(environ: Mapping[str, str], name: str, usual: str) -> str:
+    try:
+        return parse_url(environ.get(name) or usual).text
+    except ValueError as fault:
+        raise SettingsError([f"{name} {fault}."]) from fault
 
 
 def _say(text: str) -> None:

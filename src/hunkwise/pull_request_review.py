@@ -102,7 +102,7 @@ class PullRequestReview:
         from hunkwise.run import Backend, Run
 
         backend = Backend(where, self._inputs.provider)
-        journal = Journal(self._folder / "journal.jsonl")
+        journal = Journal(self._folder / "journal.jsonl", SecretScan(self._inputs.secrets).found_in)
         review = asyncio.run(
             Run(backend, fetching, journal, self._progress, self._signals, self._started).review()
         )

@@ -38,9 +38,15 @@ _LINE_WIDTH = 400
 """Characters shown of one line: lexers are slow on long ones, and whoever wrote the code is a stranger."""
 
 
+class _Terminal(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves it to `cli`: rich would end the process with 1, which is the code of a gate."""
+        raise BrokenPipeError
+
+
 def console(*, stderr: bool = False) -> Console:
     """Standard output, for the report; or standard error."""
-    return Console(highlight=False, stderr=stderr)
+    return _Terminal(highlight=False, stderr=stderr)
 
 
 @contextmanager
@@ -84,13 +90,13 @@ def _finding(finding: Finding, file: FileDiff | None) -> Group:
         (plain(finding.title), "bold"),
     )
     place = Text(_place(finding), style="blue")
-    parts: list[RenderableType] = [head, Padding(place, (0, 0, 0, 2))]
+    parts: list[RenderableType] = [head, Padding(place, (0, 0, 0, 2), expand=False)]
     if finding.anchor is not None and file is not None:
-        parts.append(Padding(_code(finding, file), (0, 0, 0, 2)))
-    parts.append(Padding(Text(plain(finding.body)), (0, 0, 0, 2)))
+        parts.append(Padding(_code(finding, file), (0, 0, 0, 2), expand=False))
+    parts.append(Padding(Text(plain(finding.body)), (0, 0, 0, 2), expand=False))
     if finding.suggestion is not None:
-        parts.append(Padding(Text("Suggestion:", style="green"), (0, 0, 0, 2)))
-        parts.append(Padding(Text(plain(finding.suggestion), style="green"), (0, 0, 0, 4)))
+        parts.append(Padding(Text("Suggestion:", style="green"), (0, 0, 0, 2), expand=False))
+        parts.append(Padding(Text(plain(finding.suggestion), style="green"), (0, 0, 0, 4), expand=False))
     return Group(*parts)
 
 

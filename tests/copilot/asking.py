@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from copilot.session import ProviderConfig
-
 from starlette.types import Receive, Scope, Send
 
 from hunkwise.copilot.connection import Connection
@@ -165,6 +164,11 @@ class SilentModel:
 
 
 def environ(**changes: str) -> dict[str, str]:
-    """The environment without what would lead to another CLI or credential."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith(("COPILOT_", "GH_"))}
+    """Enough of the environment to start programs, without what would lead to another CLI or network."""
+    names = ("PATH", "TMPDIR", "LANG")
+    kept = {
+        name: text
+        for name, text in os.environ.items()
+        if name in names or name.startswith(("COV_", "COVERAGE_"))
+    }
     return kept | changes

@@ -81,3 +81,8 @@ def home_of(pid: int) -> Path:
     entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     (home,) = [entry[5:] for entry in entries if entry.startswith(b"HOME=")]
     return Path(home.decode())
+
+
+def program_of(pid: int) -> Path:
+    """The file that the process runs."""
+    return Path(f"/proc/{pid}/exe").resolve()

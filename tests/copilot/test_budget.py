@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 from copilot.session_events import AssistantUsageData, SessionEvent
@@ -20,6 +21,9 @@ LOOPS = {
     "unknown": (ToolCall("no_such_tool", {}),),
     "read": (ToolCall("repo_read", {"path": "a"}),),
     "several": tuple(ToolCall(name, {}) for name in ("repo_list", "view", "repo_list")),
+    "no JSON": (ToolCall("report_findings", '{"findings": ['),),
+    "no object": (ToolCall("report_findings", "[1]"),),
+    "half a character": (ToolCall("report_findings", r'{"findings": ["\ud800"], "done": true}'),),
     "declined": (ToolCall("report_findings", {"findings": [], "done": False}),),
 }
 
@@ -138,7 +142,7 @@ def test_usage_without_numbers_counts_as_a_call() -> None:
     asyncio.run(story())
 
 
-def event(said: dict[str, object]) -> SessionEvent:
+def event(said: Mapping[str, object]) -> SessionEvent:
     """An event as the CLI sends it."""
     whole = {
         "id": "00000000-0000-0000-0000-000000000001",

@@ -156,7 +156,10 @@ def stopped(made: Sidecar) -> None:
 
 @pytest.mark.parametrize(
     ("harm", "words"),
-    [(killed, "gone|ended by signal SIGKILL"), (stopped, "does not answer any more .no answer.")],
+    [
+        (killed, "ended by signal SIGKILL|does not answer any more .CLI process exited"),
+        (stopped, "does not answer any more .no answer."),
+    ],
 )
 def test_a_cli_that_is_lost_in_mid_turn_is_an_error_of_the_sidecar(
     harm: Callable[[Sidecar], None], words: str

@@ -10,6 +10,8 @@ from tests.fakes.model_script import ModelRequest
 
 _HEADER = re.compile(r'### ("(?:[^"\\]|\\.)*") \(([a-z]+)(?:, was ("(?:[^"\\]|\\.)*"))?\)')
 _ROW = re.compile(r"([LR])(\d+) ([-+ ]) (.*)", re.DOTALL)
+_LAST_ROW = re.compile(r"([LR])(\d+)(?: ([-+]))?()")
+"""The CLI cuts the spaces at the end of a prompt: a blank line may stand there without its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,8 @@ def rows_in(request: ModelRequest) -> list[Row]:
     for line in part.strip("\n").split("\n"):
         if header := _HEADER.fullmatch(line):
             path = json.loads(header[1])
-        elif row := _ROW.fullmatch(line):
-            rows.append(Row(path, row[1], int(row[2]), row[3], row[4]))
+        elif row := _ROW.fullmatch(line) or _LAST_ROW.fullmatch(line):
+            rows.append(Row(path, row[1], int(row[2]), row[3] or " ", row[4]))
         elif line and not line.startswith("@@"):
             raise ValueError(f"neither row nor header: {line!r}")
     return rows

@@ -16,10 +16,10 @@ from tests.fakes.actions_runner import read_file_commands, read_log
 
 ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 120
-GITHUB_TOKEN = "ghs_CanaryWrite7Q2xVbN5Kd"  # noqa: S105
-READ_TOKEN = "ghs_CanaryRead3Z8wLmP4Tg"  # noqa: S105
-COPILOT_TOKEN = "ghs_CanaryCopilot6Y1uHcR9Jf"  # noqa: S105
-PERSONAL_TOKEN = "github_pat_CanaryPersonal5X0tGbQ8He"  # noqa: S105
+GITHUB_TOKEN = "ghs_CanaryWrite7Q2xVbN5Kd"
+READ_TOKEN = "ghs_CanaryRead3Z8wLmP4Tg"
+COPILOT_TOKEN = "ghs_CanaryCopilot6Y1uHcR9Jf"
+PERSONAL_TOKEN = "github_pat_CanaryPersonal5X0tGbQ8He"
 PROVIDER_KEY = "key-CanaryProvider4W9sFaM7Dd"
 _KEPT = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE")
 

@@ -8,7 +8,6 @@ import pytest
 
 from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN, PERSONAL_TOKEN, Result
 from tests.end_to_end.world import World, finding
-from tests.fakes.copilot_api import offered_model
 from tests.fakes.model_script import report
 from tests.fakes_contract.cli import running_cli
 
@@ -26,7 +25,9 @@ def assert_nothing_made(world: World, result: Result, *words: str) -> None:
     assert world.github.reviews == []
 
 
-@pytest.mark.parametrize("token", [COPILOT_TOKEN, PERSONAL_TOKEN, None], ids=["app", "fine-grained", "default"])
+@pytest.mark.parametrize(
+    "token", [COPILOT_TOKEN, PERSONAL_TOKEN, None], ids=["app", "fine-grained", "default"]
+)
 def test_a_copilot_token_of_either_kind_reviews_and_reaches_copilot_alone(
     world: World, token: str | None
 ) -> None:
@@ -71,7 +72,9 @@ def test_what_copilot_refuses_at_the_preflight_costs_nothing(
 def test_a_wrong_token_is_told_with_its_remedy_and_costs_nothing(world: World) -> None:
     world.change()
     world.copilot.tokens = set()
-    assert_nothing_made(world, world.run_copilot(), "copilot-requests: write", "Classic ghp_ tokens do not work")
+    assert_nothing_made(
+        world, world.run_copilot(), "copilot-requests: write", "Classic ghp_ tokens do not work"
+    )
     assert ASKED not in world.copilot.paths
 
 
@@ -90,14 +93,14 @@ def test_an_account_without_models_and_a_model_it_lacks_are_told_apart(world: Wo
         (401, ("copilot-requests: write",)),
         (402, ("no Copilot credits left",)),
         (403, ("Allow use of Copilot CLI",)),
-        (429, ("Run the job again later",)),
+        pytest.param(429, ("Run the job again later",), marks=pytest.mark.slow),
     ],
 )
 def test_what_copilot_refuses_at_the_question_is_told_with_the_same_remedy(
     world: World, status: int, words: tuple[str, ...]
 ) -> None:
     world.change()
-    world.copilot.refuse("/chat/completions", status)
+    world.copilot.refuse("/chat/completions", status, retry_after="1")
     assert_nothing_made(world, world.run_copilot(), *words)
 
 
@@ -123,11 +126,3 @@ def test_a_cli_that_already_runs_is_found_behind_a_dead_address(world: World) ->
         wrong = world.run_copilot({**addresses, "copilot-connection-token": "wrong"}, token=None)
     assert_nothing_made(world, wrong, "copilot-url", "copilot-connection-token", str(dead), str(cli.port))
     assert not [path for path in (world.folder / "cli").rglob("*.jsonl") if "app.py" in path.read_text()]
-
-
-def test_models_that_cannot_use_tools_are_no_reason_to_fall_over(world: World) -> None:
-    world.change()
-    world.copilot.models = [offered_model("talker", tool_calls=False)]
-    world.answers(report([finding()]))
-    result = world.run_copilot()
-    assert result.code in (0, 3)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.step import READ_TOKEN, Result
-from tests.end_to_end.world import World, finding
-from tests.fakes.model_script import report
+from tests.end_to_end.world import World, finding, said
+from tests.fakes.model_script import report, turns
 
 FOUND = [finding(title="First fault"), finding(line=30, severity="high", title="Second fault")]
 
@@ -32,7 +32,7 @@ def test_a_token_that_github_does_not_know_and_a_pull_request_that_is_not_there(
 
 def test_a_read_only_token_leaves_every_finding_in_the_summary(world: World) -> None:
     world.change()
-    world.answers(report([*FOUND, finding("other.py", 1, title="Third fault")]))
+    world.answers(turns([said(*FOUND, finding("other.py", 1, title="Third fault")), said()]))
     result = world.run({"github-token": READ_TOKEN})
     assert result.code == 0
     assert world.github.reviews == []
@@ -103,9 +103,10 @@ def test_a_read_that_keeps_failing_makes_no_review(world: World, path: str) -> N
             {"status": 403, "headers": {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "4000000000"}},
             "when the limit is reset",
         ),
+        ({"status": 403, "body": {"message": "Resource not accessible"}}, "pull-requests: write"),
         ({"redirect": "https://evil.example/steal"}, "the token is not sent there"),
     ],
-    ids=["html", "empty", "limit", "redirect"],
+    ids=["html", "empty", "limit", "forbidden", "redirect"],
 )
 def test_an_answer_that_is_none_is_told_as_such(world: World, fault: dict[str, Any], words: str) -> None:
     world.change()

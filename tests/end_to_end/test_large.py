@@ -33,7 +33,9 @@ def test_a_large_pull_request_is_covered_whole_with_few_requests(
     assert sorted(shown) == sorted(many(count))
 
 
-def test_files_beyond_githubs_list_come_from_the_checkout_or_are_counted_as_not_reviewed(world: World) -> None:
+def test_files_beyond_githubs_list_come_from_the_checkout_or_are_counted_as_not_reviewed(
+    world: World,
+) -> None:
     count = 3_050
     world.change({"README": "x\n"}, many(count, lines=1))
     without = world.run()

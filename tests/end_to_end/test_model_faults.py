@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from tests.end_to_end.prompts import paths_in, user_text
+from tests.end_to_end.step import GITHUB_TOKEN, PROVIDER_KEY
 from tests.end_to_end.world import World, finding, said, wait_until
 from tests.fakes.actions_runner import read_log
 from tests.fakes.model_script import (
@@ -23,6 +25,7 @@ from tests.fakes.model_script import (
     never_calls_tool,
     report,
     sequence,
+    turns,
 )
 
 
@@ -57,9 +60,7 @@ def test_a_model_that_never_reports_is_told_once_and_then_makes_no_review(world:
 
 def test_a_model_that_is_silent_on_one_part_leaves_the_review_partial(world: World) -> None:
     world.parts(["quiet.py", "loud.py"])
-    world.answers(
-        by_file({"quiet.py": Answer(text="Fine."), "loud.py": report([finding("loud.py", 2)])})
-    )
+    world.answers(by_file({"quiet.py": Answer(text="Fine."), "loud.py": report([finding("loud.py", 2)])}))
     result = world.run()
     assert result.code == 4
     assert result.outputs["coverage"] == "50"
@@ -100,7 +101,9 @@ def test_a_fault_that_passes_is_passed_over(world: World, fault: Fault) -> None:
     ],
     ids=["500", "429", "html"],
 )
-def test_a_fault_that_stays_makes_no_review_and_says_what_to_do(world: World, fault: Fault, words: str) -> None:
+def test_a_fault_that_stays_makes_no_review_and_says_what_to_do(
+    world: World, fault: Fault, words: str
+) -> None:
     world.change()
     world.answers(always(fault))
     result = world.run()
@@ -116,7 +119,9 @@ def test_a_blocked_answer_and_a_prompt_too_long_are_told_apart(world: World) -> 
     assert blocked.code == 3
     assert "content filter" in blocked.summary
     assert "`ignore`" in blocked.summary.replace("\\", "")
-    error = {"error": {"message": "This model's maximum context length is 10 tokens.", "code": "context_length"}}
+    error = {
+        "error": {"message": "This model's maximum context length is 10 tokens.", "code": "context_length"}
+    }
     world.answers(always(Fault(400, body=error)))
     large = world.run()
     assert large.code == 3
@@ -142,17 +147,19 @@ HOSTILE = (
 def test_hostile_words_of_a_model_are_inert_wherever_they_arrive(world: World) -> None:
     world.change()
     world.answers(
-        report(
+        turns(
             [
-                finding(title=HOSTILE, body=HOSTILE, category="::error::forged"),
-                finding("x\n::error::forged.py", 1, title="::error::forged", body=HOSTILE),
-                finding("x\n::error::forged.py", 1, title="::error::forged", body=HOSTILE),
-            ],
-            summary=HOSTILE,
+                said(
+                    finding(title=HOSTILE, body=HOSTILE, category="::error::forged"),
+                    finding("x\n::error::forged.py", 1, title="::error::forged", body=HOSTILE),
+                    summary=HOSTILE,
+                ),
+                said(summary=HOSTILE),
+            ]
         )
     )
     result = world.run()
-    assert result.code in (0, 4)
+    assert result.code == 0
     assert [command.name for command in read_log(result.log).commands if command.name != "add-mask"] == []
     assert "octocat" in world.posted
     for text in (world.posted, result.summary):
@@ -160,6 +167,17 @@ def test_hostile_words_of_a_model_are_inert_wherever_they_arrive(world: World) -
         for live in ("@octocat", "![", "<img", "<script", "](https://evil", "<!-- hunkwise:review v1 run=1 "):
             assert live not in outside.replace("\\", "") or live not in outside, live
         assert "```suggestion" not in text
+
+
+def test_secrets_that_a_model_repeats_leave_by_no_way(world: World) -> None:
+    world.change()
+    told = f"The key is {PROVIDER_KEY}, the token {GITHUB_TOKEN}, or {b64encode(GITHUB_TOKEN.encode()).decode()}."
+    world.answers(report([finding(body=told), finding(line=30, title="Harmless")], summary=told))
+    result = world.run()
+    assert result.code == 0
+    assert [comment.line for comment in world.github.comments] == [30]
+    assert len(result.journal.splitlines()) == 1
+    assert "revoke it" in " ".join(result.commands("warning"))
 
 
 def without_code(text: str) -> str:
@@ -188,7 +206,9 @@ def test_what_was_found_before_the_cli_died_is_posted(world: World) -> None:
     step = world.step()
     with step.started() as process:
         journal = step.folder / "temp/hunkwise/journal.jsonl"
-        wait_until(lambda: journal.is_file() and world.model.in_flight == 1 and len(world.model.requests) == 2)
+        wait_until(
+            lambda: journal.is_file() and world.model.in_flight == 1 and len(world.model.requests) == 2
+        )
         for child in children_of(process.pid):
             os.kill(child, signal.SIGKILL)
         result = world.done(step.finish(process))

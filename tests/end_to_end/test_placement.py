@@ -61,13 +61,15 @@ def test_what_the_model_does_not_mend_is_kept_on_the_file_or_in_the_body(world: 
     assert [line for line in result.journal.splitlines() if "Somewhere here" in line] != []
 
 
-def test_findings_with_senseless_shapes_cost_themselves_alone(world: World) -> None:
+def test_a_finding_of_a_senseless_shape_is_told_back_and_what_is_readable_is_kept(world: World) -> None:
     world.change()
-    senseless = {"path": "app.py", "line": "three", "severity": "apocalyptic", "title": "", "body": "x"}
+    senseless = {"path": "app.py", "line": "three", "severity": "apocalyptic", "title": "Odd", "body": "x"}
     world.answers(turns([said(finding(), senseless), said()]))
     result = world.run()
     assert result.code == 0
-    assert len(world.github.comments) == 1
+    kinds = {comment.subject_type: comment for comment in world.github.comments}
+    assert kinds["line"].line == 3
+    assert "Odd" in kinds["file"].body
     (told,) = world.model.requests[1].tool_results
     assert "severity" in told
     assert "line" in told

@@ -49,8 +49,8 @@ def test_configuration_and_templates_are_those_of_the_base(world: World) -> None
 
     def script(request: ModelRequest) -> Any:
         mine = "db/1.sql" if "MIGRATIONS" in user_text(request) else "app.py"
-        line = 1 if mine == "db/1.sql" else 3
-        found = [finding(mine, line, level, title=f"{level} of {mine}") for level in ("low", "high")]
+        lines = {"low": 1, "high": 1} if mine == "db/1.sql" else {"low": 3, "high": 30}
+        found = [finding(mine, line, level, title=f"{level} of {mine}") for level, line in lines.items()]
         return report(found)(request)
 
     world.answers(script)
@@ -58,7 +58,7 @@ def test_configuration_and_templates_are_those_of_the_base(world: World) -> None
     assert result.code == 0
     prompts = {user_text(request) for request in world.model.requests}
     (own,) = (prompt for prompt in prompts if "MIGRATIONS" in prompt)
-    assert own.startswith("MIGRATIONS of octo/repo #1 by octocat\ndb/1.sql RIGHT 1: DROP TABLE x;")
+    assert "MIGRATIONS of octo/repo #1 by octocat\ndb/1.sql RIGHT 1: DROP TABLE x;" in own
     (built_in,) = (request for request in world.model.requests if "MIGRATIONS" not in user_text(request))
     assert paths_in(built_in) == ["app.py", "db/1.sql"]
     assert "Mind the tests of the base." in user_text(built_in)
@@ -82,7 +82,9 @@ def test_a_broken_configuration_names_every_fault_with_its_line(world: World) ->
     result = world.run()
     assert result.code == 2
     errors = result.commands("error")
-    assert [error.split(": ")[0] for error in errors] == [f".github/hunkwise.yml:{line}" for line in (2, 3, 4, 5)]
+    assert [error.split(": ")[0] for error in errors] == [
+        f".github/hunkwise.yml:{line}" for line in (2, 3, 4, 5)
+    ]
     assert "high" in errors[0]
     for error in errors:
         assert error.split(": ")[0] in result.summary.replace("\\", "").replace("`", "")
@@ -91,7 +93,7 @@ def test_a_broken_configuration_names_every_fault_with_its_line(world: World) ->
 
 @pytest.mark.parametrize(
     ("template", "words"),
-    [("{{ pull_requst.title }}", "pull_requst"), ("{% for x %}", "own.md.j2"), (None, "own.md.j2")],
+    [("{{ pull_requst.title }}", "pull_requst"), ("{% for x %}", '"own", line 1'), (None, "own.md.j2")],
     ids=["unknown-name", "syntax", "missing"],
 )
 def test_a_template_with_a_fault_ends_the_run_before_anything_is_spent(
@@ -182,7 +184,11 @@ def test_files_that_the_runner_does_not_give_cost_a_warning_alone(world: World) 
 
 def test_faults_are_told_where_neither_outputs_nor_summary_can_be_written(world: World) -> None:
     world.change()
-    environ = {"GITHUB_OUTPUT": "/dev/full", "GITHUB_STEP_SUMMARY": "/dev/full", "GITHUB_EVENT_PATH": "/nowhere"}
+    environ = {
+        "GITHUB_OUTPUT": "/dev/full",
+        "GITHUB_STEP_SUMMARY": "/dev/full",
+        "GITHUB_EVENT_PATH": "/nowhere",
+    }
     result = world.run(environ=environ)
     assert result.code == 2
     assert "/nowhere" in " ".join(result.commands("error"))

@@ -20,7 +20,9 @@ def test_what_was_found_before_a_signal_is_published(world: World, number: signa
     step = world.step()
     with step.started() as process:
         journal = step.folder / "temp/hunkwise/journal.jsonl"
-        wait_until(lambda: journal.is_file() and world.model.in_flight == 1 and len(world.model.requests) == 2)
+        wait_until(
+            lambda: journal.is_file() and world.model.in_flight == 1 and len(world.model.requests) == 2
+        )
         process.send_signal(number)
         result = world.done(step.finish(process))
     assert result.code == 4
@@ -44,12 +46,15 @@ def test_a_signal_before_anything_was_found_makes_no_review(world: World, number
 
 
 @BOTH
-def test_a_signal_while_the_sidecar_starts_leaves_nothing_behind(world: World, number: signal.Signals) -> None:
+def test_a_signal_while_the_sidecar_starts_leaves_nothing_behind(
+    world: World, number: signal.Signals
+) -> None:
     world.change()
     world.github.fault("GET", "/pulls/1$", delay=100)
     step = world.step()
     with step.started() as process:
-        wait_until(lambda: any(step.temporary.glob("hunkwise-sidecar-*")))
+        # The folder is made before the process: the signal falls between the two, or just after.
+        wait_until(lambda: any(step.temporary.glob("hunkwise-sidecar-*")), pause=0)
         process.send_signal(number)
         result = world.done(step.finish(process))
     assert result.code == 3

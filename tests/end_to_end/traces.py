@@ -86,5 +86,7 @@ def _assert_report_agrees(result: Result) -> None:
         assert result.outputs["highest-severity"] == (report["highest_severity"] or "")
         assert result.outputs["review-url"] == (report["review_url"] or "")
     if result.summary:
-        assert f"({report['coverage']['percent']} %)" in result.summary or "nothing to review" in result.summary
+        assert (
+            f"({report['coverage']['percent']} %)" in result.summary or "nothing to review" in result.summary
+        )
     assert {found["where"] for found in report["findings"]} <= {"inline", "file", "body", "summary"}

@@ -21,6 +21,7 @@ from tests.end_to_end.step import (
 )
 from tests.fakes.copilot_api import FakeCopilot
 from tests.fakes.git_repository import GitRepository
+from tests.fakes.git_store import GitStore
 from tests.fakes.github import FakeGitHub
 from tests.fakes.github_state import PullRequest
 from tests.fakes.model import ScriptedModel
@@ -46,18 +47,18 @@ def finding(path: str = "app.py", line: int = 3, severity: str = "medium", **mor
     return {"path": path, "line": line, "severity": severity, "title": title, "body": "It breaks.", **more}
 
 
-def said(*findings: Mapping[str, Any], done: bool = True) -> Answer:
+def said(*findings: Mapping[str, Any], **more: Any) -> Answer:
     """One call of the reporting tool."""
-    return Answer(tool_calls=(ToolCall(REPORT_TOOL, {"findings": list(findings), "done": done}),))
+    return Answer(tool_calls=(ToolCall(REPORT_TOOL, {"findings": list(findings), "done": True, **more}),))
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 60.0, pause: float = 0.02) -> None:
     """Waits for something that a running step does. Raises TimeoutError."""
     limit = time.monotonic() + seconds
     while not true():
         if time.monotonic() > limit:
             raise TimeoutError("what the test waits for did not happen")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 class World:
@@ -96,6 +97,11 @@ class World:
         """Pull request 1 between the branches as they are."""
         return self.github.add_pull_request(1, base_sha="main", head_sha="feature", **given)
 
+    def serve_repository(self, repository: GitRepository) -> None:
+        """Puts another repository behind GitHub."""
+        self.repository = repository
+        self.github.hub.store = GitStore(repository.git_dir)
+
     def answers(self, script: Script) -> None:
         """How the model answers, whichever way it is asked."""
         self.model.script = script
@@ -133,7 +139,7 @@ class World:
         self._results.append(result)
         return result
 
-    def parts(self, names: Sequence[str], lines: int = 60) -> None:
+    def parts(self, names: Sequence[str], lines: int = 40) -> None:
         """Pull request 1 adds a file of each name, and each of them fills a prompt of its own."""
         body = "".join(f"value_{number} = {number}  # {'x' * 40}\n" for number in range(lines))
         config = "version: 1\nchunk-size: 4000\n"
@@ -177,5 +183,7 @@ class World:
             for request in self.github.journal
             if (headers := {**request.headers, "authorization": ""})
         ]
-        texts += [("prompts", repr(request.body)) for request in (*self.model.requests, *self.copilot.requests)]
+        texts += [
+            ("prompts", repr(request.body)) for request in (*self.model.requests, *self.copilot.requests)
+        ]
         return texts

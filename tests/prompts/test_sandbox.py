@@ -39,7 +39,10 @@ def fault_of(source: str, **others: str) -> str:
     [
         ("{{ title | upper }}", "A TITLE\n"),
         ("{% for file in files %}{{ file.path }} {% endfor %}", "a.py b.py\n"),
-        ("{% set n = namespace(c=0) %}{% for f in files %}{% set n.c = n.c + 1 %}{% endfor %}{{ n.c }}", "2\n"),
+        (
+            "{% set n = namespace(c=0) %}{% for f in files %}{% set n.c = n.c + 1 %}{% endfor %}{{ n.c }}",
+            "2\n",
+        ),
         ("{{ files | map(attribute='path') | join(', ') }}", "a.py, b.py\n"),
         ("{{ 2 * 3 }} {{ 7 % 4 }} {{ title.split()[0] }}", "6 3 A\n"),
         ("{% include 'other' %}", "the other\n"),
@@ -75,7 +78,7 @@ def test_templates_do_what_prompts_need(source: str, text: str) -> None:
         ("{% extends '/etc/passwd' %}", 'there is no template "/etc/passwd"'),
         ("{% include 'mine' %}", "calls itself without end"),
         ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "calls itself without end"),
-        ("{% include 'other' %}", 'template "other", line 2: \'nothing\' is undefined'),
+        ("{% include 'other' %}", "template \"other\", line 2: 'nothing' is undefined"),
         ("{{ 1 / 0 }}", "division by zero"),
         ("{{ title + 1 }}", "can only concatenate"),
         ("{{ self.nothing() }}", "nothing"),

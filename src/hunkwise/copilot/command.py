@@ -33,8 +33,8 @@ class Command:
         return (str(self.program), "--headless", "--port", "0", "--log-level", "none")
 
 
-def find(environ: Mapping[str, str]) -> Command:
-    """The first of COPILOT_CLI_PATH, the package's runtime, its CLI, `copilot` on PATH.
+def find(environ: Mapping[str, str], checkout: Path = CHECKOUT) -> Command:
+    """The first of COPILOT_CLI_PATH, the package's runtime, its CLI (both below `checkout`), `copilot` on PATH.
 
     Raises ModelError (SIDECAR) where there is none.
     """
@@ -43,9 +43,9 @@ def find(environ: Mapping[str, str]) -> Command:
         return _named(Path(named), environ)
     # The sidecar has a working directory of its own, so no path may be relative to ours.
     given = environ.get("COPILOT_PKG_CACHE_HOME")
-    cache = Path(given).absolute() if given else CHECKOUT / "node_modules" / ".cache" / "copilot"
+    cache = Path(given).absolute() if given else checkout / "node_modules" / ".cache" / "copilot"
     runtime = _runtime(cache)
-    cli = _installed_cli() or _on_path(environ)
+    cli = _installed_cli(checkout) or _on_path(environ)
     plain = Command(cli, cache if cache.is_dir() else None) if cli is not None else None
     if runtime is not None:
         return Command(runtime, cache, plain)
@@ -81,8 +81,8 @@ def _runtime(cache: Path) -> Path | None:
     return program if whole else None
 
 
-def _installed_cli() -> Path | None:
-    program = CHECKOUT / "node_modules" / "@github" / f"copilot-{platform_name()}" / "copilot"
+def _installed_cli(checkout: Path) -> Path | None:
+    program = checkout / "node_modules" / "@github" / f"copilot-{platform_name()}" / "copilot"
     return program if program.is_file() else None
 
 

@@ -25,6 +25,7 @@ _INHERITED = (
     "COPILOT_DEBUG_GITHUB_API_URL",
 )
 _INHERITED_PREFIX = "OTEL_"
+_ANY_MODEL = "named-by-session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +72,6 @@ def sidecar_environment(
         # Offline keeps the CLI off GitHub and its telemetry; so it starts only with a provider's address.
         environment["COPILOT_OFFLINE"] = "true"
         environment["COPILOT_PROVIDER_BASE_URL"] = credential.provider_base_url
+        # Without a model the plain CLI does not start with a provider; each session names the one it asks.
+        environment["COPILOT_MODEL"] = _ANY_MODEL
     return environment

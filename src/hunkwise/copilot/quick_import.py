@@ -85,6 +85,10 @@ def _complete_all(cls: type) -> None:
 def _complete(cls: type) -> None:
     # `dataclass` keeps an `__init__` that is there, and ours must stay until the real one takes its place:
     # another thread may be about to call it. So a subclass without fields of its own is made, for its method.
+    undocumented = not cls.__doc__
     _dataclass(cls)
     heir = type(cls.__name__, (cls,), {"__module__": cls.__module__, "__qualname__": cls.__qualname__})
-    cls.__init__ = vars(_dataclass(heir))["__init__"]  # type: ignore[misc]  # see `defer`
+    whole: type = _dataclass(heir)
+    if undocumented:
+        cls.__doc__ = whole.__doc__
+    cls.__init__ = vars(whole)["__init__"]  # type: ignore[misc]  # see `defer`

@@ -95,7 +95,7 @@ class Copilot:
             available_tools=[f"custom:{tool.name}" for tool in tools],
             system_message={"mode": "replace", "content": encodable(system)},
             on_permission_request=turn.deny,
-            hooks={"on_pre_tool_use": turn.before_tool},
+            hooks={"on_pre_tool_use": turn.before_tool, "on_post_tool_use_failure": turn.after_failure},
             on_event=turn.observe,
             infinite_sessions={"enabled": False},
             disabled_mcp_servers=_NO_MCP_SERVERS,

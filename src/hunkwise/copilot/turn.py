@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from copilot.generated.rpc import PermissionDecisionReject
-from copilot.session import PreToolUseHookInput
+from copilot.session import PostToolUseFailureHookInput, PreToolUseHookInput
 from copilot.session_events import (
     AssistantMessageData,
     AssistantTurnStartData,
@@ -63,9 +63,15 @@ class Turn:
 
     async def before_tool(self, call: PreToolUseHookInput, _context: object) -> None:
         """The CLI waits for this before it runs a tool; without budget, until it was told to abort."""
-        if call["toolName"] == REPORT:
-            return  # it ends the turn, and asks itself where it does not
-        self._usage += Usage(tool_calls=1)
+        if call["toolName"] != REPORT:  # which ends the turn, or asks itself whether it may be mended
+            self._usage += Usage(tool_calls=1)
+            await self._gate()
+
+    async def after_failure(self, _call: PostToolUseFailureHookInput, _context: object) -> None:
+        """The same behind a call that failed, such as a report that is no JSON and never came here."""
+        await self._gate()
+
+    async def _gate(self) -> None:
         if not self.another():
             self._end(self._over_budget())
             # Whoever waits for the turn aborts it now; but the CLI ends an abort only after this answer.

@@ -78,7 +78,7 @@ RULES = (
         "Whoever reads the repository has it. Read it from the environment or a secret store, and change it.",
     ),
     _rule(
-        r"(?i)[\"'`]\s?(?:select|insert into|update|delete from)\s",
+        r"[\"'`]\s?(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|select|insert into|update|delete from)\s",
         "high",
         "security",
         "SQL is built from strings",

@@ -13,7 +13,7 @@ from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, SkipReason, U
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.errors import Error, ModelError, ModelKind, SettingsError
 from hunkwise.flows.intake import MAX_FINDINGS, Intake
-from hunkwise.plan.chunks import Chunk, covered, pack
+from hunkwise.plan.chunks import Chunk, budget_for, covered, pack
 from hunkwise.plan.globs import matches
 from hunkwise.plan.selection import select
 from hunkwise.prompts.answers import Reply
@@ -78,7 +78,7 @@ def plan(snapshot: Snapshot, config: Config) -> Plan:
     files_by_prompt: dict[str, tuple[FileDiff, ...]] = {}
     for prompt in config.prompts:
         files = tuple(file for file in selection.reviewed if _applies(prompt, file))
-        chunks = pack(files, config.chunk_size)
+        chunks = pack(files, budget_for(files, config.chunk_size))
         files_by_prompt[prompt.name] = files
         least = prompt.min_severity or config.min_severity
         works += [Work(prompt, chunk, len(chunks), least) for chunk in chunks]

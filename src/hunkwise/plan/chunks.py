@@ -10,7 +10,9 @@ from hunkwise.domain.outcome import FileCoverage, SkipReason
 from hunkwise.plan.display import LINE_LIMIT, header_size, is_cut, shown_size, shown_text
 from hunkwise.plan.split import split_hunk
 
-__all__ = ["LINE_LIMIT", "Chunk", "ChunkPart", "covered", "pack", "shown_size", "shown_text"]
+_FEW = 16
+"""Chunks from which on they grow."""
+__all__ = ["LINE_LIMIT", "Chunk", "ChunkPart", "budget_for", "covered", "pack", "shown_size", "shown_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,15 @@ class Chunk:
     def lines_reviewed(self, path: str) -> int:
         """Changed lines of a file that the chunk shows whole."""
         return sum(part.reviewed_lines for part in self.parts if part.file.path == path)
+
+
+def budget_for(files: Sequence[FileDiff], least: int) -> int:
+    """Characters a chunk: `least`, and up to 2.5 times as many where a large change would take many chunks.
+
+    Small chunks are read more closely; many of them cost, and make people wait.
+    """
+    total = sum(header_size(file) + sum(map(shown_size, file.hunks)) for file in files)
+    return max(least, min(total // _FEW + 1, least * 5 // 2))
 
 
 def pack(files: Sequence[FileDiff], budget: int) -> tuple[Chunk, ...]:

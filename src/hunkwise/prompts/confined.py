@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, TextIO
 
 from hunkwise.prompts.sandbox import RENDER_ERRORS, compile_fault, render, render_fault, sandbox
@@ -21,22 +22,18 @@ CPU_SECONDS = 60
 
 
 def confine() -> None:
-    """Gives the process its limits, where the platform has them, for good."""
-    try:
+    """Gives the process its limits for good; where the platform has none, the parent's clock is the only one."""
+    with suppress(ImportError):
         import resource
-    except ImportError:  # Windows: the parent's clock is the only limit
-        return
-    limits = {
-        resource.RLIMIT_AS: MEMORY,
-        resource.RLIMIT_CPU: CPU_SECONDS,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-    }
-    for kind, most in limits.items():
-        try:
-            resource.setrlimit(kind, (most, most))
-        except (OSError, ValueError):  # a lower limit holds already, or the platform knows none of this kind
-            continue
+
+        limits = {
+            resource.RLIMIT_AS: MEMORY,
+            resource.RLIMIT_CPU: CPU_SECONDS,
+            resource.RLIMIT_CORE: 0,
+        }
+        for kind, most in limits.items():
+            with suppress(OSError, ValueError):  # a lower one holds already, or the platform knows none of it
+                resource.setrlimit(kind, (most, most))
 
 
 def serve(requests: TextIO, replies: TextIO) -> None:

@@ -100,12 +100,12 @@ def _ask(
         late = not watchdog.is_alive()
         watchdog.cancel()
     if not line:
-        raise template_error(name, f"cannot be rendered: {_end(process, late=late, seconds=seconds)}")
+        raise template_error(name, _end(process, late=late, seconds=seconds))
     reply: dict[str, Any] = json.loads(line)
     return reply
 
 
 def _end(process: subprocess.Popen[str], *, late: bool, seconds: float) -> str:
     if late:
-        return f"it took more than {seconds:g} seconds"
-    return f"it needs too much memory or time (its process ended with {process.wait()})"
+        return f"as a whole: it took more than {seconds:g} seconds"
+    return f"as a whole: it needs too much memory or time (its process ended with {process.wait()})"

@@ -81,7 +81,7 @@ def compile_fault(environment: ImmutableSandboxedEnvironment, name: str) -> str 
     except TemplateSyntaxError as error:
         return f"line {error.lineno}: {error.message}"
     except RENDER_ERRORS as error:
-        return _words(error)
+        return f"as a whole: {_words(error)}"
     return None
 
 
@@ -102,7 +102,7 @@ def render_fault(error: BaseException, name: str) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     places = [frame for frame in frames if frame.filename.startswith("<template ")]
     if not places:
-        return _words(error)
+        return f"as a whole: {_words(error)}"
     last = places[-1]
     where = "" if last.filename == _file(name) else f"{last.filename[1:-1]}, "
     return f"{where}line {last.lineno}: {_words(error)}"

@@ -170,7 +170,10 @@ class Config(BaseModel):
         default=8, ge=PARALLEL.low, le=PARALLEL.high, description="Chunks that are reviewed at the same time."
     )
     chunk_size: int = Field(
-        default=64_000, ge=CHUNK_SIZE.low, le=CHUNK_SIZE.high, description="Characters of diff in one prompt."
+        default=64_000,
+        ge=CHUNK_SIZE.low,
+        le=CHUNK_SIZE.high,
+        description="Characters of diff in one prompt; up to 2.5 times as many where a change is large.",
     )
 
     @field_validator("version", mode="before")

@@ -1,0 +1,147 @@
+"""The Copilot path on the real CLI: the token is proved before anything is spent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from hunkwise.copilot.connection import Connection, preflight
+from hunkwise.copilot.environment import Credential
+from hunkwise.copilot.service import connected
+from hunkwise.errors import ModelError, ModelKind
+from tests.copilot.asking import Asked, Question, SilentModel, put
+from tests.copilot.programs import sidecar
+from tests.fakes.copilot_api import FakeCopilot
+from tests.fakes.model_script import report
+from tests.fakes.server import serve
+
+TOKENS = ("ghs_good", "github_pat_good")
+
+
+def told(
+    api: FakeCopilot | SilentModel, token: str | None, story: Callable[[Connection], Awaitable[None]]
+) -> None:
+    """Runs the story on a CLI with this token; the preflight comes first."""
+
+    async def whole(url: str) -> None:
+        made = sidecar(
+            credential=Credential(copilot_token=token),
+            COPILOT_API_URL=url,
+            COPILOT_DEBUG_GITHUB_API_URL=url,
+        )
+        made.start()
+        try:
+            async with connected(made, copilot=True) as connection:
+                await story(connection)
+        finally:
+            made.stop()
+
+    with serve(api) as url:
+        asyncio.run(whole(url))
+
+
+async def nothing(_connection: Connection) -> None:
+    """The preflight is the whole story."""
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_a_good_token_passes_and_its_model_answers(token: str) -> None:
+    api = FakeCopilot(TOKENS, report(summary="Fine."))
+    heard: list[Asked] = []
+
+    async def story(connection: Connection) -> None:
+        await preflight(connection, "gpt-5-mini")
+        heard.append(await put(connection, "", Question(model="gpt-5-mini"), own=False))
+
+    told(api, token, story)
+    (asked,) = heard
+    assert asked.error is None
+    assert asked.reports == [{"findings": [], "summary": "Fine.", "done": True}]
+    assert {entry.token for entry in api.journal} == {token}
+    assert api.paths.count("GET /models") == 1
+    assert not [path for path in api.paths if "mcp" in path]
+
+
+@pytest.mark.parametrize("token", ["ghs_wrong", "github_pat_wrong", None])
+def test_a_wrong_token_or_none_is_said_with_its_remedy(token: str | None) -> None:
+    api = FakeCopilot(TOKENS)
+    with pytest.raises(ModelError) as raised:
+        told(api, token, nothing)
+    assert raised.value.kind is ModelKind.AUTHENTICATION
+    assert "copilot-requests: write" in raised.value.hint
+    assert api.requests == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(402, ModelKind.PAYMENT), (403, ModelKind.FORBIDDEN), (429, ModelKind.RATE_LIMIT)],
+)
+def test_a_refused_list_of_models_has_its_kind(status: int, kind: ModelKind) -> None:
+    api = FakeCopilot(TOKENS)
+    api.refuse("/models", status, retry_after="1")
+    with pytest.raises(ModelError) as raised:
+        told(api, "ghs_good", nothing)
+    assert raised.value.kind is kind
+    assert api.requests == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(401, ModelKind.AUTHENTICATION), (402, ModelKind.PAYMENT), (403, ModelKind.FORBIDDEN)],
+)
+def test_a_refused_answer_has_its_kind(status: int, kind: ModelKind) -> None:
+    api = FakeCopilot(TOKENS)
+    api.refuse("/chat/completions", status)
+
+    async def story(connection: Connection) -> None:
+        asked = await put(connection, "", Question(model="gpt-5-mini"), own=False)
+        assert asked.error is not None
+        assert asked.error.kind is kind
+        assert asked.error.message.startswith("Copilot answered")
+
+    told(api, "ghs_good", story)
+
+
+def test_a_model_that_is_not_offered_is_said_with_those_that_are() -> None:
+    api = FakeCopilot(TOKENS)
+
+    async def story(connection: Connection) -> None:
+        with pytest.raises(ModelError, match=r'does not offer the model "gpt-9".*gpt-5-mini') as raised:
+            await preflight(connection, "gpt-9")
+        assert raised.value.kind is ModelKind.UNAVAILABLE_MODEL
+
+    told(api, "ghs_good", story)
+    assert api.requests == []
+
+
+def test_an_account_without_models_is_forbidden() -> None:
+    api = FakeCopilot(TOKENS)
+    api.models = []
+    with pytest.raises(ModelError) as raised:
+        told(api, "ghs_good", nothing)
+    assert raised.value.kind is ModelKind.FORBIDDEN
+
+
+def test_a_copilot_that_does_not_answer_is_waited_for_no_longer_than_asked() -> None:
+    async def story(connection: Connection) -> None:
+        with pytest.raises(ModelError, match=r"did not list its models within 1 seconds") as raised:
+            await preflight(connection, None, seconds=1.0)
+        assert raised.value.kind is ModelKind.PROVIDER
+
+    async def whole(url: str) -> None:
+        made = sidecar(
+            credential=Credential(copilot_token="ghs_good"),
+            COPILOT_API_URL=url,
+            COPILOT_DEBUG_GITHUB_API_URL=url,
+        )
+        made.start()
+        try:
+            async with connected(made, copilot=False) as connection:
+                await story(connection)
+        finally:
+            made.stop()
+
+    with serve(SilentModel()) as url:
+        asyncio.run(whole(url))

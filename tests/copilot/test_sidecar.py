@@ -1,0 +1,310 @@
+"""The CLI's process: how it starts, what it is given, and how it ends, whatever it does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hunkwise.copilot.child import _signal_name
+from hunkwise.copilot.command import Command, find
+from hunkwise.copilot.environment import Credential
+from hunkwise.copilot.sidecar import Address, Sidecar
+from hunkwise.errors import ModelError, ModelKind
+from tests.copilot.asking import MODEL, Question, environ, put
+from tests.copilot.programs import NOWHERE, alive, home_of, program_of, running, script, sidecar, until
+from tests.fakes.model import ScriptedModel
+from tests.fakes.model_script import report
+from tests.fakes.server import serve
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def listening(made: Sidecar) -> Address:
+    """Started, and where it then listens."""
+    made.start()
+    return asyncio.run(made.ready())
+
+
+def plain_cli() -> Command:
+    """The installed CLI, not its package's runtime."""
+    command = find(environ()).instead
+    assert command is not None
+    return command
+
+
+@pytest.mark.parametrize("which", ["runtime", "plain"])
+def test_the_real_programs_listen_on_the_loopback_alone(which: str) -> None:
+    made = sidecar(plain_cli() if which == "plain" else None)
+    try:
+        address = listening(made)
+        assert (address.host, len(address.connection_token or "")) == ("127.0.0.1", 64)
+        assert str(address) == f"127.0.0.1:{address.port}"
+        assert str(address.connection_token) not in repr(address)
+        with socket.create_connection((address.host, address.port), 5):
+            pass
+    finally:
+        made.stop()
+
+
+def test_a_program_that_is_named_is_started(tmp_path: Path) -> None:
+    named = plain_cli()
+    cache = str(named.package_cache)
+    command = find(environ(COPILOT_CLI_PATH=str(named.program), COPILOT_PKG_CACHE_HOME=cache))
+    made = sidecar(command)
+    try:
+        assert listening(made).port
+    finally:
+        made.stop()
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("exit 1", "ended with status 1"),
+        ("kill -9 $$", "ended by signal SIGKILL"),
+        ("exec sleep 600", "did not listen within 4 seconds"),
+    ],
+)
+def test_where_the_runtime_breaks_the_plain_cli_is_started_and_answers(
+    tmp_path: Path, body: str, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = replace(find(environ()), program=script(tmp_path, body))
+    model = ScriptedModel(report())
+
+    async def story(url: str) -> None:
+        async with running(sidecar(broken, seconds=4.0)) as (made, connection):
+            asked = await put(connection, url, Question())
+            assert asked.error is None
+            assert made.pid is not None
+            assert program_of(made.pid) == plain_cli().program
+
+    with serve(model) as url:
+        asyncio.run(story(url))
+    assert [request.model for request in model.requests] == [MODEL]
+    assert reason in caplog.text
+    assert f"Trying {plain_cli().program} instead." in caplog.text
+
+
+def test_a_program_that_cannot_be_executed_gives_way_to_the_plain_cli(tmp_path: Path) -> None:
+    broken = replace(find(environ()), program=tmp_path / "missing")
+    made = sidecar(broken)
+    try:
+        assert listening(made).port
+    finally:
+        made.stop()
+
+
+def test_a_program_that_cannot_be_executed_is_an_error_without_another(tmp_path: Path) -> None:
+    homes = set(Path(tempfile.gettempdir()).glob("hunkwise-sidecar-*"))
+    made = sidecar(tmp_path / "missing")
+    with pytest.raises(ModelError, match="could not be started") as raised:
+        made.start()
+    assert raised.value.kind is ModelKind.SIDECAR
+    assert made.pid is None
+    made.stop()
+    assert set(Path(tempfile.gettempdir()).glob("hunkwise-sidecar-*")) <= homes
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("echo cannot find a disk; exit 1", "ended with status 1. It said: cannot find a disk"),
+        ("exit 0", "ended with status 0."),
+        ("kill -SEGV $$", "ended by signal SIGSEGV."),
+        ("sleep 600", "did not listen within 1 seconds"),
+        ("exec >/dev/null 2>&1; exec sleep 600", "did not listen within 1 seconds"),
+        ("sleep 600 & exit 3", "ended with status 3."),
+    ],
+)
+def test_a_program_that_never_listens_is_an_error(tmp_path: Path, body: str, words: str) -> None:
+    made = sidecar(script(tmp_path, body), seconds=1.0)
+    try:
+        with pytest.raises(ModelError) as raised:
+            listening(made)
+        assert words in raised.value.message
+        assert raised.value.kind is ModelKind.SIDECAR
+        assert raised.value.hint
+    finally:
+        made.stop()
+
+
+def test_a_port_that_another_process_listens_on_is_refused(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as foreign:
+        port = foreign.getsockname()[1]
+        made = sidecar(script(tmp_path, f"echo listening on port {port}; exec sleep 600"))
+        try:
+            with pytest.raises(ModelError, match=f"Port {port} is not the Copilot CLI's own"):
+                listening(made)
+        finally:
+            made.stop()
+
+
+def test_the_child_gets_nothing_of_our_environment_but_what_it_needs() -> None:
+    canaries = {
+        "GITHUB_TOKEN": "ghs_canary",
+        "INPUT_GITHUB-TOKEN": "ghs_canary",
+        "ACTIONS_RUNTIME_TOKEN": "canary",
+        "COPILOT_ALLOW_ALL": "canary",
+        "COPILOT_GITHUB_TOKEN": "ghs_canary",
+        "COPILOT_HOME": "/canary",
+        "HOME": "/canary",
+        "NODE_OPTIONS": "--canary",
+        "LD_PRELOAD_CANARY": "canary",
+        "OPENAI_API_KEY": "canary",
+        "HTTPS_PROXY": "",
+        "OTEL_SERVICE_NAME": "kept",
+        "NO_PROXY": "kept",
+    }
+    own = Credential("ghs_own", "http://127.0.0.1:1")
+    made = Sidecar(find(environ()), own, environ(**canaries))
+    try:
+        listening(made)
+        assert made.pid is not None
+        entries = Path(f"/proc/{made.pid}/environ").read_bytes().decode().split("\0")
+        seen = dict(entry.split("=", 1) for entry in entries if entry)
+    finally:
+        made.stop()
+    assert [value for value in seen.values() if "canary" in value] == []
+    assert set(seen) == {
+        "PATH",
+        "HOME",
+        "COPILOT_HOME",
+        "COPILOT_PKG_CACHE_HOME",
+        "COPILOT_CONNECTION_TOKEN",
+        "COPILOT_GITHUB_TOKEN",
+        "COPILOT_OFFLINE",
+        "COPILOT_PROVIDER_BASE_URL",
+        "COPILOT_MODEL",
+        "OTEL_SERVICE_NAME",
+        "NO_PROXY",
+    }
+    assert seen["COPILOT_GITHUB_TOKEN"] == "ghs_own"
+
+
+def test_the_home_is_private_and_wiped_after_the_stop() -> None:
+    made = sidecar()
+    listening(made)
+    assert made.pid is not None
+    home = home_of(made.pid)
+    try:
+        assert stat.S_IMODE(home.stat().st_mode) == 0o700
+        assert Path(f"/proc/{made.pid}/cwd").resolve() == (home / "scratch").resolve()
+        assert list((home / "scratch").iterdir()) == []
+    finally:
+        made.stop()
+    assert not home.exists()
+    made.stop()
+
+
+def test_the_end_is_told_to_whoever_waits_for_it() -> None:
+    made = sidecar()
+    try:
+        listening(made)
+
+        async def story() -> ModelError:
+            waiting = asyncio.create_task(made.exited())
+            forgotten = asyncio.create_task(made.exited())
+            await asyncio.sleep(0)
+            forgotten.cancel()
+            assert made.pid is not None
+            os.kill(made.pid, signal.SIGKILL)
+            return await waiting
+
+        assert "ended by signal SIGKILL" in asyncio.run(story()).message
+    finally:
+        made.stop()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "sleep 600 & echo $! $$; wait",
+        "trap '' TERM; (trap '' TERM; exec sleep 600) & echo $! $$; while :; do sleep 600; done",
+        "sleep 600 & echo $! $$; kill -STOP $$",
+    ],
+    ids=["heeds SIGTERM", "ignores SIGTERM", "is stopped"],
+)
+def test_the_program_and_its_children_end_with_the_stop(tmp_path: Path, body: str) -> None:
+    told = tmp_path / "pids"
+    made = sidecar(
+        script(tmp_path, body.replace("echo $! $$", f"echo $! $$ >{told}.new; mv {told}.new {told}"))
+    )
+    made.start()
+    try:
+        assert until(told.exists)
+        pids = [int(pid) for pid in told.read_text().split()]
+        assert made.pid in pids
+    finally:
+        made.stop()
+    assert until(lambda: not any(alive(pid) for pid in pids))
+
+
+def test_a_child_of_a_dead_program_ends_with_the_stop_too(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    made = sidecar(script(tmp_path, f"sleep 600 & echo $! >{told}; exit 1"))
+    made.start()
+    try:
+        with pytest.raises(ModelError):
+            asyncio.run(made.ready())
+        pid = int(told.read_text())
+        assert alive(pid)
+    finally:
+        made.stop()
+    assert until(lambda: not alive(pid))
+
+
+def test_a_flood_of_output_does_not_stop_the_program(tmp_path: Path) -> None:
+    flood = "head -c 3000000 /dev/zero; echo; yes | head -n 300000; echo the end; exit 4"
+    made = sidecar(script(tmp_path, flood))
+    try:
+        with pytest.raises(ModelError, match=r"ended with status 4\. It said: .*the end"):
+            listening(made)
+        assert "ended with status 4." in asyncio.run(made.exited()).message
+    finally:
+        made.stop()
+
+
+def test_the_kernel_ends_the_cli_when_its_parent_is_killed(tmp_path: Path) -> None:
+    parent = (
+        "import asyncio, time\n"
+        "from tests.copilot.programs import sidecar\n"
+        "made = sidecar()\n"
+        "made.start()\n"
+        "asyncio.run(made.ready())\n"
+        "print(made.pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", parent],
+        stdout=subprocess.PIPE,
+        env={**environ(), "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "TMPDIR": str(tmp_path)},
+    )
+    try:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        assert alive(pid)
+    finally:
+        process.kill()
+        process.communicate()
+    assert until(lambda: not alive(pid))
+
+
+def test_a_sidecar_that_was_not_started_can_be_stopped() -> None:
+    made = Sidecar(Command(Path("nowhere")), NOWHERE, {})
+    made.stop()
+    assert made.pid is None
+
+
+def test_a_signal_without_a_name_is_said_by_its_number() -> None:
+    assert _signal_name(9) == "SIGKILL"
+    assert _signal_name(40) == "40"

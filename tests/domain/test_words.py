@@ -1,0 +1,127 @@
+"""The words of the domain: findings, files, coverage, outcomes."""
+
+from __future__ import annotations
+
+import pytest
+
+from hunkwise.domain.diff import DiffLine, Side
+from hunkwise.domain.finding import Anchor, Finding, Severity
+from hunkwise.domain.outcome import (
+    Conclusion,
+    Coverage,
+    ExitCode,
+    FileCoverage,
+    Review,
+    SkipReason,
+    Usage,
+)
+from hunkwise.errors import ForgeError, ForgeKind, ModelKind, SettingsError, stopped
+from tests.fakes.changes import changed
+
+
+def finding(**given: object) -> Finding:
+    words: dict[str, object] = {"path": "a.py", "severity": Severity.LOW, "title": "t", "body": "b", **given}
+    return Finding(**words)  # type: ignore[arg-type]  # keywords of several types
+
+
+def test_severities_are_ordered_and_have_names() -> None:
+    assert Severity.parse("high") > Severity.parse("medium")
+    assert [severity.label for severity in Severity] == ["low", "medium", "high", "critical"]
+    with pytest.raises(KeyError):
+        Severity.parse("HIGH")
+
+
+def test_a_fingerprint_survives_shifted_lines_and_other_words() -> None:
+    one = finding(anchor=Anchor("a.py", 3, code="  x = 1"), title="One", category="Security")
+    two = finding(anchor=Anchor("a.py", 9, start_line=8, code="x  = 1"), title="Two", category="security")
+    assert one.fingerprint == two.fingerprint
+    assert len(one.fingerprint) == 16
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        finding(anchor=Anchor("a.py", 3, code="y = 1")),
+        finding(anchor=Anchor("a.py", 3, code="x = 1"), path="b.py"),
+        finding(anchor=Anchor("a.py", 3, code="x = 1"), category="tests"),
+        finding(),
+        finding(title="\udcff"),
+    ],
+)
+def test_another_place_or_kind_has_another_fingerprint(other: Finding) -> None:
+    assert other.fingerprint != finding(anchor=Anchor("a.py", 3, code="x = 1")).fingerprint
+
+
+def test_an_anchor_knows_its_lines() -> None:
+    assert list(Anchor("a.py", 5, start_line=3).lines) == [3, 4, 5]
+    assert list(Anchor("a.py", 5).lines) == [5]
+
+
+def test_a_file_shows_the_lines_of_both_sides() -> None:
+    file = changed("a.py")
+    assert sorted(file.lines_by_side[Side.LEFT]) == [1, 2, 3]
+    assert sorted(file.lines_by_side[Side.RIGHT]) == [1, 2, 3, 4]
+    assert file.hunk_at(Side.LEFT, 3) is file.hunks[0]
+    assert file.hunk_at(Side.RIGHT, 5) is None
+    assert (file.changed_lines, file.hunks[0].changed_lines) == (3, 3)
+
+
+def test_a_line_of_any_bytes_has_a_text() -> None:
+    assert DiffLine("+", None, 1, b"caf\xe9").text == "caf\ufffd"
+    assert DiffLine("+", None, 1, b"").changed
+    assert not DiffLine(" ", 1, 1, b"").changed
+
+
+@pytest.mark.parametrize(
+    ("files", "unlisted", "percent", "complete"),
+    [
+        ((), 0, 100, True),
+        ((), 2, 0, False),
+        ((FileCoverage("a", 3, 3),), 0, 100, True),
+        ((FileCoverage("a", 3, 3),), 1, 99, False),
+        ((FileCoverage("a", 3, 3), FileCoverage("b", 900, 0, SkipReason.LOCK_FILE)), 0, 100, True),
+        ((FileCoverage("a", 200, 199, SkipReason.LINE_TOO_LONG),), 0, 99, False),
+        ((FileCoverage("a", 1, 1), FileCoverage("b", 2, 0, SkipReason.DEADLINE)), 0, 33, False),
+    ],
+)
+def test_coverage_counts_what_should_have_been_reviewed(
+    files: tuple[FileCoverage, ...], unlisted: int, percent: int, complete: bool
+) -> None:
+    coverage = Coverage(files, unlisted)
+    assert (coverage.percent, coverage.complete) == (percent, complete)
+
+
+def test_usage_adds_up() -> None:
+    total = Usage(1, 2, 3, 4, 5, ("a", "b")) + Usage(1, 1, 1, 1, 1, ("b", "c"))
+    assert total == Usage(2, 3, 4, 5, 6, ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("code", "conclusion"),
+    [
+        (ExitCode.REVIEWED, Conclusion.SUCCESS),
+        (ExitCode.GATE, Conclusion.FAILURE),
+        (ExitCode.WRONG_SETTINGS, Conclusion.FAILURE),
+        (ExitCode.NO_REVIEW, Conclusion.FAILURE),
+        (ExitCode.PARTIAL, Conclusion.NEUTRAL),
+    ],
+)
+def test_each_exit_code_has_its_conclusion(code: ExitCode, conclusion: Conclusion) -> None:
+    assert code.conclusion is conclusion
+
+
+def test_the_highest_severity_of_a_review_is_its_gravest_finding() -> None:
+    found = (finding(), finding(severity=Severity.HIGH))
+    assert Review("h", found, Coverage(), Usage()).highest is Severity.HIGH
+    assert Review("h", (), Coverage(), Usage()).highest is None
+
+
+def test_errors_say_what_failed_and_what_to_do() -> None:
+    assert (
+        str(ForgeError(ForgeKind.NOT_FOUND, "It is gone.", "Look elsewhere."))
+        == "It is gone. Look elsewhere."
+    )
+    assert SettingsError(["one", "two"]).faults == ("one", "two")
+    assert (SettingsError([]).exit_code, stopped().exit_code) == (2, 3)
+    assert ModelKind.AUTHENTICATION.fatal
+    assert not ModelKind.TIMEOUT.fatal

@@ -1,0 +1,174 @@
+"""Two releases of Django as base and head: every hunk is in exactly one prompt, or its file is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.prompts import Row, rows_in
+from tests.end_to_end.step import PROVIDER_KEY, ROOT
+from tests.end_to_end.world import World
+from tests.fakes.git_repository import GitRepository
+
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hunkwise-tests"
+_RELEASES = ("5.1", "5.2")
+_HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
+Line = tuple[str, str, int, str]
+"""Path, kind (+ or -), number, text."""
+
+
+def release(version: str) -> Path:
+    """The source distribution, from the cache or by pip from the configured registry."""
+    archive = _CACHE / f"Django-{version}.tar.gz"
+    if not archive.is_file():
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+        ]
+        wanted = ["--no-binary", "django", "--dest", str(_CACHE), f"django=={version}"]
+        done = subprocess.run([*command, *wanted], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.fail(
+                f"Django {version} could not be downloaded by pip, which this test needs once: check pip's "
+                f"index and the network, or put {archive.name} into {_CACHE}. {done.stderr[-500:]}"
+            )
+        found = next(path for path in _CACHE.iterdir() if path.name.lower() == archive.name.lower())
+        found.rename(archive)
+    return archive
+
+
+@pytest.fixture(scope="module")
+def django(tmp_path_factory: pytest.TempPathFactory) -> GitRepository:
+    """The earlier release on main, the later one on feature; no files in the work tree."""
+    repository = GitRepository.create(tmp_path_factory.mktemp("django") / "work")
+    with subprocess.Popen(
+        ["git", "fast-import", "--quiet"], cwd=repository.path, stdin=subprocess.PIPE
+    ) as importing:
+        assert importing.stdin is not None
+        for branch, version in zip(("main", "feature"), _RELEASES, strict=True):
+            start = b"from refs/heads/main\ndeleteall\n" if branch == "feature" else b""
+            importing.stdin.write(
+                f"commit refs/heads/{branch}\ncommitter A <a@example.com> 0 +0000\ndata 0\n".encode() + start
+            )
+            for part in _files(release(version)):
+                importing.stdin.write(part)
+    assert importing.returncode == 0
+    return repository
+
+
+def _files(archive: Path) -> Iterator[bytes]:
+    """The files of a source distribution, without its own top folder, in the words of git fast-import."""
+    with tarfile.open(archive) as opened:
+        for member in opened:
+            content = opened.extractfile(member) if member.isfile() else None
+            if content is not None:
+                path = member.name.partition("/")[2].replace("\\", "\\\\").replace('"', '\\"')
+                mode = "100755" if member.mode & 0o100 else "100644"
+                yield f'M {mode} inline "{path}"\ndata {member.size}\n'.encode() + content.read() + b"\n"
+
+
+def changed_lines(repository: GitRepository) -> dict[str, list[Line]]:
+    """The changed lines of each text file, by git's own word (which is another one with -U0)."""
+    settings = ["-c", "core.quotePath=false", "-c", "diff.renameLimit=0"]
+    shape = ["-U3", "-M", "--no-prefix", "--no-color"]
+    command = ["git", *settings, "diff", *shape, "main", "feature"]
+    done = subprocess.run(command, cwd=repository.path, capture_output=True, check=True)
+    found: dict[str, list[Line]] = {}
+    path, old, new, in_header = "", 0, 0, True
+    # Only a line feed ends a line of a diff; Django's own files hold other line ends.
+    for raw in done.stdout.split(b"\n"):
+        row = raw.decode("utf-8", "backslashreplace")
+        if row.startswith("diff --git "):
+            in_header = True
+        elif in_header and row[:4] in ("--- ", "+++ "):
+            name = row[4:].removesuffix("\t")
+            path = path if name == "/dev/null" else name
+        elif header := _HUNK.match(row):
+            in_header, old, new = False, int(header[1]), int(header[2])
+        elif not in_header and row[:1] in ("-", "+", " "):
+            if row[0] != " ":
+                number = old if row[0] == "-" else new
+                found.setdefault(path, []).append((path, row[0], number, row[1:].removesuffix("\r")))
+            old += row[0] != "+"
+            new += row[0] != "-"
+    return found
+
+
+def as_line(row: Row) -> Line:
+    return row.path, row.kind, row.number, row.text
+
+
+def unescaped(line: Line) -> Line:
+    """A shown line with the escapes of unseen characters read back."""
+    text = re.sub(r"\\u([0-9a-f]{4})|\\U([0-9a-f]{8})", lambda m: chr(int(m[1] or m[2], 16)), line[3])
+    return *line[:3], text
+
+
+def assert_each_line_is_asked_about_once(world: World, repository: GitRepository, report: object) -> None:
+    assert isinstance(report, dict)
+    expected = changed_lines(repository)
+    files = {file["path"]: file for file in report["coverage"]["files"]}
+    skipped = {path for path, file in files.items() if file["reason"]}
+    assert set(expected) <= set(files)
+    shown = Counter(
+        unescaped(as_line(row))
+        for request in world.model.requests
+        for row in rows_in(request)
+        if row.kind != " "
+    )
+    lines = [unescaped(line) for path, lines in expected.items() if path not in skipped for line in lines]
+    assert len(lines) > 20_000
+    assert shown == Counter(lines)
+    assert {path for path in skipped if files[path]["missing"]} == set()
+    assert report["coverage"]["percent"] == 100
+    assert report["coverage"]["reviewed_lines"] == len(lines)
+
+
+@pytest.mark.slow
+def test_two_releases_in_a_checkout_are_asked_about_line_by_line(world: World, django: GitRepository) -> None:
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(world.folder),
+        "TMPDIR": str(world.folder),
+        "COPILOT_PROVIDER_BASE_URL": f"{world.model_url}/v1",
+        "COPILOT_PROVIDER_API_KEY": PROVIDER_KEY,
+        "COPILOT_MODEL": "scripted-model",
+    }
+    command = [sys.executable, str(ROOT / "entrypoint.py"), "review", "--format", "json", "--base", "main"]
+    done = subprocess.run(
+        [*command, "--head", "feature"],
+        cwd=django.path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert PROVIDER_KEY not in done.stdout + done.stderr
+    assert_each_line_is_asked_about_once(world, django, json.loads(done.stdout))
+
+
+@pytest.mark.slow
+def test_two_releases_as_a_pull_request_are_asked_about_line_by_line(
+    world: World, django: GitRepository
+) -> None:
+    world.serve_repository(django)
+    world.open()
+    result = world.run(workspace=django.path)
+    assert result.code == 0
+    assert_each_line_is_asked_about_once(world, django, result.report)
+    assert len(world.github.journal) <= 30

@@ -1,0 +1,78 @@
+"""What the base of a change says: read whole, checked, and told where it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from hunkwise.errors import ForgeError, ForgeKind, SettingsError
+from hunkwise.flows.base_texts import BaseTexts, base_texts
+from hunkwise.settings.config import Config
+from tests.fakes.commit import FakeCommit
+
+PATH = ".github/hunkwise.yml"
+OWN = b"version: 1\nprompts:\n  - name: mine\n    template: mine.j2\n"
+
+
+def read(
+    files: dict[str, bytes], overridden: Callable[[Config], Config] = lambda config: config
+) -> BaseTexts:
+    return base_texts(FakeCommit(files), PATH, overridden)
+
+
+def test_without_any_files_the_defaults_hold() -> None:
+    texts = read({})
+    assert (texts.config, texts.templates, texts.instructions, texts.notes) == (Config(), {}, (), ())
+
+
+def test_configuration_template_and_instructions_are_read() -> None:
+    files = {
+        PATH: OWN,
+        "mine.j2": b"\xef\xbb\xbfCaf\xc3\xa9",
+        "AGENTS.md": b"Be exact.",
+        ".github/copilot-instructions.md": b"",
+        ".github/instructions/py.instructions.md": b'---\napplyTo: "**/*.py"\n---\nNo prints.',
+        ".github/instructions/notes.md": b"not instructions",
+    }
+    texts = read(files, lambda config: config.with_overrides({"max_comments": 3}))
+    assert (texts.config.max_comments, texts.templates) == (3, {"mine": "Café"})
+    assert [(one.path, one.text, one.apply_to) for one in texts.instructions] == [
+        ("AGENTS.md", "Be exact.", ("**",)),
+        (".github/instructions/py.instructions.md", "No prints.", ("**/*.py",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({PATH: b"version: 2\n"}, r"\.github/hunkwise\.yml:1"),
+        ({PATH: OWN}, r"names the template mine\.j2, which is not in the base .* merge the template first"),
+        ({PATH: OWN, "mine.j2": b"x" * 70_000}, r"mine\.j2 is larger than 65,536 bytes: shorten"),
+        ({PATH: OWN, "mine.j2": b"caf\xe9"}, r"mine\.j2 is not UTF-8 at byte 3: save"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_remedy(files: dict[str, bytes], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        read(files)
+
+
+def test_of_many_files_of_instructions_thirty_are_read_and_that_is_said() -> None:
+    folder = ".github/instructions"
+    texts = read({f"{folder}/{n:02}.instructions.md": b"---\napplyTo: '*'\n---\nText" for n in range(40)})
+    assert len(texts.instructions) == 30
+    assert texts.notes == ("Of 40 files in .github/instructions 30 were read.",)
+
+
+def test_instructions_that_cannot_be_read_cost_a_note() -> None:
+    refused = ForgeError(ForgeKind.UNAVAILABLE, "GitHub is away.")
+    texts = base_texts(
+        FakeCommit({PATH: b"version: 1\n"}, {"AGENTS.md": refused}), PATH, lambda config: config
+    )
+    assert texts.notes == ("The repository's instructions for reviewers could not be read: GitHub is away.",)
+
+
+def test_a_configuration_that_cannot_be_read_is_an_error() -> None:
+    refused = ForgeError(ForgeKind.UNAVAILABLE, "GitHub is away.")
+    with pytest.raises(ForgeError, match="away"):
+        base_texts(FakeCommit({}, {PATH: refused}), PATH, lambda config: config)

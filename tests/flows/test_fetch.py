@@ -1,0 +1,161 @@
+"""A pull request, read once; and what GitHub left out of it, completed or named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.pull_request import PullRequest, Thread
+from hunkwise.errors import ForgeError, ForgeKind, RepositoryError
+from hunkwise.flows.fetch import Fetch, Fetched
+from hunkwise.flows.withheld import Withheld
+from hunkwise.repository.git import Git
+from hunkwise.settings.config import Config
+from tests.fakes.changes import BASE, HEAD, added, pull_request
+from tests.fakes.commit import FakeCommit, FakeForge
+from tests.fakes.git_repository import GitRepository
+
+AWAY = ForgeError(ForgeKind.UNAVAILABLE, "GitHub is away.")
+THREAD = Thread("a.py", 1, Side.RIGHT, "bob", "Look.")
+
+
+def withheld(path: str, status: FileStatus = FileStatus.MODIFIED, **given: Any) -> FileDiff:
+    return FileDiff(path, status, additions=2, deletions=1, patch_missing=True, **given)
+
+
+def fetched(forge: FakeForge, git: Git | None = None, config: bytes | None = None) -> Fetched:
+    commit = FakeCommit({} if config is None else {"c.yml": config})
+    completing = Withheld(forge, git, Git.diff_blobs)
+    return Fetch(forge, completing, lambda _sha: commit).run(7, "c.yml", lambda found: found)
+
+
+def forge(*files: FileDiff, changed_files: int | None = None, **given: Any) -> FakeForge:
+    asked = pull_request(changed_files=len(files) if changed_files is None else changed_files)
+    return FakeForge(asked, files, **given)
+
+
+def test_a_pull_request_is_read_whole() -> None:
+    found = fetched(
+        forge(added("a.py", "x"), open_threads=(THREAD,)), config=b"version: 1\nmax-comments: 4\n"
+    )
+    assert found.snapshot.pull_request.number == 7
+    assert [file.path for file in found.snapshot.files] == ["a.py"]
+    assert found.snapshot.threads == (THREAD,)
+    assert (found.snapshot.unlisted_files, found.snapshot.notes) == (0, ())
+    assert found.texts.config.max_comments == 4
+
+
+def test_threads_that_cannot_be_read_cost_a_note() -> None:
+    found = fetched(forge(added("a.py", "x"), failing={"threads": AWAY}))
+    assert found.snapshot.threads == ()
+    assert found.snapshot.notes == ("Earlier threads could not be read: GitHub is away.",)
+
+
+def test_files_that_are_counted_and_not_listed_are_counted() -> None:
+    assert fetched(forge(added("a.py", "x"), changed_files=5)).snapshot.unlisted_files == 4
+
+
+def test_a_withheld_patch_is_made_of_both_versions() -> None:
+    versions = {("old.py", BASE): b"one\ntwo\n", ("a.py", HEAD): b"one\n2\n3\n", ("b.py", HEAD): b"new\n"}
+    files = (
+        withheld("a.py", FileStatus.RENAMED, old_path="old.py"),
+        withheld("b.py", FileStatus.ADDED),
+        added("c.py", "x"),
+    )
+    one, two, three = fetched(forge(*files, versions=versions)).snapshot.files
+    assert (one.additions, one.deletions, one.patch_missing) == (2, 1, False)
+    assert [line.text for line in two.hunks[0].lines] == ["new"]
+    assert three is files[2]
+
+
+def test_a_removed_file_needs_its_old_version_alone() -> None:
+    asked = forge(withheld("a.py", FileStatus.REMOVED), versions={("a.py", BASE): b"one\n"})
+    (file,) = fetched(asked).snapshot.files
+    assert [line.kind for line in file.hunks[0].lines] == ["-"]
+    assert asked.reads == [("a.py", BASE)]
+
+
+@pytest.mark.parametrize(
+    "versions",
+    [{("a.bin", HEAD): b"\0"}, {("a.bin", HEAD): b"x", ("a.bin", BASE): b"\0"}],
+)
+def test_a_withheld_binary_is_told_by_its_content(versions: dict[tuple[str, str], bytes]) -> None:
+    (file,) = fetched(forge(withheld("a.bin"), versions=versions)).snapshot.files
+    assert file.binary
+    assert not file.patch_missing
+
+
+def test_a_picture_costs_no_request() -> None:
+    asked = forge(FileDiff("logo.png", FileStatus.MODIFIED, patch_missing=True))
+    (file,) = fetched(asked).snapshot.files
+    assert file.binary
+    assert asked.reads == []
+
+
+def test_what_is_ignored_costs_no_request() -> None:
+    asked = forge(withheld("a.py"))
+    (file,) = fetched(asked, config=b"version: 1\nignore: ['a.py']\n").snapshot.files
+    assert file.patch_missing
+    assert asked.reads == []
+
+
+@pytest.mark.parametrize("failing", [{"a.py": AWAY}, {"merge_base": AWAY}, {}])
+def test_what_cannot_be_completed_stays_named_as_withheld(failing: dict[str, ForgeError]) -> None:
+    found = fetched(forge(withheld("a.py"), versions={("a.py", HEAD): b"x"}, failing=failing))
+    assert found.snapshot.files[0].patch_missing
+    assert len(found.snapshot.notes) == ("merge_base" in failing)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> tuple[Git, PullRequest]:
+    """A checkout with a pull request of four files."""
+    repository = GitRepository.create(tmp_path / "work")
+    base = repository.commit({"a.py": "one\ntwo\n", "b.py": "1\n"}, "Base")
+    head = repository.commit({"a.py": "one\n2\n", "b.py": "2\n", "c.py": "new\n", "d.py": "new\n"}, "Head")
+    return Git(repository.path), replace(pull_request(changed_files=4), base_sha=base, head_sha=head)
+
+
+def test_the_checkout_completes_patches_and_the_list(checkout: tuple[Git, PullRequest]) -> None:
+    git, asked = checkout
+    listed = (withheld("a.py"), added("c.py", "as listed"))
+    found = fetched(FakeForge(asked, listed, failing={"merge_base": AWAY}), git)
+    by_path = {file.path: file for file in found.snapshot.files}
+    assert sorted(by_path) == ["a.py", "b.py", "c.py", "d.py"]
+    assert [line.text for line in by_path["a.py"].hunks[0].lines] == ["one", "two", "2"]
+    assert by_path["c.py"] is listed[1]
+    assert (found.snapshot.unlisted_files, found.snapshot.notes) == (0, ())
+
+
+def test_a_checkout_without_the_commits_is_passed_over(checkout: tuple[Git, PullRequest]) -> None:
+    git, _asked = checkout
+    found = fetched(forge(withheld("a.py"), versions={("a.py", BASE): b"1\n", ("a.py", HEAD): b"2\n"}), git)
+    assert not found.snapshot.files[0].patch_missing
+
+
+def test_a_checkout_of_unrelated_histories_is_passed_over(tmp_path: Path) -> None:
+    repository = GitRepository.create(tmp_path / "work")
+    base = repository.commit({"a.py": "1\n"})
+    repository.git("checkout", "-q", "--orphan", "other")
+    head = repository.commit({"a.py": "2\n"}, "Other")
+    asked = replace(pull_request(), base_sha=base, head_sha=head)
+    found = fetched(FakeForge(asked, (withheld("a.py"),)), Git(repository.path))
+    assert found.snapshot.files[0].patch_missing
+
+
+def test_a_checkout_that_cannot_be_read_costs_a_note(tmp_path: Path) -> None:
+    found = fetched(forge(withheld("a.py")), Git(tmp_path))
+    assert found.snapshot.files[0].patch_missing
+    assert found.snapshot.notes[0].startswith("The checkout could not be read: ")
+
+
+def test_a_comparison_that_git_refuses_leaves_the_file_withheld() -> None:
+    def refuse(old: bytes, new: bytes) -> Any:
+        raise RepositoryError("Git is away.")
+
+    asked = forge(withheld("a.py"), versions={("a.py", BASE): b"1\n", ("a.py", HEAD): b"2\n"})
+    (file,) = Withheld(asked, None, refuse).completed(asked.asked, asked.listed, Config())
+    assert file.patch_missing

@@ -1,0 +1,212 @@
+"""Reports of a model: what is taken, what is told back, and that nothing is lost on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hunkwise.domain.diff import Side
+from hunkwise.domain.finding import Finding, Severity
+from hunkwise.flows.intake import MAX_FINDINGS, Intake
+from tests.fakes.changes import added, changed
+
+FILES = {
+    file.path: file for file in (changed("a.py", old_path="old.py"), added("b.py", *map(str, range(300))))
+}
+
+
+def said(line: int = 2, title: str = "Wrong", path: str = "a.py", **more: Any) -> dict[str, Any]:
+    return {"path": path, "line": line, "severity": "high", "title": title, "body": "It fails.", **more}
+
+
+def call(*findings: object, done: bool = True, **more: Any) -> dict[str, Any]:
+    return {"findings": list(findings), "done": done, **more}
+
+
+class Desk:
+    """An intake with its journal."""
+
+    def __init__(self) -> None:
+        self.journal: list[Finding] = []
+        self.intake = Intake("mine", FILES, self.journal.append)
+
+    def take(self, *findings: object, done: bool = True, **more: Any) -> str:
+        return self.intake.take(call(*findings, done=done, **more)).text
+
+    @property
+    def lines(self) -> list[int | None]:
+        return [finding.anchor.line if finding.anchor else None for finding in self.intake.findings]
+
+
+def test_a_finding_in_the_diff_is_taken_and_journaled_at_once() -> None:
+    desk = Desk()
+    reply = desk.intake.take(call(said(), summary="Adds a line."))
+    assert reply.accepted
+    assert desk.intake.answered
+    assert desk.intake.summary == "Adds a line."
+    (finding,) = desk.intake.findings
+    assert desk.journal == [finding]
+    assert (finding.severity, finding.prompt, finding.anchor and finding.anchor.code) == (
+        Severity.HIGH,
+        "mine",
+        "two!",
+    )
+
+
+def test_everything_that_a_finding_can_say_is_kept() -> None:
+    desk = Desk()
+    desk.take(
+        said(3, path="old.py", start_line=2, category="tests", suggestion="x", confidence=0.5),
+        said(2, "Removed", side="LEFT"),
+    )
+    first, second = desk.intake.findings
+    assert first.path == "a.py"
+    assert (first.anchor and first.anchor.start_line, first.category) == (2, "tests")
+    assert (first.suggestion, first.confidence) == ("x", 0.5)
+    assert second.anchor
+    assert second.anchor.side is Side.LEFT
+
+
+def test_an_empty_report_is_an_answer() -> None:
+    desk = Desk()
+    assert desk.take() == "Taken so far: 0."
+    assert desk.intake.answered
+
+
+def test_a_model_that_is_not_done_goes_on() -> None:
+    desk = Desk()
+    assert "call again with `done: true`" in desk.take(said(2), done=False)
+    assert not desk.intake.answered
+    desk.take(said(3))
+    assert desk.lines == [2, 3]
+
+
+def test_a_line_outside_of_the_diff_is_told_and_mended() -> None:
+    desk = Desk()
+    text = desk.take(said(43))
+    assert '"Wrong": line 43 of a.py is not in the diff; changed lines near it: 2–3' in text
+    assert not desk.intake.answered
+    desk.take(said(3))
+    assert desk.lines == [3]
+    assert desk.intake.answered
+
+
+def test_a_finding_whose_path_or_title_was_mended_is_not_kept_twice() -> None:
+    desk = Desk()
+    desk.take(said(2, path="c.py"), said(99, "The cache is never emptied"))
+    desk.take(said(2, path="a.py"), said(3, "The cache is not emptied"))
+    assert desk.lines == [2, 3]
+
+
+def test_what_is_not_mended_is_kept_without_a_line() -> None:
+    desk = Desk()
+    desk.take(said(43))
+    desk.take()
+    (finding,) = desk.intake.findings
+    assert (finding.anchor, finding.said_line) == (None, 43)
+    assert desk.intake.answered
+
+
+def test_what_was_mended_in_vain_is_kept_rather_than_asked_for_again() -> None:
+    desk = Desk()
+    desk.take(said(43))
+    desk.take(said(44))
+    assert desk.lines == [None]
+    assert desk.intake.answered
+    assert len(desk.journal) == 1
+
+
+def test_one_title_at_several_lines_is_several_findings() -> None:
+    desk = Desk()
+    desk.take(said(2), said(3), said(50), said(60))
+    assert desk.lines == [2, 3, None, None]
+    desk.take(said(1))
+    assert desk.lines == [2, 3, 1, None]
+
+
+def test_a_repeated_finding_is_one() -> None:
+    desk = Desk()
+    desk.take(said(2), said(2), done=False)
+    desk.take(said(2))
+    assert desk.lines == [2]
+    assert len(desk.journal) == 1
+
+
+def test_a_finding_of_the_wrong_shape_is_kept_unless_it_is_mended() -> None:
+    desk = Desk()
+    assert "findings[0].line: Input should be a valid integer" in desk.take(said(line="2"))  # type: ignore[arg-type]
+    assert desk.lines == [None]
+    desk.take(said(2))
+    assert desk.lines == [2]
+
+
+def test_a_wrong_shape_twice_is_kept_once() -> None:
+    desk = Desk()
+    desk.take(said(0))
+    desk.take(said(0))
+    assert desk.lines == [None]
+    assert desk.intake.unreadable == 0
+
+
+def test_a_finding_of_which_nothing_can_be_read_is_counted_until_another_comes() -> None:
+    desk = Desk()
+    desk.take({"line": 3}, {"line": 4})
+    assert desk.intake.unreadable == 2
+    desk.take(said(3))
+    assert desk.intake.unreadable == 1
+
+
+def test_the_tenth_call_is_the_last() -> None:
+    desk = Desk()
+    texts = [desk.take(said(2), done=False) for _ in range(10)]
+    assert texts[-1] == "Taken so far: 1. No more calls are taken."
+    assert desk.intake.answered
+
+
+def test_nothing_is_taken_after_the_end() -> None:
+    desk = Desk()
+    desk.take()
+    reply = desk.intake.take(call(said()))
+    assert reply.accepted
+    assert desk.lines == []
+
+
+def test_more_findings_than_the_cap_end_the_review_and_are_counted() -> None:
+    desk = Desk()
+    findings = [said(number + 1, f"Title {number}", "b.py") for number in range(250)]
+    for start in (0, 100, 200):
+        desk.take(*findings[start : start + 100], done=False)
+    assert len(desk.lines) == MAX_FINDINGS
+    assert desk.intake.above_cap == 50
+    assert desk.intake.answered
+
+
+def test_refused_findings_count_towards_the_cap() -> None:
+    desk = Desk()
+    for start in (1_000, 2_000, 3_000):
+        desk.take(*(said(start + n, f"{start} {n}", "b.py") for n in range(100)), done=False)
+    assert len(desk.lines) == MAX_FINDINGS
+    assert desk.intake.above_cap == 100
+
+
+SAID = st.fixed_dictionaries(
+    {
+        "path": st.sampled_from(["a.py", "old.py", "nowhere.py"]),
+        "line": st.sampled_from([0, 1, 2, 3, 4, 99]),
+        "severity": st.sampled_from(["low", "critical", "huge"]),
+        "title": st.sampled_from(["One thing", "Another thing", "A third"]),
+        "body": st.just("Because."),
+    }
+)
+
+
+@given(st.lists(st.lists(SAID, max_size=5), min_size=1, max_size=4))
+def test_no_title_of_the_first_call_is_ever_lost(calls: list[list[dict[str, Any]]]) -> None:
+    desk = Desk()
+    for findings in calls:
+        desk.take(*findings, done=False)
+    titles = {finding.title for finding in desk.intake.findings}
+    assert {finding["title"] for findings in calls for finding in findings} == titles
+    assert desk.intake.unreadable == desk.intake.above_cap == 0

@@ -1,0 +1,84 @@
+"""Who answers on the command line, and what is refused before anything starts."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+
+import pytest
+
+from hunkwise.answering import Answering, answering
+from hunkwise.errors import SettingsError
+from hunkwise.local import review
+
+OWN = {"COPILOT_PROVIDER_BASE_URL": "https://models.example/v1/", "COPILOT_MODEL": "mine"}
+COPILOT = {"COPILOT_GITHUB_TOKEN": "github_pat_x"}
+
+
+def asked(model: str | None, environ: dict[str, str]) -> Answering:
+    with ExitStack() as stack:
+        return answering(model, environ, stack)
+
+
+def test_copilot_answers_where_its_token_is() -> None:
+    found = asked("gpt-9", {**COPILOT, **OWN})
+    assert (found.credential.copilot_token, found.provider, found.model) == ("github_pat_x", None, "gpt-9")
+    assert asked(None, COPILOT).model is None
+
+
+def test_a_provider_answers_where_there_is_no_token() -> None:
+    more = {"COPILOT_PROVIDER_TYPE": "azure", "COPILOT_PROVIDER_WIRE_API": "responses"}
+    found = asked(None, {**OWN, **more, "COPILOT_PROVIDER_API_KEY": "key"})
+    assert found.provider is not None
+    assert (found.provider.type, found.provider.wire_api) == ("azure", "responses")
+    assert (found.provider.base_url, found.model) == ("https://models.example/v1", "mine")
+    assert found.credential.provider_base_url == "https://models.example/v1"
+    assert not found.demo
+
+
+@pytest.mark.parametrize(
+    ("model", "environ"),
+    [(None, {}), ("demo", {}), ("demo", {**COPILOT, **OWN}), (None, {**COPILOT, "COPILOT_MODEL": "demo"})],
+)
+def test_the_demo_answers_where_it_is_asked_for_or_nothing_else_is_there(
+    model: str | None, environ: dict[str, str]
+) -> None:
+    found = asked(model, environ)
+    assert (found.demo, found.model, found.credential.copilot_token) == (True, "demo", None)
+    assert found.provider is not None
+    assert found.provider.base_url.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("model", "environ", "said"),
+    [
+        ("gpt-9", {}, "The model 'gpt-9' cannot be asked: set COPILOT_GITHUB_TOKEN"),
+        (None, {"COPILOT_PROVIDER_BASE_URL": "https://a.example"}, "needs a model: add --model"),
+        ("m", {"COPILOT_PROVIDER_BASE_URL": "nonsense"}, "COPILOT_PROVIDER_BASE_URL is not a URL"),
+        ("m", {"COPILOT_PROVIDER_BASE_URL": "http://a.example"}, "unencrypted: use https"),
+        ("m", {**OWN, "COPILOT_PROVIDER_TYPE": "x"}, "COPILOT_PROVIDER_TYPE is 'x'; it can be openai"),
+        ("m", {**OWN, "COPILOT_PROVIDER_WIRE_API": "x"}, "COPILOT_PROVIDER_WIRE_API is 'x'; it can be comp"),
+    ],
+)
+def test_whom_nobody_could_ask_is_refused(model: str | None, environ: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        asked(model, environ)
+
+
+@pytest.mark.parametrize(
+    ("post", "pull_request", "environ", "said"),
+    [
+        (True, None, {}, "--post needs --pr OWNER/REPO#N"),
+        (False, "octo", {"GITHUB_TOKEN": "x"}, "--pr is 'octo'; it must read OWNER/REPO#N"),
+        (False, "octo/repo#0", {"GITHUB_TOKEN": "x"}, "it must read OWNER/REPO#N"),
+        (True, "octo/repo#1", {}, "set GITHUB_TOKEN"),
+        (True, "octo/repo#1", {"GITHUB_TOKEN": "x", "GITHUB_API_URL": "x"}, "GITHUB_API_URL is not a URL"),
+        (False, None, {"COPILOT_ALLOW_ALL": "true"}, "COPILOT_ALLOW_ALL"),
+    ],
+)
+def test_an_order_that_cannot_be_carried_out_is_refused_at_once(
+    post: bool, pull_request: str | None, environ: dict[str, str], said: str
+) -> None:
+    arguments = argparse.Namespace(post=post, pr=pull_request, model=None)
+    with pytest.raises(SettingsError, match=said):
+        review(arguments, environ)

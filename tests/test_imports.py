@@ -1,0 +1,71 @@
+"""Which way imports run, as DESIGN.md draws it: a module may know what stands below it, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+PURE = {"domain", "errors", "settings", "plan", "prompts", "publish"}
+ADAPTERS = {"copilot", "repository", "forge", "runner"}
+STAGES = PURE | ADAPTERS | {"demo", "flows"}
+MAY_KNOW = {
+    "errors": set(),
+    "demo": set(),
+    "domain": set(),
+    "settings": {"domain", "errors"},
+    "plan": {"domain", "errors"},
+    "prompts": {"domain", "errors", "plan"},
+    "publish": {"domain", "errors"},
+    "flows": PURE,
+    **dict.fromkeys(ADAPTERS, PURE),
+}
+VENDORS = {"copilot": "copilot", "github": "forge"}
+MODULES = {
+    ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(SOURCE.rglob("*.py"))
+}
+
+
+def imported(module: str, *, at_the_top: bool = False) -> Iterator[str]:
+    """The full names of what a module imports: anywhere in it, or only when it is itself imported."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    for node in tree.body if at_the_top else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} has a relative import"
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name if name in MODULES else node.module or "" for name in names)
+
+
+def stage(module: str) -> str:
+    """The folder, or the module at the top, that a module of hunkwise belongs to."""
+    return ([*module.split("."), ""])[1]
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if stage(module) in STAGES])
+def test_a_stage_knows_only_what_stands_below_it(module: str) -> None:
+    own = stage(module)
+    known = {stage(name) for name in imported(module) if name.startswith("hunkwise")} - {own, ""}
+    assert known <= MAY_KNOW[own]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_vendor_is_known_in_one_folder(module: str) -> None:
+    packages = {name.partition(".")[0] for name in imported(module)}
+    assert {VENDORS[package] for package in packages & VENDORS.keys()} <= {stage(module)}
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    graph = {module: set(imported(module, at_the_top=True)) & MODULES.keys() - {module} for module in MODULES}
+    TopologicalSorter(graph).prepare()
+
+
+def test_what_may_be_known_is_drawn_for_every_stage() -> None:
+    assert MAY_KNOW.keys() == STAGES
+    assert {stage(module) for module in MODULES} >= STAGES

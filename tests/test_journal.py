@@ -1,0 +1,54 @@
+"""Findings and reports on disk, and a disk that takes no more."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from hunkwise.journal import Journal, write_report
+from tests.publish.samples import anchor, finding
+
+
+def test_each_finding_is_a_line_of_json_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "journal.jsonl"
+    journal = Journal(path)
+    journal(finding("One\nline", at=anchor(2)))
+    journal(finding("\ud800 é"))
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [line["title"] for line in lines] == ["One\nline", "\ud800 é"]
+    assert lines[0]["anchor"]["line"] == 2
+    assert len(lines[0]["fingerprint"]) == 16
+
+
+def test_a_finding_that_holds_a_secret_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path, lambda line: "secret" in line)
+    journal(finding("A secret"))
+    journal(finding("Harmless"))
+    assert [json.loads(line)["title"] for line in path.read_text().splitlines()] == ["Harmless"]
+
+
+def test_a_disk_that_takes_no_more_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("")
+    journal = Journal(tmp_path / "file" / "journal.jsonl")
+    with caplog.at_level(logging.WARNING):
+        journal(finding())
+        journal(finding())
+    assert [record.getMessage().endswith("the review goes on.") for record in caplog.records] == [True]
+
+
+def test_a_report_is_written_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "report.json"
+    assert write_report(path, {"title": "é"})
+    assert path.read_text(encoding="utf-8") == '{\n "title": "é"\n}\n'
+
+
+def test_a_report_that_cannot_be_written_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert not write_report(tmp_path / "file" / "report.json", {})
+    assert "cannot be written" in caplog.text

@@ -1,0 +1,110 @@
+"""What a person at a terminal reads."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from hunkwise.domain.diff import Side
+from hunkwise.domain.finding import Severity
+from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Review, SkipReason, Usage
+from hunkwise.terminal import console, progress, show
+from tests.publish.samples import anchor, clean, file_diff, finding, review
+
+
+def shown(found: Review, review_url: str | None = None, *, terminal: bool = False) -> str:
+    paper = io.StringIO()
+    show(found, Console(file=paper, highlight=False, width=100, force_terminal=terminal), review_url)
+    return paper.getvalue()
+
+
+def test_findings_come_from_the_gravest_to_the_least_with_their_code() -> None:
+    small = finding("Small", severity=Severity.LOW, at=anchor(2))
+    grave = finding("Grave", severity=Severity.CRITICAL, at=anchor(3, 2), suggestion="two and a third")
+    text = shown(replace(clean(review(small, grave)), files=(file_diff(),)), "https://github.com/x")
+    assert text.index("critical  Grave") < text.index("low  Small")
+    assert "src/a.py:2-3" in text
+    assert "❱ 2 two!" in text
+    assert "  1 one" in text
+    assert "Suggestion:\n    two and a third" in text
+    assert "2 findings: 1 critical, 1 low." in text
+    assert "Reviewed 4 of 4 changed lines (100 %) in 1 file." in text
+    assert "2 model calls, 12,345 tokens in, 678 out, 12.3 s." in text
+    assert text.endswith("The review: https://github.com/x\n")
+
+
+def test_places_without_code_are_named_all_the_same() -> None:
+    unplaced = replace(finding("Unplaced"), said_line=99)
+    removed = finding("Removed", at=anchor(2, side=Side.LEFT))
+    far = finding("Far", at=anchor(500))
+    bare = finding("Bare", path="b.py")
+    text = shown(replace(clean(review(unplaced, removed, far, bare)), files=(file_diff(),)))
+    assert "src/a.py (line 99 was named, and is not in the diff)" in text
+    assert "src/a.py:2 (removed)" in text
+    assert "code of 500" in text
+    assert "\n  b.py\n" in text
+
+
+def test_what_was_not_reviewed_is_named_with_its_reason() -> None:
+    files = tuple(FileCoverage(f"f{n}.py", 1, 0, SkipReason.DEADLINE) for n in range(25))
+    found = replace(
+        review(), coverage=Coverage(files), faults=(Fault("x", "It failed.", "Try."),), notes=("A note.",)
+    )
+    text = shown(replace(found, demo=True, usage=Usage(1)))
+    assert "Nothing was reviewed." in text
+    assert "not reviewed: f0.py (the deadline was reached)" in text
+    assert "and 5 more" in text
+    assert "! It failed. Try." in text
+    assert "A note." in text
+    assert "1 model call, " in text
+    assert "fixed rules, not a model" in text
+
+
+def test_a_clean_review_says_so_of_what_was_reviewed() -> None:
+    assert "Nothing was found in what was reviewed." in shown(clean(review()))
+    assert "1 finding: 1 medium." in shown(clean(review(finding())))
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_foreign_text_sends_nothing_to_the_terminal(terminal: bool) -> None:
+    bell = "\x07\x1b]0;owned\x07\x1b[2J\x9b31m\u202e[bold]x"
+    at = replace(anchor(2), code=bell)
+    hostile = replace(finding(bell, body=bell, at=at, suggestion=bell), said_line=3)
+    patch = b"@@ -1,1 +1,2 @@\n one\n+" + bell.encode()
+    found = replace(
+        review(hostile, replace(hostile, anchor=None, path=bell)),
+        coverage=Coverage((FileCoverage(bell, 1, 0, SkipReason.BINARY),)),
+        faults=(Fault(bell, bell, bell),),
+        notes=(bell,),
+        files=(file_diff(patch=patch),),
+    )
+    text = shown(found, bell, terminal=terminal)
+    assert not {"\x07", "\x9b", "\u202e"} & set(text)
+    assert "\x1b]" not in text
+    assert "\x1b[2J" not in text
+    assert "[bold]x" in text
+
+
+def test_a_long_line_of_code_is_cut() -> None:
+    patch = b"@@ -0,0 +1 @@\n+" + b"x" * 4_000
+    at = replace(anchor(1), code="x" * 4_000)
+    found = replace(clean(review(finding(at=at))), files=(file_diff(patch=patch),))
+    assert shown(found).count("x") < 600
+
+
+def test_progress_is_shown_on_a_terminal_alone() -> None:
+    paper = io.StringIO()
+    with progress(Console(file=paper, force_terminal=False)) as told:
+        told(1, 2)
+    assert paper.getvalue() == ""
+    with progress(Console(file=paper, force_terminal=True)) as told:
+        told(1, 2)
+    assert "1/2" in paper.getvalue()
+
+
+def test_the_console_writes_where_it_is_told() -> None:
+    assert console(stderr=True).stderr
+    assert not console().stderr
