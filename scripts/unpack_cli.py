@@ -18,7 +18,9 @@ CACHE = ROOT / "node_modules" / ".cache" / "copilot"
 def main() -> int:
     programs = sorted((ROOT / "node_modules" / "@github").glob("copilot-*-*/copilot"))
     if not programs:
-        print("npm installed no Copilot CLI for this platform; it has one for Linux and macOS, x64 and arm64.")
+        print(
+            "npm installed no Copilot CLI for this platform; it has one for Linux and macOS, x64 and arm64."
+        )
         return 1
     CACHE.mkdir(parents=True, exist_ok=True)
     environment = {

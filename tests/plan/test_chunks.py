@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Hunk
 from hunkwise.domain.outcome import FileCoverage, SkipReason
 from hunkwise.domain.patch import count_changes, parse_hunks
-from hunkwise.plan.chunks import LINE_LIMIT, Chunk, covered, pack, shown_size
+from hunkwise.plan.chunks import LINE_LIMIT, Chunk, budget_for, covered, pack, shown_size
 from hunkwise.plan.display import header_size
+from tests.fakes.changes import added
 
 
 def hunk_of(kinds: str, old: int = 1, new: int = 1, raw: bytes = b"text of a line") -> Hunk:
@@ -184,3 +185,15 @@ def test_lines_that_are_not_in_the_patch_are_missing() -> None:
         "a", 18, 2, SkipReason.NO_PATCH, "16 of its changed lines are not in the patch"
     )
     assert covered(chunks, [], {0: None}) == ()
+
+
+def test_chunks_grow_where_a_large_change_would_take_many() -> None:
+    assert budget_for([], 1_000) == 1_000
+    files = [added(f"f{number}.py", *["x" * 84] * 100) for number in range(4)]
+    assert budget_for(files, 4_000) == 4_000
+    some = [added(f"f{number}.py", *["x" * 84] * 100) for number in range(8)]
+    grown = budget_for(some, 4_000)
+    assert 4_000 < grown < 10_000
+    assert len(pack(some, grown)) <= 24
+    many = [added(f"f{number}.py", *["x" * 84] * 100) for number in range(40)]
+    assert budget_for(many, 4_000) == 10_000
