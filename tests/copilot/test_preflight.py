@@ -13,7 +13,7 @@ from hunkwise.copilot.service import connected
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.asking import Asked, Question, SilentModel, put
 from tests.copilot.programs import sidecar
-from tests.fakes.copilot_api import FakeCopilot
+from tests.fakes.copilot_api import FakeCopilot, offered_model
 from tests.fakes.model_script import report
 from tests.fakes.server import serve
 
@@ -145,3 +145,19 @@ def test_a_copilot_that_does_not_answer_is_waited_for_no_longer_than_asked() -> 
 
     with serve(SilentModel()) as url:
         asyncio.run(whole(url))
+
+
+def test_a_model_that_a_policy_disables_is_not_offered() -> None:
+    api = FakeCopilot(TOKENS)
+    api.models = [
+        offered_model("gpt-5-mini"),
+        offered_model("gpt-9", policy={"state": "disabled", "terms": ""}),
+    ]
+
+    async def story(connection: Connection) -> None:
+        await preflight(connection, "gpt-5-mini")
+        with pytest.raises(ModelError, match='does not offer the model "gpt-9"') as caught:
+            await preflight(connection, "gpt-9")
+        assert caught.value.kind is ModelKind.UNAVAILABLE_MODEL
+
+    told(api, "ghs_good", story)

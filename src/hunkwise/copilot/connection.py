@@ -190,7 +190,8 @@ async def preflight(connection: Connection, model: str | None, seconds: float = 
         raise fault(ModelKind.PROVIDER, message, provider=False) from error
     except SDK_ERRORS as error:
         raise from_sdk(error, provider=False) from error
-    offered = [entry.id for entry in models]
+    # A model that a policy disables is listed all the same, and would be asked without a complaint.
+    offered = [entry.id for entry in models if entry.policy is None or entry.policy.state != "disabled"]
     if not offered:
         raise fault(ModelKind.FORBIDDEN, "Copilot offers no model to this token.", provider=False)
     if model is not None and model not in offered:

@@ -41,6 +41,7 @@ _WORDS = (
     (re.compile(r"forbidden|not (allowed|permitted|licensed)|access denied", re.I), ModelKind.FORBIDDEN),
 )
 _NO_CREDIT = re.compile(r"insufficient_quota|exceeded your current quota", re.I)
+_INNER_MESSAGE = re.compile(r'\\"message\\":\s*\\"([^"\\]{1,300})\\"')
 _STATUS_IN_TEXT = re.compile(
     r'(?:"status(?:Code)?":\s*|\bstatus(?: code)? |\bHTTP )([45]\d\d)\b|^([45]\d\d)\b'
 )
@@ -85,10 +86,10 @@ def fault(kind: ModelKind, message: str, *, provider: bool) -> ModelError:
 
 def from_status(status: int | None, message: str, *, provider: bool) -> ModelError:
     """The failure behind an HTTP status, or behind the words of a message where the status does not tell."""
-    text = " ".join(message.split())[:400]
+    text = " ".join(message.split())
     if status is None:
         status = _status_in(text)
-    said = f" It said: {text}" if text else ""
+    said = f" It said: {_words_of(text).rstrip('.')}." if text else ""
     who = "The model provider" if provider else "Copilot"
     what = f" answered {status}." if status else " could not be asked."
     return fault(_kind(status, text), f"{who}{what}{said}", provider=provider)
@@ -110,6 +111,12 @@ def from_sdk(error: Exception, *, provider: bool) -> ModelError:
     if isinstance(error, ProcessExitedError) or "not connected" in str(error).lower():
         return fault(ModelKind.SIDECAR, f"The Copilot CLI is gone: {error}.", provider=provider)
     return from_status(None, str(error), provider=provider)
+
+
+def _words_of(text: str) -> str:
+    """What the server said for people, where the CLI wraps it into its own JSON."""
+    inner = _INNER_MESSAGE.search(text)
+    return inner[1] if inner else text[:400]
 
 
 def _status_in(text: str) -> int | None:
