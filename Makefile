@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CODE := src tests bench examples scripts entrypoint.py
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export PYTHONUNBUFFERED := 1
 
@@ -23,13 +24,13 @@ test-fast: setup-dev ## run the tests that take no waiting
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 check: setup-dev ## lint, format and types
-	@$(BIN)/ruff check src tests bench examples entrypoint.py
-	@$(BIN)/ruff format --check src tests bench examples entrypoint.py
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/mypy
 
 format: setup-dev ## put the code into shape
-	@$(BIN)/ruff check --fix src tests bench examples entrypoint.py
-	@$(BIN)/ruff format src tests bench examples entrypoint.py
+	@$(BIN)/ruff check --fix $(CODE)
+	@$(BIN)/ruff format $(CODE)
 
 bench: setup-dev ## measure; prints a table and writes bench.json
 	@$(BIN)/python -m bench
