@@ -73,3 +73,12 @@ def test_a_finding_of_a_senseless_shape_is_told_back_and_what_is_readable_is_kep
     (told,) = world.model.requests[1].tool_results
     assert "severity" in told
     assert "line" in told
+
+
+def test_a_model_that_leaves_out_what_it_was_told_has_reviewed_all_the_same(world: World) -> None:
+    world.change()
+    world.answers(report([finding(), finding(line=900, title="Somewhere here")]))
+    result = world.run()
+    assert result.code == 0
+    assert result.outputs["coverage"] == "100"
+    assert {found["where"] for found in result.report["findings"]} == {"inline", "file"}

@@ -87,7 +87,7 @@ def test_a_line_outside_of_the_diff_is_told_and_mended() -> None:
     desk = Desk()
     text = desk.take(said(43))
     assert '"Wrong": line 43 of a.py is not in the diff; changed lines near it: 2–3' in text
-    assert not desk.intake.answered
+    assert not desk.intake.done
     desk.take(said(3))
     assert desk.lines == [3]
     assert desk.intake.answered

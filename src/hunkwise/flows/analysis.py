@@ -161,7 +161,7 @@ class Analyst:
             try:
                 await self._ask(work, intake)
             finally:
-                if intake.done:  # whatever became of the session after that
+                if intake.answered:  # whatever became of the session after that
                     self._outcomes[_key(work)] = None
             self._progress(sum(1 for reason in self._outcomes.values() if reason is None), total)
 

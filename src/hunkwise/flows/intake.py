@@ -43,11 +43,13 @@ class Intake:
         """Findings that came after MAX_FINDINGS."""
         self.summary = ""
         self.done = False
+        """Whether nothing more is taken: nothing is left to mend, or the model has used up its calls."""
+        self._said_done = False
 
     @property
     def answered(self) -> bool:
-        """Whether the model has reported and said that it is done, or has used up its calls."""
-        return self.done
+        """Whether the model has said that it is done, also where it then left out what it was told to mend."""
+        return self.done or self._said_done
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -66,6 +68,7 @@ class Intake:
         self.unreadable = max(0, self.unreadable - came) + report.unreadable
         self.summary = report.summary or self.summary
         last = self._calls >= _MAX_CALLS or self.above_cap > 0
+        self._said_done = self._said_done or report.done
         self.done = (report.done and not faults) or last
         return Reply(self._answer(report, faults, last=last), accepted=self.done)
 
