@@ -74,6 +74,7 @@ def test_a_markdown_report_is_the_job_summary(terminal: CommandLine) -> None:
     printed = terminal.run("review", "--format", "markdown", "--model", "demo")
     assert printed.code == 0
     assert "Input is evaluated as code" in printed.out
+    assert "](http" not in printed.out  # commits that are on no server have no address
 
 
 def test_the_configuration_of_the_base_holds(repository: GitRepository, terminal: CommandLine) -> None:

@@ -148,6 +148,7 @@ def _pull_request(
         finished.verdict.exit_code,
         wanted.repository,
         wanted.number,
+        wanted.server_url,
     )
     fault = finished.posted.fault
     for said in (*finished.verdict.reasons, *([f"{fault.message} {fault.hint}"] if fault else [])):
@@ -189,6 +190,7 @@ def _print(
     exit_code: ExitCode,
     repository: str,
     number: int | None = None,
+    server_url: str = "",
 ) -> None:
     from hunkwise.publish.markdown import job_summary
     from hunkwise.publish.report import as_json
@@ -202,7 +204,7 @@ def _print(
         case "markdown":
             page = job_summary(
                 found,
-                server_url="https://github.com",
+                server_url=server_url,
                 repository=repository,
                 where=posted.where,
                 review_url=posted.review_url,

@@ -106,10 +106,10 @@ class _Places:
         return f"{self._linked(label, finding)}{posted}"
 
     def _linked(self, label: str, finding: Finding) -> str:
-        """A permanent link, where the head has the lines."""
+        """A permanent link, where the head has the lines and is on a server."""
         anchor = finding.anchor
         on_head = anchor is None or anchor.side is Side.RIGHT
-        if not (self.repository and self.head_sha and on_head):
+        if not (self.server_url and self.repository and self.head_sha and on_head):
             return label
         path = quote(finding.path.encode("utf-8", "surrogateescape"), safe="/")
         lines = f"#L{anchor.lines.start}-L{anchor.line}" if anchor else ""
