@@ -56,6 +56,7 @@ class _Root:
         self._hub = hub
         self._web = web
         self._permission = permission
+        self._login = login
         self.viewer = {"login": login}
 
     def repository(self, _info: object, owner: str, name: str, **_options: object) -> Json:
@@ -135,6 +136,8 @@ class _Root:
             "fullDatabaseId": str(comment.id),
             "body": comment.body,
             "author": author,
+            "authorAssociation": self._hub.associations.get(comment.author, "NONE"),
+            "viewerDidAuthor": author["login"] == self._login.removesuffix("[bot]"),
             "url": f"{self._web}/pull/{comment.number}#discussion_r{comment.id}",
             "isMinimized": comment.minimized,
         }

@@ -164,6 +164,8 @@ class Hub:
     tokens: dict[str, str]
     default_branch: str = "main"
     user_login: str = "hubot"
+    associations: dict[str, str] = field(default_factory=dict)
+    """What people are to the repository (OWNER, MEMBER, COLLABORATOR, …), by login; others are NONE."""
     patch_line_limit: int = 3_000
     total_patch_lines: int = 20_000
     file_limit: int = 3_000

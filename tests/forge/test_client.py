@@ -167,6 +167,21 @@ def test_open_threads_are_read(world: World) -> None:
     assert (last.line, last.outdated) == (None, True)
 
 
+@pytest.mark.parametrize(
+    ("association", "count"), [("NONE", 1), ("CONTRIBUTOR", 1), ("COLLABORATOR", 2), ("OWNER", 2)]
+)
+def test_a_strangers_thread_is_nothing_that_was_raised_already(
+    world: World, association: str, count: int
+) -> None:
+    client = world.client()
+    for line in (5, 6):
+        comment = {"body": "x", "path": "src/a.py", "line": line, "side": "RIGHT", "commit_id": world.head}
+        client.connection.post("/repos/octo/repo/pulls/1/comments", comment)
+    world.fake.threads[1].comments[0].author = "mallory"
+    world.fake.hub.associations["mallory"] = association
+    assert len(client.threads(1)) == count
+
+
 def test_threads_come_in_pages_up_to_five_hundred(world: World) -> None:
     client = world.client()
     comment = {"body": "x", "path": "src/a.py", "subject_type": "file", "commit_id": world.head}

@@ -23,6 +23,7 @@ MOST_FILES = 3_000
 """GitHub lists no more files of a pull request."""
 _AT_ONCE = 6
 _MOST_THREADS = 500
+_OWN_PEOPLE = ("OWNER", "MEMBER", "COLLABORATOR")
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _THREADS = """
 query($owner: String!, $name: String!, $number: Int!, $after: String) {
@@ -32,7 +33,7 @@ query($owner: String!, $name: String!, $number: Int!, $after: String) {
         pageInfo { hasNextPage endCursor }
         nodes {
           isResolved isOutdated path line diffSide
-          comments(first: 1) { nodes { body author { login } } }
+          comments(first: 1) { nodes { body author { login } authorAssociation viewerDidAuthor } }
         }
       }
     }
@@ -136,13 +137,17 @@ class GitHub:
         return said.text("merge_base_commit.sha")
 
     def threads(self, number: int) -> tuple[Thread, ...]:
-        """The review threads that nobody resolved, of the first 500."""
+        """The open review threads of the first 500 that we or the repository's own people began.
+
+        A stranger's are left out: by "raised already" he could talk a model out of a finding.
+        """
         owner, _, name = self.repository.partition("/")
         variables: dict[str, object] = {"owner": owner, "name": name, "number": number, "after": None}
         threads: list[Thread] = []
         for _ in range(_MOST_THREADS // PAGE):
             said = self.connection.graphql(_THREADS, variables).at("repository.pullRequest.reviewThreads")
-            threads += [_thread(node) for node in said.entries("nodes") if not node.truth("isResolved")]
+            open_threads = (node for node in said.entries("nodes") if not node.truth("isResolved"))
+            threads += [_thread(node) for node in open_threads if _is_trusted(_first_comment(node))]
             if not said.truth("pageInfo.hasNextPage"):
                 break
             variables["after"] = said.text("pageInfo.endCursor")
@@ -211,8 +216,17 @@ def _status(word: str) -> FileStatus:
     return FileStatus(word) if word in FileStatus.__members__.values() else FileStatus.CHANGED
 
 
+def _first_comment(thread: Shape) -> Shape:
+    return next(iter(thread.entries("comments.nodes")), Shape({}, thread.request))
+
+
+def _is_trusted(comment: Shape) -> bool:
+    ours = comment.at("viewerDidAuthor").value is True
+    return ours or comment.text_or("authorAssociation", "") in _OWN_PEOPLE
+
+
 def _thread(node: Shape) -> Thread:
-    first = next(iter(node.entries("comments.nodes")), Shape({}, node.request))
+    first = _first_comment(node)
     return Thread(
         path=node.text("path"),
         line=node.number_or_none("line"),
