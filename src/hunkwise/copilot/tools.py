@@ -6,6 +6,7 @@ import asyncio
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from copilot.tools import Tool, ToolInvocation, ToolResult
@@ -81,63 +82,41 @@ def _encodable_in(value: Any) -> Any:
 
 def repository_tools(repository: Repository, budget: Budget) -> list[Tool]:
     """`repo_read`, `repo_search` and `repo_list` over the repository at the head SHA."""
-
-    def tool(name: str, description: str, properties: dict[str, Any], answer: _Answer) -> Tool:
-        async def handle(invocation: ToolInvocation) -> ToolResult:
-            if not budget.take_tool_call():
-                # "rejected" ends the turn; the model is then told to report.
-                return ToolResult(text_result_for_llm="The budget is used up.", result_type="rejected")
-            given = _encodable_in(invocation.arguments)
-            arguments = given if isinstance(given, dict) else {}
-            try:
-                text = await asyncio.get_running_loop().run_in_executor(
-                    _READERS, answer, repository, arguments
-                )
-            except (RepositoryError, ForgeError) as error:
-                return ToolResult(text_result_for_llm=encodable(error.message), result_type="failure")
-            return ToolResult(text_result_for_llm=encodable(text)[:MAX_ANSWER])
-
-        required = [key for key, schema in properties.items() if not schema.pop("optional", False)]
-        parameters = {
-            "type": "object",
-            "properties": properties,
-            "required": required,
-            "additionalProperties": False,
-        }
-        return Tool(
-            name=name, description=description, parameters=parameters, handler=handle, skip_permission=True
-        )
-
-    return [
-        tool(
-            "repo_read",
-            f"Read a file of the repository at the head of the change, {MAX_READ_LINES} lines a call.",
-            {
-                "path": {"type": "string"},
-                "start_line": {"type": "integer", "minimum": 1, "optional": True},
-                "end_line": {"type": "integer", "minimum": 1, "optional": True},
-            },
-            _read,
-        ),
-        tool(
-            "repo_search",
-            "Search the repository at the head of the change for a regular expression (POSIX extended).",
-            {
-                "pattern": {"type": "string"},
-                "paths": {"type": "array", "items": {"type": "string"}, "optional": True},
-            },
-            _search,
-        ),
-        tool(
-            "repo_list",
-            "List a folder of the repository at the head of the change; folders end in a slash.",
-            {"path": {"type": "string", "optional": True}},
-            _list,
-        ),
-    ]
+    return [_tool(reading, repository, budget) for reading in _READINGS]
 
 
-_Answer = Callable[[Repository, Mapping[str, Any]], str]
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One of the reading tools: what the model is told of it, and the function that answers."""
+
+    name: str
+    description: str
+    properties: Mapping[str, Any]
+    required: tuple[str, ...]
+    answer: Callable[[Repository, Mapping[str, Any]], str]
+
+
+def _tool(reading: _Reading, repository: Repository, budget: Budget) -> Tool:
+    async def handle(invocation: ToolInvocation) -> ToolResult:
+        if not budget.take_tool_call():
+            # "rejected" ends the turn; the model is then told to report.
+            return ToolResult(text_result_for_llm="The budget is used up.", result_type="rejected")
+        given = _encodable_in(invocation.arguments)
+        arguments = given if isinstance(given, dict) else {}
+        loop = asyncio.get_running_loop()
+        try:
+            text = await loop.run_in_executor(_READERS, reading.answer, repository, arguments)
+        except (RepositoryError, ForgeError) as error:
+            return ToolResult(text_result_for_llm=encodable(error.message), result_type="failure")
+        return ToolResult(text_result_for_llm=encodable(text)[:MAX_ANSWER])
+
+    parameters = {
+        "type": "object",
+        "properties": dict(reading.properties),
+        "required": list(reading.required),
+        "additionalProperties": False,
+    }
+    return Tool(reading.name, reading.description, handle, parameters, skip_permission=True)
 
 
 def confined(path: str) -> str | None:
@@ -217,3 +196,29 @@ def _cut(line: str) -> str:
 
 def _number(value: object, default: int) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else default
+
+
+_LINE = {"type": "integer", "minimum": 1}
+_READINGS = (
+    _Reading(
+        "repo_read",
+        f"Read a file of the repository at the head of the change, {MAX_READ_LINES} lines a call.",
+        {"path": {"type": "string"}, "start_line": _LINE, "end_line": _LINE},
+        ("path",),
+        _read,
+    ),
+    _Reading(
+        "repo_search",
+        "Search the repository at the head of the change for a regular expression (POSIX extended).",
+        {"pattern": {"type": "string"}, "paths": {"type": "array", "items": {"type": "string"}}},
+        ("pattern",),
+        _search,
+    ),
+    _Reading(
+        "repo_list",
+        "List a folder of the repository at the head of the change; folders end in a slash.",
+        {"path": {"type": "string"}},
+        (),
+        _list,
+    ),
+)
