@@ -17,6 +17,7 @@ from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.outcome import ExitCode
 from hunkwise.errors import Error, SettingsError
 from hunkwise.runner import Runner
+from hunkwise.settings.addresses import host_of, port_of
 from hunkwise.settings.environment import RunnerEnvironment, read_environment
 from hunkwise.settings.event import NothingToDo, ReviewTask, read_event
 from hunkwise.settings.inputs import Inputs, read_inputs
@@ -122,8 +123,7 @@ def start_sidecar(inputs: Inputs, environ: Mapping[str, str]) -> Sidecar | list[
     """A CLI of our own, already starting; or the addresses of those that run. Raises ModelError."""
     if inputs.copilot_urls:
         token = inputs.copilot_connection_token
-        pairs = (url.rsplit(":", 1) for url in inputs.copilot_urls)
-        return [Address(host.strip("[]"), int(port), token) for host, port in pairs]
+        return [Address(host_of(url), port_of(url), token) for url in inputs.copilot_urls]
     if inputs.provider is not None:
         credential = Credential(provider_base_url=inputs.provider.base_url)
     else:

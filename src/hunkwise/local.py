@@ -125,7 +125,10 @@ def _pull_request(
         provider=by.provider,
         model=by.model,
         config_path=arguments.config or DEFAULT_CONFIG_PATH,
-        overrides={} if arguments.post else {"dry_run": True},
+        overrides={
+            **({"model": by.model} if by.model else {}),
+            **({} if arguments.post else {"dry_run": True}),
+        },
     )
     checkout = Path(arguments.repository)
     with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder:

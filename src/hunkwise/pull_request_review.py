@@ -91,6 +91,7 @@ class PullRequestReview:
             inputs.github_token, environment.api_url, environment.repository, deadline=self._seconds_left
         )
         self._git = Git(environment.workspace) if environment.workspace else None
+        self._scan = SecretScan(inputs.secrets)
 
     def run(self, task: ReviewTask, where: Sidecar | Sequence[Address], *, demo: bool = False) -> Finished:
         """Fetches, asks, publishes. Raises Error where no review can be made."""
@@ -102,11 +103,10 @@ class PullRequestReview:
         from hunkwise.run import Backend, Run
 
         backend = Backend(where, self._inputs.provider)
-        journal = Journal(self._folder / "journal.jsonl", SecretScan(self._inputs.secrets).found_in)
-        review = asyncio.run(
-            Run(backend, fetching, journal, self._progress, self._signals, self._started).review()
-        )
+        journal = Journal(self._folder / "journal.jsonl", self._scan.found_in)
+        run = Run(backend, fetching, journal, self._progress, self._signals, self._started)
         try:
+            review = asyncio.run(run.review())
             return self._publish(review, fetching.result().order, task.number)
         finally:
             self._github.close()
@@ -121,18 +121,13 @@ class PullRequestReview:
         git = self._checkout()
         withheld = Withheld(self._github, git, Git.diff_blobs)
         fetch = Fetch(self._github, withheld, lambda sha: self._commit(git, sha))
-        fetched = fetch.run(
-            number, self._inputs.config_path, lambda config: config.with_overrides(self._overrides())
-        )
+        overrides = self._inputs.overrides
+        fetched = fetch.run(number, self._inputs.config_path, lambda config: config.with_overrides(overrides))
         texts = fetched.texts
         self._ends = self._started + texts.config.deadline * 60
         head = fetched.snapshot.pull_request.head_sha
         order = Order(fetched.snapshot, texts.config, texts.templates, demo=demo)
         return Ready(order, self._commit(git, head))
-
-    def _overrides(self) -> dict[str, object]:
-        model = {"model": self._inputs.model} if self._inputs.model else {}
-        return {**self._inputs.overrides, **model}
 
     def _checkout(self) -> Git | None:
         """The workspace, if there is a repository in it at all."""
@@ -151,12 +146,11 @@ class PullRequestReview:
         return ForgeHead(self._github, sha)
 
     def _publish(self, found: Review, order: Order, number: int) -> Finished:
-        scan = SecretScan(self._inputs.secrets)
-        review = withhold(found, scan)
+        review = withhold(found, self._scan)
         config = order.config
         gates = Gates(config.fail_on, config.request_changes_on, config.min_coverage)
         placement = place(review.findings, review.files, max_comments=config.max_comments)
-        posted = self._post(review, placement, gates, number, scan, dry_run=config.dry_run)
+        posted = self._post(review, placement, gates, number, dry_run=config.dry_run)
         verdict = conclude(review, gates)
         summary = job_summary(
             replace(review, notes=(*review.notes, *posted.notes)),
@@ -183,14 +177,13 @@ class PullRequestReview:
         placement: Placement,
         gates: Gates,
         number: int,
-        scan: SecretScan,
         *,
         dry_run: bool,
     ) -> Posted:
         if says_nothing(review):
             return Posted(notes=("Nothing in this change is to be reviewed, so nothing was posted.",))
         rendered = self._rendered(review, placement, gates)
-        return Publisher(self._github, number, scan).publish(rendered, dry_run=dry_run)
+        return Publisher(self._github, number, self._scan).publish(rendered, dry_run=dry_run)
 
     def _rendered(self, review: Review, placement: Placement, gates: Gates) -> Rendered:
         server_url, repository = self._environment.server_url, self._environment.repository

@@ -89,7 +89,7 @@ class Run:
     async def _model(self, connection: Connection, ready: Ready) -> Copilot:
         config = ready.order.config
         if self.backend.provider is None:
-            await preflight(connection, config.model)
+            await preflight(connection, config.model)  # asks nobody: the SDK keeps the list of models
         provider = provider_config(self.backend.provider) if self.backend.provider else None
         budget = Budget(config.max_model_calls, config.max_tokens)
         return Copilot(

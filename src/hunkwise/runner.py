@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, TextIO, TypedDict, Unpack
 
 from hunkwise.settings.environment import RunnerEnvironment
 
@@ -58,6 +58,15 @@ def _property_text(text: str) -> str:
     return _command_text(text).replace(":", "%3A").replace(",", "%2C")
 
 
+class Place(TypedDict, total=False):
+    """What an annotation may say beside its message."""
+
+    title: str | None
+    file: str | None
+    line: int | None
+    end_line: int | None
+
+
 class Runner:
     """Speaks to the runner through its log (`stream`) and the files that it names. Does no I/O at first."""
 
@@ -85,41 +94,17 @@ class Runner:
         """A line that is shown where the run is debugged."""
         self._command("debug", message)
 
-    def notice(
-        self,
-        message: str,
-        *,
-        title: str | None = None,
-        file: str | None = None,
-        line: int | None = None,
-        end_line: int | None = None,
-    ) -> None:
+    def notice(self, message: str, **place: Unpack[Place]) -> None:
         """An annotation, on a line of a file where one is given."""
-        self._command("notice", message, title=title, file=file, line=line, endLine=end_line)
+        self._annotate("notice", message, place)
 
-    def warning(
-        self,
-        message: str,
-        *,
-        title: str | None = None,
-        file: str | None = None,
-        line: int | None = None,
-        end_line: int | None = None,
-    ) -> None:
+    def warning(self, message: str, **place: Unpack[Place]) -> None:
         """An annotation of something that a reader should mend."""
-        self._command("warning", message, title=title, file=file, line=line, endLine=end_line)
+        self._annotate("warning", message, place)
 
-    def error(
-        self,
-        message: str,
-        *,
-        title: str | None = None,
-        file: str | None = None,
-        line: int | None = None,
-        end_line: int | None = None,
-    ) -> None:
+    def error(self, message: str, **place: Unpack[Place]) -> None:
         """An annotation of why the run failed."""
-        self._command("error", message, title=title, file=file, line=line, endLine=end_line)
+        self._annotate("error", message, place)
 
     def log(self, text: str) -> None:
         """Plain lines. Whatever the text holds, the runner finds no command in it."""
@@ -146,6 +131,16 @@ class Runner:
         logger.handlers = [_LogLines(self)]
         logger.setLevel(logging.DEBUG if debug else logging.INFO)
         logger.propagate = False
+
+    def _annotate(self, name: str, message: str, place: Place) -> None:
+        self._command(
+            name,
+            message,
+            title=place.get("title"),
+            file=place.get("file"),
+            line=place.get("line"),
+            endLine=place.get("end_line"),
+        )
 
     def _command(self, name: str, message: str, **properties: str | int | None) -> None:
         given = (

@@ -79,3 +79,11 @@ def test_what_was_said_is_cut_and_put_on_one_line() -> None:
     error = from_status(500, "a\nb " + "x" * 9_000, provider=True)
     assert "\n" not in error.message
     assert len(error.message) < 500
+
+
+def test_what_the_server_said_is_taken_out_of_the_clis_own_words() -> None:
+    body = r'"body":"{\"message\":\"Bad credentials\",\"status\":\"401\"}"'
+    error = from_status(
+        None, 'Request models.list failed: {"kind":"http","status":401,' + body, provider=False
+    )
+    assert error.message == "Copilot answered 401. It said: Bad credentials."

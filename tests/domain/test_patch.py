@@ -1,103 +1,13 @@
-"""The hard cases beside the checkout, and what a parser of foreign bytes must hold to besides."""
+"""What a parser of foreign bytes must hold to. The hard cases are in test_hard_diffs.py."""
 
 from __future__ import annotations
-
-import base64
-import json
-import os
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hunkwise.domain.diff import DiffLine, FileStatus, Hunk
-from hunkwise.domain.header import NO_FILE_MODE
 from hunkwise.domain.patch import Section, count_changes, parse_hunks, parse_sections
-
-ROOT = Path(__file__).resolve().parents[2]
-CASES = Path(os.environ.get("HUNKWISE_HARD_DIFFS") or ROOT.parent / "shared" / "hard-diffs")
-NAMES = sorted(folder.name for folder in CASES.glob("[0-9]*-*"))
-LETTERS = {
-    FileStatus.ADDED: "A",
-    FileStatus.REMOVED: "D",
-    FileStatus.MODIFIED: "M",
-    FileStatus.RENAMED: "R",
-    FileStatus.COPIED: "C",
-}
-MODES_NOT_TOLD = {"015-rename-pure", "081-gnu-timestamps", "102-combined-cc"}
-"""Cases whose header lines give no mode: the expected one comes from the trees."""
-
-Row = tuple[str, int | None, int | None, bytes, bool]
-
-
-def expected_rows(file: dict[str, Any]) -> list[Row]:
-    return [
-        (
-            row["kind"],
-            row["old"],
-            row["new"],
-            base64.b64decode(row["text_b64"]) if "text_b64" in row else row["text"].encode(),
-            row["no_eol"],
-        )
-        for row in file["lines"]
-    ]
-
-
-def expected_path(file: dict[str, Any], side: str) -> str | None:
-    if f"{side}_path_b64" in file:
-        return base64.b64decode(file[f"{side}_path_b64"]).decode("utf-8", "surrogateescape")
-    path: str | None = file[f"{side}_path"]
-    return path
-
-
-def rows(hunks: tuple[Hunk, ...]) -> list[Row]:
-    return [(*line,) for hunk in hunks for line in hunk.lines]
-
-
-def expected_mode(file: dict[str, Any], side: str) -> str:
-    return NO_FILE_MODE if file[f"{side}_path"] is None else file[f"{side}_mode"]
-
-
-def read_case(name: str) -> tuple[bytes, dict[str, Any]]:
-    expected: dict[str, Any] = json.loads((CASES / name / "expected.json").read_text("utf-8"))
-    return (CASES / name / "diff.patch").read_bytes(), expected
-
-
-def test_the_fifty_hard_cases_are_there() -> None:
-    assert len(NAMES) == 50, (
-        f"{CASES} holds {len(NAMES)} of the 50 cases: put the folder `shared` beside the checkout, or name "
-        "the place of its hard-diffs in HUNKWISE_HARD_DIFFS."
-    )
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_each_hard_case_gives_exactly_its_rows(name: str) -> None:
-    patch, expected = read_case(name)
-    if expected["format"] == "github-patch-fragment":
-        found = [rows(parse_hunks(patch))]
-    else:
-        found = [rows(section.hunks) for section in parse_sections(patch)]
-    assert found == [expected_rows(file) for file in expected["files"]]
-
-
-@pytest.mark.parametrize("name", [name for name in NAMES if "-frag-" not in name])
-def test_each_hard_case_gives_its_names_status_and_modes(name: str) -> None:
-    patch, expected = read_case(name)
-    sections = parse_sections(patch)
-    assert len(sections) == len(expected["files"])
-    for section, file in zip(sections, expected["files"], strict=True):
-        header = section.header
-        assert LETTERS[header.status] == file["status"]
-        assert header.old_path == expected_path(file, "old")
-        assert header.new_path == expected_path(file, "new")
-        assert header.binary == file["binary"]
-        told = (header.old_mode, header.new_mode)
-        if name in MODES_NOT_TOLD:
-            assert told == (None, None)
-        else:
-            assert told == (expected_mode(file, "old"), expected_mode(file, "new"))
 
 
 def one(patch: bytes) -> Hunk:

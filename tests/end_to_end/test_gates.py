@@ -133,3 +133,13 @@ def test_a_deadline_without_any_answer_makes_no_review(world: World) -> None:
     result = world.run({"deadline": "0.15"})
     assert result.code == 3
     assert "`deadline`" in " ".join(result.commands("error"))
+
+
+def test_a_change_with_nothing_to_review_is_not_commented_on(world: World) -> None:
+    world.change(base={"package-lock.json": "{}\n"}, head={"package-lock.json": '{"a": 1}\n'})
+    result = world.run()
+    assert result.code == 0
+    assert world.github.reviews == []
+    assert world.model.requests == []
+    assert "so nothing was posted" in result.summary
+    assert "lock file" in result.summary

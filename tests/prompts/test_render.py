@@ -22,7 +22,8 @@ from hunkwise.plan.chunks import pack
 from hunkwise.prompts.confined import serve
 from hunkwise.prompts.confinement import Job, rendered
 from hunkwise.prompts.context import context_for
-from hunkwise.prompts.render import MAX_PROMPT, Renderer
+from hunkwise.prompts.render import BUILT_IN, MAX_PROMPT, Renderer
+from hunkwise.settings.config import BUILT_IN_PROMPTS
 from tests.fakes.changes import added, changed, pull_request, snapshot
 
 GOLDEN = Path(__file__).parent / "golden" / "review.md"
@@ -223,3 +224,7 @@ def test_the_child_confines_itself() -> None:
     environ = {**os.environ, "PYTHONPATH": "src"}
     done = subprocess.run(program, input=lines, env=environ, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[1] == '{"text": "x\\n"}'
+
+
+def test_the_configuration_knows_the_built_in_templates_and_no_others() -> None:
+    assert BUILT_IN == BUILT_IN_PROMPTS

@@ -61,6 +61,11 @@ def host_of(address: str) -> str:
     return address.rpartition(":")[0].strip("[]")
 
 
+def port_of(address: str) -> int:
+    """The port of what `parse_host_port` gave."""
+    return int(address.rpartition(":")[2])
+
+
 def is_loopback(host: str) -> bool:
     """Whether the host is this machine."""
     if (number := _number(host)) is not None:
