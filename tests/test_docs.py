@@ -8,10 +8,11 @@ import pytest
 from jinja2.filters import FILTERS
 from pydantic import BaseModel
 
+from hunkwise.domain.conversation import Thread
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Severity
 from hunkwise.domain.patch import parse_hunks
-from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot, Thread
+from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot
 from hunkwise.errors import SettingsError
 from hunkwise.plan.chunks import pack
 from hunkwise.prompts.context import context_for

@@ -19,11 +19,10 @@ from hunkwise.answering import Answering, answering
 from hunkwise.copilot.command import find
 from hunkwise.copilot.environment import refuse_unsafe
 from hunkwise.copilot.sidecar import Sidecar
-from hunkwise.domain.outcome import ExitCode, Review
+from hunkwise.domain.outcome import ExitCode, Posted, Review
 from hunkwise.errors import SettingsError
 from hunkwise.journal import Journal
 from hunkwise.publish.characters import plain
-from hunkwise.publish.placement import Posted
 from hunkwise.settings.addresses import parse_url
 from hunkwise.settings.environment import RunnerEnvironment
 from hunkwise.settings.event import ReviewTask

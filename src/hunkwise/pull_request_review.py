@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from hunkwise.copilot.sidecar import Address, Sidecar
-from hunkwise.domain.outcome import ExitCode, Review
+from hunkwise.domain.outcome import ExitCode, Posted, Review
 from hunkwise.errors import RepositoryError
 from hunkwise.flows.fetch import Fetch
 from hunkwise.flows.review import Order, Ready
@@ -25,7 +25,7 @@ from hunkwise.forge.publisher import Publisher, Rendered
 from hunkwise.journal import Journal, write_report
 from hunkwise.publish.gates import Gates, Verdict, conclude, review_event
 from hunkwise.publish.markdown import comment, job_summary, review_body, review_marker
-from hunkwise.publish.placement import Placement, Posted, place, suggestion_applies
+from hunkwise.publish.placement import Placement, place, suggestion_applies
 from hunkwise.publish.report import as_json
 from hunkwise.publish.secrets import SecretScan, withhold
 from hunkwise.repository.git import Git

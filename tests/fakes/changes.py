@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from hunkwise.domain.conversation import Thread
 from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.patch import count_changes, parse_hunks
-from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot, Thread
+from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot
 
 HEAD = "1" * 40
 BASE = "2" * 40

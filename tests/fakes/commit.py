@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hunkwise.domain.conversation import Thread
 from hunkwise.domain.diff import FileDiff
-from hunkwise.domain.pull_request import PullRequest, Thread
+from hunkwise.domain.pull_request import PullRequest
 from hunkwise.errors import Error
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from hunkwise.domain.conversation import Thread
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
-from hunkwise.domain.pull_request import PullRequest, Thread
+from hunkwise.domain.pull_request import PullRequest
 from hunkwise.errors import ForgeError, ForgeKind, RepositoryError
 from hunkwise.flows.fetch import Fetch, Fetched
 from hunkwise.flows.withheld import Withheld

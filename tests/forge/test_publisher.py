@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.domain.outcome import Coverage, FileCoverage, Review, ReviewEvent, Usage
+from hunkwise.domain.outcome import Coverage, FileCoverage, Posted, Review, ReviewEvent, Usage, Where
 from hunkwise.forge.publisher import Publisher, Rendered
 from hunkwise.publish.markdown import BODY_LIMIT, comment, review_body, review_marker
-from hunkwise.publish.placement import Placement, Posted, Where, place
+from hunkwise.publish.placement import Placement, place
 from hunkwise.publish.secrets import SecretScan
 from tests.fakes.github import GraphqlRefusal
 from tests.fakes.github_state import Review as Stored

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from hunkwise.domain.conversation import Thread
 from hunkwise.domain.diff import Side
-from hunkwise.domain.pull_request import Instructions, Thread
+from hunkwise.domain.pull_request import Instructions
 from hunkwise.errors import SettingsError
 from hunkwise.plan.chunks import pack
 from hunkwise.prompts.confined import serve

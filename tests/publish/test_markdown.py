@@ -8,7 +8,7 @@ import pytest
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Review, SkipReason, Usage
+from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Review, SkipReason, Usage, Where
 from hunkwise.publish.markdown import (
     BODY_LIMIT,
     SUMMARY_LIMIT,
@@ -20,7 +20,7 @@ from hunkwise.publish.markdown import (
     review_body,
     review_marker,
 )
-from hunkwise.publish.placement import Placement, Where
+from hunkwise.publish.placement import Placement
 from tests.publish.rendered import rendered
 from tests.publish.samples import HEAD, anchor, clean, finding, review
 

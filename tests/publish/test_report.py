@@ -6,8 +6,7 @@ import json
 from dataclasses import replace
 
 from hunkwise.domain.finding import Severity
-from hunkwise.domain.outcome import ExitCode, Fault
-from hunkwise.publish.placement import Posted, Where
+from hunkwise.domain.outcome import ExitCode, Fault, Posted, Where
 from hunkwise.publish.report import as_json
 from tests.publish.samples import HEAD, anchor, finding, review
 

@@ -63,10 +63,31 @@ class Finding:
     """The name of the prompt that asked."""
     said_line: int | None = None
     """The line that the model named, kept where it could not be proved."""
+    raised_as: str = ""
+    """The fingerprint under which an earlier run raised it; empty for what is new."""
 
     @property
     def fingerprint(self) -> str:
         """Sixteen hex digits that survive shifted lines and another wording: path, anchored code, category."""
+        if self.raised_as:
+            return self.raised_as
         code = self.anchor.code if self.anchor else self.title
-        words = "\0".join([self.path, " ".join(code.split()), self.category.lower()])
-        return sha256(words.encode("utf-8", "replace")).hexdigest()[:16]
+        return _digest("\0".join([self.path, _squeezed(code), self.category.lower()]), 16)
+
+    @property
+    def code(self) -> str:
+        """`code_key` of the anchored lines; empty without an anchor."""
+        return code_key(self.anchor.code) if self.anchor else ""
+
+
+def code_key(code: str) -> str:
+    """Twelve hex digits by which lines of code are known again wherever they stand, however they are indented."""
+    return _digest(_squeezed(code), 12)
+
+
+def _squeezed(code: str) -> str:
+    return " ".join(code.split())
+
+
+def _digest(text: str, digits: int) -> str:
+    return sha256(text.encode("utf-8", "replace")).hexdigest()[:digits]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
@@ -141,10 +142,11 @@ class ExitCode(IntEnum):
 
 
 class ReviewEvent(StrEnum):
-    """What a review asks of GitHub. There is no approval here: a model's word never approves."""
+    """What a review asks of GitHub. An approval needs `approve: true` at the base: a model's word never approves."""
 
     COMMENT = "COMMENT"
     REQUEST_CHANGES = "REQUEST_CHANGES"
+    APPROVE = "APPROVE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,35 @@ class Review:
     seconds: float = 0.0
     prompts: tuple[str, ...] = ()
     files: tuple[FileDiff, ...] = field(default=(), repr=False)
+    hunks: frozenset[str] = field(default=frozenset(), repr=False)
+    """`plan.increment.hunk_key` of every hunk that is reviewed at this head, by this run or by an earlier one."""
+    asked: int = 0
+    """Questions that this run put to a model; 0 where everything had been reviewed before."""
 
     @property
     def highest(self) -> Severity | None:
         return max((finding.severity for finding in self.findings), default=None)
+
+
+class Where(StrEnum):
+    """The rung of the ladder that a finding ended on, from the best to the last."""
+
+    INLINE = "inline"
+    FILE = "file"
+    BODY = "body"
+    ANNOTATION = "annotation"
+    """An annotation of the check run."""
+    SUMMARY = "summary"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What became of a review: its address, and each finding's rung."""
+
+    review_url: str | None = None
+    where: Mapping[Finding, Where] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What went another way than asked, one sentence each."""
+    fault: Fault | None = None
+    """Why no review could be posted; None where one was, or none was to be."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hunkwise.domain.diff import FileDiff, Side
+from hunkwise.domain.conversation import Conversation, Thread
+from hunkwise.domain.diff import FileDiff
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +38,6 @@ class PullRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Thread:
-    """An open review thread: something already raised at this place."""
-
-    path: str
-    line: int | None
-    side: Side
-    author: str
-    body: str
-    resolved: bool = False
-    outdated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Instructions:
     """A file of instructions for reviewers, read at the base SHA."""
 
@@ -66,8 +54,11 @@ class Snapshot:
     pull_request: PullRequest
     files: tuple[FileDiff, ...]
     threads: tuple[Thread, ...] = ()
+    """Open ones that a model is shown as raised already."""
     instructions: tuple[Instructions, ...] = ()
     unlisted_files: int = 0
     """Files that GitHub counts and does not list (it lists 3,000 at the most)."""
+    conversation: Conversation | None = None
+    """What was said on the pull request; None where it could not be read, or there is none."""
     notes: tuple[str, ...] = field(default=())
     """What could not be read on the way, for the summary: one sentence each."""

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
+from hunkwise.domain.conversation import Thread
 from hunkwise.domain.diff import FileDiff
-from hunkwise.domain.pull_request import PullRequest, Snapshot, Thread
+from hunkwise.domain.pull_request import PullRequest, Snapshot
 from hunkwise.errors import ForgeError
 from hunkwise.flows.base_texts import BaseTexts, Commit, base_texts
 from hunkwise.flows.withheld import Withheld

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
+from hunkwise.domain.conversation import Thread
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.patch import parse_hunks
-from hunkwise.domain.pull_request import PullRequest, Thread
+from hunkwise.domain.pull_request import PullRequest
 from hunkwise.errors import ForgeError, ForgeKind
 from hunkwise.forge.connection import Connection
 from hunkwise.forge.errors import senseless

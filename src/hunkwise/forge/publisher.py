@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hunkwise.domain.finding import Finding
-from hunkwise.domain.outcome import Fault, ReviewEvent
+from hunkwise.domain.outcome import Fault, Posted, ReviewEvent, Where
 from hunkwise.errors import ForgeError, ForgeKind
 from hunkwise.forge.client import PAGE, GitHub
 from hunkwise.forge.errors import senseless
 from hunkwise.forge.shapes import Shape
 from hunkwise.publish.markdown import Page
-from hunkwise.publish.placement import Placement, Posted, Where
+from hunkwise.publish.placement import Placement
 from hunkwise.publish.secrets import SecretScan
 
 _MOST_ATTEMPTS = 3

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from hunkwise.domain.conversation import Thread
 from hunkwise.domain.diff import DiffLine, FileDiff, Hunk
-from hunkwise.domain.pull_request import PullRequest, Snapshot, Thread
+from hunkwise.domain.pull_request import PullRequest, Snapshot
 from hunkwise.plan.chunks import Chunk, ChunkPart, shown_text
 from hunkwise.plan.display import visible
 from hunkwise.plan.globs import matches

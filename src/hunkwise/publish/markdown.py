@@ -8,13 +8,13 @@ from urllib.parse import quote
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding
-from hunkwise.domain.outcome import Review
+from hunkwise.domain.outcome import Review, Where
 from hunkwise.publish import sanitize
 from hunkwise.publish.characters import cut, one_line
 from hunkwise.publish.code import suggestion_fence
 from hunkwise.publish.merge import reading_order
 from hunkwise.publish.overview import BADGES, colophon, count, overview
-from hunkwise.publish.placement import Placement, Where
+from hunkwise.publish.placement import Placement
 
 BODY_LIMIT = 65_536
 """GitHub's limit of a comment or a review's body, in characters; we count bytes, which are never fewer."""

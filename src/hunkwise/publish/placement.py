@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding
-from hunkwise.domain.outcome import Fault
 from hunkwise.publish.anchors import anchor_fault, by_path
 from hunkwise.publish.characters import plain
 from hunkwise.publish.code import without_marker
 
-__all__ = ["Placement", "Posted", "Where", "anchor_fault", "by_path", "place", "suggestion_applies"]
+__all__ = ["Placement", "anchor_fault", "by_path", "place", "suggestion_applies"]
 
 MOST_ON_FILE = 10
 _MOST_SUGGESTED_LINES = 100
@@ -29,28 +27,6 @@ class Placement:
     inline: tuple[Finding, ...] = ()
     on_file: tuple[Finding, ...] = ()
     in_body: tuple[Finding, ...] = ()
-
-
-class Where(StrEnum):
-    """The rung that a finding ended on."""
-
-    INLINE = "inline"
-    FILE = "file"
-    BODY = "body"
-    SUMMARY = "summary"
-    REPORT = "report"
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """What became of a review: its address, and each finding's rung."""
-
-    review_url: str | None = None
-    where: Mapping[Finding, Where] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    """What went another way than asked, one sentence each."""
-    fault: Fault | None = None
-    """Why no review could be posted; None where one was, or none was to be."""
 
 
 def place(findings: Sequence[Finding], files: Iterable[FileDiff], *, max_comments: int) -> Placement:

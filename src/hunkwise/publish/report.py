@@ -15,9 +15,8 @@ from __future__ import annotations
 from typing import Any
 
 from hunkwise.domain.finding import Finding
-from hunkwise.domain.outcome import Coverage, ExitCode, Review, Usage
+from hunkwise.domain.outcome import Coverage, ExitCode, Posted, Review, Usage, Where
 from hunkwise.publish.characters import plain
-from hunkwise.publish.placement import Posted, Where
 
 VERSION = 1
 
