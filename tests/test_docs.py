@@ -8,7 +8,7 @@ import pytest
 from jinja2.filters import FILTERS
 from pydantic import BaseModel
 
-from hunkwise.domain.conversation import Thread
+from hunkwise.domain.conversation import Conversation, Reply, Thread
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Severity
 from hunkwise.domain.patch import parse_hunks
@@ -17,10 +17,12 @@ from hunkwise.errors import SettingsError
 from hunkwise.plan.chunks import pack
 from hunkwise.prompts.context import context_for
 from hunkwise.prompts.render import Renderer
+from hunkwise.publish.dismissal import Dismissal, dismissal
 from hunkwise.settings.config import Config, PromptSettings, parse_config
 from tests.pages import PAGES, ROOT, code_blocks, code_spans, page, relative_links, table
 
 CONFIGURATION, TEMPLATES = page("docs/configuration.md"), page("docs/templates.md")
+DISMISSING = code_spans(page("docs/lifecycle.md").split("tries each. -->")[1].split("\n\n")[0])
 PATCH = b"@@ -1,2 +1,2 @@ CREATE TABLE account\n-id int,\n+id bigint,\n name text\n"
 SETTINGS = {"name": "migrations", "paths": ["db/**"], "min_severity": "medium"}
 
@@ -130,6 +132,21 @@ def compiles(template: str) -> bool:
     except SettingsError:
         return False
     return True
+
+
+def dismissed_by(words: str) -> Dismissal | None:
+    """What becomes of our thread when a member answers with these words."""
+    answered = Thread(
+        "a.py", 1, Side.RIGHT, "us", "A finding.", ours=True, replies=(Reply("mona", words, trusted=True),)
+    )
+    return dismissal(answered, Conversation(viewer="us", author="octocat", threads=(answered,)))
+
+
+@pytest.mark.parametrize("words", DISMISSING)
+def test_the_words_that_are_told_dismiss_a_finding(words: str) -> None:
+    assert dismissed_by(words) is Dismissal.TRUSTED
+    assert dismissed_by(f"{words}: we know") is (None if words.startswith("/") else Dismissal.TRUSTED)
+    assert dismissed_by(f"Is it {words}?") is None
 
 
 def test_no_page_has_a_trailing_blank_or_a_tab() -> None:

@@ -13,13 +13,26 @@ import pytest
 import yaml
 
 from hunkwise.settings.config import Config
-from hunkwise.settings.event import EVENTS, REVIEWED_ACTIONS
+from hunkwise.settings.event import PUBLISHING_EVENTS, REVIEWED_ACTIONS
 from hunkwise.settings.inputs import Inputs, read_inputs
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "examples" / "workflows"
 NAMES = sorted(path.name for path in FOLDER.glob("*.yml"))
 OURS = "OWNER/hunkwise"
+ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+REPORT = "report.json"
+READ_ONLY = ["forks-read-only.yml", "forks-two-workflows-review.yml"]
+PRIVILEGED = ["forks-two-workflows-publish.yml", "forks.yml"]
+"""Workflows that run with a token that writes although a stranger opened the pull request."""
+COPILOT_BY_THE_ORGANIZATION = [
+    "by-number.yml",
+    "code-scanning.yml",
+    "forks-read-only.yml",
+    "forks-two-workflows-review.yml",
+    "forks.yml",
+    "organization.yml",
+]
 EXPRESSIONS = {
     "github.token": "ghs_token",
     "secrets.COPILOT_TOKEN": "github_pat_token",
@@ -50,12 +63,19 @@ def job(name: str) -> dict[str, Any]:
     return only
 
 
+def review(name: str) -> dict[str, Any]:
+    """The step that runs hunkwise."""
+    (step,) = (step for step in job(name)["steps"] if "entrypoint.py" in step.get("run", ""))
+    assert isinstance(step, dict)
+    return step
+
+
 def checkouts(name: str) -> list[dict[str, Any]]:
     return [step["with"] for step in job(name)["steps"] if "checkout" in step.get("uses", "")]
 
 
 def inputs(name: str) -> Inputs:
-    variables: dict[str, str] = job(name)["steps"][-1]["env"]
+    variables: dict[str, str] = review(name)["env"]
     return read_inputs(
         {key: _EXPRESSION.sub(lambda found: EXPRESSIONS[found[1]], value) for key, value in variables.items()}
     )
@@ -64,6 +84,10 @@ def inputs(name: str) -> Inputs:
 def test_there_is_a_workflow_for_each_way() -> None:
     assert NAMES == [
         "by-number.yml",
+        "code-scanning.yml",
+        "forks-read-only.yml",
+        "forks-two-workflows-publish.yml",
+        "forks-two-workflows-review.yml",
         "forks.yml",
         "organization.yml",
         "personal-token.yml",
@@ -81,9 +105,14 @@ def test_nothing_is_permitted_that_no_job_asks_for(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_job_gets_the_least_that_its_way_to_a_model_needs(name: str) -> None:
-    billed_to_the_organization = name in ("organization.yml", "forks.yml", "by-number.yml")
-    copilot = {"copilot-requests": "write"} if billed_to_the_organization else {}
-    assert job(name)["permissions"] == {"contents": "read", "pull-requests": "write", **copilot}
+    billed_to_the_organization = name in COPILOT_BY_THE_ORGANIZATION
+    assert job(name)["permissions"] == {
+        "contents": "read",
+        **({"pull-requests": "read"} if name in READ_ONLY else {"pull-requests": "write", "checks": "write"}),
+        **({"copilot-requests": "write"} if billed_to_the_organization else {}),
+        **({"security-events": "write"} if inputs(name).overrides.get("upload_sarif") else {}),
+        **({"actions": "read"} if inputs(name).publish_report else {}),
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -103,13 +132,14 @@ def test_each_way_asks_whom_its_name_says() -> None:
     assert inputs("personal-token.yml").copilot_token == "github_pat_token"
     assert inputs("organization.yml").copilot_token == "ghs_token"
     assert inputs("by-number.yml").pull_request == 12
+    assert [name for name in NAMES if inputs(name).overrides.get("upload_sarif")] == ["code-scanning.yml"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_events_are_those_that_are_reviewed(name: str) -> None:
     (event,) = events(name)
-    assert event in EVENTS
-    if event != "workflow_dispatch":
+    assert event in PUBLISHING_EVENTS
+    if event.startswith("pull_request"):
         assert set(events(name)[event]["types"]) == set(REVIEWED_ACTIONS)
 
 
@@ -140,18 +170,57 @@ def test_no_expression_stands_in_a_script(name: str) -> None:
     assert not [script for script in scripts if "${{" in script]
 
 
-def test_nothing_of_the_head_is_checked_out_with_the_token_of_the_base() -> None:
-    privileged = [name for name in NAMES if "pull_request_target" in events(name)]
-    assert privileged == ["forks.yml"]
-    assert [options["repository"] for options in checkouts("forks.yml")] == [OURS]
-    told = [step for step in job("forks.yml")["steps"] if "head" in str(step)]
+@pytest.mark.parametrize("name", PRIVILEGED)
+def test_nothing_of_the_head_is_checked_out_with_the_token_of_the_base(name: str) -> None:
+    assert [options["repository"] for options in checkouts(name)] == [OURS]
+    told = [step for step in job(name)["steps"] if "head" in str(step)]
     assert told == []
+
+
+def test_the_token_of_the_base_is_at_work_where_we_know_of_it() -> None:
+    assert [
+        name for name in NAMES if {"pull_request_target", "workflow_run"} & events(name).keys()
+    ] == PRIVILEGED
+
+
+def test_the_report_of_one_workflow_is_published_by_the_other() -> None:
+    reviewing, publishing = "forks-two-workflows-review.yml", "forks-two-workflows-publish.yml"
+    assert events(publishing)["workflow_run"] == {
+        "workflows": [workflow(reviewing)["name"]],
+        "types": ["completed"],
+    }
+    assert inputs(reviewing).overrides["dry_run"] is True
+    upload, download = job(reviewing)["steps"][-1]["with"], job(publishing)["steps"][0]["with"]
+    assert upload["name"] == download["name"]
+    assert upload["path"] == f"${{{{ steps.{review(reviewing)['id']}.outputs.report }}}}"
+    assert "report" in ACTION["outputs"]
+    assert download["run-id"] == "${{ github.event.workflow_run.id }}"
+    assert inputs(publishing).publish_report == Path(download["path"]) / REPORT
+
+
+def test_the_report_is_there_before_any_code_of_ours_so_that_it_cannot_lie_over_it() -> None:
+    first, *later = job("forks-two-workflows-publish.yml")["steps"]
+    assert "download-artifact" in first["uses"]
+    assert "checkout" in later[0]["uses"]
+    assert not {first["with"]["path"]} & {options["path"] for options in checkouts(PRIVILEGED[0])}
+
+
+def test_the_report_has_the_name_that_is_read() -> None:
+    assert f'"{REPORT}"' in (ROOT / "src/hunkwise/publishing.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_pull_request_is_reviewed_by_the_workflow_that_can(name: str) -> None:
     same = "github.event.pull_request.head.repo.full_name == github.repository"
-    expected = {"pull_request": same, "pull_request_target": same.replace("==", "!=")}
+    ended = (
+        "github.event.workflow_run.event == 'pull_request' && "
+        """contains(fromJSON('["success", "failure"]'), github.event.workflow_run.conclusion)"""
+    )
+    expected = {
+        "pull_request": same.replace("==", "!=") if name in READ_ONLY else same,
+        "pull_request_target": same.replace("==", "!="),
+        "workflow_run": ended,
+    }
     (event,) = events(name)
     assert job(name).get("if") == expected.get(event)
 
@@ -161,7 +230,9 @@ def test_runs_of_one_pull_request_do_not_overlap_and_others_do(name: str) -> Non
     group = workflow(name)["concurrency"]["group"]
     # Groups are the repository's: without the workflow's name the run for forks would end the other one.
     assert group.startswith("${{ github.workflow }}-")
-    assert group.endswith(("github.event.pull_request.number }}", "inputs.pull-request }}"))
+    assert group.endswith(
+        ("github.event.pull_request.number }}", "inputs.pull-request }}", "workflow_run.head_branch }}")
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -172,18 +243,19 @@ def test_the_job_outlasts_the_deadline(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_hunkwise_is_installed_and_run_as_the_repository_has_it(name: str) -> None:
     ours = next(options for options in checkouts(name) if options.get("repository") == OURS)
-    *_, setup, review = job(name)["steps"]
+    steps = job(name)["steps"]
+    setup = steps[steps.index(review(name)) - 1]
     assert setup["run"] == f"make -C {ours['path']} setup"
     assert re.search(r"^setup:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert review["run"].rstrip().endswith(f"python3 {ours['path']}/entrypoint.py")
+    assert review(name)["run"].rstrip().endswith(f"python3 {ours['path']}/entrypoint.py")
     assert (ROOT / "entrypoint.py").is_file()
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "forks.yml"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in PRIVILEGED])
 def test_the_checkout_of_the_code_is_where_hunkwise_looks(name: str) -> None:
     code = next(options for options in checkouts(name) if "repository" not in options)
     assert code["fetch-depth"] == 0
-    assert f'GITHUB_WORKSPACE="$GITHUB_WORKSPACE/{code["path"]}"' in job(name)["steps"][-1]["run"]
+    assert f'GITHUB_WORKSPACE="$GITHUB_WORKSPACE/{code["path"]}"' in review(name)["run"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -191,11 +263,11 @@ def test_the_script_of_the_review_runs_hunkwise_with_its_inputs(name: str, tmp_p
     folder = tmp_path / "hunkwise"
     folder.mkdir()
     (folder / "entrypoint.py").write_text("import json, os\nprint(json.dumps(dict(os.environ)))\n")
-    review = job(name)["steps"][-1]
-    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", review["run"]]
-    environment = {"PATH": os.environ["PATH"], "GITHUB_WORKSPACE": str(tmp_path), **review["env"]}
+    step = review(name)
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    environment = {"PATH": os.environ["PATH"], "GITHUB_WORKSPACE": str(tmp_path), **step["env"]}
     seen = json.loads(
         subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True).stdout
     )
-    assert {key: seen[key] for key in review["env"]} == review["env"]
-    assert Path(seen["GITHUB_WORKSPACE"]) == (tmp_path if name == "forks.yml" else tmp_path / "code")
+    assert {key: seen[key] for key in step["env"]} == step["env"]
+    assert Path(seen["GITHUB_WORKSPACE"]) == (tmp_path if name in PRIVILEGED else tmp_path / "code")

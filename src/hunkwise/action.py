@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, assert_never
 
 from hunkwise.copilot.command import find
 from hunkwise.copilot.environment import Credential, refuse_unsafe
@@ -19,12 +19,12 @@ from hunkwise.errors import Error, SettingsError
 from hunkwise.runner import Runner
 from hunkwise.settings.addresses import host_of, port_of
 from hunkwise.settings.environment import RunnerEnvironment, read_environment
-from hunkwise.settings.event import NothingToDo, ReviewTask, read_event
+from hunkwise.settings.event import NothingToDo, PublishTask, ReviewTask, Task, read_event
 from hunkwise.settings.inputs import Inputs, read_inputs
 from hunkwise.signals import Signals
 
 if TYPE_CHECKING:
-    from hunkwise.pull_request_review import Finished
+    from hunkwise.publishing import Finished
 
 
 class Action:
@@ -51,22 +51,51 @@ class Action:
             _payload(environment.event_path),
             repository=environment.repository,
             pull_request=inputs.pull_request,
+            publishing=inputs.publish_report is not None,
         )
-        if isinstance(task, NothingToDo):
-            runner.notice(task.why)
+        done = self._done(environment, inputs, task, runner)
+        if isinstance(done, NothingToDo):
+            runner.notice(done.why)
             self._outputs({"conclusion": "success", "findings": "0"})
             return ExitCode.REVIEWED
-        finished = self._review(environment, inputs, task, runner)
+        self._tell(done, runner)
+        return done.exit_code
+
+    def _done(
+        self, environment: RunnerEnvironment, inputs: Inputs, task: Task, runner: Runner
+    ) -> Finished | NothingToDo:
+        match task:
+            case NothingToDo():
+                return task
+            case PublishTask():
+                from hunkwise.publish_report import ReportPublication
+
+                assert inputs.publish_report is not None, "the event is read by it"
+                publication = ReportPublication(environment, inputs, self._started, runner.log)
+                return publication.run(task, inputs.publish_report)
+            case ReviewTask():
+                return self._review(environment, inputs, task, runner)
+            case _:
+                assert_never(task)
+
+    def _tell(self, finished: Finished, runner: Runner) -> None:
+        """The log, the annotations, the summary and the outputs: all from one view."""
+        from hunkwise.publish.annotations import Level
         from hunkwise.publish.told import told
 
-        runner.log(told(finished.review, finished.posted.review_url))
+        view = finished.view
+        runner.log(
+            told(view.review, view.posted.review_url, fixed=len(view.fixed), dismissed=len(view.dismissed))
+        )
         for warning in finished.warnings:
             runner.warning(warning)
         for error in finished.errors:
             runner.error(error)
+        for note in finished.annotations:
+            say = runner.notice if note.level is Level.NOTICE else runner.warning
+            say(note.message, title=note.title, file=note.path, line=note.start_line, end_line=note.end_line)
         runner.summary(finished.summary)
         self._outputs(finished.outputs)
-        return finished.verdict.exit_code
 
     def _review(
         self, environment: RunnerEnvironment, inputs: Inputs, task: ReviewTask, runner: Runner

@@ -8,7 +8,7 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hunkwise import __version__
 from hunkwise.errors import Error, SettingsError
@@ -22,14 +22,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     gc.disable()  # until all is imported and read (run.py): nothing of that is garbage
     arguments = _parser().parse_args(sys.argv[1:] if argv is None else argv)
     if arguments.command == "action":
-        return _action()
+        return _action(os.environ)
+    if arguments.command == "publish" and not arguments.pr:
+        return _action({**os.environ, "INPUT_PUBLISH": arguments.report})
     return _local(arguments)
 
 
-def _action() -> int:
+def _action(environ: Mapping[str, str]) -> int:
     from hunkwise.action import Action
 
-    action = Action(os.environ, sys.stdout)
+    action = Action(environ, sys.stdout)
     try:
         return int(action.run())
     except Error as error:
@@ -41,11 +43,12 @@ def _action() -> int:
 
 
 def _local(arguments: argparse.Namespace) -> int:
-    from hunkwise.local import review
+    from hunkwise.local import publish, review
 
     _take_any_character()
+    run = publish if arguments.command == "publish" else review
     try:
-        code = int(review(arguments, os.environ))
+        code = int(run(arguments, os.environ))
         sys.stdout.flush()
         return code
     except Error as error:
@@ -94,11 +97,22 @@ def _parser() -> argparse.ArgumentParser:
     review.add_argument("--pr", metavar="OWNER/REPO#N", help="review a pull request on GitHub")
     review.add_argument("--post", action="store_true", help="with --pr: post the review")
     review.add_argument(
-        "--format", choices=("text", "json", "markdown"), default="text", help="default: text for people"
+        "--format",
+        choices=("text", "json", "sarif", "markdown"),
+        default="text",
+        help="default: text for people",
     )
     review.add_argument(
         "--model", metavar="ID", help='a model id, or "demo": fixed rules that need no account'
     )
     review.add_argument("--config", metavar="PATH", help="the configuration (default: .github/hunkwise.yml)")
     review.add_argument("--repository", metavar="DIR", default=".", help="the checkout (default: here)")
+    publish = commands.add_parser(
+        "publish",
+        help="publish the report of a run that could not write",
+        description="In a workflow on workflow_run, from the environment of the step, as the input `publish` "
+        "does; elsewhere with --pr and GITHUB_TOKEN. Nothing of the pull request's head is run or trusted.",
+    )
+    publish.add_argument("report", metavar="REPORT", help="the JSON report of that run")
+    publish.add_argument("--pr", metavar="OWNER/REPO#N", help="the pull request that it must be about")
     return parser

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,12 +42,16 @@ class Journal:
             )
 
 
-def write_report(path: Path, report: object) -> bool:
-    """Writes the JSON report; False, and a warning, where the disk does not take it."""
+def write_whole(path: Path, contents: object) -> str:
+    """Writes values as JSON, whole or not at all; gives the path, or nothing where the disk does not take it."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        unfinished.write_text(json.dumps(contents, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        unfinished.replace(path)
     except OSError as error:
-        logger.warning("The report %s cannot be written (%s).", path, error.strerror)
-        return False
-    return True
+        logger.warning("%s cannot be written (%s).", path, error.strerror)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        return ""
+    return str(path)

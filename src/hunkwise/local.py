@@ -14,20 +14,24 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hunkwise.answering import Answering, answering
 from hunkwise.copilot.command import find
 from hunkwise.copilot.environment import refuse_unsafe
 from hunkwise.copilot.sidecar import Sidecar
-from hunkwise.domain.outcome import ExitCode, Posted, Review
+from hunkwise.domain.outcome import ExitCode
 from hunkwise.errors import SettingsError
 from hunkwise.journal import Journal
 from hunkwise.publish.characters import plain
 from hunkwise.settings.addresses import parse_url
 from hunkwise.settings.environment import RunnerEnvironment
-from hunkwise.settings.event import ReviewTask
+from hunkwise.settings.event import NothingToDo, PublishTask, ReviewTask
 from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH, Inputs
 from hunkwise.signals import Signals
+
+if TYPE_CHECKING:
+    from hunkwise.publish.view import View
 
 _PULL_REQUEST = re.compile(r"([\w-]{1,100}/[\w.-]{1,100})#([1-9]\d{0,8})")
 _LOCAL = "local"
@@ -63,6 +67,39 @@ def review(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCod
         return _range(arguments, by, sidecar, signals, started)
 
 
+def publish(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Publishes a report on the pull request that --pr names. Raises Error."""
+    from hunkwise.publish_report import ReportPublication
+
+    wanted = _wanted(arguments.pr, environ)
+    inputs = Inputs(github_token=wanted.token, copilot_token="")
+    with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder:
+        environment = _environment(wanted, Path(folder), None)
+        task = PublishTask(wanted.repository, None, None, None, "", wanted.number)
+        publication = ReportPublication(environment, inputs, time.monotonic(), _say)
+        done = publication.run(task, Path(arguments.report))
+    if isinstance(done, NothingToDo):
+        _say(done.why)
+        return ExitCode.REVIEWED
+    _print("text", done.view)
+    for said in dict.fromkeys((*done.errors, *done.warnings)):
+        _say(said)
+    return done.exit_code
+
+
+def _environment(wanted: _Wanted, folder: Path, checkout: Path | None) -> RunnerEnvironment:
+    """What a runner would say of itself."""
+    return RunnerEnvironment(
+        event_name=_LOCAL,
+        event_path=Path(),
+        repository=wanted.repository,
+        api_url=wanted.api_url,
+        server_url=wanted.server_url,
+        workspace=checkout,
+        temp=folder,
+    )
+
+
 def _range(
     arguments: argparse.Namespace,
     by: Answering,
@@ -73,6 +110,7 @@ def _range(
     from hunkwise.flows.review import Ready
     from hunkwise.local_range import read_range
     from hunkwise.publish.gates import Gates, conclude
+    from hunkwise.publish.view import View
     from hunkwise.terminal import console, progress
 
     ready = read_range(
@@ -102,7 +140,7 @@ def _range(
         found = asyncio.run(run.review())
     config = ready.order.config
     verdict = conclude(found, Gates(config.fail_on, None, config.min_coverage))
-    _print(arguments.format, found, Posted(), verdict.exit_code, ready.order.snapshot.pull_request.repository)
+    _print(arguments.format, View(found, verdict, repository=ready.order.snapshot.pull_request.repository))
     for reason in verdict.reasons:
         _say(reason)
     return verdict.exit_code
@@ -131,31 +169,14 @@ def _pull_request(
     )
     checkout = Path(arguments.repository)
     with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder:
-        environment = RunnerEnvironment(
-            event_name=_LOCAL,
-            event_path=Path(),
-            repository=wanted.repository,
-            api_url=wanted.api_url,
-            server_url=wanted.server_url,
-            workspace=checkout if checkout.is_dir() else None,
-            temp=Path(folder),
-        )
+        environment = _environment(wanted, Path(folder), checkout if checkout.is_dir() else None)
         task = ReviewTask(wanted.repository, wanted.number, None, None, fork=False, action=_LOCAL)
         work = PullRequestReview(environment, inputs, started, signals, _say)
         finished = work.run(task, sidecar, demo=by.demo)
-    _print(
-        arguments.format,
-        finished.review,
-        finished.posted,
-        finished.verdict.exit_code,
-        wanted.repository,
-        wanted.number,
-        wanted.server_url,
-    )
-    fault = finished.posted.fault
-    for said in (*finished.verdict.reasons, *([f"{fault.message} {fault.hint}"] if fault else [])):
+    _print(arguments.format, finished.view)
+    for said in dict.fromkeys((*finished.errors, *finished.warnings)):
         _say(said)
-    return finished.verdict.exit_code
+    return finished.exit_code
 
 
 def _wanted(said: str, environ: Mapping[str, str]) -> _Wanted:
@@ -185,32 +206,30 @@ def _say(text: str) -> None:
     print(plain(text), file=sys.stderr)
 
 
-def _print(
-    kind: str,
-    found: Review,
-    posted: Posted,
-    exit_code: ExitCode,
-    repository: str,
-    number: int | None = None,
-    server_url: str = "",
-) -> None:
+def _print(kind: str, view: View) -> None:
+    from hunkwise import __version__
     from hunkwise.publish.markdown import job_summary
     from hunkwise.publish.report import as_json
+    from hunkwise.publish.sarif import as_sarif
     from hunkwise.terminal import console, show
 
     match kind:
         case "json":
-            report = as_json(found, posted, repository=repository, pull_request=number, exit_code=exit_code)
-            unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-            print(json.dumps(report, indent=1, ensure_ascii=not unicode))
-        case "markdown":
-            page = job_summary(
-                found,
-                server_url=server_url,
-                repository=repository,
-                where=posted.where,
-                review_url=posted.review_url,
+            print(_json(as_json(view)))
+        case "sarif":
+            server_url, repository = view.server_url, view.repository
+            print(
+                _json(
+                    as_sarif(view.review, repository=repository, server_url=server_url, version=__version__)
+                )
             )
-            print(page.text)
+        case "markdown":
+            print(job_summary(view).text)
         case _:
-            show(found, console(), posted.review_url)
+            show(view.review, console(), view.posted.review_url)
+
+
+def _json(contents: object) -> str:
+    """Readable JSON in what the terminal can show."""
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    return json.dumps(contents, indent=1, ensure_ascii=not unicode)

@@ -72,7 +72,7 @@ class Run:
                 prepared = await _unless(interrupted, asyncio.to_thread(prepare, ready.order))
                 _collect_from_now_on()
                 if not prepared.plan.works:
-                    return nothing_to_ask(ready.order, prepared.plan, time.monotonic() - self.started)
+                    return nothing_to_ask(ready.order, prepared, time.monotonic() - self.started)
                 connection = await _unless(interrupted, opening)
                 model = await self._model(connection, ready)
                 watchers = Watchers(self.journal, self.progress, interrupted, time.monotonic, self.started)

@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.fakes.github_messages import Request
+
+_ANYTHING = re.compile("")
+
 
 @dataclass(frozen=True)
 class HttpFault:
@@ -27,6 +31,16 @@ class HttpFault:
     """The request takes effect, and is answered by the fault all the same."""
     disconnect: bool = False
     redirect: str | None = None
+    asking: re.Pattern[str] = _ANYTHING
+    """Searched for in the JSON text of the request."""
+
+    def meets(self, request: Request) -> bool:
+        """Whether this is a request that the fault waits for."""
+        return (
+            self.method in (request.method, "*")
+            and self.path.search(request.path) is not None
+            and self.asking.search(request.text) is not None
+        )
 
     @property
     def replaces(self) -> bool:
@@ -51,11 +65,11 @@ class FaultQueue:
         with self._lock:
             self._faults.append([fault, times])
 
-    def take(self, method: str, path: str) -> HttpFault | None:
+    def take(self, request: Request) -> HttpFault | None:
         """The first fault for this request, which is used up by one."""
         with self._lock:
             for place, (fault, times) in enumerate(self._faults):
-                if fault.method in (method, "*") and fault.path.search(path):
+                if fault.meets(request):
                     if times == 1:
                         del self._faults[place]
                     else:

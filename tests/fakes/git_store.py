@@ -51,6 +51,18 @@ class ChangedFile:
             if (found := _HUNK.match(row))
         )
 
+    @cached_property
+    def removed_lines(self) -> frozenset[int]:
+        """The numbers on the left of the lines that the diff takes away."""
+        numbers, line = set(), 0
+        for row in self.patch.split("\n"):
+            if found := _HUNK.match(row.encode()):
+                line = int(found[1])
+            elif row[:1] in ("-", " "):
+                numbers.update([line] if row[0] == "-" else [])
+                line += 1
+        return frozenset(numbers)
+
     def hunk_text(self, side: str, line: int) -> str | None:
         """The hunk that shows the line (side LEFT or RIGHT), or None."""
         for number, span in enumerate(self.spans):
@@ -75,6 +87,7 @@ class GitStore:
     def __init__(self, git_dir: Path) -> None:
         self.git_dir = git_dir
         self.diff = cache(self._diff)
+        self.changes = cache(self._changes)
         self.blob = cache(self._blob)
         self.tree = cache(self._tree)
 
@@ -97,6 +110,18 @@ class GitStore:
     def commits(self, base: str, head: str) -> list[str]:
         """The SHAs that `head` has and `base` has not, oldest first."""
         return self._git("rev-list", "--reverse", f"{base}..{head}").decode().split()
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether the newer commit builds on the older one, or is it."""
+        try:
+            self._git("merge-base", "--is-ancestor", older, newer)
+        except MissingObjectError:
+            return False
+        return True
+
+    def _changes(self, before: str, after: str, path: str) -> bytes:
+        """The hunks of one path between two commits, without lines around them."""
+        return self._git(*_DIFF, "-U0", "--no-renames", before, after, "--", path)
 
     def entry(self, commit: str, path: str) -> TreeEntry:
         """What stands at the path."""

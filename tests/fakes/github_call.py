@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tests.fakes.github_messages import Reply
 from tests.fakes.github_shapes import Shapes
-from tests.fakes.github_state import Hub, PullRequest, Reply
+from tests.fakes.github_state import Hub, PullRequest
 
 
 @dataclass(frozen=True)

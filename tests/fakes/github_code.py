@@ -6,8 +6,8 @@ import posixpath
 
 from tests.fakes.git_store import ChangedFile, MissingObjectError, TreeEntry
 from tests.fakes.github_call import Call
+from tests.fakes.github_messages import Json, Reply, not_found
 from tests.fakes.github_pages import encoded, page_of
-from tests.fakes.github_state import Json, Reply, not_found
 
 _CONTENT_LIMIT = 1_048_576
 _COMPARED_FILES = 300

@@ -9,7 +9,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.types import Send
 
 from tests.fakes.faults import HttpFault
-from tests.fakes.github_state import Reply, Request
+from tests.fakes.github_messages import Reply, Request
 
 _HTML = "<!DOCTYPE html><html><body><h1>Unicorn!</h1></body></html>"
 

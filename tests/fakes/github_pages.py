@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
-from tests.fakes.github_state import Json, Reply
+from tests.fakes.github_messages import Json, Reply
 
 _Stored = TypeVar("_Stored")
 

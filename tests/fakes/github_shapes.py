@@ -1,42 +1,18 @@
-"""Stored values as GitHub's JSON: what matters is set here, the rest is filled up from the contract."""
+"""The code as GitHub's JSON: what matters is set here, the rest is filled up from the contract."""
 
 from __future__ import annotations
 
 from urllib.parse import quote
 
-from tests.fakes.contracts import contracts
 from tests.fakes.git_store import ChangedFile, TreeEntry
+from tests.fakes.github_messages import Json
 from tests.fakes.github_pages import encoded
-from tests.fakes.github_state import (
-    BOT,
-    CheckRun,
-    Comment,
-    Hub,
-    IssueComment,
-    Json,
-    PullRequest,
-    Review,
-    node_id,
-)
-
-_NOW = "2026-01-02T03:04:05Z"
+from tests.fakes.github_said import SaidShapes
+from tests.fakes.github_state import PullRequest
 
 
-class Shapes:
-    """Shapes for one request: URLs in answers start with the base URL that the client used."""
-
-    def __init__(self, hub: Hub, api: str, server: str) -> None:
-        self.hub = hub
-        self.api = api
-        self.web = f"{server}/{hub.repository}"
-        self.repo = f"{api}/repos/{hub.repository}"
-
-    def user(self, login: str) -> Json:
-        known = {"login": login, "id": sum(login.encode()), "type": "Bot" if login == BOT else "User"}
-        return self._complete("simple-user", {**known, "url": f"{self.api}/users/{quote(login)}"})
-
-    def private_user(self, login: str) -> Json:
-        return self._complete("private-user", self.user(login) | {"user_view_type": "private"})
+class Shapes(SaidShapes):
+    """All of a request's shapes: those of the code, beside those of what was said about it."""
 
     def repository(self, full_name: str) -> Json:
         owner, _, name = full_name.partition("/")
@@ -81,7 +57,8 @@ class Shapes:
             "deletions": sum(file.deletions for file in files),
             "comments": sum(comment.number == pull.number for comment in self.hub.issue_comments),
             "review_comments": sum(comment.number == pull.number for comment in self.hub.comments),
-            "merged": False,
+            "merged": pull.merged,
+            "author_association": self.hub.association(pull.author),
         }
         return self._complete("pull-request", known)
 
@@ -117,89 +94,6 @@ class Shapes:
             known["patch"] = changed.patch
         return known
 
-    def review(self, review: Review) -> Json:
-        pull = f"{self.repo}/pulls/{review.number}"
-        html = f"{self.web}/pull/{review.number}#pullrequestreview-{review.id}"
-        known: Json = {
-            "id": review.id,
-            "node_id": node_id(review.id),
-            "user": self.user(review.author),
-            "body": review.body,
-            "state": review.state,
-            "commit_id": review.commit_id,
-            "html_url": html,
-            "pull_request_url": pull,
-            "_links": {"html": {"href": html}, "pull_request": {"href": pull}},
-        }
-        if review.state != "PENDING":
-            known["submitted_at"] = _NOW
-        return self._complete("pull-request-review", known)
-
-    def comment(self, comment: Comment) -> Json:
-        pull = f"{self.repo}/pulls/{comment.number}"
-        html = f"{self.web}/pull/{comment.number}#discussion_r{comment.id}"
-        url = f"{self.repo}/pulls/comments/{comment.id}"
-        known: Json = {
-            "id": comment.id,
-            "node_id": node_id(comment.id),
-            "user": self.user(comment.author),
-            "body": comment.body,
-            "path": comment.path,
-            "line": comment.line,
-            "original_line": comment.line,
-            "side": comment.side,
-            "start_line": comment.start_line,
-            "original_start_line": comment.start_line,
-            "start_side": comment.start_side,
-            "subject_type": comment.subject_type,
-            "diff_hunk": comment.diff_hunk,
-            "commit_id": comment.commit_id,
-            "original_commit_id": comment.commit_id,
-            "pull_request_review_id": comment.review_id,
-            "url": url,
-            "html_url": html,
-            "pull_request_url": pull,
-            "_links": {"self": {"href": url}, "html": {"href": html}, "pull_request": {"href": pull}},
-        }
-        if comment.line is None:  # GitHub leaves these out on comments for the whole file
-            known = {key: value for key, value in known.items() if "line" not in key and "side" not in key}
-        if comment.in_reply_to is not None:
-            known["in_reply_to_id"] = comment.in_reply_to
-        return self._complete("pull-request-review-comment", known)
-
-    def issue_comment(self, comment: IssueComment) -> Json:
-        known = {
-            "id": comment.id,
-            "node_id": node_id(comment.id),
-            "user": self.user(comment.author),
-            "body": comment.body,
-            "url": f"{self.repo}/issues/comments/{comment.id}",
-            "html_url": f"{self.web}/pull/{comment.number}#issuecomment-{comment.id}",
-            "issue_url": f"{self.repo}/issues/{comment.number}",
-        }
-        return self._complete("issue-comment", known)
-
-    def check_run(self, run: CheckRun) -> Json:
-        url = f"{self.repo}/check-runs/{run.id}"
-        known = {
-            "id": run.id,
-            "name": run.name,
-            "head_sha": run.head_sha,
-            "check_suite": {"id": 1},
-            "status": run.status,
-            "conclusion": run.conclusion,
-            "output": {
-                "title": run.output.get("title"),
-                "summary": run.output.get("summary"),
-                "text": run.output.get("text"),
-                "annotations_count": len(run.annotations),
-                "annotations_url": f"{url}/annotations",
-            },
-            "url": url,
-            "html_url": f"{self.web}/runs/{run.id}",
-        }
-        return self._complete("check-run", known)
-
     def commit(self, sha: str) -> Json:
         return self._complete("commit", {"sha": sha, "url": f"{self.repo}/commits/{sha}"})
 
@@ -225,6 +119,3 @@ class Shapes:
     def blob(self, sha: str, raw: bytes) -> Json:
         known = {"sha": sha, "size": len(raw), "content": encoded(raw), "encoding": "base64"}
         return {**known, "url": f"{self.repo}/git/blobs/{sha}", "node_id": f"B_{sha}"}
-
-    def _complete(self, schema: str, known: Json) -> Json:
-        return contracts().complete(schema, known, self.api)

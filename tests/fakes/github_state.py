@@ -4,34 +4,14 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from tests.fakes.git_store import ChangedFile, GitStore
+from tests.fakes.github_messages import Json, not_found
+from tests.fakes.github_tokens import Permission
 
-Json = dict[str, Any]
 BOT = "github-actions[bot]"
 BODY_LIMIT = 65_536
-
-
-@dataclass
-class Request:
-    """One request as it came in. `path` is without /api/v3; `status` is 0 where the socket was reset."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    json: Any
-    authorization: str | None
-    headers: Mapping[str, str]
-    status: int = 0
-
-    @property
-    def is_write(self) -> bool:
-        if self.path == "/graphql":
-            return isinstance(self.json, dict) and "mutation" in str(self.json.get("query", "")).split("{")[0]
-        return self.method not in ("GET", "HEAD")
 
 
 @dataclass
@@ -53,11 +33,14 @@ class PullRequest:
     """None: the head's repository was deleted."""
     withhold: frozenset[str] = frozenset()
     """Paths whose patch GitHub does not give."""
+    merged: bool = False
+    timeline: list[str] = field(default_factory=list)
+    """GraphQL's item types of what happened to its ends: HEAD_REF_FORCE_PUSHED_EVENT, …"""
 
 
 @dataclass
 class Review:
-    """A review as GitHub stored it. `state` is COMMENTED, APPROVED, CHANGES_REQUESTED or PENDING."""
+    """A review as GitHub stored it. `state` is COMMENTED, APPROVED, CHANGES_REQUESTED, DISMISSED or PENDING."""
 
     id: int
     number: int
@@ -65,11 +48,13 @@ class Review:
     body: str
     state: str
     commit_id: str
+    dismissal: str = ""
+    """The message with which it was dismissed."""
 
 
 @dataclass
 class Comment:
-    """A review comment. `line` is None on a comment for the whole file."""
+    """A review comment. `line` and `start_line` are as it was posted; None on a comment for the whole file."""
 
     id: int
     number: int
@@ -86,6 +71,18 @@ class Comment:
     review_id: int | None = None
     in_reply_to: int | None = None
     minimized: bool = False
+    base_sha: str = ""
+    """The base at the time when it was posted."""
+    edited_by: str = ""
+    thumbs_down: list[str] = field(default_factory=list)
+    """Logins."""
+    shown_line: int | None = None
+    """Where GitHub shows it at the head of today; None where the diff has lost it."""
+    shown_start: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.shown_line is None:
+            self.shown_line, self.shown_start = self.line, self.start_line
 
 
 @dataclass
@@ -97,6 +94,16 @@ class Thread:
     comments: list[Comment]
     resolved: bool = False
     outdated: bool = False
+    resolved_by: str = ""
+
+    @property
+    def line(self) -> int | None:
+        """Where GitHub shows it now."""
+        return None if self.outdated else self.comments[0].shown_line
+
+    @property
+    def start_line(self) -> int | None:
+        return None if self.outdated else self.comments[0].shown_start
 
 
 @dataclass
@@ -108,6 +115,7 @@ class IssueComment:
     author: str
     body: str
     minimized: bool = False
+    edited_by: str = ""
 
 
 @dataclass
@@ -121,38 +129,35 @@ class CheckRun:
     conclusion: str | None
     output: Json = field(default_factory=dict)
     annotations: list[Json] = field(default_factory=list)
+    external_id: str = ""
+    details_url: str | None = None
+    started_at: str | None = None
+    outputs: list[tuple[str, str]] = field(default_factory=list)
+    """Title and summary of every output that was ever sent, so that progress can be looked at."""
+
+
+@dataclass(frozen=True)
+class SarifUpload:
+    """A file for code scanning, unpacked."""
+
+    id: str
+    commit_sha: str
+    ref: str
+    text: str
+    tool_name: str = ""
+
+
+@dataclass(frozen=True)
+class GraphqlRefusal:
+    """What GraphQL answers to everything: a status, or 200 with errors."""
+
+    status: int = 200
+    errors: tuple[Json, ...] = ()
 
 
 def node_id(number: int) -> str:
     """GitHub's global id of a comment or review, the same in REST (`node_id`) and GraphQL (`id`)."""
     return f"NODE_{number}"
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer: a status and JSON."""
-
-    status: int
-    body: Any
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-class RefusedError(Exception):
-    """GitHub says no: becomes an answer in GitHub's shape of errors."""
-
-    def __init__(self, status: int, message: str, errors: list[Any] | None = None, page: str = "") -> None:
-        super().__init__(message)
-        body: Json = {"message": message}
-        if errors is not None:
-            body["errors"] = errors
-        body["documentation_url"] = f"https://docs.github.com/rest{page}"
-        body["status"] = str(status)
-        self.reply = Reply(status, body)
-
-
-def not_found() -> RefusedError:
-    """GitHub's 404, also for what the token may not see."""
-    return RefusedError(404, "Not Found")
 
 
 @dataclass
@@ -161,20 +166,25 @@ class Hub:
 
     store: GitStore
     repository: str
-    tokens: dict[str, str]
+    tokens: dict[str, Permission]
     default_branch: str = "main"
     user_login: str = "hubot"
     associations: dict[str, str] = field(default_factory=dict)
     """What people are to the repository (OWNER, MEMBER, COLLABORATOR, …), by login; others are NONE."""
+    permissions: dict[str, str] = field(default_factory=dict)
+    """GitHub's word for what people may do (admin, write, read, none), where associations do not say it."""
     patch_line_limit: int = 3_000
     total_patch_lines: int = 20_000
     file_limit: int = 3_000
+    graphql_refusal: GraphqlRefusal | None = None
+    refused_mutations: set[str] = field(default_factory=set)
     pulls: dict[int, PullRequest] = field(default_factory=dict)
     reviews: list[Review] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
     threads: list[Thread] = field(default_factory=list)
     issue_comments: list[IssueComment] = field(default_factory=list)
     check_runs: list[CheckRun] = field(default_factory=list)
+    sarifs: list[SarifUpload] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1001))
 
@@ -193,3 +203,16 @@ class Hub:
     def login_of(self, token: str) -> str:
         """Tokens of an Actions run act as the bot; all others as `user_login`."""
         return BOT if token.startswith("ghs_") else self.user_login
+
+    def association(self, login: str) -> str:
+        """What somebody is to the repository."""
+        return self.associations.get(login, "NONE")
+
+    def pending_review(self, number: int, login: str) -> Review | None:
+        """The review that somebody has begun and not submitted; there is one at most."""
+        mine = (review for review in self.reviews if (review.number, review.author) == (number, login))
+        return next((review for review in mine if review.state == "PENDING"), None)
+
+    def pending_ids(self) -> frozenset[int]:
+        """The ids of all reviews that are not submitted: only their authors see them."""
+        return frozenset(review.id for review in self.reviews if review.state == "PENDING")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from github import Auth, Github
@@ -44,6 +46,12 @@ class Served:
             seconds_between_requests=None,
             seconds_between_writes=None,
         )
+
+    def ask(self, method: str, path: str, body: Any = None, token: str = "ghs_write") -> tuple[int, Any]:
+        """Status and JSON of a request that PyGithub sends as it is; `path` is within the repository."""
+        requester = self.client(token).requester
+        status, _, answer = requester.requestJson(method, f"/repos/octo/repo{path}", input=body)
+        return status, json.loads(answer) if answer else None
 
     @property
     def repo(self) -> Repository:

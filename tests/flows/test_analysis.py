@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
+from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.domain.outcome import Review, SkipReason, Usage
-from hunkwise.domain.pull_request import Snapshot
+from hunkwise.domain.outcome import Coverage, FileCoverage, Review, SkipReason, Usage
+from hunkwise.domain.patch import count_changes, parse_hunks
+from hunkwise.domain.pull_request import Instructions, Snapshot
 from hunkwise.errors import Error, ModelError, ModelKind, SettingsError
-from hunkwise.flows.analysis import plan
+from hunkwise.flows.analysis import Analysis, Analyst, Work, coverage_of, hunks_of, plan
 from hunkwise.flows.review import Order, Watchers, nothing_to_ask, prepare, review
+from hunkwise.plan.display import LINE_LIMIT
+from hunkwise.plan.increment import hunk_keys
 from hunkwise.prompts.answers import Reply
 from hunkwise.settings.config import Config, PromptSettings
 from tests.fakes.changes import added, snapshot
@@ -357,3 +361,184 @@ def test_a_plan_names_each_file_once() -> None:
     what = plan(files(3), config(ignore=("src/f2.py",)))
     assert [work.chunk.parts[0].file.path for work in what.works] == ["src/f0.py", "src/f1.py"]
     assert [(file.path, file.reason) for file in what.skipped] == [("src/f2.py", SkipReason.IGNORED)]
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Prompts that only name what they show."""
+
+    system: str = ""
+
+    def text(self, work: Work) -> str:
+        shown = (f"{part.file.path}:{hunk.new_start}" for part in work.chunk.parts for hunk in part.hunks)
+        return " ".join([work.prompt.name, *shown])
+
+
+def analysed(
+    whole: Snapshot,
+    settings: Config | None = None,
+    answer: Answer = says_nothing,
+    reviewed: frozenset[str] = frozenset(),
+) -> tuple[Analysis, list[str]]:
+    """The analysis, and the prompts that were asked."""
+    model = FakeModel(answer)
+    given = settings or config()
+
+    async def run() -> Analysis:
+        analyst = Analyst(
+            whole, model, Naming(), parallel=1, journal=lambda _: None, progress=lambda done, total: None
+        )
+        return await analyst.analyse(plan(whole, given, reviewed), asyncio.Event())
+
+    return asyncio.run(run()), model.prompts
+
+
+def hunks_at(*starts: int, path: str = "src/a.py", more: bytes = b"", **given: Any) -> FileDiff:
+    """A file with a hunk of its own words at each of these lines."""
+    patch = b"".join(
+        b"@@ -%d,2 +%d,3 @@\n one\n+%s\n two\n" % (start, start, b"%d" % start * 100) for start in starts
+    )
+    hunks = parse_hunks(patch + more)
+    return FileDiff(path, FileStatus.MODIFIED, hunks, *count_changes(hunks), **given)
+
+
+def test_a_second_run_asks_nothing_and_covers_the_same() -> None:
+    long = b"@@ -900,0 +901,2 @@\n+short\n+" + b"x" * (LINE_LIMIT + 1) + b"\n"
+    whole = snapshot(hunks_at(1, 50), hunks_at(7, path="b.py", more=long), added("poetry.lock", "x"))
+    first, asked = analysed(whole)
+    again, more = analysed(whole, reviewed=first.hunks)
+    assert (len(asked), first.asked, first.carried_lines) == (2, 2, 0)
+    assert (more, again.asked, again.answered, again.carried_lines) == ([], 0, 0, 4)
+    assert again.coverage == first.coverage
+    assert again.hunks == first.hunks
+    assert [file.reason for file in first.coverage.missing] == [SkipReason.LINE_TOO_LONG]
+
+
+def test_only_new_hunks_are_asked_about_and_the_numbers_are_the_whole_changes() -> None:
+    before, _ = analysed(snapshot(hunks_at(1, 50), added("b.py", "x")))
+    whole = snapshot(hunks_at(1, 30, 50), added("b.py", "x"), added("c.py", "y"))
+    found, asked = analysed(whole, reviewed=before.hunks)
+    assert asked == ["review src/a.py:30 c.py:1"]
+    assert found.coverage == Coverage(
+        (FileCoverage("src/a.py", 3, 3), FileCoverage("b.py", 1, 1), FileCoverage("c.py", 1, 1))
+    )
+    assert found.carried_lines == 3
+    assert found.hunks == analysed(whole)[0].hunks
+    work = plan(whole, config(), before.hunks).works[0]
+    assert work.chunk.parts[0].file.changed_lines == 3
+
+
+def test_what_was_not_answered_stays_to_be_asked() -> None:
+    before, _ = analysed(snapshot(hunks_at(1)))
+    whole = snapshot(hunks_at(1, 50), added("full.py", *["x" * 300] * 12))
+
+    async def answer(prompt: str, take: Take) -> None:
+        if "src/a.py" in prompt:
+            raise ModelError(ModelKind.PROVIDER, "It failed.")
+        await says_nothing(prompt, take)
+
+    found, _ = analysed(whole, None, answer, before.hunks)
+    assert found.coverage.files[0] == FileCoverage("src/a.py", 2, 1, SkipReason.FAILED, "1 of its 2 parts")
+    _, asked = analysed(whole, reviewed=found.hunks)
+    assert asked == ["review src/a.py:50"]
+
+
+@pytest.mark.parametrize("said", [{"findings": [None], "done": True}, {"findings": "many", "done": True}])
+def test_a_question_whose_findings_could_not_be_kept_is_asked_again(said: dict[str, Any]) -> None:
+    async def answer(_prompt: str, take: Take) -> None:
+        take(said)
+
+    whole = snapshot(hunks_at(1))
+    found, _ = analysed(whole, answer=answer)
+    assert found.coverage.complete
+    assert found.faults
+    assert found.hunks == frozenset()
+
+
+def test_a_hunk_counts_when_each_of_its_prompts_has_seen_it() -> None:
+    prompts = (
+        PromptSettings(name="review"),
+        PromptSettings(name="mine", template="mine.j2", paths=("src/**",)),
+    )
+    settings = config(prompts=prompts)
+    whole = snapshot(hunks_at(1), hunks_at(1, path="b.py"))
+
+    async def answer(prompt: str, take: Take) -> None:
+        if prompt.startswith("mine"):
+            raise ModelError(ModelKind.CONTENT_FILTER, "Blocked.")
+        await says_nothing(prompt, take)
+
+    found, _ = analysed(whole, settings, answer)
+    assert found.hunks == frozenset(hunk_keys("b.py", whole.files[1].hunks))
+    again, asked = analysed(whole, settings, reviewed=found.hunks)
+    assert asked == ["review src/a.py:1", "mine src/a.py:1"]
+    assert again.hunks == {*found.hunks, *hunk_keys("src/a.py", whole.files[0].hunks)}
+
+
+def test_what_no_prompt_looked_at_is_not_kept() -> None:
+    whole = snapshot(added("poetry.lock", "x"), hunks_at(1, path="b.py"))
+    settings = config(prompts=(PromptSettings(name="review", paths=("src/**",)),))
+    found, _ = analysed(whole, settings)
+    assert (found.hunks, found.asked) == (frozenset(), 0)
+
+
+def test_a_hunk_that_the_patch_cut_off_is_asked_about_each_time() -> None:
+    whole = snapshot(hunks_at(1, more=b"@@ -50,9 +51,9 @@\n fifty\n+more\n"))
+    first, _ = analysed(whole)
+    again, asked = analysed(whole, reviewed=first.hunks)
+    assert asked == ["review src/a.py:51"]
+    assert again.coverage == first.coverage
+
+
+def test_a_rest_without_changed_lines_is_no_question() -> None:
+    whole = snapshot(hunks_at(1, more=b"@@ -50,9 +51,9 @@\n fifty\n"))
+    first, _ = analysed(whole)
+    again, asked = analysed(whole, reviewed=first.hunks)
+    assert (asked, again.coverage) == ([], first.coverage)
+
+
+OWN = (PromptSettings(name="review"), PromptSettings(name="sql", template="sql.j2", paths=("db/**",)))
+RULES = Instructions("a.instructions.md", "Mind the locks.", ("db/**",))
+
+
+@pytest.mark.parametrize(
+    ("prompts", "instructions", "path", "asked"),
+    [
+        (OWN[:1], (), "db/a.py", []),
+        (OWN, (), "src/b.py", []),
+        (OWN, (), "db/a.py", ["review db/a.py:1", "sql db/a.py:1"]),
+        (OWN[:1], (RULES,), "src/b.py", []),
+        (OWN[:1], (RULES,), "db/a.py", ["review db/a.py:1"]),
+    ],
+)
+def test_a_rename_is_no_way_around_a_prompt(
+    prompts: tuple[PromptSettings, ...], instructions: tuple[Instructions, ...], path: str, asked: list[str]
+) -> None:
+    settings = config(prompts=prompts)
+    before, _ = analysed(snapshot(hunks_at(1), instructions=instructions), settings)
+    renamed = replace(hunks_at(1, path=path), status=FileStatus.RENAMED, old_path="src/a.py")
+    again, prompted = analysed(snapshot(renamed, instructions=instructions), settings, reviewed=before.hunks)
+    assert prompted == asked
+    assert again.hunks == frozenset(hunk_keys(path, renamed.hunks))
+
+
+def test_a_file_that_is_listed_twice_is_never_taken_for_known() -> None:
+    whole = snapshot(hunks_at(1), hunks_at(50))
+    known = frozenset({*hunk_keys("src/a.py", hunks_at(1).hunks), *hunk_keys("src/a.py", hunks_at(50).hunks)})
+    found, asked = analysed(whole, reviewed=known)
+    assert asked == ["review src/a.py:1 src/a.py:50"]
+    assert found.hunks == frozenset()
+
+
+def test_coverage_and_hunks_can_be_had_without_asking() -> None:
+    whole = snapshot(hunks_at(1), added("b.py", "x"))
+    first, _ = analysed(whole)
+    what = plan(whole, config(), first.hunks)
+    assert (what.works, what.carried_lines) == ((), 2)
+    assert coverage_of(what, {}, whole) == first.coverage
+    assert hunks_of(what, {}) == first.hunks
+    unasked = plan(whole, config())
+    assert {file.reason for file in coverage_of(unasked, {}, whole).files} == {SkipReason.INTERRUPTED}
+    assert hunks_of(unasked, {}) == frozenset()
+    (work,) = unasked.works
+    assert hunks_of(unasked, {work.key: None}) == first.hunks

@@ -22,8 +22,12 @@ BASE_FILES = {
 }
 
 
+NOW = 1_767_323_045
+"""Unix time at which every test begins: 2026-01-02 03:04:05 UTC."""
+
+
 class Clock:
-    """Notes how long was slept, and sleeps not."""
+    """Notes how long was slept, and sleeps not. Time passes by sleeping alone."""
 
     def __init__(self, left: float = 600.0) -> None:
         self.left = left
@@ -34,6 +38,13 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
+        self.left -= seconds
+
+    def elapsed(self) -> float:
+        return sum(self.slept)
+
+    def now(self) -> float:
+        return NOW + self.elapsed()
 
 
 @dataclass
@@ -51,7 +62,13 @@ class World:
         self, token: str = "ghs_write", repository: str = "octo/repo", url: str | None = None
     ) -> GitHub:
         github = GitHub(
-            token, url or self.url, repository, deadline=self.clock.deadline, sleep=self.clock.sleep
+            token,
+            url or self.url,
+            repository,
+            deadline=self.clock.deadline,
+            sleep=self.clock.sleep,
+            clock=self.clock.elapsed,
+            now=self.clock.now,
         )
         self.clients.append(github)
         return github

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from hunkwise.domain.diff import FileStatus, Side
 from hunkwise.errors import ForgeError, ForgeKind
 from hunkwise.forge.client import GitHub
-from tests.fakes.github import FakeGitHub, GraphqlRefusal
+from tests.fakes.github import FakeGitHub
 from tests.fakes.server import serve
 from tests.forge.conftest import BASE_FILES, Clock, World, git
 
@@ -148,68 +148,9 @@ def test_the_merge_base_comes_without_files(world: World) -> None:
     assert world.fake.journal[-1].query["page"] == "2"
 
 
-def test_open_threads_are_read(world: World) -> None:
-    client = world.client()
-    for line in (5, 6, 7):
-        comment = {
-            "body": f"on {line}",
-            "path": "src/a.py",
-            "line": line,
-            "side": "RIGHT",
-            "commit_id": world.head,
-        }
-        client.connection.post("/repos/octo/repo/pulls/1/comments", comment)
-    world.fake.threads[1].resolved = True
-    world.fake.threads[2].outdated = True
-    first, last = client.threads(1)
-    assert (first.path, first.line, first.side, first.body) == ("src/a.py", 5, Side.RIGHT, "on 5")
-    assert (first.author, first.resolved, first.outdated) == ("github-actions", False, False)
-    assert (last.line, last.outdated) == (None, True)
-
-
-@pytest.mark.parametrize(
-    ("association", "count"), [("NONE", 1), ("CONTRIBUTOR", 1), ("COLLABORATOR", 2), ("OWNER", 2)]
-)
-def test_a_strangers_thread_is_nothing_that_was_raised_already(
-    world: World, association: str, count: int
-) -> None:
-    client = world.client()
-    for line in (5, 6):
-        comment = {"body": "x", "path": "src/a.py", "line": line, "side": "RIGHT", "commit_id": world.head}
-        client.connection.post("/repos/octo/repo/pulls/1/comments", comment)
-    world.fake.threads[1].comments[0].author = "mallory"
-    world.fake.hub.associations["mallory"] = association
-    assert len(client.threads(1)) == count
-
-
-def test_threads_come_in_pages_up_to_five_hundred(world: World) -> None:
-    client = world.client()
-    comment = {"body": "x", "path": "src/a.py", "subject_type": "file", "commit_id": world.head}
-    client.connection.post("/repos/octo/repo/pulls/1/comments", comment)
-    world.fake.threads.extend(world.fake.threads * 520)
-    assert len(client.threads(1)) == 500
-
-
-@pytest.mark.parametrize(
-    ("refusal", "kind"),
-    [
-        (GraphqlRefusal(403), ForgeKind.FORBIDDEN),
-        (GraphqlRefusal(errors=({"type": "NOT_FOUND", "message": "x"},)), ForgeKind.NOT_FOUND),
-        (GraphqlRefusal(errors=({"type": "RATE_LIMITED", "message": "x"},)), ForgeKind.RATE_LIMIT),
-        (GraphqlRefusal(errors=({"message": "x"},)), ForgeKind.INVALID),
-    ],
-)
-def test_graphql_is_refused_like_the_rest(world: World, refusal: GraphqlRefusal, kind: ForgeKind) -> None:
-    world.fake.graphql_refusal = refusal
-    with pytest.raises(ForgeError) as refused:
-        world.client().threads(1)
-    assert refused.value.kind is kind
-
-
 def test_a_server_under_a_path_is_asked_there(world: World) -> None:
     client = world.client(url=f"{world.url}/api/v3/")
     assert client.pull_request(1).number == 1
-    assert client.threads(1) == ()
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])

@@ -52,7 +52,7 @@ def said(status: int, message: str = "", errors: object = None, **headers: str) 
         (
             Answer(302, {"location": "https://evil.example/x"}),
             ForgeKind.UNAVAILABLE,
-            "to evil.example, and the token is not sent there",
+            "to evil.example, which was not followed",
             "GITHUB_API_URL",
         ),
         (Answer(307), ForgeKind.UNAVAILABLE, "to another address", "renamed"),
@@ -96,14 +96,18 @@ def test_no_answer_says_why(cause: Exception, kind: ForgeKind, message: str) -> 
         (said(429, retry_after="7"), 7.0),
         (said(403, "secondary rate limit"), 60.0),
         (said(429), 60.0),
+        (said(403, "secondary rate limit", retry_after="soon"), 60.0),
+        (said(403, "secondary rate limit", retry_after="\u0663"), 60.0),
+        (said(403, "API rate limit exceeded", x_ratelimit_remaining="0", x_ratelimit_reset="1030"), 31.0),
+        (said(429, "", x_ratelimit_remaining="0", x_ratelimit_reset="900"), 1.0),
         (said(403, "API rate limit exceeded", x_ratelimit_remaining="0"), None),
+        (said(403, "x", x_ratelimit_remaining="0", x_ratelimit_reset="9" * 12), None),
         (said(403, "Resource not accessible by integration"), None),
         (said(500, retry_after="7"), None),
-        (said(403, "secondary rate limit", retry_after="soon"), 60.0),
     ],
 )
-def test_only_a_secondary_limit_is_worth_waiting_for(answer: Answer, seconds: float | None) -> None:
-    assert wait_asked(answer) == seconds
+def test_a_rate_limit_says_how_long_to_wait(answer: Answer, seconds: float | None) -> None:
+    assert wait_asked(answer, 1_000.0) == seconds
 
 
 def test_a_senseless_answer_is_no_answer() -> None:
@@ -119,6 +123,8 @@ def test_a_shape_reads_what_is_there_and_refuses_what_is_not() -> None:
     assert shape.number_or_none("z") is None
     assert shape.truth("t")
     assert not shape.truth("a")
+    assert shape.certain("t")
+    assert [entry.number("b") for entry in Shape([{"b": 1}], REQUEST).objects()] == [1]
 
 
 @pytest.mark.parametrize("value", [{}, {"a": None}, {"a": 1}, [], "text"])
@@ -134,3 +140,11 @@ def test_a_number_and_a_list_that_are_missing_are_named() -> None:
         Shape({}, REQUEST).entries("l")
     with pytest.raises(Exception, match="it is no list"):
         Shape({}, REQUEST).entries()
+    with pytest.raises(Exception, match="no yes or no at `t`"):
+        Shape({}, REQUEST).certain("t")
+
+
+@pytest.mark.parametrize("hole", [None, 7, []])
+def test_a_hole_in_a_list_of_objects_is_senseless(hole: object) -> None:
+    with pytest.raises(Exception, match="an entry of its list is no object"):
+        Shape({"l": [{}, hole]}, REQUEST).objects("l")

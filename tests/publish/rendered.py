@@ -22,6 +22,8 @@ class Rendered:
     code: list[str] = field(default_factory=list)
     prose: list[str] = field(default_factory=list)
     """Text nodes outside of code and links."""
+    cells: int = 0
+    """Cells of tables below their heads."""
 
 
 def rendered(markdown: str) -> Rendered:
@@ -40,6 +42,7 @@ def _block(token: Token, found: Rendered) -> None:
         if token.info.strip().lower() in _DRAWN:
             found.faults.append(f"a fence of {token.info}")
         found.code.append(token.content)
+    found.cells += token.type == "td_open"
     linked = 0
     pieces = [""]
     for child in token.children or []:

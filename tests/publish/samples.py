@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hunkwise.publish.lifecycle import Kept
+
+from hunkwise.domain.conversation import Thread
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.domain.outcome import Coverage, FileCoverage, Review, SkipReason, Usage
+from hunkwise.domain.outcome import Coverage, ExitCode, FileCoverage, Review, SkipReason, Usage, Where
 from hunkwise.domain.patch import parse_hunks
+from hunkwise.domain.state import Raised, State
+from hunkwise.publish.gates import Verdict
+from hunkwise.publish.view import View
 
+SERVER = "https://github.com"
 HEAD = "0123456789abcdef0123456789abcdef01234567"
 PATCH = b"""@@ -1,4 +1,5 @@ def first():
  one
@@ -64,3 +71,30 @@ def review(*findings: Finding) -> Review:
 def clean(whole: Review) -> Review:
     """The review with nothing left out."""
     return replace(whole, coverage=Coverage((FileCoverage("src/a.py", 4, 4),)))
+
+
+def thread(
+    body: str = "", *, resolved: bool = False, url: str = f"{SERVER}/o/r/pull/7#discussion_r1"
+) -> Thread:
+    """A thread of ours."""
+    return Thread("src/a.py", 2, Side.RIGHT, "us", body, resolved, id="T1", ours=True, url=url)
+
+
+def kept(of: Finding, on: Thread | None = None, where: Where = Where.INLINE) -> Kept:
+    """The finding as one that an earlier run raised."""
+    return Kept(of, raised(of, where), on)
+
+
+def raised(of: Finding, where: Where = Where.INLINE) -> Raised:
+    line = of.anchor.line if of.anchor else None
+    return Raised(of.fingerprint, of.path, of.severity, of.title, of.category, line=line, where=where)
+
+
+def view(whole: Review, verdict: Verdict | None = None) -> View:
+    """A pull request's review on a server, with nothing posted yet."""
+    said = verdict or Verdict(ExitCode.REVIEWED)
+    return View(whole, said, repository="o/r", number=7, server_url=SERVER, run="run.1")
+
+
+def state(*hunks: str) -> State:
+    return State("o/r", 7, HEAD, (HEAD,), "main", 0, "0123456789abcdef", frozenset(hunks))

@@ -1,21 +1,100 @@
-"""How a run concludes, and what its log and its failure say."""
+"""How a run concludes, what its review asks for, and what its log and its failure say."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
-from hunkwise.domain.finding import Severity
-from hunkwise.domain.outcome import Coverage, ExitCode, FileCoverage, Review, ReviewEvent, SkipReason
+from hunkwise.domain.conversation import PostedReview, ReviewState
+from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.outcome import (
+    Coverage,
+    ExitCode,
+    Fault,
+    FileCoverage,
+    Posted,
+    Review,
+    ReviewEvent,
+    SkipReason,
+    Where,
+)
 from hunkwise.publish.failure import failure_summary
-from hunkwise.publish.gates import Gates, conclude, review_event
+from hunkwise.publish.gates import (
+    Gates,
+    Held,
+    Verdict,
+    conclude,
+    held,
+    reached,
+    review_event,
+    still_asks,
+    superseded,
+)
 from hunkwise.publish.told import told
 from tests.publish.samples import anchor, clean, finding, review
 
 HIGH = finding(severity=Severity.HIGH, at=anchor())
+LOW = finding("Another", severity=Severity.LOW, at=anchor(3))
 WHOLE = clean(review(HIGH))
 PARTIAL = review(HIGH)
+FORBIDDEN = Fault("forbidden", "The token may not write.")
+OURS = "Text.\n\n<!-- hunkwise:review v1 run=42abc head=0123456789abcdef -->"
+
+# The matrix in plain words and numbers, so that nothing of the code under test decides what is expected.
+SCALE = {"nothing": 0, "low": 1, "medium": 2, "high": 3, "critical": 4}
+COVERAGES = {
+    "whole": (100, True, (FileCoverage("a.py", 4, 4), FileCoverage("a.lock", 9, 0, SkipReason.LOCK_FILE)), 0),
+    "a part": (28, False, (FileCoverage("a.py", 4, 4), FileCoverage("b.py", 10, 0, SkipReason.BUDGET)), 0),
+    "unlisted files": (99, False, (FileCoverage("a.py", 4, 4),), 2),
+}
+POSTINGS = {
+    "on the line": (Where.INLINE, None, True, True),
+    "in the body": (Where.BODY, None, True, True),
+    "on an annotation": (Where.ANNOTATION, FORBIDDEN, True, True),
+    "in the summary": (Where.SUMMARY, FORBIDDEN, True, True),
+    "in the report": (Where.REPORT, FORBIDDEN, False, True),
+    "in the log": (Where.REPORT, FORBIDDEN, False, False),
+}
+CELLS = tuple(product(COVERAGES, (0, 28, 29, 100), POSTINGS, (0, 3)))
+
+
+@pytest.mark.parametrize(("worst", "fail_on", "request_on"), list(product(SCALE, SCALE, SCALE)))
+def test_each_cell_of_the_matrix_says_the_same_everywhere(worst: str, fail_on: str, request_on: str) -> None:
+    for coverage, minimum, posting, dropped in CELLS:
+        percent, complete, files, unlisted = COVERAGES[coverage]
+        rung, fault, summary, report = POSTINGS[posting]
+        found = tuple(
+            finding(f"As bad as {label}", severity=Severity(rank), at=anchor(rank))
+            for label, rank in SCALE.items()
+            if 0 < rank <= SCALE[worst]
+        )
+        whole = replace(review(*found), coverage=Coverage(files, unlisted), dropped=dropped)
+        gates = Gates(gate(fail_on), gate(request_on), minimum)
+        posted = Posted(where=dict.fromkeys(found, rung), fault=fault)
+        verdict = conclude(whole, gates, held(found, posted, summary=summary, report=report))
+
+        lost = bool(found) and posting == "in the log"
+        below = bool(found) and rung in (Where.ANNOTATION, Where.SUMMARY, Where.REPORT) and not lost
+        fails = 0 < SCALE[fail_on] <= SCALE[worst] or percent < minimum
+        code = 1 if fails else 4 if lost or not complete else 0
+        told_anyway = fails and (lost or not complete)
+        warned = below or told_anyway or (fault is not None and not found)
+        cell = (coverage, minimum, posting, dropped)
+        assert verdict.exit_code == code, cell
+        assert verdict.conclusion == {0: "success", 1: "failure", 4: "neutral"}[code], cell
+        assert bool(verdict.reasons) == (code != 0), cell
+        assert bool(verdict.warnings) == warned, cell
+        word = {0: ("Reviewed: ",), 1: ("Failed: ",), 4: ("Partial: ",)}[code]
+        assert verdict.sentence.startswith(word), cell
+        asks = 0 < SCALE[request_on] <= SCALE[worst]
+        assert review_event(whole, gates) == ("REQUEST_CHANGES" if asks else "COMMENT"), cell
+
+
+def gate(label: str) -> Severity | None:
+    return Severity(SCALE[label]) if SCALE[label] else None
 
 
 @pytest.mark.parametrize(
@@ -24,7 +103,6 @@ PARTIAL = review(HIGH)
         (WHOLE, Gates(), ExitCode.REVIEWED, ()),
         (WHOLE, Gates(fail_on=Severity.CRITICAL), ExitCode.REVIEWED, ()),
         (WHOLE, Gates(fail_on=Severity.HIGH), ExitCode.GATE, ("A finding reaches fail-on: high.",)),
-        (WHOLE, Gates(fail_on=Severity.LOW), ExitCode.GATE, ("A finding reaches fail-on: low.",)),
         (clean(review()), Gates(fail_on=Severity.LOW, min_coverage=100), ExitCode.REVIEWED, ()),
         (
             PARTIAL,
@@ -32,13 +110,6 @@ PARTIAL = review(HIGH)
             ExitCode.PARTIAL,
             ("A part of the change was not reviewed: 1 file, 28 % of the lines covered.",),
         ),
-        (
-            PARTIAL,
-            Gates(min_coverage=29),
-            ExitCode.GATE,
-            ("28 % of the changed lines were reviewed; min-coverage is 29 %.",),
-        ),
-        (PARTIAL, Gates(min_coverage=28), ExitCode.PARTIAL, None),
         (
             PARTIAL,
             Gates(Severity.HIGH, None, 50),
@@ -63,11 +134,116 @@ PARTIAL = review(HIGH)
     ],
 )
 def test_a_gate_comes_first_and_then_what_is_missing(
-    found: Review, gates: Gates, code: ExitCode, reasons: tuple[str, ...] | None
+    found: Review, gates: Gates, code: ExitCode, reasons: tuple[str, ...]
 ) -> None:
     verdict = conclude(found, gates)
     assert verdict.exit_code is code
-    assert reasons is None or verdict.reasons == reasons
+    assert verdict.reasons == reasons
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sentence"),
+    [
+        (conclude(WHOLE, Gates(Severity.HIGH)), "Failed: a finding reaches fail-on: high."),
+        (
+            conclude(PARTIAL, Gates(Severity.HIGH, None, 50)),
+            "Failed: a finding reaches fail-on: high. "
+            "28 % of the changed lines were reviewed; min-coverage is 50 %.",
+        ),
+        (
+            conclude(PARTIAL, Gates()),
+            "Partial: a part of the change was not reviewed: 1 file, 28 % of the lines covered.",
+        ),
+        (
+            conclude(WHOLE, Gates(), Held(lost=1)),
+            "Partial: 1 finding is in the log alone: not posted, and neither the job summary nor the JSON report "
+            "could be written.",
+        ),
+        (conclude(WHOLE, Gates()), "Reviewed: 1 finding, no gate reached."),
+        (
+            conclude(clean(review(HIGH, LOW)), Gates(None, Severity.MEDIUM)),
+            "Reviewed: 2 findings, request-changes-on: medium reached.",
+        ),
+        (conclude(clean(review()), Gates()), "Reviewed: nothing found in the reviewed lines."),
+        (
+            conclude(replace(review(), coverage=Coverage()), Gates(min_coverage=100)),
+            "Nothing was reviewed: there is no changed line but what is left out by choice.",
+        ),
+        (Verdict(ExitCode.REVIEWED), "Reviewed."),
+    ],
+)
+def test_one_sentence_heads_check_run_and_summary(verdict: Verdict, sentence: str) -> None:
+    assert verdict.sentence == sentence
+
+
+def test_what_is_missing_is_told_also_where_a_gate_was_reached() -> None:
+    verdict = conclude(PARTIAL, Gates(Severity.HIGH), Held(annotated=1, lost=2))
+    assert verdict.reasons == ("A finding reaches fail-on: high.",)
+    assert verdict.warnings == (
+        "A part of the change was not reviewed: 1 file, 28 % of the lines covered.",
+        "2 findings are in the log alone: not posted, and neither the job summary nor the JSON report "
+        "could be written.",
+        "1 finding could not be posted on the change itself: 1 on annotations of the check run.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("ended", "warnings"),
+    [
+        (Held(), ()),
+        (
+            Held(annotated=50, summarized=1_200, reported=1, unposted=True),
+            (
+                "1,251 findings could not be posted on the change itself: 50 on annotations of the check run, "
+                "1,200 in the job summary, 1 in the JSON report.",
+            ),
+        ),
+        (
+            Held(unposted=True),
+            ("The review could not be posted as it should be; no finding is lost by that.",),
+        ),
+    ],
+)
+def test_what_ended_below_its_place_is_a_warning_and_no_failure(
+    ended: Held, warnings: tuple[str, ...]
+) -> None:
+    verdict = conclude(WHOLE, Gates(), ended)
+    assert (verdict.exit_code, verdict.warnings) == (ExitCode.REVIEWED, warnings)
+
+
+KNOWN = replace(HIGH, raised_as="0123456789abcdef")
+
+
+@pytest.mark.parametrize(
+    ("one", "rung", "summary", "report", "expected"),
+    [
+        (HIGH, Where.INLINE, False, False, Held(unposted=True)),
+        (HIGH, Where.FILE, False, False, Held(unposted=True)),
+        (HIGH, Where.BODY, False, False, Held(unposted=True)),
+        (HIGH, Where.ANNOTATION, False, False, Held(annotated=1, unposted=True)),
+        (HIGH, Where.SUMMARY, True, False, Held(summarized=1, unposted=True)),
+        (HIGH, Where.SUMMARY, False, True, Held(reported=1, unposted=True)),
+        (HIGH, Where.SUMMARY, False, False, Held(lost=1, unposted=True)),
+        (HIGH, Where.REPORT, True, True, Held(reported=1, unposted=True)),
+        (HIGH, Where.REPORT, True, False, Held(summarized=1, unposted=True)),
+        (HIGH, Where.REPORT, False, False, Held(lost=1, unposted=True)),
+        (HIGH, None, True, True, Held(summarized=1, unposted=True)),
+        (HIGH, None, False, False, Held(lost=1, unposted=True)),
+        (KNOWN, None, False, False, Held(unposted=True)),
+        (KNOWN, Where.SUMMARY, True, True, Held(summarized=1, unposted=True)),
+    ],
+)
+def test_a_finding_counts_on_the_rung_that_holds_it(
+    one: Finding, rung: Where | None, summary: bool, report: bool, expected: Held
+) -> None:
+    posted = Posted(where={one: rung} if rung else {}, fault=FORBIDDEN)
+    assert held([one], posted, summary=summary, report=report) == expected
+
+
+def test_a_dry_run_has_nothing_out_of_its_place_but_what_nobody_can_read() -> None:
+    posted = Posted(where={HIGH: Where.SUMMARY, LOW: Where.REPORT}, fault=FORBIDDEN)
+    assert held([HIGH, LOW], posted, summary=True, report=True, to_post=False) == Held()
+    assert held([HIGH, LOW], posted, summary=False, report=False, to_post=False) == Held(lost=2)
 
 
 @pytest.mark.parametrize(
@@ -79,12 +255,87 @@ def test_a_gate_comes_first_and_then_what_is_missing(
         (Severity.LOW, ReviewEvent.REQUEST_CHANGES),
     ],
 )
-def test_changes_are_requested_at_the_gate_and_nothing_is_ever_approved(
-    gate: Severity | None, event: ReviewEvent
-) -> None:
+def test_changes_are_requested_at_the_gate(gate: Severity | None, event: ReviewEvent) -> None:
     assert review_event(WHOLE, Gates(request_changes_on=gate)) is event
+    assert reached(WHOLE.findings, gate) is (event is ReviewEvent.REQUEST_CHANGES)
     assert review_event(clean(review()), Gates(request_changes_on=gate)) is ReviewEvent.COMMENT
-    assert "APPROVE" not in set(ReviewEvent)
+
+
+SPOTLESS = clean(review())
+APPROVING = Gates(Severity.LOW, Severity.LOW, 100, approve=True)
+
+
+def less_than_spotless() -> Iterator[Review]:
+    """Reviews that lack one thing for an approval."""
+    yield clean(review(LOW))
+    yield replace(SPOTLESS, dropped=1)
+    yield replace(SPOTLESS, faults=(FORBIDDEN,))
+    yield replace(SPOTLESS, demo=True)
+    yield replace(SPOTLESS, coverage=Coverage())
+    yield replace(SPOTLESS, coverage=Coverage((FileCoverage("a.py", 0, 0),)))
+    yield replace(SPOTLESS, coverage=replace(SPOTLESS.coverage, unlisted_files=1))
+    yield replace(SPOTLESS, coverage=Coverage((FileCoverage("a.py", 5, 4),)))
+    for reason in SkipReason:
+        for lines in (0, 1):
+            left_out = FileCoverage("b.py", lines, 0, reason)
+            yield replace(SPOTLESS, coverage=Coverage((*SPOTLESS.coverage.files, left_out)))
+
+
+def test_a_spotless_review_approves_where_the_base_allows_it() -> None:
+    assert review_event(SPOTLESS, APPROVING) is ReviewEvent.APPROVE
+    assert review_event(SPOTLESS, APPROVING, may_approve=False) is ReviewEvent.COMMENT
+    assert review_event(SPOTLESS, replace(APPROVING, approve=False)) is ReviewEvent.COMMENT
+    assert review_event(SPOTLESS, Gates()) is ReviewEvent.COMMENT
+
+
+@pytest.mark.parametrize("lacking", list(less_than_spotless()))
+def test_nothing_less_than_spotless_is_approved(lacking: Review) -> None:
+    gates = replace(APPROVING, request_changes_on=None)
+    assert review_event(lacking, gates) is ReviewEvent.COMMENT
+
+
+def posted_review(state: str, body: str = OURS, number: int = 1) -> PostedReview:
+    return PostedReview(number, ReviewState(state), body)
+
+
+@pytest.mark.parametrize(
+    ("event", "states"),
+    [
+        (ReviewEvent.COMMENT, ["APPROVED", "CHANGES_REQUESTED"]),
+        (ReviewEvent.REQUEST_CHANGES, ["APPROVED"]),
+        (ReviewEvent.APPROVE, ["CHANGES_REQUESTED"]),
+    ],
+)
+def test_what_this_run_would_not_say_again_is_superseded(event: ReviewEvent, states: list[str]) -> None:
+    reviews = [posted_review(state) for state in ReviewState]
+    assert [review.state for review in superseded(reviews, event)] == states
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "Looks bad.", "<!-- hunkwise:finding v1 fp=0 -->", "<! -- hunkwise:review v1 run=a head=b -->"],
+)
+def test_a_review_that_another_tool_wrote_with_our_account_is_left_alone(body: str) -> None:
+    reviews = [posted_review("CHANGES_REQUESTED", body), posted_review("APPROVED", body)]
+    assert superseded(reviews, ReviewEvent.COMMENT) == ()
+    assert not still_asks(reviews)
+
+
+@pytest.mark.parametrize(
+    ("states", "asks"),
+    [
+        ([], False),
+        (["COMMENTED"], False),
+        (["CHANGES_REQUESTED"], True),
+        (["CHANGES_REQUESTED", "COMMENTED", "PENDING"], True),
+        (["DISMISSED"], True),
+        (["CHANGES_REQUESTED", "APPROVED"], False),
+        (["DISMISSED", "APPROVED", "COMMENTED"], False),
+        (["APPROVED", "CHANGES_REQUESTED"], True),
+    ],
+)
+def test_changes_are_not_asked_for_twice_nor_after_a_dismissal(states: list[str], asks: bool) -> None:
+    assert still_asks([posted_review(state) for state in states]) is asks
 
 
 def test_the_log_has_one_line_a_finding_and_one_of_figures() -> None:
@@ -93,7 +344,7 @@ def test_the_log_has_one_line_a_finding_and_one_of_figures() -> None:
     assert lines[0].startswith("high     src/a.py")
     assert lines[1].startswith("low      src/a.py")
     assert lines[1].endswith("One ::error::two[2J")
-    assert lines[2].startswith("2 findings; reviewed 4 of 4 changed lines (100 %); 2 model calls")
+    assert "reviewed 4 of 4 changed lines (100 %); 2 model calls" in lines[2]
     assert lines[3] == "The review: https://github.com/octo/repo/pull/1"
     assert len(told(clean(review()), None).split("\n")) == 1
 

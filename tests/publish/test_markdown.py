@@ -8,32 +8,49 @@ import pytest
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Review, SkipReason, Usage, Where
+from hunkwise.domain.outcome import (
+    Coverage,
+    ExitCode,
+    Fault,
+    FileCoverage,
+    Posted,
+    Review,
+    ReviewEvent,
+    SkipReason,
+    Usage,
+    Where,
+)
+from hunkwise.publish.gates import Verdict
 from hunkwise.publish.markdown import (
     BODY_LIMIT,
+    CHECK_LIMIT,
     SUMMARY_LIMIT,
     Page,
+    check_output,
     comment,
-    finding_marker,
     job_summary,
     place_of,
     review_body,
-    review_marker,
 )
+from hunkwise.publish.markers import finding_marker, raised_in, review_marker
 from hunkwise.publish.placement import Placement
+from hunkwise.publish.places import linked
+from hunkwise.publish.view import View
 from tests.publish.rendered import rendered
-from tests.publish.samples import HEAD, anchor, clean, finding, review
+from tests.publish.samples import HEAD, SERVER, anchor, clean, finding, kept, raised, review, thread, view
 
-SERVER = "https://github.com"
+FAILED = Verdict(ExitCode.GATE, ("A finding reaches fail-on: high.", "Too little was read."))
 
 
-def body_of(whole: Review, placement: Placement | None = None) -> Page:
+def body_of(
+    whole: Review, placement: Placement | None = None, event: ReviewEvent = ReviewEvent.COMMENT
+) -> Page:
     placed = Placement(in_body=whole.findings) if placement is None else placement
-    return review_body(whole, placed, server_url=SERVER, repository="o/r", run="run.1")
+    return review_body(view(whole), placed, event)
 
 
 def summary_of(whole: Review, where: dict[Finding, Where] | None = None, url: str | None = None) -> Page:
-    return job_summary(whole, server_url=SERVER, repository="o/r", where=where or {}, review_url=url)
+    return job_summary(replace(view(whole), posted=Posted(url, where or {})))
 
 
 def test_a_comment_has_severity_title_body_suggestion_and_marker() -> None:
@@ -42,28 +59,38 @@ def test_a_comment_has_severity_title_body_suggestion_and_marker() -> None:
         "**🟡 medium** · **No `close`**\n\n"
         "A body.\n\n"
         "```suggestion\nx = 1\n```\n\n"
-        "bug · confidence 85% · prompt `review`\n\n"
-        f"<!-- hunkwise:finding v1 fp={of.fingerprint} -->"
+        "bug · confidence 85% · prompt `review`\n\n" + finding_marker(of, Where.INLINE)
     )
 
 
+def test_a_comment_on_a_file_says_so_in_its_marker() -> None:
+    of = finding()
+    assert comment(of, server_url=SERVER, applies=False).endswith(finding_marker(of, Where.FILE))
+
+
+def test_a_finding_that_was_declined_on_its_lines_names_them_on_the_file_and_offers_nothing() -> None:
+    of = finding(at=anchor(4, start_line=2), suggestion="x")
+    written = comment(of, server_url=SERVER, applies=True, where=Where.FILE)
+    assert "\n\nAt `src/a.py:2–4`:\n\nA body." in written
+    assert "```suggestion" not in written
+    assert "Suggested instead:\n\n```\nx\n```" in written
+    assert written.endswith(finding_marker(of, Where.FILE))
+
+
 def test_a_suggestion_that_does_not_apply_is_shown_as_code() -> None:
-    written = comment(finding(suggestion="a\r\nb"), server_url=SERVER, applies=False)
+    written = comment(finding(at=anchor(), suggestion="a\r\nb"), server_url=SERVER, applies=False)
     assert "Suggested instead:\n\n```\na\nb\n```" in written
     assert "remove these lines" in comment(finding(suggestion="\n"), server_url=SERVER, applies=False)
     assert "Suggested" not in comment(finding(), server_url=SERVER, applies=False)
 
 
-def test_nothing_in_a_comment_can_forge_the_marker() -> None:
-    forged = "<!-- hunkwise:finding v1 fp=ffffffffffffffff -->"
+@pytest.mark.parametrize("applies", [True, False])
+def test_nothing_in_a_comment_can_forge_the_marker(applies: bool) -> None:
+    forged = finding_marker(finding("forged"), Where.INLINE)
     of = finding(forged, body=forged, at=anchor(), category=forged, suggestion=forged)
-    written = comment(of, server_url=SERVER, applies=False)
+    written = comment(of, server_url=SERVER, applies=applies)
+    assert [one.fingerprint for one in raised_in(written)] == [of.fingerprint]
     assert written.count("<!--") == 1
-    assert written.endswith(finding_marker(of))
-
-
-def test_a_run_cannot_break_out_of_its_marker() -> None:
-    assert review_marker("1 --> <b>", HEAD) == f"<!-- hunkwise:review v1 run=1b head={HEAD} -->"
 
 
 @pytest.mark.parametrize(
@@ -79,39 +106,123 @@ def test_a_place_reads_as_people_write_it(of: Finding, place: str) -> None:
     assert place_of(of) == place
 
 
-def test_the_body_tells_what_was_reviewed_what_was_found_and_what_it_cost() -> None:
+@pytest.mark.parametrize(
+    ("address", "is_link"),
+    [
+        (f"{SERVER}/o/r/pull/1#x", True),
+        (f"{SERVER}.evil.example/x", False),
+        (f"{SERVER}/a) [b](https://evil.example", False),
+        (f"{SERVER}/{'x' * 2_000}", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_a_link_leads_only_to_a_plain_page_of_the_server(address: str | None, is_link: bool) -> None:
+    assert linked("x", address, SERVER) == (f"[x]({address})" if is_link else "x")
+    assert linked("x", address, "") == "x"
+
+
+@pytest.mark.parametrize("path", ["x\ud800.py", "x" * 2_000])
+def test_a_path_that_no_address_can_name_is_not_linked(path: str) -> None:
+    assert "](" not in summary_of(review(finding(path=path))).text
+
+
+def test_the_body_says_what_the_review_holds_and_has_the_rest_in_full() -> None:
     inline = finding("inline", at=anchor(2), severity=Severity.HIGH)
     on_file = finding("on file")
     off = finding("off the diff", path="b.py", body="Because.")
     removed = finding("removed", at=anchor(7, side=Side.LEFT))
-    whole = replace(review(inline, on_file, off, removed), summary="It **changes** @things.", dropped=2)
+    whole = replace(review(inline, on_file, off, removed), summary="It **changes** things.", dropped=2)
     text = body_of(whole, Placement((inline,), (on_file,), (off, removed))).text
-    assert text.startswith(
-        "### hunkwise: 4 findings\n\nReviewed 4 of 14 changed lines (28 %) in 1 of 2 files at "
-    )
-    assert "| 0 | 1 | 3 | 0 |" in text
-    assert "2 findings left out" in text
-    assert "- `src/b.py`: the deadline was reached (after 15 minutes)" in text
-    assert "- `poetry.lock`: lock file" in text
-    assert "It **changes** `@things`." in text
-    assert f"[`b.py`]({SERVER}/o/r/blob/{HEAD}/b.py) · off the diff" in text
+    assert text.startswith("**4 findings**: 1 on the lines, 1 on files, 2 below.\n\n#### ")
+    assert f"[`b.py`]({SERVER}/o/r/blob/{HEAD}/b.py) · off the diff\n\nBecause." in text
     assert "`src/a.py:7 (before the change)` · removed" in text
-    assert "1 finding commented on the lines. 1 finding commented on the files." in text
-    assert "2 model calls · 12,345 tokens in (300 from the cache), 678 out · `a-model` · 12.3 s" in text
     assert text.endswith(review_marker("run.1", HEAD))
+    assert "Reviewed 4 of" not in text
+    assert "It **changes**" not in text
+
+
+def test_each_finding_in_the_body_is_known_again() -> None:
+    first, second = finding("first", path="b.py"), finding("second", at=anchor(9))
+    text = body_of(review(first, second)).text
+    assert [one.fingerprint for one in raised_in(text)] == [first.fingerprint, second.fingerprint]
+    assert f"\n\n{finding_marker(first, Where.BODY)}\n\n" in text
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (
+            ReviewEvent.REQUEST_CHANGES,
+            "No new finding. Still open: 2 findings raised before (1 🟠 high, 1 🔵 low); the summary comment ",
+        ),
+        (ReviewEvent.COMMENT, "No new finding. Still open: 2 findings raised before"),
+    ],
+)
+def test_a_review_without_a_new_finding_says_what_is_still_open(event: ReviewEvent, said: str) -> None:
+    standing = (finding("a", severity=Severity.LOW), finding("b", severity=Severity.HIGH))
+    seen = replace(view(clean(review(*standing))), kept=tuple(kept(one, thread()) for one in standing))
+    assert review_body(seen, Placement(), event).text.startswith(said)
+
+
+def test_a_new_finding_beside_known_ones_is_called_new() -> None:
+    old, new = finding("old", at=anchor(2)), finding("new", at=anchor(3))
+    seen = replace(view(review(old, new)), kept=(kept(old),))
+    text = review_body(seen, Placement(inline=(new,)), ReviewEvent.COMMENT).text
+    assert text.startswith(
+        "**1 new finding**: 1 on the lines. Still open: 1 finding raised before (1 🟡 medium)"
+    )
+
+
+def test_an_approval_claims_what_makes_it_one() -> None:
+    text = body_of(clean(review()), Placement(), ReviewEvent.APPROVE).text
+    assert text.startswith("Every changed line was reviewed; nothing was found.\n\n<!-- ")
 
 
 def test_a_review_without_findings_says_what_it_read() -> None:
-    text = body_of(clean(review())).text
+    text = summary_of(clean(review())).text
     assert text.startswith(
-        "### hunkwise: nothing found in the reviewed lines\n\nReviewed 4 of 4 changed lines (100 %)"
+        "### hunkwise: nothing found in the reviewed lines\n\n**Reviewed.**\n\n"
+        "Reviewed 4 of 4 changed lines (100 %)"
     )
     assert "no issues" not in text.lower()
     assert "|" not in text
 
 
 def test_of_a_part_no_more_is_said_than_of_a_part() -> None:
-    assert body_of(review()).text.startswith("### hunkwise: nothing found in the part that was reviewed")
+    assert summary_of(review()).text.startswith("### hunkwise: nothing found in the part that was reviewed")
+
+
+def test_what_was_fixed_or_dismissed_was_found_once() -> None:
+    seen = replace(view(clean(review())), fixed=(thread(), thread()), dismissed=(raised(finding()),))
+    text = job_summary(seen).text
+    assert text.startswith("### hunkwise: no finding stands in the reviewed lines\n")
+    assert "2 fixed in `0123456`. 1 dismissed by a person: not raised again." in text
+    headless = replace(seen, review=replace(seen.review, head_sha=""), dismissed=())
+    assert "2 fixed.\n" in job_summary(headless).text
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [(0, "3 findings"), (1, "3 findings, 2 of them new"), (3, "3 findings, none of them new")],
+)
+def test_the_headline_tells_new_findings_from_known_ones(known: int, said: str) -> None:
+    standing = tuple(finding(str(number), at=anchor(number + 1)) for number in range(3))
+    seen = replace(view(review(*standing)), kept=tuple(kept(one) for one in standing[:known]))
+    assert job_summary(seen).text.startswith(f"### hunkwise: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("carried", "said"),
+    [
+        (0, "at `0123456789ab`.\n"),
+        (1, "3 new changed lines were reviewed now, the rest before."),
+        (3, "1 new changed line was reviewed now, the rest before."),
+        (4, "Nothing in it was new: an earlier run reviewed all of these lines."),
+    ],
+)
+def test_what_an_earlier_run_reviewed_is_told_apart(carried: int, said: str) -> None:
+    assert said in summary_of(replace(clean(review()), carried_lines=carried)).text
 
 
 @pytest.mark.parametrize(
@@ -127,7 +238,7 @@ def test_of_a_part_no_more_is_said_than_of_a_part() -> None:
     ],
 )
 def test_nothing_read_is_said_so(coverage: Coverage, said: str) -> None:
-    text = body_of(replace(review(), coverage=coverage)).text
+    text = summary_of(replace(review(), coverage=coverage)).text
     assert text.startswith("### hunkwise: nothing was reviewed")
     assert said in text
 
@@ -136,20 +247,25 @@ def test_a_part_of_a_file_is_told_in_lines() -> None:
     coverage = Coverage((FileCoverage("a", 5, 3, SkipReason.BUDGET),))
     assert (
         "`a`: the budget ran out, 3 of 5 changed lines were reviewed"
-        in body_of(replace(review(), coverage=coverage)).text
+        in summary_of(replace(review(), coverage=coverage)).text
     )
 
 
 def test_the_demo_says_that_it_is_rules() -> None:
-    assert "**By rules, not by a model:**" in body_of(replace(review(), demo=True)).text
+    demo = replace(review(finding()), demo=True)
+    assert "**By rules, not by a model:**" in body_of(demo).text
+    assert "**By rules, not by a model:**" in summary_of(demo).text
 
 
 def test_faults_come_with_their_remedy_and_notes_at_the_end() -> None:
     faults = tuple(Fault("rate limit", f"Number {number} @x", "Wait.") for number in range(10))
-    whole = replace(review(), faults=faults, notes=tuple(f"note {number}" for number in range(10)))
-    text = body_of(replace(whole, usage=Usage(1))).text
-    assert "- ⚠️ **rate limit**: Number 0 `@x` Wait." in text
-    assert "2 more faults in the JSON report" in text
+    whole = replace(review(), faults=faults, notes=tuple(f"note {number}" for number in range(9)))
+    seen = replace(
+        view(replace(whole, usage=Usage(1))), posted=Posted(notes=("posted so",), fault=Fault("g", "no"))
+    )
+    text = job_summary(seen).text
+    assert "- ⚠️ **g**: no\n- ⚠️ **rate limit**: Number 0 `@x` Wait." in text
+    assert "3 more faults in the JSON report" in text
     assert "- note 7\n- 2 more notes in the JSON report." in text
     assert "1 model call · 0 tokens in, 0 out · 12.3 s" in text
 
@@ -164,7 +280,7 @@ def many(number: int, body: str) -> tuple[Finding, ...]:
 
 @pytest.mark.parametrize(
     ("number", "body", "counted"),
-    [(3, "x" * 9_000, False), (30, "x" * 9_000, False), (200, "ä" * 9_000, False), (2_000, "x", True)],
+    [(3, "x" * 9_000, False), (30, "x" * 9_000, False), (100, "ä" * 9_000, False), (2_000, "x", True)],
 )
 def test_a_body_within_its_limit_shows_or_counts_every_finding(number: int, body: str, counted: bool) -> None:
     whole = review(*many(number, body))
@@ -172,21 +288,21 @@ def test_a_body_within_its_limit_shows_or_counts_every_finding(number: int, body
     assert len(page.text.encode()) <= BODY_LIMIT
     assert bool(page.counted) is counted
     hidden = set(page.counted)
+    shown = [one for one in whole.findings if one not in hidden]
     for one in whole.findings:
         assert (one in hidden) != (f" {one.title}" in page.text)
+    assert {one.fingerprint for one in raised_in(page.text)} == {one.fingerprint for one in shown}
     if counted:
         assert f"**{len(page.counted):,} more findings** did not fit here. The job summary" in page.text
-        shown = set(whole.findings) - hidden
         assert max(one.severity for one in page.counted) <= min(one.severity for one in shown)
 
 
 def test_long_lists_of_files_give_way_to_findings_and_are_counted() -> None:
     files = tuple(FileCoverage(f"{'🦊' * 150}{number}", 5, 0, SkipReason.FAILED) for number in range(3_000))
     whole = replace(review(*many(300, "x")), coverage=Coverage(files), summary="🦊" * 5_000)
-    page = body_of(whole)
-    assert len(page.text.encode()) <= BODY_LIMIT
-    assert "files more, named in the JSON report" in page.text
-    assert page.counted == ()
+    output = check_output(view(whole))
+    assert len(output.summary.encode()) <= CHECK_LIMIT
+    assert "files more, named in the JSON report" in output.summary
 
 
 def test_the_longest_of_everything_fits() -> None:
@@ -196,29 +312,87 @@ def test_the_longest_of_everything_fits() -> None:
     whole = replace(whole, usage=replace(whole.usage, models=(fox,) * 9))
     assert len(body_of(whole).text.encode()) <= BODY_LIMIT
     assert len(summary_of(whole).text.encode()) <= SUMMARY_LIMIT
+    output = check_output(view(whole, Verdict(ExitCode.GATE, ("Reason. " * 60,))))
+    assert len(output.title) <= 255
+    assert "\n" not in output.title
+    assert len(output.summary.encode()) <= CHECK_LIMIT
+    assert len(output.text.encode()) <= CHECK_LIMIT
+
+
+def test_a_check_whose_overview_cannot_fit_says_its_verdict() -> None:
+    seen = view(review(), Verdict(ExitCode.GATE, ("Too long.",), ("w" * 70_000,)))
+    assert check_output(seen).summary == "Failed: too long."
 
 
 def test_the_job_summary_has_every_finding_in_full_and_its_rung() -> None:
     inline = finding("inline", at=anchor(2), body="why inline", suggestion="two?")
-    on_file, in_body, nowhere = (
+    on_file, in_body, annotated, nowhere = (
         finding("f"),
         finding("b", path="b.py"),
+        finding("a", path="c.py"),
         finding("n", path="n.py", body="why n"),
     )
-    where = {inline: Where.INLINE, on_file: Where.FILE, in_body: Where.BODY, nowhere: Where.SUMMARY}
-    text = summary_of(review(inline, on_file, in_body, nowhere), where, f"{SERVER}/o/r/pull/1#x").text
+    where = {
+        inline: Where.INLINE,
+        on_file: Where.FILE,
+        in_body: Where.BODY,
+        annotated: Where.ANNOTATION,
+        nowhere: Where.SUMMARY,
+    }
+    url = f"{SERVER}/o/r/pull/1#x"
+    text = summary_of(review(inline, on_file, in_body, annotated, nowhere), where, url).text
     assert f"[`src/a.py:2`]({SERVER}/o/r/blob/{HEAD}/src/a.py#L2-L2) · commented on the line · inline" in text
     assert "why inline\n\nSuggested instead:\n\n```\ntwo?\n```" in text
     assert "· commented on the file · f" in text
     assert "· in the review's body · b" in text
+    assert "· an annotation of the check run · a" in text
     assert f"[`n.py`]({SERVER}/o/r/blob/{HEAD}/n.py) · n\n\nwhy n" in text
-    assert "The review: `https://github.com/o/r/pull/1#x`" in text
+    assert f"[The review]({url})" in text
+    assert "| 0 | 0 | 5 | 0 |" in text
+    assert "- `src/b.py`: the deadline was reached (after 15 minutes)" in text
+    assert "- `poetry.lock`: lock file" in text
     assert "<!--" not in text
 
 
+def test_the_summary_and_the_check_say_the_verdict_and_what_it_does_not_tell() -> None:
+    verdict = replace(FAILED, warnings=("2 findings are in the job summary.",))
+    seen = view(clean(review(finding(severity=Severity.HIGH))), verdict)
+    said = f"**{verdict.sentence}**\n- 2 findings are in the job summary.\n\nReviewed 4 of 4"
+    output = check_output(seen)
+    assert said in job_summary(seen).text
+    assert said in output.summary
+    assert output.title == verdict.sentence
+    assert "#### 🟠 high · [`src/a.py`](" in output.text
+
+
+def test_what_stands_from_before_links_to_its_thread() -> None:
+    old, resolved, bodily = finding("old", at=anchor(2)), finding("res", at=anchor(3)), finding("bod")
+    open_thread, closed = thread(), thread(resolved=True, url=f"{SERVER}/o/r/pull/7#discussion_r2")
+    seen = replace(
+        view(review(old, resolved, bodily)),
+        kept=(kept(old, open_thread), kept(resolved, closed), kept(bodily, None, Where.BODY)),
+        posted=Posted(None, {bodily: Where.ANNOTATION}),
+    )
+    text = job_summary(seen).text
+    assert f" · [raised before]({open_thread.url}) · old" in text
+    assert f" · [resolved by the pull request's author, still counted]({closed.url}) · res" in text
+    assert " · raised before, in a review's body · bod" in text
+
+
+def test_a_finding_that_only_remembers_its_name_is_known() -> None:
+    assert "· raised before · t" in summary_of(review(replace(finding("t"), raised_as="0" * 16))).text
+
+
+def test_a_moved_head_is_told_at_the_top() -> None:
+    seen = replace(view(review()), stale="The head moved to <b>.")
+    assert "reviewed\n\n> The head moved to &lt;b>.\n\n**" in job_summary(seen).text
+
+
 def test_a_local_summary_links_nowhere() -> None:
-    page = job_summary(review(finding()), server_url="", repository="", where={}, review_url=None)
-    assert "](" not in page.text
+    seen = View(review(finding()), Verdict(ExitCode.PARTIAL), Posted("https://x.example/1"))
+    text = job_summary(seen).text
+    assert "](" not in text
+    assert "The review: `https://x.example/1`" in text
 
 
 def test_foreign_words_do_nothing_wherever_they_stand() -> None:
@@ -226,7 +400,20 @@ def test_foreign_words_do_nothing_wherever_they_stand() -> None:
     of = replace(finding(evil, body=evil, suggestion=evil, category=evil), path=evil, prompt=evil)
     whole = replace(review(of), summary=evil, notes=(evil,), faults=(Fault(evil, evil, evil),))
     whole = replace(whole, usage=Usage(models=(evil,)), coverage=Coverage((FileCoverage(evil, 1, 1),)))
-    for text in (body_of(whole).text, summary_of(whole).text, comment(of, server_url=SERVER, applies=False)):
+    seen = replace(
+        view(whole),
+        posted=Posted(evil, {}, (evil,), Fault(evil, evil, evil)),
+        kept=(kept(of, thread(url=evil)),),
+        stale=evil,
+    )
+    output = check_output(seen)
+    for text in (
+        review_body(seen, Placement(in_body=(of,)), ReviewEvent.COMMENT).text,
+        job_summary(seen).text,
+        output.summary,
+        output.text,
+        comment(of, server_url=SERVER, applies=False),
+    ):
         found = rendered(text)
         ours = ("html_block: '<!-- hunkwise:", "table_open", "heading_open")
         assert [fault for fault in found.faults if not fault.startswith(ours)] == []

@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from hunkwise.domain.finding import Severity
 from hunkwise.domain.outcome import ExitCode, Fault, Posted, Where
-from hunkwise.publish.report import as_json
-from tests.publish.samples import HEAD, anchor, finding, review
+from hunkwise.publish.gates import Verdict
+from hunkwise.publish.markdown import comment
+from hunkwise.publish.report import as_json, digest_of
+from hunkwise.publish.view import View
+from tests.publish.samples import HEAD, SERVER, anchor, finding, kept, raised, review, thread, view
+
+PARTIAL = Verdict(ExitCode.PARTIAL, ("A part is missing.",))
 
 
 def test_the_report_tells_everything() -> None:
@@ -16,22 +23,44 @@ def test_the_report_tells_everything() -> None:
         "t\u200b", at=anchor(4, start_line=2), severity=Severity.HIGH, suggestion="s", confidence=0.5
     )
     unplaced = replace(finding("u", path="x\ud800.py"), said_line=7)
-    whole = replace(review(inline, unplaced), faults=(Fault("k", "m", "h"),), notes=("n",), dropped=3)
+    whole = replace(
+        review(inline, unplaced), faults=(Fault("k", "m", "h"),), notes=("n",), dropped=3, carried_lines=1
+    )
     posted = Posted("https://x/1", {inline: Where.INLINE}, ("p",), Fault("github invalid", "m2"))
-    report = as_json(whole, posted, repository="o/r", pull_request=7, exit_code=ExitCode.PARTIAL)
+    gone = finding("gone", path="y\udc80.py")
+    seen = replace(
+        view(whole, PARTIAL),
+        posted=posted,
+        fixed=(thread(comment(gone, server_url="", applies=False)), thread("no marker", url="")),
+        dismissed=(raised(gone),),
+    )
+    report = as_json(seen, base_sha="b" * 40, head_repository="fork/r")
     assert json.loads(json.dumps(report, ensure_ascii=False).encode()) == report
     first, second = report.pop("findings")
     coverage = report.pop("coverage")
+    assert report.pop("digest").startswith("sha256:")
     assert report == {
         "version": 1,
         "tool": {"name": "hunkwise", "demo": False},
+        "run": "run.1",
         "repository": "o/r",
         "pull_request": 7,
+        "base_sha": "b" * 40,
         "head_sha": HEAD,
+        "head_repository": "fork/r",
         "conclusion": "neutral",
         "exit_code": 4,
         "review_url": "https://x/1",
         "highest_severity": "high",
+        "fixed": [
+            {
+                "fingerprint": gone.fingerprint,
+                "path": "src/a.py",
+                "thread_url": f"{SERVER}/o/r/pull/7#discussion_r1",
+            },
+            {"fingerprint": "", "path": "src/a.py", "thread_url": None},
+        ],
+        "dismissed": [{"fingerprint": gone.fingerprint, "path": "y\ufffd.py"}],
         "dropped": 3,
         "usage": {
             "model_calls": 2,
@@ -65,10 +94,13 @@ def test_the_report_tells_everything() -> None:
         "body": "A body.",
         "suggestion": "s",
         "where": "inline",
+        "known": False,
+        "thread_url": None,
     }
     assert (second["path"], second["line"], second["said_line"]) == ("x\ufffd.py", None, 7)
     assert (second["suggestion"], second["where"]) == (None, "report")
     assert (coverage["percent"], coverage["complete"], coverage["unlisted_files"]) == (28, False, 0)
+    assert coverage["carried_lines"] == 1
     assert coverage["files"][1] == {
         "path": "src/b.py",
         "changed_lines": 10,
@@ -80,5 +112,38 @@ def test_the_report_tells_everything() -> None:
 
 
 def test_a_report_without_findings_has_no_highest_severity() -> None:
-    report = as_json(review(), Posted(), repository="", pull_request=None, exit_code=ExitCode.REVIEWED)
+    report = as_json(View(review(), PARTIAL))
     assert (report["highest_severity"], report["findings"], report["review_url"]) == (None, [], None)
+    assert (report["pull_request"], report["base_sha"], report["head_repository"]) == (None, "", "")
+
+
+def test_a_known_finding_stands_where_it_was_raised() -> None:
+    threaded, bodily, moved = finding("a", at=anchor(2)), finding("b"), finding("c", at=anchor(3))
+    seen = replace(
+        view(review(threaded, bodily, moved)),
+        kept=(
+            kept(threaded, thread()),
+            kept(bodily, None, Where.BODY),
+            kept(moved, thread(url=""), Where.FILE),
+        ),
+        posted=Posted(None, {moved: Where.ANNOTATION}),
+    )
+    told = [(one["known"], one["where"], one["thread_url"]) for one in as_json(seen)["findings"]]
+    assert told == [
+        (True, "inline", f"{SERVER}/o/r/pull/7#discussion_r1"),
+        (True, "body", None),
+        (True, "annotation", None),
+    ]
+
+
+def test_the_digest_survives_writing_and_reading() -> None:
+    report = as_json(view(review(finding("é🦊", confidence=0.1))))
+    read = json.loads(json.dumps(report, indent=1))
+    assert digest_of(read) == report["digest"]
+    assert digest_of(dict(reversed(read.items()))) == report["digest"]
+
+
+@pytest.mark.parametrize("key", ["head_sha", "findings", "exit_code", "pull_request"])
+def test_the_digest_notices_a_change(key: str) -> None:
+    report = as_json(view(review(finding())))
+    assert digest_of({**report, key: "\ud800"}) != report["digest"]

@@ -26,6 +26,8 @@ deadline: 20
 max-model-calls: 50
 max-tokens: none
 dry-run: true
+approve: true
+upload-sarif: true
 parallel: 4
 chunk-size: 4000
 ignore: ["**/generated/**", "*.lock"]
@@ -64,12 +66,14 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "min_severity": Severity.LOW,
         "fail_on": None,
         "request_changes_on": None,
+        "approve": False,
         "max_comments": 30,
         "min_coverage": 0,
         "deadline": 15.0,
         "max_model_calls": 200,
         "max_tokens": None,
         "dry_run": False,
+        "upload_sarif": False,
         "parallel": 8,
         "chunk_size": 64_000,
     }
@@ -85,6 +89,8 @@ def test_everything_can_be_set() -> None:
         deadline=20.0,
         max_model_calls=50,
         dry_run=True,
+        approve=True,
+        upload_sarif=True,
         parallel=4,
         chunk_size=4000,
         ignore=("**/generated/**", "*.lock"),
@@ -148,6 +154,10 @@ WRONG_KEYS = [
     ("max-tokens: 0", '"max-tokens" must be a whole number from 1 to 1000000000, or none, not 0'),
     ("max-tokens: nine", '"max-tokens" must be a whole number from 1 to 1000000000, or none, not "nine"'),
     ("dry-run: yes", '"dry-run" must be true or false, not "yes"'),
+    ("upload-sarif: 1", '"upload-sarif" must be true or false, not 1'),
+    ("approve: high", '"approve" must be true or false, not "high"'),
+    ("approve:", '"approve" has no value; write true or false, or remove the line'),
+    ("approves: true", 'unknown key "approves"; did you mean "approve"?'),
     ("model: a b", '"model" must be a model id without spaces, of up to 200 characters, not "a b"'),
     ("parallel: 33", '"parallel" must be a whole number from 1 to 32, not 33'),
     ("chunk-size: 100", '"chunk-size" must be a whole number from 4000 to 400000, not 100'),
@@ -227,6 +237,8 @@ def test_a_wrong_key_is_one_sentence_with_its_line(text: str, fault: str) -> Non
         ("provider-type", "whoever can change this file must not choose where code and keys are sent"),
         ("config", "it says where this file is"),
         ("pull-request", "it belongs to one run"),
+        ("full-review", "it belongs to one run"),
+        ("publish", "it belongs to one run"),
     ],
 )
 def test_keys_that_only_inputs_may_set_say_why(key: str, reason: str) -> None:
@@ -298,13 +310,19 @@ def test_inputs_stand_above_the_file() -> None:
     assert config.max_comments == 10
 
 
+def test_no_input_can_make_a_review_approve() -> None:
+    inputs = read_inputs({"INPUT_GITHUB-TOKEN": "t", "INPUT_APPROVE": "true"})
+    assert Config().with_overrides(inputs.overrides).approve is False
+    assert inputs.warnings == ('Input "approve" is unknown; it is not used.',)
+
+
 def test_no_overrides_change_nothing() -> None:
     config = parse(FULL)
     assert config.with_overrides({}) == config
 
 
 def test_every_input_of_the_file_can_override_it() -> None:
-    texts = {"model": "m", "dry-run": "true", "max-tokens": "7", "deadline": "1"}
+    texts = {"model": "m", "dry-run": "true", "upload-sarif": "true", "max-tokens": "7", "deadline": "1"}
     for name in SHARED:
         variables = {
             "INPUT_GITHUB-TOKEN": "t",

@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.errors import SettingsError
-from hunkwise.settings.event import EVENTS, NothingToDo, ReviewTask, read_event
+from hunkwise.settings.event import (
+    PUBLISHING_EVENTS,
+    NothingToDo,
+    PublishTask,
+    ReviewTask,
+    Task,
+    read_event,
+)
 
 EXAMPLES = Path(__file__).parents[2] / "node_modules/@octokit/webhooks-examples/api.github.com/index.json"
 REPOSITORY = "Codertocat/Hello-World"
@@ -33,15 +40,40 @@ def example(action: str) -> dict[str, Any]:
     return copy.deepcopy(payload)
 
 
+def ended_run() -> dict[str, Any]:
+    """GitHub's example of a run that ended, as if a pull request from a fork had started it."""
+    payload = copy.deepcopy(examples("workflow_run")[1])
+    payload["repository"]["full_name"] = REPOSITORY
+    payload["workflow_run"] |= {"event": "pull_request", "head_sha": HEAD, "pull_requests": []}
+    payload["workflow_run"]["head_repository"]["full_name"] = "mona/Hello-World"
+    return payload
+
+
 def read(
-    payload: object, name: str = "pull_request", pull_request: int | None = None
-) -> ReviewTask | NothingToDo:
-    return read_event(name, json.dumps(payload).encode(), repository=REPOSITORY, pull_request=pull_request)
+    payload: object,
+    name: str = "pull_request",
+    pull_request: int | None = None,
+    *,
+    publishing: bool = False,
+) -> Task:
+    return read_event(
+        name,
+        json.dumps(payload).encode(),
+        repository=REPOSITORY,
+        pull_request=pull_request,
+        publishing=publishing,
+    )
 
 
-def fault_of(payload: object, name: str = "pull_request", pull_request: int | None = None) -> str:
+def fault_of(
+    payload: object,
+    name: str = "pull_request",
+    pull_request: int | None = None,
+    *,
+    publishing: bool = False,
+) -> str:
     with pytest.raises(SettingsError) as caught:
-        read(payload, name, pull_request)
+        read(payload, name, pull_request, publishing=publishing)
     (fault,) = caught.value.faults
     return fault
 
@@ -137,12 +169,107 @@ def test_the_input_may_repeat_the_events_number_and_not_contradict_it() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["push", "schedule", "issue_comment", "workflow_run", "merge_group", ""])
+@pytest.mark.parametrize("name", ["push", "schedule", "issue_comment", "merge_group", ""])
 def test_other_events_are_told_what_is_handled(name: str) -> None:
     assert fault_of({}, name) == (
         f'The event "{name}" cannot be reviewed; run hunkwise on pull_request, pull_request_target or'
-        " workflow_dispatch (schedule, issue_comment and workflow_run are not handled by this version)."
+        " workflow_dispatch (schedule and issue_comment are not handled by this version)."
     )
+    assert fault_of({}, name, publishing=True) == (
+        f'On the event "{name}" no report can be published; run hunkwise with "publish" on workflow_run,'
+        " pull_request, pull_request_target or workflow_dispatch."
+    )
+
+
+def test_an_ended_run_is_nothing_to_review_but_its_report_can_be_published() -> None:
+    assert fault_of(ended_run(), "workflow_run") == (
+        'The event workflow_run brings no change to review; set the input "publish" to the path of the JSON'
+        " report that the run which ended has made, or run hunkwise on pull_request, pull_request_target or"
+        " workflow_dispatch."
+    )
+    assert read(ended_run(), "workflow_run", publishing=True) == PublishTask(
+        REPOSITORY, HEAD, "mona/Hello-World", 289782451, "success"
+    )
+
+
+def test_the_input_names_the_pull_request_of_an_ended_run() -> None:
+    task = read(ended_run(), "workflow_run", pull_request=7, publishing=True)
+    assert isinstance(task, PublishTask)
+    assert task.number == 7
+
+
+def test_the_report_of_a_run_that_reached_a_gate_is_published_too() -> None:
+    payload = _with(ended_run(), "workflow_run.conclusion", "failure")
+    task = read(payload, "workflow_run", publishing=True)
+    assert isinstance(task, PublishTask)
+    assert task.conclusion == "failure"
+
+
+def test_a_deleted_fork_leaves_the_heads_repository_unknown() -> None:
+    payload = _with(ended_run(), "workflow_run.head_repository", None)
+    task = read(payload, "workflow_run", publishing=True)
+    assert isinstance(task, PublishTask)
+    assert task.head_repository is None
+
+
+@pytest.mark.parametrize(
+    ("place", "put", "why"),
+    [
+        ("action", "requested", "The run that makes the report has not ended yet."),
+        (
+            "workflow_run.event",
+            "push",
+            'The run that ended was started by "push"; only a run on pull_request makes a report that is'
+            " published here.",
+        ),
+    ],
+)
+def test_other_runs_leave_nothing_to_publish(place: str, put: str, why: str) -> None:
+    assert read(_with(ended_run(), place, put), "workflow_run", publishing=True) == NothingToDo(why)
+
+
+@pytest.mark.parametrize(
+    ("place", "put", "fault"),
+    [
+        ("workflow_run", None, "The event payload has no object at workflow_run (found nothing);"),
+        (
+            "workflow_run.head_sha",
+            "main",
+            'The event payload has no commit SHA at workflow_run.head_sha (found "main");',
+        ),
+        (
+            "workflow_run.id",
+            "5",
+            'The event payload has no positive number at workflow_run.id (found "5");',
+        ),
+        (
+            "workflow_run.head_repository",
+            {},
+            "The event payload has no text at workflow_run.head_repository.full_name (found nothing);",
+        ),
+        (
+            "workflow_run.conclusion",
+            None,
+            "The event payload has no text at workflow_run.conclusion (found nothing);",
+        ),
+    ],
+)
+def test_a_wrong_shape_of_an_ended_run_is_named_by_its_place(place: str, put: object, fault: str) -> None:
+    assert fault_of(_with(ended_run(), place, put), "workflow_run", publishing=True) == f"{fault} {REMEDY}"
+
+
+def test_a_report_can_be_published_by_the_number_of_its_pull_request_or_by_its_own_word() -> None:
+    payload = {"repository": {"full_name": REPOSITORY}}
+    for number in (7, None):
+        task = read(payload, "workflow_dispatch", pull_request=number, publishing=True)
+        assert task == PublishTask(REPOSITORY, None, None, None, "", number)
+
+
+def test_a_report_is_published_on_the_pull_request_of_the_event() -> None:
+    payload = example("synchronize")
+    payload["pull_request"]["head"]["repo"]["full_name"] = "mona/Hello-World"
+    assert read(payload, publishing=True) == PublishTask(REPOSITORY, HEAD, "mona/Hello-World", None, "", 2)
+    assert isinstance(read(example("labeled"), publishing=True), NothingToDo)
 
 
 @pytest.mark.parametrize(
@@ -251,27 +378,42 @@ PLACES = [
     "pull_request.head.repo.full_name",
     "pull_request.base",
     "pull_request.base.sha",
+    "workflow_run",
+    "workflow_run.event",
+    "workflow_run.head_sha",
+    "workflow_run.head_repository",
+    "workflow_run.head_repository.full_name",
+    "workflow_run.id",
+    "workflow_run.conclusion",
 ]
 
 
-@given(st.sampled_from(EVENTS), st.binary() | JSON.map(lambda found: json.dumps(found).encode()))
-def test_any_payload_gives_settings_errors_only(name: str, payload: bytes) -> None:
+@given(
+    st.sampled_from(PUBLISHING_EVENTS),
+    st.booleans(),
+    st.binary() | JSON.map(lambda found: json.dumps(found).encode()),
+)
+def test_any_payload_gives_settings_errors_only(name: str, publishing: bool, payload: bytes) -> None:
     with pytest.raises(SettingsError):
-        read_event(name, payload, repository=REPOSITORY, pull_request=None)
+        read_event(name, payload, repository=REPOSITORY, pull_request=None, publishing=publishing)
 
 
-@given(st.sampled_from(EVENTS), st.lists(st.tuples(st.sampled_from(PLACES), JSON), max_size=3))
+@given(
+    st.sampled_from(PUBLISHING_EVENTS),
+    st.booleans(),
+    st.lists(st.tuples(st.sampled_from(PLACES), JSON), max_size=3),
+)
 def test_any_change_to_a_payload_gives_a_task_or_a_settings_error(
-    name: str, changes: list[tuple[str, Any]]
+    name: str, publishing: bool, changes: list[tuple[str, Any]]
 ) -> None:
-    payload: Any = example("opened")
+    payload: Any = ended_run() if name == "workflow_run" else example("opened")
     for place, put in changes:
         payload = _with(payload, place, put)
     try:
-        asked: object = read(payload, name, pull_request=2)
+        asked: object = read(payload, name, pull_request=2, publishing=publishing)
     except SettingsError as error:
         asked = error.faults
-    assert isinstance(asked, ReviewTask | NothingToDo | tuple)
+    assert isinstance(asked, (PublishTask if publishing else ReviewTask) | NothingToDo | tuple)
 
 
 def _with(payload: Any, place: str, put: object) -> Any:

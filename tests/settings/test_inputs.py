@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -63,6 +64,8 @@ def test_all_inputs_are_read() -> None:
             max_model_calls="7",
             max_tokens="none",
             dry_run="true",
+            upload_sarif="true",
+            full_review="true",
         )
     )
     assert inputs == Inputs(
@@ -90,9 +93,11 @@ def test_all_inputs_are_read() -> None:
             "max_model_calls": 7,
             "max_tokens": None,
             "dry_run": True,
+            "upload_sarif": True,
             "prompts": ("review", "migrations"),
         },
         pull_request=17,
+        full_review=True,
     )
     assert inputs.secrets == (TOKEN, "github_pat_abc", "c0nn", "k3y")
 
@@ -155,6 +160,8 @@ WORDS = [
     ),
     ("dry_run", "yes", 'Input "dry-run" must be true or false, not "yes".'),
     ("dry_run", "True", 'Input "dry-run" must be true or false, not "True"; did you mean "true"?'),
+    ("upload_sarif", "on", 'Input "upload-sarif" must be true or false, not "on".'),
+    ("full_review", "1", 'Input "full-review" must be true or false, not "1".'),
     ("model", "a b", 'Input "model" must be a model id without spaces, of up to 200 characters, not "a b".'),
 ]
 PATHS = [
@@ -340,6 +347,38 @@ def test_rules_across_inputs_are_one_sentence_each(inputs: dict[str, str], fault
 )
 def test_a_classic_token_is_taken_where_copilot_is_not_asked(inputs: dict[str, str]) -> None:
     assert read_inputs(environ(copilot_token="ghp_abc", **inputs)).copilot_token == "ghp_abc"
+
+
+def test_a_report_to_publish_needs_neither_model_nor_copilot_token() -> None:
+    inputs = read_inputs(environ(github_token="ghp_abc", publish="reports/report.json", fail_on="high"))
+    assert inputs.publish_report == Path("reports/report.json")
+    assert inputs.overrides == {"fail_on": Severity.HIGH}
+    assert inputs.warnings == ()
+
+
+def test_what_only_a_review_needs_is_named_beside_a_report_to_publish() -> None:
+    inputs = read_inputs(
+        environ(
+            publish="report.json",
+            copilot_token="github_pat_abc",
+            model="m",
+            provider_base_url="https://x.example",
+            full_review="true",
+        )
+    )
+    assert inputs.warnings == tuple(
+        f'Input "{name}" is not used: "publish" asks no model; leave it out.'
+        for name in ("copilot-token", "provider-base-url", "model", "full-review")
+    )
+
+
+@pytest.mark.parametrize("text", ["true", "False", "a\x1bb"])
+def test_a_report_to_publish_is_named_by_its_path(text: str) -> None:
+    (fault,) = faults_of(publish=text)
+    assert fault.startswith(
+        'Input "publish" must be the path of a JSON report that another workflow made, such'
+    )
+    assert fault.isprintable()
 
 
 def test_all_faults_are_told_together() -> None:

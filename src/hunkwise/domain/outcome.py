@@ -177,9 +177,13 @@ class Review:
     prompts: tuple[str, ...] = ()
     files: tuple[FileDiff, ...] = field(default=(), repr=False)
     hunks: frozenset[str] = field(default=frozenset(), repr=False)
-    """`plan.increment.hunk_key` of every hunk that is reviewed at this head, by this run or by an earlier one."""
+    """`plan.increment.kept_keys` of the hunks that are reviewed at this head, by this run or by an earlier one."""
     asked: int = 0
     """Questions that this run put to a model; 0 where everything had been reviewed before."""
+    settings: str = ""
+    """`flows.settings_digest`: what decided on what was looked for."""
+    carried_lines: int = 0
+    """Changed lines, counted in the coverage, that an earlier run reviewed."""
 
     @property
     def highest(self) -> Severity | None:
@@ -195,7 +199,9 @@ class Where(StrEnum):
     ANNOTATION = "annotation"
     """An annotation of the check run."""
     SUMMARY = "summary"
+    """The job summary."""
     REPORT = "report"
+    """The JSON report."""
 
 
 @dataclass(frozen=True, slots=True)

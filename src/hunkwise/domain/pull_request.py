@@ -35,6 +35,8 @@ class PullRequest:
     url: str = ""
     fork: bool = False
     """The head is in another repository than the base, or in one that was deleted."""
+    head_repository: str = ""
+    """`owner/name` of the head's repository; empty where it was deleted."""
 
 
 @dataclass(frozen=True, slots=True)

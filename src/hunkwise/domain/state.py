@@ -52,7 +52,7 @@ class State:
     settings: str
     """Digest of configuration, prompts and instructions: another one means another review."""
     hunks: frozenset[str] = frozenset()
-    """`plan.increment.hunk_key` of every hunk that was reviewed whole by all of its prompts."""
+    """`plan.increment.kept_keys` of the hunks that were reviewed whole by all of their prompts."""
     findings: tuple[Raised, ...] = ()
     """What stands: raised, neither fixed nor dismissed."""
     conclusion: str = ""

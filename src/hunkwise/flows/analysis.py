@@ -1,23 +1,32 @@
-"""Snapshot → findings: select, pack, ask in parallel, and account for every changed line."""
+"""A plan's questions → findings: asked in parallel, with every changed line accounted for."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from hunkwise.domain.diff import FileDiff
-from hunkwise.domain.finding import Finding, Severity
-from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, SkipReason, Usage
+from hunkwise.domain.finding import Finding
+from hunkwise.domain.outcome import Coverage, Fault, SkipReason, Usage
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.errors import Error, ModelError, ModelKind, SettingsError
 from hunkwise.flows.intake import MAX_FINDINGS, Intake
-from hunkwise.plan.chunks import Chunk, budget_for, covered, pack
-from hunkwise.plan.globs import matches
-from hunkwise.plan.selection import select
+from hunkwise.flows.planning import Plan, Work, coverage_of, hunks_of, plan
 from hunkwise.prompts.answers import Reply
-from hunkwise.settings.config import Config, PromptSettings
+
+__all__ = [
+    "Analysis",
+    "Analyst",
+    "Model",
+    "Plan",
+    "Progress",
+    "Prompts",
+    "Work",
+    "coverage_of",
+    "hunks_of",
+    "plan",
+]
 
 
 class Model(Protocol):
@@ -37,27 +46,6 @@ class Progress(Protocol):
     def __call__(self, done: int, total: int) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One prompt over one chunk: one question to the model."""
-
-    prompt: PromptSettings
-    chunk: Chunk
-    count: int
-    """Chunks of this prompt in all."""
-    min_severity: Severity = Severity.LOW
-    """What is below it will be left out."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What will be asked, and what will not be looked at."""
-
-    works: tuple[Work, ...]
-    files_by_prompt: Mapping[str, tuple[FileDiff, ...]]
-    skipped: tuple[FileCoverage, ...]
-
-
 @dataclass(frozen=True)
 class Analysis:
     """What the models said of a snapshot, and of how much of it."""
@@ -68,31 +56,11 @@ class Analysis:
     summaries: tuple[str, ...] = ()
     asked: int = 0
     answered: int = 0
+    hunks: frozenset[str] = field(default=frozenset(), repr=False)
+    """See `planning.hunks_of`."""
+    carried_lines: int = 0
+    """Changed lines, counted in the coverage, that an earlier run reviewed."""
     first_error: Error | None = field(default=None, repr=False)
-
-
-def plan(snapshot: Snapshot, config: Config) -> Plan:
-    """Which files each prompt sees, packed into chunks."""
-    selection = select(snapshot.files, ignore=config.ignore, only=config.paths)
-    works: list[Work] = []
-    files_by_prompt: dict[str, tuple[FileDiff, ...]] = {}
-    for prompt in config.prompts:
-        files = tuple(file for file in selection.reviewed if _applies(prompt, file))
-        chunks = pack(files, budget_for(files, config.chunk_size))
-        files_by_prompt[prompt.name] = files
-        least = prompt.min_severity or config.min_severity
-        works += [Work(prompt, chunk, len(chunks), least) for chunk in chunks]
-    named = {file.path for files in files_by_prompt.values() for file in files}
-    unasked = tuple(
-        FileCoverage(file.path, file.changed_lines, reason=SkipReason.NO_PROMPT)
-        for file in selection.reviewed
-        if file.path not in named
-    )
-    return Plan(tuple(works), files_by_prompt, (*selection.skipped, *unasked))
-
-
-def _applies(prompt: PromptSettings, file: FileDiff) -> bool:
-    return not prompt.paths or matches(prompt.paths, file.path)
 
 
 class Prompts(Protocol):
@@ -126,6 +94,8 @@ class Analyst:
         self._files = {file.path: file for file in snapshot.files}
         self._intakes: list[Intake] = []
         self._outcomes: dict[tuple[str, int], SkipReason | None] = {}
+        self._lossy: set[tuple[str, int]] = set()
+        """Answered questions of whose findings some could not be kept: the next run asks them again."""
         self._errors: list[ModelError] = []
         self._template_errors: list[SettingsError] = []
 
@@ -154,7 +124,7 @@ class Analyst:
         async with slots:
             fatal = next((error for error in self._errors if error.kind.fatal), None)
             if fatal is not None:
-                self._outcomes[_key(work)] = _reason(fatal)
+                self._outcomes[work.key] = _reason(fatal)
                 return
             intake = Intake(work.prompt.name, self._files, self._journal)
             self._intakes.append(intake)
@@ -162,7 +132,9 @@ class Analyst:
                 await self._ask(work, intake)
             finally:
                 if intake.answered:  # whatever became of the session after that
-                    self._outcomes[_key(work)] = None
+                    self._outcomes[work.key] = None
+                if intake.unreadable or intake.above_cap:
+                    self._lossy.add(work.key)
             self._progress(sum(1 for reason in self._outcomes.values() if reason is None), total)
 
     async def _ask(self, work: Work, intake: Intake) -> None:
@@ -171,22 +143,24 @@ class Analyst:
             await self._model.ask(self._prompts.system, prompt, intake.take, lambda: intake.answered)
         except ModelError as error:
             self._errors.append(error)
-            self._outcomes[_key(work)] = _reason(error)
+            self._outcomes[work.key] = _reason(error)
         except SettingsError as error:
             self._template_errors.append(error)
-            self._outcomes[_key(work)] = SkipReason.FAILED
+            self._outcomes[work.key] = SkipReason.FAILED
         else:
-            self._outcomes[_key(work)] = None
+            self._outcomes[work.key] = None
 
     def _analysis(self, plan: Plan) -> Analysis:
         errors: list[Error] = [*self._errors, *self._template_errors]
         return Analysis(
             findings=tuple(finding for intake in self._intakes for finding in intake.findings),
-            coverage=Coverage(self._covered(plan), self._snapshot.unlisted_files),
+            coverage=coverage_of(plan, self._outcomes, self._snapshot),
             faults=(*_faults(self._errors), *_template_faults(self._template_errors), *self._lost()),
             summaries=tuple(intake.summary for intake in self._intakes if intake.summary),
             asked=len(plan.works),
             answered=sum(1 for reason in self._outcomes.values() if reason is None),
+            hunks=hunks_of(plan, {**self._outcomes, **dict.fromkeys(self._lossy, SkipReason.FAILED)}),
+            carried_lines=plan.carried_lines,
             first_error=errors[0] if errors else None,
         )
 
@@ -200,29 +174,6 @@ class Analyst:
             said = f"{_count(above)} came above the limit of {MAX_FINDINGS} a prompt and were not taken."
             faults.append(Fault("answer", said, "Give each prompt less to do, or another model."))
         return faults
-
-    def _covered(self, plan: Plan) -> tuple[FileCoverage, ...]:
-        """Of several prompts that a file is due to, the one that saw the least of it counts."""
-        least: dict[str, FileCoverage] = {}
-        for prompt, files in plan.files_by_prompt.items():
-            chunks = [work.chunk for work in plan.works if work.prompt.name == prompt]
-            outcomes = {
-                chunk.index: self._outcomes.get((prompt, chunk.index), SkipReason.INTERRUPTED)
-                for chunk in chunks
-            }
-            for coverage in covered(chunks, files, outcomes):
-                known = least.get(coverage.path)
-                if known is None or _seen(coverage) < _seen(known):
-                    least[coverage.path] = coverage
-        return (*least.values(), *plan.skipped)
-
-
-def _key(work: Work) -> tuple[str, int]:
-    return work.prompt.name, work.chunk.index
-
-
-def _seen(coverage: FileCoverage) -> tuple[int, bool]:
-    return coverage.reviewed_lines, coverage.reason is None
 
 
 def _count(findings: int) -> str:

@@ -7,12 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from hunkwise.domain.conversation import Thread
+from hunkwise.domain.conversation import Conversation
 from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.pull_request import PullRequest, Snapshot
+from hunkwise.domain.state import State
 from hunkwise.errors import ForgeError
 from hunkwise.flows.base_texts import BaseTexts, Commit, base_texts
 from hunkwise.flows.withheld import Withheld
+from hunkwise.publish.lifecycle import shown_threads
+from hunkwise.publish.state import latest_state
 from hunkwise.settings.config import Config
 
 
@@ -23,7 +26,7 @@ class Forge(Protocol):
 
     def files(self, pull_request: PullRequest) -> tuple[FileDiff, ...]: ...
 
-    def threads(self, number: int) -> tuple[Thread, ...]: ...
+    def conversation(self, number: int, head_sha: str) -> Conversation: ...
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Fetched:
 
     snapshot: Snapshot
     texts: BaseTexts
+    state: State | None = None
+    """What earlier runs left in our summary comment."""
 
 
 class Fetch:
@@ -50,22 +55,26 @@ class Fetch:
         base = self._commit(pull_request.base_sha)
         with ThreadPoolExecutor(2, thread_name_prefix="fetch") as pool:
             listing = pool.submit(self._forge.files, pull_request)
-            threads = pool.submit(self._threads, number)
+            talking = pool.submit(self._conversation, pull_request)
             texts = base_texts(base, config_path, overridden)
             files = self._withheld.completed(pull_request, listing.result(), texts.config)
+            conversation = talking.result()
             snapshot = Snapshot(
                 pull_request=pull_request,
                 files=files,
-                threads=threads.result(),
+                threads=shown_threads(conversation, files) if conversation else (),
+                conversation=conversation,
                 instructions=texts.instructions,
                 unlisted_files=max(0, pull_request.changed_files - len(files)),
                 notes=(*self._notes, *self._withheld.notes, *texts.notes),
             )
-        return Fetched(snapshot, texts)
+        comments = conversation.comments if conversation else ()
+        state = latest_state(comments, repository=pull_request.repository, number=number)
+        return Fetched(snapshot, texts, state)
 
-    def _threads(self, number: int) -> tuple[Thread, ...]:
+    def _conversation(self, pull_request: PullRequest) -> Conversation | None:
         try:
-            return self._forge.threads(number)
+            return self._forge.conversation(pull_request.number, pull_request.head_sha)
         except ForgeError as error:
-            self._notes.append(f"Earlier threads could not be read: {error.message}")
-            return ()
+            self._notes.append(f"What was said before could not be read: {error.message}")
+            return None

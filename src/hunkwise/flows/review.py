@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.domain.outcome import Coverage, Fault, Review, Usage
+from hunkwise.domain.outcome import Fault, Review, Usage
 from hunkwise.domain.pull_request import Snapshot
+from hunkwise.domain.state import State
 from hunkwise.errors import stopped
-from hunkwise.flows.analysis import Analysis, Analyst, Model, Plan, Progress, plan
+from hunkwise.flows.analysis import Analysis, Analyst, Model, Progress
+from hunkwise.flows.planning import Plan, coverage_of, hunks_of, plan
 from hunkwise.flows.prompting import Prompting
+from hunkwise.flows.settings_digest import settings_digest
 from hunkwise.prompts.render import Renderer
 from hunkwise.publish.merge import merge
 from hunkwise.settings.config import Config
@@ -28,6 +31,10 @@ class Order:
     local: bool = False
     """A range of commits, with no pull request around it."""
     demo: bool = False
+    state: State | None = None
+    """What earlier runs left behind."""
+    full: bool = False
+    """Review everything again, whatever was reviewed before."""
 
 
 class Repository(Protocol):
@@ -66,14 +73,36 @@ class Prepared:
 
     plan: Plan
     prompting: Prompting
+    settings: str
+    """Digest of all that decides on what is looked for."""
 
 
 def prepare(order: Order) -> Prepared:
     """The plan and its prompts. Raises SettingsError before anything is spent."""
-    what = plan(order.snapshot, order.config)
     prompting = Prompting(order.snapshot, Renderer(order.templates), local=order.local)
+    settings = settings_digest(
+        order.config,
+        order.templates,
+        order.snapshot.instructions,
+        demo=order.demo,
+        system=prompting.system,
+    )
+    what = plan(order.snapshot, order.config, reviewed_before(order, settings))
     prompting.prepare([prompt.name for prompt in order.config.prompts], what.works)
-    return Prepared(what, prompting)
+    return Prepared(what, prompting, settings)
+
+
+def reviewed_before(order: Order, settings: str) -> frozenset[str]:
+    """The hunks that need no second look: none where head or base were rewritten, or other things are asked now."""
+    state, conversation = order.state, order.snapshot.conversation
+    if state is None or conversation is None or order.full:
+        return frozenset()
+    same = (state.base, state.rewrites, state.settings) == (
+        order.snapshot.pull_request.base,
+        conversation.rewrites,
+        settings,
+    )
+    return state.hunks if same else frozenset()
 
 
 async def review(order: Order, prepared: Prepared, model: Model, watchers: Watchers) -> Review:
@@ -86,17 +115,26 @@ async def review(order: Order, prepared: Prepared, model: Model, watchers: Watch
         journal=watchers.journal,
         progress=watchers.progress,
     )
+    watchers.progress(0, len(prepared.plan.works))
     analysis = await analyst.analyse(prepared.plan, watchers.interrupted)
     if prepared.plan.works and not analysis.answered and not analysis.findings:
         raise analysis.first_error or stopped()
     seconds = watchers.clock() - watchers.started
-    return assemble(order, analysis, model.usage, seconds, interrupted=watchers.interrupted.is_set())
+    interrupted = watchers.interrupted.is_set()
+    return assemble(order, prepared, analysis, model.usage, seconds, interrupted=interrupted)
 
 
-def nothing_to_ask(order: Order, what: Plan, seconds: float) -> Review:
-    """The review of a change in which nothing is to be put before a model."""
-    analysis = Analysis((), Coverage(what.skipped, order.snapshot.unlisted_files), ())
-    return assemble(order, analysis, Usage(), seconds, interrupted=False)
+def nothing_to_ask(order: Order, prepared: Prepared, seconds: float) -> Review:
+    """The review of a change in which nothing is to be put before a model, or nothing that is new."""
+    what = prepared.plan
+    analysis = Analysis(
+        (),
+        coverage_of(what, {}, order.snapshot),
+        (),
+        hunks=hunks_of(what, {}),
+        carried_lines=what.carried_lines,
+    )
+    return assemble(order, prepared, analysis, Usage(), seconds, interrupted=False)
 
 
 def other_models(asked: str | None, usage: Usage) -> tuple[str, ...]:
@@ -107,7 +145,15 @@ def other_models(asked: str | None, usage: Usage) -> tuple[str, ...]:
     return (f'The model "{asked}" was asked for, and {", ".join(others)} answered.',) if others else ()
 
 
-def assemble(order: Order, analysis: Analysis, usage: Usage, seconds: float, *, interrupted: bool) -> Review:
+def assemble(
+    order: Order,
+    prepared: Prepared,
+    analysis: Analysis,
+    usage: Usage,
+    seconds: float,
+    *,
+    interrupted: bool,
+) -> Review:
     """The one value that everything published is made from."""
     least = {prompt.name: prompt.min_severity or order.config.min_severity for prompt in order.config.prompts}
     kept = [finding for finding in analysis.findings if finding.severity >= least[finding.prompt]]
@@ -128,4 +174,8 @@ def assemble(order: Order, analysis: Analysis, usage: Usage, seconds: float, *, 
         seconds=seconds,
         prompts=tuple(prompt.name for prompt in order.config.prompts),
         files=order.snapshot.files,
+        hunks=analysis.hunks,
+        asked=analysis.asked,
+        settings=prepared.settings,
+        carried_lines=analysis.carried_lines,
     )

@@ -1,4 +1,4 @@
-"""GitHub as it is read: the pull request, its files and threads, and texts at a pinned SHA."""
+"""GitHub as it is read: the pull request, its files and conversation, and texts at a pinned SHA."""
 
 from __future__ import annotations
 
@@ -10,37 +10,21 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
-from hunkwise.domain.conversation import Thread
-from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.conversation import Conversation
+from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.patch import parse_hunks
 from hunkwise.domain.pull_request import PullRequest
 from hunkwise.errors import ForgeError, ForgeKind
 from hunkwise.forge.connection import Connection
+from hunkwise.forge.conversation import read_conversation
 from hunkwise.forge.errors import senseless
+from hunkwise.forge.pages import PAGE as PAGE
 from hunkwise.forge.shapes import Shape
 
-PAGE = 100
 MOST_FILES = 3_000
 """GitHub lists no more files of a pull request."""
 _AT_ONCE = 6
-_MOST_THREADS = 500
-_OWN_PEOPLE = ("OWNER", "MEMBER", "COLLABORATOR")
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_THREADS = """
-query($owner: String!, $name: String!, $number: Int!, $after: String) {
-  repository(owner: $owner, name: $name) {
-    pullRequest(number: $number) {
-      reviewThreads(first: 100, after: $after) {
-        pageInfo { hasNextPage endCursor }
-        nodes {
-          isResolved isOutdated path line diffSide
-          comments(first: 1) { nodes { body author { login } authorAssociation viewerDidAuthor } }
-        }
-      }
-    }
-  }
-}
-"""
 
 
 class GitHub:
@@ -54,8 +38,10 @@ class GitHub:
         *,
         deadline: Callable[[], float],
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        self.connection = Connection(token, api_url, deadline=deadline, sleep=sleep)
+        self.connection = Connection(token, api_url, deadline=deadline, sleep=sleep, clock=clock, now=now)
         self.repository = repository
 
     def close(self) -> None:
@@ -137,22 +123,9 @@ class GitHub:
         said = self.connection.get(self._at(f"compare/{ends}"), {"per_page": 1, "page": 2})
         return said.text("merge_base_commit.sha")
 
-    def threads(self, number: int) -> tuple[Thread, ...]:
-        """The open review threads of the first 500 that we or the repository's own people began.
-
-        A stranger's are left out: by "raised already" he could talk a model out of a finding.
-        """
-        owner, _, name = self.repository.partition("/")
-        variables: dict[str, object] = {"owner": owner, "name": name, "number": number, "after": None}
-        threads: list[Thread] = []
-        for _ in range(_MOST_THREADS // PAGE):
-            said = self.connection.graphql(_THREADS, variables).at("repository.pullRequest.reviewThreads")
-            open_threads = (node for node in said.entries("nodes") if not node.truth("isResolved"))
-            threads += [_thread(node) for node in open_threads if _is_trusted(_first_comment(node))]
-            if not said.truth("pageInfo.hasNextPage"):
-                break
-            variables["after"] = said.text("pageInfo.endCursor")
-        return tuple(threads)
+    def conversation(self, number: int, head_sha: str) -> Conversation:
+        """What was said on the pull request, and our check runs at `head_sha`; see forge.conversation."""
+        return read_conversation(self.connection, self.repository, number, _checked_sha(head_sha))
 
     def _contents(self, path: str, sha: str) -> Shape | None:
         if path and not _stays_inside(path):
@@ -215,24 +188,3 @@ def _file_diff(entry: Shape, *, whole: bool) -> FileDiff:
 
 def _status(word: str) -> FileStatus:
     return FileStatus(word) if word in FileStatus.__members__.values() else FileStatus.CHANGED
-
-
-def _first_comment(thread: Shape) -> Shape:
-    return next(iter(thread.entries("comments.nodes")), Shape({}, thread.request))
-
-
-def _is_trusted(comment: Shape) -> bool:
-    ours = comment.at("viewerDidAuthor").value is True
-    return ours or comment.text_or("authorAssociation", "") in _OWN_PEOPLE
-
-
-def _thread(node: Shape) -> Thread:
-    first = _first_comment(node)
-    return Thread(
-        path=node.text("path"),
-        line=node.number_or_none("line"),
-        side=Side.LEFT if node.text_or("diffSide", "") == "LEFT" else Side.RIGHT,
-        author=first.text_or("author.login", "ghost"),
-        body=first.text_or("body", ""),
-        outdated=node.truth("isOutdated"),
-    )

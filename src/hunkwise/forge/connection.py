@@ -7,30 +7,41 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import requests
-import urllib3
-from github import Auth, Github
-from github.Requester import Requester
-from urllib3 import Retry
 
 from hunkwise.errors import ForgeError, ForgeKind
-from hunkwise.forge.errors import Answer, refusal, senseless, unreachable, wait_asked
+from hunkwise.forge.errors import Answer, refusal, senseless, wait_asked
+from hunkwise.forge.graphql import GraphqlAnswer, read_answer, status_seen
+from hunkwise.forge.pace import Pace
 from hunkwise.forge.shapes import Shape
+from hunkwise.forge.wire import Wire, wired
 
-_TIMEOUT = 15
 _MOST_WAITS = 2
 _MOST_CUT_READS = 2
-# PyGithub's own policy repeats POSTs, and sleeps up to an hour: ours repeats reads, and never sleeps long.
-_READS_AGAIN = Retry(
-    total=3,
-    backoff_factor=0.2,
-    status_forcelist=(500, 502, 503, 504),
-    allowed_methods=("GET", "HEAD"),
-    respect_retry_after_header=False,
-    raise_on_status=False,
-)
+_MOST_REDIRECTS = 3
+_GRAPHQL = "graphql"
+_GRAPHQL_AGAIN = (0.2, 0.4, 0.8)
+_NO_CONTENT = (204, 205, 304)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One request. `path` begins with a slash, or is `graphql`, or a whole address on the same server."""
+
+    verb: str
+    path: str
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    writes: int = 0
+    """How much it counts against GitHub's limit of writes; 0 for what only reads."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.verb} /{self.path.lstrip('/')}"
 
 
 class Connection:
@@ -43,110 +54,139 @@ class Connection:
         *,
         deadline: Callable[[], float],
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        """`clock` counts seconds from anywhere, `now` from 1970, as GitHub's headers do."""
         self._token = token
         self._api_url = api_url.rstrip("/")
         self._deadline = deadline
         self._sleep = sleep
-        self._idle: deque[Requester] = deque()
+        self._now = now
+        self._pace = Pace(clock=clock, sleep=sleep, deadline=deadline)
+        self._idle: deque[Wire] = deque()
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Shape:
         """Reads `path`, which begins with a slash. Raises ForgeError."""
+        request = _Request("GET", path, query or {})
         for _ in range(_MOST_CUT_READS):
             try:
-                return self._ask("GET", path, query=query)
+                return self._ask(request)
             except ForgeError as error:
                 # urllib3 repeats a read without an answer; one whose answer was cut is repeated here.
                 if not _was_cut(error):
                     raise
-        return self._ask("GET", path, query=query)
+        return self._ask(request)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Shape:
         """Writes once. After UNAVAILABLE it is unknown whether GitHub stored it. Raises ForgeError."""
-        return self._ask("POST", path, body=body)
+        return self._ask(_Request("POST", path, body=body, writes=1))
 
-    def graphql(self, query: str, variables: Mapping[str, Any]) -> Shape:
-        """The `data` of a query. Raises ForgeError, also where GraphQL answers 200 with errors."""
-        answer = self._ask("POST", "graphql", body={"query": query, "variables": dict(variables)})
-        errors = answer.at("errors").value
-        if errors:
-            status = {"NOT_FOUND": 404, "FORBIDDEN": 403, "RATE_LIMITED": 429}
-            first = errors[0] if isinstance(errors, list) else None
-            kind = first.get("type") if isinstance(first, dict) else None
-            raise refusal(Answer(status.get(str(kind), 422), {}, json.dumps(answer.value)), "POST /graphql")
-        return answer.at("data")
+    def patch(self, path: str, body: Mapping[str, Any]) -> Shape:
+        """Changes something, once; as `post`."""
+        return self._ask(_Request("PATCH", path, body=body, writes=1))
+
+    def put(self, path: str, body: Mapping[str, Any]) -> Shape:
+        """Sets something, once; as `post`."""
+        return self._ask(_Request("PUT", path, body=body, writes=1))
+
+    def delete(self, path: str) -> Shape:
+        """Deletes something, once; as `post`. The value is null where GitHub answers 204."""
+        return self._ask(_Request("DELETE", path, writes=1))
+
+    def graphql(
+        self, query: str, variables: Mapping[str, Any], *, repeat: bool = True, writes: int = 1
+    ) -> Shape:
+        """The whole `data`. Raises ForgeError, also where GraphQL answers 200 with errors.
+
+        A mutation is sent with `repeat=False`, so that it is never sent twice, and counts as `writes`.
+        """
+        return self.graphql_partly(query, variables, repeat=repeat, writes=writes).whole
+
+    def graphql_partly(
+        self, query: str, variables: Mapping[str, Any], *, repeat: bool = True, writes: int = 1
+    ) -> GraphqlAnswer:
+        """As `graphql`, but with what was refused beside what was answered."""
+        body = {"query": query, "variables": dict(variables)}
+        request = _Request("POST", _GRAPHQL, body=body, writes=0 if repeat else writes)
+        for pause in _GRAPHQL_AGAIN if repeat else ():
+            try:
+                return read_answer(self._ask(request))
+            except ForgeError as error:
+                if error.kind is not ForgeKind.UNAVAILABLE or pause > self._deadline():
+                    raise
+            self._sleep(pause)
+        return read_answer(self._ask(request))
 
     def close(self) -> None:
         """Closes the connections; a request that is under way in another thread keeps its own."""
         while self._idle:
             self._idle.pop().close()
 
-    def _ask(
-        self,
-        verb: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] | None = None,
-        body: Mapping[str, Any] | None = None,
-    ) -> Shape:
-        request = f"{verb} /{path.lstrip('/')}"
-        answer = self._once(verb, path, query, body, request)
-        for _ in range(_MOST_WAITS):
-            seconds = wait_asked(answer)
-            if seconds is None or seconds > self._deadline():
-                break
-            self._sleep(seconds)
-            answer = self._once(verb, path, query, body, request)
+    def _ask(self, request: _Request) -> Shape:
+        answer = self._followed(request)
+        if answer.status in _NO_CONTENT:
+            return Shape(None, request.name)
         if not 200 <= answer.status < 300:
-            raise refusal(answer, request)
+            raise refusal(answer, request.name)
         try:
             value = json.loads(answer.text)
         except (ValueError, RecursionError) as error:
-            raise senseless(request, "it is no JSON") from error
+            raise senseless(request.name, "it is no JSON") from error
         if not isinstance(value, dict | list):
-            raise senseless(request, "it is neither an object nor a list")
-        return Shape(value, request)
+            raise senseless(request.name, "it is neither an object nor a list")
+        return Shape(value, request.name)
 
-    def _once(
-        self,
-        verb: str,
-        path: str,
-        query: Mapping[str, Any] | None,
-        body: Mapping[str, Any] | None,
-        request: str,
-    ) -> Answer:
-        with self._requester() as requester:
-            url = requester.graphql_url if path == "graphql" else path
-            try:
-                status, headers, text = requester.requestJson(verb, url, dict(query or {}), input=body)
-            except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
-                raise unreachable(error, request) from error
-            except RuntimeError as error:  # PyGithub's word for a redirect that it does not follow
-                raise unreachable(error, request) from error
-        return Answer(status, headers, text)
+    def _followed(self, request: _Request) -> Answer:
+        """The answer; a read that was moved within the same server is read there."""
+        answer = self._patiently(request)
+        for _ in range(_MOST_REDIRECTS):
+            target = self._moved_to(answer)
+            if request.verb != "GET" or target is None:
+                break
+            request = replace(request, path=target, query={} if urlsplit(target).query else request.query)
+            answer = self._patiently(request)
+        return answer
+
+    def _patiently(self, request: _Request) -> Answer:
+        """The answer, after the waits that rate limits ask for, never past the deadline."""
+        answer = self._once(request)
+        for _ in range(_MOST_WAITS):
+            seconds = wait_asked(answer, self._now())
+            if seconds is None or seconds > self._deadline():
+                break
+            self._sleep(seconds)
+            answer = self._once(request)
+        return answer
+
+    def _moved_to(self, answer: Answer) -> str | None:
+        """The whole address that a redirect names, if it is on our server."""
+        location = answer.headers.get("location", "")
+        if answer.status not in (301, 302, 307, 308) or not location:
+            return None
+        # requests has parsed it by now: an address that is none has failed already.
+        target = urljoin(f"{self._api_url}/", location)
+        ours, theirs = urlsplit(self._api_url), urlsplit(target)
+        same = (ours.scheme, ours.hostname, ours.port) == (theirs.scheme, theirs.hostname, theirs.port)
+        return target if same else None
+
+    def _once(self, request: _Request) -> Answer:
+        self._pace.admit(request.writes, request.name)
+        with self._wire() as wire:
+            answer = wire.ask(request.verb, request.path, request.query, request.body, request.name)
+        return status_seen(answer) if request.path == _GRAPHQL else answer
 
     @contextmanager
-    def _requester(self) -> Iterator[Requester]:
-        """A requester that no other thread uses: PyGithub's keep the state of their last answer."""
+    def _wire(self) -> Iterator[Wire]:
+        """A wire that no other thread uses."""
         try:
-            requester = self._idle.pop()
+            wire = self._idle.pop()
         except IndexError:
-            requester = self._connected()
+            wire = wired(self._token, self._api_url)
         try:
-            yield requester
+            yield wire
         finally:
-            self._idle.append(requester)
-
-    def _connected(self) -> Requester:
-        return Github(
-            auth=Auth.Token(self._token),
-            base_url=self._api_url,
-            timeout=_TIMEOUT,
-            user_agent="hunkwise",
-            retry=_READS_AGAIN,
-            seconds_between_requests=None,
-            seconds_between_writes=None,
-        ).requester
+            self._idle.append(wire)
 
 
 def _was_cut(error: ForgeError) -> bool:

@@ -20,6 +20,7 @@ _PERMISSIONS = (
 )
 _UNAVAILABLE_HINT = "Run the job again; if it goes on, look at the server's status page."
 _SECONDARY_WAIT = 60.0
+_BEHIND_RESET = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +47,17 @@ class Answer:
         return cut(one_line(": ".join(word for word in words if word)), 500)
 
 
-def wait_asked(answer: Answer) -> float | None:
-    """Seconds that a secondary rate limit asks us to wait; None where waiting would not help or is not asked."""
+def wait_asked(answer: Answer, now: float) -> float | None:
+    """Seconds that a rate limit asks us to wait, at the Unix time `now`; None where none is asked, or known."""
     if answer.status not in (403, 429) or not _is_rate_limit(answer):
         return None
     asked = answer.headers.get("retry-after", "")
-    if asked.isdecimal():
-        return float(asked[:9])
-    return None if answer.headers.get("x-ratelimit-remaining") == "0" else _SECONDARY_WAIT
+    if _is_number(asked):
+        return float(asked)
+    if answer.headers.get("x-ratelimit-remaining") != "0":
+        return _SECONDARY_WAIT
+    reset = answer.headers.get("x-ratelimit-reset", "")
+    return max(0.0, int(reset) - now) + _BEHIND_RESET if _is_number(reset) else None
 
 
 def refusal(answer: Answer, request: str) -> ForgeError:
@@ -118,12 +122,17 @@ def _is_rate_limit(answer: Answer) -> bool:
     return answer.headers.get("x-ratelimit-remaining") == "0" or "rate limit" in words
 
 
+def _is_number(text: str) -> bool:
+    """Whether it is a count of seconds that a date can be made of."""
+    return text.isascii() and text.isdecimal() and len(text) < 12
+
+
 def _reset(answer: Answer) -> str:
     reset = answer.headers.get("x-ratelimit-reset", "")
-    if answer.headers.get("x-ratelimit-remaining") == "0" and reset.isdecimal() and len(reset) < 12:
+    if answer.headers.get("x-ratelimit-remaining") == "0" and _is_number(reset):
         at = datetime.fromtimestamp(int(reset), UTC)
         return f"Run the job again after {at:%H:%M} UTC on {at:%Y-%m-%d}, when the limit is reset."
-    seconds = wait_asked(answer)
+    seconds = wait_asked(answer, 0.0)
     when = f"in {seconds:.0f} seconds" if seconds else "in some minutes"
     return f"Run the job again {when}, or let fewer jobs run at once."
 
@@ -132,7 +141,7 @@ def _redirected(answer: Answer, request: str) -> ForgeError:
     target = urlsplit(answer.headers.get("location", "")).hostname or "another address"
     return ForgeError(
         ForgeKind.UNAVAILABLE,
-        f"GitHub redirected {request} to {cut(one_line(target), 200)}, and the token is not sent there.",
+        f"GitHub redirected {request} to {cut(one_line(target), 200)}, which was not followed.",
         "Check GITHUB_API_URL and the repository's name: it may have been renamed or moved.",
     )
 

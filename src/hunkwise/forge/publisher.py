@@ -1,222 +1,207 @@
-"""Review → GitHub: comments on files, then one review, and wherever that fails the next rung below."""
+"""Review → GitHub: comments on files, then one review; what finds no place is left to the caller's next rung."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
+from hunkwise.domain.conversation import ReviewState
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.outcome import Fault, Posted, ReviewEvent, Where
 from hunkwise.errors import ForgeError, ForgeKind
-from hunkwise.forge.client import PAGE, GitHub
-from hunkwise.forge.errors import senseless
-from hunkwise.forge.shapes import Shape
-from hunkwise.publish.markdown import Page
+from hunkwise.forge.attempt import Attempt, Rendered, line_comment
+from hunkwise.forge.client import GitHub
+from hunkwise.forge.file_comments import FileComments
+from hunkwise.forge.offenders import COST_OF_A_QUESTION, offender
+from hunkwise.forge.outgoing import Outgoing
+from hunkwise.forge.own import OwnWords, address
+from hunkwise.forge.probes import Probes, foreign_pending, is_about_pending
+from hunkwise.publish.pages import Page
 from hunkwise.publish.placement import Placement
 from hunkwise.publish.secrets import SecretScan
 
-_MOST_ATTEMPTS = 3
-_MOST_PAGES = 30
-_BETWEEN_ATTEMPTS = 1.0
+__all__ = ["STALE", "Publisher", "Rendered"]
+
+STALE = "stale"
+"""The kind of the fault where the pull request moved on under the review."""
+_MOST_REQUESTS = 40
+"""What a review may cost where GitHub declines comments of it."""
+_TO_END_WITH = (
+    4  # a comment on a file, and three ways to post the review: as it is, with less, with none inline
+)
 _HOPELESS = (ForgeKind.AUTHENTICATION, ForgeKind.FORBIDDEN, ForgeKind.NOT_FOUND)
+_NOT_OURS_TO_SAY = ("own pull request", "not permitted to approve")
+_TOO_QUICKLY = "submitted too quickly"  # a limit on writing that GitHub words as 422
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """A review ready to leave. The texts are callables, because what fails inline must be said in the body."""
-
-    placement: Placement
-    head_sha: str
-    event: ReviewEvent
-    marker: str
-    """The hidden line in the body by which the review is known again; see `publish.markdown`."""
-    comment: Callable[[Finding], str]
-    body: Callable[[Placement], Page]
-
-
-@dataclass
-class _State:
-    """What was tried so far."""
-
-    placement: Placement
-    event: ReviewEvent
-    notes: list[str] = field(default_factory=list)
-    on_file: list[Finding] = field(default_factory=list)
+class _MovedOnError(ForgeError):
+    """The pull request is not what was reviewed any more."""
 
 
 class Publisher:
     """Posts one review of one pull request, once."""
 
     def __init__(
-        self, github: GitHub, number: int, scan: SecretScan, *, sleep: Callable[[float], None] = time.sleep
+        self,
+        github: GitHub,
+        number: int,
+        scan: SecretScan,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._github = github
-        self._path = f"/repos/{github.repository}/pulls/{number}"
-        self._scan = scan
-        self._sleep = sleep
+        self._number = number
+        self._outgoing = Outgoing(github, scan, sleep=sleep)
+        self._own = OwnWords(github, number)
 
-    def publish(self, rendered: Rendered, *, dry_run: bool = False) -> Posted:
-        """Never raises ForgeError: what could not be posted is `Where.SUMMARY`, and the fault says why."""
-        everything = _all_of(rendered.placement)
-        if dry_run:
-            where = dict.fromkeys(everything, Where.SUMMARY)
-            return Posted(None, where, ("Dry run: nothing was posted.",))
-        state = _State(rendered.placement, rendered.event)
+    def publish(self, rendered: Rendered) -> Posted:
+        """Never raises ForgeError: `where` holds what found a place, and the fault says why the rest did not."""
+        number, head_sha = self._number, rendered.head_sha
+        attempt = Attempt(
+            rendered,
+            Probes(self._outgoing, self._own, number, head_sha, rendered.marker),
+            FileComments(self._outgoing, self._own, number, head_sha),
+            replace(rendered.placement, on_file=()),
+            rendered.event,
+        )
         try:
-            self._comment_on_files(rendered, state)
-            page, url = self._review(rendered, state)
+            self._comment_on_files(rendered.placement.on_file, attempt)
+            page, url = self._review(attempt)
         except ForgeError as error:
             _log.warning("The review could not be posted: %s", error)
-            fault = Fault(
-                f"github {error.kind}", f"The review could not be posted: {error.message}", error.hint
-            )
-            where = dict.fromkeys(everything, Where.SUMMARY) | dict.fromkeys(state.on_file, Where.FILE)
-            return Posted(None, where, tuple(state.notes), fault)
-        where = _rungs(state) | dict.fromkeys(page.counted, Where.SUMMARY)
-        return Posted(url, where, tuple(state.notes))
+            attempt.probes.close()
+            kind = STALE if isinstance(error, _MovedOnError) else f"github {error.kind}"
+            fault = Fault(kind, f"The review could not be posted: {error.message}", error.hint)
+            where = dict.fromkeys(attempt.placement.on_file, Where.FILE)
+            return Posted(None, where, tuple(attempt.notes), fault)
+        if page.counted:
+            attempt.notes.append(f"The review's body had no room for {len(page.counted)} of the findings.")
+        return Posted(url, _rungs(attempt.placement, page), tuple(attempt.notes))
 
-    def _comment_on_files(self, rendered: Rendered, state: _State) -> None:
-        """One comment a file; each that is declined falls into the body. Raises where nothing can succeed."""
-        failed: list[Finding] = []
-        limited = False
-        for finding in rendered.placement.on_file:
-            comment = {"body": rendered.comment(finding), "path": finding.path, "subject_type": "file"}
-            try:
-                if limited:
-                    failed.append(finding)
-                    continue
-                self._post("comments", {**comment, "commit_id": rendered.head_sha}).number("id")
-                state.on_file.append(finding)
-            except ForgeError as error:
-                if error.kind in _HOPELESS:
-                    raise
-                limited = error.kind is ForgeKind.RATE_LIMIT
-                failed.append(finding)
-                state.notes.append(f"A comment on a file could not be posted: {error.message}")
-        state.placement = replace(
-            state.placement, on_file=tuple(state.on_file), in_body=(*state.placement.in_body, *failed)
-        )
+    def _comment_on_files(self, findings: Iterable[Finding], attempt: Attempt) -> None:
+        """One comment a file; each that fails falls into the body. Raises where nothing can succeed."""
+        limit: ForgeError | None = None
+        for finding in findings:
+            failed = limit or self._comment_on_file(finding, attempt)
+            if failed is None:
+                continue
+            attempt.into_body([finding])
+            if failed is not limit:
+                attempt.notes.append(f"A comment on a file could not be posted: {failed.message}")
+            limit = failed if failed.kind is ForgeKind.RATE_LIMIT else None
 
-    def _review(self, rendered: Rendered, state: _State) -> tuple[Page, str]:
-        """The page and the address of the stored review. Raises ForgeError when the last way has failed."""
-        unsure = 0
-        while True:
-            page = rendered.body(state.placement)
-            try:
-                return page, self._address(self._post("reviews", _request(rendered, state, page)))
-            except ForgeError as error:
-                if error.kind is ForgeKind.INVALID and _another_way(error, state):
-                    continue
-                if error.kind is not ForgeKind.UNAVAILABLE:
-                    raise
-                unsure += 1
-                stored = self._stored(rendered, error)
-                if stored is not None:
-                    return page, stored
-                if unsure == _MOST_ATTEMPTS:
-                    raise
-                self._sleep(_BETWEEN_ATTEMPTS * unsure)
-
-    def _stored(self, rendered: Rendered, failed: ForgeError) -> str | None:
-        """The review's address, where GitHub stored it although its answer was lost.
-
-        Raises `failed` where that cannot be found out: a second review would be worse than the summary.
-        """
+    def _comment_on_file(self, finding: Finding, attempt: Attempt) -> ForgeError | None:
+        """Why it could not be posted. Raises where nothing can succeed."""
+        text = attempt.rendered.comment(finding, Where.FILE)
         try:
-            me = self._github.connection.graphql("query { viewer { login } }", {}).text("viewer.login")
-            for review in self._reviews():
-                if rendered.marker in review.text_or("body", "") and _is_by(review, me):
-                    return self._address(review)
+            attempt.files.post(finding.path, text)
         except ForgeError as error:
-            raise failed from error
+            if error.kind in _HOPELESS:
+                raise
+            if is_about_pending(error) and not attempt.cleared:
+                self._clear(attempt)
+                return self._comment_on_file(finding, attempt)
+            return error
+        attempt.onto_file(finding)
         return None
 
-    def _reviews(self) -> Iterator[Shape]:
-        for number in range(1, _MOST_PAGES + 1):
-            query = {"per_page": PAGE, "page": number}
-            reviews = self._github.connection.get(f"{self._path}/reviews", query).entries()
-            yield from reviews
-            if len(reviews) < PAGE:
-                return
+    def _review(self, attempt: Attempt) -> tuple[Page, str]:
+        """The page and the address of the stored review. Raises ForgeError when the last way has failed."""
+        attempt.limit = self._outgoing.sent + _MOST_REQUESTS - 1  # one is the look at the head
+        while True:
+            page = attempt.rendered.body(attempt.placement, attempt.event)
+            try:
+                return page, self._posted(attempt, page)
+            except ForgeError as error:
+                if error.kind is not ForgeKind.INVALID:
+                    raise
+                self._give_way(error, attempt)
 
-    def _post(self, what: str, body: Mapping[str, Any]) -> Shape:
-        """The one door: nothing leaves with a secret of ours in it."""
-        if self._scan.found_in("\n".join(_texts(body))):
-            message = "what was to be posted holds one of this run's secrets, and was withheld."
-            raise ForgeError(ForgeKind.FORBIDDEN, message, "Revoke that secret: the model has seen it.")
-        return self._github.connection.post(f"{self._path}/{what}", body)
-
-    def _address(self, review: Shape) -> str:
-        review.number("id")  # a page of HTML or an empty object with status 200 stored nothing
-        address = review.text("html_url")
-        if not address.startswith(("https://", "http://")):
-            raise senseless(review.request, "no address at `html_url`")
-        return address
-
-
-def _another_way(error: ForgeError, state: _State) -> bool:
-    """Changes the state to what GitHub may take after it declined; False where nothing is left to change."""
-    if state.event is ReviewEvent.REQUEST_CHANGES and "own pull request" in error.message.lower():
-        state.event = ReviewEvent.COMMENT
-        state.notes.append("Changes cannot be requested on one's own pull request: the review is a comment.")
-        return True
-    if state.placement.inline:
-        moved = (*state.placement.in_body, *state.placement.inline)
-        state.placement = replace(state.placement, inline=(), in_body=moved)
-        state.notes.append(
-            f"GitHub declined the comments on lines; each is in the review's body. {error.message}"
+    def _posted(self, attempt: Attempt, page: Page) -> str:
+        rendered = attempt.rendered
+        request = {
+            "commit_id": rendered.head_sha,
+            "event": attempt.event.value,
+            "body": page.text,
+            "comments": [line_comment(finding, rendered) for finding in attempt.placement.inline],
+        }
+        return self._outgoing.surely(
+            lambda: address(self._outgoing.post(f"pulls/{self._number}/reviews", request)),
+            lambda: self._stored(rendered.marker),
         )
-        return True
-    return False
+
+    def _stored(self, marker: str) -> str | None:
+        for review in self._own.reviews():
+            submitted = review.text_or("state", "") != ReviewState.PENDING
+            if submitted and marker in review.text_or("body", ""):
+                return address(review)
+        return None
+
+    def _give_way(self, error: ForgeError, attempt: Attempt) -> None:
+        """Changes the attempt to what GitHub may take after it declined. Raises where nothing is left."""
+        said = error.message.lower()
+        if attempt.event is not ReviewEvent.COMMENT and any(words in said for words in _NOT_OURS_TO_SAY):
+            asked = "approval" if attempt.event is ReviewEvent.APPROVE else "request for changes"
+            attempt.notes.append(f"GitHub takes no {asked} from this account here: the review is a comment.")
+            attempt.event = ReviewEvent.COMMENT
+        elif is_about_pending(error):
+            if attempt.cleared:
+                raise foreign_pending() from error
+            self._clear(attempt)
+        else:
+            self._look_at_head(attempt)
+            if _TOO_QUICKLY in said or not attempt.placement.inline:
+                raise error
+            self._set_aside(error, attempt)
+
+    def _clear(self, attempt: Attempt) -> None:
+        attempt.cleared = True
+        attempt.probes.clear()
+
+    def _look_at_head(self, attempt: Attempt) -> None:
+        """Raises where GitHub declines because the pull request is not what was reviewed."""
+        if attempt.current:
+            return
+        now = self._github.pull_request(self._number)
+        if now.state != "open":
+            message = "The pull request was closed while it was reviewed."
+            raise _MovedOnError(ForgeKind.INVALID, message, "Open it again to have it reviewed.")
+        if now.head_sha != attempt.rendered.head_sha:
+            message = f"The pull request moved on to {now.head_sha[:10]} while it was reviewed."
+            raise _MovedOnError(ForgeKind.INVALID, message, "The run for the new head reviews it again.")
+        attempt.current = True
+
+    def _set_aside(self, error: ForgeError, attempt: Attempt) -> None:
+        """Takes one comment that GitHub declines from the lines, or all that it may decline."""
+        inline, rendered = attempt.placement.inline, attempt.rendered
+        suspects = [finding for finding in inline if finding not in attempt.innocent]
+
+        def hold(asked: Iterable[Finding]) -> bool:
+            taken = attempt.probes.hold([line_comment(finding, rendered) for finding in asked])
+            attempt.innocent.update(asked if taken else ())
+            return taken
+
+        found = offender(suspects, hold, lambda: self._may_ask(attempt)) if suspects else None
+        if found is None:
+            declined = [finding for finding in inline if finding not in attempt.innocent]
+            attempt.into_body(declined or inline)
+        elif self._comment_on_file(found, attempt) is not None:
+            attempt.into_body([found])
+        if not any(note.endswith(error.message) for note in attempt.notes):
+            where = "each is on its file or in the review's body"
+            attempt.notes.append(f"GitHub declined comments on lines; {where}. {error.message}")
+
+    def _may_ask(self, attempt: Attempt) -> bool:
+        return self._outgoing.sent + COST_OF_A_QUESTION + _TO_END_WITH <= attempt.limit
 
 
-def _request(rendered: Rendered, state: _State, page: Page) -> dict[str, Any]:
-    return {
-        "commit_id": rendered.head_sha,
-        "event": state.event.value,
-        "body": page.text,
-        "comments": [_line_comment(finding, rendered) for finding in state.placement.inline],
-    }
-
-
-def _line_comment(finding: Finding, rendered: Rendered) -> dict[str, Any]:
-    anchor = finding.anchor
-    assert anchor is not None  # `place` puts nothing else inline
-    place: dict[str, Any] = {"path": anchor.path, "line": anchor.line, "side": anchor.side.value}
-    if anchor.start_line is not None:
-        place |= {"start_line": anchor.start_line, "start_side": anchor.side.value}
-    return {**place, "body": rendered.comment(finding)}
-
-
-def _is_by(review: Shape, login: str) -> bool:
-    """REST gives an app's login with a suffix that GraphQL may leave out."""
-    author = review.text_or("user.login", "")
-    return author == login or (review.text_or("user.type", "") == "Bot" and author == f"{login}[bot]")
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner)
-
-
-def _all_of(placement: Placement) -> tuple[Finding, ...]:
-    return (*placement.inline, *placement.on_file, *placement.in_body)
-
-
-def _rungs(state: _State) -> dict[Finding, Where]:
-    placement = state.placement
-    return {
+def _rungs(placement: Placement, page: Page) -> dict[Finding, Where]:
+    where = {
         **dict.fromkeys(placement.inline, Where.INLINE),
         **dict.fromkeys(placement.on_file, Where.FILE),
         **dict.fromkeys(placement.in_body, Where.BODY),
     }
+    return {finding: rung for finding, rung in where.items() if finding not in page.counted}

@@ -8,6 +8,7 @@ from typing import TypeVar
 from hunkwise.forge.errors import senseless
 
 _T = TypeVar("_T")
+_WORDS: dict[type, str] = {str: "text", int: "number", bool: "yes or no"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,17 @@ class Shape:
     def truth(self, path: str) -> bool:
         return self.at(path).value is True
 
+    def certain(self, path: str) -> bool:
+        """True or false, which must be there."""
+        return self._typed(path, bool)
+
+    def objects(self, path: str = "") -> list[Shape]:
+        """As `entries`, where each must be an object: a hole in the list would be something left unread."""
+        entries = self.entries(path)
+        if not all(isinstance(entry.value, dict) for entry in entries):
+            raise senseless(self.request, "an entry of its list is no object")
+        return entries
+
     def entries(self, path: str = "") -> list[Shape]:
         """The elements of a list, which must be there."""
         value = self.at(path).value if path else self.value
@@ -52,5 +64,5 @@ class Shape:
     def _typed(self, path: str, kind: type[_T]) -> _T:
         value = self.at(path).value
         if not isinstance(value, kind):
-            raise senseless(self.request, f"no {'number' if kind is int else 'text'} at `{path}`")
+            raise senseless(self.request, f"no {_WORDS[kind]} at `{path}`")
         return value

@@ -8,6 +8,9 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Review, Usage
 from hunkwise.publish import sanitize
 from hunkwise.publish.characters import cut
+from hunkwise.publish.gates import Verdict
+from hunkwise.publish.places import linked
+from hunkwise.publish.view import View
 
 BADGES = {
     Severity.CRITICAL: "🔴 critical",
@@ -29,46 +32,84 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def overview(review: Review, *, server_url: str, names: int) -> list[str]:
+def overview(view: View, *, names: int) -> list[str]:
     """The blocks above the findings. Lists of files take up to `names` characters each."""
-    blocks = [headline(review)]
-    if review.demo:
-        blocks.append(DEMO)
-    blocks.append(coverage_sentence(review.coverage, review.head_sha))
+    review = view.review
+    blocks = opening(view)
     if review.findings:
         blocks.append(severity_table(review))
-    if review.dropped:
-        blocks.append(
-            f"{count(review.dropped, 'finding')} left out: below `min-severity`, repeated, or withheld."
-        )
-    blocks += _faults(review.faults)
-    blocks += _unreviewed(review.coverage, names)
-    summary = sanitize.text(review.summary, _SUMMARY_LIMIT, server_url=server_url)
+    blocks += [*since(view), *faults(review.faults, view.posted.fault), *unreviewed(review.coverage, names)]
+    summary = sanitize.text(review.summary, _SUMMARY_LIMIT, server_url=view.server_url)
     return [*blocks, summary] if summary else blocks
 
 
-def colophon(review: Review) -> list[str]:
-    """The blocks below the findings: notes and what the review cost."""
-    notes = [f"- {sanitize.line(note, 300)}" for note in review.notes[:_MOST_NOTES]]
-    if len(review.notes) > _MOST_NOTES:
-        notes.append(f"- {count(len(review.notes) - _MOST_NOTES, 'more note')} in the JSON report.")
+def opening(view: View) -> list[str]:
+    """What everybody should read: how much stands, how the run concluded, how much was looked at."""
+    review = view.review
+    blocks = [headline(view)]
+    if view.stale:
+        blocks.append(f"> {sanitize.line(view.stale, 300)}")
+    if review.demo:
+        blocks.append(DEMO)
+    blocks.append(verdict_block(view.verdict))
+    blocks.append(coverage_sentence(review.coverage, review.head_sha, review.carried_lines))
+    return blocks
+
+
+def colophon(view: View) -> list[str]:
+    """The blocks below the findings: notes, the review's address, and what it cost."""
+    said = (*view.review.notes, *view.posted.notes)
+    notes = [f"- {sanitize.line(note, 300)}" for note in said[:_MOST_NOTES]]
+    if len(said) > _MOST_NOTES:
+        notes.append(f"- {count(len(said) - _MOST_NOTES, 'more note')} in the JSON report.")
     blocks = ["\n".join(notes)] if notes else []
-    return [*blocks, cost_line(review.usage, review.seconds)]
+    address = view.posted.review_url
+    if address:
+        shown = linked("The review", address, view.server_url)
+        blocks.append(shown if shown != "The review" else f"The review: {sanitize.code_span(address)}")
+    return [*blocks, cost_line(view.review.usage, view.review.seconds)]
 
 
-def headline(review: Review) -> str:
+def headline(view: View) -> str:
     """Never more than is known: silence about what was not read is not praise."""
+    review = view.review
     if review.findings:
-        return f"### hunkwise: {count(len(review.findings), 'finding')}"
+        known = len(view.known_findings)
+        new = len(review.findings) - known
+        which = f", {new:,} of them new" if known and new else ", none of them new" if known else ""
+        return f"### hunkwise: {count(len(review.findings), 'finding')}{which}"
     if review.coverage.reviewed_lines == 0:
         return "### hunkwise: nothing was reviewed"
+    said = "no finding stands" if view.fixed or view.dismissed else "nothing found"
     if review.coverage.complete:
-        return "### hunkwise: nothing found in the reviewed lines"
-    return "### hunkwise: nothing found in the part that was reviewed"
+        return f"### hunkwise: {said} in the reviewed lines"
+    return f"### hunkwise: {said} in the part that was reviewed"
 
 
-def coverage_sentence(coverage: Coverage, head_sha: str) -> str:
-    """What was looked at, by lines, files and percent; files left out by choice are named apart."""
+def verdict_block(verdict: Verdict) -> str:
+    """The verdict's sentence, then the reasons and warnings that it does not tell itself."""
+    told = verdict.sentence.casefold()
+    more = [said for said in (*verdict.reasons, *verdict.warnings) if said.casefold() not in told]
+    return "\n".join([f"**{verdict.sentence}**", *(f"- {said}" for said in more)])
+
+
+def since(view: View) -> list[str]:
+    """What became of earlier findings, and what was left out of this run's."""
+    said = []
+    if view.fixed:
+        at = view.review.head_sha[:7]
+        said.append(f"{len(view.fixed):,} fixed" + (f" in {sanitize.code_span(at)}." if at else "."))
+    if view.dismissed:
+        said.append(f"{len(view.dismissed):,} dismissed by a person: not raised again.")
+    if view.review.dropped:
+        said.append(
+            f"{count(view.review.dropped, 'finding')} left out: below `min-severity`, repeated, or withheld."
+        )
+    return [" ".join(said)] if said else []
+
+
+def coverage_sentence(coverage: Coverage, head_sha: str, carried_lines: int = 0) -> str:
+    """What was looked at, by lines, files and percent, and which part of it by earlier runs."""
     counted = [file for file in coverage.files if file.reason is None or file.missing]
     read = sum(1 for file in coverage.files if file.reviewed_lines)
     at = f" at {sanitize.code_span(head_sha[:12])}" if head_sha else ""
@@ -78,9 +119,19 @@ def coverage_sentence(coverage: Coverage, head_sha: str) -> str:
         f"Reviewed {coverage.reviewed_lines:,} of {count(coverage.changed_lines, 'changed line')} "
         f"({coverage.percent} %) in {read:,} of {count(len(counted), 'file')}{at}."
     )
+    if carried_lines:
+        sentence += f" {_apart(coverage.reviewed_lines - carried_lines)}"
     if coverage.unlisted_files:
         sentence += f" GitHub did not list {count(coverage.unlisted_files, 'more file')}: not reviewed."
     return sentence
+
+
+def _apart(now: int) -> str:
+    """How many of the reviewed lines this run has looked at itself."""
+    if now <= 0:
+        return "Nothing in it was new: an earlier run reviewed all of these lines."
+    were = "was" if now == 1 else "were"
+    return f"{count(now, 'new changed line')} {were} reviewed now, the rest before."
 
 
 def severity_table(review: Review) -> str:
@@ -104,18 +155,19 @@ def cost_line(usage: Usage, seconds: float) -> str:
     return " · ".join([*parts, f"{seconds:.1f} s"])
 
 
-def _faults(faults: Sequence[Fault]) -> list[str]:
-    """What went wrong, with its remedy."""
+def faults(reviewing: Sequence[Fault], posting: Fault | None) -> list[str]:
+    """What went wrong, with its remedy; what kept the review from being posted comes first."""
+    all_of_them = [*([posting] if posting else []), *reviewing]
     lines = []
-    for fault in faults[:_MOST_FAULTS]:
+    for fault in all_of_them[:_MOST_FAULTS]:
         said = sanitize.line(f"{fault.message} {fault.hint}".strip(), 500)
         lines.append(f"- ⚠️ **{sanitize.line(fault.kind, 60)}**: {said}")
-    if len(faults) > _MOST_FAULTS:
-        lines.append(f"- {count(len(faults) - _MOST_FAULTS, 'more fault')} in the JSON report.")
+    if len(all_of_them) > _MOST_FAULTS:
+        lines.append(f"- {count(len(all_of_them) - _MOST_FAULTS, 'more fault')} in the JSON report.")
     return ["\n".join(lines)] if lines else []
 
 
-def _unreviewed(coverage: Coverage, names: int) -> list[str]:
+def unreviewed(coverage: Coverage, names: int) -> list[str]:
     """Files that should have been reviewed and were not, then those left out by choice."""
     chosen = tuple(file for file in coverage.files if file.reason is not None and not file.missing)
     blocks = []

@@ -2,58 +2,83 @@
 
 Version 1 has these keys:
 
-`version`, `tool` (name, demo), `repository`, `pull_request` (null for a local range), `head_sha`,
-`conclusion`, `exit_code`, `review_url`, `highest_severity`, `findings`, `dropped`, `coverage`, `usage`,
-`prompts`, `summary`, `faults`, `notes`, `seconds`. A finding has `fingerprint`, `path`, `line`, `start_line`,
-`side`, `said_line`, `severity`, `category`, `confidence`, `prompt`, `title`, `body`, `suggestion` and
-`where` (inline, file, body, summary or report). Texts are as the model wrote them but for unseen characters:
-whoever shows them must escape them.
+`version`, `tool` (name, demo), `run`, `repository`, `pull_request` (null for a local range), `base_sha`,
+`head_sha`, `head_repository` (empty where they are not known), `conclusion`, `exit_code`, `review_url`,
+`highest_severity`, `findings`, `fixed`, `dismissed`, `dropped`, `coverage`, `usage`, `prompts`, `summary`,
+`faults`, `notes`, `seconds` and `digest`.
+
+`findings` are all that stand. One has `fingerprint`, `path`, `line`, `start_line`, `side`, `said_line`,
+`severity`, `category`, `confidence`, `prompt`, `title`, `body`, `suggestion`, `where` (inline, file, body,
+annotation, summary or report), `known` (raised before this run) and `thread_url` (of the thread that an
+earlier run began, or null). `fixed` has `fingerprint` (empty where it cannot be told), `path` and
+`thread_url` of each thread of ours whose code was fixed; `dismissed` has `fingerprint` and `path` of each
+finding that a person dismissed. `digest` is over all the other keys and tells a damaged file from a whole
+one; it proves nothing of who wrote it. Texts are as the model wrote them but for unseen characters: whoever
+shows them must escape them.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
+from hunkwise.domain.conversation import Thread
 from hunkwise.domain.finding import Finding
-from hunkwise.domain.outcome import Coverage, ExitCode, Posted, Review, Usage, Where
+from hunkwise.domain.outcome import Fault, Review, Usage
 from hunkwise.publish.characters import plain
+from hunkwise.publish.markers import raised_in
+from hunkwise.publish.view import View
 
 VERSION = 1
 
 
-def as_json(
-    review: Review, posted: Posted, *, repository: str, pull_request: int | None, exit_code: ExitCode
-) -> dict[str, Any]:
+def as_json(view: View, *, base_sha: str = "", head_repository: str = "") -> dict[str, Any]:
     """The report as JSON values; strings are valid UTF-8, so that `json.dump` cannot fail on them."""
-    return {
+    review, posted = view.review, view.posted
+    report: dict[str, Any] = {
         "version": VERSION,
         "tool": {"name": "hunkwise", "demo": review.demo},
-        "repository": plain(repository),
-        "pull_request": pull_request,
-        "head_sha": review.head_sha,
-        "conclusion": exit_code.conclusion.value,
-        "exit_code": exit_code.value,
-        "review_url": posted.review_url,
+        "run": plain(view.run),
+        "repository": plain(view.repository),
+        "pull_request": view.number,
+        "base_sha": plain(base_sha),
+        "head_sha": plain(review.head_sha),
+        "head_repository": plain(head_repository),
+        "conclusion": view.verdict.exit_code.conclusion.value,
+        "exit_code": view.verdict.exit_code.value,
+        "review_url": _address(posted.review_url),
         "highest_severity": review.highest.label if review.highest else None,
-        "findings": [_finding(one, posted.where.get(one, Where.REPORT)) for one in review.findings],
+        "findings": [_finding(one, view) for one in review.findings],
+        "fixed": [_fixed(thread) for thread in view.fixed],
+        "dismissed": [
+            {"fingerprint": plain(one.fingerprint), "path": plain(one.path)} for one in view.dismissed
+        ],
         "dropped": review.dropped,
-        "coverage": _coverage(review.coverage),
+        "coverage": _coverage(review),
         "usage": _usage(review.usage),
         "prompts": [plain(name) for name in review.prompts],
         "summary": plain(review.summary),
-        "faults": [
-            {"kind": plain(fault.kind), "message": plain(fault.message), "hint": plain(fault.hint)}
-            for fault in (*review.faults, *([posted.fault] if posted.fault else []))
-        ],
+        "faults": [_fault(fault) for fault in (*review.faults, *([posted.fault] if posted.fault else []))],
         "notes": [plain(note) for note in (*review.notes, *posted.notes)],
         "seconds": round(review.seconds, 3),
     }
+    return {**report, "digest": digest_of(report)}
 
 
-def _finding(finding: Finding, where: Where) -> dict[str, Any]:
+def digest_of(report: Mapping[str, Any]) -> str:
+    """`sha256:` and 64 hex digits over the canonical JSON of all keys but `digest` itself."""
+    told = {key: value for key, value in report.items() if key != "digest"}
+    canonical = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"sha256:{sha256(canonical.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _finding(finding: Finding, view: View) -> dict[str, Any]:
     anchor = finding.anchor
+    kept = view.kept_by_finding.get(finding)
     return {
-        "fingerprint": finding.fingerprint,
+        "fingerprint": plain(finding.fingerprint),
         "path": plain(finding.path),
         "line": anchor.line if anchor else None,
         "start_line": anchor.start_line if anchor else None,
@@ -66,15 +91,36 @@ def _finding(finding: Finding, where: Where) -> dict[str, Any]:
         "title": plain(finding.title),
         "body": plain(finding.body),
         "suggestion": None if finding.suggestion is None else plain(finding.suggestion),
-        "where": where.value,
+        "where": view.where(finding).value,
+        "known": view.known(finding),
+        "thread_url": _address(kept.thread.url) if kept and kept.thread else None,
     }
 
 
-def _coverage(coverage: Coverage) -> dict[str, Any]:
+def _fixed(thread: Thread) -> dict[str, Any]:
+    raised = raised_in(thread.body)
+    return {
+        "fingerprint": plain(raised[0].fingerprint) if raised else "",
+        "path": plain(thread.path),
+        "thread_url": _address(thread.url),
+    }
+
+
+def _fault(fault: Fault) -> dict[str, str]:
+    return {"kind": plain(fault.kind), "message": plain(fault.message), "hint": plain(fault.hint)}
+
+
+def _address(url: str | None) -> str | None:
+    return plain(url) if url else None
+
+
+def _coverage(review: Review) -> dict[str, Any]:
+    coverage = review.coverage
     return {
         "percent": coverage.percent,
         "changed_lines": coverage.changed_lines,
         "reviewed_lines": coverage.reviewed_lines,
+        "carried_lines": review.carried_lines,
         "complete": coverage.complete,
         "unlisted_files": coverage.unlisted_files,
         "files": [

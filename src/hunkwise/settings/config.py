@@ -145,6 +145,10 @@ class Config(BaseModel):
     request_changes_on: Gate = Field(
         default=None, description="The review requests changes when a finding reaches it."
     )
+    approve: bool = Field(
+        default=False,
+        description="Approves a change in which nothing was found and nothing was left unreviewed.",
+    )
     max_comments: int = Field(
         default=30,
         ge=MAX_COMMENTS.low,
@@ -166,6 +170,10 @@ class Config(BaseModel):
     )
     max_tokens: TokenLimit = Field(default=None, description="Tokens of the whole run.")
     dry_run: bool = Field(default=False, description="Everything but the posting.")
+    upload_sarif: bool = Field(
+        default=False,
+        description="Uploads the findings to code scanning; the job needs security-events: write.",
+    )
     parallel: int = Field(
         default=8, ge=PARALLEL.low, le=PARALLEL.high, description="Chunks that are reviewed at the same time."
     )

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from hunkwise.settings.rules import CHUNK_SIZE, PARALLEL, PROMPTS, SHARED, whole
+from hunkwise.settings.rules import CHUNK_SIZE, PARALLEL, PROMPTS, SHARED, TRUE_OR_FALSE, whole
 from hunkwise.settings.strict_yaml import Document, Fault, Loc
 from hunkwise.settings.wording import did_you_mean, quoted
 
@@ -22,19 +22,20 @@ _WANTS: dict[str, str] = {
     "prompts": f'a list of {PROMPTS.low} to {PROMPTS.high} prompts, such as "- name: review"',
     "ignore": _GLOBS,
     "paths": _GLOBS,
+    "approve": TRUE_OR_FALSE.wants,
     "parallel": whole(PARALLEL).wants,
     "chunk-size": whole(CHUNK_SIZE).wants,
     "name": _NAME,
     "template": "the path of a file in the repository, relative to its root, without ..",
 }
-_TOP_KEYS = ("version", "prompts", "ignore", "paths", "parallel", "chunk-size", *SHARED)
+_TOP_KEYS = ("version", "prompts", "ignore", "paths", "approve", "parallel", "chunk-size", *SHARED)
 _PROMPT_KEYS = ("name", "template", "paths", "min-severity")
 
 _REFUSED_REASON = {
     "token": "whoever can change this file must not choose whose token is used",
     "address": "whoever can change this file must not choose where code and keys are sent",
     "config": "it says where this file is",
-    "pull-request": "it belongs to one run",
+    "run": "it belongs to one run",
 }
 _REFUSED = {
     "github-token": "token",
@@ -42,7 +43,9 @@ _REFUSED = {
     "copilot-connection-token": "token",
     "copilot-url": "address",
     "config": "config",
-    "pull-request": "pull-request",
+    "pull-request": "run",
+    "full-review": "run",
+    "publish": "run",
 }
 
 

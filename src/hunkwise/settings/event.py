@@ -1,4 +1,4 @@
-"""The event that started the run: its payload, checked at every step → what to review, or why nothing."""
+"""The event that started the run: its payload, checked at every step → what to review or publish, or why nothing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from hunkwise.errors import SettingsError
-from hunkwise.settings.wording import quoted
+from hunkwise.settings.wording import listed, quoted
 
 MAX_PAYLOAD_BYTES: Final = 25 * 1024 * 1024
 """GitHub's own cap on a webhook payload."""
 EVENTS: Final = ("pull_request", "pull_request_target", "workflow_dispatch")
+"""Events on which a pull request is reviewed."""
+PUBLISHING_EVENTS: Final = ("workflow_run", *EVENTS)
+"""Events on which the report of another workflow is published."""
 REVIEWED_ACTIONS: Final = ("opened", "synchronize", "reopened", "ready_for_review")
 """Actions that bring something new to review; `edited` does where the base branch was changed."""
 
@@ -33,24 +36,43 @@ class ReviewTask:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishTask:
+    """A report of another workflow to publish. None stands for what the event does not know."""
+
+    repository: str
+    """`owner/name`, as the runner says it."""
+    head_sha: str | None
+    """The commit that the report must be about."""
+    head_repository: str | None
+    """`owner/name` of the head's repository; also None where that was deleted."""
+    run_id: int | None
+    """The workflow run that made the report."""
+    conclusion: str
+    """Of that run, by GitHub's words (`failure` where a gate was reached); empty where unknown."""
+    number: int | None = None
+    """The pull request; where None, the report names it, and GitHub must say that its head is `head_sha`."""
+
+
+@dataclass(frozen=True, slots=True)
 class NothingToDo:
     """A run that rightly ends at once, and a sentence on why."""
 
     why: str
 
 
+Task = ReviewTask | PublishTask | NothingToDo
+
+
 def read_event(
-    name: str, payload: bytes, *, repository: str, pull_request: int | None
-) -> ReviewTask | NothingToDo:
-    """What the event asks for; `pull_request` is the input. Raises SettingsError, and nothing else."""
-    if name not in EVENTS:
-        raise SettingsError(
-            [
-                f"The event {quoted(name)} cannot be reviewed; run hunkwise on pull_request,"
-                " pull_request_target or workflow_dispatch (schedule, issue_comment and workflow_run are not"
-                " handled by this version)."
-            ]
-        )
+    name: str, payload: bytes, *, repository: str, pull_request: int | None, publishing: bool = False
+) -> Task:
+    """What the event asks for. Raises SettingsError, and nothing else.
+
+    `pull_request` is the input; `publishing` says that the input `publish` is set: the answer is then a
+    PublishTask where it would be a ReviewTask.
+    """
+    if name not in (PUBLISHING_EVENTS if publishing else EVENTS):
+        raise SettingsError([_unknown_event(name, publishing=publishing)])
     event = _Node(_parse(payload), "")
     named = event.at("repository").text("full_name")
     if named.casefold() != repository.casefold():
@@ -60,9 +82,35 @@ def read_event(
                 f" {quoted(repository)}; both must come from the same run."
             ]
         )
+    if name == "workflow_run":
+        return _workflow_run(event, repository, pull_request)
     if name == "workflow_dispatch":
+        if publishing:
+            return PublishTask(repository, None, None, None, "", pull_request)
         return _dispatched(repository, pull_request)
-    return _pull_request(event, repository, pull_request)
+    task = _pull_request(event, repository, pull_request)
+    if publishing and isinstance(task, ReviewTask):
+        head = event.at("pull_request").at("head")
+        return PublishTask(repository, task.head_sha, _full_name(head, "repo"), None, "", task.number)
+    return task
+
+
+def _unknown_event(name: str, *, publishing: bool) -> str:
+    if name == "workflow_run":
+        return (
+            'The event workflow_run brings no change to review; set the input "publish" to the path of the'
+            " JSON report that the run which ended has made, or run hunkwise on pull_request,"
+            " pull_request_target or workflow_dispatch."
+        )
+    if publishing:
+        return (
+            f'On the event {quoted(name)} no report can be published; run hunkwise with "publish" on'
+            f" {listed(PUBLISHING_EVENTS)}."
+        )
+    return (
+        f"The event {quoted(name)} cannot be reviewed; run hunkwise on {listed(EVENTS)} (schedule and"
+        " issue_comment are not handled by this version)."
+    )
 
 
 def _parse(payload: bytes) -> object:
@@ -118,10 +166,35 @@ def _pull_request(event: _Node, repository: str, asked: int | None) -> ReviewTas
     )
 
 
+def _workflow_run(event: _Node, repository: str, asked: int | None) -> PublishTask | NothingToDo:
+    """The run that ended. GitHub wrote this payload: its SHA and repository are what a report is checked by."""
+    run = event.at("workflow_run")
+    if event.text("action") != "completed":
+        return NothingToDo("The run that makes the report has not ended yet.")
+    by = run.text("event")
+    if by != "pull_request":
+        return NothingToDo(
+            f"The run that ended was started by {quoted(by)}; only a run on pull_request makes a report that is"
+            " published here."
+        )
+    return PublishTask(
+        repository,
+        run.sha("head_sha"),
+        _full_name(run, "head_repository"),
+        run.positive("id"),
+        run.text("conclusion"),
+        asked,
+    )
+
+
 def _is_fork(head: _Node, repository: str) -> bool:
-    if head.found.get("repo") is None:
-        return True
-    return head.at("repo").text("full_name").casefold() != repository.casefold()
+    name = _full_name(head, "repo")
+    return name is None or name.casefold() != repository.casefold()
+
+
+def _full_name(node: _Node, key: str) -> str | None:
+    """The `owner/name` of a repository that may have been deleted."""
+    return None if node.found.get(key) is None else node.at(key).text("full_name")
 
 
 def _base_changed(event: _Node) -> bool:

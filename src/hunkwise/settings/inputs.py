@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, cast
 
@@ -15,7 +16,7 @@ from hunkwise.errors import SettingsError
 from hunkwise.settings.addresses import host_of, is_private, parse_host_port
 from hunkwise.settings.provider import PROVIDER_INPUTS, Provider, read_provider
 from hunkwise.settings.reading import Reading, set_inputs, unknown_inputs
-from hunkwise.settings.rules import MODEL, SHARED, Bounds, whole
+from hunkwise.settings.rules import MODEL, SHARED, TRUE_OR_FALSE, Bounds, whole
 
 DEFAULT_CONFIG_PATH: Final = ".github/hunkwise.yml"
 KNOWN_INPUTS: Final = (
@@ -27,8 +28,20 @@ KNOWN_INPUTS: Final = (
     "config",
     "prompts",
     "pull-request",
+    "full-review",
+    "publish",
     *SHARED,
 )
+FOR_A_MODEL: Final = (
+    "copilot-token",
+    "copilot-url",
+    "copilot-connection-token",
+    *PROVIDER_INPUTS,
+    "model",
+    "prompts",
+    "full-review",
+)
+"""Inputs that are for whoever asks a model: of no use where a report is published."""
 
 _PULL_REQUEST = whole(Bounds(1, 999_999_999))
 
@@ -50,6 +63,10 @@ class Inputs:
     overrides: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """Fields of `Config` that were set here, under their Python names and with their types."""
     pull_request: int | None = None
+    full_review: bool = False
+    """Everything is reviewed again, also what an earlier run has reviewed."""
+    publish_report: Path | None = None
+    """The JSON report of another workflow, to be published instead of reviewing; no model is asked then."""
     warnings: tuple[str, ...] = ()
     """What looks wrong and does not stop the run: one sentence each."""
 
@@ -74,7 +91,8 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
     copilot_token = reading.secret("copilot-token") or github_token
     urls = _copilot_urls(reading)
     provider = read_provider(reading)
-    if not provider and not urls and "provider-base-url" not in reading.texts:
+    report = _publish_report(reading)
+    if not provider and not urls and not {"provider-base-url", "publish"} & reading.texts.keys():
         _refuse_classic_token(reading, copilot_token)
     inputs = Inputs(
         github_token=github_token or "",
@@ -86,6 +104,8 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
         config_path=_config_path(reading),
         overrides=MappingProxyType(_overrides(reading)),
         pull_request=cast("int | None", reading.parsed("pull-request", _PULL_REQUEST)),
+        full_review=bool(reading.parsed("full-review", TRUE_OR_FALSE)),
+        publish_report=report,
         warnings=tuple(reading.warnings),
     )
     if reading.faults:
@@ -102,6 +122,24 @@ def _overrides(reading: Reading) -> dict[str, object]:
         lines = (line.strip() for line in reading.texts["prompts"].splitlines())
         overrides["prompts"] = tuple(dict.fromkeys(line for line in lines if line))
     return overrides
+
+
+def _publish_report(reading: Reading) -> Path | None:
+    """The path of `publish`; what only a review needs is named beside it, because it is not used."""
+    text = reading.texts.get("publish")
+    if text is None:
+        return None
+    if text.lower() in ("true", "false") or not text.isprintable():
+        reading.faults.append(
+            'Input "publish" must be the path of a JSON report that another workflow made, such as'
+            f" report/report.json, not {reading.shown(text)}; leave it out to review."
+        )
+    reading.warnings.extend(
+        f'Input "{name}" is not used: "publish" asks no model; leave it out.'
+        for name in FOR_A_MODEL
+        if name in reading.texts
+    )
+    return Path(text)
 
 
 def _config_path(reading: Reading) -> str:

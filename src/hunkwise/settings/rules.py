@@ -102,6 +102,7 @@ MAX_DEADLINE: Final = 360
 MODEL_PATTERN: Final = r"[!-~]{1,200}"
 
 MODEL: Final = text_like("a model id without spaces, of up to 200 characters", MODEL_PATTERN)
+TRUE_OR_FALSE: Final = word(("true", "false"), lambda text: text == "true")
 LEVEL: Final = word(SEVERITIES, Severity.parse)
 GATE: Final = word((NONE, *SEVERITIES), lambda text: None if text == NONE else Severity.parse(text))
 
@@ -115,6 +116,7 @@ SHARED: Final[dict[str, Rule]] = {
     "deadline": minutes(MAX_DEADLINE),
     "max-model-calls": whole(MAX_MODEL_CALLS),
     "max-tokens": whole_or_none(MAX_TOKENS),
-    "dry-run": word(("true", "false"), lambda text: text == "true"),
+    "dry-run": TRUE_OR_FALSE,
+    "upload-sarif": TRUE_OR_FALSE,
 }
 """Settings of one value that are both an input and a key of the configuration file."""

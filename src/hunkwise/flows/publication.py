@@ -1,0 +1,257 @@
+"""The story of publishing: look again, post what is new, climb down the ladder, tidy up, remember.
+
+What is written last is the summary comment with its hidden state. A run that dies anywhere before that is made
+good by the next one, which knows from our own comments what was posted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from hunkwise.domain.conversation import Comment, Conversation, Thread
+from hunkwise.domain.finding import Finding
+from hunkwise.domain.outcome import Fault, Posted, Review, ReviewEvent
+from hunkwise.errors import ForgeError
+from hunkwise.flows.announcement import Announcement, Ending
+from hunkwise.flows.claim import SummaryComments
+from hunkwise.flows.standing import Standing, Terms
+from hunkwise.publish.annotations import annotation
+from hunkwise.publish.gates import review_event, superseded
+from hunkwise.publish.markdown import check_output, comment, review_body
+from hunkwise.publish.markers import review_marker
+from hunkwise.publish.placement import place
+from hunkwise.publish.rendered import STALE, Rendered
+from hunkwise.publish.state import summary_comments
+from hunkwise.publish.suggestions import Suggestions
+from hunkwise.publish.summary_comment import summary_comment
+from hunkwise.publish.view import View
+
+_MOST_WAITS = 2
+_WAIT = 1.5
+"""Seconds, in which an older run that is just posting gets done with it."""
+
+
+class Reviews(Protocol):
+    """Reviews with their comments; see forge.publisher. `publish` raises nothing, `dismiss` ForgeError."""
+
+    def publish(self, rendered: Rendered) -> Posted: ...
+
+    def dismiss(self, review_id: int, message: str) -> None: ...
+
+
+class Threads(Protocol):
+    """Closes threads as far as GitHub lets us; gives a sentence for each thing that went another way."""
+
+    def close(self, threads: Sequence[Thread], head_sha: str) -> tuple[str, ...]: ...
+
+
+class HeadFiles(Protocol):
+    """The reviewed head's files; see hunkwise.reading."""
+
+    def read(self, path: str) -> bytes | None: ...
+
+    def text(self, path: str) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class Outlets:
+    """Where a publication goes, and what it looks at again before it does."""
+
+    conversation: Callable[[], Conversation]
+    reviews: Reviews
+    threads: Threads
+    comments: SummaryComments
+    announcement: Announcement
+    upload: Callable[[View], str] | None = None
+    """Sends the findings to code scanning; a sentence on what went wrong, or nothing. None: not asked for."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What became of a review."""
+
+    view: View
+    left: tuple[Finding, ...] = ()
+    """New findings for which GitHub took no comment; some may be annotations of the check run."""
+
+
+class Publication:
+    """Publishes one review of one pull request."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        outlets: Outlets,
+        before: Conversation | None,
+        files: HeadFiles,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`before` is the conversation as it was when the run began."""
+        self._terms = terms
+        self._to = outlets
+        self._before = before
+        self._files = files
+        self._sleep = sleep
+
+    def publish(self, found: Review) -> Published:
+        """Posts what is new, and nothing twice. Never raises ForgeError: the view says what went wrong."""
+        standing = self._standing(found, self._before)
+        if self._terms.dry_run:
+            return self._unposted(standing, "Dry run: nothing was posted.")
+        if self._is_unchanged(standing):
+            return self._unposted(
+                standing, "Nothing has changed since the last review, so nothing was posted."
+            )
+        if says_nothing(standing.review) and not self._summaries(self._before):
+            note = "Nothing in this change is to be reviewed, so nothing was posted."
+            return self._ended(standing, Posted(notes=(note,)))
+        try:
+            now = self._look_again()
+        except ForgeError as error:
+            said = f"Nothing was posted, as what was said before could not be read: {error.message}"
+            return self._ended(standing, Posted(fault=Fault(f"github {error.kind}", said, error.hint)))
+        standing = self._standing(found, now)
+        hindrance = self._hindrance(found, now)
+        if hindrance:
+            return self._stood_back(standing, hindrance)
+        return self._post(standing, now)
+
+    def _standing(self, found: Review, conversation: Conversation | None) -> Standing:
+        return Standing(self._terms, found, conversation, self._files.text)
+
+    def _is_unchanged(self, standing: Standing) -> bool:
+        """Whether everything that would be written stands there already."""
+        conversation, story = standing.conversation, standing.story
+        if conversation is None or standing.found.asked or story.post or story.fixed or standing.found.faults:
+            return False
+        event = self._event(standing)
+        if standing.speaks(event) or superseded(conversation.reviews, event):
+            return False
+        hanging = any(run.status != "completed" for run in conversation.check_runs)
+        posted = Posted(where=standing.where(Posted()))
+        verdict = standing.view(posted).verdict
+        state = standing.state(posted.where, str(verdict.conclusion))
+        return not hanging and state == standing.remembered
+
+    def _look_again(self) -> Conversation:
+        """The conversation as it is now; a run that may be posting at this moment is given time to end."""
+        now = self._to.conversation()
+        for _ in range(_MOST_WAITS):
+            if not self._to.announcement.older(now):
+                break
+            self._sleep(_WAIT)
+            now = self._to.conversation()
+        return now
+
+    def _hindrance(self, found: Review, now: Conversation) -> str:
+        """Why nothing must be posted any more; empty where nothing stands against it."""
+        if now.state != "open":
+            return f"The pull request was {now.state} while it was reviewed: nothing was posted."
+        if now.head_sha != found.head_sha:
+            return (
+                f"The head moved from {found.head_sha[:12]} to {now.head_sha[:12]} while it was reviewed: "
+                "nothing was posted, for the lines may be others now. The run for the new head reviews it."
+            )
+        if self._to.announcement.newer(now):
+            return "A newer run reviews the same head: this one posted nothing, the newer one does."
+        return ""
+
+    def _stood_back(self, standing: Standing, why: str) -> Published:
+        self._to.announcement.release()
+        return self._ended(standing, Posted(notes=(why,)), stale=why)
+
+    def _post(self, standing: Standing, now: Conversation) -> Published:
+        event = self._event(standing)
+        posted = Posted()
+        if standing.speaks(event):
+            posted = self._to.reviews.publish(self._rendered(standing, standing.asks(event)))
+        if posted.fault is not None and posted.fault.kind == STALE:
+            return self._stood_back(standing, posted.fault.message)
+        notes = [*posted.notes, *self._to.threads.close(standing.story.fixed, standing.review.head_sha)]
+        if posted.fault is None:
+            notes += self._dismiss(now, event)
+        return self._ended(standing, replace(posted, notes=tuple(notes)), remember=True)
+
+    def _event(self, standing: Standing) -> ReviewEvent:
+        return review_event(standing.review, self._terms.gates, may_approve=self._terms.own_review)
+
+    def _rendered(self, standing: Standing, event: ReviewEvent) -> Rendered:
+        review, terms = standing.review, self._terms
+        placement = place(standing.story.post, review.files, max_comments=terms.max_comments)
+        offered = Suggestions(self._files.read).offered(placement.inline, review.files)
+        view = standing.view(Posted(where=standing.where(Posted())))
+        return Rendered(
+            placement=placement,
+            head_sha=review.head_sha,
+            event=event,
+            marker=review_marker(terms.run, review.head_sha),
+            comment=lambda finding: comment(finding, server_url=terms.server_url, applies=finding in offered),
+            body=lambda placed: review_body(view, placed, event),
+        )
+
+    def _dismiss(self, now: Conversation, event: ReviewEvent) -> list[str]:
+        """Takes back our earlier verdicts that no longer hold."""
+        notes = []
+        for review in superseded(now.reviews, event):
+            try:
+                self._to.reviews.dismiss(review.id, "Superseded by a newer review of hunkwise.")
+            except ForgeError as error:
+                notes.append(f"An earlier review of ours still stands: {error.message}")
+        return notes
+
+    def _unposted(self, standing: Standing, note: str) -> Published:
+        """Nothing is written: a dry run, or everything stands there already."""
+        comments = self._summaries(standing.conversation)
+        url = comments[-1].url if comments and not self._terms.dry_run else None
+        posted = Posted(url, standing.where(Posted()), (note,))
+        return Published(standing.view(posted))
+
+    def _ended(
+        self, standing: Standing, posted: Posted, *, stale: str = "", remember: bool = False
+    ) -> Published:
+        """Code scanning, the check run with what is left of the findings, and at last the summary comment."""
+        left = standing.left(posted)
+        view = standing.view(replace(posted, where=standing.where(posted)), stale=stale)
+        if self._to.upload is not None and not stale and (fault := self._to.upload(view)):
+            posted = replace(posted, notes=(*posted.notes, fault))
+        output = check_output(view)
+        ending = Ending(
+            view.verdict.conclusion,
+            output.title,
+            output.summary,
+            output.text,
+            tuple(annotation(finding, standing.review.files) for finding in left),
+        )
+        older = self._to.announcement.older(standing.conversation) if standing.conversation else ()
+        annotated = self._to.announcement.end(standing.review.head_sha, ending, older=older)
+        posted = replace(posted, where=standing.where(posted, annotated))
+        if remember:
+            posted = self._remember(standing, posted)
+        return Published(standing.view(posted, stale=stale), left)
+
+    def _remember(self, standing: Standing, posted: Posted) -> Posted:
+        """Writes the summary comment; the review's address is its, where no review was posted."""
+        view = standing.view(posted)
+        state = standing.state(posted.where, str(view.verdict.conclusion))
+        known = self._summaries(standing.conversation)
+        try:
+            saved = self._to.comments.save(summary_comment(view, state), known[-1].id if known else None)
+            for double in known[:-1]:
+                self._to.comments.delete(double.id)
+        except ForgeError as error:
+            note = f"The summary comment could not be written, so the next run reviews all again: {error.message}"
+            return replace(posted, notes=(*posted.notes, note))
+        return replace(posted, review_url=posted.review_url or saved.url)
+
+    def _summaries(self, conversation: Conversation | None) -> tuple[Comment, ...]:
+        return summary_comments(conversation.comments) if conversation else ()
+
+
+def says_nothing(review: Review) -> bool:
+    """A change of lock files, say: a comment on it would be noise. What is missing is always worth one."""
+    coverage = review.coverage
+    return not (review.findings or review.faults or coverage.reviewed_lines) and coverage.complete

@@ -1,0 +1,162 @@
+"""What stands after a run: what it found, sorted by what was said before. Values only; see flows.publication."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from hunkwise.domain.conversation import Conversation
+from hunkwise.domain.finding import Finding
+from hunkwise.domain.outcome import Posted, Review, ReviewEvent, Where
+from hunkwise.domain.state import State
+from hunkwise.publish.gates import Gates, Held, conclude, held, reached, still_asks
+from hunkwise.publish.lifecycle import Reconciled, raised_before, reconcile
+from hunkwise.publish.merge import reading_order
+from hunkwise.publish.state import latest_state
+from hunkwise.publish.view import View
+
+_REMEMBERED_SHAS = 20
+
+
+@dataclass(frozen=True)
+class Terms:
+    """By which rules, and around what, a review is published."""
+
+    repository: str
+    number: int
+    base: str
+    """Name of the base branch."""
+    server_url: str
+    run: str
+    gates: Gates
+    max_comments: int
+    dry_run: bool = False
+    own_review: bool = True
+    """The review was made by this run. One that another job reported approves nothing, and spares no later look."""
+    summary: bool = True
+    """There is a job summary, which holds what could not be posted."""
+    report: bool = True
+    """The JSON report could be written, which holds it too."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A review as found, and the conversation that it comes into."""
+
+    terms: Terms
+    found: Review
+    conversation: Conversation | None
+    """None where it could not be read: then nothing is known to have been said."""
+    text_at_head: Callable[[str], str | None]
+
+    @cached_property
+    def story(self) -> Reconciled:
+        """What is new, what stands from before, what was fixed and what dismissed."""
+        if self.conversation is None:
+            return Reconciled(post=self.found.findings)
+        missing = {file.path for file in self.found.coverage.missing}
+        return reconcile(
+            self.found.findings,
+            raised_before(self.remembered, self.conversation),
+            self.conversation,
+            self.found.files,
+            reviewed=lambda path: path not in missing,
+            text_at_head=self.text_at_head,
+        )
+
+    @cached_property
+    def remembered(self) -> State | None:
+        """What the summary comment says."""
+        comments = self.conversation.comments if self.conversation else ()
+        return latest_state(comments, repository=self.terms.repository, number=self.terms.number)
+
+    @cached_property
+    def review(self) -> Review:
+        """The review with everything that stands: gates and counts go by that, not by what is new alone."""
+        standing = [*self.story.post, *(kept.finding for kept in self.story.kept)]
+        return replace(
+            self.found,
+            findings=tuple(sorted(standing, key=reading_order)),
+            dropped=self.found.dropped + self.story.repeated,
+        )
+
+    def where(self, posted: Posted, annotated: int = 0) -> dict[Finding, Where]:
+        """The rung of everything that stands. `annotated`: so many of `left` are annotations of the check run."""
+        left = self.left(posted)
+        below = Where.SUMMARY if self.terms.summary else Where.REPORT
+        return {
+            **{kept.finding: kept.raised.where for kept in self.story.kept},
+            **posted.where,
+            **dict.fromkeys(left[:annotated], Where.ANNOTATION),
+            **dict.fromkeys(left[annotated:], below),
+        }
+
+    def left(self, posted: Posted) -> tuple[Finding, ...]:
+        """New findings that the review did not take, the most severe first."""
+        left = [finding for finding in self.story.post if finding not in posted.where]
+        return tuple(sorted(left, key=lambda finding: -finding.severity))
+
+    def view(self, posted: Posted, *, stale: str = "") -> View:
+        """All that published texts are made from; `posted.where` must name everything."""
+        return View(
+            review=self.review,
+            verdict=conclude(self.review, self.terms.gates, self._held(posted)),
+            posted=posted,
+            kept=self.story.kept,
+            fixed=self.story.fixed,
+            dismissed=self.story.dismissed,
+            stale=stale,
+            repository=self.terms.repository,
+            number=self.terms.number,
+            server_url=self.terms.server_url,
+            run=self.terms.run,
+        )
+
+    def asks(self, event: ReviewEvent) -> ReviewEvent:
+        """What the review that is due asks for: changes are not asked for twice because of the same findings."""
+        if event is not ReviewEvent.REQUEST_CHANGES or self.conversation is None:
+            return event
+        anew = reached(self.story.post, self.terms.gates.request_changes_on)
+        return event if anew or not still_asks(self.conversation.reviews) else ReviewEvent.COMMENT
+
+    def speaks(self, event: ReviewEvent) -> bool:
+        """Whether a review is due: there is something new, or a verdict that no review of ours has given yet."""
+        conversation = self.conversation
+        if self.story.post:
+            return True
+        if event is ReviewEvent.COMMENT or conversation is None or conversation.viewer == conversation.author:
+            return False
+        if any(review.commit_sha == self.found.head_sha for review in conversation.reviews):
+            return False
+        return event is ReviewEvent.APPROVE or not still_asks(conversation.reviews)
+
+    def _held(self, posted: Posted) -> Held:
+        terms = self.terms
+        return held(
+            self.review.findings,
+            posted,
+            summary=terms.summary,
+            report=terms.report,
+            to_post=not terms.dry_run,
+        )
+
+    def state(self, where: Mapping[Finding, Where], conclusion: str) -> State:
+        """What the next run is to know."""
+        found, terms, conversation = self.found, self.terms, self.conversation
+        rewrites = conversation.rewrites if conversation else None
+        carried = terms.own_review and rewrites is not None
+        before = self.remembered.reviewed_shas if self.remembered else ()
+        shas = [sha for sha in before if sha != found.head_sha]
+        return State(
+            repository=terms.repository,
+            number=terms.number,
+            head_sha=found.head_sha,
+            reviewed_shas=(*shas, found.head_sha)[-_REMEMBERED_SHAS:],
+            base=terms.base,
+            rewrites=rewrites or 0,
+            settings=found.settings,
+            hunks=found.hunks if carried else frozenset(),
+            findings=self.story.remembered(where),
+            conclusion=conclusion,
+        )

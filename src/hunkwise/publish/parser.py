@@ -1,0 +1,95 @@
+"""Asks a child process of limited time and memory whether a file parses; see `publish.parsing`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import yaml
+
+import hunkwise
+from hunkwise.publish.parsing import LANGUAGES, Verdict
+
+__all__ = ["LANGUAGES", "SECONDS", "Parser", "Verdict"]
+
+SECONDS = 5.0
+"""Wall-clock time of one file; the largest that are parsed take some 3 s."""
+_MODULES = (hunkwise, yaml)
+_BY_ANSWER = {f"{verdict}\n": verdict for verdict in Verdict}
+
+
+class Parser:
+    """One child, started with the first question; once it died or was late, nothing is known any more."""
+
+    def __init__(self, *, seconds: float = SECONDS, python: str = sys.executable) -> None:
+        """`seconds`: of wall-clock time for one file; `python`: the interpreter that the child runs in."""
+        self._seconds = seconds
+        self._python = python
+        self._process: subprocess.Popen[str] | None = None
+        self._failed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+
+    def verdict(self, language: str, text: str) -> Verdict:
+        """Of a file in one of LANGUAGES. Raises nothing that the file did."""
+        if self._failed:
+            return Verdict.UNKNOWN
+        answer = self._answer(json.dumps({"language": language, "text": text}))
+        self._failed = not answer.endswith("\n")
+        return _BY_ANSWER.get(answer, Verdict.UNKNOWN)
+
+    def _answer(self, question: str) -> str:
+        """The child's line; empty where it cannot be started, died or was late."""
+        try:
+            if self._process is None:
+                self._process = _child(self._python)
+        except OSError:
+            return ""
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        watchdog = threading.Timer(self._seconds, process.kill)
+        watchdog.start()
+        try:
+            process.stdin.write(question + "\n")
+            process.stdin.flush()
+            return process.stdout.readline()
+        except BrokenPipeError:
+            return ""
+        finally:
+            watchdog.cancel()
+
+
+def _child(python: str) -> subprocess.Popen[str]:
+    """The process, with nothing of our environment."""
+    # Where this process has hunkwise and PyYAML from; not the working directory, which may be anybody's.
+    roots = dict.fromkeys(str(Path(module.__file__).parents[1]) for module in _MODULES if module.__file__)
+    return subprocess.Popen(
+        [python, "-s", "-P", "-m", "hunkwise.publish.parsing"],
+        env={
+            "PYTHONPATH": os.pathsep.join(roots),
+            "PYTHONIOENCODING": "utf-8",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        cwd=os.sep,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,  # a signal to our group is ours to handle
+    )

@@ -1,0 +1,226 @@
+"""Whether what was raised before still stands: its code is looked for at the head, wherever it went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.finding import Anchor, code_key
+from hunkwise.publish.moved import moved
+from hunkwise.publish.numbered import NumberedLines, assigned, is_substantial
+from hunkwise.publish.remembered import Entry
+
+NEARBY = 50
+"""Lines within which a short code, outside of the diff, is taken for the one that was raised."""
+_MOST_LISTED = 3_000
+"""Files that GitHub lists of a pull request: from there on, a file may be in the diff and not be listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class InDiff:
+    """The diff shows it."""
+
+    anchor: Anchor
+
+    @property
+    def path(self) -> str:
+        return self.anchor.path
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """It is in the file at the head, on lines that the diff does not show; `line` is the last."""
+
+    path: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class OnFile:
+    """It is about the file, which is in the diff."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Its file could not be read."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Its code is no longer there."""
+
+    path: str
+    changed: bool
+    """The file, as it is at the head, is in the diff: what is there now may be the same fault in other words."""
+
+
+Standing = InDiff | Outside | OnFile | Unknown | Gone
+
+
+def standings(
+    entries: Sequence[Entry], files: Sequence[FileDiff], text_at_head: Callable[[str], str | None]
+) -> tuple[Standing, ...]:
+    """Where each entry stands. `text_at_head`: empty where there is no such file, None where it is unreadable."""
+    search = _Search(entries, files, text_at_head)
+    search.run()
+    return tuple(search.standing_of(index) for index in range(len(entries)))
+
+
+class _Search:
+    """Looks for many codes at once, so that each file is gone through once for each length of code."""
+
+    def __init__(
+        self, entries: Sequence[Entry], files: Sequence[FileDiff], text_at_head: Callable[[str], str | None]
+    ) -> None:
+        self._entries = entries
+        self._files = files
+        self._text_at_head = text_at_head
+        self._by_path = {file.path: file for file in files}
+        self._by_old_path = {
+            file.old_path: file for file in files if file.old_path and file.status is FileStatus.RENAMED
+        }
+        self._texts: dict[str, NumberedLines | None] = {}
+        self._shown: dict[tuple[str, Side], NumberedLines] = {}
+        self._homes = [tuple(self._homes_of(entry)) for entry in entries]
+        self._found: dict[int, Standing] = {}
+
+    def run(self) -> None:
+        """Through the diff, under the file's present name and then its earlier ones; through the head; moved."""
+        for turn in range(max(map(len, self._homes), default=0)):
+            self._look([(index, homes[turn].path) for index, homes in self._left() if len(homes) > turn])
+        on_head = [
+            (index, path)
+            for index, homes in self._left()
+            if self._entries[index].raised.side is Side.RIGHT
+            for path in self._head_paths(index, homes)
+        ]
+        self._look(on_head, at_head=True)
+        lost = {index: self._entries[index] for index, homes in self._left() if not homes}
+        for index, (path, line) in moved(lost, self._files, self._diff).items():
+            self._stands(index, path, self._diff(path, Side.RIGHT), line, at_head=False)
+
+    def standing_of(self, index: int) -> Standing:
+        if index in self._found:
+            return self._found[index]
+        entry, homes = self._entries[index], self._homes[index]
+        path = homes[0].path if homes else entry.raised.path
+        unlisted = not homes and len(self._files) >= _MOST_LISTED
+        if not _has_code(entry):
+            missing = Unknown(path) if unlisted else Gone(path, changed=False)
+            return OnFile(path) if homes else missing
+        if entry.raised.side is Side.LEFT:
+            incomplete = unlisted or any(home.patch_missing or _is_cut(home) for home in homes)
+        else:
+            incomplete = any(self._text(one) is None for one in self._head_paths(index, homes))
+        if incomplete:
+            return Unknown(path)
+        removed = entry.raised.side is Side.RIGHT and all(home.status is FileStatus.REMOVED for home in homes)
+        return Gone(path, changed=bool(homes) and not removed)
+
+    def _homes_of(self, entry: Entry) -> Iterator[FileDiff]:
+        """The files of the diff that the entry's file may be by now, without doubles."""
+        named = (known.get(path) for known in (self._by_path, self._by_old_path) for path in entry.paths)
+        yield from {file.path: file for file in named if file is not None}.values()
+
+    def _head_paths(self, index: int, homes: Sequence[FileDiff]) -> tuple[str, ...]:
+        if not homes:
+            return (self._entries[index].raised.path,)
+        return tuple(home.path for home in homes if home.status is not FileStatus.REMOVED)
+
+    def _left(self) -> list[tuple[int, tuple[FileDiff, ...]]]:
+        """Entries whose code was not found yet, with their files."""
+        return [
+            (index, homes)
+            for index, homes in enumerate(self._homes)
+            if index not in self._found and _has_code(self._entries[index])
+        ]
+
+    def _look(self, wanted: Sequence[tuple[int, str]], *, at_head: bool = False) -> None:
+        """Looks for the entries' codes in the files of these paths, in the diff or at the head."""
+        groups: dict[tuple[str, Side, int], list[int]] = {}
+        for index, path in wanted:
+            record = self._entries[index].raised
+            groups.setdefault((path, record.side, record.span), []).append(index)
+        for (path, side, span), group in groups.items():
+            lines = self._text(path) if at_head else self._diff(path, side)
+            group = [index for index in group if index not in self._found]
+            if lines is not None and group:
+                self._settle(group, path, lines, span, at_head=at_head)
+
+    def _settle(
+        self, group: Sequence[int], path: str, lines: NumberedLines, span: int, *, at_head: bool
+    ) -> None:
+        found = self._on_their_lines(group, lines, span)
+        if found is None:
+            found = lines.lines_with({self._entries[index].raised.code for index in group}, span)
+        rivals: dict[tuple[str, str], dict[tuple[int | None, int | None], list[int]]] = {}
+        for index in group:
+            record = self._entries[index].raised
+            # What was raised twice on the same lines stands on the same lines still.
+            place = record.line, record.start_line
+            of_code = rivals.setdefault((record.code, record.fingerprint), {})
+            of_code.setdefault(place, []).append(index)
+        for (code, _), places in rivals.items():
+            twins = list(places.values())
+            where = found.get(code, ())
+            if at_head:
+                where = [line for line in where if self._is_new_at_head(path, line, span)]
+            for turn, line in assigned([self._wish(twin) for twin in twins], where).items():
+                for index in twins[turn]:
+                    self._stands(index, path, lines, line, at_head=at_head)
+
+    def _on_their_lines(
+        self, group: Sequence[int], lines: NumberedLines, span: int
+    ) -> dict[str, list[int]] | None:
+        """The lines by code where nothing has moved, which spares a look at all others; else None."""
+        found: dict[str, set[int]] = {}
+        for index in group:
+            entry = self._entries[index]
+            code = lines.code_on(entry.line or 0, span)
+            if code is None or code_key(code) != entry.raised.code or entry.line != entry.raised.line:
+                return None
+            found.setdefault(entry.raised.code, set()).add(entry.line or 0)
+        return {code: sorted(numbers) for code, numbers in found.items()}
+
+    def _wish(self, twin: Sequence[int]) -> tuple[int, int]:
+        """The least rank among entries of one place, and the line that the first of them is looked for at."""
+        rank = min(self._entries[index].rank for index in twin)
+        return rank, self._entries[twin[0]].line or 0
+
+    def _stands(self, index: int, path: str, lines: NumberedLines, line: int, *, at_head: bool) -> None:
+        entry = self._entries[index]
+        span = entry.raised.span
+        code = lines.code_on(line, span) or ""
+        if not at_head:
+            start = line - span + 1 if span > 1 else None
+            self._found[index] = InDiff(Anchor(path, line, entry.raised.side, start, code))
+        elif is_substantial(code) or abs(line - (entry.line or 0)) <= NEARBY:
+            self._found[index] = Outside(path, line)
+
+    def _is_new_at_head(self, path: str, line: int, span: int) -> bool:
+        """Whether the diff does not show these lines: what it shows was looked at before."""
+        return path not in self._by_path or not self._diff(path, Side.RIGHT).shows(line, span)
+
+    def _diff(self, path: str, side: Side) -> NumberedLines:
+        if (path, side) not in self._shown:
+            self._shown[path, side] = NumberedLines.of_diff(self._by_path[path], side)
+        return self._shown[path, side]
+
+    def _text(self, path: str) -> NumberedLines | None:
+        if path not in self._texts:
+            text = self._text_at_head(path)
+            self._texts[path] = None if text is None else NumberedLines.of_text(text)
+        return self._texts[path]
+
+
+def _has_code(entry: Entry) -> bool:
+    return entry.raised.span > 0 and entry.raised.code != ""
+
+
+def _is_cut(file: FileDiff) -> bool:
+    return any(hunk.truncated for hunk in file.hunks)

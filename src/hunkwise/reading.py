@@ -1,0 +1,125 @@
+"""Composes what is read of a pull request: GitHub's API, and the checkout's objects where the workflow has one."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from hunkwise.errors import ForgeError, RepositoryError
+from hunkwise.flows.fetch import Fetch, Fetched
+from hunkwise.flows.withheld import Withheld
+from hunkwise.forge.client import GitHub
+from hunkwise.forge.head import ForgeHead
+from hunkwise.publish.secrets import SecretScan
+from hunkwise.publishing import Publishing
+from hunkwise.repository.git import Git
+from hunkwise.repository.head import GitHead
+from hunkwise.settings.environment import RunnerEnvironment
+from hunkwise.settings.inputs import Inputs
+
+_LONGEST_RUN = 6 * 3_600.0
+"""Seconds that GitHub gives a job: the deadline until the configuration has told its own."""
+_MOST_READS = 20
+"""Files that are read over the API to prove a suggestion, or that code is gone; a checkout has no such limit."""
+
+
+class Unread:
+    """Stands for a file that could not be had."""
+
+
+class HeadFiles:
+    """Files at the head, for proofs. Each is read once."""
+
+    def __init__(self, commit: GitHead | ForgeHead) -> None:
+        self._commit = commit
+        self._left = _MOST_READS if isinstance(commit, ForgeHead) else None
+        self._known: dict[str, bytes | Unread | None] = {}
+
+    def read(self, path: str) -> bytes | None:
+        """The file's bytes; None where there is none, or it cannot be had."""
+        content = self._fetched(path)
+        return None if isinstance(content, Unread) else content
+
+    def text(self, path: str) -> str | None:
+        """The file's text, empty where there is no such file; None where nobody can say."""
+        content = self._fetched(path)
+        return None if isinstance(content, Unread) else (content or b"").decode("utf-8", "replace")
+
+    def _fetched(self, path: str) -> bytes | Unread | None:
+        if path not in self._known:
+            self._known[path] = self._asked(path)
+        return self._known[path]
+
+    def _asked(self, path: str) -> bytes | Unread | None:
+        if self._left is not None:
+            if self._left == 0:
+                return Unread()
+            self._left -= 1
+        try:
+            return self._commit.read(path)
+        except (ForgeError, RepositoryError):
+            return Unread()
+
+
+class Reading:
+    """Reads one repository on GitHub. Constructed without I/O; `close` when all is done."""
+
+    def __init__(self, environment: RunnerEnvironment, inputs: Inputs, started: float) -> None:
+        self._environment = environment
+        self._inputs = inputs
+        self._started = started
+        self._ends = started + _LONGEST_RUN
+        self._git = Git(environment.workspace) if environment.workspace else None
+        self.scan = SecretScan(inputs.secrets)
+        self.run = f"{environment.run_id or 'local'}.{secrets.token_hex(8)}"
+        """This run's own name, which nobody can guess."""
+        self.github = GitHub(
+            inputs.github_token, environment.api_url, environment.repository, deadline=self._seconds_left
+        )
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self.github.close()
+
+    def fetch(self, number: int) -> Fetched:
+        """The pull request and what its base says. The deadline holds from here on. Raises Error."""
+        git = self._git = self._checkout()
+        withheld = Withheld(self.github, git, Git.diff_blobs)
+        overrides = self._inputs.overrides
+        fetch = Fetch(self.github, withheld, self.commit)
+        fetched = fetch.run(number, self._inputs.config_path, lambda config: config.with_overrides(overrides))
+        self._ends = self._started + fetched.texts.config.deadline * 60
+        return fetched
+
+    def commit(self, sha: str) -> GitHead | ForgeHead:
+        """The files of a commit: from the checkout's objects where they are there, else over the API."""
+        if self._git is not None and self._git.has(sha):
+            return GitHead(self._git, sha)
+        return ForgeHead(self.github, sha)
+
+    def publishing(self, fetched: Fetched, *, own_review: bool = True) -> Publishing:
+        """What publishes the review of what was fetched."""
+        return Publishing(
+            self._environment,
+            self.github,
+            self.scan,
+            run=self.run,
+            pull_request=fetched.snapshot.pull_request,
+            conversation=fetched.snapshot.conversation,
+            config=fetched.texts.config,
+            files=HeadFiles(self.commit(fetched.snapshot.pull_request.head_sha)),
+            own_review=own_review,
+        )
+
+    def _seconds_left(self) -> float:
+        return max(0.0, self._ends - time.monotonic())
+
+    def _checkout(self) -> Git | None:
+        """The workspace, if there is a repository in it at all."""
+        if self._git is None:
+            return None
+        try:
+            self._git.has("0" * 40)
+        except RepositoryError:
+            return None
+        return self._git

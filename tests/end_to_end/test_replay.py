@@ -1,0 +1,139 @@
+"""A pull request over six pushes: what is said on each, comment by comment, to a model that never stops repeating."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from tests.end_to_end.step import Result
+from tests.end_to_end.story import story, stubborn
+from tests.end_to_end.world import World
+
+pytestmark = pytest.mark.slow
+
+
+def lines(**marked: str) -> str:
+    """Sixty lines, far enough apart for hunks of their own: `at3="…"` replaces the third."""
+    return "".join(f"{marked.get(f'at{number}', f'line {number}')}\n" for number in range(1, 61))
+
+
+BASE = {"app.py": lines()}
+
+
+class Replay:
+    """Pushes commits to pull request 1, and runs hunkwise after each."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        world.answers(stubborn)
+        self._seen = 0
+
+    def opened(self, head: Mapping[str, str | None]) -> list[str]:
+        self.world.change(BASE, head)
+        return self.run()
+
+    def pushed(self, files: Mapping[str, str | None]) -> list[str]:
+        self.world.repository.commit(files)
+        self.world.github.push(1, "feature")
+        return self.run()
+
+    def run(self, **inputs: str) -> list[str]:
+        self.result: Result = self.world.run(inputs)
+        assert self.result.code == 0, self.result.log
+        told = self.world.github.journal[self._seen :]
+        self._seen = len(self.world.github.journal)
+        self.requests = len(told)
+        return story(told)
+
+    def comments(self) -> list[str]:
+        """Every comment on code, and whether its thread is open."""
+        return [
+            f"{thread.comments[0].body.split('**')[3]}{' (resolved)' if thread.resolved else ''}"
+            for thread in self.world.github.threads
+        ]
+
+
+def test_six_pushes_say_everything_once(world: World) -> None:
+    replay = Replay(world)
+
+    first = replay.opened({"app.py": lines(at3="fault(A)", at30="fault(B)")})
+    assert first == [
+        "check run: in_progress",
+        "review COMMENT: app.py:3 Fault A, app.py:30 Fault B",
+        "check run: success",
+        "summary: 2 findings",
+    ]
+    assert replay.requests <= 8
+
+    fixed_and_new = replay.pushed({"app.py": lines(at3="mended", at30="fault(B)", at50="fault(C)")})
+    assert fixed_and_new == [
+        "check run: in_progress",
+        "review COMMENT: app.py:50 Fault C",
+        "threads: 1 answered, 1 resolved",
+        "check run: success",
+        "summary again: 2 findings",
+    ]
+    assert replay.comments() == ["Fault A (resolved)", "Fault B", "Fault C"]
+
+    shifted = "new first line\n" * 5 + lines(at3="mended", at30="fault(B)", at50="fault(C)")
+    assert replay.pushed({"app.py": shifted}) == [
+        "check run: in_progress",
+        "check run: success",
+        "summary again: 2 findings",
+    ]
+
+    assert replay.pushed({"app.py": None, "core.py": shifted}) == [
+        "check run: in_progress",
+        "check run: success",
+        "summary again: 2 findings",
+    ]
+
+    # A force-push: the same change on top of a base that has moved on.
+    world.repository.git("checkout", "-q", "main")
+    world.repository.commit({"other.py": "moved on\n"})
+    world.repository.git("checkout", "-q", "-B", "feature")
+    assert replay.pushed({"app.py": None, "core.py": shifted}) == [
+        "check run: in_progress",
+        "check run: success",
+        "summary again: 2 findings",
+    ]
+
+    world.github.hub.associations["maintainer"] = "MEMBER"
+    thread = next(thread for thread in world.github.threads if "Fault B" in thread.comments[0].body)
+    world.github.reply(thread, "maintainer", "Won't fix: it is meant to be so.")
+    near_b = shifted.replace("line 31\n", "line 31, touched\n").replace("fault(C)", "mended too")
+    assert replay.pushed({"core.py": near_b}) == [
+        "check run: in_progress",
+        "threads: 1 answered, 1 resolved",
+        "check run: success",
+        "summary again: nothing found in the reviewed lines",
+    ]
+    assert replay.comments() == ["Fault A (resolved)", "Fault B", "Fault C (resolved)"]
+    assert len(world.github.reviews) == 2
+    assert len(world.github.issue_comments) == 1
+
+
+def test_an_identical_second_run_writes_nothing(world: World) -> None:
+    replay = Replay(world)
+    assert len(replay.opened({"app.py": lines(at3="fault(A)", at30="fault(B, high)")})) == 4
+    outputs = dict(replay.result.outputs)
+    for _ in range(2):
+        assert replay.run() == []
+        assert replay.requests <= 5
+        changing = ("model-calls", "input-tokens", "output-tokens", "report", "sarif", "review-url")
+        for name, value in outputs.items():
+            assert name in changing or replay.result.outputs[name] == value, name
+        assert replay.result.outputs["model-calls"] == "0"
+
+
+def test_a_full_review_reads_everything_again_and_repeats_nothing(world: World) -> None:
+    replay = Replay(world)
+    replay.opened({"app.py": lines(at3="fault(A)", at30="fault(B)")})
+    before = len(world.model.requests)
+    assert replay.run(**{"full-review": "true"}) == [
+        "check run: in_progress",
+        "check run: success",
+        "summary again: 2 findings",
+    ]
+    assert len(world.model.requests) == before + 1

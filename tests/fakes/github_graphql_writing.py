@@ -1,0 +1,69 @@
+"""The fake GitHub's GraphQL mutations: threads answered and resolved, comments minimized."""
+
+from __future__ import annotations
+
+from tests.fakes.github_graphql_pages import Asking, no_node, refusal
+from tests.fakes.github_graphql_threads import comment_shape, thread_shape
+from tests.fakes.github_messages import Json, RefusedError
+from tests.fakes.github_reviews import add_reply, check_comment
+from tests.fakes.github_state import Comment, IssueComment, Thread, node_id
+
+
+class Writing:
+    """The mutations that GitHub's schema has and a review sends. Each of a document fails on its own."""
+
+    _asking: Asking
+
+    def addPullRequestReviewThreadReply(self, _info: object, **arguments: Json) -> Json:  # noqa: N802
+        self._may("addPullRequestReviewThreadReply")
+        given, asking = arguments["input"], self._asking
+        thread = self._thread(given["pullRequestReviewThreadId"])
+        try:
+            check_comment(given["body"])
+        except RefusedError as refused:
+            raise refusal("UNPROCESSABLE", f"{refused}: body") from None
+        # Beside a review that is not submitted a reply becomes a part of it, and nobody else sees it.
+        pending = asking.hub.pending_review(thread.number, asking.login)
+        reply = add_reply(asking.hub, thread, asking.login, given["body"], pending.id if pending else None)
+        return _payload(given, comment=comment_shape(asking, reply, pending is not None))
+
+    def resolveReviewThread(self, _info: object, **arguments: Json) -> Json:  # noqa: N802
+        self._may("resolveReviewThread")
+        thread = self._thread(arguments["input"]["threadId"])
+        if not thread.resolved:
+            thread.resolved, thread.resolved_by = True, self._asking.login
+        return _payload(arguments["input"], thread=thread_shape(self._asking, thread))
+
+    def unresolveReviewThread(self, _info: object, **arguments: Json) -> Json:  # noqa: N802
+        self._may("unresolveReviewThread")
+        thread = self._thread(arguments["input"]["threadId"])
+        thread.resolved, thread.resolved_by = False, ""
+        return _payload(arguments["input"], thread=thread_shape(self._asking, thread))
+
+    def minimizeComment(self, _info: object, **arguments: Json) -> Json:  # noqa: N802
+        self._may("minimizeComment")
+        subject = arguments["input"]["subjectId"]
+        said: list[Comment | IssueComment] = [*self._asking.hub.comments, *self._asking.hub.issue_comments]
+        for comment in said:
+            if node_id(comment.id) == subject:
+                comment.minimized = True
+                reason = str(arguments["input"]["classifier"]).lower()
+                name = "PullRequestReviewComment" if isinstance(comment, Comment) else "IssueComment"
+                minimized = {"isMinimized": True, "minimizedReason": reason, "__typename": name}
+                return _payload(arguments["input"], minimizedComment=minimized)
+        raise no_node(subject)
+
+    def _may(self, mutation: str) -> None:
+        self._asking.must("write", "pulls")
+        if mutation in self._asking.hub.refused_mutations:
+            raise refusal("FORBIDDEN", "Resource not accessible by integration")
+
+    def _thread(self, thread_id: str) -> Thread:
+        for thread in self._asking.hub.threads:
+            if thread.id == thread_id:
+                return thread
+        raise no_node(thread_id)
+
+
+def _payload(given: Json, **made: Json) -> Json:
+    return {"clientMutationId": given.get("clientMutationId"), **made}

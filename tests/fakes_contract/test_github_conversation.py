@@ -1,0 +1,362 @@
+"""A whole conversation in one GraphQL query, by pages, refused in parts, and changed by several mutations at once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from github import GithubException
+
+from tests.fakes.github_state import BOT
+from tests.fakes_contract.conftest import Served
+from tests.fakes_contract.test_github_writing import comment
+
+WHOLE = """
+query($owner: String!, $name: String!, $number: Int!) {
+  viewer { login }
+  repository(owner: $owner, name: $name) {
+    pullRequest(number: $number) {
+      state headRefOid baseRefName baseRefOid author { login } authorAssociation
+      comments(first: 100) { nodes { ...said isMinimized } pageInfo { hasNextPage endCursor } }
+      reviews(first: 100) { nodes { databaseId state body url viewerDidAuthor commit { oid } author { login } } }
+      reviewThreads(first: 50) { nodes {
+        id isResolved resolvedBy { login } isOutdated path line
+        comments(first: 20) { nodes {
+          databaseId body state viewerDidAuthor authorAssociation lastEditedAt
+          author { login __typename } editor { login }
+          reactions(content: THUMBS_DOWN, first: 10) { nodes { user { login } } }
+        } }
+      } }
+      timelineItems(itemTypes: [HEAD_REF_FORCE_PUSHED_EVENT, BASE_REF_CHANGED_EVENT], first: 1) {
+        totalCount nodes { __typename }
+      }
+      commits(last: 1) { nodes { commit { oid checkSuites(first: 10) { nodes {
+        checkRuns(first: 10, filterBy: {checkName: "hunkwise", checkType: ALL}) { nodes {
+          databaseId name status conclusion externalId
+        } }
+      } } } } }
+    }
+  }
+}
+fragment said on IssueComment {
+  databaseId fullDatabaseId body url viewerDidAuthor author { login } authorAssociation lastEditedAt editor { login }
+}
+"""
+WHERE: dict[str, Any] = {"owner": "octo", "name": "repo", "number": 1}
+
+
+def graphql(served: Served, query: str, token: str = "ghs_write", **variables: Any) -> Any:
+    """The whole answer, errors included."""
+    given = {"query": query, "variables": variables}
+    status, _, answer = served.client(token).requester.requestJson("POST", "/graphql", input=given)
+    assert status == 200
+    return json.loads(answer)
+
+
+def read(served: Served, token: str = "ghs_write") -> Any:
+    answer = graphql(served, WHOLE, token, **WHERE)
+    assert "errors" not in answer
+    return answer["data"]["repository"]["pullRequest"]
+
+
+def talk(served: Served) -> None:
+    """A review with two threads, and a comment in the conversation."""
+    lines = [comment(), comment(line=12, start_line=11, start_side="RIGHT", body="Range.")]
+    served.pull.create_review(body="Summary", event="COMMENT", comments=lines)
+    served.pull.create_issue_comment("Sticky")
+
+
+def test_a_conversation_is_one_query(github: Served) -> None:
+    talk(github)
+    fake, head = github.fake, github.origin.head
+    fake.hub.associations |= {"octocat": "MEMBER", "ann": "OWNER"}
+    given = {"name": "hunkwise", "head_sha": head, "external_id": "run-7", "conclusion": "success"}
+    github.ask("POST", "/check-runs", given)
+    fake.say(1, "dependabot[bot]", "Bump.")
+    whole = read(github)
+    assert (whole["state"], whole["headRefOid"], whole["baseRefName"]) == ("OPEN", head, "main")
+    assert (whole["author"], whole["authorAssociation"]) == ({"login": "octocat"}, "MEMBER")
+    sticky, bump = whole["comments"]["nodes"]
+    assert (sticky["body"], sticky["viewerDidAuthor"], sticky["editor"]) == ("Sticky", True, None)
+    assert sticky["fullDatabaseId"] == str(sticky["databaseId"]) == str(fake.issue_comments[0].id)
+    assert (bump["author"], bump["viewerDidAuthor"]) == ({"login": "dependabot"}, False)
+    (review,) = whole["reviews"]["nodes"]
+    assert (review["databaseId"], review["state"], review["commit"]) == (
+        fake.reviews[0].id, "COMMENTED", {"oid": head},
+    )  # fmt: skip
+    assert [node["line"] for node in whole["reviewThreads"]["nodes"]] == [1, 12]
+    (commit,) = whole["commits"]["nodes"]
+    assert commit["commit"]["oid"] == head
+    assert commit["commit"]["checkSuites"]["nodes"][0]["checkRuns"]["nodes"] == [
+        {
+            "databaseId": fake.check_runs[0].id,
+            "name": "hunkwise",
+            "status": "COMPLETED",
+            "conclusion": "SUCCESS",
+            "externalId": "run-7",
+        }
+    ]
+
+
+def test_what_people_did_is_seen(github: Served) -> None:
+    talk(github)
+    fake = github.fake
+    fake.hub.associations["ann"] = "COLLABORATOR"
+    first, second = fake.threads
+    fake.reply(first, "ann", "Won't fix.", edited=True)
+    fake.react(first.comments[0], "bob")
+    fake.react(first.comments[0], "bob")
+    fake.resolve(second, by="ann")
+    fake.edit(fake.issue_comments[0], "Not sticky", by="mallory")
+    fake.edit(second.comments[0], "Changed", by="mallory")
+    whole = read(github)
+    one, two = whole["reviewThreads"]["nodes"]
+    said, reply = one["comments"]["nodes"]
+    assert said["reactions"]["nodes"] == [{"user": {"login": "bob"}}]
+    assert (reply["body"], reply["authorAssociation"], reply["editor"]) == (
+        "Won't fix.", "COLLABORATOR", {"login": "ann"},
+    )  # fmt: skip
+    assert (reply["author"], said["author"]["__typename"]) == ({"login": "ann", "__typename": "User"}, "Bot")
+    assert (one["isResolved"], one["resolvedBy"]) == (False, None)
+    assert (two["isResolved"], two["resolvedBy"]) == (True, {"login": "ann"})
+    assert (two["comments"]["nodes"][0]["editor"], said["lastEditedAt"]) == ({"login": "mallory"}, None)
+    assert whole["comments"]["nodes"][0]["editor"] == {"login": "mallory"}
+    listed = github.ask("GET", "/pulls/1/comments")[1]
+    assert listed[0]["reactions"]["-1"] == 1
+    fake.unresolve(second)
+    fake.delete(first.comments[0])
+    fake.delete(fake.issue_comments[0])
+    whole = read(github)
+    assert whole["comments"]["nodes"] == []
+    assert [node["isResolved"] for node in whole["reviewThreads"]["nodes"]] == [False, False]
+    assert whole["reviewThreads"]["nodes"][0]["comments"]["nodes"][0]["body"] == "Won't fix."
+    fake.delete(first.comments[0])
+    assert len(read(github)["reviewThreads"]["nodes"]) == 1
+
+
+def test_a_pending_review_is_in_its_authors_query_only(github: Served) -> None:
+    github.pull.create_review(body="Later", comments=[comment()])
+    mine, theirs = read(github), read(github, "github_pat_x")
+    assert [node["state"] for node in mine["reviews"]["nodes"]] == ["PENDING"]
+    assert mine["reviewThreads"]["nodes"][0]["comments"]["nodes"][0]["state"] == "PENDING"
+    assert theirs["reviews"]["nodes"] == theirs["reviewThreads"]["nodes"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "bodies", "more"),
+    [
+        ("first: 2", ["0", "1"], (True, False)),
+        ('first: 2, after: "END"', ["2", "3"], (True, True)),
+        ("last: 2", ["3", "4"], (False, True)),
+        ('last: 2, before: "START"', ["0"], (True, False)),
+        ("first: 100", ["0", "1", "2", "3", "4"], (False, False)),
+    ],
+)
+def test_lists_are_paged_from_both_ends(
+    github: Served, arguments: str, bodies: list[str], more: tuple[bool, bool]
+) -> None:
+    for number in range(5):
+        github.fake.say(1, "ann", str(number))
+    query = """{ repository(owner: "octo", name: "repo") { pullRequest(number: 1) { comments(%s) {
+      totalCount nodes { body } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+    } } } }"""
+
+    def page(asked: str) -> Any:
+        return graphql(github, query % asked)["data"]["repository"]["pullRequest"]["comments"]
+
+    first_two = page("first: 2")["pageInfo"]
+    end, start = first_two["endCursor"], first_two["endCursor"]
+    assert first_two["startCursor"] not in (None, end)
+    shown = page(arguments.replace("END", end).replace("START", start))
+    assert ([node["body"] for node in shown["nodes"]], shown["totalCount"]) == (bodies, 5)
+    assert (shown["pageInfo"]["hasNextPage"], shown["pageInfo"]["hasPreviousPage"]) == more
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        ("", "MISSING_PAGINATION_BOUNDARIES"),
+        ("(first: 1, last: 1)", "INVALID_PAGINATION_BOUNDARIES"),
+        ("(last: 101)", "EXCESSIVE_PAGINATION"),
+        ('(first: 1, after: "x")', "INVALID_CURSOR_ARGUMENTS"),
+    ],
+)
+def test_pages_that_github_declines(github: Served, arguments: str, kind: str) -> None:
+    query = (
+        '{ repository(owner: "octo", name: "repo") { pullRequest(number: 1) { comments%s { totalCount } } } }'
+    )
+    answer = graphql(github, query % arguments)
+    assert answer["errors"][0]["type"] == kind
+
+
+def test_reviews_are_chosen_by_state_and_author(github: Served) -> None:
+    github.pull.create_review(body="No.", event="REQUEST_CHANGES")
+    github.pull.create_review(body="Hm.", event="COMMENT")
+    github.client("github_pat_x").get_repo("octo/repo").get_pull(1).create_review(
+        body="Yes.", event="APPROVE"
+    )
+    query = """{ repository(owner: "octo", name: "repo") { pullRequest(number: 1) {
+      reviews(first: 9, %s) { nodes { body } }
+    } } }"""
+    for chosen, bodies in (
+        ("states: [CHANGES_REQUESTED, APPROVED]", ["No.", "Yes."]),
+        ('author: "github-actions"', ["No.", "Hm."]),
+    ):
+        answer = graphql(github, query % chosen)
+        nodes = answer["data"]["repository"]["pullRequest"]["reviews"]["nodes"]
+        assert [node["body"] for node in nodes] == bodies
+
+
+def test_a_token_that_may_not_read_checks_gets_the_rest(github: Served) -> None:
+    talk(github)
+    github.fake.tokens["ghs_some"] = "write:pulls,none:checks"
+    answer = graphql(github, WHOLE, "ghs_some", **WHERE)
+    (error,) = answer["errors"]
+    assert (error["type"], error["message"]) == ("FORBIDDEN", "Resource not accessible by integration")
+    assert error["path"] == ["repository", "pullRequest", "commits", "nodes", 0, "commit", "checkSuites"]
+    pull = answer["data"]["repository"]["pullRequest"]
+    assert pull["commits"]["nodes"][0]["commit"]["checkSuites"] is None
+    assert len(pull["reviewThreads"]["nodes"]) == 2
+
+
+def test_a_token_that_may_not_read_pull_requests_gets_none(github: Served) -> None:
+    github.fake.tokens["ghs_some"] = "none:pulls"
+    answer = graphql(github, WHOLE, "ghs_some", **WHERE)
+    assert answer["data"]["repository"]["pullRequest"] is None
+    assert answer["errors"][0]["path"] == ["repository", "pullRequest"]
+
+
+@pytest.mark.parametrize(("size", "declined"), [(33, False), (100, True)])
+def test_a_query_for_too_many_nodes_is_declined_before_it_is_looked_at(
+    github: Served, size: int, declined: bool
+) -> None:
+    query = """
+    query($size: Int!) { repository(owner: "octo", name: "repo") { ... on Repository { pullRequest(number: 1) {
+      reviewThreads(first: 100) { nodes { comments(first: 100) { nodes { reactions(first: $size) { totalCount } } } } }
+    } } } }
+    """
+    answer = graphql(github, query, size=size)
+    kinds = [error["type"] for error in answer.get("errors", ())]
+    assert kinds == (["MAX_NODE_LIMIT_EXCEEDED"] if declined else [])
+    assert ("data" in answer) is not declined
+
+
+def test_a_document_that_is_no_graphql_is_a_violation(github: Served) -> None:
+    assert "Syntax Error" in graphql(github, "{ viewer { login ")["errors"][0]["message"]
+    assert github.fake.violations
+    github.fake.violations.clear()
+
+
+REPLY_AND_RESOLVE = """
+mutation {
+  r0: addPullRequestReviewThreadReply(input: {pullRequestReviewThreadId: "%s", body: "Fixed."}) {
+    comment { body state }
+  }
+  t0: resolveReviewThread(input: {threadId: "%s", clientMutationId: "7"}) {
+    clientMutationId thread { isResolved resolvedBy { login } }
+  }
+  t1: resolveReviewThread(input: {threadId: "PRRT_gone"}) { thread { isResolved } }
+  r1: addPullRequestReviewThreadReply(input: {pullRequestReviewThreadId: "%s", body: "%s"}) {
+    comment { databaseId }
+  }
+}
+"""
+
+
+def test_mutations_of_one_document_fail_each_on_its_own(github: Served) -> None:
+    talk(github)
+    first, second = github.fake.threads
+    answer = graphql(github, REPLY_AND_RESOLVE % (first.id, first.id, second.id, "Fixed, too."))
+    assert [(error["type"], error["path"]) for error in answer["errors"]] == [("NOT_FOUND", ["t1"])]
+    assert answer["data"]["t1"] is None
+    assert answer["data"]["r0"]["comment"] == {"body": "Fixed.", "state": "SUBMITTED"}
+    assert answer["data"]["t0"] == {
+        "clientMutationId": "7",
+        "thread": {"isResolved": True, "resolvedBy": {"login": "github-actions"}},
+    }
+    assert answer["data"]["r1"]["comment"]["databaseId"] == second.comments[1].id
+    assert [[said.body for said in thread.comments] for thread in (first, second)] == [
+        ["Here.", "Fixed."],
+        ["Range.", "Fixed, too."],
+    ]
+    assert (first.resolved, first.resolved_by, second.resolved) == (True, BOT, False)
+    assert github.fake.writes[-1].path == "/graphql"
+
+
+@pytest.mark.parametrize("body", ["", "x" * 65_537])
+def test_a_reply_that_is_blank_or_too_long_is_declined(github: Served, body: str) -> None:
+    talk(github)
+    first, second = github.fake.threads
+    answer = graphql(github, REPLY_AND_RESOLVE % (first.id, first.id, second.id, body))
+    assert {error["path"][0]: error["type"] for error in answer["errors"]} == {
+        "t1": "NOT_FOUND",
+        "r1": "UNPROCESSABLE",
+    }
+    assert len(second.comments) == 1
+
+
+def test_one_kind_of_mutation_can_be_forbidden(github: Served) -> None:
+    talk(github)
+    github.fake.refused_mutations.add("resolveReviewThread")
+    first, second = github.fake.threads
+    answer = graphql(github, REPLY_AND_RESOLVE % (first.id, first.id, second.id, "Fixed."))
+    assert {error["path"][0]: error["type"] for error in answer["errors"]} == {
+        "t0": "FORBIDDEN",
+        "t1": "FORBIDDEN",
+    }
+    assert (first.resolved, len(first.comments), len(second.comments)) == (False, 2, 2)
+    assert len(read(github)["reviewThreads"]["nodes"]) == 2
+
+
+def test_a_resolved_thread_keeps_who_resolved_it_and_can_be_opened_again(github: Served) -> None:
+    talk(github)
+    thread = github.fake.threads[0]
+    github.fake.resolve(thread, by="ann")
+    requester = github.client().requester
+    requester.graphql_named_mutation("resolveReviewThread", {"threadId": thread.id}, "clientMutationId")
+    assert thread.resolved_by == "ann"
+    requester.graphql_named_mutation("unresolveReviewThread", {"threadId": thread.id}, "thread { id }")
+    assert (thread.resolved, thread.resolved_by) == (False, "")
+
+
+def test_a_reply_beside_a_pending_review_becomes_a_part_of_it(github: Served) -> None:
+    talk(github)
+    review = github.pull.create_review(body="Later")
+    first, second = github.fake.threads
+    answer = graphql(github, REPLY_AND_RESOLVE % (first.id, first.id, second.id, "Fixed."))
+    assert answer["data"]["r0"]["comment"]["state"] == "PENDING"
+    assert first.comments[1].review_id == review.id
+    shown = read(github, "github_pat_x")["reviewThreads"]["nodes"]
+    assert [len(node["comments"]["nodes"]) for node in shown] == [1, 1]
+
+
+def test_a_mutation_is_a_write_wherever_it_stands_in_the_document(github: Served) -> None:
+    talk(github)
+    query = """
+    fragment shown on ResolveReviewThreadPayload { thread { isResolved } }
+    mutation($id: ID!) { resolveReviewThread(input: {threadId: $id}) { ...shown } }
+    """
+    graphql(github, query, id=github.fake.threads[0].id)
+    assert github.fake.writes[-1].path == "/graphql"
+    graphql(github, "query mutation { viewer { login } }")
+    assert not github.fake.journal[-1].is_write
+
+
+def test_graphql_and_rest_agree_on_ids(github: Served) -> None:
+    talk(github)
+    whole = read(github)
+    paths = ("/pulls/1/reviews", "/pulls/1/comments", "/issues/1/comments")
+    rest = [github.ask("GET", path)[1][0]["id"] for path in paths]
+    assert rest == [
+        whole["reviews"]["nodes"][0]["databaseId"],
+        whole["reviewThreads"]["nodes"][0]["comments"]["nodes"][0]["databaseId"],
+        whole["comments"]["nodes"][0]["databaseId"],
+    ]
+
+
+def test_a_missing_pull_request_is_an_error_with_its_path(github: Served) -> None:
+    answer = graphql(github, WHOLE, **(WHERE | {"number": 9}))
+    assert answer["errors"][0]["path"] == ["repository", "pullRequest"]
+    with pytest.raises(GithubException):
+        github.client().requester.graphql_query(WHOLE, WHERE | {"number": 9})

@@ -1,0 +1,97 @@
+"""The digest changes with what a review looks for, and with nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hunkwise.domain.finding import Severity
+from hunkwise.domain.pull_request import Instructions
+from hunkwise.flows.settings_digest import settings_digest
+from hunkwise.settings.config import Config, PromptSettings
+
+MINE = PromptSettings(name="mine", template="mine.j2")
+CHANGING: dict[str, Any] = {
+    "model": "other",
+    "prompts": (MINE,),
+    "ignore": ("*.lock",),
+    "paths": ("src/**",),
+    "min_severity": Severity.HIGH,
+}
+INDIFFERENT: dict[str, Any] = {
+    "version": 1,
+    "fail_on": Severity.HIGH,
+    "request_changes_on": Severity.HIGH,
+    "approve": True,
+    "max_comments": 3,
+    "min_coverage": 50,
+    "deadline": 3.0,
+    "max_model_calls": 9,
+    "max_tokens": 90_000,
+    "dry_run": True,
+    "upload_sarif": True,
+    "parallel": 2,
+    "chunk_size": 32_000,
+}
+
+
+def digest(
+    config: Config | None = None,
+    templates: dict[str, str] | None = None,
+    instructions: tuple[Instructions, ...] = (),
+    *,
+    demo: bool = False,
+    system: str = "You review.",
+) -> str:
+    return settings_digest(config or Config(), templates or {}, instructions, demo=demo, system=system)
+
+
+def test_every_setting_is_known_to_change_the_digest_or_not_to() -> None:
+    assert set(Config.model_fields) == CHANGING.keys() | INDIFFERENT.keys()
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_what_is_looked_for_changes_the_digest(name: str) -> None:
+    assert digest(Config(**{name: CHANGING[name]})) != digest()
+
+
+@pytest.mark.parametrize("name", INDIFFERENT)
+def test_how_much_is_asked_or_said_does_not(name: str) -> None:
+    assert digest(Config(**{name: INDIFFERENT[name]})) == digest()
+
+
+def of(**given: Any) -> Config:
+    """A configuration with one prompt of one's own."""
+    return Config(prompts=(PromptSettings(name="mine", template="a.j2", **given),))
+
+
+def test_the_settings_of_a_prompt_change_the_digest_and_its_templates_name_does_not() -> None:
+    plain = digest(of(), {"mine": "x"})
+    assert digest(of(paths=("db/**",)), {"mine": "x"}) != plain
+    assert digest(of(min_severity=Severity.HIGH), {"mine": "x"}) != plain
+    assert digest(of(min_severity=Severity.LOW), {"mine": "x"}) == plain
+    assert digest(Config(prompts=(MINE,)), {"mine": "x"}) == plain
+
+
+def test_the_texts_change_the_digest() -> None:
+    rules = Instructions("AGENTS.md", "Count in cents.")
+    variants = [
+        digest(),
+        digest(templates={"mine": "x"}),
+        digest(templates={"mine": "y"}),
+        digest(templates={"review": "my own review"}),
+        digest(instructions=(rules,)),
+        digest(instructions=(Instructions("AGENTS.md", "Count in euros."),)),
+        digest(instructions=(Instructions("AGENTS.md", "Count in cents.", ("*.py",)),)),
+        digest(instructions=(Instructions(".github/copilot-instructions.md", "Count in cents."),)),
+        digest(system="You approve."),
+        digest(demo=True),
+        digest(system="\ud800"),
+    ]
+    assert len(set(variants)) == len(variants)
+    assert all(len(word) == 16 and int(word, 16) >= 0 for word in variants)
+
+
+def test_the_order_of_templates_does_not_matter() -> None:
+    assert digest(templates={"a": "1", "b": "2"}) == digest(templates={"b": "2", "a": "1"})

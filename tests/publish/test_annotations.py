@@ -1,0 +1,216 @@
+"""Findings at lines of the head, in plain text, as check runs and the step's log take them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.finding import Anchor, Finding, Severity
+from hunkwise.domain.patch import parse_hunks
+from hunkwise.publish.annotations import (
+    MESSAGE_LIMIT,
+    TITLE_LIMIT,
+    Annotation,
+    Level,
+    annotation,
+    as_request,
+    sayable,
+    workflow_annotations,
+)
+from tests.fakes.contracts import contracts
+from tests.publish.samples import HEAD, anchor, file_diff, finding
+
+FILES = (file_diff(),)
+GITHUB = "https://github.com"
+ANY_TEXT = st.text(st.characters(codec=None), max_size=80)
+
+
+@pytest.mark.parametrize(
+    ("severity", "level"),
+    [
+        (Severity.CRITICAL, "failure"),
+        (Severity.HIGH, "failure"),
+        (Severity.MEDIUM, "warning"),
+        (Severity.LOW, "notice"),
+    ],
+)
+def test_a_finding_is_annotated_at_its_lines(severity: Severity, level: str) -> None:
+    said = finding("Wrong *name*", severity=severity, at=anchor(3, 2), category="bug", confidence=0.9)
+    assert annotation(said, FILES) == Annotation(
+        "src/a.py",
+        2,
+        3,
+        Level(level),
+        f"{severity.label}: Wrong *name*",
+        "A body.\n\nbug · confidence 90% · prompt review",
+    )
+
+
+@pytest.mark.parametrize(
+    ("patch", "line", "start_line", "shown", "said"),
+    [
+        (b"@@ -1,3 +1,2 @@\n one\n-two\n three", 2, None, 1, "line 2."),
+        (b"@@ -7,2 +7,3 @@\n-seven\n+SEVEN\n+and more\n eight", 7, None, 7, "line 7."),
+        (b"@@ -7,4 +7,1 @@\n-7\n-8\n-9\n ten", 9, 7, 7, "lines 7\u20139."),
+        (b"@@ -5,2 +5,2 @@\n five\n six", 6, None, 6, "line 6."),
+        (b"@@ -1,2 +0,0 @@\n-one\n-two", 2, None, 1, "line 2."),
+        (b"", 2, None, 1, "line 2."),
+    ],
+)
+def test_removed_code_is_annotated_at_the_nearest_line_that_is_left(
+    patch: bytes, line: int, start_line: int | None, shown: int, said: str
+) -> None:
+    file = FileDiff("src/a.py", FileStatus.MODIFIED, parse_hunks(patch))
+    made = annotation(finding(at=Anchor("src/a.py", line, Side.LEFT, start_line)), [file])
+    assert (made.start_line, made.end_line) == (shown, shown)
+    assert made.message.startswith(f"This is about the code before the change, {said}\n\nA body.")
+
+
+def test_a_place_in_a_file_that_is_not_known_is_its_first_line() -> None:
+    made = annotation(finding(at=Anchor("src/other.py", 40, Side.LEFT)), FILES)
+    assert (made.path, made.start_line, made.end_line) == ("src/other.py", 1, 1)
+
+
+def test_a_finding_without_a_line_is_annotated_on_the_first_and_says_so() -> None:
+    made = annotation(finding(), FILES)
+    assert (made.start_line, made.end_line) == (1, 1)
+    assert made.message.startswith("This is about the whole file.\n\nA body.")
+    named = annotation(replace(finding(), said_line=43), {})
+    assert "whole file. The model named line 43." in named.message
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("src/caf\udce9.py", "src/caf\\xe9.py"),
+        ("src/\ud83d.py", "src/\\ud83d.py"),
+        ("src/é\n😀.py", "src/é\n😀.py"),
+    ],
+)
+def test_a_path_that_json_cannot_say_is_written_out(path: str, written: str) -> None:
+    assert sayable(path) == written
+    made = annotation(finding(at=anchor(path=path)), FILES)
+    assert made.path == written
+    assert made.message.startswith("The file's name is no valid UTF-8") is (path != written)
+    assert json.loads(json.dumps(as_request(made)).encode()) == as_request(made)
+
+
+@pytest.mark.parametrize(
+    ("suggestion", "said"),
+    [
+        ("two?\r\n  three\n", "Suggested instead:\ntwo?\n  three\n\nprompt"),
+        ("", "Suggested: remove these lines."),
+        (" \n", "Suggested: remove these lines."),
+    ],
+)
+def test_a_suggestion_is_told_as_text(suggestion: str, said: str) -> None:
+    assert said in annotation(finding(at=anchor(), suggestion=suggestion), FILES).message
+
+
+@pytest.mark.parametrize(
+    ("foreign", "written"),
+    [
+        ("see https://evil.example/x", "see https:// evil.example/x"),
+        ("see HTTPS://github.com.evil.example", "see HTTPS:// github.com.evil.example"),
+        ("www.evil.example", "www. evil.example"),
+        (f"{GITHUB}/octo/repo/blob/main/a.py", f"{GITHUB}/octo/repo/blob/main/a.py"),
+        (f"{GITHUB}/a?b=https://evil.example", f"{GITHUB}/a?b=https:// evil.example"),
+        ("<b>@everyone</b> #1 `code`", "<b>@everyone</b> #1 `code`"),
+        ("a\u202eb\x1b[2J\x00c", "ab[2Jc"),
+        ("<!-- hunkwise:finding v1 fp=0 -->", "<! -- hunkwise:finding v1 fp=0 -->"),
+    ],
+)
+def test_foreign_text_is_plain_and_leads_nowhere_else(foreign: str, written: str) -> None:
+    said = finding(foreign, body=foreign, suggestion=foreign, category=foreign, at=anchor())
+    made = annotation(said, FILES, server_url=GITHUB)
+    assert made.title == f"medium: {written}"
+    assert made.message == f"{written}\n\nSuggested instead:\n{written}\n\n{written} · prompt review"
+
+
+def test_without_a_server_no_address_stays_whole() -> None:
+    assert annotation(finding(body=f"{GITHUB}/a"), FILES).message.count(":// ") == 1
+
+
+def test_long_texts_are_cut_to_what_github_takes() -> None:
+    long = finding("\U0001f600" * 400, body="é" * 70_000, category="c" * 500, at=anchor())
+    made = annotation(long, FILES)
+    assert len(made.title) == TITLE_LIMIT
+    assert made.title.endswith("…")
+    assert MESSAGE_LIMIT - 3 <= len(made.message.encode()) <= MESSAGE_LIMIT
+    assert made.message.endswith("é…\n\n" + "c" * 59 + "… · prompt review")
+
+
+def test_a_finding_of_few_words_still_has_a_message() -> None:
+    assert annotation(finding("Only this", body=" \n", at=anchor()), FILES).message.startswith(
+        "Only this\n\n"
+    )
+    assert annotation(finding("\x00", body="", at=anchor()), FILES).message == "prompt review"
+
+
+def test_lines_that_no_file_has_do_not_cost_the_request() -> None:
+    made = annotation(finding(at=Anchor("src/a.py", 10**15, Side.RIGHT, -3)), FILES)
+    assert (made.start_line, made.end_line) == (1, 2**31 - 1)
+
+
+def test_the_request_is_by_githubs_contract() -> None:
+    made = as_request(annotation(finding(at=anchor(3, 2)), FILES))
+    assert set(made) == {"path", "start_line", "end_line", "annotation_level", "title", "message"}
+    body = {
+        "name": "hunkwise",
+        "head_sha": HEAD,
+        "output": {"title": "A title", "summary": "A summary", "annotations": [made]},
+    }
+    faults = contracts().request_faults("POST", "/repos/{owner}/{repo}/check-runs", {}, body)
+    assert list(faults) == []
+
+
+@given(ANY_TEXT, ANY_TEXT, ANY_TEXT, ANY_TEXT, st.none() | ANY_TEXT, st.integers(), st.integers())
+def test_whatever_a_model_says_makes_an_annotation(
+    title: str, body: str, category: str, path: str, suggestion: str | None, line: int, start: int
+) -> None:
+    at = Anchor(path, line, Side.RIGHT, start)
+    said = Finding(path, Severity.LOW, title, body, at, category, suggestion)
+    made = annotation(said, FILES, server_url=GITHUB)
+    assert 1 <= made.start_line <= made.end_line <= 2**31 - 1
+    assert made.message
+    assert len(made.title) <= TITLE_LIMIT
+    assert "<!-- hunkwise" not in f"{made.title}{made.message}"
+    assert json.loads(json.dumps(as_request(made), ensure_ascii=False).encode())
+
+
+def ranked(*severities: Severity) -> list[Finding]:
+    return [
+        finding(f"number {number}", severity=severity, at=anchor(2))
+        for number, severity in enumerate(severities)
+    ]
+
+
+def test_the_log_is_told_ten_warnings_and_ten_notices_the_most_severe_first() -> None:
+    found = ranked(*[Severity.LOW] * 12, *[Severity.HIGH] * 3, Severity.MEDIUM, Severity.CRITICAL)
+    told = workflow_annotations(found, FILES)
+    assert [(made.level, made.title.split(":")[0]) for made in told] == [
+        (Level.WARNING, "critical"),
+        *[(Level.WARNING, "high")] * 3,
+        (Level.NOTICE, "medium"),
+        *[(Level.NOTICE, "low")] * 9,
+    ]
+
+
+def test_what_is_severe_and_finds_no_room_goes_before_the_notices() -> None:
+    told = workflow_annotations(
+        ranked(*[Severity.HIGH] * 5, *[Severity.LOW] * 5), FILES, warnings=2, notices=4
+    )
+    assert [(made.level, made.title) for made in told] == [
+        (Level.WARNING, "high: number 0"),
+        (Level.WARNING, "high: number 1"),
+        (Level.NOTICE, "high: number 2"),
+        (Level.NOTICE, "high: number 3"),
+        (Level.NOTICE, "high: number 4"),
+        (Level.NOTICE, "low: number 5"),
+    ]
+    assert workflow_annotations(ranked(Severity.HIGH), FILES, warnings=-1, notices=0) == ()

@@ -1,0 +1,366 @@
+"""Reports of other workflows: what is taken of them, and how little they can do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.outcome import Coverage, ExitCode, Fault, FileCoverage, Posted, Review, SkipReason
+from hunkwise.errors import SettingsError
+from hunkwise.publish.anchors import anchor_fault, by_path
+from hunkwise.publish.characters import one_line
+from hunkwise.publish.gates import Verdict
+from hunkwise.publish.read_report import MAX_BYTES, ReportedReview, as_review, check, read_report
+from hunkwise.publish.report import as_json, digest_of
+from hunkwise.publish.view import View
+from tests.publish.samples import HEAD, file_diff, finding, review, view
+
+FILES = (file_diff(), FileDiff("src/b.py", FileStatus.ADDED), FileDiff("poetry.lock", FileStatus.MODIFIED))
+SAME_COMMIT = (
+    "Use the same commit of hunkwise in the workflow that makes the report and in the one that publishes it."
+)
+
+
+def proved(line: int, start_line: int | None = None, side: Side = Side.RIGHT, **told: Any) -> Finding:
+    """A finding whose anchor has the code that the diff shows there."""
+    at = anchor_fault("src/a.py", line, start_line, side, by_path(FILES))
+    assert not isinstance(at, str)
+    return finding(at=at, **told)
+
+
+def made(whole: Review | None = None) -> dict[str, Any]:
+    """A report as the other run writes it."""
+    shown = view(whole or review(proved(2), finding("On the file")))
+    return as_json(shown, base_sha="b" * 40, head_repository="mona/r")
+
+
+def forged(**changes: object) -> dict[str, Any]:
+    """A report with other values at some keys, and a digest that fits."""
+    return signed(made() | changes)
+
+
+def signed(report: Mapping[str, object]) -> dict[str, Any]:
+    return {**report, "digest": digest_of(report)}
+
+
+def raw(report: object) -> bytes:
+    return json.dumps(report).encode()
+
+
+def taken(**changes: object) -> ReportedReview:
+    return read_report(raw(forged(**changes)))
+
+
+def faults_of(content: bytes) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        read_report(content)
+    return list(caught.value.faults)
+
+
+def with_finding(**changes: object) -> dict[str, Any]:
+    report = made()
+    report["findings"][0] |= changes
+    return signed(report)
+
+
+def test_a_review_comes_back_as_it_was_written() -> None:
+    whole = replace(
+        review(
+            proved(3, 2, severity=Severity.HIGH, suggestion="two", confidence=0.5, category="security"),
+            proved(2, side=Side.LEFT, title="Gone"),
+            finding("On the file"),
+        ),
+        summary="It counts.",
+        faults=(Fault("timeout", "It took long.", "Wait."),),
+        notes=("GitHub was slow.",),
+        dropped=3,
+        demo=True,
+        carried_lines=2,
+    )
+    back = as_review(read_report(raw(made(whole))), FILES)
+    assert back == replace(whole, seconds=12.34, files=FILES, asked=1)
+
+
+def test_a_report_lets_no_later_run_skip_code() -> None:
+    whole = replace(review(), hunks=frozenset({"AAAAAAAA"}))
+    back = as_review(read_report(raw(made(whole))), FILES)
+    assert (back.hunks, back.asked) == (frozenset(), 1)
+
+
+def test_that_the_other_run_posted_nothing_is_not_said_of_this_one() -> None:
+    report = as_json(replace(view(review()), posted=Posted(notes=("Dry run: nothing was posted.", "Slow."))))
+    assert as_review(read_report(raw(report)), FILES).notes == ("Slow.",)
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ({"line": 30}, 30),
+        ({"line": 3, "start_line": 42}, 3),
+        ({"line": 2, "path": "src/other.py"}, 2),
+        ({"line": 2, "side": None}, 2),
+        ({"line": None, "said_line": 9}, 9),
+        ({"line": None}, None),
+    ],
+)
+def test_a_place_that_cannot_be_proved_again_is_kept_as_what_was_said(
+    said: dict[str, object], line: int | None
+) -> None:
+    (first, _) = as_review(read_report(raw(with_finding(**said))), FILES).findings
+    assert first.anchor is None
+    assert (first.title, first.said_line) == ("A title", line)
+    assert first.path == said.get("path", "src/a.py")
+
+
+def test_the_anchored_code_is_the_diffs_and_not_the_reports() -> None:
+    (first, _) = as_review(read_report(raw(with_finding(fingerprint="f" * 16))), FILES).findings
+    assert first.anchor is not None
+    assert first.anchor.code == "two!"
+    assert first.fingerprint == proved(2).fingerprint
+
+
+def test_a_finding_that_was_known_before_is_known_again() -> None:
+    whole = review(replace(finding("Stands outside"), raised_as="0123456789abcdef", said_line=7))
+    (first,) = as_review(read_report(raw(made(whole))), FILES).findings
+    assert (first.raised_as, first.said_line) == ("0123456789abcdef", 7)
+
+
+def test_a_changed_file_that_the_report_leaves_out_was_not_reviewed() -> None:
+    files = (*FILES, FileDiff("src/hidden.py", FileStatus.ADDED, additions=40))
+    coverage = as_review(taken(), files).coverage
+    assert coverage.files[-1] == FileCoverage(
+        "src/hidden.py", 40, 0, SkipReason.FAILED, "the report does not name it"
+    )
+    assert not coverage.complete
+
+
+def test_a_file_whose_name_json_cannot_say_is_known_by_what_the_report_says_instead() -> None:
+    odd = FileDiff("src/\udcff.py", FileStatus.ADDED, additions=1)
+    whole = replace(review(), coverage=Coverage((FileCoverage(odd.path, 1, 1),)))
+    coverage = as_review(read_report(raw(made(whole))), (odd,)).coverage
+    assert [file.path for file in coverage.files] == ["src/\ufffd.py"]
+    assert coverage.complete
+
+
+@pytest.mark.parametrize(
+    ("reviewed", "counted", "reason"),
+    [(40, 4, None), (3, 3, SkipReason.FAILED), (4, 4, None)],
+)
+def test_lines_that_the_report_does_not_account_for_were_not_reviewed(
+    reviewed: int, counted: int, reason: SkipReason | None
+) -> None:
+    report = made()
+    report["coverage"]["files"][0]["reviewed_lines"] = reviewed
+    (first, *_) = as_review(read_report(raw(signed(report))), FILES).coverage.files
+    assert (first.reviewed_lines, first.reason) == (counted, reason)
+
+
+def test_lines_of_an_earlier_run_are_no_more_than_all_lines() -> None:
+    report = made()
+    report["coverage"]["carried_lines"] = 10**9
+    assert as_review(read_report(raw(signed(report))), FILES).carried_lines == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"", "The report is not JSON, or not whole."),
+        (b'{"version": 1', "The report is not JSON, or not whole."),
+        (b"\xff{}", "The report is not JSON, or not whole."),
+        (b'{"version": NaN}', "The report is not JSON, or not whole."),
+        (b'{"version": 1, "version": 1}', "The report is not JSON, or not whole."),
+        (b'{"n": ' + b"9" * 5_000 + b"}", "The report is not JSON, or not whole."),
+        (
+            json.dumps({f"k{number}": 1 for number in range(65)}).encode(),
+            "The report is not JSON, or not whole.",
+        ),
+        (b"[" * 200_000, "The report is nested too deeply."),
+        (b"[]", "The report is not an object of JSON."),
+    ],
+    ids=["empty", "cut", "utf-8", "nan", "twice", "huge number", "many keys", "deep", "list"],
+)
+def test_what_is_no_report_is_one_sentence(content: bytes, fault: str) -> None:
+    assert faults_of(content) == [f"{fault} Run the workflow that made it again."]
+
+
+def test_a_report_that_is_too_large_is_not_even_parsed() -> None:
+    assert faults_of(b"[" * (MAX_BYTES + 1)) == [
+        "The report has more than 10,485,760 bytes, and is not read; narrow the review by `paths`."
+    ]
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", 1.0, True, None])
+def test_another_version_names_the_remedy(version: object) -> None:
+    assert faults_of(raw(forged(version=version))) == [
+        "The report is not of version 1, the only one that this hunkwise reads; use the same commit of"
+        " hunkwise in the workflow that makes it and in the one that publishes it."
+    ]
+
+
+@pytest.mark.parametrize("digest", ["sha256:" + "0" * 64, "", None, 5, []])
+def test_a_damaged_report_is_known_by_its_digest(digest: object) -> None:
+    assert faults_of(raw(made() | {"digest": digest})) == [
+        "The report is damaged: its digest does not fit what it says. Run the workflow that made it again."
+    ]
+
+
+def test_a_changed_report_is_damaged() -> None:
+    report = made()
+    report["findings"][0]["severity"] = "low"
+    assert faults_of(raw(report))[0].startswith("The report is damaged")
+
+
+def test_too_many_findings_are_an_error_and_never_cut() -> None:
+    report = made()
+    report["findings"] = report["findings"][:1] * 1_001
+    assert faults_of(raw(signed(report))) == [
+        "The report has 1,001 findings, and at most 1,000 are published; narrow the review by `paths`, or raise"
+        " `min-severity`."
+    ]
+
+
+def test_a_thousand_findings_are_taken() -> None:
+    report = made()
+    report["findings"] = report["findings"][:1] * 1_000
+    assert len(as_review(read_report(raw(signed(report))), FILES).findings) == 1_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"line": 0}, "findings.0.line"),
+        ({"line": "2"}, "findings.0.line"),
+        ({"line": True}, "findings.0.line"),
+        ({"line": 10**9}, "findings.0.line"),
+        ({"side": "right"}, "findings.0.side"),
+        ({"severity": "blocker"}, "findings.0.severity"),
+        ({"confidence": 1.5}, "findings.0.confidence"),
+        ({"title": "x" * 301}, "findings.0.title"),
+        ({"body": "x" * 20_001}, "findings.0.body"),
+        ({"suggestion": "x" * 10_001}, "findings.0.suggestion"),
+        ({"path": "x" * 4_097}, "findings.0.path"),
+        ({"prompt": "<!-- -->"}, "findings.0.prompt"),
+        ({"fingerprint": "F" * 16}, "findings.0.fingerprint"),
+        ({"title": "\ud800"}, "findings.0.title"),
+        ({"event": "APPROVE"}, "findings.0.event"),
+    ],
+)
+def test_a_wrong_finding_is_named_by_its_place(changes: dict[str, object], place: str) -> None:
+    first, last = faults_of(raw(with_finding(**changes)))
+    assert first.startswith(f"The report has a fault at {place}: ")
+    assert last == SAME_COMMIT
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        ("head_sha", "main"),
+        ("pull_request", 0),
+        ("run", "a b"),
+        ("seconds", -1),
+        ("prompts", ["Review!"]),
+        ("tool", {"name": "other", "demo": False}),
+        ("notes", ["x"] * 1_001),
+        ("approve", True),
+    ],
+)
+def test_a_wrong_key_is_named(key: str, found: object) -> None:
+    first, *_ = faults_of(raw(forged(**{key: found})))
+    assert first.startswith(f"The report has a fault at {key}")
+
+
+def test_all_faults_are_told_up_to_a_bound_and_what_a_stranger_wrote_is_on_one_line() -> None:
+    changes: dict[str, object] = {"dropped": -1, "\n::error::x": 1}
+    *said, last = faults_of(raw(forged(**changes)))
+    assert said[0].startswith("The report has a fault at dropped: ")
+    assert all(one_line(fault) == fault for fault in said)
+    many = {f"key{number}": 1 for number in range(20)}
+    assert faults_of(raw(forged(**many)))[-2:] == ["The report has 10 more faults.", last]
+    assert len(faults_of(raw(forged(**many)))) == 12
+
+
+def test_a_flood_of_faults_is_not_looked_at_to_its_end() -> None:
+    coverage = made()["coverage"]
+    first, *_ = faults_of(raw(forged(coverage={**coverage, "files": [{}] * 100_001})))
+    assert first == "The report has a fault at coverage.files: At most 100000 are read."
+    many = faults_of(raw(forged(coverage={**coverage, "files": [{}] * 100_000})))
+    assert len(many) == len(coverage["files"][0]) + 1
+
+
+def test_a_reports_values_never_stand_in_a_fault() -> None:
+    assert "s3cr3t" not in " ".join(faults_of(raw(forged(head_sha="s3cr3t", dropped="s3cr3t"))))
+
+
+def test_a_report_of_what_is_to_be_published_passes() -> None:
+    check(taken(), repository="O/R", number=7, head_sha=HEAD, head_repository="Mona/R")
+    check(taken(head_repository=""), repository="o/r", head_repository="mona/r")
+    check(taken(), repository="o/r")
+
+
+def test_a_report_of_something_else_is_refused_with_all_that_differs() -> None:
+    with pytest.raises(SettingsError) as caught:
+        check(
+            taken(repository="o/\u202eother"),
+            repository="o/r",
+            number=8,
+            head_sha="f" * 40,
+            head_repository="eve/r",
+        )
+    assert caught.value.faults == (
+        "The report is about the repository o/other, not about o/r; take the artifact of the run that started"
+        " this one.",
+        "The report is about pull request #7, not about #8; take the artifact of the run that reviewed it.",
+        "The report is about the commit 0123456789ab, not about ffffffffffff; only the report of that commit's"
+        " own run can be published.",
+        "The report is about a head in the repository mona/r, not in eve/r; take the artifact of the run that"
+        " started this one.",
+    )
+
+
+def test_a_report_of_a_local_range_is_for_no_pull_request() -> None:
+    local = as_json(View(review(), Verdict(ExitCode.REVIEWED)))
+    with pytest.raises(SettingsError) as caught:
+        check(read_report(raw(local | signed(local | {"repository": "o/r"}))), repository="o/r", number=7)
+    assert caught.value.faults == (
+        "The report is about a range of commits, not about a pull request; make it on pull_request.",
+    )
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = st.sampled_from([*made(), "other"])
+
+
+@given(st.binary(max_size=60) | JSON.map(lambda found: raw(found)))
+def test_any_bytes_are_refused_in_words(content: bytes) -> None:
+    assert all(one_line(fault) == fault for fault in faults_of(content))
+
+
+@given(
+    st.dictionaries(KEYS, JSON, max_size=3), st.dictionaries(st.sampled_from([*made()["findings"][0]]), JSON)
+)
+def test_any_report_is_a_review_or_refused_in_words(
+    changes: dict[str, object], of_finding: dict[str, object]
+) -> None:
+    report = made()
+    report["findings"][0] |= of_finding
+    report = signed(report | changes)
+    faults: tuple[str, ...] = ()
+    kept = len(report["findings"]) if isinstance(report["findings"], list) else 0
+    try:
+        kept -= len(as_review(read_report(raw(report)), FILES).findings)
+    except SettingsError as error:
+        faults = error.faults
+    assert all(one_line(fault) == fault for fault in faults)
+    assert faults or kept == 0

@@ -1,0 +1,222 @@
+"""The one comment that is edited on each push: what stands, at a glance, and the hidden state behind it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from hunkwise.publish.state import SUMMARY_MARKER, claimed_by, decode, encode
+
+from hunkwise.domain.conversation import Comment
+from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Posted, SkipReason, Where
+from hunkwise.publish.summary_comment import LIMIT, STATE_ROOM, claim_comment, summary_comment
+from hunkwise.publish.view import View
+from tests.publish.rendered import rendered
+from tests.publish.samples import (
+    HEAD,
+    SERVER,
+    anchor,
+    clean,
+    finding,
+    kept,
+    raised,
+    review,
+    state,
+    thread,
+    view,
+)
+
+RUN = "12.abcdef0123456789"
+
+
+def rows_of(comment: str) -> list[str]:
+    """The table's rows without its head."""
+    return [line for line in comment.split("\n") if line.startswith("| ")][1:]
+
+
+def test_the_comment_tells_at_a_glance_what_stands() -> None:
+    new = finding("New `x|y`", at=anchor(2), severity=Severity.CRITICAL)
+    old = finding("Old", at=anchor(4, start_line=3), severity=Severity.HIGH)
+    low = finding("Low", path="b.py", severity=Severity.LOW)
+    on = thread()
+    seen = replace(
+        view(replace(review(low, old, new), summary="It adds a pool.", carried_lines=3, dropped=1)),
+        posted=Posted(f"{SERVER}/o/r/pull/7#pullrequestreview-1", {new: Where.INLINE, low: Where.BODY}),
+        kept=(kept(old, on),),
+        fixed=(thread(), thread()),
+        dismissed=(raised(finding("gone")),),
+    )
+    blob = f"{SERVER}/o/r/blob/{HEAD}"
+    assert summary_comment(seen, state()).removesuffix(f"\n\n{encode(state(), LIMIT)}") == (
+        f"{SUMMARY_MARKER}\n\n"
+        "### hunkwise: 3 findings, 2 of them new\n\n"
+        "**Reviewed.**\n\n"
+        "Reviewed 4 of 14 changed lines (28 %) in 1 of 2 files at `0123456789ab`. "
+        "1 new changed line was reviewed now, the rest before.\n\n"
+        "| Severity | Where | Finding | State |\n"
+        "|---|---|---|---|\n"
+        f"| 🔴 critical | [`src/a.py:2`]({blob}/src/a.py#L2-L2) | New x\\|y | new, on the line |\n"
+        f"| 🟠 high | [`src/a.py:3–4`]({blob}/src/a.py#L3-L4) | Old | [raised before]({on.url}) |\n"
+        f"| 🔵 low | [`b.py`]({blob}/b.py) | Low | "
+        f"[new, in the review]({SERVER}/o/r/pull/7#pullrequestreview-1) |\n\n"
+        "2 fixed in `0123456`. 1 dismissed by a person: not raised again. "
+        "1 finding left out: below `min-severity`, repeated, or withheld.\n\n"
+        "<details><summary>Not reviewed, or not whole: 1 file</summary>\n\n"
+        "- `src/b.py`: the deadline was reached (after 15 minutes)\n\n</details>\n\n"
+        "<details><summary>Left out by choice: 1 file</summary>\n\n"
+        "- `poetry.lock`: lock file\n\n</details>\n\n"
+        "<details><summary>What the model says of the change</summary>\n\nIt adds a pool.\n\n</details>\n\n"
+        f"[The review]({SERVER}/o/r/pull/7#pullrequestreview-1)\n\n"
+        "2 model calls · 12,345 tokens in (300 from the cache), 678 out · `a-model` · 12.3 s"
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        (Where.FILE, "new, on the file"),
+        (Where.BODY, "new, in the review"),
+        (Where.ANNOTATION, "new, an annotation of the check run"),
+        (Where.SUMMARY, "new, in the job summary"),
+        (Where.REPORT, "new, in the JSON report"),
+        (None, "new"),
+    ],
+)
+def test_each_rung_is_named(where: Where | None, said: str) -> None:
+    of = finding()
+    seen = replace(view(review(of)), posted=Posted(None, {of: where} if where else {}))
+    assert rows_of(summary_comment(seen, state()))[0].endswith(f" | {said} |")
+
+
+def test_what_an_untrusted_author_resolved_is_still_listed() -> None:
+    of = finding()
+    seen = replace(view(review(of)), kept=(kept(of, thread(resolved=True)),))
+    assert "[resolved by the pull request's author, still counted](" in summary_comment(seen, state())
+
+
+def test_a_pipe_in_a_path_ends_no_cell() -> None:
+    text = summary_comment(view(review(finding(path="a|b`c.py"))), state())
+    assert "[``a\\|b`c.py``](https://github.com/o/r/blob/" in text
+    assert "a%7Cb%60c.py" in text
+
+
+def test_nothing_found_has_no_table() -> None:
+    text = summary_comment(view(clean(review())), state())
+    assert text.startswith(f"{SUMMARY_MARKER}\n\n### hunkwise: nothing found in the reviewed lines\n\n")
+    assert "|" not in text
+
+
+def test_the_most_severe_fifty_are_shown_and_the_rest_counted() -> None:
+    severities = list(Severity)
+    many = tuple(finding(f"n{n}", at=anchor(n + 1), severity=severities[n % 4]) for n in range(120))
+    text = summary_comment(view(review(*many)), state())
+    rows = rows_of(text)
+    assert len(rows) == 50
+    assert [row.split(" | ")[0] for row in rows] == ["| 🔴 critical"] * 30 + ["| 🟠 high"] * 20
+    assert "**70 more findings** in the job summary and in the JSON report." in text
+
+
+def test_equal_input_makes_equal_text() -> None:
+    seen = view(review(finding("a", at=anchor(2)), finding("b", at=anchor(3))))
+    again = view(review(finding("a", at=anchor(2)), finding("b", at=anchor(3))))
+    assert summary_comment(seen, state("AAAAAAAA")) == summary_comment(again, state("AAAAAAAA"))
+
+
+def test_the_state_is_the_last_line_and_can_be_read_back() -> None:
+    left = state("AAAAAAAA", "BBBBBBBB")
+    text = summary_comment(view(review(finding())), left)
+    assert decode(Comment(1, text), repository="o/r", number=7) == left
+
+
+def longest() -> View:
+    """The most of everything, in characters of four bytes."""
+    fox = "🦊" * 9_000
+    faults = tuple(Fault(fox, fox, fox) for _ in range(20))
+    files = tuple(FileCoverage(f"{fox}{number}", 5, 0, SkipReason.FAILED) for number in range(300))
+    many = tuple(finding(f"{fox}{n}", at=anchor(n + 1, path="🦊" * 200), body=fox) for n in range(300))
+    whole = replace(review(*many), faults=faults, notes=(fox,) * 20, summary=fox, coverage=Coverage(files))
+    whole = replace(whole, usage=replace(whole.usage, models=(fox,) * 9))
+    return replace(view(whole), stale=fox)
+
+
+def test_the_longest_of_everything_fits_and_leaves_the_state_its_room() -> None:
+    text = summary_comment(longest(), state()).rpartition("\n")[0]
+    assert len(text.encode()) <= LIMIT - STATE_ROOM
+    whole = summary_comment(longest(), state(*(f"{number:08d}" for number in range(9_000))))
+    assert len(whole.encode()) <= LIMIT
+    assert re.search(r"\*\*\d+ more findings\*\* in the job summary", whole)
+
+
+def test_long_lists_of_files_give_way_to_findings() -> None:
+    files = tuple(FileCoverage(f"{'f' * 190}{number}", 5, 0, SkipReason.FAILED) for number in range(300))
+    many = tuple(finding("t" * 150, at=anchor(n + 1, path=f"{'p' * 150}.py")) for n in range(50))
+    text = summary_comment(view(replace(review(*many), coverage=Coverage(files))), state())
+    assert len(rows_of(text)) == 50
+    assert "files more, named in the JSON report" in text
+
+
+def test_a_claim_stands_above_the_previous_text_and_keeps_its_state() -> None:
+    left = state("AAAAAAAA")
+    before = summary_comment(view(review(finding())), left)
+    claimed = claim_comment(before, HEAD, RUN)
+    assert claimed.split("\n")[2:5] == ["⏳ hunkwise is reviewing `0123456`…", "", "### hunkwise: 1 finding"]
+    assert claimed_by(claimed) == RUN
+    assert decode(Comment(1, claimed), repository="o/r", number=7) == left
+
+
+def test_a_claim_replaces_an_earlier_one() -> None:
+    before = summary_comment(view(review(finding())), state())
+    other = claim_comment(before, "f" * 40, "another")
+    assert claim_comment(other, HEAD, RUN) == claim_comment(before, HEAD, RUN)
+    assert claimed_by(before) == ""
+
+
+@pytest.mark.parametrize("previous", [None, "", "Hello", f"Hello\n{SUMMARY_MARKER}\n\ntext"])
+def test_a_first_claim_stands_alone(previous: str | None) -> None:
+    claimed = claim_comment(previous, "", RUN)
+    assert claimed.startswith(f"{SUMMARY_MARKER}\n")
+    assert claimed.endswith("\n⏳ hunkwise is reviewing…")
+    assert claimed_by(claimed) == RUN
+    assert claim_comment(claimed, HEAD, RUN) == claim_comment(None, HEAD, RUN)
+
+
+def test_a_claim_always_has_room() -> None:
+    before = summary_comment(longest(), state(*(f"{number:08d}" for number in range(9_000))))
+    claimed = claim_comment(before, HEAD, RUN)
+    assert len(claimed.encode()) <= LIMIT
+    assert claimed.endswith(before.partition("\n\n")[2])
+
+
+@pytest.mark.parametrize("last", ["<!-- hunkwise:state v1 AAAA -->", "text"])
+def test_of_a_text_that_is_too_long_a_claim_keeps_the_state(last: str) -> None:
+    claimed = claim_comment(f"{SUMMARY_MARKER}\n\n{'x' * LIMIT}\n{last}", HEAD, RUN)
+    assert claimed.endswith("…\n\n<!-- hunkwise:state v1 AAAA -->" if last != "text" else "…")
+
+
+def test_foreign_words_do_nothing_in_the_summary() -> None:
+    evil = "`<b>@user</b> ![x](https://evil.example) | <!-- hunkwise:state v1 AAAA -->\n# x\n/merge"
+    of: Finding = replace(finding(evil, body=evil, category=evil), path=evil, prompt=evil)
+    whole = replace(review(of), summary=evil, notes=(evil,), faults=(Fault(evil, evil, evil),))
+    whole = replace(whole, coverage=Coverage((FileCoverage(evil, 1, 0, SkipReason.FAILED, evil),)))
+    seen = replace(
+        view(whole),
+        posted=Posted(evil, {of: Where.BODY}, (evil,), Fault(evil, evil)),
+        kept=(kept(of, thread(url=evil)),),
+        stale=evil,
+    )
+    text = summary_comment(seen, state())
+    found = rendered(text)
+    ours = (
+        "html_block: '<!-- hunkwise:",
+        "html_block: '<details>",
+        "html_block: '</details>",
+        "table_open",
+        "heading",
+    )
+    assert [fault for fault in found.faults if not fault.startswith(ours)] == []
+    assert all(link.startswith(f"{SERVER}/o/r/blob/") for link in found.links)
+    assert text.count("<!-- hunkwise") == 2
+    assert "\n/merge" not in text
+    assert rendered(text).cells == 4
