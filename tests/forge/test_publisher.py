@@ -477,6 +477,17 @@ def test_where_it_cannot_be_known_whether_it_was_stored_nothing_is_posted_again(
     assert "502" in posted.fault.message
 
 
+@pytest.mark.parametrize(("status", "answer"), [(404, None), (200, {}), (200, {"login": ""})])
+def test_who_does_not_know_who_they_are_posts_nothing_again(
+    world: World, status: int, answer: dict[str, str] | None
+) -> None:
+    world.fake.fault("GET", "/user$", status=status, body=answer)
+    world.fake.fault("POST", "/reviews", status=502, commit_then_fail=True)
+    posted = publish(world, INLINE, token="ghp_person")
+    assert posted.where == {}
+    assert len(world.fake.reviews) == 1
+
+
 def test_a_person_finds_their_own_review_again(world: World) -> None:
     world.fake.graphql_refusal = GraphqlRefusal(404)
     world.fake.fault("POST", "/reviews", status=502, commit_then_fail=True)

@@ -127,9 +127,7 @@ def test_no_text_makes_the_reader_fail(text: str, piece: str) -> None:
     assert not is_fixed(text)
 
 
-@given(
-    st.text(min_size=1, max_size=300), st.text(max_size=300), st.text(max_size=100), st.integers(1, 10**6)
-)
+@given(st.text(min_size=1, max_size=300), st.text(max_size=300), st.text(max_size=100), st.integers(1, 10**6))
 def test_whatever_a_finding_says_comes_back(path: str, title: str, category: str, line: int) -> None:
     finding = Finding(path, Severity.LOW, title, "", Anchor(path, line, code=title), category)
     assert raised_in(f"{title}\n{finding_marker(finding, Where.INLINE)}")[-1:] == (

@@ -95,7 +95,9 @@ def test_hunks_go_first_then_the_least_severe_findings() -> None:
     full = replace(STATE, findings=findings)
     rooms = [len(encode(full, ROOM)) - 1, 6_000, 2_000, 600]
     known = [read(comment(full, room)) for room in rooms]
-    assert all(one is not None and len(encode(full, room)) <= room for one, room in zip(known, rooms, strict=True))
+    assert all(
+        one is not None and len(encode(full, room)) <= room for one, room in zip(known, rooms, strict=True)
+    )
     hunks = [len(one.hunks) for one in known if one]
     kept = [one.findings for one in known if one]
     assert KEYS > (known[0] or STATE).hunks != frozenset()

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from hunkwise.domain.conversation import Conversation
+from hunkwise.domain.conversation import CheckRun, Conversation
 from hunkwise.domain.outcome import Conclusion
 from hunkwise.errors import ForgeError
 from hunkwise.flows.claim import Claim
@@ -19,6 +19,8 @@ from hunkwise.publish.annotations import Annotation
 
 _BETWEEN_LINES = 10.0
 """Seconds from one line of progress to the next: GitHub counts writes."""
+_OURS = "hunkwise:"
+"""How our check runs' external ids begin: a job that is called hunkwise has a check run of our name too."""
 _log = logging.getLogger(__name__)
 
 
@@ -95,7 +97,7 @@ class Announcement:
         """Whether another run came to this head after us."""
         mine = self._check_id()
         if mine is not None:
-            return any(run.id > mine for run in conversation.check_runs)
+            return any(run.id > mine for run in conversation.check_runs if _is_ours(run))
         return self._claim.lost(conversation)
 
     def older(self, conversation: Conversation) -> tuple[int, ...]:
@@ -104,7 +106,7 @@ class Announcement:
         return tuple(
             run.id
             for run in conversation.check_runs
-            if run.status != "completed" and (mine is None or run.id < mine)
+            if run.status != "completed" and _is_ours(run) and (mine is None or run.id < mine)
         )
 
     def end(self, head_sha: str, ending: Ending, *, older: Sequence[int] = ()) -> int:
@@ -149,7 +151,7 @@ class Announcement:
         try:
             return self._checks.start(
                 head_sha,
-                external_id=self._run,
+                external_id=f"{_OURS}{self._run}",
                 title="Reviewing",
                 summary="The review is under way.",
                 details_url=self._details_url,
@@ -184,3 +186,7 @@ class Announcement:
 
     def _check_id(self) -> int | None:
         return self._started.result() if self._started is not None else None
+
+
+def _is_ours(run: CheckRun) -> bool:
+    return run.external_id.startswith(_OURS)

@@ -34,6 +34,13 @@ _WAIT = 1.5
 """Seconds, in which an older run that is just posting gets done with it."""
 
 
+_NOBODY = Fault(
+    "identity",
+    "Nothing was posted: GitHub does not say whose the token is, so it cannot be known what was posted before.",
+    "Let the token query GraphQL, or use a personal access token.",
+)
+
+
 class Reviews(Protocol):
     """Reviews with their comments; see forge.publisher. `publish` raises nothing, `dismiss` ForgeError."""
 
@@ -114,6 +121,8 @@ class Publication:
         except ForgeError as error:
             said = f"Nothing was posted, as what was said before could not be read: {error.message}"
             return self._ended(standing, Posted(fault=Fault(f"github {error.kind}", said, error.hint)))
+        if not now.viewer:
+            return self._ended(standing, Posted(fault=_NOBODY))
         standing = self._standing(found, now)
         hindrance = self._hindrance(found, now)
         if hindrance:
@@ -131,7 +140,7 @@ class Publication:
         event = self._event(standing)
         if standing.speaks(event) or superseded(conversation.reviews, event):
             return False
-        hanging = any(run.status != "completed" for run in conversation.check_runs)
+        hanging = self._to.announcement.older(conversation)
         posted = Posted(where=standing.where(Posted()))
         verdict = standing.view(posted).verdict
         state = standing.state(posted.where, str(verdict.conclusion))
@@ -189,8 +198,10 @@ class Publication:
             head_sha=review.head_sha,
             event=event,
             marker=review_marker(terms.run, review.head_sha),
-            comment=lambda finding: comment(finding, server_url=terms.server_url, applies=finding in offered),
-            body=lambda placed: review_body(view, placed, event),
+            comment=lambda finding, where: comment(
+                finding, server_url=terms.server_url, applies=finding in offered, where=where
+            ),
+            body=lambda placed, asked: review_body(view, placed, asked),
         )
 
     def _dismiss(self, now: Conversation, event: ReviewEvent) -> list[str]:

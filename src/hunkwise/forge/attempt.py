@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,22 +10,8 @@ from hunkwise.domain.finding import Finding
 from hunkwise.domain.outcome import ReviewEvent, Where
 from hunkwise.forge.file_comments import FileComments
 from hunkwise.forge.probes import Probes
-from hunkwise.publish.pages import Page
 from hunkwise.publish.placement import Placement
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A review ready to leave. The texts are callables, because what fails inline must be said below."""
-
-    placement: Placement
-    head_sha: str
-    event: ReviewEvent
-    marker: str
-    """The hidden line in the body by which the review is known again: `publish.markers.review_marker`."""
-    comment: Callable[[Finding, Where], str]
-    """A comment on lines (INLINE) or on the file (FILE). Its last line tells it from all others."""
-    body: Callable[[Placement, ReviewEvent], Page]
+from hunkwise.publish.rendered import Rendered
 
 
 @dataclass

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from hunkwise.domain.conversation import Comment
 from hunkwise.errors import ForgeError, ForgeKind
 from hunkwise.forge.client import GitHub
 from hunkwise.forge.outgoing import Outgoing
 from hunkwise.forge.own import OwnWords, address, last_line
+from hunkwise.forge.shapes import Shape
 from hunkwise.publish.secrets import SecretScan
 
 
@@ -27,8 +29,8 @@ class SummaryComments:
         self._own = OwnWords(github, number)
         self._number = number
 
-    def save(self, body: str, comment_id: int | None) -> str:
-        """Puts `body` into the comment, or into a new one where there is none any more; its address.
+    def save(self, body: str, comment_id: int | None) -> Comment:
+        """Puts `body` into the comment, or into a new one where there is none any more.
 
         The body's last line must tell it from every other comment, as the line with the state does.
         """
@@ -40,7 +42,7 @@ class SummaryComments:
                     raise
         path = f"issues/{self._number}/comments"
         return self._outgoing.surely(
-            lambda: address(self._outgoing.post(path, {"body": body})), lambda: self._stored(body)
+            lambda: _comment(self._outgoing.post(path, {"body": body})), lambda: self._stored(body)
         )
 
     def delete(self, comment_id: int) -> None:
@@ -51,13 +53,17 @@ class SummaryComments:
             if error.kind is not ForgeKind.NOT_FOUND:
                 raise
 
-    def _edited(self, body: str, comment_id: int) -> str:
+    def _edited(self, body: str, comment_id: int) -> Comment:
         path = f"issues/comments/{comment_id}"
-        return self._outgoing.surely(lambda: address(self._outgoing.patch(path, {"body": body})))
+        return self._outgoing.surely(lambda: _comment(self._outgoing.patch(path, {"body": body})))
 
-    def _stored(self, body: str) -> str | None:
+    def _stored(self, body: str) -> Comment | None:
         known = last_line(body)
         return next(
-            (address(said) for said in self._own.comments() if last_line(said.text_or("body", "")) == known),
+            (_comment(said) for said in self._own.comments() if last_line(said.text_or("body", "")) == known),
             None,
         )
+
+
+def _comment(said: Shape) -> Comment:
+    return Comment(said.number("id"), said.text_or("body", ""), address(said))

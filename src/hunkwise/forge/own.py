@@ -56,11 +56,15 @@ class OwnWords:
         connection = self._github.connection
         try:
             me = connection.get("/user")
+            account = Account(bare(me.text("login")), bot=is_bot(Shape({"user": me.value}, me.request)))
         except ForgeError as error:
             if error.kind is not ForgeKind.FORBIDDEN:
                 raise
-            return Account(bare(connection.graphql(_VIEWER, {}).text("viewer.login")), bot=True)
-        return Account(bare(me.text("login")), bot=is_bot(Shape({"user": me.value}, me.request)))
+            me = connection.graphql(_VIEWER, {}).at("viewer")
+            account = Account(bare(me.text("login")), bot=True)
+        if not account.login:
+            raise senseless(me.request, "an empty login")
+        return account
 
 
 def last_line(text: str) -> str:

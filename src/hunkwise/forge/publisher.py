@@ -11,7 +11,7 @@ from hunkwise.domain.conversation import ReviewState
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.outcome import Fault, Posted, ReviewEvent, Where
 from hunkwise.errors import ForgeError, ForgeKind
-from hunkwise.forge.attempt import Attempt, Rendered, line_comment
+from hunkwise.forge.attempt import Attempt, line_comment
 from hunkwise.forge.client import GitHub
 from hunkwise.forge.file_comments import FileComments
 from hunkwise.forge.offenders import COST_OF_A_QUESTION, offender
@@ -20,12 +20,11 @@ from hunkwise.forge.own import OwnWords, address
 from hunkwise.forge.probes import Probes, foreign_pending, is_about_pending
 from hunkwise.publish.pages import Page
 from hunkwise.publish.placement import Placement
+from hunkwise.publish.rendered import STALE, Rendered
 from hunkwise.publish.secrets import SecretScan
 
 __all__ = ["STALE", "Publisher", "Rendered"]
 
-STALE = "stale"
-"""The kind of the fault where the pull request moved on under the review."""
 _MOST_REQUESTS = 40
 """What a review may cost where GitHub declines comments of it."""
 _TO_END_WITH = (
