@@ -47,7 +47,7 @@ def _lines(request: Request) -> Iterator[str]:
             yield f"check run: {body['status']}{refused}"
         case "PATCH", "check-runs/N":
             yield f"check run: {body.get('conclusion') or body.get('status')}{refused}"
-        case "POST", "graphql":
+        case "POST", "/graphql":
             replies = re.findall(r"addPullRequestReviewThreadReply", body["query"])
             resolved = re.findall(r"resolveReviewThread", body["query"])
             yield f"threads: {len(replies)} answered, {len(resolved)} resolved{refused}"

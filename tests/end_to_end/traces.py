@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from tests.end_to_end.step import Result
 
-_CONNECTION_TOKEN = re.compile(r"(?<![0-9a-fA-F])[0-9a-f]{64}(?![0-9a-fA-F])")
+_CONNECTION_TOKEN = re.compile(r"(?<!sha256:)(?<![0-9a-fA-F])[0-9a-f]{64}(?![0-9a-fA-F])")
 """The shape of the sidecar's random token; nothing else of hunkwise's has 64 digits."""
 _CONCLUSIONS = {0: "success", 1: "failure", 2: "failure", 3: "failure", 4: "neutral"}
 

@@ -1,70 +1,15 @@
-"""A whole conversation in one GraphQL query, by pages, refused in parts, and changed by several mutations at once."""
+"""A whole conversation in one GraphQL query, by pages, and refused in parts."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 from github import GithubException
 
-from tests.fakes.github_state import BOT
 from tests.fakes_contract.conftest import Served
+from tests.fakes_contract.conversation import WHERE, WHOLE, graphql, read, talk
 from tests.fakes_contract.test_github_writing import comment
-
-WHOLE = """
-query($owner: String!, $name: String!, $number: Int!) {
-  viewer { login }
-  repository(owner: $owner, name: $name) {
-    pullRequest(number: $number) {
-      state headRefOid baseRefName baseRefOid author { login } authorAssociation
-      comments(first: 100) { nodes { ...said isMinimized } pageInfo { hasNextPage endCursor } }
-      reviews(first: 100) { nodes { databaseId state body url viewerDidAuthor commit { oid } author { login } } }
-      reviewThreads(first: 50) { nodes {
-        id isResolved resolvedBy { login } isOutdated path line
-        comments(first: 20) { nodes {
-          databaseId body state viewerDidAuthor authorAssociation lastEditedAt
-          author { login __typename } editor { login }
-          reactions(content: THUMBS_DOWN, first: 10) { nodes { user { login } } }
-        } }
-      } }
-      timelineItems(itemTypes: [HEAD_REF_FORCE_PUSHED_EVENT, BASE_REF_CHANGED_EVENT], first: 1) {
-        totalCount nodes { __typename }
-      }
-      commits(last: 1) { nodes { commit { oid checkSuites(first: 10) { nodes {
-        checkRuns(first: 10, filterBy: {checkName: "hunkwise", checkType: ALL}) { nodes {
-          databaseId name status conclusion externalId
-        } }
-      } } } } }
-    }
-  }
-}
-fragment said on IssueComment {
-  databaseId fullDatabaseId body url viewerDidAuthor author { login } authorAssociation lastEditedAt editor { login }
-}
-"""
-WHERE: dict[str, Any] = {"owner": "octo", "name": "repo", "number": 1}
-
-
-def graphql(served: Served, query: str, token: str = "ghs_write", **variables: Any) -> Any:
-    """The whole answer, errors included."""
-    given = {"query": query, "variables": variables}
-    status, _, answer = served.client(token).requester.requestJson("POST", "/graphql", input=given)
-    assert status == 200
-    return json.loads(answer)
-
-
-def read(served: Served, token: str = "ghs_write") -> Any:
-    answer = graphql(served, WHOLE, token, **WHERE)
-    assert "errors" not in answer
-    return answer["data"]["repository"]["pullRequest"]
-
-
-def talk(served: Served) -> None:
-    """A review with two threads, and a comment in the conversation."""
-    lines = [comment(), comment(line=12, start_line=11, start_side="RIGHT", body="Range.")]
-    served.pull.create_review(body="Summary", event="COMMENT", comments=lines)
-    served.pull.create_issue_comment("Sticky")
 
 
 def test_a_conversation_is_one_query(github: Served) -> None:
@@ -246,101 +191,6 @@ def test_a_document_that_is_no_graphql_is_a_violation(github: Served) -> None:
     assert "Syntax Error" in graphql(github, "{ viewer { login ")["errors"][0]["message"]
     assert github.fake.violations
     github.fake.violations.clear()
-
-
-REPLY_AND_RESOLVE = """
-mutation {
-  r0: addPullRequestReviewThreadReply(input: {pullRequestReviewThreadId: "%s", body: "Fixed."}) {
-    comment { body state }
-  }
-  t0: resolveReviewThread(input: {threadId: "%s", clientMutationId: "7"}) {
-    clientMutationId thread { isResolved resolvedBy { login } }
-  }
-  t1: resolveReviewThread(input: {threadId: "PRRT_gone"}) { thread { isResolved } }
-  r1: addPullRequestReviewThreadReply(input: {pullRequestReviewThreadId: "%s", body: "%s"}) {
-    comment { databaseId }
-  }
-}
-"""
-
-
-def test_mutations_of_one_document_fail_each_on_its_own(github: Served) -> None:
-    talk(github)
-    first, second = github.fake.threads
-    answer = graphql(github, REPLY_AND_RESOLVE % (first.id, first.id, second.id, "Fixed, too."))
-    assert [(error["type"], error["path"]) for error in answer["errors"]] == [("NOT_FOUND", ["t1"])]
-    assert answer["data"]["t1"] is None
-    assert answer["data"]["r0"]["comment"] == {"body": "Fixed.", "state": "SUBMITTED"}
-    assert answer["data"]["t0"] == {
-        "clientMutationId": "7",
-        "thread": {"isResolved": True, "resolvedBy": {"login": "github-actions"}},
-    }
-    assert answer["data"]["r1"]["comment"]["databaseId"] == second.comments[1].id
-    assert [[said.body for said in thread.comments] for thread in (first, second)] == [
-        ["Here.", "Fixed."],
-        ["Range.", "Fixed, too."],
-    ]
-    assert (first.resolved, first.resolved_by, second.resolved) == (True, BOT, False)
-    assert github.fake.writes[-1].path == "/graphql"
-
-
-@pytest.mark.parametrize("body", ["", "x" * 65_537])
-def test_a_reply_that_is_blank_or_too_long_is_declined(github: Served, body: str) -> None:
-    talk(github)
-    first, second = github.fake.threads
-    answer = graphql(github, REPLY_AND_RESOLVE % (first.id, first.id, second.id, body))
-    assert {error["path"][0]: error["type"] for error in answer["errors"]} == {
-        "t1": "NOT_FOUND",
-        "r1": "UNPROCESSABLE",
-    }
-    assert len(second.comments) == 1
-
-
-def test_one_kind_of_mutation_can_be_forbidden(github: Served) -> None:
-    talk(github)
-    github.fake.refused_mutations.add("resolveReviewThread")
-    first, second = github.fake.threads
-    answer = graphql(github, REPLY_AND_RESOLVE % (first.id, first.id, second.id, "Fixed."))
-    assert {error["path"][0]: error["type"] for error in answer["errors"]} == {
-        "t0": "FORBIDDEN",
-        "t1": "FORBIDDEN",
-    }
-    assert (first.resolved, len(first.comments), len(second.comments)) == (False, 2, 2)
-    assert len(read(github)["reviewThreads"]["nodes"]) == 2
-
-
-def test_a_resolved_thread_keeps_who_resolved_it_and_can_be_opened_again(github: Served) -> None:
-    talk(github)
-    thread = github.fake.threads[0]
-    github.fake.resolve(thread, by="ann")
-    requester = github.client().requester
-    requester.graphql_named_mutation("resolveReviewThread", {"threadId": thread.id}, "clientMutationId")
-    assert thread.resolved_by == "ann"
-    requester.graphql_named_mutation("unresolveReviewThread", {"threadId": thread.id}, "thread { id }")
-    assert (thread.resolved, thread.resolved_by) == (False, "")
-
-
-def test_a_reply_beside_a_pending_review_becomes_a_part_of_it(github: Served) -> None:
-    talk(github)
-    review = github.pull.create_review(body="Later")
-    first, second = github.fake.threads
-    answer = graphql(github, REPLY_AND_RESOLVE % (first.id, first.id, second.id, "Fixed."))
-    assert answer["data"]["r0"]["comment"]["state"] == "PENDING"
-    assert first.comments[1].review_id == review.id
-    shown = read(github, "github_pat_x")["reviewThreads"]["nodes"]
-    assert [len(node["comments"]["nodes"]) for node in shown] == [1, 1]
-
-
-def test_a_mutation_is_a_write_wherever_it_stands_in_the_document(github: Served) -> None:
-    talk(github)
-    query = """
-    fragment shown on ResolveReviewThreadPayload { thread { isResolved } }
-    mutation($id: ID!) { resolveReviewThread(input: {threadId: $id}) { ...shown } }
-    """
-    graphql(github, query, id=github.fake.threads[0].id)
-    assert github.fake.writes[-1].path == "/graphql"
-    graphql(github, "query mutation { viewer { login } }")
-    assert not github.fake.journal[-1].is_write
 
 
 def test_graphql_and_rest_agree_on_ids(github: Served) -> None:

@@ -11,7 +11,7 @@ import requests
 from github import GithubException
 
 from tests.fakes_contract.conftest import Served
-from tests.fakes_contract.test_github_conversation import REPLY_AND_RESOLVE, talk
+from tests.fakes_contract.conversation import REPLY_AND_RESOLVE, talk
 
 CLIENT = """
 import sys, urllib.request

@@ -13,7 +13,7 @@ from tests.fakes.github import FakeGitHub
 from tests.fakes.github_state import Thread
 from tests.fakes.server import serve
 from tests.fakes_contract.conftest import Origin, Served
-from tests.fakes_contract.test_github_conversation import read
+from tests.fakes_contract.conversation import read
 from tests.fakes_contract.test_github_writing import comment
 
 BASE = [f"line {number}" for number in range(1, 41)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hunkwise.domain.conversation import Conversation, Thread
-from hunkwise.domain.diff import FileDiff
+from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.outcome import Where
 from hunkwise.domain.state import Raised
@@ -71,6 +71,8 @@ def reconcile(
     now or earlier. `text_at_head` gives a file's text, empty where the head has no such file, None where it
     cannot be read: then nothing is taken for fixed.
     """
+    by_path = {file.path: file for file in files}
+    found = [_on_the_right(finding, by_path.get(finding.path)) for finding in found]
     known = entries(before, conversation)
     stand = standings(known, files, text_at_head)
     pairs = matched(found, known, stand)
@@ -129,6 +131,22 @@ def _unread(_path: str) -> None:
 
 def _shown(thread: Thread, path: str, line: int | None) -> Thread:
     return replace(thread, path=path, line=line, body=without_markers(thread.body), resolved=False)
+
+
+def _on_the_right(finding: Finding, file: FileDiff | None) -> Finding:
+    """The finding on the RIGHT side, where what it points at on the LEFT is shown but not removed.
+
+    Only what is removed is looked for on the LEFT: the same code, put back, must not pass for removed.
+    """
+    anchor = finding.anchor
+    if file is None or anchor is None or anchor.side is Side.RIGHT:
+        return finding
+    rows = [file.lines_by_side[Side.LEFT].get(number) for number in anchor.lines]
+    numbers = [row.new for row in rows if row is not None and row.new is not None]
+    if not numbers or numbers != list(range(numbers[0], numbers[0] + len(rows))):
+        return finding
+    start_line = None if anchor.start_line is None else numbers[0]
+    return replace(finding, anchor=replace(anchor, side=Side.RIGHT, line=numbers[-1], start_line=start_line))
 
 
 def _is_fixed(entry: Entry, standing: Standing, reviewed: Callable[[str], bool]) -> bool:
