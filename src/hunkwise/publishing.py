@@ -214,6 +214,7 @@ class _Reviews:
     def __init__(self, github: GitHub, number: int, scan: SecretScan) -> None:
         self.publish = Publisher(github, number, scan).publish
         self.dismiss = Reviews(github, number, scan).dismiss
+        self.delete_pending = Reviews(github, number, scan).delete_pending
 
 
 class _Threads:
@@ -222,8 +223,8 @@ class _Threads:
     def __init__(self, github: GitHub, scan: SecretScan) -> None:
         self._threads = Threads(github, scan)
 
-    def close(self, threads: Sequence[Thread], head_sha: str) -> tuple[str, ...]:
-        return self._threads.close(threads, head_sha).notes
+    def close(self, threads: Sequence[Thread], head_sha: str, *, answer: bool) -> tuple[str, ...]:
+        return self._threads.close(threads, head_sha, answer=answer).notes
 
 
 def outputs_of(view: View, report: str, sarif: str) -> dict[str, str]:

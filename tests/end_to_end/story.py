@@ -35,7 +35,9 @@ def _lines(request: Request) -> Iterator[str]:
     refused = "" if request.status < 400 else f" -> {request.status}"
     match request.method, re.sub(r"\d+", "N", path):
         case "POST", "pulls/N/reviews":
-            places = [f"{one['path']}:{one['line']} {_title(one['body'])}" for one in body.get("comments", [])]
+            places = [
+                f"{one['path']}:{one['line']} {_title(one['body'])}" for one in body.get("comments", [])
+            ]
             yield f"review {body.get('event', 'PENDING')}: {', '.join(places)}{refused}"
         case "POST", "pulls/N/comments":
             yield f"comment on {body['path']}: {_title(body['body'])}{refused}"
@@ -61,4 +63,6 @@ def _title(body: str) -> str:
 
 
 def _headline(body: str) -> str:
-    return next((line.removeprefix("### hunkwise: ") for line in body.splitlines() if line.startswith("#")), "?")
+    return next(
+        (line.removeprefix("### hunkwise: ") for line in body.splitlines() if line.startswith("#")), "?"
+    )

@@ -107,7 +107,7 @@ def test_six_pushes_say_everything_once(world: World) -> None:
         "check run: in_progress",
         "threads: 1 answered, 1 resolved",
         "check run: success",
-        "summary again: nothing found in the reviewed lines",
+        "summary again: no finding stands in the reviewed lines",
     ]
     assert replay.comments() == ["Fault A (resolved)", "Fault B", "Fault C (resolved)"]
     assert len(world.github.reviews) == 2

@@ -76,7 +76,7 @@ def later(talk: Conversation, story: Reconciled) -> Conversation:
     return replace(talk, threads=(*(closed.get(one, one) for one in talk.threads), *posted))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3000, deadline=None)
 @given(stories(), st.booleans(), st.booleans(), st.booleans())
 def test_nothing_is_lost_and_nothing_repeated(
     made: tuple[tuple[FileDiff, ...], Conversation, tuple[Finding, ...], tuple[Finding, ...]],

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from hunkwise.domain.conversation import Comment, Conversation, Thread
+from hunkwise.domain.conversation import Comment, Conversation, PostedReview, ReviewState, Thread
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.outcome import Fault, Posted, Review, ReviewEvent
 from hunkwise.errors import ForgeError
@@ -21,7 +22,7 @@ from hunkwise.flows.standing import Standing, Terms
 from hunkwise.publish.annotations import annotation
 from hunkwise.publish.gates import review_event, superseded
 from hunkwise.publish.markdown import check_output, comment, review_body
-from hunkwise.publish.markers import review_marker
+from hunkwise.publish.markers import is_review_marker, review_marker
 from hunkwise.publish.placement import place
 from hunkwise.publish.rendered import STALE, Rendered
 from hunkwise.publish.state import summary_comments
@@ -42,17 +43,22 @@ _NOBODY = Fault(
 
 
 class Reviews(Protocol):
-    """Reviews with their comments; see forge.publisher. `publish` raises nothing, `dismiss` ForgeError."""
+    """Reviews with their comments; see forge.publisher. `publish` raises nothing, the others ForgeError."""
 
     def publish(self, rendered: Rendered) -> Posted: ...
 
     def dismiss(self, review_id: int, message: str) -> None: ...
 
+    def delete_pending(self, review_id: int) -> None: ...
+
 
 class Threads(Protocol):
-    """Closes threads as far as GitHub lets us; gives a sentence for each thing that went another way."""
+    """Closes threads as far as GitHub lets us; gives a sentence for each thing that went another way.
 
-    def close(self, threads: Sequence[Thread], head_sha: str) -> tuple[str, ...]: ...
+    `answer`: whether they are answered too.
+    """
+
+    def close(self, threads: Sequence[Thread], head_sha: str, *, answer: bool) -> tuple[str, ...]: ...
 
 
 class HeadFiles(Protocol):
@@ -137,6 +143,8 @@ class Publication:
         conversation, story = standing.conversation, standing.story
         if conversation is None or standing.found.asked or story.post or story.fixed or standing.found.faults:
             return False
+        if leftovers(conversation):
+            return False
         event = self._event(standing)
         if standing.speaks(event) or superseded(conversation.reviews, event):
             return False
@@ -174,16 +182,28 @@ class Publication:
         return self._ended(standing, Posted(notes=(why,)), stale=why)
 
     def _post(self, standing: Standing, now: Conversation) -> Published:
+        foreign = self._clear(now)
         event = self._event(standing)
         posted = Posted()
         if standing.speaks(event):
             posted = self._to.reviews.publish(self._rendered(standing, standing.asks(event)))
         if posted.fault is not None and posted.fault.kind == STALE:
             return self._stood_back(standing, posted.fault.message)
-        notes = [*posted.notes, *self._to.threads.close(standing.story.fixed, standing.review.head_sha)]
+        # An answer beside a pending review of the same account would become a part of that.
+        head_sha = standing.review.head_sha
+        closed = self._to.threads.close(standing.story.fixed, head_sha, answer=not foreign)
+        notes = [*posted.notes, *closed]
         if posted.fault is None:
             notes += self._dismiss(now, event)
         return self._ended(standing, replace(posted, notes=tuple(notes)), remember=True)
+
+    def _clear(self, now: Conversation) -> bool:
+        """Deletes what a killed run left pending; whether another tool's review of our account is pending still."""
+        pending = [review for review in now.reviews if review.state is ReviewState.PENDING]
+        for review in leftovers(now):
+            with suppress(ForgeError):  # whatever it stands in the way of will say so
+                self._to.reviews.delete_pending(review.id)
+        return len(pending) > len(leftovers(now))
 
     def _event(self, standing: Standing) -> ReviewEvent:
         return review_event(standing.review, self._terms.gates, may_approve=self._terms.own_review)
@@ -260,6 +280,15 @@ class Publication:
 
     def _summaries(self, conversation: Conversation | None) -> tuple[Comment, ...]:
         return summary_comments(conversation.comments) if conversation else ()
+
+
+def leftovers(conversation: Conversation) -> tuple[PostedReview, ...]:
+    """Pending reviews of ours, by which a run that was killed looked for a comment that GitHub declines."""
+    return tuple(
+        review
+        for review in conversation.reviews
+        if review.state is ReviewState.PENDING and is_review_marker(review.body)
+    )
 
 
 def says_nothing(review: Review) -> bool:

@@ -30,6 +30,7 @@ _CODE = re.compile("(?:[0-9a-f]{12})?")
 _FINDING = re.compile(
     r"^<!-- hunkwise:finding v1 fp=([0-9a-f]{16}) ([A-Za-z0-9+/]{4,4096}={0,2}) -->\r?$", re.MULTILINE
 )
+_REVIEW = re.compile(r"<!-- hunkwise:review v1 run=[0-9A-Za-z._]* head=[0-9A-Za-z._]* -->")
 _FIXED = re.compile(r"^<!-- hunkwise:fixed v1 head=[0-9A-Za-z._]{0,80} -->\r?$", re.MULTILINE)
 _OURS = re.compile(r"^<!-- hunkwise:[a-z]+ v1[^\n]*-->\r?\n?", re.MULTILINE)
 
@@ -89,6 +90,11 @@ def without_markers(text: str) -> str:
 def review_marker(run: str, head_sha: str) -> str:
     """The hidden line by which a run finds its own review again. `run` should be hard to guess."""
     return f"<!-- hunkwise:review v1 run={word(run)} head={word(head_sha)} -->"
+
+
+def is_review_marker(text: str) -> bool:
+    """Whether a text of ours is a review's marker and nothing else."""
+    return _REVIEW.fullmatch(text.strip()[:_LONGEST_MARKER]) is not None
 
 
 def fixed_marker(head_sha: str) -> str:

@@ -86,7 +86,9 @@ def raised_before(state: State | None, conversation: Conversation | None) -> tup
         for index, ours in enumerate(threads)
         if index not in spoken_for and ours.rank is not Rank.FIXED and not ours.thread.edited
     ]
-    return (*open_still, *commented, *_in_bodies(conversation, [*open_still, *commented]))
+    threaded = {_place(ours.record) for ours in threads}
+    in_bodies = _in_bodies(conversation, [*open_still, *commented])
+    return (*open_still, *commented, *(record for record in in_bodies if _place(record) not in threaded))
 
 
 def entries(before: Iterable[Raised], conversation: Conversation) -> tuple[Entry, ...]:
@@ -156,7 +158,7 @@ def _score(record: Raised, ours: OurThread) -> tuple[float, ...] | None:
     elsewhere = record.path not in (ours.record.path, ours.thread.path)
     if record.where not in _COMMENTED and (apart or elsewhere or ours.rank is Rank.FIXED):
         return None  # it has a thread only where its posting was not noticed
-    return record != ours.record, ours.rank, elsewhere, apart
+    return record.where not in _COMMENTED, record != ours.record, ours.rank, elsewhere, apart
 
 
 def _apart(one: int | None, other: int | None) -> int:
