@@ -50,6 +50,14 @@ class ReviewCase(_Case):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgainCase(_Case):
+    """A whole run of the action, and another of the same pull request, to which nothing happened since."""
+
+    shape: Shape
+    checkout: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanCase(_Case):
     """A large change, read from git and planned."""
 
@@ -61,7 +69,7 @@ class ImportCase(_Case):
     """The SDK's own import, and ours of it."""
 
 
-Case = ReviewCase | PlanCase | ImportCase
+Case = ReviewCase | AgainCase | PlanCase | ImportCase
 
 
 POSTED, WALL = "start to review posted", "whole run"
@@ -70,6 +78,9 @@ FIRST_GITHUB, FIRST_MODEL = "start to first GitHub request", "start to first mod
 OWN_MEMORY, SIDECAR_MEMORY = "own peak memory", "sidecar peak memory"
 REQUESTS, CALLS, CHARACTERS = "GitHub requests", "model calls", "prompt characters"
 COVERAGE, COMMENTS = "changed lines covered", "inline comments"
+FIRST_REQUESTS, AGAIN_REQUESTS = "requests, first review", "requests, identical second run"
+AGAIN_WRITES, AGAIN_CALLS = "writes, identical second run", "model calls, second run"
+AGAIN_WALL = "identical second run"
 PLAN, PLAN_DIFF, PLAN_MEMORY, CHUNKS = "plan", "of it, git's diff", "peak memory", "chunks"
 PLAIN_IMPORT, QUICK_IMPORT, IMPORT_RATIO = "import copilot", "import_sdk()", "ratio"
 
@@ -98,6 +109,14 @@ def _review(
         Measure(COMMENTS, ""),
     )
 
+
+_AGAIN = (
+    Measure(FIRST_REQUESTS, "", Goal(8), 47),
+    Measure(AGAIN_REQUESTS, "", Goal(5)),
+    Measure(AGAIN_WRITES, "", Goal(0)),
+    Measure(AGAIN_CALLS, "", Goal(0)),
+    Measure(AGAIN_WALL, "s"),
+)
 
 CASES: tuple[Case, ...] = (
     ReviewCase(
@@ -131,6 +150,17 @@ CASES: tuple[Case, ...] = (
         runs=3,
         shape=_SMALL,
         api_latency=0.1,
+        checkout=False,
+    ),
+    AgainCase(
+        name="again", title=f"small pull request ({_SMALL}), twice", measures=_AGAIN, runs=3, shape=_SMALL
+    ),
+    AgainCase(
+        name="again-bare",
+        title=f"small pull request ({_SMALL}), twice, nothing checked out",
+        measures=_AGAIN,
+        runs=3,
+        shape=_SMALL,
         checkout=False,
     ),
     ReviewCase(

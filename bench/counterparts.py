@@ -31,6 +31,15 @@ class Journal:
     comments: int
 
 
+@dataclass(frozen=True)
+class Counts:
+    """How often the servers were asked in one run."""
+
+    github_requests: int
+    github_writes: int
+    model_calls: int
+
+
 class Counterparts:
     """The fake GitHub and the scripted model that a run talks to."""
 
@@ -40,15 +49,18 @@ class Counterparts:
         self.github_url: str = addresses["github"]
         self.model_url: str = addresses["model"]
 
-    def prepare(self, *, api_latency: float, model_latency: float) -> None:
-        """Forgets earlier runs, and sets the seconds before each answer."""
-        self._ask(json.dumps({"api": api_latency, "model": model_latency}))
+    def prepare(self, *, api_latency: float = 0.0, model_latency: float = 0.0, keep: bool = False) -> None:
+        """Forgets earlier runs (with `keep` not what they said on GitHub), sets the seconds before each answer."""
+        self._ask(json.dumps({"api": api_latency, "model": model_latency, "keep": keep}))
+
+    def counts(self) -> Counts:
+        """Raises BenchError where a request made no sense to the fakes."""
+        said = self._said()
+        return Counts(len(said["github"]), said["writes"], said["model_calls"])
 
     def journal(self) -> Journal:
         """Raises BenchError where no review was posted, or a request made no sense to the fakes."""
-        said = self._ask("journal")
-        if said["violations"]:
-            raise BenchError(f"The fake GitHub was asked what it does not know: {said['violations'][:3]}.")
+        said = self._said()
         posted = [
             exchange["ended"]
             for exchange in said["github"]
@@ -67,6 +79,12 @@ class Counterparts:
             prompt_characters=said["prompt_characters"],
             comments=said["comments"],
         )
+
+    def _said(self) -> dict[str, Any]:
+        said = self._ask("journal")
+        if said["violations"]:
+            raise BenchError(f"The fake GitHub was asked what it does not know: {said['violations'][:3]}.")
+        return said
 
     def _ask(self, line: str) -> dict[str, Any]:
         assert self._process.stdin is not None, "the process was started with a pipe"

@@ -14,7 +14,7 @@ from typing import assert_never
 from tests.end_to_end.step import Result, Step, own_provider
 
 from bench import cases
-from bench.cases import Case, ImportCase, PlanCase, ReviewCase
+from bench.cases import AgainCase, Case, ImportCase, PlanCase, ReviewCase
 from bench.changes import Built, build
 from bench.children import BenchError, MemoryWatch, run_python
 from bench.counterparts import GITHUB_TOKEN, Counterparts, counterparts
@@ -34,6 +34,10 @@ def measured(case: Case, runs: int) -> Iterator[Numbers]:
             with _repository(case) as built, counterparts(built) as others:
                 for _ in range(runs):
                     yield review_once(case, built, others)
+        case AgainCase():
+            with _repository(case) as built, counterparts(built) as others:
+                for _ in range(runs):
+                    yield review_twice(case, built, others)
         case PlanCase():
             with _repository(case) as built:
                 for _ in range(runs):
@@ -48,13 +52,7 @@ def measured(case: Case, runs: int) -> Iterator[Numbers]:
 def review_once(case: ReviewCase, built: Built, others: Counterparts) -> Numbers:
     """Runs `python entrypoint.py` from its start to its end."""
     others.prepare(api_latency=case.api_latency, model_latency=case.model_latency)
-    with tempfile.TemporaryDirectory(prefix="hunkwise-bench-") as folder:
-        step = Step(
-            Path(folder),
-            others.github_url,
-            inputs={"github-token": GITHUB_TOKEN, **own_provider(others.model_url)},
-        )
-        step.workspace = built.path if case.checkout else None
+    with _step(case, built, others) as step:
         before, began = _processor_seconds(), time.monotonic()
         with step.started() as process:
             memory = MemoryWatch(process.pid)
@@ -80,6 +78,27 @@ def review_once(case: ReviewCase, built: Built, others: Counterparts) -> Numbers
     }
 
 
+def review_twice(case: AgainCase, built: Built, others: Counterparts) -> Numbers:
+    """Runs it, and runs it again on what the first run left on GitHub."""
+    others.prepare()
+    with _step(case, built, others) as step:
+        _check(step.run())
+    first = others.counts()
+    others.prepare(keep=True)
+    with _step(case, built, others) as step:
+        began = time.monotonic()
+        _check(step.run())
+        ended = time.monotonic()
+    again = others.counts()
+    return {
+        cases.FIRST_REQUESTS: first.github_requests,
+        cases.AGAIN_REQUESTS: again.github_requests,
+        cases.AGAIN_WRITES: again.github_writes,
+        cases.AGAIN_CALLS: again.model_calls,
+        cases.AGAIN_WALL: ended - began,
+    }
+
+
 def plan_once(built: Built) -> Numbers:
     """Plans the change in a fresh process."""
     told = run_python("-m", "bench.planning", str(built.path), built.base_sha, built.head_sha)
@@ -101,7 +120,20 @@ def import_once() -> Numbers:
 
 
 @contextmanager
-def _repository(case: ReviewCase | PlanCase) -> Iterator[Built]:
+def _step(case: ReviewCase | AgainCase, built: Built, others: Counterparts) -> Iterator[Step]:
+    """A step that is ready to be started."""
+    with tempfile.TemporaryDirectory(prefix="hunkwise-bench-") as folder:
+        step = Step(
+            Path(folder),
+            others.github_url,
+            inputs={"github-token": GITHUB_TOKEN, **own_provider(others.model_url)},
+        )
+        step.workspace = built.path if case.checkout else None
+        yield step
+
+
+@contextmanager
+def _repository(case: ReviewCase | AgainCase | PlanCase) -> Iterator[Built]:
     with tempfile.TemporaryDirectory(prefix="hunkwise-bench-") as folder:
         built = build(case.shape, Path(folder) / "repository")
         os.sync()  # what was written must not be written out while somebody is measured

@@ -1,7 +1,8 @@
 """The other side of a measured run, in a process of its own: the fake GitHub and the scripted model.
 
 `python -m bench.servers GIT_DIR BASE_SHA HEAD_SHA` prints its addresses as a line of JSON, and then answers
-each line of its input: `journal`, or a JSON object of latencies in seconds, which also empties the journals.
+each line of its input: `journal`, or a JSON object of latencies in seconds, which also empties the journals and,
+unless it says `keep`, the pull request.
 """
 
 from __future__ import annotations
@@ -93,8 +94,8 @@ def _first_added(patch: str) -> int:
     return number
 
 
-def _commands() -> Iterator[dict[str, float] | None]:
-    """Latencies to set, or None where the journal is asked for."""
+def _commands() -> Iterator[dict[str, Any] | None]:
+    """What to set, or None where the journal is asked for."""
     for line in sys.stdin:
         yield None if line.strip() == "journal" else json.loads(line)
 
@@ -116,6 +117,7 @@ def main(git_dir: str, base_sha: str, head_sha: str) -> None:
             if wanted is None:
                 journal = {
                     "github": to_github.exchanges,
+                    "writes": len(github.writes),
                     "model": to_model.exchanges,
                     "model_calls": len(model.requests),
                     "prompt_characters": sum(len(m.text) for r in model.requests for m in r.messages),
@@ -127,8 +129,9 @@ def main(git_dir: str, base_sha: str, head_sha: str) -> None:
             github.latency, model.latency = wanted["api"], wanted["model"]
             for kept in (to_github.exchanges, to_model.exchanges, model.requests, github.journal):
                 kept.clear()
-            for said in (hub.reviews, hub.comments, hub.threads, hub.issue_comments, hub.check_runs):
-                said.clear()
+            if not wanted["keep"]:
+                for said in (hub.reviews, hub.comments, hub.threads, hub.issue_comments, hub.check_runs):
+                    said.clear()
             print("{}", flush=True)
 
 

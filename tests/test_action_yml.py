@@ -27,7 +27,7 @@ def test_its_inputs_are_those_that_are_read() -> None:
 
 def test_its_outputs_are_those_of_the_contract() -> None:
     assert " ".join(ACTION["outputs"]) == (
-        "conclusion findings highest-severity coverage review-url report sarif model-calls input-tokens"
+        "conclusion findings highest-severity coverage review-url placement report sarif model-calls input-tokens"
         " output-tokens"
     )
 

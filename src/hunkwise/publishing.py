@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -227,6 +228,12 @@ class _Threads:
         return self._threads.close(threads, head_sha, answer=answer).notes
 
 
+def _rungs(view: View) -> dict[str, int]:
+    """The number of standing findings on each rung that has any."""
+    tally = Counter(view.where(finding) for finding in view.review.findings)
+    return {rung.value: tally[rung] for rung in Where if tally[rung]}
+
+
 def outputs_of(view: View, report: str, sarif: str) -> dict[str, str]:
     """The step's outputs, by CONTRACT.md's names."""
     review = view.review
@@ -236,6 +243,7 @@ def outputs_of(view: View, report: str, sarif: str) -> dict[str, str]:
         "highest-severity": review.highest.label if review.highest else "",
         "coverage": str(review.coverage.percent),
         "review-url": view.posted.review_url or "",
+        "placement": json.dumps(_rungs(view)),
         "report": report,
         "sarif": sarif,
         "model-calls": str(review.usage.model_calls),

@@ -86,16 +86,14 @@ class Reading:
         git = self._git = self._checkout()
         withheld = Withheld(self.github, git, Git.diff_blobs)
         overrides = self._inputs.overrides
-        fetch = Fetch(self.github, withheld, self.commit)
+        fetch = Fetch(self.github, withheld, self._near, self._far)
         fetched = fetch.run(number, self._inputs.config_path, lambda config: config.with_overrides(overrides))
         self._ends = self._started + fetched.texts.config.deadline * 60
         return fetched
 
     def commit(self, sha: str) -> GitHead | ForgeHead:
         """The files of a commit: from the checkout's objects where they are there, else over the API."""
-        if self._git is not None and self._git.has(sha):
-            return GitHead(self._git, sha)
-        return ForgeHead(self.github, sha)
+        return self._near(sha) or self._far(sha)
 
     def publishing(self, fetched: Fetched, *, own_review: bool = True) -> Publishing:
         """What publishes the review of what was fetched."""
@@ -110,6 +108,12 @@ class Reading:
             files=HeadFiles(self.commit(fetched.snapshot.pull_request.head_sha)),
             own_review=own_review,
         )
+
+    def _near(self, sha: str) -> GitHead | None:
+        return GitHead(self._git, sha) if self._git is not None and self._git.has(sha) else None
+
+    def _far(self, sha: str) -> ForgeHead:
+        return ForgeHead(self.github, sha)
 
     def _seconds_left(self) -> float:
         return max(0.0, self._ends - time.monotonic())

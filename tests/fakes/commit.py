@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hunkwise.domain.conversation import Thread
+from hunkwise.domain.conversation import Conversation
 from hunkwise.domain.diff import FileDiff
+from hunkwise.domain.known import Known
 from hunkwise.domain.pull_request import PullRequest
 from hunkwise.errors import Error
 
@@ -17,13 +18,16 @@ class FakeCommit:
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     failing: Mapping[str, Error] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
 
     def read(self, path: str) -> bytes | None:
+        self.asked.append(path)
         if path in self.failing:
             raise self.failing[path]
         return self.files.get(path)
 
     def list(self, path: str) -> tuple[str, ...] | None:
+        self.asked.append(path)
         inside = [name.removeprefix(f"{path}/") for name in self.files if name.startswith(f"{path}/")]
         return tuple(inside) or None
 
@@ -34,11 +38,15 @@ class FakeForge:
 
     asked: PullRequest
     listed: tuple[FileDiff, ...]
-    open_threads: tuple[Thread, ...] = ()
+    said: Conversation = field(default_factory=Conversation)
+    known: Known = field(default_factory=dict)
+    """What is told of the base beside the conversation."""
     versions: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
     """Contents by path and SHA."""
     failing: Mapping[str, Error] = field(default_factory=dict)
     reads: list[tuple[str, str]] = field(default_factory=list)
+    looked_at: list[str] = field(default_factory=list)
+    """Paths of the base that were asked for beside the conversation."""
 
     def pull_request(self, number: int) -> PullRequest:
         assert number == self.asked.number
@@ -47,9 +55,12 @@ class FakeForge:
     def files(self, pull_request: PullRequest) -> tuple[FileDiff, ...]:
         return self.listed
 
-    def threads(self, number: int) -> tuple[Thread, ...]:
-        self._fail("threads")
-        return self.open_threads
+    def conversation_and_base(
+        self, pull_request: PullRequest, paths: Sequence[str]
+    ) -> tuple[Conversation, Known]:
+        self.looked_at += paths
+        self._fail("conversation")
+        return self.said, {path: self.known[path] for path in paths if path in self.known}
 
     def merge_base(self, base_sha: str, head_sha: str) -> str:
         self._fail("merge_base")

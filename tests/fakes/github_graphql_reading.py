@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.fakes.github_checks import latest
+from tests.fakes.github_graphql_objects import git_object
 from tests.fakes.github_graphql_pages import Asking, actor, connection, pages, refusal
 from tests.fakes.github_graphql_threads import thread_shape
 from tests.fakes.github_messages import Json
@@ -23,7 +24,11 @@ class Reading:
         if f"{owner}/{name}" != self._hub.repository or self._asking.permission == "none":
             message = f"Could not resolve to a Repository with the name '{owner}/{name}'."
             raise refusal("NOT_FOUND", message)
-        return {"nameWithOwner": self._hub.repository, "pullRequest": self._pull_request}
+        return {
+            "nameWithOwner": self._hub.repository,
+            "pullRequest": self._pull_request,
+            "object": lambda _info, **named: git_object(self._asking, **named),
+        }
 
     def _pull_request(self, _info: object, number: int) -> Json:
         if number not in self._hub.pulls:

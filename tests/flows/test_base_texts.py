@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from hunkwise.errors import ForgeError, ForgeKind, SettingsError
-from hunkwise.flows.base_texts import BaseTexts, base_texts
+from hunkwise.flows.base_texts import BaseTexts, PartlyKnown, base_texts
 from hunkwise.settings.config import Config
 from tests.fakes.commit import FakeCommit
 
@@ -76,3 +76,12 @@ def test_a_configuration_that_cannot_be_read_is_an_error() -> None:
     refused = ForgeError(ForgeKind.UNAVAILABLE, "GitHub is away.")
     with pytest.raises(ForgeError, match="away"):
         base_texts(FakeCommit({}, {PATH: refused}), PATH, lambda config: config)
+
+
+def test_what_is_known_of_a_commit_is_what_it_is_and_nothing_else() -> None:
+    told = FakeCommit({"file": b"other", "folder/name": b"x", "else": b"asked for", "more/name": b"x"})
+    commit = PartlyKnown(told, {"file": b"known", "folder": ("known",), "nothing": None})
+    assert [commit.read(path) for path in ("file", "folder", "nothing")] == [b"known", None, None]
+    assert [commit.list(path) for path in ("file", "folder", "nothing")] == [None, ("known",), None]
+    assert told.asked == []
+    assert (commit.read("else"), commit.list("more")) == (b"asked for", ("name",))

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from hunkwise.domain.conversation import Thread
+from hunkwise.domain.conversation import Comment, Conversation, Thread
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.pull_request import PullRequest
+from hunkwise.domain.state import State
 from hunkwise.errors import ForgeError, ForgeKind, RepositoryError
 from hunkwise.flows.fetch import Fetch, Fetched
 from hunkwise.flows.withheld import Withheld
+from hunkwise.publish.state import SUMMARY_MARKER, encode
 from hunkwise.repository.git import Git
 from hunkwise.settings.config import Config
 from tests.fakes.changes import BASE, HEAD, added, pull_request
@@ -21,17 +23,26 @@ from tests.fakes.commit import FakeCommit, FakeForge
 from tests.fakes.git_repository import GitRepository
 
 AWAY = ForgeError(ForgeKind.UNAVAILABLE, "GitHub is away.")
-THREAD = Thread("a.py", 1, Side.RIGHT, "bob", "Look.")
+THREAD = Thread("a.py", 1, Side.RIGHT, "bob", "Look.", trusted=True)
 
 
 def withheld(path: str, status: FileStatus = FileStatus.MODIFIED, **given: Any) -> FileDiff:
     return FileDiff(path, status, additions=2, deletions=1, patch_missing=True, **given)
 
 
-def fetched(forge: FakeForge, git: Git | None = None, config: bytes | None = None) -> Fetched:
-    commit = FakeCommit({} if config is None else {"c.yml": config})
+def fetched(
+    forge: FakeForge,
+    git: Git | None = None,
+    config: bytes | None = None,
+    *,
+    near: FakeCommit | None = None,
+    far: FakeCommit | None = None,
+) -> Fetched:
+    """What is fetched with a base that is near, if one is given, else far: with the configuration, if any."""
+    distant = far or FakeCommit({} if config is None else {"c.yml": config})
     completing = Withheld(forge, git, Git.diff_blobs)
-    return Fetch(forge, completing, lambda _sha: commit).run(7, "c.yml", lambda found: found)
+    fetch = Fetch(forge, completing, lambda _sha: near, lambda _sha: distant)
+    return fetch.run(7, "c.yml", lambda found: found)
 
 
 def forge(*files: FileDiff, changed_files: int | None = None, **given: Any) -> FakeForge:
@@ -40,20 +51,65 @@ def forge(*files: FileDiff, changed_files: int | None = None, **given: Any) -> F
 
 
 def test_a_pull_request_is_read_whole() -> None:
-    found = fetched(
-        forge(added("a.py", "x"), open_threads=(THREAD,)), config=b"version: 1\nmax-comments: 4\n"
-    )
+    said = Conversation(threads=(THREAD,))
+    found = fetched(forge(added("a.py", "x"), said=said), config=b"version: 1\nmax-comments: 4\n")
     assert found.snapshot.pull_request.number == 7
     assert [file.path for file in found.snapshot.files] == ["a.py"]
     assert found.snapshot.threads == (THREAD,)
+    assert found.snapshot.conversation == said
+    assert found.state is None
     assert (found.snapshot.unlisted_files, found.snapshot.notes) == (0, ())
     assert found.texts.config.max_comments == 4
 
 
-def test_threads_that_cannot_be_read_cost_a_note() -> None:
-    found = fetched(forge(added("a.py", "x"), failing={"threads": AWAY}))
-    assert found.snapshot.threads == ()
-    assert found.snapshot.notes == ("Earlier threads could not be read: GitHub is away.",)
+def test_a_conversation_that_cannot_be_read_costs_a_note() -> None:
+    asked = forge(added("a.py", "x"), failing={"conversation": AWAY}, known={"c.yml": None})
+    found = fetched(asked, config=b"version: 1\nmax-comments: 4\n")
+    assert (found.snapshot.conversation, found.snapshot.threads, found.state) == (None, (), None)
+    assert found.snapshot.notes == ("What was said before could not be read: GitHub is away.",)
+    assert found.texts.config.max_comments == 4
+
+
+def test_what_an_earlier_run_remembers_is_read_from_its_summary() -> None:
+    remembered = State("octo/repo", 7, HEAD, (HEAD,), "main", 0, "0123456789abcdef")
+    comment = Comment(1, f"{SUMMARY_MARKER}\n{encode(remembered, 5_000)}")
+    found = fetched(forge(added("a.py", "x"), said=Conversation(comments=(comment,))))
+    assert found.state == remembered
+
+
+CERTAIN = ["c.yml", "AGENTS.md", ".github/copilot-instructions.md", ".github/instructions"]
+
+
+def test_nothing_is_asked_for_that_came_with_the_conversation() -> None:
+    names = ("py.instructions.md",)
+    known = {
+        "c.yml": b"version: 1\nmax-comments: 4\n",
+        "AGENTS.md": None,
+        ".github/copilot-instructions.md": b"Be exact.\n",
+        ".github/instructions": names,
+    }
+    told = FakeCommit({f"{CERTAIN[3]}/{names[0]}": b"---\napplyTo: '*'\n---\nBe brief."})
+    asked = forge(added("a.py", "x"), known=known)
+    found = fetched(asked, far=told)
+    assert asked.looked_at == CERTAIN
+    assert told.asked == [f"{CERTAIN[3]}/{names[0]}"]
+    assert found.texts.config.max_comments == 4
+    assert [one.text for one in found.texts.instructions] == ["Be exact.", "Be brief."]
+
+
+def test_what_the_conversation_does_not_tell_is_asked_for() -> None:
+    told = FakeCommit({"AGENTS.md": b"Be exact."})
+    found = fetched(forge(added("a.py", "x"), known={"c.yml": None}), far=told)
+    assert sorted(told.asked) == sorted(CERTAIN[1:])
+    assert [one.text for one in found.texts.instructions] == ["Be exact."]
+
+
+def test_a_base_that_is_checked_out_is_not_looked_at_elsewhere() -> None:
+    here, there = FakeCommit({"c.yml": b"version: 1\nmax-comments: 4\n"}), FakeCommit()
+    asked = forge(added("a.py", "x"), known={"c.yml": None})
+    found = fetched(asked, near=here, far=there)
+    assert found.texts.config.max_comments == 4
+    assert (asked.looked_at, there.asked) == ([], [])
 
 
 def test_files_that_are_counted_and_not_listed_are_counted() -> None:

@@ -76,7 +76,7 @@ def later(talk: Conversation, story: Reconciled) -> Conversation:
     return replace(talk, threads=(*(closed.get(one, one) for one in talk.threads), *posted))
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(stories(), st.booleans(), st.booleans(), st.booleans())
 def test_nothing_is_lost_and_nothing_repeated(
     made: tuple[tuple[FileDiff, ...], Conversation, tuple[Finding, ...], tuple[Finding, ...]],
@@ -108,6 +108,6 @@ def test_nothing_is_lost_and_nothing_repeated(
     second = run(second_talk, *files, found=found, before=second_state, texts=texts, unreviewed=unreviewed)
     assert (second.post, second.fixed) == ((), ())
     third = run(second_talk, *files, before=state(*second.remembered({})), texts=texts, unreviewed=unreviewed)
-    assert third.remembered({}) == second.remembered({})
+    assert [kept.raised for kept in third.kept] == [kept.raised for kept in second.kept]
     assert (third.post, third.fixed) == ((), ())
     assert len(shown_threads(second_talk, files)) <= len(second_talk.threads)

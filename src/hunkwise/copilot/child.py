@@ -8,11 +8,9 @@ import ctypes
 import os
 import re
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -21,6 +19,7 @@ from pathlib import Path
 
 from hunkwise.copilot.command import Command
 from hunkwise.copilot.environment import Credential, sidecar_environment
+from hunkwise.copilot.homes import Home, wipe_abandoned
 from hunkwise.copilot.listener import listens
 from hunkwise.errors import ModelError, ModelKind
 
@@ -34,7 +33,7 @@ _PR_SET_PDEATHSIG = 1
 class Child:
     """One process of the CLI, from its spawn to its end."""
 
-    def __init__(self, process: subprocess.Popen[bytes], home: Path, connection_token: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], home: Home, connection_token: str) -> None:
         self._process = process
         self._home = home
         self.connection_token = connection_token
@@ -116,7 +115,7 @@ class Child:
         self._drain.join(_TERM_SECONDS)
         if not self._drain.is_alive() and self._process.stdout is not None:
             self._process.stdout.close()
-        shutil.rmtree(self._home, ignore_errors=True)
+        self._home.wipe()
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -125,17 +124,17 @@ class Child:
 
 def spawn(command: Command, credential: Credential, inherited: Mapping[str, str]) -> Child:
     """Starts the program in a private home. Raises OSError where it cannot be executed."""
-    home = Path(tempfile.mkdtemp(prefix="hunkwise-sidecar-"))
+    home = Home()
     connection_token = secrets.token_hex(32)
     environment = sidecar_environment(
         inherited,
-        home=home,
+        home=home.path,
         connection_token=connection_token,
         credential=credential,
         package_cache=command.package_cache,
     )
     try:
-        scratch = home / "scratch"
+        scratch = home.path / "scratch"
         scratch.mkdir()
         process = subprocess.Popen(
             command.arguments,
@@ -148,10 +147,11 @@ def spawn(command: Command, credential: Credential, inherited: Mapping[str, str]
             preexec_fn=_die_with_parent(os.getpid()),
         )
     except OSError:
-        shutil.rmtree(home, ignore_errors=True)
+        home.wipe()
         raise
     child = Child(process, home, connection_token)
     child.watch()
+    wipe_abandoned()  # only now: the CLI is starting meanwhile
     return child
 
 

@@ -117,6 +117,7 @@ class Announcement:
         if self._started is None:
             self._started = self._pool.submit(self._start, head_sha, claiming=False)
         self._ended = True
+        self._settle()
         mine = self._check_id()
         if mine is None:
             return 0
@@ -131,6 +132,7 @@ class Announcement:
         if self._started is None or self._ended:
             return
         self._ended = True
+        self._settle()
         mine = self._check_id()
         if mine is not None:
             self._conclude(mine, Ending(Conclusion.FAILURE, title, summary))
@@ -183,6 +185,10 @@ class Announcement:
         except ForgeError as error:
             _log.warning("The check run could not be concluded: %s", error)
             return 0
+
+    def _settle(self) -> None:
+        """Waits for what is on its way: a line of progress behind the conclusion would begin the check run anew."""
+        self._pool.submit(lambda: None).result()
 
     def _check_id(self) -> int | None:
         return self._started.result() if self._started is not None else None

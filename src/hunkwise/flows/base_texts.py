@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
+from hunkwise.domain.known import Known
 from hunkwise.domain.pull_request import Instructions
 from hunkwise.errors import ForgeError, RepositoryError, SettingsError
 from hunkwise.settings.config import Config, parse_config
@@ -26,6 +27,22 @@ class Commit(Protocol):
 
 
 @dataclass(frozen=True)
+class PartlyKnown:
+    """A commit of which something is known already: that is not asked for."""
+
+    commit: Commit
+    known: Known
+
+    def read(self, path: str) -> bytes | None:
+        entry = self.known[path] if path in self.known else self.commit.read(path)
+        return entry if isinstance(entry, bytes) else None
+
+    def list(self, path: str) -> tuple[str, ...] | None:
+        entry = self.known[path] if path in self.known else self.commit.list(path)
+        return entry if isinstance(entry, tuple) else None
+
+
+@dataclass(frozen=True)
 class BaseTexts:
     """The base's word, read and checked."""
 
@@ -35,6 +52,11 @@ class BaseTexts:
     instructions: tuple[Instructions, ...]
     notes: tuple[str, ...] = ()
     """What could not be read, and matters less than the review: one sentence each."""
+
+
+def certain_paths(config_path: str) -> tuple[str, ...]:
+    """What is looked for in every base; of templates and more files of instructions these have to tell."""
+    return (config_path, *INSTRUCTION_FILES, INSTRUCTION_FOLDER)
 
 
 def base_texts(base: Commit, config_path: str, overridden: Callable[[Config], Config]) -> BaseTexts:

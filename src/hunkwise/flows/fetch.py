@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 from hunkwise.domain.conversation import Conversation
 from hunkwise.domain.diff import FileDiff
+from hunkwise.domain.known import Known
 from hunkwise.domain.pull_request import PullRequest, Snapshot
 from hunkwise.domain.state import State
 from hunkwise.errors import ForgeError
-from hunkwise.flows.base_texts import BaseTexts, Commit, base_texts
+from hunkwise.flows.base_texts import BaseTexts, Commit, PartlyKnown, base_texts, certain_paths
 from hunkwise.flows.withheld import Withheld
 from hunkwise.publish.lifecycle import shown_threads
 from hunkwise.publish.state import latest_state
@@ -26,7 +27,9 @@ class Forge(Protocol):
 
     def files(self, pull_request: PullRequest) -> tuple[FileDiff, ...]: ...
 
-    def conversation(self, number: int, head_sha: str) -> Conversation: ...
+    def conversation_and_base(
+        self, pull_request: PullRequest, paths: Sequence[str]
+    ) -> tuple[Conversation, Known]: ...
 
 
 @dataclass(frozen=True)
@@ -42,23 +45,33 @@ class Fetched:
 class Fetch:
     """Fetches one pull request, in parallel wherever one request does not need another's answer."""
 
-    def __init__(self, forge: Forge, withheld: Withheld, commit: Callable[[str], Commit]) -> None:
-        """`commit` gives the files of a commit by its SHA, from wherever they are nearest."""
+    def __init__(
+        self,
+        forge: Forge,
+        withheld: Withheld,
+        near: Callable[[str], Commit | None],
+        far: Callable[[str], Commit],
+    ) -> None:
+        """Both give a commit's files by its SHA: `near` from the checkout, if it has them, `far` over the API."""
         self._forge = forge
         self._withheld = withheld
-        self._commit = commit
+        self._near = near
+        self._far = far
         self._notes: list[str] = []
 
     def run(self, number: int, config_path: str, overridden: Callable[[Config], Config]) -> Fetched:
         """Raises ForgeError where the pull request cannot be read, SettingsError where its base is wrong."""
         pull_request = self._forge.pull_request(number)
-        base = self._commit(pull_request.base_sha)
+        base = self._near(pull_request.base_sha)
         with ThreadPoolExecutor(2, thread_name_prefix="fetch") as pool:
             listing = pool.submit(self._forge.files, pull_request)
-            talking = pool.submit(self._conversation, pull_request)
+            # With the conversation comes what a base that is far holds, or most of its texts: no time is lost.
+            talking = pool.submit(self._talk, pull_request, () if base else certain_paths(config_path))
+            if base is None:
+                base = PartlyKnown(self._far(pull_request.base_sha), talking.result()[1])
             texts = base_texts(base, config_path, overridden)
             files = self._withheld.completed(pull_request, listing.result(), texts.config)
-            conversation = talking.result()
+            conversation = talking.result()[0]
             snapshot = Snapshot(
                 pull_request=pull_request,
                 files=files,
@@ -72,9 +85,10 @@ class Fetch:
         state = latest_state(comments, repository=pull_request.repository, number=number)
         return Fetched(snapshot, texts, state)
 
-    def _conversation(self, pull_request: PullRequest) -> Conversation | None:
+    def _talk(self, pull_request: PullRequest, paths: Sequence[str]) -> tuple[Conversation | None, Known]:
+        """What was said, if it can be read, and what is known of the base's files."""
         try:
-            return self._forge.conversation(pull_request.number, pull_request.head_sha)
+            return self._forge.conversation_and_base(pull_request, paths)
         except ForgeError as error:
             self._notes.append(f"What was said before could not be read: {error.message}")
-            return None
+            return None, {}

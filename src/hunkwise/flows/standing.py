@@ -8,7 +8,7 @@ from functools import cached_property
 
 from hunkwise.domain.conversation import Conversation
 from hunkwise.domain.finding import Finding
-from hunkwise.domain.outcome import Posted, Review, ReviewEvent, Where
+from hunkwise.domain.outcome import FileCoverage, Posted, Review, ReviewEvent, SkipReason, Where
 from hunkwise.domain.state import State
 from hunkwise.publish.gates import Gates, Held, conclude, held, reached, still_asks
 from hunkwise.publish.lifecycle import Reconciled, raised_before, reconcile
@@ -55,13 +55,14 @@ class Standing:
         """What is new, what stands from before, what was fixed and what dismissed."""
         if self.conversation is None:
             return Reconciled(post=self.found.findings)
-        missing = {file.path for file in self.found.coverage.missing}
+        # What was left out by choice was not looked at either: nobody knows whether anything in it is fixed.
+        unread = {file.path for file in self.found.coverage.files if _is_unread(file)}
         return reconcile(
             self.found.findings,
             raised_before(self.remembered, self.conversation),
             self.conversation,
             self.found.files,
-            reviewed=lambda path: path not in missing,
+            reviewed=lambda path: path not in unread,
             text_at_head=self.text_at_head,
         )
 
@@ -160,3 +161,7 @@ class Standing:
             findings=self.story.remembered(where),
             conclusion=conclusion,
         )
+
+
+def _is_unread(file: FileCoverage) -> bool:
+    return file.reason not in (None, SkipReason.NO_CHANGED_LINES)

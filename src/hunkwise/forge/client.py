@@ -12,12 +12,14 @@ from urllib.parse import quote
 
 from hunkwise.domain.conversation import Conversation
 from hunkwise.domain.diff import FileDiff, FileStatus
+from hunkwise.domain.known import Known
 from hunkwise.domain.patch import parse_hunks
 from hunkwise.domain.pull_request import PullRequest
 from hunkwise.errors import ForgeError, ForgeKind
 from hunkwise.forge.connection import Connection
 from hunkwise.forge.conversation import read_conversation
 from hunkwise.forge.errors import senseless
+from hunkwise.forge.look import Look
 from hunkwise.forge.pages import PAGE as PAGE
 from hunkwise.forge.shapes import Shape
 
@@ -125,7 +127,18 @@ class GitHub:
 
     def conversation(self, number: int, head_sha: str) -> Conversation:
         """What was said on the pull request, and our check runs at `head_sha`; see forge.conversation."""
-        return read_conversation(self.connection, self.repository, number, _checked_sha(head_sha))
+        return self._conversation(number, head_sha, Look())[0]
+
+    def conversation_and_base(
+        self, pull_request: PullRequest, paths: Sequence[str]
+    ) -> tuple[Conversation, Known]:
+        """What was said, and what is known of these paths of the base by the way; no request is made for them."""
+        inside = tuple(path for path in paths if _stays_inside(path))
+        look = Look(_checked_sha(pull_request.base_sha), inside)
+        return self._conversation(pull_request.number, pull_request.head_sha, look)
+
+    def _conversation(self, number: int, head_sha: str, look: Look) -> tuple[Conversation, Known]:
+        return read_conversation(self.connection, self.repository, number, _checked_sha(head_sha), look)
 
     def _contents(self, path: str, sha: str) -> Shape | None:
         if path and not _stays_inside(path):

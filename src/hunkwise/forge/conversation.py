@@ -7,10 +7,12 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from hunkwise.domain.conversation import Conversation
+from hunkwise.domain.known import Known
 from hunkwise.errors import ForgeError, ForgeKind
 from hunkwise.forge.connection import Connection
 from hunkwise.forge.conversation_graphql import conversation_by_graphql
 from hunkwise.forge.conversation_rest import conversation_by_rest
+from hunkwise.forge.look import Look
 from hunkwise.forge.pages import TooManyError
 
 _ANOTHER_WAY = (ForgeKind.FORBIDDEN, ForgeKind.NOT_FOUND, ForgeKind.INVALID, ForgeKind.UNAVAILABLE)
@@ -20,9 +22,17 @@ _log = logging.getLogger(__name__)
 
 
 def read_conversation(
-    connection: Connection, repository: str, number: int, head_sha: str, *, check_name: str = "hunkwise"
-) -> Conversation:
+    connection: Connection,
+    repository: str,
+    number: int,
+    head_sha: str,
+    look: Look,
+    *,
+    check_name: str = "hunkwise",
+) -> tuple[Conversation, Known]:
     """Everything that decides what may still be said; check runs are those of that name at `head_sha`.
+
+    With it comes what the look saw, which is nothing where GraphQL is refused.
 
     REST does not tell who resolved a thread or gave a 👎, nor how often the head was rewritten. To an app's
     token only GraphQL tells who we are: where it is refused altogether, `viewer` is empty and nothing is ours.
@@ -30,17 +40,19 @@ def read_conversation(
     a conversation would repeat comments.
     """
     try:
-        conversation = conversation_by_graphql(connection, repository, number, head_sha, check_name)
+        conversation, known = conversation_by_graphql(
+            connection, repository, number, head_sha, check_name, look
+        )
     except TooManyError:
         raise
     except ForgeError as error:
         if error.kind not in _ANOTHER_WAY:
             raise
         _log.info("The conversation is read by REST, because GraphQL failed: %s", error.message)
-        return conversation_by_rest(connection, repository, number, head_sha, check_name)
+        return conversation_by_rest(connection, repository, number, head_sha, check_name), {}
     asked = _unknown_critics(conversation)
     found = {login for login in asked if _may_write(connection, repository, login)}
-    return replace(conversation, writers=conversation.writers | found)
+    return replace(conversation, writers=conversation.writers | found), known
 
 
 def _unknown_critics(conversation: Conversation) -> tuple[str, ...]:

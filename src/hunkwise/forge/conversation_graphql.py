@@ -11,10 +11,12 @@ from hunkwise.domain.conversation import (
     Thread,
 )
 from hunkwise.domain.diff import Side
+from hunkwise.domain.known import Known
 from hunkwise.forge.connection import Connection
 from hunkwise.forge.conversation_checks import checks_by_graphql, checks_by_rest
 from hunkwise.forge.errors import senseless
 from hunkwise.forge.graphql import GraphqlAnswer
+from hunkwise.forge.look import Look
 from hunkwise.forge.pages import MOST_PAGES, TooManyError
 from hunkwise.forge.people import GHOST, bare, graphql_trusted, graphql_writers
 from hunkwise.forge.shapes import Shape
@@ -29,9 +31,11 @@ query(
   $reviewThreads: Boolean!, $reviewThreadsAfter: String
   $comments: Boolean!, $commentsAfter: String
   $reviews: Boolean!, $reviewsAfter: String
+  #declared
 ) {
   viewer { login }
   repository(owner: $owner, name: $name) {
+    #looked
     pullRequest(number: $number) {
       state headRefOid authorAssociation author { __typename login }
       reviewThreads(first: 100, after: $reviewThreadsAfter) @include(if: $reviewThreads) {
@@ -78,21 +82,22 @@ fragment Said on PullRequestReviewComment {
 
 
 def conversation_by_graphql(
-    connection: Connection, repository: str, number: int, head_sha: str, check_name: str
-) -> Conversation:
-    """The whole conversation. Raises ForgeError, TooManyError past 30 pages of a list.
+    connection: Connection, repository: str, number: int, head_sha: str, check_name: str, look: Look
+) -> tuple[Conversation, Known]:
+    """The whole conversation, and what the look saw. Raises ForgeError, TooManyError past 30 pages of a list.
 
     What a token may leave unread (check runs, the number of rewrites) stays empty; without threads, comments
     and reviews there is no conversation.
     """
-    data, nodes = _read(connection, repository, number, check_name)
+    answer, nodes = _read(connection, repository, number, check_name, look)
+    data = answer.data
     pull = data.at(_PULL)
     threads, comments, reviews = (nodes[name] for name in _LISTS)
     checks = checks_by_graphql(pull, head_sha)
     if checks is None:
         checks = checks_by_rest(connection, repository, head_sha, check_name)
     said = [comment for thread in threads for comment in _comments_of(thread)]
-    return Conversation(
+    conversation = Conversation(
         state=pull.text("state").lower(),
         head_sha=pull.text("headRefOid"),
         viewer=bare(data.text_or("viewer.login", "")),
@@ -105,21 +110,23 @@ def conversation_by_graphql(
         rewrites=_rewrites(pull),
         writers=graphql_writers([pull, *said, *comments, *reviews]),
     )
+    return conversation, look.known(answer)
 
 
 def _read(
-    connection: Connection, repository: str, number: int, check_name: str
-) -> tuple[Shape, dict[str, list[Shape]]]:
-    """The data of the first page, and the nodes of all. A list that ended is not asked for again."""
+    connection: Connection, repository: str, number: int, check_name: str, look: Look
+) -> tuple[GraphqlAnswer, dict[str, list[Shape]]]:
+    """The first page's answer, and the nodes of all. A list that ended is not asked for again."""
     owner, _, name = repository.partition("/")
-    asked: dict[str, object] = {"owner": owner, "name": name, "number": number, "check": check_name}
+    asked = {"owner": owner, "name": name, "number": number, "check": check_name, **look.variables}
+    query = look.added_to(_QUERY)
     nodes: dict[str, list[Shape]] = {listed: [] for listed in _LISTS}
     after: dict[str, str | None] = dict.fromkeys(_LISTS)
-    first: Shape | None = None
+    first: GraphqlAnswer | None = None
     for _ in range(MOST_PAGES):
         cursors = {f"{listed}After": after.get(listed) for listed in _LISTS}
         wanted = {listed: listed in after for listed in _LISTS}
-        answer = connection.graphql_partly(_QUERY, {**asked, **cursors, **wanted, "once": first is None})
+        answer = connection.graphql_partly(query, {**asked, **cursors, **wanted, "once": first is None})
         pull = _needed(answer, _PULL)
         for listed in after:
             nodes[listed] += _needed(answer, f"{_PULL}.{listed}").objects("nodes")
@@ -128,7 +135,7 @@ def _read(
             for listed in after
             if pull.truth(f"{listed}.pageInfo.hasNextPage")
         }
-        first = first or answer.data
+        first = first or answer
         if not after:
             return first, nodes
     raise TooManyError(" or ".join(_LISTS[listed] for listed in after))

@@ -157,11 +157,14 @@ def _is_fixed(entry: Entry, standing: Standing, reviewed: Callable[[str], bool])
 
 
 def _found_again(entry: Entry, standing: Standing, finding: Finding) -> Kept:
-    """The finding of this run under the old fingerprint; without a line of its own, on the one that is known."""
+    """The finding of this run under the old fingerprint; without a line of its own, on the one that is known.
+
+    Where that one's code is gone, it is about the file from now on: else the next run took it for fixed.
+    """
     again = replace(finding, raised_as=entry.raised.fingerprint)
     if again.anchor is None and isinstance(standing, InDiff):
         again = replace(again, anchor=standing.anchor, suggestion=None)
-    if again.anchor is None and entry.raised.line is not None:
+    if again.anchor is None and entry.raised.line is not None and not isinstance(standing, Gone):
         return replace(_not_found(entry, standing), finding=again)
     return Kept(again, raised(again, entry.raised.where), entry.thread)
 

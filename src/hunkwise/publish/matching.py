@@ -58,18 +58,20 @@ class _Matching:
         finding, entry = self._found[index], self._entries[known]
         if finding.fingerprint != entry.raised.fingerprint:
             return None
+        unlike = -self._likeness(index, known)  # of several on one line each has its own words
         if finding.anchor is None or entry.raised.line is None:
-            return (0,)
+            return (0, unlike)
         if finding.anchor.side is not entry.raised.side:
             return None
         match self._stand[known]:
             case InDiff(anchor):
                 # The same code on other lines is another fault: it stands in both places.
-                return (abs(finding.anchor.line - anchor.line),) if _overlap(finding.anchor, anchor) else None
+                apart = abs(finding.anchor.line - anchor.line)
+                return (apart, unlike) if _overlap(finding.anchor, anchor) else None
             case Outside():
                 return None
             case Gone() | Unknown() | OnFile():
-                return (_apart(finding, entry),)
+                return (_apart(finding, entry), unlike)
 
     def _same_code(self, index: int, known: int) -> _Score:
         """For a renamed or moved file, and for code that a finding was carried over to."""
@@ -77,12 +79,12 @@ class _Matching:
         anchor = self._shared_place(index, known)
         if anchor is None or finding.code != record.code or not _same_category(finding, record.category):
             return None
-        return (abs(anchor.line - (finding.anchor or anchor).line),)
+        return abs(anchor.line - (finding.anchor or anchor).line), -self._likeness(index, known)
 
     def _twins(self, index: int, known: int) -> _Score:
         if self._shared_place(index, known) is None:
             return None
-        alike = likeness(self._words_found[index], self._words_known[known])
+        alike = self._likeness(index, known)
         return (-alike,) if alike >= _TWINS else None
 
     def _without_line(self, index: int, known: int) -> _Score:
@@ -90,7 +92,7 @@ class _Matching:
         finding, entry = self._found[index], self._entries[known]
         if finding.anchor is not None and entry.raised.line is not None:
             return None
-        alike = likeness(self._words_found[index], self._words_known[known])
+        alike = self._likeness(index, known)
         apart = _apart(finding, entry)
         return (-alike, apart) if alike >= _TWINS and apart <= NEARBY else None
 
@@ -101,7 +103,7 @@ class _Matching:
             return None
         if finding.anchor is not None and finding.anchor.side is not entry.raised.side:
             return None
-        alike = likeness(self._words_found[index], self._words_known[known])
+        alike = self._likeness(index, known)
         apart = _apart(finding, entry)
         if entry.dismissed is Dismissal.TRUSTED:
             # What was dismissed was the code as it was: only the very same words are taken for it.
@@ -112,6 +114,9 @@ class _Matching:
         near = alike >= _MENDED and apart <= NEARBY
         close = finding.category != "" and related and apart <= _CLOSE
         return (-alike, apart) if near or close else None
+
+    def _likeness(self, index: int, known: int) -> float:
+        return likeness(self._words_found[index], self._words_known[known])
 
     def _shared_place(self, index: int, known: int) -> Anchor | None:
         """The entry's present place, where the finding is on some of its lines."""

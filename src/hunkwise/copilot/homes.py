@@ -1,0 +1,52 @@
+"""The CLI's private folders: each is held by a lock, so that one whose run was killed is known, and wiped."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+_PREFIX = "hunkwise-sidecar-"
+_UNHELD = "new-"
+"""A folder is called so until its lock is taken, so that no other run takes it for abandoned."""
+
+
+class Home:
+    """A private folder. The kernel takes the lock off when this process ends, however it ends."""
+
+    def __init__(self) -> None:
+        """Makes the folder. Raises OSError."""
+        made = Path(tempfile.mkdtemp(prefix=f"{_UNHELD}{_PREFIX}"))
+        self.path = made.with_name(made.name.removeprefix(_UNHELD))
+        self._lock: int | None = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
+        with contextlib.suppress(OSError):  # a file system without locks: no run takes one there to wipe it
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        made.rename(self.path)
+
+    def wipe(self) -> None:
+        """Removes the folder with all that is in it. May be called again."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def wipe_abandoned() -> None:
+    """Removes the homes of our user whose runs were killed: the CLI keeps there what it was told."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):  # in use, not a folder, or gone by now
+            _wipe_if_abandoned(path)
+
+
+def _wipe_if_abandoned(path: Path) -> None:
+    """Raises OSError where the folder is in use."""
+    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if os.fstat(lock).st_uid == os.getuid():
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(lock)

@@ -1,0 +1,122 @@
+"""What stands after a run, and what the next one is to know of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hunkwise.domain.conversation import Comment, Conversation
+from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.outcome import Coverage, FileCoverage, Posted, SkipReason, Where
+from hunkwise.domain.state import State
+from hunkwise.flows.standing import Standing
+from hunkwise.publish.state import SUMMARY_MARKER, encode
+from tests.flows.outlets import FILE, FOUND, MENDED, MENDED_TEXT, SECOND, TERMS, whole_review
+from tests.publish.story import HEAD, inline, said, state, thread
+
+KEYS = frozenset({"AAAAAAAA", "BBBBBBBB"})
+
+
+def standing(
+    *findings: Finding, talk: Conversation | None = None, terms: Any = TERMS, **review: Any
+) -> Standing:
+    return Standing(terms, whole_review(*findings, **review), talk, lambda _: MENDED_TEXT)
+
+
+def remembering(before: State, *threads: Any, **changes: Any) -> Conversation:
+    """A conversation whose summary comment carries the state."""
+    body = f"{SUMMARY_MARKER}\nWhat stands.\n\n{encode(before, 30_000)}"
+    return said(*threads, comments=(Comment(5, body),), **changes)
+
+
+def test_where_nothing_is_known_all_is_new() -> None:
+    alone = standing(FOUND, SECOND)
+    assert alone.story.post == (FOUND, SECOND)
+    assert alone.remembered is None
+    assert alone.review.findings == (FOUND, SECOND)
+
+
+def test_what_stands_is_what_is_new_and_what_stood_in_reading_order() -> None:
+    talk = remembering(inline(FOUND), thread(FOUND))
+    both = standing(SECOND, talk=talk)
+    assert [(found.title, found.raised_as != "") for found in both.review.findings] == [
+        (FOUND.title, True), (SECOND.title, False),
+    ]  # fmt: skip
+    assert both.remembered == inline(FOUND)
+
+
+@pytest.mark.parametrize(
+    ("coverage", "fixed"),
+    [
+        (FileCoverage("a.py", 2, 2), True),
+        (FileCoverage("a.py", 2, 1, SkipReason.BUDGET), False),
+        (FileCoverage("a.py", 2, 0, SkipReason.IGNORED), False),
+        (FileCoverage("a.py", 0, 0, SkipReason.NO_CHANGED_LINES), True),
+    ],
+)
+def test_a_finding_is_fixed_only_where_its_file_was_read_whole(coverage: FileCoverage, fixed: bool) -> None:
+    talk = remembering(inline(FOUND), thread(FOUND))
+    made = standing(talk=talk, files=(MENDED,), coverage=Coverage((coverage,)))
+    assert (made.story.fixed != ()) == fixed
+    assert (made.review.findings == ()) == fixed
+
+
+def test_repeated_findings_are_counted_as_left_out() -> None:
+    talk = remembering(inline(FOUND), thread(FOUND, thumbs_down=("maintainer",)))
+    made = standing(FOUND, talk=talk, dropped=2)
+    assert (made.review.findings, made.review.dropped) == ((), 3)
+
+
+@pytest.mark.parametrize(("annotated", "rungs"), [(0, "ss"), (1, "as"), (2, "aa")])
+@pytest.mark.parametrize("summary", [True, False])
+def test_every_finding_has_a_rung(annotated: int, rungs: str, summary: bool) -> None:
+    severe = replace(SECOND, severity=Severity.CRITICAL)
+    kept, placed = replace(FOUND, title="Was there"), replace(FOUND, title="Posted now", category="other")
+    talk = remembering(inline(kept), thread(kept))
+    made = standing(
+        replace(FOUND, path="b.py"), severe, placed, talk=talk, terms=replace(TERMS, summary=summary)
+    )
+    where = made.where(Posted(where={placed: Where.BODY}), annotated)
+    assert set(where) == set(made.review.findings)
+    below = Where.SUMMARY if summary else Where.REPORT
+    names = {"s": below, "a": Where.ANNOTATION}
+    left = made.left(Posted(where={placed: Where.BODY}))
+    assert left[0] == severe
+    assert [where[found] for found in left] == [names[letter] for letter in rungs]
+    assert {found.title: rung for found, rung in where.items() if found not in left} == {
+        "Posted now": Where.BODY, "Was there": Where.INLINE,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rewrites", "own", "hunks"),
+    [(0, True, KEYS), (3, True, KEYS), (None, True, frozenset()), (0, False, frozenset())],
+    ids=["known", "rewritten before", "GitHub does not say", "a report"],
+)
+def test_hunks_are_remembered_only_where_the_next_run_can_tell_what_they_were(
+    rewrites: int | None, own: bool, hunks: frozenset[str]
+) -> None:
+    made = standing(FOUND, talk=said(rewrites=rewrites), terms=replace(TERMS, own_review=own), hunks=KEYS)
+    left = made.state(made.where(Posted()), "success")
+    assert left.hunks == hunks
+    assert (left.rewrites, left.settings, left.base) == (rewrites or 0, "d1", "main")
+
+
+def test_the_newest_heads_are_remembered_each_once() -> None:
+    shas = tuple(f"{number:040x}" for number in range(19))
+    before = replace(state(), reviewed_shas=(HEAD, *shas))
+    made = standing(talk=remembering(before))
+    assert made.state({}, "success").reviewed_shas == (*shas, HEAD)
+    full = replace(state(), reviewed_shas=tuple(f"{number:040x}" for number in range(20)))
+    later = standing(talk=remembering(full)).state({}, "success").reviewed_shas
+    assert (len(later), later[-1]) == (20, HEAD)
+
+
+def test_a_state_without_a_conversation_carries_no_hunks() -> None:
+    made = standing(FOUND, hunks=KEYS)
+    left = made.state({FOUND: Where.REPORT}, "failure")
+    assert (left.hunks, left.rewrites, left.conclusion) == (frozenset(), 0, "failure")
+    assert [one.where for one in left.findings] == [Where.REPORT]
+    assert FILE.path == left.findings[0].path
