@@ -64,7 +64,7 @@ class Finished:
         said = [f"{fault.message} {fault.hint}".strip() for fault in faults]
         if self.exit_code is ExitCode.PARTIAL:
             said += view.verdict.reasons
-        said += view.verdict.warnings
+        said += [*view.verdict.warnings, *self.published.warnings]
         said += [view.stale] if view.stale else []
         return tuple(dict.fromkeys(said))[:_MOST_WARNINGS]
 

@@ -1,64 +1,64 @@
-"""On which rung of the ladder each finding of a run stands, by what GitHub and the runner were given."""
+"""Looks every finding of a report up on the rung of the ladder that the report names."""
 
 from __future__ import annotations
 
-from tests.end_to_end.step import Result
-from tests.end_to_end.world import World, finding, said
-from tests.fakes.model_script import turns
+import html
+import re
+from collections.abc import Iterator
+from typing import Any
 
-LINE = finding(line=3, title="Fault on a line", severity="high")
-FILE = finding(line=900, title="Fault in the file")
-BODY = finding("other.py", 1, title="Fault elsewhere", severity="low")
+from tests.fakes.github_state import BOT, Hub
 
-
-def three_places(world: World) -> None:
-    """Pull request 1, of which the model says three things: one for each kind of place."""
-    world.change()
-    world.answers(turns([said(LINE, FILE, BODY), said()]))
+_PLACE = ("path", "line", "start_line", "side")
+_LONGEST = 60
+"""Letters of a title by which it is known again: longer ones may have been cut."""
 
 
-def standing(world: World, title: str) -> list[str]:
-    """The rungs on GitHub that hold a finding, each as often as it does."""
-    mark = f"**{title}**"
-    comments = [thread.comments[0] for thread in world.github.threads]
-    found = ["file" if one.subject_type == "file" else "inline" for one in comments if mark in one.body]
-    found += ["body" for review in world.github.reviews for _ in range(review.body.count(f" · {title}\n"))]
-    annotations = [note for run in world.github.check_runs for note in run.annotations]
-    return found + ["annotation" for note in annotations if note["title"].partition(": ")[2] == title]
-
-
-def where(world: World, result: Result) -> dict[str, str]:
-    """The rung of each finding, as the report says it and as it is: nothing is elsewhere, and nothing twice."""
-    rungs = {found["title"]: found["where"] for found in result.report["findings"]}
-    for title, rung in rungs.items():
-        below = rung in ("summary", "report")
-        assert standing(world, title) == ([] if below else [rung]), title
-        assert title in result.summary, title
-    assert_agreement(world, result)
-    return rungs
-
-
-def places(world: World, result: Result) -> str:
-    """`inline file body`: the rungs of the three findings."""
-    rungs = where(world, result)
-    return " ".join(rungs[str(one["title"])] for one in (LINE, FILE, BODY))
-
-
-def assert_agreement(world: World, result: Result) -> None:
-    """Check run, summary comment, outputs and warnings say the same of how it ended."""
-    conclusion = {0: "success", 1: "failure", 4: "neutral"}[result.code]
-    assert result.outputs["conclusion"] == result.report["conclusion"] == conclusion
-    checks = [run for run in world.github.check_runs if run.status == "completed"]
-    assert [run.conclusion for run in checks[-1:]] in ([], [conclusion])
-    count = len(result.report["findings"])
-    said_so = f"### hunkwise: {count} finding" if count else "### hunkwise: no"
-    assert said_so in result.summary
-    texts = [comment.body for comment in world.github.issue_comments]
-    assert all(said_so in text for text in texts)
-    assert len(texts) <= 1
-    assert [review for review in world.github.reviews if review.state == "PENDING"] == []
-    below = [
-        found for found in result.report["findings"] if found["where"] in ("annotation", "summary", "report")
+def misplaced(report: Any, summary: str, hub: Hub) -> list[str]:
+    """The findings that are not where the report says, in words; `summary` is the run's job summary."""
+    return [
+        f"{found['title']!r} is not on the rung {found['where']!r}"
+        for found in report["findings"]
+        if not _stands(found, report["run"], summary, hub)
     ]
-    if below and result.code == 0:
-        assert "could not be posted on the change itself" in " ".join(result.commands("warning"))
+
+
+def _stands(found: Any, run: str, summary: str, hub: Hub) -> bool:
+    marker = f"fp={found['fingerprint']}"
+    match found["where"]:
+        case "inline" | "file" as rung:
+            return any(marker in body for body in _comments(found, rung, hub))
+        case "body":
+            bodies = [review.body for review in hub.reviews if review.state != "PENDING"]
+            return any(marker in body for body in bodies)
+        case "annotation":
+            return any(
+                _letters(found["title"]) in _letters(title, None) for title in _annotated(found, run, hub)
+            )
+        case "summary":
+            return _letters(found["title"]) in _letters(summary, None)
+        case _:
+            return bool(found["where"] == "report")
+
+
+def _comments(found: Any, rung: str, hub: Hub) -> Iterator[str]:
+    """The texts of our comments that can be the finding's; what was raised before may have moved since."""
+    pending, kind = hub.pending_ids(), "line" if rung == "inline" else "file"
+    for comment in hub.comments:
+        if comment.author != BOT or comment.subject_type != kind or comment.review_id in pending:
+            continue
+        place = ("path",) if rung == "file" else _PLACE
+        if found["known"] or all(getattr(comment, name) == found[name] for name in place):
+            yield comment.body
+
+
+def _annotated(found: Any, run: str, hub: Hub) -> Iterator[str]:
+    """The titles of the annotations that can be the finding's; what is new is on the run's own check run."""
+    for check_run in hub.check_runs:
+        if found["known"] or check_run.external_id == f"hunkwise:{run}":
+            yield from (note["title"] for note in check_run.annotations if note.get("title"))
+
+
+def _letters(text: str, most: int | None = _LONGEST) -> str:
+    """Letters and digits alone, so that no way of escaping matters."""
+    return re.sub(r"[\W_]", "", html.unescape(text))[:most]

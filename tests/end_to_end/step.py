@@ -37,6 +37,8 @@ class Result:
     """The JSON report, or None where none was written."""
     journal: str = ""
     """The findings as they were taken, one JSON object a line."""
+    folder: Path = Path()
+    """The step's own, by which it is known again."""
 
     def commands(self, name: str) -> list[str]:
         """The messages of the workflow commands of that name."""
@@ -141,6 +143,7 @@ class Step:
             summary=(self.folder / "summary").read_text(),
             report=json.loads(report.read_text()) if report.is_file() else None,
             journal=journal.read_text() if journal.is_file() else "",
+            folder=self.folder,
         )
 
 

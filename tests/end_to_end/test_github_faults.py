@@ -35,32 +35,40 @@ def test_a_read_only_token_leaves_every_finding_in_the_summary(world: World) -> 
     world.answers(turns([said(*FOUND, finding("other.py", 1, title="Third fault")), said()]))
     result = world.run({"github-token": READ_TOKEN})
     assert result.code == 0
-    assert world.github.reviews == []
+    assert world.posted == ""
     for title in ("First fault", "Second fault", "Third fault"):
         assert title in result.summary
     warnings = " ".join(result.commands("warning"))
     assert "could not be posted" in warnings
     assert "pull-requests: write" in warnings
-    assert "Every finding is in the job summary" in warnings
+    assert "3 in the job summary" in warnings
     assert {found["where"] for found in result.report["findings"]} == {"summary"}
     assert result.outputs["findings"] == "3"
 
 
-def test_comments_that_github_declines_are_all_in_the_reviews_body(world: World) -> None:
+@pytest.mark.parametrize("rung", ["file", "body"])
+def test_comments_that_github_declines_are_all_on_their_files_or_in_the_reviews_body(
+    world: World, rung: str
+) -> None:
     world.change()
     world.answers(report(FOUND))
     declined = {
         "message": "Unprocessable Entity",
         "errors": ["Pull request review thread line must be part of the diff"],
     }
-    world.github.fault("POST", "/reviews$", status=422, body=declined)
+    world.github.fault("POST", "/reviews$", asking='"line": ', status=422, body=declined, times=50)
+    if rung == "body":
+        world.github.fault("POST", "/comments$", asking='"file"', status=422, times=50)
     result = world.run()
     assert result.code == 0
-    assert world.github.comments == []
+    assert [comment.subject_type for comment in world.github.comments] == (
+        ["file"] * 2 if rung == "file" else []
+    )
     (review,) = world.github.reviews
-    assert "First fault" in review.body
-    assert "Second fault" in review.body
-    assert {found["where"] for found in result.report["findings"]} == {"body"}
+    for title in ("First fault", "Second fault"):
+        assert (title in review.body) == (rung == "body")
+        assert title in world.posted
+    assert {found["where"] for found in result.report["findings"]} == {rung}
     assert any("must be part of the diff" in note for note in result.report["notes"])
 
 
@@ -104,7 +112,7 @@ def test_a_read_that_keeps_failing_makes_no_review(world: World, path: str) -> N
             "when the limit is reset",
         ),
         ({"status": 403, "body": {"message": "Resource not accessible"}}, "pull-requests: write"),
-        ({"redirect": "https://evil.example/steal"}, "the token is not sent there"),
+        ({"redirect": "https://evil.example/steal"}, "which was not followed"),
     ],
     ids=["html", "empty", "limit", "forbidden", "redirect"],
 )
@@ -145,16 +153,46 @@ def test_a_review_that_cannot_be_stored_is_in_the_summary(world: World) -> None:
     result = world.run()
     assert result.code == 0
     assert world.github.reviews == []
+    assert {found["where"] for found in result.report["findings"]} == {"annotation"}
+    (check_run,) = world.github.check_runs
+    assert [note["title"] for note in check_run.annotations] == ["high: Second fault", "medium: First fault"]
     assert "Second fault" in result.summary
+    assert "Second fault" in world.summary_comment
     assert "could not be posted" in " ".join(result.commands("warning"))
     assert result.report["faults"][-1]["kind"] == "github unavailable"
 
 
-def test_threads_that_cannot_be_read_cost_a_note_alone(world: World) -> None:
+def test_a_conversation_that_cannot_be_read_at_first_costs_a_note_alone(world: World) -> None:
     world.change()
     world.answers(report(FOUND))
-    world.github.fault("POST", "/graphql$", status=500, times=9)
+    outage = [("POST", "/graphql$"), ("GET", "/issues/1/comments$")]
+    for method, path in outage:
+        world.github.fault(method, path, status=403, body={"message": "Resource not accessible"})
     result = world.run()
     assert result.code == 0
     assert len(world.github.comments) == 2
-    assert any("Earlier threads could not be read" in note for note in result.report["notes"])
+    assert any("What was said before could not be read" in note for note in result.report["notes"])
+
+
+@pytest.mark.parametrize(
+    ("outage", "words"),
+    [
+        (["/graphql$"], "GitHub does not say whose the token is"),
+        (["/graphql$", "/issues/1/comments$"], "what was said before could not be read"),
+    ],
+    ids=["whose", "what"],
+)
+def test_nothing_is_posted_where_it_could_be_a_repetition(
+    world: World, outage: list[str], words: str
+) -> None:
+    world.change()
+    world.answers(report(FOUND))
+    for path in outage:
+        world.github.fault("*", path, status=403, body={"message": "Resource not accessible"}, times=50)
+    result = world.run()
+    assert result.code == 0
+    assert world.posted == ""
+    assert words in " ".join(result.commands("warning"))
+    assert {found["where"] for found in result.report["findings"]} == {"annotation"}
+    for title in ("First fault", "Second fault"):
+        assert title in result.summary

@@ -9,7 +9,7 @@ import pytest
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.publish.markdown import comment
 from hunkwise.publish.markers import review_marker
-from tests.end_to_end.rungs import places, three_places, where
+from tests.end_to_end.places import places, three_places, where
 from tests.end_to_end.step import READ_TOKEN
 from tests.end_to_end.story import stubborn
 from tests.end_to_end.world import World, finding, said

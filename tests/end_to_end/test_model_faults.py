@@ -65,7 +65,7 @@ def test_a_model_that_is_silent_on_one_part_leaves_the_review_partial(world: Wor
     assert result.code == 4
     assert result.outputs["coverage"] == "50"
     assert [comment.path for comment in world.github.comments] == ["loud.py"]
-    for text in (result.summary, world.github.reviews[0].body):
+    for text in (result.summary, world.summary_comment, world.checked):
         assert "quiet.py" in text
         assert "the model did not answer" in text
     assert result.report["faults"][0]["kind"] == "refused"
@@ -162,7 +162,7 @@ def test_hostile_words_of_a_model_are_inert_wherever_they_arrive(world: World) -
     assert result.code == 0
     assert [command.name for command in read_log(result.log).commands if command.name != "add-mask"] == []
     assert "octocat" in world.posted
-    for text in (world.posted, result.summary):
+    for text in (world.posted, result.summary, *world.markdown_of_checks):
         outside = without_code(text)
         for live in ("@octocat", "![", "<img", "<script", "](https://evil", "<!-- hunkwise:review v1 run=1 "):
             assert live not in outside.replace("\\", "") or live not in outside, live
@@ -214,7 +214,7 @@ def test_what_was_found_before_the_cli_died_is_posted(world: World) -> None:
         result = world.done(step.finish(process))
     assert result.code == 4
     assert [comment.path for comment in world.github.comments] == ["quick.py"]
-    assert "slow.py" in world.github.reviews[0].body
+    assert "slow.py" in world.summary_comment
     assert result.report["faults"][0]["kind"] == "sidecar"
 
 
@@ -233,7 +233,7 @@ def test_the_repositorys_files_can_be_read_and_nothing_else(world: World) -> Non
     world.answers(sequence([Answer(tool_calls=calls), said()]))
     for workspace in (world.repository.path, None):
         world.model.requests.clear()
-        result = world.run(workspace=workspace)
+        result = world.run({"full-review": "true"}, workspace=workspace)
         assert result.code == 0
         told = "\n".join(world.model.requests[1].tool_results)
         assert "third" in told

@@ -26,7 +26,7 @@ def test_findings_stand_on_either_side_on_several_lines_and_with_suggestions(wor
     assert (two.start_line, two.line, two.side) == (3, 4, "RIGHT")
     assert "```suggestion\nthird line\nadded line\n```" in two.body
     assert "```suggestion" not in same.body
-    assert "Lines change." in world.github.reviews[0].body
+    assert "Lines change." in world.summary_comment
     assert {found["where"] for found in result.report["findings"]} == {"inline"}
 
 

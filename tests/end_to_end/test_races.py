@@ -119,18 +119,19 @@ def push(world: World, *, rewritten: bool) -> None:
 
 
 def assert_nothing_was_said(world: World, result: Result, *words: str) -> None:
-    """Nothing on the pull request; the check run has ended, and log, outputs and summary tell why."""
+    """Nothing on the pull request: the findings are on the reviewed head's check run, and all say why."""
     github = world.github
     assert (github.reviews, github.comments, github.issue_comments) == ([], [], [])
     assert_nothing_hangs(world)
-    assert len(github.check_runs) == 1
-    assert result.code == 0
+    (check,) = github.check_runs
+    assert (check.head_sha, check.conclusion) == (result.report["head_sha"], "success")
+    assert [note["start_line"] for note in check.annotations] == [30, 3]
+    assert {found["where"] for found in result.report["findings"]} == {"annotation"}
+    assert (result.code, result.outputs["findings"], result.outputs["review-url"]) == (0, "2", "")
     for word in words:
         assert word in result.summary
         assert word in " ".join(result.commands("warning"))
-        assert word in github.check_runs[0].output["summary"]
-    assert {found["where"] for found in result.report["findings"]} == {"summary"}
-    assert result.outputs["review-url"] == ""
+        assert word in check.output["summary"]
 
 
 @pytest.mark.parametrize("rewritten", [False, True], ids=["a push", "a force-push"])

@@ -98,7 +98,7 @@ def test_a_checkout_and_the_api_show_the_same_change(world: World) -> None:
     by_api = sorted(row for request in world.model.requests for row in map(repr, rows_in(request)))
     world.model.requests.clear()
     world.open(withhold=["new/name.py", "gone.py", *ODD])
-    result = world.run(workspace=world.repository.path)
+    result = world.run({"full-review": "true"}, workspace=world.repository.path)
     assert sorted(row for request in world.model.requests for row in map(repr, rows_in(request))) == by_api
     assert result.outputs["coverage"] == "100"
 
@@ -124,7 +124,7 @@ def test_a_withheld_patch_that_cannot_be_had_is_named(world: World) -> None:
     assert result.outputs["coverage"] == "50"
     reasons = {file["path"]: file["reason"] for file in result.report["coverage"]["files"]}
     assert reasons == {"app.py": "the patch could not be had", "b.py": None}
-    for text in (result.summary, world.github.reviews[0].body):
+    for text in (result.summary, world.summary_comment, world.checked):
         assert "app.py" in text
         assert "the patch could not be had" in text
     assert paths_in(world.model.requests[0]) == ["b.py"]
@@ -145,5 +145,6 @@ def test_a_change_of_nothing_but_left_out_files_asks_nobody_and_says_so(world: W
     result = world.run()
     assert result.code == 0
     assert world.model.requests == []
+    assert world.posted == ""
     assert "nothing was reviewed" in result.summary
     assert "yarn.lock" in result.summary

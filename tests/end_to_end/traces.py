@@ -9,9 +9,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tests.end_to_end.step import Result
+from tests.fakes.github import FakeGitHub
+from tests.fakes.github_state import CheckRun
 
 _CONNECTION_TOKEN = re.compile(r"(?<!sha256:)(?<![0-9a-fA-F])[0-9a-f]{64}(?![0-9a-fA-F])")
 """The shape of the sidecar's random token; nothing else of hunkwise's has 64 digits."""
+_SUPERSEDED = ("neutral", "Superseded")
+_WITHOUT_REPORT = (_SUPERSEDED, ("failure", "No review was made"))
 _CONCLUSIONS = {0: "success", 1: "failure", 2: "failure", 3: "failure", 4: "neutral"}
 
 
@@ -89,4 +93,35 @@ def _assert_report_agrees(result: Result) -> None:
         assert (
             f"({report['coverage']['percent']} %)" in result.summary or "nothing to review" in result.summary
         )
-    assert {found["where"] for found in report["findings"]} <= {"inline", "file", "body", "summary"}
+    rungs = {"inline", "file", "body", "annotation", "summary", "report"}
+    assert {found["where"] for found in report["findings"]} <= rungs
+
+
+def assert_nothing_hangs(github: FakeGitHub, results: Iterable[Result]) -> None:
+    """No pending review, no check run without a conclusion, and none that says another thing than its run."""
+    assert [review.id for review in github.reviews if review.state == "PENDING"] == []
+    by_run = {f"hunkwise:{result.report['run']}": result for result in results if result.report is not None}
+    for run in github.check_runs:
+        if run.status != "completed":
+            assert _was_refused(github, run), f"the check run {run.id} was left unfinished"
+        elif run.external_id in by_run:
+            _assert_check_run_agrees(run, by_run[run.external_id])
+        else:  # of a run that made no review, or did not live to its end
+            assert (run.conclusion, run.output["title"]) in _WITHOUT_REPORT
+
+
+def _was_refused(github: FakeGitHub, run: CheckRun) -> bool:
+    """Whether its conclusion was sent, and GitHub did not take it."""
+    path = f"/check-runs/{run.id}"
+    sent = [request for request in github.writes if request.path.endswith(path)]
+    return any(request.json.get("status") == "completed" for request in sent)
+
+
+def _assert_check_run_agrees(run: CheckRun, result: Result) -> None:
+    """The same conclusion, and the verdict's sentence as the title, which the summary has too."""
+    title = run.output["title"]
+    if (run.conclusion, title) == _SUPERSEDED:
+        return
+    assert run.conclusion == _CONCLUSIONS[result.code]
+    if result.summary:
+        assert title.removesuffix("…") in result.summary

@@ -8,7 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from hunkwise.publish.state import SUMMARY_MARKER
 from tests.end_to_end import traces
+from tests.end_to_end.rungs import misplaced
 from tests.end_to_end.step import (
     COPILOT_TOKEN,
     GITHUB_TOKEN,
@@ -77,6 +79,7 @@ class World:
         self._copilot_url = ""
         self._steps: list[Step] = []
         self._results: list[Result] = []
+        self._posted_before: dict[Path, str] = {}
         self.more_secrets: list[str] = []
 
     @property
@@ -124,6 +127,7 @@ class World:
         folder = self.folder / f"step{len(self._steps)}"
         made = Step(folder, self.github_url, inputs=dict(inputs), **given)
         self._steps.append(made)
+        self._posted_before[folder] = self.posted
         return made
 
     def run(self, inputs: Mapping[str, str] | None = None, **given: Any) -> Result:
@@ -135,7 +139,11 @@ class World:
         return self.done(self.copilot_step(inputs, **given).run())
 
     def done(self, result: Result) -> Result:
-        """Keeps a result for the last check."""
+        """Looks at what a run left on GitHub while it is fresh, and keeps the result for the last check."""
+        if result.code in (2, 3):
+            assert self.posted == self._posted_before[result.folder]
+        if result.report is not None:
+            assert misplaced(result.report, result.summary, self.github.hub) == []
         self._results.append(result)
         return result
 
@@ -147,8 +155,29 @@ class World:
 
     @property
     def posted(self) -> str:
-        """All text that was posted."""
-        return "\n".join([*(r.body for r in self.github.reviews), *(c.body for c in self.github.comments)])
+        """All text that was posted where people talk."""
+        github = self.github
+        bodies = [*(one.body for one in github.reviews), *(one.body for one in github.comments)]
+        return "\n".join([*bodies, *(one.body for one in github.issue_comments)])
+
+    @property
+    def summary_comment(self) -> str:
+        """The text of our summary comment, of which there is one at most; empty where there is none."""
+        ours = [one.body for one in self.github.issue_comments if one.body.startswith(SUMMARY_MARKER)]
+        assert len(ours) <= 1
+        return ours[0] if ours else ""
+
+    @property
+    def checked(self) -> str:
+        """All text that stands in check runs, annotations included."""
+        notes = [str(note) for run in self.github.check_runs for note in run.annotations]
+        return "\n".join([*self.markdown_of_checks, *notes])
+
+    @property
+    def markdown_of_checks(self) -> list[str]:
+        """Summaries and texts of all check runs."""
+        outputs = [run.output for run in self.github.check_runs]
+        return [str(output.get(name) or "") for output in outputs for name in ("summary", "text")]
 
     def check(self) -> None:
         """What holds after every run, however it went."""
@@ -158,8 +187,8 @@ class World:
             assert [path.name for path in step.temporary.glob("hunkwise*")] == []
         for result in self._results:
             traces.assert_tells_one_story(result)
-            if result.code in (2, 3):
-                assert self.posted == ""
+        traces.assert_nothing_hangs(self.github, self._results)
+        assert self.summary_comment.count(SUMMARY_MARKER) <= 1
         secrets = [*SECRETS, *self.more_secrets]
         for place, text in self._left():
             assert traces.secrets_in(text, secrets) == [], f"a secret in the {place}"

@@ -349,7 +349,7 @@ def test_findings_are_uploaded_where_that_is_asked_for(fault: str, notes: tuple[
 
     world.upload = upload
     published = world.publish(whole_review(FOUND))
-    assert (uploaded, published.view.posted.notes) == ([(FOUND,)], notes)
+    assert (uploaded, published.view.posted.notes, published.warnings) == ([(FOUND,)], notes, notes)
 
 
 def test_a_stale_review_is_not_uploaded() -> None:

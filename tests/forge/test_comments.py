@@ -37,10 +37,10 @@ def add_comment(world: World, body: str, author: str = BOT) -> IssueComment:
 
 def test_the_summary_is_written_and_then_edited(world: World) -> None:
     writer = comments(world)
-    url = writer.save(BODY, None)
+    url = writer.save(BODY, None).url
     (stored,) = world.fake.issue_comments
     assert (stored.body, url.endswith(f"#issuecomment-{stored.id}")) == (BODY, True)
-    assert writer.save("Another.", stored.id) == url
+    assert writer.save("Another.", stored.id).url == url
     assert [comment.body for comment in world.fake.issue_comments] == ["Another."]
     assert [request.method for request in world.fake.journal] == ["POST", "PATCH"]
 
@@ -59,7 +59,7 @@ def test_a_summary_whose_answer_is_lost_is_there_once(
     earlier = add_comment(world, BODY.replace("abcd", "1234"))
     add_comment(world, BODY, "mallory")
     world.fake.fault("*", "/issues/", commit_then_fail=stored, **fault)
-    url = comments(world).save(BODY, earlier.id if known else None)
+    url = comments(world).save(BODY, earlier.id if known else None).url
     ours = [comment for comment in world.fake.issue_comments if comment.author == BOT]
     assert [comment.body for comment in ours] == ([BODY] if known else [earlier.body, BODY])
     assert url.endswith(f"#issuecomment-{ours[-1].id}")

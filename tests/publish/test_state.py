@@ -28,7 +28,7 @@ from hunkwise.publish.state import (
 )
 
 ROOM = 30_000
-KEYS = frozenset(b64encode(number.to_bytes(6, "big")).decode() for number in range(500))
+KEYS = frozenset(b64encode(number.to_bytes(15, "big")).decode() for number in range(500))
 
 
 def record(number: int, severity: Severity = Severity.HIGH) -> Raised:

@@ -121,11 +121,11 @@ def test_the_most_severe_fifty_are_shown_and_the_rest_counted() -> None:
 def test_equal_input_makes_equal_text() -> None:
     seen = view(review(finding("a", at=anchor(2)), finding("b", at=anchor(3))))
     again = view(review(finding("a", at=anchor(2)), finding("b", at=anchor(3))))
-    assert summary_comment(seen, state("AAAAAAAA")) == summary_comment(again, state("AAAAAAAA"))
+    assert summary_comment(seen, state("A" * 20)) == summary_comment(again, state("A" * 20))
 
 
 def test_the_state_is_the_last_line_and_can_be_read_back() -> None:
-    left = state("AAAAAAAA", "BBBBBBBB")
+    left = state("A" * 20, "B" * 20)
     text = summary_comment(view(review(finding())), left)
     assert decode(Comment(1, text), repository="o/r", number=7) == left
 
@@ -158,7 +158,7 @@ def test_long_lists_of_files_give_way_to_findings() -> None:
 
 
 def test_a_claim_stands_above_the_previous_text_and_keeps_its_state() -> None:
-    left = state("AAAAAAAA")
+    left = state("A" * 20)
     before = summary_comment(view(review(finding())), left)
     claimed = claim_comment(before, HEAD, RUN)
     assert claimed.split("\n")[2:5] == ["⏳ hunkwise is reviewing `0123456`…", "", "### hunkwise: 1 finding"]

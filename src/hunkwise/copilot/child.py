@@ -15,7 +15,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from pathlib import Path
 
 from hunkwise.copilot.command import Command
 from hunkwise.copilot.environment import Credential, sidecar_environment

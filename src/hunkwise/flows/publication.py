@@ -89,6 +89,8 @@ class Published:
     view: View
     left: tuple[Finding, ...] = ()
     """New findings for which GitHub took no comment; some may be annotations of the check run."""
+    warnings: tuple[str, ...] = ()
+    """What was asked for beside the review, and GitHub refused: a sentence each, which the notes have too."""
 
 
 class Publication:
@@ -247,8 +249,9 @@ class Publication:
         """Code scanning, the check run with what is left of the findings, and at last the summary comment."""
         left = standing.left(posted)
         view = standing.view(replace(posted, where=standing.where(posted)), stale=stale)
-        if self._to.upload is not None and not stale and (fault := self._to.upload(view)):
-            posted = replace(posted, notes=(*posted.notes, fault))
+        refused = self._to.upload(view) if self._to.upload is not None and not stale else ""
+        warnings = (refused,) if refused else ()
+        posted = replace(posted, notes=(*posted.notes, *warnings))
         output = check_output(view)
         ending = Ending(
             view.verdict.conclusion,
@@ -262,7 +265,7 @@ class Publication:
         posted = replace(posted, where=standing.where(posted, annotated))
         if remember:
             posted = self._remember(standing, posted)
-        return Published(standing.view(posted, stale=stale), left)
+        return Published(standing.view(posted, stale=stale), left, warnings)
 
     def _remember(self, standing: Standing, posted: Posted) -> Posted:
         """Writes the summary comment; the review's address is its, where no review was posted."""

@@ -11,11 +11,12 @@ from itertools import islice
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Hunk
 from hunkwise.domain.outcome import SkipReason
+from hunkwise.domain.state import KEY_LENGTH
 from hunkwise.plan.chunks import Chunk
 
-KEY_BYTES = 6
+KEY_BYTES = KEY_LENGTH * 3 // 4
 """Bytes of SHA-256 in a key; a multiple of three, so that base64 needs no padding."""
-MOST_KEYS = 4_000
+MOST_KEYS = 1_600
 """Keys that the summary comment has room for."""
 _HUNK, _FILE = b"hunk", b"file"
 
@@ -42,7 +43,7 @@ class Division:
 
 
 def hunk_keys(path: str, hunks: Sequence[Hunk]) -> tuple[str, ...]:
-    """Eight base64 characters a hunk: of its path, its lines, and how many twins of it come before in the file.
+    """KEY_LENGTH base64 characters a hunk: of its path, its lines, and how many twins of it come before in the file.
 
     Numbers and heading are left out, so that a key survives what is done elsewhere in the file.
     """

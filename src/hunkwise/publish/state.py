@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
 
 from hunkwise.domain.conversation import Comment
-from hunkwise.domain.state import Raised, State
+from hunkwise.domain.state import KEY_LENGTH, Raised, State
 from hunkwise.publish.markers import as_bytes, as_values, from_bytes, from_values, word
 
 SUMMARY_MARKER = "<!-- hunkwise:summary v1 -->"
@@ -21,9 +21,8 @@ _LONGEST_BODY = 70_000
 _LARGEST = 1024 * 1024
 """Bytes of the state's JSON, ours is far below."""
 _MOST_SHAS = 20
-_KEY = re.compile("[A-Za-z0-9+/]{8}")
-_KEYS = re.compile("(?:[A-Za-z0-9+/]{8})*")
-"""Keys of six bytes each: one after the other they are the base64 of all their bytes."""
+_KEY = re.compile(f"[A-Za-z0-9+/]{{{KEY_LENGTH}}}")
+_KEYS = re.compile(f"(?:[A-Za-z0-9+/]{{{KEY_LENGTH}}})*")
 _MOST_COUNT = 10**9
 _LONGEST_TEXT = 1_000
 _FIELDS = {"r", "n", "h", "s", "b", "w", "d", "k", "f", "c"}
@@ -159,7 +158,7 @@ def _shas(values: object) -> tuple[str, ...] | None:
 def _keys(joined: object) -> frozenset[str] | None:
     if not isinstance(joined, str) or not _KEYS.fullmatch(joined):
         return None
-    return frozenset(joined[start : start + 8] for start in range(0, len(joined), 8))
+    return frozenset(joined[start : start + KEY_LENGTH] for start in range(0, len(joined), KEY_LENGTH))
 
 
 def _findings(values: object) -> tuple[Raised, ...] | None:
