@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -76,6 +77,7 @@ class Step:
         given = {"github-token": GITHUB_TOKEN, **self.inputs}
         return {
             "PATH": os.environ["PATH"],
+            "PYTHONFAULTHANDLER": "1",
             "HOME": str(self.folder),
             "TMPDIR": str(self.temporary),
             "GITHUB_ACTIONS": "true",
@@ -132,7 +134,12 @@ class Step:
 
     def finish(self, process: subprocess.Popen[str]) -> Result:
         """Waits for a started step."""
-        log, errors = process.communicate(timeout=_SECONDS)
+        try:
+            log, errors = process.communicate(timeout=_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # Python then says where each thread stands
+            log, errors = process.communicate()
+            raise AssertionError(f"The step did not end in {_SECONDS} s.\n{log}\n{errors}") from None
         kept = self.folder / "temp" / "hunkwise"
         report, journal = kept / "report.json", kept / "journal.jsonl"
         return Result(

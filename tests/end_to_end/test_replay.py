@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.step import PERSONAL_TOKEN, Result
+from tests.end_to_end.step import Result
 from tests.end_to_end.story import story, stubborn
 from tests.end_to_end.world import Files, World
 from tests.fakes.github import GraphqlRefusal
@@ -171,10 +171,8 @@ def test_without_a_checkout_only_what_graphql_cannot_prove_is_asked_for(world: W
 
 def test_where_graphql_is_refused_the_base_is_read_by_rest(world: World) -> None:
     world.github.graphql_refusal = GraphqlRefusal(403)
-    world.github.tokens[PERSONAL_TOKEN] = "write"  # REST does not tell an app who it is
-    world.change(GUIDED, {"app.py": lines(at3="fault(A)")})
     replay = Replay(world)
-    replay.run(**{"github-token": PERSONAL_TOKEN})
+    replay.opened({"app.py": lines(at3="fault(A)")}, GUIDED)
     assert len([path for path in replay.paths if path.startswith("contents/")]) == 5
     (request,) = world.model.requests
     told = request.prompt

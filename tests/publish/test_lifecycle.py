@@ -560,7 +560,7 @@ def test_a_stranger_who_resolves_only_keeps_it_from_being_repeated() -> None:
 def test_a_comment_that_a_person_deleted_stays_dismissed() -> None:
     story = run(said(), FILE, found=(FAULT,), before=BEFORE)
     assert (story.post, story.kept, story.repeated) == ((), (), 1)
-    assert story.dismissed == story.deleted == BEFORE.findings
+    assert story.dismissed == story.deleted == (replace(BEFORE.findings[0], deleted=True),)
     again = run(
         said(), SHIFTED, found=(fault(SHIFTED, 4, category="security"),), before=state(*story.remembered({}))
     )

@@ -32,6 +32,8 @@ class Raised:
     """`finding.code_key` of the anchored lines; empty without an anchor."""
     where: Where = Where.INLINE
     """The rung that it was posted on."""
+    deleted: bool = False
+    """A person deleted its comment, and so dismissed it: nothing but the state can remember that."""
 
     @property
     def span(self) -> int:

@@ -47,8 +47,11 @@ class Reconciled:
     """Standing, but dismissed by somebody who may: they count for nothing."""
     repeated: int = 0
     """Findings of this run that had been dismissed. `post`, those in `kept` and these are all that it found."""
-    deleted: tuple[Raised, ...] = ()
-    """Those of `dismissed` whose comment a person deleted: only the state can remember them."""
+
+    @property
+    def deleted(self) -> tuple[Raised, ...]:
+        """Those of `dismissed` whose comment a person deleted: only the state can remember them."""
+        return tuple(record for record in self.dismissed if record.deleted)
 
     def remembered(self, where: Mapping[Finding, Where]) -> tuple[Raised, ...]:
         """What the state is to carry; `where` says on which rung each of `post` ended."""
@@ -80,7 +83,6 @@ def reconcile(
     kept: list[Kept] = []
     fixed: dict[Thread, None] = {}
     dismissed: list[Raised] = []
-    deleted: list[Raised] = []
     repeated = 0
     for index, (entry, standing) in enumerate(zip(known, stand, strict=True)):
         again = found[by_entry[index]] if index in by_entry else None
@@ -90,12 +92,11 @@ def reconcile(
                 fixed[entry.thread] = None
         elif entry.dismissed is Dismissal.TRUSTED:
             dismissed.append(one.raised)
-            deleted += [one.raised] if entry.deleted else []
             repeated += again is not None
         else:
             kept.append(one)
     post = tuple(finding for index, finding in enumerate(found) if index not in pairs)
-    return Reconciled(post, tuple(kept), tuple(fixed), tuple(dismissed), repeated, tuple(deleted))
+    return Reconciled(post, tuple(kept), tuple(fixed), tuple(dismissed), repeated)
 
 
 def shown_threads(conversation: Conversation, files: Sequence[FileDiff]) -> tuple[Thread, ...]:
@@ -166,7 +167,8 @@ def _found_again(entry: Entry, standing: Standing, finding: Finding) -> Kept:
         again = replace(again, anchor=standing.anchor, suggestion=None)
     if again.anchor is None and entry.raised.line is not None and not isinstance(standing, Gone):
         return replace(_not_found(entry, standing), finding=again)
-    return Kept(again, raised(again, entry.raised.where), entry.thread)
+    record = replace(raised(again, entry.raised.where), deleted=entry.raised.deleted)
+    return Kept(again, record, entry.thread)
 
 
 def _not_found(entry: Entry, standing: Standing) -> Kept:

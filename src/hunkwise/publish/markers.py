@@ -19,6 +19,8 @@ _LONGEST_PROMPT = 200
 _LONGEST_PATH = 4_096
 _COUNT = 11
 """Values of a record."""
+_DELETED = "deleted"
+"""One more value, where a person deleted the comment."""
 _LAST_LINE = 10**9
 _LONGEST_SPAN = 1_000
 _MOST_MARKERS = 300
@@ -126,15 +128,18 @@ def as_values(record: Raised) -> list[Any] | None:
         record.start_line,
         record.code,
         record.where.value,
+        *([_DELETED] if record.deleted else []),
     ]
     return values if from_values(values) is not None else None
 
 
 def from_values(values: object) -> Raised | None:
     """The record that `as_values` made the list of; None for anything that it cannot have made."""
-    if not isinstance(values, list) or len(values) != _COUNT:
+    if not isinstance(values, list) or not (len(values) == _COUNT or values[_COUNT:] == [_DELETED]):
         return None
-    fingerprint, path, severity, title, category, prompt, side, line, start_line, code, where = values
+    fingerprint, path, severity, title, category, prompt, side, line, start_line, code, where = values[
+        :_COUNT
+    ]
     texts = [(path, _LONGEST_PATH), (title, LONGEST_TITLE), (category, LONGEST_CATEGORY)]
     texts += [(prompt, _LONGEST_PROMPT), (side, 5), (where, 10), (fingerprint, 16), (code, 12)]
     if not all(isinstance(text, str) and len(text) <= limit for text, limit in texts) or not path:
@@ -147,7 +152,10 @@ def from_values(values: object) -> Raised | None:
         level, of_side, on = Severity(severity), Side(side), Where(where)
     except ValueError:
         return None
-    return Raised(fingerprint, path, level, title, category, prompt, of_side, line, start_line, code, on)
+    deleted = len(values) > _COUNT
+    return Raised(
+        fingerprint, path, level, title, category, prompt, of_side, line, start_line, code, on, deleted
+    )
 
 
 def as_bytes(values: object) -> bytes:

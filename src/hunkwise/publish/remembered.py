@@ -44,8 +44,6 @@ class Entry:
     """As it was last known."""
     thread: Thread | None = None
     dismissed: Dismissal | None = None
-    deleted: bool = False
-    """A person deleted its comment: nothing but the state remembers that."""
     paths: tuple[str, ...] = ()
     """Names that its file has had, the latest first."""
     line: int | None = None
@@ -106,11 +104,13 @@ def entries(before: Iterable[Raised], conversation: Conversation) -> tuple[Entry
         ours = threads[linked[index]] if index in linked else None
         if ours is None:
             # Without a name of our own nothing is known to be ours, and so nothing to be missing.
-            deleted = (
-                record.where in _COMMENTED and conversation.viewer != "" and record.path not in unreadable
+            missing = (
+                record.where in _COMMENTED and record.path not in unreadable and conversation.viewer != ""
             )
-            dismissed = Dismissal.TRUSTED if deleted else None
-            made.append(Entry(record, None, dismissed, deleted, (record.path,), record.line))
+            kept = replace(record, deleted=record.deleted or missing)
+            made.append(
+                Entry(kept, None, Dismissal.TRUSTED if kept.deleted else None, (record.path,), record.line)
+            )
         elif ours.rank is not Rank.FIXED:
             made.append(_entry(record, ours))
     return tuple(made)
@@ -136,7 +136,7 @@ def _entry(record: Raised, ours: OurThread) -> Entry:
     # GitHub moves a thread along with its line. It says nothing of code that the finding moved on to.
     follows = ours.record.code == record.code and thread.side is record.side and not thread.outdated
     line = thread.line if follows and thread.line is not None and record.line is not None else record.line
-    return Entry(replace(record, where=where), thread, ours.dismissed, False, paths, line)
+    return Entry(replace(record, where=where), thread, ours.dismissed, paths, line)
 
 
 def _linked(known: Sequence[Raised], threads: Sequence[OurThread]) -> dict[int, int]:
@@ -154,11 +154,18 @@ def _linked(known: Sequence[Raised], threads: Sequence[OurThread]) -> dict[int, 
 
 def _score(record: Raised, ours: OurThread) -> tuple[float, ...] | None:
     """How well the thread fits, the less the better; None where it cannot be the record's."""
+    if record.deleted or not _may_be_one(record, ours.record):
+        return None
     apart = min(_apart(record.line, ours.record.line), _apart(record.line, ours.thread.line))
     elsewhere = record.path not in (ours.record.path, ours.thread.path)
     if record.where not in _COMMENTED and (apart or elsewhere or ours.rank is Rank.FIXED):
         return None  # it has a thread only where its posting was not noticed
     return record.where not in _COMMENTED, record != ours.record, ours.rank, elsewhere, apart
+
+
+def _may_be_one(one: Raised, other: Raised) -> bool:
+    """Fingerprints say nothing of the side: what was removed is not what was added."""
+    return one.side is other.side or one.line is None or other.line is None
 
 
 def _apart(one: int | None, other: int | None) -> int:
@@ -184,6 +191,7 @@ def _in_bodies(conversation: Conversation, known: Sequence[Raised]) -> list[Rais
         for index, record in enumerate(known)
         if record.where not in _COMMENTED
         for candidate in by_fingerprint.get(record.fingerprint, ())
+        if _may_be_one(record, records[candidate])
     )
     spoken_for = set(linked.values())
     places = {_place(record) for record in known}
@@ -194,5 +202,5 @@ def _in_bodies(conversation: Conversation, known: Sequence[Raised]) -> list[Rais
     ]
 
 
-def _place(record: Raised) -> tuple[str, str, int | None, int | None]:
-    return record.fingerprint, record.path, record.line, record.start_line
+def _place(record: Raised) -> tuple[str, str, str, int | None, int | None]:
+    return record.fingerprint, record.path, record.side, record.line, record.start_line
