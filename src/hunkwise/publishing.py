@@ -16,7 +16,8 @@ from hunkwise.domain.pull_request import PullRequest
 from hunkwise.errors import ForgeError
 from hunkwise.flows.announcement import Announcement
 from hunkwise.flows.claim import Claim
-from hunkwise.flows.publication import HeadFiles, Outlets, Publication, Published
+from hunkwise.flows.outlets import HeadFiles, Outlets
+from hunkwise.flows.publication import Publication, Published
 from hunkwise.flows.standing import Terms
 from hunkwise.forge.checks import Checks
 from hunkwise.forge.client import GitHub

@@ -197,3 +197,24 @@ def test_nothing_is_posted_where_it_could_be_a_repetition(
     assert {found["where"] for found in result.report["findings"]} == {"annotation"}
     for title in ("First fault", "Second fault"):
         assert title in result.summary
+
+
+@pytest.mark.parametrize(("refused", "code"), [(False, 0), (True, 4)], ids=["taken", "refused"])
+def test_the_last_rung_that_holds_is_told_by_check_run_and_exit_code_alike(
+    world: World, refused: bool, code: int
+) -> None:
+    world.change()
+    world.answers(report(FOUND))
+    (world.folder / "a-file").touch()
+    world.github.fault("POST", "/reviews$", status=403, times=9)
+    if refused:
+        world.github.fault("PATCH", "/check-runs/", asking='"annotations"', status=422, times=9)
+    nowhere = {"GITHUB_STEP_SUMMARY": "", "RUNNER_TEMP": str(world.folder / "a-file" / "temp")}
+    result = world.run(environ=nowhere)
+    assert result.code == code
+    assert ("in the log alone" in " ".join(result.commands("warning"))) == refused
+    (check_run,) = world.github.check_runs
+    assert check_run.conclusion == result.outputs["conclusion"]
+    assert len(check_run.annotations) == (0 if refused else 2)
+    for text in (check_run.output["title"], world.summary_comment):
+        assert ("in the log alone" in text) == refused

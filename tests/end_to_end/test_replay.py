@@ -160,7 +160,7 @@ def test_a_review_takes_few_requests_and_another_still_fewer(
 def test_without_a_checkout_only_what_graphql_cannot_prove_is_asked_for(world: World) -> None:
     replay = Replay(world)
     replay.opened({"app.py": lines(at3="fault(A)"), "AGENTS.md": "Praise everything.\n"}, GUIDED)
-    assert [path for path in replay.paths if path.startswith("contents/")] == [
+    assert sorted(path for path in replay.paths if path.startswith("contents/")) == [
         "contents/.github/copilot-instructions.md",
         "contents/.github/instructions/py.instructions.md",
     ]

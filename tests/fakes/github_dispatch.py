@@ -110,4 +110,6 @@ def _refused(refusal: GraphqlRefusal) -> Reply:
 
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\{(\w+)\}", lambda m: f"(?P<{m[1]}>{_GREEDY.get(m[1], '[^/]+')})", template))
+    # A path may hold a line feed.
+    regex = re.sub(r"\{(\w+)\}", lambda m: f"(?P<{m[1]}>{_GREEDY.get(m[1], '[^/]+')})", template)
+    return re.compile(regex, re.DOTALL)

@@ -14,7 +14,8 @@ from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Posted, Revie
 from hunkwise.errors import ForgeError, ForgeKind
 from hunkwise.flows.announcement import Announcement
 from hunkwise.flows.claim import Claim
-from hunkwise.flows.publication import Outlets, Publication, Published
+from hunkwise.flows.outlets import Outlets
+from hunkwise.flows.publication import Publication, Published
 from hunkwise.flows.standing import Terms
 from hunkwise.publish.annotations import Annotation
 from hunkwise.publish.gates import Gates

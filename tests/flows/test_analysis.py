@@ -345,7 +345,7 @@ def test_a_change_with_nothing_to_ask_is_reviewed_as_it_is() -> None:
     order = Order(snapshot(added("poetry.lock", "x")), config(), {}, demo=True)
     prepared = prepare(order)
     assert not prepared.plan.works
-    found = nothing_to_ask(order, prepared.plan, 1.5)
+    found = nothing_to_ask(order, prepared, 1.5)
     assert [file.reason for file in found.coverage.files] == [SkipReason.LOCK_FILE]
     assert (found.findings, found.demo, found.seconds) == ((), True, 1.5)
 

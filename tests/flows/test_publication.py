@@ -20,6 +20,7 @@ from hunkwise.domain.outcome import (
 )
 from hunkwise.errors import ForgeError
 from hunkwise.flows.publication import Published, leftovers
+from hunkwise.plan.increment import hunk_keys
 from hunkwise.publish.gates import Gates
 from hunkwise.publish.markers import review_marker
 from hunkwise.publish.rendered import STALE
@@ -188,7 +189,8 @@ def test_a_run_whose_time_is_over_stands_back(changes: dict[str, Any], words: st
     assert world.told == ["check Reviewing", "conclude 100 success"]
     assert words in published.view.stale
     assert words in published.view.posted.notes[0]
-    assert where(published) == {FOUND.title: Where.ANNOTATION}
+    assert where(published) == {FOUND.title: Where.SUMMARY}
+    assert published.left == ()
 
 
 def test_a_run_that_stands_back_takes_its_claim_with_it() -> None:
@@ -265,14 +267,16 @@ def test_below_the_check_run_are_the_summary_and_the_report(
     assert any("next run reviews all again" in note for note in published.view.posted.notes)
 
 
-def test_what_only_some_rung_took_is_remembered_there() -> None:
+def test_what_found_no_place_on_the_pull_request_is_asked_for_and_posted_anew() -> None:
     world = World()
     world.reviews.declined = frozenset({SECOND})
     published = world.publish(whole_review(FOUND, SECOND))
     assert where(published) == {FOUND.title: Where.INLINE, SECOND.title: Where.ANNOTATION}
     state = latest_state([Comment(901, world.comments.bodies[901])], repository="o/r", number=7)
     assert state is not None
-    assert [one.where for one in state.findings] == [Where.INLINE, Where.ANNOTATION]
+    assert [one.where for one in state.findings] == [Where.INLINE]
+    homeless = next(file for file in published.view.review.files if file.path == SECOND.path)
+    assert state.hunks.isdisjoint(hunk_keys(homeless.path, homeless.hunks))
 
 
 def test_the_most_severe_stand_on_lines_where_comments_are_few() -> None:
@@ -447,9 +451,10 @@ def test_a_summary_that_cannot_be_written_costs_a_note(errors: dict[str, ForgeEr
 
 def test_a_report_of_another_job_lets_no_later_run_skip_code() -> None:
     talk = said(rewrites=0)
-    for own, hunks in ((True, frozenset({"AAAAAAAA"})), (False, frozenset())):
+    keys = frozenset(hunk_keys(FILE.path, FILE.hunks))
+    for own, hunks in ((True, keys), (False, frozenset[str]())):
         world = World(talk, replace(TERMS, own_review=own))
-        world.publish(whole_review(FOUND, hunks=frozenset({"AAAAAAAA"})))
+        world.publish(whole_review(FOUND, hunks=keys))
         state = latest_state([Comment(901, world.comments.bodies[901])], repository="o/r", number=7)
         assert state is not None
         assert state.hunks == hunks
@@ -482,4 +487,3 @@ def test_a_suggestion_is_offered_only_where_it_fits_the_head() -> None:
         world.publish(whole_review(asked))
         (rendered,) = world.reviews.rendered
         assert ("```suggestion" in rendered.comment(asked, Where.INLINE)) == fits
-    assert FILE.path == "a.py"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,8 +11,10 @@ from hunkwise.domain.conversation import Conversation, Reply, Thread
 from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.outcome import Where
+from hunkwise.domain.state import State
 from hunkwise.publish.lifecycle import Reconciled, raised_before, shown_threads
-from tests.publish.story import FIXED, changed, fault, inline, review, run, said, state, thread
+from hunkwise.publish.markers import raised
+from tests.publish.story import FIXED, changed, fault, review, run, said, state, thread
 
 LINES = ["except:", "password = 'secret'", "eval(text)", "return value", "}", ""]
 TITLES = ["SQL is built from strings", "The password is in the code", "Nothing is checked here"]
@@ -46,24 +48,35 @@ def findings(draw: st.DrawFn, files: tuple[FileDiff, ...]) -> tuple[Finding, ...
     return tuple(made.values())
 
 
+@dataclass(frozen=True)
+class Story:
+    """A pull request, what is known of it, and what a run finds in it now."""
+
+    files: tuple[FileDiff, ...]
+    talk: Conversation
+    before: State
+    found: tuple[Finding, ...]
+
+
 @st.composite
-def stories(
-    draw: st.DrawFn,
-) -> tuple[tuple[FileDiff, ...], Conversation, tuple[Finding, ...], tuple[Finding, ...]]:
+def stories(draw: st.DrawFn) -> Story:
+    """Earlier findings are in threads, in a review's body, or in a comment that somebody deleted."""
     earlier, files = draw(diffs()), draw(diffs())
     known, found = draw(findings(earlier)), draw(findings(files))
-    threads = []
+    threads, in_body, records = [], [], []
     for number, finding in enumerate(known, 1):
         one = thread(finding, number, resolved=draw(st.booleans()), outdated=draw(st.booleans()))
         by = draw(st.sampled_from(["us", "maintainer", "stranger"]))
         thumbs = draw(st.sampled_from([(), ("maintainer",), ("nobody",)]))
         replies: tuple[Reply, ...] = draw(st.sampled_from([(), (FIXED,)]))
         one = replace(one, resolved_by=by if one.resolved else "", thumbs_down=thumbs, replies=replies)
-        if draw(st.integers(0, 4)):
-            threads.append(one)
-    in_body = [finding for finding in known if draw(st.booleans())]
+        where = draw(st.sampled_from(["thread", "thread", "thread", "body", "deleted"]))
+        threads += [one] if where == "thread" else []
+        in_body += [finding] if where == "body" else []
+        commented = Where.INLINE if finding.anchor else Where.FILE
+        records.append(raised(finding, Where.BODY if where == "body" else commented))
     reviews = (review(1, *in_body),) if in_body else ()
-    return files, said(*threads, reviews=reviews), known, found
+    return Story(files, said(*threads, reviews=reviews), state(*records), found)
 
 
 def later(talk: Conversation, story: Reconciled) -> Conversation:
@@ -76,18 +89,15 @@ def later(talk: Conversation, story: Reconciled) -> Conversation:
     return replace(talk, threads=(*(closed.get(one, one) for one in talk.threads), *posted))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(stories(), st.booleans(), st.booleans(), st.booleans())
 def test_nothing_is_lost_and_nothing_repeated(
-    made: tuple[tuple[FileDiff, ...], Conversation, tuple[Finding, ...], tuple[Finding, ...]],
-    remembered: bool,
-    readable: bool,
-    looked: bool,
+    made: Story, remembered: bool, readable: bool, looked: bool
 ) -> None:
-    files, talk, known, found = made
+    files, talk, found = made.files, made.talk, made.found
     texts = {path: "\n".join(LINES) for path in PATHS} if readable else {}
     unreviewed = () if looked else tuple(PATHS)
-    before = inline(*known) if remembered else None
+    before = made.before if remembered else None
     story = run(talk, *files, found=found, before=before, texts=texts, unreviewed=unreviewed)
 
     again = [kept.finding for kept in story.kept if kept.finding.body == "In full."]

@@ -6,11 +6,11 @@ import re
 from dataclasses import replace
 
 import pytest
-from hunkwise.publish.state import SUMMARY_MARKER, claimed_by, decode, encode
 
 from hunkwise.domain.conversation import Comment
 from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Posted, SkipReason, Where
+from hunkwise.publish.state import SUMMARY_MARKER, claimed_by, decode, encode
 from hunkwise.publish.summary_comment import LIMIT, STATE_ROOM, claim_comment, summary_comment
 from hunkwise.publish.view import View
 from tests.publish.rendered import rendered

@@ -7,19 +7,18 @@ good by the next one, which knows from our own comments what was posted.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
 
-from hunkwise.domain.conversation import Comment, Conversation, PostedReview, ReviewState, Thread
+from hunkwise.domain.conversation import Comment, Conversation, PostedReview, ReviewState
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.outcome import Fault, Posted, Review, ReviewEvent
 from hunkwise.errors import ForgeError
-from hunkwise.flows.announcement import Announcement, Ending
-from hunkwise.flows.claim import SummaryComments
+from hunkwise.flows.announcement import Ending
+from hunkwise.flows.outlets import HeadFiles, Outlets
 from hunkwise.flows.standing import Standing, Terms
-from hunkwise.publish.annotations import annotation
+from hunkwise.publish.annotations import Annotation, annotation
 from hunkwise.publish.gates import review_event, superseded
 from hunkwise.publish.markdown import check_output, comment, review_body
 from hunkwise.publish.markers import is_review_marker, review_marker
@@ -40,46 +39,6 @@ _NOBODY = Fault(
     "Nothing was posted: GitHub does not say whose the token is, so it cannot be known what was posted before.",
     "Let the token query GraphQL, or use a personal access token.",
 )
-
-
-class Reviews(Protocol):
-    """Reviews with their comments; see forge.publisher. `publish` raises nothing, the others ForgeError."""
-
-    def publish(self, rendered: Rendered) -> Posted: ...
-
-    def dismiss(self, review_id: int, message: str) -> None: ...
-
-    def delete_pending(self, review_id: int) -> None: ...
-
-
-class Threads(Protocol):
-    """Closes threads as far as GitHub lets us; gives a sentence for each thing that went another way.
-
-    `answer`: whether they are answered too.
-    """
-
-    def close(self, threads: Sequence[Thread], head_sha: str, *, answer: bool) -> tuple[str, ...]: ...
-
-
-class HeadFiles(Protocol):
-    """The reviewed head's files; see hunkwise.reading."""
-
-    def read(self, path: str) -> bytes | None: ...
-
-    def text(self, path: str) -> str | None: ...
-
-
-@dataclass(frozen=True)
-class Outlets:
-    """Where a publication goes, and what it looks at again before it does."""
-
-    conversation: Callable[[], Conversation]
-    reviews: Reviews
-    threads: Threads
-    comments: SummaryComments
-    announcement: Announcement
-    upload: Callable[[View], str] | None = None
-    """Sends the findings to code scanning; a sentence on what went wrong, or nothing. None: not asked for."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +93,7 @@ class Publication:
         standing = self._standing(found, now)
         hindrance = self._hindrance(found, now)
         if hindrance:
-            return self._stood_back(standing, hindrance)
+            return self._stood_back(standing, hindrance, Posted())
         return self._post(standing, now)
 
     def _standing(self, found: Review, conversation: Conversation | None) -> Standing:
@@ -179,9 +138,10 @@ class Publication:
             return "A newer run reviews the same head: this one posted nothing, the newer one does."
         return ""
 
-    def _stood_back(self, standing: Standing, why: str) -> Published:
+    def _stood_back(self, standing: Standing, why: str, posted: Posted) -> Published:
+        """What was found stands in the job summary and the report; the run that came after it posts its own."""
         self._to.announcement.release()
-        return self._ended(standing, Posted(notes=(why,)), stale=why)
+        return self._ended(standing, Posted(where=posted.where, notes=(*posted.notes, why)), stale=why)
 
     def _post(self, standing: Standing, now: Conversation) -> Published:
         foreign = self._clear(now)
@@ -190,7 +150,7 @@ class Publication:
         if standing.speaks(event):
             posted = self._to.reviews.publish(self._rendered(standing, standing.asks(event)))
         if posted.fault is not None and posted.fault.kind == STALE:
-            return self._stood_back(standing, posted.fault.message)
+            return self._stood_back(standing, posted.fault.message, posted)
         # An answer beside a pending review of the same account would become a part of that.
         head_sha = standing.review.head_sha
         closed = self._to.threads.close(standing.story.fixed, head_sha, answer=not foreign)
@@ -224,6 +184,7 @@ class Publication:
                 finding, server_url=terms.server_url, applies=finding in offered, where=where
             ),
             body=lambda placed, asked: review_body(view, placed, asked),
+            hindrance=lambda: self._hindrance(standing.found, self._to.conversation()),
         )
 
     def _dismiss(self, now: Conversation, event: ReviewEvent) -> list[str]:
@@ -247,22 +208,21 @@ class Publication:
         self, standing: Standing, posted: Posted, *, stale: str = "", remember: bool = False
     ) -> Published:
         """Code scanning, the check run with what is left of the findings, and at last the summary comment."""
-        left = standing.left(posted)
+        left = () if stale else standing.left(posted)
         view = standing.view(replace(posted, where=standing.where(posted)), stale=stale)
         refused = self._to.upload(view) if self._to.upload is not None and not stale else ""
         warnings = (refused,) if refused else ()
         posted = replace(posted, notes=(*posted.notes, *warnings))
-        output = check_output(view)
-        ending = Ending(
-            view.verdict.conclusion,
-            output.title,
-            output.summary,
-            output.text,
-            tuple(annotation(finding, standing.review.files) for finding in left),
-        )
+        # What the check run takes as annotations stands on it: it must not say that it stands elsewhere.
+        taken = replace(posted, where=standing.where(posted, len(left)))
+        notes = tuple(annotation(finding, standing.review.files) for finding in left)
+        ending = _ending(standing.view(taken, stale=stale), notes)
         older = self._to.announcement.older(standing.conversation) if standing.conversation else ()
         annotated = self._to.announcement.end(standing.review.head_sha, ending, older=older)
         posted = replace(posted, where=standing.where(posted, annotated))
+        truly = _ending(standing.view(posted, stale=stale))
+        if truly.conclusion is not ending.conclusion:  # annotations were refused, and no other rung held them
+            self._to.announcement.end(standing.review.head_sha, truly)
         if remember:
             posted = self._remember(standing, posted)
         return Published(standing.view(posted, stale=stale), left, warnings)
@@ -292,6 +252,11 @@ def leftovers(conversation: Conversation) -> tuple[PostedReview, ...]:
         for review in conversation.reviews
         if review.state is ReviewState.PENDING and is_review_marker(review.body)
     )
+
+
+def _ending(view: View, annotations: tuple[Annotation, ...] = ()) -> Ending:
+    output = check_output(view)
+    return Ending(view.verdict.conclusion, output.title, output.summary, output.text, annotations)
 
 
 def says_nothing(review: Review) -> bool:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from hunkwise.domain.conversation import Conversation
-from hunkwise.domain.finding import Finding
+from hunkwise.domain.finding import Finding, code_key
 from hunkwise.domain.outcome import FileCoverage, Posted, Review, ReviewEvent, SkipReason, Where
-from hunkwise.domain.state import State
+from hunkwise.domain.state import Raised, State
+from hunkwise.plan.increment import file_key, hunk_keys
 from hunkwise.publish.gates import Gates, Held, conclude, held, reached, still_asks
 from hunkwise.publish.lifecycle import Reconciled, raised_before, reconcile
 from hunkwise.publish.merge import reading_order
@@ -132,6 +133,30 @@ class Standing:
             return False
         return event is ReviewEvent.APPROVE or not still_asks(conversation.reviews)
 
+    def _hunks(self, where: Mapping[Finding, Where]) -> frozenset[str]:
+        """What needs no second look: not the files of a finding that found no place on the pull request."""
+        homeless = {finding.path for finding in self.story.post if not _is_on_pull_request(where[finding])}
+        again = (file for file in self.found.files if file.path in homeless)
+        keys = {
+            key
+            for file in again
+            for key in (file_key(file.path, file.hunks), *hunk_keys(file.path, file.hunks))
+        }
+        return self.found.hunks - keys
+
+    def _remembered(self, where: Mapping[Finding, Where]) -> tuple[Raised, ...]:
+        """What stands on the pull request; the next run is to find anew, and to post, what does not."""
+        shown = {file.path for file in self.found.files}
+        records = (one for one in self.story.remembered(where) if _is_on_pull_request(one.where))
+        return tuple(record if record.path in shown else self._pinned(record) for record in records)
+
+    def _pinned(self, record: Raised) -> Raised:
+        """A finding on a file that the diff does not have, with that file's digest: it stands until it changes."""
+        if record.line is not None:
+            return record
+        text = self.text_at_head(record.path)
+        return replace(record, code=code_key(text) if text else "")
+
     def _held(self, posted: Posted) -> Held:
         terms = self.terms
         return held(
@@ -157,10 +182,14 @@ class Standing:
             base=terms.base,
             rewrites=rewrites or 0,
             settings=found.settings,
-            hunks=found.hunks if carried else frozenset(),
-            findings=self.story.remembered(where),
+            hunks=self._hunks(where) if carried else frozenset(),
+            findings=self._remembered(where),
             conclusion=conclusion,
         )
+
+
+def _is_on_pull_request(rung: Where) -> bool:
+    return rung in (Where.INLINE, Where.FILE, Where.BODY)
 
 
 def _is_unread(file: FileCoverage) -> bool:

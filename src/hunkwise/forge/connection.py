@@ -38,6 +38,8 @@ class _Request:
     body: Mapping[str, Any] | None = None
     writes: int = 0
     """How much it counts against GitHub's limit of writes; 0 for what only reads."""
+    again: Callable[[], None] = lambda: None
+    """Called before it is sent again; see Connection.post."""
 
     @property
     def name(self) -> str:
@@ -78,9 +80,12 @@ class Connection:
                     raise
         return self._ask(request)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Shape:
-        """Writes once. After UNAVAILABLE it is unknown whether GitHub stored it. Raises ForgeError."""
-        return self._ask(_Request("POST", path, body=body, writes=1))
+    def post(self, path: str, body: Mapping[str, Any], *, again: Callable[[], None] = lambda: None) -> Shape:
+        """Writes once. After UNAVAILABLE it is unknown whether GitHub stored it. Raises ForgeError.
+
+        `again` is called after each wait that a rate limit asked for: what it raises ends the writing.
+        """
+        return self._ask(_Request("POST", path, body=body, writes=1, again=again))
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Shape:
         """Changes something, once; as `post`."""
@@ -156,6 +161,7 @@ class Connection:
             if seconds is None or seconds > self._deadline():
                 break
             self._sleep(seconds)
+            request.again()
             answer = self._once(request)
         return answer
 

@@ -30,9 +30,10 @@ class Outgoing:
         self.sent = 0
         """How many writes were tried."""
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Shape:
+    def post(self, path: str, body: Mapping[str, Any], *, again: Callable[[], None] = lambda: None) -> Shape:
+        """`again`: see Connection.post."""
         self._check(body)
-        return self._connection.post(f"{self._root}/{path}", body)
+        return self._connection.post(f"{self._root}/{path}", body, again=again)
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Shape:
         self._check(body)
@@ -52,8 +53,15 @@ class Outgoing:
         self._check(variables)
         return self._connection.graphql_partly(document, variables, repeat=False, writes=writes)
 
-    def surely(self, send: Callable[[], _T], look: Callable[[], _T | None] = lambda: None) -> _T:
+    def surely(
+        self,
+        send: Callable[[], _T],
+        look: Callable[[], _T | None] = lambda: None,
+        again: Callable[[], None] = lambda: None,
+    ) -> _T:
         """What `send` gives. Where its outcome is unknown, what `look` finds stored, else it is sent again.
+
+        `again` is called before that: what it raises ends the sending.
 
         Raises what `send` raised last, also where `look` fails: to write twice would be worse than not at all.
         Without `look`, `send` must do no harm when it is done twice.
@@ -74,7 +82,8 @@ class Outgoing:
                     return stored
                 if attempt == _MOST_ATTEMPTS:
                     raise
-                self._sleep(_BETWEEN_ATTEMPTS * attempt)
+            self._sleep(_BETWEEN_ATTEMPTS * attempt)
+            again()
 
     def refuse_secrets(self, text: str) -> None:
         """For what leaves compressed: raises ForgeError (FORBIDDEN) where the text holds a secret of ours."""

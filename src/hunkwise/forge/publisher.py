@@ -115,7 +115,7 @@ class Publisher:
             try:
                 return page, self._posted(attempt, page)
             except ForgeError as error:
-                if error.kind is not ForgeKind.INVALID:
+                if error.kind is not ForgeKind.INVALID or isinstance(error, _MovedOnError):
                     raise
                 self._give_way(error, attempt)
 
@@ -127,9 +127,15 @@ class Publisher:
             "body": page.text,
             "comments": [line_comment(finding, rendered) for finding in attempt.placement.inline],
         }
+
+        def again() -> None:
+            if why := rendered.hindrance():
+                raise _MovedOnError(ForgeKind.INVALID, why)
+
         return self._outgoing.surely(
-            lambda: address(self._outgoing.post(f"pulls/{self._number}/reviews", request)),
+            lambda: address(self._outgoing.post(f"pulls/{self._number}/reviews", request, again=again)),
             lambda: self._stored(rendered.marker),
+            again,
         )
 
     def _stored(self, marker: str) -> str | None:

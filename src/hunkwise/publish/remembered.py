@@ -21,6 +21,7 @@ class Rank(IntEnum):
     """How much a thread still asks for; of several that could be an entry's, the least rank is."""
 
     OPEN = 0
+    """Also where an untrusted author resolved it."""
     DISMISSED = 1
     FIXED = 2
 
@@ -125,7 +126,8 @@ def our_threads(conversation: Conversation) -> tuple[OurThread, ...]:
         if record:
             dismissed = dismissal(thread, conversation)
             settled = Rank.FIXED if is_closed_as_fixed(thread, conversation) else Rank.OPEN
-            found.append(OurThread(thread, record[0], dismissed, Rank.DISMISSED if dismissed else settled))
+            rank = Rank.DISMISSED if dismissed is Dismissal.TRUSTED else settled
+            found.append(OurThread(thread, record[0], dismissed, rank))
     return tuple(found)
 
 
@@ -154,18 +156,16 @@ def _linked(known: Sequence[Raised], threads: Sequence[OurThread]) -> dict[int, 
 
 def _score(record: Raised, ours: OurThread) -> tuple[float, ...] | None:
     """How well the thread fits, the less the better; None where it cannot be the record's."""
-    if record.deleted or not _may_be_one(record, ours.record):
+    if record.deleted:
         return None
     apart = min(_apart(record.line, ours.record.line), _apart(record.line, ours.thread.line))
     elsewhere = record.path not in (ours.record.path, ours.thread.path)
-    if record.where not in _COMMENTED and (apart or elsewhere or ours.rank is Rank.FIXED):
+    # Fingerprints say nothing of the side, but a finding may have come over from the other.
+    across = record.side is not ours.record.side
+    uncommented = record.where not in _COMMENTED
+    if uncommented and (apart or elsewhere or across or ours.rank is not Rank.OPEN):
         return None  # it has a thread only where its posting was not noticed
-    return record.where not in _COMMENTED, record != ours.record, ours.rank, elsewhere, apart
-
-
-def _may_be_one(one: Raised, other: Raised) -> bool:
-    """Fingerprints say nothing of the side: what was removed is not what was added."""
-    return one.side is other.side or one.line is None or other.line is None
+    return uncommented, across, record != ours.record, ours.rank, elsewhere, apart
 
 
 def _apart(one: int | None, other: int | None) -> int:
@@ -187,11 +187,11 @@ def _in_bodies(conversation: Conversation, known: Sequence[Raised]) -> list[Rais
     for index, record in enumerate(records):
         by_fingerprint.setdefault(record.fingerprint, []).append(index)
     linked = paired(
-        ((_apart(record.line, records[candidate].line),), index, candidate)
+        ((record.side is not other.side, _apart(record.line, other.line)), index, candidate)
         for index, record in enumerate(known)
         if record.where not in _COMMENTED
         for candidate in by_fingerprint.get(record.fingerprint, ())
-        if _may_be_one(record, records[candidate])
+        for other in [records[candidate]]
     )
     spoken_for = set(linked.values())
     places = {_place(record) for record in known}

@@ -27,3 +27,5 @@ class Rendered:
     comment: Callable[[Finding, Where], str]
     """A comment on lines (INLINE) or on the file (FILE). Its last line tells it from all others."""
     body: Callable[[Placement, ReviewEvent], Page]
+    hindrance: Callable[[], str] = lambda: ""
+    """Looks again, after a wait, whether anything speaks against posting it still: a sentence, or nothing."""

@@ -38,7 +38,7 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class OnFile:
-    """It is about the file, which is in the diff."""
+    """It is about the file, which is in the diff, or as it was when it was raised."""
 
     path: str
 
@@ -111,7 +111,7 @@ class _Search:
         path = homes[0].path if homes else entry.raised.path
         unlisted = not homes and len(self._files) >= _MOST_LISTED
         if not _has_code(entry):
-            missing = Unknown(path) if unlisted else Gone(path, changed=False)
+            missing = Unknown(path) if unlisted else self._pinned(entry)
             return OnFile(path) if homes else missing
         if entry.raised.side is Side.LEFT:
             incomplete = unlisted or any(home.patch_missing or _is_cut(home) for home in homes)
@@ -121,6 +121,14 @@ class _Search:
             return Unknown(path)
         removed = entry.raised.side is Side.RIGHT and all(home.status is FileStatus.REMOVED for home in homes)
         return Gone(path, changed=bool(homes) and not removed)
+
+    def _pinned(self, entry: Entry) -> Standing:
+        """Of a finding on a file that the diff does not have: it stands as long as that file is as it was."""
+        path, code = entry.raised.path, entry.raised.code
+        text = self._text_at_head(path) if code else ""
+        if text is None:
+            return Unknown(path)
+        return OnFile(path) if text and code_key(text) == code else Gone(path, changed=False)
 
     def _homes_of(self, entry: Entry) -> Iterator[FileDiff]:
         """The files of the diff that the entry's file may be by now, without doubles."""
