@@ -100,6 +100,16 @@ def test_a_second_run_that_comes_while_the_first_one_posts_repeats_nothing(world
     assert_one_review(world, results)
 
 
+def test_a_run_that_was_made_to_wait_looks_again_before_it_posts(world: World) -> None:
+    world.change(BASE, HEAD)
+    world.answers(stubborn)
+    arrived = threading.Event()
+    world.github.when("POST", "/reviews$", arrived.set)
+    world.github.fault("POST", "/reviews$", status=429, headers={"retry-after": "15"})
+    results = together(world, [world.step(), world.step()], [arrived.is_set])
+    assert_one_review(world, results)
+
+
 @with_and_without_checks
 def test_three_runs_that_begin_together_end_in_one_review(world: World, token: str) -> None:
     world.github.tokens[GITHUB_TOKEN] = token
@@ -119,14 +129,14 @@ def push(world: World, *, rewritten: bool) -> None:
 
 
 def assert_nothing_was_said(world: World, result: Result, *words: str) -> None:
-    """Nothing on the pull request: the findings are on the reviewed head's check run, and all say why."""
+    """Nothing on the pull request: the findings are in the job summary and the report, and all say why."""
     github = world.github
     assert (github.reviews, github.comments, github.issue_comments) == ([], [], [])
     assert_nothing_hangs(world)
     (check,) = github.check_runs
     assert (check.head_sha, check.conclusion) == (result.report["head_sha"], "success")
-    assert [note["start_line"] for note in check.annotations] == [30, 3]
-    assert {found["where"] for found in result.report["findings"]} == {"annotation"}
+    assert check.annotations == []
+    assert {found["where"] for found in result.report["findings"]} == {"summary"}
     assert (result.code, result.outputs["findings"], result.outputs["review-url"]) == (0, "2", "")
     for word in words:
         assert word in result.summary

@@ -8,8 +8,9 @@ import pytest
 
 from tests.end_to_end.step import Result
 from tests.end_to_end.story import story, stubborn
-from tests.end_to_end.world import Files, World
+from tests.end_to_end.world import Files, World, finding
 from tests.fakes.github import GraphqlRefusal
+from tests.fakes.model_script import report
 
 pytestmark = pytest.mark.slow
 
@@ -177,6 +178,23 @@ def test_where_graphql_is_refused_the_base_is_read_by_rest(world: World) -> None
     (request,) = world.model.requests
     told = request.prompt
     assert all(words in told for words in ("Amounts are in cents.", "s are open.", "No prints."))
+
+
+def test_a_finding_on_a_file_outside_of_the_diff_stands_until_that_file_changes(world: World) -> None:
+    replay = Replay(world)
+    base = {**BASE, "far.py": "x = 1\n"}
+    found = [finding("app.py", 3, "high", title="Near"), finding("far.py", 1, "high", title="Far")]
+    world.change(base, {"app.py": lines(at3="changed")})
+    world.answers(report(found))
+    replay.run()
+    assert [one["title"] for one in replay.result.report["findings"]] == ["Near", "Far"]
+    world.answers(report([]))
+    assert replay.run() == []
+    assert [one["title"] for one in replay.result.report["findings"]] == ["Near", "Far"]
+    replay.pushed({"app.py": lines(at3="changed", at40="too")})
+    assert [one["title"] for one in replay.result.report["findings"]] == ["Near", "Far"]
+    replay.pushed({"far.py": "x = 2\n"})
+    assert [one["title"] for one in replay.result.report["findings"]] == ["Near"]
 
 
 def test_a_full_review_reads_everything_again_and_repeats_nothing(world: World) -> None:

@@ -111,8 +111,7 @@ class _Search:
         path = homes[0].path if homes else entry.raised.path
         unlisted = not homes and len(self._files) >= _MOST_LISTED
         if not _has_code(entry):
-            missing = Unknown(path) if unlisted else self._pinned(entry)
-            return OnFile(path) if homes else missing
+            return self._on_file(entry, path, in_diff=bool(homes), unlisted=unlisted)
         if entry.raised.side is Side.LEFT:
             incomplete = unlisted or any(home.patch_missing or _is_cut(home) for home in homes)
         else:
@@ -122,13 +121,16 @@ class _Search:
         removed = entry.raised.side is Side.RIGHT and all(home.status is FileStatus.REMOVED for home in homes)
         return Gone(path, changed=bool(homes) and not removed)
 
-    def _pinned(self, entry: Entry) -> Standing:
-        """Of a finding on a file that the diff does not have: it stands as long as that file is as it was."""
-        path, code = entry.raised.path, entry.raised.code
-        text = self._text_at_head(path) if code else ""
+    def _on_file(self, entry: Entry, path: str, *, in_diff: bool, unlisted: bool) -> Standing:
+        """It stands while its file is in the diff; raised on one that was not, as long as that is as it was."""
+        code = entry.raised.code
+        if not code:
+            missing = Unknown(path) if unlisted else Gone(path, changed=False)
+            return OnFile(path) if in_diff else missing
+        text = self._text_at_head(path)
         if text is None:
             return Unknown(path)
-        return OnFile(path) if text and code_key(text) == code else Gone(path, changed=False)
+        return OnFile(path) if text and code_key(text) == code else Gone(path, changed=in_diff)
 
     def _homes_of(self, entry: Entry) -> Iterator[FileDiff]:
         """The files of the diff that the entry's file may be by now, without doubles."""
