@@ -460,7 +460,7 @@ def test_the_same_code_on_the_other_side_is_another_fault() -> None:
     assert run(said(thread(left)), file, found=(right,), before=state(about)).post == (right,)
 
 
-def test_what_stands_outside_of_the_diff_is_not_what_the_diff_shows() -> None:
+def test_what_the_diff_shows_is_first_what_stands_there() -> None:
     file = changed("a.py", f"+{QUERY}", at=40)
     first, second = fault(FILE, 2), fault(file, 40)
     before = inline(second, replace(second, raised_as=first.fingerprint))
@@ -469,8 +469,9 @@ def test_what_stands_outside_of_the_diff_is_not_what_the_diff_shows() -> None:
     story = run(said(viewer=""), file, found=(second,), before=far, texts={"a.py": text})
     assert [kept.raised.line for kept in story.kept] == [40, 2]
     assert story.post == ()
-    both = run(said(viewer=""), file, found=(second, second), before=far, texts={"a.py": text})
-    assert both.post == (second,)
+    twin = replace(second, body="Again.")
+    both = run(said(viewer=""), file, found=(second, twin), before=far, texts={"a.py": text})
+    assert (both.post, len(both.kept)) == ((), 2)
 
 
 def test_a_renamed_file_brings_its_findings_along() -> None:

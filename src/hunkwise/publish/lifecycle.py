@@ -46,7 +46,10 @@ class Reconciled:
     dismissed: tuple[Raised, ...] = ()
     """Standing, but dismissed by somebody who may: they count for nothing."""
     repeated: int = 0
-    """Findings of this run that had been dismissed. `post`, those in `kept` and these are all that it found."""
+    """Findings of this run that had been dismissed. `post`, those in `kept` and these are all that it found.
+
+    One that was found on both sides of the same line is among these, too.
+    """
 
     @property
     def deleted(self) -> tuple[Raised, ...]:
@@ -75,7 +78,8 @@ def reconcile(
     cannot be read: then nothing is taken for fixed.
     """
     by_path = {file.path: file for file in files}
-    found = [_on_the_right(finding, by_path.get(finding.path)) for finding in found]
+    offered = len(found)
+    found = list(dict.fromkeys(_on_the_right(finding, by_path.get(finding.path)) for finding in found))
     known = entries(before, conversation)
     stand = standings(known, files, text_at_head)
     pairs = matched(found, known, stand)
@@ -83,7 +87,7 @@ def reconcile(
     kept: list[Kept] = []
     fixed: dict[Thread, None] = {}
     dismissed: list[Raised] = []
-    repeated = 0
+    repeated = offered - len(found)
     for index, (entry, standing) in enumerate(zip(known, stand, strict=True)):
         again = found[by_entry[index]] if index in by_entry else None
         one = _found_again(entry, standing, again) if again else _not_found(entry, standing)
@@ -167,7 +171,9 @@ def _found_again(entry: Entry, standing: Standing, finding: Finding) -> Kept:
         again = replace(again, anchor=standing.anchor, suggestion=None)
     if again.anchor is None and entry.raised.line is not None and not isinstance(standing, Gone):
         return replace(_not_found(entry, standing), finding=again)
-    record = replace(raised(again, entry.raised.where), deleted=entry.raised.deleted)
+    # The category stays that of the fingerprint: by it the same code is told from another fault on its line.
+    record = raised(again, entry.raised.where)
+    record = replace(record, category=entry.raised.category, deleted=entry.raised.deleted)
     return Kept(again, record, entry.thread)
 
 

@@ -41,7 +41,7 @@ class _Matching:
 
     def pairs(self) -> dict[int, int]:
         pairs: dict[int, int] = {}
-        for rule in (self._same_fingerprint, self._same_code, self._twins, self._without_line, self._mended):
+        for rule in (self._same_fingerprint, self._twins, self._same_code, self._without_line, self._mended):
             pairs |= paired(self._scored(rule, pairs))
         return pairs
 
@@ -68,10 +68,14 @@ class _Matching:
                 # The same code on other lines is another fault: it stands in both places.
                 apart = abs(finding.anchor.line - anchor.line)
                 return (apart, unlike) if _overlap(finding.anchor, anchor) else None
-            case Outside():
-                return None
-            case Gone() | Unknown() | OnFile():
+            case Outside() | Gone() | Unknown() | OnFile():
                 return (_apart(finding, entry), unlike)
+
+    def _twins(self, index: int, known: int) -> _Score:
+        if self._shared_place(index, known) is None:
+            return None
+        alike = self._likeness(index, known)
+        return (-alike,) if alike >= _TWINS else None
 
     def _same_code(self, index: int, known: int) -> _Score:
         """For a renamed or moved file, and for code that a finding was carried over to."""
@@ -80,12 +84,6 @@ class _Matching:
         if anchor is None or finding.code != record.code or not _same_category(finding, record.category):
             return None
         return abs(anchor.line - (finding.anchor or anchor).line), -self._likeness(index, known)
-
-    def _twins(self, index: int, known: int) -> _Score:
-        if self._shared_place(index, known) is None:
-            return None
-        alike = self._likeness(index, known)
-        return (-alike,) if alike >= _TWINS else None
 
     def _without_line(self, index: int, known: int) -> _Score:
         """Where one of the two is about the file, and the other, as far as it names a line, not elsewhere."""

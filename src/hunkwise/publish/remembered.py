@@ -161,7 +161,7 @@ def _score(record: Raised, ours: OurThread) -> tuple[float, ...] | None:
     apart = min(_apart(record.line, ours.record.line), _apart(record.line, ours.thread.line))
     elsewhere = record.path not in (ours.record.path, ours.thread.path)
     # Fingerprints say nothing of the side, but a finding may have come over from the other.
-    across = record.side is not ours.record.side
+    across = record.side is not ours.record.side and None not in (record.line, ours.record.line)
     uncommented = record.where not in _COMMENTED
     if uncommented and (apart or elsewhere or across or ours.rank is not Rank.OPEN):
         return None  # it has a thread only where its posting was not noticed
