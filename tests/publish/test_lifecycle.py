@@ -370,7 +370,7 @@ def test_a_fault_that_is_still_there_in_changed_code_keeps_its_thread(
         assert (story.post, story.fixed) == ((), ())
         again = replace(finding, raised_as=FAULT.fingerprint)
         assert story.kept[0].finding == again
-        assert story.kept[0].raised == raised(again, Where.INLINE)
+        assert story.kept[0].raised == replace(raised(again, Where.INLINE), category="security")
         assert story.kept[0].thread == LOST
     else:
         assert (story.post, story.fixed, story.kept) == ((finding,), (LOST,), ())
@@ -437,7 +437,8 @@ def test_a_finding_about_a_file_is_one_with_the_same_words_on_a_line() -> None:
     about = fault(FILE, None, "SQL is built from strings")
     story = run(said(thread(about)), FILE, found=(FAULT,), before=inline(about))
     assert story.post == ()
-    assert story.kept[0].raised == replace(raised(FAULT, Where.FILE), fingerprint=about.fingerprint)
+    expected = replace(raised(FAULT, Where.FILE), fingerprint=about.fingerprint, category="bug")
+    assert story.kept[0].raised == expected
     same = run(said(thread(about)), FILE, found=(about,), before=inline(about))
     assert same.post == ()
 
@@ -492,6 +493,56 @@ def test_one_entry_speaks_for_one_finding() -> None:
     story = run(said(POSTED), FILE, found=(FAULT, twin), before=BEFORE)
     assert story.post == (twin,)
     assert len(story.kept) == 1
+
+
+def test_what_is_shown_on_the_left_but_not_removed_is_raised_on_the_right() -> None:
+    file = changed("a.py", " one", "+new", " two", "-old", " three", "-older", " four", at=5)
+    left = fault(file, 6, side=Side.LEFT)
+    right = fault(file, 7)
+    both = run(said(), file, found=(left, right))
+    assert (both.post, both.repeated) == ((right,), 1)
+    span = fault(file, 8, start=7, side=Side.LEFT)
+    across = fault(file, 6, start=5, side=Side.LEFT)
+    assert run(said(), file, found=(span, across)).post == (span, across)
+    unknown = replace(left, path="b.py")
+    assert run(said(), file, found=(unknown,)).post == (unknown,)
+    context = changed("a.py", " one", " two", " three", at=5, old_at=1)
+    several = run(said(), context, found=(fault(context, 3, start=2, side=Side.LEFT),)).post
+    assert several == (fault(context, 7, start=6),)
+
+
+def test_what_was_dismissed_takes_no_line_away_and_keeps_its_own() -> None:
+    dismissed = thread(FAULT, resolved=True, resolved_by="maintainer")
+    twin = replace(FAULT, title="The name is not escaped")
+    other = thread(twin, 2, outdated=True)
+    moved = state(replace(raised(twin, Where.INLINE), line=90))
+    story = run(said(dismissed, other), FILE, found=(FAULT, twin), before=moved)
+    assert (story.post, story.repeated) == ((), 1)
+    assert [kept.thread for kept in story.kept] == [other]
+    new = changed("b.py", f"+{QUERY}", status=FileStatus.ADDED)
+    elsewhere = run(said(replace(dismissed, outdated=True), other), new, before=moved, texts={"a.py": ""})
+    assert (len(elsewhere.kept), len(elsewhere.dismissed)) == (1, 1)
+
+
+def test_of_two_findings_on_one_line_each_is_known_by_its_words() -> None:
+    twin = replace(FAULT, title="The name is not escaped")
+    talk = said(POSTED, thread(twin, 2))
+    story = run(talk, FILE, found=(twin, FAULT), before=inline(FAULT, twin))
+    assert [kept.finding.title for kept in story.kept] == [FAULT.title, twin.title]
+    dismissed = said(POSTED, thread(twin, 2, thumbs_down=("maintainer",)))
+    for found in ((twin, FAULT), (FAULT, twin)):
+        again = run(dismissed, FILE, found=found, before=inline(FAULT))
+        assert [kept.finding.title for kept in again.kept] == [FAULT.title]
+
+
+def test_what_lost_its_line_is_about_the_file_for_the_next_run() -> None:
+    vague = replace(fault(FILE, None, FAULT.title), said_line=3)
+    texts = {"a.py": "mended"}
+    first = run(said(LOST), MENDED, found=(vague,), before=BEFORE, texts=texts)
+    assert [kept.raised.line for kept in first.kept] == [None]
+    second = run(said(LOST), MENDED, before=state(*first.remembered({})), texts=texts)
+    assert [kept.thread for kept in second.kept] == [LOST]
+    assert second.fixed == ()
 
 
 def test_what_comes_back_after_it_was_fixed_is_raised_anew() -> None:

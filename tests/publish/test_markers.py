@@ -19,6 +19,7 @@ from hunkwise.publish.markers import (
     as_values,
     finding_marker,
     fixed_marker,
+    from_values,
     is_fixed,
     raised,
     raised_in,
@@ -133,6 +134,13 @@ def test_whatever_a_finding_says_comes_back(path: str, title: str, category: str
     assert raised_in(f"{title}\n{finding_marker(finding, Where.INLINE)}")[-1:] == (
         raised(finding, Where.INLINE),
     )
+
+
+def test_a_deleted_comment_is_one_value_more() -> None:
+    deleted = replace(RECORD, deleted=True)
+    values = as_values(deleted) or []
+    assert (from_values(values), from_values(values[:-1])) == (deleted, RECORD)
+    assert from_values([*values, "deleted"]) is None
 
 
 def test_a_record_that_could_not_be_read_back_has_no_values() -> None:

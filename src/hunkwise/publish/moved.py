@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.publish.numbered import NumberedLines, is_substantial
-from hunkwise.publish.remembered import Entry
+from hunkwise.publish.remembered import DISMISSED, Entry
 
 _Places = dict[tuple[str, int], list[tuple[str, int]]]
 _MOST_PLACES = 200
@@ -31,7 +31,7 @@ def moved(
         free = [
             (PurePosixPath(path).name != name, abs(line - (record.line or 0)), path, line)
             for path, line in places.get((record.code, record.span), [])
-            if (record.fingerprint, path, line) not in taken
+            if entry.rank == DISMISSED or (record.fingerprint, path, line) not in taken
         ]
         if free:
             _, _, path, line = min(free)

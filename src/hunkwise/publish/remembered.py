@@ -15,6 +15,8 @@ from hunkwise.publish.pairing import paired
 
 _COMMENTED = frozenset({Where.INLINE, Where.FILE})
 _FAR = 10**9
+DISMISSED = 2
+"""`Entry.rank` of what somebody dismissed who may."""
 
 
 class Rank(IntEnum):
@@ -54,7 +56,7 @@ class Entry:
     def rank(self) -> int:
         """Who comes first to lines that several could stand on: no open thread is closed for another entry."""
         if self.dismissed is Dismissal.TRUSTED:
-            return 2
+            return DISMISSED
         return 0 if self.thread is not None else 1
 
     @property

@@ -9,7 +9,7 @@ from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Anchor, code_key
 from hunkwise.publish.moved import moved
 from hunkwise.publish.numbered import NumberedLines, assigned, is_substantial
-from hunkwise.publish.remembered import Entry
+from hunkwise.publish.remembered import DISMISSED, Entry
 
 NEARBY = 50
 """Lines within which a short code, outside of the diff, is taken for the one that was raised."""
@@ -176,12 +176,11 @@ class _Search:
             of_code = rivals.setdefault((record.code, record.fingerprint), {})
             of_code.setdefault(place, []).append(index)
         for (code, _), places in rivals.items():
-            twins = list(places.values())
-            where = found.get(code, ())
+            where = found.get(code, [])
             if at_head:
                 where = [line for line in where if self._is_new_at_head(path, line, span)]
-            for turn, line in assigned([self._wish(twin) for twin in twins], where).items():
-                for index in twins[turn]:
+            for twin, line in self._lines_for(list(places.values()), where):
+                for index in twin:
                     self._stands(index, path, lines, line, at_head=at_head)
 
     def _on_their_lines(
@@ -196,6 +195,16 @@ class _Search:
                 return None
             found.setdefault(entry.raised.code, set()).add(entry.line or 0)
         return {code: sorted(numbers) for code, numbers in found.items()}
+
+    def _lines_for(
+        self, twins: Sequence[Sequence[int]], lines: Sequence[int]
+    ) -> Iterator[tuple[Sequence[int], int]]:
+        """A line of its own for each, save that what was dismissed takes none away, and none is taken from it."""
+        wishes = [(self._wish(twin), twin) for twin in twins]
+        rivals = [wish for wish in wishes if wish[0][0] < DISMISSED]
+        for group in (rivals, *([wish] for wish in wishes if wish[0][0] == DISMISSED)):
+            for turn, line in assigned([wish for wish, _ in group], lines).items():
+                yield group[turn][1], line
 
     def _wish(self, twin: Sequence[int]) -> tuple[int, int]:
         """The least rank among entries of one place, and the line that the first of them is looked for at."""
