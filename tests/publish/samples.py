@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hunkwise.publish.lifecycle import Kept
-
 from hunkwise.domain.conversation import Thread
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
@@ -13,6 +11,7 @@ from hunkwise.domain.outcome import Coverage, ExitCode, FileCoverage, Review, Sk
 from hunkwise.domain.patch import parse_hunks
 from hunkwise.domain.state import Raised, State
 from hunkwise.publish.gates import Verdict
+from hunkwise.publish.lifecycle import Kept
 from hunkwise.publish.view import View
 
 SERVER = "https://github.com"

@@ -9,7 +9,7 @@ import pytest
 
 from hunkwise.domain.conversation import Conversation, ReviewState, Thread
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
-from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.finding import Finding, Severity, code_key
 from hunkwise.domain.outcome import Where
 from hunkwise.domain.state import Raised
 from hunkwise.publish.lifecycle import raised_before, shown_threads
@@ -294,6 +294,18 @@ def test_a_finding_about_a_file_stands_while_the_file_is_in_the_diff() -> None:
     renamed = changed("b.py", "+x", status=FileStatus.RENAMED, old_path="a.py")
     assert run(talk, renamed, before=before).kept[0].finding.path == "b.py"
     assert run(talk, before=before).fixed == talk.threads
+
+
+@pytest.mark.parametrize(
+    ("text", "stands"),
+    [("import db", True), ("import  db\n", True), ("mended", False), ("", False), (None, True)],
+)
+def test_a_finding_on_a_file_outside_of_the_diff_stands_as_long_as_that_file_is_as_it_was(
+    text: str | None, stands: bool
+) -> None:
+    pinned = replace(raised(fault(FILE, None), Where.BODY), code=code_key("import db\n"))
+    story = run(said(), before=state(pinned), texts={} if text is None else {"a.py": text})
+    assert [kept.raised for kept in story.kept] == ([pinned] if stands else [])
 
 
 def test_a_file_that_github_does_not_list_may_still_be_in_the_diff() -> None:

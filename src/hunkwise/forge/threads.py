@@ -105,14 +105,15 @@ class Threads:
         for place, thread in enumerate(batch):
             variables[f"t{place}"] = thread.id
             declared.append(f"$t{place}: ID!")
+            aim = f"{{threadId: $t{place}}}"
+            # First: an answer without the resolution would look like a thread that somebody opened again.
+            steps.append(f"c{place}: resolveReviewThread(input: {aim}) {{ thread {{ isResolved }} }}")
             if closing.is_to_answer(thread):
                 told = f"{{pullRequestReviewThreadId: $t{place}, body: $said}}"
                 steps.append(
                     f"r{place}: addPullRequestReviewThreadReply(input: {told}) {{ comment {{ id }} }}"
                 )
                 answers += 1
-            aim = f"{{threadId: $t{place}}}"
-            steps.append(f"c{place}: resolveReviewThread(input: {aim}) {{ thread {{ isResolved }} }}")
         if answers:
             variables["said"] = f"Fixed in {closing.head_sha}.\n\n{fixed_marker(closing.head_sha)}"
             declared.append("$said: String!")
