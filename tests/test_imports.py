@@ -12,15 +12,16 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 PURE = {"domain", "errors", "settings", "plan", "prompts", "publish"}
 ADAPTERS = {"copilot", "repository", "forge", "runner"}
-STAGES = PURE | ADAPTERS | {"demo", "flows"}
+STAGES = PURE | ADAPTERS | {"bounded", "demo", "flows"}
 MAY_KNOW = {
+    "bounded": set(),
     "errors": set(),
     "demo": set(),
     "domain": set(),
     "settings": {"domain", "errors"},
     "plan": {"domain", "errors"},
-    "prompts": {"domain", "errors", "plan"},
-    "publish": {"domain", "errors"},
+    "prompts": {"bounded", "domain", "errors", "plan"},
+    "publish": {"bounded", "domain", "errors"},
     "flows": PURE,
     **dict.fromkeys(ADAPTERS, PURE),
 }

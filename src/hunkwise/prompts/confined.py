@@ -10,30 +10,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any, TextIO
 
+from hunkwise.bounded import bound
 from hunkwise.prompts.sandbox import RENDER_ERRORS, compile_fault, render, render_fault, sandbox
 
 MEMORY = 768 << 20
 """Bytes of address space."""
 CPU_SECONDS = 60
 """Processor time for all renderings of one prompt."""
-
-
-def confine() -> None:
-    """Gives the process its limits for good; where the platform has none, the parent's clock is the only one."""
-    with suppress(ImportError):
-        import resource
-
-        limits = {
-            resource.RLIMIT_AS: MEMORY,
-            resource.RLIMIT_CPU: CPU_SECONDS,
-            resource.RLIMIT_CORE: 0,
-        }
-        for kind, most in limits.items():
-            with suppress(OSError, ValueError):  # a lower one holds already, or the platform knows none of it
-                resource.setrlimit(kind, (most, most))
 
 
 def serve(requests: TextIO, replies: TextIO) -> None:
@@ -56,5 +41,5 @@ def _replies(requests: TextIO) -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    confine()
+    bound(memory=MEMORY, cpu_seconds=CPU_SECONDS)
     serve(sys.stdin, sys.stdout)

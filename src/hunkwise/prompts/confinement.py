@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jinja2
 
-import hunkwise
+from hunkwise.bounded import started
 from hunkwise.errors import SettingsError
 
 SECONDS = 10.0
@@ -55,31 +52,13 @@ def template_error(name: str, fault: str) -> SettingsError:
 
 @contextmanager
 def _child() -> Iterator[subprocess.Popen[str]]:
-    """The process, with nothing of our environment; killed when the block is left."""
-    # Where this process has hunkwise and Jinja2 from; not the working directory, which may be anybody's.
-    roots = dict.fromkeys(str(Path(module.__file__).parents[1]) for module in _MODULES if module.__file__)
-    process = subprocess.Popen(
-        [sys.executable, "-s", "-P", "-m", "hunkwise.prompts.confined"],
-        env={
-            "PYTHONPATH": os.pathsep.join(roots),
-            "PYTHONIOENCODING": "utf-8",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
-        cwd=os.sep,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        encoding="utf-8",
-        start_new_session=True,  # a signal to our group is ours to handle
-    )
+    """The process; killed when the block is left."""
+    process = started("hunkwise.prompts.confined", jinja2)
     try:
         yield process
     finally:
         process.kill()
         process.communicate()
-
-
-_MODULES = (hunkwise, jinja2)
 
 
 def _ask(

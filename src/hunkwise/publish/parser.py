@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import yaml
 
-import hunkwise
+from hunkwise.bounded import started
 from hunkwise.publish.parsing import LANGUAGES, Verdict
 
 __all__ = ["LANGUAGES", "SECONDS", "Parser", "Verdict"]
 
 SECONDS = 5.0
 """Wall-clock time of one file; the largest that are parsed take some 3 s."""
-_MODULES = (hunkwise, yaml)
 _BY_ANSWER = {f"{verdict}\n": verdict for verdict in Verdict}
 
 
@@ -56,7 +53,7 @@ class Parser:
         """The child's line; empty where it cannot be started, died or was late."""
         try:
             if self._process is None:
-                self._process = _child(self._python)
+                self._process = started("hunkwise.publish.parsing", yaml, python=self._python)
         except OSError:
             return ""
         process = self._process
@@ -72,24 +69,3 @@ class Parser:
             return ""
         finally:
             watchdog.cancel()
-
-
-def _child(python: str) -> subprocess.Popen[str]:
-    """The process, with nothing of our environment."""
-    # Where this process has hunkwise and PyYAML from; not the working directory, which may be anybody's.
-    roots = dict.fromkeys(str(Path(module.__file__).parents[1]) for module in _MODULES if module.__file__)
-    return subprocess.Popen(
-        [python, "-s", "-P", "-m", "hunkwise.publish.parsing"],
-        env={
-            "PYTHONPATH": os.pathsep.join(roots),
-            "PYTHONIOENCODING": "utf-8",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
-        cwd=os.sep,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,  # a signal to our group is ours to handle
-    )

@@ -13,11 +13,12 @@ import sys
 import tomllib
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from enum import StrEnum
 from typing import NoReturn, TextIO
 
 import yaml
+
+from hunkwise.bounded import bound
 
 MEMORY = 768 << 20
 """Bytes of address space."""
@@ -84,21 +85,6 @@ _PARSERS: dict[str, Callable[[str], None]] = {"python": _python, "json": _json, 
 LANGUAGES = tuple(_PARSERS)
 
 
-def confine() -> None:
-    """Gives the process its limits for good; where the platform has none, the parent's clock is the only one."""
-    with suppress(ImportError):
-        import resource
-
-        limits = {
-            resource.RLIMIT_AS: MEMORY,
-            resource.RLIMIT_CPU: CPU_SECONDS,
-            resource.RLIMIT_CORE: 0,
-        }
-        for kind, most in limits.items():
-            with suppress(OSError, ValueError):  # a lower one holds already, or the platform knows none of it
-                resource.setrlimit(kind, (most, most))
-
-
 def serve(requests: TextIO, replies: TextIO) -> None:
     """Answers line by line until there are no more."""
     for line in requests:
@@ -108,5 +94,5 @@ def serve(requests: TextIO, replies: TextIO) -> None:
 
 
 if __name__ == "__main__":
-    confine()
+    bound(memory=MEMORY, cpu_seconds=CPU_SECONDS)
     serve(sys.stdin, sys.stdout)
