@@ -14,7 +14,7 @@ from hunkwise.publish.dismissal import Dismissal, is_reopened
 from hunkwise.publish.markers import raised, without_markers
 from hunkwise.publish.matching import matched
 from hunkwise.publish.remembered import Entry, Rank, entries, our_threads, raised_before
-from hunkwise.publish.standing import Gone, InDiff, OnFile, Outside, Standing, standings
+from hunkwise.publish.whereabouts import Gone, InDiff, OnFile, Outside, Whereabouts, whereabouts
 
 __all__ = ["Kept", "Reconciled", "raised_before", "reconcile", "shown_threads"]
 
@@ -81,7 +81,7 @@ def reconcile(
     offered = len(found)
     found = list(dict.fromkeys(_on_the_right(finding, by_path.get(finding.path)) for finding in found))
     known = entries(before, conversation)
-    stand = standings(known, files, text_at_head)
+    stand = whereabouts(known, files, text_at_head)
     pairs = matched(found, known, stand)
     by_entry = {entry: finding for finding, entry in pairs.items()}
     kept: list[Kept] = []
@@ -113,7 +113,7 @@ def shown_threads(conversation: Conversation, files: Sequence[FileDiff]) -> tupl
     known = entries([one.record for one in ours.values()], conversation)
     places = {
         entry.thread: standing
-        for entry, standing in zip(known, standings(known, files, _unread), strict=True)
+        for entry, standing in zip(known, whereabouts(known, files, _unread), strict=True)
         if entry.thread is not None
     }
     shown: list[Thread] = []
@@ -154,14 +154,14 @@ def _on_the_right(finding: Finding, file: FileDiff | None) -> Finding:
     return replace(finding, anchor=replace(anchor, side=Side.RIGHT, line=numbers[-1], start_line=start_line))
 
 
-def _is_fixed(entry: Entry, standing: Standing, reviewed: Callable[[str], bool]) -> bool:
+def _is_fixed(entry: Entry, standing: Whereabouts, reviewed: Callable[[str], bool]) -> bool:
     """Whether the code is gone, and whoever looked at what is there now found the fault no more."""
     if not isinstance(standing, Gone) or (standing.changed and not reviewed(standing.path)):
         return False
     return entry.thread is None or not is_reopened(entry.thread)  # a person said that it is not fixed
 
 
-def _found_again(entry: Entry, standing: Standing, finding: Finding) -> Kept:
+def _found_again(entry: Entry, standing: Whereabouts, finding: Finding) -> Kept:
     """The finding of this run under the old fingerprint; without a line of its own, on the one that is known.
 
     Where that one's code is gone, it is about the file from now on: else the next run took it for fixed.
@@ -177,7 +177,7 @@ def _found_again(entry: Entry, standing: Standing, finding: Finding) -> Kept:
     return Kept(again, record, entry.thread)
 
 
-def _not_found(entry: Entry, standing: Standing) -> Kept:
+def _not_found(entry: Entry, standing: Whereabouts) -> Kept:
     """What stands although this run did not speak of it; where nobody knows, as it was."""
     record = entry.raised
     anchor = standing.anchor if isinstance(standing, InDiff) else None

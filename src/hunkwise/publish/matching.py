@@ -9,7 +9,7 @@ from hunkwise.publish.dismissal import Dismissal
 from hunkwise.publish.markers import LONGEST_CATEGORY
 from hunkwise.publish.pairing import likeness, paired, speak_alike, words
 from hunkwise.publish.remembered import Entry
-from hunkwise.publish.standing import NEARBY, Gone, InDiff, OnFile, Outside, Standing, Unknown
+from hunkwise.publish.whereabouts import NEARBY, Gone, InDiff, OnFile, Outside, Unknown, Whereabouts
 
 _Score = tuple[float, ...] | None
 _Rule = Callable[[int, int], _Score]
@@ -21,7 +21,9 @@ _CLOSE = 10
 """Lines within which the category and a word in common say so too."""
 
 
-def matched(found: Sequence[Finding], entries: Sequence[Entry], stand: Sequence[Standing]) -> dict[int, int]:
+def matched(
+    found: Sequence[Finding], entries: Sequence[Entry], stand: Sequence[Whereabouts]
+) -> dict[int, int]:
     """Index of a finding → index of the entry that it repeats, one to one, by the surest signs first."""
     return _Matching(found, entries, stand).pairs()
 
@@ -29,7 +31,9 @@ def matched(found: Sequence[Finding], entries: Sequence[Entry], stand: Sequence[
 class _Matching:
     """Each rule scores a finding and an entry of the same file, the less the better; None where they differ."""
 
-    def __init__(self, found: Sequence[Finding], entries: Sequence[Entry], stand: Sequence[Standing]) -> None:
+    def __init__(
+        self, found: Sequence[Finding], entries: Sequence[Entry], stand: Sequence[Whereabouts]
+    ) -> None:
         self._found = found
         self._entries = entries
         self._stand = stand

@@ -59,12 +59,12 @@ class Gone:
     """The file, as it is at the head, is in the diff: what is there now may be the same fault in other words."""
 
 
-Standing = InDiff | Outside | OnFile | Unknown | Gone
+Whereabouts = InDiff | Outside | OnFile | Unknown | Gone
 
 
-def standings(
+def whereabouts(
     entries: Sequence[Entry], files: Sequence[FileDiff], text_at_head: Callable[[str], str | None]
-) -> tuple[Standing, ...]:
+) -> tuple[Whereabouts, ...]:
     """Where each entry stands. `text_at_head`: empty where there is no such file, None where it is unreadable."""
     search = _Search(entries, files, text_at_head)
     search.run()
@@ -87,7 +87,7 @@ class _Search:
         self._texts: dict[str, NumberedLines | None] = {}
         self._shown: dict[tuple[str, Side], NumberedLines] = {}
         self._homes = [tuple(self._homes_of(entry)) for entry in entries]
-        self._found: dict[int, Standing] = {}
+        self._found: dict[int, Whereabouts] = {}
 
     def run(self) -> None:
         """Through the diff, under the file's present name and then its earlier ones; through the head; moved."""
@@ -104,7 +104,7 @@ class _Search:
         for index, (path, line) in moved(lost, self._files, self._diff).items():
             self._stands(index, path, self._diff(path, Side.RIGHT), line, at_head=False)
 
-    def standing_of(self, index: int) -> Standing:
+    def standing_of(self, index: int) -> Whereabouts:
         if index in self._found:
             return self._found[index]
         entry, homes = self._entries[index], self._homes[index]
@@ -121,7 +121,7 @@ class _Search:
         removed = entry.raised.side is Side.RIGHT and all(home.status is FileStatus.REMOVED for home in homes)
         return Gone(path, changed=bool(homes) and not removed)
 
-    def _on_file(self, entry: Entry, path: str, *, in_diff: bool, unlisted: bool) -> Standing:
+    def _on_file(self, entry: Entry, path: str, *, in_diff: bool, unlisted: bool) -> Whereabouts:
         """It stands while its file is in the diff; raised on one that was not, as long as that is as it was."""
         code = entry.raised.code
         if not code:
