@@ -77,6 +77,18 @@ def test_a_markdown_report_is_the_job_summary(terminal: CommandLine) -> None:
     assert "](http" not in printed.out  # commits that are on no server have no address
 
 
+def test_a_sarif_report_has_a_result_for_each_finding(terminal: CommandLine) -> None:
+    printed = terminal.run("review", "--format", "sarif", "--model", "demo")
+    listed = terminal.run("review", "--format", "json", "--model", "demo")
+    (run,) = json.loads(printed.out)["runs"]
+    found = json.loads(listed.out)["findings"]
+    assert (printed.code, len(run["results"])) == (0, len(found))
+    assert found
+    assert {one["partialFingerprints"]["hunkwise/v1"].partition(":")[0] for one in run["results"]} == {
+        one["fingerprint"] for one in found
+    }
+
+
 def test_the_configuration_of_the_base_holds(repository: GitRepository, terminal: CommandLine) -> None:
     repository.git("checkout", "-q", "main")
     own = "version: 1\nfail-on: high\nprompts:\n  - name: mine\n    template: mine.j2\n"
