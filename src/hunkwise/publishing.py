@@ -214,9 +214,10 @@ class _Reviews:
     """Posts reviews and takes them back, as the flow wants it."""
 
     def __init__(self, github: GitHub, number: int, scan: SecretScan) -> None:
+        posted = Reviews(github, number, scan)
         self.publish = Publisher(github, number, scan).publish
-        self.dismiss = Reviews(github, number, scan).dismiss
-        self.delete_pending = Reviews(github, number, scan).delete_pending
+        self.dismiss = posted.dismiss
+        self.delete_pending = posted.delete_pending
 
 
 class _Threads:

@@ -107,7 +107,7 @@ def test_progress_needs_a_check_run() -> None:
     world.seconds = 60.0
     announcement.progress(1, 8)
     announcement.close()
-    assert world.told == ["save 901"]
+    assert world.told == ["save 901", "delete 901"]  # no line of progress; the claim ends with the run
 
 
 @pytest.mark.parametrize(
@@ -186,6 +186,12 @@ def test_what_was_begun_and_failed_is_not_left_hanging() -> None:
     world, announcement = begun()
     announcement.abandon("Failed", "It failed.")
     announcement.abandon("Failed", "It failed.")
+    announcement.close()
+    assert world.told == ["check Reviewing", "conclude 100 failure"]
+
+
+def test_whatever_ends_a_run_its_check_run_does_not_stay_in_progress() -> None:
+    world, announcement = begun()
     announcement.close()
     assert world.told == ["check Reviewing", "conclude 100 failure"]
 

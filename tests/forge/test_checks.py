@@ -86,22 +86,13 @@ def test_annotations_go_fifty_a_request(world: World, count: int, requests: int)
     assert run.conclusion == "neutral"
 
 
-@pytest.mark.parametrize("count", [0, 120])
-def test_a_check_run_that_was_not_started_is_made_at_the_end(world: World, count: int) -> None:
-    taken = checks(world).conclude_new(
-        world.head,
-        external_id="4711.c0ffee",
-        conclusion="success",
-        title="Nothing found",
-        summary="All is well.",
-        annotations=notes(count),
-        details_url="https://ci.example.org/1",
+@pytest.mark.parametrize("address", ["", "https://ci.example.org/1"])
+def test_a_check_run_leads_to_the_run_where_its_address_is_known(world: World, address: str) -> None:
+    checks(world).start(
+        world.head, external_id="4711.c0ffee", title="Reviewing", summary="So far.", details_url=address
     )
     (run,) = world.fake.check_runs
-    assert (taken, len(run.annotations)) == (count, count)
-    assert (run.status, run.conclusion, run.external_id) == ("completed", "success", "4711.c0ffee")
-    assert run.output == {"title": "Nothing found", "summary": "All is well."}
-    assert len(world.fake.journal) == (4 if count else 1)
+    assert (run.status, run.external_id, run.details_url or "") == ("in_progress", "4711.c0ffee", address)
 
 
 @pytest.mark.parametrize("stored", [False, True])

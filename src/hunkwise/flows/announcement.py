@@ -146,7 +146,8 @@ class Announcement:
             _log.warning("The summary comment still says that a review is under way: %s", error)
 
     def close(self) -> None:
-        """Waits for what is under way."""
+        """Waits for what is under way. Whatever ended the run, its check run does not stay in progress."""
+        self.abandon("No review was made", "The run ended without a review: its log says why.")
         self._pool.shutdown(cancel_futures=True)
 
     def _start(self, head_sha: str, *, claiming: bool) -> int | None:

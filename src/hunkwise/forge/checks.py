@@ -38,8 +38,17 @@ class Checks:
         self, head_sha: str, *, external_id: str, title: str, summary: str, details_url: str = ""
     ) -> int:
         """The id of a new check run that is in progress. `external_id` must be this run's alone. Raises ForgeError."""
-        return self._create(
-            head_sha, external_id, details_url, {"status": _IN_PROGRESS, "output": _output(title, summary)}
+        body = {
+            "name": NAME,
+            "head_sha": head_sha,
+            "external_id": external_id,
+            "status": _IN_PROGRESS,
+            "output": _output(title, summary),
+            **({"details_url": details_url} if details_url else {}),
+        }
+        return self._outgoing.surely(
+            lambda: self._outgoing.post("check-runs", body).number("id"),
+            lambda: self._created(head_sha, external_id),
         )
 
     def progress(self, check_id: int, title: str, summary: str) -> None:
@@ -82,44 +91,6 @@ class Checks:
             lambda: self._outgoing.patch(f"check-runs/{check_id}", ended).number("id"),
         )
         return taken
-
-    def conclude_new(
-        self,
-        head_sha: str,
-        *,
-        external_id: str,
-        conclusion: str,
-        title: str,
-        summary: str,
-        text: str = "",
-        annotations: Sequence[Annotation] = (),
-        details_url: str = "",
-    ) -> int:
-        """As `conclude`, where no check run was started. Raises ForgeError."""
-        if annotations:
-            check_id = self.start(
-                head_sha, external_id=external_id, title=title, summary=summary, details_url=details_url
-            )
-            return self.conclude(
-                check_id,
-                conclusion=conclusion,
-                title=title,
-                summary=summary,
-                text=text,
-                annotations=annotations,
-            )
-        ended = {"status": "completed", "conclusion": conclusion, "output": _output(title, summary, text)}
-        self._create(head_sha, external_id, details_url, ended)
-        return 0
-
-    def _create(self, head_sha: str, external_id: str, details_url: str, further: Mapping[str, Any]) -> int:
-        body = {"name": NAME, "head_sha": head_sha, "external_id": external_id, **further}
-        if details_url:
-            body["details_url"] = details_url
-        return self._outgoing.surely(
-            lambda: self._outgoing.post("check-runs", body).number("id"),
-            lambda: self._created(head_sha, external_id),
-        )
 
     def _created(self, head_sha: str, external_id: str) -> int | None:
         query = {"check_name": NAME, "filter": "all", "per_page": PAGE}
