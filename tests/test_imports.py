@@ -12,9 +12,10 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 PURE = {"domain", "errors", "settings", "plan", "prompts", "publish"}
 ADAPTERS = {"copilot", "repository", "forge", "runner"}
-STAGES = PURE | ADAPTERS | {"bounded", "demo", "flows"}
+STAGES = PURE | ADAPTERS | {"bounded", "demo", "flows", "privileges"}
 MAY_KNOW = {
-    "bounded": set(),
+    "bounded": {"privileges"},
+    "privileges": set(),
     "errors": set(),
     "demo": set(),
     "domain": set(),
@@ -24,6 +25,7 @@ MAY_KNOW = {
     "publish": {"bounded", "domain", "errors"},
     "flows": PURE,
     **dict.fromkeys(ADAPTERS, PURE),
+    "copilot": PURE | {"privileges"},
 }
 VENDORS = {"copilot": "copilot", "github": "forge"}
 MODULES = {

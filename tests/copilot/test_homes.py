@@ -52,17 +52,17 @@ def test_a_home_is_private_and_goes_when_it_is_wiped() -> None:
 
 def test_the_home_of_a_run_that_was_killed_is_wiped_by_the_next_one() -> None:
     with another_run() as (run, path):
-        wipe_abandoned()
+        wipe_abandoned(Path(tempfile.gettempdir()))
         assert (path / "session.json").is_file()
         run.send_signal(signal.SIGKILL)
         run.wait()
-        wipe_abandoned()
+        wipe_abandoned(Path(tempfile.gettempdir()))
         assert not path.exists()
 
 
 def test_a_home_of_our_own_is_not_taken_for_abandoned() -> None:
     home = Home()
-    wipe_abandoned()
+    wipe_abandoned(Path(tempfile.gettempdir()))
     assert home.path.is_dir()
     home.wipe()
 
@@ -77,7 +77,7 @@ def test_neither_a_link_nor_a_file_of_such_a_name_is_followed(tmp_path: Path) ->
     link.symlink_to(elsewhere)
     file.touch()
     try:
-        wipe_abandoned()
+        wipe_abandoned(Path(tempfile.gettempdir()))
         assert (elsewhere / "kept").is_file()
         assert (link.is_symlink(), file.is_file()) == (True, True)
     finally:

@@ -1,40 +1,41 @@
-"""One process of the Copilot CLI: spawned with an environment from scratch, drained, watched, ended."""
+"""One process of the Copilot CLI: drained, watched, ended."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import re
-import secrets
 import signal
 import subprocess
-import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
-from hunkwise.copilot.command import Command
-from hunkwise.copilot.environment import Credential, sidecar_environment
-from hunkwise.copilot.homes import Home, wipe_abandoned
-from hunkwise.copilot.listener import listens
+from hunkwise.copilot.homes import Home
+from hunkwise.copilot.isolation import Isolation
+from hunkwise.copilot.listener import listens, listens_as
 from hunkwise.errors import ModelError, ModelKind
 
 _PORT_LINE = re.compile(rb"listening on port (\d{1,5})\b")
 _LINE_BYTES = 8_192
 _LAST_WORDS_SECONDS = 0.5
 _TERM_SECONDS = 2.0
-_PR_SET_PDEATHSIG = 1
 
 
 class Child:
     """One process of the CLI, from its spawn to its end."""
 
-    def __init__(self, process: subprocess.Popen[bytes], home: Home, connection_token: str) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        home: Home,
+        connection_token: str,
+        isolation: Isolation | None,
+    ) -> None:
         self._process = process
         self._home = home
+        self._isolation = isolation
         self.connection_token = connection_token
         self._port: Future[int] = Future()
         self._exit: Future[int] = Future()
@@ -91,13 +92,18 @@ class Child:
                 f"The Copilot CLI did not listen within {seconds:.0f} seconds.",
                 "Look at the runner's load and disk, then run the job again.",
             )
-        if listens(self.pid, port.result()) is False:
+        if self._is_ours(port.result()) is False:
             raise ModelError(
                 ModelKind.SIDECAR,
                 f"Port {port.result()} is not the Copilot CLI's own; its token was not sent there.",
                 "Look at what else runs on this machine.",
             )
         return port.result()
+
+    def _is_ours(self, port: int) -> bool | None:
+        if self._isolation is not None:  # its open files are not ours to see, but nobody else has its uid
+            return listens_as(self._isolation.uid, port)
+        return listens(self.pid, port)
 
     async def exited(self) -> ModelError:
         """Waits until the process ends, and says how."""
@@ -119,53 +125,6 @@ class Child:
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
-
-
-def spawn(command: Command, credential: Credential, inherited: Mapping[str, str]) -> Child:
-    """Starts the program in a private home. Raises OSError where it cannot be executed."""
-    home = Home()
-    connection_token = secrets.token_hex(32)
-    environment = sidecar_environment(
-        inherited,
-        home=home.path,
-        connection_token=connection_token,
-        credential=credential,
-        package_cache=command.package_cache,
-    )
-    try:
-        scratch = home.path / "scratch"
-        scratch.mkdir()
-        process = subprocess.Popen(
-            command.arguments,
-            env=environment,
-            cwd=scratch,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_die_with_parent(os.getpid()),
-        )
-    except OSError:
-        home.wipe()
-        raise
-    child = Child(process, home, connection_token)
-    child.watch()
-    wipe_abandoned()  # only now: the CLI is starting meanwhile
-    return child
-
-
-def _die_with_parent(parent: int) -> Callable[[], None] | None:
-    """On Linux the kernel ends the CLI when we die, even by SIGKILL."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up before the fork
-
-    def ask_kernel() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # we died before the kernel was asked
-            os._exit(1)
-
-    return ask_kernel
 
 
 def _signal_name(number: int) -> str:

@@ -17,9 +17,9 @@ _UNHELD = "new-"
 class Home:
     """A private folder. The kernel takes the lock off when this process ends, however it ends."""
 
-    def __init__(self) -> None:
-        """Makes the folder. Raises OSError."""
-        made = Path(tempfile.mkdtemp(prefix=f"{_UNHELD}{_PREFIX}"))
+    def __init__(self, folder: Path | None = None) -> None:
+        """Makes it in `folder`, else among the system's temporary ones. Raises OSError."""
+        made = Path(tempfile.mkdtemp(prefix=f"{_UNHELD}{_PREFIX}", dir=folder))
         self.path = made.with_name(made.name.removeprefix(_UNHELD))
         self._lock: int | None = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
         with contextlib.suppress(OSError):  # a file system without locks: no run takes one there to wipe it
@@ -34,9 +34,9 @@ class Home:
             self._lock = None
 
 
-def wipe_abandoned() -> None:
-    """Removes the homes of our user whose runs were killed: the CLI keeps there what it was told."""
-    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+def wipe_abandoned(folder: Path) -> None:
+    """Removes the homes in `folder` whose runs were killed: the CLI keeps there what it was told."""
+    for path in folder.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):  # in use, not a folder, or gone by now
             _wipe_if_abandoned(path)
 

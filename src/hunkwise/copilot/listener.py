@@ -13,10 +13,10 @@ def listens(pid: int, port: int, proc: Path = Path("/proc")) -> bool | None:
 
     The sidecar leads a group of its own, so its children count as itself.
     """
-    inodes = _listening_inodes(port, proc)
-    if inodes is None:
+    sockets = _listening(port, proc)
+    if sockets is None:
         return None
-    wanted = {f"socket:[{inode}]" for inode in inodes}
+    wanted = {f"socket:[{inode}]" for inode, _ in sockets}
     readable = False
     for member in _group(pid, proc):
         links = _open_files(proc / str(member) / "fd")
@@ -26,8 +26,15 @@ def listens(pid: int, port: int, proc: Path = Path("/proc")) -> bool | None:
     return False if readable else None
 
 
-def _listening_inodes(port: int, proc: Path) -> set[str] | None:
-    inodes: set[str] = set()
+def listens_as(uid: int, port: int, proc: Path = Path("/proc")) -> bool | None:
+    """Whether whoever listens on `port` is that user, and nobody else is; None where the kernel does not tell."""
+    sockets = _listening(port, proc)
+    return None if sockets is None else {owner for _, owner in sockets} == {str(uid)}
+
+
+def _listening(port: int, proc: Path) -> set[tuple[str, str]] | None:
+    """Inode and owner of each socket that listens there."""
+    sockets: set[tuple[str, str]] = set()
     found = False
     for name in ("tcp", "tcp6"):
         table = proc / "net" / name
@@ -39,8 +46,8 @@ def _listening_inodes(port: int, proc: Path) -> set[str] | None:
         for row in rows:
             fields = row.split()
             if fields[3] == _LISTEN and int(fields[1].rsplit(":", 1)[1], 16) == port:
-                inodes.add(fields[9])
-    return inodes if found else None
+                sockets.add((fields[9], fields[7]))
+    return sockets if found else None
 
 
 def _group(leader: int, proc: Path) -> list[int]:

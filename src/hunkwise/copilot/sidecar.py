@@ -9,9 +9,11 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hunkwise.copilot.child import Child, spawn
+from hunkwise.copilot.child import Child
 from hunkwise.copilot.command import Command
 from hunkwise.copilot.environment import Credential
+from hunkwise.copilot.isolation import isolation
+from hunkwise.copilot.spawn import spawn
 from hunkwise.errors import ModelError, ModelKind
 
 _START_SECONDS = 15.0
@@ -52,12 +54,13 @@ class Sidecar:
         return self._child.pid if self._child else None
 
     def start(self) -> None:
-        """Spawns the process and returns at once. Raises ModelError (SIDECAR) where nothing can be executed.
+        """Spawns the process and returns at once. Raises ModelError (SIDECAR) where nothing can be executed, and where
+        it should be set apart from us but cannot (`copilot.isolation`).
 
         To be called from the main thread: the kernel ends the CLI when the thread that spawned it ends.
         """
         try:
-            self._child = spawn(self._command, self._credential, self._inherited)
+            self._child = spawn(self._command, self._credential, self._inherited, isolation(self._inherited))
         except OSError as error:
             failure = ModelError(
                 ModelKind.SIDECAR,

@@ -1,0 +1,155 @@
+"""The sidecar set apart: a user and a root folder of its own where we are root, and refused where that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hunkwise.copilot.certificates import carried
+from hunkwise.copilot.command import find
+from hunkwise.copilot.intruder import outcome, tries
+from hunkwise.copilot.isolation import UID, Isolation, isolation
+from hunkwise.copilot.probes import attempts
+from hunkwise.copilot.sidecar import Sidecar
+from hunkwise.errors import ModelError, ModelKind
+from tests.copilot.apart import image_environ, root_folder
+from tests.copilot.asking import environ
+from tests.copilot.programs import NOWHERE, alive
+
+WE_ARE_ROOT = os.geteuid() == 0
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("image")
+    return root_folder(folder)
+
+
+def status(pid: int | None) -> dict[str, str]:
+    """What the kernel says of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: " ".join(value.split()) for name, _, value in (line.partition(":") for line in lines)}
+
+
+def test_outside_of_the_image_nothing_is_set_apart() -> None:
+    assert isolation(environ()) is None
+
+
+def test_only_root_can_set_the_sidecar_apart(root: Path) -> None:
+    found = isolation(image_environ(root))
+    assert found == (Isolation(root) if WE_ARE_ROOT else None)
+
+
+def test_the_sidecar_runs_as_a_user_of_its_own_where_we_are_root(root: Path) -> None:
+    """Where we are not, the same environment starts it as ourselves."""
+    given = image_environ(root)
+    made = Sidecar(find(given), NOWHERE, given)
+    made.start()
+    try:
+        asyncio.run(made.ready())
+        told = status(made.pid)
+        own = UID if WE_ARE_ROOT else os.geteuid()
+        assert told["Uid"] == f"{own} {own} {own} {own}"
+        if WE_ARE_ROOT:
+            assert told["Gid"] == told["Uid"]
+            assert {told[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+            assert (told["NoNewPrivs"], told["Groups"]) == ("1", "")
+            assert Path(f"/proc/{made.pid}/root").readlink() == root
+            assert [home.stat().st_uid for home in (root / "home").iterdir()] == [UID]
+    finally:
+        made.stop()
+    assert not alive(made.pid or 0)
+    assert list((root / "home").iterdir()) == []
+
+
+def test_a_root_folder_that_is_none_is_said(tmp_path: Path) -> None:
+    given = environ(HUNKWISE_SIDECAR_ROOT=str(tmp_path / "missing"))
+    if not WE_ARE_ROOT:
+        assert isolation(given) is None
+        return
+    with pytest.raises(ModelError, match="is not a root folder") as caught:
+        isolation(given)
+    assert caught.value.kind is ModelKind.SIDECAR
+
+
+def test_a_program_that_the_isolated_cannot_see_is_refused(root: Path) -> None:
+    with pytest.raises(ModelError, match="is outside of"):
+        Isolation(root).inside(Path("/usr/bin/copilot"))
+    assert Isolation(root).inside(root / "copilot" / "pkg") == Path("/copilot/pkg")
+
+
+def test_every_attempt_from_the_inside_fails_where_we_are_root_and_is_refused_where_not(
+    root: Path, tmp_path: Path
+) -> None:
+    if not WE_ARE_ROOT:
+        with pytest.raises(ModelError, match="could not be set apart"):
+            attempts(Isolation(root))
+        return
+    secret = tmp_path / "workspace"
+    secret.mkdir(mode=0o777)
+    found = attempts(Isolation(root), [secret])
+    assert [one for one in found if not one.held] == []
+    assert f"list {secret}" in {one.what for one in found}
+    assert len(found) > 30
+
+
+def test_an_attempt_that_succeeds_is_told(tmp_path: Path) -> None:
+    """Unconfined and against ourselves, what is harmless of it succeeds."""
+    attempt = dict(tries(os.getpid(), [str(tmp_path)]))
+    for what in (f"list {tmp_path}", f"signal process {os.getpid()}", "see the system's programs"):
+        assert outcome(attempt[what]) == ("it could", False)
+    assert outcome(attempt["climb out by .."]) == ("No such file or directory", True)
+
+
+@pytest.mark.parametrize("given", [{}, {"SSL_CERT_FILE": "/missing", "SSL_CERT_DIR": "/missing:"}])
+def test_without_certificates_none_are_carried(tmp_path: Path, given: dict[str, str]) -> None:
+    assert carried(given, tmp_path) == {}
+
+
+def test_certificates_are_carried_to_where_the_sidecar_reads_them(tmp_path: Path) -> None:
+    for folder, names in {"first": ("a.pem", "b.pem"), "second": ("b.pem", "c.pem")}.items():
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / name).write_text(f"{folder} {name}")
+    (tmp_path / "first" / "huge").write_bytes(b"x" * (4 << 20) + b"x")
+    (tmp_path / "first" / "folder").mkdir()
+    target = tmp_path / "target"
+    target.mkdir()
+    given = {
+        "SSL_CERT_FILE": str(tmp_path / "first" / "a.pem"),
+        "NODE_EXTRA_CA_CERTS": str(tmp_path / "second" / "c.pem"),
+        "SSL_CERT_DIR": f"{tmp_path / 'first'}:{tmp_path / 'second'}",
+    }
+    found = carried(given, target)
+    assert {name: path.read_text() for name, path in found.items() if path.is_file()} == {
+        "SSL_CERT_FILE": "first a.pem",
+        "NODE_EXTRA_CA_CERTS": "second c.pem",
+    }
+    assert {path.name: path.read_text() for path in found["SSL_CERT_DIR"].iterdir()} == {
+        "a.pem": "first a.pem",
+        "b.pem": "first b.pem",
+        "c.pem": "second c.pem",
+    }
+
+
+def test_a_certificate_that_the_step_names_is_seen_by_the_sidecar(root: Path, tmp_path: Path) -> None:
+    certificate = tmp_path / "own.pem"
+    certificate.write_text("own")
+    home = root / "home" / "test"
+    home.mkdir()
+    try:
+        if not WE_ARE_ROOT:
+            with pytest.raises(PermissionError):
+                Isolation(root).furnish(home, {})
+            return
+        seen = Isolation(root).furnish(home, {"SSL_CERT_FILE": str(certificate)})
+        assert seen == {"SSL_CERT_FILE": "/home/test/certificates/SSL_CERT_FILE"}
+        assert (root / seen["SSL_CERT_FILE"].lstrip("/")).read_text() == "own"
+        assert (root / "etc" / "hosts").read_bytes() == Path("/etc/hosts").read_bytes()
+        assert home.stat().st_uid == UID
+    finally:
+        shutil.rmtree(home)
