@@ -10,6 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 import hunkwise
+from hunkwise.privileges import give_up
+
+_NOBODY = 65534
 
 
 def started(module: str, needs: ModuleType, *, python: str = sys.executable) -> subprocess.Popen[str]:
@@ -38,10 +41,11 @@ def started(module: str, needs: ModuleType, *, python: str = sys.executable) -> 
 
 
 def bound(*, memory: int, cpu_seconds: int) -> None:
-    """Bounds this process for good, in bytes of address space and seconds of processor time.
+    """Bounds this process for good, in bytes of address space and seconds of processor time; root becomes nobody.
 
     Where the platform has no such limits, the parent's clock is the only one.
     """
+    _be_nobody()
     with suppress(ImportError):
         import resource
 
@@ -53,3 +57,15 @@ def bound(*, memory: int, cpu_seconds: int) -> None:
         for kind, most in limits.items():
             with suppress(OSError, ValueError):  # a lower one holds already, or the platform knows none of it
                 resource.setrlimit(kind, (most, most))
+
+
+def _be_nobody() -> None:
+    """Where we are root, as in a container, and nobody can read the program's own files."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return
+    os.seteuid(_NOBODY)
+    readable = all(os.access(file, os.R_OK, effective_ids=True) for file in (hunkwise.__file__, os.__file__))
+    os.seteuid(0)
+    if readable:  # else it is a checkout in root's own home: what is imported later could not be read
+        with suppress(OSError):  # a container that was denied the capabilities for it
+            give_up(_NOBODY, _NOBODY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -32,7 +33,7 @@ class Journal:
         if self._holds_secret(line):
             return
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            _make(self._path.parent)
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
         except OSError as error:
@@ -46,7 +47,7 @@ def write_whole(path: Path, contents: object) -> str:
     """Writes values as JSON, whole or not at all; gives the path, or nothing where the disk does not take it."""
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path.parent)
         unfinished.write_text(json.dumps(contents, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         unfinished.replace(path)
     except OSError as error:
@@ -55,3 +56,14 @@ def write_whole(path: Path, contents: object) -> str:
             unfinished.unlink(missing_ok=True)
         return ""
     return str(path)
+
+
+def _make(folder: Path) -> None:
+    """Makes the folder; where we are root, as in a container, it is given to whose folder it is in: the runner
+    wipes both at the end of the job, and is not root. Raises OSError."""
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True)
+    if os.geteuid() == 0:
+        owner = folder.parent.stat()
+        os.chown(folder, owner.st_uid, owner.st_gid)

@@ -25,7 +25,7 @@ from hunkwise.errors import SettingsError
 from hunkwise.journal import Journal
 from hunkwise.publish.characters import plain
 from hunkwise.settings.addresses import parse_url
-from hunkwise.settings.environment import RunnerEnvironment
+from hunkwise.settings.environment import ReportFolder, RunnerEnvironment
 from hunkwise.settings.event import NothingToDo, PublishTask, ReviewTask
 from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH, Inputs
 from hunkwise.signals import Signals
@@ -96,7 +96,7 @@ def _environment(wanted: _Wanted, folder: Path, checkout: Path | None) -> Runner
         api_url=wanted.api_url,
         server_url=wanted.server_url,
         workspace=checkout,
-        temp=folder,
+        reports=ReportFolder(folder / "hunkwise", folder / "hunkwise"),
     )
 
 

@@ -114,7 +114,7 @@ class Publishing:
         self._config = config
         self._files = files
         self._own_review = own_review
-        self._folder = environment.temp / "hunkwise"
+        self._reports = environment.reports
         self._comments = SummaryComments(github, pull_request.number, scan)
         self.announcement = Announcement(
             Checks(github, scan),
@@ -139,8 +139,8 @@ class Publishing:
         publication = Publication(self._terms(review), self._outlets(), self._conversation, self._files)
         published = publication.publish(review)
         view = published.view
-        report = write_whole(self._folder / "report.json", self._report(view))
-        sarif = write_whole(self._folder / "hunkwise.sarif", self._sarif(view))
+        report = self._written("report.json", self._report(view))
+        sarif = self._written("hunkwise.sarif", self._sarif(view))
         outputs = outputs_of(view, report, sarif)
         return Finished(published, job_summary(view).text, outputs)
 
@@ -172,8 +172,13 @@ class Publishing:
             dry_run=config.dry_run,
             own_review=self._own_review,
             summary=not self._environment.actions or (summary is not None and os.access(summary, os.W_OK)),
-            report=bool(write_whole(self._folder / "report.json", self._report(early))),
+            report=bool(self._written("report.json", self._report(early))),
         )
+
+    def _written(self, name: str, contents: object) -> str:
+        """The path by which later steps find the file; empty where it could not be written."""
+        written = write_whole(self._reports.inside / name, contents)
+        return str(self._reports.outside / name) if written else ""
 
     def _outlets(self) -> Outlets:
         github, number = self._github, self._pull_request.number

@@ -38,7 +38,7 @@ class PullRequestReview:
         self._signals = signals
         self._log = log
         self._reading = Reading(environment, inputs, started)
-        self._journal = Journal(environment.temp / "hunkwise" / "journal.jsonl", self._reading.scan.found_in)
+        self._journal = Journal(environment.reports.inside / "journal.jsonl", self._reading.scan.found_in)
         self._publishing: Publishing | None = None
 
     def run(self, task: ReviewTask, where: Sidecar | Sequence[Address], *, demo: bool = False) -> Finished:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from hunkwise.errors import SettingsError
-from hunkwise.settings.environment import RunnerEnvironment, read_environment
+from hunkwise.settings.environment import ReportFolder, RunnerEnvironment, read_environment
 
+SYSTEM = Path(tempfile.gettempdir()) / "hunkwise"
 NEEDED = {
     "GITHUB_EVENT_NAME": "pull_request",
     "GITHUB_EVENT_PATH": "/e.json",
@@ -25,7 +26,7 @@ def test_three_variables_are_enough() -> None:
         api_url="https://api.github.com",
         graphql_url="https://api.github.com/graphql",
         server_url="https://github.com",
-        temp=Path(tempfile.gettempdir()),
+        reports=ReportFolder(SYSTEM, SYSTEM),
     )
 
 
@@ -57,7 +58,7 @@ def test_everything_that_the_runner_says_is_read() -> None:
         workspace=Path("/w"),
         output=Path("/o"),
         step_summary=Path("/s"),
-        temp=Path("/t"),
+        reports=ReportFolder(Path("/t/hunkwise"), Path("/t/hunkwise")),
         debug=True,
         actions=True,
         run_id="5",
@@ -66,6 +67,36 @@ def test_everything_that_the_runner_says_is_read() -> None:
         workflow="Review",
         actor="mona",
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "inside", "outside"),
+    [
+        (
+            {"RUNNER_TEMP": "/github/runner_temp", "RUNNER_WORKSPACE": "/home/runner/work/repo"},
+            "/github/runner_temp/hunkwise",
+            "/home/runner/work/_temp/hunkwise",
+        ),
+        (
+            {"RUNNER_TEMP": "/github/runner_temp"},
+            "/github/runner_temp/hunkwise",
+            "/github/runner_temp/hunkwise",
+        ),
+        (
+            {"RUNNER_TEMP": "/home/runner/work/_temp", "HOME": "/github/home"},
+            "/github/home/hunkwise",
+            "/home/runner/work/_temp/_github_home/hunkwise",
+        ),
+        ({"RUNNER_TEMP": "/mine", "HOME": "/root"}, "/mine/hunkwise", "/mine/hunkwise"),
+        ({}, str(SYSTEM), str(SYSTEM)),
+    ],
+    ids=["mounted", "mounted, host unknown", "not mounted", "by hand", "none"],
+)
+def test_in_a_container_reports_are_written_where_later_steps_can_find_them(
+    said: dict[str, str], inside: str, outside: str
+) -> None:
+    environment = read_environment(NEEDED | {"GITHUB_WORKSPACE": "/github/workspace"} | said)
+    assert environment.reports == ReportFolder(Path(inside), Path(outside))
 
 
 def test_all_that_is_missing_is_told_together() -> None:

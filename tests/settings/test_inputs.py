@@ -121,6 +121,13 @@ def test_underscores_are_taken_for_dashes_and_dashes_win() -> None:
     assert inputs.warnings == ()
 
 
+def test_the_runners_own_tokens_are_secrets_too() -> None:
+    runner = {"ACTIONS_RUNTIME_TOKEN": "runtime", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "identity"}
+    inputs = read_inputs({"INPUT_GITHUB-TOKEN": TOKEN, **runner})
+    assert inputs.secrets == (TOKEN, "runtime", "identity")
+    assert "runtime" not in repr(inputs)
+
+
 def test_inputs_are_frozen_and_hide_their_secrets() -> None:
     inputs = read_inputs(environ(provider_base_url="https://x.example", provider_api_key="k3y", model="m"))
     assert TOKEN not in repr(inputs)

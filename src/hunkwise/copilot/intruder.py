@@ -23,7 +23,14 @@ _PR_CAPBSET_READ, _PR_GET_NO_NEW_PRIVS = 23, 39
 _PTRACE_ATTACH = 16
 _CAPABILITY_VERSION = 0x20080522
 _SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
-_RUNNERS = ("/github/workflow", "/github/home", "/github/file_commands", "/github/workspace", "/github")
+_RUNNERS = (
+    "/github/runner_temp",
+    "/github/workflow",
+    "/github/home",
+    "/github/file_commands",
+    "/github/workspace",
+    "/github",
+)
 _WRITES = {
     "write beside its home": "/home/other",
     "write into its package": "/copilot/other",

@@ -20,6 +20,19 @@ def _system_temp() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportFolder:
+    """Where the reports are written, and how later steps of the job find them: in a container not the same."""
+
+    inside: Path
+    outside: Path
+
+
+def _system_reports() -> ReportFolder:
+    folder = _system_temp() / "hunkwise"
+    return ReportFolder(folder, folder)
+
+
+@dataclass(frozen=True, slots=True)
 class RunnerEnvironment:
     """What GitHub's runner says about itself and the run. URLs have no final slash."""
 
@@ -35,8 +48,8 @@ class RunnerEnvironment:
     output: Path | None = None
     """GITHUB_OUTPUT: the file that takes the outputs."""
     step_summary: Path | None = None
-    temp: Path = field(default_factory=_system_temp)
-    """RUNNER_TEMP or the system's. Inside a container it need not exist yet."""
+    reports: ReportFolder = field(default_factory=_system_reports)
+    """In RUNNER_TEMP or the system's temporary folder. It need not exist yet."""
     debug: bool = False
     actions: bool = False
     """GITHUB_ACTIONS is true: a runner reads our log, and hides what it is told to mask."""
@@ -67,7 +80,7 @@ def read_environment(environ: Mapping[str, str]) -> RunnerEnvironment:
         workspace=_path(environ, "GITHUB_WORKSPACE"),
         output=_path(environ, "GITHUB_OUTPUT"),
         step_summary=_path(environ, "GITHUB_STEP_SUMMARY"),
-        temp=_path(environ, "RUNNER_TEMP") or _system_temp(),
+        reports=_reports(environ),
         debug=environ.get("RUNNER_DEBUG") == "1",
         actions=environ.get("GITHUB_ACTIONS") == "true",
         run_id=environ.get("GITHUB_RUN_ID", ""),
@@ -79,6 +92,25 @@ def read_environment(environ: Mapping[str, str]) -> RunnerEnvironment:
     if faults:
         raise SettingsError(faults)
     return environment
+
+
+def _reports(environ: Mapping[str, str]) -> ReportFolder:
+    """As actions/runner mounts its folders for a container action; it does not translate outputs back.
+
+    Since 2.329 (October 2025) RUNNER_TEMP is mounted, and RUNNER_WORKSPACE still names a folder of the host, whose
+    neighbour it is. Before, RUNNER_TEMP was the host's and not mounted; but HOME is a folder in it.
+    """
+    temp = _path(environ, "RUNNER_TEMP")
+    if temp is None:
+        return _system_reports()
+    outside = temp
+    if environ.get("GITHUB_WORKSPACE") == "/github/workspace":
+        workspace, home = _path(environ, "RUNNER_WORKSPACE"), _path(environ, "HOME")
+        if temp == Path("/github/runner_temp"):
+            outside = workspace.parent / "_temp" if workspace is not None else temp
+        elif home == Path("/github/home"):
+            temp, outside = home, temp / "_github_home"
+    return ReportFolder(temp / "hunkwise", outside / "hunkwise")
 
 
 def _needed(environ: Mapping[str, str], name: str, example: str, faults: list[str]) -> str:

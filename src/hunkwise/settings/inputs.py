@@ -19,6 +19,7 @@ from hunkwise.settings.reading import Reading, set_inputs, unknown_inputs
 from hunkwise.settings.rules import MODEL, SHARED, TRUE_OR_FALSE, Bounds, whole
 
 DEFAULT_CONFIG_PATH: Final = ".github/hunkwise.yml"
+_RUNNER_TOKENS = ("ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 KNOWN_INPUTS: Final = (
     "github-token",
     "copilot-token",
@@ -67,6 +68,8 @@ class Inputs:
     """Everything is reviewed again, also what an earlier run has reviewed."""
     publish_report: Path | None = None
     """The JSON report of another workflow, to be published instead of reviewing; no model is asked then."""
+    runner_tokens: tuple[str, ...] = field(default=(), repr=False)
+    """The runner's own, which it hands to a container: nothing here uses them."""
     warnings: tuple[str, ...] = ()
     """What looks wrong and does not stop the run: one sentence each."""
 
@@ -74,7 +77,13 @@ class Inputs:
     def secrets(self) -> tuple[str, ...]:
         """Every secret value held here, once each: to be masked, and searched for in all that leaves."""
         key = self.provider.api_key if self.provider else None
-        held = (self.github_token, self.copilot_token, self.copilot_connection_token, key)
+        held = (
+            self.github_token,
+            self.copilot_token,
+            self.copilot_connection_token,
+            key,
+            *self.runner_tokens,
+        )
         return tuple(dict.fromkeys(secret for secret in held if secret))
 
 
@@ -106,6 +115,7 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
         pull_request=cast("int | None", reading.parsed("pull-request", _PULL_REQUEST)),
         full_review=bool(reading.parsed("full-review", TRUE_OR_FALSE)),
         publish_report=report,
+        runner_tokens=tuple(filter(None, map(environ.get, _RUNNER_TOKENS))),
         warnings=tuple(reading.warnings),
     )
     if reading.faults:
