@@ -59,12 +59,6 @@ def test_the_example_configuration_is_valid() -> None:
     assert [prompt.name for prompt in config.prompts] == ["review", "migrations"]
 
 
-def test_the_form_to_come_names_inputs_of_the_action() -> None:
-    (text,) = (block for block in code_blocks(README, "yaml") if "uses: OWNER/hunkwise" in block)
-    (step,) = yaml.safe_load(text)
-    assert step["with"].keys() <= ACTION["inputs"].keys()
-
-
 @pytest.mark.parametrize("target", re.findall(r"^(?:.*`|.*: )?make (?:-C \S+ )?([a-z-]+)", README, re.M))
 def test_a_make_command_is_in_the_makefile(target: str) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

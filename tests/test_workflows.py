@@ -25,6 +25,8 @@ REPORT = "report.json"
 READ_ONLY = ["forks-read-only.yml", "forks-two-workflows-review.yml"]
 PRIVILEGED = ["forks-two-workflows-publish.yml", "forks.yml"]
 """Workflows that run with a token that writes although a stranger opened the pull request."""
+OUTSIDE_OF_A_CONTAINER = "running-cli.yml"
+"""Its CLI listens on the loopback of the machine, which a container does not share."""
 COPILOT_BY_THE_ORGANIZATION = [
     "by-number.yml",
     "code-scanning.yml",
@@ -64,8 +66,12 @@ def job(name: str) -> dict[str, Any]:
 
 
 def review(name: str) -> dict[str, Any]:
-    """The step that runs hunkwise."""
-    (step,) = (step for step in job(name)["steps"] if "entrypoint.py" in step.get("run", ""))
+    """The step that runs hunkwise: as an action, or in a checkout of its own."""
+    (step,) = (
+        step
+        for step in job(name)["steps"]
+        if "entrypoint.py" in step.get("run", "") or step.get("uses", "").startswith(f"{OURS}@")
+    )
     assert isinstance(step, dict)
     return step
 
@@ -74,10 +80,24 @@ def checkouts(name: str) -> list[dict[str, Any]]:
     return [step["with"] for step in job(name)["steps"] if "checkout" in step.get("uses", "")]
 
 
+def variables(name: str) -> dict[str, str]:
+    """The inputs in the step's environment, as the runner sets them for an action."""
+    step = review(name)
+    if "run" in step:
+        return dict(step["env"])
+    defaults = {key: said["default"] for key, said in ACTION["inputs"].items() if "default" in said}
+    given = {**defaults, **step.get("with", {})}
+    return {
+        f"INPUT_{key.upper()}": str(value).lower() if value is True else value for key, value in given.items()
+    }
+
+
 def inputs(name: str) -> Inputs:
-    variables: dict[str, str] = review(name)["env"]
     return read_inputs(
-        {key: _EXPRESSION.sub(lambda found: EXPRESSIONS[found[1]], value) for key, value in variables.items()}
+        {
+            key: _EXPRESSION.sub(lambda found: EXPRESSIONS[found[1]], value)
+            for key, value in variables(name).items()
+        }
     )
 
 
@@ -148,7 +168,8 @@ def test_actions_are_pinned_by_commit_with_their_version_beside(name: str) -> No
     lines = [line for line in (FOLDER / name).read_text(encoding="utf-8").splitlines() if "uses:" in line]
     assert lines
     for line in lines:
-        assert re.search(r"uses: actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
+        action = r"(actions/[a-z-]+|OWNER/hunkwise)"
+        assert re.search(rf"uses: {action}@[0-9a-f]{{40}} # v\d+\.\d+\.\d+$", line), line
 
 
 def test_all_workflows_pin_the_same_commits() -> None:
@@ -159,20 +180,19 @@ def test_all_workflows_pin_the_same_commits() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_checkout_keeps_its_token(name: str) -> None:
-    assert checkouts(name)
+    assert bool(checkouts(name)) is (name not in PRIVILEGED)
     assert all(options["persist-credentials"] is False for options in checkouts(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_expression_stands_in_a_script(name: str) -> None:
     scripts = [step["run"] for step in job(name)["steps"] if "run" in step]
-    assert scripts
     assert not [script for script in scripts if "${{" in script]
 
 
 @pytest.mark.parametrize("name", PRIVILEGED)
 def test_nothing_of_the_head_is_checked_out_with_the_token_of_the_base(name: str) -> None:
-    assert [options["repository"] for options in checkouts(name)] == [OURS]
+    assert checkouts(name) == []
     told = [step for step in job(name)["steps"] if "head" in str(step)]
     assert told == []
 
@@ -196,13 +216,6 @@ def test_the_report_of_one_workflow_is_published_by_the_other() -> None:
     assert "report" in ACTION["outputs"]
     assert download["run-id"] == "${{ github.event.workflow_run.id }}"
     assert inputs(publishing).publish_report == Path(download["path"]) / REPORT
-
-
-def test_the_report_is_there_before_any_code_of_ours_so_that_it_cannot_lie_over_it() -> None:
-    first, *later = job("forks-two-workflows-publish.yml")["steps"]
-    assert "download-artifact" in first["uses"]
-    assert "checkout" in later[0]["uses"]
-    assert not {first["with"]["path"]} & {options["path"] for options in checkouts(PRIVILEGED[0])}
 
 
 def test_the_report_has_the_name_that_is_read() -> None:
@@ -240,34 +253,38 @@ def test_the_job_outlasts_the_deadline(name: str) -> None:
     assert job(name)["timeout-minutes"] > Config().deadline
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_hunkwise_is_installed_and_run_as_the_repository_has_it(name: str) -> None:
-    ours = next(options for options in checkouts(name) if options.get("repository") == OURS)
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if name not in [*PRIVILEGED, OUTSIDE_OF_A_CONTAINER]]
+)
+def test_the_code_is_checked_out_where_hunkwise_looks(name: str) -> None:
+    (options,) = checkouts(name)
+    assert options == {"fetch-depth": 0, "persist-credentials": False}
+
+
+def test_outside_of_a_container_hunkwise_is_installed_and_run_as_the_repository_has_it() -> None:
+    name = OUTSIDE_OF_A_CONTAINER
+    assert [each for each in NAMES if "run" in review(each)] == [name]
+    code, ours = checkouts(name)
+    assert ours["repository"] == OURS
     steps = job(name)["steps"]
     setup = steps[steps.index(review(name)) - 1]
     assert setup["run"] == f"make -C {ours['path']} setup"
     assert re.search(r"^setup:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert review(name)["run"].rstrip().endswith(f"python3 {ours['path']}/entrypoint.py")
     assert (ROOT / "entrypoint.py").is_file()
-
-
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in PRIVILEGED])
-def test_the_checkout_of_the_code_is_where_hunkwise_looks(name: str) -> None:
-    code = next(options for options in checkouts(name) if "repository" not in options)
     assert code["fetch-depth"] == 0
     assert f'GITHUB_WORKSPACE="$GITHUB_WORKSPACE/{code["path"]}"' in review(name)["run"]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_script_of_the_review_runs_hunkwise_with_its_inputs(name: str, tmp_path: Path) -> None:
+def test_the_script_of_the_review_runs_hunkwise_with_its_inputs(tmp_path: Path) -> None:
     folder = tmp_path / "hunkwise"
     folder.mkdir()
     (folder / "entrypoint.py").write_text("import json, os\nprint(json.dumps(dict(os.environ)))\n")
-    step = review(name)
+    step = review(OUTSIDE_OF_A_CONTAINER)
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
     environment = {"PATH": os.environ["PATH"], "GITHUB_WORKSPACE": str(tmp_path), **step["env"]}
     seen = json.loads(
         subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True).stdout
     )
     assert {key: seen[key] for key in step["env"]} == step["env"]
-    assert Path(seen["GITHUB_WORKSPACE"]) == (tmp_path if name in PRIVILEGED else tmp_path / "code")
+    assert Path(seen["GITHUB_WORKSPACE"]) == tmp_path / "code"
