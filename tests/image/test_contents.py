@@ -1,0 +1,113 @@
+"""What the image holds: its labels, its licences, its bytecode, and how much of everything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from hunkwise import __version__
+from hunkwise.copilot.command import CLI_VERSION, find, platform_name
+from tests.end_to_end.step import ROOT
+from tests.image.engine import IMAGE, Engine
+
+_MOST_BYTES = 450_000_000
+"""Beyond the base image, unpacked."""
+_PARTS = {
+    "the Copilot CLI's package": "/opt/hunkwise/sidecar/copilot",
+    "the C library and certificates beside it": "/opt/hunkwise/sidecar/usr /opt/hunkwise/sidecar/etc",
+    "hunkwise": "/opt/hunkwise/lib/python3.13/site-packages/hunkwise",
+    "the Python packages": "/opt/hunkwise/lib",
+}
+_SIZES = """
+import os, sys
+def size(top):
+    return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(top) for name in names)
+print([sum(map(size, tops.split())) for tops in {tops!r}])
+"""
+_STALE = """
+import importlib.util, os, sys
+# Packages bring templates and examples that are no Python.
+for top in ("/opt/hunkwise/lib", "/usr/lib/python3.13"):
+    for folder, _, names in os.walk(top):
+        for name in names:
+            path = os.path.join(folder, name)
+            cached = importlib.util.cache_from_source(path) if name.endswith(".py") else ""
+            if cached and os.path.exists(cached):
+                with open(cached, "rb") as file:
+                    if file.read(8)[4:] != b"\\1\\0\\0\\0":
+                        print(path, "is compared with its bytecode at each import")
+            elif cached and "/tests/" not in path:
+                print(path, "has no bytecode")
+"""
+_HASHES = """
+import hashlib, json, os
+top = "/opt/hunkwise/sidecar/copilot"
+found = {}
+for folder, _, names in os.walk(top):
+    for name in names:
+        path = os.path.join(folder, name)
+        with open(path, "rb") as file:
+            found[os.path.relpath(path, top)] = hashlib.file_digest(file, "sha256").hexdigest()
+print(json.dumps(found))
+"""
+
+
+def test_the_image_is_small(engine: Engine, figures: list[str]) -> None:
+    whole, beyond = engine.beyond_base()
+    sizes = json.loads(engine.python(_SIZES.format(tops=list(_PARTS.values()))))
+    parts = dict(zip(_PARTS, sizes, strict=True))
+    parts["the Python packages"] -= parts["hunkwise"]
+    parts["Debian's Python and Git, with what they need"] = beyond - sum(parts.values())
+    figures += [f"Size: {whole / 1e6:.0f} MB unpacked, of which {beyond / 1e6:.0f} MB beyond the base image:"]
+    figures += [f"  {size / 1e6:5.1f} MB  {name}" for name, size in parts.items()]
+    assert beyond <= _MOST_BYTES
+
+
+def test_labels_name_the_versions(engine: Engine) -> None:
+    told = json.loads(engine.ask("image", "inspect", IMAGE))[0]
+    labels = (told.get("Config") or told)["Labels"]
+    ours = {name: text for name, text in labels.items() if "hunkwise" in name or "opencontainers" in name}
+    assert ours["org.opencontainers.image.title"] == "hunkwise"
+    assert ours["org.opencontainers.image.version"] == __version__
+    assert ours["io.github.hunkwise.cli"] == CLI_VERSION
+    assert f"github-copilot-sdk=={ours['io.github.hunkwise.sdk']}" in (
+        ROOT / "requirements" / "runtime.txt"
+    ).read_text(encoding="utf-8")
+    assert ours["io.github.hunkwise.python"] == engine.python(
+        "import sys; print('.'.join(map(str, sys.version_info[:2])), end='')"
+    )
+    for name in ("description", "licenses", "source", "revision"):
+        assert ours[f"org.opencontainers.image.{name}"]
+
+
+def test_the_package_is_whole_and_unmodified(engine: Engine) -> None:
+    """Against what npm brought and the CLI unpacked here: this is what its licence asks of whoever passes it on."""
+    inside = json.loads(engine.python(_HASHES))
+    here = find({}).package_cache
+    assert here is not None
+    outside = {
+        str(path.relative_to(here)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (here / "pkg").rglob("*")
+        if path.is_file()
+    }
+    assert inside == outside
+    assert f"pkg/{platform_name()}/{CLI_VERSION}/LICENSE.md" in inside
+
+
+def test_every_module_comes_with_bytecode_that_is_never_stale(engine: Engine) -> None:
+    assert engine.python(_STALE) == ""
+
+
+def test_what_is_not_needed_is_not_there(engine: Engine) -> None:
+    unwanted = ["pip", "setuptools", "pytest", "/build", "/own", "/etc/pip.conf", "node", "npm", "curl", "wget"]
+    code = """
+import importlib.util, os, shutil
+print([one for one in {names!r} if os.path.exists(one) or shutil.which(one) or (
+    one.isidentifier() and importlib.util.find_spec(one))])
+"""
+    assert engine.python(code.format(names=unwanted)) == "[]\n"
+
+
+def test_the_entrypoint_is_the_checkouts(engine: Engine) -> None:
+    code = "print(open('/opt/hunkwise/entrypoint.py').read(), end='')"
+    assert engine.python(code) == (ROOT / "entrypoint.py").read_text(encoding="utf-8")

@@ -1,0 +1,113 @@
+"""What the sidecar can do in the image: as its user would try it, and as the kernel says of the one that runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.end_to_end.world import wait_until
+from tests.fakes.model_script import Answer, always
+from tests.image.container_world import ContainerWorld
+
+_UID = "10001"
+_MUST_BE_TRIED = (
+    "list /github/workspace",
+    "list /github/home",
+    "list /github/workflow",
+    "list /github/file_commands",
+    "list /github/runner_temp",
+    "connect to /var/run/docker.sock",
+    "open /proc/1/environ",
+    "open /proc/1/mem",
+    "become root",
+    "change the root folder again",
+    "win privileges by a program",
+)
+
+
+def test_doctor_finds_every_control_to_hold(world: ContainerWorld, figures: list[str]) -> None:
+    world.change()
+    step = world.container_step(arguments=("doctor", "--format", "json"))
+    with step.started() as process:
+        log, errors = process.communicate(timeout=120)
+    told = json.loads(log)
+    tried = [one for one in told["checks"] if one["section"] == "Isolation"]
+    assert [one for one in tried if one["state"] != "ok"] == [], errors
+    assert [name for name in _MUST_BE_TRIED if name not in [one["name"] for one in tried]] == []
+    assert process.returncode == 0, log
+    assert [request.path for request in world.model.requests] == []
+    assert world.github.writes == []
+    width = max(len(one["name"]) for one in tried)
+    figures += ["What the sidecar's user tried, and what happened:"]
+    figures += [f"  {one['name']:<{width}}  {one['said']}" for one in tried]
+
+
+def test_the_sidecar_that_runs_is_nobody(world: ContainerWorld) -> None:
+    world.change()
+    world.answers(always(Answer(delay=100)))
+    step = world.container_step()
+    with step.started() as process:
+        wait_until(lambda: world.model.in_flight == 1)
+        first = world.engine.process_id(step.container)
+        status = status_of(child_named(first, "copilot-runtime"))
+        world.engine.remove(step.container)
+        process.communicate(timeout=60)
+    for ids in ("Uid", "Gid"):
+        assert set(status[ids].split()) == {_UID}
+    assert status["Groups"].split() == []
+    assert status["NoNewPrivs"] == "1"
+    assert {name: int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {
+        "CapInh": 0,
+        "CapPrm": 0,
+        "CapEff": 0,
+        "CapBnd": 0,
+        "CapAmb": 0,
+    }
+
+
+def test_nothing_in_the_image_belongs_to_the_sidecars_user(world: ContainerWorld) -> None:
+    code = """
+import os, stat
+for folder, folders, files in os.walk("/"):
+    if folder in ("/proc", "/sys", "/dev"):
+        folders.clear()
+        continue
+    for name in (*folders, *files):
+        path = os.path.join(folder, name)
+        found = os.lstat(path)
+        shared = stat.S_ISLNK(found.st_mode) or found.st_mode & stat.S_ISVTX
+        if found.st_uid == 10001 or found.st_gid == 10001 or (found.st_mode & 0o002 and not shared):
+            print(path)
+"""
+    assert world.engine.python(code) == ""
+
+
+def test_no_program_of_the_tree_gives_privileges(world: ContainerWorld) -> None:
+    code = """
+import os
+for folder, _, files in os.walk("/opt/hunkwise"):
+    for name in files:
+        path = os.path.join(folder, name)
+        if os.lstat(path).st_mode & 0o6000 or "security.capability" in os.listxattr(path, follow_symlinks=False):
+            print(path)
+"""
+    assert world.engine.python(code) == ""
+
+
+def child_named(first: int, name: str) -> int:
+    """The process below `first` whose program is called so. Raises StopIteration where there is none."""
+    waiting, seen = [first], []
+    while waiting:
+        one = waiting.pop()
+        seen.append(one)
+        for task in Path(f"/proc/{one}/task").iterdir():
+            waiting += [int(child) for child in (task / "children").read_text().split()]
+    # The kernel keeps fifteen characters of a name.
+    return next(one for one in seen if Path(f"/proc/{one}/comm").read_text().strip() == name[:15])
+
+
+def status_of(process: int) -> dict[str, str]:
+    """What the kernel says of a process, by the names of /proc/…/status."""
+    rows = [row.partition(":") for row in Path(f"/proc/{process}/status").read_text().splitlines()]
+    return {name: said.strip() for name, _, said in rows}
+

@@ -1,0 +1,103 @@
+"""The sidecar's root folder has what a connection needs: names, and certificates that a runner trusts."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.end_to_end.world import finding
+from tests.fakes.model_script import report
+from tests.image.container_world import ContainerWorld
+
+_SECONDS = 30
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate of `localhost` that nobody signed, and its key."""
+    folder.mkdir(parents=True)
+    made, key = folder / "own.crt", folder / "own.key"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"]
+    subprocess.run([*command, *names, "-keyout", key, "-out", made], check=True, capture_output=True)
+    return made, key
+
+
+@contextmanager
+def encrypted(url: str, made: Path, key: Path) -> Iterator[str]:
+    """The same server as `url`, by https and by its name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+    port = urlsplit(url).port
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_serve, args=(listener, context, port), daemon=True).start()
+        try:
+            yield f"https://localhost:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+
+
+def _serve(listener: socket.socket, context: ssl.SSLContext, port: int) -> None:
+    while True:
+        try:
+            plain, _ = listener.accept()
+        except OSError:  # the block has ended
+            return
+        threading.Thread(target=_pass_on, args=(plain, context, port), daemon=True).start()
+
+
+def _pass_on(plain: socket.socket, context: ssl.SSLContext, port: int) -> None:
+    """One request and its answer. A client that does not trust us hangs up."""
+    plain.settimeout(_SECONDS)
+    with suppress(OSError), context.wrap_socket(plain, server_side=True) as client:
+        request = b""
+        while b"\r\n\r\n" not in request:
+            request += client.recv(65536)
+        head, _, body = request.partition(b"\r\n\r\n")
+        lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
+        length = next(int(line[15:]) for line in lines if line.lower().startswith(b"content-length:"))
+        while len(body) < length:
+            body += client.recv(65536)
+        with socket.create_connection(("127.0.0.1", port), _SECONDS) as server:
+            server.sendall(b"\r\n".join([*lines, b"Connection: close", b"", body]))
+            while part := server.recv(65536):
+                client.sendall(part)
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"])
+def test_a_provider_is_reached_by_name_with_a_certificate_of_the_runners(
+    world: ContainerWorld, tmp_path: Path, name: str
+) -> None:
+    world.change()
+    world.answers(report([finding()]))
+    made, key = certificate(tmp_path / "certificates")
+    with encrypted(world.model_url, made, key) as url:
+        inputs = {"provider-base-url": f"{url}/v1"}
+        step = world.container_step(inputs, environ={name: "/github/workflow/own.crt"})
+        shutil.copy(made, _made(step.job.event.parent) / "own.crt")
+        result = world.done(step.run())
+    (step.job.event.parent / "own.crt").unlink()
+    assert result.code == 0, result.log + result.errors
+    assert [comment.line for comment in world.github.comments] == [3]
+
+
+def test_a_certificate_that_nobody_trusts_ends_the_review(world: ContainerWorld, tmp_path: Path) -> None:
+    world.change()
+    made, key = certificate(tmp_path / "certificates")
+    with encrypted(world.model_url, made, key) as url:
+        result = world.run({"provider-base-url": f"{url}/v1", "deadline": "0.2"})
+    assert result.code == 3
+    assert world.model.requests == []
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

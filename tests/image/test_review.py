@@ -1,0 +1,82 @@
+"""A whole review by the image, run as GitHub's runner runs a container action."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.step import COPILOT_TOKEN
+from tests.end_to_end.world import finding
+from tests.fakes.model_script import report
+from tests.image.container_world import ContainerWorld
+
+
+def test_a_review_is_posted_and_later_steps_find_its_report(world: ContainerWorld) -> None:
+    world.change()
+    world.answers(report([finding()], summary="Three lines."))
+    step = world.container_step()
+    result = world.done(step.run())
+    assert result.code == 0, result.log + result.errors
+    assert [comment.line for comment in world.github.comments] == [3]
+    assert result.outputs["conclusion"] == "success"
+    assert "Fault at app.py:3" in result.summary
+    for name in ("report", "sarif"):
+        path = Path(result.outputs[name])
+        assert path.is_relative_to(step.job.temp)
+        json.loads(path.read_text())
+
+
+def test_before_the_runner_mounted_its_temporary_folder_reports_go_home(world: ContainerWorld) -> None:
+    world.change()
+    world.answers(report([finding()]))
+    step = world.container_step(temp_is_mounted=False)
+    result = world.done(step.run())
+    assert result.code == 0
+    path = Path(result.outputs["report"])
+    assert path.is_relative_to(step.job.home)
+    assert [found["line"] for found in json.loads(path.read_text())["findings"]] == [3]
+
+
+def test_a_second_run_says_nothing_again(world: ContainerWorld) -> None:
+    world.change()
+    world.answers(report([finding()]))
+    assert world.run().code == 0
+    posted, asked = world.posted, len(world.model.requests)
+    again = world.run()
+    assert again.code == 0
+    assert world.posted == posted
+    assert len(world.model.requests) == asked
+
+
+def test_copilot_reviews_with_the_token_that_is_its_own(world: ContainerWorld) -> None:
+    world.change()
+    world.answers(report([finding()]))
+    result = world.run_copilot()
+    assert result.code == 0, result.log + result.errors
+    assert [comment.line for comment in world.github.comments] == [3]
+    assert {entry.token for entry in world.copilot.journal} == {COPILOT_TOKEN}
+
+
+def test_the_demo_needs_no_account(world: ContainerWorld) -> None:
+    world.change(head={"app.py": "password = 'hunter2hunter2'\n"})
+    step = world.container_step(
+        arguments=("review", "--model", "demo", "--base", "main", "--head", "feature"),
+        inputs={},
+    )
+    with step.started() as process:
+        log, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "app.py" in log
+    assert world.model.requests == []
+
+
+@pytest.mark.parametrize("mode", [0o660, 0o666], ids=oct)
+def test_dockers_socket_is_left_alone_whoever_may_use_it(
+    world: ContainerWorld, mode: int, tmp_path: Path
+) -> None:
+    (tmp_path / "docker.sock").chmod(mode)
+    world.change()
+    world.answers(report([finding()]))
+    assert world.run().code == 0

@@ -1,0 +1,66 @@
+"""How long it takes from the start of the container to the first request to the model."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from tests.end_to_end.world import finding, wait_until
+from tests.fakes.model_script import Answer, ModelRequest, report
+from tests.image.container_world import ContainerWorld
+from tests.image.engine import Engine
+
+_RUNS = 5
+
+
+def test_a_review_starts_within_seconds(tmp_path: Path, engine: Engine, figures: list[str]) -> None:
+    """A figure, and no verdict: a busy machine is not the image's fault."""
+    seen = [first_request(tmp_path / f"run{number}", engine) for number in range(_RUNS)]
+    by_client, by_entry = (median(times) for times in zip(*seen, strict=True))
+    spread = f"{min(one[1] for one in seen):.2f} to {max(one[1] for one in seen):.2f}"
+    figures += [
+        f"Start to first model request, median of {_RUNS}: {by_entry:.2f} s from the entrypoint ({spread}), "
+        f"{by_client:.2f} s from `{engine.program} run`; goal 2.5 s; "
+        f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
+    ]
+    assert by_entry <= by_client
+
+
+def first_request(folder: Path, engine: Engine) -> tuple[float, float]:
+    """Seconds to the model's first request: since the engine was called, and since the first process began."""
+    moments: list[float] = []
+
+    def answer(request: ModelRequest) -> Answer:
+        moments.append(time.clock_gettime(time.CLOCK_BOOTTIME))
+        reported = report([finding()])(request)
+        return Answer(tool_calls=reported.tool_calls, text=reported.text, delay=1.5)
+
+    with ExitStack() as stack:
+        world = ContainerWorld(folder, stack, engine)
+        world.change()
+        world.answers(answer)
+        step = world.container_step()
+        called = time.clock_gettime(time.CLOCK_BOOTTIME)
+        with step.started() as process:
+            wait_until(lambda: bool(moments))
+            entered = began(engine.process_id(step.container))
+            result = world.done(step.finish(process))
+        assert result.code == 0, result.log + result.errors
+        world.check()
+    return moments[0] - called, moments[0] - entered
+
+
+def began(process: int) -> float:
+    """When a process began, on the clock that counts from the machine's start."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("process", [os.getpid()])
+def test_the_start_of_a_process_is_read_from_the_kernel(process: int) -> None:
+    assert 0 < began(process) < time.clock_gettime(time.CLOCK_BOOTTIME)
