@@ -5,11 +5,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CODE := src tests bench examples scripts entrypoint.py
+TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
+SCRIPTS := .ci/run $(wildcard scripts/*.sh scripts/*/*.sh)
+WORKFLOWS := $(wildcard .github/workflows/*.yml examples/workflows/*.yml)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help review test test-fast check format bench setup setup-dev lock clean prerequisites
+.PHONY: help review test test-fast image test-image check format sbom bench setup setup-dev lock clean prerequisites
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -18,19 +21,35 @@ review: setup ## review a small change with planted faults; no account, no netwo
 	@$(BIN)/python examples/show.py
 
 test: setup-dev ## run all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/image
 
 test-fast: setup-dev ## run the tests that take no waiting
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/image -m "not slow"
 
-check: setup-dev ## lint, format and types
+image: ## build the container's image with podman or docker (ENGINE=docker); podman needs no registry
+	@scripts/image/build.sh
+
+test-image: setup-dev image ## run the image as GitHub's runner does; prints its size, start and isolation
+	@$(BIN)/python -m pytest -n 0 tests/image
+
+check: setup-dev ## lint, format and types; scripts, workflows and the Dockerfile; no network
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/mypy
+	@$(TOOLS) command -v shellcheck >/dev/null || \
+	  { echo "make check needs shellcheck, and pip has none for this machine: on Debian, apt-get install shellcheck" >&2; exit 1; }
+	@$(TOOLS) shellcheck $(SCRIPTS) && echo "shellcheck: no fault in $(words $(SCRIPTS)) scripts"
+	@$(TOOLS) actionlint $(WORKFLOWS) && echo "actionlint: no fault in $(words $(WORKFLOWS)) workflows"
+	@$(TOOLS) zizmor --offline --quiet --persona auditor --config .github/zizmor.yml action.yml $(WORKFLOWS) && \
+	  echo "zizmor: no finding in $(words $(WORKFLOWS)) workflows"
+	@$(TOOLS) hadolint Dockerfile && echo "hadolint: no fault in the Dockerfile"
 
 format: setup-dev ## put the code into shape
 	@$(BIN)/ruff check --fix $(CODE)
 	@$(BIN)/ruff format $(CODE)
+
+sbom: setup-dev ## list what a release is made of: dist/sbom-python.cdx.json and dist/sbom-npm.cdx.json; no network
+	@$(BIN)/python scripts/sbom.py
 
 bench: setup-dev ## measure; prints a table and writes bench.json
 	@$(BIN)/python -m bench
@@ -59,10 +78,15 @@ $(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml
 	@$(BIN)/python -m compileall -q $(VENV)/lib src
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
+$(VENV)/.dev: requirements/dev.txt requirements/release.txt $(VENV)/.runtime
 	@echo "Installing the development packages ..."
-	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(PIP) --require-hashes -r requirements/dev.txt -r requirements/release.txt
 	@$(BIN)/python -m compileall -q $(VENV)/lib
+	@touch $@
+
+$(VENV)/.fuzz: requirements/fuzz.txt $(VENV)/.dev
+	@echo "Installing the fuzzer ..."
+	@$(PIP) --require-hashes -r requirements/fuzz.txt
 	@touch $@
 
 node_modules/.runtime: package-lock.json
@@ -79,9 +103,9 @@ node_modules/.dev: package-lock.json
 
 lock: $(VENV)/bin/python ## lock the Python packages anew; npm's lock is npm's own
 	@$(PIP) uv
-	@for part in runtime build dev; do \
-	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
-	    --no-annotate --output-file requirements/$$part.txt requirements/$$part.in; done
+	@for part in runtime build dev release fuzz; do \
+	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version=3.11 --generate-hashes \
+	    --output-file=requirements/$$part.txt requirements/$$part.in || exit; done
 
 clean: ## remove what was installed and made
 	@rm -rf $(VENV) node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis bench.json
