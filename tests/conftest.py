@@ -4,10 +4,19 @@ import pytest
 
 from tests.hard_diffs import AT_HAND, CASES
 
-pytest.register_assert_rewrite("tests.end_to_end", "tests.copilot", "tests.forge", "tests.fakes")
+pytest.register_assert_rewrite(
+    "tests.end_to_end", "tests.copilot", "tests.forge", "tests.fakes", "tests.redteam"
+)
 
 collect_ignore = [] if AT_HAND else ["domain/test_hard_diffs.py"]
 
 
 def pytest_report_header() -> str:
     return f"hard diffs: {CASES}" if AT_HAND else f"hard diffs: none at {CASES}, so their cases are not run"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    # Here, and not beside the red team's fixtures: under xdist the process that prints loads no more than this.
+    from tests.redteam.counts import tell
+
+    tell(terminalreporter)

@@ -1,0 +1,118 @@
+"""The other four checks: secrets, workflow commands, what was run or changed, and what was left running."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import stat
+from collections.abc import Collection, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from tests.end_to_end import traces
+from tests.end_to_end.step import ROOT
+from tests.fakes.actions_runner import Command, read_file_commands, read_log
+
+FORGED = "forged-by-a-stranger"
+"""What hostile text writes into commands of its own: no command of ours begins with it."""
+_ANNOTATIONS = frozenset({"notice", "warning", "error"})
+_COMMANDS = _ANNOTATIONS | {"add-mask", "debug", "group", "endgroup"}
+_CREDENTIALS = frozenset({"authorization", "api-key", "x-api-key"})
+_PLACES = frozenset({"title", "file", "line", "endLine"})
+_WRITTEN_BY_US = re.compile(r"::(?P<name>[a-z-]+)( [A-Za-z]+=[^:\r\n]*)?::[^\r\n]*")
+
+
+def leaks(places: Iterable[tuple[str, str]], secrets: Collection[str]) -> list[str]:
+    """Secrets in any notation, by the place that they were found in."""
+    return [
+        f"{place} holds {found[:12]}…" for place, text in places for found in traces.secrets_in(text, secrets)
+    ]
+
+
+def without_own(headers: Mapping[str, str], own: str) -> str:
+    """The headers of a model call without the credential that belongs there."""
+    bare = {
+        name: text.replace(own, "") if name in _CREDENTIALS and own else text
+        for name, text in headers.items()
+    }
+    return repr(bare)
+
+
+def foreign_commands(log: str, masks: Collection[str]) -> list[str]:
+    """What a runner would obey and is not ours. `masks`: all that we may ask it to hide."""
+    faults = []
+    for written in log.split("\n"):
+        for line in written.splitlines():  # a reader may take more for the end of a line than we do
+            for command in read_log(line).commands:
+                ours = line == written and _WRITTEN_BY_US.fullmatch(line) is not None
+                if why := _command_fault(command, masks) if ours else "a command that we do not write so":
+                    faults.append(f"{why}: {line[:200]!r}")
+    return faults
+
+
+def _command_fault(command: Command, masks: Collection[str]) -> str:
+    if command.name not in _COMMANDS:
+        return f"the command {command.name}"
+    if command.name == "add-mask":
+        return "" if command.message in masks else "a mask for what is no secret"
+    if not command.properties.keys() <= (_PLACES if command.name in _ANNOTATIONS else set()):
+        return "a property that we do not write"
+    return "a forged message" if command.message.strip().startswith(FORGED) else ""
+
+
+def unknown_outputs(text: str) -> list[str]:
+    """Names in GITHUB_OUTPUT that action.yml does not have, and what would fail the step."""
+    try:
+        names = read_file_commands(text).keys()
+    except ValueError as error:
+        return [f"the runner cannot read the outputs: {error}"]
+    return [f"the output {name!r} is not documented" for name in names - _documented()]
+
+
+@cache
+def _documented() -> frozenset[str]:
+    return frozenset(yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["outputs"])
+
+
+def tripped(tripwires: Path) -> list[str]:
+    """The traps that something ran into: each would have left a file."""
+    return sorted(f"{path.name} was run" for path in tripwires.iterdir())
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file, folder and link below, .git included, with its mode and what it holds."""
+    found = {}
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            held = f"-> {path.readlink()}"
+        elif stat.S_ISREG(mode):
+            held = hashlib.sha256(path.read_bytes()).hexdigest()
+        else:
+            held = ""
+        found[str(path.relative_to(folder))] = f"{stat.filemode(mode)} {held}"
+    return found
+
+
+def changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """What was made, removed or changed between two looks at a folder."""
+    names = sorted(before.keys() | after.keys())
+    return [
+        f"{name}: {before.get(name)} became {after.get(name)}"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def left_behind(temporary: Path) -> list[str]:
+    """Processes of the step, and folders of ours in its TMPDIR."""
+    processes = [f"still runs: {command}" for command in traces.processes_of(temporary)]
+    folders = sorted(temporary.iterdir()) if temporary.is_dir() else []
+    return [*processes, *(f"{path.name} was left behind" for path in folders)]
+
+
+def late(seconds: float, most: float) -> list[str]:
+    """Whether the run outlived its deadline."""
+    return [f"it took {seconds:.0f} s, and the deadline is {most:.0f} s"] if seconds > most else []
