@@ -44,9 +44,9 @@ RUN apt-get update \
 COPY requirements/build.txt requirements/runtime.txt requirements/
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     python3 -m venv pip \
-    && pip/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/build.txt \
+    && pip/bin/pip install --quiet --no-cache-dir --require-hashes --only-binary :all: -r requirements/build.txt \
     && python3 -m venv --without-pip /opt/hunkwise \
-    && pip/bin/pip --python /opt/hunkwise/bin/python install --quiet --no-compile --require-hashes \
+    && pip/bin/pip --python /opt/hunkwise/bin/python install --quiet --no-cache-dir --no-compile --require-hashes \
        --only-binary :all: -r requirements/runtime.txt \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/hunkwise/lib
 
@@ -55,15 +55,14 @@ FROM packages AS own
 COPY pyproject.toml README.md LICENSE entrypoint.py ./
 COPY src src
 ARG SOURCE_DATE_EPOCH
-RUN pip/bin/pip wheel --quiet --no-index --no-deps --no-build-isolation --wheel-dir wheel . \
-    && pip/bin/pip --python /opt/hunkwise/bin/python install --quiet --no-compile --no-index --no-deps \
+RUN pip/bin/pip wheel --quiet --no-cache-dir --no-index --no-deps --no-build-isolation --wheel-dir wheel . \
+    && pip/bin/pip --python /opt/hunkwise/bin/python install --quiet --no-cache-dir --no-compile --no-index --no-deps \
        --prefix /own/opt/hunkwise wheel/*.whl \
     && python3 -m compileall -q --invalidation-mode unchecked-hash -s /own -p / /own/opt/hunkwise/lib \
     && install -m 0644 entrypoint.py LICENSE /own/opt/hunkwise/
 
 # No HEALTHCHECK, since it runs once and ends. No USER: GitHub's runner asks for root, whose files the runner's are,
 # and root is what sets the sidecar apart (README, SECURITY.md).
-# hadolint ignore=DL3002
 FROM base
 RUN echo "copilot:x:10001:10001::/nonexistent:/usr/sbin/nologin" >> /etc/passwd \
     && echo "copilot:x:10001:" >> /etc/group

@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := src tests bench examples scripts entrypoint.py
+CODE := src tests bench fuzz examples scripts entrypoint.py
 TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 SCRIPTS := .ci/run $(wildcard scripts/*.sh scripts/*/*.sh)
 WORKFLOWS := $(wildcard .github/workflows/*.yml examples/workflows/*.yml)
@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help review test test-fast image test-image check format sbom bench setup setup-dev lock clean prerequisites
+.PHONY: help review test test-fast image test-image check format sbom fuzz bench setup setup-dev lock clean prerequisites
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -50,6 +50,9 @@ format: setup-dev ## put the code into shape
 
 sbom: setup-dev ## list what a release is made of: dist/sbom-python.cdx.json and dist/sbom-npm.cdx.json; no network
 	@$(BIN)/python scripts/sbom.py
+
+fuzz: setup-dev $(VENV)/.fuzz ## fuzz everything that reads a stranger's words, each for SECONDS (60)
+	@$(BIN)/python -m fuzz $(or $(SECONDS),60)
 
 bench: setup-dev ## measure; prints a table and writes bench.json
 	@$(BIN)/python -m bench

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.cases import CASES
 from bench.children import BenchError, compile_bytecode
+from bench.container import NoImageError
 from bench.figures import Figure, as_json, figures, table
 from bench.runs import measured
 
@@ -26,6 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         runs = 1 if arguments.quick else arguments.runs or case.runs
         try:
             new = figures(case, list(measured(case, runs)))
+        except NoImageError as why:
+            print(f"\n{case.name}: {case.title}; not measured: {why}", flush=True)
+            continue
         except BenchError as error:
             print(f"bench: {case.name}: {error}", file=sys.stderr)
             return 1

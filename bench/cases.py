@@ -69,7 +69,16 @@ class ImportCase(_Case):
     """The SDK's own import, and ours of it."""
 
 
-Case = ReviewCase | AgainCase | PlanCase | ImportCase
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerCase(_Case):
+    """Whole runs of the image, as GitHub's runner runs it. Latencies in seconds, before each answer."""
+
+    shape: Shape
+    api_latency: float = 0.0
+    model_latency: float = 0.0
+
+
+Case = ReviewCase | AgainCase | PlanCase | ImportCase | ContainerCase
 
 
 POSTED, WALL = "start to review posted", "whole run"
@@ -82,6 +91,7 @@ FIRST_REQUESTS, AGAIN_REQUESTS = "requests, first review", "requests, identical 
 AGAIN_WRITES, AGAIN_CALLS = "writes, identical second run", "model calls, second run"
 AGAIN_WALL = "identical second run"
 PLAN, PLAN_DIFF, PLAN_MEMORY, CHUNKS = "plan", "of it, git's diff", "peak memory", "chunks"
+ENTRY_MODEL = "entrypoint to first model request"
 PLAIN_IMPORT, QUICK_IMPORT, IMPORT_RATIO = "import copilot", "import_sdk()", "ratio"
 
 _SMALL, _MEDIUM = Shape(11, 199, 16), Shape(62, 1_094, 1_507)
@@ -220,5 +230,20 @@ CASES: tuple[Case, ...] = (
             Measure(QUICK_IMPORT, "s"),
             Measure(IMPORT_RATIO, "x"),
         ),
+    ),
+    ContainerCase(
+        name="container",
+        title=f"small pull request ({_SMALL}) in the container, from the engine's call",
+        measures=(
+            Measure(ENTRY_MODEL, "s", Goal(2.5)),
+            Measure(FIRST_MODEL, "s"),
+            Measure(POSTED, "s"),
+            Measure(WALL, "s"),
+            Measure(OWN_MEMORY, "MB"),
+            Measure(SIDECAR_MEMORY, "MB"),
+            Measure(COVERAGE, "%", _EVERYTHING),
+            Measure(COMMENTS, ""),
+        ),
+        shape=_SMALL,
     ),
 )

@@ -14,9 +14,10 @@ from typing import assert_never
 from tests.end_to_end.step import Result, Step, own_provider
 
 from bench import cases
-from bench.cases import AgainCase, Case, ImportCase, PlanCase, ReviewCase
+from bench.cases import AgainCase, Case, ContainerCase, ImportCase, PlanCase, ReviewCase
 from bench.changes import Built, build
 from bench.children import BenchError, MemoryWatch, run_python
+from bench.container import container_once, find_engine
 from bench.counterparts import GITHUB_TOKEN, Counterparts, counterparts
 
 Numbers = Mapping[str, float]
@@ -28,7 +29,7 @@ _TIMED = "import json, time; t = time.perf_counter(); {}; print(json.dumps(dict(
 
 
 def measured(case: Case, runs: int) -> Iterator[Numbers]:
-    """The numbers of each run, as they come. Raises BenchError where a run fails."""
+    """The numbers of each run, as they come. Raises BenchError, and NoImageError where there is no image."""
     match case:
         case ReviewCase():
             with _repository(case) as built, counterparts(built) as others:
@@ -45,6 +46,11 @@ def measured(case: Case, runs: int) -> Iterator[Numbers]:
         case ImportCase():
             for _ in range(runs):
                 yield import_once()
+        case ContainerCase():
+            at_hand = find_engine()
+            with _repository(case) as built, counterparts(built) as others:
+                for _ in range(runs):
+                    yield container_once(case, built, others, at_hand)
         case _:
             assert_never(case)
 
@@ -133,7 +139,7 @@ def _step(case: ReviewCase | AgainCase, built: Built, others: Counterparts) -> I
 
 
 @contextmanager
-def _repository(case: ReviewCase | AgainCase | PlanCase) -> Iterator[Built]:
+def _repository(case: ReviewCase | AgainCase | PlanCase | ContainerCase) -> Iterator[Built]:
     with tempfile.TemporaryDirectory(prefix="hunkwise-bench-") as folder:
         built = build(case.shape, Path(folder) / "repository")
         os.sync()  # what was written must not be written out while somebody is measured

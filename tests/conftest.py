@@ -1,12 +1,20 @@
 """For all tests: what stands in shared modules shows its values when an assertion fails."""
 
+import os
+
 import pytest
+from hypothesis import settings
 
 from tests.hard_diffs import AT_HAND, CASES
 
 pytest.register_assert_rewrite(
-    "tests.end_to_end", "tests.copilot", "tests.forge", "tests.fakes", "tests.redteam"
+    "tests.end_to_end", "tests.copilot", "tests.forge", "tests.fakes", "tests.redteam", "tests.fuzz"
 )
+# The same examples in each run of CI: what fails there fails here, and nothing fails by chance. On a desk each
+# run tries others, and the fuzzer tries many more.
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 collect_ignore = [] if AT_HAND else ["domain/test_hard_diffs.py"]
 

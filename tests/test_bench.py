@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -64,6 +65,21 @@ def test_the_second_of_two_runs_is_counted_alone(tmp_path: Path) -> None:
     numbers = {figure["measure"]: figure["median"] for figure in told["figures"]}
     assert 0 < numbers["requests, identical second run"] < numbers["requests, first review"]
     assert [name for name, reached in met.items() if reached is False] == []
+
+
+def test_a_container_without_an_image_is_said_and_fails_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--quick", "--only", "container", "--out", str(out)],
+        cwd=ROOT,
+        env={**os.environ, "HUNKWISE_IMAGE": "localhost/hunkwise:never-built"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "not measured: There is no image localhost/hunkwise:never-built: run `make image`." in done.stdout
+    assert json.loads(out.read_text())["figures"] == []
 
 
 @pytest.mark.parametrize("shape", [Shape(11, 199, 16), Shape(62, 1_094, 1_507), Shape(40, 30, 7)])

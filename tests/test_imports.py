@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 PURE = {"domain", "errors", "settings", "plan", "prompts", "publish"}
 ADAPTERS = {"copilot", "repository", "forge", "runner"}
-STAGES = PURE | ADAPTERS | {"bounded", "demo", "flows", "privileges"}
+STAGES = PURE | ADAPTERS | {"bounded", "checkup", "demo", "flows", "privileges", "step_files"}
 MAY_KNOW = {
     "bounded": {"privileges"},
     "privileges": set(),
@@ -24,8 +24,11 @@ MAY_KNOW = {
     "prompts": {"bounded", "domain", "errors", "plan"},
     "publish": {"bounded", "domain", "errors"},
     "flows": PURE,
+    "checkup": PURE | {"flows"},
     **dict.fromkeys(ADAPTERS, PURE),
     "copilot": PURE | {"privileges"},
+    "runner": PURE | {"step_files"},
+    "step_files": set(),
 }
 VENDORS = {"copilot": "copilot", "github": "forge"}
 MODULES = {

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hunkwise.runner import SUMMARY_BYTES, Runner, append_whole, fitted, inert
+from hunkwise.runner import Runner, inert
 from hunkwise.settings.environment import RunnerEnvironment
+from hunkwise.step_files import SUMMARY_BYTES, append_whole, fitted
 from tests.fakes.actions_runner import Command, read_file_commands, read_line, read_log
 
 ENVIRONMENT = RunnerEnvironment("pull_request", Path("event.json"), "octo/repo", actions=True)

@@ -39,9 +39,26 @@ def test_a_signal_that_came_early_is_told_as_soon_as_somebody_listens(
 
 
 def test_a_second_early_signal_ends_the_run(signals: Signals) -> None:
+    signals.heed()
     send(signal.SIGINT)
     with pytest.raises(ModelError, match="stopped before anything was reviewed"):
         send(signal.SIGTERM)
+
+
+def test_signals_before_they_are_heeded_wait_for_that(signals: Signals) -> None:
+    send(signal.SIGINT)
+    send(signal.SIGTERM)
+    with pytest.raises(ModelError, match="stopped before anything was reviewed"):
+        signals.heed()
+
+
+def test_a_third_signal_does_not_disturb_what_the_second_one_ends(signals: Signals) -> None:
+    signals.heed()
+    send(signal.SIGINT)
+    with pytest.raises(ModelError):
+        send(signal.SIGTERM)
+    send(signal.SIGINT)
+    send(signal.SIGTERM)
 
 
 def test_signals_are_told_while_somebody_listens_and_held_while_publishing(signals: Signals) -> None:

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Builds the image: `build.sh [NAME]` (default localhost/hunkwise:dev). ENGINE=docker or ENGINE=podman chooses; with
-# docker the base images come from their registry, with podman they are stand-ins made from Debian's packages, unless
-# BASE_IMAGES=registry. SOURCE_DATE_EPOCH, where it is set, is the time of everything.
+# Builds the image: `build.sh [NAME [OPTION…]]` (default localhost/hunkwise:dev); the options are the engine's own.
+# ENGINE=docker or ENGINE=podman chooses; with docker the base images come from their registry, with podman they are
+# stand-ins made from Debian's packages, unless BASE_IMAGES=registry. SOURCE_DATE_EPOCH, where it is set, is the time
+# of everything.
 set -euo pipefail
 cd "$(dirname "$0")"
 . ./common.sh
 readonly NAME="${1:-localhost/hunkwise:dev}"
+shift || true
 readonly CHECKOUT=../..
 ENGINE_FOUND=$(engine)
 readonly ENGINE_FOUND
@@ -19,6 +21,7 @@ version() {
 }
 
 arguments=(
+  "$@"
   --build-arg "VERSION=$(version src/hunkwise/__init__.py '^__version__ = "(.*)"$')"
   --build-arg "CLI_VERSION=$(version package.json '^ *"@github\/copilot": "(.*)",?$')"
   --build-arg "SDK_VERSION=$(version requirements/runtime.txt '^github-copilot-sdk==([^ ]*).*$')"

@@ -8,14 +8,14 @@ give_up() {
   exit 1
 }
 
-# podman or docker, whichever is there; ENGINE chooses.
+# Docker where one answers, else podman; ENGINE chooses.
 engine() {
   local name
-  for name in ${ENGINE:-podman docker}; do
-    if command -v "$name" >/dev/null && "$name" info >/dev/null 2>&1; then
+  for name in ${ENGINE:-docker podman}; do
+    if "$name" version >/dev/null 2>&1; then
       printf '%s\n' "$name"
       return
     fi
   done
-  give_up "building the image needs ${ENGINE:-podman or docker}, running: on Debian, apt-get install podman buildah debootstrap runc"
+  give_up "there is no ${ENGINE:-docker or podman} that answers: on Debian, apt-get install podman buildah debootstrap runc"
 }

@@ -20,7 +20,9 @@ def pinned(text: str, image: str) -> str:
         raise ValueError(f"{image!r} names no image by its digest: docker://REGISTRY/OWNER/NAME@sha256:…")
     changed, times = _LINE.subn(rf"\g<1>{image}", text)
     if times != 1:
-        raise ValueError("action.yml has no `runs` of a container with its `image` in the line after `using`.")
+        raise ValueError(
+            "action.yml has no `runs` of a container with its `image` in the line after `using`."
+        )
     return changed
 
 

@@ -16,10 +16,11 @@ from hunkwise.copilot.environment import Credential, refuse_unsafe
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.outcome import ExitCode
 from hunkwise.errors import Error, SettingsError
+from hunkwise.given_file import read_given
 from hunkwise.runner import Runner
 from hunkwise.settings.addresses import host_of, port_of
 from hunkwise.settings.environment import RunnerEnvironment, read_environment
-from hunkwise.settings.event import NothingToDo, PublishTask, ReviewTask, Task, read_event
+from hunkwise.settings.event import MAX_PAYLOAD_BYTES, NothingToDo, PublishTask, ReviewTask, Task, read_event
 from hunkwise.settings.inputs import Inputs, read_inputs
 from hunkwise.signals import Signals
 
@@ -104,6 +105,7 @@ class Action:
         signals.install()
         sidecar = start_sidecar(inputs, self._environ)
         try:
+            signals.heed()
             from hunkwise.pull_request_review import PullRequestReview
 
             return PullRequestReview(environment, inputs, self._started, signals, runner.log).run(
@@ -164,10 +166,13 @@ def start_sidecar(inputs: Inputs, environ: Mapping[str, str]) -> Sidecar | list[
 
 def _payload(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_given(path, MAX_PAYLOAD_BYTES)
     except OSError as error:
         raise SettingsError(
-            [f"GITHUB_EVENT_PATH names {path}, which cannot be read ({error.strerror})."]
+            [
+                f"GITHUB_EVENT_PATH names {path}, which cannot be read ({error.strerror}); it must name the file "
+                "that the runner wrote for this event."
+            ]
         ) from error
 
 

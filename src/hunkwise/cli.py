@@ -8,18 +8,24 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TypeAlias
 
 from hunkwise import __version__
 from hunkwise.errors import Error, SettingsError
+from hunkwise.host_faults import host_fault
 from hunkwise.publish.characters import plain
 
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_PULL_REQUEST = "OWNER/REPO#N"
 _UNKNOWN_HINT = "This is a fault of hunkwise's own: please report it with the lines above."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code (CONTRACT.md: 0 to 4)."""
     gc.disable()  # until all is imported and read (run.py): nothing of that is garbage
+    _open_streams()
     arguments = _parser().parse_args(sys.argv[1:] if argv is None else argv)
     if arguments.command == "action":
         return _action(os.environ)
@@ -40,29 +46,39 @@ def _action(environ: Mapping[str, str]) -> int:
     except Exception as error:
         action.fail(unforeseen(error))
         return 3
+    finally:
+        _let_go()
 
 
 def _local(arguments: argparse.Namespace) -> int:
-    from hunkwise.local import publish, review
-
     _take_any_character()
-    run = publish if arguments.command == "publish" else review
     try:
-        code = int(run(arguments, os.environ))
+        code = int(_command(arguments.command)(arguments, os.environ))
         sys.stdout.flush()
         return code
     except Error as error:
         faults = error.faults if isinstance(error, SettingsError) else (str(error),)
         for fault in faults:
-            print(plain(f"hunkwise: {fault}"), file=sys.stderr)
+            _complain(plain(f"hunkwise: {fault}"))
         return error.exit_code
     except BrokenPipeError:
-        # Whoever read the report has had enough. What is still buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 3
+        return 3  # whoever read the report has had enough
     except Exception as error:
-        print(plain(f"hunkwise: {unforeseen(error)}"), file=sys.stderr)
+        _complain(plain(f"hunkwise: {unforeseen(error)}"))
         return 3
+    finally:
+        _let_go()
+
+
+def _command(name: str) -> Callable[[argparse.Namespace, Mapping[str, str]], int]:
+    """What carries a command out. Imported here, each with what it needs."""
+    if name == "doctor":
+        from hunkwise.doctor import doctor
+
+        return doctor
+    from hunkwise.local import publish, review
+
+    return publish if name == "publish" else review
 
 
 def _take_any_character() -> None:
@@ -72,10 +88,37 @@ def _take_any_character() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _open_streams() -> None:
+    """Puts nothing where a standard stream was closed: else the next file or socket would be taken for it."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nothing = os.fdopen(os.open(os.devnull, os.O_RDWR), "r+", encoding="utf-8")
+            if nothing.fileno() != number:
+                os.dup2(nothing.fileno(), number)
+            setattr(sys, name, nothing)
+
+
+def _let_go() -> None:
+    """What is still buffered for a reader who is gone has nowhere to go, and must not change the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _complain(text: str) -> None:
+    with suppress(OSError, ValueError):  # nobody listens: the exit code says it
+        print(text, file=sys.stderr)
+
+
 def unforeseen(error: Exception) -> Error:
     """Where it happened goes to the log; the message alone could be anybody's text."""
+    if (fault := host_fault(error)) is not None:
+        return fault
     for frame in traceback.extract_tb(error.__traceback__):
-        print(f"  {frame.filename}:{frame.lineno} in {frame.name}", file=sys.stderr)
+        _complain(f"  {frame.filename}:{frame.lineno} in {frame.name}")
     return Error(f"{type(error).__name__}: {error}.", _UNKNOWN_HINT)
 
 
@@ -86,6 +129,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hunkwise {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("action", help="run as a step of a workflow (what entrypoint.py does)")
+    _add_review(commands)
+    _add_publish(commands)
+    _add_doctor(commands)
+    return parser
+
+
+def _add_review(commands: _Commands) -> None:
     review = commands.add_parser(
         "review",
         help="review a range of commits, or a pull request",
@@ -94,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     review.add_argument("--base", metavar="REV", help="review what came since the merge base with REV")
     review.add_argument("--head", metavar="REV", default="HEAD", help="the last commit (default: HEAD)")
-    review.add_argument("--pr", metavar="OWNER/REPO#N", help="review a pull request on GitHub")
+    review.add_argument("--pr", metavar=_PULL_REQUEST, help="review a pull request on GitHub")
     review.add_argument("--post", action="store_true", help="with --pr: post the review")
     review.add_argument(
         "--format",
@@ -102,11 +152,19 @@ def _parser() -> argparse.ArgumentParser:
         default="text",
         help="default: text for people",
     )
-    review.add_argument(
+    _add_settings(review)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """What a review goes by in a shell, and a checkup too."""
+    parser.add_argument(
         "--model", metavar="ID", help='a model id, or "demo": fixed rules that need no account'
     )
-    review.add_argument("--config", metavar="PATH", help="the configuration (default: .github/hunkwise.yml)")
-    review.add_argument("--repository", metavar="DIR", default=".", help="the checkout (default: here)")
+    parser.add_argument("--config", metavar="PATH", help="the configuration (default: .github/hunkwise.yml)")
+    parser.add_argument("--repository", metavar="DIR", default=".", help="the checkout (default: here)")
+
+
+def _add_publish(commands: _Commands) -> None:
     publish = commands.add_parser(
         "publish",
         help="publish the report of a run that could not write",
@@ -114,5 +172,17 @@ def _parser() -> argparse.ArgumentParser:
         "does; elsewhere with --pr and GITHUB_TOKEN. Nothing of the pull request's head is run or trusted.",
     )
     publish.add_argument("report", metavar="REPORT", help="the JSON report of that run")
-    publish.add_argument("--pr", metavar="OWNER/REPO#N", help="the pull request that it must be about")
-    return parser
+    publish.add_argument("--pr", metavar=_PULL_REQUEST, help="the pull request that it must be about")
+
+
+def _add_doctor(commands: _Commands) -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what is set up, what is not, and how to mend it",
+        description="In a job the inputs count, in a shell the options and variables that `review` goes by. "
+        "Posts nothing and spends nothing. Ends with the exit code that a review would end with.",
+    )
+    doctor.add_argument("--offline", action="store_true", help="ask neither GitHub nor a model")
+    doctor.add_argument("--format", choices=("text", "json"), default="text", help="default: text for people")
+    doctor.add_argument("--pr", metavar=_PULL_REQUEST, help="the pull request that is to be reviewed")
+    _add_settings(doctor)

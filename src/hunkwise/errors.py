@@ -33,6 +33,13 @@ class RepositoryError(Error):
     """Git, or the objects that it was asked for, could not be had."""
 
 
+class OversizeError(RepositoryError):
+    """A file is there, and larger than any that is read whole."""
+
+    def __init__(self, path: str, most: int) -> None:
+        super().__init__(f"{path[:200]!r} has more than {most:,} bytes, and was not read.")
+
+
 class ForgeKind(StrEnum):
     """Why GitHub refused, as far as a caller must tell the causes apart."""
 

@@ -20,6 +20,7 @@ from hunkwise.answering import Answering, answering
 from hunkwise.copilot.command import find
 from hunkwise.copilot.environment import refuse_unsafe
 from hunkwise.copilot.sidecar import Sidecar
+from hunkwise.deadlines import Deadlines
 from hunkwise.domain.outcome import ExitCode
 from hunkwise.errors import SettingsError
 from hunkwise.journal import Journal
@@ -38,7 +39,7 @@ _LOCAL = "local"
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class Wanted:
     """A pull request, and the token to read it with."""
 
     repository: str
@@ -54,7 +55,7 @@ def review(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCod
     refuse_unsafe(environ)
     if arguments.post and not arguments.pr:
         raise SettingsError(["--post needs --pr OWNER/REPO#N: a range of commits has no place to post to."])
-    wanted = _wanted(arguments.pr, environ) if arguments.pr else None
+    wanted = wanted_in(arguments.pr, environ) if arguments.pr else None
     with ExitStack() as stack:
         by = answering(arguments.model, environ, stack)
         sidecar = Sidecar(find(environ), by.credential, environ)
@@ -62,6 +63,7 @@ def review(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCod
         signals = Signals()
         signals.install()
         sidecar.start()
+        signals.heed()
         if wanted is not None:
             return _pull_request(arguments, wanted, by, sidecar, signals, started)
         return _range(arguments, by, sidecar, signals, started)
@@ -71,7 +73,7 @@ def publish(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCo
     """Publishes a report on the pull request that --pr names. Raises Error."""
     from hunkwise.publish_report import ReportPublication
 
-    wanted = _wanted(arguments.pr, environ)
+    wanted = wanted_in(arguments.pr, environ)
     inputs = Inputs(github_token=wanted.token, copilot_token="")
     with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder:
         environment = _environment(wanted, Path(folder), None)
@@ -87,7 +89,7 @@ def publish(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCo
     return done.exit_code
 
 
-def _environment(wanted: _Wanted, folder: Path, checkout: Path | None) -> RunnerEnvironment:
+def _environment(wanted: Wanted, folder: Path, checkout: Path | None) -> RunnerEnvironment:
     """What a runner would say of itself."""
     return RunnerEnvironment(
         event_name=_LOCAL,
@@ -136,6 +138,7 @@ def _range(
             told,
             signals,
             started,
+            Deadlines(started, ready.order.config.deadline),
         )
         found = asyncio.run(run.review())
     config = ready.order.config
@@ -148,7 +151,7 @@ def _range(
 
 def _pull_request(
     arguments: argparse.Namespace,
-    wanted: _Wanted,
+    wanted: Wanted,
     by: Answering,
     sidecar: Sidecar,
     signals: Signals,
@@ -179,23 +182,25 @@ def _pull_request(
     return finished.exit_code
 
 
-def _wanted(said: str, environ: Mapping[str, str]) -> _Wanted:
+def wanted_in(said: str, environ: Mapping[str, str]) -> Wanted:
+    """What `--pr` names, with a token of the environment. Raises SettingsError."""
     match = _PULL_REQUEST.fullmatch(said)
     if match is None:
         raise SettingsError([f"--pr is {said!r}; it must read OWNER/REPO#N, octo/site#12 for example."])
     token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
     if not token:
         raise SettingsError(["--pr needs a token that may read the pull request: set GITHUB_TOKEN."])
-    return _Wanted(
+    return Wanted(
         match[1],
         int(match[2]),
         token,
-        _url(environ, "GITHUB_API_URL", "https://api.github.com"),
-        _url(environ, "GITHUB_SERVER_URL", "https://github.com"),
+        url_in(environ, "GITHUB_API_URL", "https://api.github.com"),
+        url_in(environ, "GITHUB_SERVER_URL", "https://github.com"),
     )
 
 
-def _url(environ: Mapping[str, str], name: str, usual: str) -> str:
+def url_in(environ: Mapping[str, str], name: str, usual: str) -> str:
+    """The address that a variable holds, else the usual one. Raises SettingsError."""
     try:
         return parse_url(environ.get(name) or usual).text
     except ValueError as fault:

@@ -13,6 +13,7 @@ from hunkwise.domain.outcome import Review
 from hunkwise.domain.pull_request import PullRequest
 from hunkwise.errors import SettingsError
 from hunkwise.flows.fetch import Fetched
+from hunkwise.given_file import read_given
 from hunkwise.publish.merge import merge
 from hunkwise.publish.read_report import MAX_BYTES, ReportedReview, as_review, check, read_report
 from hunkwise.publishing import Finished
@@ -78,8 +79,7 @@ def _review(report: ReportedReview, fetched: Fetched) -> Review:
 
 def _contents(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+        return read_given(path, MAX_BYTES)
     except OSError as error:
         raise SettingsError(
             [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from hunkwise import __version__
 from hunkwise.domain.conversation import Conversation, Thread
 from hunkwise.domain.outcome import ExitCode, Review, Where
 from hunkwise.domain.pull_request import PullRequest
-from hunkwise.errors import ForgeError
+from hunkwise.errors import Error, ForgeError
 from hunkwise.flows.announcement import Announcement
 from hunkwise.flows.claim import Claim
 from hunkwise.flows.outlets import HeadFiles, Outlets
@@ -27,6 +26,7 @@ from hunkwise.forge.publisher import Publisher
 from hunkwise.forge.reviews import Reviews
 from hunkwise.forge.threads import Threads
 from hunkwise.journal import write_whole
+from hunkwise.publish import sanitize
 from hunkwise.publish.annotations import Annotation, workflow_annotations
 from hunkwise.publish.gates import Gates, conclude
 from hunkwise.publish.markdown import job_summary
@@ -36,9 +36,13 @@ from hunkwise.publish.secrets import SecretScan, withhold
 from hunkwise.publish.view import View
 from hunkwise.settings.config import Config
 from hunkwise.settings.environment import RunnerEnvironment
+from hunkwise.step_files import takes
 
+_SPARE, _SPARE_A_FINDING = 16 * 1024, 256
+"""Bytes by which a job summary may grow when it is known where everything stands."""
 _MOST_WARNINGS = 10
 """GitHub shows no more annotations of a kind from one step."""
+_MOST_LETTERS = 2_000
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,11 @@ class Publishing:
         if not self._config.dry_run:
             self.announcement.begin(self._pull_request.head_sha)
 
+    def abandon(self, error: Error) -> None:
+        """Says there why no review was made. Others have their words in an error: the model's provider, GitHub."""
+        said = sanitize.line(self._scan.redacted(str(error)), _MOST_LETTERS)
+        self.announcement.abandon("No review was made", said)
+
     def progress(self, done: int, total: int) -> None:
         """Says there how far it is."""
         self.announcement.progress(done, total)
@@ -160,7 +169,7 @@ class Publishing:
         pull_request, config = self._pull_request, self._config
         # The report is written now already: nothing that was found is lost from here on.
         early = View(review, conclude(review, self._gates), repository=pull_request.repository)
-        summary = self._environment.step_summary
+        told, spare = job_summary(early).text, _SPARE + len(review.findings) * _SPARE_A_FINDING
         return Terms(
             repository=pull_request.repository,
             number=pull_request.number,
@@ -171,7 +180,7 @@ class Publishing:
             max_comments=config.max_comments,
             dry_run=config.dry_run,
             own_review=self._own_review,
-            summary=not self._environment.actions or (summary is not None and os.access(summary, os.W_OK)),
+            summary=not self._environment.actions or takes(self._environment.step_summary, told, spare),
             report=bool(self._written("report.json", self._report(early))),
         )
 

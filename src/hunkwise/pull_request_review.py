@@ -51,14 +51,22 @@ class PullRequestReview:
         from hunkwise.run import Backend, Run
 
         backend = Backend(where, self._inputs.provider)
-        run = Run(backend, fetching, self._journal, self._progress, self._signals, self._started)
+        run = Run(
+            backend,
+            fetching,
+            self._journal,
+            self._progress,
+            self._signals,
+            self._started,
+            self._reading.deadlines,
+        )
         try:
             review = asyncio.run(run.review())
             assert self._publishing is not None, "a review is of what was fetched"
             return self._publishing.publish(review)
         except Error as error:
             if self._publishing is not None:
-                self._publishing.announcement.abandon("No review was made", str(error))
+                self._publishing.abandon(error)
             raise
         finally:
             if self._publishing is not None:
@@ -92,6 +100,7 @@ class PullRequestReview:
 def in_background(work: Callable[[], Ready]) -> Future[Ready]:
     """Runs `work` in a thread that nobody waits for when the process ends."""
     future: Future[Ready] = Future()
+    future.set_running_or_notify_cancel()  # so that whoever stops waiting does not cancel it
 
     def run() -> None:
         try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-import time
+from typing import cast
 
+from hunkwise.deadlines import Deadlines
 from hunkwise.errors import ForgeError, RepositoryError
 from hunkwise.flows.fetch import Fetch, Fetched
 from hunkwise.flows.withheld import Withheld
@@ -14,11 +15,10 @@ from hunkwise.publish.secrets import SecretScan
 from hunkwise.publishing import Publishing
 from hunkwise.repository.git import Git
 from hunkwise.repository.head import GitHead
+from hunkwise.settings.config import Config
 from hunkwise.settings.environment import RunnerEnvironment
 from hunkwise.settings.inputs import Inputs
 
-_LONGEST_RUN = 6 * 3_600.0
-"""Seconds that GitHub gives a job: the deadline until the configuration has told its own."""
 _MOST_READS = 20
 """Files that are read over the API to prove a suggestion, or that code is gone; a checkout has no such limit."""
 
@@ -67,19 +67,27 @@ class Reading:
     def __init__(self, environment: RunnerEnvironment, inputs: Inputs, started: float) -> None:
         self._environment = environment
         self._inputs = inputs
-        self._started = started
-        self._ends = started + _LONGEST_RUN
-        self._git = Git(environment.workspace) if environment.workspace else None
+        # The configuration may tell another one: it is read first of all, and that takes seconds.
+        minutes = cast("float", inputs.overrides.get("deadline", Config().deadline))
+        self.deadlines = Deadlines(started, minutes)
+        workspace = environment.workspace
+        self._git = Git(workspace, seconds_left=self.deadlines.last_seconds) if workspace else None
         self.scan = SecretScan(inputs.secrets)
         self.run = f"{environment.run_id or 'local'}.{secrets.token_hex(8)}"
         """This run's own name, which nobody can guess."""
         self.github = GitHub(
-            inputs.github_token, environment.api_url, environment.repository, deadline=self._seconds_left
+            inputs.github_token,
+            environment.api_url,
+            environment.repository,
+            deadline=self.deadlines.seconds_left,
+            last=self.deadlines.last_seconds,
         )
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Closes the connections, and ends whatever is still being read."""
         self.github.close()
+        if self._git is not None:
+            self._git.close()
 
     def fetch(self, number: int) -> Fetched:
         """The pull request and what its base says. The deadline holds from here on. Raises Error."""
@@ -88,7 +96,7 @@ class Reading:
         overrides = self._inputs.overrides
         fetch = Fetch(self.github, withheld, self._near, self._far)
         fetched = fetch.run(number, self._inputs.config_path, lambda config: config.with_overrides(overrides))
-        self._ends = self._started + fetched.texts.config.deadline * 60
+        self.deadlines.minutes = fetched.texts.config.deadline
         return fetched
 
     def commit(self, sha: str) -> GitHead | ForgeHead:
@@ -114,9 +122,6 @@ class Reading:
 
     def _far(self, sha: str) -> ForgeHead:
         return ForgeHead(self.github, sha)
-
-    def _seconds_left(self) -> float:
-        return max(0.0, self._ends - time.monotonic())
 
     def _checkout(self) -> Git | None:
         """The workspace, if there is a repository in it at all."""

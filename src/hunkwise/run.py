@@ -17,20 +17,18 @@ from hunkwise.copilot.provider import provider_config
 from hunkwise.copilot.service import connected
 from hunkwise.copilot.session import Copilot, Model
 from hunkwise.copilot.sidecar import Address, Sidecar
+from hunkwise.deadlines import Deadlines
 from hunkwise.domain.limits import Budget, Deadline
 from hunkwise.domain.outcome import Review
-from hunkwise.errors import stopped
+from hunkwise.errors import ModelError, ModelKind, stopped
 from hunkwise.flows.analysis import Progress
 from hunkwise.flows.review import Ready, Watchers, nothing_to_ask, prepare, review
 from hunkwise.journal import Journal
-from hunkwise.settings.config import Config
 from hunkwise.settings.provider import Provider
 from hunkwise.signals import Signals
 
 logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
-_PUBLISHING_SHARE = 0.1
-_PUBLISHING_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,7 @@ class Run:
     signals: Signals
     started: float
     """When the process began, on the monotonic clock."""
+    deadlines: Deadlines
 
     async def review(self) -> Review:
         """Raises SettingsError, ForgeError or ModelError where no review can be made."""
@@ -68,12 +67,17 @@ class Run:
         async with AsyncExitStack() as stack:
             opening = asyncio.create_task(self._open(stack))
             try:
-                ready = await _unless(interrupted, asyncio.wrap_future(self.fetching))
-                prepared = await _unless(interrupted, asyncio.to_thread(prepare, ready.order))
+                fetching = asyncio.wrap_future(self.fetching)
+                ready = await self._within(interrupted, fetching, "the change was being read")
+                # A second more: the template is not to blame where it is the run's own time that ends.
+                preparing = asyncio.to_thread(
+                    prepare, ready.order, lambda: self.deadlines.seconds_to_ask() + 1.0
+                )
+                prepared = await self._within(interrupted, preparing, "the prompts were being written")
                 _collect_from_now_on()
                 if not prepared.plan.works:
                     return nothing_to_ask(ready.order, prepared, time.monotonic() - self.started)
-                connection = await _unless(interrupted, opening)
+                connection = await self._within(interrupted, opening, "the Copilot CLI was being reached")
                 model = await self._model(connection, ready)
                 watchers = Watchers(self.journal, self.progress, interrupted, time.monotonic, self.started)
                 return await review(ready.order, prepared, model, watchers)
@@ -93,14 +97,26 @@ class Run:
         provider = provider_config(self.backend.provider) if self.backend.provider else None
         budget = Budget(config.max_model_calls, config.max_tokens)
         return Copilot(
-            connection, Model(config.model, provider), ready.repository, budget, self._deadline(config)
+            connection,
+            Model(config.model, provider),
+            ready.repository,
+            budget,
+            Deadline(self.deadlines.asking_ends, time.monotonic),
         )
 
-    def _deadline(self, config: Config) -> Deadline:
-        """The models' part of the run's time: some is kept for publishing what they found."""
-        seconds = config.deadline * 60
-        kept = min(_PUBLISHING_SECONDS, seconds * _PUBLISHING_SHARE)
-        return Deadline(self.started + seconds - kept, time.monotonic)
+    async def _within(self, interrupted: asyncio.Event, work: Awaitable[_T], meanwhile: str) -> _T:
+        """What `work` gives before the time for asking ends. Raises ModelError where it does not."""
+        while True:
+            task = asyncio.ensure_future(work)
+            try:
+                return await _unless(interrupted, task, self.deadlines.seconds_to_ask())
+            except _LateError:
+                if self.deadlines.seconds_to_ask() > 0:  # the configuration has told a later one meanwhile
+                    work = task
+                    continue
+                task.cancel()
+                message = f"The run's deadline ({self.deadlines.minutes:g} minutes) came while {meanwhile}."
+                raise ModelError(ModelKind.TIMEOUT, message, "Raise `deadline`.") from None
 
 
 def _collect_from_now_on() -> None:
@@ -124,14 +140,17 @@ def _log_quietly(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
     logger.debug("A callback failed: %s", type(error).__name__ if error else context.get("message"))
 
 
-async def _unless(interrupted: asyncio.Event, work: Awaitable[_T]) -> _T:
-    task = asyncio.ensure_future(work)
+class _LateError(Exception):
+    """The time was over first."""
+
+
+async def _unless(interrupted: asyncio.Event, task: asyncio.Future[_T], seconds: float) -> _T:
     stop = asyncio.create_task(interrupted.wait())
     try:
         either: set[asyncio.Future[Any]] = {task, stop}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, timeout=max(0.0, seconds), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        raise stopped()
+        raise stopped() if stop.done() else _LateError
     finally:
         stop.cancel()

@@ -11,18 +11,18 @@ import logging
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TextIO, TypedDict, Unpack
 
+from hunkwise.publish.secrets import SecretScan
 from hunkwise.settings.environment import RunnerEnvironment
+from hunkwise.step_files import OUTPUT_BYTES, SUMMARY_BYTES, append_whole, fitted, size_of
 
-SUMMARY_BYTES: Final = 1024 * 1024 - 1
-"""GitHub drops a step's summary of 1 MiB or more."""
-
-_CUT_NOTE = (
-    "\n\n_The rest of this summary was cut: GitHub takes 1 MiB a step. The JSON report holds everything._\n"
-)
+LOG_BYTES: Final = 8 * 1024 * 1024
+"""Bytes of plain lines in the log of a run; commands come on top."""
+MESSAGE: Final = 16_000
+"""Characters of one line, and of one command's message."""
 # Controls but tab and line feed, foreign line ends, lone surrogates, and marks that reorder a line.
 _HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 # .NET compares by culture, which skips characters without width: they hide nothing from these patterns.
@@ -58,6 +58,10 @@ def _property_text(text: str) -> str:
     return _command_text(text).replace(":", "%3A").replace(",", "%2C")
 
 
+def _cut(text: str) -> str:
+    return text if len(text) <= MESSAGE else f"{text[:MESSAGE]}… ({len(text) - MESSAGE:,} more characters)"
+
+
 class Place(TypedDict, total=False):
     """What an annotation may say beside its message."""
 
@@ -73,10 +77,19 @@ class Runner:
     def __init__(self, environment: RunnerEnvironment, stream: TextIO) -> None:
         self._environment = environment
         self._stream = stream
+        self._room = LOG_BYTES
+        self._deaf = False
         self._warned: set[str] = set()
+        self._secrets: list[str] = []
+        self._scan = SecretScan(self._secrets)
 
     def mask(self, secret: str) -> None:
-        """Hides a value in all that the runner logs from here on. Elsewhere nobody would hide it: not said."""
+        """Hides a value in all that the runner logs from here on. Elsewhere nobody would hide it: not said.
+
+        It is left out here as well, in any notation: no runner hides anything in a summary or an output.
+        """
+        self._secrets.append(secret)
+        self._scan = SecretScan(self._secrets)
         if self._environment.actions:
             for line in filter(str.strip, re.split("[\r\n]+", secret)):
                 self._write(f"::add-mask::{_command_text(line)}")
@@ -91,8 +104,10 @@ class Runner:
             self._command("endgroup", "")
 
     def debug(self, message: str) -> None:
-        """A line that is shown where the run is debugged."""
-        self._command("debug", message)
+        """A line that is shown where the run is debugged, as long as there is room for any."""
+        self._room -= min(self._room, len(message))
+        if self._room > 0:
+            self._command("debug", message)
 
     def notice(self, message: str, **place: Unpack[Place]) -> None:
         """An annotation, on a line of a file where one is given."""
@@ -108,21 +123,24 @@ class Runner:
 
     def log(self, text: str) -> None:
         """Plain lines. Whatever the text holds, the runner finds no command in it."""
-        self._write(inert(text))
+        for line in inert(self._scan.redacted(text)).split("\n"):
+            self._log_line(_cut(line))
 
     def set_output(self, name: str, value: str) -> None:
         """An output of the step; a warning where it cannot be written."""
         # Drawn after the value was made, so that no value can hold it.
         delimiter = f"hunkwise-{secrets.token_hex(16)}"
-        content = f"{name}<<{delimiter}\n{value}\n{delimiter}\n"
+        content = f"{name}<<{delimiter}\n{self._scan.redacted(value)}\n{delimiter}\n"
+        if len(content) > OUTPUT_BYTES:
+            self.warning(f"The output {name} has {len(value):,} characters, more than GitHub takes: not set.")
+            return
         self._append("GITHUB_OUTPUT", self._environment.output, content, "outputs are not passed on")
 
     def summary(self, markdown: str) -> None:
         """Adds to the job summary, cut to what GitHub takes; a warning where it cannot be written."""
         path = self._environment.step_summary
-        content = fitted(
-            markdown if markdown.endswith("\n") else markdown + "\n", SUMMARY_BYTES - _size(path)
-        )
+        whole = self._scan.redacted(markdown).removesuffix("\n") + "\n"
+        content = fitted(whole, SUMMARY_BYTES - size_of(path))
         self._append("GITHUB_STEP_SUMMARY", path, content, "there is no job summary")
 
     def configure_logging(self, debug: bool) -> None:
@@ -144,18 +162,31 @@ class Runner:
 
     def _command(self, name: str, message: str, **properties: str | int | None) -> None:
         given = (
-            f"{key}={_property_text(harmless(str(found)))}"
+            f"{key}={_property_text(harmless(self._scan.redacted(str(found))))}"
             for key, found in properties.items()
             if found is not None and found != ""
         )
         head = f"{name} {','.join(given)}".rstrip()
-        self._write(f"::{head}::{_command_text(harmless(message))}")
+        self._write(f"::{head}::{_command_text(_cut(harmless(self._scan.redacted(message))))}")
+
+    def _log_line(self, line: str) -> None:
+        """The line, as long as there is room for any; then once that there is none."""
+        if self._room <= 0:
+            return
+        self._room -= len(line.encode("utf-8", "backslashreplace")) + 1
+        self._write(line if self._room > 0 else f"The log ends here: it has {LOG_BYTES:,} bytes.")
 
     def _write(self, line: str) -> None:
-        encoding = self._stream.encoding or "utf-8"
-        shown = line.encode(encoding, "backslashreplace").decode(encoding)
-        self._stream.write(shown + "\n")
-        self._stream.flush()
+        """Says it, as long as somebody listens: a log that takes no more costs no review."""
+        if self._deaf:
+            return
+        try:
+            encoding = self._stream.encoding or "utf-8"
+            shown = line.encode(encoding, "backslashreplace").decode(encoding)
+            self._stream.write(shown + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):  # the pipe is broken, the disk full, or the stream closed
+            self._deaf = True
 
     def _append(self, variable: str, path: Path | None, content: str, loss: str) -> None:
         """Writes all or nothing; what is lost is said once a file."""
@@ -170,38 +201,6 @@ class Runner:
         if variable not in self._warned:
             self._warned.add(variable)
             self.warning(fault)
-
-
-def append_whole(path: Path, content: bytes) -> None:
-    """Appends all of the content, or nothing of it. Raises OSError."""
-    with path.open("ab", buffering=0) as file:
-        size = file.tell()
-        written = 0
-        try:
-            while written < len(content):
-                written += file.write(content[written:])
-        except OSError:
-            with suppress(OSError):  # the first error is the one to tell
-                file.truncate(size)
-            raise
-
-
-def _size(path: Path | None) -> int:
-    """Bytes that the file has already; 0 where nobody can say."""
-    try:
-        return path.stat().st_size if path else 0
-    except OSError:
-        return 0
-
-
-def fitted(markdown: str, room: int) -> str:
-    """The text, or as many of its lines as fit with a note into `room` bytes of UTF-8; maybe none."""
-    encoded = markdown.encode("utf-8", "backslashreplace")
-    if len(encoded) <= room:
-        return markdown
-    kept = encoded[: max(0, room - len(_CUT_NOTE.encode()))]
-    lines = kept[: kept.rfind(b"\n") + 1].decode("utf-8")
-    return lines + _CUT_NOTE if len(_CUT_NOTE.encode()) <= room else ""
 
 
 class _LogLines(logging.Handler):

@@ -186,6 +186,7 @@ def test_the_child_gets_nothing_of_our_environment_but_what_it_needs() -> None:
         "COPILOT_PROVIDER_BASE_URL",
         "COPILOT_MODEL",
         "OTEL_SERVICE_NAME",
+        "TMPDIR",
         "NO_PROXY",
     }
     assert seen["COPILOT_GITHUB_TOKEN"] == "ghs_own"

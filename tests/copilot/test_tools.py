@@ -58,6 +58,7 @@ FILES = {
     "wide.txt": (b"y" * 900 + b"\n") * 300,
     ".github/hunkwise.yml": b"version: 1\n",
     "src/näme \u200d.py".encode().decode(): b"pass\n",
+    "hidden.txt": "a\u202eb\U000e0041\x1b[2J\tc\r\nd\re\n".encode(),
 }
 
 
@@ -78,6 +79,7 @@ FILES = {
         ({"path": "empty"}, "'empty' has 0 lines."),
         ({"path": "logo.png"}, "'logo.png' is binary."),
         ({"path": "latin.txt"}, "     1 caf\ufffd"),
+        ({"path": "hidden.txt"}, "     1 a\\u202eb\\U000e0041\\u001b[2J\tc\n     2 d\\u000de"),
         ({"path": "long.txt"}, "     1 " + "x" * 1_000 + " (cut)"),
         ({"path": ".github/hunkwise.yml"}, "     1 version: 1"),
         ({"path": "src/näme \u200d.py"}, "     1 pass"),
@@ -192,6 +194,12 @@ def test_a_search_in_paths_that_all_lead_out_does_not_search_everywhere() -> Non
 @pytest.mark.parametrize(("hits", "answer"), [([], "Nothing matches."), (None, "not possible here")])
 def test_a_search_without_hits_says_so(hits: list[tuple[str, int, str]] | None, answer: str) -> None:
     assert answer in told(FakeRepository(hits=hits), "repo_search", {"pattern": "x"})
+
+
+def test_hidden_characters_of_names_and_lines_are_written_out() -> None:
+    repository = FakeRepository({"a\u202e\nb": b""}, hits=[("a\n\u202e", 1, "x\U000e0041\u200by")])
+    assert told(repository, "repo_list", {}) == "a\\u202e\\u000ab"
+    assert told(repository, "repo_search", {"pattern": "x"}) == "a\\u000a\\u202e:1: x\\U000e0041\\u200by"
 
 
 def test_a_large_search_is_cut() -> None:

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from hunkwise.publish.characters import plain
 from tests.fakes.github_state import BOT, Hub
 
-_PLACE = ("path", "line", "start_line", "side")
+_PLACE = ("line", "start_line", "side")
 _LONGEST = 60
 """Letters of a title by which it is known again: longer ones may have been cut."""
 
@@ -47,8 +48,9 @@ def _comments(found: Any, rung: str, hub: Hub) -> Iterator[str]:
     for comment in hub.comments:
         if comment.author != BOT or comment.subject_type != kind or comment.review_id in pending:
             continue
-        place = ("path",) if rung == "file" else _PLACE
-        if found["known"] or all(getattr(comment, name) == found[name] for name in place):
+        places = () if rung == "file" else _PLACE
+        same = plain(comment.path) == found["path"]  # a report has no character that nobody sees
+        if found["known"] or (same and all(getattr(comment, name) == found[name] for name in places)):
             yield comment.body
 
 

@@ -58,6 +58,10 @@ class Step:
     inputs: dict[str, str] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
     workspace: Path | None = None
+    cwd: Path | None = None
+    """Where the step is started; its own folder unless given."""
+    shell: str = ""
+    """What a shell does first: it sets limits, or closes streams, and becomes the step."""
 
     @property
     def temporary(self) -> Path:
@@ -111,9 +115,12 @@ class Step:
     @contextmanager
     def started(self) -> Iterator[subprocess.Popen[str]]:
         """The running step; ended by force if the block leaves it running."""
+        command = [sys.executable, str(ROOT / "entrypoint.py")]
+        if self.shell:
+            command = ["bash", "-c", f'{self.shell}; exec "$@"', "bash", *command]
         process = subprocess.Popen(
-            [sys.executable, str(ROOT / "entrypoint.py")],
-            cwd=self.folder,
+            command,
+            cwd=self.cwd or self.folder,
             env=self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -190,7 +190,7 @@ class FakeGitHub(Events):
         reply: Reply | None = None
         if fault is None or not fault.replaces or fault.commit_then_fail:
             reply = await asyncio.to_thread(
-                self._dispatch.answer, request, str(http.base_url).rstrip("/"), http.url.path
+                self._dispatch.answer, request, str(http.base_url).rstrip("/"), str(scope["path"])
             )
         await self._happen(request, after=True)
         if fault is not None:

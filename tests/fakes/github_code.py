@@ -23,6 +23,13 @@ def pull(call: Call) -> Reply:
     return Reply(200, call.shapes.pull(call.pull))
 
 
+def pulls(call: Call) -> Reply:
+    """The open pull requests, the newest first."""
+    newest = sorted(call.hub.pulls.values(), key=lambda one: one.number, reverse=True)
+    shown = [one for one in newest if one.state == "open"]
+    return page_of(shown, call.shapes.pull, call.query, call.url)
+
+
 def files(call: Call) -> Reply:
     """The changed files, a page of them, with the patches that GitHub would give."""
     pull, hub = call.pull, call.hub

@@ -34,6 +34,7 @@ _CHECK_RUN = f"{_REPO}/check-runs/{{check_run_id}}"
 
 ROUTES: dict[tuple[str, str], Route] = {
     ("GET", _REPO): code.repository,
+    ("GET", f"{_REPO}/pulls"): code.pulls,
     ("GET", _PULL): code.pull,
     ("GET", f"{_PULL}/files"): code.files,
     ("GET", f"{_REPO}/contents/{{path}}"): code.content,

@@ -35,7 +35,7 @@ def scope_of(template: str) -> str:
         ("/check-runs", "checks"),
         ("/code-scanning/", "security-events"),
         ("/issues/", "issues"),
-        ("/pulls/", "pulls"),
+        ("/pulls", "pulls"),
     ):
         if part in template:
             return scope

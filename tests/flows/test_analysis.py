@@ -259,7 +259,7 @@ def test_findings_that_could_not_be_kept_are_counted_in_the_faults() -> None:
 
     found, _ = made(answer, files=files(1))
     assert [(fault.kind, fault.message) for fault in found.faults] == [
-        ("answer", "100 findings came above the limit of 200 a prompt and were not taken.")
+        ("answer", "100 findings came above the limit of 200 a question and 1,000 a run and were not taken.")
     ]
     assert len(found.findings) + found.dropped == 200
 

@@ -165,12 +165,16 @@ def test_the_tenth_call_is_the_last() -> None:
     assert desk.intake.answered
 
 
-def test_nothing_is_taken_after_the_end() -> None:
+def test_reports_beside_the_last_one_count_as_well_and_open_nothing_again() -> None:
     desk = Desk()
-    desk.take()
-    reply = desk.intake.take(call(said()))
-    assert reply.accepted
-    assert desk.lines == []
+    desk.take(said(2))
+    beside = [
+        desk.intake.take(call(said(99, "Elsewhere"), done=False)),
+        desk.intake.take(call(said(3, "Another"))),
+    ]
+    assert [reply.accepted for reply in beside] == [True, True]
+    assert desk.lines == [2, 3, None]
+    assert desk.intake.done
 
 
 def test_more_findings_than_the_cap_end_the_review_and_are_counted() -> None:

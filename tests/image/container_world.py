@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -78,9 +77,3 @@ class ContainerWorld(World):
         for path in left:
             held = path.read_text("utf-8", "surrogateescape")
             assert traces.secrets_in(held, [*SECRETS, *self.more_secrets, RUNTIME_TOKEN]) == [], path
-
-
-def reads_as(uid: int, path: Path) -> str:
-    """What another user of the machine reads there. Raises CalledProcessError where he may not."""
-    done = subprocess.run(["cat", path], user=uid, group=uid, extra_groups=[], capture_output=True, check=True)
-    return done.stdout.decode()

@@ -80,7 +80,7 @@ def _podman() -> Engine:
 def engine() -> Engine:
     """What ENGINE names, else the first that has the image. Raises RuntimeError where none has."""
     known = {"podman": _podman(), "docker": Engine("docker")}
-    for name in os.environ.get("ENGINE", "podman docker").split():
+    for name in os.environ.get("ENGINE", "docker podman").split():
         try:
             known[name].ask("image", "inspect", IMAGE)
         except (OSError, subprocess.CalledProcessError):

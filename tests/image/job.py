@@ -18,8 +18,8 @@ import yaml
 
 from tests.end_to_end.step import GITHUB_TOKEN, ROOT
 
-RUNNER_UID = 1001
-"""Of the user `runner`, whose the folders are."""
+RUNNER_UID = os.geteuid() or 1001
+"""Of the user whose the folders are: ourselves, or, where we are root, the user `runner`."""
 RUNTIME_TOKEN = "canary-runtime-7Vd3KqTz8Lm"
 _RUNNER_TEMP = "/github/runner_temp"
 
@@ -118,6 +118,4 @@ def _default_inputs() -> dict[str, str]:
     """An input without a default is there, and empty."""
     inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
     found = {name: one.get("default", "") for name, one in inputs.items()}
-    return {
-        name: GITHUB_TOKEN if value == "${{ github.token }}" else value for name, value in found.items()
-    }
+    return {name: GITHUB_TOKEN if value == "${{ github.token }}" else value for name, value in found.items()}

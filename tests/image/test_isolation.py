@@ -110,4 +110,3 @@ def status_of(process: int) -> dict[str, str]:
     """What the kernel says of a process, by the names of /proc/…/status."""
     rows = [row.partition(":") for row in Path(f"/proc/{process}/status").read_text().splitlines()]
     return {name: said.strip() for name, _, said in rows}
-

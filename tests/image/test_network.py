@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import ssl
 import subprocess
@@ -25,8 +24,8 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate of `localhost` that nobody signed, and its key."""
     folder.mkdir(parents=True)
     made, key = folder / "own.crt", folder / "own.key"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"]
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split()
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
     subprocess.run([*command, *names, "-keyout", key, "-out", made], check=True, capture_output=True)
     return made, key
 
@@ -81,10 +80,8 @@ def test_a_provider_is_reached_by_name_with_a_certificate_of_the_runners(
     made, key = certificate(tmp_path / "certificates")
     with encrypted(world.model_url, made, key) as url:
         inputs = {"provider-base-url": f"{url}/v1"}
-        step = world.container_step(inputs, environ={name: "/github/workflow/own.crt"})
-        shutil.copy(made, _made(step.job.event.parent) / "own.crt")
-        result = world.done(step.run())
-    (step.job.event.parent / "own.crt").unlink()
+        mount = ("-v", f"{made.parent}:/certificates:ro")
+        result = world.run(inputs, environ={name: "/certificates/own.crt"}, options=mount)
     assert result.code == 0, result.log + result.errors
     assert [comment.line for comment in world.github.comments] == [3]
 
@@ -96,8 +93,3 @@ def test_a_certificate_that_nobody_trusts_ends_the_review(world: ContainerWorld,
         result = world.run({"provider-base-url": f"{url}/v1", "deadline": "0.2"})
     assert result.code == 3
     assert world.model.requests == []
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -8,6 +8,9 @@ from tests.end_to_end.step import Result
 from tests.end_to_end.world import finding
 from tests.fakes.model_script import report
 from tests.image.container_world import ContainerWorld
+from tests.image.job import RUNNER_UID
+
+_USER = str(RUNNER_UID)
 
 
 def assert_set_apart_or_not_at_all(world: ContainerWorld, result: Result) -> None:
@@ -35,9 +38,9 @@ def test_on_a_root_that_cannot_be_written_no_sidecar_is_started(world: Container
 @pytest.mark.parametrize(
     "options",
     [
-        ("--user", "1001"),
-        ("--user", "1001:1001", "--cap-drop", "all", "--security-opt", "no-new-privileges"),
-        ("--user", "1001", "--read-only", "--tmpfs", "/tmp"),
+        ("--user", _USER),
+        ("--user", f"{_USER}:{_USER}", "--cap-drop", "all", "--security-opt", "no-new-privileges"),
+        ("--user", _USER, "--read-only", "--tmpfs", "/tmp"),
     ],
     ids=["alone", "without capabilities", "on a read-only root"],
 )

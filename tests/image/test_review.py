@@ -26,6 +26,9 @@ def test_a_review_is_posted_and_later_steps_find_its_report(world: ContainerWorl
         path = Path(result.outputs[name])
         assert path.is_relative_to(step.job.temp)
         json.loads(path.read_text())
+        # For the user that later steps run as; who owns the folder may wipe it at the end of the job.
+        assert path.stat().st_mode & 0o444 == 0o444
+        assert path.parent.stat().st_uid == step.job.temp.stat().st_uid
 
 
 def test_before_the_runner_mounted_its_temporary_folder_reports_go_home(world: ContainerWorld) -> None:
@@ -62,8 +65,7 @@ def test_copilot_reviews_with_the_token_that_is_its_own(world: ContainerWorld) -
 def test_the_demo_needs_no_account(world: ContainerWorld) -> None:
     world.change(head={"app.py": "password = 'hunter2hunter2'\n"})
     step = world.container_step(
-        arguments=("review", "--model", "demo", "--base", "main", "--head", "feature"),
-        inputs={},
+        arguments=("review", "--model", "demo", "--base", "main", "--head", "feature")
     )
     with step.started() as process:
         log, errors = process.communicate(timeout=60)

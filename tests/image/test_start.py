@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-import pytest
-
-from tests.end_to_end.world import finding, wait_until
-from tests.fakes.model_script import Answer, ModelRequest, report
+from tests.end_to_end.world import finding, said, wait_until
+from tests.fakes.model_script import Answer, ModelRequest
 from tests.image.container_world import ContainerWorld
 from tests.image.engine import Engine
+from tests.image.moments import began
 
 _RUNS = 5
+_LOOK_SECONDS = 1.5
+"""That the model takes, so that the engine can be asked for the process meanwhile."""
 
 
 def test_a_review_starts_within_seconds(tmp_path: Path, engine: Engine, figures: list[str]) -> None:
@@ -37,8 +39,7 @@ def first_request(folder: Path, engine: Engine) -> tuple[float, float]:
 
     def answer(request: ModelRequest) -> Answer:
         moments.append(time.clock_gettime(time.CLOCK_BOOTTIME))
-        reported = report([finding()])(request)
-        return Answer(tool_calls=reported.tool_calls, text=reported.text, delay=1.5)
+        return replace(said(finding()), delay=_LOOK_SECONDS)
 
     with ExitStack() as stack:
         world = ContainerWorld(folder, stack, engine)
@@ -53,14 +54,3 @@ def first_request(folder: Path, engine: Engine) -> tuple[float, float]:
         assert result.code == 0, result.log + result.errors
         world.check()
     return moments[0] - called, moments[0] - entered
-
-
-def began(process: int) -> float:
-    """When a process began, on the clock that counts from the machine's start."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
-
-
-@pytest.mark.parametrize("process", [os.getpid()])
-def test_the_start_of_a_process_is_read_from_the_kernel(process: int) -> None:
-    assert 0 < began(process) < time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -36,6 +36,10 @@ def row(raw: bytes) -> DiffLine:
         ("a\u2028b\u0085c".encode(), "a\\u2028b\\u0085c"),
         ("\ufeffusing".encode(), "\\ufeffusing"),
         ("x\U000e0041y".encode(), "x\\U000e0041y"),
+        ("❤️‍🔥 1️⃣ می‌خواهم".encode(), "❤️‍🔥 1️⃣ می‌خواهم"),
+        ("a\ufe01\U0001d173\U0001bca0\u180b\ufff0".encode(), "a\\ufe01\\U0001d173\\U0001bca0\\u180b\\ufff0"),
+        ("a\u200db".encode(), "a\\u200db"),
+        ("é\u200c\u200d\u200c\ufe0f".encode(), "é\\u200c\\u200d\\u200c\\ufe0f"),
         (b"\xed\xa0\x80", "\\xed\\xa0\\x80"),
     ],
 )

@@ -219,7 +219,7 @@ def test_a_file_that_no_parser_can_take_gets_no_offers(path: str) -> None:
 
 def test_a_suggestion_that_no_parser_can_take_is_not_offered() -> None:
     assert not offered("a.py", b"x = 1\n", 1, "x = " + "-" * 9_000 + "1")
-    assert not offered("a.json", b"1\n", 1, "[" * 4_900 + "]" * 4_900)
+    assert not offered("a.py", b"x = 1\n", 1, "x = " + "-" * 9_900 + "1")
 
 
 def test_a_file_above_a_megabyte_is_not_parsed_and_gets_no_offers() -> None:

@@ -9,10 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from starlette.types import ASGIApp
+
 from tests.end_to_end import traces
 from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN, PERSONAL_TOKEN, PROVIDER_KEY, Result, Step
 from tests.end_to_end.world import SECRETS, World
 from tests.fakes.model_script import ModelRequest
+from tests.fakes.server import serve
 from tests.redteam import checks, writes
 
 ENVIRONMENT = {
@@ -51,6 +54,16 @@ class Arena(World):
         """Names what a case tries, for the count at the end."""
         for attack in attacks:
             self._tried(attack)
+
+    def serves(self, app: ASGIApp) -> str:
+        """The address of one more server, for as long as the case lasts."""
+        return self._stack.enter_context(serve(app))
+
+    def serves_again(self) -> None:
+        """Serves GitHub and the models at new addresses: of the network that this thread is in."""
+        self.github_url = self.serves(self.github)
+        self.model_url = self.serves(self.model)
+        self._copilot_url = self.serves(self.copilot)
 
     def trap(self, name: str) -> str:
         """A shell command that leaves a file in `tripwires` when something runs it."""

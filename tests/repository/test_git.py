@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Hunk, Side
-from hunkwise.errors import RepositoryError
+from hunkwise.errors import OversizeError, RepositoryError
 from hunkwise.repository.git import Git
 from tests.repository.trees import Trees, git
 
@@ -274,7 +274,8 @@ def test_only_real_files_are_read(
 
 def test_a_file_above_the_limit_is_not_read_in_part(repository: Git, change: tuple[str, str]) -> None:
     assert repository.blob(change[1], "kept", 5) == b"kept\n"
-    assert repository.blob(change[1], "kept", 4) is None
+    with pytest.raises(OversizeError, match="more than 4 bytes"):
+        repository.blob(change[1], "kept", 4)
 
 
 def test_folders_are_listed_by_name(repository: Git, change: tuple[str, str]) -> None:

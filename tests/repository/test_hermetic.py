@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -149,7 +152,7 @@ def test_a_work_tree_a_bare_one_a_subfolder_and_a_shallow_clone_are_read_alike(t
         git(trees.folder, "clone", "--quiet", *options, source, place)
     assert Git(tmp_path / "tree").resolve("HEAD") == base
     for place in ("origin", "origin/d", "tree", "bare"):
-        repository = Git(tmp_path / place)
+        repository = Git(tmp_path / place, bare=place == "bare")
         assert repository.resolve("main") == head
         assert [file.path for file in repository.diff(base, head)] == ["d/f"]
     shallow = Git(tmp_path / "depth=1")
@@ -157,6 +160,17 @@ def test_a_work_tree_a_bare_one_a_subfolder_and_a_shallow_clone_are_read_alike(t
     assert shallow.merge_base(head, head) == head
     with pytest.raises(RepositoryError, match="fetch-depth: 0"):
         shallow.resolve("HEAD~1")
+
+
+def test_a_bare_repository_among_other_files_is_none_unless_it_is_asked_for(tmp_path: Path) -> None:
+    trees = Trees.make(tmp_path / "origin")
+    sha = trees.commit({b"f": b"1\n"})
+    git(trees.folder, "clone", "--quiet", "--bare", f"file://{trees.folder}", str(tmp_path / "bare"))
+    with pytest.raises(RepositoryError, match="There is no git repository"):
+        Git(tmp_path / "bare").has(sha)
+    with pytest.raises(RepositoryError, match="There is no git repository"):
+        Git(tmp_path / "bare" / "refs").has(sha)
+    assert Git(tmp_path / "bare", bare=True).has(sha)
 
 
 def test_repositories_with_sha256_are_read(tmp_path: Path) -> None:
@@ -224,3 +238,29 @@ def test_a_long_complaint_is_told_by_its_first_line(tmp_path: Path) -> None:
     script = "i=0; while [ $i -lt 9000 ]; do echo fatal: no more >&2; i=$((i+1)); done; exit 128"
     answer = call(["log"], program(tmp_path, script))
     assert (answer.code, answer.complaint) == (128, "fatal: no more")
+
+
+def test_root_reads_a_checkout_as_the_user_who_owns_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where we are not root, git runs as ourselves."""
+    owner = 4321 if os.geteuid() == 0 else os.geteuid()
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # what pytest makes is closed to other users
+        folder = Path(name)
+        folder.chmod(0o755)
+        seen = folder / "seen"
+        seen.touch()
+        seen.chmod(0o666)
+        program = folder / "git"
+        program.write_text(f'#!/bin/sh\nid -u >> "{seen}"\nexec {shutil.which("git")} "$@"\n')
+        program.chmod(0o755)
+        checkout = folder / "checkout"
+        git(folder, "init", "-q", "checkout")
+        (checkout / "file").write_text("text")
+        git(checkout, "add", ".")
+        git(checkout, "commit", "-qm", "one")
+        for path in (checkout, *checkout.rglob("*")):
+            if owner != os.geteuid():
+                os.chown(path, owner, owner, follow_symlinks=False)
+        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+        repository = Git(checkout)
+        assert repository.blob(repository.resolve("HEAD"), "file", 100) == b"text"
+        assert set(seen.read_text().split()) == {str(owner)}

@@ -25,6 +25,7 @@ def test_raw_lines_and_patch_are_put_together() -> None:
         (RAW + b"\n" + PATCH.replace(b"/f", b"/g"), "stands at another place"),
         (RAW.replace(b"M\t", b"X\t"), "has a line"),
         (RAW.replace(b"\tf", b""), "has a line"),
+        (b": \tf\n", "has a line"),
         (RAW[:-1], "ends within its list"),
     ],
 )

@@ -282,7 +282,7 @@ def test_a_report_is_published_on_the_pull_request_of_the_event() -> None:
         (b'{"a":' * 200_000, "The event payload is nested too deeply"),
         (
             b" " * (25 * 1024 * 1024 + 1),
-            "The event payload has 26,214,401 bytes, and GitHub sends at most 25 MB",
+            "The event payload has more than 26,214,400 bytes, and GitHub sends at most 25 MB",
         ),
     ],
     ids=["empty", "cut", "utf-16", "huge number", "deep", "huge"],

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from hunkwise.copilot.homes import Home
 from hunkwise.copilot.isolation import Isolation
 from hunkwise.copilot.listener import listens, listens_as
+from hunkwise.copilot.stragglers import end_stragglers
 from hunkwise.errors import ModelError, ModelKind
 
 _PORT_LINE = re.compile(rb"listening on port (\d{1,5})\b")
@@ -72,12 +73,19 @@ class Child:
 
     def _died(self, code: int) -> ModelError:
         how = f"by signal {_signal_name(-code)}" if code < 0 else f"with status {code}"
-        said = " ".join(line for line in self._tail if line)[-500:]
+        said = self._last_words()
         return ModelError(
             ModelKind.SIDECAR,
             f"The Copilot CLI ended {how}." + (f" It said: {said}" if said else ""),
             "Run the job again; if it happens again, `COPILOT_CLI_PATH` lets you try another version.",
         )
+
+    def _last_words(self) -> str:
+        """What it said at the end, unless it told the connection token: its environment holds that."""
+        from hunkwise.publish.secrets import SecretScan  # not needed while it starts
+
+        said = " ".join(line for line in self._tail if line)
+        return "" if SecretScan([self.connection_token]).found_in(said) else said[-500:]
 
     async def port(self, seconds: float) -> int:
         """Waits for the port and proves that it is our child who listens. Raises ModelError (SIDECAR)."""
@@ -110,13 +118,15 @@ class Child:
         return self._died(await asyncio.wrap_future(self._exit))
 
     def stop(self) -> None:
-        """Ends the process and its children, then wipes its home. May be called again."""
+        """Ends the process and whatever it started, then wipes its home. May be called again."""
         self._signal(signal.SIGTERM)
         self._signal(signal.SIGCONT)  # one that was stopped cannot heed the first
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_TERM_SECONDS)
         self._signal(signal.SIGKILL)
         self._process.wait()
+        if self._isolation is None:  # else it is in a container, and ends with us
+            end_stragglers(self._home.path)
         self._drain.join(_TERM_SECONDS)
         if not self._drain.is_alive() and self._process.stdout is not None:
             self._process.stdout.close()

@@ -16,6 +16,7 @@ from copilot import CopilotClient, CopilotSession, RuntimeConnection
 
 from hunkwise.copilot.command import CLI_VERSION
 from hunkwise.copilot.faults import SDK_ERRORS, fault, from_sdk
+from hunkwise.copilot.framing import BoundedMessages
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
 
@@ -117,6 +118,7 @@ async def _connect(address: Address, sidecar: Sidecar | None, heartbeat: Heartbe
         try:
             await asyncio.wait_for(client.start(), _CONNECT_SECONDS)
             _send_at_once(client)
+            _bound_messages(client)
             status = await asyncio.wait_for(client.get_status(), _CONNECT_SECONDS)
         except (TimeoutError, *SDK_ERRORS) as error:
             reason = f"no answer within {_CONNECT_SECONDS:.0f} seconds"
@@ -163,6 +165,13 @@ def _send_at_once(client: CopilotClient) -> None:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_QUICKACK"):  # Linux
             connected.__class__ = _PromptSocket
+
+
+def _bound_messages(client: CopilotClient) -> None:
+    """Puts the bound before the SDK, as above; from the next message on, which is behind the first answer."""
+    process = getattr(client, "_process", None)
+    if process is not None and hasattr(process, "stdout"):
+        process.stdout = BoundedMessages(process.stdout)
 
 
 def _check_version(version: str) -> None:

@@ -59,6 +59,7 @@ def sidecar_environment(
     environment = {
         "PATH": inherited.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
         "HOME": str(home),
+        "TMPDIR": str(home / "scratch"),  # a session begins there, and the sidecar's root folder has no /tmp
         "COPILOT_HOME": str(home / "copilot"),
         "COPILOT_PKG_CACHE_HOME": str(package_cache or home / "package"),
         "COPILOT_CONNECTION_TOKEN": connection_token,

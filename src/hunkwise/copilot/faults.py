@@ -40,6 +40,7 @@ _WORDS = (
     ),
     (re.compile(r"forbidden|not (allowed|permitted|licensed)|access denied", re.I), ModelKind.FORBIDDEN),
 )
+_MOST_WORDS = 10_000
 _NO_CREDIT = re.compile(r"insufficient_quota|exceeded your current quota", re.I)
 _INNER_MESSAGE = re.compile(r'\\"message\\":\s*\\"([^"\\]{1,300})\\"')
 _STATUS_IN_TEXT = re.compile(
@@ -109,8 +110,8 @@ def _kind(status: int | None, text: str) -> ModelKind:
 def from_sdk(error: Exception, *, provider: bool) -> ModelError:
     """The failure behind an exception of the SDK."""
     if isinstance(error, ProcessExitedError) or "not connected" in str(error).lower():
-        return fault(ModelKind.SIDECAR, f"The Copilot CLI is gone: {error}.", provider=provider)
-    return from_status(None, str(error), provider=provider)
+        return fault(ModelKind.SIDECAR, f"The Copilot CLI is gone: {str(error)[:400]}.", provider=provider)
+    return from_status(None, str(error)[:_MOST_WORDS], provider=provider)
 
 
 def _words_of(text: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import tempfile
 from pathlib import Path
+
+from hunkwise.copilot.removal import empty
 
 _PREFIX = "hunkwise-sidecar-"
 _UNHELD = "new-"
@@ -28,8 +29,8 @@ class Home:
 
     def wipe(self) -> None:
         """Removes the folder with all that is in it. May be called again."""
-        shutil.rmtree(self.path, ignore_errors=True)
         if self._lock is not None:
+            _remove(self.path, self._lock)
             os.close(self._lock)
             self._lock = None
 
@@ -47,6 +48,13 @@ def _wipe_if_abandoned(path: Path) -> None:
     try:
         if os.fstat(lock).st_uid == os.getuid():
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path, lock)
     finally:
         os.close(lock)
+
+
+def _remove(path: Path, opened: int) -> None:
+    """As far as it can be."""
+    with contextlib.suppress(OSError):
+        empty(opened)
+        path.rmdir()

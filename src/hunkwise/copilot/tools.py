@@ -13,6 +13,7 @@ from copilot.tools import Tool, ToolInvocation, ToolResult
 
 from hunkwise.domain.limits import Budget
 from hunkwise.errors import ForgeError, RepositoryError
+from hunkwise.plan.display import visible
 from hunkwise.prompts.answers import PARAMETERS, Reply
 
 REPORT = "report_findings"
@@ -22,6 +23,8 @@ MAX_ANSWER = 32_000
 MAX_NAMES = 500
 _LINE_LIMIT = 1_000
 _MAX_PATHS = 20
+_MAX_DEPTH = 10
+"""Levels of lists and objects in a tool's arguments; three are read. Python gives up at some five hundred."""
 # Not asyncio's own threads: the SDK writes through those, and a slow search must not keep it from writing.
 _READERS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="repository")
 
@@ -69,14 +72,19 @@ def report_tool(take: Callable[[object], Reply], another: Callable[[], bool]) ->
     )
 
 
-def _encodable_in(value: Any) -> Any:
-    """The same JSON value with encodable texts: what a model says is written to files and sent on."""
+def _encodable_in(value: Any, depth: int = 0) -> Any:
+    """The same JSON value with encodable texts: what a model says is written to files and sent on.
+
+    Null stands for what is nested deeper than any tool reads.
+    """
     if isinstance(value, str):
         return encodable(value)
+    if isinstance(value, list | dict) and depth == _MAX_DEPTH:
+        return None
     if isinstance(value, list):
-        return [_encodable_in(member) for member in value]
+        return [_encodable_in(member, depth + 1) for member in value]
     if isinstance(value, dict):
-        return {encodable(key): _encodable_in(member) for key, member in value.items()}
+        return {encodable(key): _encodable_in(member, depth + 1) for key, member in value.items()}
     return value
 
 
@@ -177,7 +185,7 @@ def _search(repository: Repository, arguments: Mapping[str, Any]) -> str:
         return "Searching is not possible here: use repo_list and repo_read."
     if not hits:
         return "Nothing matches."
-    return "\n".join(f"{path}:{line}: {_cut(text)}" for path, line, text in hits)
+    return "\n".join(f"{visible(path)}:{line}: {_cut(text)}" for path, line, text in hits)
 
 
 def _list(repository: Repository, arguments: Mapping[str, Any]) -> str:
@@ -187,11 +195,13 @@ def _list(repository: Repository, arguments: Mapping[str, Any]) -> str:
     if names is None:
         return f"There is no folder {asked[:_LINE_LIMIT]!r} at the head."
     rest = f"\n({len(names) - MAX_NAMES} more)" if len(names) > MAX_NAMES else ""
-    return "\n".join(names[:MAX_NAMES]) + rest
+    return "\n".join(map(visible, names[:MAX_NAMES])) + rest
 
 
 def _cut(line: str) -> str:
-    return line if len(line) <= _LINE_LIMIT else line[:_LINE_LIMIT] + " (cut)"
+    """The line as a prompt shows it, too: what hides or re-orders text is written out."""
+    shown = visible(line[:_LINE_LIMIT].removesuffix("\r"))
+    return shown if len(line) <= _LINE_LIMIT else shown + " (cut)"
 
 
 def _number(value: object, default: int) -> int:

@@ -21,6 +21,8 @@ from hunkwise.domain.limits import Budget
 from hunkwise.domain.outcome import Usage
 from hunkwise.errors import ModelError, ModelKind
 
+MAX_WORDS = 10_000
+"""Characters that are kept of a message, or of an error's words: the CLI delivers 30 MB whole."""
 _ABORT_SECONDS = 0.1
 """Between the end of a turn and the answer to its last tool call: the abort is with the CLI by then."""
 
@@ -84,9 +86,9 @@ class Turn:
             case AssistantUsageData() as usage:
                 self._count(usage)
             case AssistantMessageData() as message:
-                self.text = message.content or self.text
+                self.text = message.content[:MAX_WORDS] or self.text
             case SessionErrorData() as error:
-                self._end(from_status(error.status_code, error.message, provider=self._provider))
+                self._end(from_status(error.status_code, error.message[:MAX_WORDS], provider=self._provider))
             case SessionIdleData():
                 self.idle = True
                 self._end(self._silence())

@@ -11,8 +11,9 @@ from hunkwise.domain.finding import Finding
 from hunkwise.domain.outcome import Coverage, Fault, SkipReason, Usage
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.errors import Error, ModelError, ModelKind, SettingsError
-from hunkwise.flows.intake import MAX_FINDINGS, Intake
+from hunkwise.flows.intake import MAX_FINDINGS, MAX_RUN_FINDINGS, Allowance, Intake
 from hunkwise.flows.planning import Plan, Work, coverage_of, hunks_of, plan
+from hunkwise.prompts.answers import MAX_FINDINGS as MAX_IN_CALL
 from hunkwise.prompts.answers import Reply
 
 __all__ = [
@@ -93,6 +94,7 @@ class Analyst:
         self._progress = progress
         self._files = {file.path: file for file in snapshot.files}
         self._intakes: list[Intake] = []
+        self._allowance = Allowance()
         self._outcomes: dict[tuple[str, int], SkipReason | None] = {}
         self._lossy: set[tuple[str, int]] = set()
         """Answered questions of whose findings some could not be kept: the next run asks them again."""
@@ -126,14 +128,14 @@ class Analyst:
             if fatal is not None:
                 self._outcomes[work.key] = _reason(fatal)
                 return
-            intake = Intake(work.prompt.name, self._files, self._journal)
+            intake = Intake(work.prompt.name, self._files, self._journal, self._allowance)
             self._intakes.append(intake)
             try:
                 await self._ask(work, intake)
             finally:
                 if intake.answered:  # whatever became of the session after that
                     self._outcomes[work.key] = None
-                if intake.unreadable or intake.above_cap:
+                if intake.unreadable or intake.above_cap or intake.beyond:
                     self._lossy.add(work.key)
             self._progress(sum(1 for reason in self._outcomes.values() if reason is None), total)
 
@@ -171,9 +173,20 @@ class Analyst:
             said = f"{_count(unreadable)} of the model had no title and no text that could be read."
             faults.append(Fault("answer", said))
         if above := sum(intake.above_cap for intake in self._intakes):
-            said = f"{_count(above)} came above the limit of {MAX_FINDINGS} a prompt and were not taken."
-            faults.append(Fault("answer", said, "Give each prompt less to do, or another model."))
+            said = (
+                f"{_count(above)} came above the limit of {MAX_FINDINGS} a question and {MAX_RUN_FINDINGS:,} a "
+                "run and were not taken."
+            )
+            faults.append(Fault("answer", said, _LESS))
+        if beyond := sum(intake.beyond for intake in self._intakes):
+            said = (
+                f"{_count(beyond)} came above the limit of {MAX_IN_CALL} a call and were not reported again."
+            )
+            faults.append(Fault("answer", said, _LESS))
         return faults
+
+
+_LESS = "Give each prompt less to do, or another model."
 
 
 def _count(findings: int) -> str:

@@ -9,12 +9,12 @@ from typing import Protocol
 
 from hunkwise.domain.known import Known
 from hunkwise.domain.pull_request import Instructions
-from hunkwise.errors import ForgeError, RepositoryError, SettingsError
+from hunkwise.errors import ForgeError, OversizeError, RepositoryError, SettingsError
 from hunkwise.settings.config import Config, parse_config
-from hunkwise.settings.instructions import INSTRUCTION_FILES, INSTRUCTION_FOLDER, read_instructions
+from hunkwise.settings.instructions import INSTRUCTION_FILES, INSTRUCTION_FOLDER, MAX_TEXT, read_instructions
 
 MAX_TEMPLATE = 65_536
-_MAX_INSTRUCTION_FILES = 30
+MAX_INSTRUCTION_FILES = 30
 _AT_ONCE = 6
 
 
@@ -64,7 +64,7 @@ def base_texts(base: Commit, config_path: str, overridden: Callable[[Config], Co
     RepositoryError where they cannot be read at all."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="base") as pool:
         instructions = pool.submit(_instructions, base, pool)
-        text = base.read(config_path)
+        text = _read(base, config_path)
         config = overridden(Config() if text is None else parse_config(text, path=config_path))
         templates = {
             prompt.name: _template(base, prompt.name, prompt.template)
@@ -75,8 +75,16 @@ def base_texts(base: Commit, config_path: str, overridden: Callable[[Config], Co
     return BaseTexts(config, templates, found, notes)
 
 
+def _read(base: Commit, path: str) -> bytes | None:
+    """As `base.read`; what is too large to be read is not taken for what is not there."""
+    try:
+        return base.read(path)
+    except OversizeError as error:
+        raise SettingsError([f"{error.message} Shorten it at the base of the change."]) from error
+
+
 def _template(base: Commit, prompt: str, path: str) -> str:
-    text = base.read(path)
+    text = _read(base, path)
     if text is None:
         raise SettingsError(
             [
@@ -99,16 +107,18 @@ def _instructions(base: Commit, pool: ThreadPoolExecutor) -> tuple[tuple[Instruc
     try:
         known = [pool.submit(base.read, path) for path in INSTRUCTION_FILES]
         names = [name for name in base.list(INSTRUCTION_FOLDER) or () if name.endswith(".instructions.md")]
-        if len(names) > _MAX_INSTRUCTION_FILES:
-            notes.append(f"Of {len(names)} files in {INSTRUCTION_FOLDER} {_MAX_INSTRUCTION_FILES} were read.")
-        more = [f"{INSTRUCTION_FOLDER}/{name}" for name in names[:_MAX_INSTRUCTION_FILES]]
+        if len(names) > MAX_INSTRUCTION_FILES:
+            notes.append(f"Of {len(names)} files in {INSTRUCTION_FOLDER} {MAX_INSTRUCTION_FILES} were read.")
+        more = [f"{INSTRUCTION_FOLDER}/{name}" for name in names[:MAX_INSTRUCTION_FILES]]
         futures = [*known, *(pool.submit(base.read, path) for path in more)]
         texts = [future.result() for future in futures]
     except (ForgeError, RepositoryError) as error:
         return (), (f"The repository's instructions for reviewers could not be read: {error.message}",)
-    read = (
-        read_instructions(path, text)
-        for path, text in zip((*INSTRUCTION_FILES, *more), texts, strict=True)
-        if text is not None
-    )
-    return tuple(found for found in read if found is not None), tuple(notes)
+    found = {path: text for path, text in zip((*INSTRUCTION_FILES, *more), texts, strict=True) if text}
+    notes += [
+        f"Of {path} the first {MAX_TEXT:,} of {len(text):,} bytes were read."
+        for path, text in found.items()
+        if len(text) > MAX_TEXT
+    ]
+    read = (read_instructions(path, text) for path, text in found.items())
+    return tuple(one for one in read if one is not None), tuple(notes)

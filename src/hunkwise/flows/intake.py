@@ -9,9 +9,12 @@ from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.prompts.answers import Reply, Report, SaidFinding, read_report
 from hunkwise.publish.anchors import anchor_fault
+from hunkwise.publish.characters import one_line
 
 MAX_FINDINGS = 200
-"""Findings that one prompt may bring; a model that reports more has lost its way."""
+"""Findings that one question may bring; a model that reports more has lost its way."""
+MAX_RUN_FINDINGS = 1_000
+"""Findings that a run may bring: what a report may have that another job publishes."""
 _MAX_CALLS = 10
 _ALIKE = 0.5
 """Share of words that two titles have in common, from which one is the other mended."""
@@ -25,13 +28,33 @@ class _Refused:
     call: int
 
 
+@dataclass(slots=True)
+class Allowance:
+    """How many more findings the questions of a run may bring together."""
+
+    left: int = MAX_RUN_FINDINGS
+
+    def take(self) -> bool:
+        """Whether there is room for one more; counts it if so."""
+        if self.left == 0:
+            return False
+        self.left -= 1
+        return True
+
+
 class Intake:
     """Stands behind `report_findings` in one session."""
 
     def __init__(
-        self, prompt: str, files: Mapping[str, FileDiff], journal: Callable[[Finding], None]
+        self,
+        prompt: str,
+        files: Mapping[str, FileDiff],
+        journal: Callable[[Finding], None],
+        allowance: Allowance | None = None,
     ) -> None:
+        """`allowance` is what the questions of a run have together."""
         self._prompt = prompt
+        self._allowance = allowance or Allowance()
         self._files = files
         self._journal = journal
         self._taken: dict[Finding, None] = {}
@@ -40,10 +63,12 @@ class Intake:
         self.unreadable = 0
         """Findings of which nothing could be read, and in whose place none came later."""
         self.above_cap = 0
-        """Findings that came after MAX_FINDINGS."""
+        """Findings that came after MAX_FINDINGS, or when the run's allowance was used up."""
+        self.beyond = 0
+        """Findings above the limit of a call, which no later call has brought."""
         self.summary = ""
         self.done = False
-        """Whether nothing more is taken: nothing is left to mend, or the model has used up its calls."""
+        """Whether nothing more is asked for: nothing is left to mend, or the model has used up its calls."""
         self._said_done = False
 
     @property
@@ -57,19 +82,22 @@ class Intake:
         return (*self._taken, *(refused.finding for refused in self._refused))
 
     def take(self, arguments: object) -> Reply:
-        """Reads one call. Accepted where nothing is left to mend and the model is done, or goes on for ever."""
-        if self.done:
-            return Reply("This review is closed: nothing more is taken.", accepted=True)
+        """Reads one call. Accepted where nothing is left to mend and the model is done, or goes on for ever.
+
+        Calls that stand beside the last one in the same answer come behind it: their findings count as well.
+        """
+        closed = self.done
         self._calls += 1
         report = read_report(arguments)
         before = len(self.findings)
         faults = [*report.faults, *self._take_all(report)]
         came = max(0, len(self.findings) - before)
         self.unreadable = max(0, self.unreadable - came) + report.unreadable
+        self.beyond = max(report.beyond, self.beyond - came)
         self.summary = report.summary or self.summary
         last = self._calls >= _MAX_CALLS or self.above_cap > 0
         self._said_done = self._said_done or report.done
-        self.done = (report.done and not faults) or last
+        self.done = closed or (report.done and not faults) or last
         return Reply(self._answer(report, faults, last=last), accepted=self.done)
 
     def _take_all(self, report: Report) -> list[str]:
@@ -109,7 +137,9 @@ class Intake:
         return True
 
     def _full(self, finding: Finding) -> bool:
-        if finding in self._taken or len(self._taken) + len(self._refused) < MAX_FINDINGS:
+        if finding in self._taken:
+            return False
+        if len(self._taken) + len(self._refused) < MAX_FINDINGS and self._allowance.take():
             return False
         self.above_cap += 1
         return True
@@ -149,7 +179,7 @@ def finding_from(said: SaidFinding, prompt: str, anchor: Anchor | None) -> Findi
     finding = Finding(
         path=anchor.path if anchor else said.path,
         severity=Severity.parse(said.severity),
-        title=said.title,
+        title=said.title if one_line(said.title) else one_line(said.body)[:80],
         body=said.body,
         anchor=anchor,
         category=said.category,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -77,9 +78,12 @@ class Prepared:
     """Digest of all that decides on what is looked for."""
 
 
-def prepare(order: Order) -> Prepared:
-    """The plan and its prompts. Raises SettingsError before anything is spent."""
-    prompting = Prompting(order.snapshot, Renderer(order.templates), local=order.local)
+def prepare(order: Order, seconds_left: Callable[[], float] = lambda: math.inf) -> Prepared:
+    """The plan and its prompts. Raises SettingsError before anything is spent.
+
+    `seconds_left`: until no template of the user's own is rendered any more.
+    """
+    prompting = Prompting(order.snapshot, Renderer(order.templates, seconds_left), local=order.local)
     settings = settings_digest(
         order.config,
         order.templates,

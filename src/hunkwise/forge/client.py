@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from base64 import b64decode
@@ -15,7 +16,7 @@ from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.known import Known
 from hunkwise.domain.patch import parse_hunks
 from hunkwise.domain.pull_request import PullRequest
-from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.errors import ForgeError, ForgeKind, OversizeError
 from hunkwise.forge.connection import Connection
 from hunkwise.forge.conversation import read_conversation
 from hunkwise.forge.errors import senseless
@@ -25,6 +26,8 @@ from hunkwise.forge.shapes import Shape
 
 MOST_FILES = 3_000
 """GitHub lists no more files of a pull request."""
+MAX_FILE = 5_000_000
+"""Bytes of a file that is read to complete a patch, which comes as Base64 within JSON."""
 _AT_ONCE = 6
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -39,11 +42,15 @@ class GitHub:
         repository: str,
         *,
         deadline: Callable[[], float],
+        last: Callable[[], float] = lambda: math.inf,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self.connection = Connection(token, api_url, deadline=deadline, sleep=sleep, clock=clock, now=now)
+        """`deadline`, `last`: see forge.connection."""
+        self.connection = Connection(
+            token, api_url, deadline=deadline, last=last, sleep=sleep, clock=clock, now=now
+        )
         self.repository = repository
 
     def close(self) -> None:
@@ -95,14 +102,16 @@ class GitHub:
         whole = _adds_up(entries, pull_request)
         return tuple(_file_diff(entry, whole=whole) for entry in entries)
 
-    def file(self, path: str, sha: str) -> bytes | None:
-        """The file at the commit; None for what is absent or no file.
+    def file(self, path: str, sha: str, *, most: int = MAX_FILE) -> bytes | None:
+        """The file at the commit; None for what is absent or no file. Raises OversizeError above `most` bytes.
 
         A symbolic link to a file of the same commit is followed, by GitHub.
         """
         said = self._contents(path, sha)
         if said is None or said.at("type").value != "file":
             return None
+        if (said.number_or_none("size") or 0) > most:
+            raise OversizeError(path, most)
         if said.text_or("encoding", "") == "base64":
             return _decoded(said)
         # Above 1 MB the contents API says `none`; blobs reach to 100 MB.

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
-import requests
-
 from hunkwise.errors import ForgeError, ForgeKind
-from hunkwise.forge.errors import Answer, refusal, senseless, wait_asked
+from hunkwise.forge.errors import Answer, LateError, PassingError, no_json, refusal, senseless, wait_asked
 from hunkwise.forge.graphql import GraphqlAnswer, read_answer, status_seen
 from hunkwise.forge.pace import Pace
 from hunkwise.forge.shapes import Shape
 from hunkwise.forge.wire import Wire, wired
 
+REQUEST_SECONDS: Final = 20.0
+"""For one request, from its connection to the last byte of its answer: GitHub itself gives up after ten, and a
+review that was stored but not confirmed must still be found in the time for publishing."""
 _MOST_WAITS = 2
-_MOST_CUT_READS = 2
 _MOST_REDIRECTS = 3
+_READ_AGAIN = (0.0, 0.4, 0.8)
 _GRAPHQL = "graphql"
 _GRAPHQL_AGAIN = (0.2, 0.4, 0.8)
 _NO_CONTENT = (204, 205, 304)
@@ -47,7 +49,7 @@ class _Request:
 
 
 class Connection:
-    """Sends requests and gives JSON back. `deadline` tells the seconds that are left."""
+    """Sends requests and gives JSON back. `deadline` tells the seconds that are left to wait."""
 
     def __init__(
         self,
@@ -55,29 +57,34 @@ class Connection:
         api_url: str,
         *,
         deadline: Callable[[], float],
+        last: Callable[[], float] = lambda: math.inf,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`clock` counts seconds from anywhere, `now` from 1970, as GitHub's headers do."""
+        """`last` tells the seconds after which nothing is sent or read any more; `clock` counts seconds from
+        anywhere, `now` from 1970, as GitHub's headers do."""
         self._token = token
         self._api_url = api_url.rstrip("/")
         self._deadline = deadline
+        self._last = last
         self._sleep = sleep
         self._now = now
         self._pace = Pace(clock=clock, sleep=sleep, deadline=deadline)
         self._idle: deque[Wire] = deque()
+        self._busy: set[Wire] = set()
+        self._closed = False
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Shape:
         """Reads `path`, which begins with a slash. Raises ForgeError."""
         request = _Request("GET", path, query or {})
-        for _ in range(_MOST_CUT_READS):
+        for pause in _READ_AGAIN:
             try:
                 return self._ask(request)
-            except ForgeError as error:
-                # urllib3 repeats a read without an answer; one whose answer was cut is repeated here.
-                if not _was_cut(error):
+            except PassingError:
+                if pause > self._deadline():
                     raise
+            self._sleep(pause)
         return self._ask(request)
 
     def post(self, path: str, body: Mapping[str, Any], *, again: Callable[[], None] = lambda: None) -> Shape:
@@ -117,14 +124,24 @@ class Connection:
         for pause in _GRAPHQL_AGAIN if repeat else ():
             try:
                 return read_answer(self._ask(request))
+            except LateError:
+                raise
             except ForgeError as error:
                 if error.kind is not ForgeKind.UNAVAILABLE or pause > self._deadline():
                     raise
             self._sleep(pause)
         return read_answer(self._ask(request))
 
+    @property
+    def over(self) -> bool:
+        """Whether the time is over in which anything can be sent."""
+        return self._closed or self._last() <= 0
+
     def close(self) -> None:
-        """Closes the connections; a request that is under way in another thread keeps its own."""
+        """Closes the connections, and cuts what another thread still waits for."""
+        self._closed = True
+        for wire in tuple(self._busy):
+            wire.watch.cut()
         while self._idle:
             self._idle.pop().close()
 
@@ -137,7 +154,7 @@ class Connection:
         try:
             value = json.loads(answer.text)
         except (ValueError, RecursionError) as error:
-            raise senseless(request.name, "it is no JSON") from error
+            raise no_json(request.name) from error
         if not isinstance(value, dict | list):
             raise senseless(request.name, "it is neither an object nor a list")
         return Shape(value, request.name)
@@ -178,8 +195,13 @@ class Connection:
 
     def _once(self, request: _Request) -> Answer:
         self._pace.admit(request.writes, request.name)
+        if self.over:
+            raise LateError(request.name, 0.0)
+        seconds = min(REQUEST_SECONDS, self._last())
         with self._wire() as wire:
-            answer = wire.ask(request.verb, request.path, request.query, request.body, request.name)
+            answer = wire.ask(
+                request.verb, request.path, request.query, request.body, request.name, seconds=seconds
+            )
         return status_seen(answer) if request.path == _GRAPHQL else answer
 
     @contextmanager
@@ -189,12 +211,12 @@ class Connection:
             wire = self._idle.pop()
         except IndexError:
             wire = wired(self._token, self._api_url)
+        self._busy.add(wire)
         try:
             yield wire
         finally:
-            self._idle.append(wire)
-
-
-def _was_cut(error: ForgeError) -> bool:
-    cut = requests.exceptions.ChunkedEncodingError | ValueError
-    return error.kind is ForgeKind.UNAVAILABLE and isinstance(error.__cause__, cut)
+            self._busy.discard(wire)
+            if self._closed:
+                wire.close()
+            else:
+                self._idle.append(wire)

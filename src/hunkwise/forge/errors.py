@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import requests
 
 from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.forge.watch import MAX_ANSWER
 from hunkwise.publish.characters import cut, one_line
 
 _PERMISSIONS = (
@@ -21,6 +22,27 @@ _PERMISSIONS = (
 _UNAVAILABLE_HINT = "Run the job again; if it goes on, look at the server's status page."
 _SECONDARY_WAIT = 60.0
 _BEHIND_RESET = 1.0
+
+
+_PASSING = (500, 502, 503, 504)
+
+
+class PassingError(ForgeError):
+    """UNAVAILABLE, by what may be over at the next try: a cut connection, a server that is restarted."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(ForgeKind.UNAVAILABLE, message, hint)
+
+
+class LateError(ForgeError):
+    """UNAVAILABLE, because the time for the request, or the run's, was over before it was answered whole."""
+
+    def __init__(self, request: str, seconds: float) -> None:
+        """`seconds` is what it was given; 0 where it was not even sent."""
+        what = f"GitHub did not answer {request} whole within {seconds:.0f} seconds."
+        if seconds <= 0:
+            what = f"{request} was not sent: the run's deadline is over."
+        super().__init__(ForgeKind.UNAVAILABLE, what, f"Raise `deadline`. {_UNAVAILABLE_HINT}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +104,8 @@ def refusal(answer: Answer, request: str) -> ForgeError:
         return ForgeError(ForgeKind.NOT_FOUND, f"GitHub has nothing at {request}, or hides it.", hint)
     if 300 <= status < 400:
         return _redirected(answer, request)
+    if status in _PASSING:
+        return PassingError(declined, _UNAVAILABLE_HINT)
     if status >= 500:
         return ForgeError(ForgeKind.UNAVAILABLE, declined, _UNAVAILABLE_HINT)
     return ForgeError(ForgeKind.INVALID, declined)
@@ -91,6 +115,17 @@ def senseless(request: str, why: str) -> ForgeError:
     """GitHub, or something in its place, answered 200 with what cannot be an answer."""
     hint = "A proxy or a maintenance page may have answered: check GITHUB_API_URL, and run the job again."
     return ForgeError(ForgeKind.UNAVAILABLE, f"GitHub's answer to {request} makes no sense: {why}.", hint)
+
+
+def no_json(request: str) -> PassingError:
+    """As `senseless`: an answer that may have been cut on its way."""
+    error = senseless(request, "it is no JSON")
+    return PassingError(error.message, error.hint)
+
+
+def large(request: str) -> ForgeError:
+    """The answer is larger than any that GitHub gives, or a small one that unpacks to that."""
+    return senseless(request, f"it has more than {MAX_ANSWER:,} bytes")
 
 
 def unreachable(cause: Exception, request: str) -> ForgeError:
@@ -112,7 +147,11 @@ def unreachable(cause: Exception, request: str) -> ForgeError:
         why, hint = "no connection", "Check GITHUB_API_URL, the proxy settings and the network."
     else:
         why, hint = cut(one_line(str(cause)), 200), "Check GITHUB_API_URL."
-    return ForgeError(ForgeKind.UNAVAILABLE, f"GitHub could not be reached for {request}: {why}.", hint)
+    passing = requests.Timeout | requests.ConnectionError | requests.exceptions.ChunkedEncodingError
+    message = f"GitHub could not be reached for {request}: {why}."
+    if isinstance(cause, passing):
+        return PassingError(message, hint)
+    return ForgeError(ForgeKind.UNAVAILABLE, message, hint)
 
 
 def _is_rate_limit(answer: Answer) -> bool:
@@ -137,8 +176,16 @@ def _reset(answer: Answer) -> str:
     return f"Run the job again {when}, or let fewer jobs run at once."
 
 
+def _host(address: str) -> str | None:
+    """The address's host; None where it has none, or is none."""
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
+
+
 def _redirected(answer: Answer, request: str) -> ForgeError:
-    target = urlsplit(answer.headers.get("location", "")).hostname or "another address"
+    target = _host(answer.headers.get("location", "")) or "another address"
     return ForgeError(
         ForgeKind.UNAVAILABLE,
         f"GitHub redirected {request} to {cut(one_line(target), 200)}, which was not followed.",
@@ -154,4 +201,5 @@ def _error_words(error: object) -> str:
         return ""
     if isinstance(error.get("message"), str):
         return str(error["message"])
-    return f"{error.get('field', '')} {error.get('code', '')}".strip()
+    words = (error.get("field"), error.get("code"))
+    return " ".join(word for word in words if isinstance(word, str))

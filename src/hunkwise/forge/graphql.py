@@ -88,19 +88,25 @@ def _errors(value: object) -> list[dict[str, Any]]:
     if not errors:
         return []
     listed = errors if isinstance(errors, list) else [errors]
-    return [error if isinstance(error, dict) else {"message": str(error)} for error in listed[:200]]
+    return [error if isinstance(error, dict) else {"message": error} for error in listed[:200]]
 
 
 def _status(error: dict[str, Any]) -> int:
-    message = str(error.get("message", "")).lower()
+    message = _word(error, "message").lower()
     if "rate limit" in message:
         return 429
     otherwise = 502 if message.startswith(_STUMBLED) else _INVALID
-    return _STATUS.get(str(error.get("type")), otherwise)
+    return _STATUS.get(_word(error, "type"), otherwise)
+
+
+def _word(error: dict[str, Any], key: str) -> str:
+    """The text at the key; empty for all else, which may be nested too deeply to be written out."""
+    word = error.get(key)
+    return word if isinstance(word, str) else ""
 
 
 def _fault(error: dict[str, Any], request: str) -> GraphqlFault:
     path = error.get("path")
     steps = tuple(step for step in path if isinstance(step, str | int)) if isinstance(path, list) else ()
-    said = Answer(_status(error), {}, json.dumps({"message": error.get("message")}))
+    said = Answer(_status(error), {}, json.dumps({"message": _word(error, "message")}))
     return GraphqlFault(steps, refusal(said, request))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from hunkwise.forge.client import GitHub
 
+MAX_FILE = 2_000_000
+"""Bytes."""
+
 
 class ForgeHead:
     """Reads the code under review at a pinned SHA. GitHub offers no search at a commit."""
@@ -13,8 +16,8 @@ class ForgeHead:
         self._sha = sha
 
     def read(self, path: str) -> bytes | None:
-        """A file's bytes; None where there is no such file."""
-        return self._github.file(path, self._sha)
+        """A file's bytes; None where there is no such file. Raises OversizeError above MAX_FILE."""
+        return self._github.file(path, self._sha, most=MAX_FILE)
 
     def search(self, _pattern: str, _paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
         """Always None: not to be had here."""

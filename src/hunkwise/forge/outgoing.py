@@ -80,7 +80,7 @@ class Outgoing:
                     raise error from blind
                 if stored is not None:
                     return stored
-                if attempt == _MOST_ATTEMPTS:
+                if attempt == _MOST_ATTEMPTS or self._connection.over:
                     raise
             self._sleep(_BETWEEN_ATTEMPTS * attempt)
             again()

@@ -16,11 +16,14 @@ _PLAIN = re.compile(rb"[\t\x20-\x7e]*\r?")
 _HIDDEN = re.compile(
     "["
     "\x00-\x08\x0a-\x1f\x7f-\x9f"  # C0 without tab, DEL, C1 (NEL among them)
-    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u3164\uffa0"  # soft hyphen, joiners and fillers
-    "\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero width, line ends, bidi
-    "\ud800-\udfff"
-    "\U000e0000-\U000e01ef"  # tags and the variation selectors that can carry hidden text
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0"  # soft hyphen, joiners and fillers
+    "\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb"  # zero width, line ends, bidi
+    "\ufe00-\ufe0d\U000e0000-\U000e0fff"  # tags and the variation selectors that can carry hidden text
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # marks of shorthand and of music
+    "\ud800-\udfff\ufffe\uffff"
     "]"
+    # What scripts and emoji need, in an order that they never have: so it can spell hidden text, too.
+    "|[\u200c\u200d\ufe0e\ufe0f]{3,}|(?<=[!-~])[\u200c\u200d]"
 )
 
 
@@ -75,5 +78,5 @@ def header_size(file: FileDiff) -> int:
 
 
 def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    codes = map(ord, match[0])
+    return "".join(f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}" for code in codes)

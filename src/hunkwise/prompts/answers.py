@@ -57,6 +57,8 @@ class Report:
     """Findings with faults of which title or body could be read; their `line` is 1 and means nothing."""
     unreadable: int = 0
     """Findings with faults of which nothing could be read."""
+    beyond: int = 0
+    """Findings above the limit of a call, which were not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,13 @@ def read_report(arguments: object) -> Report:
             kept += [rest] if rest else []
             unreadable += rest is None
     return Report(
-        tuple(findings), tuple(faults), done is True, _text(summary, _MAX_SUMMARY), tuple(kept), unreadable
+        tuple(findings),
+        tuple(faults),
+        done is True,
+        _text(summary, _MAX_SUMMARY),
+        tuple(kept),
+        unreadable,
+        beyond=max(0, len(said) - MAX_FINDINGS),
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -30,17 +31,25 @@ class Job:
 
 
 def rendered(
-    job: Job, contexts: Iterable[Mapping[str, Any]], *, seconds: float = SECONDS
+    job: Job,
+    contexts: Iterable[Mapping[str, Any]],
+    *,
+    seconds: float = SECONDS,
+    left: Callable[[], float] = lambda: math.inf,
 ) -> Iterator[str | SettingsError]:
     """A text, or why there is none, for each context. Raises SettingsError where the template does not compile,
-    and where it took too much of anything: the child has ended then."""
+    and where it took too much of anything, or more than is `left` of the run: the child has ended then."""
+
+    def bounded() -> float:
+        return min(seconds, max(0.0, left()))
+
     with _child() as process:
         first = {"sources": dict(job.sources), "name": job.name, "shared": dict(job.shared)}
-        fault = _ask(process, job.name, first, seconds).get("fault")
+        fault = _ask(process, job.name, first, bounded()).get("fault")
         if fault is not None:
             raise template_error(job.name, fault)
         for context in contexts:
-            reply = _ask(process, job.name, dict(context), seconds)
+            reply = _ask(process, job.name, dict(context), bounded())
             fault = reply.get("fault")
             yield reply["text"] if fault is None else template_error(job.name, fault)
 

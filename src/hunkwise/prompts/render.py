@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -19,8 +20,12 @@ BUILT_IN = ("review",)
 class Renderer:
     """Renders a run's prompts."""
 
-    def __init__(self, templates: Mapping[str, str]) -> None:
-        """`templates`: the user's own, by the name of their prompt, as read at the base SHA."""
+    def __init__(
+        self, templates: Mapping[str, str], seconds_left: Callable[[], float] = lambda: math.inf
+    ) -> None:
+        """`templates`: the user's own, by the name of their prompt, as read at the base SHA; none is rendered
+        past `seconds_left`."""
+        self._seconds_left = seconds_left
         self._own = frozenset(templates)
         built_in = {name: _package_text(f"{name}.md.j2") for name in BUILT_IN}
         self._sources = {**built_in, **templates}
@@ -38,7 +43,7 @@ class Renderer:
     def check(self, name: str) -> None:
         """Compiles the template. Raises SettingsError that says where and why it does not compile."""
         if self.is_own(name):
-            list(rendered(Job(self._sources, name, {}), ()))
+            list(rendered(Job(self._sources, name, {}), (), left=self._seconds_left))
             return
         fault = compile_fault(self._environment, name)
         if fault is not None:
@@ -60,7 +65,7 @@ class Renderer:
         self, name: str, shared: Mapping[str, Any], contexts: Iterable[Mapping[str, Any]]
     ) -> Iterator[str | SettingsError]:
         """All prompts of one template of the user's own; raises as `prompts.confinement.rendered`."""
-        return rendered(Job(self._sources, name, shared), contexts)
+        return rendered(Job(self._sources, name, shared), contexts, left=self._seconds_left)
 
 
 @cache

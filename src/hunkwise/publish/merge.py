@@ -55,7 +55,9 @@ def reading_order(finding: Finding) -> tuple[str, int, int, str]:
 
 def _title_key(finding: Finding) -> tuple[str, range | None, str, str]:
     anchor = finding.anchor
-    words = " ".join("".join(char if char.isalnum() else " " for char in finding.title.casefold()).split())
+    spelt = finding.title.casefold()
+    # Titles without any letter or digit are not all the same one.
+    words = " ".join("".join(char if char.isalnum() else " " for char in spelt).split()) or spelt
     if anchor is None:
         return finding.path, None, "", words
     return finding.path, anchor.lines, anchor.side.value, words

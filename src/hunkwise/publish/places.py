@@ -99,7 +99,9 @@ class Places:
 
 
 def _quoted(path: str) -> str:
-    """The path for an address; empty where no server could be meant by it."""
+    """The path for an address; empty where no server could be meant by it, or a browser would leave the tree."""
+    if not {"", ".", ".."}.isdisjoint(path.split("/")):
+        return ""
     try:
         return quote(path.encode("utf-8", "surrogateescape"), safe="/")
     except UnicodeEncodeError:

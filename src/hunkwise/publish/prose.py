@@ -32,10 +32,14 @@ _CALLS = re.compile(
     r"[@＠﹫]"  # mentions, mail addresses, references to commits
     r"|[#＃﹟]\d"  # issues and pull requests, those of other repositories too
     r"|(?<![A-Za-z0-9])gh-\d"
+    r"|(?-i:(?<![0-9A-Za-z])[0-9a-f]{7,40}(?![0-9A-Za-z]))"  # commits
+    r"|(?<![A-Za-z0-9])ghsa-\w{4}-"  # advisories
     r"|://|www\.|^(?:mailto|xmpp):",
     re.IGNORECASE,
 )
 _REFERENCES = ("/issues/", "/pull/", "/pulls/", "/discussions/", "/commit/", "/commits/", "/compare/")
+_STEPS = re.compile(r"//|/(?:\.|%2e){1,2}(?=/|\Z)", re.IGNORECASE)
+"""Steps that a browser takes away, so that an address leads elsewhere than it says."""
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9._~/%+-]*(?:#L\d{1,9}(?:-L\d{1,9})?)?")
 _ESCAPED = {"<": "&lt;", "&": "\\&", "$": "&#36;"}
 
@@ -168,7 +172,8 @@ def _is_ours(url: str, manner: Manner) -> bool:
     if not server or not url.startswith(f"{server}/"):
         return False
     path = url.removeprefix(server)
-    return bool(_PLAIN_PATH.fullmatch(path)) and not any(part in f"{path}/" for part in _REFERENCES)
+    referring = any(part in f"{path}/" for part in _REFERENCES)
+    return bool(_PLAIN_PATH.fullmatch(path)) and not referring and not _STEPS.search(path)
 
 
 def _code_spans(text: str) -> Iterator[tuple[int, int, int]]:

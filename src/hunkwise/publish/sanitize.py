@@ -22,7 +22,8 @@ _HEADING = re.compile(r" {0,3}#{1,6}(?: +(?P<title>.*))?")
 _LIST = re.compile(r"(?P<indent> *)(?P<marker>[-*+]|\d{1,9}[.)]) +(?P<rest>.*)")
 _BLOCK_START = re.compile(r"[-+*](?= |\Z)|#{1,6}(?= |\Z)|>|/(?=[A-Za-z])|:(?=:)")
 _NUMBER = re.compile(r"(\d{1,9})(?=[.)](?: |\Z))")
-_RULE_CHARACTERS = frozenset("-=:|+ ")
+_RULE = re.compile(r"([-*_])(?: *\1){2,} *")
+_RULE_CHARACTERS = frozenset("-=:|+*_ ")
 _DEEPEST_LIST = 12
 _DEEPEST_QUOTE = 3
 
@@ -106,7 +107,7 @@ def _prose(foreign: str, manner: Manner) -> str:
     bare = current.lstrip(" >")
     shown = bare.replace("\\", "")
     if shown.strip("+ ") and _RULE_CHARACTERS.issuperset(shown):
-        return f"\\{shown}"  # it could underline a heading, or make a table of the line above
+        return f"\\{shown}"  # it could part the text, underline a heading, or make a table of the line above
     heading = _HEADING.fullmatch(current)
     if heading:
         title = inert((heading["title"] or "").strip(), Manner(manner.server_url, literal=True))
@@ -125,6 +126,6 @@ def _prose(foreign: str, manner: Manner) -> str:
 def _guarded(written: str) -> str:
     """The line with an escape where it would begin a block, or call a bot that reads raw comments."""
     written = written.lstrip()
-    if _BLOCK_START.match(written):
+    if _BLOCK_START.match(written) or _RULE.fullmatch(written):
         return f"\\{written}"
     return _NUMBER.sub(r"\1\\", written, count=1) if _NUMBER.match(written) else written

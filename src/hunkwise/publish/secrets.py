@@ -6,12 +6,17 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 from html import unescape
+from unicodedata import normalize
 from urllib.parse import quote, unquote
 
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.outcome import Fault, Review
+from hunkwise.publish.characters import plain
 
 _SHORTEST = 8
+_SHORTEST_SPELT = 12
+"""Letters and digits of a secret that is looked for without all signs: a shorter one could be two words."""
+_REDACTED = "(What stood here held one of this run's own secrets: see who was told it, and revoke it.)"
 _WITHHELD = Fault(
     "secret",
     "Something that was about to be posted held one of this run's own secrets, and was withheld.",
@@ -25,17 +30,35 @@ class SecretScan:
     def __init__(self, secrets: Iterable[str]) -> None:
         self._exact: set[str] = set()
         self._any_case: set[str] = set()
-        for secret in secrets:
-            if len(secret) >= _SHORTEST:
-                raw = secret.encode("utf-8", "surrogateescape")
-                self._exact |= {secret, secret[::-1], quote(secret, safe=""), *_base64(raw)}
-                self._any_case.add(raw.hex())
+        self._spelt: set[str] = set()
+        self._plain = sorted({one for one in secrets if len(one) >= _SHORTEST}, key=len, reverse=True)
+        for secret in self._plain:
+            raw = secret.encode("utf-8", "surrogateescape")
+            self._exact |= {secret, secret[::-1], quote(secret, safe=""), *_base64(raw)}
+            self._any_case.add(raw.hex())
+            letters = _letters(secret)
+            self._spelt |= {letters, letters[::-1]} if len(letters) >= _SHORTEST_SPELT else set()
 
     def found_in(self, text: str) -> bool:
         """Whether any secret is in the text, blanks, Markdown's escapes and other encodings looked through."""
         if not self._exact:
             return False
-        return any(self._in(reading) for reading in _readings(text))
+        letters = _letters(text)  # whatever signs a reader would pass over, or GitHub would not show
+        spelt = any(needle in letters for needle in self._spelt)
+        spelt = spelt or any(needle in letters.lower() for needle in self._any_case)
+        return spelt or any(self._in(reading) for reading in _readings(text))
+
+    def redacted(self, text: str) -> str:
+        """The text with `***` for each secret that stands there plainly, and without the lines that hold one otherwise.
+
+        Without all of it where it takes several lines to hold one. For words on how a run went: they must be said.
+        """
+        if not self.found_in(text):
+            return text
+        for secret in self._plain:
+            text = text.replace(secret, "***")
+        safe = "\n".join(_REDACTED if self.found_in(line) else line for line in text.split("\n"))
+        return _REDACTED if self.found_in(safe) else safe
 
     def _in(self, text: str) -> bool:
         folded = text.lower()
@@ -72,10 +95,15 @@ def _words(finding: Finding) -> str:
 def _readings(text: str) -> Iterator[str]:
     """The text as it is, and as a reader could easily turn it back."""
     yield text
-    bare = "".join(text.replace("\\", "").split())
+    bare = "".join(plain(text).replace("\\", "").split())
     yield bare
     yield unquote(bare)
     yield unescape(bare)
+
+
+def _letters(text: str) -> str:
+    """Its letters and digits alone, those of other widths and styles as the plain ones."""
+    return "".join(filter(str.isalnum, normalize("NFKC", unescape(plain(text)))))
 
 
 def _base64(raw: bytes) -> Iterator[str]:

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from subprocess import Popen
 
 from hunkwise.domain.diff import FileDiff, Hunk
 from hunkwise.domain.patch import parse_hunks
-from hunkwise.errors import RepositoryError
-from hunkwise.repository.hermetic import Answer, Mirror, call, environment
-from hunkwise.repository.records import read_changes
+from hunkwise.errors import OversizeError, RepositoryError
+from hunkwise.repository.calls import TIMEOUT, Answer, call, homeless, kill
+from hunkwise.repository.hermetic import Mirror, environment
+from hunkwise.repository.paths import as_argument, clean, is_path
+from hunkwise.repository.records import read_changes, read_hits
 
-DIFF_LIMIT = 256 << 20
+DIFF_LIMIT = 64 << 20
 """Bytes of a diff that are read; the files behind them are `patch_missing`."""
 DIFF_TIMEOUT = 180.0
 GREP_TIMEOUT = 10.0
-GREP_MEMORY = 1 << 30
+GREP_MEMORY = 1 << 29
 """Bytes: nested repetition counts make a short expression need any amount."""
 _GREP_OUTPUT = 4 << 20
 _LISTING = 64 << 20
-_HIT_LIMIT = 1_000
-"""Bytes of a matching line that are given."""
+SMALL_OUTPUT = 1 << 20
+"""Bytes of any other answer."""
 _PATTERN_LIMIT = 1_000
-_PATH_LIMIT = 4_096
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHAPE = ("-U3", "--no-color", "--no-ext-diff", "--no-textconv", "--full-index")
 _FETCH_MORE = (
@@ -34,18 +37,36 @@ _FETCH_MORE = (
 
 
 class Git:
-    """Reads the repository at or above `path`: a checkout, a work tree of one, or a bare repository.
+    """Reads the repository at or above `path`: a checkout, a work tree of one, or, if `bare`, a bare repository.
 
     Nothing that the repository configures is run or heeded (`repository.hermetic`). Paths are text with
     surrogate escapes for bytes that are not UTF-8. Every method raises RepositoryError where there is no
     repository, where git fails, and where it takes too long; a SHA must be a full one (see `resolve`).
     """
 
-    def __init__(self, path: Path, *, diff_limit: int = DIFF_LIMIT) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        bare: bool = False,
+        diff_limit: int = DIFF_LIMIT,
+        seconds_left: Callable[[], float] = lambda: math.inf,
+    ) -> None:
+        """`seconds_left`: until the run's deadline, past which no call of git goes on."""
         self._path = path
+        self._bare = bare
+        self._seconds_left = seconds_left
         self._diff_limit = diff_limit
+        self._running: set[Popen[bytes]] = set()
+        self._closed = False
         self._lock = threading.Lock()
         self._mirror: Mirror | None = None
+
+    def close(self) -> None:
+        """Ends what another thread still waits for; nothing is read any more."""
+        self._closed = True
+        for process in tuple(self._running):
+            kill(process)
 
     def has(self, sha: str) -> bool:
         """Whether the commit is here."""
@@ -55,7 +76,7 @@ class Git:
         """The SHA of the commit that a branch, a tag, a SHA or an expression like `HEAD~2` names."""
         answer = None
         if "\0" not in rev and rev:
-            name = _argument(rev + "^{commit}")
+            name = as_argument(rev + "^{commit}")
             answer = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", name)
         sha = answer.output.decode("ascii", "replace").strip() if answer and answer.code == 0 else ""
         if not _SHA.fullmatch(sha):
@@ -85,22 +106,24 @@ class Git:
 
     def diff_file(self, base: str, head: str, path: str, old_path: str | None = None) -> FileDiff | None:
         """One file's change, or None where it has none. Give `old_path` to have a rename recognized."""
-        wanted = [_argument(name) for name in (path, old_path) if name is not None and _is_path(name)]
+        wanted = [as_argument(name) for name in (path, old_path) if name is not None and is_path(name)]
         files = self._diff(base, head, wanted) if wanted else ()
         return next((file for file in files if file.path == path), None)
 
     def blob(self, sha: str, path: str, limit: int) -> bytes | None:
-        """A file's content; None where there is none, where it has more than `limit` bytes, and for links."""
-        wanted = _clean(path)
+        """A file's content; None where there is none, and for links. Raises OversizeError above `limit` bytes."""
+        wanted = clean(path)
         for mode, oid, name in self._listing(sha, wanted) if wanted else ():
             if name == wanted and mode.startswith("100"):
                 answer = self._run("cat-file", "blob", oid, limit=limit)
-                return None if answer.cut else _checked(answer, f"{path!r} could not be read")
+                if answer.cut:
+                    raise OversizeError(path, limit)
+                return _checked(answer, f"{path!r} could not be read")
         return None
 
     def tree(self, sha: str, prefix: str = "") -> tuple[str, ...]:
         """Names in the folder `prefix`, folders with a final `/`; empty if there is no such folder."""
-        folder = _clean(prefix)
+        folder = clean(prefix)
         inside = f"{folder}/" if folder else ""
         names = ((mode, name.removeprefix(inside)) for mode, _, name in self._listing(sha, inside))
         return tuple(name + "/" if mode == "040000" else name for mode, name in names)
@@ -115,8 +138,8 @@ class Git:
         """
         if not pattern or len(pattern) > _PATTERN_LIMIT or "\0" in pattern or "\n" in pattern:
             raise RepositoryError(f"A search pattern is one line of 1 to {_PATTERN_LIMIT} characters.")
-        folders = [_clean(path) for path in paths]
-        where = [b":(top,glob)" + _argument(path) for path in folders if _is_path(path)]
+        folders = [clean(path) for path in paths]
+        where = [b":(top,glob)" + as_argument(path) for path in folders if is_path(path)]
         if folders and not where and "" not in folders:
             return []
         if "" in folders:
@@ -131,7 +154,7 @@ class Git:
             "--threads=2",
         ]
         kind = "-F" if fixed else "-E"
-        arguments = [*options, kind, "-e", _argument(pattern), _full(sha), "--", *where]
+        arguments = [*options, kind, "-e", as_argument(pattern), _full(sha), "--", *where]
         answer = self._run(
             "grep", *arguments, limit=_GREP_OUTPUT, timeout=GREP_TIMEOUT, memory=GREP_MEMORY, globs=True
         )
@@ -140,7 +163,7 @@ class Git:
                 f"The search for {pattern!r} failed: {answer.complaint or 'git grep was ended'}.",
                 "Write a POSIX extended regular expression, without large repetition counts.",
             )
-        return _hits(answer.output, len(sha) + 1, limit)
+        return read_hits(answer.output, len(sha) + 1, limit)
 
     def log_subject(self, sha: str) -> str:
         """The first paragraph of the commit's message, on one line."""
@@ -150,12 +173,15 @@ class Git:
     @staticmethod
     def diff_blobs(old: bytes, new: bytes) -> tuple[Hunk, ...]:
         """The hunks between two contents, as git makes them; none where one is binary. Needs no repository."""
-        with tempfile.TemporaryDirectory(prefix="hunkwise-blobs-") as folder:
-            home = Path(folder).resolve()
-            (home / "old").write_bytes(old)
-            (home / "new").write_bytes(new)
-            arguments = ["diff", "--no-index", *_SHAPE, "--", "old", "new"]
-            answer = call(arguments, environment(home), timeout=DIFF_TIMEOUT)
+        arguments = ["diff", "--no-index", *_SHAPE, "--", "old", "new"]
+        try:
+            with tempfile.TemporaryDirectory(prefix="hunkwise-blobs-") as folder:
+                home = Path(folder).resolve()
+                (home / "old").write_bytes(old)
+                (home / "new").write_bytes(new)
+                answer = call(arguments, environment(home), limit=DIFF_LIMIT, timeout=TIMEOUT)
+        except OSError as error:
+            raise homeless(error) from error
         return parse_hunks(_checked(answer, "Two files could not be compared", (0, 1)))
 
     def _diff(self, base: str, head: str, paths: Sequence[bytes]) -> tuple[FileDiff, ...]:
@@ -168,9 +194,9 @@ class Git:
 
     def _listing(self, sha: str, path: str) -> list[tuple[str, str, str]]:
         """Mode, object and full path of the entry at `path`, or of what a folder holds (`path/`)."""
-        if path and not _is_path(path.removesuffix("/")):
+        if path and not is_path(path.removesuffix("/")):
             return []
-        where = [_argument(path)] if path else []
+        where = [as_argument(path)] if path else []
         answer = self._run("ls-tree", "-z", "--full-tree", _full(sha), "--", *where, limit=_LISTING)
         output = answer.output if answer.cut else _checked(answer, f"The files of {sha} could not be listed")
         entries = []
@@ -184,16 +210,30 @@ class Git:
         self,
         command: str,
         *arguments: str | bytes,
-        limit: int | None = None,
-        timeout: float = 60.0,
+        limit: int = SMALL_OUTPUT,
+        timeout: float = TIMEOUT,
         memory: int | None = None,
         globs: bool = False,
     ) -> Answer:
         with self._lock:
             if self._mirror is None:
-                self._mirror = Mirror(self._path)
+                self._mirror = Mirror(self._path, bare=self._bare, ask=self._call)
         env = self._mirror.env if globs else {**self._mirror.env, "GIT_LITERAL_PATHSPECS": "1"}
-        return call([command, *arguments], env, limit=limit, timeout=timeout, memory=memory)
+        return self._call([command, *arguments], env, limit=limit, timeout=timeout, memory=memory)
+
+    def _call(
+        self,
+        arguments: Sequence[str | bytes],
+        env: Mapping[str, str],
+        *,
+        limit: int,
+        timeout: float = TIMEOUT,
+        memory: int | None = None,
+    ) -> Answer:
+        if self._closed:
+            raise RepositoryError("The repository was not read: the run is over.")
+        seconds = min(timeout, max(0.0, self._seconds_left()))
+        return call(arguments, env, limit=limit, timeout=seconds, memory=memory, running=self._running)
 
 
 def _checked(answer: Answer, what: str, codes: Sequence[int] = (0,)) -> bytes:
@@ -206,40 +246,3 @@ def _full(sha: str) -> str:
     if not _SHA.fullmatch(sha):
         raise RepositoryError(f"{sha!r} is not the full SHA of a commit.", "Name all 40 (or 64) hex digits.")
     return sha
-
-
-def _clean(path: str) -> str:
-    """Without the `./` and slashes that people write around a path; empty for the root."""
-    bare = path.strip("/")
-    return "" if bare == "." else bare.removeprefix("./").lstrip("/")
-
-
-def _is_path(path: str) -> bool:
-    """Whether a tree can have such a path: not empty, no `.` or `..`, and fit to be an argument."""
-    if "\0" in path or not 0 < len(path) <= _PATH_LIMIT:
-        return False
-    return not any(part in ("", ".", "..") for part in path.split("/"))
-
-
-def _argument(text: str) -> bytes:
-    """As git takes it: UTF-8, surrogate escapes as the bytes that they stand for, other surrogates as `?`."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace")
-
-
-def _hits(output: bytes, prefix: int, limit: int) -> list[tuple[str, int, str]]:
-    hits: list[tuple[str, int, str]] = []
-    position = 0
-    while len(hits) < limit:
-        name_end = output.find(b"\0", position)
-        line_end = output.find(b"\0", name_end + 1)
-        end = output.find(b"\n", line_end + 1)
-        if min(name_end, line_end, end) < 0:
-            break
-        text = output[line_end + 1 : min(end, line_end + 1 + _HIT_LIMIT)].rstrip(b"\r")
-        path = output[position + prefix : name_end].decode("utf-8", "surrogateescape")
-        hits.append((path, int(output[name_end + 1 : line_end]), text.decode("utf-8", "replace")))
-        position = end + 1
-    return hits

@@ -1,4 +1,4 @@
-"""What `git diff-tree --raw -p` wrote → changed files."""
+"""What git wrote → changed files (`git diff-tree --raw -p`), and lines that match (`git grep -nz`)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from hunkwise.domain.header import unquote
 from hunkwise.domain.patch import Section, count_changes, parse_sections
 from hunkwise.errors import RepositoryError
 
+HIT_LIMIT = 1_000
+"""Bytes of a matching line that are given."""
 _STATUS = {
     "A": FileStatus.ADDED,
     "C": FileStatus.COPIED,
@@ -57,7 +59,7 @@ def _records(output: bytes) -> Iterator[Record]:
         if end < 0:
             raise _senseless("it ends within its list of files")
         words, *names = output[position:end].split(b"\t")
-        letter = chr(words.rsplit(b" ", 1)[-1][0])
+        letter = words.rsplit(b" ", 1)[-1][:1].decode("latin-1")
         if letter not in _STATUS or not names:
             raise _senseless(f"it has a line {output[position:end]!r}")
         paths = [unquote(name).decode("utf-8", "surrogateescape") for name in names]
@@ -86,3 +88,21 @@ def _senseless(why: str) -> RepositoryError:
         f"Git's account of the change could not be understood: {why}.",
         "Check the clone with `git fsck`; if it is sound, please report this with the output of `git --version`.",
     )
+
+
+def read_hits(output: bytes, prefix: int, limit: int) -> list[tuple[str, int, str]]:
+    """Path, line number and text of the first `limit` lines that `git grep -nz` wrote; `prefix` bytes before each path
+    name the commit."""
+    hits: list[tuple[str, int, str]] = []
+    position = 0
+    while len(hits) < limit:
+        name_end = output.find(b"\0", position)
+        line_end = output.find(b"\0", name_end + 1)
+        end = output.find(b"\n", line_end + 1)
+        if min(name_end, line_end, end) < 0:
+            break
+        text = output[line_end + 1 : min(end, line_end + 1 + HIT_LIMIT)].rstrip(b"\r")
+        path = output[position + prefix : name_end].decode("utf-8", "surrogateescape")
+        hits.append((path, int(output[name_end + 1 : line_end]), text.decode("utf-8", "replace")))
+        position = end + 1
+    return hits

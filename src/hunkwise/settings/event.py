@@ -117,7 +117,10 @@ def _parse(payload: bytes) -> object:
     remedy = "GITHUB_EVENT_PATH must name the file that the runner wrote for this event."
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise SettingsError(
-            [f"The event payload has {len(payload):,} bytes, and GitHub sends at most 25 MB; {remedy}"]
+            [
+                f"The event payload has more than {MAX_PAYLOAD_BYTES:,} bytes, and GitHub sends at most 25 MB;"
+                f" {remedy}"
+            ]
         )
     try:
         parsed: object = json.loads(payload.decode("utf-8-sig"))

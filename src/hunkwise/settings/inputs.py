@@ -15,8 +15,8 @@ from typing import Final, cast
 from hunkwise.errors import SettingsError
 from hunkwise.settings.addresses import host_of, is_private, parse_host_port
 from hunkwise.settings.provider import PROVIDER_INPUTS, Provider, read_provider
-from hunkwise.settings.reading import Reading, set_inputs, unknown_inputs
-from hunkwise.settings.rules import MODEL, SHARED, TRUE_OR_FALSE, Bounds, whole
+from hunkwise.settings.reading import Reading, oversize, set_inputs, unknown_inputs
+from hunkwise.settings.rules import MODEL, PROMPTS, SHARED, TRUE_OR_FALSE, Bounds, whole
 
 DEFAULT_CONFIG_PATH: Final = ".github/hunkwise.yml"
 _RUNNER_TOKENS = ("ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
@@ -33,6 +33,8 @@ KNOWN_INPUTS: Final = (
     "publish",
     *SHARED,
 )
+MAX_ADDRESSES: Final = 10
+"""Of headless CLIs, each of which may take ten seconds to say nothing."""
 FOR_A_MODEL: Final = (
     "copilot-token",
     "copilot-url",
@@ -89,7 +91,10 @@ class Inputs:
 
 def read_inputs(environ: Mapping[str, str]) -> Inputs:
     """The inputs in the runner's environment. Raises SettingsError with a sentence for every fault."""
-    reading = Reading(set_inputs(environ, KNOWN_INPUTS))
+    texts = set_inputs(environ, KNOWN_INPUTS)
+    if faults := oversize(texts):
+        raise SettingsError(faults)
+    reading = Reading(texts)
     reading.warnings += unknown_inputs(environ, KNOWN_INPUTS)
     github_token = reading.secret("github-token")
     if github_token is None:
@@ -130,7 +135,12 @@ def _overrides(reading: Reading) -> dict[str, object]:
             overrides[name.replace("-", "_")] = reading.parsed(name, rule)
     if "prompts" in reading.texts:
         lines = (line.strip() for line in reading.texts["prompts"].splitlines())
-        overrides["prompts"] = tuple(dict.fromkeys(line for line in lines if line))
+        names = tuple(dict.fromkeys(line for line in lines if line))
+        if len(names) > PROMPTS.high:
+            reading.faults.append(
+                f'Input "prompts" names {len(names)} prompts, and at most {PROMPTS.high} are run; name fewer.'
+            )
+        overrides["prompts"] = names
     return overrides
 
 
@@ -176,6 +186,11 @@ def _copilot_urls(reading: Reading) -> tuple[str, ...]:
         return ()
     addresses: list[str] = []
     parts = [part for part in re.split(r"[,\s]+", text) if part]
+    if len(parts) > MAX_ADDRESSES:
+        reading.faults.append(
+            f'Input "copilot-url" names {len(parts)} addresses, and at most {MAX_ADDRESSES} are tried; name fewer.'
+        )
+        return ()
     for part in parts:
         try:
             addresses.append(parse_host_port(part))

@@ -8,14 +8,15 @@ from hunkwise.domain.pull_request import Instructions
 
 INSTRUCTION_FILES = ("AGENTS.md", ".github/copilot-instructions.md")
 INSTRUCTION_FOLDER = ".github/instructions"
-_MAX_TEXT = 100_000
+MAX_TEXT = 100_000
+"""Bytes of a file that are read."""
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.{0,4000}?)^---[ \t]*\r?$\n?", re.DOTALL | re.MULTILINE)
 _APPLY_TO = re.compile(r"^applyTo:[ \t]*(.+)$", re.MULTILINE)
 
 
 def read_instructions(path: str, content: bytes) -> Instructions | None:
     """The instructions in a file; None for an empty one, or one of the folder that names no files."""
-    text = content[:_MAX_TEXT].decode("utf-8", "replace").removeprefix("\ufeff")
+    text = content[:MAX_TEXT].decode("utf-8", "replace").removeprefix("\ufeff")
     front = _FRONT_MATTER.match(text)
     body = text[front.end() :] if front else text
     if not body.strip():

@@ -12,6 +12,10 @@ from hunkwise.settings.wording import did_you_mean, quoted
 
 SECRET_INPUTS: Final = ("github-token", "copilot-token", "copilot-connection-token", "provider-api-key")
 """Inputs whose values never stand in a message."""
+MAX_INPUT: Final = 10_000
+"""Characters of one input."""
+MAX_UNKNOWN: Final = 10
+"""Unknown inputs that are named; the rest is counted."""
 TOKEN_SHAPE: Final = re.compile(r"gh[a-z]_\w|github_pat_|sk-\w|eyJ\w")
 """How the tokens that people paste into the wrong input begin."""
 
@@ -54,6 +58,15 @@ class Reading:
         return text
 
 
+def oversize(texts: Mapping[str, str]) -> list[str]:
+    """A sentence for every input that is longer than any that is of use. Its value is not shown."""
+    return [
+        f'Input "{name}" has {len(text):,} characters, and at most {MAX_INPUT:,} are taken; shorten it.'
+        for name, text in texts.items()
+        if len(text) > MAX_INPUT
+    ]
+
+
 def set_inputs(environ: Mapping[str, str], known: Sequence[str]) -> dict[str, str]:
     """The known inputs that are set. GitHub sets those that are not to an empty text."""
     texts = {}
@@ -73,4 +86,5 @@ def unknown_inputs(environ: Mapping[str, str], known: Sequence[str]) -> list[str
         if variable.startswith("INPUT_") and name not in known:
             near = did_you_mean(name, known) or "; it is not used."
             warnings.append(f"Input {quoted(name)} is unknown{near}")
-    return warnings
+    more = len(warnings) - MAX_UNKNOWN
+    return [*warnings[:MAX_UNKNOWN], f"{more:,} more inputs are unknown."] if more > 0 else warnings

@@ -1,0 +1,178 @@
+"""Machines that lack something: the review goes out on the rungs that work, or it is told what is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.step import READ_TOKEN, Result, Step
+from tests.end_to_end.world import World, finding
+from tests.fakes.model_script import report
+
+GONE = "/dev/null/gone"
+"""Not there, and nobody can make it, not even root."""
+FULL = "/dev/full"
+
+
+def reviewed(world: World, **given: object) -> Result:
+    world.change()
+    world.answers(report([finding()]))
+    return world.run(**given)  # type: ignore[arg-type]  # handed on as they come
+
+
+@pytest.mark.parametrize(
+    ("environ", "shell", "missing"),
+    [
+        ({"GITHUB_OUTPUT": GONE}, "", "GITHUB_OUTPUT names a file that cannot be written (Not a directory)"),
+        ({"GITHUB_OUTPUT": FULL}, "", "GITHUB_OUTPUT names a file that cannot be written (No space left"),
+        ({"GITHUB_OUTPUT": ""}, "", "GITHUB_OUTPUT is not set"),
+        ({"GITHUB_STEP_SUMMARY": GONE}, "", "GITHUB_STEP_SUMMARY names a file that cannot be written"),
+        ({"GITHUB_STEP_SUMMARY": FULL}, "", "GITHUB_STEP_SUMMARY names a file that cannot be written"),
+        ({"RUNNER_TEMP": GONE}, "", "report.json cannot be written (Not a directory)"),
+        ({"RUNNER_TEMP": "/proc/gone"}, "", "report.json cannot be written (No such file"),
+        ({"TMPDIR": "/proc"}, "", ""),
+        ({"TMPDIR": GONE}, "", ""),
+        ({"HOME": GONE}, "", ""),
+        ({"HOME": ""}, "", ""),
+        ({"GITHUB_WORKSPACE": ""}, "", ""),
+        ({"GITHUB_WORKSPACE": GONE}, "", ""),
+        ({}, "ulimit -n 64", ""),
+        ({}, "ulimit -v 4000000", ""),
+        ({}, "exec 2>&-", ""),
+        ({}, "exec 0<&-", ""),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_a_review_goes_out_without(world: World, environ: dict[str, str], shell: str, missing: str) -> None:
+    result = reviewed(world, environ=environ, shell=shell)
+    assert result.code == 0
+    assert len(world.github.comments) == 1
+    assert missing in result.log
+
+
+@pytest.mark.parametrize(
+    "shell",
+    ["exec 1>&-", "exec 1>/dev/full", "exec 1> >(exec true); sleep 0.2", "exec 0<&- 1>&- 2>&-"],
+    ids=["closed", "full", "broken pipe", "all closed"],
+)
+def test_a_log_that_takes_nothing_costs_neither_review_nor_exit_code(world: World, shell: str) -> None:
+    result = reviewed(world, shell=shell)
+    assert result.code == 0
+    assert result.log == ""
+    assert len(world.github.comments) == 1
+    assert result.outputs["conclusion"] == "success"
+
+
+@pytest.mark.parametrize(
+    ("summary", "temp", "rung", "code"),
+    [
+        (None, None, "summary", 0),
+        (FULL, None, "report", 0),
+        ("/dev/null", None, "report", 0),
+        (GONE, None, "report", 0),
+        (None, GONE, "summary", 0),
+        (FULL, GONE, "", 4),
+    ],
+    ids=["both", "full summary", "swallowed summary", "no summary", "no report", "neither"],
+)
+def test_a_rung_is_named_only_where_it_holds(
+    world: World, summary: str | None, temp: str | None, rung: str, code: int
+) -> None:
+    environ = {"GITHUB_STEP_SUMMARY": summary, "RUNNER_TEMP": temp}
+    world.github.fault("POST", "/check-runs$", status=403, times=9)
+    given = {name: value for name, value in environ.items() if value is not None}
+    result = reviewed(world, inputs={"github-token": READ_TOKEN}, environ=given)
+    assert result.code == code
+    warnings = " ".join(result.commands("warning"))
+    assert ("1 in the job summary" in warnings) == (rung == "summary")
+    assert ("1 in the JSON report" in warnings) == (rung == "report")
+    assert ("in the log alone" in warnings) == (rung == "")
+    assert "It breaks." in " ".join([*result.commands("notice"), *result.commands("warning")])
+    if temp is None:
+        assert [found["where"] for found in result.report["findings"]] == [rung]
+    elif rung:
+        assert "Fault at" in result.summary
+    placed = json.loads(result.outputs["placement"])
+    assert placed == {rung or "summary": 1}
+
+
+def made(kind: str) -> Callable[[Step], str]:
+    """Something of that kind in the event's place, by its path."""
+
+    def make(step: Step) -> str:
+        path = step.folder / "other-event"
+        step.folder.mkdir(parents=True, exist_ok=True)
+        match kind:
+            case "folder":
+                path.mkdir()
+            case "pipe":
+                os.mkfifo(path)
+            case "empty":
+                path.touch()
+            case "binary":
+                path.write_bytes(bytes(range(256)) * 40)
+            case "huge":
+                with path.open("wb") as file:
+                    file.truncate(2**40)
+            case "list":
+                path.write_text("[]")
+            case _:
+                return kind
+        return str(path)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (GONE, "cannot be read (Not a directory)"),
+        ("/nowhere", "cannot be read (No such file or directory)"),
+        ("folder", "cannot be read (Is a directory)"),
+        ("pipe", "cannot be read (it is no regular file)"),
+        ("/dev/zero", "cannot be read (it is no regular file)"),
+        ("empty", "is not JSON"),
+        ("binary", "is not JSON"),
+        ("huge", "has more than 26,214,400 bytes"),
+        ("list", "has no object at its top"),
+    ],
+)
+def test_an_event_that_is_none_is_named_with_what_belongs_there(world: World, kind: str, words: str) -> None:
+    world.change()
+    step = world.step()
+    step.environ["GITHUB_EVENT_PATH"] = made(kind)(step)
+    result = world.done(step.run())
+    assert result.code == 2
+    (error,) = result.commands("error")
+    assert words in error
+    assert "the file that the runner wrote for this event" in error
+    assert result.outputs["conclusion"] == "failure"
+    assert world.github.journal == []
+
+
+@pytest.mark.parametrize(
+    ("shell", "words"),
+    [
+        ("ulimit -n 12", "Too many files are open in this process"),
+        ("ulimit -f 0", "The Copilot CLI ended by signal SIGXFSZ"),
+    ],
+    ids=["no files to open", "no bytes to write"],
+)
+def test_a_machine_on_which_nothing_can_run_is_told_so(world: World, shell: str, words: str) -> None:
+    world.change()
+    result = world.run(shell=shell)
+    assert result.code == 3
+    assert words in " ".join(result.commands("error"))
+    assert world.posted == ""
+
+
+def test_a_disk_that_fills_up_in_mid_run_loses_no_finding(world: World) -> None:
+    """The journal, the report and the files of the runner share the disk with whatever else fills it."""
+    result = reviewed(world, shell="ulimit -f 1")
+    assert result.code == 0
+    assert len(world.github.comments) == 1
+    assert Path(result.folder / "temp").exists()

@@ -1,0 +1,165 @@
+"""What GitHub makes of Markdown: rendered by GitHub's own fork of cmark, and read as a browser would read it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Final
+
+from cmarkgfm.cmark import Options, markdown_to_html_with_extensions  # type: ignore[import-untyped]  # it ships no types
+
+_EXTENSIONS: Final = ("table", "autolink", "strikethrough", "tasklist")
+_GITHUB: Final = (
+    Options.CMARK_OPT_GITHUB_PRE_LANG | Options.CMARK_OPT_FOOTNOTES | Options.CMARK_OPT_HARDBREAKS
+)
+_OMITTED: Final = "<!-- raw HTML omitted -->"
+_VOID: Final = frozenset({"br", "hr", "img", "input", "source"})
+_INLINE: Final = frozenset({"p", "em", "strong", "del", "a", "code", "br"})
+_BLOCKS: Final = frozenset({"ul", "ol", "li", "blockquote", "pre"})
+_SKELETON: Final = frozenset(
+    {
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "td",
+        "th",
+        "details",
+        "summary",
+    }
+)
+"""Elements that only our own words may make: foreign ones must add none, and take none away."""
+_DRAWN: Final = frozenset({"suggestion", "math", "mermaid", "geojson", "topojson", "stl"})
+# GitHub's filters run over text nodes outside of code and links; these find what theirs find, and more.
+_CALLS: Final = re.compile(
+    r"[@\uff20\ufe6b]"  # people, teams, mail addresses, commits of other repositories
+    r"|[#\uff03\ufe5f]\d"  # issues, with and without a repository
+    r"|(?<![A-Za-z0-9])gh-\d"
+    r"|(?-i:(?<![0-9A-Za-z_])[0-9a-f]{7,40}(?![0-9A-Za-z_]))"  # commits
+    r"|\bghsa-\w{4}-\w{4}-\w{4}"  # advisories
+    r"|https?://|ftp://|www\.\w",
+    re.IGNORECASE,
+)
+_CLOSES: Final = re.compile(r"\b(?:close|fix|resolve)[a-z]*:?\s+(?:\S+/\S+)?(?:#|gh-)\d", re.IGNORECASE)
+
+
+@dataclass
+class Shown:
+    """A rendered text: what a reader sees, and what GitHub would act upon."""
+
+    links: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    """What can never be right, whoever wrote it."""
+    fences: list[tuple[str, str]] = field(default_factory=list)
+    """Language and content of each block of code."""
+    paragraphs: list[str] = field(default_factory=list)
+    """The text of each paragraph that is in nothing else."""
+    skeleton: Counter[str] = field(default_factory=Counter)
+    comments: list[str] = field(default_factory=list)
+    """The first two words of each HTML comment."""
+    raw_html: int = 0
+    """Pieces of HTML that were let through as they stood."""
+    texts: list[str] = field(default_factory=list)
+    """Text nodes outside of code and links."""
+    everything: str = ""
+    """All that is shown, code and links as well."""
+
+
+def shown(markdown: str) -> Shown:
+    """The text as GitHub renders a comment, with all HTML let through, as if nothing were filtered behind it."""
+    found = Shown(raw_html=_html(markdown, _GITHUB).count(_OMITTED) if "<" in markdown else 0)
+    reader = _Reader(found)
+    try:
+        reader.feed(_html(markdown, _GITHUB | Options.CMARK_OPT_UNSAFE))
+        reader.close()
+    except AssertionError as error:  # so html.parser gives up on `<![`, which no posted text may hold
+        found.faults.append(str(error))
+    reader.end_text()
+    found.everything = "".join(reader.written)
+    for text in found.texts:
+        found.faults += [f"calls: {text!r}" for pattern in (_CALLS, _CLOSES) if pattern.search(text)]
+    return found
+
+
+def _html(markdown: str, options: int) -> str:
+    # No lone surrogate is passed on: whatever is sent was encoded before.
+    text = markdown.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
+    return str(markdown_to_html_with_extensions(text, options, _EXTENSIONS))
+
+
+class _Reader(HTMLParser):
+    def __init__(self, found: Shown) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found = found
+        self.written: list[str] = []
+        self._open: list[str] = []
+        self._text = ""
+        self._language = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.end_text()
+        given = dict(attrs)
+        if tag in _SKELETON:
+            self.found.skeleton[tag] += 1
+        elif tag not in _INLINE | _BLOCKS:
+            self.found.faults.append(f"<{tag}>")
+        self._begin(tag, given)
+        if tag not in _VOID:
+            self._open.append(tag)
+
+    def _begin(self, tag: str, given: dict[str, str | None]) -> None:
+        known = {"a": {"href", "title"}, "pre": {"lang"}, "ol": {"start"}, "th": {"align"}, "td": {"align"}}
+        self.found.faults += [f"<{tag} {name}>" for name in given.keys() - known.get(tag, set())]
+        if tag == "a":
+            self.found.links.append(given.get("href") or "")
+        elif tag == "pre":
+            self._language = given.get("lang") or ""
+            self.found.fences.append((self._language, ""))
+            if self._language.lower() in _DRAWN - {"suggestion"}:
+                self.found.faults.append(f"a fence of {self._language}")
+        elif tag == "p" and not self._open:
+            self.found.paragraphs.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.end_text()
+        if tag in self._open:
+            while self._open.pop() != tag:
+                pass
+
+    def handle_comment(self, data: str) -> None:
+        self.end_text()
+        self.found.comments.append(" ".join(data.split()[:2]))
+
+    def handle_decl(self, decl: str) -> None:
+        self.found.faults.append(f"<!{decl}")
+
+    def unknown_decl(self, data: str) -> None:
+        self.found.faults.append(f"<![{data}")
+
+    def handle_pi(self, data: str) -> None:
+        self.found.faults.append(f"<?{data}")
+
+    def handle_data(self, data: str) -> None:
+        self.written.append(data)
+        if "pre" in self._open:
+            language, content = self.found.fences[-1]
+            self.found.fences[-1] = (language, content + data)
+        elif self._open[:1] == ["p"]:
+            self.found.paragraphs[-1] += data
+        if not {"pre", "code", "a"} & {*self._open}:
+            self._text += data
+
+    def end_text(self) -> None:
+        """Ends a text node: a tag or a comment parts it from the next."""
+        if self._text:
+            self.found.texts.append(self._text)
+        self._text = ""

@@ -1,0 +1,121 @@
+"""Foreign text in every place that it is given, in every text that hunkwise posts, whole and as it is posted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.outcome import (
+    Coverage,
+    ExitCode,
+    Fault,
+    FileCoverage,
+    Posted,
+    ReviewEvent,
+    SkipReason,
+    Usage,
+    Where,
+)
+from hunkwise.publish.failure import failure_summary
+from hunkwise.publish.gates import Verdict
+from hunkwise.publish.markdown import check_output, comment, job_summary, review_body
+from hunkwise.publish.placement import Placement
+from hunkwise.publish.sarif import as_sarif
+from hunkwise.publish.summary_comment import claim_comment, summary_comment
+from hunkwise.publish.view import View
+from tests.publish.samples import HEAD, SERVER, anchor, finding, kept, review, state, thread, view
+
+BEHIND: Final = "What stands behind it stands alone."
+"""A paragraph that follows every posted text, as the next words on the page do."""
+AFTERWARDS: Final = "Calm words of a finding that comes later."
+RUN: Final = "12.abcdef0123456789"
+_HINT = "Mend it."
+
+
+def hostile(foreign: str) -> Finding:
+    """A finding of which every text is foreign."""
+    return Finding(
+        foreign,
+        Severity.HIGH,
+        foreign,
+        foreign,
+        anchor(2, path=foreign),
+        foreign,
+        foreign,
+        0.5,
+    )
+
+
+def hostile_view(foreign: str) -> View:
+    """A run in which every text that can be foreign is: of the model, of git, of GitHub, of a provider."""
+    first, last = hostile(foreign), finding("Calm", path="zz/last.py", body=AFTERWARDS)
+    old = replace(hostile(foreign), anchor=anchor(4, path=foreign), raised_as="0123456789abcdef")
+    whole = replace(
+        review(first, old, last),
+        summary=foreign,
+        notes=(foreign, "A calm note."),
+        faults=(Fault(foreign, foreign, foreign), Fault("model", "A calm fault.", _HINT)),
+        coverage=Coverage(
+            (
+                FileCoverage("src/a.py", 4, 4),
+                FileCoverage(foreign, 9, 1, SkipReason.FAILED, foreign),
+                FileCoverage("calm.py", 9, 1, SkipReason.FAILED, "calmly"),
+                FileCoverage(foreign, 9, 0, SkipReason.IGNORED, foreign),
+            )
+        ),
+        usage=Usage(1, 2, 3, models=(foreign, "calm")),
+    )
+    seen = view(whole, Verdict(ExitCode.PARTIAL, ("A part was not reviewed.",), ("A warning.",)))
+    told = Posted(
+        f"{SERVER}/o/r/pull/7#pullrequestreview-1",
+        {first: Where.INLINE, last: Where.BODY},
+        (foreign,),
+        Fault("forbidden", foreign, _HINT),
+    )
+    return replace(seen, posted=told, kept=(kept(old, thread()),), stale=foreign, run=RUN)
+
+
+def _inline(foreign: str) -> str:
+    return comment(hostile(foreign), server_url=SERVER, applies=True)
+
+
+def _on_file(foreign: str) -> str:
+    return comment(hostile(foreign), server_url=SERVER, applies=False, where=Where.FILE)
+
+
+def _body(foreign: str) -> str:
+    seen = hostile_view(foreign)
+    low = finding("Calm", path="zz/last.py", body=AFTERWARDS)
+    about_file = replace(hostile(foreign), anchor=None)
+    placed = Placement((), (), (hostile(foreign), about_file, low))
+    return review_body(seen, placed, ReviewEvent.COMMENT).text
+
+
+def _summary(foreign: str) -> str:
+    return summary_comment(hostile_view(foreign), state("A" * 20))
+
+
+def _claim(foreign: str) -> str:
+    return claim_comment(_summary(foreign), HEAD, RUN)
+
+
+def _sarif(foreign: str) -> str:
+    made: Any = as_sarif(review(hostile(foreign)), repository="o/r", server_url=SERVER, version="1.0.0")
+    return str(made["runs"][0]["results"][0]["message"]["markdown"])
+
+
+POSTED: Final[Mapping[str, Callable[[str], str]]] = {
+    "comment on a line": _inline,
+    "comment on a file": _on_file,
+    "review's body": _body,
+    "summary comment": _summary,
+    "claim": _claim,
+    "job summary": lambda foreign: job_summary(hostile_view(foreign)).text,
+    "check run's summary": lambda foreign: check_output(hostile_view(foreign)).summary,
+    "check run's text": lambda foreign: check_output(hostile_view(foreign)).text,
+    "failure": lambda foreign: failure_summary([foreign, "A calm fault."]),
+    "code scanning": _sarif,
+}
+"""By the name of the place, what makes the whole text that is posted there."""

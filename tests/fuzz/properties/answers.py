@@ -1,0 +1,118 @@
+"""What must hold of every tool call of a model: it is answered in words, and no finding is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from dataclasses import asdict
+from typing import Any
+
+from copilot.tools import Tool, ToolInvocation, ToolResult
+
+from hunkwise.copilot.tools import MAX_ANSWER, MAX_NAMES, report_tool, repository_tools
+from hunkwise.domain.finding import Finding
+from hunkwise.domain.limits import Budget
+from hunkwise.flows.intake import Intake
+from hunkwise.prompts.answers import MAX_FINDINGS, read_report
+from tests.publish.samples import file_diff
+
+WORDS = (
+    *("findings", "done", "summary", "path", "line", "start_line", "side", "severity", "category", "title"),
+    *(
+        "body",
+        "suggestion",
+        "confidence",
+        "src/a.py",
+        "RIGHT",
+        "LEFT",
+        "high",
+        "critical",
+        "pattern",
+        "paths",
+    ),
+    *("end_line", "..", "/", "../../etc/passwd", "a\0b", ".git/config", "", " ", "(?:a+)+$"),
+)
+_LONGEST_REPLY = 50_000
+_FILES = {"src/a.py": file_diff()}
+
+
+def is_read(arguments: object) -> None:
+    """Each finding of a call is taken, told back, or kept as it was understood: none is passed over."""
+    report = read_report(arguments)
+    said = arguments.get("findings") if isinstance(arguments, dict) else None
+    if isinstance(said, list):
+        read = len(report.findings) + len(report.kept) + report.unreadable
+        assert read == min(len(said), MAX_FINDINGS)
+        assert len(report.findings) == len(said) or report.faults
+    else:
+        assert (report.unreadable, report.done) == (1, False)
+    for one in (*report.findings, *report.kept):
+        assert len(one.title) <= 300
+        assert len(one.body) <= 10_000
+        assert one.title
+        assert one.body
+        assert one.line >= 1
+    assert sum(map(len, report.faults)) <= 200 * MAX_FINDINGS * 10
+
+
+def is_taken(*calls: object) -> None:
+    """The tool itself answers each call, and what it journals and keeps can be written to a file."""
+    journaled: list[Finding] = []
+    intake = Intake("review", _FILES, journaled.append)
+    tool = report_tool(intake.take, lambda: True)
+    for arguments in calls:
+        answer = _answer(tool, arguments)
+        assert answer.result_type in ("success", "failure", "rejected")
+        assert len(answer.text_result_for_llm.encode("utf-8")) <= _LONGEST_REPLY
+    for finding in (*journaled, *intake.findings):
+        json.dumps(asdict(finding), ensure_ascii=False, allow_nan=False).encode("utf-8")
+        assert finding.anchor is None or finding.anchor.path == "src/a.py"
+    assert set(journaled) <= set(intake.findings)
+
+
+def is_answered(arguments: object) -> None:
+    """Each reading tool answers any arguments in bounded words, and asks for nothing outside of the repository."""
+    for tool in repository_tools(Confined(), Budget(10**6)):
+        answer = _answer(tool, arguments)
+        assert len(answer.text_result_for_llm) <= MAX_ANSWER
+        answer.text_result_for_llm.encode("utf-8")
+
+
+class Confined:
+    """A repository that takes no path but one inside of it."""
+
+    def read(self, path: str) -> bytes | None:
+        _is_inside(path)
+        return b"one\ntwo\n" * 500
+
+    def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
+        assert 0 < len(pattern) <= 500
+        for path in paths:
+            _is_inside(path)
+        return [("src/a.py", 1, pattern * 100)] * 30
+
+    def list(self, path: str) -> tuple[str, ...] | None:
+        if path:
+            _is_inside(path)
+        return ("name",) * (MAX_NAMES + 1)
+
+
+def _is_inside(path: str) -> None:
+    assert path
+    assert not path.startswith("/")
+    assert {"", ".", ".."}.isdisjoint(path.split("/"))
+    assert path.isprintable() or not any(ord(character) < 0x20 for character in path)
+    path.encode("utf-8")
+
+
+def _answer(tool: Tool, arguments: Any) -> ToolResult:
+    """What the tool says, as the SDK asks it."""
+
+    async def asked() -> ToolResult:
+        assert tool.handler is not None
+        answer = tool.handler(ToolInvocation(arguments=arguments))
+        assert inspect.isawaitable(answer)
+        return await answer
+
+    return asyncio.run(asked())

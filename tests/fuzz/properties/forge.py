@@ -1,0 +1,63 @@
+"""What must hold of GitHub's answers, or of what answers in its place: they are understood, or refused in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from hunkwise.domain.conversation import Conversation
+from hunkwise.errors import ForgeError
+from hunkwise.forge.connection import Connection
+from hunkwise.forge.conversation import read_conversation
+from hunkwise.forge.errors import Answer, refusal, wait_asked
+from hunkwise.forge.graphql import GraphqlAnswer, read_answer, status_seen
+from hunkwise.forge.look import Look
+from hunkwise.forge.shapes import Shape
+
+HEAD = "0123456789abcdef0123456789abcdef01234567"
+_LONGEST_MESSAGE = 2_000
+
+
+def is_told(status: int, headers: Mapping[str, str], text: str) -> None:
+    """Any answer of any status is an error with a remedy, and asks to wait for a time that can be waited."""
+    answer = Answer(status, headers, text)
+    _is_sayable(refusal(answer, "GET /x"))
+    seconds = wait_asked(answer, 1_700_000_000.0)
+    assert seconds is None or 0 <= seconds < 10**12
+    assert status_seen(answer).status in (status, 429)
+
+
+def is_understood(value: object, rest: object) -> None:
+    """A conversation is read from any JSON that GraphQL, and then REST, can answer with; else it is refused."""
+    try:
+        said, _ = read_conversation(_Said(value, rest), "o/r", 7, HEAD, Look(HEAD, ("AGENTS.md",)))
+    except ForgeError as error:
+        _is_sayable(error)
+        return
+    assert isinstance(said, Conversation)
+    assert all(thread.path.encode("utf-8", "surrogatepass") is not None for thread in said.threads)
+    assert all(isinstance(writer, str) for writer in said.writers)
+
+
+class _Said(Connection):
+    """A connection to a server that answers the same to every query, and the same to every read."""
+
+    def __init__(self, value: object, rest: object) -> None:
+        super().__init__("t", "https://api.example.org", deadline=lambda: 60.0)
+        self._value = value
+        self._rest = rest
+
+    def graphql_partly(
+        self, query: str, variables: Mapping[str, Any], *, repeat: bool = True, writes: int = 1
+    ) -> GraphqlAnswer:
+        return read_answer(Shape(self._value, "POST /graphql"))
+
+    def get(self, path: str, query: Mapping[str, Any] | None = None) -> Shape:
+        return Shape(self._rest, f"GET {path}")
+
+
+def _is_sayable(error: ForgeError) -> None:
+    assert error.message
+    assert len(str(error)) <= _LONGEST_MESSAGE
+    json.dumps(str(error))

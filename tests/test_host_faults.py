@@ -1,0 +1,62 @@
+"""What a machine lacks is told in words, wherever it is noticed."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from hunkwise.host_faults import host_fault
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "hint"),
+    [
+        (OSError(errno.ENOSPC, "No space", "/tmp/x"), "The disk is full (/tmp/x).", "TMPDIR"),
+        (OSError(errno.EDQUOT, "Quota"), "The disk's quota is used up.", "TMPDIR"),
+        (OSError(errno.EFBIG, "Large"), "A file has reached the largest size that is allowed here.", "Free"),
+        (OSError(errno.EROFS, "Read-only", b"x"), "The disk can be read only.", "mount"),
+        (OSError(errno.EMFILE, "Many"), "Too many files are open in this process.", "ulimit"),
+        (OSError(errno.ENFILE, "Many"), "Too many files are open on this machine.", "ulimit"),
+        (BlockingIOError(errno.EAGAIN, "No"), "No more processes or threads can be started.", "parallel"),
+        (RuntimeError("can't start new thread"), "No more processes or threads can be started.", "ulimit"),
+        (OSError(errno.ENOMEM, "No"), "There is no memory left.", "runner"),
+        (MemoryError(), "There is no memory left.", "runner"),
+        (
+            FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),
+            "There is no folder for temporary files.",
+            "Set TMPDIR",
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_what_the_machine_lacks_is_told_with_a_remedy(error: Exception, message: str, hint: str) -> None:
+    fault = host_fault(error)
+    assert fault is not None
+    assert fault.message == message
+    assert hint in fault.hint
+    assert fault.exit_code == 3
+
+
+def test_the_cause_of_an_error_is_looked_at_too() -> None:
+    try:
+        try:
+            raise OSError(errno.ENOSPC, "No space")
+        except OSError as error:
+            raise KeyError("report") from error
+    except KeyError as error:
+        fault = host_fault(error)
+    assert fault is not None
+    assert fault.message == "The disk is full."
+
+
+def test_other_errors_are_not_explained_away() -> None:
+    in_a_circle = ValueError("no")
+    in_a_circle.__context__ = in_a_circle
+    for error in (
+        in_a_circle,
+        RuntimeError("no"),
+        FileNotFoundError(errno.ENOENT, "x"),
+        OSError("no number"),
+    ):
+        assert host_fault(error) is None

@@ -1,0 +1,36 @@
+"""Files at the head, by which threads are judged: what cannot be read is not taken for what is not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hunkwise.errors import OversizeError
+from hunkwise.reading import HeadFiles
+from hunkwise.repository.git import Git
+from hunkwise.repository.head import MAX_FILE, GitHead
+from tests.fakes.git_repository import GitRepository
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> GitHead:
+    repository = GitRepository.create(tmp_path / "repository")
+    sha = repository.commit(
+        {"small.py": "a = 1\n", "large.py": "a" * (MAX_FILE + 1), "most.py": "a" * MAX_FILE}
+    )
+    return GitHead(Git(repository.path), sha)
+
+
+def test_a_file_that_is_too_large_is_neither_empty_nor_gone(head: GitHead) -> None:
+    files = HeadFiles(head)
+    assert files.text("small.py") == "a = 1\n"
+    assert files.text("gone.py") == ""
+    assert files.text("large.py") is None
+    assert files.read("large.py") is None
+    assert len(files.read("most.py") or b"") == MAX_FILE
+
+
+def test_whoever_asks_for_it_is_told_how_much_is_read(head: GitHead) -> None:
+    with pytest.raises(OversizeError, match=r"'large.py' has more than 2,000,000 bytes"):
+        head.read("large.py")

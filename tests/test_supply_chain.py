@@ -1,0 +1,379 @@
+"""What hunkwise is made of is pinned, agrees with itself, and is moved and released by workflows of few permissions."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from scripts import release, sbom
+
+from hunkwise import __version__
+from hunkwise.copilot.command import CLI_VERSION
+
+ROOT = Path(__file__).parents[1]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+ALL_WORKFLOWS = [*WORKFLOWS, *sorted((ROOT / "examples" / "workflows").glob("*.yml"))]
+LOCKS = sorted(path.stem for path in (ROOT / "requirements").glob("*.txt"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PACKAGE = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))
+NPM_LOCK = json.loads((ROOT / "package-lock.json").read_text(encoding="utf-8"))
+RENOVATE = json.loads((ROOT / "renovate.json").read_text(encoding="utf-8"))
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+WRITES_OF_THE_RELEASE = {
+    "build": {"packages"},
+    "sign": {"packages", "id-token", "attestations"},
+    "publish": {"contents"},
+}
+PINNED = re.compile(r"uses: ([\w.-]+/[\w./-]+)@([0-9a-f]{40}) # v\d+\.\d+\.\d+$")
+DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def workflow(path: Path) -> dict[Any, Any]:
+    loaded: dict[Any, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+def jobs(path: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = workflow(path)["jobs"]
+    return found
+
+
+def steps(path: Path) -> list[dict[str, Any]]:
+    return [step for job in jobs(path).values() for step in job.get("steps", [])]
+
+
+def writes(job: dict[str, Any]) -> set[str]:
+    return {scope for scope, access in job["permissions"].items() if access == "write"}
+
+
+def locked(name: str) -> dict[str, list[str]]:
+    """The lines of a lock: what is pinned, and its hashes."""
+    found: dict[str, list[str]] = {}
+    for line in (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines():
+        if not line.startswith((" ", "#")):
+            pinned = line.removesuffix(" \\")
+            found[pinned] = []
+        elif not line.startswith("#"):
+            found[pinned].append(line.strip().removesuffix(" \\"))
+    return found
+
+
+def asked_for(name: str) -> set[str]:
+    """What a file of requirements asks for, without its comments and constraints."""
+    lines = (ROOT / "requirements" / f"{name}.in").read_text(encoding="utf-8").splitlines()
+    return {line.replace(" ;", ";") for line in lines if line and not line.startswith(("#", "-c "))}
+
+
+def test_the_project_has_these_workflows() -> None:
+    assert [path.name for path in WORKFLOWS] == ["ci.yml", "fuzz.yml", "release.yml"]
+
+
+@pytest.mark.parametrize("path", ALL_WORKFLOWS, ids=named)
+def test_nothing_is_permitted_that_a_job_does_not_ask_for(path: Path) -> None:
+    assert workflow(path)["permissions"] == {}
+    assert all("permissions" in job for job in jobs(path).values())
+
+
+@pytest.mark.parametrize("path", ALL_WORKFLOWS, ids=named)
+def test_every_action_is_pinned_by_commit_with_its_version_beside(path: Path) -> None:
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if "uses:" in line]
+    assert lines
+    assert [line for line in lines if not PINNED.search(line) and "uses: $/" not in line] == []
+
+
+def test_an_action_is_the_same_commit_wherever_it_is_used() -> None:
+    pins: dict[str, set[str]] = {}
+    for path in ALL_WORKFLOWS:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if used := PINNED.search(line):
+                pins.setdefault(used[1], set()).add(line.partition("@")[2])
+    assert {action: commits for action, commits in pins.items() if len(commits) > 1} == {}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=named)
+def test_a_run_is_bounded_and_one_at_a_time(path: Path) -> None:
+    assert "concurrency" in workflow(path)
+    assert all("timeout-minutes" in job or "uses" in job for job in jobs(path).values())
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=named)
+def test_no_checkout_keeps_its_token_and_no_expression_stands_in_a_script(path: Path) -> None:
+    checkouts = [step for step in steps(path) if "actions/checkout@" in step.get("uses", "")]
+    assert checkouts
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+    assert [step["run"] for step in steps(path) if "${{" in step.get("run", "")] == []
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=named)
+def test_no_workflow_runs_for_a_stranger_with_a_token_that_writes(path: Path) -> None:
+    events = workflow(path)[True]  # YAML 1.1 takes the key `on` for true
+    assert {"pull_request_target", "workflow_run", "issue_comment"}.isdisjoint(events)
+    if path.name != "release.yml":
+        assert [name for name, job in jobs(path).items() if writes(job)] == []
+        assert "secrets." not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=named)
+def test_what_a_workflow_makes_the_makefile_knows(path: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z-]+):.* ## ", makefile, re.MULTILINE)
+    made = [
+        name for step in steps(path) for name in re.findall(r"^make ([a-z-]+)", step.get("run", ""), re.M)
+    ]
+    assert {name: targets.count(name) for name in made} == dict.fromkeys(made, 1)
+
+
+def test_the_release_writes_only_after_a_maintainer_approved() -> None:
+    found = jobs(ROOT / ".github" / "workflows" / "release.yml")
+    assert {name: writes(job) for name, job in found.items() if writes(job)} == WRITES_OF_THE_RELEASE
+    assert found["approve"]["environment"] == "release"
+    assert {"check", "ci"} <= set(found["approve"]["needs"])
+    assert [name for name in WRITES_OF_THE_RELEASE if "approve" not in waits_for(name, found)] == []
+
+
+def waits_for(name: str, found: dict[str, dict[str, Any]]) -> Iterator[str]:
+    needs = found[name].get("needs", [])
+    for need in [needs] if isinstance(needs, str) else needs:
+        yield need
+        yield from waits_for(need, found)
+
+
+def test_the_release_starts_from_a_tag_of_this_repository_and_uses_no_cache() -> None:
+    path = ROOT / ".github" / "workflows" / "release.yml"
+    assert workflow(path)[True] == {"push": {"tags": ["source/v*"]}}
+    assert [step for step in steps(path) if "actions/cache" in step.get("uses", "")] == []
+    assert [step for step in steps(path) if "run-id" in step.get("with", {})] == []
+    options = [step["with"] for step in steps(path) if "build-push-action" in step.get("uses", "")]
+    assert [(option["no-cache"], "cache-from" in option) for option in options] == [(True, False)]
+
+
+def test_the_release_gives_the_image_every_label_that_it_asks_for() -> None:
+    (build,) = (step for step in steps(WORKFLOWS[-1]) if "build-push-action" in step.get("uses", ""))
+    given = {line.partition("=")[0] for line in build["with"]["build-args"].splitlines()}
+    asked = set(re.findall(r"^ARG (\w+)=unknown$", DOCKERFILE, re.MULTILINE))
+    assert given == asked
+
+
+def test_the_cli_is_one_version_everywhere() -> None:
+    assert PACKAGE["dependencies"] == {"@github/copilot": CLI_VERSION}
+    entries = {
+        path: entry["version"] for path, entry in NPM_LOCK["packages"].items() if "@github/copilot" in path
+    }
+    assert len(entries) > 1
+    assert set(entries.values()) == {CLI_VERSION}
+
+
+def test_the_sdk_is_one_version_everywhere() -> None:
+    (pinned,) = (line for line in PROJECT["project"]["dependencies"] if line.startswith("github-copilot-sdk"))
+    assert pinned in asked_for("runtime")
+    assert pinned in locked("runtime")
+
+
+def test_a_release_says_the_versions_that_are_pinned() -> None:
+    told = release.versions()
+    assert told == {"version": __version__, "cli": CLI_VERSION, "sdk": told["sdk"]}
+    assert f"github-copilot-sdk=={told['sdk']}" in PROJECT["project"]["dependencies"]
+
+
+def test_no_text_names_another_version_of_the_cli_or_the_sdk() -> None:
+    sdk = release.versions()["sdk"]
+    texts = [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ALL_WORKFLOWS,
+        *ROOT.glob("*.toml"),
+        ROOT / "Dockerfile",
+    ]
+    wrong = []
+    for path in texts:
+        text = path.read_text(encoding="utf-8")
+        wrong += [
+            (path.name, said)
+            for said in re.findall(r"(?:CLI|@github/copilot) v?(\d+\.\d+\.\d+)", text)
+            if said != CLI_VERSION
+        ]
+        wrong += [(path.name, said) for said in re.findall(r"SDK v?(\d+\.\d+\.\d+)", text) if said != sdk]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_locked_python_package_has_hashes_and_no_index(name: str) -> None:
+    text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+    assert "://" not in text
+    assert locked(name)
+    for pinned, hashes in locked(name).items():
+        assert re.match(r"[a-z0-9-]+==\S+", pinned), pinned
+        assert hashes, pinned
+        assert [one for one in hashes if not re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one)] == []
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_python_package_that_is_asked_for_is_locked(name: str) -> None:
+    pinned = {line.partition("==")[0] for line in locked(name)}
+    wanted = {re.split(r"[<>=; ]", line)[0].lower() for line in asked_for(name)}
+    assert wanted - pinned == set()
+
+
+def test_the_locks_of_one_environment_agree() -> None:
+    versions: dict[str, set[str]] = {}
+    for name in ("runtime", "dev", "release"):
+        for line in locked(name):
+            package, _, version = line.partition(";")[0].strip().partition("==")
+            versions.setdefault(package, set()).add(version)
+    assert {package: found for package, found in versions.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "reasons"),
+    [
+        ("runtime", PROJECT["project"]["dependencies"]),
+        ("build", PROJECT["build-system"]["requires"]),
+        ("dev", [*PROJECT["dependency-groups"]["dev"], "pytest-xdist>=3.8"]),
+        ("release", PROJECT["dependency-groups"]["release"]),
+        ("fuzz", PROJECT["dependency-groups"]["fuzz"]),
+    ],
+)
+def test_what_is_locked_is_what_the_project_gives_reasons_for(name: str, reasons: list[str]) -> None:
+    assert asked_for(name) == set(reasons)
+
+
+def test_every_locked_npm_package_has_a_hash_and_no_registry() -> None:
+    assert NPM_LOCK["lockfileVersion"] == 3
+    entries = {path: entry for path, entry in NPM_LOCK["packages"].items() if path}
+    assert entries
+    assert [path for path, entry in entries.items() if not entry["integrity"].startswith("sha512-")] == []
+    assert [path for path, entry in entries.items() if "resolved" in entry] == []
+    assert "://" not in json.dumps({path: {**entry, "funding": None} for path, entry in entries.items()})
+
+
+def test_npm_packages_are_asked_for_by_exact_version() -> None:
+    asked = {**PACKAGE["dependencies"], **PACKAGE["devDependencies"]}
+    assert [
+        name for name, version in asked.items() if not re.fullmatch(r"\d+\.\d+\.\d+[\w.-]*", version)
+    ] == []
+
+
+def test_every_base_image_is_pinned_by_digest() -> None:
+    defaults = dict(re.findall(r"^ARG (\w+_IMAGE)=(\S+)$", DOCKERFILE, re.MULTILINE))
+    assert [name for name, image in defaults.items() if not DIGEST.search(image)] == []
+    stages = set(re.findall(r"^FROM \S+ AS (\w+)$", DOCKERFILE, re.MULTILINE))
+    bases = set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) - stages
+    assert bases == {f"${{{name}}}" for name in defaults}
+
+
+def test_the_builder_of_a_release_is_pinned_by_digest() -> None:
+    builders = [
+        step["with"] for step in steps(WORKFLOWS[-1]) if "setup-buildx-action" in step.get("uses", "")
+    ]
+    assert [DIGEST.search(options["driver-opts"]) is not None for options in builders] == [True]
+
+
+@pytest.fixture(scope="module")
+def of_python() -> sbom.Bom:
+    return sbom.of_python()
+
+
+def test_the_list_of_python_packages_holds_every_locked_one_with_its_hashes(of_python: sbom.Bom) -> None:
+    bom = of_python
+    listed = {
+        f"{component['name']}=={component['version']}": {
+            f"--hash=sha256:{one['content']}"
+            for reference in component["externalReferences"]
+            for one in reference["hashes"]
+        }
+        for component in bom["components"]
+    }
+    assert listed == {line.partition(" ")[0]: set(hashes) for line, hashes in locked("runtime").items()}
+    about = bom["metadata"]["component"]
+    assert (about["name"], about["version"]) == ("hunkwise", __version__)
+    assert bom["bomFormat"] == "CycloneDX"
+
+
+def test_the_list_of_npm_packages_holds_the_cli_of_each_platform_with_its_hash() -> None:
+    bom = sbom.of_npm("1700000000")
+    wanted = {
+        path.rpartition("node_modules/")[2]: entry for path, entry in NPM_LOCK["packages"].items() if path
+    }
+    listed = {component["name"]: component for component in bom["components"]}
+    assert listed.keys() == {name for name, entry in wanted.items() if not entry.get("dev")}
+    assert {"@github/copilot", "@github/copilot-linux-x64", "@github/copilot-linux-arm64"} <= listed.keys()
+    for name, component in listed.items():
+        assert component["version"] == wanted[name]["version"]
+        assert [one["alg"] for one in component["hashes"]] == ["SHA-512"]
+    about = bom["metadata"]["component"]
+    assert (about["name"], about["version"]) == ("hunkwise", __version__)
+    assert bom["metadata"]["timestamp"] == "2023-11-14T22:13:20+00:00"
+
+
+def test_the_lists_are_what_their_standard_asks_for(of_python: sbom.Bom) -> None:
+    assert sbom.fault(of_python) is None
+    assert sbom.fault(sbom.of_npm("1700000000")) is None
+    assert "components" in (sbom.fault({**of_python, "components": {}}) or "")
+
+
+def test_the_lists_do_not_differ_from_run_to_run(of_python: sbom.Bom) -> None:
+    assert sbom.of_npm() == sbom.of_npm()
+    assert "serialNumber" not in of_python
+    assert "timestamp" not in of_python["metadata"]
+
+
+def test_the_sdk_and_the_cli_move_in_one_pull_request_that_names_its_canary() -> None:
+    (rule,) = (
+        rule for rule in RENOVATE["packageRules"] if "@github/copilot" in rule.get("matchPackageNames", [])
+    )
+    assert rule["matchPackageNames"] == ["github-copilot-sdk", "@github/copilot"]
+    assert rule["separateMajorMinor"] is False
+    canary = re.search(r"tests/redteam/\w+\.py", rule["prBodyNotes"][0])
+    assert canary is not None
+    assert (ROOT / canary[0]).is_file()
+
+
+def test_nothing_merges_itself() -> None:
+    assert RENOVATE["automerge"] is False
+    assert "automerge" not in json.dumps(RENOVATE["packageRules"])
+
+
+def moved(manager: dict[str, Any], pattern: str) -> set[str]:
+    """The versions that a custom manager of Renovate finds in the files of a pattern."""
+    file = re.compile(pattern.strip("/").replace("\\/", "/"))
+    texts = [path.read_text(encoding="utf-8") for path in files() if file.search(named(path))]
+    wanted = [re.compile(string.replace("(?<", "(?P<")) for string in manager["matchStrings"]]
+    return {found["currentValue"] for text in texts for one in wanted for found in one.finditer(text)}
+
+
+def files() -> Iterator[Path]:
+    for folder in ("src", "tests", "examples", ".github"):
+        yield from (path for path in (ROOT / folder).rglob("*.*") if path.suffix in {".py", ".yml"})
+    yield from ROOT.glob("*.toml")
+
+
+@pytest.mark.parametrize("pattern", RENOVATE["customManagers"][0]["managerFilePatterns"])
+def test_renovate_finds_the_cli_in_each_file_that_names_it(pattern: str) -> None:
+    assert moved(RENOVATE["customManagers"][0], pattern) == {CLI_VERSION}
+
+
+def test_renovate_finds_the_builder_of_a_release() -> None:
+    (pattern,) = RENOVATE["customManagers"][1]["managerFilePatterns"]
+    assert len(moved(RENOVATE["customManagers"][1], pattern)) == 1
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_renovate_can_repeat_what_made_a_lock(name: str) -> None:
+    """It reads the command in the header, and knows these options only, each with an equals sign."""
+    said = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()[1]
+    assert said == (
+        "#    uv pip compile --universal --python-version=3.11 --generate-hashes"
+        f" --output-file=requirements/{name}.txt requirements/{name}.in"
+    )
+    (pattern,) = RENOVATE["pip-compile"]["managerFilePatterns"]
+    assert re.search(pattern.strip("/"), f"requirements/{name}.txt")

@@ -1,0 +1,83 @@
+"""The example that parts the two tokens: the job with the model writes nothing, the job that writes has no model."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from hunkwise.settings.config import Config
+from hunkwise.settings.event import REVIEWED_ACTIONS
+from hunkwise.settings.inputs import read_inputs
+from tests.test_workflows import EXPRESSIONS, FOLDER, OURS, REPORT, TWO_JOBS, workflow
+
+TEXT = (FOLDER / TWO_JOBS).read_text(encoding="utf-8")
+JOBS: dict[str, dict[str, Any]] = workflow(TWO_JOBS)["jobs"]
+STEPS = [step for job in JOBS.values() for step in job["steps"]]
+_EXPRESSION = re.compile(r"\$\{\{ (.*?) \}\}")
+
+
+def run_by(job: str) -> dict[str, Any]:
+    (step,) = (step for step in JOBS[job]["steps"] if "entrypoint.py" in step.get("run", ""))
+    assert isinstance(step, dict)
+    return step
+
+
+def inputs(job: str) -> Any:
+    given: dict[str, str] = run_by(job)["env"]
+    return read_inputs(
+        {key: _EXPRESSION.sub(lambda at: EXPRESSIONS[at[1]], value) for key, value in given.items()}
+    )
+
+
+def test_no_job_has_both_a_model_and_the_right_to_write() -> None:
+    assert workflow(TWO_JOBS)["permissions"] == {}
+    assert JOBS["review"]["permissions"] == {
+        "contents": "read",
+        "pull-requests": "read",
+        "copilot-requests": "write",
+    }
+    assert JOBS["publish"]["permissions"] == {"contents": "read", "pull-requests": "write", "checks": "write"}
+    assert inputs("review").overrides["dry_run"] is True
+    assert str(inputs("publish").publish_report) == f"report/{REPORT}"
+    assert [inputs(job).warnings for job in JOBS] == [(), ()]
+
+
+def test_the_second_job_publishes_the_report_of_the_first_in_the_same_run() -> None:
+    assert list(workflow(TWO_JOBS)[True]) == ["pull_request"]
+    assert set(workflow(TWO_JOBS)[True]["pull_request"]["types"]) == set(REVIEWED_ACTIONS)
+    review, publish = JOBS["review"], JOBS["publish"]
+    assert review["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+    assert review["outputs"] == {"report": "${{ steps.review.outputs.report }}"}
+    assert publish["needs"] == "review"
+    assert publish["if"] == "${{ !cancelled() && needs.review.outputs.report != '' }}"
+    upload, download = review["steps"][-1]["with"], publish["steps"][0]["with"]
+    assert upload["path"] == "${{ steps.review.outputs.report }}"
+    # Without a run-id the artifact can only be one of this very run.
+    assert download == {"name": upload["name"], "path": "report"}
+
+
+def test_the_job_that_writes_checks_out_nothing_of_the_change() -> None:
+    checkouts = [step["with"] for step in JOBS["publish"]["steps"] if "checkout" in step.get("uses", "")]
+    assert [options["repository"] for options in checkouts] == [OURS]
+    assert "head" not in str(JOBS["publish"])
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if "uses" in step], ids=lambda step: step["uses"])
+def test_actions_are_pinned_as_elsewhere_and_keep_no_token(step: dict[str, Any]) -> None:
+    assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", step["uses"])
+    others = "".join(
+        path.read_text(encoding="utf-8") for path in FOLDER.glob("*.yml") if path.name != TWO_JOBS
+    )
+    assert f"uses: {step['uses']} # v" in others
+    assert step["uses"].startswith("actions/checkout@") is (
+        step.get("with", {}).get("persist-credentials") is False
+    )
+
+
+def test_no_expression_stands_in_a_script_and_each_job_outlasts_the_deadline() -> None:
+    assert not [step["run"] for step in STEPS if "${{" in step.get("run", "")]
+    assert all(job["timeout-minutes"] > Config().deadline for job in JOBS.values())
+    assert workflow(TWO_JOBS)["concurrency"]["group"].startswith("${{ github.workflow }}-")
+    assert all(run_by(job)["run"].rstrip().endswith("python3 hunkwise/entrypoint.py") for job in JOBS)
