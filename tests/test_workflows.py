@@ -82,25 +82,21 @@ def checkouts(name: str) -> list[dict[str, Any]]:
     return [step["with"] for step in job(name)["steps"] if "checkout" in step.get("uses", "")]
 
 
-def variables(name: str) -> dict[str, str]:
-    """The inputs in the step's environment, as the runner sets them for an action."""
-    step = review(name)
-    if "run" in step:
-        return dict(step["env"])
-    defaults = {key: said["default"] for key, said in ACTION["inputs"].items() if "default" in said}
-    given = {**defaults, **step.get("with", {})}
-    return {
-        f"INPUT_{key.upper()}": str(value).lower() if value is True else value for key, value in given.items()
-    }
+def inputs_of(step: dict[str, Any]) -> Inputs:
+    """What hunkwise reads of the step's environment, as the runner makes it for an action."""
+    variables: dict[str, str] = step.get("env", {})
+    if "run" not in step:
+        defaults = {key: said["default"] for key, said in ACTION["inputs"].items() if "default" in said}
+        variables = {
+            f"INPUT_{key.upper()}": text for key, text in {**defaults, **step.get("with", {})}.items()
+        }
+    return read_inputs(
+        {key: _EXPRESSION.sub(lambda at: EXPRESSIONS[at[1]], text) for key, text in variables.items()}
+    )
 
 
 def inputs(name: str) -> Inputs:
-    return read_inputs(
-        {
-            key: _EXPRESSION.sub(lambda found: EXPRESSIONS[found[1]], value)
-            for key, value in variables(name).items()
-        }
-    )
+    return inputs_of(review(name))
 
 
 def test_there_is_a_workflow_for_each_way() -> None:

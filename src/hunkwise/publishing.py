@@ -244,10 +244,11 @@ class _Threads:
         return self._threads.close(threads, head_sha, answer=answer).notes
 
 
-def _rungs(view: View) -> dict[str, int]:
-    """The number of standing findings on each rung that has any."""
+def _rungs(view: View, report: str) -> dict[str, int]:
+    """The number of standing findings on each rung that has any; none is on a report that was not written."""
     tally = Counter(view.where(finding) for finding in view.review.findings)
-    return {rung.value: tally[rung] for rung in Where if tally[rung]}
+    held = (rung for rung in Where if tally[rung] and (report or rung is not Where.REPORT))
+    return {rung.value: tally[rung] for rung in held}
 
 
 def outputs_of(view: View, report: str, sarif: str) -> dict[str, str]:
@@ -259,7 +260,7 @@ def outputs_of(view: View, report: str, sarif: str) -> dict[str, str]:
         "highest-severity": review.highest.label if review.highest else "",
         "coverage": str(review.coverage.percent),
         "review-url": view.posted.review_url or "",
-        "placement": json.dumps(_rungs(view)),
+        "placement": json.dumps(_rungs(view, report)),
         "report": report,
         "sarif": sarif,
         "model-calls": str(review.usage.model_calls),

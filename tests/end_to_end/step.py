@@ -62,6 +62,8 @@ class Step:
     """Where the step is started; its own folder unless given."""
     shell: str = ""
     """What a shell does first: it sets limits, or closes streams, and becomes the step."""
+    apart: bool = False
+    """With mounts of its own. Only for root."""
 
     @property
     def temporary(self) -> Path:
@@ -118,6 +120,8 @@ class Step:
         command = [sys.executable, str(ROOT / "entrypoint.py")]
         if self.shell:
             command = ["bash", "-c", f'{self.shell}; exec "$@"', "bash", *command]
+        if self.apart:
+            command = ["unshare", "--mount", *command]
         process = subprocess.Popen(
             command,
             cwd=self.cwd or self.folder,

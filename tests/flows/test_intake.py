@@ -214,3 +214,20 @@ def test_no_title_of_the_first_call_is_ever_lost(calls: list[list[dict[str, Any]
     titles = {finding.title for finding in desk.intake.findings}
     assert {finding["title"] for findings in calls for finding in findings} == titles
     assert desk.intake.unreadable == desk.intake.above_cap == 0
+
+
+def test_what_is_above_the_limit_of_a_call_is_counted_until_it_is_reported_again() -> None:
+    desk = Desk()
+    findings = [said(number + 1, f"Title {number}", "b.py") for number in range(150)]
+    desk.take(*findings)
+    assert desk.intake.beyond == 50
+    desk.take(*findings[100:120])
+    assert desk.intake.beyond == 30
+    desk.take(*findings[120:])
+    assert desk.intake.beyond == 0
+
+
+def test_a_title_of_nothing_that_is_seen_is_taken_from_the_body() -> None:
+    desk = Desk()
+    desk.take({**said(2), "title": " \u200b ", "body": "It breaks."})
+    assert [finding.title for finding in desk.intake.findings] == ["It breaks."]

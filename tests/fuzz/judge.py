@@ -49,6 +49,9 @@ _CALLS: Final = re.compile(
     r"|https?://|ftp://|www\.\w",
     re.IGNORECASE,
 )
+_UNSEEN: Final = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e01ef]"
+)
 _CLOSES: Final = re.compile(r"\b(?:close|fix|resolve)[a-z]*:?\s+(?:\S+/\S+)?(?:#|gh-)\d", re.IGNORECASE)
 
 
@@ -85,6 +88,7 @@ def shown(markdown: str) -> Shown:
         found.faults.append(str(error))
     reader.end_text()
     found.everything = "".join(reader.written)
+    found.faults += [f"unseen: {character!r}" for character in _UNSEEN.findall(found.everything)]
     for text in found.texts:
         found.faults += [f"calls: {text!r}" for pattern in (_CALLS, _CLOSES) if pattern.search(text)]
     return found

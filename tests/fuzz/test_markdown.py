@@ -73,6 +73,7 @@ def test_foreign_text_that_is_cut_does_nothing(foreign: str, limit: int) -> None
         ("see o/r#1", "calls: 'see o/r#1'"),
         ("fixes\nGH-1", "calls: '\\nGH-1'"),
         ("in deadbee.", "calls: 'in deadbee.'"),
+        ("a&#8238;b", "unseen: '\\u202e'"),
         ("(GHSA-2222-3333-4444)", "calls: '(GHSA-2222-3333-4444)'"),
     ],
 )

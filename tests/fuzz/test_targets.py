@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from fuzz.__main__ import main
 from fuzz.targets import TARGETS
 
 
@@ -12,3 +13,11 @@ def test_the_first_inputs_of_a_target_pass(name: str) -> None:
     assert target.seeds
     for raw in (b"", b"\n", bytes(range(256)), *target.seeds):
         target.run(raw[: target.longest])
+
+
+@pytest.mark.parametrize("arguments", [[], ["soon"], ["-1"], ["5", "nothing"]])
+def test_the_fuzzer_names_its_targets_where_its_arguments_make_no_sense(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert "SECONDS [NAME ...], of diff, records" in capsys.readouterr().err

@@ -64,7 +64,7 @@ class ContainerStep(Step):
         process = subprocess.Popen(
             self._command(environment),
             cwd=self.job.workspace,
-            env={"PATH": os.environ["PATH"], **environment},
+            env={**os.environ, **environment},  # of which the container gets what is named
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

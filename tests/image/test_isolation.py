@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.end_to_end.world import wait_until
 from tests.fakes.model_script import Answer, always
 from tests.image.container_world import ContainerWorld
+from tests.image.moments import child_named
 
 _UID = "10001"
 _MUST_BE_TRIED = (
@@ -92,18 +93,6 @@ for folder, _, files in os.walk("/opt/hunkwise"):
             print(path)
 """
     assert world.engine.python(code) == ""
-
-
-def child_named(first: int, name: str) -> int:
-    """The process below `first` whose program is called so. Raises StopIteration where there is none."""
-    waiting, seen = [first], []
-    while waiting:
-        one = waiting.pop()
-        seen.append(one)
-        for task in Path(f"/proc/{one}/task").iterdir():
-            waiting += [int(child) for child in (task / "children").read_text().split()]
-    # The kernel keeps fifteen characters of a name.
-    return next(one for one in seen if Path(f"/proc/{one}/comm").read_text().strip() == name[:15])
 
 
 def status_of(process: int) -> dict[str, str]:

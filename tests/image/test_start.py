@@ -13,7 +13,7 @@ from tests.end_to_end.world import finding, said, wait_until
 from tests.fakes.model_script import Answer, ModelRequest
 from tests.image.container_world import ContainerWorld
 from tests.image.engine import Engine
-from tests.image.moments import began
+from tests.image.moments import began, child_named, spent
 
 _RUNS = 5
 _LOOK_SECONDS = 1.5
@@ -23,18 +23,20 @@ _LOOK_SECONDS = 1.5
 def test_a_review_starts_within_seconds(tmp_path: Path, engine: Engine, figures: list[str]) -> None:
     """A figure, and no verdict: a busy machine is not the image's fault."""
     seen = [first_request(tmp_path / f"run{number}", engine) for number in range(_RUNS)]
-    by_client, by_entry = (median(times) for times in zip(*seen, strict=True))
+    by_client, by_entry, processor = (median(times) for times in zip(*seen, strict=True))
     spread = f"{min(one[1] for one in seen):.2f} to {max(one[1] for one in seen):.2f}"
     figures += [
         f"Start to first model request, median of {_RUNS}: {by_entry:.2f} s from the entrypoint ({spread}), "
-        f"{by_client:.2f} s from `{engine.program} run`; goal 2.5 s; "
+        f"{by_client:.2f} s from `{engine.program} run`; goal 2.5 s",
+        f"  of it {processor:.2f} s of the processor, both processes together; "
         f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
     ]
     assert by_entry <= by_client
 
 
-def first_request(folder: Path, engine: Engine) -> tuple[float, float]:
-    """Seconds to the model's first request: since the engine was called, and since the first process began."""
+def first_request(folder: Path, engine: Engine) -> tuple[float, float, float]:
+    """Seconds to the model's first request: since the engine was called, since the first process began, and those
+    that it and the sidecar had of the processor."""
     moments: list[float] = []
 
     def answer(request: ModelRequest) -> Answer:
@@ -49,8 +51,10 @@ def first_request(folder: Path, engine: Engine) -> tuple[float, float]:
         called = time.clock_gettime(time.CLOCK_BOOTTIME)
         with step.started() as process:
             wait_until(lambda: bool(moments))
-            entered = began(engine.process_id(step.container))
+            first = engine.process_id(step.container)
+            entered = began(first)
+            processor = spent(first) + spent(child_named(first, "copilot-runtime"))
             result = world.done(step.finish(process))
         assert result.code == 0, result.log + result.errors
         world.check()
-    return moments[0] - called, moments[0] - entered
+    return moments[0] - called, moments[0] - entered, processor

@@ -92,3 +92,9 @@ def test_the_order_does_not_depend_on_the_order_in_which_they_came() -> None:
 
 def test_hundreds_of_identical_findings_become_one() -> None:
     assert merge([finding(at=anchor(2))] * 500, Severity.LOW) == ((finding(at=anchor(2)),), 499)
+
+
+def test_titles_without_a_letter_are_not_all_the_same() -> None:
+    found = [finding("[[[", at=anchor(2)), finding("`` `", at=anchor(9)), finding("[[["), finding("=== ")]
+    assert merge(found, Severity.LOW)[1] == 0
+    assert merge([finding("[[["), finding("[[[", body="")], Severity.LOW)[1] == 1

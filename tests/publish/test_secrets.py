@@ -70,3 +70,20 @@ def test_what_holds_a_secret_is_withheld_and_said_so() -> None:
     assert (safe.summary, safe.notes, safe.dropped) == ("", ("fine",), 2)
     assert [fault.kind for fault in safe.faults] == ["a", "secret"]
     assert "revoke it" in safe.faults[-1].hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u200b".join(SECRET),
+        f"{SECRET[:9]}**{SECRET[9:]}**",
+        f"`{SECRET[:9]}` `{SECRET[9:]}`",
+        f"{SECRET[:9]}<!-- -->{SECRET[9:]}",
+        "\n".join(f"- {letter}" for letter in SECRET),
+        ".".join(reversed(SECRET)),
+        SECRET.encode().hex(":").upper(),
+        "".join(chr(0xFEE0 + ord(letter)) if letter.isalnum() else letter for letter in SECRET),
+    ],
+)  # fmt: skip
+def test_a_secret_is_found_between_signs_that_a_reader_passes_over(text: str) -> None:
+    assert SCAN.found_in(f"before\n{text}\nafter")

@@ -28,7 +28,9 @@ ENVIRONMENT = {
 """What a job's environment may hold beside the inputs; of no use to hunkwise or the CLI."""
 FILE_CANARY = "canary-file-9Ug3CkPm6Sx"
 """What a file outside of the repository says."""
-DEADLINE = 1.0
+_NOT_OURS = ("GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE")
+"""Files by which a step changes the steps behind it; they lie in the step's folder under these names."""
+DEADLINE = 1.5
 """Minutes that a run gets, unless the case says otherwise."""
 
 
@@ -49,6 +51,11 @@ class Arena(World):
         self._faults: list[str] = []
         self._begun: dict[Path, tuple[float, Path, dict[str, str]]] = {}
         self.heads: set[str] = set()
+
+    @property
+    def asked(self) -> list[ModelRequest]:
+        """All model calls, whichever way they came."""
+        return [*self.model.requests, *self.copilot.requests]
 
     def tries(self, *attacks: str) -> None:
         """Names what a case tries, for the count at the end."""
@@ -81,7 +88,7 @@ class Arena(World):
         environ = {**ENVIRONMENT, **given.get("environ", {})}
         deadline = {"deadline": str(self.deadline)} if "publish" not in inputs else {}
         made = super()._step({**deadline, **inputs}, {**given, "environ": environ})
-        for name in ("GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE"):
+        for name in _NOT_OURS:
             made.environ.setdefault(name, str(made.folder / name))
         workspace = made.workspace or made.folder / "workspace"
         self._begun[made.folder] = (time.monotonic(), workspace, checks.contents(workspace))
@@ -114,6 +121,7 @@ class Arena(World):
         for result in self._results:
             faults += checks.foreign_commands(result.log, held) + checks.foreign_commands(result.errors, [])
             faults += checks.unknown_outputs((result.folder / "output").read_text())
+            faults += checks.written([result.folder / name for name in _NOT_OURS])
         for step in self._steps:
             faults += checks.left_behind(step.temporary)
         assert faults == []

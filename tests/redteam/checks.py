@@ -71,6 +71,13 @@ def unknown_outputs(text: str) -> list[str]:
     return [f"the output {name!r} is not documented" for name in names - _documented()]
 
 
+def written(files: Iterable[Path]) -> list[str]:
+    """Those of the runner's files that have something in them, and should not."""
+    return [
+        f"something was written to {file.name}" for file in files if file.exists() and file.stat().st_size
+    ]
+
+
 @cache
 def _documented() -> frozenset[str]:
     return frozenset(yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["outputs"])

@@ -61,7 +61,7 @@ _WRONG: Final[Mapping[str, tuple[Any, ...]]] = {
     "__proto__": ({"severity": "low"},),
     "model_config": ({"extra": "allow"},),
 }
-NO_FINDINGS: Final = (None, 5, "text", [], [[]], {}, {"title": "", "body": None}, True)
+NO_FINDINGS: Final[tuple[Any, ...]] = (None, 5, "text", [], [[]], {}, {"title": "", "body": None}, True)
 """What stands in the place of a finding and says nothing."""
 
 

@@ -250,6 +250,7 @@ def test_an_arena_ends_with_every_fault_at_once(tmp_path: Path, arena: Arena) ->
         ENVIRONMENT["GH_TOKEN"][:12]: (step / "summary", ENVIRONMENT["GH_TOKEN"]),
         "hook": (arena.tripwires / "hook", ""),
         "hunkwise-x": (step / "tmp" / "hunkwise-x", ""),
+        "GITHUB_PATH": (step / "GITHUB_PATH", "/evil\n"),
     }
     for word, (path, text) in spoils.items():
         before = path.read_text() if path.exists() else None

@@ -1,4 +1,4 @@
-"""Group "Diff shapes": whatever a change consists of, its lines are the ones that git counts, or it is named as unread."""
+"""Group "Diff shapes": whatever a change consists of, its lines are those that git counts, or it is named."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def named(text: str, checkout: bool) -> str:
 
 
 def rows(arena: Arena) -> list[Row]:
-    return [row for request in arena.model.requests for row in rows_in(request)]
+    """What was shown, by the first question of each conversation."""
+    return [row for request in arena.model.requests if not request.tool_results for row in rows_in(request)]
 
 
 def reasons(result: Result) -> dict[str, str | None]:
@@ -284,10 +285,8 @@ def kinds_are_told(arena: Arena, result: Result) -> None:
         "script.sh",
         "b moved b.py",
     }
-    assert {why[path] for path in LINKS} == {None}
-    assert {why[path] for path in ("known", "new", "large.bin", "gone.py", "folder", "dev/null", "A.py")} == {
-        None
-    }
+    read = (*LINKS, "known", "new", "large.bin", "gone.py", "folder", "dev/null", "A.py")
+    assert [(path, why.get(path, "?")) for path in read if why.get(path, "?") is not None] == []
     assert ("gone.py", 2, "LEFT") in placed(arena)
     assert ("dev/null", 1, "RIGHT") in placed(arena)
     assert ("b/x b/x", 1, "RIGHT") in placed(arena)
@@ -340,7 +339,7 @@ def test_every_kind_of_file_is_read_as_what_it_is(arena: Arena, case: Case) -> N
 
 # Attributes that hide, and sizes that tire
 
-HIDING = "* -diff\n*.py binary linguist-generated diff=evil working-tree-encoding=UTF-16\n"
+HIDING = "* -diff\n*.py binary linguist-generated linguist-vendored diff=evil\n"
 
 
 def hidden(arena: Arena) -> None:
@@ -361,7 +360,7 @@ def of_hidden(checkout: bool) -> Case:
         hidden,
         script=report([finding()]),
         holds=nothing_is_hidden,
-        attacks=("-diff", "binary", "linguist-generated", "an encoding of the work tree"),
+        attacks=("-diff", "binary", "linguist-generated", "a patch that GitHub withholds"),
         checkout=checkout,
     )
 

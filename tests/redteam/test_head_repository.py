@@ -42,12 +42,12 @@ HIDDEN_TOKEN = "canary-extraheader-4Jb9RxWt2Uv"
 
 def prompts(arena: Arena) -> str:
     """All that models were sent."""
-    return "\n".join(json.dumps(request.body, ensure_ascii=False) for request in arena.model.requests)
+    return "\n".join(json.dumps(request.body, ensure_ascii=False) for request in arena.asked)
 
 
 def told(arena: Arena) -> str:
     """All that tools answered."""
-    return "\n".join(text for request in arena.model.requests for text in request.tool_results)
+    return "\n".join(text for request in arena.asked for text in request.tool_results)
 
 
 # Files that an agent, an editor or an interpreter loads by itself
@@ -60,8 +60,8 @@ def everything_hostile(arena: Arena) -> None:
 
 def nothing_was_loaded(arena: Arena, _result: Result) -> None:
     assert MARK not in prompts(arena)
-    assert {request.tool_names for request in arena.model.requests} == {TOOLS}
-    assert paths_in(arena.model.requests[0]) == ["app.py"]
+    assert {request.tool_names for request in arena.asked} == {TOOLS}
+    assert paths_in(arena.asked[0]) == ["app.py"]
 
 
 def everything_reviewed(arena: Arena) -> None:
@@ -118,6 +118,8 @@ FILES = [
          LOADED),
     Case("every file that something loads, over the API", everything_hostile, LOOKS_AROUND, nothing_was_loaded,
          LOADED, checkout=False),
+    Case("every file that something loads, to Copilot", everything_hostile, LOOKS_AROUND, nothing_was_loaded,
+         LOADED, copilot=True),
     Case("every such file under review", everything_reviewed, report(), it_is_evidence_only, LOADED),
     Case("variables that lead into the checkout", everything_hostile, LOOKS_AROUND, nothing_was_loaded,
          tuple(LED_ASTRAY), environ=led_astray),

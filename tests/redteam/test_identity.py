@@ -142,7 +142,7 @@ def in_anothers_mouth(arena: Arena, login: str) -> list[Any]:
     """Whatever we posted becomes that person's; our check runs are gone. What it says is as it was."""
     hub = arena.github.hub
     hub.check_runs.clear()
-    written = [*hub.reviews, *hub.comments, *hub.issue_comments]
+    written: list[Any] = [*hub.reviews, *hub.comments, *hub.issue_comments]
     for one in written:
         one.author = login
     claim = f"{SUMMARY_MARKER}\n{claim_marker('999999999.ffffffffffffffff')}\n"

@@ -50,6 +50,9 @@ def does_nothing(place: str, foreign: str) -> None:
     assert seen.paragraphs[-1] == BEHIND
     if AFTERWARDS in calm.paragraphs:
         assert AFTERWARDS in seen.paragraphs
+    if place.startswith("comment"):
+        assert seen.paragraphs[0].startswith("🟠 high · ")
+        assert seen.paragraphs[-2].endswith(" · confidence 50% · prompt review")
     _offers_only_what_was_suggested(place, foreign, seen)
     _is_read_again_as_ours(place, foreign, posted)
 
