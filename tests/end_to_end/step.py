@@ -119,7 +119,7 @@ class Step:
         """The running step; ended by force if the block leaves it running."""
         command = [sys.executable, str(ROOT / "entrypoint.py")]
         if self.shell:
-            command = ["bash", "-c", f'{self.shell}; exec "$@"', "bash", *command]
+            command = ["bash", "-c", f'{self.shell}\nexec "$@"', "bash", *command]
         if self.apart:
             command = ["unshare", "--mount", *command]
         process = subprocess.Popen(

@@ -153,19 +153,11 @@ def test_an_event_that_is_none_is_named_with_what_belongs_there(world: World, ki
     assert world.github.journal == []
 
 
-@pytest.mark.parametrize(
-    ("shell", "words"),
-    [
-        ("ulimit -n 22", "Copilot CLI"),
-        ("ulimit -f 0", "No usable temporary directory found"),
-    ],
-    ids=["few files to open", "no bytes to write"],
-)
-def test_a_machine_on_which_nothing_can_run_is_told_so(world: World, shell: str, words: str) -> None:
+def test_a_machine_on_which_nothing_can_be_written_is_told_so(world: World) -> None:
     world.change()
-    result = world.run(shell=shell)
+    result = world.run(shell="ulimit -f 0")
     assert result.code == 3
-    assert words in " ".join(result.commands("error"))
+    assert "No usable temporary directory found" in " ".join(result.commands("error"))
     assert world.posted == ""
 
 

@@ -138,7 +138,7 @@ def every_kind(repository: GitRepository, outside: Path) -> None:
             "large.bin": LFS.format(oid=f"1\n{COMMAND}"),
             "gone.py": None,
             "A.py": "in capitals\n",
-            "dev/null": "a file\n",
+            "dev/null": "nothing but a name\n",
             "a/dev/null": "another\n",
             "b/x b/x": "a name that looks like two\n",
         }
