@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hunkwise.runner import Runner, inert
+from hunkwise.runner import LOG_BYTES, MESSAGE, Runner, inert
 from hunkwise.settings.environment import RunnerEnvironment
-from hunkwise.step_files import SUMMARY_BYTES, append_whole, fitted
+from hunkwise.step_files import OUTPUT_BYTES, SUMMARY_BYTES, append_whole, fitted
 from tests.fakes.actions_runner import Command, read_file_commands, read_line, read_log
 
 ENVIRONMENT = RunnerEnvironment("pull_request", Path("event.json"), "octo/repo", actions=True)
@@ -300,3 +300,67 @@ def test_the_emulated_runner_fails_on_broken_files(text: str) -> None:
     with pytest.raises(ValueError, match="delimiter"):
         read_file_commands(text)
     assert read_file_commands("a=b<<c\n") == {"a": "b<<c"}
+
+
+def test_a_log_has_a_last_line_and_commands_go_on() -> None:
+    runner, stream = spoken()
+    for _ in range(LOG_BYTES // 10_000 + 5):
+        runner.log("x" * 9_999)
+    runner.debug("lost")
+    runner.warning("heard")
+    lines = stream.getvalue().splitlines()
+    assert lines[-2:] == ["The log ends here: it has 8,388,608 bytes.", "::warning::heard"]
+    assert len(stream.getvalue()) < LOG_BYTES + 100
+    assert stream.getvalue().count("ends here") == 1
+
+
+def test_a_long_line_and_a_long_message_are_cut_and_say_by_how_much() -> None:
+    runner, stream = spoken()
+    runner.log(f"short\n{'x' * (MESSAGE + 5)}")
+    runner.error("%" * (MESSAGE + 1))
+    assert stream.getvalue() == (
+        f"short\n{'x' * MESSAGE}… (5 more characters)\n::error::{'%25' * MESSAGE}… (1 more characters)\n"
+    )
+
+
+def test_an_output_that_github_would_not_take_is_not_set(tmp_path: Path) -> None:
+    path = tmp_path / "output"
+    runner, stream = spoken(replace(ENVIRONMENT, output=path))
+    runner.set_output("review-url", "x" * OUTPUT_BYTES)
+    runner.set_output("findings", "3")
+    assert dict(read_file_commands(path.read_text())) == {"findings": "3"}
+    (warning,) = read_log(stream.getvalue()).named("warning")
+    assert "review-url has 1,048,576 characters" in warning.message
+
+
+class Gone(io.StringIO):
+    """A pipe whose reader is gone, noticed at one of its methods."""
+
+    def __init__(self, method: str, error: Exception) -> None:
+        super().__init__()
+        self._method = method
+        self._error = error
+        self.calls = 0
+
+    def _fail(self, method: str) -> None:
+        if method == self._method:
+            self.calls += 1
+            raise self._error
+
+    def write(self, text: str, /) -> int:
+        self._fail("write")
+        return super().write(text)
+
+    def flush(self) -> None:
+        self._fail("flush")
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(28, "No space"), ValueError("closed file")])
+@pytest.mark.parametrize("method", ["write", "flush"])
+def test_a_log_that_nobody_reads_any_more_is_left_alone(method: str, error: Exception) -> None:
+    stream = Gone(method, error)
+    runner = Runner(ENVIRONMENT, stream)
+    for _ in range(3):
+        runner.log("x")
+        runner.error("y")
+    assert stream.calls == 1

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from hunkwise.errors import ForgeError, ForgeKind, SettingsError
+from hunkwise.errors import ForgeError, ForgeKind, OversizeError, SettingsError
 from hunkwise.flows.base_texts import BaseTexts, PartlyKnown, base_texts
 from hunkwise.settings.config import Config
+from hunkwise.settings.instructions import MAX_TEXT
 from tests.fakes.commit import FakeCommit
 
 PATH = ".github/hunkwise.yml"
@@ -85,3 +86,31 @@ def test_what_is_known_of_a_commit_is_what_it_is_and_nothing_else() -> None:
     assert [commit.list(path) for path in ("file", "folder", "nothing")] == [None, ("known",), None]
     assert told.asked == []
     assert (commit.read("else"), commit.list("more")) == (b"asked for", ("name",))
+
+
+def oversize(path: str) -> FakeCommit:
+    """A commit in which one file is larger than any that is read."""
+    return FakeCommit({PATH: OWN, "mine.j2": b"x"}, {path: OversizeError(path, 2_000_000)})
+
+
+@pytest.mark.parametrize("path", [PATH, "mine.j2"])
+def test_what_is_too_large_is_not_taken_for_what_is_not_there(path: str) -> None:
+    with pytest.raises(
+        SettingsError, match=f"'{path}' has more than 2,000,000 bytes.* Shorten it at the base"
+    ):
+        base_texts(oversize(path), PATH, lambda config: config)
+
+
+def test_instructions_that_are_too_large_cost_a_note() -> None:
+    texts = base_texts(oversize("AGENTS.md"), PATH, lambda config: config)
+    assert texts.instructions == ()
+    assert texts.notes == (
+        "The repository's instructions for reviewers could not be read: 'AGENTS.md' has more than 2,000,000 bytes, "
+        "and was not read.",
+    )
+
+
+def test_instructions_of_which_a_part_is_read_are_named() -> None:
+    texts = read({"AGENTS.md": b"x" * (MAX_TEXT + 1), ".github/copilot-instructions.md": b"y" * MAX_TEXT})
+    assert [len(one.text) for one in texts.instructions] == [MAX_TEXT, MAX_TEXT]
+    assert texts.notes == ("Of AGENTS.md the first 100,000 of 100,001 bytes were read.",)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.flows.intake import MAX_FINDINGS, Intake
+from hunkwise.flows.intake import MAX_FINDINGS, MAX_RUN_FINDINGS, Allowance, Intake
+from hunkwise.publish.report_shape import MAX_FINDINGS as REPORTED_FINDINGS
 from tests.fakes.changes import added, changed
 
 FILES = {
@@ -231,3 +232,27 @@ def test_a_title_of_nothing_that_is_seen_is_taken_from_the_body() -> None:
     desk = Desk()
     desk.take({**said(2), "title": " \u200b ", "body": "It breaks."})
     assert [finding.title for finding in desk.intake.findings] == ["It breaks."]
+
+
+def test_the_questions_of_a_run_have_one_allowance_together() -> None:
+    allowance = Allowance(3)
+    journal: list[Finding] = []
+    first = Intake("mine", FILES, journal.append, allowance)
+    second = Intake("mine", FILES, journal.append, allowance)
+    first.take(call(said(title="One"), said(title="Two"), done=False))
+    reply = second.take(call(said(title="Three"), said(title="Four"), said(title="Five"), done=False))
+    assert [finding.title for finding in journal] == ["One", "Two", "Three"]
+    assert (first.above_cap, second.above_cap) == (0, 2)
+    assert reply.accepted  # and that is the end of it
+    assert Allowance().left == MAX_RUN_FINDINGS == REPORTED_FINDINGS
+
+
+def test_a_finding_that_is_mended_takes_no_second_place() -> None:
+    allowance = Allowance(1)
+    journal: list[Finding] = []
+    intake = Intake("mine", FILES, journal.append, allowance)
+    intake.take(call(said(line=99)))
+    assert allowance.left == 0
+    intake.take(call(said(line=2)))
+    assert [finding.anchor is not None for finding in intake.findings] == [True]
+    assert intake.above_cap == 0

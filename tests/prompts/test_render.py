@@ -229,3 +229,8 @@ def test_the_child_confines_itself() -> None:
 
 def test_the_configuration_knows_the_built_in_templates_and_no_others() -> None:
     assert BUILT_IN == BUILT_IN_PROMPTS
+
+
+def test_a_rendering_takes_no_longer_than_is_left_of_the_run() -> None:
+    with pytest.raises(SettingsError, match=r"it took more than 0\.7 seconds"):
+        list(rendered(Job({"mine": LOOPS}, "mine", {}), [{}], left=lambda: 0.7))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -264,3 +266,67 @@ def test_root_reads_a_checkout_as_the_user_who_owns_it(monkeypatch: pytest.Monke
         repository = Git(checkout)
         assert repository.blob(repository.resolve("HEAD"), "file", 100) == b"text"
         assert set(seen.read_text().split()) == {str(owner)}
+
+
+def test_whatever_git_started_is_ended_with_it(tmp_path: Path) -> None:
+    env = program(tmp_path, "echo $$ > pid; sleep 60 & echo $! >> pid; wait")
+    with pytest.raises(RepositoryError, match="was not done"):
+        call(["log"], env, timeout=0.5)
+    for pid in (tmp_path / "pid").read_text().split():
+        state = Path(f"/proc/{pid}/stat")
+        assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_call_under_way_is_ended_when_the_repository_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trees = Trees.make(tmp_path / "checkout")
+    sha = trees.commit({b"f": b"1\n"})
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", program(programs, f"touch {programs}/begun; sleep 60")["PATH"])
+    repository = Git(trees.folder)
+    failed: list[RepositoryError] = []
+
+    def ask() -> None:
+        try:
+            repository.has(sha)
+        except RepositoryError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while not (programs / "begun").exists():
+        thread.join(0.01)
+    repository.close()
+    thread.join()
+    with pytest.raises(RepositoryError, match="the run is over"):
+        repository.has(sha)
+
+
+def test_no_call_of_git_goes_on_past_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trees = Trees.make(tmp_path / "checkout")
+    sha = trees.commit({b"f": b"1\n"})
+    monkeypatch.setenv("PATH", program(tmp_path, "sleep 60")["PATH"])
+    with pytest.raises(RepositoryError, match=r"was not done within 0\.3 s"):
+        Git(trees.folder, seconds_left=lambda: 0.3).has(sha)
+
+
+def test_a_folder_for_gits_own_files_that_cannot_be_made_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    trees = Trees.make(tmp_path / "checkout")
+    sha = trees.commit({b"f": b"1\n"})
+    story = f"""
+import tempfile
+from pathlib import Path
+from hunkwise.errors import RepositoryError
+from hunkwise.repository.git import Git
+tempfile.tempdir = "/dev/null/gone"
+for ask in (lambda: Git(Path({str(trees.folder)!r})).has({sha!r}), lambda: Git.diff_blobs(b"1", b"2")):
+    try:
+        ask()
+    except RepositoryError as error:
+        print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", story], capture_output=True, text=True, check=True).stdout
+    told = "Git could not be given a temporary file: Not a directory."
+    assert [line.startswith(told) and "TMPDIR" in line for line in said.splitlines()] == [True, True]

@@ -15,6 +15,7 @@ from hunkwise.domain.finding import Severity
 from hunkwise.errors import SettingsError
 from hunkwise.settings.inputs import KNOWN_INPUTS, Inputs, read_inputs
 from hunkwise.settings.provider import Provider
+from hunkwise.settings.reading import MAX_INPUT, MAX_UNKNOWN
 
 TOKEN = "ghs_0123456789abcdefghij"
 
@@ -440,3 +441,31 @@ def test_inputs_are_read_without_heavy_imports() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", KNOWN_INPUTS)
+def test_an_input_that_is_too_long_is_named_and_not_shown(name: str) -> None:
+    assert faults_of(**{name: "z" * (MAX_INPUT + 1)}) == [
+        f'Input "{name}" has 10,001 characters, and at most 10,000 are taken; shorten it.'
+    ]
+
+
+def test_an_input_of_the_greatest_length_is_read_like_others() -> None:
+    assert read_inputs(environ(config="c" * MAX_INPUT)).config_path == "c" * MAX_INPUT
+
+
+def test_prompts_and_addresses_beyond_those_that_are_used_are_counted() -> None:
+    prompts = "\n".join(f"p{number}" for number in range(33))
+    addresses = ",".join(f"127.0.0.1:{number}" for number in range(1, 12))
+    assert faults_of(prompts=prompts) == [
+        'Input "prompts" names 33 prompts, and at most 32 are run; name fewer.'
+    ]
+    assert faults_of(copilot_url=addresses) == [
+        'Input "copilot-url" names 11 addresses, and at most 10 are tried; name fewer.'
+    ]
+
+
+def test_unknown_inputs_beyond_the_first_are_counted() -> None:
+    warnings = read_inputs(environ() | {f"INPUT_LEAKED_{number:03}": "x" for number in range(500)}).warnings
+    assert len(warnings) == MAX_UNKNOWN + 1
+    assert warnings[-1] == "490 more inputs are unknown."
