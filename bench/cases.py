@@ -85,6 +85,7 @@ POSTED, WALL = "start to review posted", "whole run"
 PROCESSOR = "processor time, CLI included"
 FIRST_GITHUB, FIRST_MODEL = "start to first GitHub request", "start to first model request"
 OWN_MEMORY, SIDECAR_MEMORY = "own peak memory", "sidecar peak memory"
+BOTH_MEMORY = "both peaks together"
 REQUESTS, CALLS, CHARACTERS = "GitHub requests", "model calls", "prompt characters"
 COVERAGE, COMMENTS = "changed lines covered", "inline comments"
 FIRST_REQUESTS, AGAIN_REQUESTS = "requests, first review", "requests, identical second run"
@@ -96,13 +97,16 @@ PLAIN_IMPORT, QUICK_IMPORT, IMPORT_RATIO = "import copilot", "import_sdk()", "ra
 
 _SMALL, _MEDIUM = Shape(11, 199, 16), Shape(62, 1_094, 1_507)
 _LARGE, _MANY, _HUGE = Shape(314, 28_311, 3_009), Shape(1_200, 40_000, 12_000), Shape(4_000, 240_000, 60_000)
+_SLIM = Shape(4_000, 24_000, 8_000)
 _EVERYTHING = Goal(100, at_least=True)
+_MEMORY = Goal(500)
 
 
 def _review(
     *, posted: Measure | None = None, wall: Measure | None = None, first: Goal | None = None,
     own: Measure | None = None, coverage: Measure | None = None, requests: Measure | None = None,
     calls: float | None = None, characters: float | None = None, github: float | None = None,
+    memory: Goal | None = None,
 ) -> tuple[Measure, ...]:  # fmt: skip
     return (
         posted or Measure(POSTED, "s"),
@@ -112,6 +116,7 @@ def _review(
         Measure(PROCESSOR, "s"),
         own or Measure(OWN_MEMORY, "MB"),
         Measure(SIDECAR_MEMORY, "MB"),
+        Measure(BOTH_MEMORY, "MB", memory),
         coverage or Measure(COVERAGE, "%"),
         requests or Measure(REQUESTS, ""),
         Measure(CALLS, "", peer=calls),
@@ -209,6 +214,13 @@ CASES: tuple[Case, ...] = (
         runs=1,
         shape=_MANY,
         model_latency=2.0,
+    ),
+    ReviewCase(
+        name="huge",
+        title=f"a few lines in each of very many files ({_SLIM})",
+        measures=_review(coverage=Measure(COVERAGE, "%", _EVERYTHING), memory=_MEMORY),
+        runs=1,
+        shape=_SLIM,
     ),
     PlanCase(
         name="plan",

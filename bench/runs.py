@@ -76,6 +76,7 @@ def review_once(case: ReviewCase, built: Built, others: Counterparts) -> Numbers
         cases.PROCESSOR: processor,
         cases.OWN_MEMORY: memory.own_peak,
         cases.SIDECAR_MEMORY: memory.sidecar_peak,
+        cases.BOTH_MEMORY: memory.own_peak + memory.sidecar_peak,
         cases.COVERAGE: float(result.outputs["coverage"]),
         cases.REQUESTS: seen.github_requests,
         cases.CALLS: seen.model_calls,

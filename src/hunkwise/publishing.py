@@ -32,7 +32,7 @@ from hunkwise.publish.gates import Gates, conclude
 from hunkwise.publish.markdown import job_summary
 from hunkwise.publish.report import as_json
 from hunkwise.publish.sarif import as_sarif
-from hunkwise.publish.secrets import SecretScan, withhold
+from hunkwise.publish.secrets import SecretScan, withhold, without_secrets
 from hunkwise.publish.view import View
 from hunkwise.settings.config import Config
 from hunkwise.settings.environment import RunnerEnvironment
@@ -186,7 +186,7 @@ class Publishing:
 
     def _written(self, name: str, contents: object) -> str:
         """The path by which later steps find the file; empty where it could not be written."""
-        written = write_whole(self._reports.inside / name, contents)
+        written = write_whole(self._reports.inside / name, without_secrets(contents, self._scan))
         return str(self._reports.outside / name) if written else ""
 
     def _outlets(self) -> Outlets:

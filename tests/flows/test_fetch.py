@@ -216,3 +216,10 @@ def test_a_comparison_that_git_refuses_leaves_the_file_withheld() -> None:
     asked = forge(withheld("a.py"), versions={("a.py", BASE): b"1\n", ("a.py", HEAD): b"2\n"})
     (file,) = Withheld(asked, None, refuse).completed(asked.asked, asked.listed, Config())
     assert file.patch_missing
+
+
+def test_no_more_than_fifty_withheld_patches_are_made_of_blobs() -> None:
+    files = [withheld(f"{number:03}.py", FileStatus.ADDED) for number in range(60)]
+    asked = forge(*files, versions={(file.path, HEAD): b"x\n" for file in files})
+    found = fetched(asked)
+    assert [file.patch_missing for file in found.snapshot.files] == [False] * 50 + [True] * 10

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hunkwise.domain.diff import FileStatus, Side
-from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.errors import ForgeError, ForgeKind, OversizeError
 from hunkwise.forge.client import GitHub
 from tests.fakes.github import FakeGitHub
 from tests.fakes.server import serve
@@ -245,3 +245,16 @@ def test_a_status_that_is_new_is_a_change(world: World) -> None:
     world.fake.fault("GET", "/files", status=200, body=[entry])
     (file,) = client.files(pull)
     assert (file.status, file.patch_missing) == (FileStatus.CHANGED, True)
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["by its size", "by its blob"])
+def test_a_file_that_is_too_large_is_not_fetched(world: World, told: bool) -> None:
+    size = 5_000_001 if told else 60
+    body = {"type": "file", "encoding": "none", "size": size, "sha": "0" * 40, "content": ""}
+    world.fake.fault("GET", "/contents/", status=200, body=body)
+    error = OversizeError if told else ForgeError
+    with pytest.raises(error):
+        world.client().file("src/a.py", world.base)
+    assert len(world.fake.journal) == (1 if told else 2)
+    with pytest.raises(OversizeError, match=r"'src/a.py' has more than 9 bytes"):
+        world.client().file("src/a.py", world.base, most=9)

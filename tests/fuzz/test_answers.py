@@ -41,7 +41,7 @@ def test_arguments_without_a_bottom_are_answered_like_others(depth: int, key: st
     for arguments in (
         deep,
         {"findings": deep, "done": True},
-        {"findings": [{**FINDING, "body": deep}], "done": True},
+        {"findings": [{**FINDING, "body": deep}, {**FINDING, "severity": deep}], "done": True},
     ):
         is_read(arguments)
         is_taken(arguments)

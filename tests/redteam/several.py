@@ -27,4 +27,6 @@ def side_by_side(acts: Mapping[str, Act], folder: Path, tried: Callable[[str], N
     with ThreadPoolExecutor(most) as pool:
         playing = {name: pool.submit(play, name, act) for name, act in acts.items()}
     faults = {name: error for name, one in playing.items() if (error := one.exception()) is not None}
-    assert "\n\n".join(f"{name}: {type(error).__name__}: {error}" for name, error in faults.items()) == ""
+    if faults:
+        told = (f"{name}: {type(error).__name__}: {error}" for name, error in faults.items())
+        raise AssertionError("\n\n".join(told))

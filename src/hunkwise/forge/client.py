@@ -29,6 +29,7 @@ MOST_FILES = 3_000
 MAX_FILE = 5_000_000
 """Bytes of a file that is read to complete a patch, which comes as Base64 within JSON."""
 _AT_ONCE = 6
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -59,17 +60,21 @@ class GitHub:
     def pull_request(self, number: int) -> PullRequest:
         """The pull request as it is now."""
         said = self.connection.get(self._at(f"pulls/{number}"))
+        if said.number("number") != number:  # whatever is written later goes to that number
+            raise senseless(said.request, f"it is about another pull request than {number}")
         repository = said.text("base.repo.full_name")
+        if not _REPOSITORY.fullmatch(repository):
+            raise senseless(said.request, "its repository has no name")
         return PullRequest(
             repository=repository,
-            number=said.number("number"),
+            number=number,
             title=said.text("title"),
             body=said.text_or("body", ""),
             author=said.text_or("user.login", "ghost"),
             base=said.text("base.ref"),
-            base_sha=said.text("base.sha"),
+            base_sha=_checked_sha(said.text("base.sha")),
             head=said.text("head.ref"),
-            head_sha=said.text("head.sha"),
+            head_sha=_checked_sha(said.text("head.sha")),
             labels=tuple(label.text("name") for label in said.entries("labels")),
             draft=said.truth("draft"),
             state=said.text("state"),

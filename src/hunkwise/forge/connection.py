@@ -18,6 +18,7 @@ from hunkwise.forge.graphql import GraphqlAnswer, read_answer, status_seen
 from hunkwise.forge.pace import Pace
 from hunkwise.forge.shapes import Shape
 from hunkwise.forge.wire import Wire, wired
+from hunkwise.publish.secrets import SecretScan
 
 REQUEST_SECONDS: Final = 20.0
 """For one request, from its connection to the last byte of its answer: GitHub itself gives up after ten, and a
@@ -65,6 +66,7 @@ class Connection:
         """`last` tells the seconds after which nothing is sent or read any more; `clock` counts seconds from
         anywhere, `now` from 1970, as GitHub's headers do."""
         self._token = token
+        self._scan = SecretScan([token])
         self._api_url = api_url.rstrip("/")
         self._deadline = deadline
         self._last = last
@@ -202,6 +204,9 @@ class Connection:
             answer = wire.ask(
                 request.verb, request.path, request.query, request.body, request.name, seconds=seconds
             )
+        if answer.status >= 300 or (request.path == _GRAPHQL and '"errors"' in answer.text):
+            # Its words get into messages of ours, and what sits before GitHub may repeat what it was sent.
+            answer = replace(answer, text=self._scan.redacted(answer.text))
         return status_seen(answer) if request.path == _GRAPHQL else answer
 
     @contextmanager

@@ -38,7 +38,7 @@ class Shape:
 
     def number_or_none(self, path: str) -> int | None:
         value = self.at(path).value
-        return value if isinstance(value, int) else None
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
 
     def truth(self, path: str) -> bool:
         return self.at(path).value is True
@@ -63,6 +63,6 @@ class Shape:
 
     def _typed(self, path: str, kind: type[_T]) -> _T:
         value = self.at(path).value
-        if not isinstance(value, kind):
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise senseless(self.request, f"no {_WORDS[kind]} at `{path}`")
         return value

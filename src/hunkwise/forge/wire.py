@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -84,6 +85,7 @@ def wired(token: str, api_url: str) -> Wire:
     secure = server.scheme == "https"
     kind = HTTPSRequestsConnectionClass if secure else HTTPRequestsConnectionClass
     connection = kind(server.hostname or "", server.port, timeout=TIMEOUT, retry=_NO_RETRIES)
+    connection.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # none is kept, or sent
     watch = Watch()
     for scheme in ("http://", "https://"):
         connection.session.mount(scheme, watched(watch))

@@ -13,6 +13,7 @@ _MAX_TITLE = 300
 _MAX_BODY = 10_000
 _MAX_SUMMARY = 5_000
 _MAX_PATH = 4_096
+_MAX_WORD = 100
 _Level = Literal["low", "medium", "high", "critical"]
 
 
@@ -118,7 +119,7 @@ def _readable(said: object) -> SaidFinding | None:
     title, body = _text(said.get("title"), _MAX_TITLE), _text(said.get("body"), _MAX_BODY)
     if not title and not body:
         return None
-    severity = str(said.get("severity")).lower()
+    severity = _text(said.get("severity"), _MAX_WORD).lower()
     levels: dict[str, _Level] = {"low": "low", "medium": "medium", "high": "high", "critical": "critical"}
     return SaidFinding(
         path=_text(said.get("path"), _MAX_PATH) or "(no file was named)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
@@ -65,6 +66,25 @@ class SecretScan:
         return any(needle in text for needle in self._exact) or any(
             needle in folded for needle in self._any_case
         )
+
+
+def without_secrets(contents: object, scan: SecretScan) -> object:
+    """Values of JSON with each text in them redacted, where any holds a secret; else as they are."""
+    if not scan.found_in(json.dumps(contents, ensure_ascii=False)):
+        return contents
+    return _redacted(contents, scan)
+
+
+def _redacted(value: object, scan: SecretScan) -> object:
+    match value:
+        case str():
+            return scan.redacted(value)
+        case dict():
+            return {name: _redacted(inner, scan) for name, inner in value.items()}
+        case list() | tuple():
+            return [_redacted(inner, scan) for inner in value]
+        case _:
+            return value
 
 
 def withhold(review: Review, scan: SecretScan) -> Review:
