@@ -16,6 +16,8 @@ _SLOWEST = 10
 """Seconds for one input, from which on it counts as a hang."""
 _LARGEST = 2_048
 """MiB for one process."""
+_SLICE = 60
+"""Seconds after which a process gives way to a new one: the renderer of Markdown never gives memory back."""
 _GRACE = 120
 """Seconds that a process may take beyond its time, to start and to end."""
 _DONE = re.compile(r"^stat::number_of_executed_units:\s*(\d+)", re.MULTILINE)
@@ -44,9 +46,24 @@ def fuzz(name: str, target: Target, seconds: int) -> Outcome:
         each.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(target.seeds):
         (corpus / f"seed-{number:03}").write_bytes(seed[: target.longest])
+    before = set(crashes.iterdir())
+    executions = covered = 0
+    for start in range(0, seconds, _SLICE):
+        code, said = _run(name, target, folder, min(_SLICE, seconds - start))
+        done = _DONE.search(said)
+        executions += int(done[1]) if done else 0
+        covered = max([covered, *map(int, _COVERED.findall(said))])
+        failed = code != 0 or done is None
+        if failed:
+            break
+    found = tuple(sorted(set(crashes.iterdir()) - before))
+    return Outcome(executions, covered, found, said[-6_000:], failed)
+
+
+def _run(name: str, target: Target, folder: Path, seconds: int) -> tuple[int, str]:
+    """One process: its exit code, and what it wrote."""
     words = folder / "words.txt"
     words.write_bytes(b"".join(b'"' + word.replace(b"\t", b"\\x09") + b'"\n' for word in target.words))
-    before = set(crashes.iterdir())
     limits = {
         "max_total_time": seconds,
         "max_len": target.longest,
@@ -54,32 +71,20 @@ def fuzz(name: str, target: Target, seconds: int) -> Outcome:
         "rss_limit_mb": _LARGEST,
         "print_final_stats": 1,
         **({"dict": words} if target.words else {}),
-        "artifact_prefix": f"{crashes}/",
+        "artifact_prefix": f"{folder / 'crashes'}/",
     }
-    command = [
-        sys.executable,
-        "-m",
-        "fuzz.child",
-        name,
-        *(f"-{key}={value}" for key, value in limits.items()),
-    ]
+    options = [f"-{key}={value}" for key, value in limits.items()]
+    command = [sys.executable, "-m", "fuzz.child", name, *options, str(folder / "corpus")]
     log = folder / "log.txt"
     with log.open("wb") as stream:
-        ended = subprocess.run(
-            [*command, str(corpus)], stdout=stream, stderr=stream, timeout=seconds + _GRACE, check=False
-        )
-    said = log.read_text("utf-8", "replace")
-    covered = [int(number) for number in _COVERED.findall(said)]
-    done = _DONE.search(said)
-    found = tuple(sorted(set(crashes.iterdir()) - before))
-    failed = ended.returncode != 0 or done is None
-    return Outcome(int(done[1]) if done else 0, max(covered, default=0), found, said[-6_000:], failed)
+        ended = subprocess.run(command, stdout=stream, stderr=stream, timeout=seconds + _GRACE, check=False)
+    return ended.returncode, log.read_text("utf-8", "replace")
 
 
 def main(arguments: list[str]) -> int:
     """0 where every property held, 1 where one did not, 2 where the arguments make no sense."""
     seconds, *names = arguments or [""]
-    if not seconds.isdecimal() or not set(names) <= set(TARGETS):
+    if not (seconds.isdecimal() and int(seconds)) or not set(names) <= set(TARGETS):
         sys.stderr.write(f"python -m fuzz SECONDS [NAME ...], of {', '.join(TARGETS)}\n")
         return 2
     failed = False

@@ -364,3 +364,21 @@ def test_a_log_that_nobody_reads_any_more_is_left_alone(method: str, error: Exce
         runner.log("x")
         runner.error("y")
     assert stream.calls == 1
+
+
+def test_what_was_masked_is_in_nothing_that_is_said(tmp_path: Path) -> None:
+    output, summary = tmp_path / "output", tmp_path / "summary"
+    runner, stream = spoken(replace(ENVIRONMENT, output=output, step_summary=summary))
+    runner.mask("canary-secret")
+    stream.truncate(0)
+    stream.seek(0)
+    runner.log("fine\ntold canary-secret\nfine")
+    runner.error("told canary-secret", title="canary-secret")
+    runner.warning("told terces-yranac")
+    runner.set_output("url", "https://canary-secret@example.com")
+    runner.summary("# Told\n\ncanary-secret\n")
+    said = stream.getvalue() + output.read_text() + summary.read_text()
+    assert "canary-secret" not in said
+    assert "terces-yranac" not in said
+    assert "told ***" in stream.getvalue()
+    assert summary.read_text() == "# Told\n\n***\n"

@@ -309,3 +309,26 @@ def test_a_sidecar_that_was_not_started_can_be_stopped() -> None:
 def test_a_signal_without_a_name_is_said_by_its_number() -> None:
     assert _signal_name(9) == "SIGKILL"
     assert _signal_name(40) == "40"
+
+
+@pytest.mark.parametrize("told", ["env", "env | base64 -w 0", "env | rev"])
+def test_last_words_that_tell_the_connection_token_are_not_repeated(tmp_path: Path, told: str) -> None:
+    made = sidecar(script(tmp_path, f"echo harmless; {told}; exit 3"))
+    try:
+        made.start()
+        with pytest.raises(ModelError) as caught:
+            asyncio.run(made.ready())
+    finally:
+        made.stop()
+    assert caught.value.message == "The Copilot CLI ended with status 3."
+
+
+def test_a_child_that_left_the_programs_group_ends_with_the_stop_too(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    made = sidecar(script(tmp_path, f"(setsid sh -c 'echo $$ > {pid}; exec sleep 600' &); sleep 600"))
+    made.start()
+    try:
+        until(lambda: pid.is_file() and pid.read_text().strip() != "")
+    finally:
+        made.stop()
+    assert not alive(int(pid.read_text()))

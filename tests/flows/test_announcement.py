@@ -159,6 +159,16 @@ def test_without_check_runs_the_summary_comment_is_the_claim() -> None:
     assert world.told == ["save 901", "delete 901"]
 
 
+def test_what_is_read_after_the_wait_has_the_claim_in_it() -> None:
+    world = World(None, errors={"check": FORBIDDEN})
+    announcement = world.announcement()
+    announcement.wait()
+    announcement.begin(HEAD)
+    announcement.wait()
+    assert world.told == ["save 901"]
+    announcement.close()
+
+
 def test_what_can_neither_be_announced_nor_claimed_is_reviewed_all_the_same() -> None:
     world, announcement = begun(check=FORBIDDEN, save=FORBIDDEN)
     assert announcement.end(HEAD, ENDING) == 0

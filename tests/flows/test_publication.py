@@ -173,6 +173,14 @@ def test_nothing_is_posted_where_it_is_not_known_what_was_posted(now: Any, kind:
     assert published.view.verdict.warnings != ()
 
 
+@pytest.mark.parametrize("now", [AWAY, said(viewer="")], ids=["unreadable", "nobody's token"])
+def test_a_run_that_does_not_know_what_was_posted_takes_its_claim_with_it(now: Any) -> None:
+    world = World(None, errors={"check": FORBIDDEN})
+    world.talks = [now]
+    world.publish(whole_review(FOUND))
+    assert world.told == ["save 901", "delete 901"]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.responses import Response
@@ -29,6 +30,29 @@ def test_the_pull_request_is_read_whole(world: World) -> None:
     assert (pull.base, pull.base_sha, pull.head_sha) == ("main", world.base, world.head)
     assert (pull.labels, pull.draft, pull.state, pull.fork) == (("a", "b"), True, "open", False)
     assert (pull.changed_files, pull.additions, pull.deletions) == (5, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"number": 2}, "another pull request than 1"),
+        ({"number": True}, "no number at `number`"),
+        ({"base": {"repo": {"full_name": "../../user"}}}, "its repository has no name"),
+        ({"head": {"sha": "../../user"}}, "no commit's SHA"),
+        ({"base": {"sha": "main"}}, "no commit's SHA"),
+    ],
+)
+def test_a_pull_request_that_leads_elsewhere_is_not_believed(
+    world: World, changes: dict[str, Any], words: str
+) -> None:
+    told = world.client().connection.get("/repos/octo/repo/pulls/1").value
+    assert isinstance(told, dict)
+    for name, change in changes.items():
+        told[name] = {**told[name], **change} if isinstance(change, dict) else change
+    told["base"]["repo"] = {"full_name": "octo/repo", **told["base"]["repo"]}
+    world.fake.fault("GET", "/pulls/1$", status=200, body=told)
+    with pytest.raises(ForgeError, match=words):
+        world.client().pull_request(1)
 
 
 def test_forks_and_deleted_forks_are_told(world: World) -> None:

@@ -38,11 +38,13 @@ class Script:
         self.answers = list(answers)
         self.asked: list[tuple[str, str]] = []
         self.bodies: list[Any] = []
+        self.cookies: list[str] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         raw = await request.body()
         self.bodies.append(json.loads(raw) if raw else None)
+        self.cookies.append(request.headers.get("cookie", ""))
         query = f"?{request.url.query}" if request.url.query else ""
         self.asked.append((request.method, request.url.path + query))
         said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -58,11 +60,13 @@ class Script:
 
 
 @contextmanager
-def connected(script: Script, clock: Clock | None = None, path: str = "") -> Iterator[Connection]:
+def connected(
+    script: Script, clock: Clock | None = None, path: str = "", token: str = "ghs_x"
+) -> Iterator[Connection]:
     clock = clock or Clock()
     with serve(script) as url:
         connection = Connection(
-            "ghs_x",
+            token,
             url + path,
             deadline=clock.deadline,
             sleep=clock.sleep,
@@ -280,3 +284,20 @@ def test_a_header_that_is_no_number_is_senseless(remaining: str) -> None:
     with connected(Script(Said(200, {}, headers))) as connection, pytest.raises(ForgeError) as failed:
         connection.post("/a", {})
     assert failed.value.kind is ForgeKind.UNAVAILABLE
+
+
+@pytest.mark.parametrize("path", ["/a", "graphql"])
+def test_a_server_that_repeats_the_token_is_not_quoted_with_it(path: str) -> None:
+    refusal = {"message": "You sent ghs_long_enough"}
+    said = Said(403, refusal) if path == "/a" else Said(200, {"errors": [refusal]})
+    with connected(Script(said), token="ghs_long_enough") as connection, pytest.raises(ForgeError) as caught:
+        connection.get(path) if path == "/a" else connection.graphql(READ, {})
+    assert "You sent ***" in caught.value.message
+
+
+def test_no_cookie_is_kept() -> None:
+    script = Script(Said(headers={"set-cookie": "session=x; Path=/"}))
+    with connected(script) as connection:
+        connection.get("/a")
+        connection.get("/b")
+    assert script.cookies == ["", ""]

@@ -14,7 +14,7 @@ import pytest
 from hunkwise.errors import ForgeError, ForgeKind
 from hunkwise.forge.connection import Connection
 from hunkwise.forge.errors import LateError
-from hunkwise.forge.watch import MAX_ANSWER
+from hunkwise.forge.watch import MAX_ANSWER, CutError, Watch
 from tests.fakes.raw_server import Behaviour, Connections, drip, raw_server
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -179,3 +179,35 @@ def test_an_answer_is_utf_8_whatever_its_headers_call_it(charset: str) -> None:
     behave = answered(body, b"Content-Type: application/json; charset=%s\r\n" % charset.encode())
     with asking(behave) as (_server, connection):
         assert connection.get("/a").text("said") == "é"
+
+
+def test_an_encrypted_connection_that_is_never_agreed_on_is_left_too() -> None:
+    with raw_server(never) as server:
+        url = server.url.replace("http:", "https:")
+        connection = Connection("ghs_x", url, deadline=lambda: LEFT, last=lambda: LEFT)
+        with pytest.raises(LateError):
+            connection.get("/a")
+        connection.close()
+
+
+def test_a_proxy_that_hangs_is_left_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with raw_server(slow_body) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "")
+        connection = Connection("ghs_x", "http://github.test", deadline=lambda: LEFT, last=lambda: LEFT)
+        with pytest.raises(LateError):
+            connection.get("/a")
+        connection.close()
+    assert proxy.requests == [b"GET http://github.test:80/a HTTP/1.1"]
+
+
+def test_no_connection_is_begun_when_the_time_is_over() -> None:
+    watch = Watch()
+    watch.cut()
+    with pytest.raises(CutError):
+        watch.allow()
+    one, other = socket.socketpair()
+    with other, pytest.raises(CutError):
+        watch.over(one)
+    assert one.fileno() == -1
+    watch.close()

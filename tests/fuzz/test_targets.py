@@ -15,7 +15,7 @@ def test_the_first_inputs_of_a_target_pass(name: str) -> None:
         target.run(raw[: target.longest])
 
 
-@pytest.mark.parametrize("arguments", [[], ["soon"], ["-1"], ["5", "nothing"]])
+@pytest.mark.parametrize("arguments", [[], ["soon"], ["0"], ["-1"], ["5", "nothing"]])
 def test_the_fuzzer_names_its_targets_where_its_arguments_make_no_sense(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from hunkwise.domain.outcome import Fault
 from hunkwise.publish.sanitize import line
-from hunkwise.publish.secrets import SecretScan, withhold
+from hunkwise.publish.secrets import SecretScan, withhold, without_secrets
 from tests.publish.samples import finding, review
 
 SECRET = "ghs_abc~DEF/123+<xyz>?789"
@@ -87,3 +87,29 @@ def test_what_holds_a_secret_is_withheld_and_said_so() -> None:
 )  # fmt: skip
 def test_a_secret_is_found_between_signs_that_a_reader_passes_over(text: str) -> None:
     assert SCAN.found_in(f"before\n{text}\nafter")
+
+
+def test_words_on_a_run_are_said_without_its_secrets() -> None:
+    assert SCAN.redacted("nothing here") == "nothing here"
+    assert SCAN.redacted(f"refused: {SECRET}, {SECRET}") == "refused: ***, ***"
+    first, second, third = SCAN.redacted(f"before\n{SECRET[::-1]}\nafter {SECRET}").split("\n")
+    assert (first, "revoke it" in second, third) == ("before", True, "after ***")
+
+
+def test_what_takes_several_lines_to_tell_a_secret_is_not_said_at_all() -> None:
+    encoded = b64encode(SECRET.encode()).decode()
+    split = "\n".join(encoded[start : start + 8] for start in range(0, len(encoded), 8))
+    assert "revoke it" in SCAN.redacted(f"before\n{split}")
+    assert "before" not in SCAN.redacted(f"before\n{split}")
+
+
+def test_a_longer_secret_is_taken_out_before_one_that_begins_it() -> None:
+    scan = SecretScan(["secret-one", "secret-one-and-two"])
+    assert scan.redacted("a secret-one-and-two") == "a ***"
+
+
+def test_values_that_are_written_down_hold_no_secret() -> None:
+    harmless = {"a": [1, "x", None], "b": ("y",)}
+    assert without_secrets(harmless, SCAN) is harmless
+    told = {"a": [1, f"x {SECRET}", None], "b": (SECRET, True)}
+    assert without_secrets(told, SCAN) == {"a": [1, "x ***", None], "b": ["***", True]}

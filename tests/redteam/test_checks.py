@@ -22,6 +22,7 @@ from tests.fakes.model_script import report
 from tests.redteam import checks, writes
 from tests.redteam.arena import ENVIRONMENT, FILE_CANARY, Arena
 from tests.redteam.counts import group_of, line_of
+from tests.redteam.loopback import alone, strangers_in, watched
 from tests.redteam.writes import Ground
 
 HEAD, OTHER = "a" * 40, "b" * 40
@@ -300,3 +301,50 @@ def test_groups_are_counted_with_what_did_not_hold() -> None:
     bad = pytest.TestReport(name, ("", 0, ""), {}, "failed", None, "teardown")
     assert line_of("text in", [good]).split() == "text in 1 cases, 3 attacks: all held".split()
     assert line_of("text in", [good, bad]).endswith("1 DID NOT HOLD")
+
+
+OUTWARD = "import socket; s = socket.socket(socket.{}, socket.SOCK_DGRAM); s.connect(({!r}, 9))"
+
+
+@pytest.mark.parametrize(("family", "address"), [("AF_INET", "192.0.2.1"), ("AF_INET6", "2001:db8::1")])
+def test_a_look_beyond_the_loopback_is_counted_where_we_may_count(family: str, address: str) -> None:
+    program = OUTWARD.format(family, address)
+    command = [sys.executable, "-c", program]
+    looked = alone(lambda: subprocess.run(command, capture_output=True, check=False))
+    assert (
+        looked == 1 if looked is not None else os.geteuid() != 0 or not os.access("/proc/1/ns/net", os.R_OK)
+    )
+
+
+def test_what_fails_in_a_network_of_its_own_fails_here() -> None:
+    with pytest.raises(ZeroDivisionError):
+        alone(lambda: 1 // 0)
+
+
+SOCKETS = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 010200C0:0050 02 00000000:00000000 01:00000000 00000000     0        0 11 1 0000000000000000
+   1: 0100007F:1F91 0100007F:0050 01 00000000:00000000 00:00000000 00000000     0        0 12 1 0000000000000000
+   2: 00000000:1F92 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 13 1 0000000000000000
+   3: 0100007F:1F93 08080808:0035 01 00000000:00000000 00:00000000 00000000     0        0 14 1 0000000000000000
+   4: 0:0 0000000000000000FFFF0000010200C0:0050 02 00000000:00000000 01:0 00000000     0        0 15 1 0
+   5: 0:0 B80D0120000000000000000001000000:0050 02 00000000:00000000 01:0 00000000     0        0 16 1 0
+"""
+
+
+def test_sockets_to_elsewhere_are_told_by_whose_they_are() -> None:
+    links = [f"socket:[{inode}]" for inode in (11, 12, 13, 15, 16)]
+    assert list(strangers_in(SOCKETS, links)) == ["192.0.2.1", "192.0.2.1", "2001:db8::1"]
+
+
+def test_sockets_of_a_process_are_looked_at() -> None:
+    program = (
+        "import socket, sys; s = socket.create_server(('127.0.0.1', 0)); print(flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with watched(process.pid) as sockets:
+            process.communicate()
+    assert sockets.strangers == set()

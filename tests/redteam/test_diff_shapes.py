@@ -84,16 +84,17 @@ def nothing_said(arena: Arena, result: Result) -> None:
 
 EVERY_SHAPE = ("binary", "rename", "mode", "empty file")
 NOTHING = [
+    Case("a commit that changes nothing", without_lines(), holds=nothing_said, checkout=False),
     *(
         Case(
-            f"nothing but this: {shape or 'an empty commit'}",
-            without_lines(shape),
+            named("no shape has lines", checkout),
+            without_lines(*EVERY_SHAPE),
             holds=nothing_said,
-            checkout=False,
+            attacks=EVERY_SHAPE,
+            checkout=checkout,
         )
-        for shape in ("", *EVERY_SHAPE)
+        for checkout in (True, False)
     ),
-    Case("no shape has lines", without_lines(*EVERY_SHAPE), holds=nothing_said),
 ]
 
 

@@ -32,6 +32,8 @@ from tests.redteam.several import Act, side_by_side
 from tests.redteam.shapes import COMMAND
 
 OFTEN = 200
+NO_WAIT = 0.8
+"""Minutes in which no limit is waited for that does not say its time: that would be one."""
 METADATA = "http://169.254.169.254/latest/meta-data/"
 HOSTILE = (
     f"{COMMAND}\n{COMMAND}\r@everyone <img src=x> ![x](https://evil.example) {GITHUB_TOKEN}\u2028{COMMAND}"
@@ -99,6 +101,7 @@ def everywhere(fault: Mapping[str, Any]) -> Act:
     """Every write is answered so."""
 
     def act(arena: Arena) -> None:
+        arena.deadline = NO_WAIT
         every_write(arena)
         for method, path, asking in PLACES:
             arena.github.fault(method, path, asking=asking, times=OFTEN, **fault)
@@ -111,6 +114,7 @@ def rotated(turn: int) -> Act:
     """Each place answers by another fault: over all turns, each place has each of them once."""
 
     def act(arena: Arena) -> None:
+        arena.deadline = NO_WAIT
         every_write(arena)
         for place, (method, path, asking) in enumerate(PLACES):
             fault, times = list(FAULTS.values())[(turn + place * 2) % len(FAULTS)]
@@ -345,16 +349,13 @@ def lied_to(arena: Arena, *, checkout: bool) -> None:
     arena.change()
     between(arena).change("GET", "/files$", lying_files)
     lines = {"app.py": (3, 900), "far.py": (1, 10**9), "zero.py": (0, 1, 2)}
-    found = [
-        finding(name, line, title=f"{name} {line}")
-        for name in LYING_PATCHES
-        for line in lines.get(name, (1,))
-    ]
+    names = [name for name in LYING_PATCHES if name.isprintable()]  # with others the call itself would be none
+    found = [finding(name, line, title=f"{name} {line}") for name in names for line in lines.get(name, (1,))]
     arena.answers(turns([said(*found), said()]))
     result = arena.run(workspace=arena.repository.path if checkout else None)
     assert result.code in (0, 4), (result.log, result.errors)
     on_lines = {(one.path, one.line) for one in arena.github.comments if one.subject_type == "line"}
-    assert on_lines == {("app.py", 3)}
+    assert on_lines == {("app.py", 3)}, (result.log, result.report["notes"])
 
 
 def talkative(told: Said) -> Said:

@@ -93,6 +93,10 @@ class Announcement:
         self._told = now
         self._pool.submit(self._progress, started, done, total)
 
+    def wait(self) -> None:
+        """Waits until it is said, or is known to be refused: the claim stands in what is read from GitHub after that."""
+        self._check_id()
+
     def newer(self, conversation: Conversation) -> bool:
         """Whether another run came to this head after us."""
         mine = self._check_id()

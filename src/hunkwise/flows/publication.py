@@ -86,9 +86,11 @@ class Publication:
         try:
             now = self._look_again()
         except ForgeError as error:
+            self._to.announcement.release()
             said = f"Nothing was posted, as what was said before could not be read: {error.message}"
             return self._ended(standing, Posted(fault=Fault(f"github {error.kind}", said, error.hint)))
         if not now.viewer:
+            self._to.announcement.release()
             return self._ended(standing, Posted(fault=_NOBODY))
         standing = self._standing(found, now)
         hindrance = self._hindrance(found, now)
@@ -117,6 +119,7 @@ class Publication:
 
     def _look_again(self) -> Conversation:
         """The conversation as it is now; a run that may be posting at this moment is given time to end."""
+        self._to.announcement.wait()
         now = self._to.conversation()
         for _ in range(_MOST_WAITS):
             if not self._to.announcement.older(now):
