@@ -57,7 +57,8 @@ def _without_route() -> int:
     """The network's own counters, of this thread's network."""
     network = Path("/proc/thread-self/net")
     names, numbers = (line.split() for line in (network / "snmp").read_text().splitlines()[:2])
-    ipv6 = [line.split() for line in (network / "snmp6").read_text().splitlines()]
+    table = network / "snmp6"
+    ipv6 = [line.split() for line in table.read_text().splitlines()] if table.is_file() else []
     return int(numbers[names.index("OutNoRoutes")]) + sum(
         int(n) for name, n in ipv6 if name == "Ip6OutNoRoutes"
     )

@@ -349,7 +349,9 @@ def lied_to(arena: Arena, *, checkout: bool) -> None:
     arena.change()
     between(arena).change("GET", "/files$", lying_files)
     lines = {"app.py": (3, 900), "far.py": (1, 10**9), "zero.py": (0, 1, 2)}
-    names = [name for name in LYING_PATCHES if name.isprintable()]  # with others the call itself would be none
+    names = [
+        name for name in LYING_PATCHES if name.isprintable()
+    ]  # with others the call itself would be none
     found = [finding(name, line, title=f"{name} {line}") for name in names for line in lines.get(name, (1,))]
     arena.answers(turns([said(*found), said()]))
     result = arena.run(workspace=arena.repository.path if checkout else None)
