@@ -94,7 +94,7 @@ class Announcement:
         self._pool.submit(self._progress, started, done, total)
 
     def wait(self) -> None:
-        """Waits until it is said, or is known to be refused: the claim stands in what is read from GitHub after that."""
+        """Waits until it is said, or is known to be refused: what is read from GitHub after that has the claim."""
         self._check_id()
 
     def newer(self, conversation: Conversation) -> bool:
