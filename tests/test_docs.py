@@ -18,7 +18,8 @@ from hunkwise.plan.chunks import pack
 from hunkwise.prompts.context import context_for
 from hunkwise.prompts.render import Renderer
 from hunkwise.publish.dismissal import Dismissal, dismissal
-from hunkwise.settings.config import Config, PromptSettings, parse_config
+from hunkwise.settings.config import Config, parse_config
+from hunkwise.settings.prompt_settings import PromptSettings
 from tests.pages import PAGES, ROOT, code_blocks, code_spans, page, relative_links, table
 
 CONFIGURATION, TEMPLATES = page("docs/configuration.md"), page("docs/templates.md")

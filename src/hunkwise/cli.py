@@ -76,6 +76,10 @@ def _command(name: str) -> Callable[[argparse.Namespace, Mapping[str, str]], int
         from hunkwise.doctor import doctor
 
         return doctor
+    if name in ("config", "prompts"):
+        from hunkwise.preview.commands import preview
+
+        return preview
     from hunkwise.local import publish, review
 
     return publish if name == "publish" else review
@@ -131,6 +135,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("action", help="run as a step of a workflow (what entrypoint.py does)")
     _add_review(commands)
     _add_publish(commands)
+    _add_prompts(commands)
+    _add_config(commands)
     _add_doctor(commands)
     return parser
 
@@ -173,6 +179,29 @@ def _add_publish(commands: _Commands) -> None:
     )
     publish.add_argument("report", metavar="REPORT", help="the JSON report of that run")
     publish.add_argument("--pr", metavar=_PULL_REQUEST, help="the pull request that it must be about")
+
+
+def _add_prompts(commands: _Commands) -> None:
+    from hunkwise.preview.options import add_prompts
+
+    prompts = commands.add_parser(
+        "prompts",
+        help="list, show and preview prompts, without asking a model",
+        description="Shows prompts as they are and as they would be sent. No Copilot CLI is started and no model "
+        "asked.",
+    )
+    add_prompts(prompts)
+
+
+def _add_config(commands: _Commands) -> None:
+    from hunkwise.preview.options import add_config
+
+    config = commands.add_parser(
+        "config",
+        help="show the configuration with where each value came from, or check it",
+        description="Shows or checks what a review would go by. No Copilot CLI is started and no model asked.",
+    )
+    add_config(config)
 
 
 def _add_doctor(commands: _Commands) -> None:

@@ -107,7 +107,7 @@ async def _asked(connection: Connection, program: str, question: Question) -> Se
     if not question.copilot:
         return seen
     try:
-        await preflight(connection, question.model)
+        await preflight(connection, (question.model,))
         listed = await connection.client.list_models()  # asks nobody: the SDK keeps the list
     except ModelError as refusal:
         return replace(seen, refusal=refusal)

@@ -88,7 +88,6 @@ _FATAL = frozenset(
         ModelKind.FORBIDDEN,
         ModelKind.UNAVAILABLE_MODEL,
         ModelKind.SIDECAR,
-        ModelKind.BUDGET,
     }
 )
 

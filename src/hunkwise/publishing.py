@@ -178,6 +178,7 @@ class Publishing:
             run=self._run,
             gates=self._gates,
             max_comments=config.max_comments,
+            strict=config.verify == "strict",
             dry_run=config.dry_run,
             own_review=self._own_review,
             summary=not self._environment.actions or takes(self._environment.step_summary, told, spare),

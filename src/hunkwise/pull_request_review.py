@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from hunkwise.copilot.sidecar import Address, Sidecar
+from hunkwise.domain.walkthrough import NOTHING_TOLD
 from hunkwise.errors import Error
 from hunkwise.flows.review import Order, Ready
 from hunkwise.journal import Journal
@@ -86,6 +87,7 @@ class PullRequestReview:
         fetched = self._reading.fetch(number)
         head = self._reading.commit(fetched.snapshot.pull_request.head_sha)
         self._publishing = self._reading.publishing(fetched)
+        told = fetched.state.told if fetched.state is not None else NOTHING_TOLD
         order = Order(
             fetched.snapshot,
             fetched.texts.config,
@@ -93,6 +95,8 @@ class PullRequestReview:
             demo=demo,
             state=fetched.state,
             full=self._inputs.full_review,
+            earlier_summary=told.overview,
+            earlier_walkthrough=told.walkthrough,
         )
         return Ready(order, head)
 

@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 from hunkwise.copilot.connection import Connection, preflight
 from hunkwise.copilot.provider import provider_config
 from hunkwise.copilot.service import connected
-from hunkwise.copilot.session import Copilot, Model
+from hunkwise.copilot.session import Copilot, Source
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.deadlines import Deadlines
-from hunkwise.domain.limits import Budget, Deadline
+from hunkwise.domain.limits import Deadline
 from hunkwise.domain.outcome import Review
 from hunkwise.errors import ModelError, ModelKind, stopped
 from hunkwise.flows.analysis import Progress
@@ -71,7 +71,7 @@ class Run:
                 ready = await self._within(interrupted, fetching, "the change was being read")
                 # A second more: the template is not to blame where it is the run's own time that ends.
                 preparing = asyncio.to_thread(
-                    prepare, ready.order, lambda: self.deadlines.seconds_to_ask() + 1.0
+                    prepare, ready.order, lambda: self.deadlines.seconds_to_ask() + 1.0, ready.repository
                 )
                 prepared = await self._within(interrupted, preparing, "the prompts were being written")
                 _collect_from_now_on()
@@ -92,15 +92,15 @@ class Run:
 
     async def _model(self, connection: Connection, ready: Ready) -> Copilot:
         config = ready.order.config
+        offered = None
         if self.backend.provider is None:
-            await preflight(connection, config.model)  # asks nobody: the SDK keeps the list of models
+            # Asks nobody: the SDK keeps the list of models.
+            offered = await preflight(connection, config.lineup)
         provider = provider_config(self.backend.provider) if self.backend.provider else None
-        budget = Budget(config.max_model_calls, config.max_tokens)
         return Copilot(
             connection,
-            Model(config.model, provider),
+            Source(provider, offered),
             ready.repository,
-            budget,
             Deadline(self.deadlines.asking_ends, time.monotonic),
         )
 

@@ -13,12 +13,14 @@ from copilot.session import ProviderConfig
 from starlette.types import Receive, Scope, Send
 
 from hunkwise.copilot.connection import Connection
-from hunkwise.copilot.session import Copilot, Model
+from hunkwise.copilot.session import Copilot, Source
 from hunkwise.copilot.tools import Repository
 from hunkwise.domain.limits import Budget, Deadline
 from hunkwise.domain.outcome import Usage
+from hunkwise.domain.question import Question as Asking
+from hunkwise.domain.question import Reply, ReportTool
 from hunkwise.errors import ModelError
-from hunkwise.prompts.answers import Reply
+from hunkwise.prompts.answers import DESCRIPTION, PARAMETERS, REPORT
 from tests.fakes.model import ScriptedModel
 from tests.fakes.model_script import Script
 from tests.fakes.server import serve
@@ -89,20 +91,36 @@ class Question:
     seconds: float = 30.0
     repository: Repository = field(default_factory=FakeRepository)
     model: str | None = MODEL
+    impatient: bool = False
     provider: ProviderConfig = field(default_factory=lambda: ProviderConfig(type="openai"))
     """Of an own provider; the base URL is put before its own, which begins with a slash."""
 
 
-def copilot(
-    connection: Connection, question: Question, provider: ProviderConfig | None, budget: Budget | None = None
-) -> Copilot:
-    """Ready to ask, with a budget and a deadline of its own."""
+def copilot(connection: Connection, question: Question, provider: ProviderConfig | None) -> Copilot:
+    """Ready to ask, with a deadline of its own."""
     return Copilot(
         connection,
-        Model(question.model, provider),
+        Source(provider),
         question.repository,
-        budget or Budget(question.max_model_calls, question.max_tokens),
         Deadline(time.monotonic() + question.seconds, time.monotonic),
+    )
+
+
+def report_tool(desk: Desk) -> ReportTool:
+    """The tool of the questions over the diff, with the desk behind it."""
+    return ReportTool(REPORT, DESCRIPTION, PARAMETERS, desk.take, lambda: desk.done)
+
+
+def asked_of(question: Question, desk: Desk, budget: Budget) -> Asking:
+    """The question as hunkwise puts it."""
+    return Asking(
+        "review",
+        question.system,
+        question.prompt,
+        report_tool(desk),
+        budget,
+        model=question.model,
+        impatient=question.impatient,
     )
 
 
@@ -114,11 +132,11 @@ async def put(
     there["base_url"] = url + there.get("base_url", "")
     there["api_key"] = "key"  # without one the CLI asks Azure's own service for a token
     budget = budget or Budget(question.max_model_calls, question.max_tokens)
-    asking = copilot(connection, question, there if own else None, budget)
+    asking = copilot(connection, question, there if own else None)
     desk = Desk(question.declined)
     error = None
     try:
-        await asking.ask(question.system, question.prompt, desk.take, lambda: desk.done)
+        await asking.ask(asked_of(question, desk, budget))
     except ModelError as raised:
         error = raised
     return Asked(desk.reports, error, asking.usage, budget)

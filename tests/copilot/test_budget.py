@@ -93,7 +93,7 @@ def test_too_many_reading_calls_end_the_reading_and_not_the_report(talk: Talk) -
 def test_a_call_that_was_taken_and_never_begun_is_given_back() -> None:
     async def story() -> None:
         budget = Budget(2)
-        turn = Turn(budget, provider=True)
+        turn = Turn(budget, provider=True, report="report_findings")
         turn.grant()
         assert budget.model_calls == 1
         turn.close()
@@ -105,7 +105,7 @@ def test_a_call_that_was_taken_and_never_begun_is_given_back() -> None:
 def test_a_call_that_the_cli_makes_by_itself_is_counted_and_ends_the_turn() -> None:
     async def story() -> None:
         budget = Budget(1)
-        turn = Turn(budget, provider=True)
+        turn = Turn(budget, provider=True, report="report_findings")
         turn.grant()
         start = {"type": "assistant.turn_start", "data": {"turnId": "0"}}
         for _ in range(2):
@@ -121,7 +121,7 @@ def test_a_call_that_the_cli_makes_by_itself_is_counted_and_ends_the_turn() -> N
 
 def test_a_model_that_keeps_asking_for_permissions_is_ended() -> None:
     async def story() -> None:
-        turn = Turn(Budget(5), provider=False)
+        turn = Turn(Budget(5), provider=False, report="report_findings")
         for _ in range(MAX_DENIALS):
             assert "Denied" in (turn.deny(None, None).feedback or "")
         assert not turn.finished.done()
@@ -135,7 +135,7 @@ def test_a_model_that_keeps_asking_for_permissions_is_ended() -> None:
 
 def test_usage_without_numbers_counts_as_a_call() -> None:
     async def story() -> None:
-        turn = Turn(Budget(5), provider=False)
+        turn = Turn(Budget(5), provider=False, report="report_findings")
         turn.observe(event({"type": "assistant.usage", "data": {"model": "m"}}))
         assert turn.close().model_calls == 1
 

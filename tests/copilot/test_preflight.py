@@ -52,7 +52,7 @@ def test_a_good_token_passes_and_its_model_answers(token: str) -> None:
     heard: list[Asked] = []
 
     async def story(connection: Connection) -> None:
-        await preflight(connection, "gpt-5-mini")
+        await preflight(connection, ("gpt-5-mini",))
         heard.append(await put(connection, "", Question(model="gpt-5-mini"), own=False))
 
     told(api, token, story)
@@ -109,7 +109,7 @@ def test_a_model_that_is_not_offered_is_said_with_those_that_are() -> None:
 
     async def story(connection: Connection) -> None:
         with pytest.raises(ModelError, match=r'does not offer the model "gpt-9".*gpt-5-mini') as raised:
-            await preflight(connection, "gpt-9")
+            await preflight(connection, ("gpt-9",))
         assert raised.value.kind is ModelKind.UNAVAILABLE_MODEL
 
     told(api, "ghs_good", story)
@@ -127,7 +127,7 @@ def test_an_account_without_models_is_forbidden() -> None:
 def test_a_copilot_that_does_not_answer_is_waited_for_no_longer_than_asked() -> None:
     async def story(connection: Connection) -> None:
         with pytest.raises(ModelError, match=r"did not list its models within 1 seconds") as raised:
-            await preflight(connection, None, seconds=1.0)
+            await preflight(connection, (), seconds=1.0)
         assert raised.value.kind is ModelKind.PROVIDER
 
     async def whole(url: str) -> None:
@@ -155,9 +155,9 @@ def test_a_model_that_a_policy_disables_is_not_offered() -> None:
     ]
 
     async def story(connection: Connection) -> None:
-        await preflight(connection, "gpt-5-mini")
+        await preflight(connection, ("gpt-5-mini",))
         with pytest.raises(ModelError, match='does not offer the model "gpt-9"') as caught:
-            await preflight(connection, "gpt-9")
+            await preflight(connection, ("gpt-9",))
         assert caught.value.kind is ModelKind.UNAVAILABLE_MODEL
 
     told(api, "ghs_good", story)

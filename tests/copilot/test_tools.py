@@ -14,15 +14,15 @@ from hunkwise.copilot.tools import (
     MAX_ANSWER,
     MAX_NAMES,
     MAX_READ_LINES,
-    REPORT,
     Repository,
     confined,
     report_tool,
     repository_tools,
 )
 from hunkwise.domain.limits import TOOL_CALLS_PER_MODEL_CALL, Budget
+from hunkwise.domain.question import READING_TOOLS, Reply, ReportTool
 from hunkwise.errors import RepositoryError
-from hunkwise.prompts.answers import Reply
+from hunkwise.prompts.answers import DESCRIPTION, PARAMETERS, REPORT
 from hunkwise.repository.git import Git
 from hunkwise.repository.head import GitHead
 from tests.copilot.asking import FakeRepository, Talk
@@ -43,7 +43,7 @@ def called(tool: Tool, arguments: object) -> ToolResult:
 
 def told(repository: Repository, name: str, arguments: object, budget: Budget | None = None) -> str:
     """What the tool of this name answers."""
-    tools = {tool.name: tool for tool in repository_tools(repository, budget or Budget(100))}
+    tools = {tool.name: tool for tool in repository_tools(repository, budget or Budget(100), READING_TOOLS)}
     return called(tools[name], arguments).text_result_for_llm
 
 
@@ -228,7 +228,7 @@ def test_a_failure_of_the_repository_is_told_to_the_model() -> None:
         def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
             raise RepositoryError("The search failed: unmatched \ud800 (.")
 
-    tool = repository_tools(Broken(), Budget(1))[1]
+    tool = repository_tools(Broken(), Budget(1), READING_TOOLS)[1]
     result = called(tool, {"pattern": "("})
     assert (result.result_type, result.text_result_for_llm) == (
         "failure",
@@ -239,7 +239,7 @@ def test_a_failure_of_the_repository_is_told_to_the_model() -> None:
 def test_reading_ends_with_the_budget_of_tool_calls() -> None:
     budget = Budget(1)
     repository = FakeRepository({"a": b""})
-    tool = repository_tools(repository, budget)[2]
+    tool = repository_tools(repository, budget, READING_TOOLS)[2]
     kinds = [called(tool, {}).result_type for _ in range(TOOL_CALLS_PER_MODEL_CALL + 1)]
     assert kinds == ["success"] * TOOL_CALLS_PER_MODEL_CALL + ["rejected"]
 
@@ -260,7 +260,10 @@ def test_a_report_ends_the_turn_unless_it_may_be_mended(accepted: bool, another:
         heard.append(arguments)
         return Reply("odd \ud800", accepted)
 
-    result = called(report_tool(take, lambda: another), {"k\ud800": ["v\ud800", 1, None]})
+    result = called(
+        report_tool(ReportTool(REPORT, DESCRIPTION, PARAMETERS, take, lambda: False), lambda: another),
+        {"k\ud800": ["v\ud800", 1, None]},
+    )
     assert (result.result_type, result.text_result_for_llm) == (kind, "odd ?")
     assert heard == [{"k?": ["v?", 1, None]}]
 

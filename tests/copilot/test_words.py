@@ -17,7 +17,7 @@ LONG = "word " * 1_000_000
 
 def test_of_a_message_the_beginning_is_kept() -> None:
     async def story() -> None:
-        turn = Turn(Budget(1), provider=True)
+        turn = Turn(Budget(1), provider=True, report="report_findings")
         turn.observe(event({"type": "assistant.message", "data": {"content": LONG, "messageId": "1"}}))
         assert turn.text == LONG[:MAX_WORDS]
 
@@ -26,7 +26,7 @@ def test_of_a_message_the_beginning_is_kept() -> None:
 
 def test_of_an_errors_words_the_beginning_is_told() -> None:
     async def story() -> None:
-        turn = Turn(Budget(1), provider=True)
+        turn = Turn(Budget(1), provider=True, report="report_findings")
         said = {"errorType": "query", "message": LONG}
         turn.observe(event({"type": "session.error", "data": said}))
         with pytest.raises(ModelError) as raised:

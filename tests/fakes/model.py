@@ -11,7 +11,15 @@ from dataclasses import replace
 from starlette.requests import Request as HttpRequest
 from starlette.types import Receive, Scope, Send
 
-from tests.fakes.model_script import Answer, Fault, ModelRequest, Script, never_calls_tool
+from tests.fakes.model_script import (
+    SECOND_TOOLS,
+    Answer,
+    Fault,
+    ModelRequest,
+    Script,
+    agreeing,
+    never_calls_tool,
+)
 from tests.fakes.model_wire import Dialect, dialect_of, normalized, stream_of, whole_of
 from tests.fakes.server import drop_connection
 
@@ -20,10 +28,16 @@ _JSON = "application/json"
 
 
 class ScriptedModel:
-    """An ASGI app that answers every model call by `script`; `requests` is its journal."""
+    """An ASGI app that answers every model call by `script`; `requests` is its journal.
+
+    What is asked behind the questions over the diff, the second opinion and the summary, is answered by `second`
+    and journaled in `second_requests`.
+    """
 
     def __init__(self, script: Script | None = None, *, latency: float = 0.0) -> None:
         self.script = script or never_calls_tool()
+        self.second: Script = agreeing
+        self.second_requests: list[ModelRequest] = []
         self.latency = latency
         self.requests: list[ModelRequest] = []
         self.in_flight = 0
@@ -45,25 +59,31 @@ class ScriptedModel:
         try:
             if self.latency:
                 await asyncio.sleep(self.latency)
-            return await _answer(self.script(request), dialect, request, receive, send)
+            script = self.second if _is_second(request) else self.script
+            return await _answer(script(request), dialect, request, receive, send)
         finally:
             with self._lock:
                 self.in_flight -= 1
 
     def _record(self, dialect: Dialect, http: HttpRequest, body: bytes) -> ModelRequest:
         request = normalized(dialect, json.loads(body))
+        journal = self.second_requests if _is_second(request) else self.requests
         with self._lock:
             self.in_flight += 1
             self.in_flight_max = max(self.in_flight_max, self.in_flight)
             request = replace(
                 request,
-                number=len(self.requests) + 1,
+                number=len(journal) + 1,
                 path=http.url.path,
                 query=dict(http.query_params),
                 headers=dict(http.headers),
             )
-            self.requests.append(request)
+            journal.append(request)
         return request
+
+
+def _is_second(request: ModelRequest) -> bool:
+    return not set(SECOND_TOOLS).isdisjoint(request.tool_names)
 
 
 async def _answer(

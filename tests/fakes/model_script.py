@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -132,6 +133,49 @@ def report(
         return Answer(tool_calls=(ToolCall(REPORT_TOOL, arguments),))
 
     return script
+
+
+VERDICTS_TOOL = "report_verdicts"
+SUMMARY_TOOL = "report_summary"
+SECOND_TOOLS = (VERDICTS_TOOL, SUMMARY_TOOL)
+"""What is asked once the questions over the diff are done; other tools belong to those."""
+_NUMBERED = re.compile(r"^#+ Finding (\d+)\b", re.M)
+
+
+def numbers(request: ModelRequest) -> list[int]:
+    """The numbers of the findings that a second opinion is asked about, as its prompt's headings say them."""
+    return [int(number) for number in _NUMBERED.findall(request.prompt)]
+
+
+def verdicts(
+    verdict: str = "keep", evidence: str = "The code does what the finding says.", **more: Any
+) -> Script:
+    """The same verdict on every finding."""
+
+    def script(request: ModelRequest) -> Answer:
+        if request.tool_results:
+            return Answer(text="That is all.")
+        each = [
+            {"finding": one, "verdict": verdict, "evidence": evidence, **more} for one in numbers(request)
+        ]
+        return Answer(tool_calls=(ToolCall(VERDICTS_TOOL, {"verdicts": each, "done": True}),))
+
+    return script
+
+
+def agreeing(request: ModelRequest) -> Answer:
+    """Keeps every finding, and tells a change in a sentence."""
+    if VERDICTS_TOOL in request.tool_names:
+        outcome = verdicts()(request)
+        assert isinstance(outcome, Answer)
+        return outcome
+    told = {
+        "overview": "The change does what it says.",
+        "areas": [],
+        "risk": {"level": "low", "why": "It is small."},
+        "done": True,
+    }
+    return Answer(tool_calls=(ToolCall(SUMMARY_TOOL, told),))
 
 
 def sequence(steps: Sequence[Step]) -> Script:

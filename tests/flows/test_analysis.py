@@ -14,13 +14,15 @@ from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.outcome import Coverage, FileCoverage, Review, SkipReason, Usage
 from hunkwise.domain.patch import count_changes, parse_hunks
 from hunkwise.domain.pull_request import Instructions, Snapshot
+from hunkwise.domain.question import Question, Reply
 from hunkwise.errors import Error, ModelError, ModelKind, SettingsError
 from hunkwise.flows.analysis import Analysis, Analyst, Work, coverage_of, hunks_of, plan
+from hunkwise.flows.budgets import Budgets
 from hunkwise.flows.review import Order, Watchers, nothing_to_ask, prepare, review
 from hunkwise.plan.display import LINE_LIMIT
 from hunkwise.plan.increment import hunk_keys
-from hunkwise.prompts.answers import Reply
-from hunkwise.settings.config import Config, PromptSettings
+from hunkwise.settings.config import Config
+from hunkwise.settings.prompt_settings import PromptSettings
 from tests.fakes.changes import added, snapshot
 
 Take = Callable[[object], Reply]
@@ -39,12 +41,18 @@ class FakeModel:
 
     answer: Answer = says_nothing
     prompts: list[str] = field(default_factory=list)
-    usage: Usage = field(default_factory=Usage)
+    spent: dict[str, Usage] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
 
-    async def ask(self, system: str, prompt: str, take: Take, answered: Callable[[], bool]) -> None:
-        self.prompts.append(prompt)
-        self.usage += Usage(model_calls=1)
-        await self.answer(prompt, take)
+    @property
+    def usage(self) -> Usage:
+        return sum(self.spent.values(), Usage())
+
+    async def ask(self, question: Question) -> None:
+        self.prompts.append(question.prompt)
+        known = self.spent.get(question.purpose, Usage())
+        self.spent[question.purpose] = known + Usage(model_calls=1, models=self.models)
+        await self.answer(question.prompt, question.tool.take)
 
 
 @dataclass
@@ -73,7 +81,7 @@ def files(count: int = 4) -> Snapshot:
 
 
 def config(**given: Any) -> Config:
-    return Config(chunk_size=SMALL, **given)
+    return Config(chunk_size=SMALL, **{"verify": "off", "summary": "off", **given})
 
 
 def made(
@@ -153,7 +161,7 @@ def test_a_question_that_failed_costs_its_own_lines(kind: ModelKind, reason: Ski
 
 
 def test_an_error_that_ends_the_run_stops_the_rest() -> None:
-    found, running = made(failing(ModelKind.BUDGET, "src/f1.py"), settings=config(parallel=1))
+    found, running = made(failing(ModelKind.PAYMENT, "src/f1.py"), settings=config(parallel=1))
     assert len(running.model.prompts) == 2
     assert [file.reason for file in found.coverage.missing] == [SkipReason.BUDGET] * 3
     assert found.coverage.percent == 25
@@ -352,7 +360,7 @@ def test_a_change_with_nothing_to_ask_is_reviewed_as_it_is() -> None:
 
 def test_a_model_other_than_the_one_asked_for_is_named() -> None:
     running = Running()
-    running.model.usage = Usage(models=("gpt-9",))
+    running.model.models = ("gpt-9",)
     found = asyncio.run(running.review(Order(files(1), config(model="claude"), {})))
     assert found.notes == ('The model "claude" was asked for, and gpt-9 answered.',)
 
@@ -386,7 +394,13 @@ def analysed(
 
     async def run() -> Analysis:
         analyst = Analyst(
-            whole, model, Naming(), parallel=1, journal=lambda _: None, progress=lambda done, total: None
+            whole,
+            model.ask,
+            Naming(),
+            budgets=Budgets(given),
+            parallel=1,
+            journal=lambda _: None,
+            progress=lambda done, total: None,
         )
         return await analyst.analyse(plan(whole, given, reviewed), asyncio.Event())
 

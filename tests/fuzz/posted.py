@@ -18,6 +18,7 @@ from hunkwise.domain.outcome import (
     Usage,
     Where,
 )
+from hunkwise.domain.walkthrough import Area, Risk, RiskLevel, Walkthrough
 from hunkwise.publish.failure import failure_summary
 from hunkwise.publish.gates import Verdict
 from hunkwise.publish.markdown import check_output, comment, job_summary, review_body
@@ -55,6 +56,9 @@ def hostile_view(foreign: str) -> View:
     whole = replace(
         review(first, old, last),
         summary=foreign,
+        walkthrough=Walkthrough(
+            (Area(foreign, foreign, foreign),) * 4, Risk(RiskLevel.MEDIUM, foreign), foreign
+        ),
         notes=(foreign, "A calm note."),
         faults=(Fault(foreign, foreign, foreign), Fault("model", "A calm fault.", _HINT)),
         coverage=Coverage(

@@ -20,15 +20,24 @@ from hunkwise.domain.diff import Side
 from hunkwise.domain.pull_request import Instructions
 from hunkwise.errors import SettingsError
 from hunkwise.plan.chunks import pack
+from hunkwise.prompts import library
 from hunkwise.prompts.confined import serve
 from hunkwise.prompts.confinement import Job, rendered
 from hunkwise.prompts.context import context_for
 from hunkwise.prompts.render import BUILT_IN, MAX_PROMPT, Renderer
-from hunkwise.settings.config import BUILT_IN_PROMPTS
+from hunkwise.settings.prompt_settings import BUILT_IN_PROMPTS, PARTIALS, STAGE_PROMPTS
 from tests.fakes.changes import added, changed, pull_request, snapshot
 
 GOLDEN = Path(__file__).parent / "golden" / "review.md"
-REVIEW = {"name": "review", "paths": [], "min_severity": "medium"}
+REVIEW = {
+    "name": "review",
+    "description": "",
+    "paths": [],
+    "min_severity": "medium",
+    "max_severity": "critical",
+    "categories": [],
+    "tools": ["repo_read", "repo_search", "repo_list"],
+}
 DOUBLING = (
     "{% set ns = namespace(t='xxxxxxxx') %}{% for _ in range(99) %}{% set ns.t = ns.t ~ ns.t %}{% endfor %}"
 )
@@ -214,7 +223,7 @@ def test_the_child_answers_line_by_line() -> None:
     assert [json.loads(line) for line in replies.getvalue().splitlines()] == [
         {},
         {"text": "12\n"},
-        {"fault": "line 1: 'b' is undefined"},
+        {"fault": ["mine", 1, "'b' is undefined"]},
     ]
 
 
@@ -228,7 +237,8 @@ def test_the_child_confines_itself() -> None:
 
 
 def test_the_configuration_knows_the_built_in_templates_and_no_others() -> None:
-    assert BUILT_IN == BUILT_IN_PROMPTS
+    assert (*BUILT_IN_PROMPTS, *STAGE_PROMPTS) == BUILT_IN
+    assert library.PARTIALS == PARTIALS
 
 
 def test_a_rendering_takes_no_longer_than_is_left_of_the_run() -> None:

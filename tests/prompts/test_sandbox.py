@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hunkwise.prompts.references import compile_fault
 from hunkwise.prompts.sandbox import (
     MAX_PROMPT,
     RENDER_ERRORS,
-    compile_fault,
+    TemplateFault,
     named,
     quoted,
     render,
@@ -23,15 +24,29 @@ from hunkwise.prompts.sandbox import (
 VALUES: dict[str, Any] = {"title": "A title", "files": [{"path": "a.py"}, {"path": "b.py"}]}
 
 
+OTHERS = {
+    "other": "one\n{{ nothing }}",
+    "broken": "\n{% if true %}",
+    "b": "{% extends 'c' %}",
+    "c": "{% include 'b' %}",
+    "bad": "{{ 1 | wrong }}",
+}
+
+
 def fault_of(source: str, **others: str) -> str:
     """Why the template cannot be compiled or rendered."""
-    environment = sandbox({"mine": source, **others})
-    fault = compile_fault(environment, "mine")
+    sources = {"mine": source, **others}
+    environment = sandbox(sources)
+    fault = compile_fault(environment, sources, "mine")
     if fault is not None:
-        return fault
+        return told(fault)
     with pytest.raises(RENDER_ERRORS) as caught:
         render(environment, "mine", VALUES)
-    return render_fault(caught.value, "mine")
+    return told(render_fault(caught.value, "mine"))
+
+
+def told(fault: TemplateFault) -> str:
+    return f"{fault.template}:{fault.line}: {fault.said}"
 
 
 @pytest.mark.parametrize(
@@ -56,9 +71,9 @@ def test_templates_do_what_prompts_need(source: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("one\n{{ titel }}", "line 2: 'titel' is undefined"),
+        ("one\n{{ titel }}", "mine:2: 'titel' is undefined"),
         ("{{ title.nothing }}", "has no attribute 'nothing'"),
-        ("{% if %}", "line 1: Expected an expression"),
+        ("{% if %}", "mine:1: Expected an expression"),
         ("{{ title | nofilter }}", "No filter named 'nofilter'"),
         ("{{ title | attr('upper') }}", "No filter named 'attr'"),
         ("{{ title | indent(1000000000) }}", "No filter named 'indent'"),
@@ -76,9 +91,19 @@ def test_templates_do_what_prompts_need(source: str, text: str) -> None:
         ("{{ range(1000000000) | list }}", "Range too big"),
         ("{% include '../secrets' %}", 'there is no template "../secrets"'),
         ("{% extends '/etc/passwd' %}", 'there is no template "/etc/passwd"'),
-        ("{% include 'mine' %}", "calls itself without end"),
+        ("{% include ['a', 'b'] %}", 'mine:1: there is no template "a"'),
+        ("x\n{% include 'othre' %}", 'mine:2: there is no template "othre"; did you mean "other"?'),
+        ("{% include files[0].path %}", 'mine:1: there is no template "a.py"'),
+        ("{% include 'm' ~ 'ine' %}", "calls itself without end"),
+        (
+            "\n{% include 'mine' %}",
+            'mine:2: it leads back to itself: "mine" → "mine"; the built-in templates are called "hunkwise/mine"',
+        ),
+        ("{% include 'broken' %}", "broken:2: Unexpected end of template"),
+        ("{% include 'b' %}", 'c:1: it leads back to itself: "b" → "c" → "b"; the built-in'),
+        ("{% from 'bad' import x %}", "bad:1: No filter named 'wrong'"),
         ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "calls itself without end"),
-        ("{% include 'other' %}", "template \"other\", line 2: 'nothing' is undefined"),
+        ("{% include 'other' %}", "other:2: 'nothing' is undefined"),
         ("{{ 1 / 0 }}", "division by zero"),
         ("{{ title + 1 }}", "can only concatenate"),
         ("{{ self.nothing() }}", "nothing"),
@@ -88,7 +113,43 @@ def test_templates_do_what_prompts_need(source: str, text: str) -> None:
     ],
 )
 def test_what_a_template_may_not_do_is_named_with_its_line(source: str, said: str) -> None:
-    assert said in fault_of(source, other="one\n{{ nothing }}")
+    assert said in fault_of(source, **OTHERS)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% include 'nobody' ignore missing %}",
+        "{% include ['nobody', 'plain'] %}",
+        "{% import 'plain' as p %}{% include 'plain' %}{% include 'plain' %}",
+    ],
+)
+def test_a_template_that_need_not_be_there_may_be_missing(source: str) -> None:
+    sources = {"mine": source, "plain": "plain"}
+    assert compile_fault(sandbox(sources), sources, "mine") is None
+
+
+def test_a_circle_among_many_is_told_in_short() -> None:
+    sources = {f"t{n}": f"{{% include 't{(n + 1) % 20}' %}}" for n in range(20)}
+    fault = compile_fault(sandbox(sources), sources, "t0")
+    assert fault is not None
+    assert (fault.template, fault.line) == ("t19", 1)
+    assert '"t0" → "t1" → "t2" → "t3" → "t4" → "t0"' in fault.said
+
+
+def test_a_circle_among_built_in_templates_names_no_other() -> None:
+    sources = {"hunkwise/a": "{% include 'hunkwise/a' %}"}
+    fault = compile_fault(sandbox(sources), sources, "hunkwise/a")
+    assert fault == TemplateFault(
+        "hunkwise/a", 1, 'it leads back to itself: "hunkwise/a" → "hunkwise/a"'
+    )
+
+
+def test_a_chain_of_templates_without_end_is_a_fault_and_no_crash() -> None:
+    sources = {f"t{n}": f"{{% include 't{n + 1}' %}}" for n in range(2_000)}
+    fault = compile_fault(sandbox(sources), sources, "t0")
+    assert fault is not None
+    assert "without end" in fault.said
 
 
 def test_a_template_of_many_brackets_is_a_fault_and_no_crash() -> None:

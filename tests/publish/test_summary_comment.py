@@ -63,11 +63,11 @@ def test_the_comment_tells_at_a_glance_what_stands() -> None:
         f"[new, in the review]({SERVER}/o/r/pull/7#pullrequestreview-1) |\n\n"
         "2 fixed in `0123456`. 1 dismissed by a person: not raised again. "
         "1 finding left out: below `min-severity`, repeated, or withheld.\n\n"
+        "#### The change, in the model's words\n\nIt adds a pool.\n\n"
         "<details><summary>Not reviewed, or not whole: 1 file</summary>\n\n"
         "- `src/b.py`: the deadline was reached (after 15 minutes)\n\n</details>\n\n"
         "<details><summary>Left out by choice: 1 file</summary>\n\n"
         "- `poetry.lock`: lock file\n\n</details>\n\n"
-        "<details><summary>What the model says of the change</summary>\n\nIt adds a pool.\n\n</details>\n\n"
         f"[The review]({SERVER}/o/r/pull/7#pullrequestreview-1)\n\n"
         "2 model calls · 12,345 tokens in (300 from the cache), 678 out · `a-model` · 12.3 s"
     )

@@ -9,14 +9,23 @@ from pydantic import ValidationError
 
 from hunkwise.domain.finding import Severity
 from hunkwise.errors import SettingsError
-from hunkwise.settings.config import Config, PromptSettings, parse_config
+from hunkwise.settings.config import Config, ContextSettings, parse_config
 from hunkwise.settings.inputs import KNOWN_INPUTS, read_inputs
+from hunkwise.settings.prompt_settings import PromptSettings
 from hunkwise.settings.rules import SHARED
 
 PATH = ".github/hunkwise.yml"
 FULL = """\
 version: 1
-model: claude-sonnet-4
+models: [claude-sonnet-4, gpt-5]
+partials: {severity: .github/hunkwise/severity.md.j2}
+max-credits: 12.5
+verify: strict
+verify-model: gpt-5-mini
+verify-budget: {max-model-calls: 20, max-tokens: none}
+summary: full
+summary-model: gpt-5-mini
+context: {threads: false, linked-issues: false, size: 0}
 fail-on: high
 request-changes-on: none
 min-severity: medium
@@ -39,7 +48,14 @@ prompts:
     template: .github/hunkwise/migrations.md.j2
     paths: ["db/migrations/**"]
     min-severity: medium
+    max-severity: high
+    description: What locks a large table.
+    categories: [locks, data-loss]
+    budget: {max-credits: 3}
+    chunk-budget: {max-model-calls: 5}
+    tools: [repo_read]
 """
+NO_BUDGET = {"max_model_calls": None, "max_tokens": None, "max_credits": None}
 
 
 def parse(text: str) -> Config:
@@ -60,7 +76,22 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert Config().model_dump() == {
         "version": 1,
         "model": None,
-        "prompts": ({"name": "review", "template": None, "paths": (), "min_severity": None},),
+        "models": (),
+        "prompts": (
+            {
+                "name": "review",
+                "template": None,
+                "description": "",
+                "paths": (),
+                "min_severity": None,
+                "max_severity": None,
+                "categories": (),
+                "budget": NO_BUDGET,
+                "chunk_budget": NO_BUDGET,
+                "tools": ("repo_read", "repo_search", "repo_list"),
+            },
+        ),
+        "partials": {},
         "ignore": (),
         "paths": (),
         "min_severity": Severity.LOW,
@@ -72,6 +103,21 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "deadline": 15.0,
         "max_model_calls": 200,
         "max_tokens": None,
+        "max_credits": None,
+        "verify": "on",
+        "verify_model": None,
+        "verify_budget": NO_BUDGET,
+        "summary": "short",
+        "summary_model": None,
+        "context": {
+            "enclosing": True,
+            "instructions": True,
+            "description": True,
+            "linked_issues": True,
+            "threads": True,
+            "files": True,
+            "size": 24_000,
+        },
         "dry_run": False,
         "upload_sarif": False,
         "parallel": 8,
@@ -81,7 +127,15 @@ def test_the_defaults_are_those_of_the_contract() -> None:
 
 def test_everything_can_be_set() -> None:
     assert parse(FULL) == Config(
-        model="claude-sonnet-4",
+        models=("claude-sonnet-4", "gpt-5"),
+        partials={"severity": ".github/hunkwise/severity.md.j2"},
+        max_credits=12.5,
+        verify="strict",
+        verify_model="gpt-5-mini",
+        verify_budget=BudgetSettings(max_model_calls=20),
+        summary="full",
+        summary_model="gpt-5-mini",
+        context=ContextSettings(threads=False, linked_issues=False, size=0),
         fail_on=Severity.HIGH,
         min_severity=Severity.MEDIUM,
         max_comments=10,
@@ -102,6 +156,12 @@ def test_everything_can_be_set() -> None:
                 template=".github/hunkwise/migrations.md.j2",
                 paths=("db/migrations/**",),
                 min_severity=Severity.MEDIUM,
+                max_severity=Severity.HIGH,
+                description="What locks a large table.",
+                categories=("locks", "data-loss"),
+                budget=BudgetSettings(max_credits=3.0),
+                chunk_budget=BudgetSettings(max_model_calls=5),
+                tools=("repo_read",),
             ),
         ),
     )
@@ -177,11 +237,11 @@ WRONG_KEYS = [
     ("prompts: [5]", '"prompts" must be a list of 1 to 32 prompts, such as "- name: review", not 5'),
     (
         "prompts: [revew]",
-        'the prompt "revew" has no "template", and only review is built in; did you mean "review"?',
+        'the prompt "revew" has no "template", and only review, security, tests, performance, api, docs, verify and summary are built in; did you mean "review"?',
     ),
     (
         "prompts: [{name: mine}]",
-        'the prompt "mine" has no "template", and only review is built in; name its template',
+        'the prompt "mine" has no "template", and only review, security, tests, performance, api, docs, verify and summary are built in; name its template',
     ),
     (
         "prompts: [{template: a.j2}]",
@@ -214,6 +274,55 @@ WRONG_KEYS = [
     )
     for path in ["", "/etc/x", "../x", "a/../x", "./x", "a//x", "a\\x", "a/"]
 ]
+
+WRONG_NEW_KEYS = [
+    ('models: [a b]', '"models" must be a list of up to 8 model ids without spaces, of up to 200 characters, and holds "a b"'),
+    ('models: x', '"models" must be a list of up to 8 model ids without spaces, of up to 200 characters, not "x"'),
+    ('models: [1]', '"models" must be a list of up to 8 model ids without spaces, of up to 200 characters, and holds 1'),
+    ('partials: {sevrity: a}', 'unknown key "sevrity"; did you mean "severity"?'),
+    ('partials: {severity: /a}', '"severity" must be the path of a file in the repository, relative to its root, without .., not "/a"'),
+    ('partials: {severity: 1}', '"severity" must be the path of a file in the repository, relative to its root, without .., not 1'),
+    ('partials: {severity: }', '"severity" has no value; write the path of a file in the repository, relative to its root, without .., or remove the line'),
+    ('partials: [a]', '"partials" must be keys and values, such as "severity: .github/hunkwise/severity.md.j2", not a list'),
+    ('partials: {xyzzy: a}', 'unknown key "xyzzy"; remove it'),
+    ('verify: true', '"verify" must be off, on or strict, not true'),
+    ('verify: of', '"verify" must be off, on or strict, not "of"; did you mean "off"?'),
+    ('summary: shrot', '"summary" must be off, short or full, not "shrot"; did you mean "short"?'),
+    ('summary: no', '"summary" must be off, short or full, not "no"'),
+    ('verify-model: a b', '"verify-model" must be a model id without spaces, of up to 200 characters, not "a b"'),
+    ('summary-model: 5', '"summary-model" must be a model id without spaces, of up to 200 characters, not 5'),
+    ('verify-budget: 5', '"verify-budget" must be keys and values, such as "max-model-calls: 20", not 5'),
+    ('verify-budget: {max-calls: 5}', 'unknown key "max-calls"; did you mean "max-model-calls"?'),
+    ('verify-budget: {max-model-calls: 0}', '"max-model-calls" must be a whole number from 1 to 10000, not 0'),
+    ('verify-budget: {max-tokens: x}', '"max-tokens" must be a whole number from 1 to 1000000000, or none, not "x"'),
+    ('verify-budget: {max-credits: 0}', '"max-credits" must be a number above 0 and up to 1000000, or none, not 0'),
+    ('verify-budget: {config: 1}', 'unknown key "config"; remove it'),
+    ('context: off', '"context" must be keys and values, such as "threads: false", not "off"'),
+    ('context: {thread: false}', 'unknown key "thread"; did you mean "threads"?'),
+    ('context: {threads: 1}', '"threads" must be true or false, not 1'),
+    ('context: {size: -1}', '"size" must be a whole number from 0 to 400000, not -1'),
+    ('context: {size: }', '"size" has no value; write a whole number from 0 to 400000, or remove the line'),
+    ('context: {description: text}', '"description" must be true or false, not "text"'),
+    ('context: {linked_issues: false}', 'unknown key "linked_issues"; did you mean "linked-issues"?'),
+    ('max-credits: 0', '"max-credits" must be a number above 0 and up to 1000000, or none, not 0'),
+    ('max-credits: lots', '"max-credits" must be a number above 0 and up to 1000000, or none, not "lots"'),
+    ('max-credits: 1e9', '"max-credits" must be a number above 0 and up to 1000000, or none, not 1000000000.0'),
+    ('prompts: [{name: review, max-severity: hihg}]', '"max-severity" must be low, medium, high or critical, not "hihg"; did you mean "high"?'),
+    ('prompts: [{name: review, min-severity: high, max-severity: low}]', '"min-severity" (high) is above "max-severity" (low); swap them'),
+    ('prompts: [{name: review, categories: x}]', '"categories" must be a list of up to 32 names of lower-case letters, digits, - and _, of up to 40 characters, not "x"'),
+    ('prompts: [{name: review, categories: [A b]}]', '"categories" must be a list of up to 32 names of lower-case letters, digits, - and _, of up to 40 characters, and holds "A b"'),
+    ('prompts: [{name: review, tools: [repo-read]}]', '"tools" must be a list of repo_read, repo_search and repo_list, and holds "repo-read"; did you mean "repo_read"?'),
+    ('prompts: [{name: review, tools: repo_read}]', '"tools" must be a list of repo_read, repo_search and repo_list, not "repo_read"; did you mean "repo_read"?'),
+    ('prompts: [{name: review, budget: {max-model-calls: 0}}]', '"max-model-calls" must be a whole number from 1 to 10000, not 0'),
+    ('prompts: [{name: review, budget: {max-model-call: 1}}]', 'unknown key "max-model-call"; did you mean "max-model-calls"?'),
+    ('prompts: [{name: review, chunk-budget: 3}]', '"chunk-budget" must be keys and values, such as "max-model-calls: 20", not 3'),
+    ('prompts: [{name: review, description: 5}]', '"description" must be text of up to 300 characters, not 5'),
+    ('prompts: [{name: review, description: }]', '"description" has no value; write text of up to 300 characters, or remove the line'),
+    ('prompts: [secruity]', 'the prompt "secruity" has no "template", and only review, security, tests, performance, api, docs, verify and summary are built in; did you mean "security"?'),
+    ('prompts: [null]', '"prompts" must be a list of 1 to 32 prompts, such as "- name: review", not nothing'),
+    ('ignore: [null]', '"ignore" must be a list of globs, such as ["src/**"], and holds nothing'),
+]
+WRONG_KEYS += WRONG_NEW_KEYS
 
 
 @pytest.mark.parametrize(("text", "fault"), WRONG)
@@ -271,7 +380,7 @@ def test_all_faults_are_told_together_in_the_files_order() -> None:
         '1: unknown key "fail_on"; did you mean "fail-on"?',
         "2: anchors (&name) are not allowed; remove it",
         '5: unknown key "path"; did you mean "paths"?',
-        '6: the prompt "revew" has no "template", and only review is built in; did you mean "review"?',
+        '6: the prompt "revew" has no "template", and only review, security, tests, performance, api, docs, verify and summary are built in; did you mean "review"?',
         "7: aliases (*name) are not allowed; write the value out",
         '9: "deadline" stands on line 8 already; keep one of them',
     ]

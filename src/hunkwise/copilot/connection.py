@@ -7,7 +7,7 @@ import contextlib
 import logging
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -186,23 +186,32 @@ def _check_version(version: str) -> None:
         logger.warning("The Copilot CLI is version %s; hunkwise is tested with %s.", version, CLI_VERSION)
 
 
-async def preflight(connection: Connection, model: str | None, seconds: float = _PREFLIGHT_SECONDS) -> None:
-    """Proves the Copilot token before anything is spent: the models are listed.
+async def preflight(
+    connection: Connection, models: Sequence[str | None], seconds: float = _PREFLIGHT_SECONDS
+) -> frozenset[str]:
+    """The models that Copilot offers. Proves the token before anything is spent, and that one of `models` is there.
 
     The CLI calls itself ready and even authenticated with a wrong token, and a session then hangs.
     Raises ModelError: AUTHENTICATION, PAYMENT, FORBIDDEN, RATE_LIMIT, UNAVAILABLE_MODEL, ...
     """
     try:
-        models = await asyncio.wait_for(connection.client.list_models(), seconds)
+        listed = await asyncio.wait_for(connection.client.list_models(), seconds)
     except TimeoutError as error:
         message = f"Copilot did not list its models within {seconds:.0f} seconds."
         raise fault(ModelKind.PROVIDER, message, provider=False) from error
     except SDK_ERRORS as error:
         raise from_sdk(error, provider=False) from error
     # A model that a policy disables is listed all the same, and would be asked without a complaint.
-    offered = [entry.id for entry in models if entry.policy is None or entry.policy.state != "disabled"]
+    offered = [entry.id for entry in listed if entry.policy is None or entry.policy.state != "disabled"]
     if not offered:
         raise fault(ModelKind.FORBIDDEN, "Copilot offers no model to this token.", provider=False)
-    if model is not None and model not in offered:
-        message = f'Copilot does not offer the model "{model}"; it offers {", ".join(offered[:20])}.'
-        raise fault(ModelKind.UNAVAILABLE_MODEL, message, provider=False)
+    if models and not any(model is None or model in offered for model in models):
+        raise not_offered(models, offered)
+    return frozenset(offered)
+
+
+def not_offered(models: Sequence[str | None], offered: Collection[str]) -> ModelError:
+    """The error of models that Copilot does not have for this account."""
+    named = " or ".join(f'"{model}"' for model in models)
+    message = f"Copilot does not offer the model {named}; it offers {', '.join(sorted(offered)[:20])}."
+    return fault(ModelKind.UNAVAILABLE_MODEL, message, provider=False)

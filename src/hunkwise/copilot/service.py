@@ -21,7 +21,7 @@ async def connected(where: Sidecar | Sequence[Address], *, copilot: bool) -> Asy
         connection = await connect_to_first(where)
     try:
         if copilot:
-            await preflight(connection, None)
+            await preflight(connection, ())
         yield connection
     finally:
         await connection.close()

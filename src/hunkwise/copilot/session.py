@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -12,21 +12,21 @@ from copilot import CopilotSession
 from copilot.session import ProviderConfig
 from copilot.tools import Tool
 
-from hunkwise.copilot.connection import Connection
+from hunkwise.copilot.connection import Connection, not_offered
 from hunkwise.copilot.faults import SDK_ERRORS, fault, from_sdk
 from hunkwise.copilot.tools import Repository, encodable, report_tool, repository_tools
 from hunkwise.copilot.turn import Turn
-from hunkwise.domain.limits import Budget, Deadline
+from hunkwise.domain.limits import Deadline
 from hunkwise.domain.outcome import Usage
+from hunkwise.domain.question import Question
 from hunkwise.errors import ModelKind
-from hunkwise.prompts.answers import Reply
 
 _QUESTION_SECONDS = 600.0
 _ABORT_SECONDS = 2.0
 _CREATE_SECONDS = 30.0
 _NUDGE = (
-    "You have not reported. Call the tool `report_findings` now, with every finding that you stand by and "
-    "`done: true`; with an empty list if there is none. Text outside of the tool is not read."
+    "You have not reported. Call the tool `{tool}` now, with all that you stand by and `done: true`; with an empty "
+    "list if there is nothing. Text outside of the tool is not read."
 )
 # Else each session asks GitHub's MCP server for tools that it may not use: 50 ms a turn.
 _NO_MCP_SERVERS = ["github-mcp-server", "githubiq"]
@@ -36,64 +36,73 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """Who answers: a model of Copilot's by id (None: Copilot's choice), or one of the user's own provider."""
+class Source:
+    """Who answers: Copilot, or the user's own provider; the model's name comes with each question."""
 
-    name: str | None = None
     provider: ProviderConfig | None = field(default=None, repr=False)
     """None for Copilot."""
+    offered: frozenset[str] | None = None
+    """The models that Copilot has for this account; None where nobody lists them.
+
+    The runtime silently answers with another model than one that it lacks, so it is never asked for one."""
 
 
 class Copilot:
     """Asks questions over one connection, within the run's deadline and budget; sums what they cost."""
 
     def __init__(
-        self, connection: Connection, model: Model, repository: Repository, budget: Budget, deadline: Deadline
+        self, connection: Connection, source: Source, repository: Repository, deadline: Deadline
     ) -> None:
         self._connection = connection
-        self._model = model
+        self._source = source
         self._repository = repository
-        self._budget = budget
         self._deadline = deadline
-        self.usage = Usage()
+        self.spent: dict[str, Usage] = {}
+        """What was asked for, by the question's purpose; together they are all that the CLI told."""
 
-    async def ask(
-        self, system: str, prompt: str, take: Callable[[object], Reply], answered: Callable[[], bool]
-    ) -> None:
-        """Puts one prompt before a fresh session, whose reports go to `take`, until `answered` is true.
+    @property
+    def usage(self) -> Usage:
+        """The sum over all purposes."""
+        return sum(self.spent.values(), Usage())
+
+    async def ask(self, question: Question) -> None:
+        """Puts a question before a fresh session, until its tool says that it is answered.
 
         Raises ModelError, of kind REFUSED where the model was told twice and still did not report.
         """
-        turn = Turn(self._budget, provider=self._own)
-        tools = [report_tool(take, turn.another), *repository_tools(self._repository, self._budget)]
+        budget, report, offered = question.budget, question.tool, self._source.offered
+        if offered is not None and question.model is not None and question.model not in offered:
+            raise not_offered((question.model,), offered)
+        turn = Turn(budget, provider=self._own, report=report.name, impatient=question.impatient)
+        reading = repository_tools(self._repository, budget, question.reading)
         turn.grant()
         try:
-            session = await self._create(system, tools, turn)
+            session = await self._create(question, [report_tool(report, turn.another), *reading], turn)
             try:
-                await self._turn(session, turn, prompt)
-                if not answered():
+                await self._turn(session, turn, question.prompt)
+                if not report.answered():
                     turn.grant()
-                    await self._turn(session, turn, _NUDGE)
+                    await self._turn(session, turn, _NUDGE.format(tool=report.name))
             finally:
                 await self._end(session, turn)
         finally:
-            self.usage += turn.close()
-        if not answered():
+            self.spent[question.purpose] = self.spent.get(question.purpose, Usage()) + turn.close()
+        if not report.answered():
             said = " ".join(turn.text.split())[:200]
             message = "The model did not report its findings" + (f'; it said: "{said}"' if said else ".")
             raise fault(ModelKind.REFUSED, message, provider=self._own)
 
     @property
     def _own(self) -> bool:
-        return self._model.provider is not None
+        return self._source.provider is not None
 
-    async def _create(self, system: str, tools: Sequence[Tool], turn: Turn) -> CopilotSession:
+    async def _create(self, question: Question, tools: Sequence[Tool], turn: Turn) -> CopilotSession:
         create = self._connection.client.create_session(
-            model=self._model.name,
-            provider=self._model.provider,
+            model=question.model,
+            provider=self._source.provider,
             tools=list(tools),
             available_tools=[f"custom:{tool.name}" for tool in tools],
-            system_message={"mode": "replace", "content": encodable(system)},
+            system_message={"mode": "replace", "content": encodable(question.system)},
             on_permission_request=turn.deny,
             hooks={"on_pre_tool_use": turn.before_tool, "on_post_tool_use_failure": turn.after_failure},
             on_event=turn.observe,

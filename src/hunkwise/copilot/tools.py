@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -12,11 +12,10 @@ from typing import Any, Literal, Protocol
 from copilot.tools import Tool, ToolInvocation, ToolResult
 
 from hunkwise.domain.limits import Budget
+from hunkwise.domain.question import ReportTool
 from hunkwise.errors import ForgeError, RepositoryError
 from hunkwise.plan.display import visible
-from hunkwise.prompts.answers import PARAMETERS, Reply
 
-REPORT = "report_findings"
 MAX_READ_LINES = 400
 MAX_ANSWER = 32_000
 """Characters that a reading tool answers with at the most."""
@@ -44,14 +43,14 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def report_tool(take: Callable[[object], Reply], another: Callable[[], bool]) -> Tool:
-    """The terminal tool: `take` sees each call's arguments as the model gave them.
+def report_tool(report: ReportTool, another: Callable[[], bool]) -> Tool:
+    """The terminal tool: whoever stands behind it sees each call's arguments as the model gave them.
 
     `another`: whether the model may be asked once more, to mend its call; else the turn ends there.
     """
 
     async def handle(invocation: ToolInvocation) -> ToolResult:
-        reply = take(_encodable_in(invocation.arguments))
+        reply = report.take(_encodable_in(invocation.arguments))
         refused: Literal["failure", "rejected"] = "rejected"
         if not reply.accepted and another():
             refused = "failure"
@@ -60,12 +59,9 @@ def report_tool(take: Callable[[object], Reply], another: Callable[[], bool]) ->
         )
 
     return Tool(
-        name=REPORT,
-        description=(
-            "Report what you found. The only way to be heard: text outside of it is not read. Each finding "
-            "is checked against the diff at once, and you are told which were taken and why others were not."
-        ),
-        parameters=PARAMETERS,
+        name=report.name,
+        description=report.description,
+        parameters=dict(report.parameters),
         handler=handle,
         skip_permission=True,
         is_terminal=True,
@@ -88,9 +84,9 @@ def _encodable_in(value: Any, depth: int = 0) -> Any:
     return value
 
 
-def repository_tools(repository: Repository, budget: Budget) -> list[Tool]:
-    """`repo_read`, `repo_search` and `repo_list` over the repository at the head SHA."""
-    return [_tool(reading, repository, budget) for reading in _READINGS]
+def repository_tools(repository: Repository, budget: Budget, offered: Collection[str]) -> list[Tool]:
+    """Those of `repo_read`, `repo_search` and `repo_list` that are offered, over the repository at the head SHA."""
+    return [_tool(reading, repository, budget) for reading in _READINGS if reading.name in offered]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from copilot.generated.rpc import PermissionDecisionReject
 from copilot.session import PostToolUseFailureHookInput, PreToolUseHookInput
 from copilot.session_events import (
     AssistantMessageData,
+    AssistantTurnRetryData,
     AssistantTurnStartData,
     AssistantUsageData,
     SessionErrorData,
@@ -16,13 +17,13 @@ from copilot.session_events import (
 )
 
 from hunkwise.copilot.faults import fault, from_status
-from hunkwise.copilot.tools import REPORT
 from hunkwise.domain.limits import Budget
 from hunkwise.domain.outcome import Usage
 from hunkwise.errors import ModelError, ModelKind
 
 MAX_WORDS = 10_000
 """Characters that are kept of a message, or of an error's words: the CLI delivers 30 MB whole."""
+_TOO_MANY = "The model's provider asks to wait: a rate limit was reached."
 _ABORT_SECONDS = 0.1
 """Between the end of a turn and the answer to its last tool call: the abort is with the CLI by then."""
 
@@ -34,8 +35,11 @@ class Turn:
     on when it is answered: there the model call that would follow is taken from the budget, or the turn ends.
     """
 
-    def __init__(self, budget: Budget, *, provider: bool) -> None:
+    def __init__(self, budget: Budget, *, provider: bool, report: str, impatient: bool = False) -> None:
+        """`report` is the terminal tool's name; `impatient` ends the turn where the CLI would wait out a rate limit."""
         self._budget = budget
+        self._report = report
+        self._impatient = impatient
         self._provider = provider
         self._granted = 0
         self._begun = 0
@@ -59,13 +63,13 @@ class Turn:
 
     def close(self) -> Usage:
         """What the session cost, at its end; a call that was taken and never begun is given back."""
-        self._budget.model_calls -= max(0, self._granted - self._begun)
+        self._budget.give_back(max(0, self._granted - self._begun))
         self._granted = self._begun
         return self._usage
 
     async def before_tool(self, call: PreToolUseHookInput, _context: object) -> None:
         """The CLI waits for this before it runs a tool; without budget, until it was told to abort."""
-        if call["toolName"] != REPORT:  # which ends the turn, or asks itself whether it may be mended
+        if call["toolName"] != self._report:  # which ends the turn, or asks itself whether it may be mended
             self._usage += Usage(tool_calls=1)
             await self._gate()
 
@@ -85,6 +89,8 @@ class Turn:
                 self._begin_call()
             case AssistantUsageData() as usage:
                 self._count(usage)
+            case AssistantTurnRetryData(reason="rate_limit") if self._impatient:
+                self._end(fault(ModelKind.RATE_LIMIT, _TOO_MANY, provider=self._provider))
             case AssistantMessageData() as message:
                 self.text = message.content[:MAX_WORDS] or self.text
             case SessionErrorData() as error:
@@ -113,13 +119,16 @@ class Turn:
     def _count(self, usage: AssistantUsageData) -> None:
         self._filtered = bool(usage.content_filter_triggered) or usage.finish_reason == "content_filter"
         read, written = usage.input_tokens or 0, usage.output_tokens or 0
-        self._budget.tokens += read + written
+        charged = usage.copilot_usage.total_nano_aiu if usage.copilot_usage else 0
+        nano_credits = _whole(charged)
+        self._budget.spend(read + written, nano_credits)
         self._usage += Usage(
             model_calls=1,
             input_tokens=read,
             output_tokens=written,
             cached_tokens=usage.cache_read_tokens or 0,
             models=(usage.model,),
+            nano_credits=nano_credits,
         )
 
     def _silence(self) -> ModelError | None:
@@ -139,3 +148,8 @@ class Turn:
         else:
             self.finished.set_exception(error)
             self.finished.exception()  # looked at, so that nobody is told of it twice
+
+
+def _whole(charged: float) -> int:
+    """A charge as a whole number of billionths; what is no number, or below zero, charges nothing."""
+    return round(charged) if 0 < charged < 1e18 else 0

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from hunkwise.demo.rules import added_lines, findings_in
+from hunkwise.demo.telling import telling_in
 
 MODEL = "demo"
 MAX_FINDINGS = 100
@@ -84,22 +85,15 @@ def _error(message: str) -> dict[str, Any]:
 
 
 def completion(request: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a chat completion request: one call of `report_findings`."""
+    """The answer to a chat completion request: one call of the reporting tool that it offers."""
     messages = [message for message in request["messages"] if isinstance(message, dict)]
     prompt = "\n".join(_text(message) for message in messages if message.get("role") == "user")
     calls = sum(1 for message in messages if message.get("role") == "tool")
-    found = findings_in(prompt)
-    shown = found[calls * MAX_FINDINGS : (calls + 1) * MAX_FINDINGS]
-    count = sum(1 for _ in added_lines(prompt))
-    arguments = {
-        "findings": shown,
-        "summary": f"Rules, not a model, looked at {count} added lines.",
-        "done": len(found) <= (calls + 1) * MAX_FINDINGS,
-    }
+    name, arguments = _report(_offered(request), prompt, calls)
     call = {
         "id": f"call_{secrets.token_hex(8)}",
         "type": "function",
-        "function": {"name": "report_findings", "arguments": json.dumps(arguments)},
+        "function": {"name": name, "arguments": json.dumps(arguments)},
     }
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
     return {
@@ -109,6 +103,32 @@ def completion(request: dict[str, Any]) -> dict[str, Any]:
         "model": MODEL,
         "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}],
         "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+    }
+
+
+def _offered(request: dict[str, Any]) -> set[str]:
+    """The names of the tools that the request offers."""
+    tools = request.get("tools")
+    functions = (
+        [tool.get("function") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+    )
+    return {str(function.get("name")) for function in functions if isinstance(function, dict)}
+
+
+def _report(offered: set[str], prompt: str, calls: int) -> tuple[str, dict[str, Any]]:
+    """The tool to report with, and its arguments by the rules; `calls` came before in this conversation."""
+    if "report_summary" in offered:
+        return "report_summary", telling_in(prompt)
+    return "report_findings", _findings(prompt, calls)
+
+
+def _findings(prompt: str, calls: int) -> dict[str, Any]:
+    found = findings_in(prompt)
+    count = sum(1 for _ in added_lines(prompt))
+    return {
+        "findings": found[calls * MAX_FINDINGS : (calls + 1) * MAX_FINDINGS],
+        "summary": f"Rules, not a model, looked at {count} added lines.",
+        "done": len(found) <= (calls + 1) * MAX_FINDINGS,
     }
 
 

@@ -95,6 +95,17 @@ class CheckRun:
     external_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LinkedIssue:
+    """An issue that is closed with the pull request. Title and body are foreign text."""
+
+    number: int
+    title: str
+    body: str
+    repository: str = ""
+    """`owner/name`."""
+
+
 @dataclass(frozen=True)
 class Conversation:
     """Everything that decides what may still be said. Read at the start, and again before anything is posted."""
@@ -120,3 +131,5 @@ class Conversation:
     """How often head or base were force-pushed, or the base was changed; None where GitHub does not say."""
     writers: frozenset[str] = frozenset()
     """Logins known to be the repository's owner, members or collaborators."""
+    linked_issues: tuple[LinkedIssue, ...] = ()
+    """What the pull request closes; empty where GitHub does not say."""

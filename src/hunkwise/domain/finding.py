@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from hashlib import sha256
 
 from hunkwise.domain.diff import Side
@@ -26,6 +26,16 @@ class Severity(IntEnum):
         """The severity of that name. Raises KeyError for any other text."""
         by_label = {severity.label: severity for severity in cls}
         return by_label[label]
+
+
+class Check(StrEnum):
+    """What a second session made of a finding that it was asked to refute, and did not."""
+
+    CONFIRMED = "confirmed"
+    LOWERED = "lowered"
+    """It holds, and is less bad than was said."""
+    UNVERIFIED = "unverified"
+    """The check failed, contradicted itself or had no budget: the finding is kept as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,10 @@ class Finding:
     """The name of the prompt that asked."""
     said_line: int | None = None
     """The line that the model named, kept where it could not be proved."""
+    check: Check | None = None
+    """What became of it before the second opinion; None where nobody was asked."""
+    evidence: str = ""
+    """What the second opinion says for it; foreign text."""
     raised_as: str = ""
     """The fingerprint under which an earlier run raised it; empty for what is new."""
 

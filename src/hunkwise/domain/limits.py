@@ -1,14 +1,16 @@
-"""The two things that a run may use up: its time and its budget. One of each for the whole run."""
+"""The two things that a run may use up: its time and its budget."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 TOOL_CALLS_PER_MODEL_CALL = 10
 """Read-only calls that one model call may bring on average over the run."""
 MAX_DENIALS = 60
 """Refused permissions in a run; a model that keeps asking has been talked into something."""
+NANO = 1_000_000_000
+"""Billionths of an AI credit in one: usage is told in them, and adds up exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,42 +26,100 @@ class Deadline:
         return max(0.0, self.at - self.clock())
 
 
-@dataclass(slots=True)
-class Budget:
-    """Counts down what the models may still cost. Asked before each call, so it is never overrun."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may be spent at the most; None is no limit of its own."""
 
-    max_model_calls: int
+    max_model_calls: int | None = None
     max_tokens: int | None = None
-    model_calls: int = field(default=0, init=False)
-    tokens: int = field(default=0, init=False)
-    tool_calls: int = field(default=0, init=False)
-    denials: int = field(default=0, init=False)
+    """Tokens in and out."""
+    max_credits: float | None = None
+    """AI credits."""
+
+
+class Budget:
+    """Counts down what the models may still cost. Asked before each call, so model calls are never overrun.
+
+    A budget within another one spends from both: the run's holds the prompts', theirs the chunks'.
+    """
+
+    def __init__(
+        self,
+        max_model_calls: int | None = None,
+        max_tokens: int | None = None,
+        max_credits: float | None = None,
+        *,
+        of: str = "",
+        within: Budget | None = None,
+    ) -> None:
+        """`of`: whose limits these are, for a reader: ` of the prompt "security"`, say; the run's is empty."""
+        self.limits = Limits(max_model_calls, max_tokens, max_credits)
+        self._of = of
+        self._within = within
+        self.model_calls = 0
+        self.tokens = 0
+        self.nano_credits = 0
+        self.tool_calls = 0
+        self.denials = 0
+
+    def part(self, limits: Limits, of: str) -> Budget:
+        """A budget within this one."""
+        return Budget(limits.max_model_calls, limits.max_tokens, limits.max_credits, of=of, within=self)
 
     def take_model_call(self) -> bool:
         """Whether one more model call is allowed; counts it if so."""
         if self.exhausted:
             return False
-        self.model_calls += 1
+        for budget in self._chain():
+            budget.model_calls += 1
         return True
+
+    def give_back(self, model_calls: int) -> None:
+        """Returns calls that were taken and never made."""
+        for budget in self._chain():
+            budget.model_calls -= model_calls
+
+    def spend(self, tokens: int, nano_credits: int) -> None:
+        """Counts what a call has cost."""
+        for budget in self._chain():
+            budget.tokens += tokens
+            budget.nano_credits += nano_credits
 
     def take_tool_call(self) -> bool:
         """Whether one more tool call is allowed; counts it if so."""
-        self.tool_calls += 1
-        return self.tool_calls <= self.max_model_calls * TOOL_CALLS_PER_MODEL_CALL
+        *_, run = self._chain()
+        run.tool_calls += 1
+        most = run.limits.max_model_calls
+        return most is None or run.tool_calls <= most * TOOL_CALLS_PER_MODEL_CALL
 
     def take_denial(self) -> bool:
         """Whether the run may go on after one more refused permission."""
-        self.denials += 1
-        return self.denials <= MAX_DENIALS
+        *_, run = self._chain()
+        run.denials += 1
+        return run.denials <= MAX_DENIALS
 
     @property
     def exhausted(self) -> bool:
-        spent = self.max_tokens is not None and self.tokens >= self.max_tokens
-        return spent or self.model_calls >= self.max_model_calls
+        return bool(self.why)
 
     @property
     def why(self) -> str:
-        """What ran out, for a reader."""
-        if self.max_tokens is not None and self.tokens >= self.max_tokens:
-            return f"max-tokens ({self.max_tokens:,}) is used up"
-        return f"max-model-calls ({self.max_model_calls:,}) is used up"
+        """What ran out, for a reader; empty while nothing did."""
+        return next((said for budget in self._chain() if (said := budget._spent())), "")
+
+    def _chain(self) -> Iterator[Budget]:
+        """This budget and those around it, up to the run's."""
+        budget: Budget | None = self
+        while budget is not None:
+            yield budget
+            budget = budget._within
+
+    def _spent(self) -> str:
+        limits = self.limits
+        if limits.max_tokens is not None and self.tokens >= limits.max_tokens:
+            return f"max-tokens ({limits.max_tokens:,}){self._of} is used up"
+        if limits.max_credits is not None and self.nano_credits >= limits.max_credits * NANO:
+            return f"max-credits ({limits.max_credits:g}){self._of} is used up"
+        if limits.max_model_calls is not None and self.model_calls >= limits.max_model_calls:
+            return f"max-model-calls ({limits.max_model_calls:,}){self._of} is used up"
+        return ""

@@ -8,6 +8,8 @@ from enum import IntEnum, StrEnum
 
 from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.limits import NANO
+from hunkwise.domain.walkthrough import Walkthrough
 
 
 class SkipReason(StrEnum):
@@ -105,6 +107,13 @@ class Usage:
     """The part of `input_tokens` that the provider had in its cache."""
     tool_calls: int = 0
     models: tuple[str, ...] = ()
+    nano_credits: int = 0
+    """Billionths of an AI credit, as Copilot tells them; 0 with a provider of one's own."""
+
+    @property
+    def credits(self) -> float:
+        """AI credits; one is 0.01 USD."""
+        return self.nano_credits / NANO
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -114,6 +123,7 @@ class Usage:
             self.cached_tokens + other.cached_tokens,
             self.tool_calls + other.tool_calls,
             tuple(dict.fromkeys(self.models + other.models)),
+            self.nano_credits + other.nano_credits,
         )
 
 
@@ -158,6 +168,15 @@ class Fault:
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Refuted:
+    """A finding that the second opinion dropped, and why: told in the report, never posted."""
+
+    finding: Finding
+    reason: str
+    """The second model's evidence; foreign text."""
+
+
 @dataclass(frozen=True)
 class Review:
     """The whole result of a run, before it is put anywhere."""
@@ -168,13 +187,20 @@ class Review:
     usage: Usage
     summary: str = ""
     """The model's own words on the change; foreign text."""
+    walkthrough: Walkthrough | None = None
+    """What it says beside that, area by area; None where it was not asked."""
     faults: tuple[Fault, ...] = ()
     notes: tuple[str, ...] = ()
     dropped: int = 0
     """Findings below min-severity, or twins of others: counted, so that the numbers add up."""
+    refuted: tuple[Refuted, ...] = ()
+    spent: Mapping[str, Usage] = field(default_factory=dict)
+    """`usage` by the name of the prompt that asked; together they are all of it."""
     demo: bool = False
     seconds: float = 0.0
     prompts: tuple[str, ...] = ()
+    instructions: tuple[str, ...] = ()
+    """Paths of the files of instructions that were shown to a model."""
     files: tuple[FileDiff, ...] = field(default=(), repr=False)
     hunks: frozenset[str] = field(default=frozenset(), repr=False)
     """`plan.increment.kept_keys` of the hunks that are reviewed at this head, by this run or by an earlier one."""

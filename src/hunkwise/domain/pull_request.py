@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hunkwise.domain.conversation import Conversation, Thread
+from hunkwise.domain.conversation import Conversation, LinkedIssue, Thread
 from hunkwise.domain.diff import FileDiff
 
 
@@ -64,3 +64,8 @@ class Snapshot:
     """What was said on the pull request; None where it could not be read, or there is none."""
     notes: tuple[str, ...] = field(default=())
     """What could not be read on the way, for the summary: one sentence each."""
+
+    @property
+    def linked_issues(self) -> tuple[LinkedIssue, ...]:
+        """The issues that the pull request closes, as far as GitHub tells them."""
+        return self.conversation.linked_issues if self.conversation else ()

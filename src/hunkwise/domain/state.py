@@ -8,6 +8,7 @@ from typing import Final
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Severity
 from hunkwise.domain.outcome import Where
+from hunkwise.domain.walkthrough import NOTHING_TOLD, Told
 
 KEY_LENGTH: Final = 20
 """Characters of base64, 15 bytes of a digest: whoever writes a change must not find two hunks of one key, of which
@@ -64,3 +65,5 @@ class State:
     """What stands: raised, neither fixed nor dismissed."""
     conclusion: str = ""
     """The output of that name."""
+    told: Told = NOTHING_TOLD
+    """What was said of the change as a whole, so that the next run may bring it up to date."""

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from hunkwise.domain.finding import Finding
-from hunkwise.domain.outcome import Coverage, Fault, SkipReason, Usage
+from hunkwise.domain.outcome import Coverage, Fault, SkipReason
 from hunkwise.domain.pull_request import Snapshot
+from hunkwise.domain.question import Question, ReportTool
 from hunkwise.errors import Error, ModelError, ModelKind, SettingsError
+from hunkwise.flows.budgets import Budgets
 from hunkwise.flows.intake import MAX_FINDINGS, MAX_RUN_FINDINGS, Allowance, Intake
 from hunkwise.flows.planning import Plan, Work, coverage_of, hunks_of, plan
+from hunkwise.flows.together import together
+from hunkwise.prompts.answers import DESCRIPTION, REPORT, parameters
 from hunkwise.prompts.answers import MAX_FINDINGS as MAX_IN_CALL
-from hunkwise.prompts.answers import Reply
 
 __all__ = [
     "Analysis",
     "Analyst",
-    "Model",
     "Plan",
     "Progress",
     "Prompts",
@@ -30,15 +32,8 @@ __all__ = [
 ]
 
 
-class Model(Protocol):
-    """Whoever answers a prompt through reports; see copilot.session.Copilot."""
-
-    @property
-    def usage(self) -> Usage: ...
-
-    async def ask(
-        self, system: str, prompt: str, take: Callable[[object], Reply], answered: Callable[[], bool]
-    ) -> None: ...
+Ask = Callable[[Question], Awaitable[None]]
+"""Puts one question; see flows.lineup."""
 
 
 class Progress(Protocol):
@@ -79,16 +74,18 @@ class Analyst:
     def __init__(
         self,
         snapshot: Snapshot,
-        model: Model,
+        ask: Ask,
         prompts: Prompts,
         *,
+        budgets: Budgets,
         parallel: int,
         journal: Callable[[Finding], None],
         progress: Progress,
     ) -> None:
         self._snapshot = snapshot
         self._parallel = parallel
-        self._model = model
+        self._ask_model = ask
+        self._budgets = budgets
         self._prompts = prompts
         self._journal = journal
         self._progress = progress
@@ -107,19 +104,8 @@ class Analyst:
         Raises nothing that the model, its prompts or the outside did wrong: the analysis says it.
         """
         slots = asyncio.Semaphore(self._parallel)
-        tasks = [asyncio.create_task(self._one(work, slots, len(plan.works))) for work in plan.works]
-        everything = asyncio.gather(*tasks, return_exceptions=True)
-        stop = asyncio.create_task(interrupted.wait())
-        either: set[asyncio.Future[Any]] = {everything, stop}
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (*tasks, stop):
-                task.cancel()
-            await asyncio.gather(*tasks, stop, return_exceptions=True)
-        for task in tasks:
-            if not task.cancelled():
-                task.result()  # a fault of our own is raised here, not swallowed
+        works = (self._one(work, slots, len(plan.works)) for work in plan.works)
+        await together(works, interrupted)
         return self._analysis(plan)
 
     async def _one(self, work: Work, slots: asyncio.Semaphore, total: int) -> None:
@@ -141,8 +127,18 @@ class Analyst:
 
     async def _ask(self, work: Work, intake: Intake) -> None:
         try:
-            prompt = self._prompts.text(work)
-            await self._model.ask(self._prompts.system, prompt, intake.take, lambda: intake.answered)
+            budget = self._budgets.chunk(work.prompt)
+            if budget.exhausted:
+                raise ModelError(ModelKind.BUDGET, f"The budget ran out: {budget.why}.")
+            question = Question(
+                work.prompt.name,
+                self._prompts.system,
+                self._prompts.text(work),
+                _tool(work, intake),
+                budget,
+                work.prompt.tools,
+            )
+            await self._ask_model(question)
         except ModelError as error:
             self._errors.append(error)
             self._outcomes[work.key] = _reason(error)
@@ -184,6 +180,11 @@ class Analyst:
             )
             faults.append(Fault("answer", said, _LESS))
         return faults
+
+
+def _tool(work: Work, intake: Intake) -> ReportTool:
+    schema = parameters(work.prompt.categories)
+    return ReportTool(REPORT, DESCRIPTION, schema, intake.take, lambda: intake.answered)
 
 
 _LESS = "Give each prompt less to do, or another model."

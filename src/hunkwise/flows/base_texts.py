@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 from hunkwise.domain.known import Known
 from hunkwise.domain.pull_request import Instructions
 from hunkwise.errors import ForgeError, OversizeError, RepositoryError, SettingsError
+from hunkwise.prompts.library import BUILT_IN, PARTIAL, built_in_text
 from hunkwise.settings.config import Config, parse_config
+from hunkwise.settings.front_matter import read_front_matter
 from hunkwise.settings.instructions import INSTRUCTION_FILES, INSTRUCTION_FOLDER, MAX_TEXT, read_instructions
+from hunkwise.settings.prompt_settings import FrontMatter
 
 MAX_TEMPLATE = 65_536
 MAX_INSTRUCTION_FILES = 30
@@ -47,8 +51,10 @@ class BaseTexts:
     """The base's word, read and checked."""
 
     config: Config
+    """Every prompt of the run, with its template's front matter."""
     templates: dict[str, str]
-    """The text of each template of the user's own, by the name of its prompt."""
+    """The text of each template of the user's own without front matter, by the name of its prompt; of partials,
+    as `partials/NAME`."""
     instructions: tuple[Instructions, ...]
     notes: tuple[str, ...] = ()
     """What could not be read, and matters less than the review: one sentence each."""
@@ -66,13 +72,61 @@ def base_texts(base: Commit, config_path: str, overridden: Callable[[Config], Co
         instructions = pool.submit(_instructions, base, pool)
         text = _read(base, config_path)
         config = overridden(Config() if text is None else parse_config(text, path=config_path))
-        templates = {
-            prompt.name: _template(base, prompt.name, prompt.template)
-            for prompt in config.prompts
-            if prompt.template is not None
-        }
+        templates, fronts = _templates(base, config, pool)
         found, notes = instructions.result()
-    return BaseTexts(config, templates, found, notes)
+    completed = config.completed(fronts)
+    return BaseTexts(completed, templates, found, (*notes, *_ranges(completed, config.own_files)))
+
+
+def _templates(
+    base: Commit, config: Config, pool: ThreadPoolExecutor
+) -> tuple[dict[str, str], dict[str, FrontMatter]]:
+    """The user's own templates without their front matter, and the front matter of all prompts."""
+    paths = config.own_files
+    readings = {name: pool.submit(_template, base, name, path) for name, path in paths.items()}
+    faults: list[str] = []
+    templates: dict[str, str] = {}
+    fronts = {name: front for name, front in built_in_fronts().items() if name not in paths}
+    for name, reading in readings.items():
+        try:
+            text = reading.result()
+            if name.startswith(PARTIAL):
+                templates[name] = text
+            else:
+                fronts[name], templates[name] = read_front_matter(text, paths[name])
+        except SettingsError as error:
+            faults += error.faults
+    if faults:
+        raise SettingsError(faults)
+    return templates, fronts
+
+
+@cache
+def built_in_fronts() -> Mapping[str, FrontMatter]:
+    """The front matter of the built-in prompts, by their names."""
+    return {name: read_front_matter(built_in_text(name), f"{name}.md.j2")[0] for name in BUILT_IN}
+
+
+def _ranges(config: Config, paths: Mapping[str, str]) -> list[str]:
+    """A note for each prompt whose findings would all be left out. Raises SettingsError where its own settings
+    contradict each other."""
+    notes = []
+    for prompt in config.prompts:
+        low, high = prompt.min_severity, prompt.max_severity
+        if low is not None and high is not None and low > high:
+            where = paths.get(prompt.name, f"the built-in prompt {prompt.name}")
+            raise SettingsError(
+                [
+                    f'The prompt "{prompt.name}" has "min-severity" {low.label} and "max-severity" {high.label}'
+                    f" (one of them stands in {where}): set one of them for this prompt in the configuration."
+                ]
+            )
+        if high is not None and low is None and config.min_severity > high:
+            notes.append(
+                f'The prompt "{prompt.name}" can find nothing: its findings are at most {high.label}, and those '
+                f"below {config.min_severity.label} are left out."
+            )
+    return notes
 
 
 def _read(base: Commit, path: str) -> bytes | None:
@@ -83,12 +137,13 @@ def _read(base: Commit, path: str) -> bytes | None:
         raise SettingsError([f"{error.message} Shorten it at the base of the change."]) from error
 
 
-def _template(base: Commit, prompt: str, path: str) -> str:
+def _template(base: Commit, name: str, path: str) -> str:
     text = _read(base, path)
     if text is None:
+        whose = f'partial "{name.removeprefix(PARTIAL)}"' if name.startswith(PARTIAL) else f'prompt "{name}"'
         raise SettingsError(
             [
-                f'The prompt "{prompt}" names the template {path}, which is not in the base of the change: '
+                f"The {whose} names the template {path}, which is not in the base of the change: "
                 "correct the path, or merge the template first."
             ]
         )

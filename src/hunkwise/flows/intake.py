@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.prompts.answers import Reply, Report, SaidFinding, read_report
+from hunkwise.domain.question import Reply
+from hunkwise.prompts.answers import Report, SaidFinding, read_report
 from hunkwise.publish.anchors import anchor_fault
 from hunkwise.publish.characters import one_line
 

@@ -15,7 +15,8 @@ from hunkwise.plan.chunks import Chunk, ChunkPart, budget_for, covered, pack
 from hunkwise.plan.globs import matches
 from hunkwise.plan.increment import Division, answered_hunks, divided, kept_keys
 from hunkwise.plan.selection import select
-from hunkwise.settings.config import Config, PromptSettings
+from hunkwise.settings.config import Config
+from hunkwise.settings.prompt_settings import PromptSettings
 
 Outcomes = Mapping[tuple[str, int], SkipReason | None]
 """By a prompt's name and a chunk's index; None where the question was answered."""
@@ -80,7 +81,7 @@ def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozense
     divisions = _divisions(selection.reviewed, snapshot, config, reviewed)
     works: list[Work] = []
     files_by_prompt: dict[str, tuple[FileDiff, ...]] = {}
-    for prompt in config.prompts:
+    for prompt in config.reviewing:
         files = tuple(file for file in selection.reviewed if _applies(prompt, file.path))
         fresh = [_without_carried(file, divisions[file.path]) for file in files]
         asked = [file for file in fresh if any(hunk.changed_lines for hunk in file.hunks)]
@@ -151,7 +152,7 @@ def _under_known_names(file: FileDiff, snapshot: Snapshot, config: Config) -> Fi
     old = file.old_path
     if old is None:
         return file
-    same = all(_applies(prompt, old) == _applies(prompt, file.path) for prompt in config.prompts) and all(
+    same = all(_applies(prompt, old) == _applies(prompt, file.path) for prompt in config.reviewing) and all(
         matches(said.apply_to, old) == matches(said.apply_to, file.path) for said in snapshot.instructions
     )
     return file if same else replace(file, old_path=None)

@@ -175,7 +175,9 @@ class Publication:
 
     def _rendered(self, standing: Standing, event: ReviewEvent) -> Rendered:
         review, terms = standing.review, self._terms
-        placement = place(standing.story.post, review.files, max_comments=terms.max_comments)
+        placement = place(
+            standing.story.post, review.files, max_comments=terms.max_comments, strict=terms.strict
+        )
         offered = Suggestions(self._files.read).offered(placement.inline, review.files)
         view = standing.view(Posted(where=standing.where(Posted())))
         return Rendered(

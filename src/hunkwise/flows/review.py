@@ -5,85 +5,41 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
 
-from hunkwise.domain.finding import Finding, Severity
-from hunkwise.domain.outcome import Fault, Review, Usage
-from hunkwise.domain.pull_request import Snapshot
-from hunkwise.domain.state import State
+from hunkwise.domain.outcome import Review
 from hunkwise.errors import stopped
-from hunkwise.flows.analysis import Analysis, Analyst, Model, Progress
-from hunkwise.flows.planning import Plan, coverage_of, hunks_of, plan
+from hunkwise.flows.analysis import Analyst
+from hunkwise.flows.assembly import Made, assemble, nothing_to_ask, weigh
+from hunkwise.flows.budgets import Budgets
+from hunkwise.flows.lineup import Lineup, Model
+from hunkwise.flows.order import Order, Prepared, Ready, Repository, Watchers
+from hunkwise.flows.planning import plan
 from hunkwise.flows.prompting import Prompting
 from hunkwise.flows.settings_digest import settings_digest
+from hunkwise.flows.summing_up import SummingUp
+from hunkwise.flows.surroundings import Head, Surroundings
+from hunkwise.flows.verification import SecondOpinion
 from hunkwise.prompts.render import Renderer
-from hunkwise.publish.merge import merge
-from hunkwise.settings.config import Config
+
+__all__ = ["Order", "Prepared", "Ready", "Repository", "Watchers", "nothing_to_ask", "prepare", "review"]
 
 
-@dataclass(frozen=True)
-class Order:
-    """What to review, and by which rules."""
-
-    snapshot: Snapshot
-    config: Config
-    templates: dict[str, str]
-    local: bool = False
-    """A range of commits, with no pull request around it."""
-    demo: bool = False
-    state: State | None = None
-    """What earlier runs left behind."""
-    full: bool = False
-    """Review everything again, whatever was reviewed before."""
-
-
-class Repository(Protocol):
-    """The code at the head, as a model may read it; see copilot.tools."""
-
-    def read(self, path: str) -> bytes | None: ...
-
-    def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None: ...
-
-    def list(self, path: str) -> tuple[str, ...] | None: ...
-
-
-@dataclass(frozen=True)
-class Ready:
-    """All that a review reads: what to review, and the code around it."""
-
-    order: Order
-    repository: Repository
-
-
-@dataclass(frozen=True)
-class Watchers:
-    """Who is told while it runs, and who may stop it."""
-
-    journal: Callable[[Finding], None]
-    progress: Progress
-    interrupted: asyncio.Event
-    clock: Callable[[], float]
-    """Seconds on a monotonic clock."""
-    started: float
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What will be asked, and how."""
-
-    plan: Plan
-    prompting: Prompting
-    settings: str
-    """Digest of all that decides on what is looked for."""
-
-
-def prepare(order: Order, seconds_left: Callable[[], float] = lambda: math.inf) -> Prepared:
+def prepare(
+    order: Order, seconds_left: Callable[[], float] = lambda: math.inf, head: Head | None = None
+) -> Prepared:
     """The plan and its prompts. Raises SettingsError before anything is spent.
 
-    `seconds_left`: until no template of the user's own is rendered any more.
+    `seconds_left`: until no template of the user's own is rendered any more, and no enclosing code is looked up,
+    which is read from `head`.
     """
-    prompting = Prompting(order.snapshot, Renderer(order.templates, seconds_left), local=order.local)
+    renderer = Renderer(order.templates, seconds_left, order.config.own_files)
+    prompting = Prompting(
+        order.snapshot,
+        renderer,
+        local=order.local,
+        context=order.config.context,
+        surroundings=Surroundings(head, left=seconds_left) if head is not None else None,
+    )
     settings = settings_digest(
         order.config,
         order.templates,
@@ -110,12 +66,18 @@ def reviewed_before(order: Order, settings: str) -> frozenset[str]:
 
 
 async def review(order: Order, prepared: Prepared, model: Model, watchers: Watchers) -> Review:
-    """Asks what the plan holds. Raises Error where not one question was answered and nothing was found."""
+    """Asks what the plan holds, then for a second opinion and a summary of what came.
+
+    Raises Error where not one question was answered and nothing was found.
+    """
+    config, snapshot = order.config, order.snapshot
+    budgets, lineup = Budgets(config), Lineup(model, config.lineup)
     analyst = Analyst(
-        order.snapshot,
-        model,
+        snapshot,
+        lineup.ask,
         prepared.prompting,
-        parallel=order.config.parallel,
+        budgets=budgets,
+        parallel=config.parallel,
         journal=watchers.journal,
         progress=watchers.progress,
     )
@@ -123,63 +85,28 @@ async def review(order: Order, prepared: Prepared, model: Model, watchers: Watch
     analysis = await analyst.analyse(prepared.plan, watchers.interrupted)
     if prepared.plan.works and not analysis.answered and not analysis.findings:
         raise analysis.first_error or stopped()
-    seconds = watchers.clock() - watchers.started
-    interrupted = watchers.interrupted.is_set()
-    return assemble(order, prepared, analysis, model.usage, seconds, interrupted=interrupted)
-
-
-def nothing_to_ask(order: Order, prepared: Prepared, seconds: float) -> Review:
-    """The review of a change in which nothing is to be put before a model, or nothing that is new."""
-    what = prepared.plan
-    analysis = Analysis(
-        (),
-        coverage_of(what, {}, order.snapshot),
-        (),
-        hunks=hunks_of(what, {}),
-        carried_lines=what.carried_lines,
+    weighed = weigh(analysis.findings, config)
+    checking = Lineup(model, (config.verify_model, *config.lineup) if config.verify_model else config.lineup)
+    telling = Lineup(model, (config.summary_model, *config.lineup) if config.summary_model else config.lineup)
+    opinion, account = await asyncio.gather(
+        SecondOpinion(snapshot, checking.ask, prepared.prompting, budgets, config).on(
+            weighed.findings, watchers.interrupted
+        ),
+        SummingUp(snapshot, telling.ask, prepared.prompting, budgets, config).of(
+            analysis, weighed.findings, watchers.interrupted, order.earlier_summary
+        ),
     )
-    return assemble(order, prepared, analysis, Usage(), seconds, interrupted=False)
-
-
-def other_models(asked: str | None, usage: Usage) -> tuple[str, ...]:
-    """A note where another model answered than was asked for: the CLI replaces one that it cannot have silently."""
-    if asked is None:
-        return ()
-    others = [name for name in usage.models if not (name.startswith(asked) or asked.startswith(name))]
-    return (f'The model "{asked}" was asked for, and {", ".join(others)} answered.',) if others else ()
-
-
-def assemble(
-    order: Order,
-    prepared: Prepared,
-    analysis: Analysis,
-    usage: Usage,
-    seconds: float,
-    *,
-    interrupted: bool,
-) -> Review:
-    """The one value that everything published is made from."""
-    least = {prompt.name: prompt.min_severity or order.config.min_severity for prompt in order.config.prompts}
-    kept = [finding for finding in analysis.findings if finding.severity >= least[finding.prompt]]
-    findings, twins = merge(kept, Severity.LOW)
-    faults = analysis.faults
-    if interrupted:
-        faults = (*faults, Fault("interrupted", "The run was stopped from outside before it was done."))
-    return Review(
-        head_sha=order.snapshot.pull_request.head_sha,
-        findings=findings,
-        coverage=analysis.coverage,
-        usage=usage,
-        summary="\n\n".join(analysis.summaries),
-        faults=faults,
-        notes=(*order.snapshot.notes, *other_models(order.config.model, usage)),
-        dropped=len(analysis.findings) - len(kept) + twins,
-        demo=order.demo,
-        seconds=seconds,
-        prompts=tuple(prompt.name for prompt in order.config.prompts),
-        files=order.snapshot.files,
-        hunks=analysis.hunks,
-        asked=analysis.asked,
-        settings=prepared.settings,
-        carried_lines=analysis.carried_lines,
+    return assemble(
+        order,
+        prepared,
+        Made(
+            analysis,
+            weighed,
+            opinion,
+            account,
+            spent=model.spent,
+            changes=(*lineup.changes, *checking.changes, *telling.changes),
+            seconds=watchers.clock() - watchers.started,
+            interrupted=watchers.interrupted.is_set(),
+        ),
     )

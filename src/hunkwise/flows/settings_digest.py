@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from functools import cache
 from hashlib import sha256
-from importlib.resources import files
 from typing import Any
 
 from hunkwise.domain.pull_request import Instructions
-from hunkwise.prompts.render import BUILT_IN
-from hunkwise.settings.config import Config, PromptSettings
+from hunkwise.flows.prompting import prompt_values
+from hunkwise.prompts.library import HOUSE, built_in
+from hunkwise.settings.config import Config
+from hunkwise.settings.prompt_settings import STAGE_PROMPTS, PromptSettings
+
+_STAGES = frozenset((*STAGE_PROMPTS, *(HOUSE + name for name in STAGE_PROMPTS)))
 
 
 def settings_digest(
@@ -22,32 +24,27 @@ def settings_digest(
     demo: bool,
     system: str,
 ) -> str:
-    """Sixteen hex digits of what is asked, of which files, of whom: prompts with their texts, the system message,
-    instructions, severities, globs, model.
+    """Sixteen hex digits of what is asked, of which files, of whom: prompts with their texts and partials, the system
+    message, instructions, severities, categories, tools, globs, the model that is asked first.
 
-    `templates` are the user's own by their prompts' names; the built-in ones count always, as own templates
-    may include them. What only decides on how much is asked or said (budgets, gates, comments) stays out.
+    `templates` are the user's own by their names; the built-in ones count always, as own templates may include
+    them. What only decides on how much is asked or said (budgets, gates, comments), and what is asked once the
+    findings are there (second opinion, summary), stays out.
     """
-    texts = {**_built_in(), **templates}
+    texts = {name: text for name, text in {**built_in(), **templates}.items() if name not in _STAGES}
     what: dict[str, Any] = {
-        "prompts": {prompt.name: _prompt(prompt, config) for prompt in config.prompts},
+        "prompts": {prompt.name: _prompt(prompt, config) for prompt in config.reviewing},
         "templates": texts,
         "system": system,
         "instructions": [[said.path, said.text, list(said.apply_to)] for said in instructions],
         "ignore": list(config.ignore),
         "paths": list(config.paths),
-        "model": config.model,
+        "model": config.lineup[0],
         "demo": demo,
     }
     return sha256(json.dumps(what, sort_keys=True).encode("ascii")).hexdigest()[:16]
 
 
 def _prompt(prompt: PromptSettings, config: Config) -> dict[str, Any]:
-    least = prompt.min_severity or config.min_severity
-    return {"paths": list(prompt.paths), "min_severity": int(least)}
-
-
-@cache
-def _built_in() -> dict[str, str]:
-    folder = files("hunkwise.prompts") / "templates"
-    return {name: (folder / f"{name}.md.j2").read_text(encoding="utf-8") for name in BUILT_IN}
+    """All that a template sees of its settings, and what they decide besides."""
+    return prompt_values(prompt, prompt.min_severity or config.min_severity)

@@ -10,11 +10,13 @@ from hunkwise.domain.conversation import Conversation
 from hunkwise.domain.finding import Finding, code_key
 from hunkwise.domain.outcome import FileCoverage, Posted, Review, ReviewEvent, SkipReason, Where
 from hunkwise.domain.state import Raised, State
+from hunkwise.domain.walkthrough import NOTHING_TOLD
 from hunkwise.plan.increment import file_key, hunk_keys
 from hunkwise.publish.gates import Gates, Held, conclude, held, reached, still_asks
 from hunkwise.publish.lifecycle import Reconciled, raised_before, reconcile
 from hunkwise.publish.merge import reading_order
 from hunkwise.publish.state import latest_state
+from hunkwise.publish.told_before import bounded
 from hunkwise.publish.view import View
 
 _REMEMBERED_SHAS = 20
@@ -32,6 +34,8 @@ class Terms:
     run: str
     gates: Gates
     max_comments: int
+    strict: bool = False
+    """What no second opinion held gets no comment of its own."""
     dry_run: bool = False
     own_review: bool = True
     """The review was made by this run. One that another job reported approves nothing, and spares no later look."""
@@ -185,6 +189,7 @@ class Standing:
             hunks=self._hunks(where) if carried else frozenset(),
             findings=self._remembered(where),
             conclusion=conclusion,
+            told=bounded(found.summary, found.walkthrough) if terms.own_review else NOTHING_TOLD,
         )
 
 

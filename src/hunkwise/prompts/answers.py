@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+REPORT = "report_findings"
+DESCRIPTION = (
+    "Report what you found. The only way to be heard: text outside of it is not read. Each finding "
+    "is checked against the diff at once, and you are told which were taken and why others were not."
+)
 MAX_FINDINGS = 100
 """Findings a call; a hundred thousand would be taken in calls of a hundred, up to the run's own cap."""
 _MAX_TITLE = 300
@@ -62,14 +69,6 @@ class Report:
     """Findings above the limit of a call, which were not looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a report is answered with. `accepted` ends the model's turn; else it may mend its call."""
-
-    text: str
-    accepted: bool
-
-
 def read_report(arguments: object) -> Report:
     """Reads a call's arguments, whatever they are: a fault costs as little of the call as it can."""
     if not isinstance(arguments, dict):
@@ -80,7 +79,7 @@ def read_report(arguments: object) -> Report:
         faults.append("done: it must be true or false")
     if not isinstance(said, list):
         faults.append("findings: it must be a list, empty where there are none")
-        return Report((), tuple(faults), done=False, summary=_text(summary, _MAX_SUMMARY), unreadable=1)
+        return Report((), tuple(faults), done=False, summary=readable_text(summary, _MAX_SUMMARY), unreadable=1)
     if len(said) > MAX_FINDINGS:
         faults.append(
             f"findings: the first {MAX_FINDINGS} of {len(said)} were read; report the others in another call"
@@ -88,9 +87,9 @@ def read_report(arguments: object) -> Report:
     findings, kept, unreadable = [], [], 0
     for number, one in enumerate(said[:MAX_FINDINGS]):
         try:
-            findings.append(SaidFinding.model_validate(_without_nulls(one)))
+            findings.append(SaidFinding.model_validate(without_nulls(one)))
         except ValidationError as error:
-            faults += _sentences(error, f"findings[{number}]")
+            faults += sentences(error, f"findings[{number}]")
             rest = _readable(one)
             kept += [rest] if rest else []
             unreadable += rest is None
@@ -98,14 +97,14 @@ def read_report(arguments: object) -> Report:
         tuple(findings),
         tuple(faults),
         done is True,
-        _text(summary, _MAX_SUMMARY),
+        readable_text(summary, _MAX_SUMMARY),
         tuple(kept),
         unreadable,
         beyond=max(0, len(said) - MAX_FINDINGS),
     )
 
 
-def _without_nulls(said: object) -> object:
+def without_nulls(said: object) -> object:
     """Models write null for what they leave out."""
     if isinstance(said, dict):
         return {key: value for key, value in said.items() if value is not None}
@@ -116,13 +115,13 @@ def _readable(said: object) -> SaidFinding | None:
     """What a person could make of a faulty finding, so that it is not lost where the model does not mend it."""
     if not isinstance(said, dict):
         return None
-    title, body = _text(said.get("title"), _MAX_TITLE), _text(said.get("body"), _MAX_BODY)
+    title, body = readable_text(said.get("title"), _MAX_TITLE), readable_text(said.get("body"), _MAX_BODY)
     if not title and not body:
         return None
-    severity = _text(said.get("severity"), _MAX_WORD).lower()
+    severity = readable_text(said.get("severity"), _MAX_WORD).lower()
     levels: dict[str, _Level] = {"low": "low", "medium": "medium", "high": "high", "critical": "critical"}
     return SaidFinding(
-        path=_text(said.get("path"), _MAX_PATH) or "(no file was named)",
+        path=readable_text(said.get("path"), _MAX_PATH) or "(no file was named)",
         line=1,
         severity=levels.get(severity, "medium"),
         title=title or body.splitlines()[0][:80],
@@ -130,17 +129,27 @@ def _readable(said: object) -> SaidFinding | None:
     )
 
 
-def _text(said: object, limit: int) -> str:
+def readable_text(said: object, limit: int) -> str:
     """The text without what is no character; empty for anything else."""
     return said[:limit].encode("utf-8", "replace").decode().strip() if isinstance(said, str) else ""
 
 
-def _sentences(error: ValidationError, where: str) -> list[str]:
+def sentences(error: ValidationError, where: str) -> list[str]:
     faults = []
     for detail in error.errors(include_url=False, include_input=False, include_context=False)[:10]:
         place = ".".join([where, *(str(part) for part in detail["loc"])])
         faults.append(f"{place}: {detail['msg']}")
     return faults
+
+
+def parameters(categories: Sequence[str] = ()) -> dict[str, Any]:
+    """The tool's JSON schema, where a prompt names the categories that the model may choose from."""
+    if not categories:
+        return PARAMETERS
+    schema = deepcopy(PARAMETERS)
+    properties = schema["properties"]["findings"]["items"]["properties"]
+    properties["category"] = {"type": "string", "enum": list(categories)}
+    return schema
 
 
 PARAMETERS: dict[str, Any] = {

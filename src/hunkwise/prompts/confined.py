@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from hunkwise.bounded import bound
-from hunkwise.prompts.sandbox import RENDER_ERRORS, compile_fault, render, render_fault, sandbox
+from hunkwise.prompts.references import compile_fault
+from hunkwise.prompts.sandbox import RENDER_ERRORS, TemplateFault, render, render_fault, sandbox
 
 MEMORY = 768 << 20
 """Bytes of address space."""
@@ -30,14 +31,19 @@ def serve(requests: TextIO, replies: TextIO) -> None:
 
 def _replies(requests: TextIO) -> Iterator[dict[str, Any]]:
     first = json.loads(requests.readline())
-    environment, name, shared = sandbox(first["sources"]), first["name"], first["shared"]
-    fault = compile_fault(environment, name)
-    yield {} if fault is None else {"fault": fault}
+    sources, name, shared = first["sources"], first["name"], first["shared"]
+    environment = sandbox(sources)
+    fault = compile_fault(environment, sources, name)
+    yield {} if fault is None else _told(fault)
     for line in requests:
         try:
             yield {"text": render(environment, name, {**shared, **json.loads(line)})}
         except RENDER_ERRORS as error:
-            yield {"fault": render_fault(error, name)}
+            yield _told(render_fault(error, name))
+
+
+def _told(fault: TemplateFault) -> dict[str, Any]:
+    return {"fault": [fault.template, fault.line, fault.said]}
 
 
 if __name__ == "__main__":

@@ -8,17 +8,18 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jinja2
 
 from hunkwise.bounded import started
 from hunkwise.errors import SettingsError
+from hunkwise.prompts.sandbox import TemplateFault
 
 SECONDS = 10.0
 """Wall-clock time of one rendering; a long prompt takes some 5 ms."""
-_REMEDY = "Mend the template, or leave the prompt out of the configuration."
+_REMEDY = "Mend the template, or take it out of the configuration."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Job:
     sources: Mapping[str, str]
     name: str
     shared: Mapping[str, Any]
+    paths: Mapping[str, str] = field(default_factory=dict)
+    """The files of the user's own templates, by their names."""
 
 
 def rendered(
@@ -45,18 +48,28 @@ def rendered(
 
     with _child() as process:
         first = {"sources": dict(job.sources), "name": job.name, "shared": dict(job.shared)}
-        fault = _ask(process, job.name, first, bounded()).get("fault")
+        fault = _ask(process, job, first, bounded()).get("fault")
         if fault is not None:
-            raise template_error(job.name, fault)
+            raise _error(job, TemplateFault(*fault))
         for context in contexts:
-            reply = _ask(process, job.name, dict(context), bounded())
+            reply = _ask(process, job, dict(context), bounded())
             fault = reply.get("fault")
-            yield reply["text"] if fault is None else template_error(job.name, fault)
+            yield reply["text"] if fault is None else _error(job, TemplateFault(*fault))
 
 
-def template_error(name: str, fault: str) -> SettingsError:
-    """A template's fault as an error that names it."""
-    return SettingsError([f'The template of the prompt "{name}", {fault}. {_REMEDY}'])
+def template_error(prompt: str, fault: TemplateFault, paths: Mapping[str, str]) -> SettingsError:
+    """A template's fault as an error that says where it is: `path:line: …` in a file of the user's own."""
+    path, said = paths.get(fault.template), fault.said.rstrip(".")
+    if path is not None:
+        line = f"{path}:" if fault.line is None else f"{path}:{fault.line}:"
+        return SettingsError([f'{line} {said} (in the prompt "{prompt}"). {_REMEDY}'])
+    within = "" if fault.template == prompt else f'in the template "{fault.template}", '
+    where = "as a whole" if fault.line is None else f"line {fault.line}"
+    return SettingsError([f'The template of the prompt "{prompt}", {within}{where}: {said}. {_REMEDY}'])
+
+
+def _error(job: Job, fault: TemplateFault) -> SettingsError:
+    return template_error(job.name, fault, job.paths)
 
 
 @contextmanager
@@ -70,9 +83,7 @@ def _child() -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def _ask(
-    process: subprocess.Popen[str], name: str, request: dict[str, Any], seconds: float
-) -> dict[str, Any]:
+def _ask(process: subprocess.Popen[str], job: Job, request: dict[str, Any], seconds: float) -> dict[str, Any]:
     """The child's answer. Raises SettingsError where it gives none in time."""
     assert process.stdin is not None
     assert process.stdout is not None
@@ -88,12 +99,12 @@ def _ask(
         late = not watchdog.is_alive()
         watchdog.cancel()
     if not line:
-        raise template_error(name, _end(process, late=late, seconds=seconds))
+        raise _error(job, TemplateFault(job.name, None, _end(process, late=late, seconds=seconds)))
     reply: dict[str, Any] = json.loads(line)
     return reply
 
 
 def _end(process: subprocess.Popen[str], *, late: bool, seconds: float) -> str:
     if late:
-        return f"as a whole: it took more than {seconds:g} seconds"
-    return f"as a whole: it needs too much memory or time (its process ended with {process.wait()})"
+        return f"it took more than {seconds:g} seconds"
+    return f"it needs too much memory or time (its process ended with {process.wait()})"

@@ -2,50 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from hunkwise.domain.conversation import Thread
+from hunkwise.domain.conversation import LinkedIssue, Thread
 from hunkwise.domain.diff import DiffLine, FileDiff, Hunk
 from hunkwise.domain.pull_request import PullRequest, Snapshot
 from hunkwise.plan.chunks import Chunk, ChunkPart, shown_text
 from hunkwise.plan.display import visible
-from hunkwise.plan.globs import matches
+from hunkwise.prompts.instructing import Told, told_everywhere, told_of
 from hunkwise.prompts.sandbox import named
+
+SWITCHES = ("enclosing", "instructions", "description", "linked_issues", "threads", "files")
+"""Parts of a prompt that can be left out; a name that is off is empty."""
+ON = dict.fromkeys(SWITCHES, True)
+ROOM = 24_000
+"""Characters a chunk for enclosing code and the instructions that speak of some files."""
+ISSUE_LIMIT = 3_000
+"""Characters of a linked issue's body that are shown."""
+Around = Callable[[Sequence[ChunkPart], int], str]
+"""What stands around the hunks of a chunk, in at most so many characters; see flows.surroundings."""
+
+
+def _nothing(_parts: Sequence[ChunkPart], _room: int) -> str:
+    return ""
 
 
 class Contexts:
     """The names of a run's renderings. What all chunks share is built once: of 4,000 files, 10 ms a chunk."""
 
-    def __init__(self, snapshot: Snapshot, *, local: bool) -> None:
-        """`local` leaves `pull_request` empty: a range of commits has none."""
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        local: bool,
+        switches: Mapping[str, bool] = ON,
+        room: int = ROOM,
+        around: Around = _nothing,
+    ) -> None:
+        """`local` leaves `pull_request` empty: a range of commits has none. `switches`: each of SWITCHES. `room`:
+        characters a chunk for what stands `around` it and for the instructions that speak of some files."""
         self._snapshot = snapshot
         self._local = local
+        self._room = room
+        self._around = around
+        self._switches = {name: switches[name] for name in SWITCHES}
 
     @cached_property
     def shared(self) -> dict[str, Any]:
-        """`pull_request`, `repository`, `files` and `threads`."""
-        snapshot = self._snapshot
+        """`pull_request`, `repository`, `files`, `threads` and `context`."""
+        snapshot, on = self._snapshot, self._switches
+        files = snapshot.files if on["files"] else ()
+        threads = snapshot.threads if on["threads"] else ()
         return {
-            "pull_request": None if self._local else pull_request_values(snapshot.pull_request),
+            "pull_request": None if self._local else self._pull_request(),
             "repository": snapshot.pull_request.repository,
-            "files": [file_values(file) for file in snapshot.files],
-            "threads": [thread_values(thread) for thread in snapshot.threads if not thread.resolved],
+            "files": [file_values(file) for file in files],
+            "threads": [thread_values(thread) for thread in threads if not thread.resolved],
+            "context": dict(on),
         }
 
+    def _pull_request(self) -> dict[str, Any]:
+        values = pull_request_values(self._snapshot.pull_request)
+        if not self._switches["description"]:
+            values |= {"title": "", "body": ""}
+        if self._switches["linked_issues"]:
+            values["linked_issues"] = [issue_values(issue) for issue in self._snapshot.linked_issues]
+        return values
+
     def varying(self, chunk: Chunk, count: int, prompt: Mapping[str, Any]) -> dict[str, Any]:
-        """`chunk`, one of `count`; the `instructions` that speak of its files; and `prompt`."""
-        paths = [part.file.path for part in chunk.parts]
+        """`chunk`, one of `count`; the `instructions` that speak of its files; and `prompt`.
+
+        Instructions for all files stand first: they are the same in every chunk.
+        """
+        told = self.told(chunk)
+        used = sum(len(one.text) for one in told if not one.everywhere)
+        on = self._switches["enclosing"]
         return {
-            "chunk": chunk_values(chunk, count),
-            "instructions": [
-                {"path": instruction.path, "text": instruction.text}
-                for instruction in self._snapshot.instructions
-                if any(matches(instruction.apply_to, path) for path in paths)
-            ],
+            "chunk": chunk_values(chunk, count, self._around(chunk.parts, self._room - used) if on else ""),
+            "instructions": [{"path": one.path, "text": one.text} for one in told],
             "prompt": dict(prompt),
         }
+
+    def told(self, chunk: Chunk) -> tuple[Told, ...]:
+        """The instructions that the chunk's prompt shows; those of some files leave half of the room to the code."""
+        if not self._switches["instructions"]:
+            return ()
+        paths = [part.file.path for part in chunk.parts]
+        room = self._room // 2 if self._switches["enclosing"] else self._room
+        return (*self._everywhere, *told_of(self._snapshot.instructions, paths, room))
+
+    @cached_property
+    def _everywhere(self) -> tuple[Told, ...]:
+        return told_everywhere(self._snapshot.instructions)
 
 
 def context_for(
@@ -66,7 +116,15 @@ def pull_request_values(pull_request: PullRequest) -> dict[str, Any]:
         "head": pull_request.head,
         "labels": list(pull_request.labels),
         "draft": pull_request.draft,
+        "linked_issues": [],
     }
+
+
+def issue_values(issue: LinkedIssue) -> dict[str, Any]:
+    """Its number, title and body, as far as they are shown."""
+    body, missing = issue.body[:ISSUE_LIMIT], len(issue.body) - ISSUE_LIMIT
+    cut = f"\n(cut here: {missing:,} more characters)" if missing > 0 else ""
+    return {"number": issue.number, "title": issue.title, "body": f"{body}{cut}"}
 
 
 def file_values(file: FileDiff) -> dict[str, Any]:
@@ -83,7 +141,7 @@ def thread_values(thread: Thread) -> dict[str, Any]:
     return {"path": thread.path, "line": thread.line, "side": str(thread.side), "body": thread.body}
 
 
-def chunk_values(chunk: Chunk, count: int) -> dict[str, Any]:
+def chunk_values(chunk: Chunk, count: int, enclosing: str = "") -> dict[str, Any]:
     """`diff` holds the same rows as `files`, as the built-in template shows them."""
     return {
         "number": chunk.index + 1,
@@ -93,6 +151,7 @@ def chunk_values(chunk: Chunk, count: int) -> dict[str, Any]:
             for part in chunk.parts
         ],
         "diff": "\n\n".join(diff_text(part) for part in chunk.parts),
+        "enclosing": enclosing,
     }
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import FunctionLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
@@ -42,6 +43,17 @@ _FILTERS = frozenset(
     "trim truncate unique upper wordcount".split()
 )
 _GLOBALS = ("range", "dict", "namespace")
+_FILE = '<template "'
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFault:
+    """What is wrong with a template, and where."""
+
+    template: str
+    """The name of the one that it is in: the prompt's own, or one that it includes or extends."""
+    line: int | None
+    said: str
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
@@ -74,15 +86,20 @@ def sandbox(sources: Mapping[str, str]) -> ImmutableSandboxedEnvironment:
     return environment
 
 
-def compile_fault(environment: ImmutableSandboxedEnvironment, name: str) -> str | None:
-    """Why the template does not compile, with its line; None where it does."""
-    try:
-        environment.get_template(name)
-    except TemplateSyntaxError as error:
-        return f"line {error.lineno}: {error.message}"
-    except RENDER_ERRORS as error:
-        return f"as a whole: {_words(error)}"
-    return None
+def render_fault(error: BaseException, name: str) -> TemplateFault:
+    """What went wrong in a rendering, and where: the line in the template, or in one that it includes."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [frame for frame in frames if frame.filename.startswith(_FILE)]
+    if isinstance(error, TemplateSyntaxError):
+        return syntax_fault(error, name)
+    if not places:
+        return TemplateFault(name, None, words(error))
+    return TemplateFault(places[-1].filename[len(_FILE) : -2], places[-1].lineno, words(error))
+
+
+def syntax_fault(error: TemplateSyntaxError, name: str) -> TemplateFault:
+    """Where a template, or one that it includes, is not Jinja2."""
+    return TemplateFault(error.name or name, error.lineno, error.message or "it is not Jinja2")
 
 
 def render(environment: ImmutableSandboxedEnvironment, name: str, context: Mapping[str, Any]) -> str:
@@ -95,17 +112,6 @@ def render(environment: ImmutableSandboxedEnvironment, name: str, context: Mappi
             raise ValueError(f"it renders more than {MAX_PROMPT:,} characters")
         pieces.append(piece)
     return "".join(pieces).strip() + "\n"
-
-
-def render_fault(error: BaseException, name: str) -> str:
-    """What went wrong in a rendering, and where: the line in the template, or in one that it includes."""
-    frames = traceback.extract_tb(error.__traceback__)
-    places = [frame for frame in frames if frame.filename.startswith("<template ")]
-    if not places:
-        return f"as a whole: {_words(error)}"
-    last = places[-1]
-    where = "" if last.filename == _file(name) else f"{last.filename[1:-1]}, "
-    return f"{where}line {last.lineno}: {_words(error)}"
 
 
 def quoted(text: object, limit: int = 10_000) -> str:
@@ -134,24 +140,33 @@ def _cut(text: str, limit: int) -> str:
     return cut if len(visible(cut)) <= 2 * limit else cut[: limit // 6]
 
 
+def missing(name: str, known: Iterable[str]) -> str:
+    """That there is no such template, and which one was probably meant."""
+    # Imported here because a run without faults never needs it.
+    from difflib import get_close_matches
+
+    near = get_close_matches(name[:100], list(known), n=1, cutoff=0.6)
+    hint = f'; did you mean "{near[0]}"?' if near else " (known are the built-in ones and your prompts' names)"
+    return f"there is no template {named(name, 100)}{hint}"
+
+
 def _file(name: str) -> str:
-    return f'<template "{name}">'
+    return f'{_FILE}{name}">'
 
 
 def _small(operand: object) -> bool:
     return isinstance(operand, int | float) and abs(operand) <= 1_000_000
 
 
-def _words(error: BaseException) -> str:
+def words(error: BaseException) -> str:
+    """An error's words, without what only a programmer would understand."""
     match error:
         case MemoryError():
             return "it needs too much memory"
         case RecursionError():
             return "it calls itself without end"
         case TemplateNotFound():
-            return (
-                f'there is no template "{error.name}" (known are the built-in ones and your prompts\' names)'
-            )
+            return missing(str(error.name), ())
         case _:
             said = visible(str(error))[:300].rstrip(".")
             return said or type(error).__name__

@@ -14,6 +14,7 @@ from hunkwise.publish.anchors import by_path
 from hunkwise.publish.characters import cut, one_line, plain
 from hunkwise.publish.code import without_marker
 from hunkwise.publish.merge import reading_order
+from hunkwise.publish.opinion import check_of
 
 TITLE_LIMIT = 255
 """GitHub's limit, in characters."""
@@ -140,12 +141,13 @@ def about(finding: Finding) -> str:
 
 
 def attributes(finding: Finding, server_url: str) -> str:
-    """Category, confidence and prompt in one plain line."""
+    """Category, confidence, prompt and check in one plain line."""
     category = cut(foreign(one_line(finding.category), server_url), 60)
     parts = [category] if category else []
     if finding.confidence is not None:
         parts.append(f"confidence {finding.confidence:.0%}")
-    return " · ".join([*parts, f"prompt {cut(one_line(finding.prompt), 60)}"])
+    parts.append(f"prompt {cut(one_line(finding.prompt), 60)}")
+    return " · ".join([*parts, check_of(finding)] if finding.check else parts)
 
 
 def _lines(finding: Finding, known: Mapping[str, FileDiff]) -> tuple[int, int, str]:

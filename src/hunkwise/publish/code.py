@@ -43,6 +43,11 @@ def suggestion_fence(text: str) -> str:
     return _fenced(plain(text), "suggestion")
 
 
+def drawn_fence(source: str) -> str:
+    """The block that GitHub draws: for what `publish.diagram` has looked at, and nothing else."""
+    return _fenced(without_marker(plain(source)), "mermaid")
+
+
 def _fenced(content: str, info: str) -> str:
     longest = max((len(run) for run in _RUNS.findall(content)), default=0)
     ticks = "`" * max(3, longest + 1)

@@ -160,7 +160,7 @@ def _ours(review: PostedReview) -> bool:
 
 
 def _nothing_to_say(review: Review) -> bool:
-    return not (review.findings or review.dropped or review.faults or review.demo)
+    return not (review.findings or review.refuted or review.dropped or review.faults or review.demo)
 
 
 def _nothing_left_out(coverage: Coverage) -> bool:
@@ -220,6 +220,8 @@ def _reviewed(review: Review, gates: Gates) -> str:
         return f"Reviewed: {_count(len(review.findings), 'finding')}, {gate}."
     if review.coverage.reviewed_lines == 0:
         return "Nothing was reviewed: there is no changed line but what is left out by choice."
+    if review.refuted:
+        return "Reviewed: nothing that was found in the reviewed lines held."
     return "Reviewed: nothing found in the reviewed lines."
 
 

@@ -13,6 +13,7 @@ from hunkwise.publish.characters import cut, one_line, plain
 from hunkwise.publish.code import suggestion_fence, without_marker
 from hunkwise.publish.markers import finding_marker, review_marker
 from hunkwise.publish.merge import reading_order
+from hunkwise.publish.opinion import check_of, evidence_fold
 from hunkwise.publish.overview import BADGES, DEMO, colophon, count, overview
 from hunkwise.publish.pages import Page, Sheet, fitted, joined, size
 from hunkwise.publish.placement import Placement
@@ -72,7 +73,7 @@ def comment(
     blocks.append(sanitize.text(finding.body, _TEXT_LIMIT, server_url=server_url))
     if finding.suggestion is not None:
         blocks.append(_suggestion(finding.suggestion, applies and rung is Where.INLINE))
-    blocks += [_attributes(finding), finding_marker(finding, rung)]
+    blocks += [evidence_fold(finding, server_url), _attributes(finding), finding_marker(finding, rung)]
     return joined(blocks)
 
 
@@ -89,7 +90,7 @@ def review_body(view: View, placement: Placement, event: ReviewEvent) -> Page:
 
 def job_summary(view: View) -> Page:
     """The review with every finding in full, and on which rung each ended. Also what a local run prints."""
-    heads = tuple(overview(view, names=names) for names in _NAMES)
+    heads = tuple(overview(view, names=names, drawn=True) for names in _NAMES)
     return _told(view, heads, SUMMARY_LIMIT)
 
 
@@ -164,6 +165,8 @@ class _Entry:
         blocks.append(sanitize.text(finding.body, text_limit, server_url=self.server_url))
         if finding.suggestion is not None and len(finding.suggestion) <= text_limit:
             blocks.append(_suggestion(finding.suggestion, applies=False))
+        if text_limit == _TEXT_LIMIT:
+            blocks.append(evidence_fold(finding, self.server_url))
         return joined([*blocks, _attributes(finding), self.marker(finding)])
 
     def _line(self, finding: Finding) -> str:
@@ -188,4 +191,6 @@ def _attributes(finding: Finding) -> str:
     if finding.confidence is not None:
         parts.append(f"confidence {finding.confidence:.0%}")
     parts.append(f"prompt {sanitize.code_span(cut(finding.prompt, 60))}")
+    if finding.check is not None:
+        parts.append(check_of(finding))
     return " · ".join(parts)

@@ -9,8 +9,10 @@ from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Review, Usage
 from hunkwise.publish import sanitize
 from hunkwise.publish.characters import cut
 from hunkwise.publish.gates import Verdict
+from hunkwise.publish.opinion import tally
 from hunkwise.publish.places import linked
 from hunkwise.publish.view import View
+from hunkwise.publish.walkthrough import change_blocks
 
 BADGES = {
     Severity.CRITICAL: "🔴 critical",
@@ -24,7 +26,6 @@ DEMO = (
 )
 _MOST_FAULTS = 8
 _MOST_NOTES = 8
-_SUMMARY_LIMIT = 3_000
 
 
 def count(number: int, noun: str) -> str:
@@ -32,15 +33,17 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def overview(view: View, *, names: int) -> list[str]:
-    """The blocks above the findings. Lists of files take up to `names` characters each."""
+def overview(view: View, *, names: int, drawn: bool = False) -> list[str]:
+    """The blocks above the findings. Lists of files take up to `names` characters each.
+
+    `drawn`: with the diagram, if there is one.
+    """
     review = view.review
     blocks = opening(view)
     if review.findings:
         blocks.append(severity_table(review))
-    blocks += [*since(view), *faults(review.faults, view.posted.fault), *unreviewed(review.coverage, names)]
-    summary = sanitize.text(review.summary, _SUMMARY_LIMIT, server_url=view.server_url)
-    return [*blocks, summary] if summary else blocks
+    blocks += [*since(view), *faults(review.faults, view.posted.fault), *change_blocks(view, drawn=drawn)]
+    return [*blocks, *unreviewed(review.coverage, names)]
 
 
 def opening(view: View) -> list[str]:
@@ -80,7 +83,8 @@ def headline(view: View) -> str:
         return f"### hunkwise: {count(len(review.findings), 'finding')}{which}"
     if review.coverage.reviewed_lines == 0:
         return "### hunkwise: nothing was reviewed"
-    said = "no finding stands" if view.fixed or view.dismissed else "nothing found"
+    gone = view.fixed or view.dismissed or review.refuted
+    said = "no finding stands" if gone else "nothing found"
     if review.coverage.complete:
         return f"### hunkwise: {said} in the reviewed lines"
     return f"### hunkwise: {said} in the part that was reviewed"
@@ -94,7 +98,7 @@ def verdict_block(verdict: Verdict) -> str:
 
 
 def since(view: View) -> list[str]:
-    """What became of earlier findings, and what was left out of this run's."""
+    """What became of earlier findings, what was left out of this run's, and what a second opinion made of them."""
     said = []
     if view.fixed:
         at = view.review.head_sha[:7]
@@ -105,7 +109,9 @@ def since(view: View) -> list[str]:
         said.append(
             f"{count(view.review.dropped, 'finding')} left out: below `min-severity`, repeated, or withheld."
         )
-    return [" ".join(said)] if said else []
+    blocks = [" ".join(said)] if said else []
+    checked = tally(view.review)
+    return [*blocks, f"Second opinion: {checked}."] if checked else blocks
 
 
 def coverage_sentence(coverage: Coverage, head_sha: str, carried_lines: int = 0) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hunkwise.domain.diff import FileDiff, Side
-from hunkwise.domain.finding import Anchor, Finding
+from hunkwise.domain.finding import Anchor, Check, Finding
 from hunkwise.publish.anchors import anchor_fault, by_path
 from hunkwise.publish.characters import plain
 from hunkwise.publish.code import without_marker
@@ -14,6 +14,7 @@ from hunkwise.publish.code import without_marker
 __all__ = ["Placement", "anchor_fault", "by_path", "place", "suggestion_applies"]
 
 MOST_ON_FILE = 10
+_HELD = (Check.CONFIRMED, Check.LOWERED)
 _MOST_SUGGESTED_LINES = 100
 _LONGEST_SUGGESTION = 9_999  # what is longer may have been cut where the model's words were read
 # Code that runs with the repository's secrets is not offered at one click on a model's word.
@@ -29,14 +30,20 @@ class Placement:
     in_body: tuple[Finding, ...] = ()
 
 
-def place(findings: Sequence[Finding], files: Iterable[FileDiff], *, max_comments: int) -> Placement:
-    """The most severe findings inline, as far as their anchors are proved; nothing is left out."""
+def place(
+    findings: Sequence[Finding], files: Iterable[FileDiff], *, max_comments: int, strict: bool = False
+) -> Placement:
+    """The most severe findings inline, as far as their anchors are proved; nothing is left out.
+
+    `strict`: a finding that no second opinion held gets no comment of its own.
+    """
     known = by_path(files)
     inline: list[Finding] = []
     on_file: list[Finding] = []
     in_body: list[Finding] = []
     for finding in sorted(findings, key=_urgency):
-        if finding.path not in known or not _can_be_sent(finding.path):
+        unheld = strict and finding.check not in _HELD
+        if unheld or finding.path not in known or not _can_be_sent(finding.path):
             in_body.append(finding)
         elif finding.anchor is not None:
             proved = len(inline) < max_comments and _proved(finding.anchor, known)
@@ -63,9 +70,11 @@ def suggestion_applies(finding: Finding, files: Iterable[FileDiff] | Mapping[str
     return len(suggested) <= _MOST_SUGGESTED_LINES >= len(present) and (not text or suggested != present)
 
 
-def _urgency(finding: Finding) -> tuple[int, float, str, int]:
+def _urgency(finding: Finding) -> tuple[int, bool, float, bool, str, int]:
+    """The gravest first, then what a second opinion held, the surest, and what has evidence."""
     line = finding.anchor.line if finding.anchor else 0
-    return -finding.severity, -(finding.confidence or 0.0), finding.path, line
+    unheld, unsure = finding.check not in _HELD, -(finding.confidence or 0.0)
+    return -finding.severity, unheld, unsure, not finding.evidence, finding.path, line
 
 
 def _can_be_sent(path: str) -> bool:

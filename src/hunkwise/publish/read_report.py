@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from hunkwise.domain.diff import FileDiff, Side
-from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Review, SkipReason, Usage
+from hunkwise.domain.finding import Anchor, Check, Finding, Severity
+from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Refuted, Review, SkipReason, Usage
+from hunkwise.domain.walkthrough import Area, Risk, RiskLevel, Walkthrough
 from hunkwise.errors import SettingsError
 from hunkwise.publish.anchors import anchor_fault, by_path
 from hunkwise.publish.characters import cut, one_line, plain
 from hunkwise.publish.report import VERSION, digest_of
-from hunkwise.publish.report_shape import MAX_FINDINGS, ReportedReview, SaidFinding
+from hunkwise.publish.report_shape import (
+    MAX_FINDINGS,
+    ReportedReview,
+    SaidFinding,
+    SaidRefuted,
+    SaidWalkthrough,
+)
 
 __all__ = ["MAX_BYTES", "ReportedReview", "as_review", "check", "read_report"]
 
@@ -111,7 +119,8 @@ def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
     usage, coverage = report.usage, report.coverage
     return Review(
         head_sha=report.head_sha,
-        findings=tuple(_finding(said, known) for said in report.findings),
+        findings=tuple(_standing(said, known) for said in report.findings),
+        refuted=tuple(Refuted(_finding(said, known), said.reason) for said in report.refuted),
         coverage=_coverage(report, files),
         usage=Usage(
             usage.model_calls,
@@ -122,6 +131,7 @@ def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
             usage.models,
         ),
         summary=report.summary,
+        walkthrough=_walkthrough(report.walkthrough),
         faults=tuple(Fault(fault.kind, fault.message, fault.hint) for fault in report.faults),
         notes=tuple(note for note in report.notes if not note.startswith(_DRY_RUN)),
         dropped=report.dropped,
@@ -182,7 +192,17 @@ def _shown(foreign: str) -> str:
     return cut(one_line(foreign), 100)
 
 
-def _finding(said: SaidFinding, known: Mapping[str, FileDiff]) -> Finding:
+def _standing(said: SaidFinding, known: Mapping[str, FileDiff]) -> Finding:
+    """With what is said of its check, which is believed no more than its severity is."""
+    return replace(
+        _finding(said, known),
+        raised_as=said.fingerprint if said.known else "",
+        check=Check(said.check) if said.check else None,
+        evidence=said.evidence,
+    )
+
+
+def _finding(said: SaidFinding | SaidRefuted, known: Mapping[str, FileDiff]) -> Finding:
     """The finding on its lines, where the diff as GitHub has it shows them; else on its file, with the said line."""
     proof: Anchor | str = ""
     if said.line is not None and said.side is not None:
@@ -199,8 +219,15 @@ def _finding(said: SaidFinding, known: Mapping[str, FileDiff]) -> Finding:
         confidence=said.confidence,
         prompt=said.prompt,
         said_line=None if anchor else said.line or said.said_line,
-        raised_as=said.fingerprint if said.known else "",
     )
+
+
+def _walkthrough(said: SaidWalkthrough | None) -> Walkthrough | None:
+    if said is None:
+        return None
+    areas = tuple(Area(one.area, one.what, one.why) for one in said.areas)
+    risk = Risk(RiskLevel(said.risk.level), said.risk.why) if said.risk else None
+    return Walkthrough(areas, risk, said.diagram)
 
 
 def _coverage(report: ReportedReview, files: Sequence[FileDiff]) -> Coverage:

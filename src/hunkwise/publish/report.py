@@ -4,17 +4,20 @@ Version 1 has these keys:
 
 `version`, `tool` (name, demo), `run`, `repository`, `pull_request` (null for a local range), `base_sha`,
 `head_sha`, `head_repository` (empty where they are not known), `conclusion`, `exit_code`, `review_url`,
-`highest_severity`, `findings`, `fixed`, `dismissed`, `dropped`, `coverage`, `usage`, `prompts`, `summary`,
-`faults`, `notes`, `seconds` and `digest`.
+`highest_severity`, `findings`, `refuted`, `fixed`, `dismissed`, `dropped`, `coverage`, `usage`, `prompts`, `summary`,
+`walkthrough`, `faults`, `notes`, `seconds` and `digest`.
 
 `findings` are all that stand. One has `fingerprint`, `path`, `line`, `start_line`, `side`, `said_line`,
 `severity`, `category`, `confidence`, `prompt`, `title`, `body`, `suggestion`, `where` (inline, file, body,
-annotation, summary or report), `known` (raised before this run) and `thread_url` (of the thread that an
-earlier run began, or null). `fixed` has `fingerprint` (empty where it cannot be told), `path` and
-`thread_url` of each thread of ours whose code was fixed; `dismissed` has `fingerprint` and `path` of each
-finding that a person dismissed. `digest` is over all the other keys and tells a damaged file from a whole
-one; it proves nothing of who wrote it. Texts are as the model wrote them but for unseen characters: whoever
-shows them must escape them.
+annotation, summary or report), `known` (raised before this run), `thread_url` (of the thread that an
+earlier run began, or null), `check` (confirmed, lowered or unverified; null where this run asked for no second
+opinion on it) and `evidence` (what that says for it). `refuted` are the candidates that the second opinion
+dropped: each has the keys of a finding up to `suggestion`, and `reason`. `fixed` has `fingerprint` (empty where
+it cannot be told), `path` and `thread_url` of each thread of ours whose code was fixed; `dismissed` has
+`fingerprint` and `path` of each finding that a person dismissed. `summary` is what is said of the change as a
+whole; `walkthrough`, or null, has `areas` (area, what, why), `risk` (level, why; or null) and `diagram` (Mermaid,
+or empty). `digest` is over all the other keys and tells a damaged file from a whole one; it proves nothing of who
+wrote it. Texts are as the model wrote them but for unseen characters: whoever shows them must escape them.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from typing import Any
 from hunkwise.domain.conversation import Thread
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.outcome import Fault, Review, Usage
+from hunkwise.domain.walkthrough import Walkthrough
 from hunkwise.publish.characters import plain
 from hunkwise.publish.markers import raised_in
 from hunkwise.publish.view import View
@@ -51,6 +55,7 @@ def as_json(view: View, *, base_sha: str = "", head_repository: str = "") -> dic
         "review_url": _address(posted.review_url),
         "highest_severity": review.highest.label if review.highest else None,
         "findings": [_finding(one, view) for one in review.findings],
+        "refuted": [{**_said(one.finding), "reason": plain(one.reason)} for one in review.refuted],
         "fixed": [_fixed(thread) for thread in view.fixed],
         "dismissed": [
             {"fingerprint": plain(one.fingerprint), "path": plain(one.path)} for one in view.dismissed
@@ -60,6 +65,7 @@ def as_json(view: View, *, base_sha: str = "", head_repository: str = "") -> dic
         "usage": _usage(review.usage),
         "prompts": [plain(name) for name in review.prompts],
         "summary": plain(review.summary),
+        "walkthrough": _walkthrough(review.walkthrough),
         "faults": [_fault(fault) for fault in (*review.faults, *([posted.fault] if posted.fault else []))],
         "notes": [plain(note) for note in (*review.notes, *posted.notes)],
         "seconds": round(review.seconds, 3),
@@ -75,8 +81,20 @@ def digest_of(report: Mapping[str, Any]) -> str:
 
 
 def _finding(finding: Finding, view: View) -> dict[str, Any]:
-    anchor = finding.anchor
     kept = view.kept_by_finding.get(finding)
+    return {
+        **_said(finding),
+        "where": view.where(finding).value,
+        "known": view.known(finding),
+        "thread_url": _address(kept.thread.url) if kept and kept.thread else None,
+        "check": finding.check.value if finding.check else None,
+        "evidence": plain(finding.evidence),
+    }
+
+
+def _said(finding: Finding) -> dict[str, Any]:
+    """What was found, and where."""
+    anchor = finding.anchor
     return {
         "fingerprint": plain(finding.fingerprint),
         "path": plain(finding.path),
@@ -91,9 +109,6 @@ def _finding(finding: Finding, view: View) -> dict[str, Any]:
         "title": plain(finding.title),
         "body": plain(finding.body),
         "suggestion": None if finding.suggestion is None else plain(finding.suggestion),
-        "where": view.where(finding).value,
-        "known": view.known(finding),
-        "thread_url": _address(kept.thread.url) if kept and kept.thread else None,
     }
 
 
@@ -108,6 +123,20 @@ def _fixed(thread: Thread) -> dict[str, Any]:
 
 def _fault(fault: Fault) -> dict[str, str]:
     return {"kind": plain(fault.kind), "message": plain(fault.message), "hint": plain(fault.hint)}
+
+
+def _walkthrough(walkthrough: Walkthrough | None) -> dict[str, Any] | None:
+    if walkthrough is None:
+        return None
+    risk = walkthrough.risk
+    return {
+        "areas": [
+            {"area": plain(one.area), "what": plain(one.what), "why": plain(one.why)}
+            for one in walkthrough.areas
+        ],
+        "risk": {"level": risk.level.value, "why": plain(risk.why)} if risk else None,
+        "diagram": plain(walkthrough.diagram),
+    }
 
 
 def _address(url: str | None) -> str | None:

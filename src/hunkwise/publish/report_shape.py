@@ -10,12 +10,15 @@ from pydantic_core import PydanticCustomError
 from hunkwise.domain.outcome import SkipReason
 
 MAX_FINDINGS: Final = 1_000
+_MAX_EVIDENCE: Final = 4_000
+"""Characters; a model may write half as many."""
 _Sha = Annotated[str, Field(pattern="^([0-9a-f]{40}|[0-9a-f]{64})$")]
 _Level = Literal["low", "medium", "high", "critical"]
 _Path = Annotated[str, Field(max_length=4_096)]
 _Address = Annotated[str, Field(max_length=2_000)]
 _Name = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")]
 _Word = Annotated[str, Field(max_length=300)]
+_Words = Annotated[str, Field(max_length=2_000)]
 _Text = Annotated[str, Field(max_length=100_000)]
 _Line = Annotated[int, Field(ge=1, le=10_000_000)]
 _Count = Annotated[int, Field(ge=0, le=10**12)]
@@ -38,8 +41,8 @@ class _Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class SaidFinding(_Shape):
-    """A finding as the report says it: nothing of its place is proved yet."""
+class _Said(_Shape):
+    """What was found, as the report says it: nothing of its place is proved yet."""
 
     fingerprint: str = Field(pattern="^[0-9a-f]{16}$")
     path: _Path
@@ -55,9 +58,22 @@ class SaidFinding(_Shape):
     # Longer than a model may write: what several said of one place is joined in one body.
     body: str = Field(max_length=20_000)
     suggestion: str | None = Field(max_length=10_000)
+
+
+class SaidFinding(_Said):
+    """A finding that stands."""
+
     where: _Word
     known: bool = False
     thread_url: _Address | None = None
+    check: Literal["confirmed", "lowered", "unverified"] | None = None
+    evidence: str = Field(default="", max_length=_MAX_EVIDENCE)
+
+
+class SaidRefuted(_Said):
+    """A finding that a second opinion dropped."""
+
+    reason: str = Field(max_length=_MAX_EVIDENCE)
 
 
 class SaidFile(_Shape):
@@ -117,6 +133,29 @@ class SaidThread(_Shape):
     thread_url: _Address | None = None
 
 
+class SaidArea(_Shape):
+    """A part of the change, as the report tells of it."""
+
+    area: _Word
+    what: _Words
+    why: _Words
+
+
+class SaidRisk(_Shape):
+    """How much could go wrong, as the report says it: shown, and nothing else."""
+
+    level: Literal["low", "medium", "high"]
+    why: _Words
+
+
+class SaidWalkthrough(_Shape):
+    """What stands beside the summary. The diagram is looked at again before it is shown."""
+
+    areas: Annotated[tuple[SaidArea, ...], _up_to(20)]
+    risk: SaidRisk | None
+    diagram: str = Field(max_length=10_000)
+
+
 class ReportedReview(_Shape):
     """A whole report. Whoever opened the pull request may have written every word of it."""
 
@@ -133,6 +172,7 @@ class ReportedReview(_Shape):
     review_url: _Address | None
     highest_severity: _Level | None
     findings: Annotated[tuple[SaidFinding, ...], _up_to(MAX_FINDINGS)]
+    refuted: Annotated[tuple[SaidRefuted, ...], _up_to(MAX_FINDINGS)] = ()
     fixed: Annotated[tuple[SaidThread, ...], _up_to(10_000)] = ()
     dismissed: Annotated[tuple[SaidThread, ...], _up_to(10_000)] = ()
     dropped: _Count
@@ -140,6 +180,7 @@ class ReportedReview(_Shape):
     usage: SaidUsage
     prompts: Annotated[tuple[_Name, ...], _up_to(100)]
     summary: str = Field(max_length=5_000_000)
+    walkthrough: SaidWalkthrough | None = None
     faults: Annotated[tuple[SaidFault, ...], _up_to(1_000)]
     notes: Annotated[tuple[_Text, ...], _up_to(1_000)]
     seconds: float = Field(ge=0, le=10**7)

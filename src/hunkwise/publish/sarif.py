@@ -131,7 +131,7 @@ def _results(findings: Sequence[Finding], rules: Sequence[_Rule], server_url: st
             },
             "locations": [{"physicalLocation": _location(finding)}],
             "partialFingerprints": _fingerprints(finding, seen[finding.fingerprint]),
-            "properties": {"severity": finding.severity.label, **_confidence(finding)},
+            "properties": {"severity": finding.severity.label, **_confidence(finding), **_check(finding)},
         }
 
 
@@ -146,6 +146,10 @@ def _fingerprints(finding: Finding, occurrence: int) -> dict[str, str]:
 
 def _confidence(finding: Finding) -> Json:
     return {} if finding.confidence is None else {"confidence": finding.confidence}
+
+
+def _check(finding: Finding) -> Json:
+    return {} if finding.check is None else {"check": finding.check.value}
 
 
 def _location(finding: Finding) -> Json:

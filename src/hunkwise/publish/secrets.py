@@ -88,22 +88,39 @@ def _redacted(value: object, scan: SecretScan) -> object:
 
 
 def withhold(review: Review, scan: SecretScan) -> Review:
-    """The review without findings, summary, notes and fault texts that hold a secret; it says that it did so."""
-    findings = tuple(finding for finding in review.findings if not scan.found_in(_words(finding)))
+    """The review without findings, words on the change, notes and fault texts that hold a secret; it says so."""
+    findings = tuple(safe for finding in review.findings if (safe := _safe(finding, scan)) is not None)
+    refuted = tuple(
+        one for one in review.refuted if not scan.found_in(f"{_words(one.finding)}\n{one.reason}")
+    )
     notes = tuple(note for note in review.notes if not scan.found_in(note))
     faults = tuple(fault for fault in review.faults if not scan.found_in(f"{fault.message}\n{fault.hint}"))
     summary = "" if scan.found_in(review.summary) else review.summary
-    kept = (findings, notes, faults, summary)
-    if kept == (review.findings, review.notes, review.faults, review.summary):
+    walkthrough = review.walkthrough
+    if walkthrough is not None and scan.found_in("\n".join(walkthrough.texts)):
+        walkthrough = None
+    kept = (findings, refuted, notes, faults, summary, walkthrough)
+    found = (review.findings, review.refuted, review.notes, review.faults, review.summary, review.walkthrough)
+    if kept == found:
         return review
     return replace(
         review,
         findings=findings,
+        refuted=refuted,
         notes=notes,
         summary=summary,
+        walkthrough=walkthrough,
         faults=(*faults, _WITHHELD),
-        dropped=review.dropped + len(review.findings) - len(findings),
+        dropped=review.dropped + len(review.findings) - len(findings) + len(review.refuted) - len(refuted),
     )
+
+
+def _safe(finding: Finding, scan: SecretScan) -> Finding | None:
+    """The finding without what the second opinion said, where a secret is in that; None where it is elsewhere."""
+    if not scan.found_in(_words(finding)):
+        return finding
+    bare = replace(finding, evidence="")
+    return None if scan.found_in(_words(bare)) else bare
 
 
 def _words(finding: Finding) -> str:

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from hunkwise.domain.conversation import Comment
 from hunkwise.domain.state import KEY_LENGTH, Raised, State
+from hunkwise.domain.walkthrough import NOTHING_TOLD, Told
 from hunkwise.publish.markers import as_bytes, as_values, from_bytes, from_values, word
+from hunkwise.publish.told_before import told_from, told_values
 
 SUMMARY_MARKER = "<!-- hunkwise:summary v1 -->"
 """The first line of the summary comment."""
@@ -26,14 +28,16 @@ _KEYS = re.compile(f"(?:[A-Za-z0-9+/]{{{KEY_LENGTH}}})*")
 _MOST_COUNT = 10**9
 _LONGEST_TEXT = 1_000
 _FIELDS = {"r", "n", "h", "s", "b", "w", "d", "k", "f", "c"}
+_TOLD = "t"
+"""One more, where anything was said of the change."""
 _EIGHTHS = (8, 7, 6, 5, 4, 3, 2, 1, 0)
 
 
 def encode(state: State, room: int) -> str:
     """The last line of the summary comment, of at most `room` characters; empty where there is room for none.
 
-    Where it does not fit, hunks are left out, which the next run then reviews again; then the least severe
-    findings, which their own comments still remember.
+    Where it does not fit, what was said of the change is left out, but for its overview, and then that; then hunks,
+    which the next run then reviews again; then the least severe findings, which their own comments still remember.
     """
     keys = sorted(key for key in state.hunks if _KEY.fullmatch(key))
     for attempt in _attempts(state, keys):
@@ -86,6 +90,10 @@ def _is_summary(body: str) -> bool:
 
 def _attempts(state: State, keys: Sequence[str]) -> Iterator[str]:
     """The line, shorter each time."""
+    if state.told.walkthrough is not None:
+        yield _line(state, keys, state.findings, state.told)
+    if state.told.overview:
+        yield _line(state, keys, state.findings, Told(state.told.overview))
     for eighths in _EIGHTHS:
         yield _line(state, keys[: len(keys) * eighths // 8], state.findings)
     urgent = sorted(range(len(state.findings)), key=lambda index: -state.findings[index].severity)
@@ -94,8 +102,8 @@ def _attempts(state: State, keys: Sequence[str]) -> Iterator[str]:
         yield _line(state, (), [one for index, one in enumerate(state.findings) if index in kept])
 
 
-def _line(state: State, keys: Sequence[str], findings: Sequence[Raised]) -> str:
-    values = {
+def _line(state: State, keys: Sequence[str], findings: Sequence[Raised], told: Told = NOTHING_TOLD) -> str:
+    values: dict[str, object] = {
         "r": state.repository,
         "n": state.number,
         "h": state.head_sha,
@@ -106,6 +114,7 @@ def _line(state: State, keys: Sequence[str], findings: Sequence[Raised]) -> str:
         "k": "".join(keys),
         "f": [record for finding in findings if (record := as_values(finding)) is not None],
         "c": state.conclusion,
+        **({_TOLD: told_values(told)} if told else {}),
     }
     packed = b64encode(zlib.compress(as_bytes(values), 9)).decode("ascii")
     return f"{_STATE}v1 {packed} -->"
@@ -123,7 +132,7 @@ def _inflated(packed: str) -> bytes | None:
 
 def _state(values: object) -> State | None:
     """The state that `_line` wrote the values of."""
-    if not isinstance(values, dict) or values.keys() != _FIELDS:
+    if not isinstance(values, dict) or values.keys() - {_TOLD} != _FIELDS:
         return None
     texts = [values[name] for name in "rhbdc"]
     counts = [values[name] for name in "nw"]
@@ -132,7 +141,8 @@ def _state(values: object) -> State | None:
     if not all(type(count) is int and 0 <= count <= _MOST_COUNT for count in counts):
         return None
     shas, hunks, findings = _shas(values["s"]), _keys(values["k"]), _findings(values["f"])
-    if shas is None or hunks is None or findings is None:
+    told = told_from(values[_TOLD]) if _TOLD in values else NOTHING_TOLD
+    if shas is None or hunks is None or findings is None or told is None:
         return None
     return State(
         repository=values["r"],
@@ -145,6 +155,7 @@ def _state(values: object) -> State | None:
         hunks=hunks,
         findings=findings,
         conclusion=values["c"],
+        told=told,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum, auto
 
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.state import State
@@ -13,6 +14,17 @@ from hunkwise.publish.pages import joined, size
 from hunkwise.publish.places import Places
 from hunkwise.publish.state import SUMMARY_MARKER, claim_marker, encode
 from hunkwise.publish.view import View
+from hunkwise.publish.walkthrough import change_blocks
+
+
+class _Words(Enum):
+    """How much is told of the change."""
+
+    DRAWN = auto()
+    WRITTEN = auto()
+    """Without the diagram."""
+    NONE = auto()
+
 
 LIMIT = 65_536
 """GitHub's limit of a comment, in characters; we count bytes, which are never fewer."""
@@ -22,8 +34,7 @@ _CLAIM_ROOM = 400
 """Bytes that a later run may need to say that it is at work."""
 _MOST_ROWS = 50
 _TITLE_LIMIT = 160
-_WORDS_LIMIT = 1_500
-_ATTEMPTS = ((6_000, True), (1_500, True), (0, False))
+_ATTEMPTS = ((6_000, _Words.DRAWN), (1_500, _Words.WRITTEN), (0, _Words.NONE))
 _FOR_THE_COUNT = 200
 _TABLE_HEAD = "| Severity | Where | Finding | State |\n|---|---|---|---|"
 _CLAIM = "<!-- hunkwise:claim "
@@ -74,15 +85,14 @@ def _text(view: View, limit: int) -> str:
     return joined([*above, *_table(shown, len(standing)), *below])
 
 
-def _around(view: View, *, names: int, words: bool) -> tuple[list[str], list[str]]:
+def _around(view: View, *, names: int, words: _Words) -> tuple[list[str], list[str]]:
     """The blocks above the table, and those below it."""
     review = view.review
     above = [SUMMARY_MARKER, *opening(view)]
-    below = [*since(view), *faults(review.faults, view.posted.fault), *unreviewed(review.coverage, names)]
-    said = sanitize.text(review.summary, _WORDS_LIMIT, server_url=view.server_url) if words else ""
-    if said:
-        below.append(f"<details><summary>What the model says of the change</summary>\n\n{said}\n\n</details>")
-    return above, [*below, *colophon(view)]
+    below = [*since(view), *faults(review.faults, view.posted.fault)]
+    if words is not _Words.NONE:
+        below += change_blocks(view, drawn=words is _Words.DRAWN)
+    return above, [*below, *unreviewed(review.coverage, names), *colophon(view)]
 
 
 def _rows(view: View, findings: Sequence[Finding]) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from hunkwise.domain.finding import Check
 from hunkwise.domain.outcome import Review
 from hunkwise.publish.characters import one_line
 from hunkwise.publish.merge import reading_order
+from hunkwise.publish.opinion import tally
 from hunkwise.publish.places import place_of
 
 
@@ -17,7 +19,10 @@ def told(review: Review, review_url: str | None, *, fixed: int = 0, dismissed: i
     lines = []
     for finding in sorted(review.findings, key=reading_order):
         known = "  (raised before)" if finding.raised_as else ""
+        known += "  (unverified)" if finding.check is Check.UNVERIFIED else ""
         lines.append(f"{finding.severity.label:<8} {place_of(finding)}  {one_line(finding.title)}{known}")
+    if checked := tally(review):
+        lines.append(f"Second opinion: {checked}.")
     lines.append(
         f"{_numbers(review, fixed, dismissed)}; reviewed {coverage.reviewed_lines} of "
         f"{coverage.changed_lines} changed lines ({coverage.percent} %); "

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -42,16 +42,18 @@ def call(
     timeout: float = TIMEOUT,
     memory: int | None = None,
     running: set[subprocess.Popen[bytes]] | None = None,
+    asked: bytes = b"",
 ) -> Answer:
-    """Runs `git` with the arguments and reads at most `limit` bytes of its output.
+    """Runs `git` with the arguments and reads at most `limit` bytes of its output; `asked` is its standard input.
 
     `memory` bounds the bytes that it may allocate, where the system can (Linux). While it runs it is in `running`,
     so that another thread can `kill` it.
     Raises RepositoryError where git is not installed or is not done within `timeout` seconds.
     """
     late = threading.Event()
-    with _temporary() as complaints:
-        process = _start(arguments, env, complaints)
+    with ExitStack() as files:
+        complaints = files.enter_context(_temporary())
+        process = _start(arguments, env, complaints, _input(asked, files))
         running = set() if running is None else running
         running.add(process)
         if memory is not None and hasattr(resource, "prlimit"):
@@ -88,6 +90,16 @@ def _temporary() -> Iterator[IO[bytes]]:
         yield made
 
 
+def _input(asked: bytes, files: ExitStack) -> IO[bytes] | int:
+    """A file, so that a git that writes before it has read everything cannot wait for us."""
+    if not asked:
+        return subprocess.DEVNULL
+    standard_input = files.enter_context(_temporary())
+    standard_input.write(asked)
+    standard_input.seek(0)
+    return standard_input
+
+
 def homeless(error: OSError) -> RepositoryError:
     """Git's own few files cannot be written."""
     message = f"Git could not be given a temporary file: {error.strerror or error}."
@@ -95,7 +107,10 @@ def homeless(error: OSError) -> RepositoryError:
 
 
 def _start(
-    arguments: Sequence[str | bytes], env: Mapping[str, str], complaints: IO[bytes]
+    arguments: Sequence[str | bytes],
+    env: Mapping[str, str],
+    complaints: IO[bytes],
+    standard_input: IO[bytes] | int,
 ) -> subprocess.Popen[bytes]:
     home = Path(env["HOME"])
     try:
@@ -103,7 +118,7 @@ def _start(
         other = os.geteuid() == 0 != owner.st_uid  # root gave the folder to the owner of the objects
         return subprocess.Popen(
             ["git", *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=standard_input,
             stdout=subprocess.PIPE,
             stderr=complaints,
             env=dict(env),

@@ -11,9 +11,11 @@ from pathlib import Path
 from subprocess import Popen
 
 from hunkwise.domain.diff import FileDiff, Hunk
+from hunkwise.domain.known import Known
 from hunkwise.domain.patch import parse_hunks
 from hunkwise.errors import OversizeError, RepositoryError
 from hunkwise.repository.calls import TIMEOUT, Answer, call, homeless, kill
+from hunkwise.repository.contents import read_contents
 from hunkwise.repository.hermetic import Mirror, environment
 from hunkwise.repository.paths import as_argument, clean, is_path
 from hunkwise.repository.records import read_changes, read_hits
@@ -121,6 +123,10 @@ class Git:
                 return _checked(answer, f"{path!r} could not be read")
         return None
 
+    def blobs(self, sha: str, paths: Sequence[str], *, most: int, together: int) -> Known:
+        """Files by their paths in two calls of git; see `repository.contents.read_contents`."""
+        return read_contents(self._run, _full(sha), paths, most=most, together=together)
+
     def tree(self, sha: str, prefix: str = "") -> tuple[str, ...]:
         """Names in the folder `prefix`, folders with a final `/`; empty if there is no such folder."""
         folder = clean(prefix)
@@ -214,12 +220,13 @@ class Git:
         timeout: float = TIMEOUT,
         memory: int | None = None,
         globs: bool = False,
+        asked: bytes = b"",
     ) -> Answer:
         with self._lock:
             if self._mirror is None:
                 self._mirror = Mirror(self._path, bare=self._bare, ask=self._call)
         env = self._mirror.env if globs else {**self._mirror.env, "GIT_LITERAL_PATHSPECS": "1"}
-        return self._call([command, *arguments], env, limit=limit, timeout=timeout, memory=memory)
+        return self._call([command, *arguments], env, limit=limit, timeout=timeout, memory=memory, asked=asked)
 
     def _call(
         self,
@@ -229,11 +236,14 @@ class Git:
         limit: int,
         timeout: float = TIMEOUT,
         memory: int | None = None,
+        asked: bytes = b"",
     ) -> Answer:
         if self._closed:
             raise RepositoryError("The repository was not read: the run is over.")
         seconds = min(timeout, max(0.0, self._seconds_left()))
-        return call(arguments, env, limit=limit, timeout=seconds, memory=memory, running=self._running)
+        return call(
+            arguments, env, limit=limit, timeout=seconds, memory=memory, running=self._running, asked=asked
+        )
 
 
 def _checked(answer: Answer, what: str, codes: Sequence[int] = (0,)) -> bytes:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 
+from hunkwise.domain.known import Known
 from hunkwise.errors import RepositoryError
 from hunkwise.repository.git import Git
 
 MAX_FILE = 2_000_000
 """Bytes."""
+MAX_SMALL = 500_000
+"""Bytes of one of many files."""
+MAX_TOGETHER = 48_000_000
 MAX_HITS = 100
 MOST_LOST_SEARCHES = 3
 _LOST_SECONDS = 1.0
@@ -28,6 +33,11 @@ class GitHead:
     def read(self, path: str) -> bytes | None:
         """A file's bytes; None where there is no such file. Raises OversizeError above MAX_FILE."""
         return self._git.blob(self._sha, path, MAX_FILE)
+
+    def read_many(self, paths: Sequence[str]) -> Known:
+        """Files by their paths, None where there is no file. What is larger than MAX_SMALL, or lies past MAX_TOGETHER,
+        is not in it. Raises RepositoryError."""
+        return self._git.blobs(self._sha, paths, most=MAX_SMALL, together=MAX_TOGETHER)
 
     def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
         """(path, line, text) of the first hundred lines that match. Raises RepositoryError.

@@ -3,138 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self, cast
+from typing import Final, Literal, Self, cast
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from hunkwise.domain.finding import Severity
 from hunkwise.errors import SettingsError
 from hunkwise.settings.config_faults import missing_values, model_faults, sentences
+from hunkwise.settings.fields import (
+    STRICT,
+    CreditLimit,
+    Gate,
+    Glob,
+    Level,
+    ModelId,
+    RepositoryPath,
+    TokenLimit,
+)
+from hunkwise.settings.prompt_settings import (
+    BUILT_IN_PROMPTS,
+    STAGE_PROMPTS,
+    BudgetSettings,
+    FrontMatter,
+    PartialName,
+    PromptSettings,
+)
 from hunkwise.settings.rules import (
     CHUNK_SIZE,
+    CONTEXT_SIZE,
     MAX_COMMENTS,
     MAX_DEADLINE,
     MAX_MODEL_CALLS,
-    MAX_TOKENS,
+    MAX_MODELS,
     MIN_COVERAGE,
-    MODEL_PATTERN,
-    NONE,
     PARALLEL,
     PROMPTS,
-    SEVERITIES,
 )
-from hunkwise.settings.strict_yaml import Fault, read_yaml
+from hunkwise.settings.strict_yaml import Document, Fault, read_yaml
 from hunkwise.settings.wording import did_you_mean, listed, quoted
 
-BUILT_IN_PROMPTS: Final = ("review",)
-"""Prompts that come with hunkwise and need no template of one's own."""
+VERIFY: Final = ("off", "on", "strict")
+SUMMARY: Final = ("off", "short", "full")
+_REVIEW: Final = (PromptSettings(name="review"),)
 
 
-def _level(found: object) -> object:
-    return Severity.parse(found) if isinstance(found, str) and found in SEVERITIES else found
+class ContextSettings(BaseModel):
+    """What a chunk's prompt shows beside the changed lines; what does not fit stays out, the last named first."""
 
+    model_config = STRICT
 
-def _gate(found: object) -> object:
-    return None if found == NONE else _level(found)
-
-
-def _limit(found: object) -> object:
-    return None if found == NONE else found
-
-
-Level = Annotated[Severity, BeforeValidator(_level), WithJsonSchema({"enum": list(SEVERITIES)})]
-Gate = Annotated[Severity | None, BeforeValidator(_gate), WithJsonSchema({"enum": [NONE, *SEVERITIES]})]
-Glob = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"^[^\r\n]*$")]
-TokenLimit = Annotated[
-    Annotated[int, Field(ge=MAX_TOKENS.low, le=MAX_TOKENS.high)] | None,
-    BeforeValidator(_limit),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": MAX_TOKENS.low, "maximum": MAX_TOKENS.high},
-                {"const": NONE},
-            ]
-        }
-    ),
-]
-_STRICT = ConfigDict(
-    frozen=True,
-    extra="forbid",
-    strict=True,
-    allow_inf_nan=False,
-    alias_generator=lambda name: name.replace("_", "-"),
-    validate_by_name=True,
-    validate_by_alias=True,
-)
-
-
-class PromptSettings(BaseModel):
-    """One prompt to run: built in, or the user's own template."""
-
-    model_config = _STRICT
-
-    name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="What findings and the input `prompts` call it."
+    enclosing: bool = Field(
+        default=True, description="The functions and classes that the changed lines stand in."
     )
-    template: str | None = Field(
-        default=None,
-        description="The template's path from the repository's root; without it, a built-in prompt is meant.",
-    )
-    paths: tuple[Glob, ...] = Field(default=(), description="Globs of the files that it reviews; empty: all.")
-    min_severity: Level | None = Field(
-        default=None, description="Findings of this prompt below it are left out."
+    instructions: bool = Field(default=True, description="The repository's instructions for reviewers.")
+    description: bool = Field(default=True, description="The pull request's title and description.")
+    linked_issues: bool = Field(default=True, description="The issues that the pull request closes.")
+    threads: bool = Field(default=True, description="Findings that stand open on the pull request.")
+    files: bool = Field(default=True, description="The names of all changed files.")
+    size: int = Field(
+        default=24_000,
+        ge=CONTEXT_SIZE.low,
+        le=CONTEXT_SIZE.high,
+        description="Characters a chunk for enclosing code and instructions together.",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _name_alone(cls, found: Any) -> Any:
-        return {"name": found} if isinstance(found, str) else found
-
-    @field_validator("template")
-    @classmethod
-    def _inside(cls, path: str | None) -> str | None:
-        if path is not None and (
-            not path.isprintable() or "\\" in path or {"", ".", ".."} & set(path.split("/"))
-        ):
-            raise PydanticCustomError("path", "path")
-        return path
-
-    @model_validator(mode="after")
-    def _built_in_or_template(self) -> Self:
-        if self.template is None and self.name not in BUILT_IN_PROMPTS:
-            near = did_you_mean(self.name, BUILT_IN_PROMPTS) or "; name its template"
-            text = (
-                f'the prompt {quoted(self.name)} has no "template", and only {listed(BUILT_IN_PROMPTS)} is'
-                f" built in{near}"
-            )
-            raise PydanticCustomError("sentence", "{text}", {"text": text})
-        return self
+    @property
+    def switches(self) -> dict[str, bool]:
+        """Which parts are shown, by their names with underscores."""
+        return {name: value for name, value in self.model_dump().items() if isinstance(value, bool)}
 
 
 class Config(BaseModel):
     """What is reviewed, how, and where the gates are. `Config()` is what holds without a file."""
 
-    model_config = _STRICT
+    model_config = STRICT
 
     version: Literal[1] = Field(default=1, description="The version of this file's format.")
-    model: str | None = Field(
-        default=None, pattern=f"^{MODEL_PATTERN}$", description="Model id; Copilot's choice by default."
+    model: ModelId | None = Field(default=None, description="Model id; Copilot's choice by default.")
+    models: tuple[ModelId, ...] = Field(
+        default=(),
+        max_length=MAX_MODELS,
+        description="Model ids, instead of `model`: the next one is asked where one is gone or rate-limited.",
     )
     prompts: tuple[PromptSettings, ...] = Field(
-        default=(PromptSettings(name="review"),),
+        default=_REVIEW,
         description="The prompts to run.",
         json_schema_extra={"minItems": PROMPTS.low, "maxItems": PROMPTS.high},
+    )
+    partials: Mapping[PartialName, RepositoryPath] = Field(
+        default_factory=dict,
+        description="Templates of one's own in the place of built-in partials, by the partial's name.",
     )
     ignore: tuple[Glob, ...] = Field(default=(), description="Globs of files that are not reviewed.")
     paths: tuple[Glob, ...] = Field(
@@ -169,6 +128,28 @@ class Config(BaseModel):
         description="Model calls of the whole run.",
     )
     max_tokens: TokenLimit = Field(default=None, description="Tokens of the whole run.")
+    max_credits: CreditLimit = Field(default=None, description="AI credits of the whole run.")
+    verify: Literal["off", "on", "strict"] = Field(
+        default="on",
+        description="A second session tries to refute each finding; strict: only what held gets a line's comment.",
+    )
+    verify_model: ModelId | None = Field(
+        default=None, description="Model id for the second opinion; the review's own by default."
+    )
+    verify_budget: BudgetSettings = Field(
+        default=BudgetSettings(),
+        description="What the second opinion may spend, beside the run's own limits.",
+    )
+    summary: Literal["off", "short", "full"] = Field(
+        default="short",
+        description="What the summary says of the change; full asks for areas, a risk note and a diagram.",
+    )
+    summary_model: ModelId | None = Field(
+        default=None, description="Model id for the summary; the review's own by default."
+    )
+    context: ContextSettings = Field(
+        default=ContextSettings(), description="What a prompt shows beside the changed lines."
+    )
     dry_run: bool = Field(default=False, description="Everything but the posting.")
     upload_sarif: bool = Field(
         default=False,
@@ -203,16 +184,53 @@ class Config(BaseModel):
                 raise PydanticCustomError("sentence", "{text}", {"text": text})
         return prompts
 
+    @model_validator(mode="after")
+    def _one_way_to_name_models(self) -> Self:
+        if self.model is not None and self.models:
+            text = '"model" and "models" both stand here; keep "models" alone, its first one is asked first'
+            raise PydanticCustomError("sentence", "{text}", {"text": text})
+        return self
+
+    @property
+    def lineup(self) -> tuple[str | None, ...]:
+        """The models to ask, in their order; None alone is the choice of whoever answers."""
+        return self.models or (self.model,)
+
+    @property
+    def reviewing(self) -> tuple[PromptSettings, ...]:
+        """The prompts that are put over the diff: `review` where none but stages are named."""
+        return tuple(prompt for prompt in self.prompts if not prompt.is_stage) or _REVIEW
+
+    def stage(self, name: str) -> PromptSettings:
+        """The settings of one of STAGE_PROMPTS."""
+        return next((prompt for prompt in self.prompts if prompt.name == name), PromptSettings(name=name))
+
+    @property
+    def own_files(self) -> dict[str, str]:
+        """Where the user's own templates are, by their names; partials are called `partials/NAME`."""
+        prompts = {prompt.name: prompt.template for prompt in self.prompts if prompt.template is not None}
+        return prompts | {f"partials/{name}": path for name, path in self.partials.items()}
+
+    def completed(self, fronts: Mapping[str, FrontMatter]) -> Config:
+        """This configuration with every prompt that a run can put, each with its template's front matter where its
+        entry says nothing; `fronts` has them by the prompts' names."""
+        prompts = (*self.reviewing, *(self.stage(name) for name in STAGE_PROMPTS))
+        return self.model_copy(
+            update={"prompts": tuple(prompt.under(fronts[prompt.name]) for prompt in prompts)}
+        )
+
     def with_overrides(self, overrides: Mapping[str, object]) -> Config:
         """This configuration under the inputs that were set (`Inputs.overrides`). Raises SettingsError."""
         fields = {name: getattr(self, name) for name in type(self).model_fields} | dict(overrides)
+        if overrides.get("model") is not None:
+            fields["models"] = ()
         if "prompts" in overrides:
             fields["prompts"] = self._chosen(cast("tuple[str, ...]", overrides["prompts"]))
         return Config.model_validate(fields, by_alias=False, by_name=True)
 
     def _chosen(self, names: tuple[str, ...]) -> tuple[PromptSettings, ...]:
         """The prompts of those names: the file's, else the built-in ones."""
-        known = {name: PromptSettings(name=name) for name in BUILT_IN_PROMPTS}
+        known = {name: PromptSettings(name=name) for name in (*BUILT_IN_PROMPTS, *STAGE_PROMPTS)}
         known |= {prompt.name: prompt for prompt in self.prompts}
         faults = [
             f'Input "prompts" names {quoted(name)}, and there is no such prompt; there is'
@@ -227,6 +245,11 @@ class Config(BaseModel):
 
 def parse_config(text: bytes, *, path: str) -> Config:
     """The configuration in the file's bytes. Raises SettingsError with all faults, each as `path:line: …`."""
+    return read_config(text, path=path)[0]
+
+
+def read_config(text: bytes, *, path: str) -> tuple[Config, Document]:
+    """As `parse_config`, with the document, which knows on what line each value stands."""
     document = read_yaml(text)
     faults = list(document.faults)
     if any(not fault.loc for fault in faults):
@@ -237,11 +260,11 @@ def parse_config(text: bytes, *, path: str) -> Config:
         raise SettingsError(sentences([top], path))
     if "version" not in value:
         faults.append(Fault(("version",), 1, '"version" is missing; add the line "version: 1" at the top'))
-    faults += missing_values(document)
+    faults += missing_values(document, Config)
     try:
         config = Config.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as error:
-        faults += model_faults(error, document, {fault.loc for fault in faults})
+        faults += model_faults(error, document, {fault.loc for fault in faults}, Config)
     if faults:
         raise SettingsError(sentences(faults, path))
-    return config
+    return config, document

@@ -60,11 +60,20 @@ def minutes(high: int) -> Rule:
     """A number of minutes, fractions allowed, above zero."""
 
     def parse(text: str) -> float:
-        if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or not 0 < float(text) <= high:
+        if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,6})?", text) or not 0 < float(text) <= high:
             raise ValueError(text)
         return float(text)
 
     return Rule(f"a number of minutes above 0 and up to {high}", parse)
+
+
+def number_or_none(high: int) -> Rule:
+    """A number above zero, fractions allowed, or the word `none` for no limit (None)."""
+    number = minutes(high)
+    return Rule(
+        f"a number above 0 and up to {high}, or none",
+        lambda text: None if text == NONE else number.parse(text),
+    )
 
 
 def word(words: tuple[str, ...], parse: Callable[[str], object] = str) -> Rule:
@@ -97,6 +106,10 @@ PROMPTS: Final = Bounds(1, 32)
 PARALLEL: Final = Bounds(1, 32)
 CHUNK_SIZE: Final = Bounds(4_000, 400_000)
 """In characters."""
+CONTEXT_SIZE: Final = Bounds(0, 400_000)
+"""In characters."""
+MAX_CREDITS: Final = 1_000_000
+MAX_MODELS: Final = 8
 MAX_DEADLINE: Final = 360
 """In minutes."""
 MODEL_PATTERN: Final = r"[!-~]{1,200}"
@@ -116,6 +129,9 @@ SHARED: Final[dict[str, Rule]] = {
     "deadline": minutes(MAX_DEADLINE),
     "max-model-calls": whole(MAX_MODEL_CALLS),
     "max-tokens": whole_or_none(MAX_TOKENS),
+    "max-credits": number_or_none(MAX_CREDITS),
+    "verify": word(("off", "on", "strict")),
+    "summary": word(("off", "short", "full")),
     "dry-run": TRUE_OR_FALSE,
     "upload-sarif": TRUE_OR_FALSE,
 }

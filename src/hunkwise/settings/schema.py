@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hunkwise.domain.finding import Severity
-from hunkwise.settings.config import BUILT_IN_PROMPTS, Config
+from hunkwise.settings.config import Config
+from hunkwise.settings.prompt_settings import BUILT_IN_PROMPTS
 from hunkwise.settings.rules import NONE
 
 

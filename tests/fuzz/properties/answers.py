@@ -13,8 +13,9 @@ from copilot.tools import Tool, ToolInvocation, ToolResult
 from hunkwise.copilot.tools import MAX_ANSWER, MAX_NAMES, report_tool, repository_tools
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.limits import Budget
+from hunkwise.domain.question import READING_TOOLS, ReportTool
 from hunkwise.flows.intake import Intake
-from hunkwise.prompts.answers import MAX_FINDINGS, read_report
+from hunkwise.prompts.answers import DESCRIPTION, MAX_FINDINGS, PARAMETERS, REPORT, read_report
 from tests.publish.samples import file_diff
 
 WORDS = (
@@ -60,7 +61,8 @@ def is_taken(*calls: object) -> None:
     """The tool itself answers each call, and what it journals and keeps can be written to a file."""
     journaled: list[Finding] = []
     intake = Intake("review", _FILES, journaled.append)
-    tool = report_tool(intake.take, lambda: True)
+    report = ReportTool(REPORT, DESCRIPTION, PARAMETERS, intake.take, lambda: intake.answered)
+    tool = report_tool(report, lambda: True)
     for arguments in calls:
         answer = _answer(tool, arguments)
         assert answer.result_type in ("success", "failure", "rejected")
@@ -73,7 +75,7 @@ def is_taken(*calls: object) -> None:
 
 def is_answered(arguments: object) -> None:
     """Each reading tool answers any arguments in bounded words, and asks for nothing outside of the repository."""
-    for tool in repository_tools(Confined(), Budget(10**6)):
+    for tool in repository_tools(Confined(), Budget(10**6), READING_TOOLS):
         answer = _answer(tool, arguments)
         assert len(answer.text_result_for_llm) <= MAX_ANSWER
         answer.text_result_for_llm.encode("utf-8")

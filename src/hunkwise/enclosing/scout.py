@@ -1,0 +1,98 @@
+"""Asks a child process of limited time and memory for the scopes around places; see `enclosing.scoping`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from importlib.util import find_spec, module_from_spec
+from types import TracebackType
+from typing import Self
+
+from hunkwise.bounded import started
+from hunkwise.enclosing.scopes import Chain, Scope
+
+SECONDS = 3.0
+"""Wall-clock time of one file, the child's start included."""
+
+
+class Scout:
+    """One child, started early by `begin`; once it died or was late, nothing is known any more."""
+
+    def __init__(self, *, seconds: float = SECONDS, python: str = sys.executable) -> None:
+        """`seconds`: of wall-clock time for one file; `python`: the interpreter that the child runs in."""
+        self._seconds = seconds
+        self._python = python
+        self._process: subprocess.Popen[str] | None = None
+        self.failed = False
+        """Nothing will be known any more."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+
+    def begin(self) -> None:
+        """Starts the child, so that it is ready when it is asked."""
+        found = find_spec("tree_sitter")
+        if found is None or self._process is not None:
+            self.failed = self.failed or found is None
+            return
+        try:
+            # The package is not executed here: it is the child's alone.
+            self._process = started("hunkwise.enclosing.scoping", module_from_spec(found), python=self._python)
+        except OSError:
+            self.failed = True
+
+    def scopes(
+        self, language: str, text: str, places: Sequence[tuple[int, int]], seconds: float
+    ) -> tuple[Chain, ...] | None:
+        """A chain for each place, each a pair of 1-based lines; None where nothing can be said of the file.
+
+        Takes `seconds` at the most. Raises nothing that the file did.
+        """
+        self.begin()
+        if self.failed or seconds <= 0:
+            return None
+        question = json.dumps({"language": language, "text": text, "places": list(places)})
+        answer = self._answer(question, min(seconds, self._seconds))
+        if not answer.endswith("\n"):
+            self.failed = True
+            return None
+        return _chains(answer, len(places), text.count("\n") + 1)
+
+    def _answer(self, question: str, seconds: float) -> str:
+        """The child's line; empty where it died or was late."""
+        process = self._process
+        assert process is not None  # begun
+        assert process.stdin is not None
+        assert process.stdout is not None
+        watchdog = threading.Timer(seconds, process.kill)
+        watchdog.start()
+        try:
+            process.stdin.write(question + "\n")
+            process.stdin.flush()
+            return process.stdout.readline()
+        except BrokenPipeError:
+            return ""
+        finally:
+            watchdog.cancel()
+
+
+def _chains(answer: str, count: int, lines: int) -> tuple[Chain, ...] | None:
+    """What the child says, if it can be: it has read a stranger's file."""
+    said = json.loads(answer)
+    if not isinstance(said, list) or len(said) != count:
+        return None
+    chains = tuple(tuple(Scope(*scope) for scope in chain) for chain in said)
+    sound = all(
+        1 <= one.start <= one.head <= one.head_end <= one.end <= lines for chain in chains for one in chain
+    )
+    return chains if sound else None

@@ -1,0 +1,198 @@
+"""The second opinion: every finding is put before a fresh session that is asked to refute it.
+
+A refuted finding stands in the report with the reason, and nowhere else. A candidate that was refuted is as if this
+run had not found it: a thread that an earlier run began about it goes by the usual rules of publish.lifecycle. It
+stands while its code does, for nobody fixed anything; it is closed when that code is gone and nothing in its place
+held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hunkwise.domain.diff import FileDiff
+from hunkwise.domain.finding import Check, Finding, Severity
+from hunkwise.domain.outcome import Fault, Refuted
+from hunkwise.domain.pull_request import Snapshot
+from hunkwise.domain.question import Question, ReportTool
+from hunkwise.errors import ModelError, ModelKind, SettingsError
+from hunkwise.flows.analysis import Ask
+from hunkwise.flows.batches import Batch, batches_of, names_of
+from hunkwise.flows.budgets import Budgets
+from hunkwise.flows.prompting import Prompting
+from hunkwise.flows.together import together
+from hunkwise.flows.verdict_desk import Ruling, VerdictDesk
+from hunkwise.prompts.verdicts import DESCRIPTION, PARAMETERS, REPORT
+from hunkwise.publish.anchors import by_path
+from hunkwise.settings.config import Config
+
+_NAME = "verify"
+_KIND = "second opinion"
+_MOST_CODE = 64_000
+"""Characters of code in one question."""
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What was left of the findings, and what was not."""
+
+    findings: tuple[Finding, ...]
+    refuted: tuple[Refuted, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Why:
+    """Why a finding has no verdict. Those of one `kind` are told together, in the words of the first."""
+
+    kind: str
+    message: str
+    hint: str = ""
+
+
+_INTERRUPTED = _Why(
+    "interrupted", "The run was stopped from outside before it was asked, or before it answered."
+)
+_CONTRADICTION = _Why("contradiction", "It contradicted itself.")
+_SILENCE = _Why("silence", "It gave no verdict that could be taken.")
+
+
+class SecondOpinion:
+    """Asks, a file at a time, side by side."""
+
+    def __init__(
+        self, snapshot: Snapshot, ask: Ask, prompting: Prompting, budgets: Budgets, config: Config
+    ) -> None:
+        self._snapshot = snapshot
+        self._ask = ask
+        self._prompting = prompting
+        self._budgets = budgets
+        self._config = config
+
+    async def on(self, findings: Sequence[Finding], interrupted: asyncio.Event) -> Opinion:
+        """Raises nothing that the model, its prompt or the outside did wrong: the findings are kept then."""
+        if self._config.verify == "off" or not findings:
+            return Opinion(tuple(findings))
+        hearing = _Hearing(
+            self._ask, self._prompting, self._budgets, self._config, by_path(self._snapshot.files)
+        )
+        batches = batches_of(findings)
+        await together((hearing.hear(batch, interrupted) for batch in batches), interrupted)
+        return _opinion(findings, hearing, _least(self._config))
+
+
+class _Hearing:
+    """The questions of one run, and what came of each finding."""
+
+    def __init__(
+        self, ask: Ask, prompting: Prompting, budgets: Budgets, config: Config, files: Mapping[str, FileDiff]
+    ) -> None:
+        self._ask_model = ask
+        self._prompting = prompting
+        self._settings = config.stage(_NAME)
+        self._budget = budgets.verification(self._settings)
+        self._least = config.min_severity
+        self._room = min(config.chunk_size, _MOST_CODE)
+        self._files = files
+        self._slots = asyncio.Semaphore(config.parallel)
+        self._fatal: ModelError | None = None
+        self.rulings: dict[Finding, Ruling] = {}
+        self.reasons: dict[Finding, _Why] = {}
+        """Of findings that have no ruling; _INTERRUPTED of those that are in neither."""
+
+    async def hear(self, batch: Batch, interrupted: asyncio.Event) -> None:
+        """Asks about one batch, and keeps what holds of the answer."""
+        async with self._slots:
+            if interrupted.is_set():
+                return
+            desk = VerdictDesk(batch.findings)
+            why = _INTERRUPTED
+            try:
+                await self._ask(batch, desk)
+                why = _SILENCE
+            except ModelError as error:
+                why = _Why(str(error.kind), error.message, error.hint)
+                if error.kind.fatal:
+                    self._fatal = self._fatal or error
+            except SettingsError as error:
+                why = _Why("template", error.message)
+            finally:
+                self._keep(batch, desk, why)
+
+    async def _ask(self, batch: Batch, desk: VerdictDesk) -> None:
+        """Raises ModelError, and SettingsError where the user's own template fails."""
+        if self._fatal is not None:
+            raise self._fatal
+        limits = self._settings.chunk_budget.limits
+        budget = self._budget.part(limits, f' of one question of the prompt "{_NAME}"')
+        if budget.exhausted:
+            raise ModelError(ModelKind.BUDGET, f"The budget ran out: {budget.why}.")
+        names = names_of(batch, self._files, self._room)
+        # What the user wrote is rendered by another process, which may take its time.
+        prompt = await asyncio.to_thread(self._prompting.stage_text, self._settings, self._least, names)
+        tool = ReportTool(REPORT, DESCRIPTION, PARAMETERS, desk.take, lambda: desk.answered)
+        system = self._prompting.system_for(_NAME)
+        await self._ask_model(Question(_NAME, system, prompt, tool, budget, self._settings.tools))
+
+    def _keep(self, batch: Batch, desk: VerdictDesk, why: _Why) -> None:
+        for number, finding in enumerate(batch.findings, 1):
+            ruling = desk.ruling(number)
+            if ruling is not None:
+                self.rulings[finding] = ruling
+            else:
+                self.reasons[finding] = _CONTRADICTION if number in desk.contradicted else why
+
+
+def _least(config: Config) -> Mapping[str, Severity]:
+    """The least severity that is asked for, by the name of the prompt."""
+    return {prompt.name: prompt.min_severity or config.min_severity for prompt in config.reviewing}
+
+
+def _opinion(findings: Iterable[Finding], hearing: _Hearing, least: Mapping[str, Severity]) -> Opinion:
+    kept: list[Finding] = []
+    refuted: list[Refuted] = []
+    unverified: list[Finding] = []
+    for finding in findings:
+        ruling = hearing.rulings.get(finding)
+        if ruling is None:
+            unverified.append(finding)
+            kept.append(replace(finding, check=Check.UNVERIFIED))
+            continue
+        judged = _judged(finding, ruling, least.get(finding.prompt, Severity.LOW))
+        if isinstance(judged, Refuted):
+            refuted.append(judged)
+        else:
+            kept.append(judged)
+    reasons = (hearing.reasons.get(finding, _INTERRUPTED) for finding in unverified)
+    return Opinion(tuple(kept), tuple(refuted), _faults(reasons))
+
+
+def _judged(finding: Finding, ruling: Ruling, least: Severity) -> Finding | Refuted:
+    """The finding as it stands after its ruling. Nothing that is taken away by one goes without its reason."""
+    if ruling.verdict == "drop":
+        return Refuted(finding, ruling.evidence)
+    if ruling.severity is None:
+        return replace(finding, check=Check.CONFIRMED, evidence=ruling.evidence)
+    if ruling.severity < least:
+        said = f"Lowered to {ruling.severity.label}, and {least.label} is the least that is asked for:"
+        return Refuted(finding, f"{said} {ruling.evidence}")
+    return replace(finding, severity=ruling.severity, check=Check.LOWERED, evidence=ruling.evidence)
+
+
+def _faults(reasons: Iterable[_Why]) -> tuple[Fault, ...]:
+    """One fault a kind of reason, which says how many findings it left without a check."""
+    by_kind: dict[str, list[_Why]] = {}
+    for why in reasons:
+        by_kind.setdefault(why.kind, []).append(why)
+    return tuple(Fault(_KIND, _sentence(same), same[0].hint) for same in by_kind.values())
+
+
+def _sentence(same: Sequence[_Why]) -> str:
+    first = same[0].message
+    if len(same) == 1:
+        return f"1 finding was not verified by a second opinion, and stands as it was found. {first}"
+    return (
+        f"{len(same):,} findings were not verified by a second opinion, and stand as they were found. {first}"
+    )

@@ -1,0 +1,190 @@
+"""Every value of a configuration, with where it came from: default, file and line, front matter, or an override."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from pydantic import BaseModel
+
+from hunkwise.domain.finding import Severity
+from hunkwise.domain.front_matter import divided
+from hunkwise.settings.config import Config
+from hunkwise.settings.front_matter import read_front_matter
+from hunkwise.settings.prompt_settings import FrontMatter, PromptSettings
+from hunkwise.settings.rules import NONE
+from hunkwise.settings.strict_yaml import Document, Loc, read_yaml
+
+_NONE_IS_WRITTEN: Final = ("fail_on", "request_changes_on", "max_tokens", "max_credits")
+"""Settings of which a file may say `none`."""
+
+
+class SourceKind(StrEnum):
+    """Who said a value."""
+
+    DEFAULT = "default"
+    FILE = "file"
+    FRONT_MATTER = "front matter"
+    INPUT = "input"
+    VARIABLE = "variable"
+    OPTION = "option"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who said a value, and where. `name` is a path, or what an input, a variable or an option is called."""
+
+    kind: SourceKind
+    name: str = ""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        match self.kind:
+            case SourceKind.DEFAULT:
+                return "default"
+            case SourceKind.FILE:
+                return f"{self.name}:{self.line}"
+            case SourceKind.FRONT_MATTER:
+                return f"front matter {self.name}:{self.line}"
+            case _:
+                return f"{self.kind} {self.name}"
+
+
+DEFAULT: Final = Source(SourceKind.DEFAULT)
+_Placed = Callable[[str], Source]
+"""The source of a key, as the file writes it, of a mapping that stands somewhere in a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One value under its key, such as `context.size` or `prompts[1].budget.max-tokens`."""
+
+    key: str
+    value: object
+    """As a file would write it: severities by their names, lists of text, None where nothing is said."""
+    source: Source
+
+
+@dataclass(frozen=True)
+class Front:
+    """A template's front matter, and where it stands."""
+
+    matter: FrontMatter
+    path: str
+    document: Document
+
+    def placed(self, at: Loc) -> _Placed:
+        def placed(key: str) -> Source:
+            # The first of the two lines of dashes stands above the YAML.
+            return Source(SourceKind.FRONT_MATTER, self.path, self.document.line((*at, key)) + 1)
+
+        return placed
+
+
+def front_of(text: str, path: str) -> Front:
+    """The front matter of a template's text. Raises SettingsError with all its faults."""
+    matter, _ = read_front_matter(text, path)
+    parts = divided(text)
+    return Front(matter, path, read_yaml(parts.matter.encode("utf-8", "surrogatepass") if parts else b""))
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What a configuration is made of; each layer wins over those before it."""
+
+    fronts: Mapping[str, Front] = field(default_factory=lambda: MappingProxyType({}))
+    """By the name of a prompt."""
+    file: Config = field(default_factory=Config)
+    document: Document | None = None
+    """None where there is no file."""
+    path: str = ""
+    overrides: Mapping[str, tuple[object, Source]] = field(default_factory=lambda: MappingProxyType({}))
+    """By the fields' Python names, as `Config.with_overrides` takes them, with who said them."""
+
+    @property
+    def config(self) -> Config:
+        """The configuration under the overrides, without front matter. Raises SettingsError."""
+        return self.file.with_overrides({name: value for name, (value, _) in self.overrides.items()})
+
+    def placed(self, at: Loc) -> _Placed:
+        def placed(key: str) -> Source:
+            line = self.document.line((*at, key)) if self.document is not None else None
+            return Source(SourceKind.FILE, self.path, line)
+
+        return placed
+
+    def source(self, name: str) -> Source:
+        """Of a key of the top level."""
+        told = self.overrides.get(name)
+        if told is None and name == "models" and self.file.models:
+            told = self.overrides.get("model")  # which stands in their place
+        if told is not None:
+            return told[1]
+        return self.placed(())(_key(name)) if name in self.file.model_fields_set else DEFAULT
+
+
+def settings_of(layers: Layers) -> Iterator[Setting]:
+    """All values in their documented order; those of each prompt behind the list of the prompts' names.
+
+    Raises SettingsError where the overrides do not fit the file.
+    """
+    config = layers.config
+    for name in Config.model_fields:
+        value, source = getattr(config, name), layers.source(name)
+        if name == "prompts":
+            yield Setting(name, [prompt.name for prompt in config.prompts], source)
+            for index, prompt in enumerate(config.prompts):
+                yield from _of_prompt(layers, prompt, f"prompts[{index}]", source)
+        else:
+            yield from _of_value(name, value, _key(name), source, layers.placed((_key(name),)))
+
+
+def _of_prompt(layers: Layers, prompt: PromptSettings, key: str, listed: Source) -> Iterator[Setting]:
+    """Of each field the entry's value, else the front matter's, else the default."""
+    names = [known.name for known in layers.file.prompts] if layers.document is not None else []
+    at: Loc = ("prompts", names.index(prompt.name)) if prompt.name in names else ("prompts",)
+    front = layers.fronts.get(prompt.name)
+    completed = prompt.under(front.matter) if front is not None else prompt
+    for name in ("name", "template", *FrontMatter.model_fields):
+        place = _key(name)
+        source, inner = DEFAULT, layers.placed((*at, place))
+        if name == "name" and listed.kind is not SourceKind.FILE:
+            source = listed
+        elif name in prompt.model_fields_set:
+            source = layers.placed(at)(place)
+        elif front is not None and name in front.matter.model_fields_set:
+            source, inner = front.placed(())(place), front.placed((place,))
+        yield from _of_value(name, getattr(completed, name), f"{key}.{place}", source, inner)
+
+
+def _of_value(name: str, value: object, key: str, source: Source, inner: _Placed) -> Iterator[Setting]:
+    """The value with its source; or those that it holds, each with its own."""
+    if isinstance(value, BaseModel):
+        for field_name in type(value).model_fields:
+            said = inner(_key(field_name)) if field_name in value.model_fields_set else DEFAULT
+            yield Setting(f"{key}.{_key(field_name)}", _written(field_name, getattr(value, field_name)), said)
+    elif isinstance(value, Mapping) and value:
+        for entry, text in value.items():
+            yield Setting(f"{key}.{entry}", text, inner(entry))
+    else:
+        yield Setting(key, _written(name, value), source)
+
+
+def _written(name: str, value: object) -> object:
+    """A value as a file would write it."""
+    if value is None:
+        return NONE if name in _NONE_IS_WRITTEN else None
+    if isinstance(value, Severity):
+        return value.label
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, tuple):
+        return list(value)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _key(name: str) -> str:
+    return name.replace("_", "-")

@@ -1,0 +1,68 @@
+"""Asks for previews as the command line does, in this process."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from hunkwise.domain.outcome import ExitCode
+from hunkwise.preview.commands import preview
+from hunkwise.preview.options import add_config, add_prompts
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+CONFIG = """\
+version: 1
+fail-on: high
+ignore: ["docs/**"]
+context:
+  linked-issues: false
+prompts:
+  - review
+  - name: mine
+    template: .github/mine.md.j2
+    min-severity: low
+    budget:
+      max-tokens: 5000
+partials:
+  severity: .github/severity.md.j2
+"""
+TEMPLATE = """\
+---
+description: Tables that grow
+paths: ["db/**"]
+min-severity: medium
+budget: {max-model-calls: 3}
+chunk-budget:
+  max-credits: 2.5
+tools: []
+---
+{% extends "hunkwise/review" %}
+{% block task %}Look at {{ repository }}.{% endblock %}
+"""
+SEVERITY = "Be mild.\n"
+FILES = {
+    ".github/hunkwise.yml": CONFIG,
+    ".github/mine.md.j2": TEMPLATE,
+    ".github/severity.md.j2": SEVERITY,
+}
+
+
+def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:
+    """Puts the files into the folder, which is a checkout from then on."""
+    (folder / ".git").mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+def ask(folder: Path, *words: str, environ: Mapping[str, str] = NOTHING) -> ExitCode:
+    """Carries out `hunkwise WORDS` in the folder. Raises Error."""
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers(dest="command")
+    add_config(commands.add_parser("config"))
+    add_prompts(commands.add_parser("prompts"))
+    return preview(parser.parse_args([*words, "--repository", str(folder)]), environ)
