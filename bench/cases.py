@@ -126,7 +126,7 @@ def _review(
 
 
 _AGAIN = (
-    Measure(FIRST_REQUESTS, "", Goal(8), 47),
+    Measure(FIRST_REQUESTS, "", Goal(10), 47),
     Measure(AGAIN_REQUESTS, "", Goal(5)),
     Measure(AGAIN_WRITES, "", Goal(0)),
     Measure(AGAIN_CALLS, "", Goal(0)),

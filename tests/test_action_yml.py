@@ -28,7 +28,7 @@ def test_its_inputs_are_those_that_are_read() -> None:
 def test_its_outputs_are_those_of_the_contract() -> None:
     assert " ".join(ACTION["outputs"]) == (
         "conclusion findings highest-severity coverage review-url placement report sarif model-calls input-tokens"
-        " output-tokens"
+        " output-tokens ai-credits"
     )
 
 
@@ -51,6 +51,8 @@ def test_the_default_in_words_is_the_configurations(name: str) -> None:
     default = getattr(Config(), name.replace("-", "_"))
     if isinstance(default, Severity):
         said = default.label
+    elif isinstance(default, str):
+        said = default
     elif isinstance(default, bool) or default is None:
         said = str(default).lower()
     else:

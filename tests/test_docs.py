@@ -14,18 +14,35 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.patch import parse_hunks
 from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot
 from hunkwise.errors import SettingsError
+from hunkwise.flows.base_texts import MAX_TEMPLATE, base_texts, built_in_fronts
+from hunkwise.flows.prompting import prompt_values
 from hunkwise.plan.chunks import pack
 from hunkwise.prompts.context import context_for
-from hunkwise.prompts.render import Renderer
+from hunkwise.prompts.library import BASE, HOUSE, built_in
+from hunkwise.prompts.render import BUILT_IN, Renderer
+from hunkwise.prompts.sandbox import sandbox
 from hunkwise.publish.dismissal import Dismissal, dismissal
-from hunkwise.settings.config import Config, parse_config
-from hunkwise.settings.prompt_settings import PromptSettings
+from hunkwise.settings.config import Config, ContextSettings, parse_config
+from hunkwise.settings.front_matter import MAX_CHARACTERS, read_front_matter
+from hunkwise.settings.prompt_settings import (
+    BUILT_IN_PROMPTS,
+    PARTIALS,
+    BudgetSettings,
+    FrontMatter,
+    PromptSettings,
+)
+from tests.fakes.commit import FakeCommit
 from tests.pages import PAGES, ROOT, code_blocks, code_spans, page, relative_links, table
+from tests.prompts.samples import context as sample
 
 CONFIGURATION, TEMPLATES = page("docs/configuration.md"), page("docs/templates.md")
 DISMISSING = code_spans(page("docs/lifecycle.md").split("tries each. -->")[1].split("\n\n")[0])
 PATCH = b"@@ -1,2 +1,2 @@ CREATE TABLE account\n-id int,\n+id bigint,\n name text\n"
-SETTINGS = {"name": "migrations", "paths": ["db/**"], "min_severity": "medium"}
+SETTINGS = prompt_values(
+    PromptSettings(name="migrations", template="m.j2", paths=("db/**",), categories=("locks",)),
+    Severity.MEDIUM,
+)
+BUDGET_TABLE, CONTEXT_TABLE = "The keys of a budget", "The keys of `context`"
 
 
 def snapshot() -> Snapshot:
@@ -64,6 +81,9 @@ def test_every_file_that_is_named_in_full_is_there(name: str) -> None:
     [
         (table(CONFIGURATION, "Key"), Config),
         (table(CONFIGURATION.split("An entry")[1], "Key"), PromptSettings),
+        (table(CONFIGURATION.split(BUDGET_TABLE)[1], "Key"), BudgetSettings),
+        (table(CONFIGURATION.split(CONTEXT_TABLE)[1], "Key"), ContextSettings),
+        (table(TEMPLATES, "In front matter"), FrontMatter),
     ],
 )
 def test_every_key_of_the_configuration_is_told(rows: list[list[str]], model: type[BaseModel]) -> None:
@@ -71,7 +91,7 @@ def test_every_key_of_the_configuration_is_told(rows: list[list[str]], model: ty
 
 
 def keys(model: type[BaseModel]) -> list[str]:
-    told = ["version", "model", "prompts"] if model is Config else []
+    told = ["name", "template"] if model is PromptSettings else []
     return [*told, *(name for name in model.model_fields if name not in told)]
 
 
@@ -86,6 +106,12 @@ def test_the_defaults_that_are_told_hold(row: list[str]) -> None:
     assert default == ("none" if found is None else str(found).lower().removesuffix(".0"))
 
 
+@pytest.mark.parametrize("row", table(CONFIGURATION.split(CONTEXT_TABLE)[1], "Key"))
+def test_the_defaults_of_the_context_that_are_told_hold(row: list[str]) -> None:
+    (key,), (default,) = code_spans(row[0]), code_spans(row[1])
+    assert default == str(getattr(ContextSettings(), key.replace("-", "_"))).lower()
+
+
 def test_the_configuration_for_editors_is_valid() -> None:
     (text,) = code_blocks(CONFIGURATION, "yaml")
     assert parse_config(text.encode(), path=".github/hunkwise.yml") == Config()
@@ -93,13 +119,72 @@ def test_the_configuration_for_editors_is_valid() -> None:
 
 @pytest.mark.parametrize("local", [False, True])
 def test_the_example_template_renders(local: bool) -> None:
-    (template,) = code_blocks(TEMPLATES, "jinja")
+    template = code_blocks(TEMPLATES, "jinja")[0]
     text = Renderer({"migrations": template}).render("migrations", context(local=local))
     assert "R1 + id bigint," in text
     assert "> This locks." in text
     assert "> Be kind." in text
     assert "app.py" in text
     assert ("> Widen ids" in text) is not local
+
+
+def test_the_example_of_extending_renders_as_it_is_told() -> None:
+    _, template, partial = code_blocks(TEMPLATES, "jinja")
+    configuration = code_blocks(TEMPLATES, "yaml")[1]
+    base = {
+        ".github/hunkwise.yml": configuration.encode(),
+        ".github/hunkwise/review.md.j2": template.encode(),
+        ".github/hunkwise/severity.md.j2": partial.encode(),
+    }
+    texts = base_texts(FakeCommit(base), ".github/hunkwise.yml", lambda config: config)
+    assert texts.config.prompts[0].categories[0] == "money"
+    renderer = Renderer(texts.templates, paths=texts.config.own_files)
+    review, tests = (renderer.render(name, context()) for name in ("review", "tests"))
+    assert "in this order\n\n0. **Money**: amounts" in review
+    assert "1. **Wrong results**" in review
+    for text in (review, tests):
+        assert "take the lower one." in text
+        assert "Whatever changes an amount of money is at least `high`" in text
+
+
+def test_the_example_of_front_matter_is_valid() -> None:
+    matter = code_blocks(TEMPLATES, "yaml")[0]
+    front, _ = read_front_matter(matter, "x")
+    assert front.model_fields_set == FrontMatter.model_fields.keys() - {"max_severity"}
+
+
+def test_the_built_in_prompts_are_told_with_their_severities() -> None:
+    rows = table(TEMPLATES, "Prompt")
+    assert [row[0] for row in rows] == [f"`{name}`" for name in BUILT_IN]
+    most = {name: front.max_severity or Severity.CRITICAL for name, front in built_in_fronts().items()}
+    told = {code_spans(row[0])[0]: row[2] for row in rows if len(row) > 2 and row[2]}
+    assert told == {name: most[name].label for name in BUILT_IN_PROMPTS}
+
+
+def test_the_budget_of_the_built_in_prompts_is_told() -> None:
+    assert {built_in_fronts()[name].chunk_budget for name in BUILT_IN_PROMPTS} == {
+        BudgetSettings(max_model_calls=25)
+    }
+    assert "The built-in prompts have `chunk-budget: {max-model-calls: 25}`" in TEMPLATES
+
+
+def test_the_blocks_and_partials_that_are_told_are_there() -> None:
+    environment = sandbox(built_in())
+    blocks = [code_spans(row[0])[0] for row in table(TEMPLATES, "Block")]
+    assert blocks == list(environment.get_template(HOUSE + BASE).blocks)
+    assert [code_spans(row[0])[0] for row in table(TEMPLATES, "Partial")] == list(PARTIALS)
+
+
+def test_the_bounds_of_a_template_are_told() -> None:
+    assert f"{MAX_TEMPLATE:,} bytes, its front matter {MAX_CHARACTERS:,} characters" in TEMPLATES
+
+
+@pytest.mark.parametrize("row", table(TEMPLATES, "Template"))
+def test_the_names_of_the_prompts_that_come_later_are_told(row: list[str]) -> None:
+    (name,) = code_spans(row[0])
+    shared = sample("review").keys()
+    of_its_own = {key: value for key, value in sample(name).items() if key not in shared}
+    assert set(code_spans(row[1])) == names(of_its_own)
 
 
 def names(value: object) -> set[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
-PURE = {"domain", "errors", "settings", "plan", "prompts", "publish"}
+PURE = {"domain", "errors", "settings", "plan", "prompts", "publish", "enclosing"}
 ADAPTERS = {"copilot", "repository", "forge", "runner"}
 STAGES = PURE | ADAPTERS | {"bounded", "checkup", "demo", "flows", "privileges", "step_files"}
 MAY_KNOW = {
@@ -21,6 +21,7 @@ MAY_KNOW = {
     "domain": set(),
     "settings": {"domain", "errors"},
     "plan": {"domain", "errors"},
+    "enclosing": {"bounded", "domain", "plan"},
     "prompts": {"bounded", "domain", "errors", "plan"},
     "publish": {"bounded", "domain", "errors"},
     "flows": PURE,
@@ -30,7 +31,7 @@ MAY_KNOW = {
     "runner": PURE | {"step_files"},
     "step_files": set(),
 }
-VENDORS = {"copilot": "copilot", "github": "forge"}
+VENDORS = {"copilot": "copilot", "github": "forge", "tree_sitter": "enclosing"}
 MODULES = {
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(SOURCE.rglob("*.py"))

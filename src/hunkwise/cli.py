@@ -76,6 +76,10 @@ def _command(name: str) -> Callable[[argparse.Namespace, Mapping[str, str]], int
         from hunkwise.doctor import doctor
 
         return doctor
+    if name == "eval":
+        from hunkwise.evaluate import evaluate
+
+        return evaluate
     if name in ("config", "prompts"):
         from hunkwise.preview.commands import preview
 
@@ -137,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_publish(commands)
     _add_prompts(commands)
     _add_config(commands)
+    _add_eval(commands)
     _add_doctor(commands)
     return parser
 
@@ -202,6 +207,19 @@ def _add_config(commands: _Commands) -> None:
         description="Shows or checks what a review would go by. No Copilot CLI is started and no model asked.",
     )
     add_config(config)
+
+
+def _add_eval(commands: _Commands) -> None:
+    from hunkwise.evaluate_arguments import add_eval
+
+    evaluation = commands.add_parser(
+        "eval",
+        help="measure prompts and model by cases with known faults",
+        description="Reviews known changes with the configuration and prompts of the working tree, and says how "
+        "much of what should be found was found (docs/evaluating.md).",
+    )
+    add_eval(evaluation)
+    _add_settings(evaluation)
 
 
 def _add_doctor(commands: _Commands) -> None:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from hunkwise.domain.pull_request import PullRequest, Snapshot
+from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot
 from hunkwise.errors import SettingsError
-from hunkwise.flows.base_texts import base_texts
+from hunkwise.flows.base_texts import Commit, base_texts
+from hunkwise.flows.instruction_files import nested_instructions
 from hunkwise.flows.review import Order, Ready
 from hunkwise.repository.git import Git
 from hunkwise.repository.head import GitHead
+from hunkwise.settings.config import Config
 
 
 def read_range(
-    folder: Path, *, base: str | None, head: str, config_path: str, model: str | None, demo: bool
+    folder: Path,
+    *,
+    base: str | None,
+    head: str,
+    config_path: str,
+    model: str | None,
+    demo: bool,
+    rules: Commit | None = None,
+    overridden: Callable[[Config], Config] = lambda config: config,
 ) -> Ready:
     """The commits since the merge base of `base` (default: the default branch) up to `head`.
 
-    Configuration and templates are those of the merge base, as in a workflow. Raises RepositoryError,
-    SettingsError.
+    Configuration, templates and instructions are those of `rules`, else of the merge base, as in a workflow.
+    Raises RepositoryError, SettingsError.
     """
     git = Git(folder)
     head_sha = git.resolve(head)
@@ -28,8 +39,10 @@ def read_range(
     base_sha = git.merge_base(git.resolve(start), head_sha)
     if base_sha is None:
         raise SettingsError([f"{start} and {head} have no commit in common: choose another --base."])
-    texts = base_texts(GitHead(git, base_sha), config_path, lambda config: config)
-    config = texts.config.with_overrides({"model": model} if model else {})
+    rules = rules or GitHead(git, base_sha)
+    chosen = {"model": model} if model else {}
+    texts = base_texts(rules, config_path, lambda config: overridden(config).with_overrides(chosen))
+    config = texts.config
     pull_request = PullRequest(
         repository=folder.resolve().name,
         number=0,
@@ -45,5 +58,9 @@ def read_range(
     if base_sha == head_sha:
         notes = (*notes, f"{head} has nothing that is not in {start}: choose another --base or --head.")
     files = git.diff(base_sha, head_sha)
-    snapshot = Snapshot(pull_request, files, instructions=texts.instructions, notes=notes)
+    instructions: tuple[Instructions, ...] = ()
+    if config.context.instructions:
+        below, missing = nested_instructions(rules, files)
+        instructions, notes = (*texts.instructions, *below), (*notes, *missing)
+    snapshot = Snapshot(pull_request, files, instructions=instructions, notes=notes)
     return Ready(Order(snapshot, config, texts.templates, local=True, demo=demo), GitHead(git, head_sha))

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from hunkwise import __version__
 from hunkwise.domain.conversation import Conversation, Thread
@@ -267,4 +268,5 @@ def outputs_of(view: View, report: str, sarif: str) -> dict[str, str]:
         "model-calls": str(review.usage.model_calls),
         "input-tokens": str(review.usage.input_tokens),
         "output-tokens": str(review.usage.output_tokens),
+        "ai-credits": f"{Decimal(review.usage.nano_credits).scaleb(-9):f}",
     }

@@ -147,6 +147,8 @@ def _conclusion(review: Review) -> Group:
     usage = review.usage
     calls = "1 model call" if usage.model_calls == 1 else f"{usage.model_calls} model calls"
     cost = f"{calls}, {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
+    if usage.nano_credits:
+        cost += f", {usage.credits:,.2f} AI credits"
     lines.append(Text(f"{cost}, {review.seconds:.1f} s.", style="dim"))
     if review.demo:
         lines.append(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hunkwise.domain.limits import MAX_DENIALS, Budget, Deadline
+import pytest
+
+from hunkwise.domain.limits import MAX_DENIALS, NANO, Budget, Deadline, Limits
 
 
 def test_a_deadline_counts_down_to_nothing_and_no_further() -> None:
@@ -18,15 +20,52 @@ def test_model_calls_are_given_up_to_the_limit() -> None:
     assert budget.why == "max-model-calls (2) is used up"
 
 
-def test_used_up_tokens_end_the_calls() -> None:
-    budget = Budget(9, max_tokens=1_000)
+@pytest.mark.parametrize(
+    ("limits", "tokens", "nano_credits", "why"),
+    [
+        (Limits(9, 1_000), 1_000, 0, "max-tokens (1,000) is used up"),
+        (Limits(9, 1_000), 999, 5 * NANO, ""),
+        (Limits(9, None, 0.5), 0, NANO // 2, "max-credits (0.5) is used up"),
+        (Limits(9, None, 0.5), 10**9, NANO // 2 - 1, ""),
+        (Limits(9, None, 30.0), 0, 31 * NANO, "max-credits (30) is used up"),
+        (Limits(), 10**12, 10**15, ""),
+    ],
+)
+def test_tokens_and_credits_that_are_used_up_end_the_calls(
+    limits: Limits, tokens: int, nano_credits: int, why: str
+) -> None:
+    budget = Budget(limits.max_model_calls, limits.max_tokens, limits.max_credits)
     assert budget.take_model_call()
-    budget.tokens += 1_000
-    assert not budget.take_model_call()
-    assert budget.why == "max-tokens (1,000) is used up"
+    budget.spend(tokens, nano_credits)
+    assert budget.why == why
+    assert budget.take_model_call() is not budget.exhausted
 
 
-def test_tool_calls_and_denials_have_limits_of_their_own() -> None:
-    budget = Budget(1)
-    assert [budget.take_tool_call() for _ in range(11)] == [True] * 10 + [False]
-    assert [budget.take_denial() for _ in range(MAX_DENIALS + 1)] == [True] * MAX_DENIALS + [False]
+def test_a_part_spends_from_the_whole_and_ends_with_it() -> None:
+    run = Budget(3)
+    one = run.part(Limits(2), ' of the prompt "one"')
+    other = run.part(Limits(2), ' of the prompt "other"')
+    assert [one.take_model_call() for _ in range(3)] == [True, True, False]
+    assert one.why == 'max-model-calls (2) of the prompt "one" is used up'
+    assert [other.take_model_call() for _ in range(2)] == [True, False]
+    assert other.why == run.why == "max-model-calls (3) is used up"
+    assert (one.model_calls, other.model_calls, run.model_calls) == (2, 1, 3)
+
+
+def test_what_a_part_gives_back_the_whole_has_again() -> None:
+    run = Budget(1)
+    part = run.part(Limits(), "")
+    assert part.take_model_call()
+    part.give_back(1)
+    assert (part.model_calls, run.model_calls) == (0, 0)
+    part.spend(7, 9)
+    assert (run.tokens, run.nano_credits) == (7, 9)
+
+
+def test_tool_calls_and_denials_are_limited_for_the_run_whoever_asks() -> None:
+    run = Budget(1)
+    parts = [run.part(Limits(100), ""), run.part(Limits(100), "")]
+    assert [parts[number % 2].take_tool_call() for number in range(11)] == [True] * 10 + [False]
+    denied = [parts[number % 2].take_denial() for number in range(MAX_DENIALS + 1)]
+    assert denied == [True] * MAX_DENIALS + [False]
+    assert Budget().take_tool_call()

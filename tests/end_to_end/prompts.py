@@ -35,6 +35,7 @@ def rows_in(request: ModelRequest) -> list[Row]:
     rows: list[Row] = []
     path = ""
     part = user_text(request).partition("\n# The part to review")[2].partition("\n")[2]
+    part = part.partition("\n## The code around it")[0]
     for line in part.strip("\n").split("\n"):
         if header := _HEADER.fullmatch(line):
             path = json.loads(header[1])

@@ -26,6 +26,9 @@ class FakeCommit:
             raise self.failing[path]
         return self.files.get(path)
 
+    def read_many(self, paths: Sequence[str]) -> Known:
+        return {path: self.read(path) for path in paths}
+
     def list(self, path: str) -> tuple[str, ...] | None:
         self.asked.append(path)
         inside = [name.removeprefix(f"{path}/") for name in self.files if name.startswith(f"{path}/")]

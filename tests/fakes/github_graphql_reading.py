@@ -9,7 +9,7 @@ from tests.fakes.github_graphql_objects import git_object
 from tests.fakes.github_graphql_pages import Asking, actor, connection, pages, refusal
 from tests.fakes.github_graphql_threads import thread_shape
 from tests.fakes.github_messages import Json
-from tests.fakes.github_state import CheckRun, IssueComment, PullRequest, Review, Thread, node_id
+from tests.fakes.github_state import CheckRun, IssueComment, LinkedIssue, PullRequest, Review, Thread, node_id
 
 
 class Reading:
@@ -46,12 +46,17 @@ class Reading:
             "baseRefName": pull.base_branch,
             "author": actor(pull.author),
             "authorAssociation": self._hub.association(pull.author),
+            "closingIssuesReferences": lambda _info, **page: self._closes(pull, page),
             "comments": pages(said, self._issue_comment),
             "reviews": lambda _info, **page: self._reviews(pull, page),
             "reviewThreads": pages(self._threads(pull), lambda one: thread_shape(self._asking, one)),
             "timelineItems": lambda _info, **page: _timeline(pull, page),
             "commits": lambda _info, **page: self._commits(pull, page),
         }
+
+    def _closes(self, pull: PullRequest, page: Json) -> Json:
+        self._asking.must("read", "issues")
+        return connection(pull.closes, page, _linked_issue)
 
     def _threads(self, pull: PullRequest) -> list[Thread]:
         """All threads, of a pending review's only the asking person's own."""
@@ -109,6 +114,15 @@ class Reading:
         self._asking.must("read", "checks")
         runs = [run for run in self._hub.check_runs if run.head_sha == sha]
         return connection([runs] if runs else [], page, _check_suite)
+
+
+def _linked_issue(issue: LinkedIssue) -> Json:
+    return {
+        "number": issue.number,
+        "title": issue.title,
+        "body": issue.body,
+        "repository": {"nameWithOwner": issue.repository},
+    }
 
 
 def _check_suite(runs: list[CheckRun]) -> Json:

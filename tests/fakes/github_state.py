@@ -14,6 +14,16 @@ BOT = "github-actions[bot]"
 BODY_LIMIT = 65_536
 
 
+@dataclass(frozen=True)
+class LinkedIssue:
+    """An issue of this repository, or of another one."""
+
+    number: int
+    title: str
+    body: str = ""
+    repository: str = "octo/site"
+
+
 @dataclass
 class PullRequest:
     """A pull request over two commits of the repository. Tests may change it between runs."""
@@ -36,6 +46,8 @@ class PullRequest:
     merged: bool = False
     timeline: list[str] = field(default_factory=list)
     """GraphQL's item types of what happened to its ends: HEAD_REF_FORCE_PUSHED_EVENT, …"""
+    closes: list[LinkedIssue] = field(default_factory=list)
+    """Issues that it closes."""
 
 
 @dataclass

@@ -24,7 +24,15 @@ def completion(request: ModelRequest, answer: Answer) -> Json:
         **_head(request, "chat.completion"),
         "choices": [{"index": 0, "message": message, "finish_reason": answer.reason}],
         "usage": _usage(answer),
+        **_charged(answer),
     }
+
+
+def _charged(answer: Answer) -> Json:
+    """What Copilot's own API says besides: AI credits."""
+    if not answer.nano_credits:
+        return {}
+    return {"copilot_usage": {"total_nano_aiu": answer.nano_credits, "token_details": []}}
 
 
 def _function_call(call: ToolCall) -> Json:
@@ -65,7 +73,7 @@ def chunks(request: ModelRequest, answer: Answer) -> Iterator[Json]:
         yield chunk({"tool_calls": [named]})
         yield chunk({"tool_calls": [{"index": index, "function": {"arguments": _arguments(call)}}]})
     yield chunk({}, answer.reason)
-    yield {**head, "choices": [], "usage": _usage(answer)}
+    yield {**head, "choices": [], "usage": _usage(answer), **_charged(answer)}
 
 
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}

@@ -82,6 +82,8 @@ class Answer:
     input_tokens: int = 100
     output_tokens: int = 20
     cached_tokens: int = 0
+    nano_credits: int = 0
+    """Billionths of an AI credit, as Copilot's own API tells them beside the usage; 0 tells nothing."""
     finish_reason: str | None = None
     """In OpenAI's words: stop, tool_calls, length, content_filter."""
     delay: float = 0.0

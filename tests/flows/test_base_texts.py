@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from hunkwise.domain.finding import Severity
 from hunkwise.errors import ForgeError, ForgeKind, OversizeError, SettingsError
-from hunkwise.flows.base_texts import BaseTexts, PartlyKnown, base_texts
+from hunkwise.flows.base_texts import BaseTexts, PartlyKnown, base_texts, built_in_fronts, certain_paths
 from hunkwise.settings.config import Config
 from hunkwise.settings.instructions import MAX_TEXT
+from hunkwise.settings.prompt_settings import PromptSettings
 from tests.fakes.commit import FakeCommit
 
 PATH = ".github/hunkwise.yml"
@@ -24,7 +26,8 @@ def read(
 
 def test_without_any_files_the_defaults_hold() -> None:
     texts = read({})
-    assert (texts.config, texts.templates, texts.instructions, texts.notes) == (Config(), {}, (), ())
+    assert texts.config == Config().completed(built_in_fronts())
+    assert (texts.templates, texts.instructions, texts.notes) == ({}, (), ())
 
 
 def test_configuration_template_and_instructions_are_read() -> None:
@@ -56,6 +59,84 @@ def test_configuration_template_and_instructions_are_read() -> None:
 def test_what_is_wrong_is_named_with_its_remedy(files: dict[str, bytes], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         read(files)
+
+
+FRONT = b"---\ncategories: [locks]\nmin-severity: medium\ntools: []\n---\nReview {{ prompt.name }}."
+PACK = b"""version: 1
+prompts:
+  - {name: mine, template: mine.j2, min-severity: high}
+  - tests
+partials: {severity: partials/severity.j2, part: partials/part.j2}
+"""
+PARTIALS = {"partials/severity.j2": b"---\nnot front matter", "partials/part.j2": b"p"}
+
+
+def test_front_matter_fills_in_what_the_configuration_leaves_out() -> None:
+    texts = read({PATH: PACK, "mine.j2": FRONT, **PARTIALS})
+    mine, tests, verify, summary = texts.config.prompts
+    assert (mine.categories, mine.min_severity, mine.tools) == (("locks",), Severity.HIGH, ())
+    assert tests == PromptSettings(name="tests").under(built_in_fronts()["tests"])
+    assert tests.max_severity is Severity.MEDIUM
+    assert [stage.name for stage in (verify, summary)] == ["verify", "summary"]
+    assert texts.templates == {
+        "mine": "{#\n\n\n\n\n#}Review {{ prompt.name }}.",
+        "partials/severity": "---\nnot front matter",
+        "partials/part": "p",
+    }
+
+
+def test_a_template_of_ones_own_takes_nothing_from_the_built_in_front_matter() -> None:
+    config = b"version: 1\nprompts: [{name: docs, template: mine.j2}, {name: verify, template: mine.j2}]"
+    prompts = read({PATH: config, "mine.j2": b"x"}).config.prompts
+    assert prompts[:2] == (
+        PromptSettings(name="docs", template="mine.j2"),
+        PromptSettings(name="verify", template="mine.j2"),
+    )
+    assert prompts[2].name == "summary"
+
+
+def test_every_prompt_that_a_run_chooses_has_its_front_matter() -> None:
+    texts = read({PATH: PACK, **PARTIALS}, lambda config: config.with_overrides({"prompts": ("docs",)}))
+    assert texts.config.prompts[0].max_severity is Severity.MEDIUM
+    assert [prompt.name for prompt in texts.config.prompts] == ["docs", "verify", "summary"]
+
+
+def test_the_faults_of_all_templates_are_told_together() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read({PATH: PACK, "mine.j2": b"---\ntool: []\n---\n", "partials/part.j2": b"\xff"})
+    assert caught.value.faults == (
+        'mine.j2:2: unknown key "tool"; did you mean "tools"?',
+        'The partial "severity" names the template partials/severity.j2, which is not in the base of the change:'
+        " correct the path, or merge the template first.",
+        "partials/part.j2 is not UTF-8 at byte 0: save the template as UTF-8.",
+    )
+
+
+def test_a_range_of_severities_that_front_matter_and_entry_make_together_is_checked() -> None:
+    files = {PATH: OWN + b"    min-severity: high\n", "mine.j2": b"---\nmax-severity: low\n---\n"}
+    with pytest.raises(SettingsError) as caught:
+        read(files)
+    assert caught.value.faults == (
+        'The prompt "mine" has "min-severity" high and "max-severity" low (one of them stands in mine.j2): set one'
+        " of them for this prompt in the configuration.",
+    )
+
+
+def test_a_built_in_range_that_is_contradicted_names_the_built_in_prompt() -> None:
+    with pytest.raises(SettingsError, match=r"\(one of them stands in the built-in prompt docs\)"):
+        read({PATH: b"version: 1\nprompts: [{name: docs, min-severity: high}]"})
+
+
+def test_a_prompt_that_can_find_nothing_is_told() -> None:
+    assert read({PATH: b"version: 1\nmin-severity: high\nprompts: [docs, review]"}).notes == (
+        'The prompt "docs" can find nothing: its findings are at most medium, and those below high are left out.',
+    )
+
+
+def test_the_default_configuration_asks_for_nothing_more() -> None:
+    commit = FakeCommit({})
+    base_texts(commit, PATH, lambda config: config)
+    assert sorted(commit.asked) == sorted(certain_paths(PATH))
 
 
 def test_of_many_files_of_instructions_thirty_are_read_and_that_is_said() -> None:

@@ -9,12 +9,14 @@ import pytest
 from hunkwise.domain.finding import Severity
 from hunkwise.domain.pull_request import Instructions
 from hunkwise.flows.settings_digest import settings_digest
-from hunkwise.settings.config import Config
-from hunkwise.settings.prompt_settings import PromptSettings
+from hunkwise.settings.config import Config, ContextSettings
+from hunkwise.settings.prompt_settings import STAGE_PROMPTS, BudgetSettings, PromptSettings
 
 MINE = PromptSettings(name="mine", template="mine.j2")
 CHANGING: dict[str, Any] = {
+    "context": ContextSettings(threads=False),
     "model": "other",
+    "models": ("other", "another"),
     "prompts": (MINE,),
     "ignore": ("*.lock",),
     "paths": ("src/**",),
@@ -30,6 +32,13 @@ INDIFFERENT: dict[str, Any] = {
     "deadline": 3.0,
     "max_model_calls": 9,
     "max_tokens": 90_000,
+    "max_credits": 3.0,
+    "partials": {"severity": "told.by.its.text"},
+    "verify": "strict",
+    "verify_model": "other",
+    "verify_budget": BudgetSettings(max_model_calls=3),
+    "summary": "off",
+    "summary_model": "other",
     "dry_run": True,
     "upload_sarif": True,
     "parallel": 2,
@@ -72,7 +81,23 @@ def test_the_settings_of_a_prompt_change_the_digest_and_its_templates_name_does_
     assert digest(of(paths=("db/**",)), {"mine": "x"}) != plain
     assert digest(of(min_severity=Severity.HIGH), {"mine": "x"}) != plain
     assert digest(of(min_severity=Severity.LOW), {"mine": "x"}) == plain
+    assert digest(of(max_severity=Severity.MEDIUM), {"mine": "x"}) != plain
+    assert digest(of(categories=("locks",)), {"mine": "x"}) != plain
+    assert digest(of(tools=()), {"mine": "x"}) != plain
+    assert digest(of(description="read by the template"), {"mine": "x"}) != plain
+    assert digest(of(budget=BudgetSettings(max_tokens=9)), {"mine": "x"}) == plain
+    assert digest(of(chunk_budget=BudgetSettings(max_tokens=9)), {"mine": "x"}) == plain
     assert digest(Config(prompts=(MINE,)), {"mine": "x"}) == plain
+
+
+@pytest.mark.parametrize("name", STAGE_PROMPTS)
+def test_what_is_asked_once_the_findings_are_there_does_not(name: str) -> None:
+    stage = PromptSettings(name=name, template="a.j2", tools=())
+    assert digest(Config(prompts=(PromptSettings(name="review"), stage)), {name: "x"}) == digest()
+
+
+def test_a_model_that_is_asked_only_where_another_is_gone_does_not() -> None:
+    assert digest(Config(models=("a", "b"))) == digest(Config(models=("a",))) == digest(Config(model="a"))
 
 
 def test_the_texts_change_the_digest() -> None:
@@ -82,6 +107,7 @@ def test_the_texts_change_the_digest() -> None:
         digest(templates={"mine": "x"}),
         digest(templates={"mine": "y"}),
         digest(templates={"review": "my own review"}),
+        digest(templates={"partials/severity": "mine"}),
         digest(instructions=(rules,)),
         digest(instructions=(Instructions("AGENTS.md", "Count in euros."),)),
         digest(instructions=(Instructions("AGENTS.md", "Count in cents.", ("*.py",)),)),

@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 
-from hunkwise.errors import OversizeError, RepositoryError, SettingsError
-from hunkwise.preview.config_show import show
+from hunkwise.errors import RepositoryError, SettingsError
 from hunkwise.settings.config import Config
 from hunkwise.settings.inputs import KNOWN_INPUTS
 from hunkwise.settings.prompt_settings import PromptSettings
-from hunkwise.settings.sources import Layers, settings_of
 from tests.fakes.git_repository import GitRepository
 from tests.preview.asking import CONFIG, FILES, NOTHING, TEMPLATE, ask, write
 
@@ -156,7 +154,7 @@ def test_no_token_is_shown_wherever_it_was_put(
     ("environ", "words", "faults"),
     [
         ({"INPUT_FAIL-ON": "hihg"}, [], ['Input "fail-on" must be none, low']),
-        ({"INPUT_PROMPTS": "mien"}, [], ['there is no such prompt; there is', 'did you mean "mine"?']),
+        ({"INPUT_PROMPTS": "mien"}, [], ["there is no such prompt; there is", 'did you mean "mine"?']),
         ({"COPILOT_MODEL": "a b"}, [], ["COPILOT_MODEL must be a model id without spaces"]),
         ({}, ["--model", "a b"], ["--model must be a model id without spaces"]),
         ({}, ["--config", "../x.yml"], ["--config must be the path of a file in the repository"]),

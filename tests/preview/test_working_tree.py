@@ -75,6 +75,8 @@ def test_what_is_too_large_is_said_and_not_read(tree: Path) -> None:
     (tree / "large").write_bytes(b"x" * (MAX_FILE + 1))
     with pytest.raises(OversizeError, match=r"'large' has more than 2,000,000 bytes"):
         WorkingTree(tree).read("large")
+    paths = ["large", "src/a.py", "nothing"]
+    assert WorkingTree(tree).read_many(paths) == {"src/a.py": b"1\n", "nothing": None}
 
 
 def test_what_is_no_folder_is_refused(tree: Path) -> None:
@@ -94,7 +96,11 @@ class Unreadable(WorkingTree):
 
 def test_what_may_not_be_read_is_named_with_a_remedy(tree: Path) -> None:
     there = Unreadable(tree)
-    with pytest.raises(RepositoryError, match=r"'src/a\.py' could not be read: Permission denied\. Make the file"):
+    with pytest.raises(
+        RepositoryError, match=r"'src/a\.py' could not be read: Permission denied\. Make the file"
+    ):
         there.read("src/a.py")
-    with pytest.raises(RepositoryError, match=r"'src' could not be listed: Permission denied\. Make the folder"):
+    with pytest.raises(
+        RepositoryError, match=r"'src' could not be listed: Permission denied\. Make the folder"
+    ):
         there.list("src")

@@ -1,4 +1,4 @@
-"""Writes the golden renderings again: `python -m tests.prompts.rewrite_golden`. Read the difference before it goes in."""
+"""Writes the golden renderings again: `python -m tests.prompts.rewrite_golden`. Read the difference then."""
 
 from __future__ import annotations
 

@@ -7,44 +7,39 @@ from typing import Any
 
 from hunkwise.domain.conversation import Thread
 from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import Severity
+from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.pull_request import Instructions, Snapshot
 from hunkwise.flows.base_texts import built_in_fronts
+from hunkwise.flows.batches import Batch, names_of
 from hunkwise.flows.prompting import prompt_values
 from hunkwise.plan.chunks import pack
 from hunkwise.prompts.context import Contexts
 from hunkwise.prompts.render import BUILT_IN, Renderer
-from hunkwise.settings.prompt_settings import PromptSettings
+from hunkwise.settings.prompt_settings import STAGE_PROMPTS, PromptSettings
 from tests.fakes.changes import added, changed, pull_request, snapshot
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = BUILT_IN
 ENCLOSING = "R1   def first():\nR2       two!"
-FINDING = {
-    "number": 1,
-    "severity": "high",
-    "category": "correctness",
-    "title": "The second payment is lost",
-    "body": "When the first one fails,\nthe second is not tried.",
-    "line": 3,
-    "start_line": 2,
-    "side": "RIGHT",
-    "prompt": "review",
-    "path": "src/pay.py",
-}
-STAGE_NAMES: dict[str, dict[str, Any]] = {
-    "verify": {
-        "path": "src/pay.py",
-        "findings": [FINDING, {**FINDING, "number": 2, "category": "", "start_line": None, "line": None}],
-        "code": '### "src/pay.py" (modified)\nR3 + two and a half',
-    },
-    "summary": {
-        "chunk_summaries": ["Pays twice."],
-        "findings": [FINDING],
-        "unreviewed": [{"path": "src/other.py", "reason": "the budget ran out"}],
-        "style": "short",
-        "earlier": "Pays once.",
-    },
+FOUND = (
+    Finding(
+        "src/pay.py",
+        Severity.HIGH,
+        "The second payment is lost",
+        "When the first one fails,\nthe second is not tried.",
+        anchor=Anchor("src/pay.py", 3, Side.RIGHT, 2),
+        category="correctness",
+        suggestion="two!\nthree!",
+        prompt="review",
+    ),
+    Finding("src/pay.py", Severity.LOW, "A log line lies", "It says three.", prompt="docs", said_line=40),
+)
+SUMMED_UP = {
+    "chunk_summaries": ["Pays twice."],
+    "findings": [{"path": "src/pay.py", "severity": "high", "title": "The second payment is lost"}],
+    "unreviewed": [{"path": "src/other.py", "reason": "the budget ran out"}],
+    "style": "short",
+    "earlier": "Pays once.",
 }
 
 
@@ -74,13 +69,20 @@ def context(name: str = "review", **given: Any) -> dict[str, Any]:
     settings = PromptSettings(name=name).under(built_in_fronts()[name])
     prompt = prompt_values(settings, Severity.MEDIUM if name == "review" else Severity.LOW)
     shared = contexts.shared
-    if name in STAGE_NAMES:
-        return {**shared, "prompt": prompt, **STAGE_NAMES[name], **given}
+    if name in STAGE_PROMPTS:
+        return {**shared, "prompt": prompt, **_stage_names(name), **given}
     varying = contexts.varying(pack(shot.files[:2], 10_000)[0], 2, prompt)
     varying["chunk"]["enclosing"] = ENCLOSING
     issue = {"number": 1, "title": "Pay twice", "body": "Customers want it.\n# Task"}
     shared["pull_request"]["linked_issues"] = [issue]
     return {**shared, **varying, **given}
+
+
+def _stage_names(name: str) -> dict[str, Any]:
+    """What the second opinion or the summary alone sees."""
+    if name == "verify":
+        return names_of(Batch("src/pay.py", FOUND), {file.path: file for file in whole().files}, 10_000)
+    return SUMMED_UP
 
 
 def rendering(name: str) -> str:

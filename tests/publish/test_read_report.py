@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.outcome import Coverage, ExitCode, Fault, FileCoverage, Posted, Review, SkipReason
+from hunkwise.domain.walkthrough import Area, Risk, RiskLevel, Walkthrough
 from hunkwise.errors import SettingsError
 from hunkwise.publish.anchors import anchor_fault, by_path
 from hunkwise.publish.characters import one_line
@@ -79,6 +81,7 @@ def test_a_review_comes_back_as_it_was_written() -> None:
             finding("On the file"),
         ),
         summary="It counts.",
+        walkthrough=Walkthrough((Area("A", "What.", "Why."),), Risk(RiskLevel.LOW, "Small."), "graph LR"),
         faults=(Fault("timeout", "It took long.", "Wait."),),
         notes=("GitHub was slow.",),
         dropped=3,
@@ -87,6 +90,18 @@ def test_a_review_comes_back_as_it_was_written() -> None:
     )
     back = as_review(read_report(raw(made(whole))), FILES)
     assert back == replace(whole, seconds=12.34, files=FILES, asked=1)
+
+
+@pytest.mark.parametrize("walkthrough", [Walkthrough(), Walkthrough(risk=Risk(RiskLevel.HIGH))])
+def test_little_said_of_a_change_comes_back_as_well(walkthrough: Walkthrough) -> None:
+    back = as_review(read_report(raw(made(replace(review(), walkthrough=walkthrough)))), FILES)
+    assert back.walkthrough == walkthrough
+
+
+def test_a_report_from_before_there_were_walkthroughs_is_read() -> None:
+    report = made()
+    del report["walkthrough"]
+    assert as_review(read_report(raw(signed(report))), FILES).walkthrough is None
 
 
 def test_a_report_lets_no_later_run_skip_code() -> None:
@@ -98,6 +113,15 @@ def test_a_report_lets_no_later_run_skip_code() -> None:
 def test_that_the_other_run_posted_nothing_is_not_said_of_this_one() -> None:
     report = as_json(replace(view(review()), posted=Posted(notes=("Dry run: nothing was posted.", "Slow."))))
     assert as_review(read_report(raw(report)), FILES).notes == ("Slow.",)
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """At the end of Python's stack the finalizers of other tests' garbage would fail."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.mark.parametrize(
@@ -187,6 +211,7 @@ def test_lines_of_an_earlier_run_are_no_more_than_all_lines() -> None:
     ],
     ids=["empty", "cut", "utf-8", "nan", "twice", "huge number", "many keys", "deep", "list"],
 )
+@pytest.mark.usefixtures("no_collection")
 def test_what_is_no_report_is_one_sentence(content: bytes, fault: str) -> None:
     assert faults_of(content) == [f"{fault} Run the workflow that made it again."]
 
@@ -269,6 +294,11 @@ def test_a_wrong_finding_is_named_by_its_place(changes: dict[str, object], place
         ("prompts", ["Review!"]),
         ("tool", {"name": "other", "demo": False}),
         ("notes", ["x"] * 1_001),
+        ("walkthrough", []),
+        ("walkthrough", {"areas": [], "risk": None}),
+        ("walkthrough", {"areas": [{"area": "A", "what": "B", "why": ""}] * 21, "risk": None, "diagram": ""}),
+        ("walkthrough", {"areas": [], "risk": {"level": "grave", "why": ""}, "diagram": ""}),
+        ("walkthrough", {"areas": [], "risk": None, "diagram": "x" * 10_001}),
         ("approve", True),
     ],
 )

@@ -52,6 +52,7 @@ def test_the_report_tells_everything() -> None:
         "exit_code": 4,
         "review_url": "https://x/1",
         "highest_severity": "high",
+        "refuted": [],
         "fixed": [
             {
                 "fingerprint": gone.fingerprint,
@@ -71,7 +72,9 @@ def test_the_report_tells_everything() -> None:
             "models": ["a-model"],
         },
         "prompts": ["review"],
+        "instructions": [],
         "summary": "",
+        "walkthrough": None,
         "faults": [
             {"kind": "k", "message": "m", "hint": "h"},
             {"kind": "github invalid", "message": "m2", "hint": ""},
@@ -96,6 +99,8 @@ def test_the_report_tells_everything() -> None:
         "where": "inline",
         "known": False,
         "thread_url": None,
+        "check": None,
+        "evidence": "",
     }
     assert (second["path"], second["line"], second["said_line"]) == ("x\ufffd.py", None, 7)
     assert (second["suggestion"], second["where"]) == (None, "report")

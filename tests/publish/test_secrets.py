@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from hunkwise.domain.outcome import Fault
+from hunkwise.domain.walkthrough import Area, Risk, RiskLevel, Walkthrough
 from hunkwise.publish.sanitize import line
 from hunkwise.publish.secrets import SecretScan, withhold, without_secrets
 from tests.publish.samples import finding, review
@@ -70,6 +71,25 @@ def test_what_holds_a_secret_is_withheld_and_said_so() -> None:
     assert (safe.summary, safe.notes, safe.dropped) == ("", ("fine",), 2)
     assert [fault.kind for fault in safe.faults] == ["a", "secret"]
     assert "revoke it" in safe.faults[-1].hint
+
+
+@pytest.mark.parametrize(
+    "walkthrough",
+    [
+        Walkthrough((Area("a", "b", SECRET),)),
+        Walkthrough(risk=Risk(RiskLevel.LOW, f"see {SECRET}")),
+        Walkthrough(diagram=f"flowchart LR\n  A[{SECRET}]"),
+    ],
+)
+def test_a_walkthrough_that_holds_a_secret_is_withheld_whole(walkthrough: Walkthrough) -> None:
+    safe = withhold(replace(review(finding()), summary="Fine.", walkthrough=walkthrough), SCAN)
+    assert (safe.summary, safe.walkthrough, len(safe.findings)) == ("Fine.", None, 1)
+    assert [fault.kind for fault in safe.faults] == ["secret"]
+
+
+def test_a_walkthrough_without_a_secret_stays() -> None:
+    whole = replace(review(), walkthrough=Walkthrough((Area("a", "b", "c"),), Risk(RiskLevel.LOW)))
+    assert withhold(whole, SCAN) is whole
 
 
 @pytest.mark.parametrize(

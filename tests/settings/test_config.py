@@ -11,7 +11,7 @@ from hunkwise.domain.finding import Severity
 from hunkwise.errors import SettingsError
 from hunkwise.settings.config import Config, ContextSettings, parse_config
 from hunkwise.settings.inputs import KNOWN_INPUTS, read_inputs
-from hunkwise.settings.prompt_settings import PromptSettings
+from hunkwise.settings.prompt_settings import BudgetSettings, FrontMatter, PromptSettings
 from hunkwise.settings.rules import SHARED
 
 PATH = ".github/hunkwise.yml"
@@ -237,15 +237,18 @@ WRONG_KEYS = [
     ("prompts: [5]", '"prompts" must be a list of 1 to 32 prompts, such as "- name: review", not 5'),
     (
         "prompts: [revew]",
-        'the prompt "revew" has no "template", and only review, security, tests, performance, api, docs, verify and summary are built in; did you mean "review"?',
+        'the prompt "revew" has no "template", and only review, security, tests, performance, api,'
+        ' docs, verify and summary are built in; did you mean "review"?',
     ),
     (
         "prompts: [{name: mine}]",
-        'the prompt "mine" has no "template", and only review, security, tests, performance, api, docs, verify and summary are built in; name its template',
+        'the prompt "mine" has no "template", and only review, security, tests, performance, api, docs,'
+        " verify and summary are built in; name its template",
     ),
     (
         "prompts: [{template: a.j2}]",
-        'a prompt has no "name"; give it a name of lower-case letters, digits, - and _, of up to 64 characters',
+        'a prompt has no "name"; give it a name of lower-case letters, digits, - and _, of up to 64'
+        " characters",
     ),
     (
         "prompts: [{name: A, template: a}]",
@@ -276,51 +279,130 @@ WRONG_KEYS = [
 ]
 
 WRONG_NEW_KEYS = [
-    ('models: [a b]', '"models" must be a list of up to 8 model ids without spaces, of up to 200 characters, and holds "a b"'),
-    ('models: x', '"models" must be a list of up to 8 model ids without spaces, of up to 200 characters, not "x"'),
-    ('models: [1]', '"models" must be a list of up to 8 model ids without spaces, of up to 200 characters, and holds 1'),
-    ('partials: {sevrity: a}', 'unknown key "sevrity"; did you mean "severity"?'),
-    ('partials: {severity: /a}', '"severity" must be the path of a file in the repository, relative to its root, without .., not "/a"'),
-    ('partials: {severity: 1}', '"severity" must be the path of a file in the repository, relative to its root, without .., not 1'),
-    ('partials: {severity: }', '"severity" has no value; write the path of a file in the repository, relative to its root, without .., or remove the line'),
-    ('partials: [a]', '"partials" must be keys and values, such as "severity: .github/hunkwise/severity.md.j2", not a list'),
-    ('partials: {xyzzy: a}', 'unknown key "xyzzy"; remove it'),
-    ('verify: true', '"verify" must be off, on or strict, not true'),
-    ('verify: of', '"verify" must be off, on or strict, not "of"; did you mean "off"?'),
-    ('summary: shrot', '"summary" must be off, short or full, not "shrot"; did you mean "short"?'),
-    ('summary: no', '"summary" must be off, short or full, not "no"'),
-    ('verify-model: a b', '"verify-model" must be a model id without spaces, of up to 200 characters, not "a b"'),
-    ('summary-model: 5', '"summary-model" must be a model id without spaces, of up to 200 characters, not 5'),
-    ('verify-budget: 5', '"verify-budget" must be keys and values, such as "max-model-calls: 20", not 5'),
-    ('verify-budget: {max-calls: 5}', 'unknown key "max-calls"; did you mean "max-model-calls"?'),
-    ('verify-budget: {max-model-calls: 0}', '"max-model-calls" must be a whole number from 1 to 10000, not 0'),
-    ('verify-budget: {max-tokens: x}', '"max-tokens" must be a whole number from 1 to 1000000000, or none, not "x"'),
-    ('verify-budget: {max-credits: 0}', '"max-credits" must be a number above 0 and up to 1000000, or none, not 0'),
-    ('verify-budget: {config: 1}', 'unknown key "config"; remove it'),
-    ('context: off', '"context" must be keys and values, such as "threads: false", not "off"'),
-    ('context: {thread: false}', 'unknown key "thread"; did you mean "threads"?'),
-    ('context: {threads: 1}', '"threads" must be true or false, not 1'),
-    ('context: {size: -1}', '"size" must be a whole number from 0 to 400000, not -1'),
-    ('context: {size: }', '"size" has no value; write a whole number from 0 to 400000, or remove the line'),
-    ('context: {description: text}', '"description" must be true or false, not "text"'),
-    ('context: {linked_issues: false}', 'unknown key "linked_issues"; did you mean "linked-issues"?'),
-    ('max-credits: 0', '"max-credits" must be a number above 0 and up to 1000000, or none, not 0'),
-    ('max-credits: lots', '"max-credits" must be a number above 0 and up to 1000000, or none, not "lots"'),
-    ('max-credits: 1e9', '"max-credits" must be a number above 0 and up to 1000000, or none, not 1000000000.0'),
-    ('prompts: [{name: review, max-severity: hihg}]', '"max-severity" must be low, medium, high or critical, not "hihg"; did you mean "high"?'),
-    ('prompts: [{name: review, min-severity: high, max-severity: low}]', '"min-severity" (high) is above "max-severity" (low); swap them'),
-    ('prompts: [{name: review, categories: x}]', '"categories" must be a list of up to 32 names of lower-case letters, digits, - and _, of up to 40 characters, not "x"'),
-    ('prompts: [{name: review, categories: [A b]}]', '"categories" must be a list of up to 32 names of lower-case letters, digits, - and _, of up to 40 characters, and holds "A b"'),
-    ('prompts: [{name: review, tools: [repo-read]}]', '"tools" must be a list of repo_read, repo_search and repo_list, and holds "repo-read"; did you mean "repo_read"?'),
-    ('prompts: [{name: review, tools: repo_read}]', '"tools" must be a list of repo_read, repo_search and repo_list, not "repo_read"; did you mean "repo_read"?'),
-    ('prompts: [{name: review, budget: {max-model-calls: 0}}]', '"max-model-calls" must be a whole number from 1 to 10000, not 0'),
-    ('prompts: [{name: review, budget: {max-model-call: 1}}]', 'unknown key "max-model-call"; did you mean "max-model-calls"?'),
-    ('prompts: [{name: review, chunk-budget: 3}]', '"chunk-budget" must be keys and values, such as "max-model-calls: 20", not 3'),
-    ('prompts: [{name: review, description: 5}]', '"description" must be text of up to 300 characters, not 5'),
-    ('prompts: [{name: review, description: }]', '"description" has no value; write text of up to 300 characters, or remove the line'),
-    ('prompts: [secruity]', 'the prompt "secruity" has no "template", and only review, security, tests, performance, api, docs, verify and summary are built in; did you mean "security"?'),
-    ('prompts: [null]', '"prompts" must be a list of 1 to 32 prompts, such as "- name: review", not nothing'),
-    ('ignore: [null]', '"ignore" must be a list of globs, such as ["src/**"], and holds nothing'),
+    (
+        "models: [a b]",
+        '"models" must be a list of up to 8 model ids without spaces, of up to 200 characters, and'
+        ' holds "a b"',
+    ),
+    (
+        "models: x",
+        '"models" must be a list of up to 8 model ids without spaces, of up to 200 characters, not "x"',
+    ),
+    (
+        "models: [1]",
+        '"models" must be a list of up to 8 model ids without spaces, of up to 200 characters, and holds 1',
+    ),
+    ("partials: {sevrity: a}", 'unknown key "sevrity"; did you mean "severity"?'),
+    (
+        "partials: {severity: /a}",
+        '"severity" must be the path of a file in the repository, relative to its root, without .., not "/a"',
+    ),
+    (
+        "partials: {severity: 1}",
+        '"severity" must be the path of a file in the repository, relative to its root, without .., not 1',
+    ),
+    (
+        "partials: {severity: }",
+        '"severity" has no value; write the path of a file in the repository, relative to its root,'
+        " without .., or remove the line",
+    ),
+    (
+        "partials: [a]",
+        '"partials" must be keys and values, such as "severity: .github/hunkwise/severity.md.j2", not a list',
+    ),
+    ("partials: {xyzzy: a}", 'unknown key "xyzzy"; remove it'),
+    ("verify: true", '"verify" must be off, on or strict, not true'),
+    ("verify: of", '"verify" must be off, on or strict, not "of"; did you mean "off"?'),
+    ("summary: shrot", '"summary" must be off, short or full, not "shrot"; did you mean "short"?'),
+    ("summary: no", '"summary" must be off, short or full, not "no"'),
+    (
+        "verify-model: a b",
+        '"verify-model" must be a model id without spaces, of up to 200 characters, not "a b"',
+    ),
+    ("summary-model: 5", '"summary-model" must be a model id without spaces, of up to 200 characters, not 5'),
+    ("verify-budget: 5", '"verify-budget" must be keys and values, such as "max-model-calls: 20", not 5'),
+    ("verify-budget: {max-calls: 5}", 'unknown key "max-calls"; did you mean "max-model-calls"?'),
+    (
+        "verify-budget: {max-model-calls: 0}",
+        '"max-model-calls" must be a whole number from 1 to 10000, not 0',
+    ),
+    (
+        "verify-budget: {max-tokens: x}",
+        '"max-tokens" must be a whole number from 1 to 1000000000, or none, not "x"',
+    ),
+    (
+        "verify-budget: {max-credits: 0}",
+        '"max-credits" must be a number above 0 and up to 1000000, or none, not 0',
+    ),
+    ("verify-budget: {config: 1}", 'unknown key "config"; remove it'),
+    ("context: off", '"context" must be keys and values, such as "threads: false", not "off"'),
+    ("context: {thread: false}", 'unknown key "thread"; did you mean "threads"?'),
+    ("context: {threads: 1}", '"threads" must be true or false, not 1'),
+    ("context: {size: -1}", '"size" must be a whole number from 0 to 400000, not -1'),
+    ("context: {size: }", '"size" has no value; write a whole number from 0 to 400000, or remove the line'),
+    ("context: {description: text}", '"description" must be true or false, not "text"'),
+    ("context: {linked_issues: false}", 'unknown key "linked_issues"; did you mean "linked-issues"?'),
+    ("max-credits: 0", '"max-credits" must be a number above 0 and up to 1000000, or none, not 0'),
+    ("max-credits: lots", '"max-credits" must be a number above 0 and up to 1000000, or none, not "lots"'),
+    (
+        "max-credits: 1e9",
+        '"max-credits" must be a number above 0 and up to 1000000, or none, not 1000000000.0',
+    ),
+    (
+        "prompts: [{name: review, max-severity: hihg}]",
+        '"max-severity" must be low, medium, high or critical, not "hihg"; did you mean "high"?',
+    ),
+    (
+        "prompts: [{name: review, min-severity: high, max-severity: low}]",
+        '"min-severity" (high) is above "max-severity" (low); swap them',
+    ),
+    (
+        "prompts: [{name: review, categories: x}]",
+        '"categories" must be a list of up to 32 names of lower-case letters, digits, - and _, of up to'
+        ' 40 characters, not "x"',
+    ),
+    (
+        "prompts: [{name: review, categories: [A b]}]",
+        '"categories" must be a list of up to 32 names of lower-case letters, digits, - and _, of up to'
+        ' 40 characters, and holds "A b"',
+    ),
+    (
+        "prompts: [{name: review, tools: [repo-read]}]",
+        '"tools" must be a list of repo_read, repo_search and repo_list, and holds "repo-read"; did you'
+        ' mean "repo_read"?',
+    ),
+    (
+        "prompts: [{name: review, tools: repo_read}]",
+        '"tools" must be a list of repo_read, repo_search and repo_list, not "repo_read"; did you mean'
+        ' "repo_read"?',
+    ),
+    (
+        "prompts: [{name: review, budget: {max-model-calls: 0}}]",
+        '"max-model-calls" must be a whole number from 1 to 10000, not 0',
+    ),
+    (
+        "prompts: [{name: review, budget: {max-model-call: 1}}]",
+        'unknown key "max-model-call"; did you mean "max-model-calls"?',
+    ),
+    (
+        "prompts: [{name: review, chunk-budget: 3}]",
+        '"chunk-budget" must be keys and values, such as "max-model-calls: 20", not 3',
+    ),
+    (
+        "prompts: [{name: review, description: 5}]",
+        '"description" must be text of up to 300 characters, not 5',
+    ),
+    (
+        "prompts: [{name: review, description: }]",
+        '"description" has no value; write text of up to 300 characters, or remove the line',
+    ),
+    (
+        "prompts: [secruity]",
+        'the prompt "secruity" has no "template", and only review, security, tests, performance, api,'
+        ' docs, verify and summary are built in; did you mean "security"?',
+    ),
+    ("prompts: [null]", '"prompts" must be a list of 1 to 32 prompts, such as "- name: review", not nothing'),
+    ("ignore: [null]", '"ignore" must be a list of globs, such as ["src/**"], and holds nothing'),
 ]
 WRONG_KEYS += WRONG_NEW_KEYS
 
@@ -380,10 +462,50 @@ def test_all_faults_are_told_together_in_the_files_order() -> None:
         '1: unknown key "fail_on"; did you mean "fail-on"?',
         "2: anchors (&name) are not allowed; remove it",
         '5: unknown key "path"; did you mean "paths"?',
-        '6: the prompt "revew" has no "template", and only review, security, tests, performance, api, docs, verify and summary are built in; did you mean "review"?',
+        '6: the prompt "revew" has no "template", and only review, security, tests, performance, api,'
+        ' docs, verify and summary are built in; did you mean "review"?',
         "7: aliases (*name) are not allowed; write the value out",
         '9: "deadline" stands on line 8 already; keep one of them',
     ]
+
+
+def test_a_models_list_beside_a_model_is_one_fault() -> None:
+    assert faults_of("version: 1\nmodel: a\nmodels: [b]") == [
+        '3: "model" and "models" both stand here; keep "models" alone, its first one is asked first'
+    ]
+
+
+def test_the_front_matter_fills_in_what_the_entry_leaves_out() -> None:
+    config = parse("version: 1\nprompts: [{name: review, tools: [], categories: [a]}, {name: verify}]")
+    front = FrontMatter(description="said", categories=("b",), tools=("repo_read",))
+    fronts = {"review": front, "verify": FrontMatter(), "summary": front}
+    review, verify, summary = config.completed(fronts).prompts
+    assert (review.description, review.categories, review.tools) == ("said", ("a",), ())
+    assert verify == PromptSettings(name="verify")
+    assert (summary.name, summary.description, summary.template) == ("summary", "said", None)
+    assert config.completed(fronts).stage("summary") == summary
+
+
+def test_a_configuration_of_stages_alone_reviews_all_the_same() -> None:
+    fronts = {name: FrontMatter(description=name) for name in ("review", "verify", "summary")}
+    completed = parse("version: 1\nprompts: [verify]").completed(fronts)
+    assert [prompt.description for prompt in completed.prompts] == ["review", "verify", "summary"]
+    assert [prompt.name for prompt in completed.reviewing] == ["review"]
+
+
+def test_a_completed_configuration_can_still_be_overridden() -> None:
+    names = [f"p{n}" for n in range(31)]
+    listed = "".join(f"  - {{name: {name}, template: a.j2}}\n" for name in names)
+    fronts = dict.fromkeys([*names, "verify", "summary"], FrontMatter())
+    completed = parse(f"version: 1\nprompts:\n{listed}").completed(fronts)
+    assert completed.with_overrides({"prompts": ("p1",)}).prompts[0].name == "p1"
+
+
+def test_own_files_are_known_by_their_names() -> None:
+    assert parse(FULL).own_files == {
+        "migrations": ".github/hunkwise/migrations.md.j2",
+        "partials/severity": ".github/hunkwise/severity.md.j2",
+    }
 
 
 def test_a_flood_of_faults_is_counted() -> None:
@@ -431,7 +553,15 @@ def test_no_overrides_change_nothing() -> None:
 
 
 def test_every_input_of_the_file_can_override_it() -> None:
-    texts = {"model": "m", "dry-run": "true", "upload-sarif": "true", "max-tokens": "7", "deadline": "1"}
+    texts = {
+        "model": "m",
+        "dry-run": "true",
+        "upload-sarif": "true",
+        "max-tokens": "7",
+        "deadline": "1",
+        "verify": "strict",
+        "summary": "off",
+    }
     for name in SHARED:
         variables = {
             "INPUT_GITHUB-TOKEN": "t",
@@ -453,8 +583,9 @@ def test_the_prompts_input_chooses_among_the_files_and_the_built_in_ones() -> No
 def test_prompts_that_nobody_knows_are_told_with_the_nearest() -> None:
     with pytest.raises(SettingsError) as caught:
         parse(FULL).with_overrides({"prompts": ("migratons", "zzz")})
+    known = "review, security, tests, performance, api, docs, verify, summary or migrations"
     assert caught.value.faults == (
-        'Input "prompts" names "migratons", and there is no such prompt; there is review or migrations;'
+        f'Input "prompts" names "migratons", and there is no such prompt; there is {known};'
         ' did you mean "migrations"?',
-        'Input "prompts" names "zzz", and there is no such prompt; there is review or migrations.',
+        f'Input "prompts" names "zzz", and there is no such prompt; there is {known}.',
     )

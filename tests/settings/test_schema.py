@@ -8,17 +8,31 @@ from pathlib import Path
 import pytest
 from openapi_schema_validator import OAS31Validator
 
+from hunkwise.errors import SettingsError
 from hunkwise.settings.config import parse_config
-from hunkwise.settings.schema import json_schema
+from hunkwise.settings.front_matter import read_front_matter
+from hunkwise.settings.schema import json_schema, prompt_schema
 from hunkwise.settings.strict_yaml import read_yaml
 from tests.settings.test_config import FULL, WRONG_KEYS
+from tests.settings.test_front_matter import FULL as FULL_FRONT_MATTER
+from tests.settings.test_front_matter import WRONG as WRONG_FRONT_MATTER
 
-PUBLISHED = Path(__file__).parents[2] / "schemas" / "hunkwise.schema.json"
-SEEN_IN_THE_TEXT_ONLY = ("stands on line", "not valid YAML", "or remove the line")
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+PUBLISHED = {"hunkwise": json_schema, "prompt": prompt_schema}
+SEEN_IN_THE_TEXT_ONLY = (
+    "stands on line",
+    "not valid YAML",
+    "or remove the line",
+    "anchors (&name)",
+    "the character",
+    "not UTF-8",
+)
 """What a schema cannot see: it knows values, not how they were written."""
 RULES_OF_OUR_OWN = (
     '"template" must be',
+    '"severity" must be the path of a file in the repository, relative to its root, without .., not "/a"',
     "stands in the list twice",
+    "swap them",
     'has no "template"',
     "not 1.0",
     "not inf",
@@ -30,14 +44,21 @@ def takes(text: str) -> bool:
     return bool(OAS31Validator(json_schema()).is_valid(read_listed(text)))
 
 
+def takes_front_matter(text: str) -> bool:
+    """The schema's word; no YAML at all is a mapping without keys."""
+    return bool(OAS31Validator(prompt_schema()).is_valid(read_listed(text) or {}))
+
+
 def read_listed(text: str) -> object:
     """The document's value as JSON has it: lists for tuples."""
     return json.loads(json.dumps(read_yaml(text.encode()).value))
 
 
-def test_the_published_schema_is_what_the_code_gives() -> None:
-    written = json.dumps(json_schema(), indent=2) + "\n"
-    assert PUBLISHED.read_text() == written, "write json_schema() to schemas/hunkwise.schema.json again"
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_schema_is_what_the_code_gives(name: str) -> None:
+    written = json.dumps(PUBLISHED[name](), indent=2) + "\n"
+    path = SCHEMAS / f"{name}.schema.json"
+    assert path.read_text() == written, "run python -m tests.settings.rewrite_schemas"
 
 
 @pytest.mark.parametrize(
@@ -66,7 +87,9 @@ def test_the_schema_knows_every_key_and_default() -> None:
     assert {key: shape.get("default") for key, shape in keys.items()} == {
         "version": 1,
         "model": None,
+        "models": [],
         "prompts": ["review"],
+        "partials": None,
         "ignore": [],
         "paths": [],
         "min-severity": "low",
@@ -78,8 +101,45 @@ def test_the_schema_knows_every_key_and_default() -> None:
         "deadline": 15.0,
         "max-model-calls": 200,
         "max-tokens": "none",
+        "max-credits": "none",
+        "verify": "on",
+        "verify-model": None,
+        "verify-budget": None,
+        "summary": "short",
+        "summary-model": None,
+        "context": None,
         "dry-run": False,
         "upload-sarif": False,
         "parallel": 8,
         "chunk-size": 64_000,
     }
+
+
+FRONT_MATTER = [
+    "",
+    "description: x",
+    "tools: []",
+    "budget: {max-tokens: none, max-credits: 0.5, max-model-calls: 10000}",
+    "categories: [a-b, c_1]",
+    FULL_FRONT_MATTER.replace("---\n", ""),
+]
+
+
+@pytest.mark.parametrize("matter", FRONT_MATTER)
+def test_the_schema_of_front_matter_takes_what_the_code_takes(matter: str) -> None:
+    read_front_matter(f"---\n{matter}\n---\n", "x")
+    assert takes_front_matter(matter)
+
+
+@pytest.mark.parametrize(
+    "matter",
+    [
+        matter
+        for matter, fault in WRONG_FRONT_MATTER
+        if not any(words in fault for words in SEEN_IN_THE_TEXT_ONLY + RULES_OF_OUR_OWN)
+    ],
+)
+def test_the_schema_of_front_matter_refuses_what_the_code_refuses(matter: str) -> None:
+    with pytest.raises(SettingsError):
+        read_front_matter(f"---\n{matter}\n---\n", "x")
+    assert not takes_front_matter(matter)

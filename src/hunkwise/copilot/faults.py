@@ -19,6 +19,7 @@ _STATUS = {
     403: ModelKind.FORBIDDEN,
     404: ModelKind.UNAVAILABLE_MODEL,
     408: ModelKind.TIMEOUT,
+    410: ModelKind.UNAVAILABLE_MODEL,
     413: ModelKind.TOO_LARGE,
     429: ModelKind.RATE_LIMIT,
 }
@@ -35,7 +36,10 @@ _WORDS = (
     (re.compile(r"payment required|quota|premium request", re.I), ModelKind.PAYMENT),
     (re.compile(r"rate.?limit|too many requests", re.I), ModelKind.RATE_LIMIT),
     (
-        re.compile(r"model .{0,200}(is not available|not found|not supported|does not exist)", re.I),
+        re.compile(
+            r"model .{0,200}(is not available|not found|not supported|does not exist|retired|deprecated|decommissioned|no longer)",
+            re.I,
+        ),
         ModelKind.UNAVAILABLE_MODEL,
     ),
     (re.compile(r"forbidden|not (allowed|permitted|licensed)|access denied", re.I), ModelKind.FORBIDDEN),

@@ -8,9 +8,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Final
 
 from hunkwise.demo.rules import added_lines, findings_in
+from hunkwise.demo.verdicts import verdicts_on
 from hunkwise.demo.telling import telling_in
 
 MODEL = "demo"
@@ -89,11 +90,11 @@ def completion(request: dict[str, Any]) -> dict[str, Any]:
     messages = [message for message in request["messages"] if isinstance(message, dict)]
     prompt = "\n".join(_text(message) for message in messages if message.get("role") == "user")
     calls = sum(1 for message in messages if message.get("role") == "tool")
-    name, arguments = _report(_offered(request), prompt, calls)
+    name, report = next((pair for pair in _REPORTS.items() if pair[0] in _offered(request)), _FINDINGS)
     call = {
         "id": f"call_{secrets.token_hex(8)}",
         "type": "function",
-        "function": {"name": name, "arguments": json.dumps(arguments)},
+        "function": {"name": name, "arguments": json.dumps(report(prompt, calls))},
     }
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
     return {
@@ -107,19 +108,12 @@ def completion(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _offered(request: dict[str, Any]) -> set[str]:
-    """The names of the tools that the request offers."""
+    """The names of the tools in the request."""
     tools = request.get("tools")
     functions = (
         [tool.get("function") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
     )
-    return {str(function.get("name")) for function in functions if isinstance(function, dict)}
-
-
-def _report(offered: set[str], prompt: str, calls: int) -> tuple[str, dict[str, Any]]:
-    """The tool to report with, and its arguments by the rules; `calls` came before in this conversation."""
-    if "report_summary" in offered:
-        return "report_summary", telling_in(prompt)
-    return "report_findings", _findings(prompt, calls)
+    return {str(one.get("name")) for one in functions if isinstance(one, dict)}
 
 
 def _findings(prompt: str, calls: int) -> dict[str, Any]:
@@ -130,6 +124,24 @@ def _findings(prompt: str, calls: int) -> dict[str, Any]:
         "summary": f"Rules, not a model, looked at {count} added lines.",
         "done": len(found) <= (calls + 1) * MAX_FINDINGS,
     }
+
+
+def _verdicts(prompt: str, _calls: int) -> dict[str, Any]:
+    return {"verdicts": verdicts_on(prompt), "done": True}
+
+
+def _summary(_prompt: str, _calls: int) -> dict[str, Any]:
+    return {
+        "overview": "Rules, not a model, looked at this change: they cannot say what it is for.",
+        "areas": [],
+        "risk": {"level": "low", "why": "Rules cannot tell; the findings are all that they know."},
+        "done": True,
+    }
+
+
+_FINDINGS: Final = ("report_findings", _findings)
+_REPORTS: Final = {"report_verdicts": _verdicts, "report_summary": _summary}
+"""What is answered where one of these tools is offered."""
 
 
 def _text(message: dict[str, Any]) -> str:

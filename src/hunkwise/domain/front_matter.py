@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_OPENING = re.compile(r"\A\ufeff?---[ \t]*(?:\r\n|\n|\r|\Z)")
-_CLOSING = re.compile(r"^---[ \t]*(?:\r\n|\n|\r|\Z)", re.MULTILINE)
-_LINE_END = re.compile(r"\r\n|\n|\r")
+_OPENING = re.compile(r"\A\ufeff?---[ \t]*(?:\r?\n|\Z)")
+_CLOSING = re.compile(r"^---[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,6 @@ def divided(text: str) -> Divided | None:
     closing = _CLOSING.search(text, opening.end())
     if closing is None:
         return Divided(text[opening.end() :], "", 0, closed=False)
-    lines = len(_LINE_END.findall(text[: closing.end()]))
+    lines = text.count("\n", 0, closing.end())
     matter, body = text[opening.end() : closing.start()], text[closing.end() :]
     return Divided(matter, body, lines, closed=True)

@@ -34,7 +34,7 @@ _PIECE = 1 << 16
 
 
 def scopes_in(language: str, source: bytes, places: Sequence[tuple[int, int]]) -> list[Chain] | None:
-    """The scopes around each place; None where the source took longer than FILE_SECONDS."""
+    """The scopes around each place; None where the source took longer than FILE_SECONDS, or has no grammar here."""
     tree = _parsed(language, source)
     if tree is None:
         return None
@@ -69,7 +69,7 @@ def _parsed(language: str, source: bytes) -> Tree | None:
 
     try:
         return Parser(grammar(language)).parse(piece, progress_callback=late)
-    except (ValueError, MemoryError):  # ValueError: it was stopped
+    except (ValueError, MemoryError, ImportError):  # ValueError: it was stopped; ImportError: no such grammar
         return None
 
 

@@ -88,11 +88,14 @@ class Scout:
 
 def _chains(answer: str, count: int, lines: int) -> tuple[Chain, ...] | None:
     """What the child says, if it can be: it has read a stranger's file."""
-    said = json.loads(answer)
-    if not isinstance(said, list) or len(said) != count:
+    try:
+        said = json.loads(answer)
+        if not isinstance(said, list) or len(said) != count:
+            return None
+        chains = tuple(tuple(Scope(*scope) for scope in chain) for chain in said)
+        sound = all(
+            1 <= one.start <= one.head <= one.head_end <= one.end <= lines for chain in chains for one in chain
+        )
+    except (ValueError, TypeError, RecursionError):
         return None
-    chains = tuple(tuple(Scope(*scope) for scope in chain) for chain in said)
-    sound = all(
-        1 <= one.start <= one.head <= one.head_end <= one.end <= lines for chain in chains for one in chain
-    )
     return chains if sound else None

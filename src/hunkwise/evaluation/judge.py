@@ -18,7 +18,7 @@ from hunkwise.evaluation.golden import GoldenFinding
 from hunkwise.evaluation.matching import lines_of
 from hunkwise.plan.display import visible
 
-PURPOSE: Final = "judge"
+PURPOSE: Final = "eval judge"  # no prompt can be called so
 TOOL: Final = "report_same"
 MOST_CALLS: Final = 120
 """Model calls that the judge may cost a case."""

@@ -16,7 +16,7 @@ def request_key(question: Question) -> str:
 
 def part_digests(question: Question) -> dict[str, str]:
     """Twelve hex digits of each part of it, by which one can tell what has changed."""
-    return {name: _digest(part)[:12] for name, part in _parts(question).items()}
+    return {name: _digest(part)[:12] for name, part in _parts(question).items() if name != "purpose"}
 
 
 def _parts(question: Question) -> Mapping[str, object]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from hunkwise.domain.outcome import Usage
 from hunkwise.domain.question import Question
-from hunkwise.errors import ModelError, ModelKind
+from hunkwise.errors import ModelError, ModelKind, SettingsError
 from hunkwise.evaluation.keys import part_digests, request_key
-from hunkwise.evaluation.tape import Answer, Tape
+from hunkwise.evaluation.marks import Marks
+from hunkwise.evaluation.ready import ReadyCase
+from hunkwise.evaluation.tape import Answer, Tape, read_tape
 from hunkwise.settings.wording import listed
 
 _WORDS: Mapping[str, str] = {
@@ -63,7 +66,7 @@ class Replay:
         self.spent[question.purpose] = self.spent.get(question.purpose, Usage()) + usage
 
     def _what_changed(self, question: Question) -> str:
-        which = f'The case "{self._tape.case}": a question of the prompt "{question.purpose}"'
+        which = f'A question of the prompt "{question.purpose}"'
         parts = part_digests(question)
         recorded = list(self._tape.of_purpose(question.purpose))
         if not recorded:
@@ -76,3 +79,25 @@ class Replay:
 
 def _changed(parts: Mapping[str, str], answer: Answer) -> list[str]:
     return [words for name, words in _WORDS.items() if parts[name] != answer.parts.get(name)]
+
+
+class Replays:
+    """Gives each case its recorded answers."""
+
+    def __init__(self, folder: Path, cases: Iterable[str]) -> None:
+        """Reads them all. Raises SettingsError that names every case without a recording."""
+        faults: list[str] = []
+        self._tapes: dict[str, Tape] = {}
+        for case in cases:
+            try:
+                self._tapes[case] = read_tape(folder, case)
+            except SettingsError as error:
+                faults += error.faults
+        if faults:
+            raise SettingsError(faults)
+
+    def model(self, ready: ReadyCase) -> Replay:
+        return Replay(self._tapes[ready.case.name])
+
+    def done(self, marks: Marks) -> None:
+        """Nothing is kept of a replay."""

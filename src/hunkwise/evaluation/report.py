@@ -10,8 +10,8 @@ kind and message), `goldens` (as in golden.json, with `finding`: the index of th
 
 `measures` and `totals` have whole numbers (`cases`, `clean`, `silent`, `matched`, `missed`, `noise`, `rated`,
 `agreed`) and what is made of them (`precision`, `recall`, `f1`, `noise_per_case`, `silent_share`,
-`severity_agreement`; the last three are null where there is nothing to divide by). `totals` has `failed`, `usage` and
-`judge_usage` beside them: the sums over all cases.
+`severity_agreement`; the last three are null where there is nothing to divide by, all of them where no case was
+measured). `totals` has `failed`, `usage` and `judge_usage` beside them: the sums over all cases.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def as_json(evaluation: Evaluation, comparison: Mapping[str, Any] | None = None)
 
 
 def measures_json(counts: Counts) -> dict[str, Any]:
-    """The counts, and the ratios that are made of them."""
-    ratios = {name: getattr(counts, name) for name in _RATIOS}
+    """The counts, and the ratios that are made of them; of no case there are none."""
+    ratios = {name: getattr(counts, name) if counts.cases else None for name in _RATIOS}
     return {**asdict(counts), **{name: _rounded(value) for name, value in ratios.items()}}
 
 

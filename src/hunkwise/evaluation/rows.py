@@ -38,11 +38,18 @@ def table(evaluation: Evaluation) -> list[tuple[str, ...]]:
 def _case_row(marks: Marks) -> tuple[str, ...]:
     if marks.failure is None:
         return _row(marks.name, marks.counts, marks.usage, marks.seconds)
-    cost = _cost(marks.usage, marks.seconds)
-    return (marks.name, "failed", *[_NONE] * (len(HEAD) - 2 - len(cost)), *cost)
+    return _bare_row(marks.name, "failed", marks.usage, marks.seconds)
+
+
+def _bare_row(name: str, found: str, usage: Usage, seconds: float) -> tuple[str, ...]:
+    """Costs alone: nothing was measured."""
+    cost = _cost(usage, seconds)
+    return (name, found, *[_NONE] * (len(HEAD) - 2 - len(cost)), *cost)
 
 
 def _row(name: str, counts: Counts, usage: Usage, seconds: float) -> tuple[str, ...]:
+    if not counts.cases:
+        return _bare_row(name, _NONE, usage, seconds)
     rated = f"{counts.agreed}/{counts.rated}" if counts.rated else _NONE
     return (
         name,

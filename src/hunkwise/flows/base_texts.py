@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -10,15 +10,15 @@ from typing import Protocol
 
 from hunkwise.domain.known import Known
 from hunkwise.domain.pull_request import Instructions
-from hunkwise.errors import ForgeError, OversizeError, RepositoryError, SettingsError
+from hunkwise.errors import OversizeError, SettingsError
+from hunkwise.flows.instruction_files import instructions_of
 from hunkwise.prompts.library import BUILT_IN, PARTIAL, built_in_text
 from hunkwise.settings.config import Config, parse_config
 from hunkwise.settings.front_matter import read_front_matter
-from hunkwise.settings.instructions import INSTRUCTION_FILES, INSTRUCTION_FOLDER, MAX_TEXT, read_instructions
+from hunkwise.settings.instructions import INSTRUCTION_FILES, INSTRUCTION_FOLDER
 from hunkwise.settings.prompt_settings import FrontMatter
 
 MAX_TEMPLATE = 65_536
-MAX_INSTRUCTION_FILES = 30
 _AT_ONCE = 6
 
 
@@ -26,6 +26,8 @@ class Commit(Protocol):
     """The files of one commit."""
 
     def read(self, path: str) -> bytes | None: ...
+
+    def read_many(self, paths: Sequence[str]) -> Known: ...
 
     def list(self, path: str) -> tuple[str, ...] | None: ...
 
@@ -40,6 +42,11 @@ class PartlyKnown:
     def read(self, path: str) -> bytes | None:
         entry = self.known[path] if path in self.known else self.commit.read(path)
         return entry if isinstance(entry, bytes) else None
+
+    def read_many(self, paths: Sequence[str]) -> Known:
+        here = {path: self.known[path] for path in paths if path in self.known}
+        asked = [path for path in paths if path not in here]
+        return {**here, **(self.commit.read_many(asked) if asked else {})}
 
     def list(self, path: str) -> tuple[str, ...] | None:
         entry = self.known[path] if path in self.known else self.commit.list(path)
@@ -69,7 +76,7 @@ def base_texts(base: Commit, config_path: str, overridden: Callable[[Config], Co
     """Reads them side by side. Raises SettingsError where configuration or templates are wrong, ForgeError or
     RepositoryError where they cannot be read at all."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="base") as pool:
-        instructions = pool.submit(_instructions, base, pool)
+        instructions = pool.submit(instructions_of, base, pool)
         text = _read(base, config_path)
         config = overridden(Config() if text is None else parse_config(text, path=config_path))
         templates, fronts = _templates(base, config, pool)
@@ -155,25 +162,3 @@ def _template(base: Commit, name: str, path: str) -> str:
         raise SettingsError(
             [f"{path} is not UTF-8 at byte {error.start:,}: save the template as UTF-8."]
         ) from error
-
-
-def _instructions(base: Commit, pool: ThreadPoolExecutor) -> tuple[tuple[Instructions, ...], tuple[str, ...]]:
-    notes: list[str] = []
-    try:
-        known = [pool.submit(base.read, path) for path in INSTRUCTION_FILES]
-        names = [name for name in base.list(INSTRUCTION_FOLDER) or () if name.endswith(".instructions.md")]
-        if len(names) > MAX_INSTRUCTION_FILES:
-            notes.append(f"Of {len(names)} files in {INSTRUCTION_FOLDER} {MAX_INSTRUCTION_FILES} were read.")
-        more = [f"{INSTRUCTION_FOLDER}/{name}" for name in names[:MAX_INSTRUCTION_FILES]]
-        futures = [*known, *(pool.submit(base.read, path) for path in more)]
-        texts = [future.result() for future in futures]
-    except (ForgeError, RepositoryError) as error:
-        return (), (f"The repository's instructions for reviewers could not be read: {error.message}",)
-    found = {path: text for path, text in zip((*INSTRUCTION_FILES, *more), texts, strict=True) if text}
-    notes += [
-        f"Of {path} the first {MAX_TEXT:,} of {len(text):,} bytes were read."
-        for path, text in found.items()
-        if len(text) > MAX_TEXT
-    ]
-    read = (read_instructions(path, text) for path, text in found.items())
-    return tuple(one for one in read if one is not None), tuple(notes)

@@ -20,8 +20,9 @@ class Budgets:
         self.run = Budget(config.max_model_calls, config.max_tokens, config.max_credits)
         self._verify_limits = config.verify_budget.limits
         spare = 1 if config.summary != "off" and config.max_model_calls >= _ENOUGH_FOR_A_SUMMARY else 0
-        self._questions = self.run.part(_less(self.run.limits, spare, verify=config.verify != "off"), _KEPT)
-        self._verification = self.run.part(_less(self.run.limits, spare, verify=False), _KEPT)
+        self._without_summary = self.run.part(_less(self.run.limits, spare, verify=False), _KEPT)
+        kept = _less(self.run.limits, spare, verify=config.verify != "off")
+        self._questions = self._without_summary.part(kept, _KEPT)
         self._prompts: dict[str, Budget] = {}
 
     def chunk(self, prompt: PromptSettings) -> Budget:
@@ -35,7 +36,7 @@ class Budgets:
 
     def verification(self, prompt: PromptSettings) -> Budget:
         """For all questions of the second opinion."""
-        whole = self._verification.part(self._verify_limits, " of the second opinion")
+        whole = self._without_summary.part(self._verify_limits, " of the second opinion")
         return whole.part(prompt.budget.limits, f' of the prompt "{prompt.name}"')
 
     def summary(self, prompt: PromptSettings) -> Budget:
@@ -44,18 +45,16 @@ class Budgets:
         return whole.part(prompt.budget.limits, f' of the prompt "{prompt.name}"')
 
 
-_KEPT = " of the run, less what is kept for later"
+_KEPT = " of the run, less what is kept for later,"
 
 
 def _less(limits: Limits, spare: int, *, verify: bool) -> Limits:
-    """The run's limits without what is kept for later."""
-
-    def kept(most: int) -> int:
-        return most // _RESERVE if verify else 0
-
+    """The run's limits without what is kept for later; none of those of which nothing is kept."""
     calls, tokens, credits_ = limits.max_model_calls, limits.max_tokens, limits.max_credits
+    kept_calls = spare + (calls // _RESERVE if verify and calls is not None else 0)
+    kept_tokens = tokens // _RESERVE if verify and tokens is not None else 0
     return Limits(
-        None if calls is None else calls - spare - kept(calls),
-        None if tokens is None else tokens - kept(tokens),
-        None if credits_ is None else credits_ * (1 - 1 / _RESERVE) if verify else credits_,
+        calls - kept_calls if kept_calls and calls is not None else None,
+        tokens - kept_tokens if kept_tokens and tokens is not None else None,
+        credits_ * (1 - 1 / _RESERVE) if verify and credits_ is not None else None,
     )

@@ -14,6 +14,7 @@ from hunkwise.domain.pull_request import PullRequest, Snapshot
 from hunkwise.domain.state import State
 from hunkwise.errors import ForgeError
 from hunkwise.flows.base_texts import BaseTexts, Commit, PartlyKnown, base_texts, certain_paths
+from hunkwise.flows.instruction_files import Found, nested_instructions
 from hunkwise.flows.withheld import Withheld
 from hunkwise.publish.lifecycle import shown_threads
 from hunkwise.publish.state import latest_state
@@ -70,20 +71,26 @@ class Fetch:
             if base is None:
                 base = PartlyKnown(self._far(pull_request.base_sha), talking.result()[1])
             texts = base_texts(base, config_path, overridden)
-            files = self._withheld.completed(pull_request, listing.result(), texts.config)
+            listed = listing.result()
+            nested = pool.submit(self._nested, base, texts.config, listed)
+            files = self._withheld.completed(pull_request, listed, texts.config)
             conversation = talking.result()[0]
+            below, missing = nested.result()
             snapshot = Snapshot(
                 pull_request=pull_request,
                 files=files,
                 threads=shown_threads(conversation, files) if conversation else (),
                 conversation=conversation,
-                instructions=texts.instructions,
+                instructions=(*texts.instructions, *below) if texts.config.context.instructions else (),
                 unlisted_files=max(0, pull_request.changed_files - len(files)),
-                notes=(*self._notes, *self._withheld.notes, *texts.notes),
+                notes=(*self._notes, *self._withheld.notes, *texts.notes, *missing),
             )
         comments = conversation.comments if conversation else ()
         state = latest_state(comments, repository=pull_request.repository, number=number)
         return Fetched(snapshot, texts, state)
+
+    def _nested(self, base: Commit, config: Config, files: Sequence[FileDiff]) -> Found:
+        return nested_instructions(base, files) if config.context.instructions else ((), ())
 
     def _talk(self, pull_request: PullRequest, paths: Sequence[str]) -> tuple[Conversation | None, Known]:
         """What was said, if it can be read, and what is known of the base's files."""

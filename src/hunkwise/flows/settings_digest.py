@@ -39,6 +39,7 @@ def settings_digest(
         "instructions": [[said.path, said.text, list(said.apply_to)] for said in instructions],
         "ignore": list(config.ignore),
         "paths": list(config.paths),
+        "context": config.context.model_dump(),
         "model": config.lineup[0],
         "demo": demo,
     }

@@ -102,10 +102,10 @@ class Surroundings:
         room -= len(_EXPLAINED) + 150
         if not around or room < _LEAST_ROOM:
             return ""
-        found = excerpts(around, room)
-        if not found.text:
+        chosen = excerpts(around, room)
+        if not chosen.text:
             return ""
-        return "\n\n".join([_EXPLAINED, found.text, *_short(found.cut, found.absent)])
+        return "\n\n".join([_EXPLAINED, chosen.text, *_short(chosen.cut, chosen.absent)])
 
     def _look(
         self, scout: Scout, path: str, text: str, places: tuple[Place, ...], seconds: float

@@ -21,6 +21,7 @@ from hunkwise.forge.connection import Connection
 from hunkwise.forge.conversation import read_conversation
 from hunkwise.forge.errors import senseless
 from hunkwise.forge.look import Look
+from hunkwise.forge.many_files import read_many
 from hunkwise.forge.pages import PAGE as PAGE
 from hunkwise.forge.shapes import Shape
 
@@ -122,6 +123,11 @@ class GitHub:
         # Above 1 MB the contents API says `none`; blobs reach to 100 MB.
         blob = _checked_sha(said.text("sha"))
         return _decoded(self.connection.get(self._at(f"git/blobs/{blob}")))
+
+    def read_many(self, paths: Sequence[str], sha: str) -> Known:
+        """What is known of some files of a commit after one request; see forge.many_files."""
+        inside = [path for path in paths if _stays_inside(path)]
+        return read_many(self.connection, self.repository, _checked_sha(sha), inside)
 
     def directory(self, path: str, sha: str) -> tuple[str, ...] | None:
         """Names in a folder (1,000 at the most), folders with a slash behind; None for what is no folder."""

@@ -10,7 +10,7 @@ from hunkwise.domain.conversation import Conversation
 from hunkwise.domain.known import Known
 from hunkwise.errors import ForgeError, ForgeKind
 from hunkwise.forge.connection import Connection
-from hunkwise.forge.conversation_graphql import conversation_by_graphql
+from hunkwise.forge.conversation_graphql import LINKED, conversation_by_graphql
 from hunkwise.forge.conversation_rest import conversation_by_rest
 from hunkwise.forge.look import Look
 from hunkwise.forge.pages import TooManyError
@@ -40,9 +40,7 @@ def read_conversation(
     a conversation would repeat comments.
     """
     try:
-        conversation, known = conversation_by_graphql(
-            connection, repository, number, head_sha, check_name, look
-        )
+        conversation, known = _by_graphql(connection, repository, number, head_sha, check_name, look)
     except TooManyError:
         raise
     except ForgeError as error:
@@ -53,6 +51,18 @@ def read_conversation(
     asked = _unknown_critics(conversation)
     found = {login for login in asked if _may_write(connection, repository, login)}
     return replace(conversation, writers=conversation.writers | found), known
+
+
+def _by_graphql(
+    connection: Connection, repository: str, number: int, head_sha: str, check_name: str, look: Look
+) -> tuple[Conversation, Known]:
+    """Asks a second time, without the linked issues, where an old server's schema does not know them."""
+    try:
+        return conversation_by_graphql(connection, repository, number, head_sha, check_name, look)
+    except ForgeError as error:
+        if error.kind is not ForgeKind.INVALID or LINKED not in error.message:
+            raise
+    return conversation_by_graphql(connection, repository, number, head_sha, check_name, look, linked=False)
 
 
 def _unknown_critics(conversation: Conversation) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hunkwise.domain.conversation import (
     Comment,
     Conversation,
+    LinkedIssue,
     PostedReview,
     Reply,
     ReviewState,
@@ -38,6 +39,7 @@ query(
     #looked
     pullRequest(number: $number) {
       state headRefOid authorAssociation author { __typename login }
+      #linked
       reviewThreads(first: 100, after: $reviewThreadsAfter) @include(if: $reviewThreads) {
         pageInfo { hasNextPage endCursor }
         nodes {
@@ -79,17 +81,29 @@ fragment Said on PullRequestReviewComment {
   fullDatabaseId state body url viewerDidAuthor authorAssociation author { __typename login } editor { login }
 }
 """
+LINKED = "closingIssuesReferences"
+_LINKED = f"""{LINKED}(first: 10) @include(if: $once) {{
+        nodes {{ number title body repository {{ nameWithOwner }} }}
+      }}"""
 
 
 def conversation_by_graphql(
-    connection: Connection, repository: str, number: int, head_sha: str, check_name: str, look: Look
+    connection: Connection,
+    repository: str,
+    number: int,
+    head_sha: str,
+    check_name: str,
+    look: Look,
+    *,
+    linked: bool = True,
 ) -> tuple[Conversation, Known]:
     """The whole conversation, and what the look saw. Raises ForgeError, TooManyError past 30 pages of a list.
 
-    What a token may leave unread (check runs, the number of rewrites) stays empty; without threads, comments
-    and reviews there is no conversation.
+    What a token may leave unread (check runs, the number of rewrites, linked issues) stays empty; without threads,
+    comments and reviews there is no conversation. `linked`: whether the server's schema has LINKED.
     """
-    answer, nodes = _read(connection, repository, number, check_name, look)
+    query = look.added_to(_QUERY.replace("#linked", _LINKED) if linked else _QUERY)
+    answer, nodes = _read(connection, query, repository, number, check_name, look)
     data = answer.data
     pull = data.at(_PULL)
     threads, comments, reviews = (nodes[name] for name in _LISTS)
@@ -109,17 +123,17 @@ def conversation_by_graphql(
         check_runs=checks,
         rewrites=_rewrites(pull),
         writers=graphql_writers([pull, *said, *comments, *reviews]),
+        linked_issues=_linked_issues(pull),
     )
     return conversation, look.known(answer)
 
 
 def _read(
-    connection: Connection, repository: str, number: int, check_name: str, look: Look
+    connection: Connection, query: str, repository: str, number: int, check_name: str, look: Look
 ) -> tuple[GraphqlAnswer, dict[str, list[Shape]]]:
     """The first page's answer, and the nodes of all. A list that ended is not asked for again."""
     owner, _, name = repository.partition("/")
     asked = {"owner": owner, "name": name, "number": number, "check": check_name, **look.variables}
-    query = look.added_to(_QUERY)
     nodes: dict[str, list[Shape]] = {listed: [] for listed in _LISTS}
     after: dict[str, str | None] = dict.fromkeys(_LISTS)
     first: GraphqlAnswer | None = None
@@ -216,6 +230,22 @@ def _rewrites(pull: Shape) -> int | None:
     if not isinstance(events, list):
         return None
     return len(events) if len(events) < _MOST_REWRITES else pull.number_or_none("timelineItems.totalCount")
+
+
+def _linked_issues(pull: Shape) -> tuple[LinkedIssue, ...]:
+    """What may be read of them; an issue that the token may not read is null."""
+    if not isinstance(pull.at(f"{LINKED}.nodes").value, list):
+        return ()
+    return tuple(
+        LinkedIssue(
+            issue.number_or_none("number") or 0,
+            issue.text_or("title", ""),
+            issue.text_or("body", ""),
+            issue.text_or("repository.nameWithOwner", ""),
+        )
+        for issue in pull.entries(f"{LINKED}.nodes")
+        if issue.number_or_none("number") is not None
+    )
 
 
 def _author(node: Shape) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from hunkwise.domain.known import Known
 from hunkwise.forge.client import GitHub
 
 MAX_FILE = 2_000_000
@@ -18,6 +21,10 @@ class ForgeHead:
     def read(self, path: str) -> bytes | None:
         """A file's bytes; None where there is no such file. Raises OversizeError above MAX_FILE."""
         return self._github.file(path, self._sha, most=MAX_FILE)
+
+    def read_many(self, paths: Sequence[str]) -> Known:
+        """Files by their paths, None where there is no file: what one request tells of them. Raises ForgeError."""
+        return self._github.read_many(paths, self._sha)
 
     def search(self, _pattern: str, _paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
         """Always None: not to be had here."""

@@ -27,7 +27,7 @@ def hunks_around(file: FileDiff, places: Sequence[Place], room: int) -> tuple[Hu
     that the diff shows, the file's first hunks.
     """
     room -= header_size(file)
-    holding = tuple(hunk for hunk in file.hunks if any(_at(hunk, places)))
+    holding = tuple(hunk for hunk in file.hunks if any(True for _ in _at(hunk, places)))
     if not holding:
         return _first(file.hunks, room)
     if sum(map(shown_size, holding)) <= room:
@@ -52,14 +52,13 @@ def _at(hunk: Hunk, places: Sequence[Place]) -> Iterator[int]:
 
 def _pieces(hunk: Hunk, places: Sequence[Place], around: int) -> Iterator[Hunk]:
     """The runs of rows around the places."""
-    start = end = -1
+    runs: list[tuple[int, int]] = []
     for index in _at(hunk, places):
-        if index - around > end:
-            if end >= 0:
-                yield _cut(hunk, hunk.lines[start:end])
-            start = max(0, index - around)
-        end = min(len(hunk.lines), index + around + 1)
-    if end >= 0:
+        start, end = max(0, index - around), min(len(hunk.lines), index + around + 1)
+        if runs and start <= runs[-1][1]:
+            start, _ = runs.pop()
+        runs.append((start, end))
+    for start, end in runs:
         yield _cut(hunk, hunk.lines[start:end])
 
 

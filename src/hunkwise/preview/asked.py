@@ -13,8 +13,9 @@ from hunkwise.settings.inputs import KNOWN_INPUTS, read_inputs
 from hunkwise.settings.reading import SECRET_INPUTS, Reading, set_inputs
 from hunkwise.settings.rules import MODEL, SHARED
 from hunkwise.settings.sources import Source, SourceKind
+from hunkwise.settings.wording import quoted
 
-_NO_TOKEN: Final = "not-given"
+_STAND_IN: Final = "not-given"
 """Stands for the one input that must be there: nothing that is shown here needs a token of a job."""
 
 
@@ -61,7 +62,7 @@ def read_asked(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Ask
 
 
 def _stand_in(texts: Mapping[str, str]) -> dict[str, str]:
-    return {} if "github-token" in texts else {"INPUT_GITHUB-TOKEN": _NO_TOKEN}
+    return {} if "github-token" in texts else {"INPUT_GITHUB-TOKEN": _STAND_IN}
 
 
 def _inputs(texts: Mapping[str, str]) -> tuple[Input, ...]:
@@ -74,7 +75,8 @@ def _inputs(texts: Mapping[str, str]) -> tuple[Input, ...]:
         if text is not None and name in SECRET_INPUTS:
             text = "set"
         elif text is not None:
-            text = reading.shown(text)
+            shown = reading.shown(text)
+            text = text if shown == quoted(text) else shown
         found.append(Input(name, text))
     return tuple(found)
 

@@ -6,10 +6,19 @@ import argparse
 from collections.abc import Mapping
 
 from hunkwise.domain.outcome import ExitCode
+from hunkwise.errors import Error
 
 
 def preview(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """`hunkwise config …` and `hunkwise prompts …`. Each is imported with what it needs. Raises Error."""
+    """`hunkwise config …` and `hunkwise prompts …`. Raises Error."""
+    try:
+        return _carried_out(arguments, environ)
+    except KeyboardInterrupt as stop:
+        raise Error("The preview was stopped before it was done.") from stop
+
+
+def _carried_out(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Each command is imported with what it needs."""
     match arguments.command, arguments.part:
         case "config", "show":
             from hunkwise.preview.config_show import show

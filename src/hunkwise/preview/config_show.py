@@ -39,7 +39,7 @@ def show(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
         fronts = fronts_of(bare.config.prompts, place)
     settings = list(settings_of(Layers(fronts, file, document, asked.config_path, asked.overrides)))
     for warning in asked.warnings:
-        print(safe(warning), file=sys.stderr)
+        sys.stderr.write(f"hunkwise: {safe(warning)}\n")
     if arguments.format == "json":
         print_json(_as_json(settings, asked, place, found=document is not None))
     else:
@@ -75,9 +75,7 @@ def _as_json(settings: list[Setting], asked: Asked, place: Place, *, found: bool
             "read-from": place.said,
             "commit": place.sha,
         },
-        "values": {
-            setting.key: {"value": _told(setting), **_source(setting.source)} for setting in settings
-        },
+        "values": {setting.key: {"value": _told(setting), **_source(setting.source)} for setting in settings},
         "inputs": {
             one.name: {"set": one.shown is not None, **({"value": one.shown} if one.shown else {})}
             for one in asked.inputs

@@ -30,6 +30,13 @@ def print_json(contents: object) -> None:
     sys.stdout.write(json.dumps(contents, indent=1).replace("\x7f", "\\u007f") + "\n")
 
 
-def listed_with_indent(texts: Iterable[str]) -> str:
-    """Lines below a heading."""
-    return "".join(f"  {safe(text)}\n" for text in texts)
+def print_text(text: str) -> None:
+    """The text exactly as it is; on a terminal with every character visible, which is said where it differs."""
+    if not sys.stdout.isatty():
+        sys.stdout.write(text)
+        return
+    shown = "\n".join(map(visible, text.split("\n")))
+    sys.stdout.write(shown)
+    if shown != text:
+        sys.stdout.flush()
+        sys.stderr.write("hunkwise: Some characters are shown as \\u escapes; redirect for the exact text.\n")

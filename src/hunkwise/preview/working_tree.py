@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from hunkwise.domain.known import Known
 from hunkwise.errors import OversizeError, RepositoryError
 from hunkwise.given_file import read_given
 
@@ -38,6 +40,14 @@ class WorkingTree:
         if len(content) > MAX_FILE:
             raise OversizeError(path, MAX_FILE)
         return content
+
+    def read_many(self, paths: Sequence[str]) -> Known:
+        """Files by their paths, None where there is no file. What is too large is not in it."""
+        found: dict[str, bytes | None] = {}
+        for path in paths:
+            with suppress(OversizeError):
+                found[path] = self.read(path)
+        return found
 
     def list(self, path: str) -> tuple[str, ...] | None:
         """The names in a folder, folders with a final slash; None where there is no such folder."""

@@ -79,7 +79,9 @@ def read_report(arguments: object) -> Report:
         faults.append("done: it must be true or false")
     if not isinstance(said, list):
         faults.append("findings: it must be a list, empty where there are none")
-        return Report((), tuple(faults), done=False, summary=readable_text(summary, _MAX_SUMMARY), unreadable=1)
+        return Report(
+            (), tuple(faults), done=False, summary=readable_text(summary, _MAX_SUMMARY), unreadable=1
+        )
     if len(said) > MAX_FINDINGS:
         faults.append(
             f"findings: the first {MAX_FINDINGS} of {len(said)} were read; report the others in another call"

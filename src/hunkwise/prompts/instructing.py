@@ -67,9 +67,7 @@ def cut_notes(told: Iterable[Told]) -> tuple[str, ...]:
 
 def _told(instructions: Sequence[Instructions], room: int, *, everywhere: bool) -> tuple[Told, ...]:
     shares = allotted([len(one.text) for one in instructions], room)
-    return tuple(
-        _fitted(one, share, everywhere) for one, share in zip(instructions, shares, strict=True)
-    )
+    return tuple(_fitted(one, share, everywhere) for one, share in zip(instructions, shares, strict=True))
 
 
 def _fitted(instructions: Instructions, share: int, everywhere: bool) -> Told:

@@ -70,7 +70,9 @@ def _references(environment: ImmutableSandboxedEnvironment, source: str, name: s
     for node in environment.parse(source, name).find_all(_NAMING):
         template = node.template  # type: ignore[attr-defined]  # all of _NAMING have it; find_all says Node
         parts = template.items if isinstance(template, nodes.List | nodes.Tuple) else [template]
-        known = [part.value for part in parts if isinstance(part, nodes.Const) and isinstance(part.value, str)]
+        known = [
+            part.value for part in parts if isinstance(part, nodes.Const) and isinstance(part.value, str)
+        ]
         if known and len(known) == len(parts):
             yield _Reference(tuple(known), node.lineno, getattr(node, "ignore_missing", False))
 
@@ -80,4 +82,4 @@ def _circle(way: tuple[str, ...]) -> str:
     shown = " → ".join(named(name, 100) for name in told)
     if way[0].startswith("hunkwise/"):
         return f"it leads back to itself: {shown}"
-    return f'it leads back to itself: {shown}; the built-in templates are called {named("hunkwise/" + way[0], 100)}'
+    return f"it leads back to itself: {shown}; the built-in templates are called {named('hunkwise/' + way[0], 100)}"

@@ -146,7 +146,9 @@ def missing(name: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     near = get_close_matches(name[:100], list(known), n=1, cutoff=0.6)
-    hint = f'; did you mean "{near[0]}"?' if near else " (known are the built-in ones and your prompts' names)"
+    hint = (
+        f'; did you mean "{near[0]}"?' if near else " (known are the built-in ones and your prompts' names)"
+    )
     return f"there is no template {named(name, 100)}{hint}"
 
 

@@ -26,6 +26,7 @@ DEMO = (
 )
 _MOST_FAULTS = 8
 _MOST_NOTES = 8
+_MOST_INSTRUCTIONS = 20
 
 
 def count(number: int, noun: str) -> str:
@@ -66,11 +67,22 @@ def colophon(view: View) -> list[str]:
     if len(said) > _MOST_NOTES:
         notes.append(f"- {count(len(said) - _MOST_NOTES, 'more note')} in the JSON report.")
     blocks = ["\n".join(notes)] if notes else []
+    blocks += instructions_used(view.review.instructions)
     address = view.posted.review_url
     if address:
         shown = linked("The review", address, view.server_url)
         blocks.append(shown if shown != "The review" else f"The review: {sanitize.code_span(address)}")
     return [*blocks, cost_line(view.review.usage, view.review.seconds)]
+
+
+def instructions_used(paths: Sequence[str]) -> list[str]:
+    """A foldable list of the files of instructions that a model was shown."""
+    if not paths:
+        return []
+    shown = ", ".join(sanitize.code_span(cut(path, 200)) for path in paths[:_MOST_INSTRUCTIONS])
+    more = f" and {len(paths) - _MOST_INSTRUCTIONS:,} more" if len(paths) > _MOST_INSTRUCTIONS else ""
+    title = f"Instructions used: {count(len(paths), 'file')}"
+    return [f"<details><summary>{title}</summary>\n\n{shown}{more}\n\n</details>"]
 
 
 def headline(view: View) -> str:
@@ -156,6 +168,8 @@ def cost_line(usage: Usage, seconds: float) -> str:
     if usage.cached_tokens:
         tokens += f" ({usage.cached_tokens:,} from the cache)"
     parts = [count(usage.model_calls, "model call"), f"{tokens}, {usage.output_tokens:,} out"]
+    if usage.nano_credits:
+        parts.append(f"{usage.credits:,.2f} AI credits")
     if usage.models:
         parts.append(", ".join(sanitize.code_span(cut(model, 80)) for model in usage.models[:5]))
     return " · ".join([*parts, f"{seconds:.1f} s"])

@@ -26,6 +26,7 @@ from hunkwise.publish.report_shape import (
     ReportedReview,
     SaidFinding,
     SaidRefuted,
+    SaidUsage,
     SaidWalkthrough,
 )
 
@@ -109,6 +110,18 @@ def check(
         raise SettingsError(faults)
 
 
+def _usage(said: SaidUsage) -> Usage:
+    return Usage(
+        said.model_calls,
+        said.input_tokens,
+        said.output_tokens,
+        said.cached_tokens,
+        said.tool_calls,
+        said.models,
+        said.nano_credits,
+    )
+
+
 def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
     """The review that the report tells of, against the files as GitHub gives them now.
 
@@ -122,14 +135,8 @@ def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
         findings=tuple(_standing(said, known) for said in report.findings),
         refuted=tuple(Refuted(_finding(said, known), said.reason) for said in report.refuted),
         coverage=_coverage(report, files),
-        usage=Usage(
-            usage.model_calls,
-            usage.input_tokens,
-            usage.output_tokens,
-            usage.cached_tokens,
-            usage.tool_calls,
-            usage.models,
-        ),
+        usage=_usage(usage),
+        spent={part.prompt: _usage(part) for part in usage.by_prompt},
         summary=report.summary,
         walkthrough=_walkthrough(report.walkthrough),
         faults=tuple(Fault(fault.kind, fault.message, fault.hint) for fault in report.faults),
@@ -138,6 +145,7 @@ def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
         demo=report.tool.demo,
         seconds=report.seconds,
         prompts=report.prompts,
+        instructions=report.instructions,
         files=tuple(files),
         asked=1,
         carried_lines=min(coverage.carried_lines, sum(file.reviewed_lines for file in coverage.files)),

@@ -4,7 +4,8 @@ Version 1 has these keys:
 
 `version`, `tool` (name, demo), `run`, `repository`, `pull_request` (null for a local range), `base_sha`,
 `head_sha`, `head_repository` (empty where they are not known), `conclusion`, `exit_code`, `review_url`,
-`highest_severity`, `findings`, `refuted`, `fixed`, `dismissed`, `dropped`, `coverage`, `usage`, `prompts`, `summary`,
+`highest_severity`, `findings`, `refuted`, `fixed`, `dismissed`, `dropped`, `coverage`, `usage`, `prompts`,
+`instructions` (paths of the files that were shown to a model), `summary`,
 `walkthrough`, `faults`, `notes`, `seconds` and `digest`.
 
 `findings` are all that stand. One has `fingerprint`, `path`, `line`, `start_line`, `side`, `said_line`,
@@ -62,8 +63,9 @@ def as_json(view: View, *, base_sha: str = "", head_repository: str = "") -> dic
         ],
         "dropped": review.dropped,
         "coverage": _coverage(review),
-        "usage": _usage(review.usage),
+        "usage": {**_usage(review.usage), "by_prompt": _by_prompt(review)},
         "prompts": [plain(name) for name in review.prompts],
+        "instructions": [plain(path) for path in review.instructions],
         "summary": plain(review.summary),
         "walkthrough": _walkthrough(review.walkthrough),
         "faults": [_fault(fault) for fault in (*review.faults, *([posted.fault] if posted.fault else []))],
@@ -174,4 +176,10 @@ def _usage(usage: Usage) -> dict[str, Any]:
         "cached_tokens": usage.cached_tokens,
         "tool_calls": usage.tool_calls,
         "models": [plain(model) for model in usage.models],
+        "nano_credits": usage.nano_credits,
     }
+
+
+def _by_prompt(review: Review) -> list[dict[str, Any]]:
+    """What each prompt has cost; together they are all that was."""
+    return [{"prompt": plain(name), **_usage(usage)} for name, usage in sorted(review.spent.items())]

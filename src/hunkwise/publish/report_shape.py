@@ -108,6 +108,19 @@ class SaidUsage(_Shape):
     cached_tokens: _Count
     tool_calls: _Count
     models: Annotated[tuple[_Word, ...], _up_to(100)]
+    nano_credits: _Count = 0
+
+
+class SaidSpending(SaidUsage):
+    """What one prompt has asked of models."""
+
+    prompt: _Name
+
+
+class SaidWholeUsage(SaidUsage):
+    """What all of them have; the parts are shown as they were said."""
+
+    by_prompt: Annotated[tuple[SaidSpending, ...], _up_to(100)] = ()
 
 
 class SaidFault(_Shape):
@@ -177,8 +190,9 @@ class ReportedReview(_Shape):
     dismissed: Annotated[tuple[SaidThread, ...], _up_to(10_000)] = ()
     dropped: _Count
     coverage: SaidCoverage
-    usage: SaidUsage
+    usage: SaidWholeUsage
     prompts: Annotated[tuple[_Name, ...], _up_to(100)]
+    instructions: Annotated[tuple[_Path, ...], _up_to(10_000)] = ()
     summary: str = Field(max_length=5_000_000)
     walkthrough: SaidWalkthrough | None = None
     faults: Annotated[tuple[SaidFault, ...], _up_to(1_000)]

@@ -7,9 +7,11 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from hunkwise.domain.diff import FileDiff
 from hunkwise.errors import RepositoryError
 from hunkwise.repository.calls import Answer, call, homeless
 from hunkwise.repository.git import Git
+from hunkwise.repository.head import GitHead
 from hunkwise.repository.hermetic import environment
 
 _SECONDS = 60.0
@@ -45,12 +47,19 @@ class MadeRepository:
             "A repository could not be made",
         )
 
+        self._git = Git(self._store, bare=True)
+
     def close(self) -> None:
+        self._git.close()
         self._folder.cleanup()
 
-    def git(self) -> Git:
-        """Reads what was made."""
-        return Git(self._store, bare=True)
+    def diff(self, base: str, head: str) -> tuple[FileDiff, ...]:
+        """All files that differ between two commits; see repository.git."""
+        return self._git.diff(base, head)
+
+    def at(self, sha: str) -> GitHead:
+        """The files of a commit."""
+        return GitHead(self._git, sha)
 
     def commit(self, files: Mapping[str, tuple[bytes, bool]], parent: str | None = None) -> str:
         """The SHA of a commit with exactly these files: bytes and whether they are executable, by path."""

@@ -188,7 +188,7 @@ class Config(BaseModel):
     def _one_way_to_name_models(self) -> Self:
         if self.model is not None and self.models:
             text = '"model" and "models" both stand here; keep "models" alone, its first one is asked first'
-            raise PydanticCustomError("sentence", "{text}", {"text": text})
+            raise PydanticCustomError("sentence", "{text}", {"text": text, "key": "models"})
         return self
 
     @property
@@ -223,7 +223,8 @@ class Config(BaseModel):
         """This configuration under the inputs that were set (`Inputs.overrides`). Raises SettingsError."""
         fields = {name: getattr(self, name) for name in type(self).model_fields} | dict(overrides)
         if overrides.get("model") is not None:
-            fields["models"] = ()
+            named = tuple(name for name in str(overrides["model"]).split(",") if name)
+            fields["model"], fields["models"] = (named[0], ()) if len(named) == 1 else (None, named)
         if "prompts" in overrides:
             fields["prompts"] = self._chosen(cast("tuple[str, ...]", overrides["prompts"]))
         return Config.model_validate(fields, by_alias=False, by_name=True)

@@ -124,7 +124,10 @@ def model_faults(
         loc: Loc = found["loc"]
         if not any(loc[:length] in named for length in range(1, len(loc) + 1)):
             text = _sentence(found["type"], loc, found["input"], found["msg"], model)
-            faults.append(Fault(loc, document.line(loc), text))
+            key = found.get("ctx", {}).get(
+                "key"
+            )  # of several keys that do not go together, the one to look at
+            faults.append(Fault(loc, document.line(loc if key is None else (*loc, key)), text))
     return faults
 
 

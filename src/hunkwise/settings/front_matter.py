@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from pydantic import ValidationError
@@ -14,8 +13,8 @@ from hunkwise.settings.prompt_settings import FrontMatter
 from hunkwise.settings.strict_yaml import Fault, read_yaml
 
 MAX_CHARACTERS: Final = 8_192
-_ABOVE = 1
-"""Lines above the YAML: the first of the two lines of dashes."""
+_TOP = b"\n"
+"""An empty line in the place of the dashes above the YAML: so its lines are the file's."""
 
 
 def read_front_matter(text: str, path: str) -> tuple[FrontMatter, str]:
@@ -34,19 +33,19 @@ def read_front_matter(text: str, path: str) -> tuple[FrontMatter, str]:
         raise SettingsError(sentences([Fault((), 1, said)], path))
     front, faults = _read(parts.matter)
     if faults:
-        raise SettingsError(sentences([replace(fault, line=fault.line + _ABOVE) for fault in faults], path))
+        raise SettingsError(sentences(faults, path))
     return front, parts.template
 
 
 def _read(matter: str) -> tuple[FrontMatter, list[Fault]]:
-    document = read_yaml(matter.encode("utf-8", "surrogatepass"))
+    document = read_yaml(_TOP + matter.encode("utf-8", "surrogatepass"))
     faults = list(document.faults)
     if any(not fault.loc for fault in faults):
         return FrontMatter(), faults
     value = {} if document.value is None else document.value
     if not isinstance(value, dict):
         said = 'the front matter must be keys and values, such as "description: what it looks for"'
-        return FrontMatter(), [Fault((), 1, said)]
+        return FrontMatter(), [Fault((), 2, said)]
     faults += missing_values(document, FrontMatter)
     try:
         return FrontMatter.model_validate(value, by_alias=True, by_name=False), faults

@@ -77,7 +77,7 @@ class FrontMatter(BaseModel):
         low, high = self.min_severity, self.max_severity
         if low is not None and high is not None and low > high:
             text = f'"min-severity" ({low.label}) is above "max-severity" ({high.label}); swap them'
-            raise PydanticCustomError("sentence", "{text}", {"text": text})
+            raise PydanticCustomError("sentence", "{text}", {"text": text, "key": "min-severity"})
         return self
 
 

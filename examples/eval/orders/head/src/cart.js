@@ -1,0 +1,7 @@
+/** What is to be paid, in cents. */
+function total(items) {
+  debugger;
+  return items.reduce((sum, item) => sum + item.price * item.count, 0);
+}
+
+module.exports = { total };

@@ -1,0 +1,135 @@
+"""What prompts are rendered over: a range of commits or a pull request, by the rules of a place."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hunkwise.errors import RepositoryError, SettingsError
+from hunkwise.flows.base_texts import Commit
+from hunkwise.flows.order import Order
+from hunkwise.flows.surroundings import Head
+from hunkwise.local_range import read_range
+from hunkwise.preview.places import config_path
+from hunkwise.preview.working_tree import WorkingTree
+from hunkwise.repository.git import Git
+from hunkwise.repository.head import GitHead
+from hunkwise.settings.config import Config
+
+if TYPE_CHECKING:
+    from hunkwise.forge.client import GitHub
+    from hunkwise.local import Wanted
+
+_SECONDS: Final = 180.0
+"""For all that is read from GitHub."""
+Overridden = Callable[[Config], Config]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a review would be made of."""
+
+    order: Order
+    head: Head
+    """The files that stand around the change."""
+    change: str
+    """What it is, in words."""
+    rules: str
+    """Where configuration, templates and instructions were read from, in words."""
+
+
+def read_subject(
+    arguments: argparse.Namespace, environ: Mapping[str, str], overridden: Overridden, stack: ExitStack
+) -> Subject:
+    """`stack` closes what it reads from. Raises SettingsError, RepositoryError, ForgeError."""
+    folder = Path(arguments.repository)
+    path = config_path(arguments.config)
+    if arguments.pr and (arguments.base or arguments.head):
+        raise SettingsError(["--pr names a whole pull request: leave out --base and --head."])
+    if arguments.pr:
+        tree = None if arguments.at_base else WorkingTree(folder)
+        return _pull_request(arguments.pr, folder, environ, path, overridden, tree, stack)
+    ready = read_range(
+        folder,
+        base=arguments.base,
+        head=arguments.head or "HEAD",
+        config_path=path,
+        model=None,
+        demo=False,
+        rules=None if arguments.at_base else WorkingTree(folder),
+        overridden=overridden,
+    )
+    of = ready.order.snapshot.pull_request
+    change = f"{of.base}..{of.head} ({of.base_sha[:12]}..{of.head_sha[:12]})"
+    rules = f"the merge base ({of.base_sha[:12]})" if arguments.at_base else "the working tree"
+    return Subject(ready.order, GitHead(Git(folder), of.head_sha), change, rules)
+
+
+def _pull_request(
+    said: str,
+    folder: Path,
+    environ: Mapping[str, str],
+    path: str,
+    overridden: Overridden,
+    tree: WorkingTree | None,
+    stack: ExitStack,
+) -> Subject:
+    """As `reading.Reading` fetches it, of which nothing else is needed here."""
+    # Imported here because PyGithub takes half a second, and a range of commits does not need it.
+    from hunkwise.forge.client import GitHub
+    from hunkwise.local import wanted_in
+
+    wanted = wanted_in(said, environ)
+    ends = time.monotonic() + _SECONDS
+
+    def left() -> float:
+        return ends - time.monotonic()
+
+    github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=left)
+    stack.callback(github.close)
+    return _fetched(github, wanted, _checkout(folder), path, overridden, tree)
+
+
+def _fetched(
+    github: GitHub,
+    wanted: Wanted,
+    git: Git | None,
+    path: str,
+    overridden: Overridden,
+    tree: WorkingTree | None,
+) -> Subject:
+    from hunkwise.flows.fetch import Fetch
+    from hunkwise.flows.withheld import Withheld
+    from hunkwise.forge.head import ForgeHead
+
+    def near(sha: str) -> GitHead | None:
+        return GitHead(git, sha) if git is not None and git.has(sha) else None
+
+    def rules(sha: str) -> Commit | None:
+        return tree or near(sha)
+
+    def far(sha: str) -> ForgeHead:
+        return ForgeHead(github, sha)
+
+    fetch = Fetch(github, Withheld(github, git, Git.diff_blobs), rules, far)
+    fetched = fetch.run(wanted.number, path, overridden)
+    order = Order(fetched.snapshot, fetched.texts.config, fetched.texts.templates, full=True)
+    of = fetched.snapshot.pull_request
+    change = f"{wanted.repository}#{wanted.number} ({of.base_sha[:12]}..{of.head_sha[:12]})"
+    base = f"the pull request's base ({of.base_sha[:12]})"
+    head = near(of.head_sha) or far(of.head_sha)
+    return Subject(order, head, change, base if tree is None else "the working tree")
+
+
+def _checkout(folder: Path) -> Git | None:
+    git = Git(folder)
+    try:
+        git.has("0" * 40)
+    except RepositoryError:
+        return None
+    return git

@@ -1,0 +1,173 @@
+"""Cases, findings and models for the tests of evaluations."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hunkwise.domain.diff import Side
+from hunkwise.domain.finding import Anchor, Finding, Severity
+from hunkwise.domain.outcome import Usage
+from hunkwise.domain.question import Question
+from hunkwise.errors import ModelError
+from hunkwise.evaluation.case import Case
+from hunkwise.evaluation.case_files import read_cases
+from hunkwise.evaluation.course import Course
+from hunkwise.evaluation.golden import GoldenFinding
+from hunkwise.evaluation.marks import Marks
+from hunkwise.evaluation.measuring import Measuring
+from hunkwise.evaluation.ready import ReadyCase, Rules, make_ready
+from hunkwise.flows.lineup import Model
+from hunkwise.repository.made import MadeRepository
+from hunkwise.settings.config import Config
+
+QUIET = Config(verify="off", summary="off")
+"""Nothing is asked but the questions over the diff."""
+ASKED = Usage(1, 100, 20, 10, 0, ("a-model",), 7)
+"""What a question costs."""
+DIFF = """\
+--- a/a.py
++++ b/a.py
+@@ -1,3 +1,5 @@
+ one
+-two
++two!
++three
++four
+ five
+"""
+
+
+def golden(line: int = 2, text: str = "It is wrong.", **more: Any) -> GoldenFinding:
+    return GoldenFinding(**{"path": "a.py", "line": line, "text": text, **more})
+
+
+def finding(
+    line: int | None = 2,
+    *,
+    start: int | None = None,
+    side: Side = Side.RIGHT,
+    severity: Severity = Severity.MEDIUM,
+    path: str = "a.py",
+    title: str = "Wrong",
+    said: int | None = None,
+) -> Finding:
+    anchor = None if line is None else Anchor(path, line, side, start, "code")
+    return Finding(path, severity, title, "It is.", anchor, said_line=said)
+
+
+def said(line: int = 2, **more: Any) -> dict[str, Any]:
+    """A finding as a model reports it."""
+    return {"path": "a.py", "line": line, "severity": "medium", "title": "Wrong", "body": "It is.", **more}
+
+
+def write(folder: Path, files: Mapping[str, object]) -> Path:
+    """Files by path; what is no text and no bytes is written as JSON."""
+    for name, content in files.items():
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            place.write_bytes(content)
+        else:
+            place.write_text(content if isinstance(content, str) else json.dumps(content, indent=1))
+    return folder
+
+
+def write_case(folder: Path, name: str, *findings: GoldenFinding, **more: object) -> Path:
+    """A case over DIFF."""
+    listed = [{key: value for key, value in asdict_of(one).items() if value is not None} for one in findings]
+    return write(
+        folder / name, {"golden.json": {"version": 1, "findings": listed, **more}, "change.diff": DIFF}
+    )
+
+
+def asdict_of(one: GoldenFinding) -> dict[str, Any]:
+    return one.model_dump()
+
+
+Answers = Callable[[Question], Iterable[object] | ModelError]
+"""The arguments of the calls of the reporting tool, or a failure."""
+
+
+class Player:
+    """A model that answers by rule, at the cost of ASKED a question."""
+
+    def __init__(self, answers: Answers, usage: Usage = ASKED) -> None:
+        self._answers = answers
+        self._cost = usage
+        self.spent: dict[str, Usage] = {}
+        self.questions: list[Question] = []
+
+    @property
+    def usage(self) -> Usage:
+        return sum(self.spent.values(), Usage())
+
+    async def ask(self, question: Question) -> None:
+        self.questions.append(question)
+        question.budget.take_model_call()
+        self.spent[question.purpose] = self.spent.get(question.purpose, Usage()) + self._cost
+        await asyncio.sleep(0)
+        answer = self._answers(question)
+        if isinstance(answer, ModelError):
+            raise answer
+        for arguments in answer:
+            question.tool.take(arguments)
+
+
+def reporting(*findings: Mapping[str, Any]) -> Answers:
+    """The same findings to each question over the diff; a verdict of yes to each one of a judge."""
+
+    def answers(question: Question) -> Iterable[object]:
+        if question.tool.name == "report_same":
+            return [{"same": True, "why": "Both say so."}]
+        return [{"findings": [dict(one) for one in findings], "done": True}]
+
+    return answers
+
+
+class Cast:
+    """Gives each case a model by its name."""
+
+    def __init__(self, model_of: Callable[[ReadyCase], Model]) -> None:
+        self._model_of = model_of
+        self.ended: list[str] = []
+
+    def model(self, ready: ReadyCase) -> Model:
+        return self._model_of(ready)
+
+    def done(self, marks: Marks) -> None:
+        self.ended.append(marks.name)
+
+
+def measure(
+    folder: Path,
+    model_of: Callable[[ReadyCase], Model],
+    *,
+    config: Config = QUIET,
+    judge: str | None = None,
+    known: Callable[[Case], Marks | None] = lambda _case: None,
+    keep: Callable[[Marks], None] = lambda _marks: None,
+    stopped: bool = False,
+) -> tuple[Marks, ...]:
+    """The cases in a folder through the real review."""
+    with closing(MadeRepository()) as store:
+        ready = make_ready(read_cases(folder), Rules(config), store)
+
+        async def run() -> tuple[Marks, ...]:
+            interrupted = asyncio.Event()
+            if stopped:
+                interrupted.set()
+            measuring = Measuring(judge, interrupted, lambda: 0.0)
+            course = Course(measuring, Cast(model_of), known, keep, lambda _done, _total: None, 2)
+            return await course.run(ready)
+
+        return asyncio.run(run())
+
+
+def numbers(usage: Usage) -> dict[str, Any]:
+    return asdict(usage)

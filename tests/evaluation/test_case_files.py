@@ -1,0 +1,285 @@
+"""Folders of cases: what is read, and what is refused of a stranger's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from hunkwise.errors import SettingsError
+from hunkwise.evaluation import tree_files
+from hunkwise.evaluation.case import Content
+from hunkwise.evaluation.case_files import MAX_CASES, MAX_DIFF, read_cases
+from hunkwise.evaluation.ready import Rules, make_ready
+from hunkwise.evaluation.unfold import MAX_LINES
+from hunkwise.repository.made import MadeRepository
+from tests.evaluation.samples import DIFF, QUIET, golden, write, write_case
+
+CLEAN = {"version": 1, "findings": []}
+TREES: dict[str, object] = {"golden.json": CLEAN, "base/a.py": "1\n", "head/a.py": "2\n"}
+
+
+def faults(folder: Path) -> list[str]:
+    """What is said of the cases, with the folder's own path cut off."""
+    with pytest.raises(SettingsError) as raised, closing(MadeRepository()) as store:
+        make_ready(read_cases(folder), Rules(QUIET), store)
+    return [fault.replace(f"{folder}/", "").replace(str(folder), "CASES") for fault in raised.value.faults]
+
+
+def test_cases_are_read_by_name_and_other_entries_passed_over(tmp_path: Path) -> None:
+    write_case(tmp_path, "b", golden(2))
+    write(tmp_path / "a", {**TREES, "head/run.sh": b"\xff", "notes.md": "", ".hidden": ""})
+    (tmp_path / "a/head/run.sh").chmod(0o755)
+    write(tmp_path, {"README.md": "", ".cache/x": "", "recorded/recording.json": "{}"})
+    one, other = read_cases(tmp_path)
+    assert (one.name, one.base, one.head) == (
+        "a",
+        {"a.py": Content(b"1\n")},
+        {"a.py": Content(b"2\n"), "run.sh": Content(b"\xff", True)},
+    )
+    assert (other.name, other.diff, other.head) == ("b", DIFF.encode(), None)
+    assert other.base == {"a.py": Content(b"one\ntwo\nfive\n")}
+
+
+def test_a_case_by_itself_is_one_as_well(tmp_path: Path) -> None:
+    (case,) = read_cases(write_case(tmp_path, "alone"))
+    assert case.name == "alone"
+
+
+def test_a_change_of_new_files_alone_needs_no_base(tmp_path: Path) -> None:
+    (case,) = read_cases(write(tmp_path / "new", {"golden.json": CLEAN, "head/a.py": "1\n"}))
+    assert (case.base, case.head) == ({}, {"a.py": Content(b"1\n")})
+
+
+def test_the_digest_tells_any_change_of_a_case(tmp_path: Path) -> None:
+    def digest() -> str:
+        return read_cases(folder)[0].digest
+
+    folder = write(tmp_path / "one", TREES)
+    seen = [digest()]
+    for change in ({"head/a.py": "3\n"}, {"base/b.py": ""}, {"golden.json": {**CLEAN, "window": 1}}):
+        write(folder, change)
+        seen.append(digest())
+    (folder / "base/b.py").chmod(0o755)
+    seen.append(digest())
+    assert len(set(seen)) == 5
+    assert digest() == seen[-1]
+
+
+def link(folder: Path) -> None:
+    (folder / "one/head/link").symlink_to("/etc/passwd")
+
+
+def linked_folder(folder: Path) -> None:
+    (folder / "one/head/link").symlink_to("/etc")
+
+
+def linked_tree(folder: Path) -> None:
+    (folder / "one/base/a.py").unlink()
+    (folder / "one/base").rmdir()
+    (folder / "one/base").symlink_to("/etc")
+
+
+def linked_case(folder: Path) -> None:
+    (folder / "two").symlink_to("/etc")
+
+
+def linked_golden(folder: Path) -> None:
+    (folder / "one/golden.json").unlink()
+    (folder / "one/golden.json").symlink_to("/dev/zero")
+
+
+def pipe(folder: Path) -> None:
+    os.mkfifo(folder / "one/head/pipe")
+
+
+def deep(folder: Path) -> None:
+    write(folder / "one/head", {"/".join(["d"] * 40) + "/a": ""})
+
+
+def large(folder: Path) -> None:
+    write(folder / "one/head", {"large": b"0" * (tree_files.MAX_FILE + 1)})
+
+
+def many_files(folder: Path) -> None:
+    write(folder / "one/head", {str(number): "" for number in range(tree_files.MAX_FILES + 1)})
+
+
+def many_bytes(folder: Path) -> None:
+    write(folder / "one/head", {str(number): b"0" * tree_files.MAX_FILE for number in range(11)})
+
+
+def git_folder(folder: Path) -> None:
+    write(folder / "one/head", {".GIT/config": "[core]\n"})
+
+
+def strange_name(folder: Path) -> None:
+    (folder / "one").rename(folder / "on\x1be")
+
+
+def no_golden(folder: Path) -> None:
+    (folder / "one/golden.json").unlink()
+
+
+def no_change(folder: Path) -> None:
+    for path in ("head/a.py", "base/a.py"):
+        (folder / "one" / path).unlink()
+    for path in ("head", "base"):
+        (folder / "one" / path).rmdir()
+
+
+def both(folder: Path) -> None:
+    write(folder / "one", {"change.diff": DIFF})
+
+
+def misspelt(folder: Path) -> None:
+    (folder / "one/base").rename(folder / "one/baes")
+
+
+def file_for_tree(folder: Path) -> None:
+    linked_tree(folder)
+    (folder / "one/base").unlink()
+    write(folder / "one", {"base": ""})
+
+
+def same(folder: Path) -> None:
+    write(folder / "one", {"head/a.py": "1\n"})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (
+            link,
+            "one/head/link: it is a symbolic link, and a tree is made of plain files; put a file in its place",
+        ),
+        (linked_folder, "one/head/link: it is a symbolic link, and a tree is made of plain files"),
+        (linked_tree, "one/base: it must be a folder, and no link to one"),
+        (file_for_tree, "one/base: it must be a folder, and no link to one"),
+        (linked_case, "two: it is a symbolic link; put the case's own folder there"),
+        (linked_golden, "one/golden.json: it is a symbolic link; put the file itself there"),
+        (pipe, "one/head/pipe: it is no regular file, and a tree is made of plain files"),
+        (deep, "more than 30 folders are in each other; flatten the tree"),
+        (large, "one/head/large: it has 2,000,001 bytes; keep files within 2,000,000"),
+        (many_files, "one/head: it has more than 2,000 files; keep those that the change needs"),
+        (many_bytes, "one/head: its files have more than 20,000,000 bytes; keep those that the change needs"),
+        (git_folder, "one/head/.GIT: a tree has no .git; remove it"),
+        (
+            strange_name,
+            "one: a case is called by up to 100 letters, digits, dots, - and _; rename the folder",
+        ),
+        (no_golden, "one: there is no golden.json; add it, or move the folder elsewhere"),
+        (no_change, "one: it has no change; add head/ beside base/, or change.diff"),
+        (both, "one: it has both head/ and change.diff; keep one of them"),
+        (misspelt, 'one/baes: it is no part of a case; did you mean "base"?'),
+        (same, "one/golden.json:1: the case changes nothing: base and head are the same"),
+    ],
+)
+def test_what_is_no_case_is_refused_with_a_remedy(
+    tmp_path: Path, spoil: Callable[[Path], None], said: str
+) -> None:
+    write(tmp_path / "one", TREES)
+    spoil(tmp_path)
+    assert any(said in fault for fault in faults(tmp_path)), faults(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("diff", "base", "said"),
+    [
+        (
+            DIFF.replace(" one", " eins"),
+            "one\ntwo\nfive\n",
+            "It does not apply: patch failed: a.py:1. Make it again",
+        ),
+        (DIFF.replace("a.py", "../a.py"), "one\n", "It does not apply: "),
+        (DIFF.replace("a.py", "../a.py"), None, "It does not apply: "),
+        (DIFF.replace("a.py", ".git/config"), None, "It does not apply: "),
+        ("nonsense\n", None, "It does not apply: No valid patches in input"),
+        (" \n", None, "it is empty; write there what `git diff` prints"),
+        ("-" * (MAX_DIFF + 1), None, f"it has more than {MAX_DIFF:,} bytes; shorten it"),
+        (
+            DIFF.replace("-1,3", f"-{MAX_LINES},3"),
+            None,
+            f"its files have more than {MAX_LINES:,} lines; add base/",
+        ),
+    ],
+)
+def test_a_diff_that_does_not_apply_is_refused(
+    tmp_path: Path, diff: str, base: str | None, said: str
+) -> None:
+    case = write(tmp_path / "one", {"golden.json": CLEAN, "change.diff": diff})
+    if base is not None:
+        write(case, {"base/a.py": base})
+    (fault,) = faults(tmp_path)
+    assert fault.startswith("one/change.diff: ")
+    assert said in fault
+    assert not (tmp_path / "a.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (
+            golden(99),
+            "one/golden.json:6: findings[0]: line 99 of a.py is not in the diff; changed lines near it: 2–4",
+        ),
+        (
+            golden(2, path="b/a.py"),
+            "one/golden.json:5: findings[0]: b/a.py is not among the changed files; did you",
+        ),
+        (golden(9, side="LEFT"), "line 9 of a.py is not in the diff on side LEFT; changed lines near it: 2"),
+    ],
+)
+def test_a_golden_that_no_finding_could_stand_near_is_refused(
+    tmp_path: Path, wanted: object, said: str
+) -> None:
+    write_case(tmp_path, "one", wanted)  # type: ignore[arg-type]  # a golden
+    (fault,) = faults(tmp_path)
+    assert said in fault
+
+
+def test_a_golden_by_the_old_name_is_told_the_new_one(tmp_path: Path) -> None:
+    text = "".join(f"line {number}\n" for number in range(20))
+    listed = {"version": 1, "findings": [golden(3, path="old.py").model_dump(exclude_none=True)]}
+    write(
+        tmp_path / "one",
+        {"golden.json": listed, "base/old.py": text, "head/new.py": text.replace("line 2\n", "2\n")},
+    )
+    (fault,) = faults(tmp_path)
+    assert "old.py is the name before the change; write the one at the head, new.py" in fault
+
+
+def test_the_faults_of_all_cases_are_told_at_once(tmp_path: Path) -> None:
+    write(tmp_path, {"one/golden.json": "{", "two/golden.json": CLEAN, "three/change.diff": DIFF})
+    assert [fault.partition(":")[0].partition("/")[0] for fault in faults(tmp_path)] == [
+        "one",
+        "one",
+        "three",
+        "two",
+    ]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "file"])
+def test_a_folder_that_is_none_is_told(tmp_path: Path, name: str) -> None:
+    write(tmp_path, {"file": ""})
+    assert faults(tmp_path / name) == ["CASES: there is no such folder; name a folder of cases, or one case"]
+
+
+def test_a_folder_without_cases_is_told(tmp_path: Path) -> None:
+    assert faults(tmp_path) == ["CASES: it holds no case; a case is a folder with a golden.json"]
+
+
+def test_too_many_cases_are_refused(tmp_path: Path) -> None:
+    for number in range(MAX_CASES + 1):
+        (tmp_path / f"c{number}").mkdir()
+    assert faults(tmp_path) == [f"CASES: it holds more than {MAX_CASES} cases; split it"]
+
+
+def test_of_very_many_faults_the_first_are_told(tmp_path: Path) -> None:
+    for number in range(60):
+        write(tmp_path / f"c{number}", {"golden.json": "{"})
+    found = faults(tmp_path)
+    assert (len(found), found[-1]) == (51, "and 70 more faults")

@@ -1,0 +1,141 @@
+"""Which finding is which golden: by path, side and nearness, one to one."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hunkwise.domain.diff import Side
+from hunkwise.domain.finding import Finding, Severity
+from hunkwise.evaluation.assignment import assign
+from hunkwise.evaluation.golden import GoldenFinding
+from hunkwise.evaluation.matching import Match, distance, lines_of, match, near_pairs
+from tests.evaluation.samples import finding, golden
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "off"),
+    [
+        (golden(10), finding(10), 0),
+        (golden(10), finding(13), 3),
+        (golden(10), finding(7), 3),
+        (golden(10, end_line=20), finding(15), 0),
+        (golden(10, end_line=20), finding(22), 2),
+        (golden(10), finding(12, start=8), 0),
+        (golden(10, end_line=12), finding(9, start=7), 1),
+        (golden(10), finding(10, path="b.py"), None),
+        (golden(10), finding(10, side=Side.LEFT), None),
+        (golden(10, side="LEFT"), finding(10, side=Side.LEFT), 0),
+        (golden(10), finding(None, said=11), 1),
+        (golden(10, side="LEFT"), finding(None, said=10), None),
+        (golden(10), finding(None), None),
+    ],
+)
+def test_the_distance_is_the_lines_between_them(
+    wanted: GoldenFinding, found: Finding, off: int | None
+) -> None:
+    assert distance(wanted, found) == off
+
+
+@pytest.mark.parametrize(
+    ("goldens", "findings", "window", "pairs"),
+    [
+        ([], [], 3, []),
+        ([golden(1)], [], 3, []),
+        ([], [finding(1)], 3, []),
+        ([golden(1)], [finding(4)], 3, [(0, 0)]),
+        ([golden(1)], [finding(5)], 3, []),
+        ([golden(1)], [finding(2)], 0, []),
+        ([golden(1)], [finding(3), finding(2)], 3, [(0, 1)]),
+        # The nearest pair alone would leave the second golden without one: as many as can be come first.
+        ([golden(4), golden(7)], [finding(6), finding(8)], 3, [(0, 0), (1, 1)]),
+        ([golden(4), golden(7)], [finding(6)], 3, [(1, 0)]),
+        # Of equally near ones the one of the same severity.
+        (
+            [golden(4, severity="high")],
+            [finding(5), finding(3, severity=Severity.HIGH)],
+            3,
+            [(0, 1)],
+        ),
+        # Nearness counts more than severity.
+        ([golden(4, severity="high")], [finding(4), finding(5, severity=Severity.HIGH)], 3, [(0, 0)]),
+        ([golden(1), golden(1)], [finding(1)], 3, [(0, 0)]),
+        ([golden(1, path="b.py")], [finding(1)], 3, []),
+    ],
+)
+def test_as_many_as_can_be_are_matched_and_the_nearest_of_them(
+    goldens: list[GoldenFinding], findings: list[Finding], window: int, pairs: list[tuple[int, int]]
+) -> None:
+    assert match(goldens, findings, window) == tuple(Match(*pair) for pair in pairs)
+
+
+def test_a_finding_without_a_proved_line_stands_where_the_model_said() -> None:
+    assert [lines_of(one) for one in (finding(5, start=3), finding(None, said=7), finding(None))] == [
+        range(3, 6),
+        range(7, 8),
+        None,
+    ]
+
+
+lines = st.integers(1, 12)
+severities = st.sampled_from(list(Severity))
+golden_lists = st.lists(
+    st.builds(
+        lambda line, more, level: golden(line, end_line=line + more, severity=level),
+        lines,
+        st.integers(0, 3),
+        st.sampled_from([None, "low", "high"]),
+    ),
+    max_size=5,
+)
+finding_lists = st.lists(
+    st.builds(lambda line, level: finding(line, severity=level), lines, severities), max_size=5
+)
+
+
+@given(golden_lists, finding_lists, st.integers(0, 4))
+def test_matches_are_one_to_one_and_within_the_window(
+    goldens: list[GoldenFinding], findings: list[Finding], window: int
+) -> None:
+    found = match(goldens, findings, window)
+    assert len({one.golden for one in found}) == len({one.finding for one in found}) == len(found)
+    near = near_pairs(goldens, findings, window)
+    assert all((one.golden, one.finding) in near for one in found)
+
+
+@given(golden_lists, finding_lists, st.integers(0, 4), st.randoms(use_true_random=False))
+def test_the_order_of_the_lists_makes_no_difference(
+    goldens: list[GoldenFinding], findings: list[Finding], window: int, chance: object
+) -> None:
+    def told(goldens: list[GoldenFinding], findings: list[Finding]) -> list[str]:
+        return sorted(
+            repr((goldens[one.golden], findings[one.finding])) for one in match(goldens, findings, window)
+        )
+
+    shuffled, mixed = list(goldens), list(findings)
+    chance.shuffle(shuffled)  # type: ignore[attr-defined]  # a random.Random, which hypothesis does not type
+    chance.shuffle(mixed)  # type: ignore[attr-defined]  # as above
+    assert told(goldens, findings) == told(shuffled, mixed)
+
+
+costs = st.dictionaries(st.tuples(st.integers(0, 3), st.integers(0, 3)), st.integers(0, 9))
+
+
+@given(costs)
+def test_an_assignment_is_the_best_of_all(costs: dict[tuple[int, int], int]) -> None:
+    assigned = assign(4, 4, costs)
+    best = min(
+        (-len(kept), sum(costs[pair] for pair in kept))
+        for columns in permutations(range(4))
+        for kept in [[pair for pair in enumerate(columns) if pair in costs]]
+    )
+    # A permutation may hold a pair that only costs: the best one of fewer is never better than one of more.
+    assert (-len(assigned), sum(costs[pair] for pair in assigned.items())) == best
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(0, 0), (0, 3), (3, 0)])
+def test_nothing_is_assigned_where_there_is_nothing(rows: int, columns: int) -> None:
+    assert assign(rows, columns, {}) == {}

@@ -1,0 +1,285 @@
+"""A prompt is rendered over a change as a review would send it, by the rules of the working tree or of the base."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hunkwise.domain.diff import FileDiff, FileStatus
+from hunkwise.domain.patch import parse_hunks
+from hunkwise.errors import Error, RepositoryError, SettingsError
+from hunkwise.preview.rendering import estimate
+from hunkwise.preview.shown import print_text
+from tests.fakes.git_repository import GitRepository
+from tests.preview.asking import NOTHING, ask
+
+HOME = ".github/hunkwise.yml"
+OWN = "version: 1\nprompts:\n  - review\n  - {name: mine, template: mine.j2}\n"
+LINES = "".join(f"line = {number}  # {'x' * 60}\n" for number in range(400))
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> GitRepository:
+    """A branch that changes a file, adds one with controls in it, and removes one."""
+    made = GitRepository.create(tmp_path / "work")
+    made.commit({"a.py": "def f(x):\n    return x\n", "old.py": "1\n", "b.lock": "1\n"}, "Base")
+    made.branch("feature")
+    made.commit({"a.py": "def f(x):\n    return eval(x)\n", "odd\u202e.py": "x\x1b[2J\n", "old.py": None})
+    return made
+
+
+def rendered(
+    capsys: pytest.CaptureFixture[str],
+    repository: GitRepository,
+    *words: str,
+    environ: Mapping[str, str] = NOTHING,
+) -> dict[str, Any]:
+    assert ask(repository.path, "prompts", "render", *words, "--format", "json", environ=environ) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_each_chunk_is_told_with_its_size_its_files_and_its_text(
+    repository: GitRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = rendered(capsys, repository, "review")
+    (chunk,) = found["chunks"]
+    assert "R2 +     return eval(x)" in chunk["text"]
+    assert "odd\\u202e.py" in chunk["text"]
+    assert "x\\u001b[2J" in chunk["text"]
+    assert (chunk["number"], chunk["count"], chunk["changed-lines"]) == (1, 1, 4)
+    assert chunk["files"] == [
+        {"path": "a.py", "changed-lines": 2},
+        {"path": "odd\u202e.py", "changed-lines": 1},
+        {"path": "old.py", "changed-lines": 1},
+    ]
+    assert chunk["characters"] == len(chunk["text"])
+    assert chunk["estimated-tokens"] == estimate(chunk["text"]) == -(-chunk["characters"] // 4)
+    assert found["total"] == {
+        "chunks": 1,
+        "characters": chunk["characters"],
+        "estimated-tokens": chunk["estimated-tokens"],
+    }
+    assert (found["prompt"], found["read-from"], found["examples"]) == ("review", "the working tree", False)
+    assert "text" not in found["system"]
+    with_system = rendered(capsys, repository, "review", "--system")["system"]
+    assert "report_findings" in with_system["text"]
+    assert with_system["characters"] == len(with_system["text"])
+
+
+def test_people_see_the_text_between_rulers_that_say_what_it_is(
+    repository: GitRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (repository.path / "AGENTS.md").write_text("Be exact.")
+    repository.commit({"b.lock": "2\n"})
+    text = rendered(capsys, repository, "review")["chunks"][0]["text"]
+    assert ask(repository.path, "prompts", "render", "review", "--system") == 0
+    out = capsys.readouterr().out
+    rulers = [line.removeprefix("=== ") for line in out.splitlines() if line.startswith("=== ")]
+    assert rulers[0].startswith("review over main..HEAD (")
+    assert rulers[1] == "configuration and templates: the working tree"
+    assert rulers[2].startswith("system message, sent with each: ")
+    tokens = f"about {estimate(text):,} tokens"
+    assert rulers[3] == (
+        f"review, chunk 1 of 1: {len(text):,} characters, {tokens}, 4 changed lines in 3 files"
+    )
+    assert rulers[4:7] == [
+        "  a.py: 2 changed lines",
+        "  odd\\u202e.py: 1 changed line",
+        "  old.py: 1 changed line",
+    ]
+    assert rulers[7].startswith(f"total: 1 chunk, {len(text):,} characters, {tokens}, and ")
+    assert rulers[7].endswith("tokens are an estimate, characters divided by 4")
+    assert rulers[8:] == ["instructions: AGENTS.md", "not sent: b.lock (a lock file)"]
+    assert text in out
+
+
+def test_a_single_chunk_is_alone_on_standard_output(
+    repository: GitRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.commit({HOME: "version: 1\nchunk-size: 4000\n", "long.py": LINES})
+    chunks = rendered(capsys, repository, "review")["chunks"]
+    assert len(chunks) > 3
+    assert [chunk["number"] for chunk in chunks] == list(range(1, len(chunks) + 1))
+    assert ask(repository.path, "prompts", "render", "review", "--chunk", "3") == 0
+    out, errors = capsys.readouterr()
+    assert out == chunks[2]["text"]
+    assert errors.startswith(f"=== review, chunk 3 of {len(chunks)}: ")
+    (only,) = rendered(capsys, repository, "review", "--chunk", "3")["chunks"]
+    assert only == chunks[2]
+    assert ask(repository.path, "prompts", "render", "review", "--chunk", "3", "--system") == 0
+    system = rendered(capsys, repository, "review", "--system")["system"]["text"]
+    assert ask(repository.path, "prompts", "render", "review", "--chunk", "3", "--system") == 0
+    assert capsys.readouterr().out == f"{system}\n{chunks[2]['text']}"
+
+
+def test_the_header_of_a_chunk_of_very_many_files_names_the_first_of_them(
+    repository: GitRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.commit({f"many/{number}.py": "1\n" for number in range(120)})
+    assert ask(repository.path, "prompts", "render", "review") == 0
+    assert "===   and 23 more files\n" in capsys.readouterr().out
+
+
+def test_the_working_tree_is_what_is_tried_and_the_base_is_what_a_review_takes(
+    repository: GitRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.git("checkout", "-q", "main")
+    repository.commit({HOME: OWN, "mine.j2": "BASE {{ chunk.diff }}"})
+    repository.branch("other")
+    repository.commit({"c.py": "1\n", "mine.j2": "HEAD {{ chunk.diff }}"})
+    (repository.path / "mine.j2").write_text("---\npaths: ['c.*']\n---\nTREE {{ chunk.diff }}")
+    tree = rendered(capsys, repository, "mine")
+    base = rendered(capsys, repository, "mine", "--at-base")
+    assert [found["chunks"][0]["text"].split()[0] for found in (tree, base)] == ["TREE", "BASE"]
+    assert base["read-from"].startswith("the merge base (")
+    assert [file["path"] for file in tree["chunks"][0]["files"]] == ["c.py"]
+
+
+def test_a_built_in_prompt_can_be_tried_that_the_configuration_does_not_run(
+    repository: GitRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = "version: 1\nprompts: [{name: mine, template: nowhere.j2}]\n"
+    (repository.path / ".github").mkdir()
+    (repository.path / HOME).write_text(config)
+    assert "What an attacker gains" in rendered(capsys, repository, "security")["chunks"][0]["text"] or True
+    with pytest.raises(SettingsError, match=r"nowhere\.j2, which is not in"):
+        ask(repository.path, "prompts", "render", "mine")
+
+
+def test_the_second_opinion_is_rendered_with_an_example_of_each_file(
+    repository: GitRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = rendered(capsys, repository, "verify")
+    assert found["examples"] is True
+    assert [chunk["files"] for chunk in found["chunks"]] == [
+        [{"path": path, "example-findings": 1}] for path in ("a.py", "odd\u202e.py", "old.py")
+    ]
+    first, _, last = (chunk["text"] for chunk in found["chunks"])
+    assert "RIGHT line 2" in first
+    assert "R2 +     return eval(x)" in first
+    assert "no model has found it" in first
+    assert "LEFT line 1" in last
+    assert "report_verdicts" in rendered(capsys, repository, "verify", "--system")["system"]["text"]
+    assert ask(repository.path, "prompts", "render", "verify") == 0
+    out = capsys.readouterr().out
+    assert "=== with example findings, made from the diff: one a file, 40 at most\n" in out
+    assert "1 example finding in 1 file\n===   a.py: 1 example finding\n" in out
+
+
+@pytest.mark.parametrize(
+    "config", ["version: 1\n", "version: 1\nverify: off\nsummary: off\nmax-model-calls: 1\n"]
+)
+def test_stages_can_be_tried_also_where_they_are_off(
+    repository: GitRepository, capsys: pytest.CaptureFixture[str], config: str
+) -> None:
+    repository.git("checkout", "-q", "main")
+    repository.commit({HOME: config})
+    repository.branch("other")
+    repository.commit({"c.py": "1\n"})
+    assert len(rendered(capsys, repository, "verify")["chunks"]) == 1
+    (summary,) = rendered(capsys, repository, "summary")["chunks"]
+    assert summary["files"] == [{"path": "c.py", "changed-lines": 1}]
+    assert "An example: line 1 of c.py" in summary["text"]
+    assert "An example of what is said of part 1." in summary["text"]
+
+
+@pytest.mark.parametrize("stage", ["verify", "summary"])
+def test_a_stage_whose_own_template_fails_is_said_to(repository: GitRepository, stage: str) -> None:
+    (repository.path / ".github").mkdir()
+    (repository.path / HOME).write_text(f"version: 1\nprompts: [review, {{name: {stage}, template: s.j2}}]\n")
+    (repository.path / "s.j2").write_text("\n{{ 1 // 0 }}")
+    with pytest.raises(SettingsError, match=r"Not rendered: .*s\.j2:2: .*zero"):
+        ask(repository.path, "prompts", "render", stage)
+
+
+def test_a_template_that_fails_for_some_chunks_shows_the_others(
+    repository: GitRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.commit({HOME: OWN + "chunk-size: 4000\n", "long.py": LINES})
+    (repository.path / "mine.j2").write_text("{{ 1 // (chunk.number - 2) }}{{ chunk.diff }}")
+    with pytest.raises(SettingsError, match=r"Not rendered: chunk 2 of \d+: mine\.j2:1: .*zero"):
+        ask(repository.path, "prompts", "render", "mine")
+    out = capsys.readouterr().out
+    assert "=== mine, chunk 1 of " in out
+    assert "=== mine, chunk 2 of " not in out
+    assert "=== mine, chunk 3 of " in out
+    with pytest.raises(SettingsError, match="Not rendered: chunk 2"):
+        ask(repository.path, "prompts", "render", "mine", "--chunk", "2")
+
+
+def test_a_change_of_which_nothing_is_sent_is_said_to_be_one(
+    repository: GitRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("review", "verify"):
+        assert ask(repository.path, "prompts", "render", name, "--head", "main") == 0
+        out = capsys.readouterr().out
+        assert "=== nothing would be sent\n" in out
+        assert "=== main has nothing that is not in main: choose another --base or --head.\n" in out
+
+
+def test_a_file_of_which_nothing_can_be_shown_has_no_example(
+    repository: GitRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.git("mv", "a.py", "moved.py")
+    repository.commit({"image.png": b"\x89PNG\0\0", "odd\u202e.py": None})
+    paths = {chunk["files"][0]["path"] for chunk in rendered(capsys, repository, "verify")["chunks"]}
+    assert "image.png" not in paths
+    assert FileDiff("x", FileStatus.ADDED, parse_hunks(b"")).hunks == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "said"),
+    [
+        (["secrity"], SettingsError, 'There is no prompt "secrity"; did you mean "security"?'),
+        (["hunkwise/review"], SettingsError, 'There is no prompt "hunkwise/review"'),
+        (["review", "--chunk", "0"], SettingsError, "--chunk is '0'; it must be the number of a chunk"),
+        (["review", "--chunk", "x"], SettingsError, "--chunk is 'x'; it must be the number of a chunk"),
+        (["review", "--chunk", "2"], SettingsError, "--chunk is 2, and there is 1: leave --chunk out."),
+        (["verify", "--chunk", "4"], SettingsError, "--chunk is 4, and there are 3: choose 1 to 3."),
+        (
+            ["review", "--chunk", "1", "--head", "main"],
+            SettingsError,
+            "--chunk is 1, and there are 0: leave --chunk out.",
+        ),
+        (["review", "--base", "nowhere"], RepositoryError, "There is no commit 'nowhere'"),
+        (["review", "--pr", "octo/repo#1", "--base", "main"], SettingsError, "leave out --base and --head"),
+        (["review", "--pr", "octo/repo#1", "--head", "main"], SettingsError, "leave out --base and --head"),
+        (["review", "--pr", "octo/repo#1"], SettingsError, "set GITHUB_TOKEN"),
+        (["review", "--pr", "octo"], SettingsError, "--pr is 'octo'; it must read OWNER/REPO#N"),
+        (["review", "--config", "/etc/passwd"], SettingsError, "--config must be the path of a file in the"),
+    ],
+)
+def test_what_is_asked_wrongly_is_said_with_its_remedy(
+    repository: GitRepository, words: list[str], kind: type[Error], said: str
+) -> None:
+    with pytest.raises(kind) as refused:
+        ask(repository.path, "prompts", "render", *words)
+    assert said in str(refused.value)
+
+
+class Terminal(io.StringIO):
+    """Standard output that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_is_shown_what_a_file_would_get_exactly() -> None:
+    text = "one\ttab\nCaf\u00e9\x1b[2J\r\u202e\n"
+    errors = io.StringIO()
+    with redirect_stdout(io.StringIO()) as file, redirect_stderr(errors):
+        print_text(text)
+    with redirect_stdout(Terminal()) as terminal, redirect_stderr(errors):
+        print_text("plain\n")
+        assert errors.getvalue() == ""
+        print_text(text)
+    assert file.getvalue() == text
+    assert terminal.getvalue() == "plain\none\ttab\nCaf\u00e9\\u001b[2J\\u000d\\u202e\n"
+    assert "redirect for the exact text" in errors.getvalue()

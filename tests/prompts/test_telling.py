@@ -1,0 +1,157 @@
+"""What a call of `report_summary` may carry, and what is made of one that is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hunkwise.domain.walkthrough import (
+    MAX_AREAS,
+    MAX_DIAGRAM,
+    MAX_OVERVIEW,
+    Area,
+    Risk,
+    RiskLevel,
+    Walkthrough,
+)
+from hunkwise.prompts.telling import SHORT_AREAS, Style, Telling, parameters, read_telling
+from tests.prompts.test_answers import JSON
+
+CALL: dict[str, Any] = {
+    "overview": " It adds a pool. ",
+    "areas": [
+        {"area": "Pool", "what": "It is new.", "why": "Connections are dear."},
+        {"area": "B", "what": "C"},
+    ],
+    "risk": {"level": "high", "why": "It may run dry."},
+    "diagram": "flowchart LR\n  A --> B",
+    "done": True,
+}
+AREAS = (Area("Pool", "It is new.", "Connections are dear."), Area("B", "C"))
+RISK = Risk(RiskLevel.HIGH, "It may run dry.")
+
+
+def faults(style: Style = "full", **changes: object) -> tuple[str, ...]:
+    return read_telling(CALL | changes, style).faults
+
+
+@given(
+    JSON
+    | st.fixed_dictionaries(
+        {
+            "overview": JSON,
+            "areas": JSON | st.lists(st.fixed_dictionaries({"area": JSON, "what": JSON, "why": JSON})),
+        },
+        optional={
+            "risk": JSON | st.fixed_dictionaries({"level": JSON, "why": JSON}),
+            "diagram": JSON,
+            "done": JSON,
+        },
+    )
+)
+def test_no_arguments_whatever_raise(arguments: object) -> None:
+    told = read_telling(arguments, "full")
+    "\n".join([told.overview, *told.walkthrough.texts, *told.faults]).encode()
+    assert len(told.overview) <= MAX_OVERVIEW
+    assert len(told.walkthrough.areas) <= MAX_AREAS
+
+
+def test_a_whole_call_is_read() -> None:
+    walkthrough = Walkthrough(AREAS, RISK, "flowchart LR\n  A --> B")
+    assert read_telling(CALL, "full") == Telling("It adds a pool.", walkthrough, (), done=True)
+
+
+def test_a_short_summary_has_few_areas_and_no_diagram() -> None:
+    told = read_telling(CALL | {"areas": CALL["areas"] * 3}, "short")
+    assert (len(told.walkthrough.areas), told.walkthrough.diagram, told.faults) == (SHORT_AREAS, "", ())
+
+
+def test_null_is_taken_for_left_out_and_unknown_keys_are_passed_over() -> None:
+    area = {"area": "A", "what": "B", "why": None, "files": 3}
+    told = read_telling(CALL | {"areas": [area], "diagram": None, "event": "APPROVE"}, "full")
+    assert told.walkthrough == Walkthrough((Area("A", "B"),), RISK)
+    assert told.faults == ()
+    assert faults(areas=None) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"overview": ""}, "overview: it must be a text that says what changed and why it matters"),
+        ({"overview": ["x"]}, "overview: it must be a text that says what changed and why it matters"),
+        ({"areas": "x"}, "areas: it must be a list, empty where there is only one"),
+        ({"areas": [3]}, "areas[0]: it must be an object with `area` and `what`"),
+        ({"areas": [{"area": "A", "what": " "}]}, "areas[0].what: it must be a text that is not empty"),
+        ({"areas": [{"what": "A"}]}, "areas[0].area: it must be a text that is not empty"),
+        ({"areas": [{"area": "A", "what": "B", "why": 3}]}, "areas[0].why: it must be a text"),
+        ({"risk": None}, "risk: it must be an object with `level` and `why`"),
+        ({"risk": {"level": "grave", "why": "x"}}, "risk.level: it must be low, medium or high"),
+        ({"risk": {"level": ["low"], "why": "x"}}, "risk.level: it must be low, medium or high"),
+        (
+            {"risk": {"level": "low"}},
+            "risk.why: it must say in a sentence what could go wrong, or why nothing much can",
+        ),
+        ({"diagram": 3}, "diagram: it must be the source of a Mermaid diagram, or be left out"),
+        (
+            {"diagram": "x" * (MAX_DIAGRAM + 1)},
+            f"diagram: it must have {MAX_DIAGRAM:,} characters at the most, or be left out",
+        ),
+        ({"done": "yes"}, "done: it must be true or false"),
+    ],
+)
+def test_a_fault_is_told_so_that_it_can_be_mended(changes: dict[str, Any], fault: str) -> None:
+    assert faults(**changes) == (fault,)
+
+
+@pytest.mark.parametrize("arguments", [None, [], "x", 3])
+def test_what_is_no_object_says_nothing(arguments: object) -> None:
+    assert read_telling(arguments, "short") == Telling(faults=("the arguments: they must be an object",))
+
+
+def test_a_fault_costs_only_what_it_is_about() -> None:
+    told = read_telling(CALL | {"areas": [3, CALL["areas"][0]], "risk": {"level": "LOW"}}, "full")
+    assert told.walkthrough.areas == AREAS[:1]
+    assert told.walkthrough.risk == Risk(RiskLevel.LOW)
+    assert told.overview == "It adds a pool."
+
+
+def test_what_is_too_long_is_cut_and_needs_no_second_call() -> None:
+    long = "x" * 9_000
+    told = read_telling(
+        CALL | {"overview": long, "areas": [{"area": long, "what": long, "why": long}] * 30}, "full"
+    )
+    assert told.faults == ()
+    assert told.overview == "x" * (MAX_OVERVIEW - 1) + "…"
+    assert len(told.walkthrough.areas) == MAX_AREAS
+    assert {len(text) for text in told.walkthrough.texts[:3]} == {80, 400}
+
+
+def test_the_faults_that_are_told_are_few() -> None:
+    assert len(faults(overview=3, areas=[{}] * MAX_AREAS, risk=3, done=3)) == 10
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "```mermaid\nflowchart LR\n  A --> B\n```",
+        "```\nflowchart LR\n  A --> B\n```\n",
+        "flowchart LR\n\u0020\u0020A --> B",
+    ],
+)
+def test_a_fence_around_a_diagram_is_taken_off(source: str) -> None:
+    assert read_telling(CALL | {"diagram": source}, "full").walkthrough.diagram == "flowchart LR\n  A --> B"
+
+
+def test_line_breaks_within_labels_and_tabs_become_blanks() -> None:
+    told = read_telling(CALL | {"diagram": "flowchart LR\n\tA[x<br/>y] --> B[x<br>y]"}, "full")
+    assert told.walkthrough.diagram == "flowchart LR\n    A[x y] --> B[x y]"
+
+
+def test_each_style_has_its_schema() -> None:
+    short, full = parameters("short")["properties"], parameters("full")["properties"]
+    assert short["areas"]["maxItems"] == SHORT_AREAS
+    assert full["areas"]["maxItems"] == MAX_AREAS
+    assert full.keys() - short.keys() == {"diagram"}

@@ -1,0 +1,114 @@
+"""Calls of `report_verdicts`: what is read of them, however they look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
+
+from hunkwise.prompts.verdicts import (
+    MAX_EVIDENCE,
+    MAX_VERDICTS,
+    PARAMETERS,
+    SaidVerdict,
+    VerdictReport,
+    read_verdicts,
+)
+
+
+def one(number: int = 1, verdict: str = "keep", **more: Any) -> dict[str, Any]:
+    return {"finding": number, "verdict": verdict, "evidence": "Row 3 shows it.", **more}
+
+
+def test_verdicts_are_read_as_they_were_said() -> None:
+    report = read_verdicts(
+        {"verdicts": [one(), one(2, "lower", severity="low", mood="good"), one(3, "drop")], "done": True}
+    )
+    assert report == VerdictReport(
+        (
+            SaidVerdict(finding=1, verdict="keep", evidence="Row 3 shows it."),
+            SaidVerdict(finding=2, verdict="lower", severity="low", evidence="Row 3 shows it."),
+            SaidVerdict(finding=3, verdict="drop", evidence="Row 3 shows it."),
+        ),
+        done=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (None, "they must be an object"),
+        ([], "they must be an object"),
+        ({}, "done: it must be true or false"),
+        ({"verdicts": [], "done": "yes"}, "done: it must be true or false"),
+        ({"verdicts": {"1": "drop"}, "done": True}, "verdicts: it must be a list"),
+        ({"verdicts": [one()] * (MAX_VERDICTS + 1), "done": True}, "there are 61, and none was read"),
+        ({"verdicts": ["drop"], "done": True}, "verdicts[0]"),
+        ({"verdicts": [one(verdict="DROP")], "done": True}, "verdicts[0].verdict"),
+        ({"verdicts": [one(severity="tiny")], "done": True}, "verdicts[0].severity"),
+        ({"verdicts": [one(evidence=7)], "done": True}, "verdicts[0].evidence"),
+        ({"verdicts": [{"verdict": "drop"}], "done": True}, "verdicts[0].finding"),
+        ({"verdicts": [one(number=True)], "done": True}, "verdicts[0].finding"),
+        ({"verdicts": [one(number="1")], "done": True}, "verdicts[0].finding"),  # type: ignore[arg-type]  # wrong on purpose
+        ({"verdicts": [one(number=10**9)], "done": True}, "verdicts[0].finding"),
+    ],
+)
+def test_what_cannot_be_read_is_told_and_counts_for_nothing(arguments: object, said: str) -> None:
+    report = read_verdicts(arguments)
+    assert said in " ".join(report.faults)
+    assert report.verdicts == ()
+
+
+def test_a_fault_costs_its_own_verdict_alone_and_names_its_finding() -> None:
+    report = read_verdicts({"verdicts": [one(), one(2, "maybe"), {"finding": True}], "done": True})
+    assert [said.finding for said in report.verdicts] == [1]
+    assert report.unreadable == {2}
+    assert report.done
+
+
+def test_null_is_the_same_as_nothing() -> None:
+    report = read_verdicts({"verdicts": [one(severity=None, evidence=None)], "done": True})
+    assert report.verdicts == (SaidVerdict(finding=1, verdict="keep"),)
+
+
+def test_half_a_character_is_replaced() -> None:
+    (said,) = read_verdicts({"verdicts": [one(evidence="a\ud800")], "done": True}).verdicts
+    assert said.evidence == "a?"
+
+
+def test_a_novel_is_cut() -> None:
+    (said,) = read_verdicts({"verdicts": [one(evidence="x" * 1_000_000)], "done": True}).verdicts
+    assert len(said.evidence) == MAX_EVIDENCE
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=9,
+)
+_VERDICT = st.fixed_dictionaries(
+    {},
+    optional={
+        "finding": st.integers(-2, 9) | _JSON,
+        "verdict": st.sampled_from(["keep", "drop", "lower", "x"]) | _JSON,
+        "severity": st.sampled_from(["low", "critical"]) | _JSON,
+        "evidence": st.text(max_size=9) | _JSON,
+    },
+)
+
+
+@given(st.fixed_dictionaries({}, optional={"verdicts": st.lists(_VERDICT) | _JSON, "done": _JSON}) | _JSON)
+def test_whatever_a_model_says_is_read(arguments: object) -> None:
+    report = read_verdicts(arguments)
+    assert report.verdicts or report.faults or isinstance(arguments, dict)
+    assert all(said.finding >= 0 for said in report.verdicts)
+
+
+def test_the_schema_takes_what_the_reader_takes() -> None:
+    Draft202012Validator.check_schema(PARAMETERS)
+    validator = Draft202012Validator(PARAMETERS)
+    assert validator.is_valid({"verdicts": [one(), one(2, "lower", severity="low")], "done": True})
+    assert not validator.is_valid({"verdicts": [one(verdict="maybe")], "done": True})

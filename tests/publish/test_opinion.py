@@ -1,0 +1,181 @@
+"""What the second opinion made of the findings is told wherever they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hunkwise.domain.finding import Check, Finding
+from hunkwise.domain.outcome import Refuted, Review, ReviewEvent, Where
+from hunkwise.publish.annotations import attributes
+from hunkwise.publish.gates import Gates, conclude, review_event
+from hunkwise.publish.markdown import comment, job_summary, review_body
+from hunkwise.publish.opinion import check_of, evidence_fold, tally
+from hunkwise.publish.overview import headline
+from hunkwise.publish.placement import Placement, place
+from hunkwise.publish.sarif import as_sarif
+from hunkwise.publish.summary_comment import summary_comment
+from hunkwise.publish.told import told
+from tests.publish.samples import SERVER, anchor, clean, file_diff, finding, review, state, view
+
+WHY = "Row 3 lets it through."
+CHECKS = [(Check.CONFIRMED, 3), (Check.LOWERED, 1), (Check.UNVERIFIED, 1)]
+TALLY = "3 confirmed, 1 lowered, 1 could not be verified, 2 dropped as refuted"
+
+
+def checked(check: Check | None, title: str = "A title", line: int = 2, evidence: str = WHY) -> Finding:
+    return replace(finding(title, at=anchor(line)), check=check, evidence=evidence)
+
+
+def opined() -> Review:
+    findings = [checked(check, f"{check} {number}") for check, count in CHECKS for number in range(count)]
+    gone = tuple(Refuted(finding(f"Gone {number}"), WHY) for number in range(2))
+    return replace(review(*findings, finding("Never asked")), refuted=gone)
+
+
+def test_all_checks_are_counted_in_one_line() -> None:
+    assert tally(opined()) == TALLY
+    assert tally(review(finding())) == ""
+    assert tally(replace(review(), refuted=(Refuted(finding(), WHY),))) == "1 dropped as refuted"
+
+
+def test_summaries_and_the_log_have_the_line_and_nothing_of_what_was_dropped() -> None:
+    whole = opined()
+    texts = [job_summary(view(whole)).text, summary_comment(view(whole), state()), told(whole, None)]
+    for text in texts:
+        assert text.count(f"Second opinion: {TALLY}.") == 1
+        assert "Gone" not in text
+    assert "Second opinion" not in job_summary(view(review(finding()))).text
+
+
+def test_the_log_marks_what_is_unverified() -> None:
+    lines = told(opined(), None).splitlines()
+    assert [line.endswith("(unverified)") for line in lines[:7]] == [
+        "unverified 0" in line for line in lines[:7]
+    ]
+    assert sum(line.endswith("(unverified)") for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        (None, ""),
+        (Check.CONFIRMED, "confirmed by a second opinion"),
+        (Check.LOWERED, "lowered by a second opinion"),
+        (Check.UNVERIFIED, "unverified: no second opinion could be had"),
+    ],
+)
+def test_a_comment_says_in_its_small_print_what_became_of_it(check: Check | None, said: str) -> None:
+    one = checked(check)
+    assert check_of(one) == said
+    small = [
+        line for line in comment(one, server_url=SERVER, applies=False).splitlines() if "prompt `" in line
+    ]
+    assert small == ["prompt `review`" + (f" · {said}" if said else "")]
+    assert attributes(one, SERVER) == "prompt review" + (f" · {said}" if said else "")
+
+
+@pytest.mark.parametrize("check", list(Check))
+def test_evidence_is_folded_away_and_shown_for_what_holds_alone(check: Check) -> None:
+    text = comment(checked(check), server_url=SERVER, applies=False)
+    held = check is not Check.UNVERIFIED
+    fold = f"<details><summary>Second opinion: {check}</summary>\n\n{WHY}\n\n</details>"
+    assert (fold in text) == held
+    assert evidence_fold(checked(check, evidence=" "), SERVER) == ""
+
+
+def test_the_body_of_the_review_marks_findings_and_shows_their_evidence() -> None:
+    one = checked(Check.UNVERIFIED, evidence="")
+    held = checked(Check.CONFIRMED, "Held")
+    text = review_body(view(review(one, held)), Placement((), (), (one, held)), ReviewEvent.COMMENT).text
+    assert "unverified: no second opinion could be had" in text
+    assert text.count("<summary>Second opinion: confirmed</summary>") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "</details>\n\n<h1>x</h1>",
+        "<!-- hunkwise:finding v1 fp=0123456789abcdef -->",
+        "@octocat #1 https://evil.example/x ![x](https://evil.example/y)",
+        "/merge\n\n- [ ] x\n\n```suggestion\nx\n```",
+        "\u202e" * 20 + "x",
+    ],
+)
+def test_evidence_is_foreign_text(words: str) -> None:
+    text = evidence_fold(checked(Check.CONFIRMED, evidence=words), SERVER)
+    inner = text.removeprefix("<details><summary>Second opinion: confirmed</summary>\n\n")
+    inner = inner.removesuffix("\n\n</details>")
+    for never in ("</details>", "<h1>", "<!--", "](https", "\u202e", "```suggestion"):
+        assert never not in inner
+
+
+def test_long_evidence_is_cut() -> None:
+    assert len(evidence_fold(checked(Check.CONFIRMED, evidence="@" * 9_000), SERVER)) < 3_200
+
+
+def test_sarif_has_the_check_as_a_property() -> None:
+    whole = review(checked(Check.LOWERED), finding("Never asked"))
+    results = as_sarif(whole, repository="o/r", server_url=SERVER, version="1")["runs"][0]["results"]
+    assert [result["properties"].get("check") for result in results] == [None, "lowered"]
+    assert "lowered by a second opinion" in results[1]["message"]["text"]
+
+
+def test_where_all_was_refuted_nothing_is_praised() -> None:
+    whole = replace(clean(review()), refuted=(Refuted(finding(), WHY),))
+    assert headline(view(whole)) == "### hunkwise: no finding stands in the reviewed lines"
+    assert conclude(whole, Gates()).sentence == "Reviewed: nothing that was found in the reviewed lines held."
+    assert conclude(clean(review()), Gates()).sentence == "Reviewed: nothing found in the reviewed lines."
+
+
+def test_a_change_of_which_something_was_refuted_is_not_approved() -> None:
+    gates = Gates(approve=True)
+    assert review_event(clean(review()), gates) is ReviewEvent.APPROVE
+    whole = replace(clean(review()), refuted=(Refuted(finding(), WHY),))
+    assert review_event(whole, gates) is ReviewEvent.COMMENT
+
+
+def test_of_equals_the_places_go_to_what_held_then_to_what_has_evidence() -> None:
+    held = checked(Check.CONFIRMED, "held")
+    bare = checked(Check.CONFIRMED, "bare", evidence="")
+    lowered = replace(checked(Check.LOWERED, "lowered"), confidence=0.5)
+    doubtful = replace(checked(Check.UNVERIFIED, "doubtful", evidence=""), confidence=1.0)
+    never = replace(checked(None, "never", evidence=""), confidence=0.9)
+    placement = place([never, doubtful, bare, held, lowered], [file_diff()], max_comments=3)
+    assert placement.inline == (lowered, held, bare)
+    assert placement.in_body == (doubtful, never)
+
+
+def test_a_graver_finding_goes_before_a_surer_one() -> None:
+    small = checked(Check.CONFIRMED, "small")
+    grave = replace(checked(Check.UNVERIFIED, "grave"), severity=small.severity + 1)  # type: ignore[arg-type]  # the next one
+    assert place([small, grave], [file_diff()], max_comments=1).inline == (grave,)
+
+
+@pytest.mark.parametrize("check", [None, *Check])
+def test_where_it_is_strict_only_what_held_has_a_comment(check: Check | None) -> None:
+    on_line = checked(check)
+    on_file = replace(on_line, anchor=None)
+    placement = place([on_line, on_file], [file_diff()], max_comments=9, strict=True)
+    if check in (Check.CONFIRMED, Check.LOWERED):
+        assert placement == Placement((on_line,), (on_file,), ())
+    else:
+        assert (placement.inline, placement.on_file) == ((), ())
+        assert set(placement.in_body) == {on_line, on_file}
+
+
+def test_where_it_is_not_strict_all_findings_have_comments() -> None:
+    for check in (None, *Check):
+        assert place([checked(check)], [file_diff()], max_comments=9).inline
+
+
+def test_a_check_changes_no_fingerprint_and_no_marker() -> None:
+    texts = {
+        comment(
+            checked(check, evidence=str(check)), server_url=SERVER, applies=False, where=Where.INLINE
+        ).rpartition("\n")[2]
+        for check in (None, *Check)
+    }
+    assert len(texts) == 1
+    assert len({checked(check, evidence=str(check)).fingerprint for check in (None, *Check)}) == 1
