@@ -47,6 +47,8 @@ class ReviewCase(_Case):
     model_latency: float = 0.0
     checkout: bool = True
     """Whether the workflow checked the repository out, with its history."""
+    checked: bool = False
+    """With the second opinion and the summary, as by default; else the questions over the diff alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,8 @@ FIRST_GITHUB, FIRST_MODEL = "start to first GitHub request", "start to first mod
 OWN_MEMORY, SIDECAR_MEMORY = "own peak memory", "sidecar peak memory"
 BOTH_MEMORY = "both peaks together"
 REQUESTS, CALLS, CHARACTERS = "GitHub requests", "model calls", "prompt characters"
+CALLS_A_LINE, CHARACTERS_A_LINE = "model calls a 1,000 lines", "characters a changed line"
+COMMON_PREFIX = "common prefix of the prompts"
 COVERAGE, COMMENTS = "changed lines covered", "inline comments"
 FIRST_REQUESTS, AGAIN_REQUESTS = "requests, first review", "requests, identical second run"
 AGAIN_WRITES, AGAIN_CALLS = "writes, identical second run", "model calls, second run"
@@ -121,6 +125,9 @@ def _review(
         requests or Measure(REQUESTS, ""),
         Measure(CALLS, "", peer=calls),
         Measure(CHARACTERS, "", peer=characters),
+        Measure(CALLS_A_LINE, ""),
+        Measure(CHARACTERS_A_LINE, ""),
+        Measure(COMMON_PREFIX, "%"),
         Measure(COMMENTS, ""),
     )
 
@@ -206,6 +213,33 @@ CASES: tuple[Case, ...] = (
         runs=3,
         shape=_LARGE,
         model_latency=2.0,
+    ),
+    ReviewCase(
+        name="small-checked",
+        title=f"small pull request ({_SMALL}), no latency, with second opinion and summary",
+        measures=_review(coverage=Measure(COVERAGE, "%", _EVERYTHING)),
+        runs=5,
+        shape=_SMALL,
+        model_latency=0.0,
+        checked=True,
+    ),
+    ReviewCase(
+        name="medium-checked",
+        title=f"medium pull request ({_MEDIUM}), model latency 2 s, with second opinion and summary",
+        measures=_review(coverage=Measure(COVERAGE, "%", _EVERYTHING)),
+        runs=3,
+        shape=_MEDIUM,
+        model_latency=2.0,
+        checked=True,
+    ),
+    ReviewCase(
+        name="large-checked",
+        title=f"large pull request ({_LARGE}), model latency 2 s, with second opinion and summary",
+        measures=_review(coverage=Measure(COVERAGE, "%", _EVERYTHING)),
+        runs=3,
+        shape=_LARGE,
+        model_latency=2.0,
+        checked=True,
     ),
     ReviewCase(
         name="many",

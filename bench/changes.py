@@ -28,6 +28,11 @@ class Shape:
     additions: int
     deletions: int
 
+    @property
+    def lines(self) -> int:
+        """Changed lines."""
+        return self.additions + self.deletions
+
     def __str__(self) -> str:
         return f"{self.files:,} files, +{self.additions:,}/-{self.deletions:,}"
 

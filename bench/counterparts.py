@@ -28,6 +28,8 @@ class Journal:
     """When the answer to the posted review had left."""
     model_calls: int
     prompt_characters: int
+    common_prefix: float
+    """Percent of the questions over the diff that all of them begin with."""
     comments: int
 
 
@@ -77,6 +79,7 @@ class Counterparts:
             review_posted=posted[0],
             model_calls=said["model_calls"],
             prompt_characters=said["prompt_characters"],
+            common_prefix=said["common_prefix"],
             comments=said["comments"],
         )
 

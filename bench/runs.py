@@ -81,6 +81,9 @@ def review_once(case: ReviewCase, built: Built, others: Counterparts) -> Numbers
         cases.REQUESTS: seen.github_requests,
         cases.CALLS: seen.model_calls,
         cases.CHARACTERS: seen.prompt_characters,
+        cases.CALLS_A_LINE: 1_000 * seen.model_calls / case.shape.lines,
+        cases.CHARACTERS_A_LINE: seen.prompt_characters / case.shape.lines,
+        cases.COMMON_PREFIX: seen.common_prefix,
         cases.COMMENTS: seen.comments,
     }
 
@@ -104,6 +107,12 @@ def review_twice(case: AgainCase, built: Built, others: Counterparts) -> Numbers
         cases.AGAIN_CALLS: again.model_calls,
         cases.AGAIN_WALL: ended - began,
     }
+
+
+def _asked(case: ReviewCase | AgainCase) -> dict[str, str]:
+    """The questions over the diff alone, unless the case is about all of them."""
+    checked = isinstance(case, ReviewCase) and case.checked
+    return {} if checked else {"verify": "off", "summary": "off"}
 
 
 def plan_once(built: Built) -> Numbers:
@@ -133,7 +142,7 @@ def _step(case: ReviewCase | AgainCase, built: Built, others: Counterparts) -> I
         step = Step(
             Path(folder),
             others.github_url,
-            inputs={"github-token": GITHUB_TOKEN, **own_provider(others.model_url)},
+            inputs={"github-token": GITHUB_TOKEN, **own_provider(others.model_url), **_asked(case)},
         )
         step.workspace = built.path if case.checkout else None
         yield step

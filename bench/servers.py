@@ -8,10 +8,12 @@ unless it says `keep`, the pull request.
 from __future__ import annotations
 
 import gc
+import itertools
 import json
+import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from tests.fakes.server import serve
 
 from bench.counterparts import GITHUB_TOKEN
 
+_MOMENT = re.compile(r"<current_datetime>.*?</current_datetime>\s*", re.DOTALL)
 _FINDINGS = 2
 """Findings that the model has of each part."""
 
@@ -81,6 +84,25 @@ class Reviewer:
         }
 
 
+def _said(request: ModelRequest) -> str:
+    """All messages of a request, one behind the other, without the moment that the CLI writes into them."""
+    return _MOMENT.sub("", "\n".join(message.text for message in request.messages))
+
+
+def _characters(request: ModelRequest) -> int:
+    return sum(len(message.text) for message in request.messages)
+
+
+def _common_prefix(requests: Sequence[ModelRequest]) -> float:
+    """Percent of the questions over the diff that all of them begin with; 0 where there is but one."""
+    texts = [_said(request) for request in requests]
+    if len(texts) < 2:
+        return 0.0
+    pairs = zip(min(texts), max(texts), strict=False)  # what these two share, all share
+    shared = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return 100 * shared * len(texts) / sum(map(len, texts))
+
+
 def _first_added(patch: str) -> int:
     """The RIGHT number of the first added line."""
     number = 0
@@ -119,15 +141,17 @@ def main(git_dir: str, base_sha: str, head_sha: str) -> None:
                     "github": to_github.exchanges,
                     "writes": len(github.writes),
                     "model": to_model.exchanges,
-                    "model_calls": len(model.requests),
-                    "prompt_characters": sum(len(m.text) for r in model.requests for m in r.messages),
+                    "model_calls": len(model.requests) + len(model.second_requests),
+                    "prompt_characters": sum(map(_characters, (*model.requests, *model.second_requests))),
+                    "common_prefix": _common_prefix(model.requests),
                     "comments": len(github.comments),
                     "violations": github.violations,
                 }
                 print(json.dumps(journal), flush=True)
                 continue
             github.latency, model.latency = wanted["api"], wanted["model"]
-            for kept in (to_github.exchanges, to_model.exchanges, model.requests, github.journal):
+            journals = (to_github.exchanges, to_model.exchanges, model.requests, model.second_requests)
+            for kept in (*journals, github.journal):
                 kept.clear()
             if not wanted["keep"]:
                 for said in (hub.reviews, hub.comments, hub.threads, hub.issue_comments, hub.check_runs):

@@ -17,6 +17,7 @@ from hunkwise.copilot.faults import from_status
 from hunkwise.domain.limits import Budget
 from hunkwise.domain.outcome import ExitCode
 from hunkwise.errors import Error
+from hunkwise.prompts.render import Renderer
 from hunkwise.settings.config import parse_config
 from hunkwise.settings.event import read_event
 from hunkwise.settings.inputs import read_inputs
@@ -86,6 +87,9 @@ def test_the_picture_joins_what_it_defines() -> None:
     assert opened == sum(line.strip() == "end" for line in lines)
 
 
+MIGRATIONS = {"migrations": ".github/hunkwise/migrations.md.j2"}
+
+
 def literals() -> Iterator[str]:
     """Every text in the code, with … wherever something is put into it."""
     for path in [*sorted((ROOT / "src").rglob("*.py")), ROOT / "entrypoint.py"]:
@@ -114,6 +118,7 @@ def made() -> list[str]:
         raised(lambda: read_inputs(token | {"INPUT_FAIL-ON": "always"})),
         raised(lambda: read_event("push", b"{}", repository="octo/repo", pull_request=None)),
         raised(lambda: parse_config(b"version: 1\nfail-om: high\n", path=".github/hunkwise.yml")),
+        raised(lambda: Renderer({"migrations": "\n\n{{ x"}, paths=MIGRATIONS).check("migrations")),
         f"The budget ran out: {budget.why}.",
     ]
 

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import Severity
-from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Review, SkipReason, Usage
+from hunkwise.domain.finding import Check, Severity
+from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Refuted, Review, SkipReason, Usage
 from hunkwise.terminal import console, progress, show
 from tests.publish.samples import anchor, clean, file_diff, finding, review
 
@@ -61,6 +61,16 @@ def test_what_was_not_reviewed_is_named_with_its_reason() -> None:
     assert "A note." in text
     assert "1 model call, " in text
     assert "fixed rules, not a model" in text
+
+
+def test_what_a_second_opinion_made_of_findings_is_told() -> None:
+    held = replace(finding("Held", at=anchor(2)), check=Check.CONFIRMED)
+    doubtful = replace(finding("Doubtful", at=anchor(3)), check=Check.UNVERIFIED)
+    text = shown(replace(clean(review(held, doubtful)), refuted=(Refuted(finding("Gone"), "It is."),)))
+    assert "src/a.py:3 (unverified: no second opinion could be had)" in text
+    assert text.count("unverified") == 1
+    assert "Second opinion: 1 confirmed, 1 could not be verified, 1 dropped as refuted." in text
+    assert "Gone" not in text
 
 
 def test_a_clean_review_says_so_of_what_was_reviewed() -> None:

@@ -19,10 +19,11 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from hunkwise.domain.diff import FileDiff, Side
-from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.finding import Check, Finding, Severity
 from hunkwise.domain.outcome import Coverage, Review
 from hunkwise.flows.analysis import Progress as Told
 from hunkwise.publish.characters import cut, plain
+from hunkwise.publish.opinion import check_of, tally
 
 _STYLES = {
     Severity.CRITICAL: "bold white on red",
@@ -90,6 +91,8 @@ def _finding(finding: Finding, file: FileDiff | None) -> Group:
         (plain(finding.title), "bold"),
     )
     place = Text(_place(finding), style="blue")
+    if finding.check is Check.UNVERIFIED:
+        place.append(f" ({check_of(finding)})", style="dim")
     parts: list[RenderableType] = [head, Padding(place, (0, 0, 0, 2), expand=False)]
     if finding.anchor is not None and file is not None:
         parts.append(Padding(_code(finding, file), (0, 0, 0, 2), expand=False))
@@ -135,7 +138,9 @@ def _row(text: str) -> str:
 
 
 def _conclusion(review: Review) -> Group:
-    lines = [Text(_counts(review), style="bold"), Text(_coverage(review.coverage))]
+    checked = tally(review)
+    opinion = [Text(f"Second opinion: {checked}.")] if checked else []
+    lines = [Text(_counts(review), style="bold"), *opinion, Text(_coverage(review.coverage))]
     left_out = [file for file in review.coverage.files if file.reason is not None]
     lines += [
         Text(f"  not reviewed: {plain(file.path)} ({file.reason})", style="dim") for file in left_out[:20]

@@ -53,7 +53,20 @@ def test_a_prompt_shows_what_is_around_the_changed_lines_behind_them(world: Worl
         assert words in prompt[:changed], words
     assert "Mind the docs." not in prompt
     assert "Praise everything." not in prompt.partition("# The part to review")[0]
-    assert len(world.github.journal) <= MOST_REQUESTS + 1  # a folder below GitHub's own is listed apart
+    # GitHub's own folder of instructions takes one more, and a folder below it another.
+    assert len(world.github.journal) <= MOST_REQUESTS + 2
+
+
+def test_nested_instructions_and_enclosing_code_take_one_request_each(world: World) -> None:
+    deep = {f"src/{name}/b/c/d/{name}.py": SOURCE for name in ("one", "two", "three", "four")}
+    base = {".github/hunkwise.yml": BASE[".github/hunkwise.yml"], "src/AGENTS.md": "Mind the shop.\n", **deep}
+    world.change(base, {name: text.replace("step_10()", "step_ten()") for name, text in deep.items()})
+    world.answers(report())
+    world.run()
+    (request,) = world.model.requests
+    assert request.prompt.count("| class Shop:") == 4
+    assert "Mind the shop." in request.prompt
+    assert len(world.github.journal) <= MOST_REQUESTS
 
 
 def test_what_was_used_is_listed_in_the_review_and_in_the_report(world: World) -> None:
@@ -72,7 +85,7 @@ def test_each_part_can_be_turned_off(world: World) -> None:
     prompt, told = run(world)
     assert "step_ten()" in prompt
     assert told["instructions"] == []
-    for words in ("class Shop", "Cents everywhere.", "Mind the shop.", "No prints.", "Pay once"):
+    for words in ("| class Shop:", "Cents everywhere.", "> Mind the shop.", "No prints.", "Pay once"):
         assert words not in prompt, words
 
 
@@ -82,8 +95,7 @@ def test_where_graphql_is_refused_a_review_has_less_around_it_and_says_so(world:
     prompt, told = run(world)
     assert "step_ten()" in prompt
     assert "Cents everywhere." in prompt
-    assert "class Shop" not in prompt
-    (result,) = world.results
+    assert "| class Shop:" not in prompt
     notes = " ".join(told["notes"])
     assert "The code around the changes could not be read" in notes
     assert "AGENTS.md of the folders with changed files could not be read" in notes

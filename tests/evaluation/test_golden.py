@@ -50,7 +50,7 @@ def test_a_whole_golden_is_read() -> None:
     assert (first.lines, first.side_of_diff, first.level) == (range(3, 5), Side.LEFT, Severity.HIGH)
     assert (second.lines, second.side_of_diff, second.level) == (range(1, 2), Side.RIGHT, None)
     assert (golden.reach, golden.pull_request and golden.pull_request.title) == (5, "t")
-    assert document.line(("findings", 1, "line")) == 19
+    assert document.line(("findings", 1, "line")) == 20
 
 
 def test_a_clean_case_needs_little() -> None:

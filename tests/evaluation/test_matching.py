@@ -132,7 +132,6 @@ def test_an_assignment_is_the_best_of_all(costs: dict[tuple[int, int], int]) -> 
         for columns in permutations(range(4))
         for kept in [[pair for pair in enumerate(columns) if pair in costs]]
     )
-    # A permutation may hold a pair that only costs: the best one of fewer is never better than one of more.
     assert (-len(assigned), sum(costs[pair] for pair in assigned.items())) == best
 
 

@@ -332,14 +332,14 @@ def test_a_template_that_fails_for_one_chunk_costs_that_chunk() -> None:
 @pytest.mark.parametrize("source", ["{{ nothing }}", "{% if %}"])
 def test_a_template_that_fails_for_all_chunks_ends_the_run_before_anything_is_spent(source: str) -> None:
     settings = config(prompts=(PromptSettings(name="mine", template="mine.j2"),))
-    with pytest.raises(SettingsError, match='The template of the prompt "mine"'):
+    with pytest.raises(SettingsError, match=r'^mine\.j2:1: .*in the prompt "mine"'):
         prepare(Order(files(), settings, {"mine": source}))
 
 
 def test_a_template_that_nothing_is_due_to_is_compiled_all_the_same() -> None:
     settings = config(prompts=(PromptSettings(name="mine", template="mine.j2", paths=("none/**",)),))
     prepare(Order(files(), settings, {"mine": "{{ nothing }}"}))
-    with pytest.raises(SettingsError, match="line 1"):
+    with pytest.raises(SettingsError, match=r"^mine\.j2:1: "):
         prepare(Order(files(), settings, {"mine": "{% if %}"}))
 
 

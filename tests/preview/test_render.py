@@ -28,7 +28,7 @@ LINES = "".join(f"line = {number}  # {'x' * 60}\n" for number in range(400))
 def repository(tmp_path: Path) -> GitRepository:
     """A branch that changes a file, adds one with controls in it, and removes one."""
     made = GitRepository.create(tmp_path / "work")
-    made.commit({"a.py": "def f(x):\n    return x\n", "old.py": "1\n", "b.lock": "1\n"}, "Base")
+    made.commit({"a.py": "def f(x):\n    return x\n", "old.py": "1\n", "poetry.lock": "1\n"}, "Base")
     made.branch("feature")
     made.commit({"a.py": "def f(x):\n    return eval(x)\n", "odd\u202e.py": "x\x1b[2J\n", "old.py": None})
     return made
@@ -76,8 +76,8 @@ def test_each_chunk_is_told_with_its_size_its_files_and_its_text(
 def test_people_see_the_text_between_rulers_that_say_what_it_is(
     repository: GitRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    repository.commit({"poetry.lock": "2\n"})
     (repository.path / "AGENTS.md").write_text("Be exact.")
-    repository.commit({"b.lock": "2\n"})
     text = rendered(capsys, repository, "review")["chunks"][0]["text"]
     assert ask(repository.path, "prompts", "render", "review", "--system") == 0
     out = capsys.readouterr().out
@@ -96,7 +96,7 @@ def test_people_see_the_text_between_rulers_that_say_what_it_is(
     ]
     assert rulers[7].startswith(f"total: 1 chunk, {len(text):,} characters, {tokens}, and ")
     assert rulers[7].endswith("tokens are an estimate, characters divided by 4")
-    assert rulers[8:] == ["instructions: AGENTS.md", "not sent: b.lock (a lock file)"]
+    assert rulers[8:] == ["instructions: AGENTS.md", "not sent: poetry.lock (lock file)"]
     assert text in out
 
 
@@ -113,7 +113,6 @@ def test_a_single_chunk_is_alone_on_standard_output(
     assert errors.startswith(f"=== review, chunk 3 of {len(chunks)}: ")
     (only,) = rendered(capsys, repository, "review", "--chunk", "3")["chunks"]
     assert only == chunks[2]
-    assert ask(repository.path, "prompts", "render", "review", "--chunk", "3", "--system") == 0
     system = rendered(capsys, repository, "review", "--system")["system"]["text"]
     assert ask(repository.path, "prompts", "render", "review", "--chunk", "3", "--system") == 0
     assert capsys.readouterr().out == f"{system}\n{chunks[2]['text']}"
@@ -122,7 +121,7 @@ def test_a_single_chunk_is_alone_on_standard_output(
 def test_the_header_of_a_chunk_of_very_many_files_names_the_first_of_them(
     repository: GitRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    repository.commit({f"many/{number}.py": "1\n" for number in range(120)})
+    repository.commit({f"many/{number}.py": f"number = {number}\n" for number in range(120)})
     assert ask(repository.path, "prompts", "render", "review") == 0
     assert "===   and 23 more files\n" in capsys.readouterr().out
 
@@ -148,7 +147,7 @@ def test_a_built_in_prompt_can_be_tried_that_the_configuration_does_not_run(
     config = "version: 1\nprompts: [{name: mine, template: nowhere.j2}]\n"
     (repository.path / ".github").mkdir()
     (repository.path / HOME).write_text(config)
-    assert "What an attacker gains" in rendered(capsys, repository, "security")["chunks"][0]["text"] or True
+    assert "for its security alone" in rendered(capsys, repository, "security")["chunks"][0]["text"]
     with pytest.raises(SettingsError, match=r"nowhere\.j2, which is not in"):
         ask(repository.path, "prompts", "render", "mine")
 

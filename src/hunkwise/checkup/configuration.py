@@ -38,7 +38,7 @@ def read_base(base: Commit, config_path: str, overridden: Callable[[Config], Con
 def _prompts(texts: BaseTexts) -> list[Check]:
     """Each template of the user's own is compiled where a review renders it: in a process that is bounded."""
     renderer = Renderer(texts.templates, paths=texts.config.own_files)
-    checks = [ok("Prompts", ", ".join(prompt.name for prompt in texts.config.prompts))]
+    checks = [ok("Prompts", ", ".join(prompt.name for prompt in texts.config.reviewing))]
     for name in texts.templates:
         try:
             renderer.check(name)

@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 from hunkwise.demo.rules import added_lines, findings_in
-from hunkwise.demo.verdicts import verdicts_on
 from hunkwise.demo.telling import telling_in
+from hunkwise.demo.verdicts import verdicts_on
 
 MODEL = "demo"
 MAX_FINDINGS = 100
@@ -130,13 +130,8 @@ def _verdicts(prompt: str, _calls: int) -> dict[str, Any]:
     return {"verdicts": verdicts_on(prompt), "done": True}
 
 
-def _summary(_prompt: str, _calls: int) -> dict[str, Any]:
-    return {
-        "overview": "Rules, not a model, looked at this change: they cannot say what it is for.",
-        "areas": [],
-        "risk": {"level": "low", "why": "Rules cannot tell; the findings are all that they know."},
-        "done": True,
-    }
+def _summary(prompt: str, _calls: int) -> dict[str, Any]:
+    return telling_in(prompt)
 
 
 _FINDINGS: Final = ("report_findings", _findings)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hunkwise.domain.diff import Hunk
+from hunkwise.domain.diff import DiffLine, Hunk
 
 Place = tuple[int, int]
 """The first and the last of some lines of the new file, 1-based."""
+_END = DiffLine(" ", None, None, b"")
 
 
 def places_in(hunks: Iterable[Hunk]) -> tuple[Place, ...]:
@@ -15,17 +16,19 @@ def places_in(hunks: Iterable[Hunk]) -> tuple[Place, ...]:
     places: list[Place] = []
     for hunk in hunks:
         before = max(1, hunk.new_start - 1)
-        run: Place | None = None
-        for line in hunk.lines:
+        added: list[int] = []
+        removed = False
+        for line in (*hunk.lines, _END):
+            if line.kind == "+" and line.new is not None:
+                added.append(line.new)
+            elif line.kind == "-":
+                removed = True
+            elif added:
+                places.append((added[0], added[-1]))
+            elif removed:
+                places.append((before, before))
             if line.kind == " ":
-                places += [run] if run else []
-                run = None
-            elif line.new is not None:
-                run = (run[0] if run and run[0] != before else line.new, line.new)
-            else:
-                run = run or (before, before)
-            before = line.new or before
-        places += [run] if run else []
+                before, added, removed = line.new or before, [], False
     return tuple(dict.fromkeys(places))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, Final
 
-from hunkwise.domain.outcome import ExitCode
+from hunkwise.domain.outcome import ExitCode, FileCoverage
 from hunkwise.errors import SettingsError
 from hunkwise.preview.chosen import alone
 from hunkwise.preview.rendering import MOST_EXAMPLES, Part, Rendering, estimate, rendered
@@ -97,10 +97,15 @@ def _footer(found: Rendering, parts: tuple[Part, ...]) -> Iterator[str]:
         yield f"{_RULE}nothing would be sent"
     if found.instructions:
         yield f"{_RULE}instructions: {', '.join(map(safe, found.instructions))}"
-    for file in found.coverage.missing:
+    for file in _not_sent(found):
         yield f"{_RULE}not sent: {safe(file.path)} ({file.reason})"
     for note in found.notes:
         yield f"{_RULE}{safe(note)}"
+
+
+def _not_sent(found: Rendering) -> list[FileCoverage]:
+    """Files of which something is not before the model, and why."""
+    return [file for file in found.coverage.files if file.reason is not None]
 
 
 def _unit(name: str) -> str:
@@ -133,7 +138,7 @@ def _as_json(subject: Subject, found: Rendering, parts: tuple[Part, ...], *, sys
             "characters": sum(len(part.text) for part in parts),
             "estimated-tokens": sum(part.tokens for part in parts),
         },
-        "not-sent": [{"path": file.path, "reason": str(file.reason)} for file in found.coverage.missing],
+        "not-sent": [{"path": file.path, "reason": str(file.reason)} for file in _not_sent(found)],
         "instructions": list(found.instructions),
         "notes": list(found.notes),
         "faults": list(found.faults),

@@ -99,7 +99,7 @@ def render_fault(error: BaseException, name: str) -> TemplateFault:
 
 def syntax_fault(error: TemplateSyntaxError, name: str) -> TemplateFault:
     """Where a template, or one that it includes, is not Jinja2."""
-    return TemplateFault(error.name or name, error.lineno, error.message or "it is not Jinja2")
+    return TemplateFault(error.name or name, error.lineno, visible(error.message or "it is not Jinja2")[:300])
 
 
 def render(environment: ImmutableSandboxedEnvironment, name: str, context: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from hunkwise.repository.calls import Answer, call, homeless
 from hunkwise.repository.git import Git
 from hunkwise.repository.head import GitHead
 from hunkwise.repository.hermetic import environment
+from hunkwise.repository.paths import is_path
 
 _SECONDS = 60.0
 _MEMORY = 1 << 29
@@ -63,6 +64,9 @@ class MadeRepository:
 
     def commit(self, files: Mapping[str, tuple[bytes, bool]], parent: str | None = None) -> str:
         """The SHA of a commit with exactly these files: bytes and whether they are executable, by path."""
+        strange = next((path for path in files if not is_path(path)), None)
+        if strange is not None:
+            raise RepositoryError(f"The files cannot be kept: no tree has the path {strange[:200]!r}.")
         self._count += 1
         stream = b"".join(_stream(files, parent, f"{_REF}-{self._count}"))
         arguments = ["fast-import", "--quiet", "--force"]

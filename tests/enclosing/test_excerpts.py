@@ -1,0 +1,120 @@
+"""Rows around changes: the most wanted first, within the room, never those that the diff shows."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hunkwise.enclosing.excerpts import GAP, ROW_LIMIT, Around, excerpts
+from hunkwise.enclosing.places import Place
+from hunkwise.enclosing.scopes import Chain, Scope
+
+CLASS = Scope(1, 1, 1, 60, function=False)
+METHOD = Scope(10, 11, 12, 30, function=True)
+INNER = Scope(19, 19, 19, 21, function=True)
+LINES = [f"line {number}" for number in range(1, 61)]
+
+
+def around(*chain: Scope, shown: range = range(18, 23), place: Place = (20, 20), title: str = "### a") -> Around:
+    return Around(title, LINES, frozenset(shown), [(place, chain)])
+
+
+def rows(text: str) -> list[int]:
+    return [int(row) for row in re.findall(r"^ *(\d+) \|", text, re.MULTILINE)]
+
+
+def test_a_function_is_shown_whole_with_the_headers_around_it() -> None:
+    found = excerpts([around(CLASS, METHOD)], 5_000)
+    assert rows(found.text) == [1, *range(10, 18), *range(23, 31)]
+    assert (found.cut, found.absent) == (0, 0)
+    assert found.text.startswith(f"### a\n    1 | line 1\n{GAP}\n   10 | line 10\n")
+    assert found.text.endswith(f"   30 | line 30\n{GAP}")
+
+
+def test_a_function_that_the_diff_shows_whole_gives_way_to_the_one_around_it() -> None:
+    assert rows(excerpts([around(CLASS, METHOD, INNER)], 5_000).text) == [1, *range(10, 18), *range(23, 31)]
+
+
+def test_of_what_is_shown_whole_the_classes_around_it_are_named() -> None:
+    assert rows(excerpts([around(CLASS, INNER)], 5_000).text) == [1]
+
+
+def test_in_a_class_outside_of_its_functions_a_few_rows_are_shown() -> None:
+    assert rows(excerpts([around(CLASS, shown=range(38, 43), place=(40, 40))], 5_000).text) == [
+        1,
+        *range(28, 38),
+        *range(43, 53),
+    ]
+
+
+def test_where_there_is_nothing_around_the_changes_nothing_is_shown() -> None:
+    assert excerpts([around()], 5_000).text == ""
+    assert excerpts([], 5_000).text == ""
+
+
+def test_of_what_does_not_fit_headers_come_first_and_then_what_is_near() -> None:
+    found = excerpts([around(CLASS, METHOD)], 200)
+    assert rows(found.text) == [1, 11, 12, 15, 16, 17, 23, 24]
+    assert (found.cut, found.absent) == (1, 0)
+    assert len(found.text) <= 200
+
+
+def test_what_finds_no_room_at_all_is_counted() -> None:
+    found = excerpts([around(CLASS, METHOD)], 20)
+    assert (found.text, found.cut, found.absent) == ("", 0, 1)
+
+
+def test_two_places_in_one_function_are_one() -> None:
+    both = Around("### a", LINES, frozenset({15, 25}), [((15, 15), (METHOD,)), ((25, 25), (METHOD,))])
+    found = excerpts([both], 5_000)
+    assert rows(found.text) == [row for row in range(10, 31) if row not in (15, 25)]
+
+
+def test_the_small_one_is_whole_where_the_large_one_is_cut() -> None:
+    small = Scope(40, 40, 40, 42, function=True)
+    files = [
+        around(CLASS, METHOD),
+        around(small, shown=range(41, 42), place=(41, 41), title="### b"),
+    ]
+    found = excerpts(files, 260)
+    assert rows(found.text.partition("### b")[2]) == [40, 42]
+    assert found.cut == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "row"),
+    [
+        ("tab\there\r", "    5 | tab\there"),
+        ("\u202eR7 + x", "    5 | \\u202eR7 + x"),
+        ("### \"b\" (added)", '    5 | ### "b" (added)'),
+        ("x" * 400, f"    5 | {'x' * ROW_LIMIT} …"),
+        ("\u202e" * 400, "    5 | " + "\\u202e" * (ROW_LIMIT // 3) + " …"),
+    ],
+)
+def test_a_row_is_visible_and_short_whatever_it_holds(line: str, row: str) -> None:
+    lines = [*LINES[:4], line, *LINES[5:]]
+    shown = Around("### a", lines, frozenset({6}), [((6, 6), (Scope(5, 5, 5, 7, function=True),))])
+    assert row in excerpts([shown], 5_000).text.split("\n")
+
+
+_SCOPES = st.tuples(st.integers(1, 60), st.integers(1, 60), st.booleans()).map(
+    lambda said: Scope(min(said[:2]), min(said[:2]), min(said[:2]), max(said[:2]), said[2])
+)
+
+
+@given(
+    st.lists(st.lists(_SCOPES, max_size=4), max_size=5),
+    st.frozensets(st.integers(1, 60)),
+    st.integers(0, 3_000),
+)
+def test_the_room_is_never_exceeded_and_nothing_is_shown_twice(
+    chains: list[list[Scope]], shown: frozenset[int], room: int
+) -> None:
+    places: list[tuple[Place, Chain]] = [((7 * n + 1, 7 * n + 2), tuple(one)) for n, one in enumerate(chains)]
+    found = excerpts([Around("### a", LINES, shown, places)], room)
+    assert len(found.text) <= room
+    assert not shown.intersection(rows(found.text))
+    assert sorted(set(rows(found.text))) == rows(found.text)

@@ -1,0 +1,337 @@
+"""What is previewed is what is sent, and nobody is asked for it: no CLI, no model, nothing written anywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.prompts import user_text
+from tests.fakes.command_line import CommandLine
+from tests.fakes.git_repository import GitRepository
+from tests.fakes.github import FakeGitHub
+from tests.fakes.model import ScriptedModel
+from tests.fakes.model_script import ModelRequest, report
+from tests.fakes.server import serve
+
+HOME = ".github/hunkwise.yml"
+CONFIG = """\
+version: 1
+chunk-size: 4000
+prompts:
+  - review
+  - name: mine
+    template: mine.j2
+    paths: ["*.py"]
+"""
+OWN = "---\ndescription: Mine\n---\nMINE{% if pull_request %} {{ pull_request.title | quoted }}{% endif %}\n{{ chunk.diff }}\n"
+BAD = "def run(x):\n    return eval(x)  # caf\u00e9\n"
+LONG = "".join(f"value_{number} = {number}\n" for number in range(300))
+FINDING = {"path": "a.py", "line": 2, "severity": "high", "title": "Evil", "body": "It runs anything."}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> GitRepository:
+    """A branch of several chunks, on a base with a configuration, a template and instructions."""
+    made = GitRepository.create(tmp_path / "work")
+    base = {HOME: CONFIG, "mine.j2": OWN, "AGENTS.md": "Be exact.\n", "a.py": "def run(x):\n    return x\n"}
+    made.commit({name: text for name, text in base.items()}, "Base")
+    made.branch("feature")
+    made.commit({"a.py": BAD, "odd\x1b[2J.py": LONG, "notes.txt": "x\x1b]0;y\x07\n"}, "Evaluate")
+    return made
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Path:
+    """What a CLI that was started would leave."""
+    return tmp_path / "started"
+
+
+@pytest.fixture
+def terminal(repository: GitRepository, tmp_path: Path, canary: Path) -> Iterator[CommandLine]:
+    """A shell in which a Copilot CLI would tell that it was started."""
+    program = tmp_path / "bin" / "copilot"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ntouch {canary}\n")
+    program.chmod(0o755)
+    made = CommandLine(repository.path, tmp_path / "home", {"COPILOT_CLI_PATH": str(program)})
+    yield made
+    assert made.left_behind() == []
+    assert not canary.exists()
+
+
+def previewed(terminal: CommandLine, *words: str) -> dict[str, Any]:
+    printed = terminal.run("prompts", "render", *words, "--format", "json", "--system")
+    assert (printed.code, printed.errors) == (0, "")
+    found: dict[str, Any] = json.loads(printed.out)
+    return found
+
+
+def test_what_is_previewed_of_a_range_is_what_a_review_sends(
+    repository: GitRepository, terminal: CommandLine
+) -> None:
+    model = ScriptedModel(report([FINDING]))
+    with serve(model) as url:
+        reviewing = CommandLine(
+            repository.path,
+            terminal.home,
+            {
+                "COPILOT_PROVIDER_BASE_URL": f"{url}/v1",
+                "COPILOT_PROVIDER_API_KEY": "key",
+                "COPILOT_MODEL": "scripted-model",
+            },
+        )
+        assert reviewing.run("review").code == 0
+    for name in ("review", "mine"):
+        found = previewed(terminal, name)
+        assert len(found["chunks"]) > 1
+        sent = [request for request in model.requests if ("MINE" in user_text(request)) == (name == "mine")]
+        assert_sent(found, sent)
+    assert len(model.requests) == sum(
+        previewed(terminal, name)["total"]["chunks"] for name in ("review", "mine")
+    )
+    for name, tool in (("verify", "report_verdicts"), ("summary", "report_summary")):
+        (request, *_) = [one for one in model.second_requests if tool in one.tool_names]
+        assert previewed(terminal, name)["system"]["text"].strip() in request.system
+
+
+def assert_sent(found: dict[str, Any], requests: list[ModelRequest]) -> None:
+    """Each chunk's text is what one request said, but for blanks at the end, which the CLI cuts."""
+    assert len(requests) == len(found["chunks"])
+    for chunk in found["chunks"]:
+        saying = [request for request in requests if chunk["text"].strip() in user_text(request)]
+        assert len(saying) == 1
+        assert found["system"]["text"].strip() in saying[0].system
+
+
+def test_what_is_previewed_of_a_pull_request_is_what_a_review_sends(
+    repository: GitRepository, terminal: CommandLine
+) -> None:
+    fake, model = FakeGitHub(repository.git_dir), ScriptedModel(report([]))
+    base, head = repository.git("rev-parse", "main"), repository.git("rev-parse", "feature")
+    fake.add_pull_request(1, base_sha=base, head_sha=head, title="Run it", body="All of it.")
+    words = ("--pr", "octo/repo#1", "--repository", str(terminal.home))
+    with serve(fake) as github, serve(model) as url:
+        environ = {"GITHUB_TOKEN": "ghs_read", "GITHUB_API_URL": github}
+        own_model = {
+            "COPILOT_PROVIDER_BASE_URL": f"{url}/v1",
+            "COPILOT_PROVIDER_API_KEY": "key",
+            "COPILOT_MODEL": "scripted-model",
+        }
+        reviewing = CommandLine(repository.path, terminal.home, {**environ, **own_model})
+        assert reviewing.run("review", *words).code == 0
+        there = replace(terminal, environ={**terminal.environ, **environ})
+        for name in ("review", "mine"):
+            found = previewed(there, name, "--at-base", *words)
+            assert found["read-from"].startswith("the pull request's base (")
+            sent = [one for one in model.requests if ("MINE" in user_text(one)) == (name == "mine")]
+            assert_sent(found, sent)
+            assert "> Run it" in found["chunks"][0]["text"]
+        (repository.path / "mine.j2").write_text("TREE {{ pull_request.number }}")
+        tree = previewed(there, "mine", "--pr", "octo/repo#1")
+        assert {chunk["text"] for chunk in tree["chunks"]} == {"TREE 1\n"}
+        assert tree["read-from"] == "the working tree"
+        shown = there.run("config", "show", "--pr", "octo/repo#1", "--format", "json")
+        far = there.run("config", "show", *words, "--format", "json")
+        missing = there.run("prompts", "render", "review", "--pr", "octo/repo#9")
+    assert json.loads(shown.out)["configuration"]["commit"] == base
+    assert json.loads(shown.out)["values"] == json.loads(far.out)["values"]
+    assert json.loads(far.out)["values"]["chunk-size"] == {
+        "value": 4000,
+        "source": "file",
+        "path": HOME,
+        "line": 2,
+    }
+    assert (missing.code, missing.out) == (3, "")
+    assert fake.violations == []
+    assert (fake.reviews, fake.hub.issue_comments) == ([], [])
+
+
+_MODULES = """
+import sys
+from hunkwise.cli import main
+code = main(sys.argv[1:])
+heavy = ("copilot", "github", "rich", "hunkwise.copilot", "hunkwise.forge", "tree_sitter")
+print(code, sorted(name for name in heavy if name in sys.modules), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["config", "show"],
+        ["config", "check"],
+        ["prompts", "list"],
+        ["prompts", "show", "review"],
+        ["prompts", "render", "review"],
+        ["prompts", "render", "verify"],
+    ],
+)
+def test_a_preview_imports_neither_the_sdk_nor_github(terminal: CommandLine, words: list[str]) -> None:
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", _MODULES, *words],
+        cwd=terminal.folder,
+        env=environ,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    terminal.temporary.mkdir(parents=True, exist_ok=True)
+    assert done.stderr == "0 []\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["prompts", "render", "review"],
+        ["prompts", "show", "hostile"],
+        ["prompts", "list"],
+        ["config", "show"],
+    ],
+)
+def test_a_terminal_is_not_moved_by_what_it_is_shown(
+    repository: GitRepository, terminal: CommandLine, words: list[str]
+) -> None:
+    own = 'version: 1\nprompts: [review, {name: hostile, template: "h\u202e.j2"}]\n'
+    (repository.path / HOME).write_text(own.replace("\u202e", ""))
+    (repository.path / "h.j2").write_text("\x1b[2J\x1b]52;c;x\x07 {{ chunk.diff }}\n")
+    terminal.temporary.mkdir(parents=True, exist_ok=True)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hunkwise", *words],
+        cwd=terminal.folder,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(terminal.home),
+            "TMPDIR": str(terminal.temporary),
+            "PYTHONPATH": str(Path(__file__).parents[2] / "src"),
+            "PYTHONIOENCODING": "utf-8",
+        },
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        while piece := os.read(ours, 65_536):
+            seen += piece
+    except OSError:  # the other side is closed: Linux says so with EIO
+        pass
+    os.close(ours)
+    assert process.wait(60) == 0
+    assert seen
+    assert re.findall(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", seen) == []
+    piped = terminal.run("prompts", "show", "hostile")
+    assert piped.out == "\x1b[2J\x1b]52;c;x\x07 {{ chunk.diff }}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["prompts"], 2, "required: list|show|render"),
+        (["config"], 2, "required: show|check"),
+        (["prompts", "lst"], 2, "invalid choice: 'lst'"),
+        (["prompts", "show"], 2, "required: NAME"),
+        (
+            ["prompts", "show", "revew"],
+            2,
+            'hunkwise: There is no prompt or template "revew"; did you mean "review"?',
+        ),
+        (
+            ["prompts", "render", "summry"],
+            2,
+            'hunkwise: There is no prompt "summry"; did you mean "summary"?',
+        ),
+        (["prompts", "render", "review", "--chunk", "-1"], 2, "--chunk"),
+        (["prompts", "render", "review", "--chunk", "99"], 2, "hunkwise: --chunk is 99, and there are"),
+        (["prompts", "render", "review", "--base", "nowhere"], 3, "hunkwise: There is no commit 'nowhere'"),
+        (
+            ["prompts", "render", "review", "--repository", "nowhere"],
+            3,
+            "nowhere is no folder. Name the folder",
+        ),
+        (["prompts", "render", "review", "--pr", "octo/repo#1"], 2, "--pr needs a token"),
+        (["prompts", "list", "--format", "xml"], 2, "invalid choice: 'xml'"),
+        (["config", "show", "--model", "a b"], 2, "hunkwise: --model must be a model id without spaces"),
+        (["config", "show", "--base", "nowhere"], 3, "hunkwise: There is no commit 'nowhere'"),
+        (
+            ["config", "show", "--config", "../x"],
+            2,
+            "hunkwise: --config must be the path of a file in the repository",
+        ),
+        (["config", "check", "--config", "x.yml"], 2, "hunkwise: There is no x.yml in the working tree"),
+        (["config", "check", "--repository", "nowhere"], 3, "nowhere is no folder"),
+    ],
+)
+def test_a_wrong_command_line_is_refused_with_its_remedy(
+    terminal: CommandLine, words: list[str], code: int, said: str
+) -> None:
+    printed = terminal.run(*words)
+    assert (printed.code, printed.out) == (code, "")
+    assert said in printed.errors
+    assert "Traceback" not in printed.errors
+
+
+def test_a_check_ends_with_2_and_names_all_faults_or_with_0(
+    repository: GitRepository, terminal: CommandLine
+) -> None:
+    right = terminal.run("config", "check")
+    assert (right.code, right.out.splitlines()[0], right.errors) == (0, "ok", "")
+    (repository.path / "mine.j2").write_text("---\npathes: []\ncolour: red\n---\n")
+    wrong = terminal.run("config", "check")
+    assert (wrong.code, wrong.out) == (2, "")
+    first, second = wrong.errors.splitlines()
+    assert first.startswith('hunkwise: mine.j2:2: unknown key "pathes"; did you mean "paths"?')
+    assert second.startswith('hunkwise: mine.j2:3: unknown key "colour"')
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], ["list|show|render"]),
+        (["list"], ["--format", "--config"]),
+        (["show"], ["NAME", "--extended", "hunkwise/NAME"]),
+        (["render"], ["--base REV", "--pr OWNER/REPO#N", "--chunk N", "--system", "--at-base", "estimate"]),
+    ],
+)
+def test_the_help_of_prompts_says_what_there_is(
+    terminal: CommandLine, words: list[str], told: list[str]
+) -> None:
+    printed = terminal.run("prompts", *words, "--help")
+    assert printed.code == 0
+    assert [word for word in told if word not in printed.out] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], ["show|check"]),
+        (["show"], ["--base REV", "--pr OWNER/REPO#N", "--model ID", "never shown"]),
+        (["check"], ["pre-commit hook", "path:line"]),
+    ],
+)
+def test_the_help_of_config_says_what_there_is(
+    terminal: CommandLine, words: list[str], told: list[str]
+) -> None:
+    printed = terminal.run("config", *words, "--help")
+    assert printed.code == 0
+    assert [word for word in told if word not in printed.out] == []
+
+
+def test_a_reader_that_has_had_enough_is_no_fault_of_ours(terminal: CommandLine) -> None:
+    process = terminal.start("prompts", "render", "review")
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    printed = terminal.finish(process)
+    assert (printed.code, printed.errors) == (3, "")
