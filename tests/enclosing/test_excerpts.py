@@ -57,7 +57,7 @@ def test_where_there_is_nothing_around_the_changes_nothing_is_shown() -> None:
 
 def test_of_what_does_not_fit_headers_come_first_and_then_what_is_near() -> None:
     found = excerpts([around(CLASS, METHOD)], 200)
-    assert rows(found.text) == [1, 11, 12, 15, 16, 17, 23, 24]
+    assert rows(found.text) == [1, 11, 12, 15, 16, 17, 23, 24, 25]
     assert (found.cut, found.absent) == (1, 0)
     assert len(found.text) <= 200
 

@@ -33,7 +33,13 @@ prompts:
     template: mine.j2
     paths: ["*.py"]
 """
-OWN = "---\ndescription: Mine\n---\nMINE{% if pull_request %} {{ pull_request.title | quoted }}{% endif %}\n{{ chunk.diff }}\n"
+OWN = """\
+---
+description: Mine
+---
+MINE{% if pull_request %} {{ pull_request.title | quoted }}{% endif %}
+{{ chunk.diff }}
+"""
 BAD = "def run(x):\n    return eval(x)  # caf\u00e9\n"
 LONG = "".join(f"value_{number} = {number}\n" for number in range(300))
 FINDING = {"path": "a.py", "line": 2, "severity": "high", "title": "Evil", "body": "It runs anything."}
@@ -43,8 +49,13 @@ FINDING = {"path": "a.py", "line": 2, "severity": "high", "title": "Evil", "body
 def repository(tmp_path: Path) -> GitRepository:
     """A branch of several chunks, on a base with a configuration, a template and instructions."""
     made = GitRepository.create(tmp_path / "work")
-    base = {HOME: CONFIG, "mine.j2": OWN, "AGENTS.md": "Be exact.\n", "a.py": "def run(x):\n    return x\n"}
-    made.commit({name: text for name, text in base.items()}, "Base")
+    base: dict[str, str | bytes | None] = {
+        HOME: CONFIG,
+        "mine.j2": OWN,
+        "AGENTS.md": "Be exact.\n",
+        "a.py": "def run(x):\n    return x\n",
+    }
+    made.commit(base, "Base")
     made.branch("feature")
     made.commit({"a.py": BAD, "odd\x1b[2J.py": LONG, "notes.txt": "x\x1b]0;y\x07\n"}, "Evaluate")
     return made
@@ -121,7 +132,7 @@ def test_what_is_previewed_of_a_pull_request_is_what_a_review_sends(
     fake.add_pull_request(1, base_sha=base, head_sha=head, title="Run it", body="All of it.")
     words = ("--pr", "octo/repo#1", "--repository", str(terminal.home))
     with serve(fake) as github, serve(model) as url:
-        environ = {"GITHUB_TOKEN": "ghs_read", "GITHUB_API_URL": github}
+        environ = {"GITHUB_TOKEN": "ghs_write", "GITHUB_API_URL": github}
         own_model = {
             "COPILOT_PROVIDER_BASE_URL": f"{url}/v1",
             "COPILOT_PROVIDER_API_KEY": "key",
@@ -153,7 +164,7 @@ def test_what_is_previewed_of_a_pull_request_is_what_a_review_sends(
     }
     assert (missing.code, missing.out) == (3, "")
     assert fake.violations == []
-    assert (fake.reviews, fake.hub.issue_comments) == ([], [])
+    assert fake.writes == []
 
 
 _MODULES = """

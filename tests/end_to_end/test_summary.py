@@ -185,6 +185,25 @@ def test_an_identical_second_run_asks_nothing_and_says_the_same(world: World) ->
         assert again.report[key] == first.report[key]
 
 
+def test_the_words_of_one_question_are_kept_as_well(world: World) -> None:
+    world.change()
+    world.answers(always(said(finding(), summary="It changes a line.")))
+    world.run()
+    before, written = world.summary_comment, len(writes(world))
+    again = world.run()
+    assert (again.outputs["model-calls"], again.report["summary"]) == ("0", "It changes a line.")
+    assert (world.summary_comment, len(writes(world))) == (before, written)
+
+
+def test_with_the_summary_turned_off_later_the_words_go(world: World) -> None:
+    world.change()
+    world.answers(always(said(finding(), summary="It changes a line.")))
+    world.run()
+    again = world.run({"summary": "off"})
+    assert (again.outputs["model-calls"], again.report["summary"]) == ("0", "")
+    assert "It changes a line." not in world.summary_comment
+
+
 def test_a_later_push_brings_the_summary_of_the_whole_up_to_date(world: World) -> None:
     several(world)
     world.repository.commit({"more.py": "more = 1\n"})

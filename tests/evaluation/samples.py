@@ -153,6 +153,7 @@ def measure(
     known: Callable[[Case], Marks | None] = lambda _case: None,
     keep: Callable[[Marks], None] = lambda _marks: None,
     stopped: bool = False,
+    cast: Callable[[Callable[[ReadyCase], Model]], Cast] = Cast,
 ) -> tuple[Marks, ...]:
     """The cases in a folder through the real review."""
     with closing(MadeRepository()) as store:
@@ -163,7 +164,7 @@ def measure(
             if stopped:
                 interrupted.set()
             measuring = Measuring(judge, interrupted, lambda: 0.0)
-            course = Course(measuring, Cast(model_of), known, keep, lambda _done, _total: None, 2)
+            course = Course(measuring, cast(model_of), known, keep, lambda _done, _total: None, 2)
             return await course.run(ready)
 
         return asyncio.run(run())

@@ -38,6 +38,8 @@ BAD = [
     "flowchart LR\n  A[<!-- x] --> B",
     "flowchart LR\n  A[https://evil.example] --> B",
     "flowchart LR\n  A[www.evil.example] --> B",
+    'flowchart LR\n  A["[x](/login)"] --> B',
+    'flowchart LR\n  A["!["] --> B',
     "flowchart LR\n  A[#lt;b] --> B",
     "flowchart LR\n  A[&ltb] --> B",
     "flowchart LR\n  A; B",

@@ -115,7 +115,8 @@ def _failure(made: Review, model: Model) -> Failure | None:
 def _notes(made: Review, judged: Judged, model: Model) -> tuple[str, ...]:
     notes = [*made.notes, *(fault.message for fault in made.faults), *judged.notes]
     if isinstance(model, Replay) and model.unused:
-        notes.append(f"{model.unused} recorded answers were not asked for: record again with --record.")
+        answers = "1 recorded answer was" if model.unused == 1 else f"{model.unused} recorded answers were"
+        notes.append(f"{answers} not asked for: record again with --record.")
     return tuple(notes[:_MOST_NOTES])
 
 

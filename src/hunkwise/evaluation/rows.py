@@ -104,7 +104,8 @@ def facts(evaluation: Evaluation) -> list[str]:
             f"The judge ({evaluation.judge}) took {_calls(judge.model_calls)}, {tokens}; not in the table."
         )
     if evaluation.failed:
-        said.append(f"{_cases(len(evaluation.failed))} failed and count in no measure.")
+        count = "counts" if len(evaluation.failed) == 1 else "count"
+        said.append(f"{_cases(len(evaluation.failed))} failed and {count} in no measure.")
     if evaluation.demo:
         said.append("This is the demo: fixed rules, not a model.")
     return said

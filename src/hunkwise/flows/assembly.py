@@ -107,6 +107,7 @@ def assemble(order: Order, prepared: Prepared, made: Made) -> Review:
         faults=faults,
         notes=(
             *order.snapshot.notes,
+            *prepared.prompting.notes,
             *made.changes,
             *made.account.notes,
             *other_models((*config.lineup, *besides), usage),

@@ -20,8 +20,8 @@ _KIND: Final = re.compile(
 )
 # Beside letters and digits of any script. No `#`, `;`, `\` and `%`: entities, statements in rows, directives.
 _SIGNS: Final = frozenset(" _-.,:/()[]{}|<>=+*!?'\"")
-_CODE: Final = re.compile(r"<(?=[A-Za-z/!?])|//|www\.|`|:::")
-"""HTML, addresses, Markdown within labels, classes of style."""
+_CODE: Final = re.compile(r"<(?=[A-Za-z/!?])|//|www\.|\]\(|!\[|:::")
+"""HTML, addresses, links and images of Markdown within labels, classes of style."""
 _ANNOTATION: Final = re.compile(r"<<(?:interface|abstract|enumeration|service|fork|join|choice)>>")
 _WORDS: Final = re.compile(r"\b(?:click|href|javascript|callback)\b", re.IGNORECASE)
 _STATEMENTS: Final = re.compile(

@@ -1,0 +1,225 @@
+"""Cases through the real review, with a model that answers by rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hunkwise.domain.outcome import Usage
+from hunkwise.domain.question import Question
+from hunkwise.errors import ModelError, ModelKind, SettingsError
+from hunkwise.evaluation.case_files import read_cases
+from hunkwise.evaluation.marks import Marks
+from hunkwise.evaluation.ready import ReadyCase, Rules, make_ready
+from hunkwise.evaluation.resuming import State, settings_key, state_path
+from hunkwise.publish.secrets import SecretScan
+from hunkwise.repository.made import MadeRepository
+from hunkwise.settings.config import Config
+from hunkwise.settings.prompt_settings import PromptSettings
+from tests.evaluation.samples import (
+    ASKED,
+    QUIET,
+    Cast,
+    Player,
+    golden,
+    measure,
+    reporting,
+    said,
+    write,
+    write_case,
+)
+
+
+def test_what_is_found_is_matched_and_counted(tmp_path: Path) -> None:
+    write_case(tmp_path, "one", golden(2, severity="medium"), golden(2, side="LEFT"))
+    write_case(tmp_path, "two")
+    one, two = measure(tmp_path, lambda _ready: Player(reporting(said(4), said(3, title="Other"))))
+    assert [golden.finding is not None for golden in one.goldens] == [True, False]
+    assert (one.counts.matched, one.counts.missed, one.counts.noise, one.counts.agreed) == (1, 1, 1, 1)
+    assert (two.counts.clean, two.counts.silent, two.counts.noise) == (1, 0, 2)
+    assert (one.usage, one.judge_usage, one.failure) == (ASKED, Usage(), None)
+
+
+def test_the_pull_requests_words_are_in_the_prompt_where_the_case_has_them(tmp_path: Path) -> None:
+    write_case(tmp_path, "one", pull_request={"title": "Widen the doors", "body": "They are narrow."})
+    write_case(tmp_path, "two")
+    player = Player(reporting())
+    measure(tmp_path, lambda _ready: player)
+    first, second = (question.prompt for question in player.questions)
+    assert "Widen the doors" in first
+    assert "They are narrow." in first
+    assert "Widen the doors" not in second
+
+
+def failing(kind: ModelKind) -> Callable[[Question], ModelError]:
+    return lambda _question: ModelError(kind, "It failed.", "Mend it.")
+
+
+@pytest.mark.parametrize(
+    ("kind", "questions"),
+    [(ModelKind.RATE_LIMIT, 3), (ModelKind.AUTHENTICATION, 1), (ModelKind.SIDECAR, 1)],
+)
+def test_a_case_that_failed_is_told_with_why_and_a_fatal_failure_ends_the_asking(
+    tmp_path: Path, kind: ModelKind, questions: int
+) -> None:
+    for name in ("one", "two", "three"):
+        write_case(tmp_path, name, golden(2))
+    asked: list[ReadyCase] = []
+
+    def model(ready: ReadyCase) -> Player:
+        asked.append(ready)
+        return Player(failing(kind))
+
+    marks = measure(tmp_path, model, config=QUIET.model_copy(update={"parallel": 1}))
+    assert {one.failure and (one.failure.kind, one.failure.message) for one in marks} == {
+        (str(kind), "It failed. Mend it.")
+    }
+    assert all(one.counts.cases == 0 for one in marks)
+    assert questions <= len(asked) <= max(questions, 2)  # two cases may be under way
+    assert sum((one.usage for one in marks), Usage()).model_calls == len(asked)
+
+
+def test_a_case_of_which_a_part_was_not_reviewed_has_no_measure(tmp_path: Path) -> None:
+    text = "".join(f"line {number} {'x' * 100}\n" for number in range(200))
+    listed = {"version": 1, "findings": [golden(1).model_dump(exclude_none=True)]}
+    write(tmp_path / "one", {"golden.json": listed, "head/a.py": text, "head/b.py": text})
+    config = QUIET.model_copy(update={"chunk_size": 10_000, "max_model_calls": 2})
+    (marks,) = measure(tmp_path, lambda _ready: Player(reporting(said(1))), config=config)
+    assert marks.failure is not None
+    assert marks.failure.kind == "partial"
+    assert "of 400 changed lines were reviewed (" in marks.failure.message
+    assert "The budget ran out" in marks.failure.message
+    assert (marks.findings, marks.goldens) == ((), ())
+    assert marks.usage.model_calls >= 1
+
+
+def test_a_stopped_run_measures_nothing_more(tmp_path: Path) -> None:
+    write_case(tmp_path, "one")
+    (marks,) = measure(tmp_path, lambda _ready: Player(reporting()), stopped=True)
+    assert marks.failure is not None
+    assert (marks.failure.kind, marks.usage) == ("interrupted", Usage())
+
+
+def test_a_case_of_which_all_is_left_out_is_measured_without_a_question(tmp_path: Path) -> None:
+    write_case(tmp_path, "one", golden(2))
+    config = QUIET.model_copy(update={"ignore": ("**",)})
+    (marks,) = measure(tmp_path, lambda _ready: Player(reporting(said(2))), config=config)
+    assert (marks.failure, marks.counts.missed, marks.usage) == (None, 1, Usage())
+
+
+def test_a_template_that_fails_is_told_before_anything_is_asked(tmp_path: Path) -> None:
+    write_case(tmp_path, "one")
+    own = PromptSettings(name="mine", template="mine.md.j2")
+    rules = Rules(QUIET.model_copy(update={"prompts": (own,)}), {"mine": "{{ nothing }}"})
+    store = MadeRepository()
+    with pytest.raises(SettingsError, match=r'nothing.*\(over the case "one"\)'):
+        make_ready(read_cases(tmp_path), rules, store)
+    store.close()
+
+
+class Full(Cast):
+    """A disk that takes no recording."""
+
+    def done(self, marks: Marks) -> None:
+        raise SettingsError(["It is full."])
+
+
+def state(path: Path, settings: str = "s") -> State:
+    made = State(path, settings, SecretScan(["ghs_secret_of_the_test"]))
+    made.load()
+    return made
+
+
+def test_what_was_measured_is_not_asked_again(tmp_path: Path) -> None:
+    cases = tmp_path / "cases"
+    write_case(cases, "one", golden(2))
+    write_case(cases, "two")
+    kept = state(tmp_path / "state.jsonl")
+    first = measure(cases, lambda _ready: Player(reporting(said(2))), keep=kept.add)
+    write_case(cases, "two", description="Another one now.")
+    asked: list[str] = []
+
+    def model(ready: ReadyCase) -> Player:
+        asked.append(ready.case.name)
+        return Player(reporting(said(2)))
+
+    again = measure(cases, model, known=state(tmp_path / "state.jsonl").of)
+    assert asked == ["two"]
+    assert again[0] == first[0]
+    other = state(tmp_path / "state.jsonl", "other settings")
+    assert [other.of(case) for case in read_cases(cases)] == [None, None]
+
+
+def test_a_failed_case_is_not_kept_and_a_line_that_was_cut_off_costs_itself_alone(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "state.jsonl"
+    write_case(tmp_path / "cases", "one", golden(2))
+    (failed,) = measure(tmp_path / "cases", lambda _ready: Player(failing(ModelKind.TIMEOUT)))
+    (good,) = measure(
+        tmp_path / "cases", lambda _ready: Player(reporting(said(2, body="ghs_secret_of_the_test")))
+    )
+    kept = state(path)
+    kept.add(failed)
+    assert not path.exists()
+    kept.add(good)
+    assert "ghs_secret_of_the_test" not in path.read_text()
+    with path.open("a") as file:
+        file.write('{"settings": "s", "case": {"name": "o')
+    again = state(path)
+    again.add(good)
+    lines = path.read_text().splitlines()
+    assert len(lines) == 3
+    (case,) = read_cases(tmp_path / "cases")
+    assert state(path).of(case) is not None
+    again.forget()
+    assert not path.exists()
+    assert again.of(case) is None
+    again.forget()
+
+
+def test_a_state_that_cannot_be_written_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, {"file": ""})
+    write_case(tmp_path / "cases", "one")
+    kept = state(tmp_path / "file" / "state.jsonl")
+    (marks,) = measure(tmp_path / "cases", lambda _ready: Player(reporting()), keep=kept.add)
+    kept.add(marks)
+    assert marks.failure is None
+    assert caplog.text.count("cannot be written") == 1
+
+
+@pytest.mark.parametrize(
+    "line", ["[]", "{}", '{"settings": "s"}', '{"settings": "s", "case": {"name": 3}}', "\\xff", "3"]
+)
+def test_a_state_that_somebody_else_wrote_is_passed_over(tmp_path: Path, line: str) -> None:
+    write(tmp_path, {"state.jsonl": f"{line}\n"})
+    write_case(tmp_path / "cases", "one")
+    assert [state(tmp_path / "state.jsonl").of(case) for case in read_cases(tmp_path / "cases")] == [None]
+
+
+def test_the_state_is_beside_the_output_or_in_the_users_cache(tmp_path: Path) -> None:
+    assert state_path(tmp_path / "r.json", tmp_path, {}) == tmp_path / "r.json.state.jsonl"
+    cached = state_path(None, tmp_path, {"HOME": "/home/ann"})
+    assert cached.parent == Path("/home/ann/.cache/hunkwise/eval")
+    assert state_path(None, tmp_path, {"XDG_CACHE_HOME": "/c"}) == Path("/c/hunkwise/eval") / cached.name
+    assert state_path(None, tmp_path / "other", {"HOME": "/home/ann"}) != cached
+
+
+def test_the_settings_key_tells_any_change_of_what_is_asked() -> None:
+    keys = {
+        settings_key(Config(), {}, (), demo=False, judge=None),
+        settings_key(Config(model="m"), {}, (), demo=False, judge=None),
+        settings_key(Config(), {"review": "x"}, (), demo=False, judge=None),
+        settings_key(Config(), {}, (), demo=True, judge=None),
+        settings_key(Config(), {}, (), demo=False, judge="m"),
+    }
+    assert len(keys) == 5
+    assert settings_key(Config(), {}, (), demo=False, judge=None) in keys
+
+
+def test_a_disk_that_takes_no_recording_ends_the_run_with_its_own_error(tmp_path: Path) -> None:
+    write_case(tmp_path, "one")
+    with pytest.raises(SettingsError, match="It is full"):
+        measure(tmp_path, lambda _ready: Player(reporting()), cast=Full)
