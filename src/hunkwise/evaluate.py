@@ -145,7 +145,9 @@ class _Work:
         assert by is not None, "whoever replays asks nobody"
         known = [ready.case.name for ready in cases if self._known(ready.case) is not None]
         if known:
-            say(f"{len(known)} of {len(cases)} cases were measured by a run that was ended (--fresh: again).")
+            say(
+                f"{len(known)} of {len(cases)} cases: measured already by a run that was ended (--fresh: again)."
+            )
         sidecar = Sidecar(find(self.environ), by.credential, self.environ)
         stack.callback(sidecar.stop)
         sidecar.start()

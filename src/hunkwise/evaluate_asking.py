@@ -67,7 +67,7 @@ class LiveCast:
         if self.asked.record is None:
             return fresh()
         tape = self._tapes[ready.case.name] = Tape(ready.case.name)
-        return Recorder(fresh, tape)
+        return Recorder(fresh, tape, self.asked.scan)
 
     def done(self, marks: Marks) -> None:
         """Writes down what was said of a case that was measured. Raises SettingsError."""

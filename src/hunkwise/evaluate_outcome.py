@@ -39,9 +39,9 @@ def close(state: State | None, evaluation: Evaluation) -> None:
     if not evaluation.failed:
         state.forget()
     elif evaluation.evaluated:
-        say(
-            f"{len(evaluation.evaluated)} cases are kept in {state.path}: the same command asks the others alone."
-        )
+        done = len(evaluation.evaluated)
+        kept = "1 case is" if done == 1 else f"{done} cases are"
+        say(f"{kept} kept in {state.path}: the same command asks the others alone.")
 
 
 def exit_code(evaluation: Evaluation, comparison: Comparison | None, *, written: bool) -> ExitCode:

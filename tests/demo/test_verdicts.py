@@ -12,7 +12,7 @@ from hunkwise.demo.server import completion
 from hunkwise.demo.verdicts import verdicts_on
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.flows.batches import Batch, names_of
+from hunkwise.flows.batches import Batch, Shown, names_of
 from hunkwise.flows.prompting import Prompting
 from hunkwise.prompts.render import Renderer
 from hunkwise.prompts.telling import read_telling
@@ -30,7 +30,7 @@ def finding(title: str = EVAL, line: int | None = 2, start_line: int | None = No
 
 def prompt(*findings: Finding, file: FileDiff = FILE) -> str:
     made = Prompting(snapshot(file), Renderer({}))
-    names = names_of(Batch("a.py", findings), {"a.py": file}, 10_000)
+    names = names_of(Batch("a.py", findings), Shown({"a.py": file}, 10_000))
     return made.stage_text(Config().stage("verify"), Severity.LOW, names)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from hunkwise.enclosing.scopes import Chain, Scope
 
 
-def _class(*lines: int) -> Scope:
-    return Scope(*lines, function=False)
+def _class(start: int, head: int, head_end: int, end: int) -> Scope:
+    return Scope(start, head, head_end, end, function=False)
 
 
-def _function(*lines: int) -> Scope:
-    return Scope(*lines, function=True)
+def _function(start: int, head: int, head_end: int, end: int) -> Scope:
+    return Scope(start, head, head_end, end, function=True)
 
 
 SOURCES: dict[str, tuple[str, Chain]] = {

@@ -18,7 +18,9 @@ INNER = Scope(19, 19, 19, 21, function=True)
 LINES = [f"line {number}" for number in range(1, 61)]
 
 
-def around(*chain: Scope, shown: range = range(18, 23), place: Place = (20, 20), title: str = "### a") -> Around:
+def around(
+    *chain: Scope, shown: range = range(18, 23), place: Place = (20, 20), title: str = "### a"
+) -> Around:
     return Around(title, LINES, frozenset(shown), [(place, chain)])
 
 
@@ -89,7 +91,7 @@ def test_the_small_one_is_whole_where_the_large_one_is_cut() -> None:
     [
         ("tab\there\r", "    5 | tab\there"),
         ("\u202eR7 + x", "    5 | \\u202eR7 + x"),
-        ("### \"b\" (added)", '    5 | ### "b" (added)'),
+        ('### "b" (added)', '    5 | ### "b" (added)'),
         ("x" * 400, f"    5 | {'x' * ROW_LIMIT} …"),
         ("\u202e" * 400, "    5 | " + "\\u202e" * (ROW_LIMIT // 3) + " …"),
     ],

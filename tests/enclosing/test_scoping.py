@@ -66,6 +66,26 @@ def test_a_wrapper_without_a_function_encloses_nothing() -> None:
     assert scopes_in("typescript", source, [(2, 2), (6, 6)]) == [(), ()]
 
 
+@pytest.mark.parametrize(
+    ("language", "source", "chain"),
+    [
+        (
+            "java",
+            "interface A {\n  int f(\n    int a);\n}\n",
+            (Scope(1, 1, 1, 4, False), Scope(2, 2, 2, 3, True)),
+        ),
+        ("c", "void g(\n  struct\n  point a);\n", ()),
+        ("c", "struct\npoint\n{ int a;\n int b; };\n", (Scope(1, 1, 2, 4, False),)),
+        ("go", "type S struct {\n\tA int\n}\n", (Scope(1, 1, 1, 3, False),)),
+    ],
+)
+def test_what_has_no_body_is_told_from_what_has_one(
+    language: str, source: str, chain: tuple[Scope, ...]
+) -> None:
+    row = max(1, source.count("\n") - 1)
+    assert scopes_in(language, source.encode(), [(row, row)]) == [chain]
+
+
 def test_a_source_that_takes_too_long_is_given_up() -> None:
     assert scopes_in("cpp", b"a<" * 200_000, [(1, 1)]) is None
 

@@ -44,7 +44,7 @@ def test_hostile_text_neither_fails_nor_ends_it(scout: Scout, text: str) -> None
 
 
 def test_after_a_child_that_was_late_nothing_is_known(tmp_path: Path) -> None:
-    with Scout(seconds=0.2, python=python_that("sleep 30", tmp_path)) as late:
+    with Scout(seconds=0.2, python=python_that("exec sleep 30", tmp_path)) as late:
         assert late.scopes("python", SOURCE, [(1, 1)], 60) is None
         assert late.failed
         assert late.scopes("python", SOURCE, [(1, 1)], 60) is None

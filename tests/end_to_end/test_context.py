@@ -12,7 +12,9 @@ from tests.fakes.github_state import LinkedIssue
 from tests.fakes.model_script import report
 
 BODY = "".join(f"    step_{number}()\n" for number in range(1, 21))
-SOURCE = f"import os\n\n\nclass Shop:\n    name = 1\n\n    def pay(self, amount):\n{BODY}        return amount\n"
+SOURCE = (
+    f"import os\n\n\nclass Shop:\n    name = 1\n\n    def pay(self, amount):\n{BODY}        return amount\n"
+)
 SOURCE = SOURCE.replace("    step", "        step")
 BASE = {
     ".github/hunkwise.yml": "version: 1\nsummary: off\nverify: off\n",

@@ -6,8 +6,10 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -346,3 +348,28 @@ def test_a_reader_that_has_had_enough_is_no_fault_of_ours(terminal: CommandLine)
     process.stdout = None
     printed = terminal.finish(process)
     assert (printed.code, printed.errors) == (3, "")
+
+
+def child_of(process: subprocess.Popen[str], word: str) -> bool:
+    """Whether a child of the process has that word in its command line."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    try:
+        return any(word in Path(f"/proc/{pid}/cmdline").read_text() for pid in children.read_text().split())
+    except OSError:  # one of them has ended meanwhile
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_preview_and_leaves_nothing_behind(
+    repository: GitRepository, terminal: CommandLine, number: signal.Signals
+) -> None:
+    slow = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}{{ chunk.diff }}"
+    (repository.path / "mine.j2").write_text(slow)
+    process = terminal.start("prompts", "render", "mine")
+    ends = time.monotonic() + 30
+    while not child_of(process, "hunkwise.prompts.confined") and time.monotonic() < ends:
+        time.sleep(0.01)
+    process.send_signal(number)
+    printed = terminal.finish(process)
+    assert (printed.code, printed.out) == (3, "")
+    assert printed.errors == "hunkwise: The preview was stopped before it was done.\n"

@@ -24,9 +24,9 @@ from hunkwise.evaluation.measuring import Measuring
 from hunkwise.evaluation.ready import ReadyCase, Rules, make_ready
 from hunkwise.flows.lineup import Model
 from hunkwise.repository.made import MadeRepository
-from hunkwise.settings.config import Config
+from hunkwise.settings.config import Config, ContextSettings
 
-QUIET = Config(verify="off", summary="off")
+QUIET = Config(verify="off", summary="off", context=ContextSettings(enclosing=False))
 """Nothing is asked but the questions over the diff."""
 ASKED = Usage(1, 100, 20, 10, 0, ("a-model",), 7)
 """What a question costs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.flows.batches import MOST_IN_BATCH, Batch, batches_of, names_of
+from hunkwise.flows.batches import MOST_IN_BATCH, Batch, Shown, batches_of, names_of
+from hunkwise.plan.chunks import ChunkPart
 from hunkwise.publish.anchors import by_path
 from tests.fakes.changes import added, changed
 
@@ -52,7 +54,7 @@ def test_each_finding_is_in_one_batch(each: list[tuple[str, Severity]]) -> None:
 def test_a_template_sees_the_findings_and_the_rows_around_them() -> None:
     placed = finding(category="tests", suggestion="three")
     loose = finding(line=None, said_line=99, severity=Severity.LOW)
-    names = names_of(Batch("a.py", (placed, loose)), FILES, 10_000)
+    names = names_of(Batch("a.py", (placed, loose)), Shown(FILES, 10_000))
     assert names["path"] == "a.py"
     assert names["findings"] == [
         {
@@ -87,17 +89,29 @@ def test_a_template_sees_the_findings_and_the_rows_around_them() -> None:
 
 def test_a_finding_that_was_not_placed_is_shown_the_rows_near_the_line_it_names() -> None:
     near = finding("b.py", None, said_line=150)
-    code = names_of(Batch("b.py", (near,)), FILES, 1_000)["code"]
+    code = names_of(Batch("b.py", (near,)), Shown(FILES, 1_000))["code"]
     assert "R150 + 149" in code
     assert len(code) <= 1_000
 
 
 def test_a_finding_on_the_file_is_shown_its_beginning() -> None:
-    code = names_of(Batch("b.py", (finding("b.py", None),)), FILES, 1_000)["code"]
+    code = names_of(Batch("b.py", (finding("b.py", None),)), Shown(FILES, 1_000))["code"]
     assert "R1 + 0" in code
 
 
 def test_a_file_that_the_change_does_not_have_shows_nothing() -> None:
-    assert names_of(Batch("c.py", (finding("c.py", None),)), FILES, 1_000)["code"] == ""
+    assert names_of(Batch("c.py", (finding("c.py", None),)), Shown(FILES, 1_000))["code"] == ""
     no_patch: dict[str, FileDiff] = {"a.py": FileDiff("a.py", FILES["a.py"].status, patch_missing=True)}
-    assert names_of(Batch("a.py", (finding(),)), no_patch, 1_000)["code"] == ""
+    assert names_of(Batch("a.py", (finding(),)), Shown(no_patch, 1_000))["code"] == ""
+
+
+def test_the_functions_around_the_rows_stand_behind_them() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def around(parts: Sequence[ChunkPart], room: int) -> str:
+        asked.append((len(parts), room))
+        return "def first():"
+
+    code = names_of(Batch("a.py", (finding(),)), Shown(FILES, 1_000, around, 500))["code"]
+    assert code.endswith("R4   three\n\ndef first():")
+    assert asked == [(1, 500)]

@@ -11,6 +11,7 @@ from hunkwise.domain.conversation import Comment, Conversation
 from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.outcome import Coverage, FileCoverage, Posted, SkipReason, Where
 from hunkwise.domain.state import State
+from hunkwise.domain.walkthrough import MAX_OVERVIEW, NOTHING_TOLD, Area, Walkthrough
 from hunkwise.flows.standing import Standing
 from hunkwise.plan.increment import hunk_keys
 from hunkwise.publish.state import SUMMARY_MARKER, encode
@@ -120,3 +121,14 @@ def test_a_state_without_a_conversation_carries_no_hunks() -> None:
     left = made.state({FOUND: Where.REPORT}, "failure")
     assert (left.hunks, left.rewrites, left.conclusion) == (frozenset(), 0, "failure")
     assert left.findings == ()
+
+
+def test_what_was_said_of_the_change_is_remembered_bounded_and_of_our_own_review_alone() -> None:
+    told = Walkthrough((Area("Pool", "New."),))
+    made = standing(talk=said(), summary="w" * 9_000, walkthrough=told)
+    kept = made.state({}, "success").told
+    assert (len(kept.overview), kept.walkthrough) == (MAX_OVERVIEW, told)
+    reported = standing(
+        talk=said(), summary="Words.", walkthrough=told, terms=replace(TERMS, own_review=False)
+    )
+    assert reported.state({}, "success").told == NOTHING_TOLD

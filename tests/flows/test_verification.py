@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from hunkwise.domain.finding import Anchor, Check, Finding, Severity
+from hunkwise.domain.known import Known
 from hunkwise.domain.outcome import Refuted
 from hunkwise.domain.question import Question
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.flows.budgets import Budgets
+from hunkwise.flows.planning import plan
 from hunkwise.flows.prompting import Prompting
+from hunkwise.flows.surroundings import Surroundings
 from hunkwise.flows.verification import Opinion, SecondOpinion
 from hunkwise.prompts.render import Renderer
 from hunkwise.settings.config import Config
@@ -285,6 +288,30 @@ def test_a_question_has_the_budget_of_its_prompt() -> None:
     opinion(each("keep"), model=model, prompts=(PromptSettings(name="review"), front))
     assert {question.budget.limits.max_model_calls for question in model.questions} == {1}
     assert {question.reading for question in model.questions} == {("repo_read",)}
+
+
+def test_the_prompt_may_name_the_only_files_that_are_checked() -> None:
+    front = PromptSettings(name="verify", paths=("b.*",))
+    made = opinion(each("keep"), prompts=(PromptSettings(name="review"), front))
+    assert checks(made) == [None, Check.CONFIRMED, None]
+    assert made.faults == ()
+
+
+def test_the_functions_around_the_rows_are_shown_where_they_are_known() -> None:
+    class Head:
+        def read_many(self, paths: Sequence[str]) -> Known:
+            return dict.fromkeys(paths, b"def whole():\n    one\n    two!\n    last = here()\n")
+
+    patch = b"@@ -2,2 +2,2 @@\n     one\n-    two\n+    two!"
+    seen = snapshot(changed("a.py", patch))
+    config = Config()
+    prompting = Prompting(seen, Renderer({}), surroundings=Surroundings(Head(), seconds=30))
+    prompting.prepare(["review"], plan(seen, config).works)
+    model = FakeModel(each("keep"))
+    second = SecondOpinion(seen, model.ask, prompting, Budgets(config), config)
+    asked = replace(finding(), anchor=Anchor("a.py", 3, code="two!"))
+    assert checks(asyncio.run(second.on([asked], asyncio.Event()))) == [Check.CONFIRMED]
+    assert "last = here()" in model.questions[0].prompt
 
 
 def test_an_interruption_leaves_what_was_not_answered_as_it_was() -> None:

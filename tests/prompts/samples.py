@@ -10,7 +10,7 @@ from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.pull_request import Instructions, Snapshot
 from hunkwise.flows.base_texts import built_in_fronts
-from hunkwise.flows.batches import Batch, names_of
+from hunkwise.flows.batches import Batch, Shown, names_of
 from hunkwise.flows.prompting import prompt_values
 from hunkwise.plan.chunks import pack
 from hunkwise.prompts.context import Contexts
@@ -81,7 +81,9 @@ def context(name: str = "review", **given: Any) -> dict[str, Any]:
 def _stage_names(name: str) -> dict[str, Any]:
     """What the second opinion or the summary alone sees."""
     if name == "verify":
-        return names_of(Batch("src/pay.py", FOUND), {file.path: file for file in whole().files}, 10_000)
+        return names_of(
+            Batch("src/pay.py", FOUND), Shown({file.path: file for file in whole().files}, 10_000)
+        )
     return SUMMED_UP
 
 

@@ -99,6 +99,7 @@ def test_templates_do_what_prompts_need(source: str, text: str) -> None:
             "\n{% include 'mine' %}",
             'mine:2: it leads back to itself: "mine" → "mine"; the built-in templates are called "hunkwise/mine"',
         ),
+        ("{% include 'bro' ~ 'ken' %}", "broken:2: Unexpected end of template"),
         ("{% include 'broken' %}", "broken:2: Unexpected end of template"),
         ("{% include 'b' %}", 'c:1: it leads back to itself: "b" → "c" → "b"; the built-in'),
         ("{% from 'bad' import x %}", "bad:1: No filter named 'wrong'"),
@@ -127,6 +128,11 @@ def test_what_a_template_may_not_do_is_named_with_its_line(source: str, said: st
 def test_a_template_that_need_not_be_there_may_be_missing(source: str) -> None:
     sources = {"mine": source, "plain": "plain"}
     assert compile_fault(sandbox(sources), sources, "mine") is None
+
+
+def test_a_prompt_without_a_template_is_a_fault() -> None:
+    fault = compile_fault(sandbox({}), {"review": ""}, "revew")
+    assert fault == TemplateFault("revew", None, 'there is no template "revew"; did you mean "review"?')
 
 
 def test_a_circle_among_many_is_told_in_short() -> None:

@@ -589,3 +589,22 @@ def test_prompts_that_nobody_knows_are_told_with_the_nearest() -> None:
         ' did you mean "migrations"?',
         f'Input "prompts" names "zzz", and there is no such prompt; there is {known}.',
     )
+
+
+def test_the_input_prompts_leaves_the_files_stages_as_they_are() -> None:
+    config = parse("version: 1\nprompts: [review, {name: verify, template: v.j2}]")
+    chosen = config.with_overrides({"prompts": ("security",)})
+    assert [(prompt.name, prompt.template) for prompt in chosen.prompts] == [
+        ("security", None),
+        ("verify", "v.j2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "lineup"), [("a", ("a",)), ("a,b", ("a", "b")), (None, ("x", "y"))], ids=["one", "two", "none"]
+)
+def test_the_input_model_may_name_several_and_wins_over_the_file(
+    said: str | None, lineup: tuple[str, ...]
+) -> None:
+    config = parse("version: 1\nmodels: [x, y]")
+    assert config.with_overrides({"model": said} if said else {}).lineup == lineup

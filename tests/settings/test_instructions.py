@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hunkwise.domain.pull_request import Instructions
-from hunkwise.settings.instructions import read_instructions
+from hunkwise.plan.globs import matches
+from hunkwise.settings.instructions import MAX_GLOBS, nested_paths, read_instructions
 
 RULES = ".github/instructions/py.instructions.md"
 
@@ -22,6 +23,22 @@ RULES = ".github/instructions/py.instructions.md"
         (RULES, b"---\napplyTo: '**/*.py, a/**'\n---\nNo.", Instructions(RULES, "No.", ("**/*.py", "a/**"))),
         (RULES, b'---\r\napplyTo: "*.py"\r\n---\r\nNo.', Instructions(RULES, "No.", ("*.py",))),
         (RULES, b"---\ndescription: x\n---\nNo.", None),
+        (RULES, b"---\napplyTo: **/*.py\n---\nNo.", Instructions(RULES, "No.", ("**/*.py",))),
+        (RULES, b"---\napplyTo: [a/**, 'b,c']\n---\nNo.", Instructions(RULES, "No.", ("a/**", "b", "c"))),
+        (RULES, b"---\napplyTo:\n  - a/**\n  - b\n---\nNo.", Instructions(RULES, "No.", ("a/**", "b"))),
+        (RULES, b"---\napplyTo:\n- **/a\n- *.b\nx: y\n---\nNo.", Instructions(RULES, "No.", ("**/a", "*.b"))),
+        (
+            RULES,
+            b"---\napplyTo: '*.{ts,tsx}, a'\n---\nNo.",
+            Instructions(RULES, "No.", ("*.ts", "*.tsx", "a")),
+        ),
+        (RULES, b"---\napplyTo: '{a,{b,c}}/d'\n---\nNo.", Instructions(RULES, "No.", ("a/d", "b/d", "c/d"))),
+        (RULES, b"---\napplyTo: ''\n---\nNo.", None),
+        (RULES, b"---\napplyTo: 7\n---\nNo.", Instructions(RULES, "No.", ("7",))),
+        (RULES, b"---\napplyTo:\n---\nNo.", None),
+        (RULES, b"---\napplyTo: '*'\nexcludeAgent: \"code-review\"\n---\nNo.", None),
+        (RULES, b"---\napplyTo: '*'\nexcludeAgent: other\n---\nNo.", Instructions(RULES, "No.", ("*",))),
+        ("src/AGENTS.md", b"Be exact.", Instructions("src/AGENTS.md", "Be exact.", ("src/**",))),
         (RULES, b"No.", None),
         (RULES, b"---\nnever closed\napplyTo: '*'\nNo.", None),
     ],
@@ -34,3 +51,28 @@ def test_a_long_file_is_cut() -> None:
     found = read_instructions("AGENTS.md", b"x" * 200_000)
     assert found is not None
     assert len(found.text) == 100_000
+
+
+@pytest.mark.parametrize("folder", ["src", "a/b", "!x", "*", "[a]", "{a,b}", "a\\b", "**", "with blank"])
+def test_nested_instructions_speak_of_what_is_below_their_folder_alone(folder: str) -> None:
+    found = read_instructions(f"{folder}/AGENTS.md", b"Be exact.")
+    assert found is not None
+    assert matches(found.apply_to, f"{folder}/c.py")
+    assert matches(found.apply_to, f"{folder}/d/c.py")
+    for other in ("c.py", "other/c.py", f"other/{folder}/c.py", "a/c.py"):
+        assert matches(found.apply_to, other) is other.startswith(f"{folder}/"), other
+
+
+@pytest.mark.parametrize("braces", ["{a,b}" * 40, "{" * 500 + "a,b" + "}" * 500, "}a,b{", "{a,b"])
+def test_braces_without_measure_stay_few(braces: str) -> None:
+    found = read_instructions(RULES, f"---\napplyTo: 'x{braces}'\n---\nNo.".encode())
+    assert found is not None
+    assert len(found.apply_to) <= MAX_GLOBS
+
+
+def test_nested_files_may_stand_in_the_folders_of_changed_files_and_above_them() -> None:
+    assert nested_paths(["a/b/c.py", "a/d.py", "e.py", "f/g.py"]) == (
+        "a/AGENTS.md",
+        "f/AGENTS.md",
+        "a/b/AGENTS.md",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from hunkwise.enclosing.places import Place
 from hunkwise.enclosing.scopes import Chain, Scope
@@ -140,7 +141,7 @@ def _block(around: Around, rows: Sequence[int]) -> str:
 
 def _gaps(rows: Iterable[int]) -> int:
     ordered = sorted(rows)
-    return 2 + sum(1 for one, other in zip(ordered, ordered[1:], strict=False) if other > one + 1)
+    return 2 + sum(1 for one, other in pairwise(ordered) if other > one + 1)
 
 
 def _text(around: Around, row: int) -> str:

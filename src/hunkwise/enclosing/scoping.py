@@ -124,13 +124,13 @@ def _scope(node: Node, kinds: Kinds) -> Scope | None:
     return Scope(
         start=wrapper.start_point.row + 1,
         head=head,
-        head_end=max(head, min(last, _head_end(node, body, head))),
+        head_end=max(head, min(last, _head_end(body, head))),
         end=last,
         function=function,
     )
 
 
-def _head_end(node: Node, body: Node | None, head: int) -> int:
+def _head_end(body: Node | None, head: int) -> int:
     """The line of the body's brace, where it stands behind the header; else the line before the body."""
     if body is None:
         return head

@@ -47,7 +47,9 @@ class Scout:
             return
         try:
             # The package is not executed here: it is the child's alone.
-            self._process = started("hunkwise.enclosing.scoping", module_from_spec(found), python=self._python)
+            self._process = started(
+                "hunkwise.enclosing.scoping", module_from_spec(found), python=self._python
+            )
         except OSError:
             self.failed = True
 
@@ -94,7 +96,9 @@ def _chains(answer: str, count: int, lines: int) -> tuple[Chain, ...] | None:
             return None
         chains = tuple(tuple(Scope(*scope) for scope in chain) for chain in said)
         sound = all(
-            1 <= one.start <= one.head <= one.head_end <= one.end <= lines for chain in chains for one in chain
+            1 <= one.start <= one.head <= one.head_end <= one.end <= lines
+            for chain in chains
+            for one in chain
         )
     except (ValueError, TypeError, RecursionError):
         return None

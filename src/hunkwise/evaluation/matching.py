@@ -70,7 +70,9 @@ def best(
     Among equally near ones those that agree on the severity, and then those that come first in the order of their
     texts: the order of the lists makes no difference.
     """
-    rows, columns = _order(goldens, _golden_key), _order(findings, _finding_key)
+    near_rows, near_columns = {row for row, _ in pairs}, {column for _, column in pairs}
+    rows = [row for row in _order(goldens, _golden_key) if row in near_rows]
+    columns = [column for column in _order(findings, _finding_key) if column in near_columns]
     row_at, column_at = _places(rows), _places(columns)
     weight = 1 + 4 * min(len(goldens), len(findings))
     costs = {

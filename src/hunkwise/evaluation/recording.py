@@ -12,13 +12,15 @@ from hunkwise.errors import ModelError, ModelKind
 from hunkwise.evaluation.keys import part_digests, request_key
 from hunkwise.evaluation.tape import Answer, SaidUsage, Tape
 from hunkwise.flows.lineup import Model
+from hunkwise.publish.secrets import SecretScan, without_secrets
 
 
 class Recorder:
     """Asks a real model, and keeps on a tape what it reported and what it cost."""
 
-    def __init__(self, fresh: Callable[[], Model], tape: Tape) -> None:
+    def __init__(self, fresh: Callable[[], Model], tape: Tape, scan: SecretScan) -> None:
         """`fresh` gives a model that nobody has asked yet: one a question, so that each one's cost is its own."""
+        self._scan = scan
         self._fresh = fresh
         self._tape = tape
         self.spent: dict[str, Usage] = {}
@@ -33,8 +35,10 @@ class Recorder:
         take = question.tool.take
 
         def taken(arguments: object) -> Reply:
-            calls.append(json.loads(json.dumps(arguments)))  # as it was: whoever takes it may change it
-            return take(arguments)
+            # Without secrets here as well: the questions that follow are made of it, and must be the same again.
+            said = without_secrets(arguments, self._scan)
+            calls.append(json.loads(json.dumps(said)))  # as it was: whoever takes it may change it
+            return take(said)
 
         model = self._fresh()
         failed: ModelKind | None = None

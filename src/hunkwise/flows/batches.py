@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,15 +41,28 @@ def _cut(path: str, findings: Sequence[Finding]) -> Iterator[Batch]:
         yield Batch(path, tuple(sorted(grave[start : start + MOST_IN_BATCH], key=reading_order)))
 
 
-def names_of(batch: Batch, files: Mapping[str, FileDiff], room: int) -> dict[str, Any]:
-    """What the template `verify` alone sees: `path`, `findings`, and `code` of at most about `room` characters.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a question may show of the code."""
+
+    files: Mapping[str, FileDiff]
+    """Those of the change, by their names at the head."""
+    room: int
+    """Characters of rows of the diff."""
+    around: Callable[[Sequence[ChunkPart], int], str] = lambda _parts, _room: ""
+    """The functions around the hunks, in at most so many characters; see flows.surroundings."""
+    room_around: int = 0
+
+
+def names_of(batch: Batch, shown: Shown) -> dict[str, Any]:
+    """What the template `verify` alone sees: `path`, `findings` and `code`.
 
     `code` is empty where the change has no such file, or its patch is not known.
     """
     return {
         "path": batch.path,
         "findings": [_values(number, finding) for number, finding in enumerate(batch.findings, 1)],
-        "code": _code(batch, files.get(batch.path), room),
+        "code": _code(batch, shown),
     }
 
 
@@ -70,11 +83,17 @@ def _values(number: int, finding: Finding) -> dict[str, Any]:
     }
 
 
-def _code(batch: Batch, file: FileDiff | None, room: int) -> str:
+def _code(batch: Batch, shown: Shown) -> str:
+    file = shown.files.get(batch.path)
     if file is None:
         return ""
-    hunks = hunks_around(file, [place for place in map(_place, batch.findings) if place is not None], room)
-    return diff_text(ChunkPart(file, hunks)) if hunks else ""
+    places = [place for place in map(_place, batch.findings) if place is not None]
+    hunks = hunks_around(file, places, shown.room)
+    if not hunks:
+        return ""
+    part = ChunkPart(file, hunks)
+    around = shown.around((part,), shown.room_around)
+    return "\n\n".join([diff_text(part), around] if around else [diff_text(part)])
 
 
 def _place(finding: Finding) -> Place | None:

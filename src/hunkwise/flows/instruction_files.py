@@ -63,7 +63,9 @@ def nested_instructions(base: Base, files: Iterable[FileDiff]) -> Found:
         return (), ()
     notes = []
     if len(paths) > MAX_NESTED:
-        notes.append(f"AGENTS.md was looked for in {MAX_NESTED:,} of {len(paths):,} folders with changed files.")
+        notes.append(
+            f"AGENTS.md was looked for in {MAX_NESTED:,} of {len(paths):,} folders with changed files."
+        )
     try:
         many, unread = _many(base, paths[:MAX_NESTED])
     except (ForgeError, RepositoryError) as error:

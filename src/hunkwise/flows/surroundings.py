@@ -107,9 +107,7 @@ class Surroundings:
             return ""
         return "\n\n".join([_EXPLAINED, chosen.text, *_short(chosen.cut, chosen.absent)])
 
-    def _look(
-        self, scout: Scout, path: str, text: str, places: tuple[Place, ...], seconds: float
-    ) -> None:
+    def _look(self, scout: Scout, path: str, text: str, places: tuple[Place, ...], seconds: float) -> None:
         lines = text.split("\n")
         inside = [place for place in places if place[1] <= len(lines)]
         language = language_of(path)

@@ -19,11 +19,12 @@ from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.question import Question, ReportTool
 from hunkwise.errors import ModelError, ModelKind, SettingsError
 from hunkwise.flows.analysis import Ask
-from hunkwise.flows.batches import Batch, batches_of, names_of
+from hunkwise.flows.batches import Batch, Shown, batches_of, names_of
 from hunkwise.flows.budgets import Budgets
 from hunkwise.flows.prompting import Prompting
 from hunkwise.flows.together import together
 from hunkwise.flows.verdict_desk import Ruling, VerdictDesk
+from hunkwise.plan.globs import matches
 from hunkwise.prompts.verdicts import DESCRIPTION, PARAMETERS, REPORT
 from hunkwise.publish.anchors import by_path
 from hunkwise.settings.config import Config
@@ -75,10 +76,9 @@ class SecondOpinion:
         """Raises nothing that the model, its prompt or the outside did wrong: the findings are kept then."""
         if self._config.verify == "off" or not findings:
             return Opinion(tuple(findings))
-        hearing = _Hearing(
-            self._ask, self._prompting, self._budgets, self._config, by_path(self._snapshot.files)
-        )
-        batches = batches_of(findings)
+        files = by_path(self._snapshot.files)
+        hearing = _Hearing(self._ask, self._prompting, self._budgets, self._config, files)
+        batches = batches_of(finding for finding in findings if hearing.is_due(finding))
         await together((hearing.hear(batch, interrupted) for batch in batches), interrupted)
         return _opinion(findings, hearing, _least(self._config))
 
@@ -94,13 +94,21 @@ class _Hearing:
         self._settings = config.stage(_NAME)
         self._budget = budgets.verification(self._settings)
         self._least = config.min_severity
-        self._room = min(config.chunk_size, _MOST_CODE)
-        self._files = files
+        self._shown = Shown(files, min(config.chunk_size, _MOST_CODE))
+        if prompting.surroundings is not None:
+            around = prompting.surroundings.text
+            self._shown = replace(self._shown, around=around, room_around=config.context.size)
         self._slots = asyncio.Semaphore(config.parallel)
+        self._writing = asyncio.Lock()
+        """One prompt at a time: so the gravest findings come first to a small budget, too."""
         self._fatal: ModelError | None = None
         self.rulings: dict[Finding, Ruling] = {}
         self.reasons: dict[Finding, _Why] = {}
         """Of findings that have no ruling; _INTERRUPTED of those that are in neither."""
+
+    def is_due(self, finding: Finding) -> bool:
+        """Whether it is to be asked about: the prompt may name the only files that are."""
+        return not self._settings.paths or matches(self._settings.paths, finding.path)
 
     async def hear(self, batch: Batch, interrupted: asyncio.Event) -> None:
         """Asks about one batch, and keeps what holds of the answer."""
@@ -129,12 +137,15 @@ class _Hearing:
         budget = self._budget.part(limits, f' of one question of the prompt "{_NAME}"')
         if budget.exhausted:
             raise ModelError(ModelKind.BUDGET, f"The budget ran out: {budget.why}.")
-        names = names_of(batch, self._files, self._room)
-        # What the user wrote is rendered by another process, which may take its time.
-        prompt = await asyncio.to_thread(self._prompting.stage_text, self._settings, self._least, names)
+        async with self._writing:
+            # What the user wrote is rendered by another process, which may take its time.
+            prompt = await asyncio.to_thread(self._text, batch)
         tool = ReportTool(REPORT, DESCRIPTION, PARAMETERS, desk.take, lambda: desk.answered)
         system = self._prompting.system_for(_NAME)
         await self._ask_model(Question(_NAME, system, prompt, tool, budget, self._settings.tools))
+
+    def _text(self, batch: Batch) -> str:
+        return self._prompting.stage_text(self._settings, self._least, names_of(batch, self._shown))
 
     def _keep(self, batch: Batch, desk: VerdictDesk, why: _Why) -> None:
         for number, finding in enumerate(batch.findings, 1):
@@ -153,19 +164,20 @@ def _least(config: Config) -> Mapping[str, Severity]:
 def _opinion(findings: Iterable[Finding], hearing: _Hearing, least: Mapping[str, Severity]) -> Opinion:
     kept: list[Finding] = []
     refuted: list[Refuted] = []
-    unverified: list[Finding] = []
+    reasons: list[_Why] = []
     for finding in findings:
         ruling = hearing.rulings.get(finding)
-        if ruling is None:
-            unverified.append(finding)
+        if not hearing.is_due(finding):
+            kept.append(finding)
+        elif ruling is None:
+            reasons.append(hearing.reasons.get(finding, _INTERRUPTED))
             kept.append(replace(finding, check=Check.UNVERIFIED))
-            continue
-        judged = _judged(finding, ruling, least.get(finding.prompt, Severity.LOW))
-        if isinstance(judged, Refuted):
-            refuted.append(judged)
         else:
-            kept.append(judged)
-    reasons = (hearing.reasons.get(finding, _INTERRUPTED) for finding in unverified)
+            judged = _judged(finding, ruling, least.get(finding.prompt, Severity.LOW))
+            if isinstance(judged, Refuted):
+                refuted.append(judged)
+            else:
+                kept.append(judged)
     return Opinion(tuple(kept), tuple(refuted), _faults(reasons))
 
 

@@ -10,8 +10,9 @@ from hunkwise.domain.conversation import Conversation
 from hunkwise.domain.known import Known
 from hunkwise.errors import ForgeError, ForgeKind
 from hunkwise.forge.connection import Connection
-from hunkwise.forge.conversation_graphql import LINKED, conversation_by_graphql
+from hunkwise.forge.conversation_graphql import conversation_by_graphql
 from hunkwise.forge.conversation_rest import conversation_by_rest
+from hunkwise.forge.linked_issues import FIELD
 from hunkwise.forge.look import Look
 from hunkwise.forge.pages import TooManyError
 
@@ -60,7 +61,7 @@ def _by_graphql(
     try:
         return conversation_by_graphql(connection, repository, number, head_sha, check_name, look)
     except ForgeError as error:
-        if error.kind is not ForgeKind.INVALID or LINKED not in error.message:
+        if error.kind is not ForgeKind.INVALID or FIELD not in error.message:
             raise
     return conversation_by_graphql(connection, repository, number, head_sha, check_name, look, linked=False)
 

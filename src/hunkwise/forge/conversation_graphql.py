@@ -5,7 +5,6 @@ from __future__ import annotations
 from hunkwise.domain.conversation import (
     Comment,
     Conversation,
-    LinkedIssue,
     PostedReview,
     Reply,
     ReviewState,
@@ -17,6 +16,7 @@ from hunkwise.forge.connection import Connection
 from hunkwise.forge.conversation_checks import checks_by_graphql, checks_by_rest
 from hunkwise.forge.errors import senseless
 from hunkwise.forge.graphql import GraphqlAnswer
+from hunkwise.forge.linked_issues import ASKED, linked_issues
 from hunkwise.forge.look import Look
 from hunkwise.forge.pages import MOST_PAGES, TooManyError
 from hunkwise.forge.people import GHOST, bare, graphql_trusted, graphql_writers
@@ -81,10 +81,6 @@ fragment Said on PullRequestReviewComment {
   fullDatabaseId state body url viewerDidAuthor authorAssociation author { __typename login } editor { login }
 }
 """
-LINKED = "closingIssuesReferences"
-_LINKED = f"""{LINKED}(first: 10) @include(if: $once) {{
-        nodes {{ number title body repository {{ nameWithOwner }} }}
-      }}"""
 
 
 def conversation_by_graphql(
@@ -100,9 +96,9 @@ def conversation_by_graphql(
     """The whole conversation, and what the look saw. Raises ForgeError, TooManyError past 30 pages of a list.
 
     What a token may leave unread (check runs, the number of rewrites, linked issues) stays empty; without threads,
-    comments and reviews there is no conversation. `linked`: whether the server's schema has LINKED.
+    comments and reviews there is no conversation. `linked`: whether the server's schema knows linked issues.
     """
-    query = look.added_to(_QUERY.replace("#linked", _LINKED) if linked else _QUERY)
+    query = look.added_to(_QUERY.replace("#linked", ASKED) if linked else _QUERY)
     answer, nodes = _read(connection, query, repository, number, check_name, look)
     data = answer.data
     pull = data.at(_PULL)
@@ -123,7 +119,7 @@ def conversation_by_graphql(
         check_runs=checks,
         rewrites=_rewrites(pull),
         writers=graphql_writers([pull, *said, *comments, *reviews]),
-        linked_issues=_linked_issues(pull),
+        linked_issues=linked_issues(pull),
     )
     return conversation, look.known(answer)
 
@@ -230,22 +226,6 @@ def _rewrites(pull: Shape) -> int | None:
     if not isinstance(events, list):
         return None
     return len(events) if len(events) < _MOST_REWRITES else pull.number_or_none("timelineItems.totalCount")
-
-
-def _linked_issues(pull: Shape) -> tuple[LinkedIssue, ...]:
-    """What may be read of them; an issue that the token may not read is null."""
-    if not isinstance(pull.at(f"{LINKED}.nodes").value, list):
-        return ()
-    return tuple(
-        LinkedIssue(
-            issue.number_or_none("number") or 0,
-            issue.text_or("title", ""),
-            issue.text_or("body", ""),
-            issue.text_or("repository.nameWithOwner", ""),
-        )
-        for issue in pull.entries(f"{LINKED}.nodes")
-        if issue.number_or_none("number") is not None
-    )
 
 
 def _author(node: Shape) -> str:

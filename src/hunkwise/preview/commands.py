@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from collections.abc import Mapping
 
 from hunkwise.domain.outcome import ExitCode
@@ -10,11 +11,14 @@ from hunkwise.errors import Error
 
 
 def preview(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """`hunkwise config …` and `hunkwise prompts …`. Raises Error."""
+    """`hunkwise config …` and `hunkwise prompts …`. Raises Error, also where a signal ends it."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _carried_out(arguments, environ)
     except KeyboardInterrupt as stop:
         raise Error("The preview was stopped before it was done.") from stop
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _carried_out(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:

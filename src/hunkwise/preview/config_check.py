@@ -13,12 +13,10 @@ from hunkwise.errors import SettingsError
 from hunkwise.flows.base_texts import BaseTexts, base_texts
 from hunkwise.preview.places import Place, config_path, configuration
 from hunkwise.preview.shown import safe
-from hunkwise.preview.templates import read_template
+from hunkwise.preview.templates import file_faults
 from hunkwise.preview.working_tree import WorkingTree
-from hunkwise.prompts.library import PARTIAL
 from hunkwise.prompts.render import Renderer
 from hunkwise.settings.config import Config
-from hunkwise.settings.front_matter import read_front_matter
 
 _IN_PROMPT: Final = " (in the prompt "
 
@@ -30,7 +28,7 @@ def check(arguments: argparse.Namespace) -> ExitCode:
     config, document = configuration(place, path)
     if document is None and arguments.config is not None:
         raise SettingsError([f"There is no {path} in {place.said}: correct --config."])
-    if faults := list(_file_faults(config, place)):
+    if faults := list(file_faults(config, place)):
         raise SettingsError(faults)
     texts = base_texts(place.commit, path, lambda config: config)
     # A faulty partial is a fault of every prompt that includes it: it is told once, of the first.
@@ -39,19 +37,6 @@ def check(arguments: argparse.Namespace) -> ExitCode:
         raise SettingsError(list(reversed(first.values())))
     sys.stdout.write("".join(f"{line}\n" for line in _read(path, config, texts, found=document is not None)))
     return ExitCode.REVIEWED
-
-
-def _file_faults(config: Config, place: Place) -> Iterator[str]:
-    """Of templates and partials that are not there, and of front matter."""
-    for name, path in config.own_files.items():
-        partial = name.startswith(PARTIAL)
-        who = f'The partial "{name.removeprefix(PARTIAL)}"' if partial else f'The prompt "{name}"'
-        try:
-            text = read_template(place, who, path)
-            if not partial:
-                read_front_matter(text, path)
-        except SettingsError as error:
-            yield from error.faults
 
 
 def _compile_faults(texts: BaseTexts) -> Iterator[str]:

@@ -15,7 +15,8 @@ from hunkwise.flows.base_texts import Commit
 from hunkwise.flows.order import Order
 from hunkwise.flows.surroundings import Head
 from hunkwise.local_range import read_range
-from hunkwise.preview.places import config_path
+from hunkwise.preview.places import Place, config_path
+from hunkwise.preview.templates import file_faults
 from hunkwise.preview.working_tree import WorkingTree
 from hunkwise.repository.git import Git
 from hunkwise.repository.head import GitHead
@@ -51,8 +52,9 @@ def read_subject(
     path = config_path(arguments.config)
     if arguments.pr and (arguments.base or arguments.head):
         raise SettingsError(["--pr names a whole pull request: leave out --base and --head."])
+    tree = None if arguments.at_base else WorkingTree(folder)
+    overridden = _readable(tree, overridden)
     if arguments.pr:
-        tree = None if arguments.at_base else WorkingTree(folder)
         return _pull_request(arguments.pr, folder, environ, path, overridden, tree, stack)
     ready = read_range(
         folder,
@@ -61,13 +63,28 @@ def read_subject(
         config_path=path,
         model=None,
         demo=False,
-        rules=None if arguments.at_base else WorkingTree(folder),
+        rules=tree,
         overridden=overridden,
     )
     of = ready.order.snapshot.pull_request
     change = f"{of.base}..{of.head} ({of.base_sha[:12]}..{of.head_sha[:12]})"
     rules = f"the merge base ({of.base_sha[:12]})" if arguments.at_base else "the working tree"
     return Subject(ready.order, GitHead(Git(folder), of.head_sha), change, rules)
+
+
+def _readable(tree: WorkingTree | None, overridden: Overridden) -> Overridden:
+    """Names what the tree lacks as a fault of the tree: a review speaks of the base."""
+    if tree is None:
+        return overridden
+    place = Place(tree, "the working tree")
+
+    def read(config: Config) -> Config:
+        chosen = overridden(config)
+        if faults := list(file_faults(chosen, place)):
+            raise SettingsError(faults)
+        return chosen
+
+    return read
 
 
 def _pull_request(
@@ -86,11 +103,7 @@ def _pull_request(
 
     wanted = wanted_in(said, environ)
     ends = time.monotonic() + _SECONDS
-
-    def left() -> float:
-        return ends - time.monotonic()
-
-    github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=left)
+    github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: ends - time.monotonic())
     stack.callback(github.close)
     return _fetched(github, wanted, _checkout(folder), path, overridden, tree)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from hunkwise.errors import OversizeError, SettingsError
 from hunkwise.preview.places import Place
-from hunkwise.prompts.library import HOUSE, built_in_text
+from hunkwise.prompts.library import HOUSE, PARTIAL, built_in_text
+from hunkwise.settings.config import Config
+from hunkwise.settings.front_matter import read_front_matter
 from hunkwise.settings.prompt_settings import PromptSettings
 from hunkwise.settings.sources import Front, front_of
 
@@ -52,3 +54,16 @@ def fronts_of(prompts: Iterable[PromptSettings], place: Place) -> dict[str, Fron
     if faults:
         raise SettingsError(list(dict.fromkeys(faults)))
     return fronts
+
+
+def file_faults(config: Config, place: Place) -> Iterator[str]:
+    """Of templates and partials that cannot be had, and of their front matter."""
+    for name, path in config.own_files.items():
+        partial = name.startswith(PARTIAL)
+        who = f'The partial "{name.removeprefix(PARTIAL)}"' if partial else f'The prompt "{name}"'
+        try:
+            text = read_template(place, who, path)
+            if not partial:
+                read_front_matter(text, path)
+        except SettingsError as error:
+            yield from error.faults

@@ -226,7 +226,9 @@ class Git:
             if self._mirror is None:
                 self._mirror = Mirror(self._path, bare=self._bare, ask=self._call)
         env = self._mirror.env if globs else {**self._mirror.env, "GIT_LITERAL_PATHSPECS": "1"}
-        return self._call([command, *arguments], env, limit=limit, timeout=timeout, memory=memory, asked=asked)
+        return self._call(
+            [command, *arguments], env, limit=limit, timeout=timeout, memory=memory, asked=asked
+        )
 
     def _call(
         self,

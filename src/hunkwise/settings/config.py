@@ -230,7 +230,7 @@ class Config(BaseModel):
         return Config.model_validate(fields, by_alias=False, by_name=True)
 
     def _chosen(self, names: tuple[str, ...]) -> tuple[PromptSettings, ...]:
-        """The prompts of those names: the file's, else the built-in ones."""
+        """The prompts of those names: the file's, else the built-in ones. What is put behind them stays as it is."""
         known = {name: PromptSettings(name=name) for name in (*BUILT_IN_PROMPTS, *STAGE_PROMPTS)}
         known |= {prompt.name: prompt for prompt in self.prompts}
         faults = [
@@ -241,7 +241,8 @@ class Config(BaseModel):
         ]
         if faults:
             raise SettingsError(faults)
-        return tuple(known[name] for name in names)
+        stages = (prompt for prompt in self.prompts if prompt.is_stage and prompt.name not in names)
+        return (*(known[name] for name in names), *stages)
 
 
 def parse_config(text: bytes, *, path: str) -> Config:

@@ -1,0 +1,325 @@
+"""`hunkwise eval` as a person runs it, with the real CLI and SDK."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.evaluation.samples import golden, said, write, write_case
+from tests.fakes.command_line import ROOT, CommandLine, Printed
+from tests.fakes.model import ScriptedModel
+from tests.fakes.model_script import Answer, Fault, ModelRequest, Script, ToolCall, report
+from tests.fakes.server import serve
+
+EXAMPLES = ROOT / "examples" / "eval"
+RECORDED = EXAMPLES / "recorded"
+AGAIN = (
+    "the prompts have changed: record them again with `hunkwise eval examples/eval --model demo --fresh --record "
+    "examples/eval/recorded`, in hunkwise's own checkout"
+)
+SECRET = "ghs_canaryOfTheEvaluation123456"
+PLAIN = {".github/hunkwise.yml": "version: 1\nverify: off\nsummary: off\ncontext:\n  enclosing: false\n"}
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[CommandLine]:
+    made = CommandLine(write(tmp_path / "checkout", PLAIN), tmp_path / "home")
+    yield made
+    assert not made.temporary.is_dir() or made.left_behind() == []
+
+
+def with_model(terminal: CommandLine, url: str) -> CommandLine:
+    own = {
+        "COPILOT_PROVIDER_BASE_URL": f"{url}/v1",
+        "COPILOT_PROVIDER_API_KEY": SECRET,
+        "COPILOT_MODEL": "scripted-model",
+    }
+    return replace(terminal, environ={**terminal.environ, **own})
+
+
+def without_cli(terminal: CommandLine) -> CommandLine:
+    return replace(terminal, environ={**terminal.environ, "COPILOT_CLI_PATH": "/nowhere/copilot"})
+
+
+def report_in(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def told(report: dict[str, Any]) -> list[object]:
+    """What two runs must have in common: all but the time they took."""
+    return [{key: value for key, value in case.items() if key != "seconds"} for case in report["cases"]]
+
+
+def found_lines(report: dict[str, Any]) -> dict[str, list[tuple[str, int]]]:
+    return {
+        case["name"]: [(one["path"], one["line"]) for one in case["goldens"] if one["finding"] is not None]
+        for case in report["cases"]
+    }
+
+
+def test_the_examples_are_measured_with_the_demo_and_replayed_without_a_model(
+    terminal: CommandLine, tmp_path: Path
+) -> None:
+    # At the root of hunkwise's own checkout, where no configuration is: what everybody gets without one.
+    here = replace(terminal, folder=ROOT)
+    first, again = tmp_path / "first.json", tmp_path / "again.json"
+    tapes = str(tmp_path / "tapes")
+    live = here.run("eval", str(EXAMPLES), "--model", "demo", "--record", tapes, "--output", str(first))
+    assert (live.code, live.errors) == (0, "")
+    assert "This is the demo: fixed rules, not a model." in live.out
+    replayed = without_cli(here).run(
+        "eval", str(EXAMPLES), "--replay", tapes, "--output", str(again), "--against", str(first)
+    )
+    assert (replayed.code, replayed.errors) == (0, "")
+    one, other = report_in(first), report_in(again)
+    assert told(one) == told(other)
+    assert found_lines(one) == {
+        "orders": [("src/orders.js", 5), ("src/cart.js", 3)],
+        "settings-reader": [("app/settings.py", 13)],
+        "tidy-names": [],
+    }
+    totals = one["totals"]
+    assert (totals["matched"], totals["missed"], totals["noise"], totals["silent"]) == (3, 1, 0, 1)
+    assert totals["usage"]["model_calls"] == sum(case["usage"]["model_calls"] for case in one["cases"])
+    assert not (tmp_path / "first.json.state.jsonl").exists()
+
+
+def test_the_recorded_run_of_the_examples_is_replayed(terminal: CommandLine, tmp_path: Path) -> None:
+    output = tmp_path / "report.json"
+    here = without_cli(replace(terminal, folder=ROOT))
+    printed = here.run("eval", str(EXAMPLES), "--replay", str(RECORDED), "--output", str(output))
+    assert printed.code == 0, f"{printed.errors}\n{AGAIN}"
+    report = report_in(output)
+    assert [case["notes"] for case in report["cases"]] == [[], [], []], AGAIN
+    assert (report["totals"]["matched"], report["totals"]["missed"], report["totals"]["noise"]) == (3, 1, 0)
+    for tape in RECORDED.iterdir():
+        text = tape.read_text()
+        assert len(text) < 20_000
+        assert str(ROOT) not in text
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> Path:
+    write_case(tmp_path / "cases", "one", golden(2, severity="medium"))
+    write_case(tmp_path / "cases", "two", golden(4))
+    return tmp_path / "cases"
+
+
+def test_a_regression_ends_with_1_and_names_what_is_missed_now(
+    terminal: CommandLine, cases: Path, tmp_path: Path
+) -> None:
+    write_case(cases, "one", golden(2), window=0)
+    write_case(cases, "two", golden(4), window=0)
+    before, now = str(tmp_path / "before.json"), str(tmp_path / "now.json")
+    tapes = str(tmp_path / "tapes")
+    with serve(ScriptedModel(report([said(2), said(4, title="Other")]))) as url:
+        good = with_model(terminal, url).run("eval", str(cases), "--output", before, "--parallel", "1")
+    with serve(ScriptedModel(report([said(4)]))) as url:
+        options = ("--against", before, "--format", "json", "--output", now, "--record", tapes)
+        bad = with_model(terminal, url).run("eval", str(cases), *options)
+    assert (good.code, bad.code) == (0, 1)
+    told = json.loads(bad.out)
+    assert told == report_in(Path(now))
+    assert told["comparison"]["regressed"] is True
+    assert [one["line"] for case in told["comparison"]["cases"] for one in case["new_misses"]] == [2]
+    lenient = ("--against", before, "--max-regression", "1", "--replay", tapes, "--format", "markdown")
+    allowed = terminal.run("eval", str(cases), *lenient)
+    assert (allowed.code, allowed.errors) == (0, "")
+    assert allowed.out.startswith("| Case | Found | Noise |")
+    assert "| Measure | Before | Now | Change |" in allowed.out
+
+
+def by_case(**scripts: Script) -> Script:
+    """By the name of the case, which each prompt holds as its repository."""
+
+    def script(request: ModelRequest) -> Answer | Fault:
+        return next(script(request) for name, script in scripts.items() if f"cases/{name}" in request.prompt)
+
+    return script
+
+
+def test_a_run_that_was_killed_goes_on_where_it_was(
+    terminal: CommandLine, cases: Path, tmp_path: Path
+) -> None:
+    output, tapes = str(tmp_path / "r.json"), str(tmp_path / "tapes")
+    state = tmp_path / "r.json.state.jsonl"
+    command = ("eval", str(cases), "--output", output, "--record", tapes, "--parallel", "1")
+    asked = threading.Event()
+
+    def hang(request: ModelRequest) -> Answer:
+        asked.set()
+        return Answer(delay=60)
+
+    good = report([said(2)])
+    with serve(ScriptedModel(by_case(one=good, two=hang))) as url:
+        process = with_model(terminal, url).start(*command)
+        assert asked.wait(40)
+        assert state.read_text().count("\n") == 1
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    shutil.rmtree(terminal.temporary)  # a killed process cannot put away what is its own
+    model = ScriptedModel(by_case(two=good))
+    with serve(model) as url:
+        printed = with_model(terminal, url).run(*command)
+    assert printed.errors == "1 of 2 cases: measured already by a run that was ended (--fresh: again).\n"
+    assert printed.code == 0
+    assert [case["measures"]["matched"] for case in report_in(tmp_path / "r.json")["cases"]] == [1, 1]
+    assert len(model.requests) == 1
+    assert sorted(path.name for path in (tmp_path / "tapes").iterdir()) == [
+        "one.json",
+        "recording.json",
+        "two.json",
+    ]
+    assert not state.exists()
+
+
+def test_a_run_that_was_interrupted_says_what_is_done_and_keeps_it(
+    terminal: CommandLine, cases: Path
+) -> None:
+    asked = threading.Event()
+
+    def hang(request: ModelRequest) -> Answer:
+        asked.set()
+        return Answer(delay=60)
+
+    with serve(ScriptedModel(by_case(one=report([said(2)]), two=hang))) as url:
+        there = with_model(terminal, url)
+        process = there.start("eval", str(cases), "--parallel", "1")
+        assert asked.wait(40)
+        os.kill(process.pid, signal.SIGINT)
+        printed = there.finish(process)
+    assert printed.code == 4
+    assert "1 case is kept in" in printed.errors
+    assert 'The case "two" failed: The run was stopped' in printed.errors
+    model = ScriptedModel(report([said(4)]))
+    with serve(model) as url:
+        again = with_model(terminal, url).run("eval", str(cases))
+        fresh = with_model(terminal, url).run("eval", str(cases), "--fresh")
+    assert (again.code, fresh.code) == (0, 0)
+    assert len(model.requests) == 3
+
+
+def test_a_secret_that_a_model_says_is_in_nothing_that_is_written(
+    terminal: CommandLine, cases: Path, tmp_path: Path
+) -> None:
+    told = report([said(2, title=f"See {SECRET}", body=f"It is {SECRET}.")])
+
+    def failing(request: ModelRequest) -> Fault:
+        return Fault(status=401, body={"error": {"message": f"wrong key {SECRET}"}})
+
+    options = ("--record", str(tmp_path / "tapes"), "--output", str(tmp_path / "r.json"), "--parallel", "1")
+    with serve(ScriptedModel(by_case(one=told, two=failing))) as url:
+        printed = with_model(terminal, url).run("eval", str(cases), *options)
+    assert printed.code == 4
+    written = [
+        path for path in tmp_path.rglob("*.json*") if path.parent != cases and "cases" not in path.parts
+    ]
+    assert {path.name for path in written} == {"r.json", "r.json.state.jsonl", "recording.json", "one.json"}
+    for text in (printed.out, printed.errors, *(path.read_text() for path in written)):
+        assert SECRET not in text
+
+
+def test_a_judge_is_asked_by_its_own_name(terminal: CommandLine, cases: Path, tmp_path: Path) -> None:
+    def script(request: ModelRequest) -> Answer | Fault:
+        if "report_same" in request.tool_names:
+            assert request.model == "wise"
+            return Answer(tool_calls=(ToolCall("report_same", {"same": False, "why": "No."}),))
+        return report([said(2)])(request)
+
+    with serve(ScriptedModel(script)) as url:
+        options = ("--judge", "wise", "--output", str(tmp_path / "r.json"))
+        printed = with_model(terminal, url).run("eval", str(cases), *options)
+    assert (printed.code, printed.errors) == (0, "")
+    totals = report_in(tmp_path / "r.json")["totals"]
+    assert (totals["matched"], totals["noise"], totals["judge_usage"]["model_calls"]) == (0, 2, 2)
+    assert "The judge (wise) took 2 model calls" in printed.out
+
+
+def test_where_nothing_could_be_evaluated_it_ends_with_3(terminal: CommandLine, cases: Path) -> None:
+    def failing(request: ModelRequest) -> Fault:
+        return Fault(status=401)
+
+    with serve(ScriptedModel(failing)) as url:
+        printed = with_model(terminal, url).run("eval", str(cases))
+    assert printed.code == 3
+    assert printed.errors.count("failed: ") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere"], "nowhere: there is no such folder; name a folder of cases, or one case"),
+        (["{cases}", "--parallel", "0"], "--parallel is 0; it must be 1 to 16 cases."),
+        (["{cases}", "--max-regression", "0.1"], "--max-regression needs --against FILE"),
+        (["{cases}", "--max-regression", "5", "--against", "x"], "--max-regression is 5; it must be 0 to 1"),
+        (
+            ["{cases}", "--max-regression", "nan", "--against", "x"],
+            "--max-regression is nan; it must be 0 to 1",
+        ),
+        (["{cases}", "--fresh", "--replay", "x"], "--fresh has no use with --replay"),
+        (["{cases}", "--replay", "x"], "--replay x: it is no recording: there is no recording.json in x"),
+        (["{cases}", "--record", "x", "--replay", "x"], "not allowed with argument"),
+        (["{cases}", "--fresh", "--resume"], "not allowed with argument"),
+        (["{cases}", "--against", "x"], "--against x: it cannot be read"),
+        (["{cases}", "--against", "other.json"], "it has measured none of these cases as they are now"),
+        (
+            ["{cases}", "--output", "no/where.json"],
+            "--output no/where.json: there is no such folder; make it first.",
+        ),
+        (["{cases}", "--output", "{cases}"], "it is a folder; name a file in it."),
+        (["{cases}", "--record", ".", "--model", "demo"], "there is something else in it; name a new folder"),
+        (
+            ["{cases}", "--config", "x.yml"],
+            "--config x.yml: there is no such file in .; name it from its root.",
+        ),
+        (["{cases}", "--config", "bad.yml"], 'bad.yml:2: unknown key "fail-onn"'),
+        (["{cases}", "--model", "other"], "The model 'other' cannot be asked"),
+        (["bad"], "bad/one/golden.json:1: not valid JSON"),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_is_spent(
+    terminal: CommandLine, cases: Path, arguments: list[str], said: str
+) -> None:
+    other = {"version": 1, "cases": []}
+    write(
+        terminal.folder,
+        {"other.json": other, "bad/one/golden.json": "{", "bad.yml": "version: 1\nfail-onn: high\n"},
+    )
+    given = [argument.replace("{cases}", str(cases)) for argument in arguments]
+    printed = without_cli(terminal).run("eval", *given)
+    assert (printed.code, printed.out) == (2, "")
+    assert said in printed.errors
+    assert "Traceback" not in printed.errors
+
+
+def test_a_case_of_which_nothing_is_asked_is_told(terminal: CommandLine, cases: Path, tmp_path: Path) -> None:
+    write(terminal.folder, {"none.yml": 'version: 1\nignore: ["**"]\n'})
+    write(tmp_path / "tapes", {"recording.json": {"version": 1}})
+    for name in ("one", "two"):
+        write(tmp_path / "tapes", {f"{name}.json": {"version": 1, "case": name, "answers": {}}})
+    printed = terminal.run("eval", str(cases), "--config", "none.yml", "--replay", str(tmp_path / "tapes"))
+    assert printed.code == 0
+    assert 'Of the case "one" nothing is put before a model: all of it is left out.' in printed.errors
+
+
+def test_the_prompts_of_the_working_tree_are_what_is_measured(terminal: CommandLine, cases: Path) -> None:
+    own = "version: 1\nverify: off\nsummary: off\nprompts:\n  - name: mine\n    template: mine.md.j2\n"
+    write(
+        terminal.folder,
+        {"own.yml": own, "mine.md.j2": "Be kind.\n{{ chunk.diff }}", "AGENTS.md": "Be exact."},
+    )
+    model = ScriptedModel(report([said(2)]))
+    with serve(model) as url:
+        printed: Printed = with_model(terminal, url).run("eval", str(cases / "one"), "--config", "own.yml")
+    assert (printed.code, printed.errors) == (0, "")
+    assert "Be kind.\n### \"a.py\"" in model.requests[0].prompt

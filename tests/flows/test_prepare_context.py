@@ -1,0 +1,54 @@
+"""A local range of commits is prepared with all that stands around its changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hunkwise.flows.review import prepare
+from hunkwise.local_range import read_range
+from tests.repository.trees import Entry, Trees
+
+SOURCE = b"class A:\n    def f(self):\n" + b"".join(b"        step_%d()\n" % n for n in range(20))
+BASE: dict[bytes, Entry] = {
+    b"AGENTS.md": b"Be exact.\n" + b"x\n" * 30_000,
+    b"src/AGENTS.md": b"Mind it.\n",
+    b"src/a.py": SOURCE,
+}
+
+
+def prepared(folder: Path, config: bytes = b"version: 1\n") -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """The one prompt, the instructions that it shows, and what is noted of it."""
+    trees = Trees.make(folder)
+    base = {**BASE, b".github/hunkwise.yml": config}
+    first = trees.commit(base)
+    head = trees.commit({**base, b"src/a.py": SOURCE.replace(b"step_10", b"step_ten")}, [first])
+    ready = read_range(
+        folder, base=first, head=head, config_path=".github/hunkwise.yml", model=None, demo=True
+    )
+    made = prepare(ready.order, head=ready.repository)
+    (work,) = made.plan.works
+    return made.prompting.text(work), made.prompting.instructions, made.prompting.notes
+
+
+def test_code_and_instructions_stand_around_a_local_change_too(tmp_path: Path) -> None:
+    text, instructions, notes = prepared(tmp_path)
+    assert "    1 | class A:" in text
+    assert "> Mind it." in text
+    assert instructions == ("AGENTS.md", "src/AGENTS.md")
+    assert len(notes) == 1
+    assert notes[0].startswith("Of AGENTS.md 39,9")
+
+
+def test_what_is_turned_off_is_neither_shown_nor_told(tmp_path: Path) -> None:
+    text, instructions, notes = prepared(
+        tmp_path, b"version: 1\ncontext:\n  enclosing: false\n  instructions: false\n"
+    )
+    assert "class A:" not in text.replace("@@ class A:", "")
+    assert (instructions, notes) == ((), ())
+
+
+def test_without_room_nothing_is_around_the_lines(tmp_path: Path) -> None:
+    text, instructions, notes = prepared(tmp_path, b"version: 1\ncontext:\n  size: 0\n")
+    assert "| class A:" not in text
+    assert instructions == ("AGENTS.md",)
+    assert notes[1] == "Of src/AGENTS.md 0 of 8 characters found room in a prompt."
