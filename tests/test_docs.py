@@ -22,7 +22,8 @@ from hunkwise.prompts.library import BASE, HOUSE, built_in
 from hunkwise.prompts.render import BUILT_IN, Renderer
 from hunkwise.prompts.sandbox import sandbox
 from hunkwise.publish.dismissal import Dismissal, dismissal
-from hunkwise.settings.config import Config, ContextSettings, parse_config
+from hunkwise.settings.config import Config, parse_config
+from hunkwise.settings.context_settings import ContextSettings
 from hunkwise.settings.front_matter import MAX_CHARACTERS, read_front_matter
 from hunkwise.settings.prompt_settings import (
     BUILT_IN_PROMPTS,

@@ -24,7 +24,8 @@ from hunkwise.evaluation.measuring import Measuring
 from hunkwise.evaluation.ready import ReadyCase, Rules, make_ready
 from hunkwise.flows.lineup import Model
 from hunkwise.repository.made import MadeRepository
-from hunkwise.settings.config import Config, ContextSettings
+from hunkwise.settings.config import Config
+from hunkwise.settings.context_settings import ContextSettings
 
 QUIET = Config(verify="off", summary="off", context=ContextSettings(enclosing=False))
 """Nothing is asked but the questions over the diff."""

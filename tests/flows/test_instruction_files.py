@@ -65,7 +65,6 @@ def test_folders_without_measure_are_named() -> None:
     assert notes == (f"5 folders below {FOLDER} were not looked into.",)
 
 
-@pytest.mark.parametrize("refused", [False, True])
 def test_of_many_files_some_are_read_and_what_is_no_such_file_is_passed_over() -> None:
     files = {f"{FOLDER}/{number}.instructions.md": ALL for number in range(MAX_INSTRUCTION_FILES + 1)}
     paths, notes = found(Folders({**files, f"{FOLDER}/readme.md": b"x"}))
@@ -81,6 +80,7 @@ def test_what_cannot_be_read_costs_a_note() -> None:
     )
 
 
+@pytest.mark.parametrize("refused", [False, True])
 def test_files_that_many_at_once_do_not_tell_are_asked_for_one_by_one(refused: bool) -> None:
     base = OneByOne({"AGENTS.md": b"Be exact.", f"{FOLDER}/b.instructions.md": ALL}, refused=refused)
     assert found(base) == (["AGENTS.md", f"{FOLDER}/b.instructions.md"], ())

@@ -13,7 +13,7 @@ from hunkwise.flows.surroundings import Surroundings
 from hunkwise.prompts.context import Contexts
 from hunkwise.prompts.instructing import Told, cut_notes
 from hunkwise.prompts.render import Renderer
-from hunkwise.settings.config import ContextSettings
+from hunkwise.settings.context_settings import ContextSettings
 from hunkwise.settings.prompt_settings import PromptSettings
 
 _CONTEXT = ContextSettings()

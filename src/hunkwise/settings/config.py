@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from hunkwise.domain.finding import Severity
 from hunkwise.errors import SettingsError
 from hunkwise.settings.config_faults import missing_values, model_faults, sentences
+from hunkwise.settings.context_settings import ContextSettings
 from hunkwise.settings.fields import (
     STRICT,
     CreditLimit,
@@ -31,7 +32,6 @@ from hunkwise.settings.prompt_settings import (
 )
 from hunkwise.settings.rules import (
     CHUNK_SIZE,
-    CONTEXT_SIZE,
     MAX_COMMENTS,
     MAX_DEADLINE,
     MAX_MODEL_CALLS,
@@ -43,35 +43,7 @@ from hunkwise.settings.rules import (
 from hunkwise.settings.strict_yaml import Document, Fault, read_yaml
 from hunkwise.settings.wording import did_you_mean, listed, quoted
 
-VERIFY: Final = ("off", "on", "strict")
-SUMMARY: Final = ("off", "short", "full")
 _REVIEW: Final = (PromptSettings(name="review"),)
-
-
-class ContextSettings(BaseModel):
-    """What a chunk's prompt shows beside the changed lines; what does not fit stays out, the last named first."""
-
-    model_config = STRICT
-
-    enclosing: bool = Field(
-        default=True, description="The functions and classes that the changed lines stand in."
-    )
-    instructions: bool = Field(default=True, description="The repository's instructions for reviewers.")
-    description: bool = Field(default=True, description="The pull request's title and description.")
-    linked_issues: bool = Field(default=True, description="The issues that the pull request closes.")
-    threads: bool = Field(default=True, description="Findings that stand open on the pull request.")
-    files: bool = Field(default=True, description="The names of all changed files.")
-    size: int = Field(
-        default=24_000,
-        ge=CONTEXT_SIZE.low,
-        le=CONTEXT_SIZE.high,
-        description="Characters a chunk for enclosing code and instructions together.",
-    )
-
-    @property
-    def switches(self) -> dict[str, bool]:
-        """Which parts are shown, by their names with underscores."""
-        return {name: value for name, value in self.model_dump().items() if isinstance(value, bool)}
 
 
 class Config(BaseModel):
