@@ -17,6 +17,7 @@ from hunkwise.errors import ModelError, ModelKind
 from hunkwise.flows.analysis import Analysis
 from hunkwise.flows.budgets import Budgets
 from hunkwise.flows.prompting import Prompting
+from hunkwise.flows.review import Order, nothing_to_ask, prepare
 from hunkwise.flows.summing_up import Account, SummingUp
 from hunkwise.prompts.render import Renderer
 from hunkwise.settings.config import Config
@@ -303,3 +304,11 @@ def test_the_summary_spends_from_the_runs_budget() -> None:
 
     told(analysis("One."), answer)
     assert spent[0].model_calls == 3
+
+
+@pytest.mark.parametrize(("summary", "kept"), [("short", True), ("full", True), ("off", False)])
+def test_where_nothing_is_to_be_asked_the_earlier_words_stay(summary: str, kept: bool) -> None:
+    config = Config.model_validate({"summary": summary}, by_name=True)
+    order = Order(snapshot(), config, {}, earlier_summary="It was.", earlier_walkthrough=TOLD)
+    found = nothing_to_ask(order, prepare(order), 0.0)
+    assert (found.summary, found.walkthrough) == (("It was.", TOLD) if kept else ("", None))

@@ -37,7 +37,8 @@ _WORDS = (
     (re.compile(r"rate.?limit|too many requests", re.I), ModelKind.RATE_LIMIT),
     (
         re.compile(
-            r"model .{0,200}(is not available|not found|not supported|does not exist|retired|deprecated|decommissioned|no longer)",
+            r"model .{0,200}(is not available|not found|not supported|does not exist"
+            r"|retired|deprecated|decommissioned|no longer)",
             re.I,
         ),
         ModelKind.UNAVAILABLE_MODEL,
