@@ -145,6 +145,11 @@ def file_for_tree(folder: Path) -> None:
     write(folder / "one", {"base": ""})
 
 
+def folder_for_golden(folder: Path) -> None:
+    no_golden(folder)
+    (folder / "one/golden.json").mkdir()
+
+
 def same(folder: Path) -> None:
     write(folder / "one", {"head/a.py": "1\n"})
 
@@ -172,6 +177,7 @@ def same(folder: Path) -> None:
             "one: a case is called by up to 100 letters, digits, dots, - and _; rename the folder",
         ),
         (no_golden, "one: there is no golden.json; add it, or move the folder elsewhere"),
+        (folder_for_golden, "one/golden.json: it cannot be read (it is no regular file)"),
         (no_change, "one: it has no change; add head/ beside base/, or change.diff"),
         (both, "one: it has both head/ and change.diff; keep one of them"),
         (misspelt, 'one/baes: it is no part of a case; did you mean "base"?'),
@@ -283,3 +289,16 @@ def test_of_very_many_faults_the_first_are_told(tmp_path: Path) -> None:
         write(tmp_path / f"c{number}", {"golden.json": "{"})
     found = faults(tmp_path)
     assert (len(found), found[-1]) == (51, "and 70 more faults")
+
+
+def test_of_a_tree_that_is_made_of_links_the_first_are_told(tmp_path: Path) -> None:
+    write(tmp_path / "one", TREES)
+    for number in range(20):
+        (tmp_path / f"one/head/link{number}").symlink_to("/etc/passwd")
+    assert len(faults(tmp_path)) == 10
+
+
+def test_a_tree_that_goes_while_it_is_read_is_told(tmp_path: Path) -> None:
+    reader = tree_files.TreeReader(tmp_path / "gone", "one/head")
+    assert reader.read() == {}
+    assert reader.faults == ["one/head: it cannot be read (No such file or directory)"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ from hunkwise.domain.outcome import Usage
 from hunkwise.domain.question import Question
 from hunkwise.errors import ModelError, ModelKind, SettingsError
 from hunkwise.evaluation.case_files import read_cases
-from hunkwise.evaluation.marks import Marks
+from hunkwise.evaluation.marks import Failure, Marks
+from hunkwise.evaluation.measuring import Measuring
 from hunkwise.evaluation.ready import ReadyCase, Rules, make_ready
 from hunkwise.evaluation.resuming import State, settings_key, state_path
 from hunkwise.publish.secrets import SecretScan
@@ -102,6 +105,24 @@ def test_a_stopped_run_measures_nothing_more(tmp_path: Path) -> None:
     assert (marks.failure.kind, marks.usage) == ("interrupted", Usage())
 
 
+@pytest.mark.parametrize("tool", ["report_findings", "report_same"])
+def test_a_case_in_which_the_run_is_stopped_has_no_measure(tmp_path: Path, tool: str) -> None:
+    write_case(tmp_path, "one", golden(2))
+    interrupted = asyncio.Event()
+
+    def stopping(question: Question) -> Iterable[object]:
+        if question.tool.name == tool:
+            interrupted.set()
+        return reporting(said(2))(question)  # type: ignore[return-value]  # it never fails
+
+    with closing(MadeRepository()) as store:
+        (ready,) = make_ready(read_cases(tmp_path), Rules(QUIET), store)
+        measuring = Measuring("wise", interrupted, lambda: 0.0)
+        marks = asyncio.run(measuring.marks(ready, Player(stopping)))
+    assert marks.failure == Failure("interrupted", "The run was stopped before the case was done.")
+    assert (marks.findings, marks.usage.model_calls) == ((), 1)
+
+
 def test_a_case_of_which_all_is_left_out_is_measured_without_a_question(tmp_path: Path) -> None:
     write_case(tmp_path, "one", golden(2))
     config = QUIET.model_copy(update={"ignore": ("**",)})
@@ -113,10 +134,11 @@ def test_a_template_that_fails_is_told_before_anything_is_asked(tmp_path: Path) 
     write_case(tmp_path, "one")
     own = PromptSettings(name="mine", template="mine.md.j2")
     rules = Rules(QUIET.model_copy(update={"prompts": (own,)}), {"mine": "{{ nothing }}"})
-    store = MadeRepository()
-    with pytest.raises(SettingsError, match=r'nothing.*\(over the case "one"\)'):
+    with (
+        closing(MadeRepository()) as store,
+        pytest.raises(SettingsError, match=r'nothing.*\(over the case "one"\)'),
+    ):
         make_ready(read_cases(tmp_path), rules, store)
-    store.close()
 
 
 class Full(Cast):

@@ -322,4 +322,4 @@ def test_the_prompts_of_the_working_tree_are_what_is_measured(terminal: CommandL
     with serve(model) as url:
         printed: Printed = with_model(terminal, url).run("eval", str(cases / "one"), "--config", "own.yml")
     assert (printed.code, printed.errors) == (0, "")
-    assert "Be kind.\n### \"a.py\"" in model.requests[0].prompt
+    assert 'Be kind.\n### "a.py"' in model.requests[0].prompt

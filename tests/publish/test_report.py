@@ -70,6 +70,8 @@ def test_the_report_tells_everything() -> None:
             "cached_tokens": 300,
             "tool_calls": 3,
             "models": ["a-model"],
+            "nano_credits": 0,
+            "by_prompt": [],
         },
         "prompts": ["review"],
         "instructions": [],
