@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 PURE = {"domain", "errors", "settings", "plan", "prompts", "publish", "enclosing"}
 ADAPTERS = {"copilot", "repository", "forge", "runner"}
-STAGES = PURE | ADAPTERS | {"bounded", "checkup", "demo", "flows", "privileges", "step_files"}
+STAGES = PURE | ADAPTERS | {"bounded", "checkup", "demo", "evaluation", "flows", "given_file", "privileges", "step_files"}
 MAY_KNOW = {
     "bounded": {"privileges"},
     "privileges": set(),
@@ -26,6 +26,8 @@ MAY_KNOW = {
     "publish": {"bounded", "domain", "errors"},
     "flows": PURE,
     "checkup": PURE | {"flows"},
+    "evaluation": PURE | {"flows", "given_file"},
+    "given_file": set(),
     **dict.fromkeys(ADAPTERS, PURE),
     "copilot": PURE | {"privileges"},
     "runner": PURE | {"step_files"},

@@ -52,10 +52,11 @@ def evaluate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitC
         store = stack.enter_context(closing(MadeRepository()))
         ready = make_ready(cases, rules, store)
         _say_unprovable(ready)
-        state = _state(options, rules, header, scan, environ)
+        settings = _settings(rules, header)
+        state = _state(options, settings, scan, environ)
         if options.record is not None:
             write_header(options.record, header)
-        work = _Work(options, header, rules, state, scan, environ)
+        work = _Work(options, header, rules, settings, state, scan, environ)
         evaluation = work.run(ready, by, stack)
     comparison = compare(earlier, evaluation, options.max_regression) if earlier is not None else None
     written = report(options, evaluation, comparison, scan)
@@ -91,16 +92,18 @@ def _say_unprovable(cases: tuple[ReadyCase, ...]) -> None:
             say(f'Of the case "{ready.case.name}" nothing is put before a model: all of it is left out.')
 
 
-def _state(
-    options: Options, rules: Rules, header: Header, scan: SecretScan, environ: Mapping[str, str]
-) -> State | None:
+def _settings(rules: Rules, header: Header) -> str:
+    """Digest of all that decides on results beside the cases."""
+    return settings_key(
+        rules.config, rules.templates, rules.instructions, demo=header.demo, judge=header.judge
+    )
+
+
+def _state(options: Options, settings: str, scan: SecretScan, environ: Mapping[str, str]) -> State | None:
     """None for a replay, which costs nothing."""
     if options.replay is not None:
         return None
-    key = settings_key(
-        rules.config, rules.templates, rules.instructions, demo=header.demo, judge=header.judge
-    )
-    state = State(state_path(options.output, options.cases, environ), key, scan)
+    state = State(state_path(options.output, options.cases, environ), settings, scan)
     if options.fresh:
         state.forget()
     else:
@@ -115,6 +118,7 @@ class _Work:
     options: Options
     header: Header
     rules: Rules
+    settings: str
     state: State | None
     scan: SecretScan
     environ: Mapping[str, str]
@@ -131,7 +135,7 @@ class _Work:
             ", ".join(lineup) or None,
             self.header.judge,
             self.header.demo,
-            "" if self.state is None else self.state.settings,
+            self.settings,
             time.monotonic() - started,
         )
 

@@ -177,7 +177,7 @@ def same(folder: Path) -> None:
             "one: a case is called by up to 100 letters, digits, dots, - and _; rename the folder",
         ),
         (no_golden, "one: there is no golden.json; add it, or move the folder elsewhere"),
-        (folder_for_golden, "one/golden.json: it cannot be read (it is no regular file)"),
+        (folder_for_golden, "one/golden.json: it cannot be read (Is a directory)"),
         (no_change, "one: it has no change; add head/ beside base/, or change.diff"),
         (both, "one: it has both head/ and change.diff; keep one of them"),
         (misspelt, 'one/baes: it is no part of a case; did you mean "base"?'),

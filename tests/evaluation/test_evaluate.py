@@ -16,6 +16,7 @@ import pytest
 
 from tests.evaluation.samples import golden, said, write, write_case
 from tests.fakes.command_line import ROOT, CommandLine, Printed
+from tests.fakes.copilot_api import FakeCopilot
 from tests.fakes.model import ScriptedModel
 from tests.fakes.model_script import Answer, Fault, ModelRequest, Script, ToolCall, report
 from tests.fakes.server import serve
@@ -323,3 +324,43 @@ def test_the_prompts_of_the_working_tree_are_what_is_measured(terminal: CommandL
         printed: Printed = with_model(terminal, url).run("eval", str(cases / "one"), "--config", "own.yml")
     assert (printed.code, printed.errors) == (0, "")
     assert 'Be kind.\n### "a.py"' in model.requests[0].prompt
+
+
+def with_copilot(terminal: CommandLine, url: str) -> CommandLine:
+    own = {"COPILOT_API_URL": url, "COPILOT_DEBUG_GITHUB_API_URL": url, "COPILOT_GITHUB_TOKEN": SECRET}
+    return replace(terminal, environ={**terminal.environ, **own})
+
+
+def test_copilot_is_asked_with_its_token_and_its_credits_are_counted(
+    terminal: CommandLine, cases: Path, tmp_path: Path
+) -> None:
+    finding = ToolCall("report_findings", {"findings": [said(2)], "done": True})
+    answer = Answer(tool_calls=(finding,), nano_credits=1_500_000_000)
+    fake = FakeCopilot((SECRET,), script=lambda _request: answer)
+    with serve(fake) as url:
+        options = ("--model", "gpt-5-mini", "--output", str(tmp_path / "r.json"))
+        printed = with_copilot(terminal, url).run("eval", str(cases), *options)
+    assert (printed.code, printed.errors) == (0, "")
+    report = report_in(tmp_path / "r.json")
+    assert report["totals"]["usage"]["credits"] == 3.0
+    assert (report["model"], report["tool"]["demo"]) == ("gpt-5-mini", False)
+
+
+def test_a_judge_that_copilot_does_not_offer_is_told_before_anything_is_spent(
+    terminal: CommandLine, cases: Path
+) -> None:
+    fake = FakeCopilot((SECRET,))
+    with serve(fake) as url:
+        printed = with_copilot(terminal, url).run("eval", str(cases), "--judge", "nobody")
+    assert (printed.code, printed.out) == (3, "")
+    assert 'Copilot does not offer the model "nobody"' in printed.errors
+    assert fake.requests == []
+
+
+def test_more_instructions_than_are_read_are_told(terminal: CommandLine, cases: Path, tmp_path: Path) -> None:
+    folder = ".github/instructions"
+    write(terminal.folder, {f"{folder}/{number}.instructions.md": "Be kind." for number in range(40)})
+    tapes = write(tmp_path / "tapes", {"recording.json": {"version": 1}})
+    printed = terminal.run("eval", str(cases), "--replay", str(tapes))
+    assert printed.code == 2
+    assert "Of 40 files in .github/instructions 30 were read." in printed.errors

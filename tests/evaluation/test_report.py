@@ -247,3 +247,11 @@ def test_what_was_missed_before_and_is_found_now_is_told() -> None:
     both = compare(Evaluation((found(0, 1),)), Evaluation((found(1, 1),)))
     assert "  one: new find: a.py:1 Golden 1" in as_text(both_now(), both)
     assert comparison_json(both)["cases"][0]["new_finds"][0]["line"] == 1
+
+
+def test_another_model_and_another_judge_are_told() -> None:
+    one, other = Evaluation((found(1, 1),), "old"), Evaluation((found(1, 1),), None, "wise")
+    text = as_text(other, compare(one, other))
+    assert "The model was old, and is nobody by name." in text
+    assert "The judge was nobody, and is wise: matches differ by that alone." in text
+    assert compare(one, one).notes == ()

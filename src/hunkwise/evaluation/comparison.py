@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -45,6 +45,8 @@ class Comparison:
     unmeasured: tuple[str, ...] = ()
     """Cases that failed then or now: not compared."""
     max_regression: float = 0.0
+    notes: tuple[str, ...] = ()
+    """What else is another: who answered, and who judged."""
 
     @property
     def before(self) -> Counts:
@@ -77,6 +79,7 @@ def compare(before: Evaluation, now: Evaluation, max_regression: float = 0.0) ->
         changed=_names(pair for pair in both if pair not in same),
         unmeasured=_names(pair for pair in same if pair not in measured),
         max_regression=max_regression,
+        notes=tuple(_others(before, now)),
     )
 
 
@@ -92,6 +95,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "removed": list(comparison.removed),
         "changed": list(comparison.changed),
         "unmeasured": list(comparison.unmeasured),
+        "notes": list(comparison.notes),
         "before": {**before, "usage": usage_json(added(pair.before.usage for pair in pairs))},
         "now": {**now, "usage": usage_json(added(pair.now.usage for pair in pairs))},
         "delta": delta(comparison.before, comparison.now),
@@ -127,6 +131,14 @@ def _lost(found_in: Marks, missed_in: Marks) -> Iterable[MarkedGolden]:
     for one, other in zip(found_in.goldens, missed_in.goldens, strict=False):
         if one.finding is not None and other.finding is None:
             yield other
+
+
+def _others(before: Evaluation, now: Evaluation) -> Iterator[str]:
+    """Reasons for a difference that are not in the prompts."""
+    if before.model != now.model:
+        yield f"The model was {before.model or 'nobody by name'}, and is {now.model or 'nobody by name'}."
+    if before.judge != now.judge:
+        yield f"The judge was {before.judge or 'nobody'}, and is {now.judge or 'nobody'}: matches differ by that alone."
 
 
 def _by_name(marks: Iterable[Marks]) -> Mapping[str, Marks]:

@@ -195,6 +195,7 @@ def _comparison_facts(comparison: Comparison) -> Iterator[str]:
         "Failed then or now, so not compared": comparison.unmeasured,
     }
     yield from (f"{what}: {', '.join(names)}." for what, names in lists.items() if names)
+    yield from comparison.notes
     drop = 100 * comparison.drop
     if comparison.regressed:
         allowed = 100 * comparison.max_regression

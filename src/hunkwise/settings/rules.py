@@ -106,7 +106,7 @@ PROMPTS: Final = Bounds(1, 32)
 PARALLEL: Final = Bounds(1, 32)
 CHUNK_SIZE: Final = Bounds(4_000, 400_000)
 """In characters."""
-CONTEXT_SIZE: Final = Bounds(0, 400_000)
+CONTEXT_SIZE: Final = Bounds(0, 200_000)
 """In characters."""
 MAX_CREDITS: Final = 1_000_000
 MAX_MODELS: Final = 8
