@@ -12,7 +12,11 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 PURE = {"domain", "errors", "settings", "plan", "prompts", "publish", "enclosing"}
 ADAPTERS = {"copilot", "repository", "forge", "runner"}
-STAGES = PURE | ADAPTERS | {"bounded", "checkup", "demo", "evaluation", "flows", "given_file", "privileges", "step_files"}
+STAGES = (
+    PURE
+    | ADAPTERS
+    | {"bounded", "checkup", "demo", "evaluation", "flows", "given_file", "privileges", "step_files"}
+)
 MAY_KNOW = {
     "bounded": {"privileges"},
     "privileges": set(),

@@ -105,3 +105,11 @@ def test_what_git_refuses_is_told_without_a_path_of_this_machine(store: MadeRepo
         assert str(store._home) not in str(raised.value)
     with pytest.raises(RepositoryError, match="The files cannot be kept"):
         store.commit({"../a": (b"", False)})
+
+
+def test_a_folder_that_somebody_took_away_is_told() -> None:
+    made = MadeRepository()
+    base = made.commit({"a": (b"1\n", False)})
+    made.close()
+    with pytest.raises(RepositoryError, match="could not be given a temporary file"):
+        made.apply(base, DIFF)
