@@ -108,7 +108,7 @@ def test_the_configuration_of_the_base_holds(repository: GitRepository, terminal
                 ".github/hunkwise.yml": "version: 1\nprompts:\n  - name: mine\n    template: mine.j2\n",
                 "mine.j2": "one\n{{ nothing\x1b[2J }}",
             },
-            'mine.j2:2: ',
+            "mine.j2:2: ",
         ),
     ],
 )

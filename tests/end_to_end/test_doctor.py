@@ -280,7 +280,7 @@ def test_a_provider_that_is_down_is_a_fault(world: World) -> None:
                 "mine.j2": "{% if %}",
             },
             "Template",
-            'mine.j2:1: Expected an expression',
+            "mine.j2:1: Expected an expression",
         ),
     ],
 )
