@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import hunkwise
 from hunkwise.privileges import give_up
@@ -38,6 +40,35 @@ def started(module: str, needs: ModuleType, *, python: str = sys.executable) -> 
         errors="replace",
         start_new_session=True,  # a signal to our group is ours to handle
     )
+
+
+class Answer(NamedTuple):
+    """A child's line; not ended by a line feed where it died or was `late`, and was killed."""
+
+    line: str
+    late: bool
+
+    @property
+    def whole(self) -> bool:
+        return self.line.endswith("\n")
+
+
+def asked(process: subprocess.Popen[str], question: str, seconds: float) -> Answer:
+    """Puts a question of one line to a child, which is killed when it takes longer."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    watchdog = threading.Timer(seconds, process.kill)
+    watchdog.start()
+    try:
+        process.stdin.write(question + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+    except BrokenPipeError:
+        line = ""
+    finally:
+        late = not watchdog.is_alive()
+        watchdog.cancel()
+    return Answer(line, late)
 
 
 def bound(*, memory: int, cpu_seconds: int) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from importlib.util import find_spec, module_from_spec
 from types import TracebackType
 from typing import Self
 
-from hunkwise.bounded import started
+from hunkwise.bounded import asked, started
 from hunkwise.enclosing.scopes import Chain, Scope
 
 SECONDS = 3.0
@@ -63,29 +62,13 @@ class Scout:
         self.begin()
         if self.failed or seconds <= 0:
             return None
+        assert self._process is not None  # begun
         question = json.dumps({"language": language, "text": text, "places": list(places)})
-        answer = self._answer(question, min(seconds, self._seconds))
-        if not answer.endswith("\n"):
+        answer = asked(self._process, question, min(seconds, self._seconds))
+        if not answer.whole:
             self.failed = True
             return None
-        return _chains(answer, len(places), text.count("\n") + 1)
-
-    def _answer(self, question: str, seconds: float) -> str:
-        """The child's line; empty where it died or was late."""
-        process = self._process
-        assert process is not None  # begun
-        assert process.stdin is not None
-        assert process.stdout is not None
-        watchdog = threading.Timer(seconds, process.kill)
-        watchdog.start()
-        try:
-            process.stdin.write(question + "\n")
-            process.stdin.flush()
-            return process.stdout.readline()
-        except BrokenPipeError:
-            return ""
-        finally:
-            watchdog.cancel()
+        return _chains(answer.line, len(places), text.count("\n") + 1)
 
 
 def _chains(answer: str, count: int, lines: int) -> tuple[Chain, ...] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import subprocess
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import Any
 
 import jinja2
 
-from hunkwise.bounded import started
+from hunkwise.bounded import asked, started
 from hunkwise.errors import SettingsError
 from hunkwise.prompts.sandbox import TemplateFault
 
@@ -85,22 +84,10 @@ def _child() -> Iterator[subprocess.Popen[str]]:
 
 def _ask(process: subprocess.Popen[str], job: Job, request: dict[str, Any], seconds: float) -> dict[str, Any]:
     """The child's answer. Raises SettingsError where it gives none in time."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    watchdog = threading.Timer(seconds, process.kill)
-    watchdog.start()
-    try:
-        process.stdin.write(json.dumps(request) + "\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
-    except BrokenPipeError:
-        line = ""
-    finally:
-        late = not watchdog.is_alive()
-        watchdog.cancel()
-    if not line:
-        raise _error(job, TemplateFault(job.name, None, _end(process, late=late, seconds=seconds)))
-    reply: dict[str, Any] = json.loads(line)
+    answer = asked(process, json.dumps(request), seconds)
+    if not answer.line:
+        raise _error(job, TemplateFault(job.name, None, _end(process, late=answer.late, seconds=seconds)))
+    reply: dict[str, Any] = json.loads(answer.line)
     return reply
 
 

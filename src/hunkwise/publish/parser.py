@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from types import TracebackType
 from typing import Self
 
 import yaml
 
-from hunkwise.bounded import started
+from hunkwise.bounded import asked, started
 from hunkwise.publish.parsing import LANGUAGES, Verdict
 
 __all__ = ["LANGUAGES", "SECONDS", "Parser", "Verdict"]
@@ -56,16 +55,4 @@ class Parser:
                 self._process = started("hunkwise.publish.parsing", yaml, python=self._python)
         except OSError:
             return ""
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        watchdog = threading.Timer(self._seconds, process.kill)
-        watchdog.start()
-        try:
-            process.stdin.write(question + "\n")
-            process.stdin.flush()
-            return process.stdout.readline()
-        except BrokenPipeError:
-            return ""
-        finally:
-            watchdog.cancel()
+        return asked(self._process, question, self._seconds).line
