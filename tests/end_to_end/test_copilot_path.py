@@ -40,8 +40,8 @@ def test_a_copilot_token_of_either_kind_reviews_and_reaches_copilot_alone(
     assert {request.authorization for request in world.github.journal} <= {
         f"{scheme} {GITHUB_TOKEN}" for scheme in ("token", "Bearer")
     }
-    assert world.copilot.paths.count(ASKED) == 1
-    assert result.outputs["model-calls"] == "1"
+    assert world.copilot.paths.count(ASKED) == 2  # the question and the second opinion
+    assert result.outputs["model-calls"] == "2"
 
 
 def test_a_named_model_of_copilots_is_the_one_that_answers(world: World) -> None:

@@ -31,7 +31,7 @@ def test_each_kind_of_provider_reviews_with_its_own_wire_and_key(
     assert request.path.startswith(path)
     assert request.headers[header].removeprefix("Bearer ") == PROVIDER_KEY
     assert sorted(request.tool_names) == ["repo_list", "repo_read", "repo_search", "report_findings"]
-    assert result.outputs["model-calls"] == "1"
+    assert result.outputs["model-calls"] == "2"  # the question and the second opinion
     assert int(result.outputs["input-tokens"]) >= 100
     assert result.report["usage"]["models"] == ["scripted-model"]
 
