@@ -15,10 +15,17 @@ from tests.fuzz.properties.answers import WORDS, is_answered, is_read, is_taken
 from tests.fuzz.properties.diffs import is_cut_anywhere, tells_of_files, tells_the_truth
 from tests.fuzz.properties.forge import is_told, is_understood
 from tests.fuzz.properties.markdown import does_nothing, keeps_its_limit, stays_itself
+from tests.fuzz.properties.opinions import WORDS as OPINION_WORDS
+from tests.fuzz.properties.opinions import (
+    drops_nothing_without_a_reason,
+    instructs_or_not,
+    is_told_within_bounds,
+    stands_above_its_template,
+)
 from tests.fuzz.properties.remembered import is_a_report_or_refused, is_a_state_or_nothing, signed
 from tests.fuzz.properties.settings import asks, configures, matches_or_not, reads_what_yaml_says
 from tests.fuzz.properties.speech import is_grouped, is_logged_as_text, is_one_command, is_set
-from tests.fuzz.samples import CALL, EVENT, GRAPHQL, REPORT, REST, STATE
+from tests.fuzz.samples import CALL, EVENT, GRAPHQL, REPORT, REST, STATE, TELLING, VERDICTS
 from tests.fuzz.values import edited
 from tests.hard_diffs import AT_HAND, CASES
 from tests.publish.samples import PATCH
@@ -105,6 +112,21 @@ def _answers(raw: bytes) -> None:
     is_taken(call)
 
 
+def _opinions(raw: bytes) -> None:
+    half = len(raw) // 2
+    drops_nothing_without_a_reason(
+        [edited(part, VERDICTS, OPINION_WORDS) for part in (raw[:half], raw[half:])]
+    )
+    is_told_within_bounds(edited(raw, TELLING, OPINION_WORDS))
+
+
+def _front(raw: bytes) -> None:
+    stands_above_its_template(raw.decode("utf-8", "replace"))
+    stands_above_its_template("---\n" + raw.decode("utf-8", "replace"))
+    instructs_or_not(raw)
+    instructs_or_not(b"---\napplyTo: " + raw)
+
+
 def _tools(raw: bytes) -> None:
     is_answered(edited(raw, {"path": "src/a.py", "pattern": "x", "paths": ["src"], "start_line": 1}, WORDS))
 
@@ -176,6 +198,10 @@ TARGETS: Final[Mapping[str, Target]] = {
     "speech": Target(_speech, (b"::error::x\0t", "\u2028::x\ufeff##[error]".encode()), _LOG_WORDS, 300),
     "outputs": Target(_outputs, (b"a\0b", b"a<<b\nc\nb\n\0"), (b"<<", b"ghadelimiter_"), 200),
     "answers": Target(_answers, (b"", b"\3\3\0\0\1\5"), (), 200),
+    "opinions": Target(_opinions, (b"", b"\3\3\0\0\1\5" * 2), (), 300),
+    "front": Target(
+        _front, (b"description: x\n---\nbody\n", b"'**/*.py,!a'\n---\nText."), (b"---\\x0a", *_YAML_WORDS)
+    ),
     "tools": Target(_tools, (b"", b"\0\1\0\3"), (), 100),
     "state": Target(_state, (b"", json.dumps(STATE).encode()), (), 400),
     "report": Target(_report, (b"", json.dumps(REPORT).encode()), (), 200),

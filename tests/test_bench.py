@@ -56,7 +56,9 @@ def test_small_case_runs_and_its_json_has_all_fields(tmp_path: Path) -> None:
     numbers = {figure["measure"]: figure["median"] for figure in told["figures"]}
     assert set(numbers) == {measure.name for measure in CASES[0].measures}
     # One question has no other to begin like.
-    assert [name for name, number in numbers.items() if number <= 0] == ["common prefix of the prompts"], numbers
+    assert [name for name, number in numbers.items() if number <= 0] == ["common prefix of the prompts"], (
+        numbers
+    )
     assert numbers["changed lines covered"] == 100
 
 

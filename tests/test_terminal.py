@@ -11,6 +11,7 @@ from rich.console import Console
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Check, Severity
 from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Refuted, Review, SkipReason, Usage
+from hunkwise.domain.walkthrough import Area, Risk, RiskLevel, Walkthrough
 from hunkwise.terminal import console, progress, show
 from tests.publish.samples import anchor, clean, file_diff, finding, review
 
@@ -73,6 +74,15 @@ def test_what_a_second_opinion_made_of_findings_is_told() -> None:
     assert "Gone" not in text
 
 
+def test_what_changed_is_told_before_the_conclusion() -> None:
+    walkthrough = Walkthrough(
+        (Area("Payments", "Retries end.", "Nobody pays twice."),), Risk(RiskLevel.LOW, "Small.")
+    )
+    text = shown(replace(clean(review()), summary="It pays once.", walkthrough=walkthrough))
+    assert text.startswith("It pays once.\n  Payments: Retries end. Nobody pays twice.\n")
+    assert "  Risk, as the model sees it: low. Small.\n\nNothing was found" in text
+
+
 def test_a_clean_review_says_so_of_what_was_reviewed() -> None:
     assert "Nothing was found in what was reviewed." in shown(clean(review()))
     assert "1 finding: 1 medium." in shown(clean(review(finding())))
@@ -89,6 +99,8 @@ def test_foreign_text_sends_nothing_to_the_terminal(terminal: bool) -> None:
         coverage=Coverage((FileCoverage(bell, 1, 0, SkipReason.BINARY),)),
         faults=(Fault(bell, bell, bell),),
         notes=(bell,),
+        summary=bell,
+        walkthrough=Walkthrough((Area(bell, bell, bell),), Risk(RiskLevel.HIGH, bell)),
         files=(file_diff(patch=patch),),
     )
     text = shown(found, bell, terminal=terminal)

@@ -79,9 +79,24 @@ def show(review: Review, console: Console, review_url: str | None = None) -> Non
     for finding in ordered:
         console.print(_finding(finding, files.get(finding.path)))
         console.print()
+    if told := _told(review):
+        console.print(Text(told))
+        console.print()
     console.print(_conclusion(review))
     if review_url is not None:
         console.print(Text(plain(f"The review: {review_url}")))
+
+
+def _told(review: Review) -> str:
+    """What the model says of the change as a whole; a diagram is for where it can be drawn."""
+    lines = [review.summary] if review.summary else []
+    walkthrough = review.walkthrough
+    if walkthrough is not None:
+        lines += [f"  {area.area}: {area.what} {area.why}".rstrip() for area in walkthrough.areas]
+        if walkthrough.risk is not None:
+            risk = walkthrough.risk
+            lines.append(f"  Risk, as the model sees it: {risk.level}. {risk.why}".rstrip())
+    return "\n".join(plain(line) for line in lines)
 
 
 def _finding(finding: Finding, file: FileDiff | None) -> Group:

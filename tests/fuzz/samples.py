@@ -26,6 +26,20 @@ CALL: Final[dict[str, Any]] = {
     "summary": "s",
     "done": True,
 }
+VERDICTS: Final[dict[str, Any]] = {
+    "verdicts": [
+        {"finding": 1, "verdict": "lower", "severity": "low", "evidence": "Row 3 bounds it."},
+        {"finding": 2, "verdict": "drop", "evidence": "Nobody calls it."},
+    ],
+    "done": True,
+}
+TELLING: Final[dict[str, Any]] = {
+    "overview": "It pays once.",
+    "areas": [{"area": "Payments", "what": "Retries end.", "why": "Nobody pays twice."}],
+    "risk": {"level": "low", "why": "It is small."},
+    "diagram": "flowchart LR\n  A --> B",
+    "done": True,
+}
 EVENT: Final[Any] = example("opened")
 RECORD: Final = ["0123456789abcdef", "a.py", 2, "t", "c", "review", "RIGHT", 3, 2, "", "inline", "deleted"]
 STATE: Final[dict[str, Any]] = {

@@ -1,0 +1,100 @@
+"""What must hold of the words of a second model, and of what stands above a template."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hunkwise.domain.finding import Severity
+from hunkwise.domain.walkthrough import MAX_AREA, MAX_AREAS, MAX_DIAGRAM, MAX_OVERVIEW, MAX_WORDS
+from hunkwise.errors import SettingsError
+from hunkwise.flows.verdict_desk import VerdictDesk
+from hunkwise.prompts.telling import read_telling
+from hunkwise.settings.front_matter import read_front_matter
+from hunkwise.settings.instructions import read_instructions
+from tests.publish.samples import finding
+
+WORDS = (
+    *(
+        "verdicts",
+        "finding",
+        "verdict",
+        "severity",
+        "evidence",
+        "keep",
+        "drop",
+        "lower",
+        "low",
+        "medium",
+        "high",
+    ),
+    *(
+        "overview",
+        "areas",
+        "area",
+        "what",
+        "why",
+        "risk",
+        "level",
+        "diagram",
+        "done",
+        "flowchart LR\nA --> B",
+    ),
+)
+_FINDINGS = (finding("One", severity=Severity.HIGH), finding("Two", severity=Severity.LOW))
+_LONGEST_REPLY = 50_000
+_PATH = "prompts/mine.md.j2"
+
+
+def drops_nothing_without_a_reason(calls: Sequence[object]) -> None:
+    """Whatever is said: a finding is dropped or lowered with evidence alone, and never where two things were said."""
+    desk = VerdictDesk(_FINDINGS)
+    for arguments in calls:
+        reply = desk.take(arguments)
+        assert 0 < len(reply.text) <= _LONGEST_REPLY
+    for number, one in enumerate(_FINDINGS, 1):
+        ruling = desk.ruling(number)
+        if ruling is None:
+            continue
+        assert desk.answered
+        assert number not in desk.contradicted
+        assert ruling.verdict == "keep" or any(map(str.isalnum, ruling.evidence))
+        assert ruling.severity is None or (ruling.verdict == "lower" and ruling.severity < one.severity)
+        ruling.evidence.encode("utf-8")
+
+
+def is_told_within_bounds(arguments: object) -> None:
+    """A summary keeps its lengths, and says in words what is to be mended."""
+    for most, telling in (
+        (4, read_telling(arguments, "short")),
+        (MAX_AREAS, read_telling(arguments, "full")),
+    ):
+        walkthrough = telling.walkthrough
+        assert len(telling.overview) <= MAX_OVERVIEW
+        assert len(walkthrough.areas) <= most
+        assert all(len(one.area) <= MAX_AREA for one in walkthrough.areas)
+        assert all(max(len(one.what), len(one.why)) <= MAX_WORDS for one in walkthrough.areas)
+        assert len(walkthrough.diagram) <= MAX_DIAGRAM
+        assert telling.faults or (telling.overview and walkthrough.risk is not None)
+        "".join((telling.overview, *walkthrough.texts, *telling.faults)).encode("utf-8")
+
+
+def stands_above_its_template(text: str) -> None:
+    """Any text is a template with its lines where they were, or has faults in words, each on a line of the file."""
+    try:
+        _front, template = read_front_matter(text, _PATH)
+    except SettingsError as error:
+        _are_sayable(error)
+        return
+    assert template.count("\n") == text.count("\n")
+    assert text.endswith(template[template.rfind("#}") + 2 :])
+
+
+def instructs_or_not(content: bytes) -> None:
+    """Any bytes are instructions with words in them, or none."""
+    for path in ("AGENTS.md", "src/AGENTS.md", ".github/instructions/py.instructions.md"):
+        said = read_instructions(path, content)
+        assert said is None or said.text.strip()
+
+
+def _are_sayable(error: SettingsError) -> None:
+    assert all(fault.startswith(f"{_PATH}:") and fault.isprintable() for fault in error.faults)
