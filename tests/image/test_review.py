@@ -74,6 +74,28 @@ def test_the_demo_needs_no_account(world: ContainerWorld) -> None:
     assert world.model.requests == []
 
 
+def test_the_code_around_a_change_is_parsed_and_a_template_of_ones_own_rendered(
+    world: ContainerWorld,
+) -> None:
+    """Both in processes that give up root."""
+    body = "".join(f"    total += {number}\n" for number in range(30))
+    config = "version: 1\nprompts: [review, {name: mine, template: mine.md.j2}]\n"
+    base = {
+        ".github/hunkwise.yml": config,
+        "mine.md.j2": "My own words.\n{{ chunk.diff }}\n{{ chunk.enclosing }}\n",
+        "app.py": f"def whole(total):\n{body}    return total\n",
+    }
+    world.change(base, {"app.py": base["app.py"].replace("+= 20\n", "+= 21\n")})
+    result = world.run()
+    assert result.code == 0, result.log + result.errors
+    prompts = [request.prompt for request in world.model.requests]
+    assert len(prompts) == 2
+    assert sum("My own words." in prompt for prompt in prompts) == 1
+    for prompt in prompts:
+        assert "| def whole(total):" in prompt
+        assert prompt.index("+= 21") < prompt.index("| def whole(total):")
+
+
 @pytest.mark.parametrize("mode", [0o660, 0o666], ids=oct)
 def test_dockers_socket_is_left_alone_whoever_may_use_it(
     world: ContainerWorld, mode: int, tmp_path: Path
