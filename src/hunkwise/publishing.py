@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from hunkwise import __version__
 from hunkwise.domain.conversation import Conversation, Thread
@@ -31,6 +29,7 @@ from hunkwise.publish import sanitize
 from hunkwise.publish.annotations import Annotation, workflow_annotations
 from hunkwise.publish.gates import Gates, conclude
 from hunkwise.publish.markdown import job_summary
+from hunkwise.publish.outputs import outputs_of
 from hunkwise.publish.report import as_json
 from hunkwise.publish.sarif import as_sarif
 from hunkwise.publish.secrets import SecretScan, withhold, without_secrets
@@ -244,29 +243,3 @@ class _Threads:
 
     def close(self, threads: Sequence[Thread], head_sha: str, *, answer: bool) -> tuple[str, ...]:
         return self._threads.close(threads, head_sha, answer=answer).notes
-
-
-def _rungs(view: View, report: str) -> dict[str, int]:
-    """The number of standing findings on each rung that has any; none is on a report that was not written."""
-    tally = Counter(view.where(finding) for finding in view.review.findings)
-    held = (rung for rung in Where if tally[rung] and (report or rung is not Where.REPORT))
-    return {rung.value: tally[rung] for rung in held}
-
-
-def outputs_of(view: View, report: str, sarif: str) -> dict[str, str]:
-    """The step's outputs, by CONTRACT.md's names."""
-    review = view.review
-    return {
-        "conclusion": str(view.verdict.conclusion),
-        "findings": str(len(review.findings)),
-        "highest-severity": review.highest.label if review.highest else "",
-        "coverage": str(review.coverage.percent),
-        "review-url": view.posted.review_url or "",
-        "placement": json.dumps(_rungs(view, report)),
-        "report": report,
-        "sarif": sarif,
-        "model-calls": str(review.usage.model_calls),
-        "input-tokens": str(review.usage.input_tokens),
-        "output-tokens": str(review.usage.output_tokens),
-        "ai-credits": f"{Decimal(review.usage.nano_credits).scaleb(-9):f}",
-    }
