@@ -80,6 +80,22 @@ def test_a_question_behind_the_change_does_not_ask_the_old_model_again() -> None
     assert [name for name, _ in models.asked] == ["a", "b", "b"]
 
 
+@pytest.mark.parametrize(
+    ("first", "names"),
+    [(None, ["b", "c"]), ("cheap", ["cheap", "b", "c"]), ("c", ["c", "b"]), ("b", ["b", "c"])],
+)
+def test_what_is_asked_next_begins_with_its_own_model_and_skips_those_that_were_left(
+    first: str | None, names: list[str]
+) -> None:
+    models = Models({"a": ModelKind.UNAVAILABLE_MODEL})
+    later = asked(models, ["a", "b", "c"]).after(first)
+    models.kinds = dict.fromkeys(names, ModelKind.RATE_LIMIT)
+    models.asked.clear()
+    with pytest.raises(ModelError):
+        asyncio.run(later.ask(question()))
+    assert [name for name, _ in models.asked] == names
+
+
 def test_where_the_last_model_fails_too_its_error_is_told() -> None:
     models = Models({"a": ModelKind.RATE_LIMIT, "b": ModelKind.UNAVAILABLE_MODEL})
     with pytest.raises(ModelError) as caught:

@@ -39,6 +39,13 @@ class Lineup:
         self.changes: tuple[str, ...] = ()
         """One sentence for each model that had to be left, and why."""
 
+    def after(self, first: str | None) -> Lineup:
+        """A lineup of its own for what is asked next: `first`, if there is one, then those that were not left."""
+        rest = self._names[self._current :]
+        return Lineup(
+            self._model, rest if first is None else (first, *(name for name in rest if name != first))
+        )
+
     async def ask(self, question: Question) -> None:
         """As `Model.ask`; what was reported before a model failed stays reported. Raises ModelError."""
         while True:

@@ -86,8 +86,7 @@ async def review(order: Order, prepared: Prepared, model: Model, watchers: Watch
     if prepared.plan.works and not analysis.answered and not analysis.findings:
         raise analysis.first_error or stopped()
     weighed = weigh(analysis.findings, config)
-    checking = Lineup(model, (config.verify_model, *config.lineup) if config.verify_model else config.lineup)
-    telling = Lineup(model, (config.summary_model, *config.lineup) if config.summary_model else config.lineup)
+    checking, telling = lineup.after(config.verify_model), lineup.after(config.summary_model)
     opinion, account = await asyncio.gather(
         SecondOpinion(snapshot, checking.ask, prepared.prompting, budgets, config).on(
             weighed.findings, watchers.interrupted
