@@ -124,13 +124,8 @@ ESCAPES: tuple[str, ...] = (
     "{{ range(10**9) | list }}",
     FLOOD,
     "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
-    "{% include '../../../../etc/passwd' %}",
-    "{% include '/proc/self/environ' %}",
-    "{% include '.github/hunkwise.yml' %}",
-    "{% include ['nowhere', 'own.md.j2'] %}",
-    "{% import 'os' as os %}{{ os.environ }}",
-    "{% extends '.git/config' %}",
-    "{% from 'hunkwise.cli' import main %}{{ main() }}",
+    "{% set name = '../../../../etc/passwd' %}{% include name %}",
+    "{% set name = '.git/config' %}{% extends name %}",
     *(
         f"{{{{ {name} }}}}"
         for name in "environ env os config inputs secrets github github_token request".split()
@@ -164,9 +159,29 @@ def test_a_template_has_its_values_and_nothing_else(arena: Arena) -> None:
     unread = {file["path"] for file in result.report["coverage"]["files"] if file["reason"]}
     assert unread == set(names)
     told = "\n".join(fault["message"] for fault in result.report["faults"])
-    assert [text for n, text in enumerate(ESCAPES) if f"line {n + 2}:" not in told] == [FLOOD]
+    assert [text for n, text in enumerate(ESCAPES) if f"p0.md.j2:{n + 2}:" not in told] == [FLOOD]
     assert "it renders more than 400,000 characters" in told
     assert [one.path for one in arena.github.comments] == ["a.py"]
+
+
+REFERENCES: tuple[str, ...] = (
+    "{% include '../../../../etc/passwd' %}",
+    "{% include '/proc/self/environ' %}",
+    "{% include '.github/hunkwise.yml' %}",
+    "{% include ['nowhere', 'own.md.j2'] %}",
+    "{% import 'os' as os %}{{ os.environ }}",
+    "{% extends '.git/config' %}",
+    "{% from 'hunkwise.cli' import main %}{{ main() }}",
+)
+"""Each names what is no template, in plain sight."""
+
+
+def test_a_template_reaches_no_file_and_no_module(arena: Arena) -> None:
+    arena.tries(*REFERENCES)
+    arena.change(own(*(f"Words.\n{text}\n" for text in REFERENCES)), HEAD)
+    for number, text in enumerate(REFERENCES):
+        errors = ends_before_anything(arena, arena.run({"prompts": f"p{number}"}))
+        assert f"p{number}.md.j2:2: there is no template" in errors[0], (text, errors)
 
 
 DOUBLING = (

@@ -106,7 +106,8 @@ COLLISIONS = (
 
 
 def collisions(arena: Arena) -> None:
-    arena.change()
+    roomy = "version: 1\nprompts: [{name: review, chunk-budget: {max-model-calls: 50}}]\n"
+    arena.change({**BASE, ".github/hunkwise.yml": roomy})
     given = {"findings": [finding(title="By another name")], "done": True, "command": arena.trap("collision")}
     arena.answers(one_by_one(*(ToolCall(name, given) for name in COLLISIONS)))
 
@@ -313,8 +314,10 @@ def loops(arena: Arena) -> None:
 
 
 def stopped_in_time(arena: Arena, result: Result) -> None:
-    assert len(arena.model.requests) == 25
-    assert "max-model-calls (25) is used up" in " ".join(result.commands("error"))
+    assert len(arena.model.requests) == 19
+    assert "max-model-calls (19) of the run, less what is kept for later, is used up" in " ".join(
+        result.commands("error")
+    )
     assert arena.github.comments == []
 
 

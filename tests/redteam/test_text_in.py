@@ -34,6 +34,7 @@ from tests.redteam.hostile_text import (
 _NAMED = r'"(?:[^"\\]|\\.)*"'
 FRAMED = re.compile(
     rf"> .*|>|[LR]\d+ [-+ ] .*|@@ .*|### {_NAMED} \(\w+(?:, was {_NAMED})?\)|- {_NAMED} \(\w+, \+\d+ -\d+\)"
+    r"| +\d+ \| .*"
     rf"|- {_NAMED}(?: line \d+)?:|Pull request \d+ into {_NAMED}.*|From {_NAMED}:|Repository {_NAMED}\."
 )
 """The lines of the built-in prompt that hold foreign text."""

@@ -12,13 +12,18 @@ from hunkwise.errors import Error
 
 def preview(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """`hunkwise config …` and `hunkwise prompts …`. Raises Error, also where a signal ends it."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT, too: a shell has those that it starts in the background ignore it.
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         return _carried_out(arguments, environ)
     except KeyboardInterrupt as stop:
         raise Error("The preview was stopped before it was done.") from stop
     finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _carried_out(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
