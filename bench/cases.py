@@ -132,13 +132,16 @@ def _review(
     )
 
 
-_AGAIN = (
-    Measure(FIRST_REQUESTS, "", Goal(10), 47),
-    Measure(AGAIN_REQUESTS, "", Goal(5)),
-    Measure(AGAIN_WRITES, "", Goal(0)),
-    Measure(AGAIN_CALLS, "", Goal(0)),
-    Measure(AGAIN_WALL, "s"),
-)
+def _again(first: int) -> tuple[Measure, ...]:
+    """`first`: GitHub requests of the first review."""
+    return (
+        Measure(FIRST_REQUESTS, "", Goal(first), 47),
+        Measure(AGAIN_REQUESTS, "", Goal(5)),
+        Measure(AGAIN_WRITES, "", Goal(0)),
+        Measure(AGAIN_CALLS, "", Goal(0)),
+        Measure(AGAIN_WALL, "s"),
+    )
+
 
 CASES: tuple[Case, ...] = (
     ReviewCase(
@@ -175,12 +178,12 @@ CASES: tuple[Case, ...] = (
         checkout=False,
     ),
     AgainCase(
-        name="again", title=f"small pull request ({_SMALL}), twice", measures=_AGAIN, runs=3, shape=_SMALL
+        name="again", title=f"small pull request ({_SMALL}), twice", measures=_again(8), runs=3, shape=_SMALL
     ),
     AgainCase(
         name="again-bare",
         title=f"small pull request ({_SMALL}), twice, nothing checked out",
-        measures=_AGAIN,
+        measures=_again(10),  # two more look for AGENTS.md in folders, and for the code around the changes
         runs=3,
         shape=_SMALL,
         checkout=False,
