@@ -12,7 +12,7 @@ from hunkwise.domain.outcome import Coverage, Fault, SkipReason
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.question import Question, ReportTool
 from hunkwise.errors import Error, ModelError, ModelKind, SettingsError
-from hunkwise.flows.budgets import Budgets
+from hunkwise.flows.budgets import Budgets, with_something_left
 from hunkwise.flows.intake import MAX_FINDINGS, MAX_RUN_FINDINGS, Allowance, Intake
 from hunkwise.flows.planning import Plan, Work, coverage_of, hunks_of, plan
 from hunkwise.flows.together import together
@@ -127,9 +127,7 @@ class Analyst:
 
     async def _ask(self, work: Work, intake: Intake) -> None:
         try:
-            budget = self._budgets.chunk(work.prompt)
-            if budget.exhausted:
-                raise ModelError(ModelKind.BUDGET, f"The budget ran out: {budget.why}.")
+            budget = with_something_left(self._budgets.chunk(work.prompt))
             question = Question(
                 work.prompt.name,
                 self._prompts.system,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hunkwise.domain.limits import Budget, Limits
+from hunkwise.errors import ModelError, ModelKind
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
 
@@ -46,6 +47,13 @@ class Budgets:
 
 
 _KEPT = " of the run, less what is kept for later,"
+
+
+def with_something_left(budget: Budget) -> Budget:
+    """The same budget, so that no prompt is written in vain. Raises ModelError (BUDGET) where it is used up."""
+    if budget.exhausted:
+        raise ModelError(ModelKind.BUDGET, f"The budget ran out: {budget.why}.")
+    return budget
 
 
 def _less(limits: Limits, spare: int, *, verify: bool) -> Limits:

@@ -12,9 +12,9 @@ from hunkwise.domain.outcome import Fault
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.question import Question, Reply, ReportTool
 from hunkwise.domain.walkthrough import MAX_OVERVIEW, Walkthrough
-from hunkwise.errors import ModelError, ModelKind, SettingsError
+from hunkwise.errors import ModelError, SettingsError
 from hunkwise.flows.analysis import Analysis, Ask
-from hunkwise.flows.budgets import Budgets
+from hunkwise.flows.budgets import Budgets, with_something_left
 from hunkwise.flows.prompting import Prompting
 from hunkwise.flows.together import together
 from hunkwise.prompts.telling import DESCRIPTION, REPORT, Style, Telling, parameters, read_telling
@@ -80,9 +80,7 @@ class SummingUp:
         prompt = self._config.stage(_PROMPT)
         values = _values(analysis, findings, asking.style, earlier)
         try:
-            budget = self._budgets.summary(prompt)
-            if budget.exhausted:
-                raise ModelError(ModelKind.BUDGET, f"The budget ran out: {budget.why}.")
+            budget = with_something_left(self._budgets.summary(prompt))
             text = await asyncio.to_thread(
                 self._prompting.stage_text, prompt, self._config.min_severity, values
             )

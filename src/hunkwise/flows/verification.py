@@ -17,10 +17,10 @@ from hunkwise.domain.finding import Check, Finding, Severity
 from hunkwise.domain.outcome import Fault, Refuted
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.question import Question, ReportTool
-from hunkwise.errors import ModelError, ModelKind, SettingsError
+from hunkwise.errors import ModelError, SettingsError
 from hunkwise.flows.analysis import Ask
 from hunkwise.flows.batches import Batch, Shown, batches_of, names_of
-from hunkwise.flows.budgets import Budgets
+from hunkwise.flows.budgets import Budgets, with_something_left
 from hunkwise.flows.prompting import Prompting
 from hunkwise.flows.together import together
 from hunkwise.flows.verdict_desk import Ruling, VerdictDesk
@@ -134,9 +134,7 @@ class _Hearing:
         if self._fatal is not None:
             raise self._fatal
         limits = self._settings.chunk_budget.limits
-        budget = self._budget.part(limits, f' of one question of the prompt "{_NAME}"')
-        if budget.exhausted:
-            raise ModelError(ModelKind.BUDGET, f"The budget ran out: {budget.why}.")
+        budget = with_something_left(self._budget.part(limits, f' of one question of the prompt "{_NAME}"'))
         async with self._writing:
             # What the user wrote is rendered by another process, which may take its time.
             prompt = await asyncio.to_thread(self._text, batch)
