@@ -166,7 +166,8 @@ def test_an_endless_error_is_not_read_to_its_end_before_the_next_try() -> None:
 
 def test_an_answer_that_asks_for_patience_without_end_is_a_failure_like_others() -> None:
     def processing(connection: socket.socket, _over: threading.Event) -> None:
-        connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}")
+        # Without the word that it closes, a try is lost whenever it meets the old connection's end.
+        connection.sendall(b"HTTP/1.1 202 Accepted\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
 
     with asking(processing) as (server, connection), pytest.raises(ForgeError, match="with 503"):
         connection.get("/a")
