@@ -52,7 +52,7 @@ def _read_request(connection: socket.socket) -> bytes:
     """The first line, after head and body were read."""
     said = b""
     while b"\r\n\r\n" not in said:
-        said += connection.recv(65_536)
+        said += received(connection)
     head, _, body = said.partition(b"\r\n\r\n")
     length = next(
         (
@@ -63,8 +63,15 @@ def _read_request(connection: socket.socket) -> bytes:
         0,
     )
     while len(body) < length:
-        body += connection.recv(65_536)
+        body += received(connection)
     return head.splitlines()[0]
+
+
+def received(connection: socket.socket) -> bytes:
+    """What came next. A client that is gone would else be read from for ever, as fast as a core can."""
+    if not (came := connection.recv(65_536)):
+        raise ConnectionResetError("the client closed before its request was whole")
+    return came
 
 
 def drip(connection: socket.socket, over: threading.Event, said: bytes, seconds: float = 0.05) -> None:

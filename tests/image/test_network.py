@@ -15,6 +15,7 @@ import pytest
 
 from tests.end_to_end.world import finding
 from tests.fakes.model_script import report
+from tests.fakes.raw_server import received
 from tests.image.container_world import ContainerWorld
 
 _SECONDS = 30
@@ -59,12 +60,12 @@ def _pass_on(plain: socket.socket, context: ssl.SSLContext, port: int) -> None:
     with suppress(OSError), context.wrap_socket(plain, server_side=True) as client:
         request = b""
         while b"\r\n\r\n" not in request:
-            request += client.recv(65536)
+            request += received(client)
         head, _, body = request.partition(b"\r\n\r\n")
         lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
         length = next(int(line[15:]) for line in lines if line.lower().startswith(b"content-length:"))
         while len(body) < length:
-            body += client.recv(65536)
+            body += received(client)
         with socket.create_connection(("127.0.0.1", port), _SECONDS) as server:
             server.sendall(b"\r\n".join([*lines, b"Connection: close", b"", body]))
             while part := server.recv(65536):
