@@ -9,6 +9,10 @@ TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 SCRIPTS := .ci/run $(wildcard scripts/*.sh scripts/*/*.sh)
 WORKFLOWS := $(wildcard .github/workflows/*.yml examples/workflows/*.yml)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# One process of tests more than there are cores, since a third of their time they wait. A file's tests are shared
+# out too: those of one file take minutes.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)))
+TEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/image
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
@@ -21,10 +25,10 @@ review: setup ## review a small change with planted faults; no account, no netwo
 	@$(BIN)/python examples/show.py
 
 test: setup-dev ## run all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/image
+	@$(TEST)
 
 test-fast: setup-dev ## run the tests that take no waiting
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/image -m "not slow"
+	@$(TEST) -m "not slow"
 
 image: ## build the container's image with podman or docker (ENGINE=docker); podman needs no registry
 	@scripts/image/build.sh
