@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import TypeAlias
 
 from hunkwise import __version__
+from hunkwise.commands.host_faults import host_fault
 from hunkwise.errors import Error, SettingsError
-from hunkwise.host_faults import host_fault
 from hunkwise.publish.characters import plain
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _action(environ: Mapping[str, str]) -> int:
-    from hunkwise.action import Action
+    from hunkwise.commands.action import Action
 
     action = Action(environ, sys.stdout)
     try:
@@ -73,18 +73,18 @@ def _local(arguments: argparse.Namespace) -> int:
 def _command(name: str) -> Callable[[argparse.Namespace, Mapping[str, str]], int]:
     """What carries a command out. Imported here, each with what it needs."""
     if name == "doctor":
-        from hunkwise.doctor import doctor
+        from hunkwise.commands.doctor import doctor
 
         return doctor
     if name == "eval":
-        from hunkwise.evaluate import evaluate
+        from hunkwise.commands.evaluate import evaluate
 
         return evaluate
     if name in ("config", "prompts"):
         from hunkwise.preview.commands import preview
 
         return preview
-    from hunkwise.local import publish, review
+    from hunkwise.commands.local import publish, review
 
     return publish if name == "publish" else review
 
@@ -210,7 +210,7 @@ def _add_config(commands: _Commands) -> None:
 
 
 def _add_eval(commands: _Commands) -> None:
-    from hunkwise.evaluate_arguments import add_eval
+    from hunkwise.commands.evaluate_arguments import add_eval
 
     evaluation = commands.add_parser(
         "eval",

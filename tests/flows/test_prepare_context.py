@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hunkwise.commands.local_range import read_range
 from hunkwise.flows.review import prepare
-from hunkwise.local_range import read_range
 from tests.repository.trees import Entry, Trees
 
 SOURCE = b"class A:\n    def f(self):\n" + b"".join(b"        step_%d()\n" % n for n in range(20))

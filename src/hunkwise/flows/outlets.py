@@ -34,7 +34,7 @@ class Threads(Protocol):
 
 
 class HeadFiles(Protocol):
-    """The reviewed head's files; see hunkwise.reading."""
+    """The reviewed head's files; see hunkwise.commands.reading."""
 
     def read(self, path: str) -> bytes | None: ...
 

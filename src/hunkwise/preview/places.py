@@ -56,9 +56,9 @@ def _commit(folder: Path, rev: str) -> Place:
 def _base_of_pull_request(said: str, folder: Path, environ: Mapping[str, str]) -> Iterator[Place]:
     """From the checkout where the commit is there, else over the API."""
     # Imported here because PyGithub takes half a second, and nothing else needs it.
+    from hunkwise.commands.local import wanted_in
     from hunkwise.forge.client import GitHub
     from hunkwise.forge.head import ForgeHead
-    from hunkwise.local import wanted_in
 
     wanted = wanted_in(said, environ)
     github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: _READING_SECONDS)

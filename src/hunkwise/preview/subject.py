@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from hunkwise.commands.local_range import read_range
 from hunkwise.errors import RepositoryError, SettingsError
 from hunkwise.flows.base_texts import Commit
 from hunkwise.flows.order import Order
 from hunkwise.flows.surroundings import Head
-from hunkwise.local_range import read_range
 from hunkwise.preview.places import Place, config_path
 from hunkwise.preview.templates import file_faults
 from hunkwise.preview.working_tree import WorkingTree
@@ -23,8 +23,8 @@ from hunkwise.repository.head import GitHead
 from hunkwise.settings.config import Config
 
 if TYPE_CHECKING:
+    from hunkwise.commands.local import Wanted
     from hunkwise.forge.client import GitHub
-    from hunkwise.local import Wanted
 
 _SECONDS: Final = 180.0
 """For all that is read from GitHub."""
@@ -98,8 +98,8 @@ def _pull_request(
 ) -> Subject:
     """As `reading.Reading` fetches it, of which nothing else is needed here."""
     # Imported here because PyGithub takes half a second, and a range of commits does not need it.
+    from hunkwise.commands.local import wanted_in
     from hunkwise.forge.client import GitHub
-    from hunkwise.local import wanted_in
 
     wanted = wanted_in(said, environ)
     ends = time.monotonic() + _SECONDS

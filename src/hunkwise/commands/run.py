@@ -12,20 +12,20 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from hunkwise.commands.deadlines import Deadlines
+from hunkwise.commands.journal import Journal
+from hunkwise.commands.signals import Signals
 from hunkwise.copilot.connection import Connection, preflight
 from hunkwise.copilot.provider import provider_config
 from hunkwise.copilot.service import connected
 from hunkwise.copilot.session import Copilot, Source
 from hunkwise.copilot.sidecar import Address, Sidecar
-from hunkwise.deadlines import Deadlines
 from hunkwise.domain.limits import Deadline
 from hunkwise.domain.outcome import Review
 from hunkwise.errors import ModelError, ModelKind, stopped
 from hunkwise.flows.analysis import Progress
 from hunkwise.flows.review import Ready, Watchers, nothing_to_ask, prepare, review
-from hunkwise.journal import Journal
 from hunkwise.settings.provider import Provider
-from hunkwise.signals import Signals
 
 logger = logging.getLogger(__name__)
 _T = TypeVar("_T")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from hunkwise.commands.reading import HeadFiles
 from hunkwise.errors import OversizeError
-from hunkwise.reading import HeadFiles
 from hunkwise.repository.git import Git
 from hunkwise.repository.head import MAX_FILE, GitHead
 from tests.fakes.git_repository import GitRepository

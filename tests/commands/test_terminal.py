@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from hunkwise.commands.terminal import console, progress, show
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Check, Severity
 from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Refuted, Review, SkipReason, Usage
 from hunkwise.domain.walkthrough import Area, Risk, RiskLevel, Walkthrough
-from hunkwise.terminal import console, progress, show
 from tests.publish.samples import anchor, clean, file_diff, finding, review
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from hunkwise.commands.doctor_copilot import NOWHERE, Question, try_own
 from hunkwise.copilot.command import Command, find
-from hunkwise.doctor_copilot import NOWHERE, Question, try_own
 from hunkwise.errors import ModelError
 from tests.copilot.asking import environ
 from tests.copilot.programs import script

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 from hunkwise.checkup.sidecar import Seen
+from hunkwise.commands.doctor_signals import heeding, kept
 from hunkwise.copilot.command import Command
 from hunkwise.copilot.connection import Connection, connect_to_first, connect_to_sidecar, preflight
 from hunkwise.copilot.environment import Credential
 from hunkwise.copilot.faults import SDK_ERRORS, from_sdk
 from hunkwise.copilot.listener import listens
 from hunkwise.copilot.sidecar import Address, Sidecar
-from hunkwise.doctor_signals import heeding, kept
 from hunkwise.errors import ModelError
 
 _SECONDS = 10.0

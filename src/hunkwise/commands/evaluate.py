@@ -10,14 +10,15 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass
 
-from hunkwise.answering import Answering, answering
 from hunkwise.checkup.masking import secrets_of
+from hunkwise.commands.answering import Answering, answering
+from hunkwise.commands.evaluate_options import Options, read_options
+from hunkwise.commands.evaluate_outcome import close, exit_code, report, say
+from hunkwise.commands.signals import Signals
 from hunkwise.copilot.command import find
 from hunkwise.copilot.environment import refuse_unsafe
 from hunkwise.copilot.sidecar import Sidecar
 from hunkwise.domain.outcome import ExitCode
-from hunkwise.evaluate_options import Options, read_options
-from hunkwise.evaluate_outcome import close, exit_code, report, say
 from hunkwise.evaluation.case import Case
 from hunkwise.evaluation.case_files import read_cases
 from hunkwise.evaluation.comparison import compare
@@ -34,7 +35,6 @@ from hunkwise.flows.base_texts import base_texts
 from hunkwise.preview.working_tree import WorkingTree
 from hunkwise.publish.secrets import SecretScan
 from hunkwise.repository.made import MadeRepository
-from hunkwise.signals import Signals
 
 
 def evaluate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
@@ -159,7 +159,7 @@ class _Work:
         from hunkwise.copilot.quick_import import import_sdk
 
         import_sdk()
-        from hunkwise.evaluate_asking import Asked, asking
+        from hunkwise.commands.evaluate_asking import Asked, asking
 
         config = self.rules.config
         asked = Asked(
@@ -173,7 +173,7 @@ class _Work:
         opening: Callable[[], AbstractAsyncContextManager[Cast]],
         signals: Signals,
     ) -> tuple[Marks, ...]:
-        from hunkwise.terminal import console, progress
+        from hunkwise.commands.terminal import console, progress
 
         gc.enable()  # see cli.main
         interrupted = asyncio.Event()

@@ -10,17 +10,17 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
+from hunkwise.commands.journal import Journal
+from hunkwise.commands.publishing import Finished, Publishing
+from hunkwise.commands.reading import Reading
+from hunkwise.commands.signals import Signals
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.walkthrough import NOTHING_TOLD
 from hunkwise.errors import Error
 from hunkwise.flows.review import Order, Ready
-from hunkwise.journal import Journal
-from hunkwise.publishing import Finished, Publishing
-from hunkwise.reading import Reading
 from hunkwise.settings.environment import RunnerEnvironment
 from hunkwise.settings.event import ReviewTask
 from hunkwise.settings.inputs import Inputs
-from hunkwise.signals import Signals
 
 
 class PullRequestReview:
@@ -49,7 +49,7 @@ class PullRequestReview:
         from hunkwise.copilot.quick_import import import_sdk
 
         import_sdk()
-        from hunkwise.run import Backend, Run
+        from hunkwise.commands.run import Backend, Run
 
         backend = Backend(where, self._inputs.provider)
         run = Run(

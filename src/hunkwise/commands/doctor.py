@@ -24,12 +24,12 @@ from hunkwise.checkup.server import server_checks
 from hunkwise.checkup.shown import as_json, as_text
 from hunkwise.checkup.sidecar import Seen, copilot_checks, program_checks
 from hunkwise.checkup.tokens import token_checks, tokens_in
+from hunkwise.commands.doctor_reading import asking, base_commit, git_version
+from hunkwise.commands.doctor_settings import Asked, Settings, is_job, read_settings
+from hunkwise.commands.doctor_signals import listen
 from hunkwise.copilot.command import CLI_VERSION, find
 from hunkwise.copilot.isolation import ROOT_VARIABLE, isolation
 from hunkwise.copilot.probes import attempts
-from hunkwise.doctor_reading import asking, base_commit, git_version
-from hunkwise.doctor_settings import Asked, Settings, is_job, read_settings
-from hunkwise.doctor_signals import listen
 from hunkwise.domain.outcome import ExitCode
 from hunkwise.errors import ForgeError, ModelError, RepositoryError
 from hunkwise.forge.client import GitHub
@@ -163,7 +163,7 @@ class _Checkup:
         from hunkwise.copilot.quick_import import import_sdk
 
         import_sdk()
-        from hunkwise.doctor_copilot import NOWHERE, Question, try_own, try_running
+        from hunkwise.commands.doctor_copilot import NOWHERE, Question, try_own, try_running
 
         silent = asked is None or asked.by is None or (self.offline and asked.copilot)
         if silent or asked is None or asked.by is None:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from hunkwise.commands.publishing import Finished
+from hunkwise.commands.reading import Reading
 from hunkwise.domain.outcome import Review
 from hunkwise.domain.pull_request import PullRequest
 from hunkwise.errors import SettingsError
@@ -16,8 +18,6 @@ from hunkwise.flows.fetch import Fetched
 from hunkwise.given_file import read_given
 from hunkwise.publish.merge import merge
 from hunkwise.publish.read_report import MAX_BYTES, ReportedReview, as_review, check, read_report
-from hunkwise.publishing import Finished
-from hunkwise.reading import Reading
 from hunkwise.settings.environment import RunnerEnvironment
 from hunkwise.settings.event import NothingToDo, PublishTask
 from hunkwise.settings.inputs import Inputs

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import sys
 
+from hunkwise.commands.evaluate_options import Options
+from hunkwise.commands.journal import write_whole
 from hunkwise.domain.outcome import ExitCode
-from hunkwise.evaluate_options import Options
 from hunkwise.evaluation.comparison import Comparison, comparison_json
 from hunkwise.evaluation.evaluation import Evaluation
 from hunkwise.evaluation.report import as_json
 from hunkwise.evaluation.resuming import State
 from hunkwise.evaluation.tables import as_markdown, as_text
-from hunkwise.journal import write_whole
 from hunkwise.publish.characters import plain
 from hunkwise.publish.secrets import SecretScan, without_secrets
 

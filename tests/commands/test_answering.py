@@ -7,9 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from hunkwise.answering import Answering, answering
+from hunkwise.commands.answering import Answering, answering
+from hunkwise.commands.local import review
 from hunkwise.errors import SettingsError
-from hunkwise.local import review
 
 OWN = {"COPILOT_PROVIDER_BASE_URL": "https://models.example/v1/", "COPILOT_MODEL": "mine"}
 COPILOT = {"COPILOT_GITHUB_TOKEN": "github_pat_x"}

@@ -8,14 +8,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hunkwise.action import settings
-from hunkwise.answering import Answering, answering
 from hunkwise.checkup.check import Check, failed, ok, warning
+from hunkwise.commands.action import settings
+from hunkwise.commands.answering import Answering, answering
+from hunkwise.commands.local import url_in, wanted_in
 from hunkwise.copilot.environment import Credential, refuse_unsafe
 from hunkwise.copilot.sidecar import Address
 from hunkwise.errors import SettingsError
 from hunkwise.given_file import read_given
-from hunkwise.local import url_in, wanted_in
 from hunkwise.settings.addresses import host_of, port_of
 from hunkwise.settings.environment import RunnerEnvironment
 from hunkwise.settings.event import EVENTS, MAX_PAYLOAD_BYTES, PublishTask, ReviewTask, Task, read_event

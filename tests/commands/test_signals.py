@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from hunkwise.commands.signals import Signals
 from hunkwise.errors import ModelError
-from hunkwise.signals import Signals
 
 BOTH = (signal.SIGTERM, signal.SIGINT)
 

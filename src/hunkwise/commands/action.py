@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, assert_never
 
+from hunkwise.commands.signals import Signals
 from hunkwise.copilot.command import find
 from hunkwise.copilot.environment import Credential, refuse_unsafe
 from hunkwise.copilot.sidecar import Address, Sidecar
@@ -22,10 +23,9 @@ from hunkwise.settings.addresses import host_of, port_of
 from hunkwise.settings.environment import RunnerEnvironment, read_environment
 from hunkwise.settings.event import MAX_PAYLOAD_BYTES, NothingToDo, PublishTask, ReviewTask, Task, read_event
 from hunkwise.settings.inputs import Inputs, read_inputs
-from hunkwise.signals import Signals
 
 if TYPE_CHECKING:
-    from hunkwise.publishing import Finished
+    from hunkwise.commands.publishing import Finished
 
 
 class Action:
@@ -69,7 +69,7 @@ class Action:
             case NothingToDo():
                 return task
             case PublishTask():
-                from hunkwise.publish_report import ReportPublication
+                from hunkwise.commands.publish_report import ReportPublication
 
                 assert inputs.publish_report is not None, "the event is read by it"
                 publication = ReportPublication(environment, inputs, self._started, runner.log)
@@ -106,7 +106,7 @@ class Action:
         sidecar = start_sidecar(inputs, self._environ)
         try:
             signals.heed()
-            from hunkwise.pull_request_review import PullRequestReview
+            from hunkwise.commands.pull_request_review import PullRequestReview
 
             return PullRequestReview(environment, inputs, self._started, signals, runner.log).run(
                 task, sidecar

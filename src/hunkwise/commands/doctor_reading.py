@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hunkwise.checkup.server import Ask
-from hunkwise.doctor_settings import Asked
+from hunkwise.commands.doctor_settings import Asked
 from hunkwise.errors import RepositoryError
 from hunkwise.flows.base_texts import Commit
 from hunkwise.forge.client import GitHub

@@ -8,8 +8,8 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from hunkwise.commands.signals import Signals
 from hunkwise.errors import Error
-from hunkwise.signals import Signals
 
 _T = TypeVar("_T")
 

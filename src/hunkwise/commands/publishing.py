@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hunkwise import __version__
+from hunkwise.commands.journal import write_whole
 from hunkwise.domain.conversation import Conversation, Thread
 from hunkwise.domain.outcome import ExitCode, Review, Where
 from hunkwise.domain.pull_request import PullRequest
@@ -24,7 +25,6 @@ from hunkwise.forge.comments import SummaryComments
 from hunkwise.forge.publisher import Publisher
 from hunkwise.forge.reviews import Reviews
 from hunkwise.forge.threads import Threads
-from hunkwise.journal import write_whole
 from hunkwise.publish import sanitize
 from hunkwise.publish.annotations import Annotation, workflow_annotations
 from hunkwise.publish.gates import Gates, conclude

@@ -16,20 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hunkwise.answering import Answering, answering
+from hunkwise.commands.answering import Answering, answering
+from hunkwise.commands.deadlines import Deadlines
+from hunkwise.commands.journal import Journal
+from hunkwise.commands.signals import Signals
 from hunkwise.copilot.command import find
 from hunkwise.copilot.environment import refuse_unsafe
 from hunkwise.copilot.sidecar import Sidecar
-from hunkwise.deadlines import Deadlines
 from hunkwise.domain.outcome import ExitCode
 from hunkwise.errors import SettingsError
-from hunkwise.journal import Journal
 from hunkwise.publish.characters import plain
 from hunkwise.settings.addresses import parse_url
 from hunkwise.settings.environment import ReportFolder, RunnerEnvironment
 from hunkwise.settings.event import NothingToDo, PublishTask, ReviewTask
 from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH, Inputs
-from hunkwise.signals import Signals
 
 if TYPE_CHECKING:
     from hunkwise.publish.view import View
@@ -71,7 +71,7 @@ def review(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCod
 
 def publish(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Publishes a report on the pull request that --pr names. Raises Error."""
-    from hunkwise.publish_report import ReportPublication
+    from hunkwise.commands.publish_report import ReportPublication
 
     wanted = wanted_in(arguments.pr, environ)
     inputs = Inputs(github_token=wanted.token, copilot_token="")
@@ -109,11 +109,11 @@ def _range(
     signals: Signals,
     started: float,
 ) -> ExitCode:
+    from hunkwise.commands.local_range import read_range
+    from hunkwise.commands.terminal import console, progress
     from hunkwise.flows.review import Ready
-    from hunkwise.local_range import read_range
     from hunkwise.publish.gates import Gates, conclude
     from hunkwise.publish.view import View
-    from hunkwise.terminal import console, progress
 
     ready = read_range(
         Path(arguments.repository),
@@ -128,7 +128,7 @@ def _range(
     from hunkwise.copilot.quick_import import import_sdk
 
     import_sdk()
-    from hunkwise.run import Backend, Run
+    from hunkwise.commands.run import Backend, Run
 
     with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder, progress(console(stderr=True)) as told:
         run = Run(
@@ -157,7 +157,7 @@ def _pull_request(
     signals: Signals,
     started: float,
 ) -> ExitCode:
-    from hunkwise.pull_request_review import PullRequestReview
+    from hunkwise.commands.pull_request_review import PullRequestReview
 
     inputs = Inputs(
         github_token=wanted.token,
@@ -213,10 +213,10 @@ def _say(text: str) -> None:
 
 def _print(kind: str, view: View) -> None:
     from hunkwise import __version__
+    from hunkwise.commands.terminal import console, show
     from hunkwise.publish.markdown import job_summary
     from hunkwise.publish.report import as_json
     from hunkwise.publish.sarif import as_sarif
-    from hunkwise.terminal import console, show
 
     match kind:
         case "json":

@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 from typing import cast
 
-from hunkwise.deadlines import Deadlines
+from hunkwise.commands.deadlines import Deadlines
+from hunkwise.commands.publishing import Publishing
 from hunkwise.errors import ForgeError, RepositoryError
 from hunkwise.flows.fetch import Fetch, Fetched
 from hunkwise.flows.withheld import Withheld
 from hunkwise.forge.client import GitHub
 from hunkwise.forge.head import ForgeHead
 from hunkwise.publish.secrets import SecretScan
-from hunkwise.publishing import Publishing
 from hunkwise.repository.git import Git
 from hunkwise.repository.head import GitHead
 from hunkwise.settings.config import Config
