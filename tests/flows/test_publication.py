@@ -19,7 +19,8 @@ from hunkwise.domain.outcome import (
     Where,
 )
 from hunkwise.errors import ForgeError
-from hunkwise.flows.publication import Published, leftovers
+from hunkwise.flows.earlier_reviews import leftovers
+from hunkwise.flows.publication import Published
 from hunkwise.plan.increment import hunk_keys
 from hunkwise.publish.gates import Gates
 from hunkwise.publish.markers import review_marker

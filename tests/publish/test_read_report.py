@@ -20,8 +20,9 @@ from hunkwise.errors import SettingsError
 from hunkwise.publish.anchors import anchor_fault, by_path
 from hunkwise.publish.characters import one_line
 from hunkwise.publish.gates import Verdict
-from hunkwise.publish.read_report import MAX_BYTES, ReportedReview, as_review, check, read_report
+from hunkwise.publish.read_report import MAX_BYTES, ReportedReview, check, read_report
 from hunkwise.publish.report import as_json, digest_of
+from hunkwise.publish.reported import as_review
 from hunkwise.publish.view import View
 from tests.publish.samples import HEAD, file_diff, finding, review, view
 

@@ -14,8 +14,9 @@ from hunkwise.domain.outcome import Refuted, Review
 from hunkwise.errors import SettingsError
 from hunkwise.prompts.verdicts import MAX_EVIDENCE
 from hunkwise.publish.anchors import anchor_fault, by_path
-from hunkwise.publish.read_report import as_review, read_report
+from hunkwise.publish.read_report import read_report
 from hunkwise.publish.report import as_json, digest_of
+from hunkwise.publish.reported import as_review
 from hunkwise.publish.secrets import SecretScan, withhold
 from tests.publish.samples import file_diff, finding, review, view
 

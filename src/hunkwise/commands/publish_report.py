@@ -17,7 +17,8 @@ from hunkwise.errors import SettingsError
 from hunkwise.flows.fetch import Fetched
 from hunkwise.given_file import read_given
 from hunkwise.publish.merge import merge
-from hunkwise.publish.read_report import MAX_BYTES, ReportedReview, as_review, check, read_report
+from hunkwise.publish.read_report import MAX_BYTES, ReportedReview, check, read_report
+from hunkwise.publish.reported import as_review
 from hunkwise.settings.environment import RunnerEnvironment
 from hunkwise.settings.event import NothingToDo, PublishTask
 from hunkwise.settings.inputs import Inputs

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from hunkwise.domain.conversation import Comment, Conversation, PostedReview, ReviewState
+from hunkwise.domain.conversation import Comment, Conversation
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.outcome import Fault, Posted, Review, ReviewEvent
 from hunkwise.errors import ForgeError
 from hunkwise.flows.announcement import Ending
+from hunkwise.flows.earlier_reviews import clear, dismiss, leftovers
 from hunkwise.flows.outlets import HeadFiles, Outlets
 from hunkwise.flows.standing import Standing, Terms
 from hunkwise.publish.annotations import Annotation, annotation
 from hunkwise.publish.gates import review_event, superseded
 from hunkwise.publish.markdown import check_output, comment, review_body
-from hunkwise.publish.markers import is_review_marker, review_marker
+from hunkwise.publish.markers import review_marker
 from hunkwise.publish.placement import place
 from hunkwise.publish.rendered import STALE, Rendered
 from hunkwise.publish.state import summary_comments
@@ -147,7 +147,7 @@ class Publication:
         return self._ended(standing, Posted(where=posted.where, notes=(*posted.notes, why)), stale=why)
 
     def _post(self, standing: Standing, now: Conversation) -> Published:
-        foreign = self._clear(now)
+        foreign = clear(self._to.reviews, now)
         event = self._event(standing)
         posted = Posted()
         if standing.speaks(event):
@@ -159,16 +159,8 @@ class Publication:
         closed = self._to.threads.close(standing.story.fixed, head_sha, answer=not foreign)
         notes = [*posted.notes, *closed]
         if posted.fault is None:
-            notes += self._dismiss(now, event)
+            notes += dismiss(self._to.reviews, now, event)
         return self._ended(standing, replace(posted, notes=tuple(notes)), remember=True)
-
-    def _clear(self, now: Conversation) -> bool:
-        """Deletes what a killed run left pending; whether another tool's review of our account is pending still."""
-        pending = [review for review in now.reviews if review.state is ReviewState.PENDING]
-        for review in leftovers(now):
-            with suppress(ForgeError):  # whatever it stands in the way of will say so
-                self._to.reviews.delete_pending(review.id)
-        return len(pending) > len(leftovers(now))
 
     def _event(self, standing: Standing) -> ReviewEvent:
         return review_event(standing.review, self._terms.gates, may_approve=self._terms.own_review)
@@ -191,16 +183,6 @@ class Publication:
             body=lambda placed, asked: review_body(view, placed, asked),
             hindrance=lambda: self._hindrance(standing.found, self._to.conversation()),
         )
-
-    def _dismiss(self, now: Conversation, event: ReviewEvent) -> list[str]:
-        """Takes back our earlier verdicts that no longer hold."""
-        notes = []
-        for review in superseded(now.reviews, event):
-            try:
-                self._to.reviews.dismiss(review.id, "Superseded by a newer review of hunkwise.")
-            except ForgeError as error:
-                notes.append(f"An earlier review of ours still stands: {error.message}")
-        return notes
 
     def _unposted(self, standing: Standing, note: str) -> Published:
         """Nothing is written: a dry run, or everything stands there already."""
@@ -248,15 +230,6 @@ class Publication:
 
     def _summaries(self, conversation: Conversation | None) -> tuple[Comment, ...]:
         return summary_comments(conversation.comments) if conversation else ()
-
-
-def leftovers(conversation: Conversation) -> tuple[PostedReview, ...]:
-    """Pending reviews of ours, by which a run that was killed looked for a comment that GitHub declines."""
-    return tuple(
-        review
-        for review in conversation.reviews
-        if review.state is ReviewState.PENDING and is_review_marker(review.body)
-    )
 
 
 def _ending(view: View, annotations: tuple[Annotation, ...] = ()) -> Ending:

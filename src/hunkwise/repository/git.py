@@ -18,19 +18,15 @@ from hunkwise.repository.calls import TIMEOUT, Answer, call, homeless, kill
 from hunkwise.repository.contents import read_contents
 from hunkwise.repository.hermetic import Mirror, environment
 from hunkwise.repository.paths import as_argument, clean, is_path
-from hunkwise.repository.records import read_changes, read_hits
+from hunkwise.repository.records import read_changes
+from hunkwise.repository.searching import search
 
 DIFF_LIMIT = 64 << 20
 """Bytes of a diff that are read; the files behind them are `patch_missing`."""
 DIFF_TIMEOUT = 180.0
-GREP_TIMEOUT = 10.0
-GREP_MEMORY = 1 << 29
-"""Bytes: nested repetition counts make a short expression need any amount."""
-_GREP_OUTPUT = 4 << 20
 _LISTING = 64 << 20
 SMALL_OUTPUT = 1 << 20
 """Bytes of any other answer."""
-_PATTERN_LIMIT = 1_000
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHAPE = ("-U3", "--no-color", "--no-ext-diff", "--no-textconv", "--full-index")
 _FETCH_MORE = (
@@ -137,39 +133,8 @@ class Git:
     def grep(
         self, sha: str, pattern: str, paths: Sequence[str], limit: int, *, fixed: bool = False
     ) -> list[tuple[str, int, str]]:
-        """Path, line number and text of the first `limit` lines that match.
-
-        `pattern` is a POSIX extended expression, or plain text if `fixed`; `paths` are names, folders or
-        globs (`src/**/*.py`), none meaning all. Binary files and submodules are left out.
-        """
-        if not pattern or len(pattern) > _PATTERN_LIMIT or "\0" in pattern or "\n" in pattern:
-            raise RepositoryError(f"A search pattern is one line of 1 to {_PATTERN_LIMIT} characters.")
-        folders = [clean(path) for path in paths]
-        where = [b":(top,glob)" + as_argument(path) for path in folders if is_path(path)]
-        if folders and not where and "" not in folders:
-            return []
-        if "" in folders:
-            where = []
-        options: list[str | bytes] = [
-            "-n",
-            "-z",
-            "-I",
-            "--no-color",
-            "--no-textconv",
-            "--full-name",
-            "--threads=2",
-        ]
-        kind = "-F" if fixed else "-E"
-        arguments = [*options, kind, "-e", as_argument(pattern), _full(sha), "--", *where]
-        answer = self._run(
-            "grep", *arguments, limit=_GREP_OUTPUT, timeout=GREP_TIMEOUT, memory=GREP_MEMORY, globs=True
-        )
-        if answer.code not in (0, 1, None):
-            raise RepositoryError(
-                f"The search for {pattern!r} failed: {answer.complaint or 'git grep was ended'}.",
-                "Write a POSIX extended regular expression, without large repetition counts.",
-            )
-        return read_hits(answer.output, len(sha) + 1, limit)
+        """Path, line number and text of the first `limit` lines that match; see `repository.searching.search`."""
+        return search(self._run, _full(sha), pattern, paths, limit, fixed=fixed)
 
     def log_subject(self, sha: str) -> str:
         """The first paragraph of the commit's message, on one line."""

@@ -15,8 +15,9 @@ from hunkwise.publish.gates import Verdict
 from hunkwise.publish.markdown import SUMMARY_LIMIT, job_summary, review_body
 from hunkwise.publish.markers import raised_in
 from hunkwise.publish.placement import place
-from hunkwise.publish.read_report import as_review, check, read_report
+from hunkwise.publish.read_report import check, read_report
 from hunkwise.publish.report import as_json, digest_of
+from hunkwise.publish.reported import as_review
 from hunkwise.publish.state import SUMMARY_MARKER, decode, encode, latest_state
 from hunkwise.publish.summary_comment import LIMIT, summary_comment
 from tests.fuzz.judge import shown
