@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -69,6 +70,46 @@ def asked(process: subprocess.Popen[str], question: str, seconds: float) -> Answ
         late = not watchdog.is_alive()
         watchdog.cancel()
     return Answer(line, late)
+
+
+class Child:
+    """One such process, begun with the first question at the latest; once it died or was late, it is asked no more."""
+
+    def __init__(self, module: str, needs: Callable[[], ModuleType | None], python: str) -> None:
+        """`needs`: gives the package of `started`, None where it is not installed."""
+        self._module = module
+        self._needs = needs
+        self._python = python
+        self.process: subprocess.Popen[str] | None = None
+        self.failed = False
+        """Nothing will be known any more."""
+
+    def begin(self) -> None:
+        """Starts it, so that it is ready when it is asked."""
+        if self.failed or self.process is not None:
+            return
+        package = self._needs()
+        try:
+            if package is not None:
+                self.process = started(self._module, package, python=self._python)
+        except OSError:
+            pass
+        self.failed = self.process is None
+
+    def answer(self, question: str, seconds: float) -> str:
+        """A whole line; empty where there is none, and from then on."""
+        self.begin()
+        if self.failed or self.process is None:
+            return ""
+        answer = asked(self.process, question, seconds)
+        self.failed = not answer.whole
+        return answer.line if answer.whole else ""
+
+    def close(self) -> None:
+        """Ends it, whatever it is at."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
 
 
 def bound(*, memory: int, cpu_seconds: int) -> None:

@@ -255,9 +255,9 @@ def test_a_late_parser_costs_its_suggestions_and_no_others() -> None:
 def test_a_parser_that_died_between_two_files_knows_nothing_more() -> None:
     with Parser(seconds=PATIENT) as parser:
         assert parser.verdict("json", "1") is Verdict.PARSES
-        assert parser._process is not None
-        parser._process.kill()
-        parser._process.wait()
+        assert parser._child.process is not None
+        parser._child.process.kill()
+        parser._child.process.wait()
         assert parser.verdict("json", "1") is Verdict.UNKNOWN
 
 
@@ -268,7 +268,7 @@ def test_a_parser_that_cannot_be_started_knows_nothing() -> None:
 
 def test_a_parser_that_is_not_asked_starts_no_process() -> None:
     with Parser() as parser:
-        assert parser._process is None
+        assert parser._child.process is None
 
 
 def test_the_child_needs_no_more_than_its_own_environment() -> None:
@@ -276,7 +276,7 @@ def test_the_child_needs_no_more_than_its_own_environment() -> None:
 from hunkwise.publish.parser import Parser
 with Parser() as parser:
     print(parser.verdict("toml", "a = 1"))
-    print(open(f"/proc/{parser._process.pid}/environ").read())
+    print(open(f"/proc/{parser._child.process.pid}/environ").read())
 """
     environ = {**os.environ, "CANARY_TOKEN": "ghs_canary", "PYTHONPATH": "src"}
     done = subprocess.run(

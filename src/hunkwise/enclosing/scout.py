@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec, module_from_spec
-from types import TracebackType
+from types import ModuleType
 from typing import Self
 
-from hunkwise.bounded import asked, started
+from hunkwise.bounded import Child
 from hunkwise.enclosing.scopes import Chain, Scope
 
 SECONDS = 3.0
@@ -23,34 +22,22 @@ class Scout:
     def __init__(self, *, seconds: float = SECONDS, python: str = sys.executable) -> None:
         """`seconds`: of wall-clock time for one file; `python`: the interpreter that the child runs in."""
         self._seconds = seconds
-        self._python = python
-        self._process: subprocess.Popen[str] | None = None
-        self.failed = False
-        """Nothing will be known any more."""
+        self._child = Child("hunkwise.enclosing.scoping", _package, python)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
+    def __exit__(self, *_error: object) -> None:
+        self._child.close()
+
+    @property
+    def failed(self) -> bool:
+        """Nothing will be known any more."""
+        return self._child.failed
 
     def begin(self) -> None:
         """Starts the child, so that it is ready when it is asked."""
-        found = find_spec("tree_sitter")
-        if found is None or self._process is not None:
-            self.failed = self.failed or found is None
-            return
-        try:
-            # The package is not executed here: it is the child's alone.
-            self._process = started(
-                "hunkwise.enclosing.scoping", module_from_spec(found), python=self._python
-            )
-        except OSError:
-            self.failed = True
+        self._child.begin()
 
     def scopes(
         self, language: str, text: str, places: Sequence[tuple[int, int]], seconds: float
@@ -59,16 +46,17 @@ class Scout:
 
         Takes `seconds` at the most. Raises nothing that the file did.
         """
-        self.begin()
-        if self.failed or seconds <= 0:
+        if seconds <= 0:
             return None
-        assert self._process is not None  # begun
         question = json.dumps({"language": language, "text": text, "places": list(places)})
-        answer = asked(self._process, question, min(seconds, self._seconds))
-        if not answer.whole:
-            self.failed = True
-            return None
-        return _chains(answer.line, len(places), text.count("\n") + 1)
+        answer = self._child.answer(question, min(seconds, self._seconds))
+        return _chains(answer, len(places), text.count("\n") + 1) if answer else None
+
+
+def _package() -> ModuleType | None:
+    """The package is not executed here: it is the child's alone."""
+    found = find_spec("tree_sitter")
+    return module_from_spec(found) if found else None
 
 
 def _chains(answer: str, count: int, lines: int) -> tuple[Chain, ...] | None:
