@@ -30,7 +30,7 @@ def finding(title: str = EVAL, line: int | None = 2, start_line: int | None = No
 
 def prompt(*findings: Finding, file: FileDiff = FILE) -> str:
     made = Prompting(snapshot(file), Renderer({}))
-    names = names_of(Batch("a.py", findings), Shown({"a.py": file}, 10_000))
+    names = names_of(Batch("a.py", findings), Shown({"a.py": file}, 10_000)) | {"instructions": []}
     return made.stage_text(Config().stage("verify"), Severity.LOW, names)
 
 

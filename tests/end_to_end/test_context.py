@@ -91,6 +91,17 @@ def test_each_part_can_be_turned_off(world: World) -> None:
         assert words not in prompt, words
 
 
+def test_a_second_opinion_goes_by_the_instructions_for_the_findings_file(world: World) -> None:
+    settings = "version: 1\nsummary: off\n"
+    world.change({**BASE, ".github/hunkwise.yml": settings}, HEAD)
+    run(world)
+    (asked,) = world.model.second_requests
+    for words in ("Cents everywhere.", "Mind the shop.", "No prints."):
+        assert f"> {words}" in asked.prompt.partition("# The file")[0], words
+    assert "Mind the docs." not in asked.prompt
+    assert "Praise everything." not in asked.prompt.partition("# The file")[0]
+
+
 def test_where_graphql_is_refused_a_review_has_less_around_it_and_says_so(world: World) -> None:
     world.github.graphql_refusal = GraphqlRefusal(403)
     world.change(BASE, HEAD, closes=[ISSUE])

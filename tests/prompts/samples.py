@@ -13,7 +13,7 @@ from hunkwise.flows.base_texts import built_in_fronts
 from hunkwise.flows.batches import Batch, Shown, names_of
 from hunkwise.flows.prompting import prompt_values
 from hunkwise.plan.chunks import pack
-from hunkwise.prompts.context import Contexts
+from hunkwise.prompts.context import Contexts, told_values
 from hunkwise.prompts.render import BUILT_IN, Renderer
 from hunkwise.settings.prompt_settings import STAGE_PROMPTS, PromptSettings
 from tests.fakes.changes import added, changed, pull_request, snapshot
@@ -81,9 +81,9 @@ def context(name: str = "review", **given: Any) -> dict[str, Any]:
 def _stage_names(name: str) -> dict[str, Any]:
     """What the second opinion or the summary alone sees."""
     if name == "verify":
-        return names_of(
-            Batch("src/pay.py", FOUND), Shown({file.path: file for file in whole().files}, 10_000)
-        )
+        shot = whole()
+        names = names_of(Batch("src/pay.py", FOUND), Shown({file.path: file for file in shot.files}, 10_000))
+        return {**names, "instructions": told_values(Contexts(shot, local=False).told(["src/pay.py"]))}
     return SUMMED_UP
 
 

@@ -143,7 +143,9 @@ class _Hearing:
         await self._ask_model(Question(_NAME, system, prompt, tool, budget, self._settings.tools))
 
     def _text(self, batch: Batch) -> str:
-        return self._prompting.stage_text(self._settings, self._least, names_of(batch, self._shown))
+        names = names_of(batch, self._shown)
+        names["instructions"] = self._prompting.instructions_for(batch.path)
+        return self._prompting.stage_text(self._settings, self._least, names)
 
     def _keep(self, batch: Batch, desk: VerdictDesk, why: _Why) -> None:
         for number, finding in enumerate(batch.findings, 1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -76,20 +76,19 @@ class Contexts:
 
         Instructions for all files stand first: they are the same in every chunk.
         """
-        told = self.told(chunk)
+        told = self.told(_paths(chunk))
         used = sum(len(one.text) for one in told if not one.everywhere)
         on = self._switches["enclosing"]
         return {
             "chunk": chunk_values(chunk, count, self._around(chunk.parts, self._room - used) if on else ""),
-            "instructions": [{"path": one.path, "text": one.text} for one in told],
+            "instructions": told_values(told),
             "prompt": dict(prompt),
         }
 
-    def told(self, chunk: Chunk) -> tuple[Told, ...]:
-        """The instructions that the chunk's prompt shows; those of some files leave half of the room to the code."""
+    def told(self, paths: Sequence[str]) -> tuple[Told, ...]:
+        """The instructions that a prompt about these files shows; those of some leave half of the room to the code."""
         if not self._switches["instructions"]:
             return ()
-        paths = [part.file.path for part in chunk.parts]
         room = self._room // 2 if self._switches["enclosing"] else self._room
         return (*self._everywhere, *told_of(self._snapshot.instructions, paths, room))
 
@@ -98,12 +97,20 @@ class Contexts:
         return told_everywhere(self._snapshot.instructions)
 
 
+def _paths(chunk: Chunk) -> list[str]:
+    return [part.file.path for part in chunk.parts]
+
+
 def context_for(
     snapshot: Snapshot, chunk: Chunk, count: int, prompt: Mapping[str, Any], *, local: bool
 ) -> dict[str, Any]:
     """All names of one rendering."""
     contexts = Contexts(snapshot, local=local)
     return {**contexts.shared, **contexts.varying(chunk, count, prompt)}
+
+
+def told_values(told: Iterable[Told]) -> list[dict[str, str]]:
+    return [{"path": one.path, "text": one.text} for one in told]
 
 
 def pull_request_values(pull_request: PullRequest) -> dict[str, Any]:
