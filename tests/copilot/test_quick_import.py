@@ -88,6 +88,19 @@ quick_import.import_sdk()
     python(code)
 
 
+def test_no_command_line_comes_with_it() -> None:
+    """They are installed here, with what the tests need."""
+    code = """
+import sys
+from hunkwise.copilot import quick_import
+quick_import.import_sdk()
+assert not {"click", "httpx._main"} & sys.modules.keys()
+import click, httpx, httpx._main
+assert httpx.get and httpx._main.main
+"""
+    python(code)
+
+
 @pytest.fixture
 def forgotten() -> Any:
     yield

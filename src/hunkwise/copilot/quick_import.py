@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,11 +24,28 @@ _dataclass = dataclasses.dataclass
 def import_sdk() -> None:
     """Imports the SDK. Later `import copilot` statements find it loaded; before, they work as ever."""
     # What the SDK needs is imported as usual, before its own classes are deferred.
-    import httpx  # noqa: F401
     import pydantic  # noqa: F401
+
+    with _missing(
+        "httpx._main"
+    ):  # its command line, which would bring click and rich wherever they are installed
+        import httpx  # noqa: F401
 
     with _collector_paused(), _classes_deferred():
         import copilot  # noqa: F401
+
+
+@contextmanager
+def _missing(module: str) -> Iterator[None]:
+    """Within the block, importing it is an ImportError."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]  # so the import system has it
+    try:
+        yield
+    finally:
+        del sys.modules[module]
 
 
 @contextmanager
