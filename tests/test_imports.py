@@ -34,6 +34,7 @@ MAY_KNOW = {
     "given_file": set(),
     **dict.fromkeys(ADAPTERS, PURE),
     "copilot": PURE | {"privileges"},
+    "repository": PURE | {"given_file"},
     "runner": PURE | {"step_files"},
     "step_files": set(),
 }

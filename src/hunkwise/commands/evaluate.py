@@ -32,9 +32,9 @@ from hunkwise.evaluation.report import read_report
 from hunkwise.evaluation.resuming import State, settings_key, state_path
 from hunkwise.evaluation.tape import Header, read_header, tape_path, write_header
 from hunkwise.flows.base_texts import base_texts
-from hunkwise.preview.working_tree import WorkingTree
 from hunkwise.publish.secrets import SecretScan
 from hunkwise.repository.made import MadeRepository
+from hunkwise.repository.working_tree import WorkingTree
 
 
 def evaluate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:

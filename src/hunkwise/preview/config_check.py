@@ -14,8 +14,8 @@ from hunkwise.flows.base_texts import BaseTexts, base_texts
 from hunkwise.preview.places import Place, config_path, configuration
 from hunkwise.preview.shown import safe
 from hunkwise.preview.templates import file_faults
-from hunkwise.preview.working_tree import WorkingTree
 from hunkwise.prompts.render import Renderer
+from hunkwise.repository.working_tree import WorkingTree
 from hunkwise.settings.config import Config
 
 _IN_PROMPT: Final = " (in the prompt "

@@ -11,9 +11,9 @@ from typing import Final
 
 from hunkwise.errors import OversizeError, RepositoryError, SettingsError
 from hunkwise.flows.base_texts import Commit
-from hunkwise.preview.working_tree import WorkingTree
 from hunkwise.repository.git import Git
 from hunkwise.repository.head import GitHead
+from hunkwise.repository.working_tree import WorkingTree
 from hunkwise.settings.config import Config, read_config
 from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH
 from hunkwise.settings.strict_yaml import Document

@@ -16,8 +16,8 @@ from hunkwise.preview.chosen import prompt_names
 from hunkwise.preview.places import Place, config_path, configuration
 from hunkwise.preview.shown import print_json, safe
 from hunkwise.preview.templates import fronts_of
-from hunkwise.preview.working_tree import WorkingTree
 from hunkwise.prompts.library import HOUSE
+from hunkwise.repository.working_tree import WorkingTree
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import BudgetSettings, PromptSettings
 

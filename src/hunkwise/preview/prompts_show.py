@@ -16,9 +16,9 @@ from hunkwise.preview.chosen import TEMPLATES, refuse_unknown, template_names
 from hunkwise.preview.places import Place, config_path, configuration
 from hunkwise.preview.shown import print_text, safe
 from hunkwise.preview.templates import read_template
-from hunkwise.preview.working_tree import WorkingTree
 from hunkwise.prompts.library import HOUSE, built_in_text
 from hunkwise.prompts.sandbox import RENDER_ERRORS, sandbox
+from hunkwise.repository.working_tree import WorkingTree
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from hunkwise.flows.order import Order
 from hunkwise.flows.surroundings import Head
 from hunkwise.preview.places import Place, config_path
 from hunkwise.preview.templates import file_faults
-from hunkwise.preview.working_tree import WorkingTree
 from hunkwise.repository.git import Git
 from hunkwise.repository.head import GitHead
+from hunkwise.repository.working_tree import WorkingTree
 from hunkwise.settings.config import Config
 
 if TYPE_CHECKING:

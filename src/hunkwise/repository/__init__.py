@@ -1,1 +1,1 @@
-"""The code under review, as git objects at a pinned SHA."""
+"""The code under review: git objects at a pinned SHA, and a working tree for what its author tries."""
