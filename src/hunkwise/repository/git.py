@@ -32,6 +32,9 @@ _SHAPE = ("-U3", "--no-color", "--no-ext-diff", "--no-textconv", "--full-index")
 _FETCH_MORE = (
     "Check out with `fetch-depth: 0` and without a filter, so that both sides of the change are there."
 )
+_NAME_ANOTHER = (
+    "Name a branch, a tag or a commit that is there; in a workflow, check out with `fetch-depth: 0`."
+)
 
 
 class Git:
@@ -78,7 +81,7 @@ class Git:
             answer = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", name)
         sha = answer.output.decode("ascii", "replace").strip() if answer and answer.code == 0 else ""
         if not _SHA.fullmatch(sha):
-            raise RepositoryError(f"There is no commit {rev!r} in {self._path}.", _FETCH_MORE)
+            raise RepositoryError(f"There is no commit {rev!r} in {self._path.absolute()}.", _NAME_ANOTHER)
         return sha
 
     def default_branch(self) -> str | None:
