@@ -75,6 +75,13 @@ def test_a_vendor_is_known_in_one_folder(module: str) -> None:
     assert {VENDORS[package] for package in packages & VENDORS.keys()} <= {stage(module)}
 
 
+def test_what_puts_the_parts_together_knows_nothing_above_it() -> None:
+    for own, above in (("commands", {"preview", "cli"}), ("preview", {"cli"})):
+        known = {stage(name) for module in MODULES if stage(module) == own for name in imported(module)}
+        assert known, own
+        assert not known & above, own
+
+
 def test_no_imports_go_in_a_circle() -> None:
     graph = {module: set(imported(module, at_the_top=True)) & MODULES.keys() - {module} for module in MODULES}
     TopologicalSorter(graph).prepare()

@@ -89,11 +89,9 @@ class Child:
         if self.failed or self.process is not None:
             return
         package = self._needs()
-        try:
+        with suppress(OSError):
             if package is not None:
                 self.process = started(self._module, package, python=self._python)
-        except OSError:
-            pass
         self.failed = self.process is None
 
     def answer(self, question: str, seconds: float) -> str:

@@ -67,7 +67,7 @@ def _executed(query: str, **more: Any) -> ExecutionResult:
 
 @lru_cache(maxsize=1_000)
 def _read(query: str) -> tuple[DocumentNode | None, list[GraphQLError]]:
-    """The query and what is wrong with it. The same few are asked again and again, and each takes some 20 ms."""
+    """The query and what is wrong with it. The same few are asked again and again."""
     try:
         document = parse(query)
     except GraphQLError as error:

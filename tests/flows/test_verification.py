@@ -12,6 +12,7 @@ import pytest
 from hunkwise.domain.finding import Anchor, Check, Finding, Severity
 from hunkwise.domain.known import Known
 from hunkwise.domain.outcome import Refuted
+from hunkwise.domain.pull_request import Instructions
 from hunkwise.domain.question import Question
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.flows.budgets import Budgets
@@ -21,6 +22,7 @@ from hunkwise.flows.surroundings import Surroundings
 from hunkwise.flows.verification import Opinion, SecondOpinion
 from hunkwise.prompts.render import Renderer
 from hunkwise.settings.config import Config
+from hunkwise.settings.context_settings import ContextSettings
 from hunkwise.settings.prompt_settings import BudgetSettings, PromptSettings
 from tests.fakes.changes import changed, snapshot
 
@@ -297,21 +299,25 @@ def test_the_prompt_may_name_the_only_files_that_are_checked() -> None:
     assert made.faults == ()
 
 
-def test_the_functions_around_the_rows_are_shown_where_they_are_known() -> None:
+@pytest.mark.parametrize("ruled", [False, True], ids=["no instructions", "instructions"])
+def test_the_functions_around_the_rows_are_shown_in_the_room_that_instructions_leave(ruled: bool) -> None:
     class Head:
         def read_many(self, paths: Sequence[str]) -> Known:
             return dict.fromkeys(paths, b"def whole():\n    one\n    two!\n    last = here()\n")
 
     patch = b"@@ -2,2 +2,2 @@\n     one\n-    two\n+    two!"
-    seen = snapshot(changed("a.py", patch))
+    rules = (Instructions(".github/instructions/a.instructions.md", "x" * 700, ("a.py",)),) if ruled else ()
+    seen = snapshot(changed("a.py", patch), instructions=rules)
     config = Config()
-    prompting = Prompting(seen, Renderer({}), surroundings=Surroundings(Head(), seconds=30))
+    around = Surroundings(Head(), seconds=30)
+    prompting = Prompting(seen, Renderer({}), context=ContextSettings(size=1_400), surroundings=around)
     prompting.prepare(["review"], plan(seen, config).works)
     model = FakeModel(each("keep"))
     second = SecondOpinion(seen, model.ask, prompting, Budgets(config), config)
     asked = replace(finding(), anchor=Anchor("a.py", 3, code="two!"))
     assert checks(asyncio.run(second.on([asked], asyncio.Event()))) == [Check.CONFIRMED]
-    assert "last = here()" in model.questions[0].prompt
+    assert ("last = here()" in model.questions[0].prompt) is not ruled
+    assert ("x" * 700 in model.questions[0].prompt) is ruled
 
 
 def test_an_interruption_leaves_what_was_not_answered_as_it_was() -> None:

@@ -10,7 +10,7 @@ from hunkwise.domain.pull_request import Snapshot
 from hunkwise.errors import SettingsError
 from hunkwise.flows.planning import Work
 from hunkwise.flows.surroundings import Surroundings
-from hunkwise.prompts.context import Contexts, told_values
+from hunkwise.prompts.context import Contexts, paths_of, told_values
 from hunkwise.prompts.instructing import Told, cut_notes
 from hunkwise.prompts.render import Renderer
 from hunkwise.settings.context_settings import ContextSettings
@@ -81,9 +81,11 @@ class Prompting:
         context = {**self._contexts.shared, "prompt": prompt_values(prompt, least), **names}
         return self._renderer.render(prompt.name, context)
 
-    def instructions_for(self, path: str) -> list[dict[str, str]]:
-        """What a prompt about one file shows of the repository's instructions."""
-        return told_values(self._contexts.told([path]))
+    def beside(self, path: str) -> tuple[list[dict[str, str]], int]:
+        """The repository's instructions as a prompt about one file shows them, and the characters that they leave to
+        the code around its changes."""
+        told = self._contexts.told([path])
+        return told_values(told), self._contexts.room_beside(told)
 
     @property
     def instructions(self) -> tuple[str, ...]:
@@ -99,11 +101,7 @@ class Prompting:
         """Finds out what the prompts show beside the changed lines."""
         if self.surroundings is not None:
             self.surroundings.look_up(part for work in works for part in work.chunk.parts)
-        told = [
-            one
-            for work in works
-            for one in self._contexts.told([part.file.path for part in work.chunk.parts])
-        ]
+        told = [one for work in works for one in self._contexts.told(paths_of(work.chunk))]
         self._told = {one.path: one for one in told if one.shown}
         self._cut = [one for one in told if one.shown < one.whole]
 

@@ -96,8 +96,7 @@ class _Hearing:
         self._least = config.min_severity
         self._shown = Shown(files, min(config.chunk_size, _MOST_CODE))
         if prompting.surroundings is not None:
-            around = prompting.surroundings.text
-            self._shown = replace(self._shown, around=around, room_around=config.context.size)
+            self._shown = replace(self._shown, around=prompting.surroundings.text)
         self._slots = asyncio.Semaphore(config.parallel)
         self._writing = asyncio.Lock()
         """One prompt at a time: so the gravest findings come first to a small budget, too."""
@@ -143,8 +142,8 @@ class _Hearing:
         await self._ask_model(Question(_NAME, system, prompt, tool, budget, self._settings.tools))
 
     def _text(self, batch: Batch) -> str:
-        names = names_of(batch, self._shown)
-        names["instructions"] = self._prompting.instructions_for(batch.path)
+        instructions, room = self._prompting.beside(batch.path)
+        names = names_of(batch, replace(self._shown, room_around=room)) | {"instructions": instructions}
         return self._prompting.stage_text(self._settings, self._least, names)
 
     def _keep(self, batch: Batch, desk: VerdictDesk, why: _Why) -> None:

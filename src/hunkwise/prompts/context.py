@@ -76,11 +76,12 @@ class Contexts:
 
         Instructions for all files stand first: they are the same in every chunk.
         """
-        told = self.told(_paths(chunk))
-        used = sum(len(one.text) for one in told if not one.everywhere)
+        told = self.told(paths_of(chunk))
         on = self._switches["enclosing"]
         return {
-            "chunk": chunk_values(chunk, count, self._around(chunk.parts, self._room - used) if on else ""),
+            "chunk": chunk_values(
+                chunk, count, self._around(chunk.parts, self.room_beside(told)) if on else ""
+            ),
             "instructions": told_values(told),
             "prompt": dict(prompt),
         }
@@ -92,12 +93,16 @@ class Contexts:
         room = self._room // 2 if self._switches["enclosing"] else self._room
         return (*self._everywhere, *told_of(self._snapshot.instructions, paths, room))
 
+    def room_beside(self, told: Iterable[Told]) -> int:
+        """Characters that these instructions leave to the code around the changes; below 0 where they leave none."""
+        return self._room - sum(len(one.text) for one in told if not one.everywhere)
+
     @cached_property
     def _everywhere(self) -> tuple[Told, ...]:
         return told_everywhere(self._snapshot.instructions)
 
 
-def _paths(chunk: Chunk) -> list[str]:
+def paths_of(chunk: Chunk) -> list[str]:
     return [part.file.path for part in chunk.parts]
 
 
