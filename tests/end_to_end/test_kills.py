@@ -155,6 +155,8 @@ def killed(world: World, order: Callable[[Killer], None], machine: Step | None =
         process.wait(timeout=60)
         assert process.returncode == -signal.SIGKILL, process.communicate()
     wait_until(lambda: traces.processes_of((machine or step).temporary) == [])
+    # What it sent before it died comes in, and is answered, before anything is ordered for the next run.
+    wait_until(lambda: traces.connections_to(world.github_url) == 0 and world.github.underway == 0)
     return step
 
 

@@ -14,9 +14,22 @@ from tests.fakes.github_state import CheckRun
 
 _CONNECTION_TOKEN = re.compile(r"(?<!sha256:)(?<![0-9a-fA-F])[0-9a-f]{64}(?![0-9a-fA-F])")
 """The shape of the sidecar's random token; nothing else of hunkwise's has 64 digits."""
+_TIME_WAIT, _LISTEN = "06", "0A"
+"""States of TCP in /proc/net/tcp."""
 _SUPERSEDED = ("neutral", "Superseded")
 _WITHOUT_REPORT = (_SUPERSEDED, ("failure", "No review was made"))
 _CONCLUSIONS = {0: "success", 1: "failure", 2: "failure", 3: "failure", 4: "neutral"}
+
+
+def connections_to(url: str) -> int:
+    """TCP connections that a server on 127.0.0.1 has not closed yet, those that wait to be accepted included."""
+    port = f":{int(url.rpartition(':')[2]):04X}"
+    states = [
+        fields[3]
+        for fields in map(str.split, Path("/proc/net/tcp").read_text("ascii").splitlines()[1:])
+        if fields[1].endswith(port)
+    ]
+    return sum(state not in (_LISTEN, _TIME_WAIT) for state in states)
 
 
 def processes_of(temporary: Path) -> list[str]:

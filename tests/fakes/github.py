@@ -58,6 +58,8 @@ class FakeGitHub(Events):
         self.violations: list[str] = []
         self.faults = FaultQueue()
         self.moments = Moments()
+        self.underway = 0
+        """Requests that are being answered, also those whose clients are gone."""
         self._dispatch = Dispatch(self.hub, self.violations, check_contracts)
 
     @property
@@ -179,12 +181,21 @@ class FakeGitHub(Events):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"
+        self.underway += 1
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self.underway -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = HttpRequest(scope, receive)
         request = read_request(http, await http.body())
         with self.hub.lock:
             request.position, request.time = len(self.journal), time.monotonic()
             self.journal.append(request)
-        await self._happen(request, after=False)
+        # Taken at once: whom a moment was ordered for must not depend on how long an earlier request takes.
+        moments = self.moments.take(request)
+        await self._happen(request, moments.before)
         fault = self.faults.take(request)
         await asyncio.sleep(self.latency + (fault.delay if fault else 0.0))
         reply: Reply | None = None
@@ -192,7 +203,7 @@ class FakeGitHub(Events):
             reply = await asyncio.to_thread(
                 self._dispatch.answer, request, str(http.base_url).rstrip("/"), str(scope["path"])
             )
-        await self._happen(request, after=True)
+        await self._happen(request, moments.after)
         if fault is not None:
             if fault.disconnect:
                 await drop_connection(receive, send)
@@ -206,8 +217,8 @@ class FakeGitHub(Events):
             await asyncio.sleep(0.02)  # lets the bytes leave before the socket goes
             await drop_connection(receive, send)
 
-    async def _happen(self, request: Request, *, after: bool) -> None:
-        for action in self.moments.take(request, after=after):
+    async def _happen(self, request: Request, actions: Iterable[Action]) -> None:
+        for action in actions:
             done = False
             try:
                 await asyncio.to_thread(action)

@@ -31,6 +31,14 @@ class Moment:
         )
 
 
+@dataclass(frozen=True)
+class Met:
+    """The actions of one request. What is ordered while they run is for other requests."""
+
+    before: tuple[Action, ...]
+    after: tuple[Action, ...]
+
+
 class Moments:
     """Moments in the order in which they were ordered; each comes as often as it says."""
 
@@ -42,13 +50,16 @@ class Moments:
         with self._lock:
             self._moments.append(moment)
 
-    def take(self, request: Request, *, after: bool) -> tuple[Action, ...]:
-        """What is to happen now. Each action is used up by one."""
+    def take(self, request: Request) -> Met:
+        """What is to happen for a request that came in. Each action is used up by one."""
         with self._lock:
-            now = [one for one in self._moments if one.after is after and one.left > 0 and one.meets(request)]
-            for one in now:
+            met = [one for one in self._moments if one.left > 0 and one.meets(request)]
+            for one in met:
                 one.left -= 1
-            return tuple(one.action for one in now)
+        return Met(
+            before=tuple(one.action for one in met if not one.after),
+            after=tuple(one.action for one in met if one.after),
+        )
 
     @property
     def left(self) -> int:

@@ -45,6 +45,19 @@ def test_an_action_runs_before_a_request_takes_effect_or_before_it_is_answered(
     assert (found, github.fake.moments.left) == (seen, 0)
 
 
+def test_what_is_ordered_while_a_request_is_answered_is_for_a_later_one(github: Served) -> None:
+    came: list[str] = []
+
+    def order() -> None:
+        github.fake.when("POST", "/issues/1/comments$", lambda: came.append("later"), after=True)
+
+    github.fake.when("POST", "/issues/1/comments$", order)
+    github.pull.create_issue_comment("First")
+    assert came == []
+    github.pull.create_issue_comment("Second")
+    assert came == ["later"]
+
+
 def test_an_action_waits_for_its_request_as_often_as_it_was_told(github: Served) -> None:
     came: list[int] = []
     github.fake.when("*", "/pulls/1$", lambda: came.append(len(github.fake.journal)), times=2)
