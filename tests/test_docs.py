@@ -21,7 +21,7 @@ from hunkwise.prompts.context import context_for
 from hunkwise.prompts.library import BASE, HOUSE, built_in
 from hunkwise.prompts.render import BUILT_IN, Renderer
 from hunkwise.prompts.sandbox import sandbox
-from hunkwise.publish.dismissal import Dismissal, dismissal
+from hunkwise.publish.lifecycle.dismissal import Dismissal, dismissal
 from hunkwise.settings.config import Config, parse_config
 from hunkwise.settings.context_settings import ContextSettings
 from hunkwise.settings.front_matter import MAX_CHARACTERS, read_front_matter

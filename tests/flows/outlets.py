@@ -22,7 +22,7 @@ from hunkwise.publish.gates import Gates
 from hunkwise.publish.markers import finding_marker
 from hunkwise.publish.rendered import Rendered
 from hunkwise.publish.view import View
-from tests.publish.story import HEAD, changed, fault, said
+from tests.publish.lifecycle.story import HEAD, changed, fault, said
 
 RUN = "42.abc"
 AWAY = ForgeError(ForgeKind.UNAVAILABLE, "GitHub is away.", "Wait.")

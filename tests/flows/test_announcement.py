@@ -14,7 +14,7 @@ from hunkwise.flows.announcement import Announcement, Ending
 from hunkwise.publish.annotations import Annotation, Level
 from hunkwise.publish.state import SUMMARY_MARKER, claim_marker, claimed_by
 from tests.flows.outlets import AWAY, FORBIDDEN, World, mine
-from tests.publish.story import HEAD, said
+from tests.publish.lifecycle.story import HEAD, said
 
 NOTES = tuple(Annotation("a.py", line, line, Level.NOTICE, "A title", "In full.") for line in (1, 2, 3))
 ENDING = Ending(Conclusion.SUCCESS, "Reviewed", "All of it.", "In full.", NOTES)

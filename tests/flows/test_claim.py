@@ -9,7 +9,7 @@ from hunkwise.errors import ForgeError
 from hunkwise.flows.claim import Claim
 from hunkwise.publish.state import SUMMARY_MARKER, claim_marker, claimed_by
 from tests.flows.outlets import AWAY, FakeComments, Refusals
-from tests.publish.story import HEAD, said
+from tests.publish.lifecycle.story import HEAD, said
 
 PREVIOUS = Comment(5, f"{SUMMARY_MARKER}\nWhat stands.")
 

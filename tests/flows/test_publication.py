@@ -40,7 +40,7 @@ from tests.flows.outlets import (
     mine,
     whole_review,
 )
-from tests.publish.story import HEAD, said, thread
+from tests.publish.lifecycle.story import HEAD, said, thread
 
 POSTED = thread(FOUND)
 MARKER = review_marker("41.abc", HEAD)

@@ -16,7 +16,7 @@ from hunkwise.flows.standing import Standing
 from hunkwise.plan.increment import hunk_keys
 from hunkwise.publish.state import SUMMARY_MARKER, encode
 from tests.flows.outlets import FILE, FOUND, MENDED, MENDED_TEXT, SECOND, TERMS, whole_review
-from tests.publish.story import HEAD, inline, said, state, thread
+from tests.publish.lifecycle.story import HEAD, inline, said, state, thread
 
 KEYS = frozenset(hunk_keys(FILE.path, FILE.hunks))
 

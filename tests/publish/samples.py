@@ -11,7 +11,7 @@ from hunkwise.domain.outcome import Coverage, ExitCode, FileCoverage, Review, Sk
 from hunkwise.domain.patch import parse_hunks
 from hunkwise.domain.state import Raised, State
 from hunkwise.publish.gates import Verdict
-from hunkwise.publish.lifecycle import Kept
+from hunkwise.publish.lifecycle.reconciliation import Kept
 from hunkwise.publish.view import View
 
 SERVER = "https://github.com"

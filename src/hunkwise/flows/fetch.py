@@ -16,7 +16,7 @@ from hunkwise.errors import ForgeError
 from hunkwise.flows.base_texts import BaseTexts, Commit, PartlyKnown, base_texts, certain_paths
 from hunkwise.flows.instruction_files import Found, nested_instructions
 from hunkwise.flows.withheld import Withheld
-from hunkwise.publish.lifecycle import shown_threads
+from hunkwise.publish.lifecycle.reconciliation import shown_threads
 from hunkwise.publish.state import latest_state
 from hunkwise.settings.config import Config
 

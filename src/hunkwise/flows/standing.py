@@ -13,7 +13,7 @@ from hunkwise.domain.state import Raised, State
 from hunkwise.domain.walkthrough import NOTHING_TOLD
 from hunkwise.plan.increment import file_key, hunk_keys
 from hunkwise.publish.gates import Gates, Held, conclude, held, reached, still_asks
-from hunkwise.publish.lifecycle import Reconciled, raised_before, reconcile
+from hunkwise.publish.lifecycle.reconciliation import Reconciled, raised_before, reconcile
 from hunkwise.publish.merge import reading_order
 from hunkwise.publish.state import latest_state
 from hunkwise.publish.told_before import bounded

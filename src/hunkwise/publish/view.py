@@ -11,7 +11,7 @@ from hunkwise.domain.finding import Finding
 from hunkwise.domain.outcome import Posted, Review, Where
 from hunkwise.domain.state import Raised
 from hunkwise.publish.gates import Verdict
-from hunkwise.publish.lifecycle import Kept
+from hunkwise.publish.lifecycle.reconciliation import Kept
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.outcome import Where
 from hunkwise.domain.state import State
-from hunkwise.publish.lifecycle import Reconciled, raised_before, shown_threads
+from hunkwise.publish.lifecycle.reconciliation import Reconciled, raised_before, shown_threads
 from hunkwise.publish.markers import raised
-from tests.publish.story import FIXED, changed, fault, review, run, said, state, thread
+from tests.publish.lifecycle.story import FIXED, changed, fault, review, run, said, state, thread
 
 LINES = ["except:", "password = 'secret'", "eval(text)", "return value", "}", ""]
 TITLES = ["SQL is built from strings", "The password is in the code", "Nothing is checked here"]

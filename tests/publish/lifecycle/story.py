@@ -12,7 +12,7 @@ from hunkwise.domain.outcome import Where
 from hunkwise.domain.patch import parse_hunks
 from hunkwise.domain.state import Raised, State
 from hunkwise.publish.anchors import anchor_fault
-from hunkwise.publish.lifecycle import Reconciled, raised_before, reconcile
+from hunkwise.publish.lifecycle.reconciliation import Reconciled, raised_before, reconcile
 from hunkwise.publish.markers import finding_marker, fixed_marker, raised
 
 HEAD = "0123456789abcdef0123456789abcdef01234567"

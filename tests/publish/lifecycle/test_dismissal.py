@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.conversation import Conversation, Reply, Thread
-from hunkwise.publish.dismissal import Dismissal, dismissal, is_closed_as_fixed, is_reopened
-from tests.publish.story import FIXED, HEAD, changed, fault, said, thread
+from hunkwise.publish.lifecycle.dismissal import Dismissal, dismissal, is_closed_as_fixed, is_reopened
+from tests.publish.lifecycle.story import FIXED, HEAD, changed, fault, said, thread
 
 FILE = changed("a.py", "+one", "+two")
 POSTED = thread(fault(FILE, 1))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import code_key
-from hunkwise.publish.pairing import paired
+from hunkwise.publish.lifecycle.pairing import paired
 
 _SUBSTANTIAL = 12
 """Characters besides blanks from which a code is taken to be one of a kind: `}` is not."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePosixPath
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
-from hunkwise.publish.numbered import NumberedLines, is_substantial
-from hunkwise.publish.remembered import DISMISSED, Entry
+from hunkwise.publish.lifecycle.numbered import NumberedLines, is_substantial
+from hunkwise.publish.lifecycle.remembered import DISMISSED, Entry
 
 _Places = dict[tuple[str, int], list[tuple[str, int]]]
 _MOST_PLACES = 200

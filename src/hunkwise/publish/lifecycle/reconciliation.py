@@ -10,11 +10,11 @@ from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.outcome import Where
 from hunkwise.domain.state import Raised
-from hunkwise.publish.dismissal import Dismissal, is_reopened
+from hunkwise.publish.lifecycle.dismissal import Dismissal, is_reopened
+from hunkwise.publish.lifecycle.matching import matched
+from hunkwise.publish.lifecycle.remembered import Entry, Rank, entries, our_threads, raised_before
+from hunkwise.publish.lifecycle.whereabouts import Gone, InDiff, OnFile, Outside, Whereabouts, whereabouts
 from hunkwise.publish.markers import raised, without_markers
-from hunkwise.publish.matching import matched
-from hunkwise.publish.remembered import Entry, Rank, entries, our_threads, raised_before
-from hunkwise.publish.whereabouts import Gone, InDiff, OnFile, Outside, Whereabouts, whereabouts
 
 __all__ = ["Kept", "Reconciled", "raised_before", "reconcile", "shown_threads"]
 

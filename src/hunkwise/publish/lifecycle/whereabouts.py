@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Anchor, code_key
-from hunkwise.publish.moved import moved
-from hunkwise.publish.numbered import NumberedLines, assigned, is_substantial
-from hunkwise.publish.remembered import DISMISSED, Entry
+from hunkwise.publish.lifecycle.moved import moved
+from hunkwise.publish.lifecycle.numbered import NumberedLines, assigned, is_substantial
+from hunkwise.publish.lifecycle.remembered import DISMISSED, Entry
 
 NEARBY = 50
 """Lines within which a short code, outside of the diff, is taken for the one that was raised."""

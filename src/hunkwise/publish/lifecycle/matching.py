@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from hunkwise.domain.finding import Anchor, Finding
-from hunkwise.publish.dismissal import Dismissal
+from hunkwise.publish.lifecycle.dismissal import Dismissal
+from hunkwise.publish.lifecycle.pairing import likeness, paired, speak_alike, words
+from hunkwise.publish.lifecycle.remembered import Entry
+from hunkwise.publish.lifecycle.whereabouts import NEARBY, Gone, InDiff, OnFile, Outside, Unknown, Whereabouts
 from hunkwise.publish.markers import LONGEST_CATEGORY
-from hunkwise.publish.pairing import likeness, paired, speak_alike, words
-from hunkwise.publish.remembered import Entry
-from hunkwise.publish.whereabouts import NEARBY, Gone, InDiff, OnFile, Outside, Unknown, Whereabouts
 
 _Score = tuple[float, ...] | None
 _Rule = Callable[[int, int], _Score]

@@ -12,9 +12,9 @@ from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Finding, Severity, code_key
 from hunkwise.domain.outcome import Where
 from hunkwise.domain.state import Raised
-from hunkwise.publish.lifecycle import raised_before, shown_threads
+from hunkwise.publish.lifecycle.reconciliation import raised_before, shown_threads
 from hunkwise.publish.markers import finding_marker, raised
-from tests.publish.story import FIXED, changed, fault, inline, review, run, said, state, thread
+from tests.publish.lifecycle.story import FIXED, changed, fault, inline, review, run, said, state, thread
 
 QUERY = "query = 'select ' + name"
 FILE = changed("a.py", " import db", f"+{QUERY}", "+db.run(query)", " end")

@@ -9,9 +9,9 @@ from enum import IntEnum
 from hunkwise.domain.conversation import Conversation, ReviewState, Thread
 from hunkwise.domain.outcome import Where
 from hunkwise.domain.state import Raised, State
-from hunkwise.publish.dismissal import Dismissal, dismissal, is_closed_as_fixed
+from hunkwise.publish.lifecycle.dismissal import Dismissal, dismissal, is_closed_as_fixed
+from hunkwise.publish.lifecycle.pairing import paired
 from hunkwise.publish.markers import raised_in
-from hunkwise.publish.pairing import paired
 
 _COMMENTED = frozenset({Where.INLINE, Where.FILE})
 _FAR = 10**9
