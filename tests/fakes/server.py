@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Send
 
+_TICK_SECONDS = 0.1
+"""uvicorn renews the date of its replies at each tenth."""
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 
@@ -20,8 +23,10 @@ _STOP_SECONDS = 10.0
 def serve(app: ASGIApp) -> Iterator[str]:
     """The base URL `http://127.0.0.1:PORT`, without a slash. Requests in flight at the end are cancelled."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    # asyncio does so only for sockets that name their protocol. Without it a reply waits for an acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     port = listener.getsockname()[1]
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             app,
             loop="asyncio",
@@ -45,12 +50,36 @@ def serve(app: ASGIApp) -> Iterator[str]:
         _await_start(server, thread)
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.should_exit = True
-        server.force_exit = True
+        server.stop()
         thread.join(_STOP_SECONDS)
         listener.close()
     if thread.is_alive():
         raise RuntimeError(f"The fake on port {port} did not stop in {_STOP_SECONDS:.0f} s.")
+
+
+class _Server(uvicorn.Server):
+    """Stops when it is told to; uvicorn's own looks every 0.1 s whether it should."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """From any thread."""
+        self.should_exit = True
+        self.force_exit = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it has ended already
+                self._loop.call_soon_threadsafe(self._stopped.set)
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), _TICK_SECONDS)
 
 
 def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
