@@ -317,6 +317,17 @@ def test_a_thread_is_closed_when_its_code_is_gone_and_what_was_found_there_was_r
     assert [thread.resolved for thread in world.github.threads] == [True]
 
 
+def test_what_came_of_a_finding_is_known_to_the_runs_after_it(world: World) -> None:
+    checked(world, always(ruling(one(1), one(2, "lower", severity="low"))))
+    world.answers(report([]))
+    world.repository.commit({"other.py": "new\n"})
+    world.github.push(1, "feature")
+    result = world.run({"summary": "off"})
+    assert checks(result) == {"one": "confirmed", "two": "lowered", "three": "unverified"}
+    assert "Second opinion: 1 confirmed, 1 lowered, 1 could not be verified." in world.summary_comment
+    assert len(world.github.comments) == 3
+
+
 def test_a_report_carries_the_second_opinion_to_the_job_that_publishes_it(world: World) -> None:
     world.change()
     world.answers(report([HIGH, MEDIUM, LOW]))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import Anchor, Finding, Severity
+from hunkwise.domain.finding import Anchor, Check, Finding, Severity
 from hunkwise.domain.outcome import Where
 from hunkwise.publish.code import without_marker
 from hunkwise.publish.markers import (
@@ -141,6 +141,30 @@ def test_a_deleted_comment_is_one_value_more() -> None:
     values = as_values(deleted) or []
     assert (from_values(values), from_values(values[:-1])) == (deleted, RECORD)
     assert from_values([*values, "deleted"]) is None
+
+
+@pytest.mark.parametrize("check", [None, *Check])
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_check_is_the_last_value(check: Check | None, deleted: bool) -> None:
+    record = replace(RECORD, check=check, deleted=deleted)
+    assert from_values(as_values(record)) == record
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["checked"],
+        [None],
+        [["confirmed"]],
+        ["confirmed", "deleted"],
+        ["confirmed", "lowered"],
+        ["deleted", "deleted"],
+    ],
+)
+def test_other_values_are_none_of_ours(more: list[object]) -> None:
+    values = as_values(RECORD)
+    assert values is not None
+    assert from_values([*values, *more]) is None
 
 
 def test_a_record_that_could_not_be_read_back_has_no_values() -> None:

@@ -26,9 +26,8 @@ def import_sdk() -> None:
     # What the SDK needs is imported as usual, before its own classes are deferred.
     import pydantic  # noqa: F401
 
-    with _missing(
-        "httpx._main"
-    ):  # its command line, which would bring click and rich wherever they are installed
+    # httpx's command line would bring click and rich, wherever they are installed.
+    with _missing("httpx._main"):
         import httpx  # noqa: F401
 
     with _collector_paused(), _classes_deferred():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import Severity
+from hunkwise.domain.finding import Check, Severity
 from hunkwise.domain.outcome import Where
 from hunkwise.domain.walkthrough import NOTHING_TOLD, Told
 
@@ -35,6 +35,8 @@ class Raised:
     """The rung that it was posted on."""
     deleted: bool = False
     """A person deleted its comment, and so dismissed it: nothing but the state can remember that."""
+    check: Check | None = None
+    """What the second opinion of that run made of it; None where nobody was asked."""
 
     @property
     def span(self) -> int:

@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode
 from typing import Any
 
 from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.finding import Check, Finding, Severity
 from hunkwise.domain.outcome import Where
 from hunkwise.domain.state import Raised
 from hunkwise.publish.characters import cut
@@ -20,7 +20,8 @@ _LONGEST_PATH = 4_096
 _COUNT = 11
 """Values of a record."""
 _DELETED = "deleted"
-"""One more value, where a person deleted the comment."""
+"""One more value, where a person deleted the comment; after it the check, where there was one."""
+_CHECKS = {check.value: check for check in Check}
 _LAST_LINE = 10**9
 _LONGEST_SPAN = 1_000
 _MOST_MARKERS = 300
@@ -52,6 +53,7 @@ def raised(finding: Finding, where: Where) -> Raised:
         start_line=anchor.start_line if anchor else None,
         code=finding.code,
         where=where,
+        check=finding.check,
     )
 
 
@@ -129,13 +131,19 @@ def as_values(record: Raised) -> list[Any] | None:
         record.code,
         record.where.value,
         *([_DELETED] if record.deleted else []),
+        *([record.check.value] if record.check else []),
     ]
     return values if from_values(values) is not None else None
 
 
 def from_values(values: object) -> Raised | None:
     """The record that `as_values` made the list of; None for anything that it cannot have made."""
-    if not isinstance(values, list) or not (len(values) == _COUNT or values[_COUNT:] == [_DELETED]):
+    if not isinstance(values, list) or not _COUNT <= len(values) <= _COUNT + 2:
+        return None
+    more = values[_COUNT:]
+    deleted = more[:1] == [_DELETED]
+    check = more[deleted:]
+    if check and not (len(check) == 1 and isinstance(check[0], str) and check[0] in _CHECKS):
         return None
     fingerprint, path, severity, title, category, prompt, side, line, start_line, code, where = values[
         :_COUNT
@@ -152,10 +160,10 @@ def from_values(values: object) -> Raised | None:
         level, of_side, on = Severity(severity), Side(side), Where(where)
     except ValueError:
         return None
-    deleted = len(values) > _COUNT
     return Raised(
-        fingerprint, path, level, title, category, prompt, of_side, line, start_line, code, on, deleted
-    )
+        fingerprint, path, level, title, category, prompt, of_side, line, start_line, code, on, deleted,
+        _CHECKS[check[0]] if check else None,
+    )  # fmt: skip
 
 
 def as_bytes(values: object) -> bytes:

@@ -201,5 +201,6 @@ def _not_found(entry: Entry, standing: Whereabouts) -> Kept:
         prompt=record.prompt,
         said_line=None if anchor else record.line,
         raised_as=record.fingerprint,
+        check=record.check,
     )
     return Kept(finding, record, entry.thread)
