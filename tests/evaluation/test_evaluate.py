@@ -255,6 +255,16 @@ def test_a_judge_is_asked_by_its_own_name(terminal: CommandLine, cases: Path, tm
     assert "The judge (wise) took 2 model calls" in printed.out
 
 
+def test_the_demo_judges_too(terminal: CommandLine, tmp_path: Path) -> None:
+    options = ("--model", "demo", "--judge", "demo", "--output", str(tmp_path / "r.json"))
+    printed = replace(terminal, folder=ROOT).run("eval", str(EXAMPLES), *options)
+    assert (printed.code, printed.errors) == (0, "")
+    measured = report_in(tmp_path / "r.json")
+    totals = measured["totals"]
+    assert (totals["matched"], totals["noise"], totals["judge_usage"]["model_calls"]) == (3, 0, 3)
+    assert [case["notes"] for case in measured["cases"]] == [[], [], []]
+
+
 def test_where_nothing_could_be_evaluated_it_ends_with_3(terminal: CommandLine, cases: Path) -> None:
     def failing(request: ModelRequest) -> Fault:
         return Fault(status=401)

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 from hunkwise.demo.rules import added_lines, findings_in
+from hunkwise.demo.sameness import sameness_in
 from hunkwise.demo.telling import telling_in
 from hunkwise.demo.verdicts import verdicts_on
 
@@ -134,8 +135,12 @@ def _summary(prompt: str, _calls: int) -> dict[str, Any]:
     return telling_in(prompt)
 
 
+def _sameness(prompt: str, _calls: int) -> dict[str, Any]:
+    return sameness_in(prompt)
+
+
 _FINDINGS: Final = ("report_findings", _findings)
-_REPORTS: Final = {"report_verdicts": _verdicts, "report_summary": _summary}
+_REPORTS: Final = {"report_verdicts": _verdicts, "report_summary": _summary, "report_same": _sameness}
 """What is answered where one of these tools is offered."""
 
 
