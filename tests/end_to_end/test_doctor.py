@@ -23,6 +23,7 @@ from tests.end_to_end.world import BASE, HEAD, SECRETS, World, wait_until
 from tests.fakes.actions_runner import read_log
 from tests.fakes_contract.cli import running_cli
 
+BELOW = "the AGENTS.md of the folders above a changed file, if there are any"
 ISOLATION = {
     "Environment": "ok",
     "Tools": "ok",
@@ -302,7 +303,19 @@ def test_prompts_and_instructions_of_the_base_are_named(world: World) -> None:
     told = checked(world.step(payload=event(world)))
     assert told.code == 0
     assert told.line("Template") == "that of mine compiles"
-    assert told.line("Instructions") == "AGENTS.md"
+    assert told.line("Instructions") == f"AGENTS.md, and {BELOW}"
+
+
+@pytest.mark.parametrize(
+    ("shown", "said"), [("true", BELOW), ("false", "not shown to the model: context.instructions is false")]
+)
+def test_instructions_that_are_not_there_or_not_shown_are_not_named(
+    world: World, shown: str, said: str
+) -> None:
+    config = f"version: 1\ncontext:\n  instructions: {shown}\n"
+    files = {"AGENTS.md": "Be kind."} if shown == "false" else {}
+    world.change({**BASE, ".github/hunkwise.yml": config, **files}, HEAD)
+    assert checked(world.step(payload=event(world))).line("Instructions") == said
 
 
 def test_allowing_the_cli_everything_is_refused(world: World) -> None:

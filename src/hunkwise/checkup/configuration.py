@@ -12,6 +12,8 @@ from hunkwise.prompts.render import Renderer
 from hunkwise.settings.config import Config
 
 _SHOWN = 12
+_BELOW = "the AGENTS.md of the folders above a changed file, if there are any"
+"""Only a change says which those are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ def _prompts(texts: BaseTexts) -> list[Check]:
 
 
 def _instructions(texts: BaseTexts) -> Check:
+    if not texts.config.context.instructions:
+        return ok("Instructions", "not shown to the model: context.instructions is false")
     paths = [found.path for found in texts.instructions]
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return ok("Instructions", f"{', '.join(paths[:_SHOWN])}{more}" if paths else "none")
+    return ok("Instructions", f"{', '.join(paths[:_SHOWN])}{more}, and {_BELOW}" if paths else _BELOW)
