@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
+from copilot import CopilotClient
 
 from hunkwise.copilot.connection import Connection, Heartbeat, connect_to_first
 from hunkwise.copilot.environment import Credential
@@ -195,6 +198,60 @@ def test_a_cli_that_is_lost_in_mid_turn_is_an_error_of_the_sidecar(
 
     with serve(model) as url:
         asyncio.run(story(url))
+
+
+class Pinged:
+    """A client whose answer to a ping comes when the test wants it."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.came = asyncio.Event()
+        self.answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def ping(self) -> None:
+        self.asked += 1
+        if self.asked > 1_000:
+            raise RuntimeError("nobody ends it")
+        self.came.set()
+        await self.answer
+
+    async def force_stop(self) -> None:
+        """Nothing runs."""
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_closing_ends_also_where_an_answer_comes_at_that_moment(steps: int) -> None:
+    async def story() -> None:
+        client = Pinged()
+        connection = Connection(cast("CopilotClient", client), None, Heartbeat(0.0, 5.0))
+        connection.watch()
+        await client.came.wait()
+        client.answer.set_result(None)
+        for _ in range(steps):  # the answer is on its way to whoever waits for it
+            await asyncio.sleep(0)
+        async with asyncio.timeout(2):
+            await connection.close()
+        assert client.asked < 10
+
+    asyncio.run(story())
+
+
+def test_closing_ends_also_where_a_cancellation_is_swallowed() -> None:
+    class Deaf(Pinged):
+        async def ping(self) -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await super().ping()
+
+    async def story() -> None:
+        client = Deaf()
+        connection = Connection(cast("CopilotClient", client), None, Heartbeat(0.0, 5.0))
+        connection.watch()
+        await client.came.wait()
+        async with asyncio.timeout(2):
+            await connection.close()
+        assert client.asked == 1
+
+    asyncio.run(story())
 
 
 def test_a_lost_connection_to_somebody_elses_cli_is_noticed() -> None:

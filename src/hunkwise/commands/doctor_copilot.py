@@ -100,7 +100,8 @@ async def _closing(connection: Connection) -> AsyncIterator[Connection]:
 async def _asked(connection: Connection, program: str, question: Question) -> Seen:
     """Raises ModelError where the CLI does not say which version it is."""
     try:
-        status = await asyncio.wait_for(connection.client.get_status(), _SECONDS)
+        async with asyncio.timeout(_SECONDS):
+            status = await connection.client.get_status()
     except (TimeoutError, *SDK_ERRORS) as error:
         raise from_sdk(error, provider=False) from error
     seen = Seen(program, status.version, version("github-copilot-sdk"))

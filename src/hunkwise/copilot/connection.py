@@ -50,6 +50,7 @@ class Connection:
         self._sidecar = sidecar
         self._heartbeat = heartbeat
         self._watchers: list[asyncio.Task[None]] = []
+        self._closing = False
 
     def watch(self) -> None:
         """Begins to watch the process, where it is ours, and the connection."""
@@ -62,10 +63,11 @@ class Connection:
 
     async def _ask_now_and_then(self) -> None:
         """A CLI that was stopped, or is on another machine, ends without a word: it is asked now and then."""
-        while True:
+        while not self._closing:  # whatever becomes of a cancellation within the SDK
             await asyncio.sleep(self._heartbeat.every)
             try:
-                await asyncio.wait_for(self.client.ping(), self._heartbeat.patience)
+                async with asyncio.timeout(self._heartbeat.patience):
+                    await self.client.ping()
             except (TimeoutError, *SDK_ERRORS) as error:
                 reason = "no answer" if isinstance(error, TimeoutError) else str(error)
                 message = f"The Copilot CLI does not answer any more ({reason})."
@@ -84,6 +86,7 @@ class Connection:
 
     async def close(self) -> None:
         """Closes the socket; the CLI itself is ended by whoever started it."""
+        self._closing = True
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
@@ -116,10 +119,12 @@ async def _connect(address: Address, sidecar: Sidecar | None, heartbeat: Heartbe
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_close, client)
         try:
-            await asyncio.wait_for(client.start(), _CONNECT_SECONDS)
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await client.start()
             _send_at_once(client)
             _bound_messages(client)
-            status = await asyncio.wait_for(client.get_status(), _CONNECT_SECONDS)
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                status = await client.get_status()
         except (TimeoutError, *SDK_ERRORS) as error:
             reason = f"no answer within {_CONNECT_SECONDS:.0f} seconds"
             if not isinstance(error, TimeoutError):
@@ -136,7 +141,8 @@ async def _connect(address: Address, sidecar: Sidecar | None, heartbeat: Heartbe
 async def _close(client: CopilotClient) -> None:
     with contextlib.suppress(TimeoutError, *SDK_ERRORS):
         # `stop` would take a second to say goodbye to a process that we end anyway.
-        await asyncio.wait_for(client.force_stop(), _CONNECT_SECONDS)
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            await client.force_stop()
 
 
 class _PromptSocket(socket.socket):
@@ -195,7 +201,8 @@ async def preflight(
     Raises ModelError: AUTHENTICATION, PAYMENT, FORBIDDEN, RATE_LIMIT, UNAVAILABLE_MODEL, ...
     """
     try:
-        listed = await asyncio.wait_for(connection.client.list_models(), seconds)
+        async with asyncio.timeout(seconds):
+            listed = await connection.client.list_models()
     except TimeoutError as error:
         message = f"Copilot did not list its models within {seconds:.0f} seconds."
         raise fault(ModelKind.PROVIDER, message, provider=False) from error
