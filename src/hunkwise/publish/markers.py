@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from typing import Any
 
 from hunkwise.domain.diff import Side
@@ -62,7 +63,8 @@ def finding_marker(finding: Finding, where: Where) -> str:
 
     With a path too long to be carried it names the fingerprint alone, and no later run learns from it.
     """
-    record = raised(finding, where)
+    # What the second opinion came to is the state's to say: a comment is known again whatever that was.
+    record = replace(raised(finding, where), check=None)
     head = f"<!-- hunkwise:finding v1 fp={record.fingerprint}"
     values = as_values(record)
     if values is not None:
