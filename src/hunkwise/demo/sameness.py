@@ -9,7 +9,7 @@ _GOLDEN = "=== What is wrong, on "
 _FINDING = "=== What the reviewer found, on "
 _WORD = re.compile(r"[a-z]{5,40}")
 _STEM = 6
-"""Letters of a word that count: `rounded` and `rounding` are one."""
+"""Letters of a word that count: `state` stays itself, `statement` and `statements` are one."""
 _COMMON = frozenset(
     word[:_STEM]
     for word in "about above added after again before being below change could first there these thing this value "
