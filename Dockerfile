@@ -44,9 +44,9 @@ RUN apt-get update \
 COPY requirements/build.txt requirements/runtime.txt requirements/
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     python3 -m venv pip \
-    && pip/bin/pip install --quiet --no-cache-dir --require-hashes --only-binary :all: -r requirements/build.txt \
+    && pip/bin/pip install --quiet --no-cache-dir --no-deps --require-hashes --only-binary :all: -r requirements/build.txt \
     && python3 -m venv --without-pip /opt/hunkwise \
-    && pip/bin/pip --python /opt/hunkwise/bin/python install --quiet --no-cache-dir --no-compile --require-hashes \
+    && pip/bin/pip --python /opt/hunkwise/bin/python install --quiet --no-cache-dir --no-compile --no-deps --require-hashes \
        --only-binary :all: -r requirements/runtime.txt \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/hunkwise/lib
 

@@ -80,20 +80,20 @@ $(VENV)/bin/python:
 
 $(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing the Python packages ..."
-	@$(PIP) --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@$(PIP) --no-deps --require-hashes -r requirements/runtime.txt -r requirements/build.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q $(VENV)/lib src
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt requirements/release.txt $(VENV)/.runtime
 	@echo "Installing the development packages ..."
-	@$(PIP) --require-hashes -r requirements/dev.txt -r requirements/release.txt
+	@$(PIP) --no-deps --require-hashes -r requirements/dev.txt -r requirements/release.txt
 	@$(BIN)/python -m compileall -q $(VENV)/lib
 	@touch $@
 
 $(VENV)/.fuzz: requirements/fuzz.txt $(VENV)/.dev
 	@echo "Installing the fuzzer ..."
-	@$(PIP) --require-hashes -r requirements/fuzz.txt
+	@$(PIP) --no-deps --require-hashes -r requirements/fuzz.txt
 	@touch $@
 
 node_modules/.runtime: package-lock.json
