@@ -23,9 +23,13 @@ from bench.counterparts import GITHUB_TOKEN, Counterparts, counterparts
 Numbers = Mapping[str, float]
 """Measure's name → what one run gave."""
 
-_PLAIN = "import copilot"
-_QUICK = "from hunkwise.copilot.quick_import import import_sdk; import_sdk()"
-_TIMED = "import json, time; t = time.perf_counter(); {}; print(json.dumps(dict(s=time.perf_counter() - t)))"
+_TIMED_IMPORT = """
+import gc, json, time
+gc.disable()  # as hunkwise does
+began = time.perf_counter()
+import copilot
+print(json.dumps({"seconds": time.perf_counter() - began}))
+"""
 
 
 def measured(case: Case, runs: int) -> Iterator[Numbers]:
@@ -129,10 +133,8 @@ def plan_once(built: Built) -> Numbers:
 
 
 def import_once() -> Numbers:
-    """Imports the SDK both ways, each in a fresh process."""
-    plain = run_python("-c", _TIMED.format(_PLAIN))["s"]
-    quick = run_python("-c", _TIMED.format(_QUICK))["s"]
-    return {cases.PLAIN_IMPORT: plain, cases.QUICK_IMPORT: quick, cases.IMPORT_RATIO: plain / quick}
+    """Imports the SDK in a fresh process."""
+    return {cases.IMPORT: run_python("-c", _TIMED_IMPORT)["seconds"]}
 
 
 @contextmanager

@@ -156,9 +156,6 @@ class _Work:
         stack.callback(sidecar.stop)
         sidecar.start()
         signals.heed()
-        from hunkwise.copilot.quick_import import import_sdk
-
-        import_sdk()
         from hunkwise.commands.evaluate_asking import Asked, asking
 
         config = self.rules.config
