@@ -9,6 +9,11 @@ TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 SCRIPTS := .ci/run $(wildcard scripts/*.sh scripts/*/*.sh)
 WORKFLOWS := $(wildcard .github/workflows/*.yml examples/workflows/*.yml)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# With --no-deps pip installs the lock and nothing else. Whether each package then has the others that it needs, in
+# versions that it accepts, is what `pip check` tells.
+PIP_CHECK := $(BIN)/python -m pip check || \
+  { echo "The packages in $(VENV) do not fit together. It may hold some of an older lock: run make clean" >&2; exit 1; }
+COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version=3.11 --generate-hashes --no-strip-extras
 # One process of tests more than there are cores, since a third of their time they wait. A file's tests are shared
 # out too: those of one file take minutes.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)))
@@ -78,22 +83,26 @@ $(VENV)/bin/python:
 	@echo "Making $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 
+# Where the development packages are there, they may still be those of an older lock: their own rule checks.
 $(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing the Python packages ..."
 	@$(PIP) --no-deps --require-hashes -r requirements/runtime.txt -r requirements/build.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
+	@[ -e $(VENV)/.dev ] || $(PIP_CHECK)
 	@$(BIN)/python -m compileall -q $(VENV)/lib src
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt requirements/release.txt $(VENV)/.runtime
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	@echo "Installing the development packages ..."
-	@$(PIP) --no-deps --require-hashes -r requirements/dev.txt -r requirements/release.txt
+	@$(PIP) --no-deps --require-hashes -r requirements/dev.txt
+	@$(PIP_CHECK)
 	@$(BIN)/python -m compileall -q $(VENV)/lib
 	@touch $@
 
 $(VENV)/.fuzz: requirements/fuzz.txt $(VENV)/.dev
 	@echo "Installing the fuzzer ..."
 	@$(PIP) --no-deps --require-hashes -r requirements/fuzz.txt
+	@$(PIP_CHECK)
 	@touch $@
 
 node_modules/.runtime: package-lock.json
@@ -108,11 +117,18 @@ node_modules/.dev: package-lock.json
 	@$(PYTHON) scripts/unpack_cli.py
 	@touch node_modules/.runtime $@
 
-lock: $(VENV)/bin/python ## lock the Python packages anew; npm's lock is npm's own
-	@$(PIP) uv
-	@for part in runtime build dev release fuzz; do \
-	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version=3.11 --generate-hashes \
-	    --output-file=requirements/$$part.txt requirements/$$part.in || exit; done
+$(VENV)/.lock: requirements/lock.txt | $(VENV)/bin/python
+	@$(PIP) --no-deps --require-hashes -r requirements/lock.txt
+	@touch $@
+
+# dev.txt is all of .venv and comes first: the others take their versions from it. Renovate repeats the commands that
+# end in the name of a file, in alphabetical order, so that dev.txt comes first there too.
+lock: $(VENV)/.lock ## lock the Python packages anew; npm's lock is npm's own
+	@$(COMPILE) --group=dev --output-file=requirements/dev.txt pyproject.toml
+	@$(COMPILE) --constraint=requirements/dev.txt --output-file=requirements/runtime.txt pyproject.toml
+	@for group in build fuzz lock release; do \
+	  $(COMPILE) --constraint=requirements/dev.txt --group=pyproject.toml:$$group \
+	    --output-file=requirements/$$group.txt || exit; done
 
 clean: ## remove what was installed and made
 	@rm -rf $(VENV) node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis bench.json

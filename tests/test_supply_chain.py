@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import re
 import tomllib
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 ALL_WORKFLOWS = [*WORKFLOWS, *sorted((ROOT / "examples" / "workflows").glob("*.yml"))]
 LOCKS = sorted(path.stem for path in (ROOT / "requirements").glob("*.txt"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+GROUPS = PROJECT["dependency-groups"]
+COMPILED = "uv pip compile --universal --python-version=3.11 --generate-hashes --no-strip-extras"
 PACKAGE = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))
 NPM_LOCK = json.loads((ROOT / "package-lock.json").read_text(encoding="utf-8"))
 RENOVATE = json.loads((ROOT / "renovate.json").read_text(encoding="utf-8"))
@@ -68,10 +71,36 @@ def locked(name: str) -> dict[str, list[str]]:
     return found
 
 
-def asked_for(name: str) -> set[str]:
-    """What a file of requirements asks for, without its comments and constraints."""
-    lines = (ROOT / "requirements" / f"{name}.in").read_text(encoding="utf-8").splitlines()
-    return {line.replace(" ;", ";") for line in lines if line and not line.startswith(("#", "-c "))}
+def versions(name: str) -> dict[str, str]:
+    """The version of each package in a lock, by its name without extras."""
+    pins = (line.partition(" ")[0].partition("==") for line in locked(name))
+    return {package.partition("[")[0]: version for package, _, version in pins}
+
+
+def group(name: str) -> list[str]:
+    """What a group of pyproject.toml asks for, with the groups that it includes."""
+    return [
+        one
+        for entry in GROUPS[name]
+        for one in (group(entry["include-group"]) if isinstance(entry, dict) else [entry])
+    ]
+
+
+def asked_for(name: str) -> list[str]:
+    """What a lock is compiled from: the project's dependencies, a group, or both."""
+    own = PROJECT["project"]["dependencies"] if name in {"runtime", "dev"} else []
+    return [*own, *(group(name) if name in GROUPS else [])]
+
+
+def accepted(version: str, requirement: str) -> bool:
+    """Whether a version is within the bounds of a requirement like `atheris>=3.0,<3.1`."""
+    compare = {">=": operator.ge, "==": operator.eq, "<": operator.lt}
+    found = re.findall(r"(>=|==|<)([0-9.]+)", requirement)
+    return all(compare[sign](numbers(version), numbers(bound)) for sign, bound in found)
+
+
+def numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 def test_the_project_has_these_workflows() -> None:
@@ -175,7 +204,6 @@ def test_the_cli_is_one_version_everywhere() -> None:
 
 def test_the_sdk_is_one_version_everywhere() -> None:
     (pinned,) = (line for line in PROJECT["project"]["dependencies"] if line.startswith("github-copilot-sdk"))
-    assert pinned in asked_for("runtime")
     assert pinned in locked("runtime")
 
 
@@ -212,39 +240,48 @@ def test_every_locked_python_package_has_hashes_and_no_index(name: str) -> None:
     assert "://" not in text
     assert locked(name)
     for pinned, hashes in locked(name).items():
-        assert re.match(r"[a-z0-9-]+==\S+", pinned), pinned
+        assert re.match(r"[a-z0-9-]+(\[[a-z0-9,-]+\])?==\S+", pinned), pinned
         assert hashes, pinned
         assert [one for one in hashes if not re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one)] == []
 
 
+def test_there_is_a_lock_of_the_project_and_of_each_group() -> None:
+    assert sorted(path.name for path in (ROOT / "requirements").iterdir()) == sorted(
+        f"{name}.txt" for name in ("runtime", *GROUPS)
+    )
+
+
+def test_what_the_build_requires_is_what_its_group_locks() -> None:
+    assert GROUPS["build"] == PROJECT["build-system"]["requires"]
+
+
 @pytest.mark.parametrize("name", LOCKS)
-def test_every_python_package_that_is_asked_for_is_locked(name: str) -> None:
-    pinned = {line.partition("==")[0] for line in locked(name)}
-    wanted = {re.split(r"[<>=; ]", line)[0].lower() for line in asked_for(name)}
-    assert wanted - pinned == set()
+def test_every_python_package_that_is_asked_for_is_locked_in_a_version_that_is_accepted(name: str) -> None:
+    pinned = versions(name)
+    wanted = [line.partition(";")[0] for line in asked_for(name)]
+    packages = {line: re.split(r"[<>=]", line)[0].strip().lower() for line in wanted}
+    assert [line for line, package in packages.items() if package not in pinned] == []
+    assert [line for line, package in packages.items() if not accepted(pinned[package], line)] == []
 
 
-def test_the_locks_of_one_environment_agree() -> None:
-    versions: dict[str, set[str]] = {}
-    for name in ("runtime", "dev", "release"):
-        for line in locked(name):
-            package, _, version = line.partition(";")[0].strip().partition("==")
-            versions.setdefault(package, set()).add(version)
-    assert {package: found for package, found in versions.items() if len(found) > 1} == {}
+def test_what_a_review_needs_is_part_of_what_the_tests_run_with() -> None:
+    """Each file of each package: the tests say nothing about any other."""
+    in_dev = {line.partition(" ")[0]: hashes for line, hashes in locked("dev").items()}
+    in_runtime = {line.partition(" ")[0]: hashes for line, hashes in locked("runtime").items()}
+    assert in_runtime.items() <= in_dev.items()
 
 
-@pytest.mark.parametrize(
-    ("name", "reasons"),
-    [
-        ("runtime", PROJECT["project"]["dependencies"]),
-        ("build", PROJECT["build-system"]["requires"]),
-        ("dev", [*PROJECT["dependency-groups"]["dev"], "pytest-xdist>=3.8"]),
-        ("release", PROJECT["dependency-groups"]["release"]),
-        ("fuzz", PROJECT["dependency-groups"]["fuzz"]),
-    ],
-)
-def test_what_is_locked_is_what_the_project_gives_reasons_for(name: str, reasons: list[str]) -> None:
-    assert asked_for(name) == set(reasons)
+@pytest.mark.parametrize("name", ["build", "fuzz", "lock"])
+def test_what_is_installed_beside_the_tests_packages_agrees_with_them(name: str) -> None:
+    beside, ours = versions(name), versions("dev")
+    assert {package for package in beside.keys() & ours.keys() if beside[package] != ours[package]} == set()
+
+
+def test_an_extra_that_a_package_asks_for_stands_in_the_lock() -> None:
+    """Else pip before 23.3 looks for it apart from the pinned package, and finds a newer release."""
+    assert [line.partition("==")[0] for line in locked("dev") if line.startswith("coverage")] == [
+        "coverage[toml]"
+    ]
 
 
 def test_every_locked_npm_package_has_a_hash_and_no_registry() -> None:
@@ -293,7 +330,9 @@ def test_the_list_of_python_packages_holds_every_locked_one_with_its_hashes(of_p
         }
         for component in bom["components"]
     }
-    assert listed == {line.partition(" ")[0]: set(hashes) for line, hashes in locked("runtime").items()}
+    pins = versions("runtime")
+    hashes = dict(zip(pins, locked("runtime").values(), strict=True))
+    assert listed == {f"{name}=={version}": set(hashes[name]) for name, version in pins.items()}
     about = bom["metadata"]["component"]
     assert (about["name"], about["version"]) == ("hunkwise", __version__)
     assert bom["bomFormat"] == "CycloneDX"
@@ -368,12 +407,18 @@ def test_renovate_finds_the_builder_of_a_release() -> None:
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_renovate_can_repeat_what_made_a_lock(name: str) -> None:
-    """It reads the command in the header, and knows these options only, each with an equals sign."""
+def test_a_lock_names_the_command_that_compiles_it(name: str) -> None:
     said = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()[1]
-    assert said == (
-        "#    uv pip compile --universal --python-version=3.11 --generate-hashes"
-        f" --output-file=requirements/{name}.txt requirements/{name}.in"
+    options = {"dev": " --group=dev", "runtime": " --constraint=requirements/dev.txt"}.get(
+        name, f" --constraint=requirements/dev.txt --group=pyproject.toml:{name}"
     )
+    source = " pyproject.toml" if name in {"dev", "runtime"} else ""
+    assert said == f"#    {COMPILED}{options} --output-file=requirements/{name}.txt{source}"
+
+
+def test_renovate_repeats_the_commands_that_end_in_a_file_and_starts_with_the_whole() -> None:
+    """It knows these options only, each with an equals sign, and takes the locks in alphabetical order."""
     (pattern,) = RENOVATE["pip-compile"]["managerFilePatterns"]
-    assert re.search(pattern.strip("/"), f"requirements/{name}.txt")
+    files = [name for name in LOCKS if re.search(pattern.strip("/"), f"requirements/{name}.txt")]
+    assert files == ["dev", "runtime"]
+    assert RENOVATE["pep621"]["enabled"] is RENOVATE["pip_requirements"]["enabled"] is False

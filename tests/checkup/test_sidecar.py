@@ -18,7 +18,7 @@ SEEN = Seen("the CLI", CLI_VERSION, SDK_VERSION, seconds=0.5, models=("a", "b"))
 
 
 def test_the_measured_sdk_is_the_one_that_is_pinned() -> None:
-    pins = re.findall(r"^github-copilot-sdk==(\S+)", (ROOT / "requirements/runtime.in").read_text(), re.M)
+    pins = re.findall(r"^github-copilot-sdk==(\S+)", (ROOT / "requirements/runtime.txt").read_text(), re.M)
     assert pins == [SDK_VERSION]
 
 
