@@ -34,7 +34,7 @@ COPY --from=cli /build/node_modules node_modules
 RUN python3 scripts/unpack_cli.py \
     && python3 scripts/sidecar_tree.py node_modules/.cache/copilot /opt/hunkwise/sidecar
 
-# The packages, without the pip that installs them.
+# The packages, without the pip that installs them. The lock is all that is installed (--no-deps), and then checked.
 FROM base AS packages
 WORKDIR /build
 # hadolint ignore=DL3008
@@ -48,6 +48,7 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     && python3 -m venv --without-pip /opt/hunkwise \
     && pip/bin/pip --python /opt/hunkwise/bin/python install --quiet --no-cache-dir --no-compile --no-deps --require-hashes \
        --only-binary :all: -r requirements/runtime.txt \
+    && pip/bin/pip --python /opt/hunkwise/bin/python check \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/hunkwise/lib
 
 # hunkwise itself, apart, so that a new version is a small layer on top of what did not change.
