@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hunkwise.checkup.check import State
-from hunkwise.checkup.sidecar import SDK_VERSION, Seen, copilot_checks, program_checks
-from hunkwise.copilot.command import CLI_VERSION
+from hunkwise.checkup.sidecar import Seen, copilot_checks, program_checks
+from hunkwise.copilot.command import CLI_VERSION, SDK_VERSION
 from hunkwise.errors import ModelError, ModelKind
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def test_the_measured_sdk_is_the_one_that_is_pinned() -> None:
     ],
 )
 def test_what_is_odd_about_a_cli_is_a_warning(seen: Seen, odd: list[str]) -> None:
-    found = list(program_checks(seen, CLI_VERSION))
+    found = list(program_checks(seen, CLI_VERSION, SDK_VERSION))
     assert [check.name for check in found if check.state is State.WARNING] == odd
     assert all(check.remedy for check in found if check.state is State.WARNING)
 

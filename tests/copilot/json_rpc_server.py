@@ -11,8 +11,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def json_rpc_server(answer: Callable[[str], object], host: str = "127.0.0.1") -> Iterator[int]:
-    """The port; `answer` gives the result by the method's name."""
+def json_rpc_server(
+    answer: Callable[[str], object], host: str = "127.0.0.1", *, size: int = 0
+) -> Iterator[int]:
+    """The port; `answer` gives the result by the method's name. An answer has `size` bytes at least."""
 
     class Talk(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -21,7 +23,7 @@ def json_rpc_server(answer: Callable[[str], object], host: str = "127.0.0.1") ->
                 self.rfile.readline()
                 asked = json.loads(self.rfile.read(length))
                 said = {"jsonrpc": "2.0", "id": asked["id"], "result": answer(asked["method"])}
-                body = json.dumps(said).encode()
+                body = json.dumps(said).encode().rjust(size)
                 self.wfile.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
     class Server(socketserver.ThreadingTCPServer):

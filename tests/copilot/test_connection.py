@@ -79,28 +79,6 @@ def test_where_no_address_answers_each_is_named_with_its_reason() -> None:
     asyncio.run(story())
 
 
-def test_the_sockets_small_writes_are_sent_at_once() -> None:
-    async def story() -> None:
-        async with running(sidecar()) as (_, connection):
-            wire = getattr(connection.client._process, "_socket", None)
-            assert isinstance(wire, socket.socket)
-            assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
-
-    asyncio.run(story())
-
-
-def test_what_comes_in_small_writes_is_acknowledged_at_once() -> None:
-    async def story() -> None:
-        async with running(sidecar()) as (_, connection):
-            wire = getattr(connection.client._process, "_socket", None)
-            assert isinstance(wire, socket.socket)
-            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
-            await connection.client.ping()
-            assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 1
-
-    asyncio.run(story())
-
-
 @pytest.mark.parametrize("version", ["0.0.1", "1.0.81", "1.0.88-beta.2"])
 def test_a_version_that_is_known_to_hang_is_refused(version: str) -> None:
     async def story(port: int) -> None:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from hunkwise.checkup.check import Check, fault, ok, unchecked, warning
 from hunkwise.errors import ModelError, ModelKind
 
-SDK_VERSION = "1.0.25"
-"""The SDK that CLI 1.0.102 was measured with; pyproject.toml pins it."""
 _SLOW = 5.0
 """Seconds. An unpacked CLI listens after 0.02 to 0.6 s, one that unpacks itself first after some 2 s."""
 _LEADS = {
@@ -40,8 +38,8 @@ class Seen:
     """What Copilot said instead, or why it lacks the model that is asked for."""
 
 
-def program_checks(seen: Seen, measured: str) -> Iterator[Check]:
-    """Which program, how fast, and whether it is the pair of versions that was measured (`measured`: the CLI's)."""
+def program_checks(seen: Seen, cli: str, sdk: str) -> Iterator[Check]:
+    """Which program, how fast, and whether its versions are `cli` and `sdk`, which were measured together."""
     if seen.not_first:
         said = f"{seen.program} listens, because the program before it does not: {seen.not_first}"
         yield warning("Program", said, "Run `make setup` again; in the image, report it.")
@@ -53,10 +51,10 @@ def program_checks(seen: Seen, measured: str) -> Iterator[Check]:
     elif seen.seconds is not None:
         yield ok("Start", f"it listened after {seen.seconds:.2f} s")
     pair = f"CLI {seen.version} with SDK {seen.sdk}"
-    if (seen.version, seen.sdk) == (measured, SDK_VERSION):
+    if (seen.version, seen.sdk) == (cli, sdk):
         yield ok("Versions", f"{pair}, which were measured together")
     else:
-        said = f"{pair}; hunkwise is tested with CLI {measured} and SDK {SDK_VERSION}."
+        said = f"{pair}; hunkwise is tested with CLI {cli} and SDK {sdk}."
         yield warning("Versions", said, "Run `make setup`, and remove COPILOT_CLI_PATH where it is set.")
 
 

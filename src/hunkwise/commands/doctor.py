@@ -27,7 +27,7 @@ from hunkwise.checkup.tokens import token_checks, tokens_in
 from hunkwise.commands.doctor_reading import asking, base_commit, git_version
 from hunkwise.commands.doctor_settings import Asked, Settings, is_job, read_settings
 from hunkwise.commands.doctor_signals import listen
-from hunkwise.copilot.command import CLI_VERSION, find
+from hunkwise.copilot.command import CLI_VERSION, SDK_VERSION, find
 from hunkwise.copilot.isolation import ROOT_VARIABLE, isolation
 from hunkwise.copilot.probes import attempts
 from hunkwise.domain.outcome import ExitCode
@@ -157,7 +157,7 @@ class _Checkup:
             seen = self._seen(asked, config)
         except ModelError as error:
             return (fault("Program", error.message, error.hint),), None
-        return tuple(program_checks(seen, CLI_VERSION)), seen
+        return tuple(program_checks(seen, CLI_VERSION, SDK_VERSION)), seen
 
     def _seen(self, asked: Asked | None, config: Config | None) -> Seen:
         from hunkwise.commands.doctor_copilot import NOWHERE, Question, try_own, try_running

@@ -12,7 +12,8 @@ from pathlib import Path
 from hunkwise.errors import ModelError, ModelKind
 
 CLI_VERSION = "1.0.102"
-"""The CLI that SDK 1.0.25 was measured with; package-lock.json pins it."""
+SDK_VERSION = "1.0.25"
+"""The two were measured together; package-lock.json and pyproject.toml pin them."""
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 _INSTALL = "Run `make setup` in hunkwise's checkout, or set COPILOT_CLI_PATH to a Copilot CLI."

@@ -6,17 +6,15 @@ import asyncio
 import contextlib
 import logging
 import re
-import socket
 from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
 
-from copilot import CopilotClient, CopilotSession, RuntimeConnection
+from copilot import CopilotClient, CopilotSession
 
+from hunkwise.copilot.client import BoundedClient
 from hunkwise.copilot.command import CLI_VERSION
 from hunkwise.copilot.faults import SDK_ERRORS, fault, from_sdk
-from hunkwise.copilot.framing import BoundedMessages
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
 
@@ -95,7 +93,7 @@ class Connection:
 
 async def connect_to_sidecar(sidecar: Sidecar, heartbeat: Heartbeat = _USUAL) -> Connection:
     """Connects to our own CLI. Raises ModelError (SIDECAR)."""
-    return await _connect(await sidecar.ready(), sidecar, heartbeat)
+    return await connect(BoundedClient(await sidecar.ready()), sidecar, heartbeat)
 
 
 async def connect_to_first(addresses: Sequence[Address], heartbeat: Heartbeat = _USUAL) -> Connection:
@@ -103,7 +101,7 @@ async def connect_to_first(addresses: Sequence[Address], heartbeat: Heartbeat = 
     reasons = []
     for address in addresses:
         try:
-            return await _connect(address, None, heartbeat)
+            return await connect(BoundedClient(address), None, heartbeat)
         except ModelError as error:
             reasons.append(f"{address}: {error.message}")
     raise ModelError(
@@ -113,16 +111,16 @@ async def connect_to_first(addresses: Sequence[Address], heartbeat: Heartbeat = 
     )
 
 
-async def _connect(address: Address, sidecar: Sidecar | None, heartbeat: Heartbeat) -> Connection:
-    runtime = RuntimeConnection.for_uri(str(address), connection_token=address.connection_token)
-    client = CopilotClient(connection=runtime, mode="empty")
+async def connect(
+    client: BoundedClient, sidecar: Sidecar | None = None, heartbeat: Heartbeat = _USUAL
+) -> Connection:
+    """Starts the client, and closes it again where the CLI is not usable. Raises ModelError (SIDECAR)."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_close, client)
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 await client.start()
-            _send_at_once(client)
-            _bound_messages(client)
+            client.check_bound()
             async with asyncio.timeout(_CONNECT_SECONDS):
                 status = await client.get_status()
         except (TimeoutError, *SDK_ERRORS) as error:
@@ -143,41 +141,6 @@ async def _close(client: CopilotClient) -> None:
         # `stop` would take a second to say goodbye to a process that we end anyway.
         async with asyncio.timeout(_CONNECT_SECONDS):
             await client.force_stop()
-
-
-class _PromptSocket(socket.socket):
-    """A socket that acknowledges what it reads at once.
-
-    The CLI, too, writes in small pieces, and holds the next one back until the last is acknowledged, which Linux
-    delays by 40 ms: 50 to 110 ms a call without this. The option lasts for one read only.
-    """
-
-    __slots__ = ()
-
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        count = super().recv_into(buffer, nbytes, flags)
-        with contextlib.suppress(OSError):  # closed in another thread
-            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        return count
-
-
-def _send_at_once(client: CopilotClient) -> None:
-    """Turns Nagle's algorithm off: the SDK writes header and body apart, which costs 44 ms a call.
-
-    The SDK offers no way to its socket; where a version hides it elsewhere, calls are slower and right.
-    """
-    connected = getattr(getattr(client, "_process", None), "_socket", None)
-    if type(connected) is socket.socket:
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_QUICKACK"):  # Linux
-            connected.__class__ = _PromptSocket
-
-
-def _bound_messages(client: CopilotClient) -> None:
-    """Puts the bound before the SDK, as above; from the next message on, which is behind the first answer."""
-    process = getattr(client, "_process", None)
-    if process is not None and hasattr(process, "stdout"):
-        process.stdout = BoundedMessages(process.stdout)
 
 
 def _check_version(version: str) -> None:

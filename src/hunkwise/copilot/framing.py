@@ -26,19 +26,23 @@ class Stream(Protocol):
 class BoundedMessages:
     """What the SDK reads in the socket's place: a message that is too large is passed over, and the log says so.
 
-    Whoever waits for it goes on waiting to its own end of time.
+    What waits for that message ends by its own timeout.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, max_message: int = MAX_MESSAGE) -> None:
         self._stream = stream
+        self._max_message = max_message
+        self.read_from = False
+        """Whether anything was read through it."""
 
     def readline(self) -> bytes:
         """A header's line; empty where the connection ended."""
+        self.read_from = True
         while True:
             line = self._stream.readline(_HEADER_BYTES)
             header = _HEADER.fullmatch(line)
             size = int(header[1]) if header else 0
-            if size <= MAX_MESSAGE:
+            if size <= self._max_message:
                 return line
             logger.warning("A message of the Copilot CLI was passed over: it has %s bytes.", f"{size:,}")
             self._stream.readline(_HEADER_BYTES)  # the empty line
