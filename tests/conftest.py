@@ -1,6 +1,7 @@
 """For all tests: what stands in shared modules shows its values when an assertion fails."""
 
 import os
+import sys
 
 import pytest
 from hypothesis import settings
@@ -21,6 +22,11 @@ collect_ignore = [] if AT_HAND else ["domain/test_hard_diffs.py"]
 
 def pytest_report_header() -> str:
     return f"hard diffs: {CASES}" if AT_HAND else f"hard diffs: none at {CASES}, so their cases are not run"
+
+
+def pytest_sessionfinish() -> None:
+    if "tests.fakes.in_process" in sys.modules:  # a worker, or the one process of `-n 0`
+        sys.modules["tests.fakes.in_process"].shared_cli.stop()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -22,16 +22,16 @@ _PULL_REQUEST = "OWNER/REPO#N"
 _UNKNOWN_HINT = "This is a fault of hunkwise's own: please report it with the lines above."
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Runs a command and returns its exit code (CONTRACT.md: 0 to 4)."""
     gc.disable()  # until all is imported and read (run.py): nothing of that is garbage
     _open_streams()
     arguments = _parser().parse_args(sys.argv[1:] if argv is None else argv)
     if arguments.command == "action":
-        return _action(os.environ)
+        return _action(environ)
     if arguments.command == "publish" and not arguments.pr:
-        return _action({**os.environ, "INPUT_PUBLISH": arguments.report})
-    return _local(arguments)
+        return _action({**environ, "INPUT_PUBLISH": arguments.report})
+    return _local(arguments, environ)
 
 
 def _action(environ: Mapping[str, str]) -> int:
@@ -50,10 +50,10 @@ def _action(environ: Mapping[str, str]) -> int:
         _let_go()
 
 
-def _local(arguments: argparse.Namespace) -> int:
+def _local(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     _take_any_character()
     try:
-        code = int(_command(arguments.command)(arguments, os.environ))
+        code = int(_command(arguments.command)(arguments, environ))
         sys.stdout.flush()
         return code
     except Error as error:

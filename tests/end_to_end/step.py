@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.fakes import in_process
 from tests.fakes.actions_runner import read_file_commands, read_log
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +24,8 @@ READ_TOKEN = "ghs_CanaryRead3Z8wLmP4Tg"
 COPILOT_TOKEN = "ghs_CanaryCopilot6Y1uHcR9Jf"
 PERSONAL_TOKEN = "github_pat_CanaryPersonal5X0tGbQ8He"
 PROVIDER_KEY = "key-CanaryProvider4W9sFaM7Dd"
+_READ_AS_VALUES = re.compile("(GITHUB|INPUT|RUNNER|ACTIONS|AWS|OPENAI)_|GH_TOKEN$")
+"""Variables that hunkwise reads from the mapping that it is given, or not at all."""
 _KEPT = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE")
 
 
@@ -64,6 +68,8 @@ class Step:
     """What a shell does first: it sets limits, or closes streams, and becomes the step."""
     apart: bool = False
     """With mounts of its own. Only for root."""
+    process: bool = False
+    """In a process of its own, with a CLI of its own."""
 
     @property
     def temporary(self) -> Path:
@@ -139,9 +145,25 @@ class Step:
             process.communicate()
 
     def run(self) -> Result:
-        """Runs the step to its end."""
-        with self.started() as process:
-            return self.finish(process)
+        """Runs the step to its end: in this process, but where only one of its own is the real thing."""
+        if self.needs_process:
+            with self.started() as process:
+                return self.finish(process)
+        environ = in_process.with_shared_cli(self.environment())
+        printed = in_process.run(["action"], environ, self.cwd or self.folder)
+        return self._result(printed.code, printed.out, printed.errors)
+
+    @property
+    def needs_process(self) -> bool:
+        """Whether this process cannot stand in for the step's own.
+
+        Copilot's token and the CLI's path are given to a CLI at its start, so that none can be shared. Libraries read
+        other variables, a proxy for example, from the process's own environment.
+        """
+        own_cli = not {"provider-base-url", "publish"} & self.inputs.keys()
+        own_environment = any(not _READ_AS_VALUES.match(name) for name in self.environ)
+        apart = self.process or self.apart or self.shell != ""
+        return apart or own_cli or own_environment or not in_process.in_main_thread()
 
     def finish(self, process: subprocess.Popen[str]) -> Result:
         """Waits for a started step."""
@@ -151,10 +173,13 @@ class Step:
             process.send_signal(signal.SIGABRT)  # Python then says where each thread stands
             log, errors = process.communicate()
             raise AssertionError(f"The step did not end in {_SECONDS} s.\n{log}\n{errors}") from None
+        return self._result(process.returncode, log, errors)
+
+    def _result(self, code: int, log: str, errors: str) -> Result:
         kept = self.folder / "temp" / "hunkwise"
         report, journal = kept / "report.json", kept / "journal.jsonl"
         return Result(
-            code=process.returncode,
+            code=code,
             log=log,
             errors=errors,
             outputs=dict(read_file_commands((self.folder / "output").read_text())),

@@ -20,6 +20,7 @@ from tests.copilot.programs import script
 from tests.end_to_end import traces
 from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN, PERSONAL_TOKEN, READ_TOKEN, ROOT, Step
 from tests.end_to_end.world import BASE, HEAD, SECRETS, World, wait_until
+from tests.fakes import in_process
 from tests.fakes.actions_runner import read_log
 from tests.fakes_contract.cli import running_cli
 
@@ -73,17 +74,8 @@ def doctor(
     format: str = "json",  # noqa: A002  # the option's name
 ) -> Told:
     """Runs it, and looks for every secret in what it printed."""
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "entrypoint.py"), "doctor", "--format", format, *arguments],
-        cwd=folder,
-        env=dict(environ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    told = Told(done.returncode, done.stdout, done.stderr)
+    done = in_process.run(["doctor", "--format", format, *arguments], environ, folder)
+    told = Told(done.code, done.out, done.errors)
     assert told.errors == ""
     assert traces.secrets_in(traces.without_masks(told.out), SECRETS) == []
     return told

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +14,9 @@ from hunkwise.publish.markers import is_fixed, raised_in
 from hunkwise.publish.report import digest_of
 from tests.end_to_end.places import BODY, FILE, LINE, assert_agreement, places, three_places
 from tests.end_to_end.prompts import paths_in, user_text
-from tests.end_to_end.step import GITHUB_TOKEN, READ_TOKEN, ROOT, Result, Step
+from tests.end_to_end.step import GITHUB_TOKEN, READ_TOKEN, Result, Step
 from tests.end_to_end.world import BASE, HEAD, World, finding, said
+from tests.fakes import in_process
 from tests.fakes.actions_runner import read_log
 from tests.fakes.model_script import report, turns
 from tests.publish.rendered import rendered
@@ -273,19 +272,11 @@ def test_the_command_line_publishes_a_report(world: World, by_number: bool) -> N
         arguments += ["--pr", "octo/repo#1"]
         kept = ("PATH", "HOME", "TMPDIR", "GITHUB_API_URL", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE")
         environ = {name: environ[name] for name in kept if name in environ} | {"GITHUB_TOKEN": GITHUB_TOKEN}
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "entrypoint.py"), *arguments],
-        cwd=step.folder,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = in_process.run(arguments, environ, step.folder)
+    assert done.code == 0, done.errors
     assert len(world.github.reviews) == 1
     assert all(title in world.posted for title in TITLES)
-    assert all(title in done.stdout for title in TITLES)
+    assert all(title in done.out for title in TITLES)
     assert world.github.check_runs[-1].conclusion == "success"
     world.github.check_runs.clear()  # the last check knows a check run by its run's report
 

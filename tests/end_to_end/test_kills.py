@@ -162,7 +162,8 @@ def killed(world: World, order: Callable[[Killer], None], machine: Step | None =
 
 def again(world: World, machine: Step) -> Result:
     """The same job once more, on the same machine."""
-    return world.run(INPUTS, environ={"GITHUB_RUN_ATTEMPT": "2", "TMPDIR": str(machine.temporary)})
+    environ = {"GITHUB_RUN_ATTEMPT": "2", "TMPDIR": str(machine.temporary)}
+    return world.run(INPUTS, environ=environ, process=True)
 
 
 def test_the_story_has_a_finding_on_every_rung(unharmed: tuple[Remains, Remains]) -> None:

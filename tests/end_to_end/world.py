@@ -26,6 +26,7 @@ from tests.fakes.git_repository import GitRepository
 from tests.fakes.git_store import GitStore
 from tests.fakes.github import FakeGitHub
 from tests.fakes.github_state import PullRequest
+from tests.fakes.in_process import shared_cli
 from tests.fakes.model import ScriptedModel
 from tests.fakes.model_script import REPORT_TOOL, Answer, Script, ToolCall, report
 from tests.fakes.server import serve
@@ -189,7 +190,7 @@ class World:
             traces.assert_tells_one_story(result)
         traces.assert_nothing_hangs(self.github, self._results)
         assert self.summary_comment.count(SUMMARY_MARKER) <= 1
-        secrets = [*SECRETS, *self.more_secrets]
+        secrets = [*SECRETS, *self.more_secrets, *shared_cli.secrets]
         for place, text in self._left():
             assert traces.secrets_in(text, secrets) == [], f"a secret in the {place}"
 

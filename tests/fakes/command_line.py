@@ -1,4 +1,4 @@
-"""Runs `python -m hunkwise` as a person would: a folder, an environment from scratch, and what it printed."""
+"""Runs `hunkwise` as a person would: a folder, an environment from scratch, and what it printed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.fakes import in_process
+from tests.fakes.in_process import Printed
+
 ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 60
 _KEPT = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE")
-
-
-@dataclass(frozen=True)
-class Printed:
-    """What a command left on the terminal."""
-
-    code: int
-    out: str
-    errors: str
 
 
 @dataclass(frozen=True)
@@ -35,22 +29,26 @@ class CommandLine:
     def temporary(self) -> Path:
         return self.home / "tmp"
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """The running command, in a process group of its own."""
+    def environment(self) -> dict[str, str]:
+        """From scratch: nothing of the tests' own but what measures them."""
         self.temporary.mkdir(parents=True, exist_ok=True)
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "TMPDIR": str(self.temporary),
+            "PYTHONPATH": str(ROOT / "src"),
+            "PYTHONIOENCODING": "utf-8",
+            "COLUMNS": "200",
+            **{name: os.environ[name] for name in _KEPT if name in os.environ},
+            **self.environ,
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The running command as a process, in a process group of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", "hunkwise", *arguments],
             cwd=self.folder,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(self.home),
-                "TMPDIR": str(self.temporary),
-                "PYTHONPATH": str(ROOT / "src"),
-                "PYTHONIOENCODING": "utf-8",
-                "COLUMNS": "200",
-                **{name: os.environ[name] for name in _KEPT if name in os.environ},
-                **self.environ,
-            },
+            env=self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -60,10 +58,11 @@ class CommandLine:
         )
 
     def run(self, *arguments: str) -> Printed:
-        """Runs the command to its end."""
-        return self.finish(self.start(*arguments))
+        """Runs the command to its end in this process."""
+        return in_process.run(arguments, self.environment(), self.folder)
 
     def finish(self, process: subprocess.Popen[str]) -> Printed:
+        """Waits for a started command."""
         try:
             out, errors = process.communicate(timeout=_SECONDS)
         finally:

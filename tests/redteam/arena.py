@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from tests.end_to_end import traces
 from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN, PERSONAL_TOKEN, PROVIDER_KEY, Result, Step
 from tests.end_to_end.world import SECRETS, World
+from tests.fakes.in_process import shared_cli
 from tests.fakes.model_script import ModelRequest
 from tests.fakes.server import serve
 from tests.redteam import checks, writes
@@ -116,7 +117,7 @@ class Arena(World):
         uploads = any(step.inputs.get("upload-sarif") == "true" for step in self._steps)
         ground = writes.Ground(self.github, 1, self.heads, self.approves, uploads)
         faults += writes.unexpected_requests(ground, self.github.journal) + writes.approvals(ground)
-        held = [*SECRETS, *self.more_secrets, *ENVIRONMENT.values()]
+        held = [*SECRETS, *self.more_secrets, *shared_cli.secrets, *ENVIRONMENT.values()]
         faults += checks.leaks(self._left(), [*held, FILE_CANARY])
         for result in self._results:
             faults += checks.foreign_commands(result.log, held) + checks.foreign_commands(result.errors, [])

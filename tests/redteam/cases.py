@@ -40,6 +40,8 @@ class Case:
     copilot: bool = False
     """Whether Copilot is asked, and not a provider of one's own."""
     code: int = 0
+    process: bool = False
+    """Whether only a process of its own shows what is tried."""
 
 
 def each(cases: Sequence[Case]) -> pytest.MarkDecorator:
@@ -58,7 +60,13 @@ def play(arena: Arena, case: Case) -> Result:
     workspace.mkdir(exist_ok=True)
     # As in a container action, the working directory is the workspace.
     run = arena.run_copilot if case.copilot else arena.run
-    result = run(dict(case.inputs), workspace=workspace, cwd=workspace, environ=dict(case.environ(arena)))
+    result = run(
+        dict(case.inputs),
+        workspace=workspace,
+        cwd=workspace,
+        environ=dict(case.environ(arena)),
+        process=case.process,
+    )
     assert result.code == case.code, (result.log, result.errors)
     case.holds(arena, result)
     return result
