@@ -38,13 +38,15 @@ def release(version: str) -> Path:
             "--quiet",
             "--disable-pip-version-check",
             "--no-deps",
+            "--no-build-isolation",  # else pip fetches the newest setuptools to read the archive's metadata
         ]
         wanted = ["--no-binary", "django", "--dest", str(_CACHE), f"django=={version}"]
         done = subprocess.run([*command, *wanted], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             pytest.fail(
-                f"Django {version} could not be downloaded by pip, which this test needs once: check pip's "
-                f"index and the network, or put {archive.name} into {_CACHE}. {done.stderr[-500:]}"
+                f"pip could not download the source distribution of Django {version}, which this test needs once: "
+                f"check the index that pip is configured for (pip config list) and the network, or put the file at "
+                f"{archive}. {done.stderr[-500:]}"
             )
         found = next(path for path in _CACHE.iterdir() if path.name.lower() == archive.name.lower())
         found.rename(archive)
