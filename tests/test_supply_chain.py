@@ -100,7 +100,7 @@ def accepted(version: str, requirement: str) -> bool:
 
 
 def numbers(version: str) -> list[int]:
-    return [int(part) for part in version.split(".")]
+    return [int(part) for part in re.findall(r"\d+", version)]
 
 
 def test_the_project_has_these_workflows() -> None:
