@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from hunkwise.copilot.homes import Home, wipe_abandoned
@@ -78,6 +79,27 @@ def test_a_home_of_our_own_is_not_taken_for_abandoned() -> None:
     wipe_abandoned(Path(tempfile.gettempdir()))
     assert home.path.is_dir()
     home.wipe()
+
+
+def test_what_there_is_no_time_for_is_left_to_the_next_run(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    for number in range(300):
+        (home.path / str(number)).mkdir()
+    home.wipe(100, count().__next__)
+    assert 150 < len(list(home.path.iterdir())) < 300
+    wipe_abandoned(tmp_path, 100, count().__next__)
+    assert 50 < len(list(home.path.iterdir())) < 200
+    wipe_abandoned(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_homes_of_earlier_runs_have_one_time_together(tmp_path: Path) -> None:
+    for number in range(100):
+        (tmp_path / f"hunkwise-sidecar-{number}").mkdir()
+    wipe_abandoned(tmp_path, 50, count().__next__)
+    assert 50 <= len(list(tmp_path.iterdir())) < 100
+    wipe_abandoned(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_neither_a_link_nor_a_file_of_such_a_name_is_followed(tmp_path: Path) -> None:

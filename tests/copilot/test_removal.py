@@ -6,13 +6,15 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from hunkwise.copilot.removal import empty
+from hunkwise.domain.limits import Deadline
 
 _NOBODY = 65534
 
@@ -40,11 +42,11 @@ def as_nobody(folder: Path) -> Iterator[None]:
         os.seteuid(0)
 
 
-def emptied(folder: Path) -> list[str]:
-    """What is left."""
+def emptied(folder: Path, looks: float = 1_000_000) -> list[str]:
+    """What is left when the clock was looked at so many times."""
     opened = os.open(folder, os.O_RDONLY)
     try:
-        empty(opened)
+        empty(opened, Deadline(looks, count().__next__))
     finally:
         os.close(opened)
     return sorted(path.name for path in folder.iterdir())
@@ -66,6 +68,39 @@ def test_depth_is_no_hindrance(folder: Path) -> None:
     (folder / "moved-0").mkdir()
     (folder / "moved-0" / "file").touch()
     assert emptied(folder) == []
+
+
+def spread(folder: Path, width: int) -> None:
+    for number in range(width):
+        (folder / f"d{number}").mkdir()
+
+
+def spread_within(folder: Path, width: int) -> None:
+    (folder / "inner").mkdir()
+    spread(folder / "inner", width)
+
+
+def spread_above(folder: Path, width: int) -> None:
+    spread(folder, width // 2)
+    for path in list(folder.iterdir()):
+        (path / "file").touch()
+        (path / "d").mkdir()
+
+
+@pytest.mark.parametrize("fill", [descend, spread, spread_within, spread_above])
+def test_a_removal_ends_at_its_time_and_the_next_ones_go_on(
+    folder: Path, fill: Callable[[Path, int], None]
+) -> None:
+    fill(folder, 400)
+    assert emptied(folder, 100) != []
+    for _ in range(20):
+        emptied(folder, 100)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_removal_without_time_removes_nothing(folder: Path) -> None:
+    spread(folder, 3)
+    assert len(emptied(folder, 0)) == 3
 
 
 def test_links_are_removed_and_not_followed(folder: Path, tmp_path: Path) -> None:

@@ -6,13 +6,20 @@ import contextlib
 import fcntl
 import os
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from hunkwise.copilot.removal import empty
+from hunkwise.domain.limits import Deadline
 
 _PREFIX = "hunkwise-sidecar-"
 _UNHELD = "new-"
 """A folder is called so until its lock is taken, so that no other run takes it for abandoned."""
+WIPE_SECONDS = 5.0
+"""For our own home: the CLI could have filled it to hold up the end of the run."""
+ABANDONED_SECONDS = 2.0
+"""For those of other runs together: a run begins with it."""
 
 
 class Home:
@@ -27,34 +34,47 @@ class Home:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         made.rename(self.path)
 
-    def wipe(self) -> None:
-        """Removes the folder with all that is in it. May be called again."""
+    def wipe(self, seconds: float = WIPE_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+        """Removes the folder with all that is in it. May be called again.
+
+        What is left after so many seconds, a later run removes as abandoned.
+        """
         if self._lock is not None:
-            _remove(self.path, self._lock)
+            _remove(self.path, self._lock, Deadline(clock() + seconds, clock))
             os.close(self._lock)
             self._lock = None
 
 
-def wipe_abandoned(folder: Path) -> None:
-    """Removes the homes in `folder` whose runs were killed: the CLI keeps there what it was told."""
-    for path in folder.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError):  # in use, not a folder, or gone by now
-            _wipe_if_abandoned(path)
+def wipe_abandoned(
+    folder: Path, seconds: float = ABANDONED_SECONDS, clock: Callable[[], float] = time.monotonic
+) -> None:
+    """Removes the homes in `folder` whose runs were killed: the CLI keeps there what it was told.
+
+    What is left after so many seconds is for the next run.
+    """
+    deadline = Deadline(clock() + seconds, clock)
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if not deadline.remaining:
+                return
+            if entry.name.startswith(_PREFIX):
+                with contextlib.suppress(OSError):  # in use, not a folder, or gone by now
+                    _wipe_if_abandoned(Path(entry.path), deadline)
 
 
-def _wipe_if_abandoned(path: Path) -> None:
+def _wipe_if_abandoned(path: Path, deadline: Deadline) -> None:
     """Raises OSError where the folder is in use."""
     lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if os.fstat(lock).st_uid == os.getuid():
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(path, lock)
+            _remove(path, lock, deadline)
     finally:
         os.close(lock)
 
 
-def _remove(path: Path, opened: int) -> None:
+def _remove(path: Path, opened: int, deadline: Deadline) -> None:
     """As far as it can be."""
     with contextlib.suppress(OSError):
-        empty(opened)
+        empty(opened, deadline)
         path.rmdir()

@@ -1,57 +1,67 @@
-"""Removes a folder that a stranger filled: however deep, however locked, and following no link out of it."""
+"""Removes what an untrusted program left in a folder: however deep or locked, within a time, following no link."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
+
+from hunkwise.domain.limits import Deadline
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
-def empty(folder: int) -> None:
-    """Removes what is in the open folder, as far as it can be. `shutil.rmtree` fails where it is a thousand deep.
+def empty(folder: int, deadline: Deadline) -> None:
+    """Removes what is in the open folder, as far as it can be before the deadline. Called again, it goes on.
 
-    Folders within folders are moved up, one level at a time, so that no path and no recursion gets long. All is done
-    by open folders: nothing that is put in the place of one leads out.
+    Folders within folders are moved up, one level at a time, so that no path and no recursion gets long:
+    `shutil.rmtree` fails where it is a thousand deep. All is done by open folders: nothing that is put in the place
+    of one leads out. Raises OSError where the folder cannot be listed.
     """
-    names = (f"moved-{number}" for number in count())
-    while folders := _strip(folder):
-        if not sum(_lift(name, folder, names) for name in folders):
-            return  # what is left cannot be removed
+    prefix, numbers = secrets.token_hex(8), count()
+
+    def lift(name: str) -> bool:
+        with suppress(OSError):
+            inner = _opened(name, folder)
+            try:
+                return _clear(
+                    inner, deadline, lambda deeper: _move(deeper, inner, f"{prefix}-{next(numbers)}", folder)
+                )
+            finally:
+                os.close(inner)
+        return False
+
+    while _clear(folder, deadline, lift):
+        pass
 
 
-def _lift(name: str, folder: int, names: Iterator[str]) -> bool:
-    """Moves the folders within that folder beside it, and removes it. Whether any of that could be done."""
-    done = False
-    with suppress(OSError):
-        inner = _opened(name, folder)
-        try:
-            for deeper in _strip(inner):
-                with suppress(OSError):
-                    _move(deeper, inner, next(names), folder)
-                    done = True
-        finally:
-            os.close(inner)
-        os.rmdir(name, dir_fd=folder)
-        done = True
-    return done
+def _clear(folder: int, deadline: Deadline, unfold: Callable[[str], bool]) -> bool:
+    """Removes files and empty folders, and has `unfold` take other folders apart.
 
-
-def _strip(folder: int) -> list[str]:
-    """Removes everything but folders, whose names it gives. Raises OSError."""
-    folders = []
+    Whether anything has changed and there is time for more. Raises OSError.
+    """
+    changed = False
     with suppress(OSError):
         os.fchmod(folder, 0o700)
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(entry.name)
-            else:
-                with suppress(OSError):
-                    os.unlink(entry.name, dir_fd=folder)
-    return sorted(folders)
+            if not deadline.remaining:
+                return False
+            is_folder = entry.is_dir(follow_symlinks=False)
+            changed |= _remove(entry.name, folder, is_folder) or (is_folder and unfold(entry.name))
+    return changed
+
+
+def _remove(name: str, folder: int, is_folder: bool) -> bool:
+    with suppress(OSError):
+        if is_folder:
+            os.rmdir(name, dir_fd=folder)
+        else:
+            os.unlink(name, dir_fd=folder)
+        return True
+    return False
 
 
 def _opened(name: str, folder: int) -> int:
@@ -63,12 +73,15 @@ def _opened(name: str, folder: int) -> int:
         return os.open(name, _FOLDER, dir_fd=folder)
 
 
-def _move(name: str, source: int, new: str, target: int) -> None:
-    try:
-        os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
-    except PermissionError:  # a folder that moves must be writable itself
-        _unlock(name, source)
-        os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
+def _move(name: str, source: int, new: str, target: int) -> bool:
+    with suppress(OSError):
+        try:
+            os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
+        except PermissionError:  # a folder that moves must be writable itself
+            _unlock(name, source)
+            os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
+        return True
+    return False
 
 
 def _unlock(name: str, folder: int) -> None:
