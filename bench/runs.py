@@ -145,6 +145,7 @@ def _step(case: ReviewCase | AgainCase, built: Built, others: Counterparts) -> I
             Path(folder),
             others.github_url,
             inputs={"github-token": GITHUB_TOKEN, **own_provider(others.model_url), **_asked(case)},
+            process=True,
         )
         step.workspace = built.path if case.checkout else None
         yield step
