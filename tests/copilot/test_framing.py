@@ -48,7 +48,7 @@ def test_messages_are_handed_on_whole() -> None:
     assert next_message(stream) is None
 
 
-def test_a_message_that_is_too_large_is_passed_over_and_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_message_that_is_too_large_is_passed_over_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     wire = io.BytesIO(message(b"{}") + message(b" " * (MAX_MESSAGE + 1)) + message(b"[]"))
     stream = BoundedMessages(wire)
     with caplog.at_level(logging.WARNING, "hunkwise"):

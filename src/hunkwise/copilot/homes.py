@@ -48,7 +48,7 @@ class Home:
 def wipe_abandoned(
     folder: Path, seconds: float = ABANDONED_SECONDS, clock: Callable[[], float] = time.monotonic
 ) -> None:
-    """Removes the homes in `folder` whose runs were killed: the CLI keeps there what it was told.
+    """Removes the homes in `folder` whose runs were killed: the CLI keeps prompts and answers there.
 
     What is left after so many seconds is for the next run.
     """
