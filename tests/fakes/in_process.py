@@ -101,6 +101,8 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], folder: Path) -> P
             code = main(arguments, environ)
         except SystemExit as error:  # argparse
             code = error.code if isinstance(error.code, int) else 1
+    if "TMPDIR" in environ and any(Path(environ["TMPDIR"]).glob("hunkwise-*")):
+        gc.collect()  # folders that go with an object, which would go with the process
     return Printed(code, _text(out), _text(errors))
 
 

@@ -28,7 +28,7 @@ from tests.fakes.model_script import Answer, report, turns
 from tests.redteam.arena import Arena
 from tests.redteam.between import Change, Said, Spy, between
 from tests.redteam.counts import ATTACK
-from tests.redteam.several import Act, side_by_side
+from tests.redteam.several import Act, in_turn
 from tests.redteam.shapes import COMMAND
 
 OFTEN = 200
@@ -219,7 +219,7 @@ WRITES: dict[str, Act] = {
 def test_whatever_every_write_is_answered_each_finding_stands_once(
     acts: dict[str, Act], tmp_path: Path, tried: Tried
 ) -> None:
-    side_by_side(acts, tmp_path, tried)
+    in_turn(acts, tmp_path, tried)
 
 
 # All that is read
@@ -314,7 +314,7 @@ READS: dict[str, Act] = {
 def test_a_first_answer_that_is_not_to_be_believed_makes_no_review(
     acts: dict[str, Act], tmp_path: Path, tried: Tried
 ) -> None:
-    side_by_side(acts, tmp_path, tried)
+    in_turn(acts, tmp_path, tried)
 
 
 # What is read, and does not end the run
@@ -489,4 +489,4 @@ SLOW: dict[str, Act] = {
 def test_whatever_is_answered_in_the_midst_nothing_is_lost_or_stands_on_a_wrong_line(
     acts: dict[str, Act], tmp_path: Path, tried: Tried
 ) -> None:
-    side_by_side(acts, tmp_path, tried)
+    in_turn(acts, tmp_path, tried)

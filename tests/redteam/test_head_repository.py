@@ -115,12 +115,12 @@ def led_astray(arena: Arena) -> dict[str, str]:
 
 FILES = [
     Case("every file that something loads, as a checkout", everything_hostile, LOOKS_AROUND, nothing_was_loaded,
-         LOADED),
+         LOADED, process=True),
     Case("every file that something loads, over the API", everything_hostile, LOOKS_AROUND, nothing_was_loaded,
-         LOADED, checkout=False),
+         LOADED, checkout=False, process=True),
     Case("every file that something loads, to Copilot", everything_hostile, LOOKS_AROUND, nothing_was_loaded,
          LOADED, copilot=True),
-    Case("every such file under review", everything_reviewed, report(), it_is_evidence_only, LOADED),
+    Case("every such file under review", everything_reviewed, report(), it_is_evidence_only, LOADED, process=True),
     Case("variables that lead into the checkout", everything_hostile, LOOKS_AROUND, nothing_was_loaded,
          tuple(LED_ASTRAY), environ=led_astray),
 ]  # fmt: skip

@@ -432,7 +432,7 @@ def test_the_sidecar_holds_no_secret_but_its_own(
     arena.change()
     seen: list[tuple[bytes, bytes, list[str], list[str]]] = []
     running = arena.step if path == "provider" else arena.copilot_step
-    step = running(workspace=arena.repository.path)
+    step = running(workspace=arena.repository.path, process=True)
 
     def look(_request: ModelRequest) -> Answer:
         seen.extend(sidecars(step.temporary))

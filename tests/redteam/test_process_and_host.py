@@ -345,7 +345,7 @@ def test_what_was_planted_among_the_homes_leads_out_of_none(arena: Arena) -> Non
     arena.tries("a link called as a home", "a home with links in it", "a file called as a home")
     arena.change()
     arena.answers(report([finding()]))
-    step = arena.step(workspace=arena.repository.path)
+    step = arena.step(workspace=arena.repository.path, process=True)
     left = planted(arena, step)
     reviewed(arena, arena.done(step.run()))
     assert arena.canary_file.is_file()
