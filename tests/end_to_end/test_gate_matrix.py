@@ -11,8 +11,6 @@ from tests.end_to_end.step import Result
 from tests.end_to_end.story import story, stubborn
 from tests.end_to_end.world import World
 
-pytestmark = pytest.mark.slow
-
 CLEAN = "".join(f"line {number}\n" for number in range(1, 31))
 APPROVE = {".github/hunkwise.yml": "version: 1\napprove: true\n"}
 
@@ -67,19 +65,10 @@ def test_a_whole_review_without_findings_approves_once_and_takes_it_back_when_th
     assert world.github.threads[0].resolved
 
 
-@pytest.mark.parametrize(
-    ("base", "head", "inputs"),
-    [
-        (APPROVE, {**code("fine"), "package-lock.json": "{}\n"}, {}),
-        (APPROVE, code("fault(Small, low)"), {"min_severity": "high"}),
-        ({}, {**code("fine"), **APPROVE}, {}),
-    ],
-    ids=["a lock file", "a finding below min-severity", "at the head alone"],
-)
-def test_nothing_less_than_a_whole_review_without_findings_approves(
-    world: World, base: dict[str, str], head: dict[str, str | bytes | None], inputs: dict[str, str]
-) -> None:
-    life = Life(world, base, **inputs)
+def test_nothing_less_than_a_whole_review_without_findings_approves(world: World) -> None:
+    """Which runs may approve is in tests/publish/test_gates.py and tests/flows/test_publication.py."""
+    head = {**code("fault(Small, low)"), "package-lock.json": "{}\n"}
+    life = Life(world, APPROVE, min_severity="high")
     assert life.opened(head).code == 0
     assert life.reviews == []
     assert len(world.github.issue_comments) == 1
@@ -139,14 +128,11 @@ def test_the_author_of_a_fork_may_resolve_but_not_dismiss(world: World, by: str)
     assert len(world.github.comments) == 1
 
 
-@pytest.mark.parametrize("of", ["reaction", "reply"])
-def test_a_stranger_dismisses_nothing(world: World, of: str) -> None:
+def test_a_stranger_dismisses_nothing(world: World) -> None:
     life = Life(world, fail_on="high")
     life.opened(code("fault(Bad, high)"), author="stranger")
     thread = world.github.threads[0]
-    if of == "reaction":
-        world.github.react(thread.comments[0], "stranger")
-    else:
-        world.github.reply(thread, "stranger", "/hunkwise dismiss")
+    world.github.react(thread.comments[0], "stranger")
+    world.github.reply(thread, "stranger", "/hunkwise dismiss")
     assert life.run().code == 1
     assert life.told == []

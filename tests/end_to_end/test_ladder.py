@@ -1,4 +1,7 @@
-"""Each fault of GitHub's on each rung: every finding stands on one that holds, once, and every word says which."""
+"""One fault on each rung: every finding stands on one that holds, once, and every word says which.
+
+Each fault of GitHub's on each request is in tests/forge (publisher, checks, comments, threads).
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,9 @@ from tests.fakes.github_reviews import create_review
 from tests.fakes.github_state import BOT
 from tests.fakes.model_script import turns
 
-pytestmark = pytest.mark.slow
-
 ALL_IN_PLACE = "inline file body"
-FAR_OFF = "4000000000"
 OFTEN = 60
 FORBIDDEN = {"status": 403, "body": {"message": "Resource not accessible by integration"}, "times": OFTEN}
-MISSING = {"status": 404, "times": OFTEN}
 UNKNOWN = {"status": 401, "times": OFTEN}
 DOWN = {"status": 500, "times": OFTEN}
 DECLINED = {
@@ -35,24 +34,14 @@ DECLINED = {
         "errors": ["Pull request review thread line must be part of the diff"],
     },
 }
-TOO_OFTEN = {"status": 429, "headers": {"retry-after": "1"}}
-TOO_OFTEN_TODAY = {"status": 429, "headers": {"retry-after": "90000"}, "times": OFTEN}
 SECONDARY = {
     "status": 403,
     "headers": {"retry-after": "1"},
     "body": {"message": "You have exceeded a secondary rate limit"},
 }
-PRIMARY = {
-    "status": 403,
-    "headers": {"x-ratelimit-remaining": "0", "x-ratelimit-reset": FAR_OFF},
-    "body": {"message": "API rate limit exceeded"},
-    "times": OFTEN,
-}
 STORED = {"status": 502, "commit_then_fail": True}
 STORED_UNSEEN = {"disconnect": True, "commit_then_fail": True}
-STORED_HTML = {"html": True, "status": 200, "commit_then_fail": True}
 EMPTY = {"status": 200, "body": {}}
-CUT = {"truncate": True}
 
 
 def refused(world: World, method: str, path: str, fault: dict[str, Any], **more: Any) -> None:
@@ -67,15 +56,11 @@ def requests(world: World, method: str, path: str) -> list[Request]:
     ("fault", "rungs"),
     [
         (UNKNOWN, "annotation file annotation"),
-        (MISSING, "annotation file annotation"),
         (DECLINED, "file file annotation"),
         (DOWN, "annotation file annotation"),
-        (PRIMARY, "annotation file annotation"),
-        (TOO_OFTEN_TODAY, "annotation file annotation"),
         (SECONDARY, ALL_IN_PLACE),
-        (CUT, ALL_IN_PLACE),
     ],
-    ids=["401", "404", "422", "500", "limit", "429 for long", "secondary", "cut"],
+    ids=["401", "422", "500", "secondary"],
 )
 def test_what_the_review_does_not_hold_the_check_run_does(
     world: World, fault: dict[str, Any], rungs: str
@@ -94,12 +79,8 @@ def test_what_the_review_does_not_hold_the_check_run_does(
     [
         (FORBIDDEN, "annotation annotation annotation"),
         (DECLINED, "inline body body"),
-        (DOWN, "inline body body"),
-        (TOO_OFTEN_TODAY, "inline body body"),
-        (STORED_UNSEEN, ALL_IN_PLACE),
-        (EMPTY, ALL_IN_PLACE),
     ],
-    ids=["403", "422", "500", "429 for long", "stored unseen", "empty"],
+    ids=["403", "422"],
 )
 def test_what_finds_no_place_on_its_file_is_in_the_reviews_body(
     world: World, fault: dict[str, Any], rungs: str
@@ -115,14 +96,10 @@ def test_what_finds_no_place_on_its_file_is_in_the_reviews_body(
     ("method", "path", "fault", "rung"),
     [
         ("POST", "/check-runs$", FORBIDDEN, "summary"),
-        ("POST", "/check-runs$", STORED_UNSEEN, "annotation"),
         ("PATCH", r"/check-runs/\d+$", {**DECLINED, "asking": '"annotations"'}, "summary"),
         ("PATCH", r"/check-runs/\d+$", STORED, "annotation"),
-        ("PATCH", r"/check-runs/\d+$", STORED_HTML, "annotation"),
-        ("PATCH", r"/check-runs/\d+$", EMPTY, "annotation"),
-        ("PATCH", r"/check-runs/\d+$", TOO_OFTEN, "annotation"),
     ],
-    ids=["403", "begun unseen", "422", "stored", "stored html", "empty", "429"],
+    ids=["403", "422", "stored"],
 )
 def test_what_the_check_run_does_not_hold_the_job_summary_does(
     world: World, method: str, path: str, fault: dict[str, Any], rung: str
@@ -154,8 +131,8 @@ def test_a_check_run_that_cannot_be_concluded_is_concluded_by_the_next_run(world
 
 @pytest.mark.parametrize(
     ("fault", "comments"),
-    [(FORBIDDEN, 0), (DOWN, 0), (STORED, 1), (STORED_UNSEEN, 1), (EMPTY, 1)],
-    ids=["403", "500", "stored", "stored unseen", "empty"],
+    [(FORBIDDEN, 0), (STORED_UNSEEN, 1)],
+    ids=["403", "stored unseen"],
 )
 def test_a_summary_comment_that_cannot_be_written_loses_no_finding(
     world: World, fault: dict[str, Any], comments: int
@@ -188,12 +165,10 @@ def mended(world: World) -> None:
     ("fault", "resolved", "answers", "edited"),
     [
         (FORBIDDEN, False, 0, True),
-        ({"status": 200, "body": {"errors": [{"type": "FORBIDDEN", "message": "No."}]}}, False, 0, True),
         (STORED, True, 1, False),
         (EMPTY, False, 0, False),
-        (TOO_OFTEN, True, 1, False),
     ],
-    ids=["403", "refused", "stored", "empty", "429"],
+    ids=["403", "stored", "empty"],
 )
 def test_a_thread_that_cannot_be_resolved_is_edited_or_left_and_answered_once_at_most(
     world: World, fault: dict[str, Any], resolved: bool, answers: int, edited: bool
