@@ -21,7 +21,7 @@ TEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/im
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help review test test-fast image test-image check format sbom fuzz bench setup setup-dev lock clean prerequisites
+.PHONY: help review test test-all image test-image check format sbom fuzz bench setup setup-dev lock clean prerequisites
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -29,11 +29,12 @@ help: ## what can be made
 review: setup ## review a small change with planted faults; no account, no network
 	@$(BIN)/python examples/show.py
 
-test: setup-dev ## run all tests
-	@$(TEST)
+test: setup-dev ## run the tests; those marked nightly are left to test-all
+	@$(TEST) -m "not nightly"
 
-test-fast: setup-dev ## run the tests that take no waiting
-	@$(TEST) -m "not slow"
+test-all: setup-dev ## run all tests, and a tenth of the steps again, each in a process of its own (SEED=N chooses which)
+	@$(TEST) --durations=20
+	@$(TEST) --in-processes 0.1 $(if $(SEED),--seed $(SEED))
 
 image: ## build the container's image with podman or docker (ENGINE=docker); podman needs no registry
 	@scripts/image/build.sh

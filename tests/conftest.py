@@ -1,12 +1,16 @@
 """For all tests: what stands in shared modules shows its values when an assertion fails."""
 
 import os
+import random
 import sys
 
 import pytest
 from hypothesis import settings
 
 from tests.hard_diffs import AT_HAND, CASES
+
+IN_PROCESSES = "HUNKWISE_TESTS_IN_PROCESSES"
+"""Set where steps and commands run in processes of their own; tests/fakes/in_process.py reads it."""
 
 pytest.register_assert_rewrite(
     "tests.end_to_end", "tests.copilot", "tests.forge", "tests.fakes", "tests.redteam", "tests.fuzz"
@@ -20,8 +24,51 @@ if os.environ.get("CI"):
 collect_ignore = [] if AT_HAND else ["domain/test_hard_diffs.py"]
 
 
-def pytest_report_header() -> str:
-    return f"hard diffs: {CASES}" if AT_HAND else f"hard diffs: none at {CASES}, so their cases are not run"
+STEP_FIXTURES = {"world", "arena", "terminal"}
+"""A test with one of these runs steps or commands."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--in-processes",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="run only this share (0 to 1) of the tests that run steps, each step in a process of its own",
+    )
+    parser.addoption("--seed", type=int, help="what chooses the tests of --in-processes (default: random)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.in_processes:
+        os.environ[IN_PROCESSES] = "1"
+        if config.option.seed is None:  # once, before xdist hands the options to its workers
+            config.option.seed = random.randrange(1_000_000)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    share, seed = config.option.in_processes, config.option.seed
+    if not share:
+        return
+
+    def is_chosen(item: pytest.Item) -> bool:
+        runs_steps = bool(STEP_FIXTURES.intersection(getattr(item, "fixturenames", ())))
+        return runs_steps and random.Random(f"{seed} {item.nodeid}").random() < share
+
+    chosen = [item for item in items if is_chosen(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    lines = [
+        f"hard diffs: {CASES}" if AT_HAND else f"hard diffs: none at {CASES}, so their cases are not run"
+    ]
+    if config.option.in_processes:
+        lines.append(
+            f"steps in processes: {config.option.in_processes:.0%} of their tests, --seed {config.option.seed}"
+        )
+    return lines
 
 
 def pytest_sessionfinish() -> None:

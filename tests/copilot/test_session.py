@@ -237,7 +237,6 @@ def test_a_refusal_of_a_provider_has_its_kind_and_remedy(
     assert asked.reports == []
 
 
-@pytest.mark.slow
 def test_what_the_cli_tries_again_has_its_kind_in_the_end(talk: Talk) -> None:
     expected = {
         401: (ModelKind.AUTHENTICATION, "provider-api-key"),

@@ -163,7 +163,7 @@ class Step:
         own_cli = not {"provider-base-url", "publish"} & self.inputs.keys()
         own_environment = any(not _READ_AS_VALUES.match(name) for name in self.environ)
         apart = self.process or self.apart or self.shell != ""
-        return apart or own_cli or own_environment or not in_process.in_main_thread()
+        return apart or own_cli or own_environment or not in_process.is_possible()
 
     def finish(self, process: subprocess.Popen[str]) -> Result:
         """Waits for a started step."""

@@ -93,7 +93,7 @@ def test_an_account_without_models_and_a_model_it_lacks_are_told_apart(world: Wo
         (401, ("copilot-requests: write",)),
         (402, ("no Copilot credits left",)),
         (403, ("Allow use of Copilot CLI",)),
-        pytest.param(429, ("Run the job again later",), marks=pytest.mark.slow),
+        (429, ("Run the job again later",)),
     ],
 )
 def test_what_copilot_refuses_at_the_question_is_told_with_the_same_remedy(

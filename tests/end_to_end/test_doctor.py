@@ -413,7 +413,6 @@ def test_a_cli_that_ends_is_a_fault(world: World, body: str, said: str) -> None:
     assert told.states("Model") == {"Copilot": "unchecked"}
 
 
-@pytest.mark.slow
 def test_a_cli_that_does_not_listen_is_a_fault(world: World) -> None:
     world.change()
     program = script(world.folder, "exec sleep 60")

@@ -21,8 +21,6 @@ from tests.fakes.actions_runner import read_log
 from tests.fakes.model_script import report, turns
 from tests.publish.rendered import rendered
 
-pytestmark = pytest.mark.slow
-
 FORK = "stranger/repo"
 TITLES = [str(one["title"]) for one in (LINE, FILE, BODY)]
 

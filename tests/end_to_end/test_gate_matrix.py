@@ -65,10 +65,19 @@ def test_a_whole_review_without_findings_approves_once_and_takes_it_back_when_th
     assert world.github.threads[0].resolved
 
 
-def test_nothing_less_than_a_whole_review_without_findings_approves(world: World) -> None:
+@pytest.mark.parametrize(
+    ("base", "head"),
+    [
+        (APPROVE, {**code("fault(Small, low)"), "package-lock.json": "{}\n"}),
+        ({}, {**code("fine"), **APPROVE}),
+    ],
+    ids=["a finding below min-severity and a lock file", "at the head alone"],
+)
+def test_nothing_less_than_a_whole_review_without_findings_approves(
+    world: World, base: dict[str, str], head: dict[str, str | bytes | None]
+) -> None:
     """Which runs may approve is in tests/publish/test_gates.py and tests/flows/test_publication.py."""
-    head = {**code("fault(Small, low)"), "package-lock.json": "{}\n"}
-    life = Life(world, APPROVE, min_severity="high")
+    life = Life(world, base, min_severity="high")
     assert life.opened(head).code == 0
     assert life.reviews == []
     assert len(world.github.issue_comments) == 1

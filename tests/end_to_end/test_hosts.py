@@ -185,11 +185,11 @@ def shell_of(disk: str, temporary: str, reports: str, home: str) -> str:
     """What makes the disks of these folders so."""
     match disk:
         case "full":
-            folders = (temporary, reports)
-            return "; ".join([*(mounted(one, "size=16k") for one in folders), *map(filled, folders)])
+            mounts = [mounted(folder, "size=16k") for folder in (temporary, reports)]
+            return "; ".join([*mounts, filled(temporary), filled(reports)])
         case "read only":
-            folders = (temporary, reports, home)
-            return "; ".join([*(mounted(one, "ro") for one in folders), f"HOME={home}"])
+            mounts = [mounted(folder, "ro") for folder in (temporary, reports, home)]
+            return "; ".join([*mounts, f"HOME={home}"])
         case _:
             begun = f"until ls {temporary}/hunkwise-sidecar-*/copilot; do sleep 0.05; done"
             return f"{mounted(temporary, 'size=16k')}; ({begun}; {filled(temporary)}) > /dev/null 2>&1 &"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -18,8 +18,6 @@ from tests.end_to_end.step import Result, Step
 from tests.end_to_end.story import stubborn
 from tests.end_to_end.world import World, finding, said, wait_until
 from tests.fakes.model_script import REPORT_TOOL, Answer, ModelRequest
-
-pytestmark = pytest.mark.slow
 
 _CONVERSATION = "reviewThreads"
 _RESOLVE = "resolveReviewThread"
@@ -109,6 +107,8 @@ class Moment:
             github.fault(self.method, self.path, disconnect=True, asking=self.body)
 
 
+DAILY = {"the check run is to end", "the review stands", "threads are to be resolved"}
+"""Tried in each run of the tests; the other moments are tried nightly."""
 FIRST_REVIEW = (
     Moment("the pull request is asked for", "GET", "/pulls/1$"),
     Moment("the files are asked for", "GET", "/files$"),
@@ -128,6 +128,15 @@ LATER_REVIEW = (
     Moment("threads are resolved", "POST", "/graphql", stored=True, body=_RESOLVE),
     Moment("the summary is edited", "PATCH", "/issues/comments/", stored=True),
 )
+
+
+def each(moments: Sequence[Moment]) -> pytest.MarkDecorator:
+    nightly = [() if moment.name in DAILY else pytest.mark.nightly for moment in moments]
+    params = [
+        pytest.param(moment, id=moment.name, marks=marks)
+        for moment, marks in zip(moments, nightly, strict=True)
+    ]
+    return pytest.mark.parametrize("moment", params)
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +197,7 @@ def test_the_story_has_a_finding_on_every_rung(unharmed: tuple[Remains, Remains]
     )
 
 
-@pytest.mark.parametrize("moment", FIRST_REVIEW, ids=lambda moment: moment.name)
+@each(FIRST_REVIEW)
 def test_a_first_review_that_is_killed_is_made_good(
     world: World, unharmed: tuple[Remains, Remains], moment: Moment
 ) -> None:
@@ -198,7 +207,7 @@ def test_a_first_review_that_is_killed_is_made_good(
     assert remains(world) == unharmed[0]
 
 
-@pytest.mark.parametrize("moment", LATER_REVIEW, ids=lambda moment: moment.name)
+@each(LATER_REVIEW)
 def test_a_later_review_that_is_killed_is_made_good(
     world: World, unharmed: tuple[Remains, Remains], moment: Moment
 ) -> None:
@@ -225,6 +234,7 @@ def test_a_run_that_is_killed_before_its_first_request_leaves_nothing(
     assert remains(world) == unharmed[0]
 
 
+@pytest.mark.nightly
 def test_a_run_that_is_killed_while_the_model_answers_is_made_good(
     world: World, unharmed: tuple[Remains, Remains]
 ) -> None:
@@ -243,6 +253,7 @@ def test_a_run_that_is_killed_while_the_model_answers_is_made_good(
     assert remains(world) == unharmed[0]
 
 
+@pytest.mark.nightly
 def test_a_run_that_is_killed_at_every_moment_in_turn_says_everything_once(
     world: World, unharmed: tuple[Remains, Remains]
 ) -> None:

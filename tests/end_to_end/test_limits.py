@@ -52,7 +52,6 @@ def test_a_github_that_is_silent_is_left_at_the_deadline(world: World) -> None:
     assert_late(world.run(SOON), "the change was being read")
 
 
-@pytest.mark.slow
 def test_a_review_of_whose_storing_github_tells_too_slowly_is_found_and_not_repeated(world: World) -> None:
     world.change()
     world.answers(report([finding()]))
@@ -101,7 +100,6 @@ def test_a_cli_that_is_stopped_while_it_is_idle_is_left_at_the_deadline(world: W
         assert_late(world.done(step.finish(process)), "the Copilot CLI was being reached")
 
 
-@pytest.mark.slow
 def test_a_cli_that_is_stopped_in_a_turn_is_left_at_the_deadline(world: World) -> None:
     world.change()
     world.answers(always(Answer(delay=200)))

@@ -91,7 +91,6 @@ def test_a_fault_that_passes_is_passed_over(world: World, fault: Fault) -> None:
     assert len(world.model.requests) == 2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "words"),
     [

@@ -14,8 +14,6 @@ from tests.end_to_end.story import stubborn
 from tests.end_to_end.world import World, wait_until
 from tests.fakes.model_script import Answer, ModelRequest, Script
 
-pytestmark = pytest.mark.slow
-
 
 def lines(**marked: str) -> str:
     """Sixty lines: `at3="…"` replaces the third."""

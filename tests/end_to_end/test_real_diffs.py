@@ -140,7 +140,7 @@ def assert_each_line_is_asked_about_once(world: World, repository: GitRepository
     assert report["coverage"]["reviewed_lines"] == len(lines)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_releases_in_a_checkout_are_asked_about_line_by_line(world: World, django: GitRepository) -> None:
     environ = {
         "PATH": os.environ["PATH"],
@@ -164,7 +164,7 @@ def test_two_releases_in_a_checkout_are_asked_about_line_by_line(world: World, d
     assert_each_line_is_asked_about_once(world, django, json.loads(done.stdout))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_releases_as_a_pull_request_are_asked_about_line_by_line(
     world: World, django: GitRepository
 ) -> None:

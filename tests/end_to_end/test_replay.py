@@ -12,8 +12,6 @@ from tests.end_to_end.world import Files, World, finding
 from tests.fakes.github import GraphqlRefusal
 from tests.fakes.model_script import report
 
-pytestmark = pytest.mark.slow
-
 
 def lines(**marked: str) -> str:
     """Sixty lines, far enough apart for hunks of their own: `at3="…"` replaces the third."""

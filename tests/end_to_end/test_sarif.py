@@ -6,14 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.end_to_end.step import READ_TOKEN, Result
 from tests.end_to_end.story import stubborn
 from tests.end_to_end.world import World
 from tests.publish.test_sarif import validator
-
-pytestmark = pytest.mark.slow
 
 BASE = {"app.py": "".join(f"line {number}\n" for number in range(1, 31))}
 HEAD = {

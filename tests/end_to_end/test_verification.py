@@ -175,7 +175,6 @@ def test_a_check_that_fails_loses_no_finding(
     assert "3 findings were not verified" in " ".join(result.commands("warning"))
 
 
-@pytest.mark.slow
 def test_a_provider_that_keeps_failing_loses_no_finding(world: World) -> None:
     result = checked(world, always(Fault(500)))
     assert set(checks(result).values()) == {"unverified"}

@@ -58,7 +58,9 @@ class CommandLine:
         )
 
     def run(self, *arguments: str) -> Printed:
-        """Runs the command to its end in this process."""
+        """Runs the command to its end: in this process where that is possible."""
+        if not in_process.is_possible():
+            return self.finish(self.start(*arguments))
         return in_process.run(arguments, self.environment(), self.folder)
 
     def finish(self, process: subprocess.Popen[str]) -> Printed:

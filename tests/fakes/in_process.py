@@ -69,9 +69,15 @@ class SharedCli:
 shared_cli = SharedCli()
 
 
-def in_main_thread() -> bool:
-    """Signals can be set there only, and folder, streams and temporary folder are the whole process's."""
-    return threading.current_thread() is threading.main_thread()
+def is_possible() -> bool:
+    """Whether a run may take place here, by the tests' options and by the thread.
+
+    Signals can be set in the main thread only, and folder, streams and temporary folder are the whole process's.
+    """
+    return (
+        "HUNKWISE_TESTS_IN_PROCESSES" not in os.environ
+        and threading.current_thread() is threading.main_thread()
+    )
 
 
 def with_shared_cli(environ: Mapping[str, str]) -> Mapping[str, str]:
@@ -89,7 +95,10 @@ def with_shared_cli(environ: Mapping[str, str]) -> Mapping[str, str]:
 def run(arguments: Sequence[str], environ: Mapping[str, str], folder: Path) -> Printed:
     """`hunkwise ARGUMENTS` with that environment, started in `folder`. To be called from the main thread."""
     encoding = environ.get("PYTHONIOENCODING", "utf-8")
-    out, errors = (io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True) for _ in range(2))
+    bytes_out, bytes_errors = io.BytesIO(), io.BytesIO()
+    out, errors = (
+        io.TextIOWrapper(raw, encoding=encoding, write_through=True) for raw in (bytes_out, bytes_errors)
+    )
     with (
         _process_state_restored(),
         contextlib.chdir(folder),
@@ -103,11 +112,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], folder: Path) -> P
             code = error.code if isinstance(error.code, int) else 1
     if "TMPDIR" in environ and any(Path(environ["TMPDIR"]).glob("hunkwise-*")):
         gc.collect()  # folders that go with an object, which would go with the process
-    return Printed(code, _text(out), _text(errors))
-
-
-def _text(stream: io.TextIOWrapper) -> str:
-    return stream.buffer.getvalue().decode("utf-8", "replace")  # type: ignore[attr-defined]  # a BytesIO
+    return Printed(code, *(raw.getvalue().decode("utf-8", "replace") for raw in (bytes_out, bytes_errors)))
 
 
 @contextlib.contextmanager

@@ -214,7 +214,6 @@ WRITES: dict[str, Act] = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("acts", parts(WRITES, 4), ids=["first", "second", "third", "fourth"])
 def test_whatever_every_write_is_answered_each_finding_stands_once(
     acts: dict[str, Act], tmp_path: Path, tried: Tried
@@ -484,7 +483,6 @@ SLOW: dict[str, Act] = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("acts", parts(SLOW, 2), ids=["first", "second"])
 def test_whatever_is_answered_in_the_midst_nothing_is_lost_or_stands_on_a_wrong_line(
     acts: dict[str, Act], tmp_path: Path, tried: Tried

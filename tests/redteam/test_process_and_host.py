@@ -525,7 +525,6 @@ WAITING: Mapping[str, Act] = {
 }
 
 
-@pytest.mark.slow
 def test_whatever_does_not_come_and_whoever_is_stopped_the_run_ends_in_good_order(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
