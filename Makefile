@@ -19,6 +19,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version=
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)))
 TEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/image
 export PYTHONUNBUFFERED := 1
+# So that the tests are compiled once: pytest rewrites their assertions.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help review test test-all image test-image check format sbom fuzz bench setup setup-dev lock clean prerequisites

@@ -24,8 +24,8 @@ READ_TOKEN = "ghs_CanaryRead3Z8wLmP4Tg"
 COPILOT_TOKEN = "ghs_CanaryCopilot6Y1uHcR9Jf"
 PERSONAL_TOKEN = "github_pat_CanaryPersonal5X0tGbQ8He"
 PROVIDER_KEY = "key-CanaryProvider4W9sFaM7Dd"
-_READ_AS_VALUES = re.compile("(GITHUB|INPUT|RUNNER|ACTIONS|AWS|OPENAI)_|GH_TOKEN$")
-"""Variables that hunkwise reads from the mapping that it is given, or not at all."""
+_READ_AS_VALUES = re.compile("(GITHUB|INPUT|RUNNER|COPILOT|HUNKWISE|ACTIONS|AWS|OPENAI)_|GH_TOKEN$")
+"""Variables that hunkwise reads from the mapping that it is given and gives to the CLI, or does not read at all."""
 _KEPT = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE")
 
 
@@ -157,13 +157,11 @@ class Step:
     def needs_process(self) -> bool:
         """Whether this process cannot stand in for the step's own.
 
-        Copilot's token and the CLI's path are given to a CLI at its start, so that none can be shared. Libraries read
-        other variables, a proxy for example, from the process's own environment.
+        Libraries read some variables, a proxy for example, from the process's own environment.
         """
-        own_cli = not {"provider-base-url", "publish"} & self.inputs.keys()
         own_environment = any(not _READ_AS_VALUES.match(name) for name in self.environ)
         apart = self.process or self.apart or self.shell != ""
-        return apart or own_cli or own_environment or not in_process.is_possible()
+        return apart or own_environment or not in_process.is_possible()
 
     def finish(self, process: subprocess.Popen[str]) -> Result:
         """Waits for a started step."""

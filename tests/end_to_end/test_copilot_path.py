@@ -33,7 +33,7 @@ def test_a_copilot_token_of_either_kind_reviews_and_reaches_copilot_alone(
 ) -> None:
     world.change()
     world.answers(report([finding()], summary="Three lines."))
-    result = world.run_copilot(token=token)
+    result = world.run_copilot(token=token, process=True)
     assert result.code == 0
     assert [comment.line for comment in world.github.comments] == [3]
     assert {entry.token for entry in world.copilot.journal} == {token or GITHUB_TOKEN}

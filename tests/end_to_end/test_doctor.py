@@ -74,8 +74,26 @@ def doctor(
     format: str = "json",  # noqa: A002  # the option's name
 ) -> Told:
     """Runs it, and looks for every secret in what it printed."""
-    done = in_process.run(["doctor", "--format", format, *arguments], environ, folder)
-    told = Told(done.code, done.out, done.errors)
+    command = ["doctor", "--format", format, *arguments]
+    if (
+        environ["PATH"] == os.environ["PATH"]
+        and Path(environ["TMPDIR"]).is_dir()
+        and in_process.is_possible()
+    ):
+        printed = in_process.run(command, environ, folder)
+        told = Told(printed.code, printed.out, printed.errors)
+    else:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "entrypoint.py"), *command],
+            cwd=folder,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        told = Told(done.returncode, done.stdout, done.stderr)
     assert told.errors == ""
     assert traces.secrets_in(traces.without_masks(told.out), SECRETS) == []
     return told

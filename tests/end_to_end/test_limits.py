@@ -75,6 +75,7 @@ def test_a_git_that_hangs_is_ended_with_the_run(world: World) -> None:
     assert_late(result, "the change was being read")
 
 
+@pytest.mark.nightly
 def test_a_template_that_does_not_end_is_ended_with_the_run(world: World) -> None:
     endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
     config = "version: 1\nprompts:\n- name: mine\n  template: mine.md.j2\n"

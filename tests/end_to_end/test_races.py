@@ -42,13 +42,16 @@ def slowly(*seconds: float) -> Script:
 
 
 def together(world: World, steps: Sequence[Step], waits: Sequence[Callable[[], bool]] = ()) -> list[Result]:
-    """Runs all of them at once; `waits` says when each but the first may begin."""
+    """Runs all of them at once, all but the last in processes; `waits` says when each but the first may begin."""
+    ready = [lambda: True, *waits, *[lambda: True] * len(steps)]
     with ThreadPoolExecutor(len(steps)) as pool:
-        running = [pool.submit(steps[0].run)]
-        for step, ready in zip(steps[1:], [*waits, *[lambda: True] * len(steps)], strict=False):
-            wait_until(ready)
+        running = []
+        for step, may_begin in zip(steps[:-1], ready, strict=False):
+            wait_until(may_begin)
             running.append(pool.submit(step.run))
-        return [world.done(one.result()) for one in running]
+        wait_until(ready[len(steps) - 1])
+        last = steps[-1].run()
+        return [world.done(result) for result in (*(one.result() for one in running), last)]
 
 
 def assert_one_review(world: World, results: Sequence[Result]) -> Remains:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from openapi_schema_validator import OAS30Validator, oas30_format_checker
-from referencing import Registry, Resource
+# jsonschema's checker of IRIs, where it is installed, takes 3 s to build. GitHub's description has none.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None: an import of it fails
+
+from openapi_schema_validator import OAS30Validator, oas30_format_checker  # noqa: E402  # see above
+from referencing import Registry, Resource  # noqa: E402
 
 Json = dict[str, Any]
 

@@ -81,8 +81,9 @@ def is_possible() -> bool:
 
 
 def with_shared_cli(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment of a step, which asks the shared CLI where it would start one for a provider."""
-    if "INPUT_PROVIDER-BASE-URL" not in environ or "INPUT_COPILOT-URL" in environ:
+    """The environment of a step, which asks the shared CLI where it would start a usual one for a provider."""
+    own = any(name.startswith(("COPILOT_", "HUNKWISE_", "INPUT_COPILOT-URL")) for name in environ)
+    if own or "INPUT_PROVIDER-BASE-URL" not in environ:
         return environ
     address = shared_cli.address
     return {

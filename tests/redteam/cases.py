@@ -42,11 +42,16 @@ class Case:
     code: int = 0
     process: bool = False
     """Whether only a process of its own shows what is tried."""
+    nightly: bool = False
+    """Whether it takes too long for each run of the tests."""
 
 
 def each(cases: Sequence[Case]) -> pytest.MarkDecorator:
     """The table as a test's parameters."""
-    return pytest.mark.parametrize("case", cases, ids=[case.name for case in cases])
+    params = [
+        pytest.param(case, id=case.name, marks=pytest.mark.nightly if case.nightly else ()) for case in cases
+    ]
+    return pytest.mark.parametrize("case", params)
 
 
 def play(arena: Arena, case: Case) -> Result:

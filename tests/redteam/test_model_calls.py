@@ -358,7 +358,7 @@ def reported_at_last(arena: Arena, result: Result) -> None:
 
 
 COST = [
-    Case("greedy patterns", greedy, holds=still_reported, attacks=[*GREEDY, *GREEDY_PATHS]),
+    Case("greedy patterns", greedy, holds=still_reported, attacks=[*GREEDY, *GREEDY_PATHS], nightly=True),
     Case("files of 100 MB, as a checkout", large_files, holds=nothing_large_was_read),
     Case("files of 100 MB, over the API", large_files, holds=nothing_large_was_read, checkout=False),
     Case("400 calls at once", endless, holds=still_reported),
