@@ -80,7 +80,12 @@ class ContainerCase(_Case):
     model_latency: float = 0.0
 
 
-Case = ReviewCase | AgainCase | PlanCase | ImportCase | ContainerCase
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteCase(_Case):
+    """The tests, as `make test` runs them."""
+
+
+Case = ReviewCase | AgainCase | PlanCase | ImportCase | ContainerCase | SuiteCase
 
 
 POSTED, WALL = "start to review posted", "whole run"
@@ -98,6 +103,7 @@ AGAIN_WALL = "identical second run"
 PLAN, PLAN_DIFF, PLAN_MEMORY, CHUNKS = "plan", "of it, git's diff", "peak memory", "chunks"
 ENTRY_MODEL = "entrypoint to first model request"
 IMPORT = "import copilot"
+SUITE, SUITE_PROCESSOR, SUITE_TESTS = "make test", "processor time of all processes", "tests"
 
 _SMALL, _MEDIUM = Shape(11, 199, 16), Shape(62, 1_094, 1_507)
 _LARGE, _MANY, _HUGE = Shape(314, 28_311, 3_009), Shape(1_200, 40_000, 12_000), Shape(4_000, 240_000, 60_000)
@@ -290,5 +296,15 @@ CASES: tuple[Case, ...] = (
             Measure(COMMENTS, ""),
         ),
         shape=_SMALL,
+    ),
+    SuiteCase(
+        name="suite",
+        title="the tests, installed before",
+        measures=(
+            Measure(SUITE, "s", Goal(600)),
+            Measure(SUITE_PROCESSOR, "s"),
+            Measure(SUITE_TESTS, ""),
+        ),
+        runs=1,
     ),
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -14,9 +16,9 @@ from typing import assert_never
 from tests.end_to_end.step import Result, Step, own_provider
 
 from bench import cases
-from bench.cases import AgainCase, Case, ContainerCase, ImportCase, PlanCase, ReviewCase
+from bench.cases import AgainCase, Case, ContainerCase, ImportCase, PlanCase, ReviewCase, SuiteCase
 from bench.changes import Built, build
-from bench.children import BenchError, MemoryWatch, run_python
+from bench.children import ROOT, BenchError, MemoryWatch, run_python
 from bench.container import container_once, find_engine
 from bench.counterparts import GITHUB_TOKEN, Counterparts, counterparts
 
@@ -55,6 +57,9 @@ def measured(case: Case, runs: int) -> Iterator[Numbers]:
             with _repository(case) as built, counterparts(built) as others:
                 for _ in range(runs):
                     yield container_once(case, built, others, at_hand)
+        case SuiteCase():
+            for _ in range(runs):
+                yield suite_once()
         case _:
             assert_never(case)
 
@@ -135,6 +140,21 @@ def plan_once(built: Built) -> Numbers:
 def import_once() -> Numbers:
     """Imports the SDK in a fresh process."""
     return {cases.IMPORT: run_python("-c", _TIMED_IMPORT)["seconds"]}
+
+
+def suite_once() -> Numbers:
+    """Runs the tests."""
+    before, began = _processor_seconds(), time.monotonic()
+    done = subprocess.run(["make", "test"], cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = time.monotonic()
+    counted = re.search(r"(\d+) passed", done.stdout)
+    if done.returncode != 0 or counted is None:
+        raise BenchError(f"`make test` failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    return {
+        cases.SUITE: ended - began,
+        cases.SUITE_PROCESSOR: _processor_seconds() - before,
+        cases.SUITE_TESTS: int(counted[1]),
+    }
 
 
 @contextmanager

@@ -104,7 +104,7 @@ def numbers(version: str) -> list[int]:
 
 
 def test_the_project_has_these_workflows() -> None:
-    assert [path.name for path in WORKFLOWS] == ["ci.yml", "fuzz.yml", "release.yml"]
+    assert [path.name for path in WORKFLOWS] == ["ci.yml", "fuzz.yml", "nightly.yml", "release.yml"]
 
 
 @pytest.mark.parametrize("path", ALL_WORKFLOWS, ids=named)
