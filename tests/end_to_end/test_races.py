@@ -86,7 +86,7 @@ def test_a_second_run_that_is_quicker_than_the_first_leaves_it_nothing_to_say(
 ) -> None:
     world.github.tokens[GITHUB_TOKEN] = token
     world.change(BASE, HEAD)
-    world.answers(slowly(12))
+    world.answers(slowly(6))
     results = together(world, [world.step(), world.step()], [lambda: world.model.in_flight == 1])
     assert_one_review(world, results)
 

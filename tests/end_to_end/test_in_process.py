@@ -1,0 +1,76 @@
+"""A step in this process is what a process of its own would be, and leaves this process as it was."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import re
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.remains import remains
+from tests.end_to_end.step import Result
+from tests.end_to_end.world import World, finding
+from tests.fakes import in_process
+from tests.fakes.model_script import report
+
+NUMBERS = re.compile(r"[0-9a-f]{64}|\d+(\.\d+)?")
+
+
+@pytest.fixture
+def worlds(tmp_path: Path) -> Iterator[tuple[World, World]]:
+    with ExitStack() as stack:
+        made = World(tmp_path / "one", stack), World(tmp_path / "two", stack)
+        yield made
+        for world in made:
+            world.check()
+
+
+def reviewed(world: World, *, process: bool) -> Result:
+    world.change()
+    world.answers(report([finding()]))
+    return world.run({"fail-on": "medium"}, process=process)
+
+
+def test_both_ways_end_and_say_the_same(worlds: tuple[World, World]) -> None:
+    here, apart = (reviewed(world, process=index == 1) for index, world in enumerate(worlds))
+    assert (here.code, here.errors) == (apart.code, apart.errors) == (1, "")
+    assert here.outputs.keys() == apart.outputs.keys()
+    # Here the log hides one secret more, the shared CLI's token, since the CLI is named by an input.
+    lines = [NUMBERS.sub("N", result.log).splitlines() for result in (here, apart)]
+    assert [line for line in lines[0] if line != "::add-mask::N"] == lines[1]
+    assert remains(worlds[0]) == remains(worlds[1])
+
+
+def state() -> tuple[object, ...]:
+    logger = logging.getLogger("hunkwise")
+    return (
+        [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)],
+        (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()),
+        (tempfile.tempdir, Path.cwd(), dict(os.environ)),
+        (list(logger.handlers), logger.level, logger.propagate),
+    )
+
+
+def test_this_process_is_as_it_was(worlds: tuple[World, World]) -> None:
+    gc.unfreeze()
+    before = state()
+    assert reviewed(worlds[0], process=False).code == 1
+    assert state() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--version"], 0), (["nothing"], 2), (["review", "--pr", "x"], 2)]
+)
+def test_a_command_that_ends_early_has_its_exit_code_and_words(
+    arguments: list[str], code: int, tmp_path: Path
+) -> None:
+    printed = in_process.run(arguments, {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}, tmp_path)
+    assert printed.code == code
+    assert "hunkwise" in printed.out + printed.errors
