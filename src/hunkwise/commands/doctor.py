@@ -160,6 +160,9 @@ class _Checkup:
         return tuple(program_checks(seen, CLI_VERSION, SDK_VERSION)), seen
 
     def _seen(self, asked: Asked | None, config: Config | None) -> Seen:
+        from hunkwise.copilot.sdk_import import import_sdk
+
+        import_sdk()
         from hunkwise.commands.doctor_copilot import NOWHERE, Question, try_own, try_running
 
         silent = asked is None or asked.by is None or (self.offline and asked.copilot)

@@ -156,6 +156,9 @@ class _Work:
         stack.callback(sidecar.stop)
         sidecar.start()
         signals.heed()
+        from hunkwise.copilot.sdk_import import import_sdk
+
+        import_sdk()
         from hunkwise.commands.evaluate_asking import Asked, asking
 
         config = self.rules.config

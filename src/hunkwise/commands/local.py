@@ -125,6 +125,9 @@ def _range(
     )
     fetching: Future[Ready] = Future()
     fetching.set_result(ready)
+    from hunkwise.copilot.sdk_import import import_sdk
+
+    import_sdk()
     from hunkwise.commands.run import Backend, Run
 
     with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder, progress(console(stderr=True)) as told:

@@ -46,6 +46,9 @@ class PullRequestReview:
         """Fetches, asks, publishes. Raises Error where no review can be made."""
         fetching: Future[Ready] = in_background(lambda: self._fetch(task.number, demo=demo))
         # The SDK is imported while GitHub answers: one waits for the network, the other for the processor.
+        from hunkwise.copilot.sdk_import import import_sdk
+
+        import_sdk()
         from hunkwise.commands.run import Backend, Run
 
         backend = Backend(where, self._inputs.provider)
