@@ -13,7 +13,7 @@ from hunkwise.copilot.certificates import carried
 from hunkwise.copilot.command import find
 from hunkwise.copilot.intruder import outcome, tries
 from hunkwise.copilot.isolation import UID, Isolation, isolation
-from hunkwise.copilot.probes import attempts
+from hunkwise.copilot.probes import probe
 from hunkwise.copilot.sidecar import Sidecar
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.apart import image_environ, root_folder
@@ -87,11 +87,11 @@ def test_every_attempt_from_the_inside_fails_where_we_are_root_and_is_refused_wh
 ) -> None:
     if not WE_ARE_ROOT:
         with pytest.raises(ModelError, match="could not be set apart"):
-            attempts(Isolation(root))
+            probe(Isolation(root))
         return
     secret = tmp_path / "workspace"
     secret.mkdir(mode=0o777)
-    found = attempts(Isolation(root), [secret])
+    found = probe(Isolation(root), [secret])
     assert [one for one in found if not one.held] == []
     assert f"list {secret}" in {one.what for one in found}
     assert len(found) > 30

@@ -6,7 +6,7 @@ import pytest
 
 from hunkwise.errors import ForgeError
 from hunkwise.forge.head import ForgeHead
-from hunkwise.forge.many_files import MOST_FILES
+from hunkwise.forge.many_files import MAX_LOOKUP_FILES
 from tests.fakes.github import GraphqlRefusal
 from tests.forge.conftest import BASE_FILES, World
 
@@ -26,8 +26,8 @@ def test_files_come_in_one_request(world: World) -> None:
 
 def test_more_files_than_a_query_takes_are_not_known(world: World) -> None:
     head = ForgeHead(world.client(), world.base)
-    known = head.read_many([f"nothing/{number}" for number in range(MOST_FILES + 1)])
-    assert list(known) == [f"nothing/{number}" for number in range(MOST_FILES)]
+    known = head.read_many([f"nothing/{number}" for number in range(MAX_LOOKUP_FILES + 1)])
+    assert list(known) == [f"nothing/{number}" for number in range(MAX_LOOKUP_FILES)]
 
 
 def test_without_paths_nothing_is_asked(world: World) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from hunkwise.checkup.check import Check, fault, ok, unchecked, warning
 from hunkwise.settings.provider import Provider
 
-_SECONDS = 10.0
+_PROVIDER_SECONDS = 10.0
 _OF_A_PROXY = (407, 502, 503, 504)
 _CHECK_ADDRESS = "Check provider-base-url, the proxy settings and the network."
 _CHECK_CERTIFICATES = "Set NODE_EXTRA_CA_CERTS to the file of your certificate authority."
@@ -60,7 +60,7 @@ def _status(base_url: str, environ: Mapping[str, str]) -> int:
     request = urllib.request.Request(base_url, method="HEAD", headers={"User-Agent": "hunkwise"})  # noqa: S310  # http or https: settings.addresses
     opener = urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=_trusted(environ)))
     try:
-        with opener.open(request, timeout=_SECONDS) as answer:
+        with opener.open(request, timeout=_PROVIDER_SECONDS) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         error.close()

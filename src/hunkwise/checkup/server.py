@@ -17,7 +17,7 @@ _LAST_TIME = 253_402_300_799
 """The end of the year 9999, after which there is no date."""
 
 
-class Answer(Protocol):
+class ServerReply(Protocol):
     """What came back."""
 
     @property
@@ -25,7 +25,7 @@ class Answer(Protocol):
         """By lower-case name."""
 
 
-Ask = Callable[[str], Answer]
+Ask = Callable[[str], ServerReply]
 """Reads a path of the API. Raises ForgeError, also for every status but 2xx."""
 
 

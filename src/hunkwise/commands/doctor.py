@@ -29,7 +29,7 @@ from hunkwise.commands.doctor_settings import Asked, Settings, is_job, read_sett
 from hunkwise.commands.doctor_signals import listen
 from hunkwise.copilot.command import CLI_VERSION, SDK_VERSION, find
 from hunkwise.copilot.isolation import ROOT_VARIABLE, isolation
-from hunkwise.copilot.probes import attempts
+from hunkwise.copilot.probes import probe
 from hunkwise.domain.outcome import ExitCode
 from hunkwise.errors import ForgeError, ModelError, RepositoryError
 from hunkwise.forge.client import GitHub
@@ -209,6 +209,6 @@ class _Checkup:
             paths = [checkout.absolute()] if checkout is not None else []
             # A folder of that name in the sidecar's own tree would be another one.
             hidden = [path for path in paths if not (apart.root / path.relative_to(path.anchor)).exists()]
-            yield from attempt_checks(attempts(apart, hidden), apart.uid)
+            yield from attempt_checks(probe(apart, hidden), apart.uid)
         except ModelError as error:
             yield fault("Set apart", error.message, error.hint)

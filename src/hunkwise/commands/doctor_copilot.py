@@ -19,7 +19,7 @@ from hunkwise.copilot.listener import listens
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError
 
-_SECONDS = 10.0
+_CLI_SECONDS = 10.0
 NOWHERE = Credential(provider_base_url="http://127.0.0.1:9")
 """Lets the CLI start without a token; it is offline then, and nothing is asked there."""
 
@@ -100,7 +100,7 @@ async def _closing(connection: Connection) -> AsyncIterator[Connection]:
 async def _asked(connection: Connection, program: str, question: Question) -> Seen:
     """Raises ModelError where the CLI does not say which version it is."""
     try:
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(_CLI_SECONDS):
             status = await connection.client.get_status()
     except (TimeoutError, *SDK_ERRORS) as error:
         raise from_sdk(error, provider=False) from error

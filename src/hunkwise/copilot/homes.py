@@ -40,7 +40,7 @@ class Home:
         What is left after so many seconds, a later run removes as abandoned.
         """
         if self._lock is not None:
-            _remove(self.path, self._lock, Deadline(clock() + seconds, clock))
+            _remove_home(self.path, self._lock, Deadline(clock() + seconds, clock))
             os.close(self._lock)
             self._lock = None
 
@@ -68,12 +68,12 @@ def _wipe_if_abandoned(path: Path, deadline: Deadline) -> None:
     try:
         if os.fstat(lock).st_uid == os.getuid():
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(path, lock, deadline)
+            _remove_home(path, lock, deadline)
     finally:
         os.close(lock)
 
 
-def _remove(path: Path, opened: int, deadline: Deadline) -> None:
+def _remove_home(path: Path, opened: int, deadline: Deadline) -> None:
     """As far as it can be."""
     with contextlib.suppress(OSError):
         empty(opened, deadline)

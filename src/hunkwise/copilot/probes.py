@@ -26,7 +26,7 @@ class Attempt:
     """Whether the control held."""
 
 
-def attempts(isolation: Isolation, paths: Sequence[Path] = ()) -> tuple[Attempt, ...]:
+def probe(isolation: Isolation, paths: Sequence[Path] = ()) -> tuple[Attempt, ...]:
     """Tries everything as the sidecar's user, against this process and what `paths` names: a workspace, say.
 
     Raises ModelError (SIDECAR) where nothing could be tried.

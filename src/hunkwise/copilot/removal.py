@@ -50,11 +50,11 @@ def _clear(folder: int, deadline: Deadline, unfold: Callable[[str], bool]) -> bo
             if not deadline.remaining:
                 return False
             is_folder = entry.is_dir(follow_symlinks=False)
-            changed |= _remove(entry.name, folder, is_folder) or (is_folder and unfold(entry.name))
+            changed |= _remove_entry(entry.name, folder, is_folder) or (is_folder and unfold(entry.name))
     return changed
 
 
-def _remove(name: str, folder: int, is_folder: bool) -> bool:
+def _remove_entry(name: str, folder: int, is_folder: bool) -> bool:
     with suppress(OSError):
         if is_folder:
             os.rmdir(name, dir_fd=folder)

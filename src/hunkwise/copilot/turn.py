@@ -24,7 +24,7 @@ from hunkwise.errors import ModelError, ModelKind
 MAX_WORDS = 10_000
 """Characters that are kept of a message, or of an error's words: the CLI delivers 30 MB whole."""
 _TOO_MANY = "The model's provider asks to wait: a rate limit was reached."
-_ABORT_SECONDS = 0.1
+_TURN_ABORT_SECONDS = 0.1
 """Between the end of a turn and the answer to its last tool call: the abort is with the CLI by then."""
 
 
@@ -81,7 +81,7 @@ class Turn:
         if not self.another():
             self._end(self._over_budget())
             # Whoever waits for the turn aborts it now; but the CLI ends an abort only after this answer.
-            await asyncio.sleep(_ABORT_SECONDS)
+            await asyncio.sleep(_TURN_ABORT_SECONDS)
 
     def observe(self, event: SessionEvent) -> None:
         match event.data:

@@ -30,7 +30,7 @@ MAX_ALL: Final = 200_000_000
 """Bytes of all cases together."""
 _ENTRIES: Final = ("base", "head", DIFF, GOLDEN)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_MOST_FAULTS: Final = 50
+_MAX_CASE_FAULTS: Final = 50
 
 
 def read_cases(folder: Path) -> tuple[Case, ...]:
@@ -58,8 +58,8 @@ def read_cases(folder: Path) -> tuple[Case, ...]:
         if size > MAX_ALL:
             raise SettingsError([*faults, f"{shown}: its cases have more than {MAX_ALL:,} bytes; split it"])
     if faults:
-        more = [f"and {len(faults) - _MOST_FAULTS} more faults"] if len(faults) > _MOST_FAULTS else []
-        raise SettingsError([*faults[:_MOST_FAULTS], *more])
+        more = [f"and {len(faults) - _MAX_CASE_FAULTS} more faults"] if len(faults) > _MAX_CASE_FAULTS else []
+        raise SettingsError([*faults[:_MAX_CASE_FAULTS], *more])
     return tuple(cases)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from hunkwise.evaluation import rows
+from hunkwise.evaluation.rows import COMPARISON_HEAD, DEFINITIONS, HEAD, compared, details, facts, table
 from hunkwise.evaluation.comparison import Comparison
 from hunkwise.evaluation.evaluation import Evaluation
 from hunkwise.evaluation.rows import Told
@@ -22,12 +22,12 @@ def as_text(evaluation: Evaluation, comparison: Comparison | None = None) -> str
         place = f"{one.case}: " if one.case else ""
         return f"  {place}{one.what}: {cut(one_line(one.text), _WIDTH)}"
 
-    lines = [*_aligned(rows.HEAD, rows.table(evaluation)), "", *rows.facts(evaluation)]
-    lines += _under("", map(told, rows.details(evaluation)))
+    lines = [*_aligned(HEAD, table(evaluation)), "", *facts(evaluation)]
+    lines += _under("", map(told, details(evaluation)))
     if comparison is not None:
-        measures, facts, changes = rows.compared(comparison)
-        lines += ["", *_aligned(rows.COMPARISON_HEAD, measures), "", *facts, *map(told, changes)]
-    return "\n".join((*lines, "", rows.DEFINITIONS))
+        measures, compared_facts, changes = compared(comparison)
+        lines += ["", *_aligned(COMPARISON_HEAD, measures), "", *compared_facts, *map(told, changes)]
+    return "\n".join((*lines, "", DEFINITIONS))
 
 
 def as_markdown(evaluation: Evaluation, comparison: Comparison | None = None) -> str:
@@ -38,16 +38,16 @@ def as_markdown(evaluation: Evaluation, comparison: Comparison | None = None) ->
         return f"- {place}{one.what}: {harmless(one.text, _WIDTH)}"
 
     lines = [
-        *_piped(rows.HEAD, rows.table(evaluation), _cell),
+        *_piped(HEAD, table(evaluation), _cell),
         "",
-        *_listed(map(_cell, rows.facts(evaluation))),
+        *_listed(map(_cell, facts(evaluation))),
     ]
-    lines += _under("", map(told, rows.details(evaluation)))
+    lines += _under("", map(told, details(evaluation)))
     if comparison is not None:
-        measures, facts, changes = rows.compared(comparison)
-        lines += ["", *_piped(rows.COMPARISON_HEAD, measures, _cell), ""]
-        lines += [*_listed(map(_cell, facts)), *map(told, changes)]
-    return "\n".join((*lines, "", f"_{rows.DEFINITIONS}_"))
+        measures, compared_facts, changes = compared(comparison)
+        lines += ["", *_piped(COMPARISON_HEAD, measures, _cell), ""]
+        lines += [*_listed(map(_cell, compared_facts)), *map(told, changes)]
+    return "\n".join((*lines, "", f"_{DEFINITIONS}_"))
 
 
 def _aligned(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:

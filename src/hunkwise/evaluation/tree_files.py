@@ -19,7 +19,7 @@ MAX_FILE: Final = 2_000_000
 MAX_TREE: Final = 20_000_000
 """Bytes."""
 _MAX_DEPTH: Final = 30
-_MOST_FAULTS: Final = 10
+_MAX_TREE_FAULTS: Final = 10
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class TreeReader:
         """All files below the folder, in the order of their names."""
         found: dict[str, Content] = {}
         for path, entry in self._entries(self.folder, "", 0):
-            if len(self.faults) >= _MOST_FAULTS:
+            if len(self.faults) >= _MAX_TREE_FAULTS:
                 break
             if len(found) >= MAX_FILES:
                 self._refuse("", f"it has more than {MAX_FILES:,} files; keep those that the change needs")

@@ -77,7 +77,7 @@ def base_texts(base: Commit, config_path: str, overridden: Callable[[Config], Co
     RepositoryError where they cannot be read at all."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="base") as pool:
         instructions = pool.submit(instructions_of, base, pool)
-        text = _read(base, config_path)
+        text = _read_file(base, config_path)
         config = overridden(Config() if text is None else parse_config(text, path=config_path))
         templates, fronts = _templates(base, config, pool)
         found, notes = instructions.result()
@@ -136,7 +136,7 @@ def _ranges(config: Config, paths: Mapping[str, str]) -> list[str]:
     return notes
 
 
-def _read(base: Commit, path: str) -> bytes | None:
+def _read_file(base: Commit, path: str) -> bytes | None:
     """As `base.read`; what is too large to be read is not taken for what is not there."""
     try:
         return base.read(path)
@@ -145,7 +145,7 @@ def _read(base: Commit, path: str) -> bytes | None:
 
 
 def _template(base: Commit, name: str, path: str) -> str:
-    text = _read(base, path)
+    text = _read_file(base, path)
     if text is None:
         whose = f'partial "{name.removeprefix(PARTIAL)}"' if name.startswith(PARTIAL) else f'prompt "{name}"'
         raise SettingsError(

@@ -51,7 +51,7 @@ def instructions_of(base: Base, pool: ThreadPoolExecutor) -> Found:
         texts = {path: future.result() for path, future in zip(INSTRUCTION_FILES, known, strict=True)}
     except (ForgeError, RepositoryError) as error:
         return (), (f"The repository's instructions for reviewers could not be read: {error.message}",)
-    found, cut = _read({**texts, **many})
+    found, cut = _instructions_in({**texts, **many})
     return found, (*notes, *cut)
 
 
@@ -70,7 +70,7 @@ def nested_instructions(base: Base, files: Iterable[FileDiff]) -> Found:
         many, unread = _many(base, paths[:MAX_NESTED])
     except (ForgeError, RepositoryError) as error:
         return (), (f"AGENTS.md of the folders with changed files could not be read: {error.message}",)
-    found, cut = _read(many)
+    found, cut = _instructions_in(many)
     return found, (*notes, *cut, *_missing(unread))
 
 
@@ -118,7 +118,7 @@ def _files(entries: Known) -> dict[str, bytes | None]:
     return {path: entry for path, entry in entries.items() if not isinstance(entry, tuple)}
 
 
-def _read(texts: dict[str, bytes | None]) -> Found:
+def _instructions_in(texts: dict[str, bytes | None]) -> Found:
     found = {path: text for path, text in texts.items() if text}
     notes = tuple(
         f"Of {path} the first {MAX_TEXT:,} of {len(text):,} bytes were read."

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hunkwise.domain.known import Known
 from hunkwise.forge.client import GitHub
 
-MAX_FILE = 2_000_000
+MAX_TOOL_FILE = 2_000_000
 """Bytes."""
 
 
@@ -20,7 +20,7 @@ class ForgeHead:
 
     def read(self, path: str) -> bytes | None:
         """A file's bytes; None where there is no such file. Raises OversizeError above MAX_FILE."""
-        return self._github.file(path, self._sha, most=MAX_FILE)
+        return self._github.file(path, self._sha, most=MAX_TOOL_FILE)
 
     def read_many(self, paths: Sequence[str]) -> Known:
         """Files by their paths, None where there is no file: what one request tells of them. Raises ForgeError."""

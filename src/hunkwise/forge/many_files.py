@@ -8,7 +8,7 @@ from hunkwise.domain.known import Known
 from hunkwise.forge.connection import Connection
 from hunkwise.forge.look import Look
 
-MOST_FILES = 60
+MAX_LOOKUP_FILES = 60
 """Files of one query: more make it slow, and GitHub ends what takes it ten seconds."""
 _QUERY = """
 query($owner: String!, $name: String!, $once: Boolean!
@@ -23,7 +23,7 @@ query($owner: String!, $name: String!, $once: Boolean!
 
 def read_many(connection: Connection, repository: str, sha: str, paths: Sequence[str]) -> Known:
     """What is proved of the first MOST_FILES of the paths, by `forge.look`, in one request. Raises ForgeError."""
-    look = Look(sha, [path for path in paths[:MOST_FILES] if _can_be_asked(path)])
+    look = Look(sha, [path for path in paths[:MAX_LOOKUP_FILES] if _can_be_asked(path)])
     if not look.paths:
         return {}
     owner, _, name = repository.partition("/")

@@ -47,7 +47,7 @@ def list_prompts(arguments: argparse.Namespace) -> ExitCode:
             {
                 "version": 1,
                 "configuration": {"path": path, "found": document is not None},
-                "prompts": [_as_json(listed) for listed in prompts],
+                "prompts": [_prompt_as_json(listed) for listed in prompts],
             }
         )
     else:
@@ -93,7 +93,7 @@ def _budget(budget: BudgetSettings) -> str:
     return ", ".join(parts) or "the run's"
 
 
-def _as_json(listed: _Listed) -> dict[str, Any]:
+def _prompt_as_json(listed: _Listed) -> dict[str, Any]:
     prompt = listed.prompt
     return {
         "name": prompt.name,

@@ -30,7 +30,7 @@ def render_prompt(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
         found = rendered(subject.order, subject.head, arguments.name)
     parts = _chosen(found, wanted)
     if arguments.format == "json":
-        print_json(_as_json(subject, found, parts, system=arguments.system))
+        print_json(_rendering_as_json(subject, found, parts, system=arguments.system))
     elif wanted is not None and parts:
         sys.stderr.write("".join(f"{line}\n" for line in _header(found, parts[0])))
         print_text(f"{found.system}\n{parts[0].text}" if arguments.system else parts[0].text)
@@ -120,7 +120,7 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _as_json(subject: Subject, found: Rendering, parts: tuple[Part, ...], *, system: bool) -> dict[str, Any]:
+def _rendering_as_json(subject: Subject, found: Rendering, parts: tuple[Part, ...], *, system: bool) -> dict[str, Any]:
     return {
         "version": 1,
         "prompt": found.name,

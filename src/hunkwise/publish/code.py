@@ -35,20 +35,20 @@ def code_span(text: str) -> str:
 def fence(text: str, language: str = "") -> str:
     """A fenced block longer than any run of backticks inside; no language that GitHub draws is kept."""
     word = language if _LANGUAGE.fullmatch(language) and language.lower() not in _DRAWN else ""
-    return _fenced(without_marker(plain(text)), word)
+    return _fence_code(without_marker(plain(text)), word)
 
 
 def suggestion_fence(text: str) -> str:
     """The block that GitHub offers to commit: `text` replaces the commented lines; empty text removes them."""
-    return _fenced(plain(text), "suggestion")
+    return _fence_code(plain(text), "suggestion")
 
 
 def drawn_fence(source: str) -> str:
     """The block that GitHub draws: for what `publish.diagram` has looked at, and nothing else."""
-    return _fenced(without_marker(plain(source)), "mermaid")
+    return _fence_code(without_marker(plain(source)), "mermaid")
 
 
-def _fenced(content: str, info: str) -> str:
+def _fence_code(content: str, info: str) -> str:
     longest = max((len(run) for run in _RUNS.findall(content)), default=0)
     ticks = "`" * max(3, longest + 1)
     lines = [f"{ticks}{info}", *([content.removesuffix("\n")] if content else []), ticks]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hunkwise.domain.finding import Finding
 from hunkwise.publish.overview import count
 
-_FOR_THE_COUNT = 400
+_COUNT_SPACE = 400
 """Bytes for what is said of the findings that are only counted."""
 
 
@@ -49,7 +49,7 @@ def fitted(sheet: Sheet, findings: Sequence[Finding]) -> Page:
     """The page at the greatest length that fits."""
     room = 0
     for head in sheet.heads:
-        room = sheet.limit - size(joined([*head, *sheet.tail])) - _FOR_THE_COUNT
+        room = sheet.limit - size(joined([*head, *sheet.tail])) - _COUNT_SPACE
         for write in sheet.writers:
             blocks = _all_within((write(finding) for finding in findings), room)
             if blocks is not None:

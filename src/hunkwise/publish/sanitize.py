@@ -70,7 +70,7 @@ def _blocks(foreign: str, manner: Manner) -> str:
     for current in lines:
         opening = _FENCE.fullmatch(current)
         if opening and not (opening["ticks"][0] == "`" and "`" in opening["info"]):
-            block = fence("\n".join(_fenced(lines, opening)), _first_word(opening["info"]))
+            block = fence("\n".join(_fenced_lines(lines, opening)), _first_word(opening["info"]))
             written.extend(["", block, ""])
         else:
             written.append(_prose(current, manner))
@@ -86,7 +86,7 @@ def _join(written: list[str]) -> str:
     return "\n".join(kept).strip("\n")
 
 
-def _fenced(lines: Iterator[str], opening: re.Match[str]) -> Iterator[str]:
+def _fenced_lines(lines: Iterator[str], opening: re.Match[str]) -> Iterator[str]:
     """The lines up to the closing fence, or to the end; the opening's indentation is taken off."""
     ticks = opening["ticks"]
     indent = len(opening["indent"])

@@ -33,9 +33,9 @@ STATE_ROOM = 30_000
 _CLAIM_ROOM = 400
 """Bytes that a later run may need to say that it is at work."""
 _MOST_ROWS = 50
-_TITLE_LIMIT = 160
+_SUMMARY_TITLE_LIMIT = 160
 _ATTEMPTS = ((6_000, _Words.DRAWN), (1_500, _Words.WRITTEN), (0, _Words.NONE))
-_FOR_THE_COUNT = 200
+_SUMMARY_COUNT_SPACE = 200
 _TABLE_HEAD = "| Severity | Where | Finding | State |\n|---|---|---|---|"
 _CLAIM = "<!-- hunkwise:claim "
 _STATE = "<!-- hunkwise:state "
@@ -78,7 +78,7 @@ def _text(view: View, limit: int) -> str:
     room = 0
     for names, words in _ATTEMPTS:
         above, below = _around(view, names=names, words=words)
-        room = limit - size(joined([*above, _TABLE_HEAD, *below])) - _FOR_THE_COUNT
+        room = limit - size(joined([*above, _TABLE_HEAD, *below])) - _SUMMARY_COUNT_SPACE
         if size("\n".join(rows)) <= room:
             break
     shown = _within(rows, room)
@@ -102,7 +102,7 @@ def _rows(view: View, findings: Sequence[Finding]) -> list[str]:
     for finding in findings:
         # A pipe would end the cell even within a code span; the table takes one backslash off again.
         place = places.of(finding).replace("|", "\\|")
-        title = sanitize.line(finding.title, _TITLE_LIMIT)
+        title = sanitize.line(finding.title, _SUMMARY_TITLE_LIMIT)
         rows.append(f"| {BADGES[finding.severity]} | {place} | {title} | {places.state(finding)} |")
     return rows
 

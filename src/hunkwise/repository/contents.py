@@ -72,7 +72,7 @@ def _listed(run: Run, sha: str, names: Sequence[str]) -> Mapping[str, _Blob]:
     where = [as_argument(name) for name in names]
     answer = run("ls-tree", "-z", "-l", "--full-tree", sha, "--", *where, limit=_LISTING)
     blobs: dict[str, _Blob] = {}
-    for entry in _checked(answer).split(b"\0")[:-1]:
+    for entry in _checked_files(answer).split(b"\0")[:-1]:
         words, _, name = entry.partition(b"\t")
         mode, _kind, oid, size = words.decode("ascii").split()
         if mode.startswith("100"):
@@ -86,7 +86,7 @@ def _read(run: Run, blobs: Sequence[_Blob]) -> dict[str, bytes]:
         return {}
     asked = "".join(f"{blob.oid}\n" for blob in blobs).encode("ascii")
     room = sum(blob.size + _HEADER for blob in blobs)
-    output = _checked(run("cat-file", "--batch", limit=room, asked=asked))
+    output = _checked_files(run("cat-file", "--batch", limit=room, asked=asked))
     contents: dict[str, bytes] = {}
     position = 0
     for blob in blobs:
@@ -101,7 +101,7 @@ def _read(run: Run, blobs: Sequence[_Blob]) -> dict[str, bytes]:
     return contents
 
 
-def _checked(answer: Answer) -> bytes:
+def _checked_files(answer: Answer) -> bytes:
     if answer.code != 0:
         why = answer.complaint or "git wrote more than it announced" if answer.cut else answer.complaint
         raise RepositoryError(

@@ -18,7 +18,7 @@ _PATTERN_LIMIT = 1_000
 _OPTIONS = ("-n", "-z", "-I", "--no-color", "--no-textconv", "--full-name", "--threads=2")
 
 
-class Run(Protocol):
+class RunSearch(Protocol):
     """Calls git; `globs`: whether its paths may be patterns."""
 
     def __call__(
@@ -33,7 +33,7 @@ class Run(Protocol):
 
 
 def search(
-    run: Run, sha: str, pattern: str, paths: Sequence[str], limit: int, *, fixed: bool
+    run: RunSearch, sha: str, pattern: str, paths: Sequence[str], limit: int, *, fixed: bool
 ) -> list[tuple[str, int, str]]:
     """Path, line number and text of the first `limit` lines that match.
 
