@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from hunkwise.domain.state import KEY_LENGTH
+from hunkwise.domain.diff import KEY_LENGTH
 from hunkwise.publish.report import as_json
 from tests.publish.samples import HEAD, anchor, finding, review, view
 from tests.settings.test_event import example

@@ -9,10 +9,10 @@ from base64 import b64encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hunkwise.domain.diff import Side
+from hunkwise.domain.diff import KEY_LENGTH, Side
 from hunkwise.domain.finding import Severity
 from hunkwise.domain.outcome import Where
-from hunkwise.domain.state import KEY_LENGTH, Raised, State
+from hunkwise.domain.state import Raised, State
 from hunkwise.publish.state import SUMMARY_MARKER, encode
 from tests.fuzz.properties.remembered import comes_back, is_a_report_or_refused, is_a_state_or_nothing, signed
 from tests.fuzz.samples import REPORT, STATE

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+KEY_LENGTH: Final = 20
+"""Characters of base64, 15 bytes of a digest: whoever writes a change must not find two hunks of one key, of which
+a harmless one is reviewed and lets the other pass."""
 
 
 class Side(StrEnum):

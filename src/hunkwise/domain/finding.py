@@ -105,3 +105,9 @@ def _squeezed(code: str) -> str:
 
 def _digest(text: str, digits: int) -> str:
     return sha256(text.encode("utf-8", "replace")).hexdigest()[:digits]
+
+
+def reading_order(finding: Finding) -> tuple[str, int, int, str]:
+    """Sort key: path, line (those of the whole file first), the most severe first."""
+    line = finding.anchor.line if finding.anchor else 0
+    return finding.path, line, -finding.severity, finding.title

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Check, Severity
 from hunkwise.domain.outcome import Where
 from hunkwise.domain.walkthrough import NOTHING_TOLD, Told
-
-KEY_LENGTH: Final = 20
-"""Characters of base64, 15 bytes of a digest: whoever writes a change must not find two hunks of one key, of which
-a harmless one is reviewed and lets the other pass."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from hunkwise.evaluation.rows import COMPARISON_HEAD, DEFINITIONS, HEAD, compared, details, facts, table
 from hunkwise.evaluation.comparison import Comparison
 from hunkwise.evaluation.evaluation import Evaluation
-from hunkwise.evaluation.rows import Told
+from hunkwise.evaluation.rows import COMPARISON_HEAD, DEFINITIONS, HEAD, Told, compared, details, facts, table
 from hunkwise.publish.characters import cut, one_line
 from hunkwise.publish.sanitize import line as harmless
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from hunkwise.domain.diff import FileDiff, Side
-from hunkwise.domain.finding import Finding
+from hunkwise.domain.finding import Finding, reading_order
 from hunkwise.plan.around import Place, hunks_around
 from hunkwise.plan.chunks import ChunkPart
 from hunkwise.prompts.context import diff_text
-from hunkwise.publish.merge import reading_order
 
 MOST_IN_BATCH = 12
 _AROUND_A_SAID_LINE = 5

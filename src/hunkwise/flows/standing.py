@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from hunkwise.domain.conversation import Conversation
-from hunkwise.domain.finding import Finding, code_key
+from hunkwise.domain.finding import Finding, code_key, reading_order
 from hunkwise.domain.outcome import FileCoverage, Posted, Review, ReviewEvent, SkipReason, Where
 from hunkwise.domain.state import Raised, State
 from hunkwise.domain.walkthrough import NOTHING_TOLD
 from hunkwise.plan.increment import file_key, hunk_keys
 from hunkwise.publish.gates import Gates, Held, conclude, held, reached, still_asks
 from hunkwise.publish.lifecycle.reconciliation import Reconciled, raised_before, reconcile
-from hunkwise.publish.merge import reading_order
 from hunkwise.publish.state import latest_state
 from hunkwise.publish.told_before import bounded
 from hunkwise.publish.view import View

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 
-from hunkwise.domain.diff import FileDiff, FileStatus, Hunk
+from hunkwise.domain.diff import KEY_LENGTH, FileDiff, FileStatus, Hunk
 from hunkwise.domain.outcome import SkipReason
-from hunkwise.domain.state import KEY_LENGTH
 from hunkwise.plan.chunks import Chunk
 
 KEY_BYTES = KEY_LENGTH * 3 // 4

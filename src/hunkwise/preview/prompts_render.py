@@ -120,7 +120,9 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _rendering_as_json(subject: Subject, found: Rendering, parts: tuple[Part, ...], *, system: bool) -> dict[str, Any]:
+def _rendering_as_json(
+    subject: Subject, found: Rendering, parts: tuple[Part, ...], *, system: bool
+) -> dict[str, Any]:
     return {
         "version": 1,
         "prompt": found.name,

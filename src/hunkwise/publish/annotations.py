@@ -9,11 +9,10 @@ from enum import StrEnum
 from typing import Any
 
 from hunkwise.domain.diff import FileDiff, Side
-from hunkwise.domain.finding import Anchor, Finding, Severity
+from hunkwise.domain.finding import Anchor, Finding, Severity, reading_order
 from hunkwise.publish.anchors import by_path
 from hunkwise.publish.characters import cut, one_line, plain
 from hunkwise.publish.code import without_marker
-from hunkwise.publish.merge import reading_order
 from hunkwise.publish.opinion import check_of
 
 TITLE_LIMIT = 255

@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hunkwise.domain.finding import Finding
+from hunkwise.domain.finding import Finding, reading_order
 from hunkwise.domain.outcome import ReviewEvent, Where
 from hunkwise.publish import sanitize
 from hunkwise.publish.characters import cut, one_line, plain
 from hunkwise.publish.code import suggestion_fence, without_marker
 from hunkwise.publish.markers import finding_marker, review_marker
-from hunkwise.publish.merge import reading_order
 from hunkwise.publish.opinion import check_of, evidence_fold
 from hunkwise.publish.overview import BADGES, DEMO, colophon, count, overview
 from hunkwise.publish.pages import Page, Sheet, fitted, joined, size

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.finding import Finding, Severity, reading_order
 from hunkwise.publish.code import fence
 
 _LONGEST_BODY = 8_000
@@ -45,12 +45,6 @@ def _with(finding: Finding, other: Finding) -> Finding:
     if other.suggestion is not None and other.suggestion != finding.suggestion:
         body += f"\n\n{fence(other.suggestion)}"
     return replace(finding, body=body)
-
-
-def reading_order(finding: Finding) -> tuple[str, int, int, str]:
-    """Sort key: path, line (those of the whole file first), the most severe first."""
-    line = finding.anchor.line if finding.anchor else 0
-    return finding.path, line, -finding.severity, finding.title
 
 
 def _title_key(finding: Finding) -> tuple[str, range | None, str, str]:

@@ -8,7 +8,8 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
 
 from hunkwise.domain.conversation import Comment
-from hunkwise.domain.state import KEY_LENGTH, Raised, State
+from hunkwise.domain.diff import KEY_LENGTH
+from hunkwise.domain.state import Raised, State
 from hunkwise.domain.walkthrough import NOTHING_TOLD, Told
 from hunkwise.publish.markers import as_bytes, as_values, from_bytes, from_values, word
 from hunkwise.publish.told_before import told_from, told_values

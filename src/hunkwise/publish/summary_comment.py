@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum, auto
 
-from hunkwise.domain.finding import Finding
+from hunkwise.domain.finding import Finding, reading_order
 from hunkwise.domain.state import State
 from hunkwise.publish import sanitize
-from hunkwise.publish.merge import reading_order
 from hunkwise.publish.overview import BADGES, colophon, count, faults, opening, since, unreviewed
 from hunkwise.publish.pages import joined, size
 from hunkwise.publish.places import Places

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from hunkwise.domain.finding import Check
+from hunkwise.domain.finding import Check, reading_order
 from hunkwise.domain.outcome import Review
 from hunkwise.publish.characters import one_line
-from hunkwise.publish.merge import reading_order
 from hunkwise.publish.opinion import tally
 from hunkwise.publish.places import place_of
 
