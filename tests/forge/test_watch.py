@@ -13,8 +13,8 @@ import pytest
 
 from hunkwise.errors import ForgeError, ForgeKind
 from hunkwise.forge.connection import Connection
-from hunkwise.forge.errors import LateError
-from hunkwise.forge.watch import MAX_ANSWER, CutError, Watch
+from hunkwise.forge.errors import MAX_ANSWER, LateError
+from hunkwise.forge.watch import CutError, Watch
 from tests.fakes.raw_server import Behaviour, Connections, drip, raw_server
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

@@ -6,15 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
 
 from hunkwise.errors import ForgeError, ForgeKind
-from hunkwise.forge.watch import MAX_ANSWER
 from hunkwise.publish.characters import cut, one_line
 
+MAX_ANSWER: Final = 32 * 1024 * 1024
+"""Bytes of one answer, unpacked: a page of a large pull request's files has some 2 MB."""
 _PERMISSIONS = (
     "Give the job `permissions: pull-requests: write` and `contents: read`. For pull requests from forks the "
     "token of the event pull_request is read-only: use pull_request_target, without running the fork's code."

@@ -9,15 +9,14 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-MAX_ANSWER: Final = 32 * 1024 * 1024
-"""Bytes of one answer, unpacked: a page of a large pull request's files has some 2 MB."""
+from hunkwise.forge.errors import MAX_ANSWER
+
 _PIECE = 64 * 1024
 
 
