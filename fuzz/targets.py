@@ -32,8 +32,8 @@ from tests.publish.samples import PATCH
 from tests.publish.test_sanitize import HOSTILE
 from tests.settings.test_config import FULL
 
-from hunkwise.publish.state import SUMMARY_MARKER
-from hunkwise.settings.event import PUBLISHING_EVENTS
+from hunkwise.settings.github_context import PUBLISHING_EVENTS
+from hunkwise.tracking.state import SUMMARY_MARKER
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ IN_PROCESSES = "HUNKWISE_TESTS_IN_PROCESSES"
 """Set where steps and commands run in processes of their own; tests/fakes/in_process.py reads it."""
 
 pytest.register_assert_rewrite(
-    "tests.end_to_end", "tests.copilot", "tests.forge", "tests.fakes", "tests.redteam", "tests.fuzz"
+    "tests.end_to_end", "tests.copilot", "tests.github", "tests.fakes", "tests.redteam", "tests.fuzz"
 )
 # The same examples in each run of CI: what fails there fails here, and nothing fails by chance. On a desk each
 # run tries others, and the fuzzer tries many more.

@@ -11,7 +11,7 @@ import yaml
 from hunkwise.domain.finding import Severity
 from hunkwise.settings.config import Config
 from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH, KNOWN_INPUTS, read_inputs
-from hunkwise.settings.rules import SHARED
+from hunkwise.settings.parsing import SHARED
 
 ACTION: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "action.yml").read_text())
 INPUTS: dict[str, dict[str, str]] = ACTION["inputs"]

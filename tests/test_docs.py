@@ -8,23 +8,18 @@ import pytest
 from jinja2.filters import FILTERS
 from pydantic import BaseModel
 
-from hunkwise.domain.conversation import Conversation, Reply, Thread
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Severity
-from hunkwise.domain.patch import parse_hunks
-from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot
+from hunkwise.domain.pull_request import Conversation, Instructions, PullRequest, Reply, Snapshot, Thread
 from hunkwise.errors import SettingsError
-from hunkwise.flows.base_texts import MAX_TEMPLATE, base_texts, built_in_fronts
+from hunkwise.flows.base_config import MAX_TEMPLATE, base_texts, built_in_fronts
 from hunkwise.flows.prompting import prompt_values
-from hunkwise.plan.chunks import pack
+from hunkwise.plan.chunking import pack
 from hunkwise.prompts.context import context_for
-from hunkwise.prompts.library import BASE, HOUSE, built_in
-from hunkwise.prompts.render import BUILT_IN, Renderer
+from hunkwise.prompts.renderer import BASE, BUILT_IN, HOUSE, Renderer, built_in
 from hunkwise.prompts.sandbox import sandbox
-from hunkwise.publish.lifecycle.dismissal import Dismissal, dismissal
-from hunkwise.settings.config import Config, parse_config
-from hunkwise.settings.context_settings import ContextSettings
-from hunkwise.settings.front_matter import MAX_CHARACTERS, read_front_matter
+from hunkwise.settings.config import Config, ContextSettings, parse_config
 from hunkwise.settings.prompt_settings import (
     BUILT_IN_PROMPTS,
     PARTIALS,
@@ -32,6 +27,8 @@ from hunkwise.settings.prompt_settings import (
     FrontMatter,
     PromptSettings,
 )
+from hunkwise.settings.sources import MAX_CHARACTERS, read_front_matter
+from hunkwise.tracking.previous import Dismissal, dismissal
 from tests.fakes.commit import FakeCommit
 from tests.pages import PAGES, ROOT, code_blocks, code_spans, page, relative_links, table
 from tests.prompts.samples import context as sample

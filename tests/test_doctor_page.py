@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.checkup.check import State
+from hunkwise.doctor.checks import State
 from tests.fakes.command_line import CommandLine
 from tests.fakes.git_repository import GitRepository
 from tests.pages import code_blocks, page, table

@@ -8,14 +8,295 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.settings.rules import Bounds
-from tests.pages import ROOT, code_spans, page
+from hunkwise.settings.parsing import Bounds
+from tests.pages import ROOT, page
 
-_ROWS = [
-    [cell.strip() for cell in line.strip("|").split(" | ")]
+_ROWS = {
+    cells[0]: cells[1:]
     for line in page("docs/limits.md").splitlines()
     if line.startswith("| ") and not line.startswith("| What |")
-]
+    for cells in [[cell.strip() for cell in line.strip("|").split(" | ")]]
+}
+_LIMITS: dict[str, tuple[list[str], str]] = {
+    "Event file (GITHUB_EVENT_PATH)": (
+        ["hunkwise.settings.github_context:MAX_PAYLOAD_BYTES"],
+        "tests/end_to_end/test_hosts.py::test_an_event_that_is_none_is_named_with_what_belongs_there",
+    ),
+    "One input": (
+        ["hunkwise.settings.parsing:MAX_INPUT"],
+        "tests/settings/test_inputs.py::test_an_input_that_is_too_long_is_named_and_not_shown",
+    ),
+    "Prompts of a run": (
+        ["hunkwise.settings.parsing:PROMPTS"],
+        "tests/settings/test_inputs.py::test_prompts_and_addresses_beyond_those_that_are_used_are_counted",
+    ),
+    "Addresses in `copilot-url`": (
+        ["hunkwise.settings.inputs:MAX_ADDRESSES"],
+        "tests/settings/test_inputs.py::test_prompts_and_addresses_beyond_those_that_are_used_are_counted",
+    ),
+    "Unknown inputs that are named": (
+        ["hunkwise.settings.parsing:MAX_UNKNOWN"],
+        "tests/settings/test_inputs.py::test_unknown_inputs_beyond_the_first_are_counted",
+    ),
+    "Configuration file": (
+        ["hunkwise.settings.strict_yaml:MAX_BYTES", "hunkwise.settings.strict_yaml:MAX_DEPTH"],
+        "tests/settings/test_strict_yaml.py::test_an_unreadable_document_is_told_once",
+    ),
+    "Faults of a configuration that are named": (
+        ["hunkwise.settings.config_errors:MAX_FAULTS"],
+        "tests/settings/test_config.py",
+    ),
+    "A prompt's template": (
+        ["hunkwise.flows.base_config:MAX_TEMPLATE"],
+        "tests/flows/test_base_texts.py",
+    ),
+    "Files of instructions": (
+        ["hunkwise.flows.base_config:MAX_INSTRUCTION_FILES", "hunkwise.flows.base_config:MAX_TEXT"],
+        "tests/flows/test_base_texts.py::test_instructions_of_which_a_part_is_read_are_named",
+    ),
+    "A file of the repository that is read whole": (
+        ["hunkwise.repository.trees:MAX_FILE", "hunkwise.github.client:MAX_TOOL_FILE"],
+        "tests/commands/test_reading.py::test_a_file_that_is_too_large_is_neither_empty_nor_gone",
+    ),
+    "A file that is read over the API to make a patch": (
+        ["hunkwise.github.client:MAX_FILE", "hunkwise.flows.fetch:_MOST"],
+        "tests/flows/test_fetch.py::test_no_more_than_fifty_withheld_patches_are_made_of_blobs",
+    ),
+    "An answer of GitHub's API, unpacked": (
+        ["hunkwise.github.responses:MAX_ANSWER"],
+        "tests/github/test_watch.py::test_an_answer_that_is_too_large_is_not_read_to_its_end",
+    ),
+    "Files that GitHub lists": (
+        ["hunkwise.github.client:MOST_FILES"],
+        "tests/end_to_end/test_large.py::test_files_beyond_githubs_list_come_from_the_checkout_or_are_counted_as_not_reviewed",
+    ),
+    "Threads, comments and reviews that are read": (
+        ["hunkwise.github.connection:MOST_PAGES", "hunkwise.github.connection:PAGE"],
+        "tests/github/test_conversation.py",
+    ),
+    "Git's diff": (
+        ["hunkwise.repository.git:DIFF_LIMIT"],
+        "tests/repository/test_git.py::test_a_diff_above_the_limit_names_the_files_that_it_could_not_read",
+    ),
+    "Any other short answer of git": (
+        ["hunkwise.repository.git:SMALL_OUTPUT"],
+        "tests/repository/test_hermetic.py::test_an_endless_answer_is_read_to_the_limit",
+    ),
+    "Patch of one file": (
+        ["hunkwise.plan.selection:PATCH_LIMIT"],
+        "tests/plan/test_selection.py::test_what_cannot_be_shown_says_why",
+    ),
+    "One line of a diff": (
+        ["hunkwise.domain.text:LINE_LIMIT"],
+        "tests/plan/test_chunks.py",
+    ),
+    "A report that is published (`publish`)": (
+        ["hunkwise.publish.report_input:MAX_BYTES", "hunkwise.publish.report:MAX_FINDINGS"],
+        "tests/publish/test_read_report.py::test_too_many_findings_are_an_error_and_never_cut",
+    ),
+    "State in the summary comment, unpacked": (
+        ["hunkwise.tracking.state:_LARGEST"],
+        "tests/tracking/test_state.py",
+    ),
+    "A rendered prompt": (
+        ["hunkwise.prompts.sandbox:MAX_PROMPT"],
+        "tests/prompts/test_sandbox.py::test_a_prompt_of_the_greatest_length_is_rendered",
+    ),
+    "A template of your own": (
+        [
+            "hunkwise.prompts.renderer:SECONDS",
+            "hunkwise.prompts.sandbox:CPU_SECONDS",
+            "hunkwise.prompts.sandbox:MEMORY",
+        ],
+        "tests/prompts/test_render.py::test_a_template_that_does_not_end_is_ended",
+    ),
+    "A message from the CLI, a model's answer among them": (
+        ["hunkwise.copilot.connection:MAX_MESSAGE"],
+        "tests/copilot/test_client.py::test_the_first_message_is_bounded_already",
+    ),
+    "Words of a model outside of its report, and of an error": (
+        ["hunkwise.copilot.session:MAX_WORDS"],
+        "tests/copilot/test_words.py::test_of_a_message_the_beginning_is_kept",
+    ),
+    "A line that the CLI prints": (
+        ["hunkwise.copilot.sidecar:_LINE_BYTES"],
+        "tests/copilot/test_sidecar.py",
+    ),
+    "Findings of one call": (
+        ["hunkwise.prompts.report_findings:MAX_FINDINGS"],
+        "tests/prompts/test_answers.py::test_what_is_above_the_limit_of_a_call_is_asked_for_again",
+    ),
+    "Findings of one question": (
+        ["hunkwise.flows.analysis:MAX_FINDINGS", "hunkwise.flows.analysis:_MAX_CALLS"],
+        "tests/flows/test_analysis.py::test_findings_that_could_not_be_kept_are_counted_in_the_faults",
+    ),
+    "Findings of a run": (
+        ["hunkwise.flows.analysis:MAX_RUN_FINDINGS"],
+        "tests/flows/test_intake.py::test_the_questions_of_a_run_have_one_allowance_together",
+    ),
+    "Summary of a change": (
+        ["hunkwise.domain.finding:MAX_OVERVIEW", "hunkwise.domain.finding:MAX_AREAS"],
+        "tests/prompts/test_telling.py::test_what_is_too_long_is_cut_and_needs_no_second_call",
+    ),
+    "Words on an area, or on the risk": (
+        ["hunkwise.domain.finding:MAX_AREA", "hunkwise.domain.finding:MAX_WORDS"],
+        "tests/prompts/test_telling.py::test_what_is_too_long_is_cut_and_needs_no_second_call",
+    ),
+    "A diagram": (
+        [
+            "hunkwise.domain.finding:MAX_DIAGRAM",
+            "hunkwise.publish.change_summary:_MOST_LINES",
+            "hunkwise.publish.change_summary:_LONGEST_LINE",
+        ],
+        "tests/publish/test_diagram.py::test_what_could_do_more_is_not_shown_and_the_reason_is_told",
+    ),
+    "What a summary is asked with, of what was said of the parts": (
+        ["hunkwise.flows.summary:_WORDS"],
+        "tests/flows/test_summing_up.py::test_the_prompt_stays_within_bounds_whatever_was_said",
+    ),
+    "Calls for a summary": (
+        ["hunkwise.flows.summary:_MAX_CALLS"],
+        "tests/flows/test_summing_up.py::test_a_model_that_mends_in_vain_is_not_asked_for_ever",
+    ),
+    "Findings in one question of the second opinion": (
+        ["hunkwise.flows.verification:MOST_IN_BATCH"],
+        "tests/flows/test_batches.py::test_many_findings_of_a_file_are_parted_by_their_severity",
+    ),
+    "Code in one question of the second opinion": (
+        ["hunkwise.flows.verification:_MOST_CODE"],
+        "tests/plan/test_around.py::test_there_is_never_more_than_room",
+    ),
+    "Verdicts of one call": (
+        ["hunkwise.prompts.report_verdicts:MAX_VERDICTS", "hunkwise.prompts.report_verdicts:_MAX_CALLS"],
+        "tests/prompts/test_verdicts.py::test_what_cannot_be_read_is_told_and_counts_for_nothing",
+    ),
+    "Evidence of a verdict": (
+        ["hunkwise.prompts.report_verdicts:MAX_EVIDENCE"],
+        "tests/prompts/test_verdicts.py::test_a_novel_is_cut",
+    ),
+    "Title, body and suggestion of a finding": (
+        ["hunkwise.prompts.report_findings:_MAX_TITLE", "hunkwise.prompts.report_findings:_MAX_BODY"],
+        "tests/prompts/test_answers.py::test_long_texts_are_cut_and_not_refused",
+    ),
+    "Arguments of a tool": (
+        ["hunkwise.copilot.tools:_MAX_DEPTH", "hunkwise.copilot.tools:_MAX_PATHS"],
+        "tests/copilot/test_tools.py::test_a_search_asks_for_what_was_meant",
+    ),
+    "Answer of a reading tool": (
+        [
+            "hunkwise.copilot.tools:MAX_ANSWER",
+            "hunkwise.copilot.tools:MAX_READ_LINES",
+            "hunkwise.copilot.tools:MAX_NAMES",
+            "hunkwise.repository.trees:MAX_HITS",
+        ],
+        "tests/copilot/test_tools.py::test_a_long_file_is_read_in_parts",
+    ),
+    "A search": (
+        ["hunkwise.repository.git:GREP_TIMEOUT", "hunkwise.repository.git:GREP_MEMORY"],
+        "tests/repository/test_git.py::test_a_pattern_that_is_wrong_or_needs_too_much_is_an_error_with_a_remedy",
+    ),
+    "Reading calls": (
+        ["hunkwise.domain.model:TOOL_CALLS_PER_MODEL_CALL"],
+        "tests/copilot/test_budget.py::test_too_many_reading_calls_end_the_reading_and_not_the_report",
+    ),
+    "Refused permissions": (
+        ["hunkwise.domain.model:MAX_DENIALS"],
+        "tests/copilot/test_budget.py::test_a_model_that_keeps_asking_for_permissions_is_ended",
+    ),
+    "Model calls": (
+        ["hunkwise.settings.parsing:MAX_MODEL_CALLS"],
+        "tests/copilot/test_budget.py::test_a_looping_model_is_called_as_often_as_allowed",
+    ),
+    "Questions at the same time": (
+        ["hunkwise.settings.parsing:PARALLEL"],
+        "tests/settings/test_config.py",
+    ),
+    "Text of one finding in a comment": (
+        ["hunkwise.publish.documents:_TEXT_LIMIT"],
+        "tests/publish/test_markdown.py::test_the_longest_of_everything_fits",
+    ),
+    "Body of a review, a summary comment": (
+        ["hunkwise.publish.documents:BODY_LIMIT"],
+        "tests/publish/test_markdown.py::test_a_body_within_its_limit_shows_or_counts_every_finding",
+    ),
+    "Inline comments": (
+        ["hunkwise.settings.parsing:MAX_COMMENTS"],
+        "tests/publish/test_placement.py",
+    ),
+    "Threads that are closed in a run": (
+        ["hunkwise.github.comments:MOST_THREADS"],
+        "tests/github/test_threads.py::test_no_more_than_a_hundred_are_closed_in_one_run",
+    ),
+    "Summary and text of a check run": (
+        ["hunkwise.publish.documents:CHECK_LIMIT"],
+        "tests/github/test_checks.py::test_texts_that_are_too_long_are_cut_visibly",
+    ),
+    "Annotations": (
+        ["hunkwise.github.checks:_MOST_ANNOTATIONS", "hunkwise.publish.annotations:MESSAGE_LIMIT"],
+        "tests/publish/test_annotations.py::test_long_texts_are_cut_to_what_github_takes",
+    ),
+    "Job summary": (
+        ["hunkwise.actions:SUMMARY_BYTES"],
+        "tests/test_step_files.py::test_what_swallows_refuses_or_has_no_room_takes_nothing",
+    ),
+    "One output": (
+        ["hunkwise.actions:OUTPUT_BYTES"],
+        "tests/test_actions.py::test_an_output_that_github_would_not_take_is_not_set",
+    ),
+    "Lines of the log": (
+        ["hunkwise.actions:LOG_BYTES", "hunkwise.actions:MESSAGE"],
+        "tests/test_actions.py::test_a_log_has_a_last_line_and_commands_go_on",
+    ),
+    "SARIF that is uploaded": (
+        ["hunkwise.github.checks:_MOST_BYTES"],
+        "tests/github/test_code_scanning.py::test_a_file_above_githubs_limit_is_not_sent",
+    ),
+    "Writes to GitHub": (
+        ["hunkwise.github.connection:_MOST", "hunkwise.github.connection:_WINDOW"],
+        "tests/github/test_pace.py::test_no_more_than_sixty_fall_into_any_minute",
+    ),
+    "`deadline`": (
+        ["hunkwise.settings.parsing:MAX_DEADLINE"],
+        "tests/settings/test_config.py",
+    ),
+    "Publishing": (
+        ["hunkwise.commands.run:PUBLISHING_SECONDS"],
+        "tests/commands/test_deadlines.py::test_publishing_has_thirty_seconds_within_the_deadline_where_that_is_long_enough",
+    ),
+    "One request to GitHub, from its connection to the last byte": (
+        ["hunkwise.github.connection:REQUEST_SECONDS", "hunkwise.github.transport:TIMEOUT"],
+        "tests/github/test_watch.py::test_a_server_that_hangs_in_any_phase_is_left_when_the_time_is_over",
+    ),
+    "One call of git": (
+        ["hunkwise.repository.git_process:TIMEOUT", "hunkwise.repository.git:DIFF_TIMEOUT"],
+        "tests/end_to_end/test_limits.py::test_a_git_that_hangs_is_ended_with_the_run",
+    ),
+    "The CLI, until it listens": (
+        [
+            "hunkwise.copilot.sidecar:_START_SECONDS",
+            "hunkwise.copilot.connection:_CONNECT_SECONDS",
+            "hunkwise.copilot.connection:_PREFLIGHT_SECONDS",
+        ],
+        "tests/end_to_end/test_limits.py::test_a_cli_that_is_stopped_while_it_is_idle_is_left_at_the_deadline",
+    ),
+    "Removing the CLI's homes": (
+        ["hunkwise.copilot.home:ABANDONED_SECONDS", "hunkwise.copilot.home:WIPE_SECONDS"],
+        "tests/copilot/test_homes.py::test_what_there_is_no_time_for_is_left_to_the_next_run",
+    ),
+    "One question to a model": (
+        ["hunkwise.copilot.session:_QUESTION_SECONDS"],
+        "tests/end_to_end/test_limits.py::test_a_cli_that_is_stopped_in_a_turn_is_left_at_the_deadline",
+    ),
+    "Parsing a file for a suggestion": (
+        [
+            "hunkwise.publish.suggestions:SECONDS",
+            "hunkwise.publish.suggestions:CPU_SECONDS",
+            "hunkwise.publish.suggestions:LARGEST",
+        ],
+        "tests/publish/test_suggestions.py::test_a_late_parser_costs_its_suggestions_and_no_others",
+    ),
+}
+"""The first cell of each row: the constants that hold it, as `module:NAME`, and the test that fails without it."""
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+|\d+")
 
 
@@ -29,21 +310,21 @@ def number(constant: str) -> str:
     return f"{int(value):,}"
 
 
-@pytest.mark.parametrize("row", _ROWS, ids=lambda row: row[0])
-def test_a_limit_is_what_the_code_says(row: list[str]) -> None:
-    assert len(row) == 5
-    what, most, beyond, constants, _ = row
-    assert what
+def test_each_limit_of_the_page_has_its_constants_and_its_test() -> None:
+    assert _ROWS.keys() == _LIMITS.keys()
+
+
+@pytest.mark.parametrize("what", _LIMITS)
+def test_a_limit_is_what_the_code_says(what: str) -> None:
+    most, beyond = _ROWS[what]
     assert beyond
-    told = _NUMBER.findall(most)
-    wanted = [number(constant) for constant in code_spans(constants)]
+    wanted = [number(constant) for constant in _LIMITS[what][0]]
     assert wanted
-    assert set(wanted) <= set(told)
+    assert set(wanted) <= set(_NUMBER.findall(most))
 
 
-@pytest.mark.parametrize("row", _ROWS, ids=lambda row: row[0])
-def test_a_limit_is_proved_by_a_test_that_is_there(row: list[str]) -> None:
-    (named,) = code_spans(row[4])
-    path, _, test = named.partition("::")
+@pytest.mark.parametrize("what", _LIMITS)
+def test_a_limit_is_proved_by_a_test_that_is_there(what: str) -> None:
+    path, _, test = _LIMITS[what][1].partition("::")
     text = (ROOT / Path(path)).read_text(encoding="utf-8")
     assert f"def {test}(" in text if test else "def test_" in text

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import yaml
 
-from hunkwise.copilot.faults import from_status
-from hunkwise.domain.limits import Budget
-from hunkwise.domain.outcome import ExitCode
+from hunkwise.copilot.errors import from_status
+from hunkwise.domain.model import Budget
+from hunkwise.domain.review import ExitCode
 from hunkwise.errors import Error
-from hunkwise.prompts.render import Renderer
+from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.config import parse_config
-from hunkwise.settings.event import read_event
+from hunkwise.settings.github_context import read_event
 from hunkwise.settings.inputs import read_inputs
 from tests.pages import ROOT, code_blocks, code_spans, page, table
 

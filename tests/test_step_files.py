@@ -1,4 +1,4 @@
-"""Whether a job summary takes a text is found out by writing it; tests/test_runner.py has the writing itself."""
+"""Whether a job summary takes a text is found out by writing it; tests/test_actions.py has the writing itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.step_files import SUMMARY_BYTES, takes
+from hunkwise.actions import SUMMARY_BYTES, takes
 
 
 def test_a_summary_that_takes_the_text_is_left_as_it_was(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import yaml
 from scripts import release, sbom
 
 from hunkwise import __version__
-from hunkwise.copilot.command import CLI_VERSION
+from hunkwise.copilot.find_cli import CLI_VERSION
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

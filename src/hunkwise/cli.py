@@ -10,15 +10,145 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from hunkwise import __version__
-from hunkwise.commands.host_faults import host_fault
-from hunkwise.errors import Error, SettingsError
-from hunkwise.publish.characters import plain
+from hunkwise.domain.text import plain
+from hunkwise.errors import Error, SettingsError, host_fault
+
+_PULL_REQUEST: Final = "OWNER/REPO#N"
+
+
+def add_prompts(parser: argparse.ArgumentParser) -> None:
+    """`list`, `show NAME` and `render NAME`."""
+    parts = parser.add_subparsers(dest="part", required=True, metavar="list|show|render")
+    listing = parts.add_parser(
+        "list",
+        help="all prompts: what they look for, where they come from, whether they run",
+        description="Lists the built-in prompts and those of the configuration in the working tree, with their "
+        "template, files, severities, budget and tools, and whether the configuration runs them.",
+    )
+    _add_format(listing)
+    _add_place(listing)
+    show = parts.add_parser(
+        "show",
+        help="the text of a template",
+        description="Prints a template as it stands. hunkwise/NAME is always the built-in one; partials/NAME is a "
+        "partial, base the skeleton of the prompts over a diff.",
+    )
+    show.add_argument("name", metavar="NAME", help="a prompt, as `hunkwise prompts list` names it")
+    show.add_argument(
+        "--extended", action="store_true", help="also what it extends and includes, in that order"
+    )
+    _add_place(show)
+    render = parts.add_parser(
+        "render",
+        help="the exact text of each chunk that a review would send",
+        description="Renders a prompt over a range of commits (default: the merge base with the default branch up "
+        "to HEAD, as `hunkwise review`) or a pull request, by the code that a review uses. Configuration and "
+        "templates are those of the working tree, so that they can be tried before they are committed. "
+        "`verify` and `summary` are rendered with example findings, made from the diff. Sizes in tokens are an "
+        "estimate: characters divided by 4.",
+    )
+    render.add_argument("name", metavar="NAME", help="a prompt, as `hunkwise prompts list` names it")
+    _add_render(render)
+    _add_place(render)
+
+
+def _add_render(render: argparse.ArgumentParser) -> None:
+    render.add_argument("--base", metavar="REV", help="what came since the merge base with REV")
+    render.add_argument("--head", metavar="REV", help="the last commit (default: HEAD)")
+    render.add_argument(
+        "--pr", metavar=_PULL_REQUEST, help="a pull request on GitHub, read with the token in GITHUB_TOKEN"
+    )
+    render.add_argument(
+        "--chunk", metavar="N", help="only chunk N; standard output has nothing but its text then"
+    )
+    render.add_argument("--system", action="store_true", help="the system message, too")
+    render.add_argument(
+        "--at-base",
+        action="store_true",
+        help="configuration and templates of the base commit, as a review reads them",
+    )
+    _add_format(render)
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """`show` and `check`."""
+    parts = parser.add_subparsers(dest="part", required=True, metavar="show|check")
+    show = parts.add_parser(
+        "show",
+        help="every value with where it came from",
+        description="Shows every value and its source: default, path:line of the configuration, front matter of a "
+        "template, input (INPUT_* in the environment), variable or option. The configuration is that of the "
+        "working tree, of a commit (--base), or of the base of a pull request (--pr). Tokens are never shown.",
+    )
+    show.add_argument("--base", metavar="REV", help="the configuration of this commit")
+    show.add_argument(
+        "--pr",
+        metavar=_PULL_REQUEST,
+        help="that of the pull request's base, read with the token in GITHUB_TOKEN",
+    )
+    show.add_argument("--model", metavar="ID", help="as `hunkwise review --model` would have it")
+    _add_format(show)
+    _add_place(show)
+    check = parts.add_parser(
+        "check",
+        help="find every fault of the configuration and its templates",
+        description="Reads the configuration of the working tree and all templates and partials that it names. "
+        "Prints ok and what was read, or every fault as path:line, and ends with 0 or 2. Needs no network and no "
+        "token: good as a pre-commit hook.",
+    )
+    _add_place(check)
+
+
+def _add_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text for people")
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="PATH", help="the configuration (default: .github/hunkwise.yml)")
+    parser.add_argument("--repository", metavar="DIR", default=".", help="the checkout (default: here)")
+
+
+def add_eval(parser: argparse.ArgumentParser) -> None:
+    """Beside those that `hunkwise review` has as well."""
+    parser.add_argument("cases", metavar="CASES", help="a folder of case folders, or one case")
+    parser.add_argument(
+        "--judge", metavar="MODEL", help="a model that decides whether two texts say the same"
+    )
+    parser.add_argument("--against", metavar="FILE", help="compare with an earlier --output")
+    parser.add_argument(
+        "--max-regression",
+        metavar="F1_DROP",
+        type=float,
+        help="with --against: exit 1 when F1 drops by more (default: 0; 0.05 is five points)",
+    )
+    tapes = parser.add_mutually_exclusive_group()
+    tapes.add_argument("--record", metavar="DIR", help="keep the models' answers there")
+    tapes.add_argument("--replay", metavar="DIR", help="take the answers from there: no model, no network")
+    parser.add_argument("--output", metavar="FILE", help="write the JSON report there")
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "markdown"),
+        default="text",
+        help="what is printed (default: text for people)",
+    )
+    starts = parser.add_mutually_exclusive_group()
+    starts.add_argument(
+        "--resume",
+        dest="fresh",
+        action="store_false",
+        help="go on where a run was ended (the default)",
+    )
+    starts.add_argument("--fresh", action="store_true", help="measure every case again")
+    parser.set_defaults(fresh=False)
+    parser.add_argument(
+        "--parallel", metavar="N", type=int, default=2, help="cases at the same time (default: 2)"
+    )
+
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-_PULL_REQUEST = "OWNER/REPO#N"
 _UNKNOWN_HINT = "This is a fault of hunkwise's own: please report it with the lines above."
 
 
@@ -73,20 +203,46 @@ def _local(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _command(name: str) -> Callable[[argparse.Namespace, Mapping[str, str]], int]:
     """What carries a command out. Imported here, each with what it needs."""
     if name == "doctor":
-        from hunkwise.commands.doctor import doctor
+        from hunkwise.doctor.command import doctor
 
         return doctor
     if name == "eval":
-        from hunkwise.commands.evaluate import evaluate
+        from hunkwise.commands.eval import evaluate
 
         return evaluate
     if name in ("config", "prompts"):
-        from hunkwise.preview.commands import preview
-
         return preview
-    from hunkwise.commands.local import publish, review
+    from hunkwise.commands.review import publish, review
 
     return publish if name == "publish" else review
+
+
+def preview(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """`hunkwise config …` and `hunkwise prompts …`. Raises Error, also where a signal ends it."""
+    from hunkwise.commands.signals import stoppable
+
+    with stoppable("The preview was stopped before it was done."):
+        match arguments.command, arguments.part:
+            case "config", "show":
+                from hunkwise.preview.config import show
+
+                return show(arguments, environ)
+            case "config", _:
+                from hunkwise.preview.config import check
+
+                return check(arguments)
+            case _, "list":
+                from hunkwise.preview.prompts import list_prompts
+
+                return list_prompts(arguments)
+            case _, "show":
+                from hunkwise.preview.prompts import show_prompt
+
+                return show_prompt(arguments)
+            case _:
+                from hunkwise.preview.prompts import render_prompt
+
+                return render_prompt(arguments, environ)
 
 
 def _take_any_character() -> None:
@@ -187,7 +343,6 @@ def _add_publish(commands: _Commands) -> None:
 
 
 def _add_prompts(commands: _Commands) -> None:
-    from hunkwise.preview.options import add_prompts
 
     prompts = commands.add_parser(
         "prompts",
@@ -199,7 +354,6 @@ def _add_prompts(commands: _Commands) -> None:
 
 
 def _add_config(commands: _Commands) -> None:
-    from hunkwise.preview.options import add_config
 
     config = commands.add_parser(
         "config",
@@ -210,7 +364,6 @@ def _add_config(commands: _Commands) -> None:
 
 
 def _add_eval(commands: _Commands) -> None:
-    from hunkwise.commands.evaluate_arguments import add_eval
 
     evaluation = commands.add_parser(
         "eval",

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from hunkwise.commands.answering import Answering, answering
-from hunkwise.commands.local import review
+from hunkwise.commands.backend import Answering, answering
+from hunkwise.commands.review import review
 from hunkwise.errors import SettingsError
 
 OWN = {"COPILOT_PROVIDER_BASE_URL": "https://models.example/v1/", "COPILOT_MODEL": "mine"}

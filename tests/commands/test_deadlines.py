@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hunkwise.commands.deadlines import PUBLISHING_SECONDS, Deadlines
+from hunkwise.commands.run import PUBLISHING_SECONDS, Deadlines
 
 
 def at(seconds: float, minutes: float) -> Deadlines:

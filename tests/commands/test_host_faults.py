@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from hunkwise.commands.host_faults import host_fault
+from hunkwise.errors import host_fault
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.commands.reading import HeadFiles
+from hunkwise.commands.pull_request import HeadFiles
 from hunkwise.errors import OversizeError
 from hunkwise.repository.git import Git
-from hunkwise.repository.head import MAX_FILE, GitHead
+from hunkwise.repository.trees import MAX_FILE, GitHead
 from tests.fakes.git_repository import GitRepository
 
 

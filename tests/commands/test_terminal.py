@@ -10,9 +10,8 @@ from rich.console import Console
 
 from hunkwise.commands.terminal import console, progress, show
 from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import Check, Severity
-from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Refuted, Review, SkipReason, Usage
-from hunkwise.domain.walkthrough import Area, Risk, RiskLevel, Walkthrough
+from hunkwise.domain.finding import Area, Check, Risk, RiskLevel, Severity, Walkthrough
+from hunkwise.domain.review import Coverage, Fault, FileCoverage, Refuted, Review, SkipReason, Usage
 from tests.publish.samples import anchor, clean, file_diff, finding, review
 
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from hunkwise.copilot.command import find
+from hunkwise.copilot.find_cli import find
 from hunkwise.copilot.isolation import ROOT_VARIABLE
 from tests.copilot.asking import environ
 

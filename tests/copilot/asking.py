@@ -15,12 +15,11 @@ from starlette.types import Receive, Scope, Send
 from hunkwise.copilot.connection import Connection
 from hunkwise.copilot.session import Copilot, Source
 from hunkwise.copilot.tools import Repository
-from hunkwise.domain.limits import Budget, Deadline
-from hunkwise.domain.outcome import Usage
-from hunkwise.domain.question import Question as Asking
-from hunkwise.domain.question import Reply, ReportTool
+from hunkwise.domain.model import Budget, Deadline, Reply, ReportTool
+from hunkwise.domain.model import Question as Asking
+from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError
-from hunkwise.prompts.answers import DESCRIPTION, PARAMETERS, REPORT
+from hunkwise.prompts.report_findings import DESCRIPTION, PARAMETERS, REPORT
 from tests.fakes.model import ScriptedModel
 from tests.fakes.model_script import Script
 from tests.fakes.server import serve

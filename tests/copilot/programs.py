@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from hunkwise.copilot.command import Command, find
 from hunkwise.copilot.connection import Connection, Heartbeat, connect_to_sidecar
-from hunkwise.copilot.environment import Credential
+from hunkwise.copilot.find_cli import Command, find
+from hunkwise.copilot.isolation import Credential
 from hunkwise.copilot.sidecar import Sidecar
 from tests.copilot.asking import environ
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import pytest
 from copilot.session_events import AssistantUsageData, SessionEvent
 
-from hunkwise.copilot.turn import Turn
-from hunkwise.domain.limits import MAX_DENIALS, TOOL_CALLS_PER_MODEL_CALL, Budget
+from hunkwise.copilot.session import Turn
+from hunkwise.domain.model import MAX_DENIALS, TOOL_CALLS_PER_MODEL_CALL, Budget
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.asking import FakeRepository, Question, Talk, put
 from tests.fakes.model import ScriptedModel

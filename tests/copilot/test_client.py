@@ -11,10 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from hunkwise.copilot.client import BoundedClient
-from hunkwise.copilot.command import CLI_VERSION, SDK_VERSION
-from hunkwise.copilot.connection import Connection, connect, connect_to_first
-from hunkwise.copilot.framing import MAX_MESSAGE
+from hunkwise.copilot.connection import MAX_MESSAGE, BoundedClient, Connection, connect, connect_to_first
+from hunkwise.copilot.find_cli import CLI_VERSION, SDK_VERSION
 from hunkwise.copilot.sidecar import Address
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.asking import Question, put

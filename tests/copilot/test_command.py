@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.copilot.command import CHECKOUT, CLI_VERSION, Command, find, platform_name
-from hunkwise.copilot.environment import Credential, refuse_unsafe, sidecar_environment
+from hunkwise.copilot.find_cli import CHECKOUT, CLI_VERSION, Command, find, platform_name
+from hunkwise.copilot.isolation import Credential, refuse_unsafe, sidecar_environment
 from hunkwise.errors import ModelError, ModelKind, SettingsError
 from tests.copilot.asking import environ
 from tests.copilot.programs import script

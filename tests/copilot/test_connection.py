@@ -14,9 +14,8 @@ from typing import cast
 import pytest
 from copilot import CopilotClient
 
-from hunkwise.copilot.connection import Connection, Heartbeat, connect_to_first
-from hunkwise.copilot.environment import Credential
-from hunkwise.copilot.service import connected
+from hunkwise.copilot.connection import Connection, Heartbeat, connect_to_first, connected
+from hunkwise.copilot.isolation import Credential
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.asking import Question, SilentModel, put

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from copilot._jsonrpc import JsonRpcError, ProcessExitedError
 
-from hunkwise.copilot.faults import fault, from_sdk, from_status
+from hunkwise.copilot.errors import fault, from_sdk, from_status
 from hunkwise.errors import ModelKind
 
 

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from hunkwise.copilot.framing import MAX_MESSAGE, BoundedMessages
+from hunkwise.copilot.connection import MAX_MESSAGE, BoundedMessages
 
 
 def message(body: bytes) -> bytes:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from hunkwise.copilot.homes import Home, wipe_abandoned
+from hunkwise.copilot.home import Home, wipe_abandoned
 
 _HOLDER = """
 import sys

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.copilot.certificates import carried
-from hunkwise.copilot.command import find
-from hunkwise.copilot.intruder import outcome, tries
-from hunkwise.copilot.isolation import UID, Isolation, isolation
-from hunkwise.copilot.probes import probe
+from hunkwise.copilot.find_cli import find
+from hunkwise.copilot.isolation import UID, Isolation, carried, isolation
+from hunkwise.copilot.isolation_probe import outcome, probe, tries
 from hunkwise.copilot.sidecar import Sidecar
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.apart import image_environ, root_folder

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.copilot.listener import listens
+from hunkwise.copilot.procfs import listens
 from tests.copilot.programs import alive
 
 LISTEN = (

@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from hunkwise.copilot.connection import Connection, preflight
-from hunkwise.copilot.environment import Credential
-from hunkwise.copilot.service import connected
+from hunkwise.copilot.connection import Connection, connected, preflight
+from hunkwise.copilot.isolation import Credential
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.asking import Asked, Question, SilentModel, put
 from tests.copilot.programs import sidecar

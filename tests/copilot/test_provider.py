@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hunkwise.copilot.provider import provider_config
-from hunkwise.settings.provider import Provider
+from hunkwise.copilot.connection import provider_config
+from hunkwise.settings.inputs import Provider
 
 
 def test_everything_that_is_set_is_said_and_nothing_else() -> None:

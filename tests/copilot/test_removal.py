@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.copilot.removal import empty
-from hunkwise.domain.limits import Deadline
+from hunkwise.copilot.home import empty
+from hunkwise.domain.model import Deadline
 
 _NOBODY = 65534
 

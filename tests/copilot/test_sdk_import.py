@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import pytest
 
 from hunkwise.copilot import sdk_import
-from hunkwise.copilot.command import SDK_VERSION
+from hunkwise.copilot.find_cli import SDK_VERSION
 from hunkwise.copilot.sdk_import import defer
 from tests.copilot.asking import environ
 

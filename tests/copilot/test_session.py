@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from copilot.session import ProviderConfig
 
-from hunkwise.domain.outcome import Usage
+from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelKind
 from tests.copilot.asking import MODEL, FakeRepository, Question, SilentModel, Talk, put
 from tests.copilot.programs import eventually

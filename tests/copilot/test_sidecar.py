@@ -15,10 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.copilot.child import _signal_name
-from hunkwise.copilot.command import Command, find
-from hunkwise.copilot.environment import Credential
-from hunkwise.copilot.sidecar import Address, Sidecar
+from hunkwise.copilot.find_cli import Command, find
+from hunkwise.copilot.isolation import Credential
+from hunkwise.copilot.sidecar import Address, Sidecar, _signal_name
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.asking import MODEL, Question, environ, put
 from tests.copilot.programs import NOWHERE, alive, home_of, program_of, running, script, sidecar, until

@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from hunkwise.copilot.stragglers import end_stragglers
+from hunkwise.copilot.procfs import end_stragglers
 
 _SLEEP = ["sleep", "600"]
 

@@ -19,12 +19,11 @@ from hunkwise.copilot.tools import (
     report_tool,
     repository_tools,
 )
-from hunkwise.domain.limits import TOOL_CALLS_PER_MODEL_CALL, Budget
-from hunkwise.domain.question import READING_TOOLS, Reply, ReportTool
+from hunkwise.domain.model import READING_TOOLS, TOOL_CALLS_PER_MODEL_CALL, Budget, Reply, ReportTool
 from hunkwise.errors import RepositoryError
-from hunkwise.prompts.answers import DESCRIPTION, PARAMETERS, REPORT
+from hunkwise.prompts.report_findings import DESCRIPTION, PARAMETERS, REPORT
 from hunkwise.repository.git import Git
-from hunkwise.repository.head import GitHead
+from hunkwise.repository.trees import GitHead
 from tests.copilot.asking import FakeRepository, Talk
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.model import ScriptedModel

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from hunkwise.copilot.faults import from_sdk
-from hunkwise.copilot.turn import MAX_WORDS, Turn
-from hunkwise.domain.limits import Budget
+from hunkwise.copilot.errors import from_sdk
+from hunkwise.copilot.session import MAX_WORDS, Turn
+from hunkwise.domain.model import Budget
 from hunkwise.errors import ModelError
 from tests.copilot.test_budget import event
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from hunkwise.demo.rules import RULES, added_lines, findings_in
 from hunkwise.domain.diff import FileDiff, FileStatus
-from hunkwise.domain.patch import parse_hunks
-from hunkwise.plan.chunks import ChunkPart, pack
-from hunkwise.prompts.answers import read_report
+from hunkwise.domain.diff_parser import parse_hunks
+from hunkwise.plan.chunking import ChunkPart, pack
 from hunkwise.prompts.context import diff_text
+from hunkwise.prompts.report_findings import read_report
 from hunkwise.repository.git import Git
 from tests.fakes.changes import added
 

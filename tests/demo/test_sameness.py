@@ -6,9 +6,8 @@ import json
 
 import pytest
 
-from hunkwise.demo.sameness import sameness_in
-from hunkwise.demo.server import completion
-from hunkwise.domain.question import Question
+from hunkwise.demo.server import completion, sameness_in
+from hunkwise.domain.model import Question
 from hunkwise.evaluation.judge import TOOL
 from tests.evaluation.samples import finding, golden
 from tests.evaluation.test_judge import judged

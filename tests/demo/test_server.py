@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from hunkwise.demo.server import completion, serving
-from hunkwise.prompts.answers import read_report
+from hunkwise.prompts.report_findings import read_report
 
 Ask = tuple[str, str]
 

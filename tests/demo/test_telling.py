@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from hunkwise.demo.server import completion
-from hunkwise.demo.telling import telling_in
-from hunkwise.prompts.render import Renderer
-from hunkwise.prompts.telling import read_telling
+from hunkwise.demo.server import completion, telling_in
+from hunkwise.prompts.renderer import Renderer
+from hunkwise.prompts.report_summary import read_telling
 
 
 def listing(*rows: str) -> str:

@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from hunkwise.demo.rules import RULES
+from hunkwise.demo.rules import RULES, verdicts_on
 from hunkwise.demo.server import completion
-from hunkwise.demo.verdicts import verdicts_on
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.flows.batches import Batch, Shown, names_of
 from hunkwise.flows.prompting import Prompting
-from hunkwise.prompts.render import Renderer
-from hunkwise.prompts.telling import read_telling
+from hunkwise.flows.verification import Batch, Shown, names_of
+from hunkwise.prompts.renderer import Renderer
+from hunkwise.prompts.report_summary import read_telling
 from hunkwise.settings.config import Config
 from tests.fakes.changes import added, snapshot
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.diff import FileStatus, Hunk
-from hunkwise.domain.header import NO_FILE_MODE
-from hunkwise.domain.patch import parse_hunks, parse_sections
+from hunkwise.domain.diff_parser import NO_FILE_MODE, parse_hunks, parse_sections
 from tests.hard_diffs import CASES
 
 NAMES = sorted(folder.name for folder in CASES.glob("[0-9]*-*"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hunkwise.domain.limits import MAX_DENIALS, NANO, Budget, Deadline, Limits
+from hunkwise.domain.model import MAX_DENIALS, NANO, Budget, Deadline, Limits
 
 
 def test_a_deadline_counts_down_to_nothing_and_no_further() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hunkwise.domain.diff import DiffLine, FileStatus, Hunk
-from hunkwise.domain.patch import Section, count_changes, parse_hunks, parse_sections
+from hunkwise.domain.diff_parser import Section, count_changes, parse_hunks, parse_sections
 
 
 def one(patch: bytes) -> Hunk:

@@ -6,7 +6,7 @@ import pytest
 
 from hunkwise.domain.diff import DiffLine, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.domain.outcome import (
+from hunkwise.domain.review import (
     Conclusion,
     Coverage,
     ExitCode,

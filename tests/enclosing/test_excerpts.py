@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hunkwise.enclosing.excerpts import GAP, ROW_LIMIT, Around, excerpts
-from hunkwise.enclosing.places import Place
-from hunkwise.enclosing.scopes import Chain, Scope
+from hunkwise.enclosing.scopes import GAP, ROW_LIMIT, Around, Chain, Place, Scope, excerpts
 
 CLASS = Scope(1, 1, 1, 60, function=False)
 METHOD = Scope(10, 11, 12, 30, function=True)

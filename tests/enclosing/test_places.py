@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hunkwise.domain.patch import parse_hunks
-from hunkwise.enclosing.places import places_in, shown_in
+from hunkwise.domain.diff_parser import parse_hunks
+from hunkwise.enclosing.scopes import places_in, shown_in
 
 
 @pytest.mark.parametrize(

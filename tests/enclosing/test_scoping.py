@@ -7,9 +7,8 @@ import json
 
 import pytest
 
-from hunkwise.enclosing.grammars import KINDS
+from hunkwise.enclosing.scope_worker import KINDS, MOST_SCOPES, scopes_in, serve
 from hunkwise.enclosing.scopes import LANGUAGES, Scope, language_of
-from hunkwise.enclosing.scoping import MOST_SCOPES, scopes_in, serve
 from tests.enclosing.sources import SOURCES, here
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.enclosing.scout import Scout
+from hunkwise.enclosing.scopes import Scout
 from tests.enclosing.sources import SOURCES, here
 
 SOURCE, CHAIN = SOURCES["python"]

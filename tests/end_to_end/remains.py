@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from hunkwise.domain.conversation import Comment
-from hunkwise.publish.state import SUMMARY_MARKER, claimed_by, latest_state
+from hunkwise.domain.pull_request import Comment
+from hunkwise.tracking.state import SUMMARY_MARKER, claimed_by, latest_state
 from tests.end_to_end.world import World
 from tests.fakes.github import FakeGitHub
 

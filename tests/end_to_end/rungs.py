@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from hunkwise.publish.characters import plain
+from hunkwise.domain.text import plain
 from tests.fakes.github_state import BOT, Hub
 
 _PLACE = ("line", "start_line", "side")

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from hunkwise.publish.markers import is_fixed, raised_in
 from hunkwise.publish.report import digest_of
+from hunkwise.tracking.markers import is_fixed, raised_in
 from tests.end_to_end.places import BODY, FILE, LINE, assert_agreement, places, three_places
 from tests.end_to_end.prompts import paths_in, user_text
 from tests.end_to_end.step import GITHUB_TOKEN, READ_TOKEN, Result, Step

@@ -1,6 +1,6 @@
 """One fault on each rung: every finding stands on one that holds, once, and every word says which.
 
-Each fault of GitHub's on each request is in tests/forge (publisher, checks, comments, threads).
+Each fault of GitHub's on each request is in tests/github (publisher, checks, comments, threads).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.publish.markdown import comment
-from hunkwise.publish.markers import review_marker
+from hunkwise.publish.documents import comment
+from hunkwise.tracking.markers import review_marker
 from tests.end_to_end.places import places, three_places, where
 from tests.end_to_end.step import READ_TOKEN
 from tests.end_to_end.story import stubborn

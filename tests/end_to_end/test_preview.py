@@ -173,7 +173,7 @@ _MODULES = """
 import sys
 from hunkwise.cli import main
 code = main(sys.argv[1:])
-heavy = ("copilot", "github", "rich", "hunkwise.copilot", "hunkwise.forge", "tree_sitter")
+heavy = ("copilot", "github", "rich", "hunkwise.copilot", "hunkwise.github", "tree_sitter")
 print(code, sorted(name for name in heavy if name in sys.modules), file=sys.stderr)
 """
 
@@ -367,7 +367,7 @@ def test_a_signal_ends_a_preview_and_leaves_nothing_behind(
     (repository.path / "mine.j2").write_text(slow)
     process = terminal.start("prompts", "render", "mine")
     ends = time.monotonic() + 30
-    while not child_of(process, "hunkwise.prompts.confined") and time.monotonic() < ends:
+    while not child_of(process, "hunkwise.prompts.sandbox") and time.monotonic() < ends:
         time.sleep(0.01)
     process.send_signal(number)
     printed = terminal.finish(process)

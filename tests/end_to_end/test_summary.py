@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hunkwise.publish.state import SUMMARY_MARKER
+from hunkwise.tracking.state import SUMMARY_MARKER
 from tests.end_to_end.step import Result
 from tests.end_to_end.world import World, finding, said
 from tests.fakes.model_script import (

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from hunkwise.publish.state import SUMMARY_MARKER
+from hunkwise.tracking.state import SUMMARY_MARKER
 from tests.end_to_end import traces
 from tests.end_to_end.rungs import misplaced
 from tests.end_to_end.step import (

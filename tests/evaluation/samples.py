@@ -12,20 +12,17 @@ from typing import Any
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.domain.outcome import Usage
-from hunkwise.domain.question import Question
+from hunkwise.domain.model import Question
+from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError
-from hunkwise.evaluation.case import Case
-from hunkwise.evaluation.case_files import read_cases
-from hunkwise.evaluation.course import Course
+from hunkwise.evaluation.dataset import Case, read_cases
 from hunkwise.evaluation.golden import GoldenFinding
-from hunkwise.evaluation.marks import Marks
-from hunkwise.evaluation.measuring import Measuring
-from hunkwise.evaluation.ready import ReadyCase, Rules, make_ready
-from hunkwise.flows.lineup import Model
-from hunkwise.repository.made import MadeRepository
-from hunkwise.settings.config import Config
-from hunkwise.settings.context_settings import ContextSettings
+from hunkwise.evaluation.preparation import ReadyCase, Rules, make_ready
+from hunkwise.evaluation.results import Marks
+from hunkwise.evaluation.run import Course, Measuring
+from hunkwise.flows.models import Model
+from hunkwise.repository.trees import MadeRepository
+from hunkwise.settings.config import Config, ContextSettings
 
 QUIET = Config(verify="off", summary="off", context=ContextSettings(enclosing=False))
 """Nothing is asked but the questions over the diff."""

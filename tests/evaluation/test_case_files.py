@@ -10,12 +10,10 @@ from pathlib import Path
 import pytest
 
 from hunkwise.errors import SettingsError
-from hunkwise.evaluation import tree_files
-from hunkwise.evaluation.case import Content
-from hunkwise.evaluation.case_files import MAX_CASES, MAX_DIFF, read_cases
-from hunkwise.evaluation.ready import Rules, make_ready
-from hunkwise.evaluation.unfold import MAX_LINES
-from hunkwise.repository.made import MadeRepository
+from hunkwise.evaluation import dataset
+from hunkwise.evaluation.dataset import MAX_CASES, MAX_DIFF, MAX_LINES, Content, read_cases
+from hunkwise.evaluation.preparation import Rules, make_ready
+from hunkwise.repository.trees import MadeRepository
 from tests.evaluation.samples import DIFF, QUIET, golden, write, write_case
 
 CLEAN = {"version": 1, "findings": []}
@@ -101,15 +99,15 @@ def deep(folder: Path) -> None:
 
 
 def large(folder: Path) -> None:
-    write(folder / "one/head", {"large": b"0" * (tree_files.MAX_FILE + 1)})
+    write(folder / "one/head", {"large": b"0" * (dataset.MAX_FILE + 1)})
 
 
 def many_files(folder: Path) -> None:
-    write(folder / "one/head", {str(number): "" for number in range(tree_files.MAX_FILES + 1)})
+    write(folder / "one/head", {str(number): "" for number in range(dataset.MAX_FILES + 1)})
 
 
 def many_bytes(folder: Path) -> None:
-    write(folder / "one/head", {str(number): b"0" * tree_files.MAX_FILE for number in range(11)})
+    write(folder / "one/head", {str(number): b"0" * dataset.MAX_FILE for number in range(11)})
 
 
 def git_folder(folder: Path) -> None:
@@ -299,6 +297,6 @@ def test_of_a_tree_that_is_made_of_links_the_first_are_told(tmp_path: Path) -> N
 
 
 def test_a_tree_that_goes_while_it_is_read_is_told(tmp_path: Path) -> None:
-    reader = tree_files.TreeReader(tmp_path / "gone", "one/head")
+    reader = dataset.TreeReader(tmp_path / "gone", "one/head")
     assert reader.read() == {}
     assert reader.faults == ["one/head: it cannot be read (No such file or directory)"]

@@ -9,16 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.domain.outcome import Usage
-from hunkwise.domain.question import Question
+from hunkwise.domain.model import Question
+from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError, ModelKind, SettingsError
-from hunkwise.evaluation.case_files import read_cases
-from hunkwise.evaluation.marks import Failure, Marks
-from hunkwise.evaluation.measuring import Measuring
-from hunkwise.evaluation.ready import ReadyCase, Rules, make_ready
-from hunkwise.evaluation.resuming import State, settings_key, state_path
-from hunkwise.publish.secrets import SecretScan
-from hunkwise.repository.made import MadeRepository
+from hunkwise.evaluation.dataset import read_cases
+from hunkwise.evaluation.preparation import ReadyCase, Rules, make_ready
+from hunkwise.evaluation.results import Failure, Marks
+from hunkwise.evaluation.run import Measuring, State, settings_key, state_path
+from hunkwise.redaction import SecretScan
+from hunkwise.repository.trees import MadeRepository
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
 from tests.evaluation.samples import (

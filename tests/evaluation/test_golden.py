@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Severity
-from hunkwise.evaluation.golden import json_schema
-from hunkwise.evaluation.golden_faults import parse_golden
-from hunkwise.evaluation.located_json import MAX_BYTES, read_json
+from hunkwise.evaluation.golden import MAX_BYTES, json_schema, parse_golden, read_json
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "schemas" / "golden.schema.json"

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Finding
-from hunkwise.domain.patch import parse_hunks
-from hunkwise.domain.question import Question
+from hunkwise.domain.model import Question
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.evaluation.golden import GoldenFinding
-from hunkwise.evaluation.judge import MOST_CALLS, PURPOSE, Judge
-from hunkwise.evaluation.judging import MOST_PAIRS, Judged, Judging
-from hunkwise.evaluation.matching import By, Match
+from hunkwise.evaluation.judge import MOST_CALLS, MOST_PAIRS, PURPOSE, Judge, Judged, Judging
+from hunkwise.evaluation.scoring import By, Match
 from tests.evaluation.samples import ASKED, DIFF, Answers, Player, finding, golden, measure, said, write_case
 
 FILES = {"a.py": FileDiff("a.py", FileStatus.MODIFIED, parse_hunks(DIFF.encode()))}

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.evaluation.assignment import assign
 from hunkwise.evaluation.golden import GoldenFinding
-from hunkwise.evaluation.matching import Match, distance, lines_of, match, near_pairs
+from hunkwise.evaluation.scoring import Match, assign, distance, lines_of, match, near_pairs
 from tests.evaluation.samples import finding, golden
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from hunkwise.domain.outcome import Usage
-from hunkwise.evaluation.evaluation import Evaluation
-from hunkwise.evaluation.marks import Failure, MarkedFinding, MarkedGolden, Marks
-from hunkwise.evaluation.measures import Counts, added, summed
-from hunkwise.evaluation.rows import percent
+from hunkwise.domain.review import Usage
+from hunkwise.evaluation.results import Evaluation, Failure, MarkedFinding, MarkedGolden, Marks
+from hunkwise.evaluation.scoring import Counts, added, summed
+from hunkwise.evaluation.table import percent
 
 
 def marked_golden(finding: int | None = None, severity: str | None = None) -> MarkedGolden:

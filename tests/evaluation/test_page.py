@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 
-from hunkwise.evaluation.golden import Golden, GoldenFinding
-from hunkwise.evaluation.golden_faults import parse_golden
-from hunkwise.evaluation.measures import Counts
+from hunkwise.evaluation.golden import Golden, GoldenFinding, parse_golden
 from hunkwise.evaluation.report import measures_json
+from hunkwise.evaluation.scoring import Counts
 from tests.pages import code_blocks, code_spans, page, table
 
 PAGE = page("docs/evaluating.md")

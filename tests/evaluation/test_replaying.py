@@ -10,17 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.domain.outcome import Usage
-from hunkwise.domain.question import Question
+from hunkwise.domain.model import Question
+from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError, ModelKind, SettingsError
-from hunkwise.evaluation.keys import request_key
-from hunkwise.evaluation.marks import Marks
-from hunkwise.evaluation.ready import ReadyCase
-from hunkwise.evaluation.recording import Recorder
-from hunkwise.evaluation.replaying import Replay, Replays
-from hunkwise.evaluation.tape import Header, Tape, read_header, read_tape, tape_path, write_header
-from hunkwise.flows.lineup import Model
-from hunkwise.publish.secrets import SecretScan
+from hunkwise.evaluation.cassette import (
+    Header,
+    Recorder,
+    Replay,
+    Replays,
+    Tape,
+    read_header,
+    read_tape,
+    request_key,
+    tape_path,
+    write_header,
+)
+from hunkwise.evaluation.preparation import ReadyCase
+from hunkwise.evaluation.results import Marks
+from hunkwise.flows.models import Model
+from hunkwise.redaction import SecretScan
 from hunkwise.settings.config import Config
 from tests.evaluation.samples import QUIET, Player, golden, measure, reporting, said, write, write_case
 

@@ -9,14 +9,11 @@ from typing import Any
 
 import pytest
 
-from hunkwise.domain.outcome import Usage
+from hunkwise.domain.review import Usage
 from hunkwise.errors import SettingsError
-from hunkwise.evaluation.comparison import compare, comparison_json
-from hunkwise.evaluation.evaluation import Evaluation
-from hunkwise.evaluation.marks import Failure, MarkedGolden
-from hunkwise.evaluation.report import as_json, marks_json, read_marks, read_report
-from hunkwise.evaluation.rows import HEAD
-from hunkwise.evaluation.tables import as_markdown, as_text
+from hunkwise.evaluation.report import as_json, compare, comparison_json, marks_json, read_marks, read_report
+from hunkwise.evaluation.results import Evaluation, Failure, MarkedGolden
+from hunkwise.evaluation.table import HEAD, as_markdown, as_text
 from tests.evaluation.samples import write
 from tests.evaluation.test_measures import FOUND, marked_finding, marked_golden, marks
 

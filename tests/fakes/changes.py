@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from hunkwise.domain.conversation import Thread
 from hunkwise.domain.diff import FileDiff, FileStatus
-from hunkwise.domain.patch import count_changes, parse_hunks
-from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot
+from hunkwise.domain.diff_parser import count_changes, parse_hunks
+from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot, Thread
 
 HEAD = "1" * 40
 BASE = "2" * 40

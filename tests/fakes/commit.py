@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hunkwise.domain.conversation import Conversation
 from hunkwise.domain.diff import FileDiff
-from hunkwise.domain.known import Known
-from hunkwise.domain.pull_request import PullRequest
+from hunkwise.domain.pull_request import Conversation, Known, PullRequest
 from hunkwise.errors import Error
 
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hunkwise.cli import main
-from hunkwise.copilot.command import find
-from hunkwise.copilot.environment import Credential
+from hunkwise.copilot.find_cli import find
+from hunkwise.copilot.isolation import Credential
 from hunkwise.copilot.sidecar import Address, Sidecar
 
 _NOBODY = "http://127.0.0.1:9"

@@ -7,22 +7,19 @@ from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Any
 
-from hunkwise.domain.conversation import CheckRun, Comment, Conversation, Thread
 from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.finding import Finding
-from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Posted, Review, Usage, Where
+from hunkwise.domain.pull_request import CheckRun, Comment, Conversation, Thread
+from hunkwise.domain.review import Coverage, Fault, FileCoverage, Posted, Review, Usage, Where
 from hunkwise.errors import ForgeError, ForgeKind
-from hunkwise.flows.announcement import Announcement
-from hunkwise.flows.claim import Claim
-from hunkwise.flows.outlets import Outlets
-from hunkwise.flows.publication import Publication, Published
-from hunkwise.flows.standing import Terms
+from hunkwise.flows.check_run import Announcement, Claim
+from hunkwise.flows.publication import Outlets, Publication, Published
+from hunkwise.flows.publish_plan import Terms
 from hunkwise.publish.annotations import Annotation
-from hunkwise.publish.gates import Gates
-from hunkwise.publish.markers import finding_marker
-from hunkwise.publish.rendered import Rendered
-from hunkwise.publish.view import View
-from tests.publish.lifecycle.story import HEAD, changed, fault, said
+from hunkwise.publish.conclusion import Gates, View
+from hunkwise.publish.placement import Rendered
+from hunkwise.tracking.markers import finding_marker
+from tests.tracking.story import HEAD, changed, fault, said
 
 RUN = "42.abc"
 AWAY = ForgeError(ForgeKind.UNAVAILABLE, "GitHub is away.", "Wait.")

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.diff import FileDiff, FileStatus
+from hunkwise.domain.diff_parser import count_changes, parse_hunks
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.domain.outcome import Coverage, FileCoverage, Review, SkipReason, Usage
-from hunkwise.domain.patch import count_changes, parse_hunks
+from hunkwise.domain.model import Question, Reply
 from hunkwise.domain.pull_request import Instructions, Snapshot
-from hunkwise.domain.question import Question, Reply
+from hunkwise.domain.review import Coverage, FileCoverage, Review, SkipReason, Usage
+from hunkwise.domain.text import LINE_LIMIT
 from hunkwise.errors import Error, ModelError, ModelKind, SettingsError
 from hunkwise.flows.analysis import Analysis, Analyst, Work, coverage_of, hunks_of, plan
-from hunkwise.flows.budgets import Budgets
+from hunkwise.flows.models import Budgets
 from hunkwise.flows.review import Order, Watchers, nothing_to_ask, prepare, review
-from hunkwise.plan.display import LINE_LIMIT
-from hunkwise.plan.increment import hunk_keys
+from hunkwise.plan.incremental import hunk_keys
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
 from tests.fakes.changes import added, snapshot

@@ -7,14 +7,14 @@ from functools import partial
 
 import pytest
 
-from hunkwise.domain.conversation import CheckRun, Comment
-from hunkwise.domain.outcome import Conclusion
+from hunkwise.domain.pull_request import CheckRun, Comment
+from hunkwise.domain.review import Conclusion
 from hunkwise.errors import ForgeError
-from hunkwise.flows.announcement import Announcement, Ending
+from hunkwise.flows.check_run import Announcement, Ending
 from hunkwise.publish.annotations import Annotation, Level
-from hunkwise.publish.state import SUMMARY_MARKER, claim_marker, claimed_by
+from hunkwise.tracking.state import SUMMARY_MARKER, claim_marker, claimed_by
 from tests.flows.outlets import AWAY, FORBIDDEN, World, mine
-from tests.publish.lifecycle.story import HEAD, said
+from tests.tracking.story import HEAD, said
 
 NOTES = tuple(Annotation("a.py", line, line, Level.NOTICE, "A title", "In full.") for line in (1, 2, 3))
 ENDING = Ending(Conclusion.SUCCESS, "Reviewed", "All of it.", "In full.", NOTES)

@@ -8,9 +8,15 @@ import pytest
 
 from hunkwise.domain.finding import Severity
 from hunkwise.errors import ForgeError, ForgeKind, OversizeError, SettingsError
-from hunkwise.flows.base_texts import BaseTexts, PartlyKnown, base_texts, built_in_fronts, certain_paths
+from hunkwise.flows.base_config import (
+    MAX_TEXT,
+    BaseTexts,
+    PartlyKnown,
+    base_texts,
+    built_in_fronts,
+    certain_paths,
+)
 from hunkwise.settings.config import Config
-from hunkwise.settings.instructions import MAX_TEXT
 from hunkwise.settings.prompt_settings import PromptSettings
 from tests.fakes.commit import FakeCommit
 

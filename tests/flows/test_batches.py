@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.flows.batches import MOST_IN_BATCH, Batch, Shown, batches_of, names_of
-from hunkwise.plan.chunks import ChunkPart
-from hunkwise.publish.anchors import by_path
+from hunkwise.flows.verification import MOST_IN_BATCH, Batch, Shown, batches_of, names_of
+from hunkwise.plan.chunking import ChunkPart
+from hunkwise.publish.placement import by_path
 from tests.fakes.changes import added, changed
 
 FILES = by_path([changed("a.py"), added("b.py", *map(str, range(300)))])

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hunkwise.domain.limits import NANO, Budget
-from hunkwise.flows.budgets import Budgets
+from hunkwise.domain.model import NANO, Budget
+from hunkwise.flows.models import Budgets
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import BudgetSettings, PromptSettings
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from hunkwise.domain.conversation import Comment, Conversation
+from hunkwise.domain.pull_request import Comment, Conversation
 from hunkwise.errors import ForgeError
-from hunkwise.flows.claim import Claim
-from hunkwise.publish.state import SUMMARY_MARKER, claim_marker, claimed_by
+from hunkwise.flows.check_run import Claim
+from hunkwise.tracking.state import SUMMARY_MARKER, claim_marker, claimed_by
 from tests.flows.outlets import AWAY, FakeComments, Refusals
-from tests.publish.lifecycle.story import HEAD, said
+from tests.tracking.story import HEAD, said
 
 PREVIOUS = Comment(5, f"{SUMMARY_MARKER}\nWhat stands.")
 

@@ -8,16 +8,14 @@ from typing import Any
 
 import pytest
 
-from hunkwise.domain.conversation import Comment, Conversation, Thread
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
-from hunkwise.domain.pull_request import PullRequest
-from hunkwise.domain.state import State
+from hunkwise.domain.pull_request import Comment, Conversation, PullRequest, Thread
 from hunkwise.errors import ForgeError, ForgeKind, RepositoryError
-from hunkwise.flows.fetch import Fetch, Fetched
-from hunkwise.flows.withheld import Withheld
-from hunkwise.publish.state import SUMMARY_MARKER, encode
+from hunkwise.flows.fetch import Fetch, Fetched, Withheld
 from hunkwise.repository.git import Git
 from hunkwise.settings.config import Config
+from hunkwise.tracking.markers import State
+from hunkwise.tracking.state import SUMMARY_MARKER, encode
 from tests.fakes.changes import BASE, HEAD, added, pull_request
 from tests.fakes.commit import FakeCommit, FakeForge
 from tests.fakes.git_repository import GitRepository

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from hunkwise.domain.known import Known
-from hunkwise.domain.pull_request import Instructions
+from hunkwise.domain.pull_request import Instructions, Known
 from hunkwise.errors import ForgeError, ForgeKind
-from hunkwise.flows.instruction_files import (
+from hunkwise.flows.base_config import (
     MAX_FOLDERS,
     MAX_INSTRUCTION_FILES,
     MAX_NESTED,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.flows.intake import MAX_FINDINGS, MAX_RUN_FINDINGS, Allowance, Intake
-from hunkwise.publish.report_shape import MAX_FINDINGS as REPORTED_FINDINGS
+from hunkwise.flows.analysis import MAX_FINDINGS, MAX_RUN_FINDINGS, Allowance, Intake
+from hunkwise.publish.report import MAX_FINDINGS as REPORTED_FINDINGS
 from tests.fakes.changes import added, changed
 
 FILES = {

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from hunkwise.domain.limits import Budget
-from hunkwise.domain.outcome import Usage
-from hunkwise.domain.question import Question, Reply, ReportTool
+from hunkwise.domain.model import Budget, Question, Reply, ReportTool
+from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError, ModelKind
-from hunkwise.flows.lineup import Lineup
+from hunkwise.flows.models import Lineup
 
 
 @dataclass

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.finding import Severity
-from hunkwise.domain.outcome import Review
-from hunkwise.domain.question import Question
+from hunkwise.domain.model import Question
+from hunkwise.domain.review import Review
 from hunkwise.errors import SettingsError
-from hunkwise.flows.base_texts import base_texts
+from hunkwise.flows.base_config import base_texts
 from hunkwise.flows.review import Order, prepare
 from hunkwise.settings.config import Config
 from tests.fakes.changes import added, snapshot

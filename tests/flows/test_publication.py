@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hunkwise.domain.conversation import Comment, Conversation, PostedReview, ReviewState, Thread
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.domain.outcome import (
+from hunkwise.domain.pull_request import Comment, Conversation, PostedReview, ReviewState, Thread
+from hunkwise.domain.review import (
     Coverage,
     ExitCode,
     Fault,
@@ -19,14 +19,12 @@ from hunkwise.domain.outcome import (
     Where,
 )
 from hunkwise.errors import ForgeError
-from hunkwise.flows.earlier_reviews import leftovers
-from hunkwise.flows.publication import Published
-from hunkwise.plan.increment import hunk_keys
-from hunkwise.publish.gates import Gates
-from hunkwise.publish.markers import review_marker
-from hunkwise.publish.rendered import STALE
-from hunkwise.publish.state import SUMMARY_MARKER, latest_state
-from hunkwise.publish.view import View
+from hunkwise.flows.publication import Published, leftovers
+from hunkwise.plan.incremental import hunk_keys
+from hunkwise.publish.conclusion import Gates, View
+from hunkwise.publish.placement import STALE
+from hunkwise.tracking.markers import review_marker
+from hunkwise.tracking.state import SUMMARY_MARKER, latest_state
 from tests.flows.outlets import (
     AWAY,
     FILE,
@@ -40,7 +38,7 @@ from tests.flows.outlets import (
     mine,
     whole_review,
 )
-from tests.publish.lifecycle.story import HEAD, said, thread
+from tests.tracking.story import HEAD, said, thread
 
 POSTED = thread(FOUND)
 MARKER = review_marker("41.abc", HEAD)

@@ -8,9 +8,8 @@ import pytest
 
 from hunkwise.domain.finding import Severity
 from hunkwise.domain.pull_request import Instructions
-from hunkwise.flows.settings_digest import settings_digest
-from hunkwise.settings.config import Config
-from hunkwise.settings.context_settings import ContextSettings
+from hunkwise.flows.prompting import settings_digest
+from hunkwise.settings.config import Config, ContextSettings
 from hunkwise.settings.prompt_settings import STAGE_PROMPTS, BudgetSettings, PromptSettings
 
 MINE = PromptSettings(name="mine", template="mine.j2")

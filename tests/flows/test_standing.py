@@ -7,16 +7,15 @@ from typing import Any
 
 import pytest
 
-from hunkwise.domain.conversation import Comment, Conversation
-from hunkwise.domain.finding import Finding, Severity
-from hunkwise.domain.outcome import Coverage, FileCoverage, Posted, SkipReason, Where
-from hunkwise.domain.state import State
-from hunkwise.domain.walkthrough import MAX_OVERVIEW, NOTHING_TOLD, Area, Walkthrough
-from hunkwise.flows.standing import Standing
-from hunkwise.plan.increment import hunk_keys
-from hunkwise.publish.state import SUMMARY_MARKER, encode
+from hunkwise.domain.finding import MAX_OVERVIEW, NOTHING_TOLD, Area, Finding, Severity, Walkthrough
+from hunkwise.domain.pull_request import Comment, Conversation
+from hunkwise.domain.review import Coverage, FileCoverage, Posted, SkipReason, Where
+from hunkwise.flows.publish_plan import Standing
+from hunkwise.plan.incremental import hunk_keys
+from hunkwise.tracking.markers import State
+from hunkwise.tracking.state import SUMMARY_MARKER, encode
 from tests.flows.outlets import FILE, FOUND, MENDED, MENDED_TEXT, SECOND, TERMS, whole_review
-from tests.publish.lifecycle.story import HEAD, inline, said, state, thread
+from tests.tracking.story import HEAD, inline, said, state, thread
 
 KEYS = frozenset(hunk_keys(FILE.path, FILE.hunks))
 

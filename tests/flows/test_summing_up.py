@@ -8,18 +8,16 @@ from typing import Any
 
 import pytest
 
-from hunkwise.domain.finding import Finding, Severity
-from hunkwise.domain.limits import Budget
-from hunkwise.domain.outcome import Coverage, FileCoverage, SkipReason
-from hunkwise.domain.question import Question, Reply
-from hunkwise.domain.walkthrough import MAX_OVERVIEW, Area, Risk, RiskLevel, Walkthrough
+from hunkwise.domain.finding import MAX_OVERVIEW, Area, Finding, Risk, RiskLevel, Severity, Walkthrough
+from hunkwise.domain.model import Budget, Question, Reply
+from hunkwise.domain.review import Coverage, FileCoverage, SkipReason
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.flows.analysis import Analysis
-from hunkwise.flows.budgets import Budgets
+from hunkwise.flows.models import Budgets
 from hunkwise.flows.prompting import Prompting
 from hunkwise.flows.review import Order, nothing_to_ask, prepare
-from hunkwise.flows.summing_up import Account, SummingUp
-from hunkwise.prompts.render import Renderer
+from hunkwise.flows.summary import Account, SummingUp
+from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.config import Config
 from tests.fakes.changes import added, snapshot
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from hunkwise.domain.diff import FileDiff, FileStatus
-from hunkwise.domain.known import Known
-from hunkwise.enclosing.scout import Scout
+from hunkwise.domain.pull_request import Known
+from hunkwise.enclosing.scopes import Scout
 from hunkwise.errors import Error, ForgeError, ForgeKind, RepositoryError
-from hunkwise.flows.surroundings import MAX_SOURCE, Surroundings
-from hunkwise.plan.chunks import ChunkPart
+from hunkwise.flows.prompting import MAX_SOURCE, Surroundings
+from hunkwise.plan.chunking import ChunkPart
 from tests.fakes.changes import added, changed
 
 SOURCE = b"class A:\n    def f(self):\n        one()\n        two()\n        three()\n        four()\n"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.flows.verdict_desk import VerdictDesk
+from hunkwise.prompts.report_verdicts import VerdictDesk
 
 WHY = "Line 3 of a.py checks it already."
 SEVERITIES = (Severity.HIGH, Severity.MEDIUM, Severity.LOW)

@@ -10,19 +10,16 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.finding import Anchor, Check, Finding, Severity
-from hunkwise.domain.known import Known
-from hunkwise.domain.outcome import Refuted
-from hunkwise.domain.pull_request import Instructions
-from hunkwise.domain.question import Question
+from hunkwise.domain.model import Question
+from hunkwise.domain.pull_request import Instructions, Known
+from hunkwise.domain.review import Refuted
 from hunkwise.errors import ModelError, ModelKind
-from hunkwise.flows.budgets import Budgets
+from hunkwise.flows.models import Budgets
 from hunkwise.flows.planning import plan
-from hunkwise.flows.prompting import Prompting
-from hunkwise.flows.surroundings import Surroundings
+from hunkwise.flows.prompting import Prompting, Surroundings
 from hunkwise.flows.verification import Opinion, SecondOpinion
-from hunkwise.prompts.render import Renderer
-from hunkwise.settings.config import Config
-from hunkwise.settings.context_settings import ContextSettings
+from hunkwise.prompts.renderer import Renderer
+from hunkwise.settings.config import Config, ContextSettings
 from hunkwise.settings.prompt_settings import BudgetSettings, PromptSettings
 from tests.fakes.changes import changed, snapshot
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from hunkwise.domain.finding import Finding, Severity
-from hunkwise.domain.outcome import (
+from hunkwise.domain.finding import Area, Finding, Risk, RiskLevel, Severity, Walkthrough
+from hunkwise.domain.review import (
     Coverage,
     ExitCode,
     Fault,
@@ -18,14 +18,18 @@ from hunkwise.domain.outcome import (
     Usage,
     Where,
 )
-from hunkwise.domain.walkthrough import Area, Risk, RiskLevel, Walkthrough
-from hunkwise.publish.failure import failure_summary
-from hunkwise.publish.gates import Verdict
-from hunkwise.publish.markdown import check_output, comment, job_summary, review_body
+from hunkwise.publish.conclusion import Verdict, View
+from hunkwise.publish.documents import (
+    check_output,
+    claim_comment,
+    comment,
+    failure_summary,
+    job_summary,
+    review_body,
+    summary_comment,
+)
 from hunkwise.publish.placement import Placement
 from hunkwise.publish.sarif import as_sarif
-from hunkwise.publish.summary_comment import claim_comment, summary_comment
-from hunkwise.publish.view import View
 from tests.publish.samples import HEAD, SERVER, anchor, finding, kept, review, state, thread, view
 
 BEHIND: Final = "What stands behind it stands alone."

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from hunkwise.domain.diff import KEY_LENGTH, Side
 from hunkwise.domain.finding import Severity
-from hunkwise.domain.outcome import Where
-from hunkwise.domain.state import Raised, State
-from hunkwise.publish.state import SUMMARY_MARKER, encode
+from hunkwise.domain.review import Where
+from hunkwise.tracking.markers import Raised, State
+from hunkwise.tracking.state import SUMMARY_MARKER, encode
 from tests.fuzz.properties.remembered import comes_back, is_a_report_or_refused, is_a_state_or_nothing, signed
 from tests.fuzz.samples import REPORT, STATE
 from tests.fuzz.values import ANY_TEXT, changed, json_values

@@ -6,7 +6,7 @@ import hashlib
 import json
 
 from hunkwise import __version__
-from hunkwise.copilot.command import CLI_VERSION, find, platform_name
+from hunkwise.copilot.find_cli import CLI_VERSION, find, platform_name
 from tests.end_to_end.step import ROOT
 from tests.image.engine import IMAGE, Engine
 

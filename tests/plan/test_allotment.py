@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hunkwise.plan.allotment import allotted
+from hunkwise.plan.chunking import allotted
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hunkwise.domain.diff import FileDiff, Hunk, Side
-from hunkwise.plan.around import Place, hunks_around
-from hunkwise.plan.display import header_size, shown_size
+from hunkwise.domain.text import header_size, shown_size
+from hunkwise.plan.chunking import Place, hunks_around
 from tests.fakes.changes import added, changed
 
 SMALL = changed(

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Hunk
-from hunkwise.domain.outcome import FileCoverage, SkipReason
-from hunkwise.domain.patch import count_changes, parse_hunks
-from hunkwise.plan.chunks import LINE_LIMIT, Chunk, budget_for, covered, pack, shown_size
-from hunkwise.plan.display import header_size
+from hunkwise.domain.diff_parser import count_changes, parse_hunks
+from hunkwise.domain.review import FileCoverage, SkipReason
+from hunkwise.domain.text import header_size
+from hunkwise.plan.chunking import LINE_LIMIT, Chunk, budget_for, covered, pack, shown_size
 from tests.fakes.changes import added
 
 

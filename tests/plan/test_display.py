@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Hunk
-from hunkwise.plan.display import (
+from hunkwise.domain.text import (
     LINE_LIMIT,
     ROW_SIZE,
     header_size,

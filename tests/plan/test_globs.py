@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hunkwise.plan.globs import Glob, compiled, matches
+from hunkwise.plan.selection import Glob, compiled, matches
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Hunk
-from hunkwise.domain.outcome import SkipReason
-from hunkwise.domain.patch import count_changes, parse_hunks
-from hunkwise.plan.chunks import pack
-from hunkwise.plan.increment import (
+from hunkwise.domain.diff_parser import count_changes, parse_hunks
+from hunkwise.domain.review import SkipReason
+from hunkwise.plan.chunking import pack
+from hunkwise.plan.incremental import (
     KEY_BYTES,
     Division,
     answered_hunks,

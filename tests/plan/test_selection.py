@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Hunk
-from hunkwise.domain.outcome import SkipReason
+from hunkwise.domain.review import SkipReason
 from hunkwise.plan.selection import PATCH_LIMIT, select
 
 

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from hunkwise.domain.outcome import ExitCode
-from hunkwise.preview.commands import preview
-from hunkwise.preview.options import add_config, add_prompts
+from hunkwise.cli import add_config, add_prompts, preview
+from hunkwise.domain.review import ExitCode
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 CONFIG = """\
@@ -65,4 +64,4 @@ def ask(folder: Path, *words: str, environ: Mapping[str, str] = NOTHING) -> Exit
     commands = parser.add_subparsers(dest="command")
     add_config(commands.add_parser("config"))
     add_prompts(commands.add_parser("prompts"))
-    return preview(parser.parse_args([*words, "--repository", str(folder)]), environ)
+    return ExitCode(preview(parser.parse_args([*words, "--repository", str(folder)]), environ))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hunkwise.errors import SettingsError
-from hunkwise.prompts.library import BASE, BUILT_IN, PARTIALS, built_in_text
+from hunkwise.prompts.renderer import BASE, BUILT_IN, PARTIALS, built_in_text
 from tests.preview.asking import FILES, SEVERITY, TEMPLATE, ask, write
 
 HOME = ".github/hunkwise.yml"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from hunkwise.errors import Error, RepositoryError, SettingsError
-from hunkwise.preview.rendering import estimate
-from hunkwise.preview.shown import print_text
+from hunkwise.preview.config import print_text
+from hunkwise.preview.render import estimate
 from tests.fakes.git_repository import GitRepository
 from tests.preview.asking import NOTHING, ask
 

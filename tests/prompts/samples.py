@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hunkwise.domain.conversation import Thread
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.domain.pull_request import Instructions, Snapshot
-from hunkwise.flows.base_texts import built_in_fronts
-from hunkwise.flows.batches import Batch, Shown, names_of
+from hunkwise.domain.pull_request import Instructions, Snapshot, Thread
+from hunkwise.flows.base_config import built_in_fronts
 from hunkwise.flows.prompting import prompt_values
-from hunkwise.plan.chunks import pack
+from hunkwise.flows.verification import Batch, Shown, names_of
+from hunkwise.plan.chunking import pack
 from hunkwise.prompts.context import Contexts, told_values
-from hunkwise.prompts.render import BUILT_IN, Renderer
+from hunkwise.prompts.renderer import BUILT_IN, Renderer
 from hunkwise.settings.prompt_settings import STAGE_PROMPTS, PromptSettings
 from tests.fakes.changes import added, changed, pull_request, snapshot
 

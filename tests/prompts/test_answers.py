@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hunkwise.prompts.answers import MAX_FINDINGS, PARAMETERS, SaidFinding, read_report
+from hunkwise.prompts.report_findings import MAX_FINDINGS, PARAMETERS, SaidFinding, read_report
 
 FINDING: dict[str, Any] = {
     "path": "a.py",

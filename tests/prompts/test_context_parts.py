@@ -7,11 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from hunkwise.domain.conversation import Conversation, LinkedIssue
-from hunkwise.domain.pull_request import Instructions, Snapshot
-from hunkwise.plan.chunks import ChunkPart, pack
-from hunkwise.prompts.context import ISSUE_LIMIT, ON, Contexts
-from hunkwise.prompts.instructing import EVERYWHERE_ROOM
+from hunkwise.domain.pull_request import Conversation, Instructions, LinkedIssue, Snapshot
+from hunkwise.plan.chunking import ChunkPart, pack
+from hunkwise.prompts.context import EVERYWHERE_ROOM, ISSUE_LIMIT, ON, Contexts
 from tests.fakes.changes import changed, snapshot
 
 OWN = Instructions("src/AGENTS.md", "x" * 600, ("src/**",))

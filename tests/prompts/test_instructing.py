@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hunkwise.domain.pull_request import Instructions
-from hunkwise.prompts.instructing import EVERYWHERE_ROOM, cut_notes, is_everywhere, told_everywhere, told_of
+from hunkwise.prompts.context import EVERYWHERE_ROOM, cut_notes, is_everywhere, told_everywhere, told_of
 
 PY = Instructions("py.instructions.md", "No prints.", ("**/*.py",))
 SRC = Instructions("src/AGENTS.md", "Mind the shop.", ("src/**",))

@@ -14,17 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.domain.conversation import Thread
 from hunkwise.domain.diff import Side
-from hunkwise.domain.pull_request import Instructions
-from hunkwise.domain.question import READING_TOOLS
+from hunkwise.domain.model import READING_TOOLS
+from hunkwise.domain.pull_request import Instructions, Thread
 from hunkwise.errors import SettingsError
-from hunkwise.plan.chunks import pack
-from hunkwise.prompts import library
-from hunkwise.prompts.confined import serve
-from hunkwise.prompts.confinement import Job, rendered
+from hunkwise.plan.chunking import pack
 from hunkwise.prompts.context import context_for
-from hunkwise.prompts.render import BUILT_IN, MAX_PROMPT, Renderer
+from hunkwise.prompts.renderer import BUILT_IN, MAX_PROMPT, Job, Renderer, rendered
+from hunkwise.prompts.renderer import PARTIALS as LIBRARY_PARTIALS
+from hunkwise.prompts.sandbox import serve
 from hunkwise.settings.prompt_settings import BUILT_IN_PROMPTS, PARTIALS, STAGE_PROMPTS
 from tests.fakes.changes import added, changed, pull_request, snapshot
 from tests.prompts.samples import ENCLOSING, GOLDEN, NAMES, context, rendering
@@ -350,7 +348,7 @@ def test_the_child_answers_line_by_line() -> None:
 def test_the_child_confines_itself() -> None:
     first = {"sources": {"mine": "{{ a }}"}, "name": "mine", "shared": {}}
     lines = "\n".join(json.dumps(line) for line in (first, {"a": "x"}))
-    program = [sys.executable, "-m", "hunkwise.prompts.confined"]
+    program = [sys.executable, "-m", "hunkwise.prompts.sandbox"]
     environ = {**os.environ, "PYTHONPATH": "src"}
     done = subprocess.run(program, input=lines, env=environ, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[1] == '{"text": "x\\n"}'
@@ -358,7 +356,7 @@ def test_the_child_confines_itself() -> None:
 
 def test_the_configuration_knows_the_built_in_templates_and_no_others() -> None:
     assert (*BUILT_IN_PROMPTS, *STAGE_PROMPTS) == BUILT_IN
-    assert library.PARTIALS == PARTIALS
+    assert LIBRARY_PARTIALS == PARTIALS
 
 
 def test_a_rendering_takes_no_longer_than_is_left_of_the_run() -> None:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hunkwise.prompts.references import compile_fault
 from hunkwise.prompts.sandbox import (
     MAX_PROMPT,
     RENDER_ERRORS,
     TemplateFault,
+    compile_fault,
     named,
     quoted,
     render,

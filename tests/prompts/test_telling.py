@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hunkwise.domain.walkthrough import (
+from hunkwise.domain.finding import (
     MAX_AREAS,
     MAX_DIAGRAM,
     MAX_OVERVIEW,
@@ -17,7 +17,7 @@ from hunkwise.domain.walkthrough import (
     RiskLevel,
     Walkthrough,
 )
-from hunkwise.prompts.telling import SHORT_AREAS, Style, Telling, parameters, read_telling
+from hunkwise.prompts.report_summary import SHORT_AREAS, Style, Telling, parameters, read_telling
 from tests.prompts.test_answers import JSON
 
 CALL: dict[str, Any] = {

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
-from hunkwise.prompts.verdicts import (
+from hunkwise.prompts.report_verdicts import (
     MAX_EVIDENCE,
     MAX_VERDICTS,
     PARAMETERS,

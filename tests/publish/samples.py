@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hunkwise.domain.conversation import Thread
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.domain.outcome import Coverage, ExitCode, FileCoverage, Review, SkipReason, Usage, Where
-from hunkwise.domain.patch import parse_hunks
-from hunkwise.domain.state import Raised, State
-from hunkwise.publish.gates import Verdict
-from hunkwise.publish.lifecycle.reconciliation import Kept
-from hunkwise.publish.view import View
+from hunkwise.domain.pull_request import Thread
+from hunkwise.domain.review import Coverage, ExitCode, FileCoverage, Review, SkipReason, Usage, Where
+from hunkwise.publish.conclusion import Verdict, View
+from hunkwise.tracking.markers import Raised, State
+from hunkwise.tracking.reconcile import Kept
 
 SERVER = "https://github.com"
 HEAD = "0123456789abcdef0123456789abcdef01234567"

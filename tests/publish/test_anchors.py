@@ -6,7 +6,7 @@ import pytest
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Anchor
-from hunkwise.publish.anchors import anchor_fault, by_path
+from hunkwise.publish.placement import anchor_fault, by_path
 from tests.publish.samples import file_diff
 
 LEFT, RIGHT = Side.LEFT, Side.RIGHT

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.domain.patch import parse_hunks
 from hunkwise.publish.annotations import (
     MESSAGE_LIMIT,
     TITLE_LIMIT,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hunkwise.domain.walkthrough import MAX_DIAGRAM
-from hunkwise.publish.diagram import diagram, diagram_fault
+from hunkwise.domain.finding import MAX_DIAGRAM
+from hunkwise.publish.change_summary import diagram, diagram_fault
 from tests.fuzz.judge import shown
 
 GOOD = [

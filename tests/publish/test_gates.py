@@ -8,9 +8,9 @@ from itertools import product
 
 import pytest
 
-from hunkwise.domain.conversation import PostedReview, ReviewState
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.domain.outcome import (
+from hunkwise.domain.pull_request import PostedReview, ReviewState
+from hunkwise.domain.review import (
     Coverage,
     ExitCode,
     Fault,
@@ -21,8 +21,7 @@ from hunkwise.domain.outcome import (
     SkipReason,
     Where,
 )
-from hunkwise.publish.failure import failure_summary
-from hunkwise.publish.gates import (
+from hunkwise.publish.conclusion import (
     Gates,
     Held,
     Verdict,
@@ -33,7 +32,7 @@ from hunkwise.publish.gates import (
     still_asks,
     superseded,
 )
-from hunkwise.publish.told import told
+from hunkwise.publish.documents import failure_summary, told
 from tests.publish.samples import anchor, clean, finding, review
 
 HIGH = finding(severity=Severity.HIGH, at=anchor())

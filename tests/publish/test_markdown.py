@@ -8,7 +8,7 @@ import pytest
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.domain.outcome import (
+from hunkwise.domain.review import (
     Coverage,
     ExitCode,
     Fault,
@@ -20,8 +20,8 @@ from hunkwise.domain.outcome import (
     Usage,
     Where,
 )
-from hunkwise.publish.gates import Verdict
-from hunkwise.publish.markdown import (
+from hunkwise.publish.conclusion import Verdict, View
+from hunkwise.publish.documents import (
     BODY_LIMIT,
     CHECK_LIMIT,
     SUMMARY_LIMIT,
@@ -32,10 +32,9 @@ from hunkwise.publish.markdown import (
     place_of,
     review_body,
 )
-from hunkwise.publish.markers import finding_marker, raised_in, review_marker
 from hunkwise.publish.placement import Placement
-from hunkwise.publish.places import linked
-from hunkwise.publish.view import View
+from hunkwise.publish.sections import linked
+from hunkwise.tracking.markers import finding_marker, raised_in, review_marker
 from tests.publish.rendered import rendered
 from tests.publish.samples import HEAD, SERVER, anchor, clean, finding, kept, raised, review, thread, view
 

@@ -7,16 +7,13 @@ from dataclasses import replace
 import pytest
 
 from hunkwise.domain.finding import Check, Finding
-from hunkwise.domain.outcome import Refuted, Review, ReviewEvent, Where
+from hunkwise.domain.review import Refuted, Review, ReviewEvent, Where
 from hunkwise.publish.annotations import attributes
-from hunkwise.publish.gates import Gates, conclude, review_event
-from hunkwise.publish.markdown import comment, job_summary, review_body
-from hunkwise.publish.opinion import check_of, evidence_fold, tally
-from hunkwise.publish.overview import headline
+from hunkwise.publish.conclusion import Gates, conclude, review_event
+from hunkwise.publish.documents import comment, job_summary, review_body, summary_comment, told
 from hunkwise.publish.placement import Placement, place
 from hunkwise.publish.sarif import as_sarif
-from hunkwise.publish.summary_comment import summary_comment
-from hunkwise.publish.told import told
+from hunkwise.publish.sections import check_of, evidence_fold, headline, tally
 from tests.publish.samples import SERVER, anchor, clean, file_diff, finding, review, state, view
 
 WHY = "Row 3 lets it through."

@@ -13,17 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
-from hunkwise.domain.finding import Finding, Severity
-from hunkwise.domain.outcome import Coverage, ExitCode, Fault, FileCoverage, Posted, Review, SkipReason
-from hunkwise.domain.walkthrough import Area, Risk, RiskLevel, Walkthrough
+from hunkwise.domain.finding import Area, Finding, Risk, RiskLevel, Severity, Walkthrough
+from hunkwise.domain.review import Coverage, ExitCode, Fault, FileCoverage, Posted, Review, SkipReason
+from hunkwise.domain.text import one_line
 from hunkwise.errors import SettingsError
-from hunkwise.publish.anchors import anchor_fault, by_path
-from hunkwise.publish.characters import one_line
-from hunkwise.publish.gates import Verdict
-from hunkwise.publish.read_report import MAX_BYTES, ReportedReview, check, read_report
+from hunkwise.publish.conclusion import Verdict, View
+from hunkwise.publish.placement import anchor_fault, by_path
 from hunkwise.publish.report import as_json, digest_of
-from hunkwise.publish.reported import as_review
-from hunkwise.publish.view import View
+from hunkwise.publish.report_input import MAX_BYTES, ReportedReview, as_review, check, read_report
 from tests.publish.samples import HEAD, file_diff, finding, review, view
 
 FILES = (file_diff(), FileDiff("src/b.py", FileStatus.ADDED), FileDiff("poetry.lock", FileStatus.MODIFIED))

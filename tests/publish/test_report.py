@@ -8,11 +8,10 @@ from dataclasses import replace
 import pytest
 
 from hunkwise.domain.finding import Severity
-from hunkwise.domain.outcome import ExitCode, Fault, Posted, Where
-from hunkwise.publish.gates import Verdict
-from hunkwise.publish.markdown import comment
+from hunkwise.domain.review import ExitCode, Fault, Posted, Where
+from hunkwise.publish.conclusion import Verdict, View
+from hunkwise.publish.documents import comment
 from hunkwise.publish.report import as_json, digest_of
-from hunkwise.publish.view import View
 from tests.publish.samples import HEAD, SERVER, anchor, finding, kept, raised, review, thread, view
 
 PARTIAL = Verdict(ExitCode.PARTIAL, ("A part is missing.",))

@@ -10,14 +10,13 @@ import pytest
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Check, Finding
-from hunkwise.domain.outcome import Refuted, Review
+from hunkwise.domain.review import Refuted, Review
 from hunkwise.errors import SettingsError
-from hunkwise.prompts.verdicts import MAX_EVIDENCE
-from hunkwise.publish.anchors import anchor_fault, by_path
-from hunkwise.publish.read_report import read_report
+from hunkwise.prompts.report_verdicts import MAX_EVIDENCE
+from hunkwise.publish.placement import anchor_fault, by_path
 from hunkwise.publish.report import as_json, digest_of
-from hunkwise.publish.reported import as_review
-from hunkwise.publish.secrets import SecretScan, withhold
+from hunkwise.publish.report_input import as_review, read_report
+from hunkwise.redaction import SecretScan, withhold
 from tests.publish.samples import file_diff, finding, review, view
 
 FILES = (file_diff(),)

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hunkwise.publish.code import suggestion_fence
-from hunkwise.publish.sanitize import code_span, fence, line, plain, text
+from hunkwise.publish.sanitize import code_span, fence, line, plain, suggestion_fence, text
 from tests.publish.rendered import rendered
 
 SERVER = "https://github.com"

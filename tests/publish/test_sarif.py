@@ -17,7 +17,7 @@ from jsonschema import Draft4Validator  # type: ignore[import-untyped]  # it shi
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Review, SkipReason
+from hunkwise.domain.review import Coverage, Fault, FileCoverage, Review, SkipReason
 from hunkwise.publish.sarif import MOST_RESULTS, as_sarif
 from tests.publish.rendered import rendered
 from tests.publish.samples import HEAD, anchor, clean, finding, review

@@ -15,13 +15,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.domain.patch import parse_hunks
 from hunkwise.errors import Error, ForgeError, ForgeKind, RepositoryError
-from hunkwise.publish.anchors import anchor_fault, by_path
-from hunkwise.publish.parser import Parser
-from hunkwise.publish.parsing import LANGUAGES, Verdict, serve, verdict
-from hunkwise.publish.suggestions import LARGEST, Suggestions, proved, replaced
+from hunkwise.publish.placement import anchor_fault, by_path
+from hunkwise.publish.suggestions import (
+    LANGUAGES,
+    LARGEST,
+    Parser,
+    Suggestions,
+    Verdict,
+    proved,
+    replaced,
+    serve,
+    verdict,
+)
 
 PATIENT = 60.0
 """Seconds that a loaded machine is given for a small file."""
@@ -305,7 +313,7 @@ def test_the_child_answers_line_by_line() -> None:
 
 
 def test_the_child_confines_itself() -> None:
-    program = [sys.executable, "-m", "hunkwise.publish.parsing"]
+    program = [sys.executable, "-m", "hunkwise.publish.suggestions"]
     environ = {**os.environ, "PYTHONPATH": "src"}
     done = subprocess.run(program, input=QUESTIONS, env=environ, capture_output=True, text=True, check=True)
     assert done.stdout == ANSWERS

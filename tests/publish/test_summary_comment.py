@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from hunkwise.domain.conversation import Comment
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.domain.outcome import Coverage, Fault, FileCoverage, Posted, SkipReason, Where
-from hunkwise.publish.state import SUMMARY_MARKER, claimed_by, decode, encode
-from hunkwise.publish.summary_comment import LIMIT, STATE_ROOM, claim_comment, summary_comment
-from hunkwise.publish.view import View
+from hunkwise.domain.pull_request import Comment
+from hunkwise.domain.review import Coverage, Fault, FileCoverage, Posted, SkipReason, Where
+from hunkwise.publish.conclusion import View
+from hunkwise.publish.documents import LIMIT, STATE_ROOM, claim_comment, summary_comment
+from hunkwise.tracking.state import SUMMARY_MARKER, claimed_by, decode, encode
 from tests.publish.rendered import rendered
 from tests.publish.samples import (
     HEAD,

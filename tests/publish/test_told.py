@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hunkwise.domain.finding import Severity
-from hunkwise.publish.told import told
+from hunkwise.publish.documents import told
 from tests.publish.samples import anchor, clean, finding, review
 
 

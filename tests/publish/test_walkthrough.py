@@ -6,12 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from hunkwise.domain.outcome import Coverage, FileCoverage, SkipReason
-from hunkwise.domain.walkthrough import Area, Risk, RiskLevel, Walkthrough
-from hunkwise.publish.markdown import CHECK_LIMIT, check_output, job_summary
-from hunkwise.publish.summary_comment import LIMIT, STATE_ROOM, summary_comment
-from hunkwise.publish.view import View
-from hunkwise.publish.walkthrough import change_blocks
+from hunkwise.domain.finding import Area, Risk, RiskLevel, Walkthrough
+from hunkwise.domain.review import Coverage, FileCoverage, SkipReason
+from hunkwise.publish.change_summary import change_blocks
+from hunkwise.publish.conclusion import View
+from hunkwise.publish.documents import (
+    CHECK_LIMIT,
+    LIMIT,
+    STATE_ROOM,
+    check_output,
+    job_summary,
+    summary_comment,
+)
 from tests.fuzz.judge import shown
 from tests.publish.samples import anchor, clean, finding, review, state, view
 from tests.publish.test_sanitize import HOSTILE

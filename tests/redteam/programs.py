@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from hunkwise.copilot.command import find
+from hunkwise.copilot.find_cli import find
 from tests.redteam.arena import Arena
 
 

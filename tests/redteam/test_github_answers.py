@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.publish.markdown import comment
-from hunkwise.publish.markers import review_marker
+from hunkwise.publish.documents import comment
+from hunkwise.tracking.markers import review_marker
 from tests.end_to_end.places import BODY, FILE, LINE, where
 from tests.end_to_end.step import GITHUB_TOKEN, Result
 from tests.end_to_end.test_model_faults import without_code

@@ -19,7 +19,7 @@ import pytest
 from copilot import CopilotClient, RuntimeConnection
 from copilot.generated.rpc import PermissionDecisionApproveOnce
 
-from hunkwise.copilot.command import Command, find
+from hunkwise.copilot.find_cli import Command, find
 from hunkwise.copilot.sidecar import Sidecar
 from tests.copilot.asking import Asked, Question, environ, put
 from tests.copilot.programs import running, sidecar

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hunkwise.publish.markers import fixed_marker
-from hunkwise.publish.state import SUMMARY_MARKER, claim_marker
+from hunkwise.tracking.markers import fixed_marker
+from hunkwise.tracking.state import SUMMARY_MARKER, claim_marker
 from tests.end_to_end.step import PERSONAL_TOKEN, READ_TOKEN
 from tests.end_to_end.story import stubborn
 from tests.end_to_end.world import BASE, finding

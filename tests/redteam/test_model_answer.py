@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hunkwise.publish.markers import is_fixed, raised_in
+from hunkwise.tracking.markers import is_fixed, raised_in
 from tests.end_to_end.prompts import paths_in
 from tests.end_to_end.step import GITHUB_TOKEN, PROVIDER_KEY, READ_TOKEN, Result
 from tests.end_to_end.story import story

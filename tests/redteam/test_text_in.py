@@ -8,8 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from hunkwise.plan.display import visible
-from hunkwise.publish.characters import plain
+from hunkwise.domain.text import plain, visible
 from tests.end_to_end.prompts import rows_in, user_text
 from tests.end_to_end.step import Result
 from tests.end_to_end.world import BASE, HEAD, finding, said

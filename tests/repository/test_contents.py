@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from hunkwise.errors import RepositoryError
-from hunkwise.repository.calls import Answer
-from hunkwise.repository.contents import read_contents
-from hunkwise.repository.git import Git
-from hunkwise.repository.head import MAX_SMALL, GitHead
+from hunkwise.repository.git import Git, read_contents
+from hunkwise.repository.git_process import Answer
+from hunkwise.repository.trees import MAX_SMALL, GitHead
 from tests.repository.trees import Entry, Trees
 
 FILES: dict[bytes, Entry] = {

@@ -9,7 +9,7 @@ import pytest
 
 from hunkwise.errors import RepositoryError
 from hunkwise.repository.git import Git
-from hunkwise.repository.head import MAX_HITS, MOST_LOST_SEARCHES, GitHead
+from hunkwise.repository.trees import MAX_HITS, MOST_LOST_SEARCHES, GitHead
 from tests.repository.trees import Trees
 
 GREEDY = "((a{1,100}){1,100}){1,100}"

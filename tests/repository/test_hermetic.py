@@ -14,7 +14,7 @@ import pytest
 
 from hunkwise.errors import RepositoryError
 from hunkwise.repository.git import Git
-from hunkwise.repository.hermetic import call
+from hunkwise.repository.git_process import call
 from tests.repository.trees import Trees, git
 
 HOSTILE = """

@@ -10,8 +10,8 @@ import pytest
 
 from hunkwise.domain.diff import FileStatus
 from hunkwise.errors import RepositoryError
-from hunkwise.evaluation.unfold import UNSHOWN, unfolded
-from hunkwise.repository.made import MadeRepository
+from hunkwise.evaluation.dataset import UNSHOWN, unfolded
+from hunkwise.repository.trees import MadeRepository
 
 DIFF = b"""\
 diff --git a/run.sh b/run.sh

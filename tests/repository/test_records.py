@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hunkwise.errors import RepositoryError
-from hunkwise.repository.records import read_changes
+from hunkwise.repository.git_output import read_changes
 
 RAW = b":100644 100644 1 2 M\tf\n"
 PATCH = b"diff --git a/f b/f\nindex 1..2 100644\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hunkwise.errors import OversizeError, RepositoryError
-from hunkwise.repository.working_tree import MAX_FILE, WorkingTree
+from hunkwise.repository.trees import MAX_FILE, WorkingTree
 
 
 @pytest.fixture

@@ -9,11 +9,10 @@ from pydantic import ValidationError
 
 from hunkwise.domain.finding import Severity
 from hunkwise.errors import SettingsError
-from hunkwise.settings.config import Config, parse_config
-from hunkwise.settings.context_settings import ContextSettings
+from hunkwise.settings.config import Config, ContextSettings, parse_config
 from hunkwise.settings.inputs import KNOWN_INPUTS, read_inputs
+from hunkwise.settings.parsing import SHARED
 from hunkwise.settings.prompt_settings import BudgetSettings, FrontMatter, PromptSettings
-from hunkwise.settings.rules import SHARED
 
 PATH = ".github/hunkwise.yml"
 FULL = """\

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hunkwise.errors import SettingsError
-from hunkwise.settings.environment import ReportFolder, RunnerEnvironment, read_environment
+from hunkwise.settings.github_context import ReportFolder, RunnerEnvironment, read_environment
 
 SYSTEM = Path(tempfile.gettempdir()) / "hunkwise"
 NEEDED = {

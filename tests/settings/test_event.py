@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.errors import SettingsError
-from hunkwise.settings.event import (
+from hunkwise.settings.github_context import (
     PUBLISHING_EVENTS,
     NothingToDo,
     PublishTask,

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.domain.finding import Severity
-from hunkwise.domain.front_matter import divided
+from hunkwise.domain.text import divided
 from hunkwise.errors import SettingsError
-from hunkwise.prompts.render import Renderer
-from hunkwise.settings.front_matter import MAX_CHARACTERS, read_front_matter
+from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.prompt_settings import BudgetSettings, FrontMatter
+from hunkwise.settings.sources import MAX_CHARACTERS, read_front_matter
 
 PATH = ".github/hunkwise/mine.md.j2"
 FULL = """\

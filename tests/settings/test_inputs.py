@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from hunkwise.domain.finding import Severity
 from hunkwise.errors import SettingsError
-from hunkwise.settings.inputs import KNOWN_INPUTS, Inputs, read_inputs
-from hunkwise.settings.provider import Provider
-from hunkwise.settings.reading import MAX_INPUT, MAX_UNKNOWN
+from hunkwise.settings.inputs import KNOWN_INPUTS, Inputs, Provider, read_inputs
+from hunkwise.settings.parsing import MAX_INPUT, MAX_UNKNOWN
 
 TOKEN = "ghs_0123456789abcdefghij"
 

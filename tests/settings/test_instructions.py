@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hunkwise.domain.pull_request import Instructions
-from hunkwise.plan.globs import matches
-from hunkwise.settings.instructions import MAX_GLOBS, nested_paths, read_instructions
+from hunkwise.flows.base_config import MAX_GLOBS, nested_paths, read_instructions
+from hunkwise.plan.selection import matches
 
 RULES = ".github/instructions/py.instructions.md"
 

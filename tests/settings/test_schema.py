@@ -9,9 +9,8 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 
 from hunkwise.errors import SettingsError
-from hunkwise.settings.config import parse_config
-from hunkwise.settings.front_matter import read_front_matter
-from hunkwise.settings.schema import json_schema, prompt_schema
+from hunkwise.settings.config import json_schema, parse_config, prompt_schema
+from hunkwise.settings.sources import read_front_matter
 from hunkwise.settings.strict_yaml import read_yaml
 from tests.settings.test_config import FULL, WRONG_KEYS
 from tests.settings.test_front_matter import FULL as FULL_FRONT_MATTER

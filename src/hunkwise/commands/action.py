@@ -11,21 +11,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, assert_never
 
+from hunkwise.actions import Runner
 from hunkwise.commands.signals import Signals
-from hunkwise.copilot.command import find
-from hunkwise.copilot.environment import Credential, refuse_unsafe
+from hunkwise.copilot.find_cli import find
+from hunkwise.copilot.isolation import Credential, refuse_unsafe
 from hunkwise.copilot.sidecar import Address, Sidecar
-from hunkwise.domain.outcome import ExitCode
+from hunkwise.domain.review import ExitCode
 from hunkwise.errors import Error, SettingsError
-from hunkwise.given_file import read_given
-from hunkwise.runner import Runner
-from hunkwise.settings.addresses import host_of, port_of
-from hunkwise.settings.environment import RunnerEnvironment, read_environment
-from hunkwise.settings.event import MAX_PAYLOAD_BYTES, NothingToDo, PublishTask, ReviewTask, Task, read_event
+from hunkwise.files import read_given
+from hunkwise.settings.github_context import (
+    MAX_PAYLOAD_BYTES,
+    NothingToDo,
+    PublishTask,
+    ReviewTask,
+    RunnerEnvironment,
+    Task,
+    read_environment,
+    read_event,
+)
 from hunkwise.settings.inputs import Inputs, read_inputs
+from hunkwise.settings.parsing import host_of, port_of
 
 if TYPE_CHECKING:
-    from hunkwise.commands.publishing import Finished
+    from hunkwise.commands.publish import Finished
 
 
 class Action:
@@ -69,7 +77,7 @@ class Action:
             case NothingToDo():
                 return task
             case PublishTask():
-                from hunkwise.commands.publish_report import ReportPublication
+                from hunkwise.commands.pull_request import ReportPublication
 
                 assert inputs.publish_report is not None, "the event is read by it"
                 publication = ReportPublication(environment, inputs, self._started, runner.log)
@@ -82,7 +90,7 @@ class Action:
     def _tell(self, finished: Finished, runner: Runner) -> None:
         """The log, the annotations, the summary and the outputs: all from one view."""
         from hunkwise.publish.annotations import Level
-        from hunkwise.publish.told import told
+        from hunkwise.publish.documents import told
 
         view = finished.view
         runner.log(
@@ -106,7 +114,7 @@ class Action:
         sidecar = start_sidecar(inputs, self._environ)
         try:
             signals.heed()
-            from hunkwise.commands.pull_request_review import PullRequestReview
+            from hunkwise.commands.pull_request import PullRequestReview
 
             return PullRequestReview(environment, inputs, self._started, signals, runner.log).run(
                 task, sidecar
@@ -121,7 +129,7 @@ class Action:
         faults = error.faults if isinstance(error, SettingsError) else (str(error),)
         for fault in faults:
             runner.error(fault, title="hunkwise")
-        from hunkwise.publish.failure import failure_summary
+        from hunkwise.publish.documents import failure_summary
 
         runner.summary(failure_summary(faults))
         self._runner = runner

@@ -1,33 +1,128 @@
-"""Runs one review on an event loop: model and code are made ready side by side, signals end it in good order."""
+"""Runs one review, or the questions of an evaluation, on an event loop; with deadlines and a journal."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
+import os
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Future
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
-from hunkwise.commands.deadlines import Deadlines
-from hunkwise.commands.journal import Journal
 from hunkwise.commands.signals import Signals
-from hunkwise.copilot.connection import Connection, preflight
-from hunkwise.copilot.provider import provider_config
-from hunkwise.copilot.service import connected
+from hunkwise.copilot.connection import Connection, connected, not_offered, preflight, provider_config
 from hunkwise.copilot.session import Copilot, Source
 from hunkwise.copilot.sidecar import Address, Sidecar
-from hunkwise.domain.limits import Deadline
-from hunkwise.domain.outcome import Review
+from hunkwise.domain.finding import Finding
+from hunkwise.domain.model import Deadline
+from hunkwise.domain.review import Review
 from hunkwise.errors import ModelError, ModelKind, stopped
+from hunkwise.evaluation.cassette import Recorder, Tape
+from hunkwise.evaluation.preparation import ReadyCase
+from hunkwise.evaluation.results import Marks
 from hunkwise.flows.analysis import Progress
+from hunkwise.flows.models import Model
 from hunkwise.flows.review import Ready, Watchers, nothing_to_ask, prepare, review
-from hunkwise.settings.provider import Provider
+from hunkwise.redaction import SecretScan
+from hunkwise.settings.inputs import Provider
+
+PUBLISHING_SECONDS: Final = 30.0
+"""Kept for publishing what was found, of the run's time where that is five minutes or more."""
+_PUBLISHING_SHARE = 0.1
+
+
+class Deadlines:
+    """Moments on a monotonic clock, in seconds. They move when the configuration has told its own `deadline`."""
+
+    def __init__(
+        self, started: float, minutes: float, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._started = started
+        self._clock = clock
+        self.minutes = minutes
+
+    @property
+    def asking_ends(self) -> float:
+        """When reading, preparing and asking end: what was found by then is published."""
+        seconds = self.minutes * 60
+        return self._started + seconds - min(PUBLISHING_SECONDS, seconds * _PUBLISHING_SHARE)
+
+    def seconds_to_ask(self) -> float:
+        return self.asking_ends - self._clock()
+
+    def seconds_left(self) -> float:
+        """Until the deadline: nobody waits for his turn beyond it."""
+        return max(0.0, self._started + self.minutes * 60 - self._clock())
+
+    def last_seconds(self) -> float:
+        """Until nothing is sent or read any more: the deadline, and later only where that leaves publishing less
+        than its thirty seconds."""
+        return max(0.0, self.asking_ends + PUBLISHING_SECONDS - self._clock())
+
 
 logger = logging.getLogger(__name__)
+
+
+class Journal:
+    """A file of one JSON object a line. A disk that takes no more is said once, and stops no review.
+
+    What holds a secret, as `holds_secret` says of the line, is not written.
+    """
+
+    def __init__(self, path: Path, holds_secret: Callable[[str], bool] = lambda _line: False) -> None:
+        self._path = path
+        self._holds_secret = holds_secret
+        self._broken = False
+
+    def __call__(self, finding: Finding) -> None:
+        if self._broken:
+            return
+        line = json.dumps({**asdict(finding), "fingerprint": finding.fingerprint}, default=str)
+        if self._holds_secret(line):
+            return
+        try:
+            _make(self._path.parent)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            self._broken = True
+            logger.warning(
+                "The journal %s cannot be written (%s); the review goes on.", self._path, error.strerror
+            )
+
+
+def write_whole(path: Path, contents: object) -> str:
+    """Writes values as JSON, whole or not at all; gives the path, or nothing where the disk does not take it."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    try:
+        _make(path.parent)
+        unfinished.write_text(json.dumps(contents, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        logger.warning("%s cannot be written (%s).", path, error.strerror)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        return ""
+    return str(path)
+
+
+def _make(folder: Path) -> None:
+    """Makes the folder; where we are root, as in a container, it is given to whose folder it is in: the runner
+    wipes both at the end of the job, and is not root. Raises OSError."""
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True)
+    if os.geteuid() == 0:
+        owner = folder.parent.stat()
+        os.chown(folder, owner.st_uid, owner.st_gid)
+
+
 _T = TypeVar("_T")
 
 
@@ -154,3 +249,56 @@ async def _unless(interrupted: asyncio.Event, task: asyncio.Future[_T], seconds:
         raise stopped() if stop.done() else _LateError
     finally:
         stop.cancel()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Whom to ask, and for how long."""
+
+    provider: Provider | None
+    lineup: Sequence[str | None]
+    judge: str | None
+    minutes: float
+    """For each case."""
+    record: Path | None
+    scan: SecretScan
+
+
+@asynccontextmanager
+async def asking(sidecar: Sidecar, asked: Asked) -> AsyncIterator[LiveCast]:
+    """Raises ModelError where nobody answers, or the judge is not offered."""
+    async with connected(sidecar, copilot=asked.provider is None) as connection:
+        if asked.provider is not None:
+            yield LiveCast(connection, Source(provider_config(asked.provider)), asked)
+            return
+        offered = await preflight(connection, asked.lineup)
+        if asked.judge is not None and asked.judge not in offered:
+            raise not_offered((asked.judge,), offered)
+        yield LiveCast(connection, Source(None, offered), asked)
+
+
+@dataclass
+class LiveCast:
+    """Gives each case a model of its own, over the one connection."""
+
+    connection: Connection
+    source: Source
+    asked: Asked
+    _tapes: dict[str, Tape] = field(default_factory=dict)
+
+    def model(self, ready: ReadyCase) -> Model:
+        deadline = Deadline(time.monotonic() + self.asked.minutes * 60, time.monotonic)
+
+        def fresh() -> Copilot:
+            return Copilot(self.connection, self.source, ready.ready.repository, deadline)
+
+        if self.asked.record is None:
+            return fresh()
+        tape = self._tapes[ready.case.name] = Tape(ready.case.name)
+        return Recorder(fresh, tape, self.asked.scan)
+
+    def done(self, marks: Marks) -> None:
+        """Writes down what was said of a case that was measured. Raises SettingsError."""
+        tape = self._tapes.pop(marks.name, None)
+        if tape is not None and self.asked.record is not None and marks.failure is None:
+            tape.write(self.asked.record, self.asked.scan)

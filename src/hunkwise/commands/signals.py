@@ -1,12 +1,18 @@
-"""What SIGTERM and SIGINT do: until the event loop runs they are kept for it, then they end the asking, and while
-what was found is being published they do nothing."""
+"""How SIGTERM and SIGINT end a command.
+
+In a review they are kept until the event loop runs, then they end the asking, and they do nothing while findings are
+being published.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
-from hunkwise.errors import stopped
+from hunkwise.errors import Error, stopped
 
 
 class Signals:
@@ -56,3 +62,66 @@ class Signals:
     def _end(self) -> None:
         self.hold()  # a third would break off what the second one makes us do
         raise stopped()
+
+
+_T = TypeVar("_T")
+
+
+def listen() -> None:
+    """From here on a signal raises Error, through every `finally`. To be called from the main thread."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise _stopped()
+
+
+def _stopped() -> Error:
+    return Error("The checkup was stopped.")
+
+
+@contextmanager
+def kept() -> Iterator[Signals]:
+    """In the block a signal waits for `heeding`: between a spawn and the `finally` that ends what was spawned, an
+    exception would leave it behind."""
+    signals = Signals()
+    signals.install()
+    try:
+        yield signals
+    finally:
+        listen()
+
+
+async def heeding(signals: Signals, work: Coroutine[None, None, _T]) -> _T:
+    """The work, which a signal ends, also one that was kept. Raises Error then."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None, "a coroutine runs in a task"
+
+    def end() -> None:
+        loop.call_soon_threadsafe(task.cancel)
+
+    signals.tell(end)
+    try:
+        return await work
+    except asyncio.CancelledError as error:
+        raise _stopped() from error
+    finally:
+        signals.hold()
+
+
+@contextmanager
+def stoppable(message: str) -> Iterator[None]:
+    """In the block SIGTERM and SIGINT raise Error with that message; the handlers of before come back after it."""
+    # SIGINT, too: a shell has the commands that it starts in the background ignore it.
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise Error(message) from stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)

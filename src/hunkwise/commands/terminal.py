@@ -20,10 +20,10 @@ from rich.text import Text
 
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Check, Finding, Severity
-from hunkwise.domain.outcome import Coverage, Review
+from hunkwise.domain.review import Coverage, Review
+from hunkwise.domain.text import cut, plain
 from hunkwise.flows.analysis import Progress as Told
-from hunkwise.publish.characters import cut, plain
-from hunkwise.publish.opinion import check_of, tally
+from hunkwise.publish.sections import check_of, tally
 
 _STYLES = {
     Severity.CRITICAL: "bold white on red",

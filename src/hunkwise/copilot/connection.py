@@ -1,4 +1,4 @@
-"""The SDK's one connection to a headless CLI: version, preflight, and a watch on both ends."""
+"""The SDK's one connection to a headless CLI: version, preflight, bounds, and a watch on both ends."""
 
 from __future__ import annotations
 
@@ -6,25 +6,153 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Collection, Sequence
-from contextlib import AsyncExitStack
+import socket
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Final, Protocol
 
-from copilot import CopilotClient, CopilotSession
+from copilot import CopilotClient, CopilotSession, RuntimeConnection
+from copilot.session import ProviderConfig
 
-from hunkwise.copilot.client import BoundedClient
-from hunkwise.copilot.command import CLI_VERSION
-from hunkwise.copilot.faults import SDK_ERRORS, fault, from_sdk
+from hunkwise.copilot.errors import SDK_ERRORS, fault, from_sdk
+from hunkwise.copilot.find_cli import CLI_VERSION, SDK_VERSION
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
+from hunkwise.settings.inputs import Provider
+
+
+def provider_config(provider: Provider) -> ProviderConfig:
+    """The SDK's options. The CLI's own COPILOT_PROVIDER_* variables are not used by SDK sessions."""
+    config: ProviderConfig = {"type": provider.type, "base_url": provider.base_url}
+    if provider.api_key:
+        config["api_key"] = provider.api_key
+    if provider.wire_api:
+        config["wire_api"] = provider.wire_api
+    if provider.azure_api_version:
+        config["azure"] = {"api_version": provider.azure_api_version}
+    return config
+
+
+MAX_MESSAGE: Final = 48 * 1024 * 1024
+"""Bytes of one message. What a model says of a prompt has some 20 KB; 30 MB of it still come as an answer."""
+_HEADER = re.compile(rb"Content-Length:\s*(\d{1,18})\s*")
+_HEADER_BYTES = 1_000
+_PIECE = 64 * 1024
+
+logger = logging.getLogger(__name__)
+
+
+class Stream(Protocol):
+    """A socket as a file without a buffer."""
+
+    def readline(self, size: int = -1, /) -> bytes: ...
+
+    def read(self, size: int = -1, /) -> bytes | None: ...
+
+
+class BoundedMessages:
+    """What the SDK reads in the socket's place: a message that is too large is passed over, and the log says so.
+
+    What waits for that message ends by its own timeout.
+    """
+
+    def __init__(self, stream: Stream, max_message: int = MAX_MESSAGE) -> None:
+        self._stream = stream
+        self._max_message = max_message
+        self.read_from = False
+        """Whether anything was read through it."""
+
+    def readline(self) -> bytes:
+        """A header's line; empty where the connection ended."""
+        self.read_from = True
+        while True:
+            line = self._stream.readline(_HEADER_BYTES)
+            header = _HEADER.fullmatch(line)
+            size = int(header[1]) if header else 0
+            if size <= self._max_message:
+                return line
+            logger.warning("A message of the Copilot CLI was passed over: it has %s bytes.", f"{size:,}")
+            self._stream.readline(_HEADER_BYTES)  # the empty line
+            while size > 0:
+                piece = self._stream.read(min(size, _PIECE))
+                if not piece:
+                    return b""
+                size -= len(piece)
+
+    def read(self, count: int) -> bytes | None:
+        """Some of the message, as a socket gives it."""
+        return self._stream.read(min(count, _PIECE))
+
+
+class BoundedClient(CopilotClient):
+    """A client for a CLI that listens at an address.
+
+    The SDK has no option for either: it keeps its socket in the private attribute `_process`, set before it reads.
+    """
+
+    def __init__(self, address: Address, max_message: int = MAX_MESSAGE) -> None:
+        self._max_message = max_message
+        self._messages: BoundedMessages | None = None
+        self._transport: Any = None
+        runtime = RuntimeConnection.for_uri(str(address), connection_token=address.connection_token)
+        super().__init__(connection=runtime, mode="empty")
+
+    @property
+    def _process(self) -> Any:
+        return self._transport
+
+    @_process.setter
+    def _process(self, transport: Any) -> None:
+        self._transport = transport
+        if hasattr(transport, "stdout"):
+            self._messages = transport.stdout = BoundedMessages(transport.stdout, self._max_message)
+        _send_at_once(getattr(transport, "_socket", None))
+
+    def check_bound(self) -> None:
+        """Raises ModelError (SIDECAR) where the messages so far were not read through the bound."""
+        if self._messages is None or not self._messages.read_from:
+            raise ModelError(
+                ModelKind.SIDECAR,
+                f"github-copilot-sdk {version('github-copilot-sdk')} offers no way to limit the size of the Copilot "
+                f"CLI's messages, so it is not used; version {SDK_VERSION} does.",
+                f"Install github-copilot-sdk=={SDK_VERSION}, the version that hunkwise is tested with.",
+            )
+
+
+class _PromptSocket(socket.socket):
+    """A socket that acknowledges what it reads at once.
+
+    The CLI, too, writes in small pieces, and holds the next one back until the last is acknowledged, which Linux
+    delays by 40 ms: 50 to 110 ms a call without this. The option lasts for one read only.
+    """
+
+    __slots__ = ()
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        count = super().recv_into(buffer, nbytes, flags)
+        with contextlib.suppress(OSError):  # closed in another thread
+            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return count
+
+
+def _send_at_once(connected: object) -> None:
+    """Turns Nagle's algorithm off: the SDK writes header and body apart, which costs 44 ms a call.
+
+    Where a version of the SDK has no such socket, calls are slower and nothing else.
+    """
+    if type(connected) is socket.socket:
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_QUICKACK"):  # Linux
+            connected.__class__ = _PromptSocket
+
 
 # Older ones hang in mid-turn (1.0.81 was seen to, and calls itself 0.0.1), with the same protocol number.
 _OLDEST_VERSION = (1, 0, 89)
 _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
 _CONNECT_SECONDS = 10.0
 _PREFLIGHT_SECONDS = 20.0
-
-logger = logging.getLogger(__name__)
 logging.getLogger("copilot").setLevel(logging.CRITICAL)  # its warnings repeat what its exceptions say
 
 
@@ -185,3 +313,21 @@ def not_offered(models: Sequence[str | None], offered: Collection[str]) -> Model
     named = " or ".join(f'"{model}"' for model in models)
     message = f"Copilot does not offer the model {named}; it offers {', '.join(sorted(offered)[:20])}."
     return fault(ModelKind.UNAVAILABLE_MODEL, message, provider=False)
+
+
+@asynccontextmanager
+async def connected(where: Sidecar | Sequence[Address], *, copilot: bool) -> AsyncIterator[Connection]:
+    """A connection to our sidecar, or to the first of several addresses.
+
+    `copilot`: Copilot answers, so its token is proved before anything is spent. Raises ModelError.
+    """
+    if isinstance(where, Sidecar):
+        connection = await connect_to_sidecar(where)
+    else:
+        connection = await connect_to_first(where)
+    try:
+        if copilot:
+            await preflight(connection, ())
+        yield connection
+    finally:
+        await connection.close()

@@ -1,17 +1,132 @@
-"""The sidecar as a user of its own, in a folder that is all it can see: where we are root, as in the image."""
+"""Sets the CLI apart: its user, its root folder, its environment from scratch."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from hunkwise.copilot.certificates import carried
-from hunkwise.errors import ModelError, ModelKind
-from hunkwise.privileges import give_up
+from hunkwise.errors import ModelError, ModelKind, SettingsError
+from hunkwise.worker import give_up
+
+_FILES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
+_FOLDERS = "SSL_CERT_DIR"
+_MOST_BYTES = 4 << 20
+_MOST_FILES = 1_000
+
+
+def carried(inherited: Mapping[str, str], folder: Path) -> dict[str, Path]:
+    """Copies what the variables name into `folder`; gives the copy that each of them is to name instead.
+
+    What is no file, or more than 4 MiB, is left out, as it would hold for nothing. Raises OSError.
+    """
+    found: dict[str, Path] = {}
+    for name in _FILES:
+        source = Path(inherited.get(name) or os.devnull)
+        if _counts(source):
+            found[name] = folder / name
+            shutil.copyfile(source, found[name])
+            found[name].chmod(0o644)
+    sources = list(_in_folders(inherited.get(_FOLDERS, "")))
+    if sources:
+        copies = folder / _FOLDERS
+        copies.mkdir()
+        copies.chmod(0o755)
+        for source in sources:
+            shutil.copyfile(source, copies / source.name)
+            (copies / source.name).chmod(0o644)
+        found[_FOLDERS] = copies
+    return found
+
+
+def _in_folders(given: str) -> Iterator[Path]:
+    """The certificates of a list of folders, as OpenSSL reads it: the first of a name counts."""
+    seen: set[str] = set()
+    for folder in filter(None, given.split(os.pathsep)):
+        if not Path(folder).is_dir():
+            continue
+        for path in sorted(Path(folder).iterdir()):
+            if path.name not in seen and len(seen) < _MOST_FILES and _counts(path):
+                seen.add(path.name)
+                yield path
+
+
+def _counts(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size <= _MOST_BYTES
+
+
+# What a self-hosted runner needs to reach Copilot at all, and where Copilot is on GHES.
+_INHERITED = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+    "GH_HOST",
+    "COPILOT_GH_HOST",
+    "COPILOT_API_URL",
+    "COPILOT_DEBUG_GITHUB_API_URL",
+)
+_INHERITED_PREFIX = "OTEL_"
+_ANY_MODEL = "named-by-session"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What the sidecar may hold: a Copilot token, or the address of the user's own provider."""
+
+    copilot_token: str | None = field(default=None, repr=False)
+    provider_base_url: str | None = None
+
+
+def refuse_unsafe(environ: Mapping[str, str]) -> None:
+    """Raises SettingsError where the environment asks the CLI to approve everything."""
+    if environ.get("COPILOT_ALLOW_ALL"):
+        raise SettingsError(
+            [
+                "COPILOT_ALLOW_ALL is set: it lets the Copilot CLI run whatever a model asks for. "
+                "Remove it from this job's `env`."
+            ]
+        )
+
+
+def sidecar_environment(
+    inherited: Mapping[str, str],
+    *,
+    home: Path,
+    connection_token: str,
+    credential: Credential,
+    package_cache: Path | None,
+) -> dict[str, str]:
+    """The whole environment of the CLI's process. `home` is private to it and wiped at the end."""
+    environment = {
+        "PATH": inherited.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        "HOME": str(home),
+        "TMPDIR": str(home / "scratch"),  # a session begins there, and the sidecar's root folder has no /tmp
+        "COPILOT_HOME": str(home / "copilot"),
+        "COPILOT_PKG_CACHE_HOME": str(package_cache or home / "package"),
+        "COPILOT_CONNECTION_TOKEN": connection_token,
+    }
+    for name, value in inherited.items():
+        if value and (name in _INHERITED or name.startswith(_INHERITED_PREFIX)):
+            environment[name] = value
+    if credential.copilot_token:
+        environment["COPILOT_GITHUB_TOKEN"] = credential.copilot_token
+    if credential.provider_base_url:
+        # Offline keeps the CLI off GitHub and its telemetry; so it starts only with a provider's address.
+        environment["COPILOT_OFFLINE"] = "true"
+        environment["COPILOT_PROVIDER_BASE_URL"] = credential.provider_base_url
+        # Without a model the plain CLI does not start with a provider; each session names the one it asks.
+        environment["COPILOT_MODEL"] = _ANY_MODEL
+    return environment
+
 
 ROOT_VARIABLE = "HUNKWISE_SIDECAR_ROOT"
 """Set by the image: the folder that the sidecar takes for /."""

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hunkwise.copilot.command import SDK_VERSION
+from hunkwise.copilot.find_cli import SDK_VERSION
 
 _PACKAGE = "copilot."
 _deferred: set[type] = set()

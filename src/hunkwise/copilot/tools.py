@@ -11,10 +11,9 @@ from typing import Any, Literal, Protocol
 
 from copilot.tools import Tool, ToolInvocation, ToolResult
 
-from hunkwise.domain.limits import Budget
-from hunkwise.domain.question import ReportTool
+from hunkwise.domain.model import Budget, ReportTool
+from hunkwise.domain.text import visible
 from hunkwise.errors import ForgeError, RepositoryError
-from hunkwise.plan.display import visible
 
 MAX_READ_LINES = 400
 MAX_ANSWER = 32_000

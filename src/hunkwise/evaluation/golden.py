@@ -1,14 +1,130 @@
-"""The shape of a case's `golden.json`, as a strict model; `schemas/golden.schema.json` is what it gives."""
+"""Reads golden.json, the findings that a case expects, with errors by line."""
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Severity
-from hunkwise.settings.rules import SEVERITIES
+from hunkwise.settings.config_errors import sentences
+from hunkwise.settings.parsing import SEVERITIES, did_you_mean, listed, quoted
+from hunkwise.settings.strict_yaml import Document, Fault, Loc
+
+MAX_BYTES: Final = 512 * 1024
+MAX_DEPTH: Final = 16
+# A text that never ends is one word: else each quote in it would be tried as its beginning.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[{}\[\],:]|[^\s{}\[\],:"]+|\n', re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def read_json(raw: bytes) -> Document:
+    """The value in `raw` (UTF-8), its lines, and what is wrong with it. Never raises; a fault at () means: unreadable.
+
+    Refused beside what is no JSON: keys that stand twice, NaN and infinities, lone surrogates, deep nesting.
+    """
+    fault = _size_fault(raw)
+    if fault is not None:
+        return Document(None, {}, (fault,))
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        return Document(None, {}, (Fault((), line, "the file is not UTF-8; save it as UTF-8"),))
+    deep = _deep_line(text)
+    if deep:
+        said = f"more than {MAX_DEPTH} levels of nesting; flatten the file"
+        return Document(None, {}, (Fault((), deep, said),))
+    try:
+        value: Any = json.loads(text, parse_constant=_no_number)
+    except json.JSONDecodeError as error:
+        return Document(None, {}, (Fault((), error.lineno, f"not valid JSON: {_uncapitalized(error.msg)}"),))
+    except ValueError as error:  # a constant that is no number, or one of thousands of digits
+        return Document(None, {}, (Fault((), 1, f"not valid JSON: {str(error)[:200]}"),))
+    places = _Places()
+    places.walk(text)
+    return Document(value, places.lines, tuple(places.faults))
+
+
+def _size_fault(raw: bytes) -> Fault | None:
+    if len(raw) <= MAX_BYTES:
+        return None
+    return Fault((), 1, f"the file has more than {MAX_BYTES:,} bytes; shorten it")
+
+
+def _deep_line(text: str) -> int:
+    """The line on which the nesting is too deep; 0 where it never is. Python's own parser gives up by crashing."""
+    depth, line = 0, 1
+    words: list[str] = _TOKEN.findall(text)
+    for word in words:
+        depth += (word in ("{", "[")) - (word in ("}", "]"))
+        line += word.count("\n")
+        if depth > MAX_DEPTH:
+            return line
+    return 0
+
+
+def _no_number(name: str) -> object:
+    raise ValueError(f"{name} is no number of JSON; write a number")
+
+
+def _uncapitalized(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+class _Places:
+    """Walks the tokens of valid JSON and notes where each key and list item stands."""
+
+    def __init__(self) -> None:
+        self.lines: dict[Loc, int] = {}
+        self.faults: list[Fault] = []
+        self._line = 1
+        self._rest: list[str] = []
+
+    def walk(self, text: str) -> None:
+        self._rest = _TOKEN.findall(text)[::-1]
+        self._value(self._next(), ())
+
+    def _next(self) -> str:
+        while (word := self._rest.pop()) == "\n":
+            self._line += 1
+        return word
+
+    def _value(self, word: str, loc: Loc) -> None:
+        if word == "{":
+            self._object(loc)
+        elif word == "[":
+            self._array(loc)
+        elif word.startswith('"') and _SURROGATE.search(json.loads(word)):
+            self.faults.append(Fault(loc, self._line, "a text holds half of a character; write it whole"))
+
+    def _object(self, loc: Loc) -> None:
+        word = self._next()
+        while word != "}":
+            if word == ",":
+                word = self._next()
+            key = json.loads(word)
+            place = (*loc, key)
+            if place in self.lines:
+                said = f"{quoted(key)} stands on line {self.lines[place]} already; keep one of them"
+                self.faults.append(Fault(place, self._line, said))
+            self.lines.setdefault(place, self._line)
+            self._next()  # the colon
+            self._value(self._next(), place)
+            word = self._next()
+
+    def _array(self, loc: Loc) -> None:
+        word, index = self._next(), 0
+        while word != "]":
+            if word == ",":
+                word = self._next()
+            self.lines[(*loc, index)] = self._line
+            self._value(word, (*loc, index))
+            word, index = self._next(), index + 1
+
 
 MAX_GOLDENS: Final = 100
 MAX_WINDOW: Final = 100
@@ -100,3 +216,79 @@ def json_schema() -> dict[str, Any]:
         "title": "hunkwise golden",
         "description": "What a review of a case of `hunkwise eval` should find: golden.json",
     }
+
+
+_LINE = "a line number, 1 or more"
+_WANTS: Final = {
+    "version": "1, the only version that this hunkwise reads",
+    "description": "a text of up to 2,000 characters",
+    "pull_request": 'an object with "title" and "body"',
+    "title": "a text of up to 1,000 characters",
+    "body": "a text of up to 65,536 characters",
+    "window": f"a whole number from 0 to {MAX_WINDOW}",
+    "findings": f"a list of up to {MAX_GOLDENS} objects, empty for a clean case",
+    "path": "the path of a changed file, relative to the tree's root",
+    "line": _LINE,
+    "end_line": _LINE,
+    "side": "RIGHT (numbered as at the head) or LEFT (as at the base)",
+    "severity": listed(SEVERITIES),
+    "text": "a text of 1 to 4,000 characters that says what is wrong there",
+}
+_KEYS: Final = {
+    "": tuple(Golden.model_fields),
+    "pull_request": tuple(PullRequestText.model_fields),
+    "findings": tuple(GoldenFinding.model_fields),
+}
+_CHOICES: Final = {"severity": SEVERITIES, "side": ("RIGHT", "LEFT")}
+
+
+def parse_golden(raw: bytes, path: str) -> tuple[Golden | None, Document, list[str]]:
+    """The golden of a case, where its file's lines are, and its faults as `path:line: …`; None where it has any."""
+    document = read_json(raw)
+    faults = list(document.faults)
+    if any(not fault.loc for fault in faults):
+        return None, document, sentences(faults, path)
+    if not isinstance(document.value, dict):
+        top = Fault((), 1, 'the file must be an object, such as {"version": 1, "findings": []}')
+        return None, document, sentences([top], path)
+    golden: Golden | None = None
+    try:
+        golden = Golden.model_validate(document.value)
+    except ValidationError as error:
+        faults += [_fault(found, document) for found in error.errors(include_url=False)]
+    if golden is not None:
+        faults += _span_faults(golden, document)
+    return (None if faults else golden), document, sentences(faults, path)
+
+
+def _fault(found: Any, document: Document) -> Fault:
+    loc: Loc = found["loc"]
+    return Fault(loc, document.line(loc), _sentence(found["type"], loc, found["input"]))
+
+
+def _sentence(kind: str, loc: Loc, found: object) -> str:
+    key = next((str(part) for part in reversed(loc) if isinstance(part, str)), "")
+    if kind == "extra_forbidden":
+        known = _KEYS[next((part for part in loc[:-1] if isinstance(part, str)), "")]
+        near = did_you_mean(key.replace("-", "_"), known) or f"; there is {listed(known)}"
+        return f"unknown key {quoted(key)}{near}"
+    if kind == "missing":
+        return f"{quoted(key)} is missing; give {_WANTS[key]}"
+    if isinstance(loc[-1], int):
+        return f"an entry of {quoted(key)} must be an object with path, line and text, not {quoted(found)}"
+    near = did_you_mean(found, _CHOICES[key]) if isinstance(found, str) and key in _CHOICES else ""
+    many = f"; there are {len(found)}" if kind == "too_long" and isinstance(found, list | tuple) else ""
+    return f"{quoted(key)} must be {_WANTS[key]}, not {quoted(found)}{near or many}"
+
+
+def _span_faults(golden: Golden, document: Document) -> list[Fault]:
+    faults = []
+    for index, finding in enumerate(golden.findings):
+        loc: Loc = ("findings", index, "end_line")
+        if finding.end_line is not None and finding.end_line < finding.line:
+            said = f'"end_line" {finding.end_line} comes before "line" {finding.line}; swap them'
+            faults.append(Fault(loc, document.line(loc), said))
+        elif len(finding.lines) > MAX_SPAN:
+            said = f"lines {finding.line}–{finding.end_line} are more than {MAX_SPAN:,}; name the few that it is about"
+            faults.append(Fault(loc, document.line(loc), said))
+    return faults

@@ -1,24 +1,152 @@
-"""Reads a pull request once: what changed, what was said, and what its base says about reviews."""
+"""Fetches a pull request with its files and its conversation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from hunkwise.domain.conversation import Conversation
-from hunkwise.domain.diff import FileDiff
-from hunkwise.domain.known import Known
-from hunkwise.domain.pull_request import PullRequest, Snapshot
-from hunkwise.domain.state import State
-from hunkwise.errors import ForgeError
-from hunkwise.flows.base_texts import BaseTexts, Commit, PartlyKnown, base_texts, certain_paths
-from hunkwise.flows.instruction_files import Found, nested_instructions
-from hunkwise.flows.withheld import Withheld
-from hunkwise.publish.lifecycle.reconciliation import shown_threads
-from hunkwise.publish.state import latest_state
+from hunkwise.domain.diff import FileDiff, FileStatus, Hunk
+from hunkwise.domain.pull_request import Conversation, Known, PullRequest, Snapshot
+from hunkwise.domain.review import SkipReason
+from hunkwise.errors import ForgeError, RepositoryError
+from hunkwise.flows.base_config import (
+    BaseTexts,
+    Commit,
+    Found,
+    PartlyKnown,
+    base_texts,
+    certain_paths,
+    nested_instructions,
+)
+from hunkwise.plan.selection import is_binary_name, select
 from hunkwise.settings.config import Config
+from hunkwise.tracking.markers import State
+from hunkwise.tracking.reconcile import shown_threads
+from hunkwise.tracking.state import latest_state
+
+_MOST = 50
+"""Files that are completed by blobs of the API, two requests each; git has no such limit."""
+_AT_ONCE = 4
+
+
+class Blobs(Protocol):
+    """GitHub, as far as files of a commit are read from it."""
+
+    def merge_base(self, base_sha: str, head_sha: str) -> str: ...
+
+    def file(self, path: str, sha: str) -> bytes | None: ...
+
+
+class Checkout(Protocol):
+    """The work tree's git objects, where the workflow checked something out."""
+
+    def has(self, sha: str) -> bool: ...
+
+    def merge_base(self, one: str, other: str) -> str | None: ...
+
+    def diff(self, base: str, head: str) -> tuple[FileDiff, ...]: ...
+
+
+class Withheld:
+    """Reads the missing patches from the checkout, else from both versions of the file."""
+
+    def __init__(
+        self,
+        blobs: Blobs,
+        checkout: Checkout | None,
+        diff_blobs: Callable[[bytes, bytes], tuple[Hunk, ...]],
+    ) -> None:
+        self._blobs = blobs
+        self._checkout = checkout
+        self._diff_blobs = diff_blobs
+        self.notes: list[str] = []
+        """What could not be completed, and why: one sentence each."""
+
+    def completed(
+        self, pull_request: PullRequest, files: Sequence[FileDiff], config: Config
+    ) -> tuple[FileDiff, ...]:
+        """All files that can be known. What stays without a patch is named so by the plan. Never raises."""
+        files = tuple(_named_binary(file) for file in files)
+        selection = select(files, ignore=config.ignore, only=config.paths)
+        wanted = {file.path for file in selection.skipped if file.reason is SkipReason.NO_PATCH}
+        if not wanted and len(files) >= pull_request.changed_files:
+            return files
+        known = self._from_git(pull_request)
+        if known is None:
+            return self._from_blobs(pull_request, files, wanted)
+        listed = {file.path for file in files}
+        patched = [known.get(file.path, file) if file.path in wanted else file for file in files]
+        return (*patched, *(file for path, file in known.items() if path not in listed))
+
+    def _from_git(self, pull_request: PullRequest) -> dict[str, FileDiff] | None:
+        """The whole diff from the checkout; None where it lacks the commits."""
+        git = self._checkout
+        if git is None:
+            return None
+        try:
+            if not (git.has(pull_request.base_sha) and git.has(pull_request.head_sha)):
+                return None
+            merge_base = git.merge_base(pull_request.base_sha, pull_request.head_sha)
+            if merge_base is None:
+                return None
+            return {file.path: file for file in git.diff(merge_base, pull_request.head_sha)}
+        except RepositoryError as error:
+            self.notes.append(f"The checkout could not be read: {error.message}")
+            return None
+
+    def _from_blobs(
+        self, pull_request: PullRequest, files: tuple[FileDiff, ...], wanted: set[str]
+    ) -> tuple[FileDiff, ...]:
+        """Completes by fetching both versions, as many as is polite."""
+        withheld = [file for file in files if file.path in wanted][:_MOST]
+        if not withheld:
+            return files
+        try:
+            base = self._blobs.merge_base(pull_request.base_sha, pull_request.head_sha)
+        except ForgeError as error:
+            self.notes.append(f"Withheld patches could not be completed: {error.message}")
+            return files
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="blobs") as pool:
+            patched = pool.map(lambda file: self._patched(file, base, pull_request.head_sha), withheld)
+            by_path = {file.path: file for file in patched}
+        return tuple(by_path.get(file.path, file) for file in files)
+
+    def _patched(self, file: FileDiff, base: str, head: str) -> FileDiff:
+        try:
+            new = b"" if file.status is FileStatus.REMOVED else self._blobs.file(file.path, head)
+            if new is not None and _is_binary(new):
+                return replace(file, binary=True, patch_missing=False)
+            added = file.status is FileStatus.ADDED
+            old = b"" if added else self._blobs.file(file.old_path or file.path, base)
+            if old is None or new is None:
+                return file  # too large for the API, a link or a submodule: it stays named as unread
+            if _is_binary(old):
+                return replace(file, binary=True, patch_missing=False)
+            return with_hunks(file, self._diff_blobs(old, new))
+        except (ForgeError, RepositoryError):
+            return file
+
+
+def with_hunks(file: FileDiff, hunks: tuple[Hunk, ...]) -> FileDiff:
+    """The file with its hunks, and the counts that they give."""
+    lines = [line.kind for hunk in hunks for line in hunk.lines]
+    return replace(
+        file, hunks=hunks, additions=lines.count("+"), deletions=lines.count("-"), patch_missing=False
+    )
+
+
+def _named_binary(file: FileDiff) -> FileDiff:
+    """Pictures and the like come without patch and counts: their name saves two requests each."""
+    if file.patch_missing and not file.changed_lines and is_binary_name(file.path):
+        return replace(file, binary=True, patch_missing=False)
+    return file
+
+
+def _is_binary(content: bytes) -> bool:
+    """Git's own rule."""
+    return b"\0" in content[:8_000]
 
 
 class Forge(Protocol):

@@ -9,12 +9,11 @@ from functools import cached_property
 
 from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.finding import Severity
-from hunkwise.domain.outcome import Coverage, FileCoverage, SkipReason
 from hunkwise.domain.pull_request import Snapshot
-from hunkwise.plan.chunks import Chunk, ChunkPart, budget_for, covered, pack
-from hunkwise.plan.globs import matches
-from hunkwise.plan.increment import Division, answered_hunks, divided, kept_keys
-from hunkwise.plan.selection import select
+from hunkwise.domain.review import Coverage, FileCoverage, SkipReason
+from hunkwise.plan.chunking import Chunk, ChunkPart, budget_for, covered, pack
+from hunkwise.plan.incremental import Division, answered_hunks, divided, kept_keys
+from hunkwise.plan.selection import matches, select
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
 

@@ -1,33 +1,100 @@
-"""The story of publishing: look again, post what is new, climb down the ladder, tidy up, remember.
+"""Publishes a review: reads the pull request again, then posts what is new on the first level that holds it.
 
-What is written last is the summary comment with its hidden state. A run that dies anywhere before that is made
-good by the next one, which knows from our own comments what was posted.
+The summary comment with its hidden state is written last. A run that dies before that is completed by the next one,
+which reads in our own comments what was posted.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-from hunkwise.domain.conversation import Comment, Conversation
 from hunkwise.domain.finding import Finding
-from hunkwise.domain.outcome import Fault, Posted, Review, ReviewEvent
+from hunkwise.domain.pull_request import Comment, Conversation, PostedReview, ReviewState, Thread
+from hunkwise.domain.review import Fault, Posted, Review, ReviewEvent
 from hunkwise.errors import ForgeError
-from hunkwise.flows.announcement import Ending
-from hunkwise.flows.earlier_reviews import clear, dismiss, leftovers
-from hunkwise.flows.outlets import HeadFiles, Outlets
-from hunkwise.flows.standing import Standing, Terms
+from hunkwise.flows.check_run import Announcement, Ending, SummaryComments
+from hunkwise.flows.publish_plan import Standing, Terms
 from hunkwise.publish.annotations import Annotation, annotation
-from hunkwise.publish.gates import review_event, superseded
-from hunkwise.publish.markdown import check_output, comment, review_body
-from hunkwise.publish.markers import review_marker
-from hunkwise.publish.placement import place
-from hunkwise.publish.rendered import STALE, Rendered
-from hunkwise.publish.state import summary_comments
+from hunkwise.publish.conclusion import View, review_event, superseded
+from hunkwise.publish.documents import check_output, comment, review_body, summary_comment
+from hunkwise.publish.placement import STALE, Rendered, place
 from hunkwise.publish.suggestions import Suggestions
-from hunkwise.publish.summary_comment import summary_comment
-from hunkwise.publish.view import View
+from hunkwise.tracking.markers import is_review_marker, review_marker
+from hunkwise.tracking.state import summary_comments
+
+
+class Reviews(Protocol):
+    """Reviews with their comments; see forge.publisher. `publish` raises nothing, the others ForgeError."""
+
+    def publish(self, rendered: Rendered) -> Posted: ...
+
+    def dismiss(self, review_id: int, message: str) -> None: ...
+
+    def delete_pending(self, review_id: int) -> None: ...
+
+
+class Threads(Protocol):
+    """Closes threads as far as GitHub lets us; gives a sentence for each thing that went another way.
+
+    `answer`: whether they are answered too.
+    """
+
+    def close(self, threads: Sequence[Thread], head_sha: str, *, answer: bool) -> tuple[str, ...]: ...
+
+
+class HeadFiles(Protocol):
+    """The reviewed head's files; see hunkwise.commands.reading."""
+
+    def read(self, path: str) -> bytes | None: ...
+
+    def text(self, path: str) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class Outlets:
+    """Where a publication goes, and what it looks at again before it does."""
+
+    conversation: Callable[[], Conversation]
+    reviews: Reviews
+    threads: Threads
+    comments: SummaryComments
+    announcement: Announcement
+    upload: Callable[[View], str] | None = None
+    """Sends the findings to code scanning; a sentence on what went wrong, or nothing. None: not asked for."""
+
+
+def leftovers(conversation: Conversation) -> tuple[PostedReview, ...]:
+    """Pending reviews of ours, by which a run that was killed looked for a comment that GitHub declines."""
+    return tuple(
+        review
+        for review in conversation.reviews
+        if review.state is ReviewState.PENDING and is_review_marker(review.body)
+    )
+
+
+def clear(reviews: Reviews, now: Conversation) -> bool:
+    """Deletes what a killed run left pending; whether another tool's review of our account is pending still."""
+    pending = [review for review in now.reviews if review.state is ReviewState.PENDING]
+    for review in leftovers(now):
+        with suppress(ForgeError):  # whatever it stands in the way of will say so
+            reviews.delete_pending(review.id)
+    return len(pending) > len(leftovers(now))
+
+
+def dismiss(reviews: Reviews, now: Conversation, event: ReviewEvent) -> list[str]:
+    """Takes back our earlier verdicts that no longer hold; gives a sentence for each that stands still."""
+    notes = []
+    for review in superseded(now.reviews, event):
+        try:
+            reviews.dismiss(review.id, "Superseded by a newer review of hunkwise.")
+        except ForgeError as error:
+            notes.append(f"An earlier review of ours still stands: {error.message}")
+    return notes
+
 
 _MOST_WAITS = 2
 _WAIT = 1.5

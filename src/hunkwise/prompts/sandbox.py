@@ -1,22 +1,37 @@
-"""Jinja2 as templates may use it: plain values, no way to Python, and no loader but the known templates.
+"""The Jinja2 sandbox of templates, a check of what they include, and the worker process that renders them.
 
-Imports the standard library and Jinja2 alone, besides `plan.display`: the confined child loads it.
+A template sees plain values, has no way to Python and no loader but the known templates. Each template that another
+one includes, extends or imports must be there, and none may lead back to itself.
+
+`python -m hunkwise.prompts.sandbox` is the worker: a sandbox within our process cannot bound a template's time and
+memory, and the kernel can bound a process. It reads one JSON object a line: first `{"sources", "name", "shared"}`, then
+a context for each rendering (without what is shared). It answers each with a line, `{}` for the first, then `{"text"}`
+or `{"fault"}`. So this module imports the standard library, Jinja2 and `domain.text` alone.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
-from jinja2 import FunctionLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
+from jinja2 import (
+    FunctionLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+    nodes,
+)
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from hunkwise.plan.display import visible
+from hunkwise.domain.text import visible
+from hunkwise.worker import bound
 
 MAX_PROMPT = 400_000
 """Characters of one rendered prompt."""
@@ -172,3 +187,110 @@ def words(error: BaseException) -> str:
         case _:
             said = visible(str(error))[:300].rstrip(".")
             return said or type(error).__name__
+
+
+_NAMING = (nodes.Include, nodes.Extends, nodes.Import, nodes.FromImport)
+_MAX_TOLD = 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """One of `names` is meant, the first one that is there."""
+
+    names: tuple[str, ...]
+    line: int
+    optional: bool
+
+
+def compile_fault(
+    environment: ImmutableSandboxedEnvironment, sources: Mapping[str, str], name: str
+) -> TemplateFault | None:
+    """Why the template, or one that it names, does not compile; None where all do."""
+    if name not in sources:
+        return TemplateFault(name, None, missing(name, sources))
+    try:
+        return _fault(environment, sources, (name,), set())
+    except RENDER_ERRORS as error:
+        return TemplateFault(name, None, words(error))
+
+
+def _fault(
+    environment: ImmutableSandboxedEnvironment,
+    sources: Mapping[str, str],
+    way: tuple[str, ...],
+    seen: set[str],
+) -> TemplateFault | None:
+    """The first fault in the last one of the `way` that led to it, or in those behind it."""
+    name = way[-1]
+    try:
+        references = list(_references(environment, sources[name], name))
+        environment.get_template(name)
+    except TemplateSyntaxError as error:
+        return syntax_fault(error, name)
+    seen.add(name)
+    for reference in references:
+        there = [other for other in reference.names if other in sources]
+        if not there and not reference.optional:
+            return TemplateFault(name, reference.line, missing(reference.names[0], sources))
+        for other in there:
+            if other in way:
+                return TemplateFault(name, reference.line, _circle((*way[way.index(other) :], other)))
+            fault = None if other in seen else _fault(environment, sources, (*way, other), seen)
+            if fault is not None:
+                return fault
+    return None
+
+
+def _references(environment: ImmutableSandboxedEnvironment, source: str, name: str) -> Iterator[_Reference]:
+    """Those whose names stand in the template; one that is computed is looked for when it is rendered."""
+    for node in environment.parse(source, name).find_all(_NAMING):
+        template = node.template  # type: ignore[attr-defined]  # all of _NAMING have it; find_all says Node
+        parts = template.items if isinstance(template, nodes.List | nodes.Tuple) else [template]
+        known = [
+            part.value for part in parts if isinstance(part, nodes.Const) and isinstance(part.value, str)
+        ]
+        if known and len(known) == len(parts):
+            yield _Reference(tuple(known), node.lineno, getattr(node, "ignore_missing", False))
+
+
+def _circle(way: tuple[str, ...]) -> str:
+    told = way if len(way) <= _MAX_TOLD else (*way[: _MAX_TOLD - 1], way[-1])
+    shown = " → ".join(named(name, 100) for name in told)
+    if way[0].startswith("hunkwise/"):
+        return f"it leads back to itself: {shown}"
+    return f"it leads back to itself: {shown}; the built-in templates are called {named('hunkwise/' + way[0], 100)}"
+
+
+MEMORY = 768 << 20
+"""Bytes of address space."""
+CPU_SECONDS = 60
+"""Processor time for all renderings of one prompt."""
+
+
+def serve(requests: TextIO, replies: TextIO) -> None:
+    """Answers line by line until there are no more."""
+    for reply in _replies(requests):
+        replies.write(json.dumps(reply) + "\n")
+        replies.flush()
+
+
+def _replies(requests: TextIO) -> Iterator[dict[str, Any]]:
+    first = json.loads(requests.readline())
+    sources, name, shared = first["sources"], first["name"], first["shared"]
+    environment = sandbox(sources)
+    fault = compile_fault(environment, sources, name)
+    yield {} if fault is None else _told(fault)
+    for line in requests:
+        try:
+            yield {"text": render(environment, name, {**shared, **json.loads(line)})}
+        except RENDER_ERRORS as error:
+            yield _told(render_fault(error, name))
+
+
+def _told(fault: TemplateFault) -> dict[str, Any]:
+    return {"fault": [fault.template, fault.line, fault.said]}
+
+
+if __name__ == "__main__":
+    bound(memory=MEMORY, cpu_seconds=CPU_SECONDS)
+    serve(sys.stdin, sys.stdout)

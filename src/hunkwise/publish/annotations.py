@@ -10,10 +10,10 @@ from typing import Any
 
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity, reading_order
-from hunkwise.publish.anchors import by_path
-from hunkwise.publish.characters import cut, one_line, plain
-from hunkwise.publish.code import without_marker
-from hunkwise.publish.opinion import check_of
+from hunkwise.domain.text import cut, one_line, plain
+from hunkwise.publish.placement import by_path
+from hunkwise.publish.sanitize import without_marker
+from hunkwise.publish.sections import check_of
 
 TITLE_LIMIT = 255
 """GitHub's limit, in characters."""

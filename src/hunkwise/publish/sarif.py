@@ -19,10 +19,10 @@ from urllib.parse import quote
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding, Severity, reading_order
-from hunkwise.domain.outcome import Fault, FileCoverage, Review
+from hunkwise.domain.review import Fault, FileCoverage, Review
+from hunkwise.domain.text import cut, one_line
 from hunkwise.publish import sanitize
 from hunkwise.publish.annotations import about, attributes, foreign, lines_at_head
-from hunkwise.publish.characters import cut, one_line
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 MOST_RESULTS = 5_000

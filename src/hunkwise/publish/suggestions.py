@@ -1,15 +1,129 @@
-"""Which suggestions may be offered to be committed: those that apply to the head, and leave a file that parses."""
+"""Suggestions that apply to the head and leave files that still parse.
+
+`python -m hunkwise.publish.suggestions` is the worker process that parses files under review: an untrusted file can
+take any parser's time, memory or stack, and the kernel can bound a process. It reads one JSON object
+`{"language", "text"}` a line and answers each with a line. It checks the syntax only: nothing is
+imported or run.
+"""
 
 from __future__ import annotations
 
+import ast
+import json
+import sys
+import tomllib
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import NoReturn, Self, TextIO
+
+import yaml
 
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding
 from hunkwise.errors import Error
-from hunkwise.publish.anchors import by_path
-from hunkwise.publish.parser import SECONDS, Parser, Verdict
-from hunkwise.publish.placement import suggestion_applies
+from hunkwise.publish.placement import by_path, suggestion_applies
+from hunkwise.worker import Child, bound
+
+MEMORY = 768 << 20
+"""Bytes of address space."""
+CPU_SECONDS = 10
+"""Processor time for all files of a run."""
+
+
+class Verdict(StrEnum):
+    """What a parser says of a file."""
+
+    PARSES = "parses"
+    BROKEN = "broken"
+    """It is not in the language, or in a newer version of it than is known here."""
+    UNKNOWN = "unknown"
+    """Parsing it took too much of something."""
+
+
+def verdict(language: str, text: str) -> Verdict:
+    """Of a file in one of LANGUAGES."""
+    try:
+        _PARSERS[language](text)
+    except (RecursionError, MemoryError):
+        return Verdict.UNKNOWN
+    except (SyntaxError, ValueError, OverflowError, yaml.YAMLError):
+        return Verdict.BROKEN
+    return Verdict.PARSES
+
+
+def _python(text: str) -> None:
+    """By the grammar of the Python that runs here; as bytes, so that a coding cookie counts."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ast.parse(text.encode("utf-8"))
+
+
+def _json(text: str) -> None:
+    """Strictly; numbers stay as they are written, as making them of thousands of digits takes long."""
+    json.loads(text.removeprefix("\ufeff"), parse_int=str, parse_float=str, parse_constant=_no_constant)
+
+
+def _toml(text: str) -> None:
+    tomllib.loads(text.removeprefix("\ufeff"))
+
+
+def _yaml(text: str) -> None:
+    """All documents, as events: nothing that aliases could multiply is made. Tags may be anything."""
+    anchors: set[str] = set()
+    for event in yaml.parse(text.removeprefix("\ufeff"), Loader=_YAML_LOADER):
+        if isinstance(event, yaml.DocumentStartEvent):
+            anchors.clear()
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor not in anchors:
+                raise ValueError("an alias without its anchor")
+        elif isinstance(event, yaml.NodeEvent) and event.anchor is not None:
+            anchors.add(event.anchor)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PARSERS: dict[str, Callable[[str], None]] = {"python": _python, "json": _json, "toml": _toml, "yaml": _yaml}
+LANGUAGES = tuple(_PARSERS)
+
+
+def serve(requests: TextIO, replies: TextIO) -> None:
+    """Answers line by line until there are no more."""
+    for line in requests:
+        asked = json.loads(line)
+        replies.write(verdict(asked["language"], asked["text"]) + "\n")
+        replies.flush()
+
+
+__all__ = ["LANGUAGES", "SECONDS", "Parser", "Verdict"]
+
+SECONDS = 5.0
+"""Wall-clock time of one file; the largest that are parsed take some 3 s."""
+_BY_ANSWER = {f"{verdict}\n": verdict for verdict in Verdict}
+
+
+class Parser:
+    """One child, started with the first question; once it died or was late, nothing is known any more."""
+
+    def __init__(self, *, seconds: float = SECONDS, python: str = sys.executable) -> None:
+        """`seconds`: of wall-clock time for one file; `python`: the interpreter that the child runs in."""
+        self._seconds = seconds
+        self._child = Child("hunkwise.publish.suggestions", lambda: yaml, python)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._child.close()
+
+    def verdict(self, language: str, text: str) -> Verdict:
+        """Of a file in one of LANGUAGES. Raises nothing that the file did."""
+        question = json.dumps({"language": language, "text": text})
+        return _BY_ANSWER.get(self._child.answer(question, self._seconds), Verdict.UNKNOWN)
+
 
 LARGEST = 1_000_000
 """Bytes of a file that is parsed; to a larger one of these languages nothing is offered."""
@@ -129,3 +243,8 @@ def _is_utf8(content: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+if __name__ == "__main__":
+    bound(memory=MEMORY, cpu_seconds=CPU_SECONDS)
+    serve(sys.stdin, sys.stdout)

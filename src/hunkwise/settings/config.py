@@ -1,47 +1,75 @@
-"""The configuration file `.github/hunkwise.yml`, as a strict model; its faults all at once, with lines."""
+"""The configuration file, checked all at once, and its JSON Schema for editors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, Self, cast
+from typing import Any, Final, Literal, Self, cast
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from hunkwise.domain.finding import Severity
 from hunkwise.errors import SettingsError
-from hunkwise.settings.config_faults import missing_values, model_faults, sentences
-from hunkwise.settings.context_settings import ContextSettings
-from hunkwise.settings.fields import (
-    STRICT,
-    CreditLimit,
-    Gate,
-    Glob,
-    Level,
-    ModelId,
-    RepositoryPath,
-    TokenLimit,
-)
-from hunkwise.settings.prompt_settings import (
-    BUILT_IN_PROMPTS,
-    STAGE_PROMPTS,
-    BudgetSettings,
-    FrontMatter,
-    PartialName,
-    PromptSettings,
-)
-from hunkwise.settings.rules import (
+from hunkwise.settings.config_errors import missing_values, model_faults, sentences
+from hunkwise.settings.parsing import (
     CHUNK_SIZE,
+    CONTEXT_SIZE,
     MAX_COMMENTS,
     MAX_DEADLINE,
     MAX_MODEL_CALLS,
     MAX_MODELS,
     MIN_COVERAGE,
+    NONE,
     PARALLEL,
     PROMPTS,
+    did_you_mean,
+    listed,
+    quoted,
+)
+from hunkwise.settings.prompt_settings import (
+    BUILT_IN_PROMPTS,
+    STAGE_PROMPTS,
+    STRICT,
+    BudgetSettings,
+    CreditLimit,
+    FrontMatter,
+    Gate,
+    Glob,
+    Level,
+    ModelId,
+    PartialName,
+    PromptSettings,
+    RepositoryPath,
+    TokenLimit,
 )
 from hunkwise.settings.strict_yaml import Document, Fault, read_yaml
-from hunkwise.settings.wording import did_you_mean, listed, quoted
+
+
+class ContextSettings(BaseModel):
+    """What a chunk's prompt shows beside the changed lines; what does not fit stays out, the last named first."""
+
+    model_config = STRICT
+
+    enclosing: bool = Field(
+        default=True, description="The functions and classes that the changed lines stand in."
+    )
+    instructions: bool = Field(default=True, description="The repository's instructions for reviewers.")
+    description: bool = Field(default=True, description="The pull request's title and description.")
+    linked_issues: bool = Field(default=True, description="The issues that the pull request closes.")
+    threads: bool = Field(default=True, description="Findings that stand open on the pull request.")
+    files: bool = Field(default=True, description="The names of all changed files.")
+    size: int = Field(
+        default=24_000,
+        ge=CONTEXT_SIZE.low,
+        le=CONTEXT_SIZE.high,
+        description="Characters a chunk for enclosing code and instructions together.",
+    )
+
+    @property
+    def switches(self) -> dict[str, bool]:
+        """Which parts are shown, by their names with underscores."""
+        return {name: value for name, value in self.model_dump().items() if isinstance(value, bool)}
+
 
 _REVIEW: Final = (PromptSettings(name="review"),)
 
@@ -242,3 +270,53 @@ def read_config(text: bytes, *, path: str) -> tuple[Config, Document]:
     if faults:
         raise SettingsError(sentences(faults, path))
     return config, document
+
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of the configuration file, for editors (draft 2020-12)."""
+    schema = _schema(Config)
+    keys = schema["properties"]
+    built_in = {"enum": [*BUILT_IN_PROMPTS, *STAGE_PROMPTS]}
+    keys["prompts"]["items"] = {"anyOf": [built_in, keys["prompts"]["items"]]}
+    keys["prompts"]["default"] = [prompt.name for prompt in Config().prompts]
+    keys["min-severity"]["default"] = Severity.LOW.label
+    for key in ("fail-on", "request-changes-on", "max-tokens", "max-credits"):
+        keys[key]["default"] = NONE
+    return {
+        "$schema": _DRAFT,
+        **schema,
+        "title": "hunkwise",
+        "description": "The configuration of hunkwise: .github/hunkwise.yml",
+        "required": ["version"],
+    }
+
+
+def prompt_schema() -> dict[str, Any]:
+    """The JSON Schema of a template's front matter, for editors (draft 2020-12)."""
+    return {
+        "$schema": _DRAFT,
+        **_schema(FrontMatter),
+        "title": "hunkwise prompt",
+        "description": "The front matter of a prompt's template for hunkwise",
+    }
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema(by_alias=True)
+    for part in (schema, *schema.get("$defs", {}).values()):
+        part["properties"] = {key: _for_editors(shape) for key, shape in part["properties"].items()}
+    return schema
+
+
+def _for_editors(shape: dict[str, Any]) -> dict[str, Any]:
+    """A key's schema without null: a key may be left out, and has a value where it stands."""
+    kept = {word: said for word, said in shape.items() if word != "title"}
+    if kept.get("default", ...) is None or "$ref" in kept:  # a model's own keys say their defaults
+        kept.pop("default", None)
+    choices = [choice for choice in kept.pop("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) == 1:
+        return kept | dict(choices[0])
+    return kept | {"anyOf": choices} if choices else kept

@@ -13,7 +13,7 @@ from typing import Final
 
 import yaml
 
-from hunkwise.settings.wording import quoted
+from hunkwise.settings.parsing import quoted
 
 MAX_BYTES: Final = 64 * 1024
 MAX_DEPTH: Final = 16

@@ -12,10 +12,9 @@ from copilot.tools import Tool, ToolInvocation, ToolResult
 
 from hunkwise.copilot.tools import MAX_ANSWER, MAX_NAMES, report_tool, repository_tools
 from hunkwise.domain.finding import Finding
-from hunkwise.domain.limits import Budget
-from hunkwise.domain.question import READING_TOOLS, ReportTool
-from hunkwise.flows.intake import Intake
-from hunkwise.prompts.answers import DESCRIPTION, MAX_FINDINGS, PARAMETERS, REPORT, read_report
+from hunkwise.domain.model import READING_TOOLS, Budget, ReportTool
+from hunkwise.flows.analysis import Intake
+from hunkwise.prompts.report_findings import DESCRIPTION, MAX_FINDINGS, PARAMETERS, REPORT, read_report
 from tests.publish.samples import file_diff
 
 WORDS = (

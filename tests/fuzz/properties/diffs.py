@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from hunkwise.domain.diff import DiffLine, Hunk
-from hunkwise.domain.patch import count_changes, parse_hunks, parse_sections
+from hunkwise.domain.diff_parser import count_changes, parse_hunks, parse_sections
 from hunkwise.errors import RepositoryError
-from hunkwise.repository.records import read_changes
+from hunkwise.repository.git_output import read_changes
 
 _COUNT = rb"(?:,(\d{1,15}))?"
 _HEADER = re.compile(rb"@@ -(\d{1,15})" + _COUNT + rb" \+(\d{1,15})" + _COUNT + rb" @@")

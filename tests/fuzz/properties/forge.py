@@ -6,14 +6,20 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from hunkwise.domain.conversation import Conversation
+from hunkwise.domain.pull_request import Conversation
 from hunkwise.errors import ForgeError
-from hunkwise.forge.connection import Connection
-from hunkwise.forge.conversation import read_conversation
-from hunkwise.forge.errors import Answer, refusal, wait_asked
-from hunkwise.forge.graphql import GraphqlAnswer, read_answer, status_seen
-from hunkwise.forge.look import Look
-from hunkwise.forge.shapes import Shape
+from hunkwise.github.blob_lookup import Look
+from hunkwise.github.connection import Connection
+from hunkwise.github.conversation import read_conversation
+from hunkwise.github.responses import (
+    Answer,
+    GraphqlAnswer,
+    Shape,
+    read_answer,
+    refusal,
+    status_seen,
+    wait_asked,
+)
 
 HEAD = "0123456789abcdef0123456789abcdef01234567"
 _LONGEST_MESSAGE = 2_000

@@ -6,12 +6,12 @@ import re
 from functools import cache
 from typing import Final
 
-from hunkwise.domain.conversation import Comment
+from hunkwise.domain.pull_request import Comment
+from hunkwise.domain.text import one_line, plain
 from hunkwise.publish import sanitize
-from hunkwise.publish.characters import one_line, plain
-from hunkwise.publish.code import without_marker
-from hunkwise.publish.markers import is_fixed, is_review_marker, raised_in
-from hunkwise.publish.state import claimed_by, decode
+from hunkwise.publish.sanitize import without_marker
+from hunkwise.tracking.markers import is_fixed, is_review_marker, raised_in
+from hunkwise.tracking.state import claimed_by, decode
 from tests.fuzz.alphabet import WORDS
 from tests.fuzz.judge import Shown, shown
 from tests.fuzz.posted import AFTERWARDS, BEHIND, POSTED, RUN, hostile

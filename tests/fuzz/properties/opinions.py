@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hunkwise.domain.finding import Severity
-from hunkwise.domain.walkthrough import MAX_AREA, MAX_AREAS, MAX_DIAGRAM, MAX_OVERVIEW, MAX_WORDS
+from hunkwise.domain.finding import MAX_AREA, MAX_AREAS, MAX_DIAGRAM, MAX_OVERVIEW, MAX_WORDS, Severity
 from hunkwise.errors import SettingsError
-from hunkwise.flows.verdict_desk import VerdictDesk
-from hunkwise.prompts.telling import read_telling
-from hunkwise.settings.front_matter import read_front_matter
-from hunkwise.settings.instructions import read_instructions
+from hunkwise.flows.base_config import read_instructions
+from hunkwise.prompts.report_summary import read_telling
+from hunkwise.prompts.report_verdicts import VerdictDesk
+from hunkwise.settings.sources import read_front_matter
 from tests.publish.samples import finding
 
 WORDS = (

@@ -6,20 +6,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from hunkwise.domain.conversation import Comment
-from hunkwise.domain.outcome import ExitCode, ReviewEvent
-from hunkwise.domain.state import State
+from hunkwise.domain.pull_request import Comment
+from hunkwise.domain.review import ExitCode, ReviewEvent
+from hunkwise.domain.text import one_line
 from hunkwise.errors import SettingsError
-from hunkwise.publish.characters import one_line
-from hunkwise.publish.gates import Verdict
-from hunkwise.publish.markdown import SUMMARY_LIMIT, job_summary, review_body
-from hunkwise.publish.markers import raised_in
+from hunkwise.publish.conclusion import Verdict
+from hunkwise.publish.documents import LIMIT, SUMMARY_LIMIT, job_summary, review_body, summary_comment
 from hunkwise.publish.placement import place
-from hunkwise.publish.read_report import check, read_report
 from hunkwise.publish.report import as_json, digest_of
-from hunkwise.publish.reported import as_review
-from hunkwise.publish.state import SUMMARY_MARKER, decode, encode, latest_state
-from hunkwise.publish.summary_comment import LIMIT, summary_comment
+from hunkwise.publish.report_input import as_review, check, read_report
+from hunkwise.tracking.markers import State, raised_in
+from hunkwise.tracking.state import SUMMARY_MARKER, decode, encode, latest_state
 from tests.fuzz.judge import shown
 from tests.publish.samples import file_diff, state, view
 

@@ -7,10 +7,10 @@ from typing import Any
 import yaml
 
 from hunkwise.errors import SettingsError
-from hunkwise.plan.globs import Globs, compiled
+from hunkwise.plan.selection import Globs, compiled
 from hunkwise.settings.config import Config, parse_config
-from hunkwise.settings.config_faults import MAX_FAULTS
-from hunkwise.settings.event import NothingToDo, PublishTask, ReviewTask, read_event
+from hunkwise.settings.config_errors import MAX_FAULTS
+from hunkwise.settings.github_context import NothingToDo, PublishTask, ReviewTask, read_event
 from hunkwise.settings.strict_yaml import MAX_DEPTH, read_yaml
 
 PATH = ".github/hunkwise.yml"

@@ -7,9 +7,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from hunkwise.runner import Runner, harmless
-from hunkwise.settings.environment import RunnerEnvironment
-from hunkwise.step_files import SUMMARY_BYTES, fitted
+from hunkwise.actions import SUMMARY_BYTES, Runner, fitted, harmless
+from hunkwise.settings.github_context import RunnerEnvironment
 from tests.fakes.actions_runner import Command, read_file_commands, read_log
 
 ENVIRONMENT = RunnerEnvironment("pull_request", Path("event.json"), "octo/repo", actions=True)

@@ -1,0 +1,87 @@
+"""Which model backend answers a command: Copilot, a provider, or the demo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from hunkwise.copilot.isolation import Credential
+from hunkwise.demo.server import MODEL as DEMO
+from hunkwise.demo.server import serving
+from hunkwise.errors import SettingsError
+from hunkwise.settings.inputs import Provider, ProviderType, WireApi
+from hunkwise.settings.parsing import is_loopback, is_private, parse_url
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Who answers, as the environment and the options say."""
+
+    credential: Credential
+    provider: Provider | None
+    model: str | None
+    demo: bool
+
+
+def answering(asked: str | None, environ: Mapping[str, str], stack: ExitStack) -> Answering:
+    """Copilot where its token is in the environment, else a provider's settings, else the demo, which `stack` ends.
+
+    `asked` is the option --model. Raises SettingsError.
+    """
+    token = environ.get("COPILOT_GITHUB_TOKEN")
+    model = asked or environ.get("COPILOT_MODEL") or None
+    if model != DEMO and token:
+        return Answering(Credential(copilot_token=token), None, model, demo=False)
+    provider = None if model == DEMO else _provider(environ, model)
+    if provider is not None:
+        return Answering(Credential(provider_base_url=provider.base_url), provider, model, demo=False)
+    if model not in (None, DEMO):
+        raise SettingsError(
+            [
+                f"The model {model!r} cannot be asked: set COPILOT_GITHUB_TOKEN for Copilot, or "
+                "COPILOT_PROVIDER_BASE_URL for a provider of your own; or use --model demo."
+            ]
+        )
+    address, key = stack.enter_context(serving())
+    return Answering(Credential(provider_base_url=address), Provider("openai", address, key), DEMO, demo=True)
+
+
+def _provider(environ: Mapping[str, str], model: str | None) -> Provider | None:
+    """The provider of the user's own that the CLI's own variables name, if they name one."""
+    said = environ.get("COPILOT_PROVIDER_BASE_URL")
+    if not said:
+        return None
+    if model is None:
+        raise SettingsError(["COPILOT_PROVIDER_BASE_URL needs a model: add --model, or set COPILOT_MODEL."])
+    try:
+        url = parse_url(said)
+    except ValueError as fault:
+        raise SettingsError([f"COPILOT_PROVIDER_BASE_URL {fault}."]) from fault
+    if not (url.encrypted or is_private(url.host) or is_loopback(url.host)):
+        raise SettingsError(
+            ["COPILOT_PROVIDER_BASE_URL would send your code and key unencrypted: use https://."]
+        )
+    return Provider(
+        _provider_type(environ),
+        url.text,
+        environ.get("COPILOT_PROVIDER_API_KEY"),
+        _wire_api(environ),
+        environ.get("COPILOT_PROVIDER_AZURE_API_VERSION"),
+    )
+
+
+def _provider_type(environ: Mapping[str, str]) -> ProviderType:
+    kinds: dict[str, ProviderType] = {"openai": "openai", "azure": "azure", "anthropic": "anthropic"}
+    said = environ.get("COPILOT_PROVIDER_TYPE", "openai")
+    if said not in kinds:
+        raise SettingsError([f"COPILOT_PROVIDER_TYPE is {said!r}; it can be openai, azure or anthropic."])
+    return kinds[said]
+
+
+def _wire_api(environ: Mapping[str, str]) -> WireApi | None:
+    kinds: dict[str, WireApi] = {"completions": "completions", "responses": "responses"}
+    said = environ.get("COPILOT_PROVIDER_WIRE_API")
+    if said is not None and said not in kinds:
+        raise SettingsError([f"COPILOT_PROVIDER_WIRE_API is {said!r}; it can be completions or responses."])
+    return kinds[said] if said else None

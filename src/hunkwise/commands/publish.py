@@ -1,0 +1,238 @@
+"""Connects a publication with GitHub."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hunkwise import __version__
+from hunkwise.actions import takes
+from hunkwise.commands.run import write_whole
+from hunkwise.domain.pull_request import Conversation, PullRequest, Thread
+from hunkwise.domain.review import ExitCode, Review, Where
+from hunkwise.errors import Error, ForgeError
+from hunkwise.flows.check_run import Announcement, Claim
+from hunkwise.flows.publication import HeadFiles, Outlets, Publication, Published
+from hunkwise.flows.publish_plan import Terms
+from hunkwise.github.checks import Checks, CodeScanning
+from hunkwise.github.client import GitHub
+from hunkwise.github.comments import SummaryComments, Threads
+from hunkwise.github.rejected_comments import Reviews
+from hunkwise.github.reviews import Publisher
+from hunkwise.publish import sanitize
+from hunkwise.publish.annotations import Annotation, workflow_annotations
+from hunkwise.publish.conclusion import Gates, View, conclude, outputs_of
+from hunkwise.publish.documents import job_summary
+from hunkwise.publish.report import as_json
+from hunkwise.publish.sarif import as_sarif
+from hunkwise.redaction import SecretScan, withhold, without_secrets
+from hunkwise.settings.config import Config
+from hunkwise.settings.github_context import RunnerEnvironment
+
+_SPARE, _SPARE_A_FINDING = 16 * 1024, 256
+"""Bytes by which a job summary may grow when it is known where everything stands."""
+_MOST_WARNINGS = 10
+"""GitHub shows no more annotations of a kind from one step."""
+_MOST_LETTERS = 2_000
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What the step tells its runner."""
+
+    published: Published
+    summary: str
+    outputs: Mapping[str, str]
+
+    @property
+    def view(self) -> View:
+        return self.published.view
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return self.view.verdict.exit_code
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Faults on the way, what was not reviewed and what did not get where it belongs, one sentence each."""
+        view = self.view
+        faults = [*view.review.faults, *([view.posted.fault] if view.posted.fault else [])]
+        said = [f"{fault.message} {fault.hint}".strip() for fault in faults]
+        if self.exit_code is ExitCode.PARTIAL:
+            said += view.verdict.reasons
+        said += [*view.verdict.warnings, *self.published.warnings]
+        said += [view.stale] if view.stale else []
+        return tuple(dict.fromkeys(said))[:_MOST_WARNINGS]
+
+    @property
+    def annotations(self) -> tuple[Annotation, ...]:
+        """Findings that stand nowhere on GitHub, as annotations of the step: as many as GitHub shows."""
+        view = self.view
+        below = (Where.SUMMARY, Where.REPORT)
+        homeless = [found for found in self.published.left if view.posted.where.get(found) in below]
+        return workflow_annotations(
+            homeless,
+            view.review.files,
+            server_url=view.server_url,
+            warnings=_MOST_WARNINGS - len(self.warnings),
+        )
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """The gates that were reached."""
+        return self.view.verdict.reasons if self.exit_code is ExitCode.GATE else ()
+
+
+class Publishing:
+    """Publishes the review of one pull request. Constructed when that was fetched; does no I/O until asked."""
+
+    def __init__(
+        self,
+        environment: RunnerEnvironment,
+        github: GitHub,
+        scan: SecretScan,
+        *,
+        run: str,
+        pull_request: PullRequest,
+        conversation: Conversation | None,
+        config: Config,
+        files: HeadFiles,
+        own_review: bool = True,
+    ) -> None:
+        """`own_review` is False for a review that another job reported."""
+        self._environment = environment
+        self._github = github
+        self._scan = scan
+        self._run = run
+        self._pull_request = pull_request
+        self._conversation = conversation
+        self._config = config
+        self._files = files
+        self._own_review = own_review
+        self._reports = environment.reports
+        self._comments = SummaryComments(github, pull_request.number, scan)
+        self.announcement = Announcement(
+            Checks(github, scan),
+            Claim(self._comments, run, conversation),
+            run=run,
+            details_url=self._details_url,
+            clock=time.monotonic,
+        )
+
+    def begin(self) -> None:
+        """Says on GitHub that the review is under way, unless nothing is to be written there."""
+        if not self._config.dry_run:
+            self.announcement.begin(self._pull_request.head_sha)
+
+    def abandon(self, error: Error) -> None:
+        """Says there why no review was made. Others have their words in an error: the model's provider, GitHub."""
+        said = sanitize.line(self._scan.redacted(str(error)), _MOST_LETTERS)
+        self.announcement.abandon("No review was made", said)
+
+    def progress(self, done: int, total: int) -> None:
+        """Says there how far it is."""
+        self.announcement.progress(done, total)
+
+    def publish(self, found: Review) -> Finished:
+        """Posts, and writes report and SARIF. Never raises ForgeError."""
+        review = withhold(found, self._scan)
+        publication = Publication(self._terms(review), self._outlets(), self._conversation, self._files)
+        published = publication.publish(review)
+        view = published.view
+        report = self._written("report.json", self._report(view))
+        sarif = self._written("hunkwise.sarif", self._sarif(view))
+        outputs = outputs_of(view, report, sarif)
+        return Finished(published, job_summary(view).text, outputs)
+
+    @property
+    def _details_url(self) -> str:
+        environment = self._environment
+        if not environment.run_id:
+            return ""
+        return f"{environment.server_url}/{environment.repository}/actions/runs/{environment.run_id}"
+
+    @property
+    def _gates(self) -> Gates:
+        config = self._config
+        return Gates(config.fail_on, config.request_changes_on, config.min_coverage, config.approve)
+
+    def _terms(self, review: Review) -> Terms:
+        pull_request, config = self._pull_request, self._config
+        # The report is written now already: nothing that was found is lost from here on.
+        early = View(review, conclude(review, self._gates), repository=pull_request.repository)
+        told, spare = job_summary(early).text, _SPARE + len(review.findings) * _SPARE_A_FINDING
+        return Terms(
+            repository=pull_request.repository,
+            number=pull_request.number,
+            base=pull_request.base,
+            server_url=self._environment.server_url,
+            run=self._run,
+            gates=self._gates,
+            max_comments=config.max_comments,
+            strict=config.verify == "strict",
+            dry_run=config.dry_run,
+            own_review=self._own_review,
+            summary=not self._environment.actions or takes(self._environment.step_summary, told, spare),
+            report=bool(self._written("report.json", self._report(early))),
+        )
+
+    def _written(self, name: str, contents: object) -> str:
+        """The path by which later steps find the file; empty where it could not be written."""
+        written = write_whole(self._reports.inside / name, without_secrets(contents, self._scan))
+        return str(self._reports.outside / name) if written else ""
+
+    def _outlets(self) -> Outlets:
+        github, number = self._github, self._pull_request.number
+        head_sha = self._pull_request.head_sha
+        return Outlets(
+            conversation=lambda: github.conversation(number, head_sha),
+            reviews=_Reviews(github, number, self._scan),
+            threads=_Threads(github, self._scan),
+            comments=self._comments,
+            announcement=self.announcement,
+            upload=self._upload if self._config.upload_sarif else None,
+        )
+
+    def _upload(self, view: View) -> str:
+        number = self._pull_request.number
+        try:
+            CodeScanning(self._github, self._scan).upload(
+                json.dumps(self._sarif(view)), view.review.head_sha, f"refs/pull/{number}/head"
+            )
+        except ForgeError as error:
+            return f"The findings could not be uploaded to code scanning: {error}"
+        return ""
+
+    def _report(self, view: View) -> dict[str, object]:
+        pull_request = self._pull_request
+        return as_json(view, base_sha=pull_request.base_sha, head_repository=pull_request.head_repository)
+
+    def _sarif(self, view: View) -> dict[str, object]:
+        return as_sarif(
+            view.review,
+            repository=self._pull_request.repository,
+            server_url=self._environment.server_url,
+            version=__version__,
+        )
+
+
+class _Reviews:
+    """Posts reviews and takes them back, as the flow wants it."""
+
+    def __init__(self, github: GitHub, number: int, scan: SecretScan) -> None:
+        posted = Reviews(github, number, scan)
+        self.publish = Publisher(github, number, scan).publish
+        self.dismiss = posted.dismiss
+        self.delete_pending = posted.delete_pending
+
+
+class _Threads:
+    """Closes threads, as the flow wants it."""
+
+    def __init__(self, github: GitHub, scan: SecretScan) -> None:
+        self._threads = Threads(github, scan)
+
+    def close(self, threads: Sequence[Thread], head_sha: str, *, answer: bool) -> tuple[str, ...]:
+        return self._threads.close(threads, head_sha, answer=answer).notes

@@ -1,0 +1,299 @@
+"""`hunkwise review` and `hunkwise publish`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hunkwise.commands.backend import Answering, answering
+from hunkwise.commands.run import Deadlines, Journal
+from hunkwise.commands.signals import Signals
+from hunkwise.copilot.find_cli import find
+from hunkwise.copilot.isolation import refuse_unsafe
+from hunkwise.copilot.sidecar import Sidecar
+from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot
+from hunkwise.domain.review import ExitCode
+from hunkwise.domain.text import plain
+from hunkwise.errors import SettingsError
+from hunkwise.flows.base_config import Commit, base_texts, nested_instructions
+from hunkwise.flows.review import Order, Ready
+from hunkwise.repository.git import Git
+from hunkwise.repository.trees import GitHead
+from hunkwise.settings.config import Config
+from hunkwise.settings.github_context import (
+    NothingToDo,
+    PublishTask,
+    ReportFolder,
+    ReviewTask,
+    RunnerEnvironment,
+)
+from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH, Inputs
+from hunkwise.settings.parsing import parse_url
+
+if TYPE_CHECKING:
+    from hunkwise.publish.conclusion import View
+
+
+def read_range(
+    folder: Path,
+    *,
+    base: str | None,
+    head: str,
+    config_path: str,
+    model: str | None,
+    demo: bool,
+    rules: Commit | None = None,
+    overridden: Callable[[Config], Config] = lambda config: config,
+) -> Ready:
+    """The commits since the merge base of `base` (default: the default branch) up to `head`.
+
+    Configuration, templates and instructions are those of `rules`, else of the merge base, as in a workflow.
+    Raises RepositoryError, SettingsError.
+    """
+    git = Git(folder)
+    head_sha = git.resolve(head)
+    start = base or git.default_branch()
+    if start is None:
+        raise SettingsError(["There is no default branch to compare with: add --base REV."])
+    base_sha = git.merge_base(git.resolve(start), head_sha)
+    if base_sha is None:
+        raise SettingsError([f"{start} and {head} have no commit in common: choose another --base."])
+    rules = rules or GitHead(git, base_sha)
+    chosen = {"model": model} if model else {}
+    texts = base_texts(rules, config_path, lambda config: overridden(config).with_overrides(chosen))
+    config = texts.config
+    pull_request = PullRequest(
+        repository=folder.resolve().name,
+        number=0,
+        title=git.log_subject(head_sha),
+        body="",
+        author="",
+        base=start,
+        base_sha=base_sha,
+        head=head,
+        head_sha=head_sha,
+    )
+    notes = texts.notes
+    if base_sha == head_sha:
+        notes = (*notes, f"{head} has nothing that is not in {start}: choose another --base or --head.")
+    files = git.diff(base_sha, head_sha)
+    instructions: tuple[Instructions, ...] = ()
+    if config.context.instructions:
+        below, missing = nested_instructions(rules, files)
+        instructions, notes = (*texts.instructions, *below), (*notes, *missing)
+    snapshot = Snapshot(pull_request, files, instructions=instructions, notes=notes)
+    return Ready(Order(snapshot, config, texts.templates, local=True, demo=demo), GitHead(git, head_sha))
+
+
+_PULL_REQUEST = re.compile(r"([\w-]{1,100}/[\w.-]{1,100})#([1-9]\d{0,8})")
+_LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A pull request, and the token to read it with."""
+
+    repository: str
+    number: int
+    token: str
+    api_url: str
+    server_url: str
+
+
+def review(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Reviews and prints. Raises Error where no review can be made."""
+    started = time.monotonic()
+    refuse_unsafe(environ)
+    if arguments.post and not arguments.pr:
+        raise SettingsError(["--post needs --pr OWNER/REPO#N: a range of commits has no place to post to."])
+    wanted = wanted_in(arguments.pr, environ) if arguments.pr else None
+    with ExitStack() as stack:
+        by = answering(arguments.model, environ, stack)
+        sidecar = Sidecar(find(environ), by.credential, environ)
+        stack.callback(sidecar.stop)
+        signals = Signals()
+        signals.install()
+        sidecar.start()
+        signals.heed()
+        if wanted is not None:
+            return _pull_request(arguments, wanted, by, sidecar, signals, started)
+        return _range(arguments, by, sidecar, signals, started)
+
+
+def publish(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Publishes a report on the pull request that --pr names. Raises Error."""
+    from hunkwise.commands.pull_request import ReportPublication
+
+    wanted = wanted_in(arguments.pr, environ)
+    inputs = Inputs(github_token=wanted.token, copilot_token="")
+    with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder:
+        environment = _environment(wanted, Path(folder), None)
+        task = PublishTask(wanted.repository, None, None, None, "", wanted.number)
+        publication = ReportPublication(environment, inputs, time.monotonic(), _say)
+        done = publication.run(task, Path(arguments.report))
+    if isinstance(done, NothingToDo):
+        _say(done.why)
+        return ExitCode.REVIEWED
+    _print("text", done.view)
+    for said in dict.fromkeys((*done.errors, *done.warnings)):
+        _say(said)
+    return done.exit_code
+
+
+def _environment(wanted: Wanted, folder: Path, checkout: Path | None) -> RunnerEnvironment:
+    """What a runner would say of itself."""
+    return RunnerEnvironment(
+        event_name=_LOCAL,
+        event_path=Path(),
+        repository=wanted.repository,
+        api_url=wanted.api_url,
+        server_url=wanted.server_url,
+        workspace=checkout,
+        reports=ReportFolder(folder / "hunkwise", folder / "hunkwise"),
+    )
+
+
+def _range(
+    arguments: argparse.Namespace,
+    by: Answering,
+    sidecar: Sidecar,
+    signals: Signals,
+    started: float,
+) -> ExitCode:
+    from hunkwise.commands.terminal import console, progress
+    from hunkwise.publish.conclusion import Gates, View, conclude
+
+    ready = read_range(
+        Path(arguments.repository),
+        base=arguments.base,
+        head=arguments.head,
+        config_path=arguments.config or DEFAULT_CONFIG_PATH,
+        model=by.model,
+        demo=by.demo,
+    )
+    fetching: Future[Ready] = Future()
+    fetching.set_result(ready)
+    from hunkwise.copilot.sdk_import import import_sdk
+
+    import_sdk()
+    from hunkwise.commands.run import Backend, Run
+
+    with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder, progress(console(stderr=True)) as told:
+        run = Run(
+            Backend(sidecar, by.provider),
+            fetching,
+            Journal(Path(folder) / "journal.jsonl"),
+            told,
+            signals,
+            started,
+            Deadlines(started, ready.order.config.deadline),
+        )
+        found = asyncio.run(run.review())
+    config = ready.order.config
+    verdict = conclude(found, Gates(config.fail_on, None, config.min_coverage))
+    _print(arguments.format, View(found, verdict, repository=ready.order.snapshot.pull_request.repository))
+    for reason in verdict.reasons:
+        _say(reason)
+    return verdict.exit_code
+
+
+def _pull_request(
+    arguments: argparse.Namespace,
+    wanted: Wanted,
+    by: Answering,
+    sidecar: Sidecar,
+    signals: Signals,
+    started: float,
+) -> ExitCode:
+    from hunkwise.commands.pull_request import PullRequestReview
+
+    inputs = Inputs(
+        github_token=wanted.token,
+        copilot_token=by.credential.copilot_token or "",
+        provider=by.provider,
+        model=by.model,
+        config_path=arguments.config or DEFAULT_CONFIG_PATH,
+        overrides={
+            **({"model": by.model} if by.model else {}),
+            **({} if arguments.post else {"dry_run": True}),
+        },
+    )
+    checkout = Path(arguments.repository)
+    with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder:
+        environment = _environment(wanted, Path(folder), checkout if checkout.is_dir() else None)
+        task = ReviewTask(wanted.repository, wanted.number, None, None, fork=False, action=_LOCAL)
+        work = PullRequestReview(environment, inputs, started, signals, _say)
+        finished = work.run(task, sidecar, demo=by.demo)
+    _print(arguments.format, finished.view)
+    for said in dict.fromkeys((*finished.errors, *finished.warnings)):
+        _say(said)
+    return finished.exit_code
+
+
+def wanted_in(said: str, environ: Mapping[str, str]) -> Wanted:
+    """What `--pr` names, with a token of the environment. Raises SettingsError."""
+    match = _PULL_REQUEST.fullmatch(said)
+    if match is None:
+        raise SettingsError([f"--pr is {said!r}; it must read OWNER/REPO#N, octo/site#12 for example."])
+    token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
+    if not token:
+        raise SettingsError(["--pr needs a token that may read the pull request: set GITHUB_TOKEN."])
+    return Wanted(
+        match[1],
+        int(match[2]),
+        token,
+        url_in(environ, "GITHUB_API_URL", "https://api.github.com"),
+        url_in(environ, "GITHUB_SERVER_URL", "https://github.com"),
+    )
+
+
+def url_in(environ: Mapping[str, str], name: str, usual: str) -> str:
+    """The address that a variable holds, else the usual one. Raises SettingsError."""
+    try:
+        return parse_url(environ.get(name) or usual).text
+    except ValueError as fault:
+        raise SettingsError([f"{name} {fault}."]) from fault
+
+
+def _say(text: str) -> None:
+    print(plain(text), file=sys.stderr)
+
+
+def _print(kind: str, view: View) -> None:
+    from hunkwise import __version__
+    from hunkwise.commands.terminal import console, show
+    from hunkwise.publish.documents import job_summary
+    from hunkwise.publish.report import as_json
+    from hunkwise.publish.sarif import as_sarif
+
+    match kind:
+        case "json":
+            print(_json(as_json(view)))
+        case "sarif":
+            server_url, repository = view.server_url, view.repository
+            print(
+                _json(
+                    as_sarif(view.review, repository=repository, server_url=server_url, version=__version__)
+                )
+            )
+        case "markdown":
+            print(job_summary(view).text)
+        case _:
+            show(view.review, console(), view.posted.review_url)
+
+
+def _json(contents: object) -> str:
+    """Readable JSON in what the terminal can show."""
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    return json.dumps(contents, indent=1, ensure_ascii=not unicode)

@@ -1,0 +1,130 @@
+"""Errors of the SDK and of HTTP as ModelError."""
+
+from __future__ import annotations
+
+import re
+
+from copilot._jsonrpc import JsonRpcError, ProcessExitedError
+
+from hunkwise.errors import ModelError, ModelKind
+
+SDK_ERRORS = (JsonRpcError, ProcessExitedError, RuntimeError, ValueError, OSError, AssertionError)
+"""What the SDK raises for whatever goes wrong behind it; it has no base class of its own.
+
+Its readers assert what they were sent, so a server that is no Copilot CLI brings an AssertionError."""
+
+_STATUS = {
+    401: ModelKind.AUTHENTICATION,
+    402: ModelKind.PAYMENT,
+    403: ModelKind.FORBIDDEN,
+    404: ModelKind.UNAVAILABLE_MODEL,
+    408: ModelKind.TIMEOUT,
+    410: ModelKind.UNAVAILABLE_MODEL,
+    413: ModelKind.TOO_LARGE,
+    429: ModelKind.RATE_LIMIT,
+}
+_WORDS = (
+    (
+        re.compile(r"not authenticated|bad credentials|authentication_failed|no github oauth token", re.I),
+        ModelKind.AUTHENTICATION,
+    ),
+    (re.compile(r"content.?(filter|management policy)", re.I), ModelKind.CONTENT_FILTER),
+    (
+        re.compile(r"prompt budget|context.{0,10}(limit|length)|too (many tokens|large|long)", re.I),
+        ModelKind.TOO_LARGE,
+    ),
+    (re.compile(r"payment required|quota|premium request", re.I), ModelKind.PAYMENT),
+    (re.compile(r"rate.?limit|too many requests", re.I), ModelKind.RATE_LIMIT),
+    (
+        re.compile(
+            r"model .{0,200}(is not available|not found|not supported|does not exist"
+            r"|retired|deprecated|decommissioned|no longer)",
+            re.I,
+        ),
+        ModelKind.UNAVAILABLE_MODEL,
+    ),
+    (re.compile(r"forbidden|not (allowed|permitted|licensed)|access denied", re.I), ModelKind.FORBIDDEN),
+)
+_MOST_WORDS = 10_000
+_NO_CREDIT = re.compile(r"insufficient_quota|exceeded your current quota", re.I)
+_INNER_MESSAGE = re.compile(r'\\"message\\":\s*\\"([^"\\]{1,300})\\"')
+_STATUS_IN_TEXT = re.compile(
+    r'(?:"status(?:Code)?":\s*|\bstatus(?: code)? |\bHTTP )([45]\d\d)\b|^([45]\d\d)\b'
+)
+
+_COPILOT_HINTS = {
+    ModelKind.AUTHENTICATION: (
+        "In an organization's repository give the job `permissions: copilot-requests: write`; elsewhere set "
+        'copilot-token to a fine-grained token with the account permission "Copilot Requests". '
+        "Classic ghp_ tokens do not work."
+    ),
+    ModelKind.PAYMENT: (
+        "The account that pays has no Copilot credits left: raise its budget, or wait for the next month."
+    ),
+    ModelKind.FORBIDDEN: (
+        "Copilot refused this account: an organization allows it by the policy "
+        '"Allow use of Copilot CLI billed to the organization", a person by a Copilot plan.'
+    ),
+    ModelKind.UNAVAILABLE_MODEL: "Leave `model` empty for Copilot's choice, or name one that it offers.",
+}
+_PROVIDER_HINTS = {
+    ModelKind.AUTHENTICATION: "Correct provider-api-key: the provider did not accept it.",
+    ModelKind.PAYMENT: "The provider's account has no credit left: look at its billing page.",
+    ModelKind.FORBIDDEN: "The provider refused this key: look at what the key may do.",
+    ModelKind.UNAVAILABLE_MODEL: "Correct `model` or provider-base-url: the provider does not know it.",
+}
+_HINTS = {
+    ModelKind.RATE_LIMIT: "Run the job again later, or lower `parallel` in the configuration.",
+    ModelKind.CONTENT_FILTER: "The provider's filter blocked the answer: name the file in `ignore`.",
+    ModelKind.REFUSED: "Another `model` may report as it is asked to.",
+    ModelKind.TOO_LARGE: "Lower `chunk-size` in the configuration, or choose a model with a larger context.",
+    ModelKind.TIMEOUT: "Raise `deadline`, or narrow the review by `paths`.",
+    ModelKind.PROVIDER: "Run the job again; if it happens again, look at the provider's status page.",
+    ModelKind.SIDECAR: "Run the job again; `hunkwise review` of the same commits shows whether it is the CLI.",
+}
+
+
+def fault(kind: ModelKind, message: str, *, provider: bool) -> ModelError:
+    """The error of that kind with its remedy, which differs by who answers: Copilot or a provider."""
+    by_source = _PROVIDER_HINTS if provider else _COPILOT_HINTS
+    return ModelError(kind, message, by_source.get(kind) or _HINTS.get(kind, ""))
+
+
+def from_status(status: int | None, message: str, *, provider: bool) -> ModelError:
+    """The failure behind an HTTP status, or behind the words of a message where the status does not tell."""
+    text = " ".join(message.split())
+    if status is None:
+        status = _status_in(text)
+    said = f" It said: {_words_of(text).rstrip('.')}." if text else ""
+    who = "The model provider" if provider else "Copilot"
+    what = f" answered {status}." if status else " could not be asked."
+    return fault(_kind(status, text), f"{who}{what}{said}", provider=provider)
+
+
+def _kind(status: int | None, text: str) -> ModelKind:
+    if status == 429 and _NO_CREDIT.search(text):
+        return ModelKind.PAYMENT  # OpenAI's status for an account without credit
+    if status in _STATUS:
+        return _STATUS[status]
+    if status is not None and status >= 500:
+        return ModelKind.PROVIDER
+    # A 400 can mean a prompt that is too long, a filter, or a model that is not there.
+    return next((kind for words, kind in _WORDS if words.search(text)), ModelKind.PROVIDER)
+
+
+def from_sdk(error: Exception, *, provider: bool) -> ModelError:
+    """The failure behind an exception of the SDK."""
+    if isinstance(error, ProcessExitedError) or "not connected" in str(error).lower():
+        return fault(ModelKind.SIDECAR, f"The Copilot CLI is gone: {str(error)[:400]}.", provider=provider)
+    return from_status(None, str(error)[:_MOST_WORDS], provider=provider)
+
+
+def _words_of(text: str) -> str:
+    """What the server said for people, where the CLI wraps it into its own JSON."""
+    inner = _INNER_MESSAGE.search(text)
+    return inner[1] if inner else text[:400]
+
+
+def _status_in(text: str) -> int | None:
+    match = _STATUS_IN_TEXT.search(text)
+    return int(match[1] or match[2]) if match else None

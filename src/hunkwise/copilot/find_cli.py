@@ -1,0 +1,92 @@
+"""Finds the Copilot CLI's program."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hunkwise.errors import ModelError, ModelKind
+
+CLI_VERSION = "1.0.102"
+SDK_VERSION = "1.0.25"
+"""The two were measured together; package-lock.json and pyproject.toml pin them."""
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+_INSTALL = "Run `make setup` in hunkwise's checkout, or set COPILOT_CLI_PATH to a Copilot CLI."
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How to start a headless server."""
+
+    program: Path
+    package_cache: Path | None = None
+    """Where the CLI's package is unpacked; a CLI without one unpacks 235 MB at its start."""
+    instead: Command | None = None
+    """What to start where this program would not listen."""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return (str(self.program), "--headless", "--port", "0", "--log-level", "none")
+
+
+def find(environ: Mapping[str, str], checkout: Path = CHECKOUT) -> Command:
+    """The first of COPILOT_CLI_PATH, the package's runtime, its CLI (both below `checkout`), `copilot` on PATH.
+
+    Raises ModelError (SIDECAR) where there is none.
+    """
+    named = environ.get("COPILOT_CLI_PATH")
+    if named:
+        return _named(Path(named), environ)
+    # The sidecar has a working directory of its own, so no path may be relative to ours.
+    given = environ.get("COPILOT_PKG_CACHE_HOME")
+    cache = Path(given).absolute() if given else checkout / "node_modules" / ".cache" / "copilot"
+    runtime = _runtime(cache)
+    cli = _installed_cli(checkout) or _on_path(environ)
+    plain = Command(cli, cache if cache.is_dir() else None) if cli is not None else None
+    if runtime is not None:
+        return Command(runtime, cache, plain)
+    if plain is not None:
+        return plain
+    raise ModelError(ModelKind.SIDECAR, "There is no Copilot CLI.", _INSTALL)
+
+
+def _named(program: Path, environ: Mapping[str, str]) -> Command:
+    if not program.is_file():
+        raise ModelError(
+            ModelKind.SIDECAR,
+            f"COPILOT_CLI_PATH names {program}, which is not a file.",
+            "Correct it, or remove it so that the installed CLI is used.",
+        )
+    cache = environ.get("COPILOT_PKG_CACHE_HOME")
+    return Command(program.absolute(), Path(cache).absolute() if cache else None)
+
+
+def platform_name() -> str:
+    """The CLI's name for this platform, `linux-x64` say."""
+    machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(
+        platform.machine().lower(), platform.machine()
+    )
+    system = {"win32": "win32", "darwin": "darwin"}.get(sys.platform, "linux")
+    return f"{system}-{machine}"
+
+
+def _runtime(cache: Path) -> Path | None:
+    name = platform_name()
+    program = cache / "pkg" / name / CLI_VERSION / "prebuilds" / name / "copilot-runtime"
+    whole = program.is_file() and program.with_name("runtime.node").is_file()
+    return program if whole else None
+
+
+def _installed_cli(checkout: Path) -> Path | None:
+    program = checkout / "node_modules" / "@github" / f"copilot-{platform_name()}" / "copilot"
+    return program if program.is_file() else None
+
+
+def _on_path(environ: Mapping[str, str]) -> Path | None:
+    found = shutil.which("copilot", path=environ.get("PATH", ""))
+    return Path(found).absolute() if found else None

@@ -1,0 +1,183 @@
+"""Checks of GitHub: server, permissions, pull request."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Protocol
+
+from hunkwise.doctor.checks import Check, fault, ok, unchecked, warning
+from hunkwise.doctor.settings import Asked
+from hunkwise.errors import ForgeError, ForgeKind, RepositoryError
+from hunkwise.flows.base_config import Commit
+from hunkwise.github.client import ForgeHead, GitHub
+from hunkwise.github.responses import Answer, no_json, refusal
+from hunkwise.github.transport import wired
+from hunkwise.repository.git import Git
+from hunkwise.repository.git_process import call, environment
+from hunkwise.repository.trees import GitHead
+
+_FEW = 100
+"""Requests: a review of a small change takes some ten, one of a large change without a checkout some hundred."""
+_SKEW_SECONDS = 60
+_LAST_TIME = 253_402_300_799
+"""The end of the year 9999, after which there is no date."""
+
+
+class ServerReply(Protocol):
+    """What came back."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By lower-case name."""
+
+
+Ask = Callable[[str], ServerReply]
+"""Reads a path of the API. Raises ForgeError, also for every status but 2xx."""
+
+
+def server_checks(
+    ask: Ask, *, api_url: str, repository: str | None, number: int | None, now: Callable[[], float]
+) -> Iterator[Check]:
+    """One read, and all that its answer tells. `now` is the Unix time."""
+    name = "Pull requests" if repository else "Rate limit"
+    try:
+        answer = ask(_path(repository, number))
+    except ForgeError as error:
+        yield from _refused(error, api_url, name)
+        return
+    yield ok("Server", f"{api_url} answers")
+    yield ok("Token", "is accepted")
+    if repository and number:
+        yield ok(name, f"#{number} of {repository} can be read")
+    elif repository:
+        yield ok(name, f"those of {repository} can be read")
+    else:
+        yield unchecked("Pull requests", "none is named; --pr OWNER/REPO#N names one")
+    yield unchecked("Writing", "nothing is posted by a checkup")
+    yield from _rate_limit(answer.headers, now())
+    yield from _clock(answer.headers, now())
+
+
+def _path(repository: str | None, number: int | None) -> str:
+    if repository is None:
+        return "/rate_limit"
+    return f"/repos/{repository}/pulls/{number}" if number else f"/repos/{repository}/pulls?per_page=1"
+
+
+def _refused(error: ForgeError, api_url: str, name: str) -> Iterator[Check]:
+    if error.kind is ForgeKind.UNAVAILABLE:
+        yield fault("Server", error.message, error.hint)
+        return
+    yield ok("Server", f"{api_url} answers")
+    if error.kind is ForgeKind.AUTHENTICATION:
+        yield fault("Token", error.message, error.hint)
+        return
+    yield fault("Rate limit" if error.kind is ForgeKind.RATE_LIMIT else name, error.message, error.hint)
+
+
+def _rate_limit(headers: Mapping[str, str], now: float) -> Iterator[Check]:
+    left, limit = _count(headers, "remaining"), _count(headers, "limit")
+    if left is None or limit is None:
+        yield ok("Rate limit", "this server tells of none")
+        return
+    said = f"{left:,} of {limit:,} requests are left"
+    reset = _count(headers, "reset")
+    if reset is not None and reset <= _LAST_TIME and reset > now:
+        said += f" until {datetime.fromtimestamp(reset, UTC):%Y-%m-%d %H:%M} UTC"
+    if left < _FEW:
+        yield warning("Rate limit", f"{said}.", "Wait until then, or let fewer jobs share this token.")
+    else:
+        yield ok("Rate limit", said)
+
+
+def _count(headers: Mapping[str, str], name: str) -> int | None:
+    text = headers.get(f"x-ratelimit-{name}", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
+
+
+def _clock(headers: Mapping[str, str], now: float) -> Iterator[Check]:
+    try:
+        skew = now - parsedate_to_datetime(headers.get("date", "")).timestamp()
+    except (ValueError, OverflowError):
+        yield unchecked("Clock", "the answer has no date")
+        return
+    if abs(skew) > _SKEW_SECONDS:
+        ahead = "ahead of" if skew > 0 else "behind"
+        said = f"this machine's clock is {abs(skew):,.0f} s {ahead} GitHub's."
+        yield warning("Clock", said, "Set it by NTP: waits for rate limits and certificates go by it.")
+    else:
+        yield ok("Clock", f"within {_SKEW_SECONDS} s of GitHub's")
+
+
+_GIT_SECONDS = 10.0
+_REQUEST_SECONDS = 30.0
+
+
+def git_version() -> str:
+    """What `git --version` says. Raises RepositoryError."""
+    try:
+        answer = call(["--version"], environment(Path(os.sep)), limit=200, timeout=_GIT_SECONDS)
+    except OSError as error:
+        raise RepositoryError(f"git could not be started: {error.strerror}.") from error
+    return answer.output.decode("utf-8", "replace")
+
+
+def base_commit(asked: Asked, github: GitHub | None) -> Commit | None:
+    """The files of the base; None where they are only to be had from GitHub, and `github` is None.
+
+    Raises ForgeError, RepositoryError.
+    """
+    git = Git(asked.checkout) if asked.checkout is not None else None
+    if asked.repository is None:
+        return _of_range(git)
+    sha = asked.base
+    if asked.number is not None and github is not None:
+        sha = github.pull_request(asked.number).base_sha
+    if sha is not None and git is not None and _has(git, sha):
+        return GitHead(git, sha)
+    return ForgeHead(github, sha) if sha is not None and github is not None else None
+
+
+def _of_range(git: Git | None) -> Commit:
+    """The merge base that `hunkwise review` without options goes by; HEAD where there is none."""
+    if git is None:
+        raise RepositoryError("--repository does not name a folder.", "Name the folder of a clone.")
+    head = git.resolve("HEAD")
+    branch = git.default_branch()
+    start = git.merge_base(git.resolve(branch), head) if branch is not None else None
+    return GitHead(git, start or head)
+
+
+def _has(git: Git, sha: str) -> bool:
+    try:
+        return git.has(sha)
+    except RepositoryError:  # no checkout: the API has the files
+        return False
+
+
+@contextmanager
+def asking(asked: Asked) -> Iterator[Ask]:
+    """Reads GitHub's API by the wire that a review uses, with the headers that a review does not look at."""
+    wire = wired(asked.github_token, asked.api_url)
+
+    def ask(path: str) -> Answer:
+        request = f"GET {path}"
+        answer = wire.ask("GET", path, {}, None, request, seconds=_REQUEST_SECONDS)
+        if not 200 <= answer.status < 300:
+            raise refusal(answer, request)
+        try:
+            json.loads(answer.text)
+        except (ValueError, RecursionError) as error:
+            raise no_json(request) from error
+        return answer
+
+    try:
+        yield ask
+    finally:
+        wire.close()

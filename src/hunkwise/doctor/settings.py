@@ -1,0 +1,357 @@
+"""Checks of inputs, tokens and configuration."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hunkwise.commands.action import settings
+from hunkwise.commands.backend import Answering, answering
+from hunkwise.commands.review import url_in, wanted_in
+from hunkwise.copilot.isolation import Credential, refuse_unsafe
+from hunkwise.copilot.sidecar import Address
+from hunkwise.doctor.checks import Check, failed, ok, unchecked, warning, wrong
+from hunkwise.errors import Error, SettingsError
+from hunkwise.files import read_given
+from hunkwise.flows.base_config import BaseTexts, Commit, base_texts
+from hunkwise.prompts.renderer import Renderer
+from hunkwise.settings.config import Config
+from hunkwise.settings.github_context import (
+    EVENTS,
+    MAX_PAYLOAD_BYTES,
+    PublishTask,
+    ReviewTask,
+    RunnerEnvironment,
+    Task,
+    read_event,
+)
+from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH, KNOWN_INPUTS, Inputs
+from hunkwise.settings.parsing import host_of, port_of, set_inputs
+
+TWO_JOBS = "examples/workflows/two-jobs.yml"
+_KINDS = (
+    ("github_pat_", "a fine-grained personal access token"),
+    ("ghs_", "a token of an app's installation, such as a job's GITHUB_TOKEN"),
+    ("ghp_", "a classic personal access token"),
+    ("gho_", "an OAuth token"),
+    ("ghu_", "an app's token for a person"),
+)
+_CLASSIC = "ghp_"
+_NEED = (
+    'Give the job "permissions: copilot-requests: write", or use a fine-grained token with the account permission'
+    ' "Copilot Requests".'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens that are set, before any of them was tried."""
+
+    job: bool
+    github: str | None = field(default=None, repr=False)
+    copilot: str | None = field(default=None, repr=False)
+    """Copilot's own; in a job github-token stands in for it."""
+    copilot_answers: bool = True
+    """A CLI is started here, and Copilot answers: no provider, no CLI that runs already, no report to publish."""
+    posts: bool = True
+    """The step writes to the pull request: it has no `dry-run: true`."""
+
+
+def tokens_in(environ: Mapping[str, str], *, job: bool) -> Tokens:
+    """What the inputs of a step, or the variables of a shell, hold."""
+    if not job:
+        github = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
+        copilot = environ.get("COPILOT_GITHUB_TOKEN")
+        return Tokens(job, github or None, copilot or None, copilot_answers=bool(copilot))
+    texts = set_inputs(environ, KNOWN_INPUTS)
+    return Tokens(
+        job,
+        texts.get("github-token"),
+        texts.get("copilot-token"),
+        copilot_answers=not {"provider-base-url", "copilot-url", "publish"} & texts.keys(),
+        posts=texts.get("dry-run") != "true",
+    )
+
+
+def kind_of(token: str) -> str:
+    """What its prefix says; nothing of the rest."""
+    return next(
+        (kind for prefix, kind in _KINDS if token.startswith(prefix)), "a token of a kind that is not known"
+    )
+
+
+def token_checks(tokens: Tokens, environ: Mapping[str, str]) -> Iterator[Check]:
+    """Both tokens, whether they are one, and tokens that lie about."""
+    yield _github(tokens)
+    yield _copilot(tokens)
+    if tokens.copilot_answers:
+        yield from _one_for_both(tokens)
+    yield from _stray(tokens, environ)
+
+
+def _github(tokens: Tokens) -> Check:
+    if tokens.github is None and tokens.job:
+        return wrong("github-token", "is not set.", "Leave it at its default, ${{ github.token }}.")
+    if tokens.github is None:
+        return unchecked("GITHUB_TOKEN", "it is not set, and only `--pr` needs it")
+    name = "github-token" if tokens.job else "GITHUB_TOKEN"
+    if tokens.github.startswith(_CLASSIC):
+        said = "is a classic personal access token, which reaches all that its account can reach."
+        return warning(name, said, "Use the job's own ${{ github.token }}, or a fine-grained token.")
+    return ok(name, kind_of(tokens.github))
+
+
+def _copilot(tokens: Tokens) -> Check:
+    name = "copilot-token" if tokens.job else "COPILOT_GITHUB_TOKEN"
+    if not tokens.copilot_answers:
+        why = "Copilot is not asked from here" if tokens.job else "it is not set, so Copilot is not asked"
+        return unchecked(name, why)
+    token = tokens.copilot or tokens.github
+    if token is None:
+        return wrong(name, "is not set, and neither is github-token.", _NEED)
+    if token.startswith(_CLASSIC):
+        return wrong(name, "is a classic personal access token (ghp_), which Copilot does not accept.", _NEED)
+    return ok(
+        name, kind_of(token) if tokens.copilot else f"is not set: github-token is used, {kind_of(token)}"
+    )
+
+
+def _one_for_both(tokens: Tokens) -> Iterator[Check]:
+    """Whoever takes over the CLI has what it holds."""
+    name = "One token for both"
+    if (tokens.copilot or tokens.github) != tokens.github or tokens.github is None:
+        yield ok(name, "no: the Copilot CLI does not get the token that reads and posts")
+    elif not tokens.posts:
+        yield ok(name, "yes, in a step that posts nothing: its job needs no permission to write")
+    else:
+        yield warning(
+            name,
+            "yes: the Copilot CLI holds a token that can write to the pull request.",
+            f"Let one job review and another one publish, as {TWO_JOBS} does; or give Copilot a token of its own.",
+        )
+
+
+def _stray(tokens: Tokens, environ: Mapping[str, str]) -> Iterator[Check]:
+    """Tokens that a reader of the workflow could take for ours."""
+    if not tokens.job:
+        both = (environ.get("GITHUB_TOKEN"), environ.get("GH_TOKEN"))
+        if all(both) and both[0] != both[1]:
+            said = "is set, and is not GITHUB_TOKEN, which is the one that is used."
+            yield warning("GH_TOKEN", said, "Remove one of the two.")
+        return
+    if environ.get("COPILOT_GITHUB_TOKEN"):
+        said = "is set in this step, and is not used."
+        yield warning("COPILOT_GITHUB_TOKEN", said, "Set the input copilot-token instead.")
+    for name in ("GH_TOKEN", "GITHUB_TOKEN"):
+        if environ.get(name):
+            said = "is set in this step: hunkwise does not use it, and the Copilot CLI does not get it."
+            yield warning(name, said, f"Remove {name} from the `env` of this step.")
+
+
+_SHOWN = 12
+_BELOW = "the AGENTS.md of the folders above a changed file, if there are any"
+"""Only a change says which those are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was found, and the configuration where it is right."""
+
+    checks: tuple[Check, ...]
+    config: Config | None = None
+
+
+def read_base(base: Commit, config_path: str, overridden: Callable[[Config], Config]) -> Read:
+    """Reads configuration, templates and instructions at a commit."""
+    try:
+        texts = base_texts(base, config_path, overridden)
+        there = base.read(config_path) is not None
+    except Error as error:
+        return Read(failed("Configuration", error))
+    said = f"{config_path} is right" if there else f"there is no {config_path}: the defaults hold"
+    checks = [ok("Configuration", said), *_prompts(texts), _instructions(texts)]
+    checks += [warning("Instructions", note, "Make the file readable, or remove it.") for note in texts.notes]
+    return Read(tuple(checks), texts.config)
+
+
+def _prompts(texts: BaseTexts) -> list[Check]:
+    """Each template of the user's own is compiled where a review renders it: in a process that is bounded."""
+    renderer = Renderer(texts.templates, paths=texts.config.own_files)
+    checks = [ok("Prompts", ", ".join(prompt.name for prompt in texts.config.reviewing))]
+    for name in texts.templates:
+        try:
+            renderer.check(name)
+        except SettingsError as error:
+            checks += [wrong("Template", said) for said in error.faults]
+        else:
+            checks.append(ok("Template", f"that of {name} compiles"))
+    return checks
+
+
+def _instructions(texts: BaseTexts) -> Check:
+    if not texts.config.context.instructions:
+        return ok("Instructions", "not shown to the model: context.instructions is false")
+    paths = [found.path for found in texts.instructions]
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ok("Instructions", f"{', '.join(paths[:_SHOWN])}{more}, and {_BELOW}" if paths else _BELOW)
+
+
+_ONLY_HERE = "Nothing, if only the checkup runs on this event."
+_FORK = (
+    "The pull request comes from a fork: GitHub gives this run a token that only reads, and no secrets.",
+    "Choose one of the three ways in docs/forks.md.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a review would be made of, where the settings are right."""
+
+    job: bool
+    github_token: str = field(default="", repr=False)
+    """Empty in a shell that has none."""
+    api_url: str = "https://api.github.com"
+    repository: str | None = None
+    number: int | None = None
+    base: str | None = None
+    """The commit whose configuration holds, as far as the event knows it."""
+    checkout: Path | None = None
+    config_path: str = DEFAULT_CONFIG_PATH
+    overrides: Mapping[str, object] = field(default_factory=dict)
+    by: Answering | None = None
+    """Who answers; None where a report is published, and nobody is asked."""
+    addresses: tuple[Address, ...] = ()
+    """Of CLIs that run already; empty: one is started."""
+    environment: RunnerEnvironment | None = None
+    """The runner's, in a job."""
+
+    @property
+    def copilot(self) -> bool:
+        """Whether Copilot answers."""
+        return self.by is not None and self.by.provider is None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings' own checks, and what they ask for; None where they are wrong."""
+
+    checks: tuple[Check, ...]
+    asked: Asked | None = None
+
+
+def is_job(environ: Mapping[str, str]) -> bool:
+    """Whether this is a step of a workflow, or is made to look like one."""
+    return environ.get("GITHUB_ACTIONS") == "true" or bool(environ.get("GITHUB_EVENT_NAME"))
+
+
+def read_settings(arguments: argparse.Namespace, environ: Mapping[str, str], stack: ExitStack) -> Settings:
+    """Reads them as a review does. A demo that answers is ended by `stack`."""
+    checks: tuple[Check, ...] = ()
+    try:
+        refuse_unsafe(environ)
+    except SettingsError as error:
+        checks = failed("COPILOT_ALLOW_ALL", error)
+    try:
+        read = _job(environ) if is_job(environ) else _shell(arguments, environ, stack)
+    except SettingsError as error:
+        read = Settings(failed("Settings", error))
+    return Settings((*read.checks, *checks), read.asked)
+
+
+def _shell(arguments: argparse.Namespace, environ: Mapping[str, str], stack: ExitStack) -> Settings:
+    by = answering(arguments.model, environ, stack)
+    pull_request = wanted_in(arguments.pr, environ) if arguments.pr else None
+    checkout = Path(arguments.repository)
+    asked = Asked(
+        job=False,
+        github_token=environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN") or "",
+        api_url=url_in(environ, "GITHUB_API_URL", "https://api.github.com"),
+        repository=pull_request.repository if pull_request else None,
+        number=pull_request.number if pull_request else None,
+        checkout=checkout if checkout.is_dir() else None,
+        config_path=arguments.config or DEFAULT_CONFIG_PATH,
+        overrides={"model": by.model} if by.model else {},
+        by=by,
+    )
+    return Settings((ok("Options", "are right, and the variables beside them too"),), asked)
+
+
+def _job(environ: Mapping[str, str]) -> Settings:
+    environment, inputs = settings(environ)
+    checks = [ok("Inputs", "are right")]
+    checks += [
+        warning("Inputs", said, "Correct the `with` or the `env` of this step.") for said in inputs.warnings
+    ]
+    task, said = _event(environment, inputs)
+    review = task if isinstance(task, ReviewTask) else None
+    asked = Asked(
+        job=True,
+        github_token=inputs.github_token,
+        api_url=environment.api_url,
+        repository=environment.repository,
+        number=task.number if isinstance(task, ReviewTask | PublishTask) else None,
+        base=(review.base_sha if review else None) or environment.sha or None,
+        checkout=environment.workspace,
+        config_path=inputs.config_path,
+        overrides=inputs.overrides,
+        by=_answering(inputs),
+        addresses=tuple(
+            Address(host_of(url), port_of(url), inputs.copilot_connection_token)
+            for url in inputs.copilot_urls
+        ),
+        environment=environment,
+    )
+    return Settings((*checks, *said), asked)
+
+
+def _answering(inputs: Inputs) -> Answering | None:
+    if inputs.publish_report is not None:
+        return None
+    if inputs.provider is not None:
+        credential = Credential(provider_base_url=inputs.provider.base_url)
+    else:
+        credential = Credential(copilot_token=inputs.copilot_token)
+    return Answering(credential, inputs.provider, inputs.model, demo=False)
+
+
+def _event(environment: RunnerEnvironment, inputs: Inputs) -> tuple[Task | None, tuple[Check, ...]]:
+    """What the event asks for. One that brings nothing to review is no fault of a checkup."""
+    name, publishing = environment.event_name, inputs.publish_report is not None
+    try:
+        task = read_event(
+            name,
+            _payload(environment.event_path),
+            repository=environment.repository,
+            pull_request=inputs.pull_request,
+            publishing=publishing,
+        )
+    except SettingsError as error:
+        unnamed = name == "workflow_dispatch" and inputs.pull_request is None
+        if not publishing and (name not in EVENTS or unnamed):
+            return None, tuple(warning("Event", said, _ONLY_HERE) for said in error.faults)
+        return None, failed("Event", error)
+    return task, tuple(_told(name, task))
+
+
+def _told(name: str, task: Task) -> Iterator[Check]:
+    if isinstance(task, ReviewTask):
+        yield ok("Event", f"{name}: pull request #{task.number} of {task.repository} is to be reviewed")
+        if task.fork and name == "pull_request":
+            yield warning("Fork", *_FORK)
+    elif isinstance(task, PublishTask):
+        which = f"pull request #{task.number}" if task.number else "the pull request that it names"
+        yield ok("Event", f"{name}: a report on {which} is to be published, and no model is asked")
+    else:
+        yield ok("Event", f"{name}: nothing to review. {task.why}")
+
+
+def _payload(path: Path) -> bytes:
+    try:
+        return read_given(path, MAX_PAYLOAD_BYTES)
+    except OSError as error:
+        raise SettingsError(
+            [f"GITHUB_EVENT_PATH names {path}, which cannot be read ({error.strerror})."]
+        ) from error

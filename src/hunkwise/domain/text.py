@@ -1,0 +1,146 @@
+"""Text helpers: characters that readers cannot see, the size of a line in a prompt, and front matter."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from hunkwise.domain.diff import DiffLine, FileDiff, Hunk
+
+_LINE_ENDS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
+_NO_CHARACTER = re.compile("[\ud800-\udfff\ufffe\uffff]")
+_UNSEEN = re.compile(
+    "["
+    "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"  # C0 without tab and line feed, DEL, C1
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u3164\uffa0"  # soft hyphen, joiners and fillers
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero width, bidi, interlinear
+    "\U000e0000-\U000e01ef"  # tags and the variation selectors that hide text
+    "]"
+)
+
+
+def plain(foreign: str) -> str:
+    """The text with line feeds as its only line ends and without unseen characters; no Markdown is touched."""
+    return _UNSEEN.sub("", _NO_CHARACTER.sub("\ufffd", _LINE_ENDS.sub("\n", foreign)))
+
+
+def one_line(foreign: str) -> str:
+    """`plain` text with each run of white space as one blank."""
+    return " ".join(plain(foreign).split())
+
+
+def cut(text: str, limit: int) -> str:
+    """At most `limit` characters; what was longer ends in an ellipsis."""
+    return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"[:limit]
+
+
+_OPENING = re.compile(r"\A\ufeff?---[ \t]*(?:\r?\n|\Z)")
+_CLOSING = re.compile(r"^---[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """A text in its two parts."""
+
+    matter: str
+    """What stands between the dashes; its first line is the text's second one."""
+    body: str
+    """What follows."""
+    lines: int
+    """Lines above the body."""
+    closed: bool
+    """Whether there was a second line of dashes; without it all is `matter`."""
+
+    @property
+    def template(self) -> str:
+        """The body as a template whose lines have the numbers that they have in the text."""
+        return "{#" + "\n" * self.lines + "#}" + self.body
+
+
+def divided(text: str) -> Divided | None:
+    """The parts of a text; None where it has no front matter."""
+    opening = _OPENING.match(text)
+    if opening is None:
+        return None
+    closing = _CLOSING.search(text, opening.end())
+    if closing is None:
+        return Divided(text[opening.end() :], "", 0, closed=False)
+    lines = text.count("\n", 0, closing.end())
+    matter, body = text[opening.end() : closing.start()], text[closing.end() :]
+    return Divided(matter, body, lines, closed=True)
+
+
+LINE_LIMIT = 4_000
+"""Bytes of a line that are shown; a longer one is cut and does not count as reviewed."""
+ROW_SIZE = 16
+"""Characters that a row needs besides its text: side, number, kind, line feed."""
+HUNK_SIZE = 8
+FILE_SIZE = 80
+_PLAIN = re.compile(rb"[\t\x20-\x7e]*\r?")
+_HIDDEN = re.compile(
+    "["
+    "\x00-\x08\x0a-\x1f\x7f-\x9f"  # C0 without tab, DEL, C1 (NEL among them)
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0"  # soft hyphen, joiners and fillers
+    "\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb"  # zero width, line ends, bidi
+    "\ufe00-\ufe0d\U000e0000-\U000e0fff"  # tags and the variation selectors that can carry hidden text
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # marks of shorthand and of music
+    "\ud800-\udfff\ufffe\uffff"
+    "]"
+    # What scripts and emoji need, in an order that they never have: so it can spell hidden text, too.
+    "|[\u200c\u200d\ufe0e\ufe0f]{3,}|(?<=[!-~])[\u200c\u200d]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with what hides, re-orders or ends lines written as `\\u202e`; tabs stay."""
+    return _HIDDEN.sub(_escape, text)
+
+
+def shown_text(line: DiffLine) -> str:
+    """The line as a prompt shows it: `visible`, bytes that are not UTF-8 as `\\xff`, cut at LINE_LIMIT.
+
+    The carriage return of a CRLF line is its end, not its content, and is not shown.
+    """
+    raw = line.raw
+    if is_cut(line):
+        end = LINE_LIMIT
+        while end > LINE_LIMIT - 4 and raw[end] & 0xC0 == 0x80:  # not within a character of UTF-8
+            end -= 1
+        return visible(raw[:end].decode("utf-8", "backslashreplace")) + f" … [cut: {len(raw):,} bytes in all]"
+    return visible(raw.removesuffix(b"\r").decode("utf-8", "backslashreplace"))
+
+
+def is_cut(line: DiffLine) -> bool:
+    """Whether the line is too long to be shown whole."""
+    return len(line.raw) > LINE_LIMIT
+
+
+def line_size(line: DiffLine) -> int:
+    """Characters that the row of the line takes."""
+    raw = line.raw
+    if len(raw) <= LINE_LIMIT and _PLAIN.fullmatch(raw):
+        return len(raw) + ROW_SIZE
+    return len(shown_text(line)) + ROW_SIZE
+
+
+def shown_size(hunk: Hunk) -> int:
+    """Characters that the hunk takes, its header included."""
+    return heading_size(hunk) + sum(map(line_size, hunk.lines))
+
+
+def heading_size(hunk: Hunk) -> int:
+    """Characters that the hunk's header line takes."""
+    return HUNK_SIZE + len(visible(hunk.heading))
+
+
+def header_size(file: FileDiff) -> int:
+    """Characters that the line above a file's hunks takes; names may be shown with six a character."""
+    names = [file.path, file.old_path or ""]
+    return FILE_SIZE + sum(
+        len(name) if name.isascii() and name.isprintable() else 6 * len(name) for name in names
+    )
+
+
+def _escape(match: re.Match[str]) -> str:
+    codes = map(ord, match[0])
+    return "".join(f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}" for code in codes)

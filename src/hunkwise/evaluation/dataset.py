@@ -1,0 +1,340 @@
+"""Loads cases: a change, its context and the findings that are expected."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from hunkwise.domain.diff import DiffLine
+from hunkwise.domain.diff_parser import parse_sections
+from hunkwise.domain.text import cut, one_line
+from hunkwise.errors import SettingsError
+from hunkwise.evaluation.golden import MAX_BYTES, Golden, parse_golden
+from hunkwise.files import read_given
+from hunkwise.settings.parsing import did_you_mean, listed
+from hunkwise.settings.strict_yaml import Document
+
+
+class Content(NamedTuple):
+    """A file of a tree."""
+
+    raw: bytes
+    executable: bool = False
+
+
+Tree = Mapping[str, Content]
+"""Files by their paths, with slashes; nothing but plain files."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One known change."""
+
+    name: str
+    """Its folder's name."""
+    golden: Golden
+    base: Tree = field(repr=False)
+    head: Tree | None = field(repr=False, default=None)
+    """None where `diff` says it."""
+    diff: bytes = field(repr=False, default=b"")
+    """What makes the head of the base."""
+    where: str = ""
+    """Path of its golden.json, as the reader named it."""
+    document: Document = field(repr=False, default_factory=lambda: Document(None, {}, ()))
+    """Lines of its golden.json, for faults."""
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hex digits over all that makes the case what it is."""
+        whole = sha256(json.dumps(self.golden.model_dump(), sort_keys=True).encode("ascii"))
+        for tree in (self.base, self.head or {}):
+            for path, content in sorted(tree.items()):
+                name = path.encode("utf-8", "surrogateescape")
+                whole.update(b"%d %s %d %d\0" % (len(name), name, content.executable, len(content.raw)))
+                whole.update(content.raw)
+            whole.update(b"\0\0")
+        whole.update(self.diff)
+        return whole.hexdigest()[:16]
+
+
+MAX_LINES: Final = 200_000
+"""Lines of all files together: a hunk may call itself the billionth line's."""
+UNSHOWN: Final = "…"
+"""Stands for each line that the diff does not show, so that the others keep their numbers."""
+
+
+def unfolded(diff: bytes) -> dict[str, Content] | None:
+    """The files of the base with the lines that the diff shows; None where that would take more than MAX_LINES.
+
+    Paths that no tree can have are left out: git then refuses the diff and says why.
+    """
+    lines_by_path: dict[str, dict[int, DiffLine]] = {}
+    executable: set[str] = set()
+    for section in parse_sections(diff):
+        path = section.header.old_path
+        if path is None or not _fit(path):
+            continue
+        lines = lines_by_path.setdefault(path, {})
+        lines.update(
+            (line.old, line) for hunk in section.hunks for line in hunk.lines if line.old is not None
+        )
+        if section.header.old_mode == "100755":
+            executable.add(path)
+    if sum(max(lines, default=1) for lines in lines_by_path.values()) > MAX_LINES:
+        return None
+    return {path: Content(_text(lines), path in executable) for path, lines in lines_by_path.items()}
+
+
+def _text(lines: dict[int, DiffLine]) -> bytes:
+    last = max(lines, default=1)
+    rows = (lines[number].raw if number in lines else UNSHOWN.encode() for number in range(1, last + 1))
+    open_end = last in lines and lines[last].no_eol
+    return b"\n".join(rows) + (b"" if open_end else b"\n")
+
+
+def _fit(path: str) -> bool:
+    steps = path.lower().split("/")
+    return "\0" not in path and not {"", ".", "..", ".git"} & set(steps)
+
+
+MAX_FILES: Final = 2_000
+MAX_FILE: Final = 2_000_000
+"""Bytes; a model reads none that is larger."""
+MAX_TREE: Final = 20_000_000
+"""Bytes."""
+_MAX_DEPTH: Final = 30
+_MAX_TREE_FAULTS: Final = 10
+
+
+@dataclass(slots=True)
+class TreeReader:
+    """Reads one tree of a case; what is wrong with it is in `faults`, as `path: …`."""
+
+    folder: Path
+    shown: str
+    """The folder's path as the reader named it."""
+    faults: list[str] = field(default_factory=list)
+    _left: int = MAX_TREE
+
+    def read(self) -> dict[str, Content]:
+        """All files below the folder, in the order of their names."""
+        found: dict[str, Content] = {}
+        for path, entry in self._entries(self.folder, "", 0):
+            if len(self.faults) >= _MAX_TREE_FAULTS:
+                break
+            if len(found) >= MAX_FILES:
+                self._refuse("", f"it has more than {MAX_FILES:,} files; keep those that the change needs")
+                break
+            content = self._content(path, entry)
+            if content is not None:
+                found[path] = content
+            if self._left < 0:
+                self._refuse(
+                    "", f"its files have more than {MAX_TREE:,} bytes; keep those that the change needs"
+                )
+                break
+        return found
+
+    def _entries(self, folder: Path, prefix: str, depth: int) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        try:
+            with os.scandir(folder) as scanned:
+                entries = sorted(scanned, key=lambda entry: entry.name)
+        except OSError as error:
+            self._refuse(prefix, f"it cannot be read ({error.strerror})")
+            return
+        for entry in entries:
+            path = f"{prefix}{entry.name}"
+            if entry.name.lower() == ".git":
+                self._refuse(path, "a tree has no .git; remove it")
+            elif not entry.is_dir(follow_symlinks=False):
+                yield path, entry
+            elif depth >= _MAX_DEPTH:
+                self._refuse(path, f"more than {_MAX_DEPTH} folders are in each other; flatten the tree")
+            else:
+                yield from self._entries(Path(entry.path), f"{path}/", depth + 1)
+
+    def _content(self, path: str, entry: os.DirEntry[str]) -> Content | None:
+        try:
+            status = entry.stat(follow_symlinks=False)
+            if not stat.S_ISREG(status.st_mode):
+                kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "no regular file"
+                self._refuse(
+                    path, f"it is {kind}, and a tree is made of plain files; put a file in its place"
+                )
+                return None
+            if status.st_size > MAX_FILE:
+                self._refuse(path, f"it has {status.st_size:,} bytes; keep files within {MAX_FILE:,}")
+                return None
+            raw = read_given(Path(entry.path), MAX_FILE)
+        except OSError as error:
+            self._refuse(path, f"it cannot be read ({error.strerror})")
+            return None
+        self._left -= len(raw)
+        return Content(raw, bool(status.st_mode & stat.S_IXUSR))
+
+    def _refuse(self, path: str, why: str) -> None:
+        place = f"{self.shown}/{path}".rstrip("/")
+        self.faults.append(f"{cut(one_line(place), 300)}: {why}")
+
+
+GOLDEN: Final = "golden.json"
+DIFF: Final = "change.diff"
+RECORDING: Final = "recording.json"
+"""A folder with such a file holds recorded answers, and no case."""
+MAX_CASES: Final = 500
+MAX_DIFF: Final = 4_000_000
+"""Bytes."""
+MAX_ALL: Final = 200_000_000
+"""Bytes of all cases together."""
+_ENTRIES: Final = ("base", "head", DIFF, GOLDEN)
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_MAX_CASE_FAULTS: Final = 50
+
+
+def read_cases(folder: Path) -> tuple[Case, ...]:
+    """The cases in the folder, by name; or the one case that it is. Raises SettingsError with all faults."""
+    shown = cut(one_line(str(folder)), 300)
+    if not folder.is_dir():
+        raise SettingsError([f"{shown}: there is no such folder; name a folder of cases, or one case"])
+    if os.path.lexists(folder / GOLDEN):
+        found = [folder]
+    else:
+        found = sorted(path for path in folder.iterdir() if _may_be_case(path))
+    if not found:
+        raise SettingsError([f"{shown}: it holds no case; a case is a folder with a {GOLDEN}"])
+    if len(found) > MAX_CASES:
+        raise SettingsError([f"{shown}: it holds more than {MAX_CASES} cases; split it"])
+    faults: list[str] = []
+    cases: list[Case] = []
+    size = 0
+    for path in found:
+        reader = _CaseReader(path, shown if path == folder else f"{shown}/{one_line(path.name)}")
+        case = reader.read()
+        faults += reader.faults
+        cases += [case] if case is not None else []
+        size += _size(case)
+        if size > MAX_ALL:
+            raise SettingsError([*faults, f"{shown}: its cases have more than {MAX_ALL:,} bytes; split it"])
+    if faults:
+        more = [f"and {len(faults) - _MAX_CASE_FAULTS} more faults"] if len(faults) > _MAX_CASE_FAULTS else []
+        raise SettingsError([*faults[:_MAX_CASE_FAULTS], *more])
+    return tuple(cases)
+
+
+def _may_be_case(path: Path) -> bool:
+    """A folder, or a link that poses as one; hidden ones, plain files and recordings are something else."""
+    if path.name.startswith("."):
+        return False
+    return path.is_symlink() or (path.is_dir() and not (path / RECORDING).exists())
+
+
+def _size(case: Case | None) -> int:
+    if case is None:
+        return 0
+    files = [*case.base.values(), *(case.head or {}).values()]
+    return len(case.diff) + sum(len(content.raw) for content in files)
+
+
+@dataclass(slots=True)
+class _CaseReader:
+    folder: Path
+    shown: str
+    faults: list[str] = field(default_factory=list)
+
+    def read(self) -> Case | None:
+        """The case; None where it has faults."""
+        if self._is_strange():
+            return None
+        self.faults += self._entry_faults()
+        where = f"{self.shown}/{GOLDEN}"
+        raw = self._file(GOLDEN, MAX_BYTES)
+        golden, document = None, None
+        if raw is not None:
+            golden, document, faults = parse_golden(raw, where)
+            self.faults += faults
+        trees = self._trees()
+        if golden is None or document is None or trees is None or self.faults:
+            return None
+        base, head, diff = trees
+        return Case(self._name, golden, base, head, diff, where, document)
+
+    @property
+    def _name(self) -> str:
+        return self.folder.resolve().name
+
+    def _is_strange(self) -> bool:
+        if self.folder.is_symlink():
+            self.faults.append(f"{self.shown}: it is a symbolic link; put the case's own folder there")
+        elif not _NAME.fullmatch(self._name):
+            wanted = "a case is called by up to 100 letters, digits, dots, - and _; rename the folder"
+            self.faults.append(f"{self.shown}: {wanted}")
+        return bool(self.faults)
+
+    def _entry_faults(self) -> Iterator[str]:
+        names = sorted(path.name for path in self.folder.iterdir())
+        for name in names:
+            if name not in _ENTRIES and not name.startswith(".") and not name.lower().endswith(".md"):
+                hint = (
+                    did_you_mean(name, _ENTRIES) or f"; a case has {listed(_ENTRIES)}, and pages in Markdown"
+                )
+                yield f"{self.shown}/{cut(one_line(name), 100)}: it is no part of a case{hint}"
+
+    def _trees(self) -> tuple[dict[str, Content], dict[str, Content] | None, bytes] | None:
+        has_base, has_head, has_diff = (
+            os.path.lexists(self.folder / name) for name in ("base", "head", DIFF)
+        )
+        if has_head and has_diff:
+            self.faults.append(f"{self.shown}: it has both head/ and {DIFF}; keep one of them")
+            return None
+        if not has_head and not has_diff:
+            self.faults.append(f"{self.shown}: it has no change; add head/ beside base/, or {DIFF}")
+            return None
+        base = self._tree("base") if has_base else {}
+        if has_head:
+            return base, self._tree("head"), b""
+        diff = self._file(DIFF, MAX_DIFF)
+        if diff is not None and not diff.strip():
+            self.faults.append(f"{self.shown}/{DIFF}: it is empty; write there what `git diff` prints")
+        if diff is not None and not has_base:
+            shown = unfolded(diff)
+            if shown is None:
+                self.faults.append(
+                    f"{self.shown}/{DIFF}: its files have more than {MAX_LINES:,} lines; add base/"
+                )
+            base = shown or {}
+        return None if diff is None else (base, None, diff)
+
+    def _tree(self, name: str) -> dict[str, Content]:
+        path = self.folder / name
+        if path.is_symlink() or not path.is_dir():
+            self.faults.append(f"{self.shown}/{name}: it must be a folder, and no link to one")
+            return {}
+        reader = TreeReader(path, f"{self.shown}/{name}")
+        found = reader.read()
+        self.faults += reader.faults
+        return found
+
+    def _file(self, name: str, most: int) -> bytes | None:
+        path = self.folder / name
+        if path.is_symlink():
+            self.faults.append(f"{self.shown}/{name}: it is a symbolic link; put the file itself there")
+            return None
+        try:
+            raw = read_given(path, most)
+        except FileNotFoundError:
+            self.faults.append(f"{self.shown}: there is no {name}; add it, or move the folder elsewhere")
+            return None
+        except OSError as error:
+            self.faults.append(f"{self.shown}/{name}: it cannot be read ({error.strerror})")
+            return None
+        if len(raw) > most:
+            self.faults.append(f"{self.shown}/{name}: it has more than {most:,} bytes; shorten it")
+            return None
+        return raw

@@ -1,0 +1,127 @@
+"""Prepares a case: its commits, its review request and its prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from hunkwise.domain.diff import FileDiff, Side
+from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot
+from hunkwise.errors import RepositoryError, SettingsError
+from hunkwise.evaluation.dataset import DIFF, Case
+from hunkwise.evaluation.golden import GoldenFinding
+from hunkwise.flows.review import Order, Prepared, Ready, Repository, prepare
+from hunkwise.publish.placement import anchor_fault, by_path
+from hunkwise.settings.config import Config
+
+_SECONDS: Final = 60.0
+"""For the texts of one prompt: no run's deadline bounds them here."""
+
+
+class Store(Protocol):
+    """Makes commits, and reads them; see repository.made."""
+
+    def commit(self, files: Mapping[str, tuple[bytes, bool]], parent: str | None = None) -> str: ...
+
+    def apply(self, base: str, diff: bytes) -> str: ...
+
+    def diff(self, base: str, head: str) -> tuple[FileDiff, ...]: ...
+
+    def at(self, sha: str) -> Repository: ...
+
+
+@dataclass(frozen=True)
+class Rules:
+    """By what every case is reviewed: the words of the checkout where the command runs, not the cases' own."""
+
+    config: Config
+    templates: dict[str, str] = field(default_factory=dict)
+    instructions: tuple[Instructions, ...] = ()
+    demo: bool = False
+
+
+@dataclass(frozen=True)
+class ReadyCase:
+    """A case as a review reads it, and what will be asked about it."""
+
+    case: Case
+    ready: Ready
+    prepared: Prepared
+
+
+def make_ready(cases: Sequence[Case], rules: Rules, store: Store) -> tuple[ReadyCase, ...]:
+    """All cases. Raises SettingsError with the faults of all: diffs that do not apply, goldens that are not in the
+    change, templates that fail."""
+    made: list[tuple[Case, Ready]] = []
+    faults: list[str] = []
+    for case in cases:
+        try:
+            ready = _ready(case, rules, store)
+        except RepositoryError as error:
+            where = case.where.rpartition("/")[0]
+            named = f"{where}/{DIFF}" if case.diff else where
+            faults.append(f"{named}: {error.message[:500]} {_REMAKE if case.diff else ''}".rstrip())
+        else:
+            faults += _golden_faults(case, ready.order.snapshot.files)
+            made.append((case, ready))
+    if faults:
+        raise SettingsError(faults)
+    return tuple(ReadyCase(case, ready, _prepared(case, ready)) for case, ready in made)
+
+
+_REMAKE: Final = "Make it again with `git diff`, against the files in base/ where there are any."
+
+
+def _prepared(case: Case, ready: Ready) -> Prepared:
+    try:
+        return prepare(ready.order, lambda: _SECONDS, ready.repository)
+    except SettingsError as error:
+        raise SettingsError([f'{fault} (over the case "{case.name}")' for fault in error.faults]) from error
+
+
+def _ready(case: Case, rules: Rules, store: Store) -> Ready:
+    base = store.commit(case.base)
+    head = store.apply(base, case.diff) if case.head is None else store.commit(case.head, base)
+    said = case.golden.pull_request
+    pull_request = PullRequest(
+        # Nothing of this machine or moment: a prompt is the same wherever the case is reviewed.
+        repository=f"cases/{case.name}",
+        number=1 if said else 0,
+        title=said.title if said else "",
+        body=said.body if said else "",
+        author="author" if said else "",
+        base="main",
+        base_sha=base,
+        head="change",
+        head_sha=head,
+    )
+    snapshot = Snapshot(pull_request, store.diff(base, head), instructions=rules.instructions)
+    order = Order(snapshot, rules.config, rules.templates, local=said is None, demo=rules.demo, full=True)
+    return Ready(order, store.at(head))
+
+
+def _golden_faults(case: Case, files: Iterable[FileDiff]) -> list[str]:
+    """A golden that no finding could stand near would count as missed for ever."""
+    files_by_path = by_path(files)
+    if not files_by_path:
+        return [f"{case.where}:1: the case changes nothing: base and head are the same"]
+    faults = []
+    for index, golden in enumerate(case.golden.findings):
+        said = _golden_fault(golden, files_by_path)
+        if said:
+            key = "line" if golden.path in files_by_path else "path"
+            line = case.document.line(("findings", index, key))
+            faults.append(f"{case.where}:{line}: findings[{index}]: {said}")
+    return faults
+
+
+def _golden_fault(golden: GoldenFinding, files: Mapping[str, FileDiff]) -> str | None:
+    file = files.get(golden.path)
+    side = Side(golden.side)
+    if file is not None and any(number in golden.lines for number in file.lines_by_side[side]):
+        return None
+    found = anchor_fault(golden.path, golden.line, None, side, files)
+    if isinstance(found, str):
+        return found
+    return f"{golden.path} is the name before the change; write the one at the head, {found.path}"

@@ -1,0 +1,280 @@
+"""An evaluation as tables for terminals and in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hunkwise.domain.review import Usage
+from hunkwise.domain.text import cut, one_line
+from hunkwise.evaluation.report import Comparison
+from hunkwise.evaluation.results import Evaluation, MarkedFinding, MarkedGolden, Marks
+from hunkwise.evaluation.scoring import Counts
+from hunkwise.publish.sanitize import line as harmless
+
+HEAD: Final = (
+    "Case", "Found", "Noise", "Precision", "Recall", "F1", "Severity", "Calls", "Tokens in", "Tokens out",
+    "Credits", "Seconds",
+)  # fmt: skip
+_NONE: Final = "–"
+_MOST_LISTED: Final = 100
+DEFINITIONS: Final = (
+    "Found: of the goldens. Noise: findings that are no golden one. Precision is 100 % where nothing was found, recall "
+    "where nothing was to be found, and F1 where both hold: a clean case in which nothing was said counts as perfect. "
+    "The total is over all findings and goldens together, not the mean of the cases."
+)
+
+
+def table(evaluation: Evaluation) -> list[tuple[str, ...]]:
+    """A row a case, and the total."""
+    rows = [_case_row(one) for one in evaluation.marks]
+    name = f"total of {_cases(len(evaluation.evaluated))}"
+    return [
+        *rows,
+        _row(name, evaluation.counts, evaluation.usage, sum(one.seconds for one in evaluation.marks)),
+    ]
+
+
+def _case_row(marks: Marks) -> tuple[str, ...]:
+    if marks.failure is None:
+        return _row(marks.name, marks.counts, marks.usage, marks.seconds)
+    return _bare_row(marks.name, "failed", marks.usage, marks.seconds)
+
+
+def _bare_row(name: str, found: str, usage: Usage, seconds: float) -> tuple[str, ...]:
+    """Costs alone: nothing was measured."""
+    cost = _cost(usage, seconds)
+    return (name, found, *[_NONE] * (len(HEAD) - 2 - len(cost)), *cost)
+
+
+def _row(name: str, counts: Counts, usage: Usage, seconds: float) -> tuple[str, ...]:
+    if not counts.cases:
+        return _bare_row(name, _NONE, usage, seconds)
+    rated = f"{counts.agreed}/{counts.rated}" if counts.rated else _NONE
+    return (
+        name,
+        f"{counts.matched}/{counts.matched + counts.missed}",
+        str(counts.noise),
+        percent(counts.precision),
+        percent(counts.recall),
+        percent(counts.f1),
+        rated,
+        *_cost(usage, seconds),
+    )
+
+
+def _cost(usage: Usage, seconds: float) -> tuple[str, ...]:
+    return (
+        f"{usage.model_calls:,}",
+        f"{usage.input_tokens:,}",
+        f"{usage.output_tokens:,}",
+        f"{usage.credits:,.2f}",
+        f"{seconds:.1f}",
+    )
+
+
+def percent(share: float | None) -> str:
+    """With one digit behind the point; never 100 or 0 where it is not exactly that."""
+    if share is None:
+        return _NONE
+    said = f"{100 * share:.1f}"
+    if said == "100.0" and share < 1:
+        said = "99.9"
+    if said == "0.0" and share > 0:
+        said = "0.1"
+    return f"{said.removesuffix('.0')} %"
+
+
+def facts(evaluation: Evaluation) -> list[str]:
+    """What the table has no column for."""
+    counts = evaluation.counts
+    said = []
+    if counts.noise_per_case is not None:
+        said.append(f"Noise per pull request: {counts.noise_per_case:.2f} findings.")
+    if counts.clean:
+        share = percent(counts.silent_share)
+        said.append(f"Silent clean cases: {counts.silent} of {counts.clean} ({share}).")
+    if counts.rated:
+        share = percent(counts.severity_agreement)
+        said.append(f"Severity: {counts.agreed} of {counts.rated} agree ({share}).")
+    judge = evaluation.judge_usage
+    if evaluation.judge is not None:
+        tokens = f"{judge.input_tokens:,} tokens in, {judge.output_tokens:,} out"
+        said.append(
+            f"The judge ({evaluation.judge}) took {_calls(judge.model_calls)}, {tokens}; not in the table."
+        )
+    if evaluation.failed:
+        count = "counts" if len(evaluation.failed) == 1 else "count"
+        said.append(f"{_cases(len(evaluation.failed))} failed and {count} in no measure.")
+    if evaluation.demo:
+        said.append("This is the demo: fixed rules, not a model.")
+    return said
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something about one case, with foreign text in it."""
+
+    case: str
+    what: str
+    text: str
+
+
+def details(evaluation: Evaluation) -> list[Told]:
+    """Misses, noise, failures and notes, case by case; the most of them."""
+    told = [one for marks in evaluation.marks for one in _details(marks)]
+    more = len(told) - _MOST_LISTED
+    if more <= 0:
+        return told
+    return [*told[:_MOST_LISTED], Told("", "and", f"{more} more: they are in the JSON report.")]
+
+
+def _details(marks: Marks) -> Iterator[Told]:
+    if marks.failure is not None:
+        yield Told(marks.name, "failed", f"{marks.failure.message} ({marks.failure.kind})")
+        return
+    for golden in marks.goldens:
+        if golden.finding is None:
+            yield Told(marks.name, "missed", golden_text(golden))
+    for finding in marks.findings:
+        if finding.golden is None:
+            yield Told(marks.name, "noise", _finding_text(finding))
+    for note in marks.notes:
+        yield Told(marks.name, "note", note)
+
+
+def golden_text(golden: MarkedGolden) -> str:
+    return f"{golden.path}:{golden.line} {golden.text}"
+
+
+def _finding_text(finding: MarkedFinding) -> str:
+    place = f":{finding.line}" if finding.line else ""
+    return f"{finding.path}{place} {finding.severity}: {finding.title}"
+
+
+def compared(comparison: Comparison) -> tuple[list[tuple[str, ...]], list[str], list[Told]]:
+    """The rows (measure, before, now, change), the sentences, and the goldens that were lost or won."""
+    rows = list(_measure_rows(comparison.before, comparison.now))
+    told = [
+        Told(pair.now.name, what, golden_text(golden))
+        for pair in comparison.pairs
+        for what, goldens in (("new miss", pair.new_misses), ("new find", pair.new_finds))
+        for golden in goldens
+    ]
+    return rows, list(_comparison_facts(comparison)), told
+
+
+COMPARISON_HEAD: Final = ("Measure", "Before", "Now", "Change")
+
+
+def _measure_rows(before: Counts, now: Counts) -> Iterator[tuple[str, ...]]:
+    shares = {
+        "Precision": (before.precision, now.precision),
+        "Recall": (before.recall, now.recall),
+        "F1": (before.f1, now.f1),
+        "Silent clean cases": (before.silent_share, now.silent_share),
+        "Severity": (before.severity_agreement, now.severity_agreement),
+    }
+    for name, (old, new) in shares.items():
+        change = _NONE if old is None or new is None else f"{100 * (new - old):+.1f} points"
+        yield name, percent(old), percent(new), change
+    for name, was, is_now in (
+        ("Found", before.matched, now.matched),
+        ("Missed", before.missed, now.missed),
+        ("Noise", before.noise, now.noise),
+    ):
+        yield name, str(was), str(is_now), f"{is_now - was:+d}"
+
+
+def _comparison_facts(comparison: Comparison) -> Iterator[str]:
+    yield f"Compared with the earlier run over {_cases(len(comparison.pairs))}."
+    lists = {
+        "New here": comparison.added,
+        "No longer here": comparison.removed,
+        "Changed since, so not compared": comparison.changed,
+        "Failed then or now, so not compared": comparison.unmeasured,
+    }
+    yield from (f"{what}: {', '.join(names)}." for what, names in lists.items() if names)
+    yield from comparison.notes
+    drop = 100 * comparison.drop
+    if comparison.regressed:
+        allowed = 100 * comparison.max_regression
+        yield f"Regression: F1 is {drop:.1f} points lower; {allowed:.1f} are allowed (--max-regression)."
+
+
+def _cases(count: int) -> str:
+    return "1 case" if count == 1 else f"{count} cases"
+
+
+def _calls(count: int) -> str:
+    return "1 model call" if count == 1 else f"{count:,} model calls"
+
+
+_WIDTH = 300
+"""Characters of foreign text in a line."""
+
+
+def as_text(evaluation: Evaluation, comparison: Comparison | None = None) -> str:
+    """For a terminal."""
+
+    def told(one: Told) -> str:
+        place = f"{one.case}: " if one.case else ""
+        return f"  {place}{one.what}: {cut(one_line(one.text), _WIDTH)}"
+
+    lines = [*_aligned(HEAD, table(evaluation)), "", *facts(evaluation)]
+    lines += _under("", map(told, details(evaluation)))
+    if comparison is not None:
+        measures, compared_facts, changes = compared(comparison)
+        lines += ["", *_aligned(COMPARISON_HEAD, measures), "", *compared_facts, *map(told, changes)]
+    return "\n".join((*lines, "", DEFINITIONS))
+
+
+def as_markdown(evaluation: Evaluation, comparison: Comparison | None = None) -> str:
+    """For a job summary or a comment."""
+
+    def told(one: Told) -> str:
+        place = f"**{_cell(one.case)}**, " if one.case else ""
+        return f"- {place}{one.what}: {harmless(one.text, _WIDTH)}"
+
+    lines = [
+        *_piped(HEAD, table(evaluation), _cell),
+        "",
+        *_listed(map(_cell, facts(evaluation))),
+    ]
+    lines += _under("", map(told, details(evaluation)))
+    if comparison is not None:
+        measures, compared_facts, changes = compared(comparison)
+        lines += ["", *_piped(COMPARISON_HEAD, measures, _cell), ""]
+        lines += [*_listed(map(_cell, compared_facts)), *map(told, changes)]
+    return "\n".join((*lines, "", f"_{DEFINITIONS}_"))
+
+
+def _aligned(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in (head, *body)) for column in range(len(head))]
+
+    def row(cells: Sequence[str]) -> str:
+        first, *others = zip(cells, widths, strict=True)
+        told = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+        return "  ".join(told).rstrip()
+
+    return [row(head), *map(row, body)]
+
+
+def _piped(head: Sequence[str], body: Iterable[Sequence[str]], cell: Callable[[str], str]) -> list[str]:
+    rule = "|".join(("---", *["---:"] * (len(head) - 1)))
+    rows_ = (" | ".join(map(cell, row)) for row in body)
+    return [f"| {' | '.join(head)} |", f"|{rule}|", *(f"| {row} |" for row in rows_)]
+
+
+def _cell(text: str) -> str:
+    return harmless(text, _WIDTH)
+
+
+def _listed(sentences: Iterable[str]) -> list[str]:
+    return [f"- {sentence}" for sentence in sentences]
+
+
+def _under(head: str, lines: Iterable[str]) -> list[str]:
+    found = list(lines)
+    return [head, *found] if found else []

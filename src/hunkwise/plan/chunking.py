@@ -1,0 +1,321 @@
+"""Packs hunks into chunks that fit a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from hunkwise.domain.diff import DiffLine, FileDiff, Hunk, Side
+from hunkwise.domain.review import FileCoverage, SkipReason
+from hunkwise.domain.text import (
+    LINE_LIMIT,
+    header_size,
+    heading_size,
+    is_cut,
+    line_size,
+    shown_size,
+    shown_text,
+)
+
+
+def allotted(wants: Sequence[int], room: int) -> list[int]:
+    """What each gets, in the order of `wants`: at most what it wants, together at most `room`."""
+    shares = [0] * len(wants)
+    smallest_first = sorted(range(len(wants)), key=lambda place: wants[place])
+    for done, place in enumerate(smallest_first):
+        share = max(0, room) // (len(wants) - done)
+        shares[place] = min(wants[place], share)
+        room -= shares[place]
+    return shares
+
+
+_AROUND = (400, 120, 40, 15, 5, 1)
+"""Rows before and after the lines, the most that there is room for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Lines of one side."""
+
+    side: Side
+    lines: range
+
+
+def hunks_around(file: FileDiff, places: Sequence[Place], room: int) -> tuple[Hunk, ...]:
+    """The hunks that show one of the places, in at most `room` shown characters.
+
+    Whole ones where they fit, else their rows around the places, else as many of these as fit. Without a place
+    that the diff shows, the file's first hunks.
+    """
+    room -= header_size(file)
+    holding = tuple(hunk for hunk in file.hunks if any(True for _ in _at(hunk, places)))
+    if not holding:
+        return _first(file.hunks, room)
+    if sum(map(shown_size, holding)) <= room:
+        return holding
+    narrower: tuple[Hunk, ...] = ()
+    for around in _AROUND:
+        narrower = tuple(piece for hunk in holding for piece in _pieces(hunk, places, around))
+        if sum(map(shown_size, narrower)) <= room:
+            return narrower
+    return _first(narrower, room)
+
+
+def _at(hunk: Hunk, places: Sequence[Place]) -> Iterator[int]:
+    """Indexes of the rows that stand on one of the places."""
+    right = [place.lines for place in places if place.side is Side.RIGHT]
+    left = [place.lines for place in places if place.side is Side.LEFT]
+    for index, row in enumerate(hunk.lines):
+        on_right = row.new is not None and any(row.new in lines for lines in right)
+        if on_right or (row.old is not None and any(row.old in lines for lines in left)):
+            yield index
+
+
+def _pieces(hunk: Hunk, places: Sequence[Place], around: int) -> Iterator[Hunk]:
+    """The runs of rows around the places."""
+    runs: list[tuple[int, int]] = []
+    for index in _at(hunk, places):
+        start, end = max(0, index - around), min(len(hunk.lines), index + around + 1)
+        if runs and start <= runs[-1][1]:
+            start, _ = runs.pop()
+        runs.append((start, end))
+    for start, end in runs:
+        yield _cut(hunk, hunk.lines[start:end])
+
+
+def _first(hunks: Iterable[Hunk], room: int) -> tuple[Hunk, ...]:
+    """The first rows of the hunks that fit."""
+    shown: list[Hunk] = []
+    for hunk in hunks:
+        room -= heading_size(hunk)
+        fitting = 0
+        for row in hunk.lines:
+            room -= line_size(row)
+            if room < 0:
+                break
+            fitting += 1
+        if fitting:
+            shown.append(_cut(hunk, hunk.lines[:fitting]))
+        if room < 0:
+            break
+    return tuple(shown)
+
+
+def _cut(hunk: Hunk, rows: tuple[DiffLine, ...]) -> Hunk:
+    """The hunk with some of its rows alone."""
+    old = next((row.old for row in rows if row.old is not None), hunk.old_start)
+    new = next((row.new for row in rows if row.new is not None), hunk.new_start)
+    return replace(hunk, old_start=old, new_start=new, lines=rows)
+
+
+def split_hunk(hunk: Hunk, budget: int) -> Iterator[Hunk]:
+    """Pieces of at most `budget` shown characters, but of one line at least, with their own start numbers.
+
+    A piece ends, in the last quarter of what fits, next to a context line, else between two changes, else
+    before a blank line, else where it is full.
+    """
+    sizes = [line_size(line) for line in hunk.lines]
+    room = budget - heading_size(hunk)
+    old, new = _first_numbers(hunk)
+    start = 0
+    while start < len(hunk.lines):
+        end, used = start, 0
+        while end < len(sizes) and (end == start or used + sizes[end] <= room):
+            used += sizes[end]
+            end += 1
+        if end < len(sizes):
+            end = _best_end(hunk.lines, start, end)
+        lines = hunk.lines[start:end]
+        olds = sum(1 for line in lines if line.old is not None)
+        news = sum(1 for line in lines if line.new is not None)
+        # As in git's headers: a side without lines is named by the number of the line before.
+        old_start, new_start = old - (olds == 0), new - (news == 0)
+        yield Hunk(old_start, new_start, lines, hunk.heading, hunk.truncated and end == len(sizes))
+        old, new, start = old + olds, new + news, end
+
+
+def _first_numbers(hunk: Hunk) -> tuple[int, int]:
+    """The numbers that the next line of each side has."""
+    old = next((line.old for line in hunk.lines if line.old is not None), hunk.old_start + 1)
+    new = next((line.new for line in hunk.lines if line.new is not None), hunk.new_start + 1)
+    return old, new
+
+
+def _best_end(lines: Sequence[DiffLine], start: int, full: int) -> int:
+    earliest = full - (full - start) // 4
+    return max(range(max(earliest, start + 1), full + 1), key=lambda end: (_rank(lines, end), end))
+
+
+def _rank(lines: Sequence[DiffLine], end: int) -> int:
+    """How good it is to part the lines before `end`."""
+    before, after = lines[end - 1], lines[end]
+    if before.kind == " " or after.kind == " ":
+        return 3
+    if before.kind == "+" and after.kind == "-":
+        return 2
+    return 1 if before.kind == after.kind and not after.raw.strip() else 0
+
+
+_FEW = 16
+"""Chunks from which on they grow."""
+__all__ = ["LINE_LIMIT", "Chunk", "ChunkPart", "budget_for", "covered", "pack", "shown_size", "shown_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkPart:
+    """One file's hunks in a chunk; not all of the file's where it is spread over several."""
+
+    file: FileDiff
+    hunks: tuple[Hunk, ...]
+
+    @property
+    def changed_lines(self) -> int:
+        return sum(hunk.changed_lines for hunk in self.hunks)
+
+    @property
+    def reviewed_lines(self) -> int:
+        """Changed lines that are shown whole."""
+        return sum(1 for hunk in self.hunks for line in hunk.lines if line.kind != " " and not is_cut(line))
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one prompt shows. `index` counts from 0."""
+
+    index: int
+    parts: tuple[ChunkPart, ...]
+
+    @property
+    def changed_lines(self) -> int:
+        return sum(part.changed_lines for part in self.parts)
+
+    def lines_reviewed(self, path: str) -> int:
+        """Changed lines of a file that the chunk shows whole."""
+        return sum(part.reviewed_lines for part in self.parts if part.file.path == path)
+
+
+def budget_for(files: Sequence[FileDiff], least: int) -> int:
+    """Characters a chunk: `least`, and up to 2.5 times as many where a large change would take many chunks.
+
+    Small chunks are read more closely; many of them cost, and make people wait.
+    """
+    total = sum(header_size(file) + sum(map(shown_size, file.hunks)) for file in files)
+    return max(least, min(total // _FEW + 1, least * 5 // 2))
+
+
+def pack(files: Sequence[FileDiff], budget: int) -> tuple[Chunk, ...]:
+    """All hunks of the files, in their order, in chunks of at most `budget` shown characters.
+
+    Small files share a chunk; a file that fits into one is never spread over two; a hunk above the budget
+    is split. Only a single line that is above the budget makes a larger chunk.
+    """
+    packing = _Packing(budget)
+    for file in files:
+        packing.add(file)
+    packing.close()
+    return tuple(packing.chunks)
+
+
+class _Packing:
+    """The chunks so far, and the open one."""
+
+    def __init__(self, budget: int) -> None:
+        self.chunks: list[Chunk] = []
+        self._budget = budget
+        self._parts: list[ChunkPart] = []
+        self._used = 0
+
+    def add(self, file: FileDiff) -> None:
+        header = header_size(file)
+        sizes = [shown_size(hunk) for hunk in file.hunks]
+        whole = header + sum(sizes)
+        if self._used + whole > self._budget and whole <= self._budget:
+            self.close()
+        if self._used + whole <= self._budget:
+            self._put(file, file.hunks, whole)
+            return
+        pending: list[Hunk] = []
+        used = header
+        for hunk, size in zip(file.hunks, sizes, strict=True):
+            for piece, piece_size in self._pieces(hunk, size, header):
+                if self._used + used + piece_size > self._budget and (pending or self._parts):
+                    self._put(file, pending, used)
+                    self.close()
+                    pending, used = [], header
+                pending.append(piece)
+                used += piece_size
+        self._put(file, pending, used)
+
+    def close(self) -> None:
+        """Ends the open chunk, if it holds anything."""
+        if self._parts:
+            self.chunks.append(Chunk(len(self.chunks), tuple(self._parts)))
+        self._parts, self._used = [], 0
+
+    def _put(self, file: FileDiff, hunks: Sequence[Hunk], size: int) -> None:
+        if hunks:
+            self._parts.append(ChunkPart(file, tuple(hunks)))
+            self._used += size
+
+    def _pieces(self, hunk: Hunk, size: int, header: int) -> list[tuple[Hunk, int]]:
+        # A name as long as the budget must not make a chunk of every line.
+        room = max(self._budget - header, self._budget // 2)
+        if size <= room:
+            return [(hunk, size)]
+        return [(piece, shown_size(piece)) for piece in split_hunk(hunk, room)]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the chunks hold of one file."""
+
+    shown: int = 0
+    reviewed: int = 0
+    cut: int = 0
+    parts: int = 0
+    failed: list[SkipReason] = field(default_factory=list)
+
+
+def covered(
+    chunks: Sequence[Chunk], files: Sequence[FileDiff], outcome_by_chunk: Mapping[int, SkipReason | None]
+) -> tuple[FileCoverage, ...]:
+    """The coverage of each of the files that were packed into the chunks.
+
+    A chunk's hunks count where its outcome, by its index, is None; a chunk without one was INTERRUPTED.
+    """
+    tallies = {file.path: _Tally() for file in files}
+    for chunk in chunks:
+        outcome = outcome_by_chunk.get(chunk.index, SkipReason.INTERRUPTED)
+        for part in chunk.parts:
+            tally = tallies.get(part.file.path)
+            if tally is not None:
+                _count(tally, part, outcome)
+    return tuple(_coverage(file, tallies[file.path]) for file in files)
+
+
+def _count(tally: _Tally, part: ChunkPart, outcome: SkipReason | None) -> None:
+    changed, whole = part.changed_lines, part.reviewed_lines
+    tally.shown += changed
+    tally.parts += 1
+    tally.cut += changed - whole
+    if outcome is None:
+        tally.reviewed += whole
+    else:
+        tally.failed.append(outcome)
+
+
+def _coverage(file: FileDiff, tally: _Tally) -> FileCoverage:
+    changed = max(file.changed_lines, tally.shown)
+    reason: SkipReason | None = None
+    detail = ""
+    if tally.failed:
+        reason = tally.failed[0]
+        if tally.parts > 1:
+            detail = f"{len(tally.failed)} of its {tally.parts} parts"
+    elif tally.cut:
+        reason = SkipReason.LINE_TOO_LONG
+        detail = f"{tally.cut} changed lines of more than {LINE_LIMIT:,} bytes"
+    elif tally.shown < changed:
+        reason = SkipReason.NO_PATCH
+        detail = f"{changed - tally.shown} of its changed lines are not in the patch"
+    return FileCoverage(file.path, changed, tally.reviewed, reason, detail)

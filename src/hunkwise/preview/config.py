@@ -1,0 +1,256 @@
+"""`hunkwise config show` and `hunkwise config check`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from hunkwise.domain.review import ExitCode
+from hunkwise.domain.text import visible
+from hunkwise.errors import SettingsError
+from hunkwise.flows.base_config import BaseTexts, base_texts
+from hunkwise.preview.source import Place, config_path, configuration, file_faults, fronts_of, place_of
+from hunkwise.prompts.renderer import Renderer
+from hunkwise.repository.trees import WorkingTree
+from hunkwise.settings.config import Config
+from hunkwise.settings.inputs import KNOWN_INPUTS, read_inputs
+from hunkwise.settings.parsing import MODEL, SECRET_INPUTS, SHARED, TOKEN_SHAPE, Reading, quoted, set_inputs
+from hunkwise.settings.sources import Layers, Setting, Source, SourceKind, settings_of
+
+_STAND_IN: Final = "not-given"
+"""Stands for the one input that must be there: nothing that is shown here needs a token of a job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input that is no key of the configuration file. A secret's value is not kept."""
+
+    name: str
+    shown: str | None
+    """None where it is not set."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What stands above the configuration file."""
+
+    config_path: str
+    overrides: Mapping[str, tuple[object, Source]]
+    """See `sources.Layers`."""
+    inputs: tuple[Input, ...] = ()
+    """Empty where no input is set at all, as in most shells."""
+    warnings: tuple[str, ...] = ()
+
+
+def read_asked(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Asked:
+    """Options before inputs; variables of a shell where there are no inputs. Raises SettingsError."""
+    texts = set_inputs(environ, KNOWN_INPUTS)
+    path = config_path(arguments.config)
+    overrides: dict[str, tuple[object, Source]] = {}
+    shown: tuple[Input, ...] = ()
+    warnings: tuple[str, ...] = ()
+    if texts:
+        read = read_inputs({**environ, **_stand_in(texts)})
+        path = path if arguments.config else read.config_path
+        for name, value in read.overrides.items():
+            overrides[name] = (value, Source(SourceKind.INPUT, name.replace("_", "-")))
+        shown, warnings = _inputs(texts), read.warnings
+    elif environ.get("COPILOT_MODEL"):
+        source = Source(SourceKind.VARIABLE, "COPILOT_MODEL")
+        overrides["model"] = (_model(environ["COPILOT_MODEL"], "COPILOT_MODEL"), source)
+    if arguments.model:
+        overrides["model"] = (_model(arguments.model, "--model"), Source(SourceKind.OPTION, "--model"))
+    return Asked(path, overrides, shown, warnings)
+
+
+def _stand_in(texts: Mapping[str, str]) -> dict[str, str]:
+    return {} if "github-token" in texts else {"INPUT_GITHUB-TOKEN": _STAND_IN}
+
+
+def _inputs(texts: Mapping[str, str]) -> tuple[Input, ...]:
+    """All that are no keys of the file, in their documented order."""
+    reading = Reading(texts)
+    others = [name for name in KNOWN_INPUTS if name not in SHARED and name != "prompts"]
+    found = []
+    for name in others:
+        text = texts.get(name)
+        if text is not None and name in SECRET_INPUTS:
+            text = "set"
+        elif text is not None:
+            shown = reading.shown(text)
+            text = text if shown == quoted(text) else shown
+        found.append(Input(name, text))
+    return tuple(found)
+
+
+def _model(text: str, what: str) -> str:
+    """Raises SettingsError, which does not show the text: it may be a token in the wrong place."""
+    try:
+        MODEL.parse(text)
+    except ValueError as error:
+        raise SettingsError([f"{what} must be {MODEL.wants}."]) from error
+    return text
+
+
+_WIDEST = 48
+"""Characters to which a column is filled up; what is longer pushes its own line's next column."""
+
+
+def safe(text: str) -> str:
+    """On one line, with every character visible."""
+    return visible(text).replace("\t", "\\t")
+
+
+def columns(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
+    """The rows as lines, their cells below each other."""
+    shown = [tuple(map(safe, row)) for row in rows]
+    widths = [min(_WIDEST, max(map(len, column))) for column in zip(*shown, strict=True)]
+    for row in shown:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def print_json(contents: object) -> None:
+    """Readable JSON that moves no terminal: all but printable ASCII is escaped."""
+    sys.stdout.write(json.dumps(contents, indent=1).replace("\x7f", "\\u007f") + "\n")
+
+
+def print_text(text: str) -> None:
+    """The text exactly as it is; on a terminal with every character visible, which is said where it differs."""
+    if not sys.stdout.isatty():
+        sys.stdout.write(text)
+        return
+    shown = "\n".join(map(visible, text.split("\n")))
+    sys.stdout.write(shown)
+    if shown != text:
+        sys.stdout.flush()
+        sys.stderr.write("hunkwise: Some characters are shown as \\u escapes; redirect for the exact text.\n")
+
+
+_NOTHING: Final = {
+    "model": "Copilot's choice",
+    "verify-model": "the review's own",
+    "summary-model": "the review's own",
+    "template": "built in",
+    "min-severity": "the run's own",
+    "max-severity": "any",
+    "max-model-calls": "none of its own",
+}
+"""What holds where nothing is said, by the last part of the key."""
+_NOT_SHOWN: Final = "a value that looks like a token (not shown)"
+_IN_FILES: Final = (SourceKind.FILE, SourceKind.FRONT_MATTER)
+
+
+def show(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Prints them. Raises SettingsError where one is wrong, RepositoryError or ForgeError where one cannot be read."""
+    asked = read_asked(arguments, environ)
+    with place_of(arguments, environ) as place:
+        file, document = configuration(place, asked.config_path)
+        bare = Layers({}, file, document, asked.config_path, asked.overrides)
+        fronts = fronts_of(bare.config.prompts, place)
+    settings = list(settings_of(Layers(fronts, file, document, asked.config_path, asked.overrides)))
+    for warning in asked.warnings:
+        sys.stderr.write(f"hunkwise: {safe(warning)}\n")
+    if arguments.format == "json":
+        print_json(_as_json(settings, asked, place, found=document is not None))
+    else:
+        for line in _as_text(settings, asked, place, found=document is not None):
+            sys.stdout.write(f"{line}\n")
+    return ExitCode.REVIEWED
+
+
+def _as_text(settings: list[Setting], asked: Asked, place: Place, *, found: bool) -> Iterator[str]:
+    there = f"{asked.config_path} of {place.said}"
+    yield safe(there if found else f"There is no {there}: the defaults hold.")
+    yield ""
+    yield from columns([(setting.key, _text(setting), str(setting.source)) for setting in settings])
+    if asked.inputs:
+        yield ""
+        yield "Inputs that are no keys of the file:"
+        yield from columns([(f"  {one.name}", one.shown or "not set") for one in asked.inputs])
+
+
+def _text(setting: Setting) -> str:
+    value = _told(setting)
+    if value is None:
+        return f"({_NOTHING[setting.key.rpartition('.')[2]]})"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _as_json(settings: list[Setting], asked: Asked, place: Place, *, found: bool) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "configuration": {
+            "path": asked.config_path,
+            "found": found,
+            "read-from": place.said,
+            "commit": place.sha,
+        },
+        "values": {setting.key: {"value": _told(setting), **_source(setting.source)} for setting in settings},
+        "inputs": {
+            one.name: {"set": one.shown is not None, **({"value": one.shown} if one.shown else {})}
+            for one in asked.inputs
+        },
+    }
+
+
+def _source(source: Source) -> dict[str, Any]:
+    said: dict[str, Any] = {"source": str(source.kind)}
+    if source.kind in _IN_FILES:
+        return {**said, "path": source.name, "line": source.line}
+    return {**said, "name": source.name} if source.name else said
+
+
+def _told(setting: Setting) -> object:
+    """The value; never a token that somebody put into the wrong input."""
+    value = setting.value
+    if setting.source.kind not in _IN_FILES and isinstance(value, str) and TOKEN_SHAPE.search(value):
+        return _NOT_SHOWN
+    return value
+
+
+_IN_PROMPT: Final = " (in the prompt "
+
+
+def check(arguments: argparse.Namespace) -> ExitCode:
+    """Prints what was read. Raises SettingsError with all faults, RepositoryError where a file cannot be read."""
+    place = Place(WorkingTree(Path(arguments.repository)), "the working tree")
+    path = config_path(arguments.config)
+    config, document = configuration(place, path)
+    if document is None and arguments.config is not None:
+        raise SettingsError([f"There is no {path} in {place.said}: correct --config."])
+    if faults := list(file_faults(config, place)):
+        raise SettingsError(faults)
+    texts = base_texts(place.commit, path, lambda config: config)
+    # A faulty partial is a fault of every prompt that includes it: it is told once, of the first.
+    first = {fault.partition(_IN_PROMPT)[0]: fault for fault in reversed(list(_compile_faults(texts)))}
+    if first:
+        raise SettingsError(list(reversed(first.values())))
+    sys.stdout.write("".join(f"{line}\n" for line in _read(path, config, texts, found=document is not None)))
+    return ExitCode.REVIEWED
+
+
+def _compile_faults(texts: BaseTexts) -> Iterator[str]:
+    """Of every prompt that a run can put, and of every template of the user's own: each is compiled where a
+    review renders it, in a process that is bounded."""
+    renderer = Renderer(texts.templates, paths=texts.config.own_files)
+    for name in dict.fromkeys((*(prompt.name for prompt in texts.config.prompts), *texts.templates)):
+        try:
+            renderer.check(name)
+        except SettingsError as error:
+            yield from error.faults
+
+
+def _read(path: str, config: Config, texts: BaseTexts, *, found: bool) -> Iterator[str]:
+    yield "ok"
+    yield f"  {path}" if found else f"  there is no {path}: the defaults hold"
+    running = ", ".join(prompt.name for prompt in config.reviewing)
+    yield f"  prompts: {running}; verify: {config.verify}; summary: {config.summary}"
+    for name, own in config.own_files.items():
+        yield f"  {safe(name)}: {safe(own)}"
+    for note in texts.notes:
+        yield f"  note: {safe(note)}"

@@ -1,0 +1,339 @@
+"""`hunkwise prompts list`, `show` and `render`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2.meta import find_referenced_templates
+
+from hunkwise.domain.finding import Severity
+from hunkwise.domain.review import ExitCode, FileCoverage
+from hunkwise.domain.text import divided
+from hunkwise.errors import SettingsError
+from hunkwise.preview.config import print_json, print_text, safe
+from hunkwise.preview.render import MOST_EXAMPLES, Part, Rendering, estimate, rendered
+from hunkwise.preview.source import (
+    TEMPLATES,
+    Place,
+    Subject,
+    alone,
+    config_path,
+    configuration,
+    fronts_of,
+    prompt_names,
+    read_subject,
+    read_template,
+    refuse_unknown,
+    template_names,
+)
+from hunkwise.prompts.renderer import HOUSE, built_in_text
+from hunkwise.prompts.sandbox import RENDER_ERRORS, sandbox
+from hunkwise.repository.trees import WorkingTree
+from hunkwise.settings.config import Config
+from hunkwise.settings.prompt_settings import STAGE_PROMPTS, BudgetSettings, PromptSettings
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A prompt with all its settings."""
+
+    prompt: PromptSettings
+    runs: bool
+    least: Severity
+    """Below it nothing is asked for."""
+
+    @property
+    def most(self) -> Severity:
+        return self.prompt.max_severity or Severity.CRITICAL
+
+
+def list_prompts(arguments: argparse.Namespace) -> ExitCode:
+    """Prints them. Raises SettingsError where the configuration or a template is wrong, RepositoryError."""
+    place = Place(WorkingTree(Path(arguments.repository)), "the working tree")
+    path = config_path(arguments.config)
+    config, document = configuration(place, path)
+    prompts = list(_listed(config, place))
+    if arguments.format == "json":
+        print_json(
+            {
+                "version": 1,
+                "configuration": {"path": path, "found": document is not None},
+                "prompts": [_prompt_as_json(listed) for listed in prompts],
+            }
+        )
+    else:
+        for listed in prompts:
+            sys.stdout.write("".join(f"{line}\n" for line in _as_text(listed)))
+    return ExitCode.REVIEWED
+
+
+def _listed(config: Config, place: Place) -> Iterator[_Listed]:
+    """The configuration's, then the built-in ones that it does not name."""
+    entries = {prompt.name: prompt for prompt in config.prompts}
+    running = {prompt.name for prompt in config.reviewing}
+    running |= {
+        name for name, word in (("verify", config.verify), ("summary", config.summary)) if word != "off"
+    }
+    prompts = [entries.get(name) or PromptSettings(name=name) for name in prompt_names(config)]
+    fronts = fronts_of(prompts, place)
+    for prompt in prompts:
+        completed = prompt.under(fronts[prompt.name].matter)
+        least = completed.min_severity or config.min_severity
+        yield _Listed(completed, prompt.name in running, least)
+
+
+def _as_text(listed: _Listed) -> Iterator[str]:
+    prompt = listed.prompt
+    runs = "runs" if listed.runs else "does not run"
+    yield f"{prompt.name}  ({runs}; {safe(prompt.template or 'built in')})"
+    if prompt.description:
+        yield f"  {safe(prompt.description)}"
+    if not prompt.is_stage:
+        paths = safe(json.dumps(list(prompt.paths), ensure_ascii=False)) if prompt.paths else "all"
+        yield f"  files: {paths}; severities: {listed.least.label} to {listed.most.label}"
+    yield f"  budget: {_budget(prompt.budget)}; a chunk: {_budget(prompt.chunk_budget)}"
+    yield f"  tools: {', '.join(prompt.tools) or 'none'}"
+
+
+def _budget(budget: BudgetSettings) -> str:
+    parts = [
+        f"{value:,} {name.removeprefix('max_').replace('_', ' ')}"
+        for name, value in budget
+        if value is not None
+    ]
+    return ", ".join(parts) or "the run's"
+
+
+def _prompt_as_json(listed: _Listed) -> dict[str, Any]:
+    prompt = listed.prompt
+    return {
+        "name": prompt.name,
+        "description": prompt.description,
+        "runs": listed.runs,
+        "stage": prompt.is_stage,
+        "built-in": prompt.template is None,
+        "template": prompt.template or HOUSE + prompt.name,
+        "paths": list(prompt.paths),
+        "min-severity": listed.least.label,
+        "max-severity": listed.most.label,
+        "categories": list(prompt.categories),
+        "budget": prompt.budget.model_dump(by_alias=True),
+        "chunk-budget": prompt.chunk_budget.model_dump(by_alias=True),
+        "tools": list(prompt.tools),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A template, and where it stands."""
+
+    name: str
+    place: str
+    text: str
+
+
+class _Shelf:
+    """All templates by their names; each is read when it is asked for."""
+
+    def __init__(self, own: Mapping[str, str], place: Place) -> None:
+        """`own`: the paths of the user's own, by their names."""
+        self._own = own
+        self._place = place
+
+    def get(self, name: str) -> _Shown | None:
+        """None where there is none of that name. Raises SettingsError where a file cannot be had."""
+        if name in self._own:
+            path = self._own[name]
+            return _Shown(name, path, read_template(self._place, f'The template "{name}"', path))
+        plain = name.removeprefix(HOUSE)
+        return _Shown(name, "built in", built_in_text(plain)) if plain in TEMPLATES else None
+
+    def named_in(self, shown: _Shown) -> list[str]:
+        """The names that a template extends, includes or imports. Raises what Jinja2 raises of a faulty one."""
+        parts = divided(shown.text)
+        tree = sandbox({}).parse(parts.template if parts else shown.text)
+        return [name for name in find_referenced_templates(tree) if name is not None]
+
+
+def show_prompt(arguments: argparse.Namespace) -> ExitCode:
+    """Prints the text. Raises SettingsError where there is no such template, RepositoryError."""
+    place = Place(WorkingTree(Path(arguments.repository)), "the working tree")
+    config, _ = configuration(place, config_path(arguments.config))
+    refuse_unknown(arguments.name, template_names(config), "prompt or template")
+    shelf = _Shelf(config.own_files, place)
+    if not arguments.extended:
+        first = shelf.get(arguments.name)
+        assert first is not None, "its name is known"
+        print_text(first.text)
+        return ExitCode.REVIEWED
+    for shown in _extended(shelf, arguments.name):
+        sys.stdout.write(f"=== {safe(shown.name)} ({safe(shown.place)})\n")
+        print_text(shown.text if shown.text.endswith("\n") else shown.text + "\n")
+    return ExitCode.REVIEWED
+
+
+def _extended(shelf: _Shelf, name: str) -> Iterator[_Shown]:
+    """The template and those that it names, each once, in the order in which they are named."""
+    ahead, seen = [name], set[str]()
+    while ahead:
+        shown = shelf.get(ahead.pop(0))
+        if shown is None or shown.name in seen:
+            continue
+        seen.add(shown.name)
+        yield shown
+        try:
+            ahead = [*shelf.named_in(shown), *ahead]
+        except RENDER_ERRORS as error:
+            fault = safe(f"{shown.place} does not compile: {error}")
+            sys.stderr.write(f"hunkwise: {fault[:300]} (`hunkwise config check` says more)\n")
+
+
+_RULE: Final = "=== "
+_MOST_FILES: Final = 100
+"""Files that a header names; JSON has all of them."""
+
+
+def render_prompt(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Prints the texts. Raises Error where there are none to be had."""
+    wanted = _number(arguments.chunk)
+    with ExitStack() as stack:
+        subject = read_subject(arguments, environ, alone(arguments.name), stack)
+        found = rendered(subject.order, subject.head, arguments.name)
+    parts = _chosen(found, wanted)
+    if arguments.format == "json":
+        print_json(_rendering_as_json(subject, found, parts, system=arguments.system))
+    elif wanted is not None and parts:
+        sys.stderr.write("".join(f"{line}\n" for line in _header(found, parts[0])))
+        print_text(f"{found.system}\n{parts[0].text}" if arguments.system else parts[0].text)
+    else:
+        _print(subject, found, parts, system=arguments.system)
+    if found.faults:
+        raise SettingsError([f"Not rendered: {fault}" for fault in found.faults])
+    return ExitCode.REVIEWED
+
+
+def _number(said: str | None) -> int | None:
+    if said is not None and not re.fullmatch("[1-9][0-9]{0,5}", said):
+        raise SettingsError([f"--chunk is {said!r}; it must be the number of a chunk, from 1 on."])
+    return int(said) if said is not None else None
+
+
+def _chosen(found: Rendering, wanted: int | None) -> tuple[Part, ...]:
+    """Raises SettingsError where there is no such chunk."""
+    if wanted is None:
+        return found.parts
+    parts = tuple(part for part in found.parts if part.number == wanted)
+    if not parts and not found.faults:
+        there = f"there are {len(found.parts)}" if len(found.parts) != 1 else "there is 1"
+        remedy = "leave --chunk out" if len(found.parts) < 2 else f"choose 1 to {len(found.parts)}"
+        raise SettingsError([f"--chunk is {wanted}, and {there}: {remedy}."])
+    return parts
+
+
+def _print(subject: Subject, found: Rendering, parts: tuple[Part, ...], *, system: bool) -> None:
+    sys.stdout.write(f"{_RULE}{safe(found.name)} over {safe(subject.change)}\n")
+    sys.stdout.write(f"{_RULE}configuration and templates: {safe(subject.rules)}\n")
+    if found.name in STAGE_PROMPTS:
+        sys.stdout.write(
+            f"{_RULE}with example findings, made from the diff: one a file, {MOST_EXAMPLES} at most\n"
+        )
+    if system:
+        sys.stdout.write(f"{_RULE}system message, sent with each: {_size(found.system)}\n")
+        print_text(found.system)
+    for part in parts:
+        sys.stdout.write("".join(f"{line}\n" for line in _header(found, part)))
+        print_text(part.text)
+    sys.stdout.write("".join(f"{line}\n" for line in _footer(found, parts)))
+
+
+def _header(found: Rendering, part: Part) -> Iterator[str]:
+    about = _counted(part.lines, _unit(found.name))
+    files = _counted(len(part.changed_lines), "file")
+    size = _size(part.text)
+    yield f"{_RULE}{safe(found.name)}, chunk {part.number} of {part.count}: {size}, {about} in {files}"
+    for path, lines in list(part.changed_lines.items())[:_MOST_FILES]:
+        yield f"{_RULE}  {safe(path)}: {_counted(lines, _unit(found.name))}"
+    if len(part.changed_lines) > _MOST_FILES:
+        yield f"{_RULE}  and {len(part.changed_lines) - _MOST_FILES:,} more files"
+
+
+def _footer(found: Rendering, parts: tuple[Part, ...]) -> Iterator[str]:
+    total = "".join(part.text for part in parts)
+    if parts:
+        yield (
+            f"{_RULE}total: {_counted(len(parts), 'chunk')}, {_size(total)}, and {_size(found.system)} of system "
+            "message with each; tokens are an estimate, characters divided by 4"
+        )
+    elif not found.faults:
+        yield f"{_RULE}nothing would be sent"
+    if found.instructions:
+        yield f"{_RULE}instructions: {', '.join(map(safe, found.instructions))}"
+    for file in _not_sent(found):
+        yield f"{_RULE}not sent: {safe(file.path)} ({file.reason})"
+    for note in found.notes:
+        yield f"{_RULE}{safe(note)}"
+
+
+def _not_sent(found: Rendering) -> list[FileCoverage]:
+    """Files of which something is not before the model, and why."""
+    return [file for file in found.coverage.files if file.reason is not None]
+
+
+def _unit(name: str) -> str:
+    return "example finding" if name == "verify" else "changed line"
+
+
+def _size(text: str) -> str:
+    return f"{_counted(len(text), 'character')}, about {_counted(estimate(text), 'token')}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _rendering_as_json(
+    subject: Subject, found: Rendering, parts: tuple[Part, ...], *, system: bool
+) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "prompt": found.name,
+        "change": subject.change,
+        "read-from": subject.rules,
+        "examples": found.name in STAGE_PROMPTS,
+        "system": {
+            "characters": len(found.system),
+            "estimated-tokens": estimate(found.system),
+            **({"text": found.system} if system else {}),
+        },
+        "chunks": [_part_json(found, part) for part in parts],
+        "total": {
+            "chunks": len(parts),
+            "characters": sum(len(part.text) for part in parts),
+            "estimated-tokens": sum(part.tokens for part in parts),
+        },
+        "not-sent": [{"path": file.path, "reason": str(file.reason)} for file in _not_sent(found)],
+        "instructions": list(found.instructions),
+        "notes": list(found.notes),
+        "faults": list(found.faults),
+    }
+
+
+def _part_json(found: Rendering, part: Part) -> dict[str, Any]:
+    unit = "example-findings" if found.name == "verify" else "changed-lines"
+    return {
+        "number": part.number,
+        "count": part.count,
+        "characters": len(part.text),
+        "estimated-tokens": part.tokens,
+        unit: part.lines,
+        "files": [{"path": path, unit: lines} for path, lines in part.changed_lines.items()],
+        "text": part.text,
+    }

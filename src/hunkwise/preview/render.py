@@ -1,0 +1,185 @@
+"""Renders a prompt as a review would send it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+from hunkwise.domain.diff import FileDiff, Side
+from hunkwise.domain.finding import Anchor, Finding, Severity
+from hunkwise.domain.model import Question
+from hunkwise.domain.review import Coverage
+from hunkwise.errors import SettingsError
+from hunkwise.flows.analysis import Analysis
+from hunkwise.flows.models import Budgets
+from hunkwise.flows.planning import coverage_of
+from hunkwise.flows.prompting import Head
+from hunkwise.flows.review import Order, Prepared, prepare
+from hunkwise.flows.summary import SummingUp
+from hunkwise.flows.verification import Batch, SecondOpinion, batches_of
+from hunkwise.publish.placement import anchor_fault, by_path
+from hunkwise.settings.config import Config
+from hunkwise.settings.prompt_settings import STAGE_PROMPTS
+
+MOST_EXAMPLES: Final = 40
+"""Findings that are made up, one a file."""
+_CHARACTERS_A_TOKEN: Final = 4
+_BODY: Final = "An example that was made from the diff, for this preview: no model has found it."
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One question: its text, and what of the change it is about."""
+
+    number: int
+    count: int
+    text: str
+    changed_lines: dict[str, int]
+    """By path."""
+
+    @property
+    def lines(self) -> int:
+        return sum(self.changed_lines.values())
+
+    @property
+    def tokens(self) -> int:
+        return estimate(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """All questions of one prompt."""
+
+    name: str
+    system: str
+    parts: tuple[Part, ...]
+    coverage: Coverage
+    """What of the change is in them, and what is not."""
+    faults: tuple[str, ...] = ()
+    """Of chunks for which the template fails."""
+    instructions: tuple[str, ...] = ()
+    """Paths of the repository's instructions that the prompts show."""
+    notes: tuple[str, ...] = ()
+
+
+def estimate(text: str) -> int:
+    """Tokens that the text may have: a tokenizer would say another number."""
+    return -(-len(text) // _CHARACTERS_A_TOKEN)
+
+
+def rendered(order: Order, head: Head, name: str) -> Rendering:
+    """The texts of a prompt of the order's configuration. Raises SettingsError where none can be made."""
+    prepared = prepare(order, head=head)
+    if name == "verify":
+        return _verification(order, prepared)
+    if name == "summary":
+        return _summary(order, prepared)
+    parts, faults = [], []
+    for work in prepared.plan.works:
+        try:
+            text = prepared.prompting.text(work)
+        except SettingsError as error:
+            faults += [f"chunk {work.chunk.index + 1} of {work.count}: {fault}" for fault in error.faults]
+            continue
+        lines: dict[str, int] = {}
+        for part in work.chunk.parts:
+            lines[part.file.path] = lines.get(part.file.path, 0) + part.changed_lines
+        parts.append(Part(work.chunk.index + 1, work.count, text, lines))
+    return _rendering(order, prepared, name, parts, faults)
+
+
+def _verification(order: Order, prepared: Prepared) -> Rendering:
+    """What the second opinion would be asked on example findings: a question for each file."""
+    batches = batches_of(_examples(prepared))
+    parts, faults = [], []
+    for number, batch in enumerate(batches, 1):
+        question, fault = asyncio.run(_opinion(order, prepared, batch))
+        if question is None:
+            faults.append(f"{batch.path}: {fault}")
+        else:
+            parts.append(Part(number, len(batches), question.prompt, {batch.path: len(batch.findings)}))
+    return _rendering(order, prepared, "verify", parts, faults)
+
+
+async def _opinion(order: Order, prepared: Prepared, batch: Batch) -> tuple[Question | None, str]:
+    """The question, or why there is none."""
+    verify = "on" if order.config.verify == "off" else order.config.verify
+    config = order.config.model_copy(update={"verify": verify})
+    asked = _Asked()
+    opinions = SecondOpinion(order.snapshot, asked.ask, prepared.prompting, Budgets(Config()), config)
+    opinion = await opinions.on(batch.findings, asyncio.Event())
+    return asked.question, " ".join(fault.message for fault in opinion.faults)
+
+
+def _summary(order: Order, prepared: Prepared) -> Rendering:
+    """What the summary would be asked for, with example findings and words."""
+    question, fault = asyncio.run(_account(order, prepared))
+    if question is None:
+        return _rendering(order, prepared, "summary", (), (fault,))
+    lines = {file.path: file.changed_lines for file in order.snapshot.files}
+    return _rendering(order, prepared, "summary", (Part(1, 1, question.prompt, lines),), ())
+
+
+async def _account(order: Order, prepared: Prepared) -> tuple[Question | None, str]:
+    """The question, or why there is none."""
+    style = "short" if order.config.summary == "off" else order.config.summary
+    config = order.config.model_copy(update={"summary": style})
+    works = prepared.plan.works
+    said = tuple(f"An example of what is said of part {number}." for number in range(1, len(works) + 1))
+    many = max(2, len(works))  # of a single question nobody asks for a summary besides
+    coverage = coverage_of(prepared.plan, {work.key: None for work in works}, order.snapshot)
+    analysis = Analysis((), coverage, (), said, asked=many, answered=many)
+    asked = _Asked()
+    summing = SummingUp(order.snapshot, asked.ask, prepared.prompting, Budgets(Config()), config)
+    account = await summing.of(analysis, tuple(_examples(prepared)), asyncio.Event(), "")
+    return asked.question, " ".join(fault.message for fault in account.faults)
+
+
+class _Asked:
+    """Stands where a model would, and never answers."""
+
+    def __init__(self) -> None:
+        self.question: Question | None = None
+
+    async def ask(self, question: Question) -> None:
+        self.question = question
+
+
+def _examples(prepared: Prepared) -> Iterator[Finding]:
+    """A finding on the first changed line of each file that is put before a model."""
+    files = {part.file.path: part.file for work in prepared.plan.works for part in work.chunk.parts}
+    for file in list(files.values())[:MOST_EXAMPLES]:
+        anchor = _first_change(file)
+        if anchor is not None:
+            title = f"An example: line {anchor.line} of {file.path}"
+            yield Finding(file.path, Severity.MEDIUM, title, _BODY, anchor, category="example")
+
+
+def _first_change(file: FileDiff) -> Anchor | None:
+    """The first line that was added; of a file without any the first that was removed."""
+    lines = [line for hunk in file.hunks for line in hunk.lines]
+    added = ((Side.RIGHT, line.new) for line in lines if line.kind == "+")
+    removed = ((Side.LEFT, line.old) for line in lines if line.kind == "-")
+    side, number = next(chain(added, removed), (Side.RIGHT, None))
+    proof = anchor_fault(file.path, number or 0, None, side, by_path([file]))
+    return proof if isinstance(proof, Anchor) else None
+
+
+def _rendering(
+    order: Order, prepared: Prepared, name: str, parts: Sequence[Part], faults: Sequence[str]
+) -> Rendering:
+    answered = {work.key: None for work in prepared.plan.works}
+    coverage = coverage_of(prepared.plan, answered, order.snapshot)
+    prompting = prepared.prompting
+    return Rendering(
+        name,
+        prompting.system_for(name),
+        tuple(parts),
+        coverage,
+        tuple(faults),
+        prompting.instructions if name not in STAGE_PROMPTS else (),
+        (*order.snapshot.notes, *prompting.notes),
+    )

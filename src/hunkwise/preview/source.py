@@ -1,0 +1,329 @@
+"""Where configuration, templates and the change of a preview come from."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hunkwise.commands.review import read_range
+from hunkwise.errors import OversizeError, RepositoryError, SettingsError
+from hunkwise.flows.base_config import Commit
+from hunkwise.flows.prompting import Head
+from hunkwise.flows.review import Order
+from hunkwise.prompts.renderer import BASE, BUILT_IN, HOUSE, PARTIAL, PARTIALS, built_in_text
+from hunkwise.repository.git import Git
+from hunkwise.repository.trees import GitHead, WorkingTree
+from hunkwise.settings.config import Config, read_config
+from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH
+from hunkwise.settings.parsing import did_you_mean, listed, quoted
+from hunkwise.settings.prompt_settings import STAGE_PROMPTS, PromptSettings
+from hunkwise.settings.sources import Front, front_of, read_front_matter
+from hunkwise.settings.strict_yaml import Document
+
+if TYPE_CHECKING:
+    from hunkwise.commands.review import Wanted
+    from hunkwise.github.client import GitHub
+
+
+TEMPLATES: Final = (BASE, *BUILT_IN, *(PARTIAL + name for name in PARTIALS))
+"""All that are built in, by their plain names."""
+
+
+def prompt_names(config: Config) -> tuple[str, ...]:
+    """The prompts that can be put: the configuration's, then the built-in ones that it does not name."""
+    return tuple(dict.fromkeys((*(prompt.name for prompt in config.prompts), *BUILT_IN)))
+
+
+def template_names(config: Config) -> tuple[str, ...]:
+    """All templates that can be shown."""
+    names = (*prompt_names(config), *config.own_files, *TEMPLATES, *(HOUSE + name for name in TEMPLATES))
+    return tuple(dict.fromkeys(names))
+
+
+def refuse_unknown(name: str, names: Iterable[str], kind: str) -> None:
+    """Raises SettingsError, with the nearest name, where there is no such prompt or template."""
+    names = tuple(names)
+    if name not in names:
+        plain = [known for known in names if not known.startswith(HOUSE)]
+        near = did_you_mean(name, names) or f"; there is {listed(plain)}."
+        raise SettingsError([f"There is no {kind} {quoted(name)}{near}"])
+
+
+def alone(name: str) -> Callable[[Config], Config]:
+    """The configuration with this prompt alone over the diff. Raises SettingsError where there is none such."""
+
+    def chosen(config: Config) -> Config:
+        refuse_unknown(name, prompt_names(config), "prompt")
+        if name in STAGE_PROMPTS:
+            return config
+        return config.with_overrides({"prompts": (name,)})
+
+    return chosen
+
+
+_READING_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Files, and what to call the place that they are read from."""
+
+    commit: Commit
+    said: str
+    sha: str | None = None
+    """None for the working tree."""
+
+
+@contextmanager
+def place_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Iterator[Place]:
+    """What --base or --pr name, else the working tree. Raises SettingsError, RepositoryError, ForgeError."""
+    folder = Path(arguments.repository)
+    if arguments.pr and arguments.base:
+        raise SettingsError(["--pr and --base both name a base: keep one of them."])
+    if arguments.pr:
+        with _base_of_pull_request(arguments.pr, folder, environ) as place:
+            yield place
+    elif arguments.base:
+        yield _commit(folder, arguments.base)
+    else:
+        yield Place(WorkingTree(folder), "the working tree")
+
+
+def _commit(folder: Path, rev: str) -> Place:
+    git = Git(folder)
+    sha = git.resolve(rev)
+    return Place(GitHead(git, sha), f"{rev} ({sha[:12]})", sha)
+
+
+@contextmanager
+def _base_of_pull_request(said: str, folder: Path, environ: Mapping[str, str]) -> Iterator[Place]:
+    """From the checkout where the commit is there, else over the API."""
+    # Imported here because PyGithub takes half a second, and nothing else needs it.
+    from hunkwise.commands.review import wanted_in
+    from hunkwise.github.client import ForgeHead, GitHub
+
+    wanted = wanted_in(said, environ)
+    github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: _READING_SECONDS)
+    try:
+        sha = github.pull_request(wanted.number).base_sha
+        git = Git(folder)
+        commit: Commit = GitHead(git, sha) if _has(git, sha) else ForgeHead(github, sha)
+        yield Place(commit, f"the base of {said} ({sha[:12]})", sha)
+    finally:
+        github.close()
+
+
+def _has(git: Git, sha: str) -> bool:
+    try:
+        return git.has(sha)
+    except RepositoryError:  # no checkout: the API has the files
+        return False
+
+
+def config_path(said: str | None) -> str:
+    """The path that --config names, from the repository's root. Raises SettingsError."""
+    if said is None:
+        return DEFAULT_CONFIG_PATH
+    path = said.removeprefix("./")
+    if {"", ".", ".."} & set(path.split("/")) or "\\" in path or not path.isprintable():
+        raise SettingsError(
+            [
+                "--config must be the path of a file in the repository, relative to its root, with slashes and"
+                f" without .., such as {DEFAULT_CONFIG_PATH}, not {said!r}."
+            ]
+        )
+    return path
+
+
+def configuration(place: Place, path: str) -> tuple[Config, Document | None]:
+    """The configuration as its file says it, and the file; the defaults where there is none.
+
+    Raises SettingsError with all faults, RepositoryError or ForgeError where it cannot be read.
+    """
+    try:
+        text = place.commit.read(path)
+    except OversizeError as error:
+        raise SettingsError([f"{error.message} Shorten it."]) from error
+    return (Config(), None) if text is None else read_config(text, path=path)
+
+
+MAX_TEMPLATE: Final = 65_536
+"""Bytes; the same as where a review reads them."""
+
+
+def read_template(place: Place, who: str, path: str) -> str:
+    """The text of a file that `who` ("the prompt \\"x\\"") names as a template. Raises SettingsError."""
+    try:
+        text = place.commit.read(path)
+    except OversizeError as error:
+        raise SettingsError([f"{error.message} Shorten it."]) from error
+    if text is None:
+        said = f"{who} names the template {path}, which is not in {place.said}: correct the path, or add the file."
+        raise SettingsError([said])
+    if len(text) > MAX_TEMPLATE:
+        raise SettingsError([f"{path} is larger than {MAX_TEMPLATE:,} bytes: shorten the template."])
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        said = f"{path} is not UTF-8 at byte {error.start:,}: save the template as UTF-8."
+        raise SettingsError([said]) from error
+
+
+def front_matter_of(prompt: PromptSettings, place: Place) -> Front:
+    """What the prompt's template says of itself. Raises SettingsError."""
+    if prompt.template is None:
+        return front_of(built_in_text(prompt.name), HOUSE + prompt.name)
+    return front_of(read_template(place, f'The prompt "{prompt.name}"', prompt.template), prompt.template)
+
+
+def fronts_of(prompts: Iterable[PromptSettings], place: Place) -> dict[str, Front]:
+    """By the prompt's name. Raises SettingsError with the faults of all of them."""
+    fronts: dict[str, Front] = {}
+    faults: list[str] = []
+    for prompt in prompts:
+        try:
+            fronts[prompt.name] = front_matter_of(prompt, place)
+        except SettingsError as error:
+            faults += error.faults
+    if faults:
+        raise SettingsError(list(dict.fromkeys(faults)))
+    return fronts
+
+
+def file_faults(config: Config, place: Place) -> Iterator[str]:
+    """Of templates and partials that cannot be had, and of their front matter."""
+    for name, path in config.own_files.items():
+        partial = name.startswith(PARTIAL)
+        who = f'The partial "{name.removeprefix(PARTIAL)}"' if partial else f'The prompt "{name}"'
+        try:
+            text = read_template(place, who, path)
+            if not partial:
+                read_front_matter(text, path)
+        except SettingsError as error:
+            yield from error.faults
+
+
+_SECONDS: Final = 180.0
+"""For all that is read from GitHub."""
+Overridden = Callable[[Config], Config]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a review would be made of."""
+
+    order: Order
+    head: Head
+    """The files that stand around the change."""
+    change: str
+    """What it is, in words."""
+    rules: str
+    """Where configuration, templates and instructions were read from, in words."""
+
+
+def read_subject(
+    arguments: argparse.Namespace, environ: Mapping[str, str], overridden: Overridden, stack: ExitStack
+) -> Subject:
+    """`stack` closes what it reads from. Raises SettingsError, RepositoryError, ForgeError."""
+    folder = Path(arguments.repository)
+    path = config_path(arguments.config)
+    if arguments.pr and (arguments.base or arguments.head):
+        raise SettingsError(["--pr names a whole pull request: leave out --base and --head."])
+    tree = None if arguments.at_base else WorkingTree(folder)
+    overridden = _readable(tree, overridden)
+    if arguments.pr:
+        return _pull_request(arguments.pr, folder, environ, path, overridden, tree, stack)
+    ready = read_range(
+        folder,
+        base=arguments.base,
+        head=arguments.head or "HEAD",
+        config_path=path,
+        model=None,
+        demo=False,
+        rules=tree,
+        overridden=overridden,
+    )
+    of = ready.order.snapshot.pull_request
+    change = f"{of.base}..{of.head} ({of.base_sha[:12]}..{of.head_sha[:12]})"
+    rules = f"the merge base ({of.base_sha[:12]})" if arguments.at_base else "the working tree"
+    return Subject(ready.order, GitHead(Git(folder), of.head_sha), change, rules)
+
+
+def _readable(tree: WorkingTree | None, overridden: Overridden) -> Overridden:
+    """Names what the tree lacks as a fault of the tree: a review speaks of the base."""
+    if tree is None:
+        return overridden
+    place = Place(tree, "the working tree")
+
+    def read(config: Config) -> Config:
+        chosen = overridden(config)
+        if faults := list(file_faults(chosen, place)):
+            raise SettingsError(faults)
+        return chosen
+
+    return read
+
+
+def _pull_request(
+    said: str,
+    folder: Path,
+    environ: Mapping[str, str],
+    path: str,
+    overridden: Overridden,
+    tree: WorkingTree | None,
+    stack: ExitStack,
+) -> Subject:
+    """As `reading.Reading` fetches it, of which nothing else is needed here."""
+    # Imported here because PyGithub takes half a second, and a range of commits does not need it.
+    from hunkwise.commands.review import wanted_in
+    from hunkwise.github.client import GitHub
+
+    wanted = wanted_in(said, environ)
+    ends = time.monotonic() + _SECONDS
+    github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: ends - time.monotonic())
+    stack.callback(github.close)
+    return _fetched(github, wanted, _checkout(folder), path, overridden, tree)
+
+
+def _fetched(
+    github: GitHub,
+    wanted: Wanted,
+    git: Git | None,
+    path: str,
+    overridden: Overridden,
+    tree: WorkingTree | None,
+) -> Subject:
+    from hunkwise.flows.fetch import Fetch, Withheld
+    from hunkwise.github.client import ForgeHead
+
+    def near(sha: str) -> GitHead | None:
+        return GitHead(git, sha) if git is not None and git.has(sha) else None
+
+    def rules(sha: str) -> Commit | None:
+        return tree or near(sha)
+
+    def far(sha: str) -> ForgeHead:
+        return ForgeHead(github, sha)
+
+    fetch = Fetch(github, Withheld(github, git, Git.diff_blobs), rules, far)
+    fetched = fetch.run(wanted.number, path, overridden)
+    order = Order(fetched.snapshot, fetched.texts.config, fetched.texts.templates, full=True)
+    of = fetched.snapshot.pull_request
+    change = f"{wanted.repository}#{wanted.number} ({of.base_sha[:12]}..{of.head_sha[:12]})"
+    base = f"the pull request's base ({of.base_sha[:12]})"
+    head = near(of.head_sha) or far(of.head_sha)
+    return Subject(order, head, change, base if tree is None else "the working tree")
+
+
+def _checkout(folder: Path) -> Git | None:
+    git = Git(folder)
+    try:
+        git.has("0" * 40)
+    except RepositoryError:
+        return None
+    return git

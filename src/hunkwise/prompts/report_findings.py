@@ -1,0 +1,208 @@
+"""The tool `report_findings`: its schema, and what a model's call of it means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+REPORT = "report_findings"
+DESCRIPTION = (
+    "Report what you found. The only way to be heard: text outside of it is not read. Each finding "
+    "is checked against the diff at once, and you are told which were taken and why others were not."
+)
+MAX_FINDINGS = 100
+"""Findings a call; a hundred thousand would be taken in calls of a hundred, up to the run's own cap."""
+_MAX_TITLE = 300
+_MAX_BODY = 10_000
+_MAX_SUMMARY = 5_000
+_MAX_PATH = 4_096
+_MAX_WORD = 100
+_Level = Literal["low", "medium", "high", "critical"]
+
+
+class SaidFinding(BaseModel):
+    """One finding as the model said it: its shape is right, its anchor is not proved yet."""
+
+    # Unknown keys say nothing that is used: ignoring them loses no finding and gives no power.
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    path: str = Field(min_length=1, max_length=_MAX_PATH)
+    line: int = Field(ge=1, le=10_000_000)
+    start_line: int | None = Field(default=None, ge=1, le=10_000_000)
+    side: Literal["RIGHT", "LEFT"] = "RIGHT"
+    severity: _Level
+    category: str = Field(default="", max_length=100)
+    title: str = Field(min_length=1)
+    body: str = Field(min_length=1)
+    suggestion: str | None = None
+    confidence: float | None = Field(default=None, ge=0, le=1, strict=False)
+
+    @field_validator("title")
+    @classmethod
+    def _short_title(cls, value: str) -> str:
+        return value[:_MAX_TITLE]
+
+    @field_validator("body", "suggestion")
+    @classmethod
+    def _short_text(cls, value: str | None) -> str | None:
+        # Cut, not refused: a finding that says too much is still a finding.
+        return value if value is None else value[:_MAX_BODY]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A call of the tool: what could be read of it, and the faults of the rest."""
+
+    findings: tuple[SaidFinding, ...]
+    faults: tuple[str, ...]
+    done: bool
+    summary: str = ""
+    kept: tuple[SaidFinding, ...] = ()
+    """Findings with faults of which title or body could be read; their `line` is 1 and means nothing."""
+    unreadable: int = 0
+    """Findings with faults of which nothing could be read."""
+    beyond: int = 0
+    """Findings above the limit of a call, which were not looked at."""
+
+
+def read_report(arguments: object) -> Report:
+    """Reads a call's arguments, whatever they are: a fault costs as little of the call as it can."""
+    if not isinstance(arguments, dict):
+        return Report((), ("the arguments: they must be an object",), done=False, unreadable=1)
+    said, done, summary = arguments.get("findings"), arguments.get("done"), arguments.get("summary")
+    faults: list[str] = []
+    if not isinstance(done, bool):
+        faults.append("done: it must be true or false")
+    if not isinstance(said, list):
+        faults.append("findings: it must be a list, empty where there are none")
+        return Report(
+            (), tuple(faults), done=False, summary=readable_text(summary, _MAX_SUMMARY), unreadable=1
+        )
+    if len(said) > MAX_FINDINGS:
+        faults.append(
+            f"findings: the first {MAX_FINDINGS} of {len(said)} were read; report the others in another call"
+        )
+    findings, kept, unreadable = [], [], 0
+    for number, one in enumerate(said[:MAX_FINDINGS]):
+        try:
+            findings.append(SaidFinding.model_validate(without_nulls(one)))
+        except ValidationError as error:
+            faults += sentences(error, f"findings[{number}]")
+            rest = _readable(one)
+            kept += [rest] if rest else []
+            unreadable += rest is None
+    return Report(
+        tuple(findings),
+        tuple(faults),
+        done is True,
+        readable_text(summary, _MAX_SUMMARY),
+        tuple(kept),
+        unreadable,
+        beyond=max(0, len(said) - MAX_FINDINGS),
+    )
+
+
+def without_nulls(said: object) -> object:
+    """Models write null for what they leave out."""
+    if isinstance(said, dict):
+        return {key: value for key, value in said.items() if value is not None}
+    return said
+
+
+def _readable(said: object) -> SaidFinding | None:
+    """What a person could make of a faulty finding, so that it is not lost where the model does not mend it."""
+    if not isinstance(said, dict):
+        return None
+    title, body = readable_text(said.get("title"), _MAX_TITLE), readable_text(said.get("body"), _MAX_BODY)
+    if not title and not body:
+        return None
+    severity = readable_text(said.get("severity"), _MAX_WORD).lower()
+    levels: dict[str, _Level] = {"low": "low", "medium": "medium", "high": "high", "critical": "critical"}
+    return SaidFinding(
+        path=readable_text(said.get("path"), _MAX_PATH) or "(no file was named)",
+        line=1,
+        severity=levels.get(severity, "medium"),
+        title=title or body.splitlines()[0][:80],
+        body=body or title,
+    )
+
+
+def readable_text(said: object, limit: int) -> str:
+    """The text without what is no character; empty for anything else."""
+    return said[:limit].encode("utf-8", "replace").decode().strip() if isinstance(said, str) else ""
+
+
+def sentences(error: ValidationError, where: str) -> list[str]:
+    faults = []
+    for detail in error.errors(include_url=False, include_input=False, include_context=False)[:10]:
+        place = ".".join([where, *(str(part) for part in detail["loc"])])
+        faults.append(f"{place}: {detail['msg']}")
+    return faults
+
+
+def parameters(categories: Sequence[str] = ()) -> dict[str, Any]:
+    """The tool's JSON schema, where a prompt names the categories that the model may choose from."""
+    if not categories:
+        return PARAMETERS
+    schema = deepcopy(PARAMETERS)
+    properties = schema["properties"]["findings"]["items"]["properties"]
+    properties["category"] = {"type": "string", "enum": list(categories)}
+    return schema
+
+
+PARAMETERS: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["findings", "done"],
+    "properties": {
+        "findings": {
+            "type": "array",
+            "maxItems": MAX_FINDINGS,
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["path", "line", "severity", "title", "body"],
+                "properties": {
+                    "path": {"type": "string", "description": "The file, as the diff names it."},
+                    "line": {
+                        "type": "integer",
+                        "minimum": 1,
+                        "description": "The line (the last, of several), by the number that the diff shows.",
+                    },
+                    "start_line": {
+                        "type": "integer",
+                        "minimum": 1,
+                        "description": "The first line, where the finding is about several in one hunk.",
+                    },
+                    "side": {
+                        "type": "string",
+                        "enum": ["RIGHT", "LEFT"],
+                        "description": "RIGHT (the default): the new file. LEFT: a removed line, by its old number.",
+                    },
+                    "severity": {"type": "string", "enum": ["low", "medium", "high", "critical"]},
+                    "category": {
+                        "type": "string",
+                        "description": "One word: correctness, security, concurrency, performance, api, tests, ...",
+                    },
+                    "title": {"type": "string", "description": "What is wrong, in one line."},
+                    "body": {
+                        "type": "string",
+                        "description": "When it goes wrong, what then happens, and the evidence. Markdown.",
+                    },
+                    "suggestion": {
+                        "type": "string",
+                        "description": "The exact new text of the lines start_line..line, where it is short and sure.",
+                    },
+                    "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+                },
+            },
+        },
+        "summary": {"type": "string", "description": "The change in these files, in one or two sentences."},
+        "done": {"type": "boolean", "description": "True when nothing more is to be reported."},
+    },
+}
+"""The tool's JSON schema; `SaidFinding` is what holds."""

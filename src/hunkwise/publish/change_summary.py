@@ -1,0 +1,130 @@
+"""Renders a model's summary of a change, with its Mermaid diagram reduced to boxes and arrows.
+
+GitHub draws a fence of `mermaid` by a program that knows links, clicks, styles, HTML and directives. A diagram that is
+accepted here has none of them: few kinds of diagrams, few characters, few words.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from hunkwise.domain.finding import MAX_AREAS, MAX_DIAGRAM, Area, Risk
+from hunkwise.domain.text import plain
+from hunkwise.publish import sanitize
+from hunkwise.publish.conclusion import View
+from hunkwise.publish.sanitize import drawn_fence
+
+_MOST_LINES: Final = 60
+_LONGEST_LINE: Final = 160
+_KIND: Final = re.compile(
+    r"(?P<flow>(?:flowchart|graph)(?: (?:TB|TD|BT|LR|RL))?)|sequenceDiagram|stateDiagram-v2|classDiagram"
+)
+# Beside letters and digits of any script. No `#`, `;`, `\` and `%`: entities, statements in rows, directives.
+_SIGNS: Final = frozenset(" _-.,:/()[]{}|<>=+*!?'\"")
+_CODE: Final = re.compile(r"<(?=[A-Za-z/!?])|//|www\.|\]\(|!\[|:::")
+"""HTML, addresses, links and images of Markdown within labels, classes of style."""
+_ANNOTATION: Final = re.compile(r"<<(?:interface|abstract|enumeration|service|fork|join|choice)>>")
+_WORDS: Final = re.compile(r"\b(?:click|href|javascript|callback)\b", re.IGNORECASE)
+_STATEMENTS: Final = re.compile(
+    r"(?:links?|properties|details|style|linkStyle|classDef|cssClass)\b", re.IGNORECASE
+)
+"""Words at the start of a line that do more than draw."""
+_QUOTED: Final = re.compile(r'"[^"]*"')
+_SHAPE: Final = re.compile(
+    r"(?:\[\[|\[\(|\(\[|\(\(|\{\{|[\[({])[^\[\](){}]*(?:\]\]|\)\]|\]\)|\)\)|\}\}|[\])}])"
+)
+_BRACKETS: Final = re.compile(r"[\[\](){}]")
+
+
+def diagram_fault(source: str) -> str:
+    """Why the source is not drawn, for a reader; empty where it is."""
+    if source != plain(source):
+        return "it has characters that are not seen"
+    lines = source.split("\n")
+    kind = _KIND.fullmatch(lines[0].strip(" "))
+    if kind is None:
+        return "it is of no kind that is shown"
+    if len(lines) < 2 or len(lines) > _MOST_LINES or len(source) > MAX_DIAGRAM:
+        return f"it has no line, or more than {_MOST_LINES} lines or {MAX_DIAGRAM:,} characters"
+    fault = next((fault for line in lines[1:] if (fault := _line_fault(line))), "")
+    if fault:
+        return fault
+    if kind["flow"]:
+        return next((fault for line in lines[1:] if (fault := _shape_fault(line))), "")
+    drawn = _QUOTED.sub("", source)
+    return "" if drawn.count("{") == drawn.count("}") else "its brackets do not match"
+
+
+def diagram(source: str) -> str:
+    """The fence that GitHub draws; empty where `diagram_fault` finds anything wrong."""
+    return "" if not source or diagram_fault(source) else drawn_fence(source)
+
+
+def _line_fault(line: str) -> str:
+    text = line.strip(" ")
+    if len(line) > _LONGEST_LINE:
+        return f"a line of it has more than {_LONGEST_LINE} characters"
+    # An ampersand joins nodes; anywhere else it could begin an entity.
+    bare = _ANNOTATION.sub("", text).replace(" & ", " ")
+    if not all(character.isalnum() or character in _SIGNS for character in bare):
+        return "it has characters that are not let through"
+    if _CODE.search(bare) or _WORDS.search(bare) or _STATEMENTS.match(bare):
+        return "it has a statement, an address or HTML that is not let through"
+    if bare.count('"') % 2:
+        return "a quote in it is not closed"
+    # What begins like that is a bot's command, a workflow command, or the configuration of a diagram.
+    starts = bare[:1] == "/" or bare[:2] == "::" or (bare != "" and not bare.strip("-="))
+    return "a line of it begins as no line of a diagram does" if starts else ""
+
+
+def _shape_fault(line: str) -> str:
+    """Of a flowchart: what is in brackets has none of its own, or it would not be drawn at all."""
+    drawn = _SHAPE.sub("", _QUOTED.sub("", line))
+    return "its brackets do not match" if _BRACKETS.search(drawn) else ""
+
+
+_OVERVIEW_LIMIT = 3_000
+_NAME_LIMIT = 120
+_WORDS_LIMIT = 600
+_SHOWN = 3
+"""Areas that are shown unfolded."""
+_BY_MODEL = "#### The change, in the model's words"
+_BY_RULES = "#### The change, in the words of the demo's rules"
+
+
+def change_blocks(view: View, *, drawn: bool) -> list[str]:
+    """Heading, overview, areas, risk and, where `drawn`, the diagram; nothing where nothing was said."""
+    review = view.review
+    said = [sanitize.text(review.summary, _OVERVIEW_LIMIT, server_url=view.server_url)]
+    if review.walkthrough is not None:
+        areas, risk = review.walkthrough.areas[:MAX_AREAS], review.walkthrough.risk
+        said += [_areas(areas), _risk(risk) if risk else ""]
+        said.append(diagram(review.walkthrough.diagram) if drawn else "")
+    blocks = [block for block in said if block]
+    return [_BY_RULES if review.demo else _BY_MODEL, *blocks] if blocks else []
+
+
+def _areas(areas: tuple[Area, ...]) -> str:
+    rows = [row for one in areas if (row := _row(one))]
+    listed = "\n".join(rows)
+    if len(rows) <= _SHOWN:
+        return listed
+    return f"<details><summary>Area by area: {len(rows)}</summary>\n\n{listed}\n\n</details>"
+
+
+def _row(area: Area) -> str:
+    """A line of the list; empty where nothing can be shown of it."""
+    name = sanitize.line(area.area, _NAME_LIMIT)
+    words = [sanitize.line(text, _WORDS_LIMIT) for text in (area.what, area.why)]
+    said = " ".join(word for word in words if word)
+    return (
+        "- " + ": ".join(part for part in (f"**{name}**" if name else "", said) if part)
+        if name or said
+        else ""
+    )
+
+
+def _risk(risk: Risk) -> str:
+    why = sanitize.line(risk.why, _WORDS_LIMIT)
+    return f"**Risk, as the model sees it: {risk.level}.**" + (f" {why}" if why else "")

@@ -1,0 +1,191 @@
+"""Errors of the configuration and of front matter as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, TypeGuard, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from hunkwise.domain.model import READING_TOOLS
+from hunkwise.settings.parsing import (
+    CHUNK_SIZE,
+    CONTEXT_SIZE,
+    LEVEL,
+    MAX_MODELS,
+    MODEL,
+    PARALLEL,
+    PROMPTS,
+    SHARED,
+    TRUE_OR_FALSE,
+    did_you_mean,
+    quoted,
+    whole,
+)
+from hunkwise.settings.prompt_settings import PARTIALS
+from hunkwise.settings.strict_yaml import Document, Fault, Loc
+
+MAX_FAULTS: Final = 30
+"""Sentences shown; the rest is counted."""
+
+_GLOBS = 'a list of globs, such as ["src/**"]'
+_NAME = "a name of lower-case letters, digits, - and _, of up to 64 characters"
+_FILE = "the path of a file in the repository, relative to its root, without .."
+_BUDGET = 'keys and values, such as "max-model-calls: 20"'
+_WANTS: dict[str, str] = {
+    **{key: rule.wants for key, rule in SHARED.items()},
+    "version": "1, the only version that this hunkwise reads",
+    "models": f"a list of up to {MAX_MODELS} model ids without spaces, of up to 200 characters",
+    "prompts": f'a list of {PROMPTS.low} to {PROMPTS.high} prompts, such as "- name: review"',
+    "partials": 'keys and values, such as "severity: .github/hunkwise/severity.md.j2"',
+    "ignore": _GLOBS,
+    "paths": _GLOBS,
+    "approve": TRUE_OR_FALSE.wants,
+    "verify-model": MODEL.wants,
+    "verify-budget": _BUDGET,
+    "summary-model": MODEL.wants,
+    "context": 'keys and values, such as "threads: false"',
+    "parallel": whole(PARALLEL).wants,
+    "chunk-size": whole(CHUNK_SIZE).wants,
+    "name": _NAME,
+    "template": _FILE,
+    "description": "text of up to 300 characters",
+    "max-severity": LEVEL.wants,
+    "categories": "a list of up to 32 names of lower-case letters, digits, - and _, of up to 40 characters",
+    "budget": _BUDGET,
+    "chunk-budget": _BUDGET,
+    "tools": f"a list of {', '.join(READING_TOOLS[:-1])} and {READING_TOOLS[-1]}",
+}
+_CONTEXT_SIZE = whole(CONTEXT_SIZE).wants
+_WORDS: dict[str, tuple[str, ...]] = {
+    **{key: rule.words for key, rule in SHARED.items()},
+    "max-severity": LEVEL.words,
+    "tools": READING_TOOLS,
+}
+"""The words that a key may have, where they are few."""
+_KEY = "[key]"
+"""What pydantic puts behind a mapping's key that is itself wrong."""
+
+_REFUSED_REASON = {
+    "token": "whoever can change this file must not choose whose token is used",
+    "address": "whoever can change this file must not choose where code and keys are sent",
+    "config": "it says where this file is",
+    "run": "it belongs to one run",
+}
+_REFUSED = {
+    "github-token": "token",
+    "copilot-token": "token",
+    "copilot-connection-token": "token",
+    "copilot-url": "address",
+    "config": "config",
+    "pull-request": "run",
+    "full-review": "run",
+    "publish": "run",
+}
+
+
+def sentences(faults: Iterable[Fault], path: str) -> list[str]:
+    """`path:line: what is wrong`, in the file's order, once each, at most MAX_FAULTS and a count."""
+    ordered = sorted(faults, key=lambda fault: fault.line)
+    said = list(dict.fromkeys(f"{path}:{fault.line}: {fault.text}" for fault in ordered))
+    if len(said) > MAX_FAULTS:
+        return [*said[:MAX_FAULTS], f"{path}: and {len(said) - MAX_FAULTS} more faults"]
+    return said
+
+
+def missing_values(document: Document, model: type[BaseModel]) -> list[Fault]:
+    """Known keys that stand without a value, where the document itself has no fault."""
+    named = {fault.loc for fault in document.faults}
+    faults = []
+    for loc, value in _places(document.value, ()):
+        if value is None and loc not in named and loc[-1] in _keys(model, loc):
+            text = f"{quoted(loc[-1])} has no value; write {_wanted(loc)}, or remove the line"
+            faults.append(Fault(loc, document.line(loc), text))
+    return faults
+
+
+def _places(value: object, loc: Loc) -> Iterator[tuple[Loc, object]]:
+    """Every key and list item, with its value."""
+    entries: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, dict):
+        entries = value.items()
+    elif isinstance(value, tuple):
+        entries = enumerate(value)
+    for key, inner in entries:
+        yield (*loc, key), inner
+        yield from _places(inner, (*loc, key))
+
+
+def model_faults(
+    error: ValidationError, document: Document, named: set[Loc], model: type[BaseModel]
+) -> list[Fault]:
+    """The model's errors in our words, but for places that other faults have named already."""
+    faults = []
+    for found in error.errors(include_url=False):
+        loc: Loc = found["loc"]
+        if not any(loc[:length] in named for length in range(1, len(loc) + 1)):
+            text = _sentence(found["type"], loc, found["input"], found["msg"], model)
+            key = found.get("ctx", {}).get(
+                "key"
+            )  # of several keys that do not go together, the one to look at
+            faults.append(Fault(loc, document.line(loc if key is None else (*loc, key)), text))
+    return faults
+
+
+def _sentence(kind: str, loc: Loc, found: Any, message: str, model: type[BaseModel]) -> str:
+    if kind == "sentence":
+        return message
+    if kind == "extra_forbidden" or loc[-1] == _KEY:
+        loc = loc[:-1] if loc[-1] == _KEY else loc
+        return _unknown_key(str(loc[-1]), _keys(model, loc), top=model if len(loc) == 1 else None)
+    key = next((part for part in reversed(loc) if isinstance(part, str)), "prompts")
+    if kind == "missing":
+        return f"a prompt has no {quoted(key)}; give it {_wanted(loc)}"
+    near = did_you_mean(found, _WORDS.get(key, ())) if isinstance(found, str) else ""
+    if isinstance(loc[-1], int) and key != "prompts":
+        return f"{quoted(key)} must be {_wanted(loc)}, and holds {quoted(found)}{near}"
+    return f"{quoted(key)} must be {_wanted(loc)}, not {quoted(found)}{near}"
+
+
+def _wanted(loc: Loc) -> str:
+    """What must stand there, in words."""
+    keys = [part for part in loc if isinstance(part, str)]
+    if keys[:1] == ["partials"] and len(keys) > 1:
+        return _FILE
+    if keys[:1] == ["context"] and len(keys) > 1:
+        return _CONTEXT_SIZE if keys[1] == "size" else TRUE_OR_FALSE.wants
+    return _WANTS[keys[-1] if keys else "prompts"]
+
+
+def _keys(model: type[BaseModel], loc: Loc) -> tuple[str, ...]:
+    """The keys that may stand beside the last one of a place."""
+    known: object = model
+    for part in loc[:-1]:
+        fields = known.model_fields if _is_model(known) else {}
+        inner = {field.alias: field.annotation for field in fields.values()}
+        if isinstance(part, str):
+            known = inner.get(part)
+        known = next((one for one in _within(known) if _is_model(one)), known)
+    if _is_model(known):
+        return tuple(field.alias or name for name, field in known.model_fields.items())
+    return PARTIALS if loc[:1] == ("partials",) else ()
+
+
+def _is_model(known: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(known, type) and issubclass(known, BaseModel)
+
+
+def _within(annotation: object) -> Iterator[object]:
+    """A type and those that it is made of."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from _within(part)
+
+
+def _unknown_key(key: str, known: tuple[str, ...], *, top: type[BaseModel] | None) -> str:
+    kind = "address" if key.startswith("provider-") else _REFUSED.get(key)
+    if kind is not None and top is not None and "version" in top.model_fields:
+        return (
+            f"{quoted(key)} cannot be set here ({_REFUSED_REASON[kind]}); set it as an input in the workflow"
+        )
+    return f"unknown key {quoted(key)}{did_you_mean(key, known) or '; remove it'}"

@@ -1,0 +1,359 @@
+"""Parses one value from one text: numbers, words, URLs; with messages that name what is allowed.
+
+One rule for an input and for its key in the configuration file. Standard library only: inputs are read before the
+sidecar is started, which must not wait for pydantic.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
+
+from hunkwise.domain.finding import Severity
+
+SHOWN_CHARACTERS = 60
+
+
+def quoted(found: object) -> str:
+    """What was found, on one line, of bounded length and without control characters."""
+    if isinstance(found, str):
+        cut = found if len(found) <= SHOWN_CHARACTERS else found[:SHOWN_CHARACTERS] + "…"
+        return '"' + "".join(char if char.isprintable() else _escape(char) for char in cut) + '"'
+    if found is None:
+        return "nothing"
+    if isinstance(found, bool):
+        return "true" if found else "false"
+    if isinstance(found, int | float):
+        return str(found)
+    kind = "mapping" if isinstance(found, dict) else "list"
+    return f"a {kind}" if found else f"an empty {kind}"
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a, b or c`."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean "fail-on"?`, or nothing where no known word is near."""
+    # Imported here because a run without faults never needs it, and the sidecar waits for our imports.
+    from difflib import get_close_matches
+
+    near = get_close_matches(word[:SHOWN_CHARACTERS].lower().replace("_", "-"), list(known), n=1, cutoff=0.6)
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
+_URL = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<path>/[^?#]*)?(?P<rest>.*)", re.DOTALL
+)
+_AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(?::(?P<port>[0-9]{1,5}))?")
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".home.arpa", ".localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A checked http or https URL, without user, query, fragment and final slash."""
+
+    text: str
+    scheme: str
+    host: str
+
+    @property
+    def encrypted(self) -> bool:
+        return self.scheme == "https"
+
+
+def parse_url(text: str) -> Url:
+    """The URL in `text`. Raises ValueError that says what is wrong, without repeating the text."""
+    parts = _URL.fullmatch(text)
+    if parts is None:
+        raise ValueError("is not a URL; write one such as https://api.example.com/v1")
+    scheme = parts["scheme"].lower()
+    if scheme not in ("http", "https"):
+        raise ValueError("must begin with https:// (or http:// within a private network)")
+    if "@" in parts["authority"]:
+        raise ValueError("must not hold a user name or password; leave out everything up to the @")
+    if parts["rest"]:
+        raise ValueError("must end with its path; leave out everything from the ? or # on")
+    if re.search(r"[^!-~]", text):
+        raise ValueError("holds a blank or a character outside ASCII; remove it, or percent-encode it")
+    host, port = _host_and_port(parts["authority"])
+    path = (parts["path"] or "").rstrip("/")
+    return Url(f"{scheme}://{_authority(host, port)}{path}", scheme, host)
+
+
+def parse_host_port(text: str) -> str:
+    """`host:port` in one spelling (IPv6 in brackets). Raises ValueError that says what is wrong."""
+    if "://" in text:
+        raise ValueError("must be host:port without a scheme, such as 127.0.0.1:4321")
+    host, port = _host_and_port(text) if ":" in text else ("", None)
+    if port is None:
+        raise ValueError("has no port; write host:port, such as 127.0.0.1:4321")
+    return _authority(host, port)
+
+
+def host_of(address: str) -> str:
+    """The host of what `parse_host_port` gave."""
+    return address.rpartition(":")[0].strip("[]")
+
+
+def port_of(address: str) -> int:
+    """The port of what `parse_host_port` gave."""
+    return int(address.rpartition(":")[2])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine."""
+    if (number := _number(host)) is not None:
+        return number.is_loopback
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def is_private(host: str) -> bool:
+    """Whether the host is this machine or, by its name or number, in a private network."""
+    if (number := _number(host)) is not None:
+        return number.is_private and not number.is_link_local
+    return "." not in host or host.endswith(_PRIVATE_SUFFIXES)
+
+
+def _number(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
+
+
+def _host_and_port(authority: str) -> tuple[str, int | None]:
+    parts = _AUTHORITY.fullmatch(authority)
+    if parts is None:
+        raise ValueError(
+            "has no valid host and port; write them as example.com:4321, an IPv6 address as [::1]:4321"
+        )
+    host = parts["host"].strip("[]").lower()
+    port = None if parts["port"] is None else int(parts["port"])
+    if port is not None and not 1 <= port <= 65_535:
+        raise ValueError("has a port that is not between 1 and 65535")
+    labels = host.split(".")
+    named = len(host) <= 253 and all(map(_LABEL.fullmatch, labels)) and not labels[-1].isdigit()
+    if not named and _number(host) is None:
+        raise ValueError("has no valid host; write a host name or an IP address")
+    return host, port
+
+
+def _authority(host: str, port: int | None) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port is None else f"{shown}:{port}"
+
+
+NONE: Final = "none"
+SEVERITIES: Final = tuple(severity.label for severity in Severity)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a setting is written: `wants` finishes "must be …"; `parse` raises ValueError for other text."""
+
+    wants: str
+    parse: Callable[[str], object]
+    words: tuple[str, ...] = ()
+    """All that may be written, where that is a fixed few."""
+
+    def near(self, text: str) -> str:
+        """`; did you mean …?` with the word that was probably meant, or nothing."""
+        return did_you_mean(text, self.words) if self.words else ""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The least and the greatest value of a whole number."""
+
+    low: int
+    high: int
+
+
+def whole(bounds: Bounds) -> Rule:
+    """A whole number within bounds."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,12}", text) or not bounds.low <= int(text) <= bounds.high:
+            raise ValueError(text)
+        return int(text)
+
+    return Rule(f"a whole number from {bounds.low} to {bounds.high}", parse)
+
+
+def whole_or_none(bounds: Bounds) -> Rule:
+    """A whole number within bounds, or the word `none` for no limit (None)."""
+    number = whole(bounds)
+    return Rule(f"{number.wants}, or none", lambda text: None if text == NONE else number.parse(text))
+
+
+def minutes(high: int) -> Rule:
+    """A number of minutes, fractions allowed, above zero."""
+
+    def parse(text: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,6})?", text) or not 0 < float(text) <= high:
+            raise ValueError(text)
+        return float(text)
+
+    return Rule(f"a number of minutes above 0 and up to {high}", parse)
+
+
+def number_or_none(high: int) -> Rule:
+    """A number above zero, fractions allowed, or the word `none` for no limit (None)."""
+    number = minutes(high)
+    return Rule(
+        f"a number above 0 and up to {high}, or none",
+        lambda text: None if text == NONE else number.parse(text),
+    )
+
+
+def word(words: tuple[str, ...], parse: Callable[[str], object] = str) -> Rule:
+    """One word of a fixed few; `parse` gets none but these."""
+
+    def parse_known(text: str) -> object:
+        if text not in words:
+            raise ValueError(text)
+        return parse(text)
+
+    return Rule(listed(words), parse_known, words)
+
+
+def text_like(wants: str, pattern: str) -> Rule:
+    """Text that a regular expression matches whole; `wants` says the same to people."""
+
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(text)
+        return text
+
+    return Rule(wants, parse)
+
+
+MAX_COMMENTS: Final = Bounds(0, 500)
+MIN_COVERAGE: Final = Bounds(0, 100)
+MAX_MODEL_CALLS: Final = Bounds(1, 10_000)
+MAX_TOKENS: Final = Bounds(1, 1_000_000_000)
+PROMPTS: Final = Bounds(1, 32)
+PARALLEL: Final = Bounds(1, 32)
+CHUNK_SIZE: Final = Bounds(4_000, 400_000)
+"""In characters."""
+CONTEXT_SIZE: Final = Bounds(0, 200_000)
+"""In characters."""
+MAX_CREDITS: Final = 1_000_000
+MAX_MODELS: Final = 8
+MAX_DEADLINE: Final = 360
+"""In minutes."""
+MODEL_PATTERN: Final = r"[!-~]{1,200}"
+
+MODEL: Final = text_like("a model id without spaces, of up to 200 characters", MODEL_PATTERN)
+TRUE_OR_FALSE: Final = word(("true", "false"), lambda text: text == "true")
+LEVEL: Final = word(SEVERITIES, Severity.parse)
+GATE: Final = word((NONE, *SEVERITIES), lambda text: None if text == NONE else Severity.parse(text))
+
+SHARED: Final[dict[str, Rule]] = {
+    "model": MODEL,
+    "min-severity": LEVEL,
+    "fail-on": GATE,
+    "request-changes-on": GATE,
+    "max-comments": whole(MAX_COMMENTS),
+    "min-coverage": whole(MIN_COVERAGE),
+    "deadline": minutes(MAX_DEADLINE),
+    "max-model-calls": whole(MAX_MODEL_CALLS),
+    "max-tokens": whole_or_none(MAX_TOKENS),
+    "max-credits": number_or_none(MAX_CREDITS),
+    "verify": word(("off", "on", "strict")),
+    "summary": word(("off", "short", "full")),
+    "dry-run": TRUE_OR_FALSE,
+    "upload-sarif": TRUE_OR_FALSE,
+}
+"""Settings of one value that are both an input and a key of the configuration file."""
+
+
+SECRET_INPUTS: Final = ("github-token", "copilot-token", "copilot-connection-token", "provider-api-key")
+"""Inputs whose values never stand in a message."""
+MAX_INPUT: Final = 10_000
+"""Characters of one input."""
+MAX_UNKNOWN: Final = 10
+"""Unknown inputs that are named; the rest is counted."""
+TOKEN_SHAPE: Final = re.compile(r"gh[a-z]_\w|github_pat_|sk-\w|eyJ\w")
+"""How the tokens that people paste into the wrong input begin."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """The inputs that are set, as text, and the faults found so far."""
+
+    texts: Mapping[str, str]
+    faults: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def shown(self, text: str) -> str:
+        """The value as a message may quote it: never one that holds a secret."""
+        secrets = [self.texts[name] for name in SECRET_INPUTS if name in self.texts]
+        if TOKEN_SHAPE.search(text) or any(secret in text for secret in secrets):
+            return "a value that looks like a token (not shown)"
+        return quoted(text)
+
+    def parsed(self, name: str, rule: Rule) -> object:
+        """The input's value, or None where it is not set or a fault was noted."""
+        if (text := self.texts.get(name)) is None:
+            return None
+        try:
+            return rule.parse(text)
+        except ValueError:
+            found = self.shown(text)
+            near = rule.near(text) or "."
+            self.faults.append(f'Input "{name}" must be {rule.wants}, not {found}{near}')
+            return None
+
+    def secret(self, name: str) -> str | None:
+        """A token: printable ASCII without blanks."""
+        text = self.texts.get(name)
+        if text is not None and not re.fullmatch("[!-~]+", text):
+            self.faults.append(
+                f'Input "{name}" holds a blank, a line break or a character outside ASCII (value not shown);'
+                " set it to the bare token."
+            )
+        return text
+
+
+def oversize(texts: Mapping[str, str]) -> list[str]:
+    """A sentence for every input that is longer than any that is of use. Its value is not shown."""
+    return [
+        f'Input "{name}" has {len(text):,} characters, and at most {MAX_INPUT:,} are taken; shorten it.'
+        for name, text in texts.items()
+        if len(text) > MAX_INPUT
+    ]
+
+
+def set_inputs(environ: Mapping[str, str], known: Sequence[str]) -> dict[str, str]:
+    """The known inputs that are set. GitHub sets those that are not to an empty text."""
+    texts = {}
+    for name in known:
+        variable = f"INPUT_{name.upper()}"
+        text = environ.get(variable, "").strip() or environ.get(variable.replace("-", "_"), "").strip()
+        if text:
+            texts[name] = text
+    return texts
+
+
+def unknown_inputs(environ: Mapping[str, str], known: Sequence[str]) -> list[str]:
+    """A sentence for every INPUT_* that is not ours: a misspelt input, or one that leaked from elsewhere."""
+    warnings = []
+    for variable in sorted(environ):
+        name = variable.removeprefix("INPUT_").lower().replace("_", "-")
+        if variable.startswith("INPUT_") and name not in known:
+            near = did_you_mean(name, known) or "; it is not used."
+            warnings.append(f"Input {quoted(name)} is unknown{near}")
+    more = len(warnings) - MAX_UNKNOWN
+    return [*warnings[:MAX_UNKNOWN], f"{more:,} more inputs are unknown."] if more > 0 else warnings

@@ -1,0 +1,260 @@
+"""The hidden markers in our comments, and the values that they keep for later runs."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hunkwise.domain.diff import Side
+from hunkwise.domain.finding import NOTHING_TOLD, Check, Finding, Severity, Told
+from hunkwise.domain.review import Where
+from hunkwise.domain.text import cut
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A finding that an earlier run raised, as our comments remember it."""
+
+    fingerprint: str
+    path: str
+    severity: Severity
+    title: str
+    category: str = ""
+    prompt: str = "review"
+    side: Side = Side.RIGHT
+    line: int | None = None
+    """At the head at which it was raised last; None where it is about the file."""
+    start_line: int | None = None
+    code: str = ""
+    """`finding.code_key` of the anchored lines; empty without an anchor."""
+    where: Where = Where.INLINE
+    """The rung that it was posted on."""
+    deleted: bool = False
+    """A person deleted its comment, and so dismissed it: nothing but the state can remember that."""
+    check: Check | None = None
+    """What the second opinion of that run made of it; None where nobody was asked."""
+
+    @property
+    def span(self) -> int:
+        """Number of anchored lines; 0 without an anchor."""
+        return 0 if self.line is None else self.line - (self.start_line or self.line) + 1
+
+
+@dataclass(frozen=True)
+class State:
+    """What the summary comment carries, hidden. It counts only where we wrote that comment."""
+
+    repository: str
+    """`owner/name`, so that a copy on another pull request says nothing."""
+    number: int
+    head_sha: str
+    """The head that was reviewed last."""
+    reviewed_shas: tuple[str, ...]
+    """Heads that were reviewed, the latest last; the newest 20."""
+    base: str
+    """Name of the base branch."""
+    rewrites: int
+    """`Conversation.rewrites` at that time."""
+    settings: str
+    """Digest of configuration, prompts and instructions: another one means another review."""
+    hunks: frozenset[str] = frozenset()
+    """`plan.increment.kept_keys` of the hunks that were reviewed whole by all of their prompts."""
+    findings: tuple[Raised, ...] = ()
+    """What stands: raised, neither fixed nor dismissed."""
+    conclusion: str = ""
+    """The output of that name."""
+    told: Told = NOTHING_TOLD
+    """What was said of the change as a whole, so that the next run may bring it up to date."""
+
+
+LONGEST_TITLE = 120
+LONGEST_CATEGORY = 100
+_LONGEST_PROMPT = 200
+_LONGEST_PATH = 4_096
+_COUNT = 11
+"""Values of a record."""
+_DELETED = "deleted"
+"""One more value, where a person deleted the comment; after it the check, where there was one."""
+_CHECKS = {check.value: check for check in Check}
+_LAST_LINE = 10**9
+_LONGEST_SPAN = 1_000
+_MOST_MARKERS = 300
+_LONGEST_MARKER = 4_096
+_LONGEST_TEXT = 70_000
+"""Somewhat above GitHub's 65,536 characters: what is longer is no text of ours."""
+_FINGERPRINT = re.compile("[0-9a-f]{16}")
+_CODE = re.compile("(?:[0-9a-f]{12})?")
+_FINDING = re.compile(
+    r"^<!-- hunkwise:finding v1 fp=([0-9a-f]{16}) ([A-Za-z0-9+/]{4,4096}={0,2}) -->\r?$", re.MULTILINE
+)
+_REVIEW = re.compile(r"<!-- hunkwise:review v1 run=[0-9A-Za-z._]* head=[0-9A-Za-z._]* -->")
+_FIXED = re.compile(r"^<!-- hunkwise:fixed v1 head=[0-9A-Za-z._]{0,80} -->\r?$", re.MULTILINE)
+_OURS = re.compile(r"^<!-- hunkwise:[a-z]+ v1[^\n]*-->\r?\n?", re.MULTILINE)
+
+
+def raised(finding: Finding, where: Where) -> Raised:
+    """What later runs are to know of a finding that is posted on `where`."""
+    anchor = finding.anchor
+    return Raised(
+        fingerprint=finding.fingerprint,
+        path=finding.path,
+        severity=finding.severity,
+        title=cut(finding.title, LONGEST_TITLE),
+        category=finding.category[:LONGEST_CATEGORY],
+        prompt=finding.prompt[:_LONGEST_PROMPT],
+        side=anchor.side if anchor else Side.RIGHT,
+        line=anchor.line if anchor else None,
+        start_line=anchor.start_line if anchor else None,
+        code=finding.code,
+        where=where,
+        check=finding.check,
+    )
+
+
+def finding_marker(finding: Finding, where: Where) -> str:
+    """The line that a comment, or a paragraph of a review's body, carries its finding in.
+
+    With a path too long to be carried it names the fingerprint alone, and no later run learns from it.
+    """
+    # What the second opinion came to is the state's to say: a comment is known again whatever that was.
+    record = replace(raised(finding, where), check=None)
+    head = f"<!-- hunkwise:finding v1 fp={record.fingerprint}"
+    values = as_values(record)
+    if values is not None:
+        marker = f"{head} {b64encode(as_bytes(values[1:])).decode('ascii')} -->"
+        if len(marker) <= _LONGEST_MARKER:
+            return marker
+    return f"{head} -->"
+
+
+def raised_in(text: str) -> tuple[Raised, ...]:
+    """What the markers of a text of ours say, in their order; whatever is not exactly right is passed over."""
+    if len(text) > _LONGEST_TEXT:
+        return ()
+    found: list[Raised] = []
+    for number, marker in enumerate(_FINDING.finditer(text)):
+        if number == _MOST_MARKERS:
+            break
+        record = _record(marker)
+        if record is not None:
+            found.append(record)
+    return tuple(found)
+
+
+def without_markers(text: str) -> str:
+    """The text without its lines that are markers of ours, for readers who see what Markdown hides."""
+    return _OURS.sub("", text).strip()
+
+
+def review_marker(run: str, head_sha: str) -> str:
+    """The hidden line by which a run finds its own review again. `run` should be hard to guess."""
+    return f"<!-- hunkwise:review v1 run={word(run)} head={word(head_sha)} -->"
+
+
+def is_review_marker(text: str) -> bool:
+    """Whether a text of ours is a review's marker and nothing else."""
+    return _REVIEW.fullmatch(text.strip()[:_LONGEST_MARKER]) is not None
+
+
+def fixed_marker(head_sha: str) -> str:
+    """The hidden line of a comment that says what was raised is fixed at `head_sha`."""
+    return f"<!-- hunkwise:fixed v1 head={word(head_sha)[:80]} -->"
+
+
+def is_fixed(text: str) -> bool:
+    """Whether a text of ours says that what was raised is fixed."""
+    return _FIXED.search(text[:_LONGEST_TEXT]) is not None
+
+
+def word(text: str) -> str:
+    """Only what can stand in a marker without ending it."""
+    return "".join(char for char in text if char.isascii() and (char.isalnum() or char in "._"))
+
+
+def as_values(record: Raised) -> list[Any] | None:
+    """The record as a list for JSON, its texts cut to their limits; None where it could not be read back."""
+    values = [
+        record.fingerprint,
+        record.path,
+        int(record.severity),
+        cut(record.title, LONGEST_TITLE),
+        record.category[:LONGEST_CATEGORY],
+        record.prompt[:_LONGEST_PROMPT],
+        record.side.value,
+        record.line,
+        record.start_line,
+        record.code,
+        record.where.value,
+        *([_DELETED] if record.deleted else []),
+        *([record.check.value] if record.check else []),
+    ]
+    return values if from_values(values) is not None else None
+
+
+def from_values(values: object) -> Raised | None:
+    """The record that `as_values` made the list of; None for anything that it cannot have made."""
+    if not isinstance(values, list) or not _COUNT <= len(values) <= _COUNT + 2:
+        return None
+    more = values[_COUNT:]
+    deleted = more[:1] == [_DELETED]
+    check = more[deleted:]
+    if check and not (len(check) == 1 and isinstance(check[0], str) and check[0] in _CHECKS):
+        return None
+    fingerprint, path, severity, title, category, prompt, side, line, start_line, code, where = values[
+        :_COUNT
+    ]
+    texts = [(path, _LONGEST_PATH), (title, LONGEST_TITLE), (category, LONGEST_CATEGORY)]
+    texts += [(prompt, _LONGEST_PROMPT), (side, 5), (where, 10), (fingerprint, 16), (code, 12)]
+    if not all(isinstance(text, str) and len(text) <= limit for text, limit in texts) or not path:
+        return None
+    if not (_FINGERPRINT.fullmatch(fingerprint) and _CODE.fullmatch(code)):
+        return None
+    if type(severity) is not int or not _are_lines(start_line, line):
+        return None
+    try:
+        level, of_side, on = Severity(severity), Side(side), Where(where)
+    except ValueError:
+        return None
+    return Raised(
+        fingerprint, path, level, title, category, prompt, of_side, line, start_line, code, on, deleted,
+        _CHECKS[check[0]] if check else None,
+    )  # fmt: skip
+
+
+def as_bytes(values: object) -> bytes:
+    """Compact JSON; a path that is no UTF-8 goes through, by the surrogates that stand for its bytes."""
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def from_bytes(content: bytes) -> object:
+    """The values that `as_bytes` wrote; None for anything that is not JSON."""
+    try:
+        return json.loads(content.decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError):  # brackets in their thousands make the parser give up
+        return None
+
+
+def _record(marker: re.Match[str]) -> Raised | None:
+    if len(marker[0]) > _LONGEST_MARKER:
+        return None
+    try:
+        content = b64decode(marker[2], validate=True)
+    except ValueError:
+        return None
+    values = from_bytes(content)
+    return from_values([marker[1], *values]) if isinstance(values, list) else None
+
+
+def _are_lines(start_line: object, line: object) -> bool:
+    """Whether these can be the first and the last line of a finding; neither where it is about the file."""
+    if start_line is not None and type(start_line) is not int:
+        return False
+    if line is None:
+        return start_line is None
+    if type(line) is not int or not 0 < line <= _LAST_LINE:
+        return False
+    return start_line is None or 0 < start_line <= line < start_line + _LONGEST_SPAN

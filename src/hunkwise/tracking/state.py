@@ -1,0 +1,244 @@
+"""The hidden state in our summary comment: what the next run knows of this one."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from hunkwise.domain.diff import KEY_LENGTH
+from hunkwise.domain.finding import (
+    MAX_AREA,
+    MAX_AREAS,
+    MAX_DIAGRAM,
+    MAX_OVERVIEW,
+    MAX_WORDS,
+    NOTHING_TOLD,
+    Area,
+    Risk,
+    RiskLevel,
+    Told,
+    Walkthrough,
+)
+from hunkwise.domain.pull_request import Comment
+from hunkwise.domain.text import cut
+from hunkwise.tracking.markers import Raised, State, as_bytes, as_values, from_bytes, from_values, word
+
+
+def bounded(overview: str, walkthrough: Walkthrough | None) -> Told:
+    """What of it is remembered: it is the same when it is bounded again."""
+    if walkthrough is None:
+        return Told(cut(overview, MAX_OVERVIEW))
+    areas = tuple(
+        Area(cut(one.area, MAX_AREA), cut(one.what, MAX_WORDS), cut(one.why, MAX_WORDS))
+        for one in walkthrough.areas[:MAX_AREAS]
+    )
+    risk = Risk(walkthrough.risk.level, cut(walkthrough.risk.why, MAX_WORDS)) if walkthrough.risk else None
+    diagram = walkthrough.diagram if len(walkthrough.diagram) <= MAX_DIAGRAM else ""
+    return Told(cut(overview, MAX_OVERVIEW), Walkthrough(areas, risk, diagram))
+
+
+def told_values(told: Told) -> list[Any]:
+    """The overview; then, where there is a walkthrough, areas, the risk's level and reason, and the diagram."""
+    walkthrough = told.walkthrough
+    if walkthrough is None:
+        return [told.overview]
+    areas = [[one.area, one.what, one.why] for one in walkthrough.areas]
+    risk = walkthrough.risk
+    level, why = (risk.level.value, risk.why) if risk else ("", "")
+    return [told.overview, areas, level, why, walkthrough.diagram]
+
+
+def told_from(values: object) -> Told | None:
+    """What `told_values` made the list of; None for anything that it cannot have made."""
+    match values:
+        case [str(overview)]:
+            told = Told(overview)
+        case [str(overview), list(rows), str(level), str(why), str(diagram)]:
+            areas = _areas(rows)
+            if areas is None or (level and level not in set(RiskLevel)):
+                return None
+            risk = Risk(RiskLevel(level), why) if level else None
+            told = Told(overview, Walkthrough(areas, risk, diagram))
+        case _:
+            return None
+    return told if told == bounded(told.overview, told.walkthrough) else None
+
+
+def _areas(rows: list[Any]) -> tuple[Area, ...] | None:
+    areas = []
+    for row in rows:
+        match row:
+            case [str(area), str(what), str(why)]:
+                areas.append(Area(area, what, why))
+            case _:
+                return None
+    return tuple(areas)
+
+
+SUMMARY_MARKER = "<!-- hunkwise:summary v1 -->"
+"""The first line of the summary comment."""
+_STATE = "<!-- hunkwise:state "
+_LINE = re.compile(_STATE + r"v1 ([A-Za-z0-9+/]{4,65536}={0,2}) -->")
+_CLAIM = re.compile(r"^<!-- hunkwise:claim v1 run=([0-9A-Za-z._]{0,200}) -->\r?$", re.MULTILINE)
+_LONGEST_BODY = 70_000
+"""Somewhat above GitHub's 65,536 characters."""
+_LARGEST = 1024 * 1024
+"""Bytes of the state's JSON, ours is far below."""
+_MOST_SHAS = 20
+_KEY = re.compile(f"[A-Za-z0-9+/]{{{KEY_LENGTH}}}")
+_KEYS = re.compile(f"(?:[A-Za-z0-9+/]{{{KEY_LENGTH}}})*")
+_MOST_COUNT = 10**9
+_LONGEST_TEXT = 1_000
+_FIELDS = {"r", "n", "h", "s", "b", "w", "d", "k", "f", "c"}
+_TOLD = "t"
+"""One more, where anything was said of the change."""
+_EIGHTHS = (8, 7, 6, 5, 4, 3, 2, 1, 0)
+
+
+def encode(state: State, room: int) -> str:
+    """The last line of the summary comment, of at most `room` characters; empty where there is room for none.
+
+    Where it does not fit, what was said of the change is left out, but for its overview, and then that; then hunks,
+    which the next run then reviews again; then the least severe findings, which their own comments still remember.
+    """
+    keys = sorted(key for key in state.hunks if _KEY.fullmatch(key))
+    for attempt in _attempts(state, keys):
+        if len(attempt) <= room:
+            return attempt
+    return ""
+
+
+def decode(comment: Comment, *, repository: str, number: int) -> State | None:
+    """The state of a summary comment of this pull request; None for anything that is not exactly right."""
+    body = comment.body.replace("\r\n", "\n").rstrip()
+    if comment.edited or len(body) > _LONGEST_BODY or not _is_summary(body) or body.count(_STATE) != 1:
+        return None
+    line = _LINE.fullmatch(body.rpartition("\n")[2])
+    content = _inflated(line[1]) if line else None
+    state = _state(from_bytes(content)) if content is not None else None
+    if state is None or state.number != number or state.repository.casefold() != repository.casefold():
+        return None
+    return state
+
+
+def latest_state(comments: Iterable[Comment], *, repository: str, number: int) -> State | None:
+    """The state of the newest summary comment that carries a valid one."""
+    for comment in reversed(summary_comments(comments)):
+        state = decode(comment, repository=repository, number=number)
+        if state is not None:
+            return state
+    return None
+
+
+def summary_comments(comments: Iterable[Comment]) -> tuple[Comment, ...]:
+    """Those that are summaries, in their order, also where somebody else edited them."""
+    return tuple(comment for comment in comments if _is_summary(comment.body))
+
+
+def claim_marker(run: str) -> str:
+    """The hidden line by which a run says that it is at work on the head."""
+    return f"<!-- hunkwise:claim v1 run={word(run)[:200]} -->"
+
+
+def claimed_by(body: str) -> str:
+    """The run of a comment's claim, as `claim_marker` spelt it; empty where there is none."""
+    claim = _CLAIM.search(body[:_LONGEST_BODY])
+    return claim[1] if claim else ""
+
+
+def _is_summary(body: str) -> bool:
+    return body.partition("\n")[0].rstrip("\r") == SUMMARY_MARKER
+
+
+def _attempts(state: State, keys: Sequence[str]) -> Iterator[str]:
+    """The line, shorter each time."""
+    if state.told.walkthrough is not None:
+        yield _line(state, keys, state.findings, state.told)
+    if state.told.overview:
+        yield _line(state, keys, state.findings, Told(state.told.overview))
+    for eighths in _EIGHTHS:
+        yield _line(state, keys[: len(keys) * eighths // 8], state.findings)
+    urgent = sorted(range(len(state.findings)), key=lambda index: -state.findings[index].severity)
+    for eighths in _EIGHTHS[1:]:
+        kept = set(urgent[: len(urgent) * eighths // 8])
+        yield _line(state, (), [one for index, one in enumerate(state.findings) if index in kept])
+
+
+def _line(state: State, keys: Sequence[str], findings: Sequence[Raised], told: Told = NOTHING_TOLD) -> str:
+    values: dict[str, object] = {
+        "r": state.repository,
+        "n": state.number,
+        "h": state.head_sha,
+        "s": state.reviewed_shas[-_MOST_SHAS:],
+        "b": state.base,
+        "w": state.rewrites,
+        "d": state.settings,
+        "k": "".join(keys),
+        "f": [record for finding in findings if (record := as_values(finding)) is not None],
+        "c": state.conclusion,
+        **({_TOLD: told_values(told)} if told else {}),
+    }
+    packed = b64encode(zlib.compress(as_bytes(values), 9)).decode("ascii")
+    return f"{_STATE}v1 {packed} -->"
+
+
+def _inflated(packed: str) -> bytes | None:
+    """What was compressed, unless it is damaged, or more than a state can be."""
+    inflater = zlib.decompressobj()
+    try:
+        content = inflater.decompress(b64decode(packed, validate=True), _LARGEST)
+    except (ValueError, zlib.error):
+        return None
+    return content if inflater.eof and not inflater.unused_data else None
+
+
+def _state(values: object) -> State | None:
+    """The state that `_line` wrote the values of."""
+    if not isinstance(values, dict) or values.keys() - {_TOLD} != _FIELDS:
+        return None
+    texts = [values[name] for name in "rhbdc"]
+    counts = [values[name] for name in "nw"]
+    if not all(isinstance(text, str) and len(text) <= _LONGEST_TEXT for text in texts):
+        return None
+    if not all(type(count) is int and 0 <= count <= _MOST_COUNT for count in counts):
+        return None
+    shas, hunks, findings = _shas(values["s"]), _keys(values["k"]), _findings(values["f"])
+    told = told_from(values[_TOLD]) if _TOLD in values else NOTHING_TOLD
+    if shas is None or hunks is None or findings is None or told is None:
+        return None
+    return State(
+        repository=values["r"],
+        number=values["n"],
+        head_sha=values["h"],
+        reviewed_shas=shas,
+        base=values["b"],
+        rewrites=values["w"],
+        settings=values["d"],
+        hunks=hunks,
+        findings=findings,
+        conclusion=values["c"],
+        told=told,
+    )
+
+
+def _shas(values: object) -> tuple[str, ...] | None:
+    if not isinstance(values, list) or len(values) > _MOST_SHAS:
+        return None
+    shas = tuple(sha for sha in values if isinstance(sha, str) and len(sha) <= _LONGEST_TEXT)
+    return shas if len(shas) == len(values) else None
+
+
+def _keys(joined: object) -> frozenset[str] | None:
+    if not isinstance(joined, str) or not _KEYS.fullmatch(joined):
+        return None
+    return frozenset(joined[start : start + KEY_LENGTH] for start in range(0, len(joined), KEY_LENGTH))
+
+
+def _findings(values: object) -> tuple[Raised, ...] | None:
+    if not isinstance(values, list):
+        return None
+    records = tuple(record for record in map(from_values, values) if record is not None)
+    return records if len(records) == len(values) else None

@@ -1,0 +1,72 @@
+"""Isolation: a table of attempts that all held, or the controls that are missing."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hunkwise.doctor.checks import State
+from hunkwise.doctor.machine import attempt_checks, docker_check, elsewhere_check, shared_user_checks
+
+
+@dataclass(frozen=True)
+class Tried:
+    what: str
+    happened: str
+    held: bool
+
+
+def test_every_attempt_is_a_line_and_one_that_succeeded_a_fault() -> None:
+    held, open_door = (
+        Tried("read it", "No such file or directory", True),
+        Tried("trace it", "it could", False),
+    )
+    whole = list(attempt_checks([held, held], 10001))
+    assert [check.state for check in whole] == [State.OK] * 3
+    assert "2 of 2 controls held" in whole[0].said
+    broken = list(attempt_checks([held, open_door], 10001))
+    assert [check.state for check in broken] == [State.FAULT, State.OK, State.FAULT]
+    assert all(check.remedy for check in broken if check.state is State.FAULT)
+    assert [check.state for check in attempt_checks([], 10001)] == [State.FAULT]
+
+
+@pytest.mark.parametrize(("in_image", "remedy"), [(True, "as root"), (False, "container action")])
+def test_what_is_missing_elsewhere_is_said_with_how_to_get_it(in_image: bool, remedy: str) -> None:
+    found = {
+        check.name: check for check in shared_user_checks(in_image=in_image, listener=True, started=True)
+    }
+    assert found["Listener"].state is State.OK
+    for name in ("Own user", "Own root folder"):
+        assert found[name].state is State.WARNING
+        assert remedy in found[name].remedy
+
+
+@pytest.mark.parametrize(("started", "why"), [(True, "kernel"), (False, "no CLI")])
+def test_a_listener_that_nobody_could_check_is_not_called_checked(started: bool, why: str) -> None:
+    found = {
+        check.name: check for check in shared_user_checks(in_image=False, listener=None, started=started)
+    }
+    assert (found["Listener"].state, why in found["Listener"].said) == (State.UNCHECKED, True)
+
+
+def test_dockers_socket_is_seen_and_never_connected_to(tmp_path: Path) -> None:
+    path = tmp_path / "docker.sock"
+    assert docker_check([path]).said == "is not there"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        listener.setblocking(False)
+        assert docker_check([path]).state is State.WARNING
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+        path.chmod(0)
+        expected = State.WARNING if os.geteuid() == 0 else State.OK
+        assert docker_check([path]).state is expected
+
+
+def test_of_a_cli_elsewhere_nothing_is_said() -> None:
+    assert elsewhere_check(["host:1"]).state is State.UNCHECKED

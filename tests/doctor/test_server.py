@@ -1,0 +1,103 @@
+"""What one answer of GitHub's tells: limits, dates, and the causes of a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+
+import pytest
+
+from hunkwise.doctor.checks import Check, State
+from hunkwise.doctor.github import server_checks
+from hunkwise.errors import ForgeError, ForgeKind
+
+NOW = 1_800_000_000.0
+LIMITS = {"x-ratelimit-remaining": "4999", "x-ratelimit-limit": "5000", "x-ratelimit-reset": "1800003600"}
+OK, WARNING, FAULT, UNCHECKED = State.OK, State.WARNING, State.FAULT, State.UNCHECKED
+
+
+@dataclass
+class Server:
+    """Answers every path with these headers, or raises the error."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    error: ForgeError | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def __call__(self, path: str) -> Server:
+        self.asked.append(path)
+        if self.error is not None:
+            raise self.error
+        return self
+
+
+def checks(server: Server, repository: str | None = "o/r", number: int | None = 7) -> dict[str, Check]:
+    found = server_checks(
+        server, api_url="https://api", repository=repository, number=number, now=lambda: NOW
+    )
+    return {check.name: check for check in found}
+
+
+@pytest.mark.parametrize(
+    ("repository", "number", "path"),
+    [
+        ("o/r", 7, "/repos/o/r/pulls/7"),
+        ("o/r", None, "/repos/o/r/pulls?per_page=1"),
+        (None, None, "/rate_limit"),
+    ],
+)
+def test_one_small_read_is_made(repository: str | None, number: int | None, path: str) -> None:
+    server = Server(LIMITS)
+    found = checks(server, repository, number)
+    assert server.asked == [path]
+    assert found["Token"].state is OK
+    assert found["Writing"].state is UNCHECKED
+    assert found["Pull requests"].state is (OK if repository else UNCHECKED)
+
+
+@pytest.mark.parametrize(
+    ("headers", "state", "said"),
+    [
+        (LIMITS, OK, "4,999 of 5,000 requests are left until 2027-01-15 09:00 UTC"),
+        (LIMITS | {"x-ratelimit-remaining": "99"}, WARNING, "99 of 5,000 requests"),
+        (LIMITS | {"x-ratelimit-reset": "1"}, OK, "4,999 of 5,000 requests are left"),
+        (LIMITS | {"x-ratelimit-reset": "999999999999999"}, OK, "4,999 of 5,000 requests are left"),
+        (LIMITS | {"x-ratelimit-remaining": "many"}, OK, "this server tells of none"),
+        ({}, OK, "this server tells of none"),
+    ],
+)
+def test_the_rate_limit_is_read_from_the_headers(headers: dict[str, str], state: State, said: str) -> None:
+    check = checks(Server(headers))["Rate limit"]
+    assert (check.state, said in check.said) == (state, True)
+
+
+@pytest.mark.parametrize(
+    ("date", "state", "said"),
+    [
+        (formatdate(NOW - 59, usegmt=True), OK, "within 60 s"),
+        (formatdate(NOW - 3_600, usegmt=True), WARNING, "3,600 s ahead of"),
+        (formatdate(NOW + 61, usegmt=True), WARNING, "61 s behind"),
+        ("yesterday", UNCHECKED, "no date"),
+        ("Fri, 99 Foo 99999 99:99:99 GMT", UNCHECKED, "no date"),
+        ("", UNCHECKED, "no date"),
+    ],
+)
+def test_the_clock_is_held_against_the_servers(date: str, state: State, said: str) -> None:
+    check = checks(Server({"date": date}))["Clock"]
+    assert (check.state, said in check.said) == (state, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "states"),
+    [
+        (ForgeKind.UNAVAILABLE, {"Server": FAULT}),
+        (ForgeKind.AUTHENTICATION, {"Server": OK, "Token": FAULT}),
+        (ForgeKind.FORBIDDEN, {"Server": OK, "Pull requests": FAULT}),
+        (ForgeKind.NOT_FOUND, {"Server": OK, "Pull requests": FAULT}),
+        (ForgeKind.RATE_LIMIT, {"Server": OK, "Rate limit": FAULT}),
+    ],
+)
+def test_a_refusal_is_told_where_it_belongs(kind: ForgeKind, states: dict[str, State]) -> None:
+    found = checks(Server(error=ForgeError(kind, "No.", "Do.")))
+    assert {name: check.state for name, check in found.items()} == states

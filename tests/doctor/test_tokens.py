@@ -1,0 +1,110 @@
+"""Tokens are known by their prefix, and never by more of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from hunkwise.doctor.checks import State
+from hunkwise.doctor.settings import Tokens, kind_of, token_checks, tokens_in
+
+OK, WARNING, WRONG, UNCHECKED = State.OK, State.WARNING, State.WRONG, State.UNCHECKED
+JOB = {"INPUT_GITHUB-TOKEN": "ghs_job"}
+
+
+@pytest.mark.parametrize(
+    ("token", "word"),
+    [
+        ("ghs_x", "installation"),
+        ("ghp_x", "classic"),
+        ("gho_x", "OAuth"),
+        ("ghu_x", "for a person"),
+        ("github_pat_x", "fine-grained"),
+        ("0123abcd", "not known"),
+    ],
+)
+def test_the_kind_is_told_by_the_prefix(token: str, word: str) -> None:
+    assert word in kind_of(token)
+    assert token not in kind_of(token)
+
+
+def states(environ: dict[str, str], *, job: bool = True) -> dict[str, State]:
+    found = list(token_checks(tokens_in(environ, job=job), environ))
+    assert all(check.remedy for check in found if check.state in (WARNING, WRONG))
+    return {check.name: check.state for check in found}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        (JOB, {"github-token": OK, "copilot-token": OK, "One token for both": WARNING}),
+        (
+            JOB | {"INPUT_DRY-RUN": "true"},
+            {"github-token": OK, "copilot-token": OK, "One token for both": OK},
+        ),
+        (
+            JOB | {"INPUT_COPILOT_TOKEN": "github_pat_own"},
+            {"github-token": OK, "copilot-token": OK, "One token for both": OK},
+        ),
+        (
+            JOB | {"INPUT_COPILOT_TOKEN": "ghs_job"},
+            {"github-token": OK, "copilot-token": OK, "One token for both": WARNING},
+        ),
+        (
+            JOB | {"INPUT_COPILOT-TOKEN": "ghp_classic"},
+            {"github-token": OK, "copilot-token": WRONG, "One token for both": OK},
+        ),
+        (
+            {"INPUT_GITHUB-TOKEN": "ghp_classic", "INPUT_COPILOT-TOKEN": "gho_x"},
+            {"github-token": WARNING, "copilot-token": OK, "One token for both": OK},
+        ),
+        ({}, {"github-token": WRONG, "copilot-token": WRONG, "One token for both": OK}),
+        (JOB | {"INPUT_PROVIDER-BASE-URL": "http://x"}, {"github-token": OK, "copilot-token": UNCHECKED}),
+        (JOB | {"INPUT_COPILOT-URL": "localhost:1"}, {"github-token": OK, "copilot-token": UNCHECKED}),
+        (JOB | {"INPUT_PUBLISH": "report.json"}, {"github-token": OK, "copilot-token": UNCHECKED}),
+        (
+            JOB | {"INPUT_PUBLISH": "x", "GH_TOKEN": "a", "GITHUB_TOKEN": "b", "COPILOT_GITHUB_TOKEN": "c"},
+            {
+                "github-token": OK,
+                "copilot-token": UNCHECKED,
+                "COPILOT_GITHUB_TOKEN": WARNING,
+                "GH_TOKEN": WARNING,
+                "GITHUB_TOKEN": WARNING,
+            },
+        ),
+    ],
+)
+def test_the_tokens_of_a_job(inputs: dict[str, str], expected: dict[str, State]) -> None:
+    assert states(inputs) == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, {"GITHUB_TOKEN": UNCHECKED, "COPILOT_GITHUB_TOKEN": UNCHECKED}),
+        (
+            {"COPILOT_GITHUB_TOKEN": "gho_a"},
+            {"GITHUB_TOKEN": UNCHECKED, "COPILOT_GITHUB_TOKEN": OK, "One token for both": OK},
+        ),
+        (
+            {"COPILOT_GITHUB_TOKEN": "gho_a", "GH_TOKEN": "gho_a"},
+            {"GITHUB_TOKEN": OK, "COPILOT_GITHUB_TOKEN": OK, "One token for both": WARNING},
+        ),
+        (
+            {"GITHUB_TOKEN": "gho_a", "GH_TOKEN": "gho_b"},
+            {"GITHUB_TOKEN": OK, "COPILOT_GITHUB_TOKEN": UNCHECKED, "GH_TOKEN": WARNING},
+        ),
+        (
+            {"GITHUB_TOKEN": "gho_a", "GH_TOKEN": "gho_a"},
+            {"GITHUB_TOKEN": OK, "COPILOT_GITHUB_TOKEN": UNCHECKED},
+        ),
+    ],
+)
+def test_the_tokens_of_a_shell(environ: dict[str, str], expected: dict[str, State]) -> None:
+    assert states(environ, job=False) == expected
+
+
+def test_a_value_is_never_shown() -> None:
+    assert "ghs_job" not in repr(Tokens(True, "ghs_job", "ghs_job"))
+    environ = JOB | {"INPUT_COPILOT-TOKEN": "ghp_classic", "GH_TOKEN": "ghs_stray"}
+    said = repr(list(token_checks(tokens_in(environ, job=True), environ)))
+    assert not [value for value in environ.values() if value in said]

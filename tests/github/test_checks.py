@@ -1,0 +1,226 @@
+"""The check run says how far the review is and how it ended, and holds each annotation once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.github.checks import Checks
+from hunkwise.publish.annotations import Annotation, Level
+from hunkwise.redaction import SecretScan
+from tests.github.conftest import World
+
+SECRET = "a-secret-of-ours"
+LOST: list[dict[str, Any]] = [
+    {"status": 502},
+    {"status": 200, "html": True},
+    {"status": 200, "body": {}},
+    {"disconnect": True},
+    {"truncate": True},
+]
+NOT_STORED = [fault for fault in LOST if "truncate" not in fault]
+
+
+def notes(count: int, message: str = "Why.") -> list[Annotation]:
+    return [Annotation("src/a.py", n, n, Level.WARNING, f"Number {n}", message) for n in range(1, count + 1)]
+
+
+def checks(world: World, token: str = "ghs_write") -> Checks:
+    return Checks(world.client(token), SecretScan([SECRET]), sleep=world.clock.sleep)
+
+
+def start(world: World, writer: Checks, external_id: str = "4711.c0ffee") -> int:
+    return writer.start(world.head, external_id=external_id, title="Reviewing", summary="0 of 3 parts.")
+
+
+def conclude(writer: Checks, check_id: int, count: int = 0, message: str = "Why.") -> int:
+    return writer.conclude(
+        check_id,
+        conclusion="neutral",
+        title="2 findings",
+        summary="What stands.",
+        text="All of it.",
+        annotations=notes(count, message),
+    )
+
+
+def test_a_check_run_begins_goes_on_and_ends(world: World) -> None:
+    writer = checks(world)
+    check_id = writer.start(
+        world.head,
+        external_id="4711.c0ffee",
+        title="Reviewing",
+        summary="0 of 3 parts.",
+        details_url="https://ci.example.org/1",
+    )
+    (run,) = world.fake.check_runs
+    assert (run.id, run.name, run.head_sha, run.status) == (check_id, "hunkwise", world.head, "in_progress")
+    assert (run.external_id, run.details_url) == ("4711.c0ffee", "https://ci.example.org/1")
+    writer.progress(check_id, "Reviewing", "1 of 3 parts.")
+    assert run.status == "in_progress"
+    assert conclude(writer, check_id, 2) == 2
+    assert (run.status, run.conclusion) == ("completed", "neutral")
+    assert run.output == {"title": "2 findings", "summary": "What stands.", "text": "All of it."}
+    assert [summary for _, summary in run.outputs] == ["0 of 3 parts.", "1 of 3 parts.", "What stands."]
+    assert run.annotations[0] == {
+        "path": "src/a.py",
+        "start_line": 1,
+        "end_line": 1,
+        "annotation_level": "warning",
+        "title": "Number 1",
+        "message": "Why.",
+    }
+
+
+@pytest.mark.parametrize(("count", "requests"), [(0, 1), (1, 1), (50, 1), (51, 2), (100, 2), (120, 3)])
+def test_annotations_go_fifty_a_request(world: World, count: int, requests: int) -> None:
+    writer = checks(world)
+    check_id = start(world, writer)
+    world.fake.journal.clear()
+    assert conclude(writer, check_id, count) == count
+    assert len(world.fake.journal) == requests
+    (run,) = world.fake.check_runs
+    assert [note["start_line"] for note in run.annotations] == list(range(1, count + 1))
+    assert run.conclusion == "neutral"
+
+
+@pytest.mark.parametrize("address", ["", "https://ci.example.org/1"])
+def test_a_check_run_leads_to_the_run_where_its_address_is_known(world: World, address: str) -> None:
+    checks(world).start(
+        world.head, external_id="4711.c0ffee", title="Reviewing", summary="So far.", details_url=address
+    )
+    (run,) = world.fake.check_runs
+    assert (run.status, run.external_id, run.details_url or "") == ("in_progress", "4711.c0ffee", address)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("fault", LOST)
+def test_a_check_run_is_started_once(world: World, fault: dict[str, Any], stored: bool) -> None:
+    writer = checks(world)
+    start(world, writer, "another run")
+    world.fake.fault("POST", "/check-runs", commit_then_fail=stored, **fault)
+    check_id = start(world, writer)
+    assert [run.external_id for run in world.fake.check_runs] == ["another run", "4711.c0ffee"]
+    assert check_id == world.fake.check_runs[1].id
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, ForgeKind.AUTHENTICATION),
+        (403, ForgeKind.FORBIDDEN),
+        (404, ForgeKind.NOT_FOUND),
+        (422, ForgeKind.INVALID),
+        (429, ForgeKind.RATE_LIMIT),
+    ],
+)
+def test_a_check_run_that_cannot_be_started_says_why(world: World, status: int, kind: ForgeKind) -> None:
+    world.clock.left = 0.0
+    world.fake.fault("POST", "/check-runs", status=status)
+    with pytest.raises(ForgeError) as caught:
+        start(world, checks(world))
+    assert caught.value.kind is kind
+
+
+@pytest.mark.parametrize("token", ["ghs_read", "ghp_person", "ghs_pulls"])
+def test_a_token_that_may_not_write_check_runs_is_told_so(world: World, token: str) -> None:
+    world.fake.tokens["ghs_pulls"] = "write:pulls"
+    with pytest.raises(ForgeError) as caught:
+        start(world, checks(world, token))
+    assert caught.value.kind is ForgeKind.FORBIDDEN
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 422, 429, 502])
+def test_progress_ends_at_its_first_failure_and_the_conclusion_is_sent(world: World, status: int) -> None:
+    writer = checks(world)
+    check_id = start(world, writer)
+    left, world.clock.left = world.clock.left, 0.0
+    world.fake.fault("PATCH", "/check-runs", status=status)
+    writer.progress(check_id, "Reviewing", "1 of 3 parts.")
+    writer.progress(check_id, "Reviewing", "2 of 3 parts.")
+    assert len(world.fake.writes) == 2
+    world.clock.left = left
+    assert conclude(writer, check_id, 1) == 1
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("fault", LOST)
+@pytest.mark.parametrize("good", [0, 1, 2])
+def test_annotations_whose_answer_is_lost_are_there_once(
+    world: World, good: int, fault: dict[str, Any], stored: bool
+) -> None:
+    writer = checks(world)
+    check_id = start(world, writer)
+    last = f"Number {(1, 51, 101)[good]}\\b"
+    world.fake.fault("PATCH", "/check-runs", commit_then_fail=stored, asking=last, **fault)
+    assert conclude(writer, check_id, 120) == 120
+    (run,) = world.fake.check_runs
+    assert [note["start_line"] for note in run.annotations] == list(range(1, 121))
+    assert run.conclusion == "neutral"
+
+
+@pytest.mark.parametrize("fault", [{"status": 403}, {"status": 404}, {"status": 422}, {"status": 429}])
+@pytest.mark.parametrize(("good", "taken"), [(0, 0), (1, 50), (2, 100)])
+def test_a_batch_that_is_refused_ends_them_and_the_conclusion_is_sent_all_the_same(
+    world: World, good: int, taken: int, fault: dict[str, Any]
+) -> None:
+    writer = checks(world)
+    check_id = start(world, writer)
+    world.clock.left = 0.0
+    world.fake.fault("PATCH", "/check-runs", asking=f"Number {(1, 51, 101)[good]}\\b", **fault)
+    assert conclude(writer, check_id, 120) == taken
+    (run,) = world.fake.check_runs
+    assert (len(run.annotations), run.status, run.conclusion) == (taken, "completed", "neutral")
+
+
+@pytest.mark.parametrize("count", [7, None])
+def test_where_it_cannot_be_known_what_was_stored_nothing_is_sent_again(
+    world: World, count: int | None
+) -> None:
+    writer = checks(world)
+    check_id = start(world, writer)
+    world.fake.fault("PATCH", "/check-runs", status=502, asking="Number 51")
+    unclear = {"id": 1, "output": {"annotations_count": count}}
+    world.fake.fault("GET", "/check-runs/", status=403 if count is None else 200, body=unclear)
+    assert conclude(writer, check_id, 120) == 50
+    (run,) = world.fake.check_runs
+    assert (len(run.annotations), run.conclusion) == (50, "neutral")
+
+
+def test_a_conclusion_that_cannot_be_sent_is_an_error(world: World) -> None:
+    writer = checks(world)
+    check_id = start(world, writer)
+    world.fake.fault("PATCH", "/check-runs", status=502, times=3)
+    with pytest.raises(ForgeError, match="502"):
+        conclude(writer, check_id)
+    assert world.fake.check_runs[0].status == "in_progress"
+
+
+def test_a_conclusion_whose_answer_is_lost_is_sent_again(world: World) -> None:
+    writer = checks(world)
+    check_id = start(world, writer)
+    world.fake.fault("PATCH", "/check-runs", status=502, commit_then_fail=True)
+    assert conclude(writer, check_id) == 0
+    assert world.fake.check_runs[0].conclusion == "neutral"
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "😀"])
+def test_texts_that_are_too_long_are_cut_visibly(world: World, letter: str) -> None:
+    writer = checks(world)
+    check_id = writer.start(world.head, external_id="1", title=letter * 300, summary=letter * 70_000)
+    writer.conclude(check_id, conclusion="neutral", title="T", summary=letter * 70_000, text=letter * 70_000)
+    (run,) = world.fake.check_runs
+    assert len(run.outputs[0][0]) == 255
+    for text in (run.output["summary"], run.output["text"], run.outputs[0][1]):
+        assert 65_528 < len(text.encode()) <= 65_535
+        assert text.endswith("…")
+
+
+def test_an_annotation_with_a_secret_does_not_leave(world: World) -> None:
+    writer = checks(world)
+    check_id = start(world, writer)
+    assert conclude(writer, check_id, 3, f"It is {SECRET}.") == 0
+    (run,) = world.fake.check_runs
+    assert (run.annotations, run.conclusion) == ([], "neutral")

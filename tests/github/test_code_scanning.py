@@ -1,0 +1,82 @@
+"""SARIF reaches code scanning whole, or the error says what to do."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.github.checks import CodeScanning
+from hunkwise.redaction import SecretScan
+from tests.github.conftest import World
+
+SARIF = '{"version": "2.1.0", "runs": []}'
+REF = "refs/pull/1/head"
+
+
+def upload(world: World, text: str = SARIF, token: str = "ghs_write") -> str:
+    scanning = CodeScanning(world.client(token), SecretScan(["a-secret-of-ours"]), sleep=world.clock.sleep)
+    return scanning.upload(text, world.head, REF)
+
+
+def test_a_file_is_uploaded(world: World) -> None:
+    upload_id = upload(world)
+    (stored,) = world.fake.sarifs
+    assert stored.id == upload_id
+    assert (stored.commit_sha, stored.ref, stored.text) == (world.head, REF, SARIF)
+    assert stored.tool_name == "hunkwise"
+
+
+@pytest.mark.parametrize("token", ["ghs_read", "ghs_pulls"])
+def test_a_missing_permission_is_named(world: World, token: str) -> None:
+    world.fake.tokens["ghs_pulls"] = "write:pulls"
+    with pytest.raises(ForgeError) as caught:
+        upload(world, token=token)
+    assert caught.value.kind is ForgeKind.FORBIDDEN
+    assert "security-events: write" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, ForgeKind.AUTHENTICATION),
+        (404, ForgeKind.NOT_FOUND),
+        (422, ForgeKind.INVALID),
+        (429, ForgeKind.RATE_LIMIT),
+        (503, ForgeKind.UNAVAILABLE),
+    ],
+)
+def test_an_upload_that_is_refused_says_why(world: World, status: int, kind: ForgeKind) -> None:
+    world.clock.left = 0.0
+    world.fake.fault("POST", "/sarifs", status=status, times=3)
+    with pytest.raises(ForgeError) as caught:
+        upload(world)
+    assert caught.value.kind is kind
+    assert ("security-events" in caught.value.hint) == (status == 404)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"status": 502}, {"status": 200, "html": True}, {"status": 200, "body": {}}, {"disconnect": True}],
+)
+def test_an_upload_whose_answer_is_lost_is_repeated(world: World, fault: dict[str, Any]) -> None:
+    world.fake.fault("POST", "/sarifs", commit_then_fail=True, **fault)
+    upload_id = upload(world)
+    assert [stored.id for stored in world.fake.sarifs][-1] == upload_id
+    assert {stored.text for stored in world.fake.sarifs} == {SARIF}
+
+
+def test_a_file_above_githubs_limit_is_not_sent(world: World) -> None:
+    text = random.Random(1).randbytes(12 * 1024 * 1024).hex()
+    with pytest.raises(ForgeError, match="too large") as caught:
+        upload(world, text)
+    assert caught.value.hint
+    assert world.fake.journal == []
+
+
+def test_a_secret_does_not_leave_compressed(world: World) -> None:
+    with pytest.raises(ForgeError, match="secrets"):
+        upload(world, '{"message": "a-secret-of-ours"}')
+    assert world.fake.journal == []

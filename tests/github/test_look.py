@@ -1,0 +1,179 @@
+"""Files of the base come with the conversation where they are proved, and are asked for where they are not."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hunkwise.domain.pull_request import Known, PullRequest
+from hunkwise.errors import ForgeError
+from hunkwise.github.blob_lookup import Look
+from hunkwise.github.responses import Shape, read_answer
+from tests.fakes.github import GraphqlRefusal
+from tests.github.conftest import BASE_FILES, World
+
+SHA = "a" * 40
+COMMIT = {"__typename": "Commit", "oid": SHA}
+FORBIDDEN = {"type": "FORBIDDEN", "message": "Resource not accessible by integration"}
+
+
+def blob(content: bytes, **other: Any) -> dict[str, Any]:
+    oid = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    return {"__typename": "Blob", "oid": oid, "text": content.decode(), **other}
+
+
+def tree(*entries: Any) -> dict[str, Any]:
+    return {"__typename": "Tree", "oid": SHA, "entries": list(entries)}
+
+
+def known(repository: Any, *errors: Any) -> Known:
+    """What is known of `a` and `b` after such an answer."""
+    answer = {"data": {"repository": repository}, "errors": list(errors)}
+    return Look(SHA, ("a", "b")).known(read_answer(Shape(answer, "POST /graphql")))
+
+
+def asked_of(world: World, *paths: str, token: str = "ghs_write") -> Known:
+    client = world.client(token)
+    pull_request = client.pull_request(1)
+    world.fake.journal.clear()
+    conversation, found = client.conversation_and_base(pull_request, paths)
+    assert conversation.head_sha == world.head
+    return found
+
+
+def test_files_folders_and_gaps_come_with_the_conversation_in_its_one_request(world: World) -> None:
+    found = asked_of(world, "src/a.py", "docs/ü/read me.md", "docs", ".github/hunkwise.yml", "src")
+    assert found == {
+        "src/a.py": BASE_FILES["src/a.py"].encode(),
+        "docs/ü/read me.md": b"hello\n",
+        "docs": ("ü/",),
+        ".github/hunkwise.yml": None,
+        "src": ("a.py", "old name.py"),
+    }
+    assert [request.path for request in world.fake.journal] == ["/graphql"]
+
+
+def test_what_is_known_is_of_the_base_and_not_of_the_head(world: World) -> None:
+    assert asked_of(world, "empty.txt", "gone.txt") == {"empty.txt": None, "gone.txt": b"gone\n"}
+
+
+@pytest.mark.parametrize("path", ["link.py", "away", "big.txt", "logo.png", "", "../x", "src//a.py"])
+def test_links_binaries_large_files_and_odd_paths_are_left_to_rest(world: World, path: str) -> None:
+    assert asked_of(world, path) == {}
+
+
+@pytest.mark.parametrize("path", ['"} viewer { login } x: object(oid: "', "a:b", "HEAD", "$path1", "\n"])
+def test_a_path_is_a_variable_whatever_it_says(world: World, path: str) -> None:
+    assert asked_of(world, path, "gone.txt") == {path: None, "gone.txt": b"gone\n"}
+    (odd,) = world.fake.journal
+    asked_of(world, "some", "gone.txt")
+    assert odd.json["query"] == world.fake.journal[0].json["query"]
+    assert odd.json["variables"]["path0"] == f"{world.base}:{path}"
+
+
+def test_without_paths_the_query_asks_for_no_object(world: World) -> None:
+    assert asked_of(world) == {}
+    assert "object(" not in world.fake.journal[0].json["query"]
+
+
+def test_a_base_that_graphql_does_not_see_proves_nothing(world: World) -> None:
+    client = world.client()
+    unseen: PullRequest = replace(client.pull_request(1), base_sha="0" * 40)
+    assert client.conversation_and_base(unseen, ["AGENTS.md"])[1] == {}
+
+
+def test_a_base_that_is_no_sha_is_not_asked_for(world: World) -> None:
+    client = world.client()
+    with pytest.raises(ForgeError, match="is no commit's SHA"):
+        client.conversation_and_base(replace(client.pull_request(1), base_sha="main"), ["AGENTS.md"])
+
+
+def test_nothing_is_known_where_graphql_is_refused(world: World) -> None:
+    world.fake.graphql_refusal = GraphqlRefusal(403)
+    assert asked_of(world, "AGENTS.md", token="ghp_person") == {}
+
+
+def test_nothing_is_known_to_a_token_that_may_not_read_contents(world: World) -> None:
+    pull_request = world.client().pull_request(1)
+    world.fake.tokens["ghs_blind"] = frozenset({"none:contents"})
+    conversation, found = world.client("ghs_blind").conversation_and_base(pull_request, ["AGENTS.md", "src"])
+    assert (conversation.viewer, found) == ("github-actions", {})
+
+
+def test_another_page_does_not_look_again(world: World) -> None:
+    for number in range(101):
+        world.fake.say(1, "octocat", f"comment {number}")
+    assert asked_of(world, "AGENTS.md") == {"AGENTS.md": None}
+    assert [request.json["variables"]["once"] for request in world.fake.journal] == [True, False]
+
+
+def test_null_is_absence_only_where_the_commit_was_seen() -> None:
+    absent = {"path0": None, "path1": None}
+    assert known({"commit": COMMIT, **absent}) == {"a": None, "b": None}
+    for unseen in (None, {}, {**COMMIT, "oid": "b" * 40}, {**COMMIT, "__typename": "Tag"}, "commit"):
+        assert known({"commit": unseen, **absent}) == {}
+    assert known(absent) == known(None) == known("nothing") == {}
+
+
+def test_a_missing_word_is_no_absence() -> None:
+    assert known({"commit": COMMIT, "path1": None}) == {"b": None}
+
+
+@pytest.mark.parametrize(
+    ("path", "left"),
+    [
+        (["repository", "path0"], {"b": None}),
+        (["repository", "path0", "text"], {"b": None}),
+        (["repository", "pullRequest", "commits"], {"a": None, "b": None}),
+        (["repository"], {}),
+        ([], {}),
+    ],
+)
+def test_null_with_an_error_is_no_absence(path: list[str], left: Known) -> None:
+    found = known({"commit": COMMIT, "path0": None, "path1": None}, {**FORBIDDEN, "path": path})
+    assert found == left
+
+
+def test_a_file_is_known_by_gits_own_hash() -> None:
+    content = "version: 1\n# Café\r\n".encode()
+    long = hashlib.sha256(b"blob %d\0" % len(content) + content).hexdigest()
+    told = {"commit": COMMIT, "path0": blob(content), "path1": blob(content, oid=long)}
+    assert known(told) == {"a": content, "b": content}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        blob(b"cut\nshort\n", text="cut\n"),
+        blob(b"\xef\xbb\xbfmarked\n", text="marked\n"),
+        blob(b"replaced\n", text="repl\ufffdced\n"),
+        blob(b"half a pair\n", text="\ud800\n"),
+        blob(b"unnamed\n", oid=None),
+        blob(b"named oddly\n", oid="x" * 64),
+        blob(b"../AGENTS.md"),
+        blob(b"binary\n", text=None),
+        blob(b"no text\n", text=7),
+        blob(b"a commit\n", __typename="Commit"),
+        {"__typename": "Commit", "oid": SHA},
+        {"__typename": "Tree", "entries": None},
+        {"__typename": "Tree", "entries": [None]},
+        {"__typename": "Tag", "entries": []},
+        tree({"name": None, "type": "blob"}),
+        "text",
+        [],
+    ],
+)
+def test_what_is_not_proved_is_not_known(said: Any) -> None:
+    assert known({"commit": COMMIT, "path0": said, "path1": None}) == {"b": None}
+
+
+def test_a_folder_is_known_by_its_names() -> None:
+    entries = [
+        {"name": "a.md", "type": "blob"},
+        {"name": "more", "type": "tree"},
+        {"name": "m", "type": "commit"},
+    ]
+    assert known({"commit": COMMIT, "path0": tree(*entries)}) == {"a": ("a.md", "more/", "m")}

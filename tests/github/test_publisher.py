@@ -1,0 +1,540 @@
+"""Every finding ends on a rung that holds or is left to the caller, and nothing is posted twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hunkwise.domain.finding import Anchor, Finding, Severity
+from hunkwise.domain.review import Posted, ReviewEvent, Where
+from hunkwise.github.reviews import STALE, Publisher, Rendered
+from hunkwise.publish.documents import comment
+from hunkwise.publish.placement import Page, Placement, place
+from hunkwise.redaction import SecretScan
+from hunkwise.tracking.markers import finding_marker, review_marker
+from tests.fakes.github import GraphqlRefusal
+from tests.fakes.github_state import Comment, Review
+from tests.github.conftest import World
+
+BOT = "github-actions[bot]"
+RUN = "4711.c0ffee"
+SECRET = "a-secret-of-ours"
+INLINE = Finding("src/a.py", Severity.HIGH, "Inline", "Why.", Anchor("src/a.py", 5))
+SPAN = Finding("src/a.py", Severity.LOW, "Span", "Why.", Anchor("src/a.py", 6, start_line=5))
+ON_FILE = Finding("logo.png", Severity.LOW, "On file", "Why.")
+ELSEWHERE = Finding("README.md", Severity.LOW, "Elsewhere", "Why.")
+OFF = Finding("src/a.py", Severity.LOW, "Off the diff", "Why.", Anchor("src/a.py", 50))
+ALL = (INLINE, SPAN, ON_FILE, ELSEWHERE)
+WHERE = {INLINE: Where.INLINE, SPAN: Where.INLINE, ON_FILE: Where.FILE, ELSEWHERE: Where.BODY}
+
+
+def body(placement: Placement, event: ReviewEvent) -> Page:
+    """What the body says of each finding in it, and the marker."""
+    told = [f"{finding.title}\n\n{finding_marker(finding, Where.BODY)}" for finding in placement.in_body]
+    return Page("\n\n".join([f"A review: {event}.", *told, review_marker(RUN, "0" * 40)]))
+
+
+def rendered(world: World, placement: Placement, **changes: Any) -> Rendered:
+    whole = Rendered(
+        placement=placement,
+        head_sha=world.head,
+        event=ReviewEvent.COMMENT,
+        marker=review_marker(RUN, "0" * 40),
+        comment=lambda finding, where: comment(finding, server_url=world.url, applies=False, where=where),
+        body=body,
+    )
+    return replace(whole, **changes)
+
+
+def publish(
+    world: World,
+    *findings: Finding,
+    token: str = "ghs_write",
+    placement: Placement | None = None,
+    **changes: Any,
+) -> Posted:
+    """Posts the findings as they are placed against the pull request's own files."""
+    if placement is None:
+        reader = world.client()
+        placement = place(findings, reader.files(reader.pull_request(1)), max_comments=30)
+        world.fake.journal.clear()
+    publisher = Publisher(world.client(token), 1, SecretScan([SECRET]), sleep=world.clock.sleep)
+    return publisher.publish(rendered(world, placement, **changes))
+
+
+def publish_inline(world: World, findings: Sequence[Finding], **changes: Any) -> Posted:
+    """Posts all of them on their lines, proved or not."""
+    return publish(world, placement=Placement(inline=tuple(findings)), **changes)
+
+
+def many(count: int, bad: set[int]) -> list[Finding]:
+    """Findings on lines of the diff, but for the bad ones."""
+    return [
+        Finding("src/a.py", Severity.LOW, f"Number {n}", "Why.", Anchor("src/a.py", 50 if n in bad else 5))
+        for n in range(count)
+    ]
+
+
+def pending(world: World) -> list[Review]:
+    return [review for review in world.fake.reviews if review.state == "PENDING"]
+
+
+def add_review(world: World, text: str, author: str = BOT, state: str = "COMMENTED") -> Review:
+    review = Review(world.fake.hub.next_id(), 1, author, text, state, world.head)
+    world.fake.reviews.append(review)
+    return review
+
+
+def test_findings_go_inline_on_the_file_and_into_the_body(world: World) -> None:
+    posted = publish(world, *ALL)
+    assert posted.where == WHERE
+    assert (posted.notes, posted.fault) == ((), None)
+    (stored,) = world.fake.reviews
+    assert (stored.state, stored.commit_id) == ("COMMENTED", world.head)
+    assert posted.review_url is not None
+    assert posted.review_url.endswith(f"#pullrequestreview-{stored.id}")
+    on_file, inline, span = world.fake.comments
+    assert (on_file.path, on_file.subject_type) == ("logo.png", "file")
+    assert (inline.line, inline.side, inline.start_line) == (5, "RIGHT", None)
+    assert (span.line, span.start_line) == (6, 5)
+    assert "Elsewhere" in stored.body
+    assert "Inline" not in stored.body
+    assert [request.method for request in world.fake.journal] == ["POST", "POST"]
+
+
+def test_a_review_without_findings_is_still_a_review(world: World) -> None:
+    posted = publish(world)
+    assert posted.where == {}
+    assert world.fake.reviews[0].body.startswith("A review: COMMENT.")
+
+
+@pytest.mark.parametrize(
+    ("event", "state"),
+    [(ReviewEvent.REQUEST_CHANGES, "CHANGES_REQUESTED"), (ReviewEvent.APPROVE, "APPROVED")],
+)
+def test_the_review_asks_for_what_it_was_told_to(world: World, event: ReviewEvent, state: str) -> None:
+    publish(world, INLINE, event=event)
+    assert world.fake.reviews[0].state == state
+
+
+@pytest.mark.parametrize("event", [ReviewEvent.REQUEST_CHANGES, ReviewEvent.APPROVE])
+def test_on_ones_own_pull_request_every_review_is_a_comment(world: World, event: ReviewEvent) -> None:
+    world.fake.hub.pulls[1].author = BOT
+    posted = publish(world, INLINE, event=event)
+    (stored,) = world.fake.reviews
+    assert (stored.state, stored.body.splitlines()[0]) == ("COMMENTED", "A review: COMMENT.")
+    assert posted.where == {INLINE: Where.INLINE}
+    assert "the review is a comment" in posted.notes[0]
+
+
+def test_where_actions_may_not_approve_the_review_is_a_comment(world: World) -> None:
+    words = {"message": "Unprocessable Entity: GitHub Actions is not permitted to approve pull requests."}
+    world.fake.fault("POST", "/reviews", status=422, body=words)
+    publish(world, INLINE, event=ReviewEvent.APPROVE)
+    assert [review.state for review in world.fake.reviews] == ["COMMENTED"]
+
+
+@pytest.mark.parametrize("position", range(30))
+def test_one_bad_line_of_thirty_costs_twelve_requests_and_no_other_finding(
+    world: World, position: int
+) -> None:
+    findings = many(30, {position})
+    posted = publish_inline(world, findings)
+    bad = findings[position]
+    assert posted.where == dict.fromkeys(findings, Where.INLINE) | {bad: Where.FILE}
+    assert posted.fault is None
+    assert len(posted.notes) == 1
+    assert "must be part of the diff" in posted.notes[0]
+    assert len(world.fake.journal) <= 12
+    (stored,) = world.fake.reviews
+    assert stored.state == "COMMENTED"
+    assert sum(kept.review_id == stored.id for kept in world.fake.comments) == 29
+    assert [kept.body.count(bad.title) for kept in world.fake.comments if kept.subject_type == "file"] == [1]
+
+
+@pytest.mark.parametrize("position", [0, 17, 29])
+def test_an_offender_that_its_file_does_not_take_is_in_the_body(world: World, position: int) -> None:
+    findings = many(30, set())
+    lost = Anchor("nowhere.py", 1)
+    findings[position] = replace(findings[position], path=lost.path, anchor=lost)
+    posted = publish_inline(world, findings)
+    assert posted.where == dict.fromkeys(findings, Where.INLINE) | {findings[position]: Where.BODY}
+    assert findings[position].title in world.fake.reviews[0].body
+    assert len(world.fake.journal) <= 12
+
+
+def test_a_single_comment_that_is_declined_needs_no_search(world: World) -> None:
+    assert publish_inline(world, [OFF]).where == {OFF: Where.FILE}
+    assert [request.method for request in world.fake.journal] == ["POST", "GET", "POST", "POST"]
+
+
+@pytest.mark.parametrize(
+    "bad", [{0, 1}, {0, 29}, {13, 14}, {3, 9, 27}, {0, 7, 14, 21, 28}, {25, 26, 27, 28, 29}, set(range(30))]
+)
+def test_with_several_bad_lines_nothing_is_lost_within_forty_requests(world: World, bad: set[int]) -> None:
+    findings = many(30, bad)
+    posted = publish_inline(world, findings)
+    assert posted.fault is None
+    assert set(posted.where) == set(findings)
+    assert len(world.fake.journal) <= 40
+    assert [review.state for review in world.fake.reviews] == ["COMMENTED"]
+    said = [world.fake.reviews[0].body, *(kept.body for kept in world.fake.comments)]
+    assert all(sum(finding_marker(one, posted.where[one]) in text for text in said) == 1 for one in findings)
+    if len(bad) <= 3:
+        below = {findings[n] for n in bad}
+        assert posted.where == dict.fromkeys(findings, Where.INLINE) | dict.fromkeys(below, Where.FILE)
+
+
+def test_a_review_that_is_declined_with_every_comment_taken_singly_ends_in_its_body(world: World) -> None:
+    """GitHub declines the whole for a reason that is in no line."""
+    world.fake.fault("POST", "/reviews", status=422, times=2, asking='"event"')
+    findings = many(4, set())
+    posted = publish_inline(world, findings)
+    assert posted.fault is None
+    assert sorted(posted.where.values()) == [Where.BODY, Where.BODY, Where.BODY, Where.FILE]
+    assert set(posted.where) == set(findings)
+    assert pending(world) == []
+
+
+def test_a_body_that_is_declined_leaves_all_to_the_caller(world: World) -> None:
+    world.fake.fault("POST", "/reviews", status=422, times=99, asking='"event"')
+    posted = publish(world, ELSEWHERE)
+    assert posted.where == {}
+    assert posted.fault is not None
+    assert (posted.fault.kind, "422" in posted.fault.message) == ("github invalid", True)
+
+
+def test_a_server_that_declines_everything_is_asked_forty_times_at_the_most(world: World) -> None:
+    world.fake.fault("POST", "/", status=422, times=99)
+    posted = publish_inline(world, many(30, set()))
+    assert posted.where == {}
+    assert len(world.fake.journal) <= 40
+
+
+def test_writing_too_quickly_is_not_taken_for_a_bad_line(world: World) -> None:
+    words = {"message": "Validation Failed", "errors": ["was submitted too quickly after a previous comment"]}
+    world.fake.fault("POST", "/reviews", status=422, body=words)
+    posted = publish_inline(world, many(30, set()))
+    assert posted.where == {}
+    assert len(world.fake.writes) == 1
+
+
+def test_a_file_comment_that_is_declined_falls_into_the_body(world: World) -> None:
+    posted = publish(world, placement=Placement(on_file=(ELSEWHERE, ON_FILE)))
+    assert posted.where == {ELSEWHERE: Where.BODY, ON_FILE: Where.FILE}
+    assert "Elsewhere" in world.fake.reviews[0].body
+    assert len(posted.notes) == 1
+
+
+def test_at_a_rate_limit_the_other_file_comments_are_not_tried(world: World) -> None:
+    second = Finding("empty.txt", Severity.LOW, "Second", "Why.")
+    world.clock.left = 0.0
+    world.fake.fault("POST", "/pulls/1/comments", status=429, headers={"retry-after": "60"})
+    posted = publish(world, ON_FILE, second)
+    assert set(posted.where.values()) == {Where.BODY}
+    assert len(posted.notes) == 1
+
+
+@pytest.mark.parametrize("status", [403, 429])
+def test_a_secondary_limit_is_waited_out_within_the_deadline(world: World, status: int) -> None:
+    world.fake.fault("POST", "/reviews", status=status, headers={"retry-after": "30"})
+    posted = publish(world, INLINE)
+    assert posted.where == {INLINE: Where.INLINE}
+    assert world.clock.slept == [30.0]
+
+
+def test_a_limit_past_the_deadline_ends_the_rung(world: World) -> None:
+    world.clock.left = 10.0
+    world.fake.fault("POST", "/reviews", status=429, headers={"retry-after": "30"})
+    posted = publish(world, INLINE)
+    assert posted.where == {}
+    assert posted.fault is not None
+    assert posted.fault.kind == "github rate limit"
+    assert world.clock.slept == []
+
+
+@pytest.mark.parametrize(
+    ("token", "word"),
+    [
+        ("ghs_read", "forbidden"),
+        ("ghs_wrong", "authentication"),
+        ("ghs_other", "forbidden"),
+        ("ghs_none", "not found"),
+    ],
+)
+def test_a_token_that_may_not_write_leaves_all_to_the_caller(world: World, token: str, word: str) -> None:
+    world.fake.tokens.update({"ghs_other": "write:issues,read:pulls", "ghs_none": "none"})
+    posted = publish(world, *ALL, token=token)
+    assert (posted.review_url, posted.where) == (None, {})
+    assert posted.fault is not None
+    assert word in posted.fault.kind
+    assert posted.fault.hint
+    assert len(world.fake.journal) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_what_was_posted_on_files_is_told_where_the_review_then_fails(world: World, status: int) -> None:
+    world.fake.fault("POST", "/reviews", status=status)
+    posted = publish(world, *ALL)
+    assert posted.where == {ON_FILE: Where.FILE}
+    assert len(world.fake.journal) == 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429])
+def test_a_search_that_is_refused_leaves_all_to_the_caller(world: World, status: int) -> None:
+    world.clock.left = 0.0
+    world.fake.fault("POST", "/reviews", status=status, asking='^(?!.*"event")')
+    posted = publish_inline(world, many(5, {2}))
+    assert posted.where == {}
+    assert posted.fault is not None
+    assert world.fake.reviews == []
+
+
+def test_a_head_that_moved_on_is_stale_and_nothing_is_posted(world: World) -> None:
+    world.fake.when("POST", "/reviews", lambda: world.fake.push(1, world.base))
+    posted = publish_inline(world, [INLINE])
+    assert posted.where == {}
+    assert posted.fault is not None
+    assert posted.fault.kind == STALE
+    assert world.base[:10] in posted.fault.message
+    assert world.fake.reviews == []
+    assert len(world.fake.writes) == 1
+
+
+def test_a_review_of_a_commit_that_is_gone_is_stale_without_comments_too(world: World) -> None:
+    world.fake.push(1, world.base)
+    posted = publish(world, placement=Placement(in_body=(ELSEWHERE,)))
+    assert posted.fault is not None
+    assert posted.fault.kind == STALE
+
+
+def test_a_pull_request_that_was_closed_takes_no_second_try(world: World) -> None:
+    world.fake.when("POST", "/reviews", lambda: world.fake.close(1))
+    posted = publish_inline(world, [OFF])
+    assert posted.where == {}
+    assert posted.fault is not None
+    assert (posted.fault.kind, "closed" in posted.fault.message) == (STALE, True)
+
+
+FAULTS: list[dict[str, Any]] = [
+    {"status": 500},
+    {"status": 502},
+    {"status": 200, "html": True},
+    {"status": 200, "body": {}},
+    {"status": 200, "body": {"id": 1, "html_url": "javascript:alert(1)"}},
+    {"disconnect": True},
+    {"truncate": True},
+]
+NOT_STORED = [fault for fault in FAULTS if "truncate" not in fault]
+
+
+@pytest.mark.parametrize("fault", NOT_STORED)
+def test_a_review_that_was_not_stored_is_posted_again(world: World, fault: dict[str, Any]) -> None:
+    world.fake.fault("POST", "/reviews", **fault)
+    posted = publish(world, INLINE)
+    assert len(world.fake.reviews) == 1
+    assert posted.where == {INLINE: Where.INLINE}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_review_that_was_stored_is_not_posted_again(world: World, fault: dict[str, Any]) -> None:
+    world.fake.fault("POST", "/reviews", commit_then_fail=True, **fault)
+    posted = publish(world, INLINE)
+    assert len(world.fake.reviews) == 1
+    assert posted.where == {INLINE: Where.INLINE}
+    assert posted.review_url is not None
+    assert posted.review_url.endswith(f"#pullrequestreview-{world.fake.reviews[0].id}")
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if "html_url" not in str(fault)])
+def test_a_file_comment_is_posted_once(world: World, fault: dict[str, Any], stored: bool) -> None:
+    world.fake.fault("POST", "/pulls/1/comments", commit_then_fail=stored, **fault)
+    posted = publish(world, ON_FILE)
+    assert [kept.path for kept in world.fake.comments] == ["logo.png"]
+    assert posted.where == {ON_FILE: Where.FILE}
+
+
+def test_the_same_words_on_another_head_or_by_another_are_not_the_comment_that_was_lost(
+    world: World,
+) -> None:
+    text = comment(ON_FILE, server_url=world.url, applies=False, where=Where.FILE)
+    old = Comment(1, 1, BOT, text, "logo.png", world.base, "", subject_type="file")
+    strange = replace(old, id=2, author="mallory", commit_id=world.head)
+    world.fake.comments.extend([old, strange, replace(old, id=3, path="empty.txt", commit_id=world.head)])
+    world.fake.fault("POST", "/pulls/1/comments", status=502)
+    publish(world, ON_FILE)
+    assert len(world.fake.comments) == 4
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_probe_whose_answer_is_lost_leaves_nothing_pending(
+    world: World, fault: dict[str, Any], stored: bool
+) -> None:
+    world.fake.fault("POST", "/reviews", commit_then_fail=stored, asking='^(?!.*"event")', **fault)
+    findings = many(5, {4})
+    posted = publish_inline(world, findings)
+    assert posted.where == dict.fromkeys(findings, Where.INLINE) | {findings[4]: Where.FILE}
+    assert [review.state for review in world.fake.reviews] == ["COMMENTED"]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("fault", [*NOT_STORED[:3], {"disconnect": True}])
+def test_a_probe_is_deleted_although_the_answer_to_that_is_lost(
+    world: World, fault: dict[str, Any], stored: bool
+) -> None:
+    world.fake.fault("DELETE", "/reviews/", commit_then_fail=stored, **fault)
+    findings = many(5, {4})
+    posted = publish_inline(world, findings)
+    assert posted.where == dict.fromkeys(findings, Where.INLINE) | {findings[4]: Where.FILE}
+    assert pending(world) == []
+
+
+def test_where_a_probe_cannot_be_deleted_at_first_it_is_in_the_end(world: World) -> None:
+    world.fake.fault("DELETE", "/reviews/", status=502, times=3)
+    posted = publish_inline(world, many(5, {4}))
+    assert posted.where == {}
+    assert posted.fault is not None
+    assert "502" in posted.fault.message
+    assert world.fake.reviews == []
+
+
+def test_what_cannot_be_deleted_at_all_is_deleted_by_the_next_run(world: World) -> None:
+    world.fake.fault("DELETE", "/reviews/", status=502, times=6)
+    findings = many(5, {4})
+    publish_inline(world, findings)
+    assert len(pending(world)) == 1
+    again = review_marker("4712.decaf", "0" * 40)
+    posted = publish_inline(
+        world, findings, marker=again, body=lambda placement, event: Page(f"Again.\n\n{again}")
+    )
+    assert list(posted.where.values()).count(Where.INLINE) == 4
+    assert [review.body for review in world.fake.reviews] == [f"Again.\n\n{again}"]
+
+
+def test_a_leftover_of_an_earlier_run_stands_in_the_way_of_no_file_comment(world: World) -> None:
+    add_review(world, review_marker("1.dead", world.base), state="PENDING")
+    posted = publish(world, *ALL)
+    assert posted.where == WHERE
+    assert [review.state for review in world.fake.reviews] == ["COMMENTED"]
+
+
+def test_a_leftover_that_appears_in_the_midst_of_a_search_is_deleted(world: World) -> None:
+    marker = review_marker("1.dead", world.base)
+    world.fake.when(
+        "POST", "/reviews", lambda: add_review(world, marker, state="PENDING"), body='^(?!.*"event")'
+    )
+    findings = many(5, {4})
+    posted = publish_inline(world, findings)
+    assert posted.where == dict.fromkeys(findings, Where.INLINE) | {findings[4]: Where.FILE}
+    assert pending(world) == []
+
+
+@pytest.mark.parametrize("text", ["My own words.", f"My words on {review_marker('1.dead', '0' * 40)}", ""])
+def test_a_pending_review_of_another_tool_with_the_same_account_is_not_touched(
+    world: World, text: str
+) -> None:
+    theirs = add_review(world, text, state="PENDING")
+    posted = publish(world, *ALL)
+    assert posted.where == {}
+    assert posted.fault is not None
+    assert "did not begin" in posted.fault.message
+    assert "Submit or discard" in posted.fault.hint
+    assert world.fake.reviews == [theirs]
+
+
+def test_a_pending_review_of_another_tool_that_appears_in_a_search_ends_it(world: World) -> None:
+    world.fake.when(
+        "POST", "/reviews", lambda: add_review(world, "Mine.", state="PENDING"), body='^(?!.*"event")'
+    )
+    posted = publish_inline(world, many(5, {4}))
+    assert posted.where == {}
+    assert posted.fault is not None
+    assert "did not begin" in posted.fault.message
+    assert [review.body for review in world.fake.reviews] == ["Mine."]
+
+
+def test_a_review_that_is_never_stored_is_tried_three_times(world: World) -> None:
+    world.fake.fault("POST", "/reviews", status=502, times=9)
+    posted = publish(world, INLINE)
+    assert len(world.fake.writes) == 3
+    assert world.clock.slept == [1.0, 2.0]
+    assert posted.where == {}
+
+
+def test_where_it_cannot_be_known_whether_it_was_stored_nothing_is_posted_again(world: World) -> None:
+    world.fake.graphql_refusal = GraphqlRefusal(403)
+    world.fake.fault("POST", "/reviews", status=502)
+    posted = publish(world, INLINE)
+    assert [request.path for request in world.fake.writes] == ["/repos/octo/repo/pulls/1/reviews"]
+    assert posted.where == {}
+    assert posted.fault is not None
+    assert "502" in posted.fault.message
+
+
+@pytest.mark.parametrize(("status", "answer"), [(404, None), (200, {}), (200, {"login": ""})])
+def test_who_does_not_know_who_they_are_posts_nothing_again(
+    world: World, status: int, answer: dict[str, str] | None
+) -> None:
+    world.fake.fault("GET", "/user$", status=status, body=answer)
+    world.fake.fault("POST", "/reviews", status=502, commit_then_fail=True)
+    posted = publish(world, INLINE, token="ghp_person")
+    assert posted.where == {}
+    assert len(world.fake.reviews) == 1
+
+
+def test_a_person_finds_their_own_review_again(world: World) -> None:
+    world.fake.graphql_refusal = GraphqlRefusal(404)
+    world.fake.fault("POST", "/reviews", status=502, commit_then_fail=True)
+    posted = publish(world, INLINE, token="ghp_person")
+    assert [stored.author for stored in world.fake.reviews] == ["hubot"]
+    assert posted.where == {INLINE: Where.INLINE}
+
+
+def test_a_strangers_review_with_our_marker_is_not_ours(world: World) -> None:
+    for number in range(101):
+        strange = number == 100
+        add_review(
+            world, review_marker(RUN, "0" * 40) if strange else "earlier", "mallory" if strange else BOT
+        )
+    world.fake.fault("POST", "/reviews", status=502)
+    posted = publish(world, INLINE)
+    assert len(world.fake.reviews) == 102
+    assert posted.where == {INLINE: Where.INLINE}
+
+
+def test_a_probe_that_is_pending_is_not_taken_for_the_review(world: World) -> None:
+    add_review(world, review_marker(RUN, "0" * 40), state="PENDING")
+    world.fake.fault("POST", "/reviews", status=502)
+    posted = publish(world, INLINE)
+    assert posted.where == {INLINE: Where.INLINE}
+    assert [review.state for review in world.fake.reviews] == ["COMMENTED"]
+
+
+def test_a_list_without_end_is_read_to_a_bound_and_nothing_is_posted_again(world: World) -> None:
+    reviews = [{"id": 1, "body": "", "user": {"login": "x", "type": "User"}}] * 100
+    world.fake.fault("GET", "/reviews", status=200, body=reviews, times=99)
+    world.fake.fault("POST", "/reviews", status=502)
+    posted = publish(world, INLINE)
+    assert posted.where == {}
+    assert len(world.fake.writes) == 1
+    assert sum("/reviews" in request.path for request in world.fake.journal) == 31
+
+
+def test_a_secret_does_not_leave(world: World) -> None:
+    leaky = Finding("src/a.py", Severity.LOW, "Leak", SECRET, Anchor("src/a.py", 5))
+    posted = publish(world, leaky)
+    assert world.fake.writes == []
+    assert posted.fault is not None
+    assert SECRET not in posted.fault.message
+
+
+def test_findings_that_the_body_could_only_count_are_left_to_the_caller(world: World) -> None:
+    posted = publish(world, INLINE, ELSEWHERE, body=lambda placement, event: Page("One more.", (ELSEWHERE,)))
+    assert posted.where == {INLINE: Where.INLINE}
+    assert posted.review_url is not None
+    assert posted.notes == ("The review's body had no room for 1 of the findings.",)

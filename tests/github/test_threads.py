@@ -1,0 +1,200 @@
+"""A thread whose code was fixed is closed in the best way that GitHub lets it be, and nobody else's is touched."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hunkwise.domain.diff import Side
+from hunkwise.domain.pull_request import Reply
+from hunkwise.domain.pull_request import Thread as Said
+from hunkwise.github.comments import Closed, Threads
+from hunkwise.redaction import SecretScan
+from hunkwise.tracking.markers import fixed_marker, is_fixed
+from tests.fakes.github import GraphqlRefusal
+from tests.fakes.github_state import Comment, Thread
+from tests.github.conftest import World
+
+BOT = "github-actions[bot]"
+BODY = "**High**: a fault\n\n<!-- hunkwise:finding v1 fp=0123456789abcdef -->"
+
+
+def add_thread(world: World, author: str = BOT) -> Said:
+    """A thread at line 5, and what the conversation says of it."""
+    number = world.fake.hub.next_id()
+    first = Comment(number, 1, author, BODY, "src/a.py", world.head, "@@", line=5)
+    world.fake.comments.append(first)
+    world.fake.threads.append(Thread(f"PRRT_{number}", 1, [first]))
+    return Said(
+        "src/a.py", 5, Side.RIGHT, author, BODY, id=f"PRRT_{number}", comment_id=number, ours=author == BOT
+    )
+
+
+def close(world: World, *threads: Said, token: str = "ghs_write", answer: bool = True) -> Closed:
+    writer = Threads(world.client(token), SecretScan([]), sleep=world.clock.sleep)
+    return writer.close(threads, world.head, answer=answer)
+
+
+def first_bodies(world: World) -> list[str]:
+    return [thread.comments[0].body for thread in world.fake.threads]
+
+
+def test_a_fixed_thread_is_answered_and_resolved(world: World) -> None:
+    assert close(world, add_thread(world)) == Closed(resolved=1)
+    (thread,) = world.fake.threads
+    assert (thread.resolved, thread.resolved_by) == (True, BOT)
+    answer = thread.comments[1]
+    assert (answer.author, answer.body) == (BOT, f"Fixed in {world.head}.\n\n{fixed_marker(world.head)}")
+    assert is_fixed(answer.body)
+    assert len(world.fake.journal) == 1
+
+
+def test_ten_threads_take_one_request(world: World) -> None:
+    threads = [add_thread(world) for _ in range(25)]
+    assert close(world, *threads) == Closed(resolved=25)
+    assert len(world.fake.journal) == 3
+    assert all(thread.resolved and len(thread.comments) == 2 for thread in world.fake.threads)
+
+
+def test_a_thread_that_was_answered_is_only_resolved(world: World) -> None:
+    marker = fixed_marker("0" * 40)
+    answered = replace(
+        add_thread(world), replies=(Reply("github-actions", f"Fixed.\n\n{marker}", ours=True),)
+    )
+    copied = replace(add_thread(world), replies=(Reply("mallory", f"Fixed.\n\n{marker}"),))
+    assert close(world, answered) == Closed(resolved=1)
+    assert close(world, copied) == Closed(resolved=1)
+    assert [len(thread.comments) for thread in world.fake.threads] == [1, 2]
+
+
+def test_beside_a_pending_review_nothing_is_answered(world: World) -> None:
+    assert close(world, add_thread(world), answer=False) == Closed(resolved=1)
+    assert [len(thread.comments) for thread in world.fake.threads] == [1]
+
+
+def test_only_open_threads_of_ours_are_touched(world: World) -> None:
+    theirs = add_thread(world, "mallory")
+    resolved = replace(add_thread(world), resolved=True)
+    assert close(world, theirs, resolved) == Closed()
+    assert world.fake.journal == []
+
+
+def test_no_more_than_a_hundred_are_closed_in_one_run(world: World) -> None:
+    threads = [replace(add_thread(world), body=fixed_marker("0" * 40), id="") for _ in range(103)]
+    closed = close(world, *threads)
+    assert (closed.edited, closed.left) == (100, 3)
+    assert closed.notes == ("No more than 100 threads are closed in one run.",)
+
+
+def test_where_resolving_is_refused_the_comment_says_that_it_is_fixed(world: World) -> None:
+    world.fake.refused_mutations.add("resolveReviewThread")
+    threads = [add_thread(world) for _ in range(12)]
+    assert close(world, *threads) == Closed(edited=12)
+    assert not any(thread.resolved for thread in world.fake.threads)
+    for body in first_bodies(world):
+        assert body == f"**Fixed in {world.head}.**\n\n{fixed_marker(world.head)}\n\n{BODY}"
+    graphql = [request for request in world.fake.journal if request.path == "/graphql"]
+    assert len(graphql) == 1
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        GraphqlRefusal(403),
+        GraphqlRefusal(404),
+        GraphqlRefusal(200, ({"type": "FORBIDDEN", "message": "Resource not accessible"},)),
+        GraphqlRefusal(200, ({"message": "Field 'addPullRequestReviewThreadReply' doesn't exist"},)),
+    ],
+)
+def test_where_graphql_is_refused_the_comment_says_that_it_is_fixed(
+    world: World, refusal: GraphqlRefusal
+) -> None:
+    world.fake.graphql_refusal = refusal
+    threads = [add_thread(world) for _ in range(11)]
+    assert close(world, *threads) == Closed(edited=11)
+    assert all(is_fixed(body) for body in first_bodies(world))
+
+
+def test_a_thread_that_only_rest_knows_is_edited(world: World) -> None:
+    assert close(world, replace(add_thread(world), id="")) == Closed(edited=1)
+    assert [request.method for request in world.fake.journal] == ["PATCH"]
+
+
+def test_what_says_already_that_it_is_fixed_is_not_edited_again(world: World) -> None:
+    world.fake.graphql_refusal = GraphqlRefusal(403)
+    thread = add_thread(world)
+    close(world, thread)
+    again = replace(thread, body=first_bodies(world)[0])
+    world.fake.journal.clear()
+    assert close(world, again) == Closed(edited=1)
+    assert [request.method for request in world.fake.journal] == ["POST"]
+
+
+def test_each_thread_of_a_request_has_its_own_outcome(world: World) -> None:
+    good, gone, last = (add_thread(world) for _ in range(3))
+    world.fake.delete(world.fake.threads[1].comments[0])
+    closed = close(world, good, gone, last)
+    assert (closed.resolved, closed.edited, closed.left) == (2, 0, 1)
+    assert "stay open" in closed.notes[0]
+    assert all(thread.resolved for thread in world.fake.threads)
+
+
+def test_an_alias_without_an_outcome_is_left(world: World) -> None:
+    forbidden = {"type": "FORBIDDEN", "message": "No.", "path": ["c1"]}
+    later = {"type": "RATE_LIMITED", "message": "Later.", "path": ["c2"]}
+    data = {"c0": {"thread": {"isResolved": True}}, "c1": None, "c2": None, "c3": None}
+    world.clock.left = 0.0
+    said = {"data": data, "errors": [forbidden, {**later, "type": "SERVICE_UNAVAILABLE"}]}
+    world.fake.fault("POST", "/graphql", status=200, body=said)
+    closed = close(world, *(add_thread(world) for _ in range(4)))
+    assert (closed.resolved, closed.edited, closed.left) == (1, 1, 2)
+    assert len(closed.notes) == 2
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize(
+    "fault",
+    [{"status": 502}, {"status": 200, "html": True}, {"status": 200, "body": {}}, {"disconnect": True}],
+)
+def test_what_is_not_known_is_left_to_the_next_run(
+    world: World, fault: dict[str, object], stored: bool
+) -> None:
+    world.fake.fault("POST", "/graphql", commit_then_fail=stored, **fault)  # type: ignore[arg-type]  # its options
+    threads = [add_thread(world) for _ in range(12)]
+    closed = close(world, *threads)
+    assert (closed.resolved, closed.edited, closed.left) == (0, 0, 12)
+    assert len(closed.notes) == 1
+    assert len(world.fake.journal) == 1
+
+
+@pytest.mark.parametrize("status", [401, 429])
+def test_a_token_or_limit_that_refuses_everything_ends_it(world: World, status: int) -> None:
+    world.clock.left = 0.0
+    world.fake.fault("POST", "/graphql", status=status)
+    assert close(world, add_thread(world), add_thread(world)).left == 2
+    assert len(world.fake.journal) == 1
+
+
+def test_a_token_that_only_reads_leaves_everything(world: World) -> None:
+    closed = close(world, *(add_thread(world) for _ in range(12)), token="ghs_read")
+    assert (closed.resolved, closed.edited, closed.left) == (0, 0, 12)
+    assert len(world.fake.journal) == 2
+    assert first_bodies(world) == [BODY] * 12
+
+
+@pytest.mark.parametrize(("status", "edited", "left"), [(404, 1, 1), (422, 1, 1), (403, 0, 2), (502, 0, 2)])
+def test_an_edit_that_fails_is_left(world: World, status: int, edited: int, left: int) -> None:
+    world.fake.graphql_refusal = GraphqlRefusal(403)
+    world.fake.fault("PATCH", "/pulls/comments/", status=status)
+    closed = close(world, add_thread(world), add_thread(world))
+    assert (closed.edited, closed.left) == (edited, left)
+    assert "stay open" in closed.notes[0]
+
+
+def test_what_can_be_neither_resolved_nor_edited_is_left(world: World) -> None:
+    nameless = replace(add_thread(world), id="", comment_id=0)
+    long = replace(add_thread(world), id="", body="x" * 65_500)
+    closed = close(world, nameless, long)
+    assert (closed.left, len(closed.notes)) == (2, 1)
+    assert world.fake.journal == []

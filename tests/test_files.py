@@ -1,0 +1,38 @@
+"""A path that somebody gave is read within bounds, and only where it leads to a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hunkwise.files import read_given
+
+
+@pytest.mark.parametrize(("size", "read"), [(0, 0), (9, 9), (10, 10), (11, 11), (5_000, 11)])
+def test_one_byte_more_than_the_bound_tells_that_a_file_is_too_large(
+    tmp_path: Path, size: int, read: int
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * size)
+    assert read_given(path, 10) == b"x" * read
+
+
+def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "link").symlink_to("file")
+    assert read_given(tmp_path / "link", 10) == b"x"
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, words in (
+        (tmp_path / "pipe", "no regular file"),
+        (Path("/dev/zero"), "no regular file"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / "gone", "No such file"),
+    ):
+        with pytest.raises(OSError, match=words) as refused:
+            read_given(path, 10)
+        assert refused.value.strerror

@@ -1,0 +1,196 @@
+"""Our hidden lines are known again exactly, and nothing else is taken for them."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hunkwise.domain.diff import Side
+from hunkwise.domain.finding import Anchor, Check, Finding, Severity
+from hunkwise.domain.review import Where
+from hunkwise.publish.sanitize import without_marker
+from hunkwise.tracking.markers import (
+    as_values,
+    finding_marker,
+    fixed_marker,
+    from_values,
+    is_fixed,
+    raised,
+    raised_in,
+    review_marker,
+    without_markers,
+)
+
+ANCHOR = Anchor("src/a.py", 12, Side.LEFT, 10, "a\nb\nc")
+FINDING = Finding("src/a.py", Severity.HIGH, "A title", "A body.", ANCHOR, "bug", prompt="review")
+RECORD = raised(FINDING, Where.INLINE)
+VALUES: list[Any] = as_values(RECORD) or []
+
+
+def spelt(values: object, fingerprint: str = FINDING.fingerprint) -> str:
+    packed = b64encode(json.dumps(values).encode()).decode()
+    return f"<!-- hunkwise:finding v1 fp={fingerprint} {packed} -->"
+
+
+def test_a_marker_carries_the_whole_record() -> None:
+    assert raised_in(finding_marker(FINDING, Where.INLINE)) == (RECORD,)
+    assert (RECORD.line, RECORD.start_line, RECORD.span, RECORD.code) == (12, 10, 3, FINDING.code)
+
+
+def test_markers_are_read_in_their_order_from_among_other_lines() -> None:
+    other = replace(FINDING, title="Another", anchor=None)
+    markers = [finding_marker(FINDING, Where.BODY), finding_marker(other, Where.FILE)]
+    assert raised_in(f"Text\r\n{markers[0]}\r\n\r\nmore\n{markers[1]}") == (
+        raised(FINDING, Where.BODY),
+        raised(other, Where.FILE),
+    )
+
+
+@pytest.mark.parametrize("path", ["caf\udce9.py", "a --> b.py", "日本/語.py", "\ud83d\ude00", 'a"\n\\.py'])
+def test_any_path_is_carried_and_none_ends_the_comment(path: str) -> None:
+    odd = replace(FINDING, path=path, anchor=None)
+    marker = finding_marker(odd, Where.FILE)
+    assert marker.count("-->") == 1
+    assert "\n" not in marker
+    assert raised_in(marker) == (raised(odd, Where.FILE),)
+
+
+def test_a_long_title_is_cut_and_a_path_too_long_leaves_the_fingerprint_alone() -> None:
+    wordy = replace(FINDING, title="t" * 500)
+    assert len(raised_in(finding_marker(wordy, Where.INLINE))[0].title) == 120
+    for length in (3_900, 5_000):
+        far = replace(FINDING, path="p" * length, anchor=None)
+        marker = finding_marker(far, Where.INLINE)
+        assert marker == f"<!-- hunkwise:finding v1 fp={far.fingerprint} -->"
+        assert raised_in(marker) == ()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        None,
+        "text",
+        VALUES[1:-1],
+        [*VALUES[1:], 1],
+        *[[*VALUES[1 : place + 1], wrong, *VALUES[place + 2 :]] for place, wrong in [
+            (0, 1), (0, ""), (0, "p" * 5_000), (1, True), (1, 0), (1, 5), (1, "3"), (1, 3.0), (2, None),
+            (2, "t" * 121), (3, "c" * 101), (3, []), (4, "p" * 201), (5, "UP"), (5, 1), (6, None), (6, 0),
+            (6, -1), (6, 10**9 + 1), (6, 9), (6, 1e1), (6, True), (6, 5_000), (7, 13), (7, 0), (7, "1"),
+            (8, "xyz"), (8, "0" * 13), (8, None), (9, "moon"), (9, 1),
+        ]],
+    ],
+)  # fmt: skip
+def test_a_record_that_is_not_exactly_right_is_passed_over(values: object) -> None:
+    assert raised_in(f"{spelt(values)}\n{spelt(VALUES[1:])}") == (RECORD,)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        spelt(VALUES[1:], "0" * 15),
+        spelt(VALUES[1:], "G" * 16),
+        spelt(VALUES[1:]).replace("v1", "v2"),
+        f" {spelt(VALUES[1:])}",
+        f"> {spelt(VALUES[1:])}",
+        f"{spelt(VALUES[1:])} and more",
+        spelt(VALUES[1:]).replace(" -->", "\n-->"),
+        spelt(VALUES[1:]).replace(" -->", "= -->"),
+        without_marker(spelt(VALUES[1:])),
+        f"<!-- hunkwise:finding v1 fp={'0' * 16} {b64encode(b'[' * 3_000).decode()} -->",
+        f"<!-- hunkwise:finding v1 fp={'0' * 16} {b64encode(bytes([255] * 30)).decode()} -->",
+        f"<!-- hunkwise:finding v1 fp={'0' * 16} {'A' * 4_090} -->",
+        f"<!-- hunkwise:finding v1 fp={'0' * 16} AAAAA -->",
+        f"<!-- hunkwise:finding v1 fp={'0' * 16} -->",
+    ],
+)
+def test_a_line_that_is_not_exactly_a_marker_says_nothing(line: str) -> None:
+    assert raised_in(line) == ()
+
+
+def test_a_text_has_its_caps() -> None:
+    marker = finding_marker(replace(FINDING, anchor=None), Where.BODY)
+    short = f"<!-- hunkwise:finding v1 fp={'0' * 16} AAAA -->"
+    assert len(raised_in("\n".join([marker] * 301))) == 300
+    assert raised_in("\n".join([*[short] * 300, marker])) == ()
+    assert raised_in(f"{marker}\n{'x' * 70_000}") == ()
+
+
+@given(st.text(), st.sampled_from(["", "<!-- hunkwise:finding v1 fp=0123456789abcdef ", " -->"]))
+def test_no_text_makes_the_reader_fail(text: str, piece: str) -> None:
+    assert raised_in(f"{piece}{text}{piece}") == ()
+    assert not is_fixed(text)
+
+
+@given(st.text(min_size=1, max_size=300), st.text(max_size=300), st.text(max_size=100), st.integers(1, 10**6))
+def test_whatever_a_finding_says_comes_back(path: str, title: str, category: str, line: int) -> None:
+    finding = Finding(path, Severity.LOW, title, "", Anchor(path, line, code=title), category)
+    assert raised_in(f"{title}\n{finding_marker(finding, Where.INLINE)}")[-1:] == (
+        raised(finding, Where.INLINE),
+    )
+
+
+def test_a_deleted_comment_is_one_value_more() -> None:
+    deleted = replace(RECORD, deleted=True)
+    values = as_values(deleted) or []
+    assert (from_values(values), from_values(values[:-1])) == (deleted, RECORD)
+    assert from_values([*values, "deleted"]) is None
+
+
+@pytest.mark.parametrize("check", [None, *Check])
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_check_is_the_last_value(check: Check | None, deleted: bool) -> None:
+    record = replace(RECORD, check=check, deleted=deleted)
+    assert from_values(as_values(record)) == record
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["checked"],
+        [None],
+        [["confirmed"]],
+        ["confirmed", "deleted"],
+        ["confirmed", "lowered"],
+        ["deleted", "deleted"],
+    ],
+)
+def test_other_values_are_none_of_ours(more: list[object]) -> None:
+    values = as_values(RECORD)
+    assert values is not None
+    assert from_values([*values, *more]) is None
+
+
+def test_a_record_that_could_not_be_read_back_has_no_values() -> None:
+    assert as_values(replace(RECORD, path="")) is None
+    assert as_values(replace(RECORD, line=0, start_line=None)) is None
+
+
+def test_only_words_stand_in_the_other_markers() -> None:
+    assert review_marker("run-1.2 -->", "abc\n") == "<!-- hunkwise:review v1 run=run1.2 head=abc -->"
+    assert fixed_marker("abc -->") == "<!-- hunkwise:fixed v1 head=abc -->"
+
+
+@pytest.mark.parametrize(
+    ("text", "fixed"),
+    [
+        (fixed_marker("abc"), True),
+        (f"**Fixed in abc.**\n{fixed_marker('abc')}\r\n\r\nThe old body", True),
+        (f"> {fixed_marker('abc')}", False),
+        (fixed_marker("abc").replace("v1", "v2"), False),
+        ("Fixed", False),
+    ],
+)
+def test_a_text_says_by_its_marker_that_it_is_fixed(text: str, fixed: bool) -> None:
+    assert is_fixed(text) is fixed
+
+
+def test_a_body_is_shown_without_its_markers() -> None:
+    body = f"Title\n\n{fixed_marker('abc')}\nText\n\n{finding_marker(FINDING, Where.INLINE)}"
+    assert without_markers(body) == "Title\n\nText"

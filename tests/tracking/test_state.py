@@ -1,0 +1,206 @@
+"""The summary comment carries the state, within its room, and nothing damaged or foreign is read from it."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from base64 import b64decode, b64encode
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hunkwise.domain.diff import Side
+from hunkwise.domain.finding import Severity
+from hunkwise.domain.pull_request import Comment
+from hunkwise.domain.review import Where
+from hunkwise.tracking.markers import Raised, State
+from hunkwise.tracking.state import (
+    SUMMARY_MARKER,
+    claim_marker,
+    claimed_by,
+    decode,
+    encode,
+    latest_state,
+    summary_comments,
+)
+
+ROOM = 30_000
+KEYS = frozenset(b64encode(number.to_bytes(15, "big")).decode() for number in range(500))
+
+
+def record(number: int, severity: Severity = Severity.HIGH) -> Raised:
+    title, code = f"Title {number}", f"{number:012x}"
+    return Raised(f"{number:016x}", f"src/{number}.py", severity, title, "bug", line=number + 1, code=code)
+
+
+STATE = State(
+    "Owner/Name", 7, "ab" * 20, ("cd" * 20, "ab" * 20), "main", 2, "0123456789abcdef", KEYS,
+    (record(1), replace(record(2), path="caf\udce9.py", where=Where.BODY, side=Side.LEFT)), "failure",
+)  # fmt: skip
+
+
+def comment(state: State = STATE, room: int = ROOM, **changes: Any) -> Comment:
+    return replace(Comment(1, f"{SUMMARY_MARKER}\n\nWords.\n\n{encode(state, room)}"), **changes)
+
+
+def read(said: Comment) -> State | None:
+    return decode(said, repository="owner/name", number=7)
+
+
+def values() -> dict[str, Any]:
+    packed = encode(STATE, ROOM).split(" ")[3]
+    made = json.loads(zlib.decompress(b64decode(packed)).decode("utf-8", "surrogatepass"))
+    assert isinstance(made, dict)
+    return made
+
+
+def packed(content: bytes, version: str = "v1") -> Comment:
+    line = f"<!-- hunkwise:state {version} {b64encode(content).decode()} -->"
+    return Comment(1, f"{SUMMARY_MARKER}\n{line}")
+
+
+def spelt(made: object) -> Comment:
+    return packed(zlib.compress(json.dumps(made).encode()))
+
+
+def test_a_state_comes_back_as_it_was() -> None:
+    assert read(comment()) == STATE
+    assert encode(STATE, ROOM) == encode(replace(STATE, hunks=frozenset(sorted(KEYS))), ROOM)
+
+
+def test_line_ends_that_github_changed_do_no_harm() -> None:
+    said = comment()
+    assert read(replace(said, body=said.body.replace("\n", "\r\n") + "\r\n")) == STATE
+
+
+def test_only_the_newest_shas_are_kept() -> None:
+    shas = tuple(f"{number:040x}" for number in range(30))
+    known = read(comment(replace(STATE, reviewed_shas=shas)))
+    assert known is not None
+    assert known.reviewed_shas == shas[-20:]
+
+
+def test_a_key_of_another_form_is_left_out() -> None:
+    known = read(comment(replace(STATE, hunks=KEYS | {"short", "-_-_-_-_", "AAAA AAA"})))
+    assert known is not None
+    assert known.hunks == KEYS
+
+
+def test_hunks_go_first_then_the_least_severe_findings() -> None:
+    severities = [Severity.LOW, Severity.CRITICAL, Severity.MEDIUM, Severity.HIGH] * 100
+    findings = tuple(record(number, severity) for number, severity in enumerate(severities))
+    full = replace(STATE, findings=findings)
+    rooms = [len(encode(full, ROOM)) - 1, 6_000, 2_000, 600]
+    known = [read(comment(full, room)) for room in rooms]
+    assert all(
+        one is not None and len(encode(full, room)) <= room for one, room in zip(known, rooms, strict=True)
+    )
+    hunks = [len(one.hunks) for one in known if one]
+    kept = [one.findings for one in known if one]
+    assert KEYS > (known[0] or STATE).hunks != frozenset()
+    assert hunks[1:] == [0, 0, 0]
+    assert [len(found) for found in kept][:1] == [400]
+    assert 400 > len(kept[1]) > len(kept[2]) > len(kept[3])
+    for found in kept[1:]:
+        left_out = [one.severity for one in findings if one not in found]
+        assert max(left_out) <= min((one.severity for one in found), default=Severity.CRITICAL)
+        assert list(found) == [one for one in findings if one in found]
+
+
+def test_without_room_for_anything_there_is_no_state() -> None:
+    assert encode(STATE, 100) == ""
+
+
+def test_a_record_that_cannot_be_carried_is_left_out() -> None:
+    odd = replace(record(3), path="p" * 5_000)
+    known = read(comment(replace(STATE, findings=(record(1), odd))))
+    assert known is not None
+    assert known.findings == (record(1),)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        comment(edited=True),
+        comment(replace(STATE, repository="owner/other")),
+        comment(replace(STATE, number=8)),
+        comment(body=""),
+        comment(body=encode(STATE, ROOM)),
+        comment(body=f"Words\n{comment().body}"),
+        comment(body=f"{comment().body}\nWords"),
+        comment(body=f"{comment().body}\n{encode(STATE, ROOM)}"),
+        comment(body=f"{comment().body[:-4]}"),
+        comment(body=f"{SUMMARY_MARKER}\n{'x' * 70_000}\n{encode(STATE, ROOM)}"),
+        packed(zlib.compress(json.dumps(values()).encode()), "v2"),
+        packed(b"not compressed at all"),
+        packed(zlib.compress(json.dumps(values()).encode())[:-9]),
+        packed(zlib.compress(json.dumps(values()).encode()) + b"more"),
+        packed(zlib.compress(b"{")),
+        packed(zlib.compress(b"\xff\xff")),
+        packed(zlib.compress(b"[" * 100_000)),
+        packed(zlib.compress(b"1" * 10_000)),
+        packed(zlib.compress(json.dumps(values()).encode() + b" " * 40_000_000)),
+        comment(body=f"{SUMMARY_MARKER}\n<!-- hunkwise:state v1 AAAAA -->"),
+    ],
+)
+def test_what_is_not_exactly_right_says_nothing(said: Comment) -> None:
+    assert read(said) is None
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        None,
+        [],
+        {},
+        {**values(), "x": 1},
+        *[{**values(), name: wrong} for name, wrong in [
+            ("r", 1), ("r", "o" * 2_000), ("n", "7"), ("n", True), ("n", 7.0), ("n", -7), ("h", None), ("s", "ab"),
+            ("s", [1]), ("s", ["a"] * 21), ("s", ["a" * 2_000]), ("b", []), ("w", None), ("w", -1), ("w", 10**10),
+            ("d", 0), ("k", []), ("k", "AAAA"), ("k", "AAAA\nAAA"), ("f", {}), ("f", [[]]), ("f", [None]), ("c", 1),
+        ]],
+    ],
+)  # fmt: skip
+def test_values_that_are_not_exactly_right_say_nothing(made: object) -> None:
+    assert read(spelt(values())) == STATE
+    assert read(spelt(made)) is None
+
+
+@given(st.text())
+def test_no_body_makes_the_reader_fail(text: str) -> None:
+    assert read(Comment(1, f"{SUMMARY_MARKER}\n{text}")) is None
+    assert claimed_by(text) == ""
+
+
+@given(st.binary(max_size=200))
+def test_no_content_makes_the_reader_fail(content: bytes) -> None:
+    assert read(packed(content)) is None
+    assert read(packed(zlib.compress(content))) is None
+
+
+def test_the_newest_summary_that_can_be_read_counts() -> None:
+    old = comment(replace(STATE, conclusion="old"))
+    new = comment(replace(STATE, conclusion="new"))
+    broken = comment(edited=True)
+    other = Comment(2, f"Some words\n{SUMMARY_MARKER}")
+    assert summary_comments([old, other, broken]) == (old, broken)
+    latest = latest_state([old, new, broken, other], repository="owner/name", number=7)
+    assert latest is not None
+    assert latest.conclusion == "new"
+    assert latest_state([other, broken], repository="owner/name", number=7) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "run"),
+    [
+        (claim_marker("1234.1"), "1234.1"),
+        (f"{SUMMARY_MARKER}\n{claim_marker('run-7 -->')}\r\nmore", "run7"),
+        (f"> {claim_marker('1')}", ""),
+        ("nothing", ""),
+    ],
+)
+def test_a_claim_names_its_run(body: str, run: str) -> None:
+    assert claimed_by(body) == run
