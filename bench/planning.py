@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.children import peak_megabytes
 from hunkwise.domain.pull_request import PullRequest, Snapshot
-from hunkwise.flows.analysis import plan
+from hunkwise.flows.planning import plan
 from hunkwise.repository.git import Git
 from hunkwise.settings.config import Config
 

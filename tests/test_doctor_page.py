@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.doctor.checks import State
+from hunkwise.doctor.checks import CheckState
 from tests.fakes.command_line import CommandLine
 from tests.fakes.git_repository import GitRepository
 from tests.pages import code_blocks, page, table
@@ -32,8 +32,8 @@ def test_the_sample_is_what_is_printed(tmp_path: Path) -> None:
     assert [line for line in known(SAMPLE) if line not in told and "review needs is here" not in line] == []
 
 
-@pytest.mark.parametrize("state", State)
-def test_every_sign_is_told(state: State) -> None:
+@pytest.mark.parametrize("state", CheckState)
+def test_every_sign_is_told(state: CheckState) -> None:
     assert f"`{state}`" in [row[0] for row in table(PAGE, "Sign")]
 
 

@@ -86,6 +86,21 @@ def test_github_knows_of_publishing_what_is_posted_where() -> None:
     assert published == {"hunkwise.publish.annotations", "hunkwise.publish.placement"}
 
 
+def test_a_public_class_name_stands_once() -> None:
+    places: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
+
+
+def test_no_module_is_large_and_none_exports_what_is_not_its_own() -> None:
+    texts = {module: path.read_text(encoding="utf-8") for module, path in MODULES.items()}
+    assert {module: text.count("\n") for module, text in texts.items() if text.count("\n") > 400} == {}
+    assert [module for module, text in texts.items() if "\n__all__" in text] == []
+
+
 def test_no_imports_go_in_a_circle() -> None:
     graph = {module: set(imported(module, at_the_top=True)) & MODULES.keys() - {module} for module in MODULES}
     TopologicalSorter(graph).prepare()

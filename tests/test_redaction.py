@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from hunkwise.domain.finding import Area, Risk, RiskLevel, Walkthrough
-from hunkwise.domain.review import Fault
+from hunkwise.domain.review import ReviewFault
 from hunkwise.publish.sanitize import line
 from hunkwise.redaction import SecretScan, withhold, without_secrets
 from tests.publish.samples import finding, review
@@ -64,7 +64,7 @@ def test_what_holds_a_secret_is_withheld_and_said_so() -> None:
         review(kept, finding(body=f"see {SECRET}"), finding(suggestion=SECRET)),
         summary=f"All about {SECRET}.",
         notes=("fine", SECRET),
-        faults=(Fault("a", "fine"), Fault("b", SECRET), Fault("c", "", SECRET)),
+        faults=(ReviewFault("a", "fine"), ReviewFault("b", SECRET), ReviewFault("c", "", SECRET)),
     )
     safe = withhold(whole, SCAN)
     assert safe.findings == (kept,)

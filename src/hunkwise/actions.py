@@ -123,7 +123,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= MESSAGE else f"{text[:MESSAGE]}… ({len(text) - MESSAGE:,} more characters)"
 
 
-class Place(TypedDict, total=False):
+class AnnotationPlace(TypedDict, total=False):
     """What an annotation may say beside its message."""
 
     title: str | None
@@ -170,15 +170,15 @@ class Runner:
         if self._room > 0:
             self._command("debug", message)
 
-    def notice(self, message: str, **place: Unpack[Place]) -> None:
+    def notice(self, message: str, **place: Unpack[AnnotationPlace]) -> None:
         """An annotation, on a line of a file where one is given."""
         self._annotate("notice", message, place)
 
-    def warning(self, message: str, **place: Unpack[Place]) -> None:
+    def warning(self, message: str, **place: Unpack[AnnotationPlace]) -> None:
         """An annotation of something that a reader should mend."""
         self._annotate("warning", message, place)
 
-    def error(self, message: str, **place: Unpack[Place]) -> None:
+    def error(self, message: str, **place: Unpack[AnnotationPlace]) -> None:
         """An annotation of why the run failed."""
         self._annotate("error", message, place)
 
@@ -211,7 +211,7 @@ class Runner:
         logger.setLevel(logging.DEBUG if debug else logging.INFO)
         logger.propagate = False
 
-    def _annotate(self, name: str, message: str, place: Place) -> None:
+    def _annotate(self, name: str, message: str, place: AnnotationPlace) -> None:
         self._command(
             name,
             message,

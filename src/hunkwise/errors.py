@@ -42,7 +42,7 @@ class OversizeError(RepositoryError):
         super().__init__(f"{path[:200]!r} has more than {most:,} bytes, and was not read.")
 
 
-class ForgeKind(StrEnum):
+class GitHubErrorKind(StrEnum):
     """Why GitHub refused, as far as a caller must tell the causes apart."""
 
     AUTHENTICATION = "authentication"  # 401
@@ -53,10 +53,10 @@ class ForgeKind(StrEnum):
     UNAVAILABLE = "unavailable"  # 5xx, no connection, a cut or senseless answer
 
 
-class ForgeError(Error):
+class GitHubError(Error):
     """A request to GitHub failed."""
 
-    def __init__(self, kind: ForgeKind, message: str, hint: str = "") -> None:
+    def __init__(self, kind: GitHubErrorKind, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.kind = kind
 

@@ -11,14 +11,14 @@ from unicodedata import normalize
 from urllib.parse import quote, unquote
 
 from hunkwise.domain.finding import Finding
-from hunkwise.domain.review import Fault, Review
+from hunkwise.domain.review import Review, ReviewFault
 from hunkwise.domain.text import plain
 
 _SHORTEST = 8
 _SHORTEST_SPELT = 12
 """Letters and digits of a secret that is looked for without all signs: a shorter one could be two words."""
 _REDACTED = "(What stood here held one of this run's own secrets: see who was told it, and revoke it.)"
-_WITHHELD = Fault(
+_WITHHELD = ReviewFault(
     "secret",
     "Something that was about to be posted held one of this run's own secrets, and was withheld.",
     "Treat that secret as leaked to the model: revoke it, and look for what in the change asked for it.",

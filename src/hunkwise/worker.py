@@ -51,7 +51,7 @@ def _clear_capabilities() -> None:
 _NOBODY = 65534
 
 
-def started(module: str, needs: ModuleType, *, python: str = sys.executable) -> subprocess.Popen[str]:
+def start_worker(module: str, needs: ModuleType, *, python: str = sys.executable) -> subprocess.Popen[str]:
     """`python -m module` with nothing of our environment, that talks in lines. Raises OSError.
 
     `needs` is the package that the module imports beside hunkwise.
@@ -76,7 +76,7 @@ def started(module: str, needs: ModuleType, *, python: str = sys.executable) -> 
     )
 
 
-class Answer(NamedTuple):
+class WorkerReply(NamedTuple):
     """A child's line; not ended by a line feed where it died or was `late`, and was killed."""
 
     line: str
@@ -87,7 +87,7 @@ class Answer(NamedTuple):
         return self.line.endswith("\n")
 
 
-def asked(process: subprocess.Popen[str], question: str, seconds: float) -> Answer:
+def ask_worker(process: subprocess.Popen[str], question: str, seconds: float) -> WorkerReply:
     """Puts a question of one line to a child, which is killed when it takes longer."""
     assert process.stdin is not None
     assert process.stdout is not None
@@ -102,10 +102,10 @@ def asked(process: subprocess.Popen[str], question: str, seconds: float) -> Answ
     finally:
         late = not watchdog.is_alive()
         watchdog.cancel()
-    return Answer(line, late)
+    return WorkerReply(line, late)
 
 
-class Child:
+class Worker:
     """One such process, begun with the first question at the latest; once it died or was late, it is asked no more."""
 
     def __init__(self, module: str, needs: Callable[[], ModuleType | None], python: str) -> None:
@@ -124,7 +124,7 @@ class Child:
         package = self._needs()
         with suppress(OSError):
             if package is not None:
-                self.process = started(self._module, package, python=self._python)
+                self.process = start_worker(self._module, package, python=self._python)
         self.failed = self.process is None
 
     def answer(self, question: str, seconds: float) -> str:
@@ -132,7 +132,7 @@ class Child:
         self.begin()
         if self.failed or self.process is None:
             return ""
-        answer = asked(self.process, question, seconds)
+        answer = ask_worker(self.process, question, seconds)
         self.failed = not answer.whole
         return answer.line if answer.whole else ""
 
@@ -143,7 +143,7 @@ class Child:
             self.process.communicate()
 
 
-def bound(*, memory: int, cpu_seconds: int) -> None:
+def limit_process(*, memory: int, cpu_seconds: int) -> None:
     """Bounds this process for good, in bytes of address space and seconds of processor time; root becomes nobody.
 
     Where the platform has no such limits, the parent's clock is the only one.

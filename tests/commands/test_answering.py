@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from hunkwise.commands.backend import Answering, answering
+from hunkwise.commands.backend import Backend, select_backend
 from hunkwise.commands.review import review
 from hunkwise.errors import SettingsError
 
@@ -15,9 +15,9 @@ OWN = {"COPILOT_PROVIDER_BASE_URL": "https://models.example/v1/", "COPILOT_MODEL
 COPILOT = {"COPILOT_GITHUB_TOKEN": "github_pat_x"}
 
 
-def asked(model: str | None, environ: dict[str, str]) -> Answering:
+def asked(model: str | None, environ: dict[str, str]) -> Backend:
     with ExitStack() as stack:
-        return answering(model, environ, stack)
+        return select_backend(model, environ, stack)
 
 
 def test_copilot_answers_where_its_token_is() -> None:

@@ -6,24 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.commands.pull_request import HeadFiles
+from hunkwise.commands.pull_request import HeadContents
 from hunkwise.errors import OversizeError
 from hunkwise.repository.git import Git
-from hunkwise.repository.trees import MAX_FILE, GitHead
+from hunkwise.repository.trees import MAX_FILE, GitTree
 from tests.fakes.git_repository import GitRepository
 
 
 @pytest.fixture
-def head(tmp_path: Path) -> GitHead:
+def head(tmp_path: Path) -> GitTree:
     repository = GitRepository.create(tmp_path / "repository")
     sha = repository.commit(
         {"small.py": "a = 1\n", "large.py": "a" * (MAX_FILE + 1), "most.py": "a" * MAX_FILE}
     )
-    return GitHead(Git(repository.path), sha)
+    return GitTree(Git(repository.path), sha)
 
 
-def test_a_file_that_is_too_large_is_neither_empty_nor_gone(head: GitHead) -> None:
-    files = HeadFiles(head)
+def test_a_file_that_is_too_large_is_neither_empty_nor_gone(head: GitTree) -> None:
+    files = HeadContents(head)
     assert files.text("small.py") == "a = 1\n"
     assert files.text("gone.py") == ""
     assert files.text("large.py") is None
@@ -31,6 +31,6 @@ def test_a_file_that_is_too_large_is_neither_empty_nor_gone(head: GitHead) -> No
     assert len(files.read("most.py") or b"") == MAX_FILE
 
 
-def test_whoever_asks_for_it_is_told_how_much_is_read(head: GitHead) -> None:
+def test_whoever_asks_for_it_is_told_how_much_is_read(head: GitTree) -> None:
     with pytest.raises(OversizeError, match=r"'large.py' has more than 2,000,000 bytes"):
         head.read("large.py")

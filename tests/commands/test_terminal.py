@@ -10,8 +10,16 @@ from rich.console import Console
 
 from hunkwise.commands.terminal import console, progress, show
 from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import Area, Check, Risk, RiskLevel, Severity, Walkthrough
-from hunkwise.domain.review import Coverage, Fault, FileCoverage, Refuted, Review, SkipReason, Usage
+from hunkwise.domain.finding import Area, Risk, RiskLevel, Severity, Verification, Walkthrough
+from hunkwise.domain.review import (
+    Coverage,
+    FileCoverage,
+    RefutedFinding,
+    Review,
+    ReviewFault,
+    SkipReason,
+    Usage,
+)
 from tests.publish.samples import anchor, clean, file_diff, finding, review
 
 
@@ -51,7 +59,10 @@ def test_places_without_code_are_named_all_the_same() -> None:
 def test_what_was_not_reviewed_is_named_with_its_reason() -> None:
     files = tuple(FileCoverage(f"f{n}.py", 1, 0, SkipReason.DEADLINE) for n in range(25))
     found = replace(
-        review(), coverage=Coverage(files), faults=(Fault("x", "It failed.", "Try."),), notes=("A note.",)
+        review(),
+        coverage=Coverage(files),
+        faults=(ReviewFault("x", "It failed.", "Try."),),
+        notes=("A note.",),
     )
     text = shown(replace(found, demo=True, usage=Usage(1)))
     assert "Nothing was reviewed." in text
@@ -64,9 +75,9 @@ def test_what_was_not_reviewed_is_named_with_its_reason() -> None:
 
 
 def test_what_a_second_opinion_made_of_findings_is_told() -> None:
-    held = replace(finding("Held", at=anchor(2)), check=Check.CONFIRMED)
-    doubtful = replace(finding("Doubtful", at=anchor(3)), check=Check.UNVERIFIED)
-    text = shown(replace(clean(review(held, doubtful)), refuted=(Refuted(finding("Gone"), "It is."),)))
+    held = replace(finding("Held", at=anchor(2)), check=Verification.CONFIRMED)
+    doubtful = replace(finding("Doubtful", at=anchor(3)), check=Verification.UNVERIFIED)
+    text = shown(replace(clean(review(held, doubtful)), refuted=(RefutedFinding(finding("Gone"), "It is."),)))
     assert "src/a.py:3 (unverified: no second opinion could be had)" in text
     assert text.count("unverified") == 1
     assert "Second opinion: 1 confirmed, 1 could not be verified, 1 dropped as refuted." in text
@@ -96,7 +107,7 @@ def test_foreign_text_sends_nothing_to_the_terminal(terminal: bool) -> None:
     found = replace(
         review(hostile, replace(hostile, anchor=None, path=bell)),
         coverage=Coverage((FileCoverage(bell, 1, 0, SkipReason.BINARY),)),
-        faults=(Fault(bell, bell, bell),),
+        faults=(ReviewFault(bell, bell, bell),),
         notes=(bell,),
         summary=bell,
         walkthrough=Walkthrough((Area(bell, bell, bell),), Risk(RiskLevel.HIGH, bell)),

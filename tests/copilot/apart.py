@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from hunkwise.copilot.find_cli import find
+from hunkwise.copilot.find_cli import find_cli
 from hunkwise.copilot.isolation import ROOT_VARIABLE
 from tests.copilot.asking import environ
 
@@ -18,7 +18,7 @@ _LIBRARY = re.compile(r"(/\S+) \(0x")
 def root_folder(folder: Path) -> Path:
     """The folder, which others may pass: its parents are often private to the tests' user."""
     root = folder / "root"
-    runtime = find(environ()).program
+    runtime = find_cli(environ()).program
     inner = runtime.relative_to(runtime.parents[5])  # pkg/PLATFORM/VERSION/prebuilds/PLATFORM/copilot-runtime
     package = root / "copilot" / inner.parent
     shutil.copytree(runtime.parent, package, copy_function=_linked)

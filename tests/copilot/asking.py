@@ -12,10 +12,10 @@ from typing import Any
 from copilot.session import ProviderConfig
 from starlette.types import Receive, Scope, Send
 
-from hunkwise.copilot.connection import Connection
-from hunkwise.copilot.session import Copilot, Source
-from hunkwise.copilot.tools import Repository
-from hunkwise.domain.model import Budget, Deadline, Reply, ReportTool
+from hunkwise.copilot.connection import CopilotConnection
+from hunkwise.copilot.session import Copilot, ModelSource
+from hunkwise.copilot.tools import ToolRepository
+from hunkwise.domain.model import Budget, Deadline, ReportTool, ToolReply
 from hunkwise.domain.model import Question as Asking
 from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError
@@ -25,7 +25,7 @@ from tests.fakes.model_script import Script
 from tests.fakes.server import serve
 
 MODEL = "my-model"
-Take = Callable[[object], Reply]
+Take = Callable[[object], ToolReply]
 
 
 @dataclass
@@ -60,12 +60,12 @@ class Desk:
     reports: list[Any] = field(default_factory=list)
     done: bool = False
 
-    def take(self, arguments: object) -> Reply:
+    def take(self, arguments: object) -> ToolReply:
         self.reports.append(arguments)
         if len(self.reports) <= self.declined:
-            return Reply("line 7 is not in the diff", accepted=False)
+            return ToolReply("line 7 is not in the diff", accepted=False)
         self.done = True
-        return Reply("taken", accepted=True)
+        return ToolReply("taken", accepted=True)
 
 
 @dataclass(frozen=True)
@@ -88,18 +88,18 @@ class Question:
     max_model_calls: int = 50
     max_tokens: int | None = None
     seconds: float = 30.0
-    repository: Repository = field(default_factory=FakeRepository)
+    repository: ToolRepository = field(default_factory=FakeRepository)
     model: str | None = MODEL
     impatient: bool = False
     provider: ProviderConfig = field(default_factory=lambda: ProviderConfig(type="openai"))
     """Of an own provider; the base URL is put before its own, which begins with a slash."""
 
 
-def copilot(connection: Connection, question: Question, provider: ProviderConfig | None) -> Copilot:
+def copilot(connection: CopilotConnection, question: Question, provider: ProviderConfig | None) -> Copilot:
     """Ready to ask, with a deadline of its own."""
     return Copilot(
         connection,
-        Source(provider),
+        ModelSource(provider),
         question.repository,
         Deadline(time.monotonic() + question.seconds, time.monotonic),
     )
@@ -124,7 +124,12 @@ def asked_of(question: Question, desk: Desk, budget: Budget) -> Asking:
 
 
 async def put(
-    connection: Connection, url: str, question: Question, *, own: bool = True, budget: Budget | None = None
+    connection: CopilotConnection,
+    url: str,
+    question: Question,
+    *,
+    own: bool = True,
+    budget: Budget | None = None,
 ) -> Asked:
     """Puts one question; `own`: to the provider at `url`, else to Copilot."""
     there = ProviderConfig(**question.provider)
@@ -146,7 +151,7 @@ class Talk:
     """One connection to one CLI for the tests of a module."""
 
     runner: asyncio.Runner
-    connection: Connection
+    connection: CopilotConnection
 
     def ask(self, script: Script | ScriptedModel, question: Question | None = None, **changes: Any) -> Asked:
         """Puts the question to a scripted model that lives as long as the question."""

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from hunkwise.copilot.connection import Connection, Heartbeat, connect_to_sidecar
-from hunkwise.copilot.find_cli import Command, find
+from hunkwise.copilot.connection import CopilotConnection, Heartbeat, connect_to_sidecar
+from hunkwise.copilot.find_cli import CliCommand, find_cli
 from hunkwise.copilot.isolation import Credential
 from hunkwise.copilot.sidecar import Sidecar
 from tests.copilot.asking import environ
@@ -27,19 +27,22 @@ def script(folder: Path, body: str, name: str = "copilot") -> Path:
 
 
 def sidecar(
-    command: Command | Path | None = None, credential: Credential = NOWHERE, seconds: float = 15.0, **env: str
+    command: CliCommand | Path | None = None,
+    credential: Credential = NOWHERE,
+    seconds: float = 15.0,
+    **env: str,
 ) -> Sidecar:
     """A sidecar of the real runtime, or of the program that is given; not started."""
     if isinstance(command, Path):
-        command = Command(command)
+        command = CliCommand(command)
     inherited = environ(**env)
-    return Sidecar(command or find(inherited), credential, inherited, seconds)
+    return Sidecar(command or find_cli(inherited), credential, inherited, seconds)
 
 
 @asynccontextmanager
 async def running(
     made: Sidecar, heartbeat: Heartbeat | None = None
-) -> AsyncIterator[tuple[Sidecar, Connection]]:
+) -> AsyncIterator[tuple[Sidecar, CopilotConnection]]:
     """Started and connected, closed and stopped at the end."""
     made.start()
     try:

@@ -11,7 +11,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from hunkwise.copilot.connection import MAX_MESSAGE, BoundedClient, Connection, connect, connect_to_first
+from hunkwise.copilot.connection import (
+    MAX_MESSAGE,
+    BoundedClient,
+    CopilotConnection,
+    connect,
+    connect_to_first,
+)
 from hunkwise.copilot.find_cli import CLI_VERSION, SDK_VERSION
 from hunkwise.copilot.sidecar import Address
 from hunkwise.errors import ModelError, ModelKind
@@ -28,7 +34,7 @@ _STATUS = {"ok": True, "protocolVersion": 3, "version": CLI_VERSION, "message": 
 
 
 @asynccontextmanager
-async def connected_with_a_small_bound() -> AsyncIterator[Connection]:
+async def connected_with_a_small_bound() -> AsyncIterator[CopilotConnection]:
     """To the real CLI."""
     made = sidecar()
     made.start()

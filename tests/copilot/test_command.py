@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.copilot.find_cli import CHECKOUT, CLI_VERSION, Command, find, platform_name
+from hunkwise.copilot.find_cli import CHECKOUT, CLI_VERSION, CliCommand, find_cli, platform_name
 from hunkwise.copilot.isolation import Credential, refuse_unsafe, sidecar_environment
 from hunkwise.errors import ModelError, ModelKind, SettingsError
 from tests.copilot.asking import environ
@@ -14,7 +14,7 @@ from tests.copilot.programs import script
 
 
 def test_the_installed_runtime_comes_first_and_the_cli_stands_by() -> None:
-    command = find(environ())
+    command = find_cli(environ())
     assert command.program.name == "copilot-runtime"
     assert CLI_VERSION in command.program.parts
     assert command.instead is not None
@@ -28,21 +28,21 @@ def test_what_is_named_comes_before_all_and_has_nothing_to_stand_by(
 ) -> None:
     program = script(tmp_path, "exit 1", "mine")
     monkeypatch.chdir(tmp_path)
-    assert find(environ(COPILOT_CLI_PATH="mine")) == Command(program)
-    with_cache = find(environ(COPILOT_CLI_PATH=str(program), COPILOT_PKG_CACHE_HOME="cache"))
-    assert with_cache == Command(program, tmp_path / "cache")
+    assert find_cli(environ(COPILOT_CLI_PATH="mine")) == CliCommand(program)
+    with_cache = find_cli(environ(COPILOT_CLI_PATH=str(program), COPILOT_PKG_CACHE_HOME="cache"))
+    assert with_cache == CliCommand(program, tmp_path / "cache")
 
 
 @pytest.mark.parametrize("name", ["missing", "."])
 def test_a_name_that_is_no_file_is_an_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(ModelError, match="which is not a file") as raised:
-        find(environ(COPILOT_CLI_PATH=str(tmp_path / name)))
+        find_cli(environ(COPILOT_CLI_PATH=str(tmp_path / name)))
     assert raised.value.kind is ModelKind.SIDECAR
     assert raised.value.hint
 
 
 def test_without_an_unpacked_package_the_cli_itself_is_started(tmp_path: Path) -> None:
-    command = find(environ(COPILOT_PKG_CACHE_HOME=str(tmp_path / "missing")))
+    command = find_cli(environ(COPILOT_PKG_CACHE_HOME=str(tmp_path / "missing")))
     assert (command.program.name, command.package_cache) == ("copilot", None)
 
 
@@ -51,18 +51,18 @@ def test_a_runtime_without_its_library_is_not_whole(tmp_path: Path) -> None:
     folder = tmp_path / "pkg" / name / CLI_VERSION / "prebuilds" / name
     folder.mkdir(parents=True)
     script(folder, "exit 1", "copilot-runtime")
-    assert find(environ(COPILOT_PKG_CACHE_HOME=str(tmp_path))).program.name == "copilot"
+    assert find_cli(environ(COPILOT_PKG_CACHE_HOME=str(tmp_path))).program.name == "copilot"
     (folder / "runtime.node").touch()
-    assert find(environ(COPILOT_PKG_CACHE_HOME=str(tmp_path))).program == folder / "copilot-runtime"
+    assert find_cli(environ(COPILOT_PKG_CACHE_HOME=str(tmp_path))).program == folder / "copilot-runtime"
 
 
 def test_where_nothing_is_installed_path_is_searched_and_else_told_what_to_do(tmp_path: Path) -> None:
     empty = tmp_path / "checkout"
     with pytest.raises(ModelError, match=r"There is no Copilot CLI\.") as raised:
-        find({"PATH": str(tmp_path)}, empty)
+        find_cli({"PATH": str(tmp_path)}, empty)
     assert "make setup" in raised.value.hint
     program = script(tmp_path, "exit 1")
-    assert find({"PATH": str(tmp_path)}, empty) == Command(program)
+    assert find_cli({"PATH": str(tmp_path)}, empty) == CliCommand(program)
 
 
 def test_a_token_is_not_in_the_credentials_repr() -> None:

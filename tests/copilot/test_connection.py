@@ -14,7 +14,7 @@ from typing import cast
 import pytest
 from copilot import CopilotClient
 
-from hunkwise.copilot.connection import Connection, Heartbeat, connect_to_first, connected
+from hunkwise.copilot.connection import CopilotConnection, Heartbeat, connect_to_first, connected
 from hunkwise.copilot.isolation import Credential
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
@@ -200,7 +200,7 @@ class Pinged:
 def test_closing_ends_also_where_an_answer_comes_at_that_moment(steps: int) -> None:
     async def story() -> None:
         client = Pinged()
-        connection = Connection(cast("CopilotClient", client), None, Heartbeat(0.0, 5.0))
+        connection = CopilotConnection(cast("CopilotClient", client), None, Heartbeat(0.0, 5.0))
         connection.watch()
         await client.came.wait()
         client.answer.set_result(None)
@@ -221,7 +221,7 @@ def test_closing_ends_also_where_a_cancellation_is_swallowed() -> None:
 
     async def story() -> None:
         client = Deaf()
-        connection = Connection(cast("CopilotClient", client), None, Heartbeat(0.0, 5.0))
+        connection = CopilotConnection(cast("CopilotClient", client), None, Heartbeat(0.0, 5.0))
         connection.watch()
         await client.came.wait()
         async with asyncio.timeout(2):
@@ -248,7 +248,7 @@ def test_a_lost_connection_to_somebody_elses_cli_is_noticed() -> None:
 
 
 def test_a_connection_is_closed_whatever_happens_in_it() -> None:
-    seen: list[Connection] = []
+    seen: list[CopilotConnection] = []
 
     async def story() -> None:
         made = sidecar()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.copilot.find_cli import find
+from hunkwise.copilot.find_cli import find_cli
 from hunkwise.copilot.isolation import UID, Isolation, carried, isolation
-from hunkwise.copilot.isolation_probe import outcome, probe, tries
+from hunkwise.copilot.isolation_probe import outcome, probe_isolation, tries
 from hunkwise.copilot.sidecar import Sidecar
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.apart import image_environ, root_folder
@@ -45,7 +45,7 @@ def test_only_root_can_set_the_sidecar_apart(root: Path) -> None:
 def test_the_sidecar_runs_as_a_user_of_its_own_where_we_are_root(root: Path) -> None:
     """Where we are not, the same environment starts it as ourselves."""
     given = image_environ(root)
-    made = Sidecar(find(given), NOWHERE, given)
+    made = Sidecar(find_cli(given), NOWHERE, given)
     made.start()
     try:
         asyncio.run(made.ready())
@@ -85,11 +85,11 @@ def test_every_attempt_from_the_inside_fails_where_we_are_root_and_is_refused_wh
 ) -> None:
     if not WE_ARE_ROOT:
         with pytest.raises(ModelError, match="could not be set apart"):
-            probe(Isolation(root))
+            probe_isolation(Isolation(root))
         return
     secret = tmp_path / "workspace"
     secret.mkdir(mode=0o777)
-    found = probe(Isolation(root), [secret])
+    found = probe_isolation(Isolation(root), [secret])
     assert [one for one in found if not one.held] == []
     assert f"list {secret}" in {one.what for one in found}
     assert len(found) > 30

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from hunkwise.copilot.connection import Connection, connected, preflight
+from hunkwise.copilot.connection import CopilotConnection, connected, preflight
 from hunkwise.copilot.isolation import Credential
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.asking import Asked, Question, SilentModel, put
@@ -20,7 +20,7 @@ TOKENS = ("ghs_good", "github_pat_good")
 
 
 def told(
-    api: FakeCopilot | SilentModel, token: str | None, story: Callable[[Connection], Awaitable[None]]
+    api: FakeCopilot | SilentModel, token: str | None, story: Callable[[CopilotConnection], Awaitable[None]]
 ) -> None:
     """Runs the story on a CLI with this token; the preflight comes first."""
 
@@ -41,7 +41,7 @@ def told(
         asyncio.run(whole(url))
 
 
-async def nothing(_connection: Connection) -> None:
+async def nothing(_connection: CopilotConnection) -> None:
     """The preflight is the whole story."""
 
 
@@ -50,7 +50,7 @@ def test_a_good_token_passes_and_its_model_answers(token: str) -> None:
     api = FakeCopilot(TOKENS, report(summary="Fine."))
     heard: list[Asked] = []
 
-    async def story(connection: Connection) -> None:
+    async def story(connection: CopilotConnection) -> None:
         await preflight(connection, ("gpt-5-mini",))
         heard.append(await put(connection, "", Question(model="gpt-5-mini"), own=False))
 
@@ -94,7 +94,7 @@ def test_a_refused_answer_has_its_kind(status: int, kind: ModelKind) -> None:
     api = FakeCopilot(TOKENS)
     api.refuse("/chat/completions", status)
 
-    async def story(connection: Connection) -> None:
+    async def story(connection: CopilotConnection) -> None:
         asked = await put(connection, "", Question(model="gpt-5-mini"), own=False)
         assert asked.error is not None
         assert asked.error.kind is kind
@@ -106,7 +106,7 @@ def test_a_refused_answer_has_its_kind(status: int, kind: ModelKind) -> None:
 def test_a_model_that_is_not_offered_is_said_with_those_that_are() -> None:
     api = FakeCopilot(TOKENS)
 
-    async def story(connection: Connection) -> None:
+    async def story(connection: CopilotConnection) -> None:
         with pytest.raises(ModelError, match=r'does not offer the model "gpt-9".*gpt-5-mini') as raised:
             await preflight(connection, ("gpt-9",))
         assert raised.value.kind is ModelKind.UNAVAILABLE_MODEL
@@ -124,7 +124,7 @@ def test_an_account_without_models_is_forbidden() -> None:
 
 
 def test_a_copilot_that_does_not_answer_is_waited_for_no_longer_than_asked() -> None:
-    async def story(connection: Connection) -> None:
+    async def story(connection: CopilotConnection) -> None:
         with pytest.raises(ModelError, match=r"did not list its models within 1 seconds") as raised:
             await preflight(connection, (), seconds=1.0)
         assert raised.value.kind is ModelKind.PROVIDER
@@ -153,7 +153,7 @@ def test_a_model_that_a_policy_disables_is_not_offered() -> None:
         offered_model("gpt-9", policy={"state": "disabled", "terms": ""}),
     ]
 
-    async def story(connection: Connection) -> None:
+    async def story(connection: CopilotConnection) -> None:
         await preflight(connection, ("gpt-5-mini",))
         with pytest.raises(ModelError, match='does not offer the model "gpt-9"') as caught:
             await preflight(connection, ("gpt-9",))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.copilot.find_cli import Command, find
+from hunkwise.copilot.find_cli import CliCommand, find_cli
 from hunkwise.copilot.isolation import Credential
 from hunkwise.copilot.sidecar import Address, Sidecar, _signal_name
 from hunkwise.errors import ModelError, ModelKind
@@ -34,9 +34,9 @@ def listening(made: Sidecar) -> Address:
     return asyncio.run(made.ready())
 
 
-def plain_cli() -> Command:
+def plain_cli() -> CliCommand:
     """The installed CLI, not its package's runtime."""
-    command = find(environ()).instead
+    command = find_cli(environ()).instead
     assert command is not None
     return command
 
@@ -58,7 +58,7 @@ def test_the_real_programs_listen_on_the_loopback_alone(which: str) -> None:
 def test_a_program_that_is_named_is_started(tmp_path: Path) -> None:
     named = plain_cli()
     cache = str(named.package_cache)
-    command = find(environ(COPILOT_CLI_PATH=str(named.program), COPILOT_PKG_CACHE_HOME=cache))
+    command = find_cli(environ(COPILOT_CLI_PATH=str(named.program), COPILOT_PKG_CACHE_HOME=cache))
     made = sidecar(command)
     try:
         assert listening(made).port
@@ -77,7 +77,7 @@ def test_a_program_that_is_named_is_started(tmp_path: Path) -> None:
 def test_where_the_runtime_breaks_the_plain_cli_is_started_and_answers(
     tmp_path: Path, body: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken = replace(find(environ()), program=script(tmp_path, body))
+    broken = replace(find_cli(environ()), program=script(tmp_path, body))
     model = ScriptedModel(report())
 
     async def story(url: str) -> None:
@@ -95,7 +95,7 @@ def test_where_the_runtime_breaks_the_plain_cli_is_started_and_answers(
 
 
 def test_a_program_that_cannot_be_executed_gives_way_to_the_plain_cli(tmp_path: Path) -> None:
-    broken = replace(find(environ()), program=tmp_path / "missing")
+    broken = replace(find_cli(environ()), program=tmp_path / "missing")
     made = sidecar(broken)
     try:
         assert listening(made).port
@@ -165,7 +165,7 @@ def test_the_child_gets_nothing_of_our_environment_but_what_it_needs() -> None:
         "NO_PROXY": "kept",
     }
     own = Credential("ghs_own", "http://127.0.0.1:1")
-    made = Sidecar(find(environ()), own, environ(**canaries))
+    made = Sidecar(find_cli(environ()), own, environ(**canaries))
     try:
         listening(made)
         assert made.pid is not None
@@ -300,7 +300,7 @@ def test_the_kernel_ends_the_cli_when_its_parent_is_killed(tmp_path: Path) -> No
 
 
 def test_a_sidecar_that_was_not_started_can_be_stopped() -> None:
-    made = Sidecar(Command(Path("nowhere")), NOWHERE, {})
+    made = Sidecar(CliCommand(Path("nowhere")), NOWHERE, {})
     made.stop()
     assert made.pid is None
 

@@ -14,16 +14,16 @@ from hunkwise.copilot.tools import (
     MAX_ANSWER,
     MAX_NAMES,
     MAX_READ_LINES,
-    Repository,
+    ToolRepository,
     confined,
     report_tool,
     repository_tools,
 )
-from hunkwise.domain.model import READING_TOOLS, TOOL_CALLS_PER_MODEL_CALL, Budget, Reply, ReportTool
+from hunkwise.domain.model import READING_TOOLS, TOOL_CALLS_PER_MODEL_CALL, Budget, ReportTool, ToolReply
 from hunkwise.errors import RepositoryError
 from hunkwise.prompts.report_findings import DESCRIPTION, PARAMETERS, REPORT
 from hunkwise.repository.git import Git
-from hunkwise.repository.trees import GitHead
+from hunkwise.repository.trees import GitTree
 from tests.copilot.asking import FakeRepository, Talk
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.model import ScriptedModel
@@ -40,7 +40,7 @@ def called(tool: Tool, arguments: object) -> ToolResult:
     return asyncio.run(call())
 
 
-def told(repository: Repository, name: str, arguments: object, budget: Budget | None = None) -> str:
+def told(repository: ToolRepository, name: str, arguments: object, budget: Budget | None = None) -> str:
     """What the tool of this name answers."""
     tools = {tool.name: tool for tool in repository_tools(repository, budget or Budget(100), READING_TOOLS)}
     return called(tools[name], arguments).text_result_for_llm
@@ -151,7 +151,7 @@ def test_real_git_objects_hold_nothing_outside_of_the_tree(tmp_path: Path, path:
     (tmp_path / "x").write_text("secret")
     (made.path / "link").symlink_to("/etc/passwd")
     sha = made.commit({"a.txt": "text\n"})
-    head = GitHead(Git(made.path), sha)
+    head = GitTree(Git(made.path), sha)
     assert told(head, "repo_read", {"path": "a.txt"}) == "     1 text"
     assert "There is no file" in told(head, "repo_read", {"path": path})
     assert "There is no folder" in told(head, "repo_list", {"path": path})
@@ -255,9 +255,9 @@ def test_reading_ends_with_the_budget_of_tool_calls() -> None:
 def test_a_report_ends_the_turn_unless_it_may_be_mended(accepted: bool, another: bool, kind: str) -> None:
     heard: list[object] = []
 
-    def take(arguments: object) -> Reply:
+    def take(arguments: object) -> ToolReply:
         heard.append(arguments)
-        return Reply("odd \ud800", accepted)
+        return ToolReply("odd \ud800", accepted)
 
     result = called(
         report_tool(ReportTool(REPORT, DESCRIPTION, PARAMETERS, take, lambda: False), lambda: another),

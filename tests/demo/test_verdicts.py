@@ -11,8 +11,8 @@ from hunkwise.demo.rules import RULES, verdicts_on
 from hunkwise.demo.server import completion
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.flows.prompting import Prompting
-from hunkwise.flows.verification import Batch, Shown, names_of
+from hunkwise.flows.prompting import PromptWriter
+from hunkwise.flows.verification import FindingBatch, ShownCode, names_of
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.prompts.report_summary import read_telling
 from hunkwise.settings.config import Config
@@ -28,8 +28,8 @@ def finding(title: str = EVAL, line: int | None = 2, start_line: int | None = No
 
 
 def prompt(*findings: Finding, file: FileDiff = FILE) -> str:
-    made = Prompting(snapshot(file), Renderer({}))
-    names = names_of(Batch("a.py", findings), Shown({"a.py": file}, 10_000)) | {"instructions": []}
+    made = PromptWriter(snapshot(file), Renderer({}))
+    names = names_of(FindingBatch("a.py", findings), ShownCode({"a.py": file}, 10_000)) | {"instructions": []}
     return made.stage_text(Config().stage("verify"), Severity.LOW, names)
 
 

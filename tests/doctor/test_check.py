@@ -8,9 +8,9 @@ import pytest
 
 from hunkwise.doctor.checks import (
     Check,
+    CheckState,
     Mask,
     Section,
-    State,
     as_json,
     as_text,
     conclusion,
@@ -24,7 +24,7 @@ from hunkwise.doctor.checks import (
     wrong,
 )
 from hunkwise.domain.review import ExitCode
-from hunkwise.errors import ForgeError, ForgeKind, SettingsError
+from hunkwise.errors import GitHubError, GitHubErrorKind, SettingsError
 
 GOOD, ODD = ok("A", "is there"), warning("Bb", "is odd.", "Mend it.")
 SECRET = "ghs_CanarySecret1"
@@ -52,7 +52,7 @@ def test_the_worst_line_decides(checks: tuple[Check, ...], code: int, said: str)
 
 def test_an_error_is_a_line_and_settings_are_one_for_each_fault() -> None:
     assert failed("S", SettingsError(["a", "b"])) == (wrong("S", "a"), wrong("S", "b"))
-    error = ForgeError(ForgeKind.FORBIDDEN, "No.", "Do.")
+    error = GitHubError(GitHubErrorKind.FORBIDDEN, "No.", "Do.")
     assert failed("S", error) == (fault("S", "No.", "Do."),)
 
 
@@ -91,9 +91,9 @@ def test_the_json_has_the_same() -> None:
     ],
 )
 def test_no_secret_and_nothing_that_moves_a_terminal_is_shown(said: str, shown: str) -> None:
-    section = Section("S", (Check(f"N {SECRET}", State.FAULT, said, f"Remove {SECRET}."),))
+    section = Section("S", (Check(f"N {SECRET}", CheckState.FAULT, said, f"Remove {SECRET}."),))
     assert Mask([SECRET, "short"]).section(section).checks == (
-        Check("N ***", State.FAULT, shown, "Remove ***."),
+        Check("N ***", CheckState.FAULT, shown, "Remove ***."),
     )
 
 

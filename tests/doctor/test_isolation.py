@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.doctor.checks import State
+from hunkwise.doctor.checks import CheckState
 from hunkwise.doctor.machine import attempt_checks, docker_check, elsewhere_check, shared_user_checks
 
 
@@ -26,12 +26,12 @@ def test_every_attempt_is_a_line_and_one_that_succeeded_a_fault() -> None:
         Tried("trace it", "it could", False),
     )
     whole = list(attempt_checks([held, held], 10001))
-    assert [check.state for check in whole] == [State.OK] * 3
+    assert [check.state for check in whole] == [CheckState.OK] * 3
     assert "2 of 2 controls held" in whole[0].said
     broken = list(attempt_checks([held, open_door], 10001))
-    assert [check.state for check in broken] == [State.FAULT, State.OK, State.FAULT]
-    assert all(check.remedy for check in broken if check.state is State.FAULT)
-    assert [check.state for check in attempt_checks([], 10001)] == [State.FAULT]
+    assert [check.state for check in broken] == [CheckState.FAULT, CheckState.OK, CheckState.FAULT]
+    assert all(check.remedy for check in broken if check.state is CheckState.FAULT)
+    assert [check.state for check in attempt_checks([], 10001)] == [CheckState.FAULT]
 
 
 @pytest.mark.parametrize(("in_image", "remedy"), [(True, "as root"), (False, "container action")])
@@ -39,9 +39,9 @@ def test_what_is_missing_elsewhere_is_said_with_how_to_get_it(in_image: bool, re
     found = {
         check.name: check for check in shared_user_checks(in_image=in_image, listener=True, started=True)
     }
-    assert found["Listener"].state is State.OK
+    assert found["Listener"].state is CheckState.OK
     for name in ("Own user", "Own root folder"):
-        assert found[name].state is State.WARNING
+        assert found[name].state is CheckState.WARNING
         assert remedy in found[name].remedy
 
 
@@ -50,7 +50,7 @@ def test_a_listener_that_nobody_could_check_is_not_called_checked(started: bool,
     found = {
         check.name: check for check in shared_user_checks(in_image=False, listener=None, started=started)
     }
-    assert (found["Listener"].state, why in found["Listener"].said) == (State.UNCHECKED, True)
+    assert (found["Listener"].state, why in found["Listener"].said) == (CheckState.UNCHECKED, True)
 
 
 def test_dockers_socket_is_seen_and_never_connected_to(tmp_path: Path) -> None:
@@ -60,13 +60,13 @@ def test_dockers_socket_is_seen_and_never_connected_to(tmp_path: Path) -> None:
         listener.bind(str(path))
         listener.listen()
         listener.setblocking(False)
-        assert docker_check([path]).state is State.WARNING
+        assert docker_check([path]).state is CheckState.WARNING
         with pytest.raises(BlockingIOError):
             listener.accept()
         path.chmod(0)
-        expected = State.WARNING if os.geteuid() == 0 else State.OK
+        expected = CheckState.WARNING if os.geteuid() == 0 else CheckState.OK
         assert docker_check([path]).state is expected
 
 
 def test_of_a_cli_elsewhere_nothing_is_said() -> None:
-    assert elsewhere_check(["host:1"]).state is State.UNCHECKED
+    assert elsewhere_check(["host:1"]).state is CheckState.UNCHECKED

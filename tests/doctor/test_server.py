@@ -8,13 +8,13 @@ from email.utils import formatdate
 
 import pytest
 
-from hunkwise.doctor.checks import Check, State
+from hunkwise.doctor.checks import Check, CheckState
 from hunkwise.doctor.github import server_checks
-from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.errors import GitHubError, GitHubErrorKind
 
 NOW = 1_800_000_000.0
 LIMITS = {"x-ratelimit-remaining": "4999", "x-ratelimit-limit": "5000", "x-ratelimit-reset": "1800003600"}
-OK, WARNING, FAULT, UNCHECKED = State.OK, State.WARNING, State.FAULT, State.UNCHECKED
+OK, WARNING, FAULT, UNCHECKED = CheckState.OK, CheckState.WARNING, CheckState.FAULT, CheckState.UNCHECKED
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Server:
     """Answers every path with these headers, or raises the error."""
 
     headers: Mapping[str, str] = field(default_factory=dict)
-    error: ForgeError | None = None
+    error: GitHubError | None = None
     asked: list[str] = field(default_factory=list)
 
     def __call__(self, path: str) -> Server:
@@ -67,7 +67,9 @@ def test_one_small_read_is_made(repository: str | None, number: int | None, path
         ({}, OK, "this server tells of none"),
     ],
 )
-def test_the_rate_limit_is_read_from_the_headers(headers: dict[str, str], state: State, said: str) -> None:
+def test_the_rate_limit_is_read_from_the_headers(
+    headers: dict[str, str], state: CheckState, said: str
+) -> None:
     check = checks(Server(headers))["Rate limit"]
     assert (check.state, said in check.said) == (state, True)
 
@@ -83,7 +85,7 @@ def test_the_rate_limit_is_read_from_the_headers(headers: dict[str, str], state:
         ("", UNCHECKED, "no date"),
     ],
 )
-def test_the_clock_is_held_against_the_servers(date: str, state: State, said: str) -> None:
+def test_the_clock_is_held_against_the_servers(date: str, state: CheckState, said: str) -> None:
     check = checks(Server({"date": date}))["Clock"]
     assert (check.state, said in check.said) == (state, True)
 
@@ -91,13 +93,13 @@ def test_the_clock_is_held_against_the_servers(date: str, state: State, said: st
 @pytest.mark.parametrize(
     ("kind", "states"),
     [
-        (ForgeKind.UNAVAILABLE, {"Server": FAULT}),
-        (ForgeKind.AUTHENTICATION, {"Server": OK, "Token": FAULT}),
-        (ForgeKind.FORBIDDEN, {"Server": OK, "Pull requests": FAULT}),
-        (ForgeKind.NOT_FOUND, {"Server": OK, "Pull requests": FAULT}),
-        (ForgeKind.RATE_LIMIT, {"Server": OK, "Rate limit": FAULT}),
+        (GitHubErrorKind.UNAVAILABLE, {"Server": FAULT}),
+        (GitHubErrorKind.AUTHENTICATION, {"Server": OK, "Token": FAULT}),
+        (GitHubErrorKind.FORBIDDEN, {"Server": OK, "Pull requests": FAULT}),
+        (GitHubErrorKind.NOT_FOUND, {"Server": OK, "Pull requests": FAULT}),
+        (GitHubErrorKind.RATE_LIMIT, {"Server": OK, "Rate limit": FAULT}),
     ],
 )
-def test_a_refusal_is_told_where_it_belongs(kind: ForgeKind, states: dict[str, State]) -> None:
-    found = checks(Server(error=ForgeError(kind, "No.", "Do.")))
+def test_a_refusal_is_told_where_it_belongs(kind: GitHubErrorKind, states: dict[str, CheckState]) -> None:
+    found = checks(Server(error=GitHubError(kind, "No.", "Do.")))
     assert {name: check.state for name, check in found.items()} == states

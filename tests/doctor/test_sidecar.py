@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from hunkwise.copilot.find_cli import CLI_VERSION, SDK_VERSION
-from hunkwise.doctor.checks import State
-from hunkwise.doctor.copilot import Seen, copilot_checks, program_checks
+from hunkwise.doctor.checks import CheckState
+from hunkwise.doctor.copilot import CliStatus, copilot_checks, program_checks
 from hunkwise.errors import ModelError, ModelKind
 
 ROOT = Path(__file__).resolve().parents[2]
-SEEN = Seen("the CLI", CLI_VERSION, SDK_VERSION, seconds=0.5, models=("a", "b"))
+SEEN = CliStatus("the CLI", CLI_VERSION, SDK_VERSION, seconds=0.5, models=("a", "b"))
 
 
 def test_the_measured_sdk_is_the_one_that_is_pinned() -> None:
@@ -33,10 +33,10 @@ def test_the_measured_sdk_is_the_one_that_is_pinned() -> None:
         (replace(SEEN, not_first="It ended."), ["Program"]),
     ],
 )
-def test_what_is_odd_about_a_cli_is_a_warning(seen: Seen, odd: list[str]) -> None:
+def test_what_is_odd_about_a_cli_is_a_warning(seen: CliStatus, odd: list[str]) -> None:
     found = list(program_checks(seen, CLI_VERSION, SDK_VERSION))
-    assert [check.name for check in found if check.state is State.WARNING] == odd
-    assert all(check.remedy for check in found if check.state is State.WARNING)
+    assert [check.name for check in found if check.state is CheckState.WARNING] == odd
+    assert all(check.remedy for check in found if check.state is CheckState.WARNING)
 
 
 @pytest.mark.parametrize(
@@ -51,13 +51,13 @@ def test_what_is_odd_about_a_cli_is_a_warning(seen: Seen, odd: list[str]) -> Non
 )
 def test_authentication_and_policy_are_told_apart(kind: ModelKind, words: str) -> None:
     copilot, model = copilot_checks(replace(SEEN, refusal=ModelError(kind, "No.", "Do.")), "a")
-    assert (copilot.state, copilot.remedy, model.state) == (State.FAULT, "Do.", State.UNCHECKED)
+    assert (copilot.state, copilot.remedy, model.state) == (CheckState.FAULT, "Do.", CheckState.UNCHECKED)
     assert words in copilot.said
 
 
 def test_a_model_is_there_or_is_not() -> None:
     missing = replace(SEEN, models=(), refusal=ModelError(ModelKind.UNAVAILABLE_MODEL, "No x.", "Do."))
-    assert [check.state for check in copilot_checks(missing, "x")] == [State.OK, State.FAULT]
+    assert [check.state for check in copilot_checks(missing, "x")] == [CheckState.OK, CheckState.FAULT]
     assert [check.said for check in copilot_checks(SEEN, "a")][1] == "a, which Copilot offers"
     many = replace(SEEN, models=tuple(f"m{number}" for number in range(14)))
     listed, chosen = copilot_checks(many, None)

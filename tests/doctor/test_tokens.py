@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from hunkwise.doctor.checks import State
-from hunkwise.doctor.settings import Tokens, kind_of, token_checks, tokens_in
+from hunkwise.doctor.checks import CheckState
+from hunkwise.doctor.settings import TokenSettings, kind_of, token_checks, tokens_in
 
-OK, WARNING, WRONG, UNCHECKED = State.OK, State.WARNING, State.WRONG, State.UNCHECKED
+OK, WARNING, WRONG, UNCHECKED = CheckState.OK, CheckState.WARNING, CheckState.WRONG, CheckState.UNCHECKED
 JOB = {"INPUT_GITHUB-TOKEN": "ghs_job"}
 
 
@@ -27,7 +27,7 @@ def test_the_kind_is_told_by_the_prefix(token: str, word: str) -> None:
     assert token not in kind_of(token)
 
 
-def states(environ: dict[str, str], *, job: bool = True) -> dict[str, State]:
+def states(environ: dict[str, str], *, job: bool = True) -> dict[str, CheckState]:
     found = list(token_checks(tokens_in(environ, job=job), environ))
     assert all(check.remedy for check in found if check.state in (WARNING, WRONG))
     return {check.name: check.state for check in found}
@@ -73,7 +73,7 @@ def states(environ: dict[str, str], *, job: bool = True) -> dict[str, State]:
         ),
     ],
 )
-def test_the_tokens_of_a_job(inputs: dict[str, str], expected: dict[str, State]) -> None:
+def test_the_tokens_of_a_job(inputs: dict[str, str], expected: dict[str, CheckState]) -> None:
     assert states(inputs) == expected
 
 
@@ -99,12 +99,12 @@ def test_the_tokens_of_a_job(inputs: dict[str, str], expected: dict[str, State])
         ),
     ],
 )
-def test_the_tokens_of_a_shell(environ: dict[str, str], expected: dict[str, State]) -> None:
+def test_the_tokens_of_a_shell(environ: dict[str, str], expected: dict[str, CheckState]) -> None:
     assert states(environ, job=False) == expected
 
 
 def test_a_value_is_never_shown() -> None:
-    assert "ghs_job" not in repr(Tokens(True, "ghs_job", "ghs_job"))
+    assert "ghs_job" not in repr(TokenSettings(True, "ghs_job", "ghs_job"))
     environ = JOB | {"INPUT_COPILOT-TOKEN": "ghp_classic", "GH_TOKEN": "ghs_stray"}
     said = repr(list(token_checks(tokens_in(environ, job=True), environ)))
     assert not [value for value in environ.values() if value in said]

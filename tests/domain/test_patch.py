@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hunkwise.domain.diff import DiffLine, FileStatus, Hunk
-from hunkwise.domain.diff_parser import Section, count_changes, parse_hunks, parse_sections
+from hunkwise.domain.diff_parser import FileSection, count_changes, parse_hunks, parse_sections
 
 
 def one(patch: bytes) -> Hunk:
@@ -151,4 +151,4 @@ def test_no_bytes_make_the_parser_raise_or_misnumber(patch: bytes) -> None:
         assert new == list(range(hunk.new_start, hunk.new_start + len(new)))
         assert old == list(range(hunk.old_start, hunk.old_start + len(old))) or old == []
         assert not any(b"\n" in line.raw for line in hunk.lines)
-    assert all(isinstance(section, Section) for section in sections)
+    assert all(isinstance(section, FileSection) for section in sections)

@@ -15,7 +15,7 @@ from hunkwise.domain.review import (
     SkipReason,
     Usage,
 )
-from hunkwise.errors import ForgeError, ForgeKind, ModelKind, SettingsError, stopped
+from hunkwise.errors import GitHubError, GitHubErrorKind, ModelKind, SettingsError, stopped
 from tests.fakes.changes import changed
 
 
@@ -118,7 +118,7 @@ def test_the_highest_severity_of_a_review_is_its_gravest_finding() -> None:
 
 def test_errors_say_what_failed_and_what_to_do() -> None:
     assert (
-        str(ForgeError(ForgeKind.NOT_FOUND, "It is gone.", "Look elsewhere."))
+        str(GitHubError(GitHubErrorKind.NOT_FOUND, "It is gone.", "Look elsewhere."))
         == "It is gone. Look elsewhere."
     )
     assert SettingsError(["one", "two"]).faults == ("one", "two")

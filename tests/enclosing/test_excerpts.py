@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hunkwise.enclosing.scopes import GAP, ROW_LIMIT, Around, Chain, Place, Scope, excerpts
+from hunkwise.enclosing.scopes import GAP, ROW_LIMIT, Chain, FileLines, Place, Scope, excerpts
 
 CLASS = Scope(1, 1, 1, 60, function=False)
 METHOD = Scope(10, 11, 12, 30, function=True)
@@ -18,8 +18,8 @@ LINES = [f"line {number}" for number in range(1, 61)]
 
 def around(
     *chain: Scope, shown: range = range(18, 23), place: Place = (20, 20), title: str = "### a"
-) -> Around:
-    return Around(title, LINES, frozenset(shown), [(place, chain)])
+) -> FileLines:
+    return FileLines(title, LINES, frozenset(shown), [(place, chain)])
 
 
 def rows(text: str) -> list[int]:
@@ -68,7 +68,7 @@ def test_what_finds_no_room_at_all_is_counted() -> None:
 
 
 def test_two_places_in_one_function_are_one() -> None:
-    both = Around("### a", LINES, frozenset({15, 25}), [((15, 15), (METHOD,)), ((25, 25), (METHOD,))])
+    both = FileLines("### a", LINES, frozenset({15, 25}), [((15, 15), (METHOD,)), ((25, 25), (METHOD,))])
     found = excerpts([both], 5_000)
     assert rows(found.text) == [row for row in range(10, 31) if row not in (15, 25)]
 
@@ -96,7 +96,7 @@ def test_the_small_one_is_whole_where_the_large_one_is_cut() -> None:
 )
 def test_a_row_is_visible_and_short_whatever_it_holds(line: str, row: str) -> None:
     lines = [*LINES[:4], line, *LINES[5:]]
-    shown = Around("### a", lines, frozenset({6}), [((6, 6), (Scope(5, 5, 5, 7, function=True),))])
+    shown = FileLines("### a", lines, frozenset({6}), [((6, 6), (Scope(5, 5, 5, 7, function=True),))])
     assert row in excerpts([shown], 5_000).text.split("\n")
 
 
@@ -114,7 +114,7 @@ def test_the_room_is_never_exceeded_and_nothing_is_shown_twice(
     chains: list[list[Scope]], shown: frozenset[int], room: int
 ) -> None:
     places: list[tuple[Place, Chain]] = [((7 * n + 1, 7 * n + 2), tuple(one)) for n, one in enumerate(chains)]
-    found = excerpts([Around("### a", LINES, shown, places)], room)
+    found = excerpts([FileLines("### a", LINES, shown, places)], room)
     assert len(found.text) <= room
     assert not shown.intersection(rows(found.text))
     assert sorted(set(rows(found.text))) == rows(found.text)

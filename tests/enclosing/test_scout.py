@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.enclosing.scopes import Scout
+from hunkwise.enclosing.scopes import ScopeFinder
 from tests.enclosing.sources import SOURCES, here
 
 SOURCE, CHAIN = SOURCES["python"]
 
 
 @pytest.fixture
-def scout() -> Iterator[Scout]:
-    with Scout(seconds=60) as made:
+def scout() -> Iterator[ScopeFinder]:
+    with ScopeFinder(seconds=60) as made:
         yield made
 
 
@@ -27,7 +27,7 @@ def python_that(says: str, folder: Path) -> str:
     return str(program)
 
 
-def test_one_child_answers_for_all_files(scout: Scout) -> None:
+def test_one_child_answers_for_all_files(scout: ScopeFinder) -> None:
     assert scout.scopes("python", SOURCE, [here(SOURCE), (9, 9)], 60) == (CHAIN, ())
     slow = "a<" * 200_000
     assert scout.scopes("cpp", slow, [(1, 1)], 60) is None
@@ -38,31 +38,31 @@ def test_one_child_answers_for_all_files(scout: Scout) -> None:
 @pytest.mark.parametrize(
     "text", ["(" * 450_000, "\udcff\ufffd\0", "[" * 100_000 + "]" * 100_000, "x = '''" + "\\" * 99_999]
 )
-def test_hostile_text_neither_fails_nor_ends_it(scout: Scout, text: str) -> None:
+def test_hostile_text_neither_fails_nor_ends_it(scout: ScopeFinder, text: str) -> None:
     scout.scopes("python", text.encode("utf-8", "replace").decode(), [(1, 1)], 60)
     assert scout.scopes("python", SOURCE, [here(SOURCE)], 60) == (CHAIN,)
 
 
 def test_after_a_child_that_was_late_nothing_is_known(tmp_path: Path) -> None:
-    with Scout(seconds=0.2, python=python_that("exec sleep 30", tmp_path)) as late:
+    with ScopeFinder(seconds=0.2, python=python_that("exec sleep 30", tmp_path)) as late:
         assert late.scopes("python", SOURCE, [(1, 1)], 60) is None
         assert late.failed
         assert late.scopes("python", SOURCE, [(1, 1)], 60) is None
 
 
 def test_a_child_that_died_is_not_asked_again(tmp_path: Path) -> None:
-    with Scout(python=python_that("exit 1", tmp_path)) as dead:
+    with ScopeFinder(python=python_that("exit 1", tmp_path)) as dead:
         assert dead.scopes("python", SOURCE * 9_000, [(1, 1)], 60) is None
         assert dead.failed
 
 
 def test_a_child_that_cannot_be_started_is_no_error() -> None:
-    with Scout(python="/nowhere/python") as never:
+    with ScopeFinder(python="/nowhere/python") as never:
         assert never.scopes("python", SOURCE, [(1, 1)], 60) is None
         assert never.failed
 
 
-def test_without_time_nothing_is_asked(scout: Scout) -> None:
+def test_without_time_nothing_is_asked(scout: ScopeFinder) -> None:
     assert scout.scopes("python", SOURCE, [(1, 1)], 0) is None
     assert not scout.failed
 
@@ -86,5 +86,5 @@ def test_without_time_nothing_is_asked(scout: Scout) -> None:
 )
 def test_an_answer_that_makes_no_sense_is_none(answer: str, tmp_path: Path) -> None:
     (tmp_path / "answer").write_text(answer + "\n")
-    with Scout(seconds=60, python=python_that(f"cat {tmp_path / 'answer'}", tmp_path)) as odd:
+    with ScopeFinder(seconds=60, python=python_that(f"cat {tmp_path / 'answer'}", tmp_path)) as odd:
         assert odd.scopes("python", SOURCE, [(1, 1)], 60) is None

@@ -17,11 +17,11 @@ from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError
 from hunkwise.evaluation.dataset import Case, read_cases
 from hunkwise.evaluation.golden import GoldenFinding
-from hunkwise.evaluation.preparation import ReadyCase, Rules, make_ready
-from hunkwise.evaluation.results import Marks
-from hunkwise.evaluation.run import Course, Measuring
+from hunkwise.evaluation.preparation import EvalSettings, ReadyCase, make_ready
+from hunkwise.evaluation.results import CaseResult
+from hunkwise.evaluation.run import CaseRunner, EvalRunner
 from hunkwise.flows.models import Model
-from hunkwise.repository.trees import MadeRepository
+from hunkwise.repository.trees import ScratchRepository
 from hunkwise.settings.config import Config, ContextSettings
 
 QUIET = Config(verify="off", summary="off", context=ContextSettings(enclosing=False))
@@ -138,7 +138,7 @@ class Cast:
     def model(self, ready: ReadyCase) -> Model:
         return self._model_of(ready)
 
-    def done(self, marks: Marks) -> None:
+    def done(self, marks: CaseResult) -> None:
         self.ended.append(marks.name)
 
 
@@ -148,21 +148,21 @@ def measure(
     *,
     config: Config = QUIET,
     judge: str | None = None,
-    known: Callable[[Case], Marks | None] = lambda _case: None,
-    keep: Callable[[Marks], None] = lambda _marks: None,
+    known: Callable[[Case], CaseResult | None] = lambda _case: None,
+    keep: Callable[[CaseResult], None] = lambda _marks: None,
     stopped: bool = False,
     cast: Callable[[Callable[[ReadyCase], Model]], Cast] = Cast,
-) -> tuple[Marks, ...]:
+) -> tuple[CaseResult, ...]:
     """The cases in a folder through the real review."""
-    with closing(MadeRepository()) as store:
-        ready = make_ready(read_cases(folder), Rules(config), store)
+    with closing(ScratchRepository()) as store:
+        ready = make_ready(read_cases(folder), EvalSettings(config), store)
 
-        async def run() -> tuple[Marks, ...]:
+        async def run() -> tuple[CaseResult, ...]:
             interrupted = asyncio.Event()
             if stopped:
                 interrupted.set()
-            measuring = Measuring(judge, interrupted, lambda: 0.0)
-            course = Course(measuring, cast(model_of), known, keep, lambda _done, _total: None, 2)
+            measuring = CaseRunner(judge, interrupted, lambda: 0.0)
+            course = EvalRunner(measuring, cast(model_of), known, keep, lambda _done, _total: None, 2)
             return await course.run(ready)
 
         return asyncio.run(run())

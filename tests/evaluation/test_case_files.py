@@ -11,9 +11,9 @@ import pytest
 
 from hunkwise.errors import SettingsError
 from hunkwise.evaluation import dataset
-from hunkwise.evaluation.dataset import MAX_CASES, MAX_DIFF, MAX_LINES, Content, read_cases
-from hunkwise.evaluation.preparation import Rules, make_ready
-from hunkwise.repository.trees import MadeRepository
+from hunkwise.evaluation.dataset import MAX_CASES, MAX_DIFF, MAX_LINES, TreeFile, read_cases
+from hunkwise.evaluation.preparation import EvalSettings, make_ready
+from hunkwise.repository.trees import ScratchRepository
 from tests.evaluation.samples import DIFF, QUIET, golden, write, write_case
 
 CLEAN = {"version": 1, "findings": []}
@@ -22,8 +22,8 @@ TREES: dict[str, object] = {"golden.json": CLEAN, "base/a.py": "1\n", "head/a.py
 
 def faults(folder: Path) -> list[str]:
     """What is said of the cases, with the folder's own path cut off."""
-    with pytest.raises(SettingsError) as raised, closing(MadeRepository()) as store:
-        make_ready(read_cases(folder), Rules(QUIET), store)
+    with pytest.raises(SettingsError) as raised, closing(ScratchRepository()) as store:
+        make_ready(read_cases(folder), EvalSettings(QUIET), store)
     return [fault.replace(f"{folder}/", "").replace(str(folder), "CASES") for fault in raised.value.faults]
 
 
@@ -35,11 +35,11 @@ def test_cases_are_read_by_name_and_other_entries_passed_over(tmp_path: Path) ->
     one, other = read_cases(tmp_path)
     assert (one.name, one.base, one.head) == (
         "a",
-        {"a.py": Content(b"1\n")},
-        {"a.py": Content(b"2\n"), "run.sh": Content(b"\xff", True)},
+        {"a.py": TreeFile(b"1\n")},
+        {"a.py": TreeFile(b"2\n"), "run.sh": TreeFile(b"\xff", True)},
     )
     assert (other.name, other.diff, other.head) == ("b", DIFF.encode(), None)
-    assert other.base == {"a.py": Content(b"one\ntwo\nfive\n")}
+    assert other.base == {"a.py": TreeFile(b"one\ntwo\nfive\n")}
 
 
 def test_a_case_by_itself_is_one_as_well(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_case_by_itself_is_one_as_well(tmp_path: Path) -> None:
 
 def test_a_change_of_new_files_alone_needs_no_base(tmp_path: Path) -> None:
     (case,) = read_cases(write(tmp_path / "new", {"golden.json": CLEAN, "head/a.py": "1\n"}))
-    assert (case.base, case.head) == ({}, {"a.py": Content(b"1\n")})
+    assert (case.base, case.head) == ({}, {"a.py": TreeFile(b"1\n")})
 
 
 def test_the_digest_tells_any_change_of_a_case(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from hunkwise.domain.model import Question
 from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError, ModelKind, SettingsError
 from hunkwise.evaluation.dataset import read_cases
-from hunkwise.evaluation.preparation import ReadyCase, Rules, make_ready
-from hunkwise.evaluation.results import Failure, Marks
-from hunkwise.evaluation.run import Measuring, State, settings_key, state_path
+from hunkwise.evaluation.preparation import EvalSettings, ReadyCase, make_ready
+from hunkwise.evaluation.results import CaseFailure, CaseResult
+from hunkwise.evaluation.run import CaseRunner, Checkpoint, settings_key, state_path
 from hunkwise.redaction import SecretScan
-from hunkwise.repository.trees import MadeRepository
+from hunkwise.repository.trees import ScratchRepository
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
 from tests.evaluation.samples import (
@@ -114,11 +114,11 @@ def test_a_case_in_which_the_run_is_stopped_has_no_measure(tmp_path: Path, tool:
             interrupted.set()
         return reporting(said(2))(question)  # type: ignore[return-value]  # it never fails
 
-    with closing(MadeRepository()) as store:
-        (ready,) = make_ready(read_cases(tmp_path), Rules(QUIET), store)
-        measuring = Measuring("wise", interrupted, lambda: 0.0)
+    with closing(ScratchRepository()) as store:
+        (ready,) = make_ready(read_cases(tmp_path), EvalSettings(QUIET), store)
+        measuring = CaseRunner("wise", interrupted, lambda: 0.0)
         marks = asyncio.run(measuring.marks(ready, Player(stopping)))
-    assert marks.failure == Failure("interrupted", "The run was stopped before the case was done.")
+    assert marks.failure == CaseFailure("interrupted", "The run was stopped before the case was done.")
     assert (marks.findings, marks.usage.model_calls) == ((), 1)
 
 
@@ -132,9 +132,9 @@ def test_a_case_of_which_all_is_left_out_is_measured_without_a_question(tmp_path
 def test_a_template_that_fails_is_told_before_anything_is_asked(tmp_path: Path) -> None:
     write_case(tmp_path, "one")
     own = PromptSettings(name="mine", template="mine.md.j2")
-    rules = Rules(QUIET.model_copy(update={"prompts": (own,)}), {"mine": "{{ nothing }}"})
+    rules = EvalSettings(QUIET.model_copy(update={"prompts": (own,)}), {"mine": "{{ nothing }}"})
     with (
-        closing(MadeRepository()) as store,
+        closing(ScratchRepository()) as store,
         pytest.raises(SettingsError, match=r'nothing.*\(over the case "one"\)'),
     ):
         make_ready(read_cases(tmp_path), rules, store)
@@ -143,12 +143,12 @@ def test_a_template_that_fails_is_told_before_anything_is_asked(tmp_path: Path) 
 class Full(Cast):
     """A disk that takes no recording."""
 
-    def done(self, marks: Marks) -> None:
+    def done(self, marks: CaseResult) -> None:
         raise SettingsError(["It is full."])
 
 
-def state(path: Path, settings: str = "s") -> State:
-    made = State(path, settings, SecretScan(["ghs_secret_of_the_test"]))
+def state(path: Path, settings: str = "s") -> Checkpoint:
+    made = Checkpoint(path, settings, SecretScan(["ghs_secret_of_the_test"]))
     made.load()
     return made
 

@@ -15,8 +15,8 @@ from hunkwise.domain.finding import Finding
 from hunkwise.domain.model import Question
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.evaluation.golden import GoldenFinding
-from hunkwise.evaluation.judge import MOST_CALLS, MOST_PAIRS, PURPOSE, Judge, Judged, Judging
-from hunkwise.evaluation.scoring import By, Match
+from hunkwise.evaluation.judge import MOST_CALLS, MOST_PAIRS, PURPOSE, Judge, JudgedMatcher, JudgedMatches
+from hunkwise.evaluation.scoring import Match, MatchSource
 from tests.evaluation.samples import ASKED, DIFF, Answers, Player, finding, golden, measure, said, write_case
 
 FILES = {"a.py": FileDiff("a.py", FileStatus.MODIFIED, parse_hunks(DIFF.encode()))}
@@ -25,9 +25,9 @@ YES, NO = {"same": True, "why": "So."}, {"same": False, "why": "No."}
 
 def judged(
     goldens: list[GoldenFinding], findings: list[Finding], answers: Answers, window: int = 3
-) -> tuple[Judged, Player]:
+) -> tuple[JudgedMatches, Player]:
     player = Player(answers)
-    judging = Judging(goldens, findings, window, Judge(player.ask, FILES))
+    judging = JudgedMatcher(goldens, findings, window, Judge(player.ask, FILES))
     return asyncio.run(judging.matches()), player
 
 
@@ -60,7 +60,7 @@ def test_the_meaning_decides(
     goldens: list[GoldenFinding], findings: list[Finding], matches: list[tuple[int, int]]
 ) -> None:
     found, _ = judged(goldens, findings, by_words)
-    assert found.matches == tuple(Match(*pair, By.JUDGE) for pair in matches)
+    assert found.matches == tuple(Match(*pair, MatchSource.JUDGE) for pair in matches)
     assert found.notes == ()
 
 
@@ -92,7 +92,7 @@ def contradicting(question: Question) -> Iterable[object]:
 def test_where_the_judge_fails_the_place_decides_and_it_is_said(answers: Answers, why: str) -> None:
     goldens, findings = [golden(2), golden(50)], [finding(3), finding(90)]
     found, _ = judged(goldens, findings, answers)
-    assert found.matches == (Match(0, 0, By.PLACE),)
+    assert found.matches == (Match(0, 0, MatchSource.PLACE),)
     assert found.notes == (f"The judge did not decide on 2 pairs, so the place did: {why}",)
 
 
@@ -103,7 +103,7 @@ def test_a_verdict_that_came_before_a_failure_counts() -> None:
             raise ModelError(ModelKind.TIMEOUT, "Late.")
 
     player = Failing(silent)
-    found = asyncio.run(Judging([golden(2)], [finding(2)], 3, Judge(player.ask, FILES)).matches())
+    found = asyncio.run(JudgedMatcher([golden(2)], [finding(2)], 3, Judge(player.ask, FILES)).matches())
     assert (found.matches, found.notes) == ((), ())
 
 
@@ -138,9 +138,9 @@ def test_a_judge_without_budget_is_not_asked() -> None:
     judge = Judge(player.ask, FILES)
     for _ in range(MOST_CALLS):
         judge.budget.take_model_call()
-    found = asyncio.run(Judging([golden(2)], [finding(2)], 3, judge).matches())
+    found = asyncio.run(JudgedMatcher([golden(2)], [finding(2)], 3, judge).matches())
     assert player.questions == []
-    assert found.matches == (Match(0, 0, By.PLACE),)
+    assert found.matches == (Match(0, 0, MatchSource.PLACE),)
     assert "The judge's budget ran out: max-model-calls (120) of the judge is used up." in found.notes[0]
 
 

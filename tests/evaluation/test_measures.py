@@ -5,28 +5,28 @@ from __future__ import annotations
 import pytest
 
 from hunkwise.domain.review import Usage
-from hunkwise.evaluation.results import Evaluation, Failure, MarkedFinding, MarkedGolden, Marks
+from hunkwise.evaluation.results import CaseFailure, CaseResult, Evaluation, ScoredFinding, ScoredGolden
 from hunkwise.evaluation.scoring import Counts, added, summed
 from hunkwise.evaluation.table import percent
 
 
-def marked_golden(finding: int | None = None, severity: str | None = None) -> MarkedGolden:
-    return MarkedGolden(
+def marked_golden(finding: int | None = None, severity: str | None = None) -> ScoredGolden:
+    return ScoredGolden(
         "a.py", 1, None, "RIGHT", severity, "Wrong.", finding, "place" if finding is not None else None
     )
 
 
-def marked_finding(golden: int | None = None, severity: str = "high") -> MarkedFinding:
-    return MarkedFinding("a.py", 1, None, "RIGHT", severity, "Wrong", "It is.", "review", None, golden)
+def marked_finding(golden: int | None = None, severity: str = "high") -> ScoredFinding:
+    return ScoredFinding("a.py", 1, None, "RIGHT", severity, "Wrong", "It is.", "review", None, golden)
 
 
 def marks(
-    goldens: tuple[MarkedGolden, ...] = (),
-    findings: tuple[MarkedFinding, ...] = (),
+    goldens: tuple[ScoredGolden, ...] = (),
+    findings: tuple[ScoredFinding, ...] = (),
     name: str = "one",
     **more: object,
-) -> Marks:
-    return Marks(name, "0" * 16, goldens=goldens, findings=findings, **more)  # type: ignore[arg-type]  # the test's own
+) -> CaseResult:
+    return CaseResult(name, "0" * 16, goldens=goldens, findings=findings, **more)  # type: ignore[arg-type]  # the test's own
 
 
 FOUND = ((marked_golden(0, "high"),), (marked_finding(0),))
@@ -44,7 +44,9 @@ FOUND = ((marked_golden(0, "high"),), (marked_finding(0),))
         (marks((marked_golden(0),), (marked_finding(0), marked_finding())), 0.5, 1.0, 2 / 3),
     ],
 )
-def test_the_ratios_are_defined_everywhere(one: Marks, precision: float, recall: float, f1: float) -> None:
+def test_the_ratios_are_defined_everywhere(
+    one: CaseResult, precision: float, recall: float, f1: float
+) -> None:
     counts = one.counts
     assert (counts.precision, counts.recall, counts.f1) == (precision, recall, f1)
 
@@ -58,11 +60,11 @@ def test_the_ratios_are_defined_everywhere(one: Marks, precision: float, recall:
         (marks((marked_golden(0, "low"),), (marked_finding(0),)), Counts(cases=1, matched=1, rated=1)),
         (marks((marked_golden(0),), (marked_finding(0),)), Counts(cases=1, matched=1)),
         (marks((marked_golden(None, "low"),)), Counts(cases=1, missed=1)),
-        (marks(*FOUND, failure=Failure("timeout", "Late.")), Counts()),
-        (marks(failure=Failure("timeout", "Late.")), Counts()),
+        (marks(*FOUND, failure=CaseFailure("timeout", "Late.")), Counts()),
+        (marks(failure=CaseFailure("timeout", "Late.")), Counts()),
     ],
 )
-def test_a_case_is_counted_by_what_became_of_it(one: Marks, expected: Counts) -> None:
+def test_a_case_is_counted_by_what_became_of_it(one: CaseResult, expected: Counts) -> None:
     assert one.counts == expected
 
 
@@ -83,7 +85,7 @@ def test_totals_are_made_of_the_sums_and_not_of_the_ratios() -> None:
 def test_what_failed_cases_cost_is_in_the_totals_and_nothing_else_of_them() -> None:
     cost = Usage(2, 10, 5, 1, 1, ("m",), 3)
     one = marks(*FOUND, usage=cost, judge_usage=Usage(model_calls=1))
-    other = marks(name="two", usage=cost, failure=Failure("timeout", "Late."))
+    other = marks(name="two", usage=cost, failure=CaseFailure("timeout", "Late."))
     whole = Evaluation((one, other))
     assert (whole.usage, whole.judge_usage) == (added([cost, cost]), Usage(model_calls=1))
     assert (whole.counts, whole.evaluated, whole.failed) == (one.counts, (one,), (other,))

@@ -14,19 +14,19 @@ from hunkwise.domain.model import Question
 from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError, ModelKind, SettingsError
 from hunkwise.evaluation.cassette import (
-    Header,
+    Cassette,
+    CassetteHeader,
     Recorder,
-    Replay,
-    Replays,
-    Tape,
+    ReplayModel,
+    ReplayModels,
+    read_cassette,
     read_header,
-    read_tape,
     request_key,
     tape_path,
     write_header,
 )
 from hunkwise.evaluation.preparation import ReadyCase
-from hunkwise.evaluation.results import Marks
+from hunkwise.evaluation.results import CaseResult
 from hunkwise.flows.models import Model
 from hunkwise.redaction import SecretScan
 from hunkwise.settings.config import Config
@@ -62,16 +62,16 @@ def loud(question: Question) -> Iterable[object]:
 
 def recorded(
     cases: Path, folder: Path, config: Config = LOUD, judge: str | None = "wise"
-) -> tuple[Marks, ...]:
+) -> tuple[CaseResult, ...]:
     """Measures the cases with the loud model, and writes its tapes."""
-    tapes: dict[str, Tape] = {}
+    tapes: dict[str, Cassette] = {}
 
     def model(ready: ReadyCase) -> Model:
-        tape = tapes[ready.case.name] = Tape(ready.case.name)
+        tape = tapes[ready.case.name] = Cassette(ready.case.name)
         return Recorder(lambda: Player(loud), tape, SecretScan([SECRET]))
 
     marks = measure(cases, model, config=config, judge=judge)
-    write_header(folder, Header(model="m", judge=judge))
+    write_header(folder, CassetteHeader(model="m", judge=judge))
     for tape in tapes.values():
         tape.write(folder, SecretScan([SECRET]))
     return marks
@@ -79,8 +79,8 @@ def recorded(
 
 def replayed(
     cases: Path, folder: Path, config: Config = LOUD, judge: str | None = "wise"
-) -> tuple[Marks, ...]:
-    replays = Replays(folder, [path.name for path in cases.iterdir()])
+) -> tuple[CaseResult, ...]:
+    replays = ReplayModels(folder, [path.name for path in cases.iterdir()])
     return measure(cases, replays.model, config=config, judge=judge)
 
 
@@ -169,11 +169,11 @@ def test_what_was_not_recorded_fails_the_case_and_is_told_with_what_changed(
 ) -> None:
     recorded(cases, tmp_path / "tapes", QUIET, None)
 
-    class Bent(Replay):
+    class Bent(ReplayModel):
         async def ask(self, question: Question) -> None:
             await super().ask(change(question))
 
-    marks = measure(cases, lambda ready: Bent(read_tape(tmp_path / "tapes", ready.case.name)))
+    marks = measure(cases, lambda ready: Bent(read_cassette(tmp_path / "tapes", ready.case.name)))
     for one in marks:
         assert one.failure is not None
         assert one.failure.kind == "replay"
@@ -184,12 +184,12 @@ def test_what_was_not_recorded_fails_the_case_and_is_told_with_what_changed(
 def test_a_question_asked_more_often_than_it_was_recorded_is_told(cases: Path, tmp_path: Path) -> None:
     recorded(cases, tmp_path / "tapes", QUIET, None)
 
-    class Twice(Replay):
+    class Twice(ReplayModel):
         async def ask(self, question: Question) -> None:
             await super().ask(question)
             await super().ask(question)
 
-    marks = measure(cases, lambda ready: Twice(read_tape(tmp_path / "tapes", ready.case.name)))
+    marks = measure(cases, lambda ready: Twice(read_cassette(tmp_path / "tapes", ready.case.name)))
     assert marks[0].failure is not None
     assert "is asked more often than it was when it was recorded" in marks[0].failure.message
 
@@ -217,10 +217,10 @@ def test_a_failure_is_replayed_as_one_of_its_kind_and_what_came_before_it_stays(
             await super().ask(question)
             raise ModelError(ModelKind.TOO_LARGE, f"Failed at {tmp_path} with {SECRET}")
 
-    tapes: list[Tape] = []
+    tapes: list[Cassette] = []
 
     def model(ready: ReadyCase) -> Model:
-        tapes.append(Tape(ready.case.name))
+        tapes.append(Cassette(ready.case.name))
         return Recorder(
             lambda: Failing(lambda _question: [{"findings": [said(2)], "done": False}]),
             tapes[-1],
@@ -240,12 +240,12 @@ def test_a_failure_is_replayed_as_one_of_its_kind_and_what_came_before_it_stays(
 
 def test_a_recorded_silence_is_a_refusal(cases: Path, tmp_path: Path) -> None:
     def model(ready: ReadyCase) -> Model:
-        tapes.append(Tape(ready.case.name))
+        tapes.append(Cassette(ready.case.name))
         return Recorder(lambda: Player(lambda _question: []), tapes[-1], SecretScan([]))
 
-    tapes: list[Tape] = []
+    tapes: list[Cassette] = []
     measure(cases, model)
-    replays = {tape.case: Replay(tape) for tape in tapes}
+    replays = {tape.case: ReplayModel(tape) for tape in tapes}
     marks = measure(cases, lambda ready: replays[ready.case.name])
     assert marks[0].failure is not None
     assert "did not report its findings" in marks[0].failure.message
@@ -275,7 +275,7 @@ def test_a_tape_that_cannot_be_read_is_told(tmp_path: Path, text: str | None, sa
     if text is not None:
         write(tmp_path, {"one.json": text})
     with pytest.raises(SettingsError) as raised:
-        Replays(tmp_path, ["one", "two"])
+        ReplayModels(tmp_path, ["one", "two"])
     assert said_of_it in raised.value.faults[0]
     assert 'Nothing was recorded of the case "two"' in raised.value.faults[1]
 
@@ -283,14 +283,14 @@ def test_a_tape_that_cannot_be_read_is_told(tmp_path: Path, text: str | None, sa
 def test_a_tape_that_is_no_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "one.json").mkdir()
     with pytest.raises(SettingsError, match="cannot be read"):
-        read_tape(tmp_path, "one")
+        read_cassette(tmp_path, "one")
 
 
 def test_the_header_says_who_was_recorded(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "tapes"
     for header in (
-        Header(model="m", judge="j", demo=True),
-        Header(),
+        CassetteHeader(model="m", judge="j", demo=True),
+        CassetteHeader(),
     ):  # an earlier recording may be made again
         write_header(folder, header)
         assert read_header(folder) == header
@@ -307,16 +307,16 @@ def test_a_folder_that_is_no_recording_is_not_replayed(tmp_path: Path, text: str
 def test_a_folder_with_something_else_in_it_is_not_recorded_into(tmp_path: Path) -> None:
     write(tmp_path, {"thesis.txt": "mine"})
     with pytest.raises(SettingsError, match="there is something else in it; name a new folder"):
-        write_header(tmp_path, Header())
+        write_header(tmp_path, CassetteHeader())
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     write(tmp_path, {"file": ""})
     with pytest.raises(SettingsError, match="it cannot be written"):
-        write_header(tmp_path / "file" / "tapes", Header())
+        write_header(tmp_path / "file" / "tapes", CassetteHeader())
     with pytest.raises(SettingsError, match=r"one\.json cannot be written"):
-        Tape("one").write(tmp_path / "file", SecretScan([]))
+        Cassette("one").write(tmp_path / "file", SecretScan([]))
 
 
 def test_a_question_that_was_broken_off_is_not_kept() -> None:
-    assert Recorder(lambda: Player(reporting()), Tape("one"), SecretScan([])).usage == Usage()
+    assert Recorder(lambda: Player(reporting()), Cassette("one"), SecretScan([])).usage == Usage()

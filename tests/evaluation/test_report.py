@@ -12,7 +12,7 @@ import pytest
 from hunkwise.domain.review import Usage
 from hunkwise.errors import SettingsError
 from hunkwise.evaluation.report import as_json, compare, comparison_json, marks_json, read_marks, read_report
-from hunkwise.evaluation.results import Evaluation, Failure, MarkedGolden
+from hunkwise.evaluation.results import CaseFailure, Evaluation, ScoredGolden
 from hunkwise.evaluation.table import HEAD, as_markdown, as_text
 from tests.evaluation.samples import write
 from tests.evaluation.test_measures import FOUND, marked_finding, marked_golden, marks
@@ -24,7 +24,7 @@ MISSED = marks(
     (marked_golden(None, "low"),), (marked_finding(None, "low"),), name="two", usage=COST, seconds=2.0
 )
 CLEAN = marks(name="three", usage=COST)
-FAILED = marks(name="four", usage=COST, failure=Failure("timeout", f"Late {HOSTILE}"))
+FAILED = marks(name="four", usage=COST, failure=CaseFailure("timeout", f"Late {HOSTILE}"))
 WHOLE = Evaluation((ONE, MISSED, CLEAN, FAILED), "a, b", "wise", settings="s", seconds=3.0)
 
 
@@ -166,7 +166,7 @@ def test_of_very_many_details_the_first_are_told() -> None:
 def found(number: int, of: int, noise: int = 0, name: str = "one", digest: str = "d") -> Any:
     """A case of which so many goldens were found."""
     goldens = tuple(
-        MarkedGolden(
+        ScoredGolden(
             "a.py", line, None, "RIGHT", None, f"Golden {line}", line - 1 if line <= number else None
         )
         for line in range(1, of + 1)
@@ -196,7 +196,7 @@ def test_a_drop_of_f1_beyond_what_is_allowed_is_a_regression(
 
 
 def test_only_what_is_the_same_and_was_measured_twice_is_compared() -> None:
-    failed = replace(found(2, 2, name="failed"), failure=Failure("timeout", "Late."))
+    failed = replace(found(2, 2, name="failed"), failure=CaseFailure("timeout", "Late."))
     before = (found(2, 2), found(2, 2, name="gone"), found(2, 2, name="other"), found(2, 2, name="failed"))
     now = (found(1, 2), found(0, 2, name="new"), found(0, 2, name="other", digest="e"), failed)
     both = compare(Evaluation(before), Evaluation(now), 0.5)

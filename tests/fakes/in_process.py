@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hunkwise.cli import main
-from hunkwise.copilot.find_cli import find
+from hunkwise.copilot.find_cli import find_cli
 from hunkwise.copilot.isolation import Credential
 from hunkwise.copilot.sidecar import Address, Sidecar
 
@@ -49,7 +49,7 @@ class SharedCli:
         """Where it listens. To be called from the main thread."""
         if self._address is None:
             environ = {"PATH": os.environ["PATH"]}
-            self._sidecar = Sidecar(find(environ), Credential(provider_base_url=_NOBODY), environ)
+            self._sidecar = Sidecar(find_cli(environ), Credential(provider_base_url=_NOBODY), environ)
             self._sidecar.start()
             self._address = asyncio.run(self._sidecar.ready())
         return self._address

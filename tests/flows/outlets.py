@@ -10,27 +10,27 @@ from typing import Any
 from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.pull_request import CheckRun, Comment, Conversation, Thread
-from hunkwise.domain.review import Coverage, Fault, FileCoverage, Posted, Review, Usage, Where
-from hunkwise.errors import ForgeError, ForgeKind
-from hunkwise.flows.check_run import Announcement, Claim
-from hunkwise.flows.publication import Outlets, Publication, Published
-from hunkwise.flows.publish_plan import Terms
+from hunkwise.domain.review import Coverage, Destination, FileCoverage, PostResult, Review, ReviewFault, Usage
+from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.flows.check_run import CheckRunProgress, RunLock
+from hunkwise.flows.publication import GitHubPorts, Publication, PublishedFindings
+from hunkwise.flows.publish_plan import PublishSettings
 from hunkwise.publish.annotations import Annotation
-from hunkwise.publish.conclusion import Gates, View
-from hunkwise.publish.placement import Rendered
+from hunkwise.publish.conclusion import Gates, PublishedReview
+from hunkwise.publish.placement import ReviewDraft
 from hunkwise.tracking.markers import finding_marker
 from tests.tracking.story import HEAD, changed, fault, said
 
 RUN = "42.abc"
-AWAY = ForgeError(ForgeKind.UNAVAILABLE, "GitHub is away.", "Wait.")
-FORBIDDEN = ForgeError(ForgeKind.FORBIDDEN, "The token may not write.", "Give it more.")
+AWAY = GitHubError(GitHubErrorKind.UNAVAILABLE, "GitHub is away.", "Wait.")
+FORBIDDEN = GitHubError(GitHubErrorKind.FORBIDDEN, "The token may not write.", "Give it more.")
 QUERY = "query = 'select ' + name"
 FILE = changed("a.py", " import db", f"+{QUERY}", "+db.run(query)", " end")
 MENDED = changed("a.py", " import db", "+query = 'select ?'", "+db.run(query, name)", " end")
 MENDED_TEXT = "import db\nquery = 'select ?'\ndb.run(query, name)\nend\n"
 FOUND = fault(FILE, 2, "SQL is built from strings")
 SECOND = fault(FILE, 3, "The connection is never closed", category="leak")
-TERMS = Terms("o/r", 7, "main", "https://github.com", RUN, Gates(), 30)
+TERMS = PublishSettings("o/r", 7, "main", "https://github.com", RUN, Gates(), 30)
 TALK = said()
 
 
@@ -52,7 +52,7 @@ def mine(check_id: int, run: str = RUN, status: str = "in_progress") -> CheckRun
 class Refusals:
     """What GitHub refuses, by the name of the method; everything else works."""
 
-    errors: dict[str, ForgeError] = field(default_factory=dict)
+    errors: dict[str, GitHubError] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     """Every write that GitHub took."""
 
@@ -67,19 +67,23 @@ class FakeReviews:
     """Posts a review as GitHub would; `fault` and what is `declined` leave findings over."""
 
     to: Refusals
-    fault: Fault | None = None
+    fault: ReviewFault | None = None
     declined: frozenset[Finding] = frozenset()
-    rendered: list[Rendered] = field(default_factory=list)
+    rendered: list[ReviewDraft] = field(default_factory=list)
 
-    def publish(self, rendered: Rendered) -> Posted:
+    def publish(self, rendered: ReviewDraft) -> PostResult:
         self.rendered.append(rendered)
         if self.fault is not None:
-            return Posted(fault=self.fault)
+            return PostResult(fault=self.fault)
         placed = rendered.placement
-        rungs = {Where.INLINE: placed.inline, Where.FILE: placed.on_file, Where.BODY: placed.in_body}
+        rungs = {
+            Destination.INLINE: placed.inline,
+            Destination.FILE: placed.on_file,
+            Destination.BODY: placed.in_body,
+        }
         where = {one: rung for rung, some in rungs.items() for one in some if one not in self.declined}
         self.to.write("review", f"{rendered.event} {len(where)}")
-        return Posted("https://github.com/o/r/pull/7#pullrequestreview-1", where)
+        return PostResult("https://github.com/o/r/pull/7#pullrequestreview-1", where)
 
     def dismiss(self, review_id: int, message: str) -> None:
         self.to.write("dismiss", f"{review_id}")
@@ -177,13 +181,13 @@ class World:
     def __init__(
         self,
         talk: Conversation | None = TALK,
-        terms: Terms = TERMS,
+        terms: PublishSettings = TERMS,
         *,
-        errors: Mapping[str, ForgeError] | None = None,
+        errors: Mapping[str, GitHubError] | None = None,
     ) -> None:
         """`errors`: what GitHub refuses, by the name of the method."""
         self.before = talk
-        self.talks: list[Conversation | ForgeError] = []
+        self.talks: list[Conversation | GitHubError] = []
         """How the conversation looks each time that it is read again; then as it was at the beginning."""
         self.terms = terms
         self.to = Refusals(dict(errors or {}))
@@ -192,7 +196,7 @@ class World:
         self.comments = FakeComments(self.to)
         self.checks = FakeChecks(self.to)
         self.files: dict[str, bytes] = {}
-        self.upload: Callable[[View], str] | None = None
+        self.upload: Callable[[PublishedReview], str] | None = None
         self.slept: list[float] = []
         self.seconds = 0.0
 
@@ -200,19 +204,19 @@ class World:
     def told(self) -> list[str]:
         return self.to.told
 
-    def announcement(self) -> Announcement:
-        return Announcement(
+    def announcement(self) -> CheckRunProgress:
+        return CheckRunProgress(
             self.checks,
-            Claim(self.comments, RUN, self.before),
+            RunLock(self.comments, RUN, self.before),
             run=RUN,
             details_url="https://github.com/o/r/actions/runs/42",
             clock=lambda: self.seconds,
         )
 
-    def publish(self, found: Review, *, begun: bool = True) -> Published:
+    def publish(self, found: Review, *, begun: bool = True) -> PublishedFindings:
         """One run's publication, to its end."""
         announcement = self.announcement()
-        outlets = Outlets(
+        outlets = GitHubPorts(
             self._again, self.reviews, self.threads, self.comments, announcement, upload=self.upload
         )
         try:
@@ -224,18 +228,18 @@ class World:
         finally:
             announcement.close()
 
-    def after(self, published: Published, *threads: Thread, **changes: Any) -> Conversation:
+    def after(self, published: PublishedFindings, *threads: Thread, **changes: Any) -> Conversation:
         """The conversation as the next run finds it, when that run had posted these threads."""
         comments = tuple(Comment(number, body, f"C{number}") for number, body in self.comments.bodies.items())
         return said(*threads, comments=comments, **{"rewrites": 0, **changes})
 
     def _again(self) -> Conversation:
         now = self.talks.pop(0) if self.talks else self.before or TALK
-        if isinstance(now, ForgeError):
+        if isinstance(now, GitHubError):
             raise now
         return now
 
 
 def in_body(finding: Finding) -> str:
     """A review's text that carries the finding."""
-    return f"{finding.title}\n\n{finding_marker(finding, Where.BODY)}"
+    return f"{finding.title}\n\n{finding_marker(finding, Destination.BODY)}"

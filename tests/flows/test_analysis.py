@@ -12,20 +12,21 @@ import pytest
 from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.diff_parser import count_changes, parse_hunks
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.domain.model import Question, Reply
+from hunkwise.domain.model import Question, ToolReply
 from hunkwise.domain.pull_request import Instructions, Snapshot
 from hunkwise.domain.review import Coverage, FileCoverage, Review, SkipReason, Usage
 from hunkwise.domain.text import LINE_LIMIT
 from hunkwise.errors import Error, ModelError, ModelKind, SettingsError
-from hunkwise.flows.analysis import Analysis, Analyst, Work, coverage_of, hunks_of, plan
+from hunkwise.flows.analysis import Analysis, Analyzer
 from hunkwise.flows.models import Budgets
-from hunkwise.flows.review import Order, Watchers, nothing_to_ask, prepare, review
+from hunkwise.flows.planning import PromptTask, coverage_of, hunks_of, plan
+from hunkwise.flows.review import ReviewRequest, RunHooks, nothing_to_ask, prepare, review
 from hunkwise.plan.incremental import hunk_keys
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
 from tests.fakes.changes import added, snapshot
 
-Take = Callable[[object], Reply]
+Take = Callable[[object], ToolReply]
 Answer = Callable[[str, Take], Awaitable[None]]
 SMALL = 4_000
 """Characters of a chunk that holds one of the files below."""
@@ -64,8 +65,8 @@ class Running:
     progress: list[tuple[int, int]] = field(default_factory=list)
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def review(self, order: Order) -> Review:
-        watchers = Watchers(
+    async def review(self, order: ReviewRequest) -> Review:
+        watchers = RunHooks(
             self.journal.append,
             lambda done, total: self.progress.append((done, total)),
             self.interrupted,
@@ -92,7 +93,7 @@ def made(
     settings: Config | None = None,
 ) -> tuple[Review, Running]:
     running = Running(FakeModel(answer))
-    order = Order(files or globals()["files"](), settings or config(), templates or {})
+    order = ReviewRequest(files or globals()["files"](), settings or config(), templates or {})
     return asyncio.run(running.review(order)), running
 
 
@@ -207,7 +208,7 @@ def test_an_interruption_keeps_what_was_found(before: int) -> None:
             await asyncio.Event().wait()
 
         running.model.answer = answer
-        return await running.review(Order(files(), config(parallel=1), {}))
+        return await running.review(ReviewRequest(files(), config(parallel=1), {}))
 
     found = asyncio.run(scenario())
     assert len(found.findings) == 1
@@ -225,7 +226,7 @@ def test_an_interruption_before_anything_is_an_error() -> None:
             await asyncio.Event().wait()
 
         running.model.answer = answer
-        await running.review(Order(files(), config(), {}))
+        await running.review(ReviewRequest(files(), config(), {}))
 
     with pytest.raises(ModelError, match="stopped before anything was reviewed"):
         asyncio.run(scenario())
@@ -242,7 +243,7 @@ def test_a_run_that_is_cancelled_leaves_no_question_behind() -> None:
             await asyncio.Event().wait()
 
         running.model.answer = answer
-        task = asyncio.create_task(running.review(Order(files(), config(), {})))
+        task = asyncio.create_task(running.review(ReviewRequest(files(), config(), {})))
         await begun.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -333,14 +334,14 @@ def test_a_template_that_fails_for_one_chunk_costs_that_chunk() -> None:
 def test_a_template_that_fails_for_all_chunks_ends_the_run_before_anything_is_spent(source: str) -> None:
     settings = config(prompts=(PromptSettings(name="mine", template="mine.j2"),))
     with pytest.raises(SettingsError, match=r'^mine\.j2:1: .*in the prompt "mine"'):
-        prepare(Order(files(), settings, {"mine": source}))
+        prepare(ReviewRequest(files(), settings, {"mine": source}))
 
 
 def test_a_template_that_nothing_is_due_to_is_compiled_all_the_same() -> None:
     settings = config(prompts=(PromptSettings(name="mine", template="mine.j2", paths=("none/**",)),))
-    prepare(Order(files(), settings, {"mine": "{{ nothing }}"}))
+    prepare(ReviewRequest(files(), settings, {"mine": "{{ nothing }}"}))
     with pytest.raises(SettingsError, match=r"^mine\.j2:1: "):
-        prepare(Order(files(), settings, {"mine": "{% if %}"}))
+        prepare(ReviewRequest(files(), settings, {"mine": "{% if %}"}))
 
 
 def test_a_prompt_that_is_too_long_is_an_error_where_it_is_all_there_is() -> None:
@@ -350,7 +351,7 @@ def test_a_prompt_that_is_too_long_is_an_error_where_it_is_all_there_is() -> Non
 
 
 def test_a_change_with_nothing_to_ask_is_reviewed_as_it_is() -> None:
-    order = Order(snapshot(added("poetry.lock", "x")), config(), {}, demo=True)
+    order = ReviewRequest(snapshot(added("poetry.lock", "x")), config(), {}, demo=True)
     prepared = prepare(order)
     assert not prepared.plan.works
     found = nothing_to_ask(order, prepared, 1.5)
@@ -361,7 +362,7 @@ def test_a_change_with_nothing_to_ask_is_reviewed_as_it_is() -> None:
 def test_a_model_other_than_the_one_asked_for_is_named() -> None:
     running = Running()
     running.model.models = ("gpt-9",)
-    found = asyncio.run(running.review(Order(files(1), config(model="claude"), {})))
+    found = asyncio.run(running.review(ReviewRequest(files(1), config(model="claude"), {})))
     assert found.notes == ('The model "claude" was asked for, and gpt-9 answered.',)
 
 
@@ -377,7 +378,7 @@ class Naming:
 
     system: str = ""
 
-    def text(self, work: Work) -> str:
+    def text(self, work: PromptTask) -> str:
         shown = (f"{part.file.path}:{hunk.new_start}" for part in work.chunk.parts for hunk in part.hunks)
         return " ".join([work.prompt.name, *shown])
 
@@ -393,7 +394,7 @@ def analysed(
     given = settings or config()
 
     async def run() -> Analysis:
-        analyst = Analyst(
+        analyst = Analyzer(
             whole,
             model.ask,
             Naming(),

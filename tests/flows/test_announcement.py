@@ -9,18 +9,18 @@ import pytest
 
 from hunkwise.domain.pull_request import CheckRun, Comment
 from hunkwise.domain.review import Conclusion
-from hunkwise.errors import ForgeError
-from hunkwise.flows.check_run import Announcement, Ending
+from hunkwise.errors import GitHubError
+from hunkwise.flows.check_run import CheckRunProgress, CheckRunResult
 from hunkwise.publish.annotations import Annotation, Level
 from hunkwise.tracking.state import SUMMARY_MARKER, claim_marker, claimed_by
 from tests.flows.outlets import AWAY, FORBIDDEN, World, mine
 from tests.tracking.story import HEAD, said
 
 NOTES = tuple(Annotation("a.py", line, line, Level.NOTICE, "A title", "In full.") for line in (1, 2, 3))
-ENDING = Ending(Conclusion.SUCCESS, "Reviewed", "All of it.", "In full.", NOTES)
+ENDING = CheckRunResult(Conclusion.SUCCESS, "Reviewed", "All of it.", "In full.", NOTES)
 
 
-def begun(**errors: ForgeError) -> tuple[World, Announcement]:
+def begun(**errors: GitHubError) -> tuple[World, CheckRunProgress]:
     """A run that has said that it is at work, as far as GitHub let it."""
     world = World(None, errors=errors)
     announcement = world.announcement()

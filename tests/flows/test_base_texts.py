@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from hunkwise.domain.finding import Severity
-from hunkwise.errors import ForgeError, ForgeKind, OversizeError, SettingsError
+from hunkwise.errors import GitHubError, GitHubErrorKind, OversizeError, SettingsError
 from hunkwise.flows.base_config import (
     MAX_TEXT,
-    BaseTexts,
-    PartlyKnown,
+    BaseConfig,
+    PrefetchedFiles,
     base_texts,
     built_in_fronts,
     certain_paths,
@@ -26,7 +26,7 @@ OWN = b"version: 1\nprompts:\n  - name: mine\n    template: mine.j2\n"
 
 def read(
     files: dict[str, bytes], overridden: Callable[[Config], Config] = lambda config: config
-) -> BaseTexts:
+) -> BaseConfig:
     return base_texts(FakeCommit(files), PATH, overridden)
 
 
@@ -153,7 +153,7 @@ def test_of_many_files_of_instructions_thirty_are_read_and_that_is_said() -> Non
 
 
 def test_instructions_that_cannot_be_read_cost_a_note() -> None:
-    refused = ForgeError(ForgeKind.UNAVAILABLE, "GitHub is away.")
+    refused = GitHubError(GitHubErrorKind.UNAVAILABLE, "GitHub is away.")
     texts = base_texts(
         FakeCommit({PATH: b"version: 1\n"}, {"AGENTS.md": refused}), PATH, lambda config: config
     )
@@ -161,14 +161,14 @@ def test_instructions_that_cannot_be_read_cost_a_note() -> None:
 
 
 def test_a_configuration_that_cannot_be_read_is_an_error() -> None:
-    refused = ForgeError(ForgeKind.UNAVAILABLE, "GitHub is away.")
-    with pytest.raises(ForgeError, match="away"):
+    refused = GitHubError(GitHubErrorKind.UNAVAILABLE, "GitHub is away.")
+    with pytest.raises(GitHubError, match="away"):
         base_texts(FakeCommit({}, {PATH: refused}), PATH, lambda config: config)
 
 
 def test_what_is_known_of_a_commit_is_what_it_is_and_nothing_else() -> None:
     told = FakeCommit({"file": b"other", "folder/name": b"x", "else": b"asked for", "more/name": b"x"})
-    commit = PartlyKnown(told, {"file": b"known", "folder": ("known",), "nothing": None})
+    commit = PrefetchedFiles(told, {"file": b"known", "folder": ("known",), "nothing": None})
     assert [commit.read(path) for path in ("file", "folder", "nothing")] == [b"known", None, None]
     assert [commit.list(path) for path in ("file", "folder", "nothing")] == [None, ("known",), None]
     assert told.asked == []

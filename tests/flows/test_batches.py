@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.flows.verification import MOST_IN_BATCH, Batch, Shown, batches_of, names_of
+from hunkwise.flows.verification import MOST_IN_BATCH, FindingBatch, ShownCode, batches_of, names_of
 from hunkwise.plan.chunking import ChunkPart
 from hunkwise.publish.placement import by_path
 from tests.fakes.changes import added, changed
@@ -28,7 +28,10 @@ def finding(
 def test_a_batch_has_one_file_and_the_gravest_comes_first() -> None:
     low, high = finding("a.py", severity=Severity.LOW), finding("b.py")
     other = finding("a.py", 1, Severity.MEDIUM)
-    assert batches_of([low, high, other]) == (Batch("b.py", (high,)), Batch("a.py", (other, low)))
+    assert batches_of([low, high, other]) == (
+        FindingBatch("b.py", (high,)),
+        FindingBatch("a.py", (other, low)),
+    )
 
 
 def test_many_findings_of_a_file_are_parted_by_their_severity() -> None:
@@ -54,7 +57,7 @@ def test_each_finding_is_in_one_batch(each: list[tuple[str, Severity]]) -> None:
 def test_a_template_sees_the_findings_and_the_rows_around_them() -> None:
     placed = finding(category="tests", suggestion="three")
     loose = finding(line=None, said_line=99, severity=Severity.LOW)
-    names = names_of(Batch("a.py", (placed, loose)), Shown(FILES, 10_000))
+    names = names_of(FindingBatch("a.py", (placed, loose)), ShownCode(FILES, 10_000))
     assert names["path"] == "a.py"
     assert names["findings"] == [
         {
@@ -89,20 +92,20 @@ def test_a_template_sees_the_findings_and_the_rows_around_them() -> None:
 
 def test_a_finding_that_was_not_placed_is_shown_the_rows_near_the_line_it_names() -> None:
     near = finding("b.py", None, said_line=150)
-    code = names_of(Batch("b.py", (near,)), Shown(FILES, 1_000))["code"]
+    code = names_of(FindingBatch("b.py", (near,)), ShownCode(FILES, 1_000))["code"]
     assert "R150 + 149" in code
     assert len(code) <= 1_000
 
 
 def test_a_finding_on_the_file_is_shown_its_beginning() -> None:
-    code = names_of(Batch("b.py", (finding("b.py", None),)), Shown(FILES, 1_000))["code"]
+    code = names_of(FindingBatch("b.py", (finding("b.py", None),)), ShownCode(FILES, 1_000))["code"]
     assert "R1 + 0" in code
 
 
 def test_a_file_that_the_change_does_not_have_shows_nothing() -> None:
-    assert names_of(Batch("c.py", (finding("c.py", None),)), Shown(FILES, 1_000))["code"] == ""
+    assert names_of(FindingBatch("c.py", (finding("c.py", None),)), ShownCode(FILES, 1_000))["code"] == ""
     no_patch: dict[str, FileDiff] = {"a.py": FileDiff("a.py", FILES["a.py"].status, patch_missing=True)}
-    assert names_of(Batch("a.py", (finding(),)), Shown(no_patch, 1_000))["code"] == ""
+    assert names_of(FindingBatch("a.py", (finding(),)), ShownCode(no_patch, 1_000))["code"] == ""
 
 
 def test_the_functions_around_the_rows_stand_behind_them() -> None:
@@ -112,6 +115,6 @@ def test_the_functions_around_the_rows_stand_behind_them() -> None:
         asked.append((len(parts), room))
         return "def first():"
 
-    code = names_of(Batch("a.py", (finding(),)), Shown(FILES, 1_000, around, 500))["code"]
+    code = names_of(FindingBatch("a.py", (finding(),)), ShownCode(FILES, 1_000, around, 500))["code"]
     assert code.endswith("R4   three\n\ndef first():")
     assert asked == [(1, 500)]

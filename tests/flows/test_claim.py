@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hunkwise.domain.pull_request import Comment, Conversation
-from hunkwise.errors import ForgeError
-from hunkwise.flows.check_run import Claim
+from hunkwise.errors import GitHubError
+from hunkwise.flows.check_run import RunLock
 from hunkwise.tracking.state import SUMMARY_MARKER, claim_marker, claimed_by
 from tests.flows.outlets import AWAY, FakeComments, Refusals
 from tests.tracking.story import HEAD, said
@@ -14,9 +14,9 @@ from tests.tracking.story import HEAD, said
 PREVIOUS = Comment(5, f"{SUMMARY_MARKER}\nWhat stands.")
 
 
-def claim(before: Conversation | None, **errors: ForgeError) -> tuple[Claim, FakeComments]:
+def claim(before: Conversation | None, **errors: GitHubError) -> tuple[RunLock, FakeComments]:
     comments = FakeComments(Refusals(errors))
-    return Claim(comments, "run.2", before), comments
+    return RunLock(comments, "run.2", before), comments
 
 
 def claimed(by: str) -> Conversation:
@@ -64,7 +64,7 @@ def test_a_claim_is_lost_to_a_run_that_made_the_comment_its_own(now: Conversatio
 
 def test_what_could_not_be_claimed_is_not_released() -> None:
     ours, comments = claim(None, save=AWAY)
-    with pytest.raises(ForgeError, match="away"):
+    with pytest.raises(GitHubError, match="away"):
         ours.take(HEAD)
     ours.release()
     assert comments.to.told == []

@@ -10,17 +10,17 @@ import pytest
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.pull_request import Comment, Conversation, PullRequest, Thread
-from hunkwise.errors import ForgeError, ForgeKind, RepositoryError
-from hunkwise.flows.fetch import Fetch, Fetched, Withheld
+from hunkwise.errors import GitHubError, GitHubErrorKind, RepositoryError
+from hunkwise.flows.fetch import FetchedPullRequest, MissingPatches, PullRequestFetch
 from hunkwise.repository.git import Git
 from hunkwise.settings.config import Config
-from hunkwise.tracking.markers import State
+from hunkwise.tracking.markers import HiddenState
 from hunkwise.tracking.state import SUMMARY_MARKER, encode
 from tests.fakes.changes import BASE, HEAD, added, pull_request
 from tests.fakes.commit import FakeCommit, FakeForge
 from tests.fakes.git_repository import GitRepository
 
-AWAY = ForgeError(ForgeKind.UNAVAILABLE, "GitHub is away.")
+AWAY = GitHubError(GitHubErrorKind.UNAVAILABLE, "GitHub is away.")
 THREAD = Thread("a.py", 1, Side.RIGHT, "bob", "Look.", trusted=True)
 
 
@@ -35,11 +35,11 @@ def fetched(
     *,
     near: FakeCommit | None = None,
     far: FakeCommit | None = None,
-) -> Fetched:
+) -> FetchedPullRequest:
     """What is fetched with a base that is near, if one is given, else far: with the configuration, if any."""
     distant = far or FakeCommit({} if config is None else {"c.yml": config})
-    completing = Withheld(forge, git, Git.diff_blobs)
-    fetch = Fetch(forge, completing, lambda _sha: near, lambda _sha: distant)
+    completing = MissingPatches(forge, git, Git.diff_blobs)
+    fetch = PullRequestFetch(forge, completing, lambda _sha: near, lambda _sha: distant)
     return fetch.run(7, "c.yml", lambda found: found)
 
 
@@ -69,7 +69,7 @@ def test_a_conversation_that_cannot_be_read_costs_a_note() -> None:
 
 
 def test_what_an_earlier_run_remembers_is_read_from_its_summary() -> None:
-    remembered = State("octo/repo", 7, HEAD, (HEAD,), "main", 0, "0123456789abcdef")
+    remembered = HiddenState("octo/repo", 7, HEAD, (HEAD,), "main", 0, "0123456789abcdef")
     comment = Comment(1, f"{SUMMARY_MARKER}\n{encode(remembered, 5_000)}")
     found = fetched(forge(added("a.py", "x"), said=Conversation(comments=(comment,))))
     assert found.state == remembered
@@ -159,7 +159,7 @@ def test_what_is_ignored_costs_no_request() -> None:
 
 
 @pytest.mark.parametrize("failing", [{"a.py": AWAY}, {"merge_base": AWAY}, {}])
-def test_what_cannot_be_completed_stays_named_as_withheld(failing: dict[str, ForgeError]) -> None:
+def test_what_cannot_be_completed_stays_named_as_withheld(failing: dict[str, GitHubError]) -> None:
     found = fetched(forge(withheld("a.py"), versions={("a.py", HEAD): b"x"}, failing=failing))
     assert found.snapshot.files[0].patch_missing
     assert len(found.snapshot.notes) == ("merge_base" in failing)
@@ -212,7 +212,7 @@ def test_a_comparison_that_git_refuses_leaves_the_file_withheld() -> None:
         raise RepositoryError("Git is away.")
 
     asked = forge(withheld("a.py"), versions={("a.py", BASE): b"1\n", ("a.py", HEAD): b"2\n"})
-    (file,) = Withheld(asked, None, refuse).completed(asked.asked, asked.listed, Config())
+    (file,) = MissingPatches(asked, None, refuse).completed(asked.asked, asked.listed, Config())
     assert file.patch_missing
 
 

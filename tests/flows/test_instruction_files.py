@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from hunkwise.domain.pull_request import Instructions, Known
-from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.flows.base_config import (
     MAX_FOLDERS,
     MAX_INSTRUCTION_FILES,
@@ -22,7 +22,7 @@ from tests.fakes.commit import FakeCommit
 
 FOLDER = ".github/instructions"
 ALL = b"---\napplyTo: '**'\n---\nText"
-REFUSED = ForgeError(ForgeKind.FORBIDDEN, "GraphQL is refused.")
+REFUSED = GitHubError(GitHubErrorKind.FORBIDDEN, "GraphQL is refused.")
 
 
 @dataclass(frozen=True)

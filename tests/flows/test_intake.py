@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.flows.analysis import MAX_FINDINGS, MAX_RUN_FINDINGS, Allowance, Intake
+from hunkwise.flows.analysis import MAX_FINDINGS, MAX_RUN_FINDINGS, FindingCollector, FindingQuota
 from hunkwise.publish.report import MAX_FINDINGS as REPORTED_FINDINGS
 from tests.fakes.changes import added, changed
 
@@ -31,7 +31,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.journal: list[Finding] = []
-        self.intake = Intake("mine", FILES, self.journal.append)
+        self.intake = FindingCollector("mine", FILES, self.journal.append)
 
     def take(self, *findings: object, done: bool = True, **more: Any) -> str:
         return self.intake.take(call(*findings, done=done, **more)).text
@@ -235,22 +235,22 @@ def test_a_title_of_nothing_that_is_seen_is_taken_from_the_body() -> None:
 
 
 def test_the_questions_of_a_run_have_one_allowance_together() -> None:
-    allowance = Allowance(3)
+    allowance = FindingQuota(3)
     journal: list[Finding] = []
-    first = Intake("mine", FILES, journal.append, allowance)
-    second = Intake("mine", FILES, journal.append, allowance)
+    first = FindingCollector("mine", FILES, journal.append, allowance)
+    second = FindingCollector("mine", FILES, journal.append, allowance)
     first.take(call(said(title="One"), said(title="Two"), done=False))
     reply = second.take(call(said(title="Three"), said(title="Four"), said(title="Five"), done=False))
     assert [finding.title for finding in journal] == ["One", "Two", "Three"]
     assert (first.above_cap, second.above_cap) == (0, 2)
     assert reply.accepted  # and that is the end of it
-    assert Allowance().left == MAX_RUN_FINDINGS == REPORTED_FINDINGS
+    assert FindingQuota().left == MAX_RUN_FINDINGS == REPORTED_FINDINGS
 
 
 def test_a_finding_that_is_mended_takes_no_second_place() -> None:
-    allowance = Allowance(1)
+    allowance = FindingQuota(1)
     journal: list[Finding] = []
-    intake = Intake("mine", FILES, journal.append, allowance)
+    intake = FindingCollector("mine", FILES, journal.append, allowance)
     intake.take(call(said(line=99)))
     assert allowance.left == 0
     intake.take(call(said(line=2)))

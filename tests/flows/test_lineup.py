@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from hunkwise.domain.model import Budget, Question, Reply, ReportTool
+from hunkwise.domain.model import Budget, Question, ReportTool, ToolReply
 from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError, ModelKind
-from hunkwise.flows.models import Lineup
+from hunkwise.flows.models import ModelFallback
 
 
 @dataclass
@@ -31,14 +31,14 @@ class Models:
 
 
 def question(*, answered: bool = False) -> Question:
-    tool = ReportTool("report", "", {}, lambda _: Reply("", True), lambda: answered)
+    tool = ReportTool("report", "", {}, lambda _: ToolReply("", True), lambda: answered)
     return Question("review", "", "", tool, Budget(9))
 
 
 def asked(
     models: Models, names: Sequence[str | None], questions: int = 1, *, answered: bool = False
-) -> Lineup:
-    lineup = Lineup(models, names)
+) -> ModelFallback:
+    lineup = ModelFallback(models, names)
 
     async def story() -> None:
         await asyncio.gather(*(lineup.ask(question(answered=answered)) for _ in range(questions)))
@@ -69,7 +69,7 @@ def test_a_model_that_is_gone_or_limited_is_left_for_the_next_once_for_all_quest
 
 def test_a_question_behind_the_change_does_not_ask_the_old_model_again() -> None:
     models = Models({"a": ModelKind.UNAVAILABLE_MODEL})
-    lineup = Lineup(models, ["a", "b"])
+    lineup = ModelFallback(models, ["a", "b"])
 
     async def story() -> None:
         await lineup.ask(question())

@@ -12,7 +12,7 @@ from hunkwise.domain.model import Question
 from hunkwise.domain.review import Review
 from hunkwise.errors import SettingsError
 from hunkwise.flows.base_config import base_texts
-from hunkwise.flows.review import Order, prepare
+from hunkwise.flows.review import ReviewRequest, prepare
 from hunkwise.settings.config import Config
 from tests.fakes.changes import added, snapshot
 from tests.fakes.commit import FakeCommit
@@ -37,13 +37,13 @@ class Reviewers(FakeModel):
         question.tool.take({"findings": FOUND.get(question.purpose, []), "done": True})
 
 
-def ordered(configuration: str, **files: bytes) -> Order:
+def ordered(configuration: str, **files: bytes) -> ReviewRequest:
     base = FakeCommit({PATH: f"version: 1\nverify: off\nsummary: off\n{configuration}".encode(), **files})
     texts = base_texts(base, PATH, lambda config: config)
-    return Order(snapshot(added("a.py", "one", "two", "three")), texts.config, texts.templates)
+    return ReviewRequest(snapshot(added("a.py", "one", "two", "three")), texts.config, texts.templates)
 
 
-def reviewed(order: Order) -> tuple[Review, list[Question]]:
+def reviewed(order: ReviewRequest) -> tuple[Review, list[Question]]:
     running = Running(Reviewers())
     made = asyncio.run(running.review(order))
     assert isinstance(running.model, Reviewers)
@@ -94,7 +94,7 @@ def test_a_broken_template_of_the_second_opinion_is_found_before_anything_is_spe
 
 def test_a_configuration_that_was_not_read_from_a_base_is_reviewed_as_well() -> None:
     made, questions = reviewed(
-        Order(snapshot(added("a.py", "1", "2")), Config(verify="off", summary="off"), {})
+        ReviewRequest(snapshot(added("a.py", "1", "2")), Config(verify="off", summary="off"), {})
     )
     assert [question.purpose for question in questions] == ["review"]
     assert len(made.findings) == 1

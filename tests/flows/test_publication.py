@@ -11,17 +11,17 @@ from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.pull_request import Comment, Conversation, PostedReview, ReviewState, Thread
 from hunkwise.domain.review import (
     Coverage,
+    Destination,
     ExitCode,
-    Fault,
     FileCoverage,
     ReviewEvent,
+    ReviewFault,
     SkipReason,
-    Where,
 )
-from hunkwise.errors import ForgeError
-from hunkwise.flows.publication import Published, leftovers
+from hunkwise.errors import GitHubError
+from hunkwise.flows.publication import PublishedFindings, leftovers
 from hunkwise.plan.incremental import hunk_keys
-from hunkwise.publish.conclusion import Gates, View
+from hunkwise.publish.conclusion import Gates, PublishedReview
 from hunkwise.publish.placement import STALE
 from hunkwise.tracking.markers import review_marker
 from hunkwise.tracking.state import SUMMARY_MARKER, latest_state
@@ -42,10 +42,10 @@ from tests.tracking.story import HEAD, said, thread
 
 POSTED = thread(FOUND)
 MARKER = review_marker("41.abc", HEAD)
-UNPOSTED = Fault("github forbidden", "The review could not be posted: no.", "Give it more.")
+UNPOSTED = ReviewFault("github forbidden", "The review could not be posted: no.", "Give it more.")
 
 
-def where(published: Published) -> dict[str, Where]:
+def where(published: PublishedFindings) -> dict[str, Destination]:
     return {found.title: rung for found, rung in published.view.posted.where.items()}
 
 
@@ -64,7 +64,7 @@ def test_a_first_review_is_posted_then_concluded_then_remembered() -> None:
     world = World()
     published = world.publish(whole_review(FOUND, SECOND))
     assert world.told == ["check Reviewing", "review COMMENT 2", "conclude 100 success", "save 901"]
-    assert set(where(published).values()) == {Where.INLINE}
+    assert set(where(published).values()) == {Destination.INLINE}
     assert published.view.posted.review_url == "https://github.com/o/r/pull/7#pullrequestreview-1"
     assert (published.left, world.checks.annotations) == ((), ())
     comments = [Comment(901, world.comments.bodies[901])]
@@ -87,7 +87,7 @@ def test_a_second_run_that_finds_the_same_writes_no_second_comment() -> None:
     assert world.told == ["check Reviewing", "conclude 100 success", "save 901"]
     (kept,) = published.view.kept
     assert kept.thread == POSTED
-    assert where(published) == {"In other words": Where.INLINE}
+    assert where(published) == {"In other words": Destination.INLINE}
 
 
 def test_a_second_run_on_the_same_code_writes_nothing() -> None:
@@ -105,7 +105,7 @@ def test_a_second_run_on_the_same_code_writes_nothing() -> None:
         ({}, whole_review(asked=1)),
         ({}, whole_review(SECOND, asked=0)),
         ({}, whole_review(asked=0, files=(MENDED,))),
-        ({}, whole_review(asked=0, faults=(Fault("model", "It failed."),))),
+        ({}, whole_review(asked=0, faults=(ReviewFault("model", "It failed."),))),
         ({}, whole_review(asked=0, settings="d2")),
         ({"reviews": (PostedReview(1, ReviewState.PENDING, MARKER),)}, whole_review(asked=0)),
         ({"reviews": (reviewed(1, ReviewState.CHANGES_REQUESTED),)}, whole_review(asked=0)),
@@ -137,7 +137,7 @@ def test_a_dry_run_writes_nothing_and_says_where_all_of_it_is() -> None:
     world = World(raised_once(), replace(TERMS, dry_run=True))
     published = world.publish(whole_review(FOUND, SECOND), begun=False)
     assert world.told == []
-    assert where(published) == {FOUND.title: Where.INLINE, SECOND.title: Where.SUMMARY}
+    assert where(published) == {FOUND.title: Destination.INLINE, SECOND.title: Destination.SUMMARY}
     assert (published.view.posted.review_url, published.view.verdict.warnings) == (None, ())
 
 
@@ -168,7 +168,7 @@ def test_nothing_is_posted_where_it_is_not_known_what_was_posted(now: Any, kind:
     fault = published.view.posted.fault
     assert fault is not None
     assert (fault.kind, fault.message.startswith("Nothing was posted")) == (kind, True)
-    assert where(published) == {FOUND.title: Where.ANNOTATION}
+    assert where(published) == {FOUND.title: Destination.ANNOTATION}
     assert published.view.verdict.warnings != ()
 
 
@@ -196,7 +196,7 @@ def test_a_run_whose_time_is_over_stands_back(changes: dict[str, Any], words: st
     assert world.told == ["check Reviewing", "conclude 100 success"]
     assert words in published.view.stale
     assert words in published.view.posted.notes[0]
-    assert where(published) == {FOUND.title: Where.SUMMARY}
+    assert where(published) == {FOUND.title: Destination.SUMMARY}
     assert published.left == ()
 
 
@@ -205,12 +205,12 @@ def test_a_run_that_stands_back_takes_its_claim_with_it() -> None:
     world.talks = [said(state="closed")]
     published = world.publish(whole_review(FOUND))
     assert world.told == ["save 901", "delete 901"]
-    assert where(published) == {FOUND.title: Where.SUMMARY}
+    assert where(published) == {FOUND.title: Destination.SUMMARY}
 
 
 def test_a_review_that_github_finds_stale_is_one() -> None:
     world = World()
-    world.reviews.fault = Fault(STALE, "The pull request moved on.", "")
+    world.reviews.fault = ReviewFault(STALE, "The pull request moved on.", "")
     published = world.publish(whole_review(FOUND))
     assert published.view.stale == "The pull request moved on."
     assert world.told == ["check Reviewing", "conclude 100 success"]
@@ -246,7 +246,7 @@ def test_what_the_review_did_not_take_becomes_annotations_the_most_severe_first(
         f"critical: {FOUND.title}",
         f"low: {SECOND.title}",
     ]
-    assert where(published) == {FOUND.title: Where.ANNOTATION, SECOND.title: Where.SUMMARY}
+    assert where(published) == {FOUND.title: Destination.ANNOTATION, SECOND.title: Destination.SUMMARY}
     assert published.left == (critical, low)
     view = published.view
     assert (view.verdict.exit_code, view.posted.fault) == (ExitCode.REVIEWED, UNPOSTED)
@@ -256,14 +256,14 @@ def test_what_the_review_did_not_take_becomes_annotations_the_most_severe_first(
 @pytest.mark.parametrize(
     ("rungs", "rung", "code"),
     [
-        ({}, Where.SUMMARY, ExitCode.REVIEWED),
-        ({"summary": False}, Where.REPORT, ExitCode.REVIEWED),
-        ({"report": False}, Where.SUMMARY, ExitCode.REVIEWED),
-        ({"summary": False, "report": False}, Where.REPORT, ExitCode.PARTIAL),
+        ({}, Destination.SUMMARY, ExitCode.REVIEWED),
+        ({"summary": False}, Destination.REPORT, ExitCode.REVIEWED),
+        ({"report": False}, Destination.SUMMARY, ExitCode.REVIEWED),
+        ({"summary": False, "report": False}, Destination.REPORT, ExitCode.PARTIAL),
     ],
 )
 def test_below_the_check_run_are_the_summary_and_the_report(
-    rungs: dict[str, Any], rung: Where, code: ExitCode
+    rungs: dict[str, Any], rung: Destination, code: ExitCode
 ) -> None:
     world = World(said(), replace(TERMS, **rungs), errors={"check": FORBIDDEN, "save": FORBIDDEN})
     world.reviews.fault = UNPOSTED
@@ -278,10 +278,10 @@ def test_what_found_no_place_on_the_pull_request_is_asked_for_and_posted_anew() 
     world = World()
     world.reviews.declined = frozenset({SECOND})
     published = world.publish(whole_review(FOUND, SECOND))
-    assert where(published) == {FOUND.title: Where.INLINE, SECOND.title: Where.ANNOTATION}
+    assert where(published) == {FOUND.title: Destination.INLINE, SECOND.title: Destination.ANNOTATION}
     state = latest_state([Comment(901, world.comments.bodies[901])], repository="o/r", number=7)
     assert state is not None
-    assert [one.where for one in state.findings] == [Where.INLINE]
+    assert [one.where for one in state.findings] == [Destination.INLINE]
     homeless = next(file for file in published.view.review.files if file.path == SECOND.path)
     assert state.hunks.isdisjoint(hunk_keys(homeless.path, homeless.hunks))
 
@@ -295,7 +295,7 @@ def test_the_most_severe_stand_on_lines_where_comments_are_few() -> None:
     body = rendered.body(rendered.placement, rendered.event).text
     assert FOUND.title in body
     assert rendered.marker in body
-    assert SECOND.title in rendered.comment(critical, Where.INLINE)
+    assert SECOND.title in rendered.comment(critical, Destination.INLINE)
 
 
 # Threads, earlier reviews, code scanning
@@ -354,7 +354,7 @@ def test_findings_are_uploaded_where_that_is_asked_for(fault: str, notes: tuple[
     world = World()
     uploaded: list[tuple[Finding, ...]] = []
 
-    def upload(view: View) -> str:
+    def upload(view: PublishedReview) -> str:
         uploaded.append(view.review.findings)
         return fault
 
@@ -448,12 +448,12 @@ def test_double_summaries_become_one() -> None:
 
 
 @pytest.mark.parametrize("errors", [{"save": AWAY}, {"delete": AWAY}])
-def test_a_summary_that_cannot_be_written_costs_a_note(errors: dict[str, ForgeError]) -> None:
+def test_a_summary_that_cannot_be_written_costs_a_note(errors: dict[str, GitHubError]) -> None:
     older = tuple(Comment(number, f"{SUMMARY_MARKER}\nOlder.") for number in (5, 6))
     world = World(said(comments=older), errors=errors)
     published = world.publish(whole_review(FOUND))
     assert any("could not be written" in note for note in published.view.posted.notes)
-    assert where(published) == {FOUND.title: Where.INLINE}
+    assert where(published) == {FOUND.title: Destination.INLINE}
 
 
 def test_a_report_of_another_job_lets_no_later_run_skip_code() -> None:
@@ -493,4 +493,4 @@ def test_a_suggestion_is_offered_only_where_it_fits_the_head() -> None:
         world.files = {"a.py": content}
         world.publish(whole_review(asked))
         (rendered,) = world.reviews.rendered
-        assert ("```suggestion" in rendered.comment(asked, Where.INLINE)) == fits
+        assert ("```suggestion" in rendered.comment(asked, Destination.INLINE)) == fits

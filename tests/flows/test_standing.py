@@ -9,10 +9,10 @@ import pytest
 
 from hunkwise.domain.finding import MAX_OVERVIEW, NOTHING_TOLD, Area, Finding, Severity, Walkthrough
 from hunkwise.domain.pull_request import Comment, Conversation
-from hunkwise.domain.review import Coverage, FileCoverage, Posted, SkipReason, Where
-from hunkwise.flows.publish_plan import Standing
+from hunkwise.domain.review import Coverage, Destination, FileCoverage, PostResult, SkipReason
+from hunkwise.flows.publish_plan import PublishPlan
 from hunkwise.plan.incremental import hunk_keys
-from hunkwise.tracking.markers import State
+from hunkwise.tracking.markers import HiddenState
 from hunkwise.tracking.state import SUMMARY_MARKER, encode
 from tests.flows.outlets import FILE, FOUND, MENDED, MENDED_TEXT, SECOND, TERMS, whole_review
 from tests.tracking.story import HEAD, inline, said, state, thread
@@ -22,11 +22,11 @@ KEYS = frozenset(hunk_keys(FILE.path, FILE.hunks))
 
 def standing(
     *findings: Finding, talk: Conversation | None = None, terms: Any = TERMS, **review: Any
-) -> Standing:
-    return Standing(terms, whole_review(*findings, **review), talk, lambda _: MENDED_TEXT)
+) -> PublishPlan:
+    return PublishPlan(terms, whole_review(*findings, **review), talk, lambda _: MENDED_TEXT)
 
 
-def remembering(before: State, *threads: Any, **changes: Any) -> Conversation:
+def remembering(before: HiddenState, *threads: Any, **changes: Any) -> Conversation:
     """A conversation whose summary comment carries the state."""
     body = f"{SUMMARY_MARKER}\nWhat stands.\n\n{encode(before, 30_000)}"
     return said(*threads, comments=(Comment(5, body),), **changes)
@@ -79,15 +79,15 @@ def test_every_finding_has_a_rung(annotated: int, rungs: str, summary: bool) -> 
     made = standing(
         replace(FOUND, path="b.py"), severe, placed, talk=talk, terms=replace(TERMS, summary=summary)
     )
-    where = made.where(Posted(where={placed: Where.BODY}), annotated)
+    where = made.where(PostResult(where={placed: Destination.BODY}), annotated)
     assert set(where) == set(made.review.findings)
-    below = Where.SUMMARY if summary else Where.REPORT
-    names = {"s": below, "a": Where.ANNOTATION}
-    left = made.left(Posted(where={placed: Where.BODY}))
+    below = Destination.SUMMARY if summary else Destination.REPORT
+    names = {"s": below, "a": Destination.ANNOTATION}
+    left = made.left(PostResult(where={placed: Destination.BODY}))
     assert left[0] == severe
     assert [where[found] for found in left] == [names[letter] for letter in rungs]
     assert {found.title: rung for found, rung in where.items() if found not in left} == {
-        "Posted now": Where.BODY, "Was there": Where.INLINE,
+        "Posted now": Destination.BODY, "Was there": Destination.INLINE,
     }  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def test_hunks_are_remembered_only_where_the_next_run_can_tell_what_they_were(
     rewrites: int | None, own: bool, hunks: frozenset[str]
 ) -> None:
     made = standing(FOUND, talk=said(rewrites=rewrites), terms=replace(TERMS, own_review=own), hunks=KEYS)
-    left = made.state(made.where(Posted(where={FOUND: Where.INLINE})), "success")
+    left = made.state(made.where(PostResult(where={FOUND: Destination.INLINE})), "success")
     assert left.hunks == hunks
     assert (left.rewrites, left.settings, left.base) == (rewrites or 0, "d1", "main")
 
@@ -117,7 +117,7 @@ def test_the_newest_heads_are_remembered_each_once() -> None:
 
 def test_a_state_without_a_conversation_carries_no_hunks() -> None:
     made = standing(FOUND, hunks=KEYS)
-    left = made.state({FOUND: Where.REPORT}, "failure")
+    left = made.state({FOUND: Destination.REPORT}, "failure")
     assert (left.hunks, left.rewrites, left.conclusion) == (frozenset(), 0, "failure")
     assert left.findings == ()
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.finding import MAX_OVERVIEW, Area, Finding, Risk, RiskLevel, Severity, Walkthrough
-from hunkwise.domain.model import Budget, Question, Reply
+from hunkwise.domain.model import Budget, Question, ToolReply
 from hunkwise.domain.review import Coverage, FileCoverage, SkipReason
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.flows.analysis import Analysis
 from hunkwise.flows.models import Budgets
-from hunkwise.flows.prompting import Prompting
-from hunkwise.flows.review import Order, nothing_to_ask, prepare
-from hunkwise.flows.summary import Account, SummingUp
+from hunkwise.flows.prompting import PromptWriter
+from hunkwise.flows.review import ReviewRequest, nothing_to_ask, prepare
+from hunkwise.flows.summary import Summarizer, SummaryResult
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.config import Config
 from tests.fakes.changes import added, snapshot
@@ -28,7 +28,7 @@ CALL: dict[str, Any] = {
     "done": True,
 }
 TOLD = Walkthrough((Area("Pool", "It is new."),), Risk(RiskLevel.LOW, "It is small."))
-SUMMED_UP = Account("It adds a pool.", walkthrough=TOLD)
+SUMMED_UP = SummaryResult("It adds a pool.", walkthrough=TOLD)
 Answer = Callable[[Question], Awaitable[None]]
 
 
@@ -83,19 +83,22 @@ def told(
     interrupted: asyncio.Event | None = None,
     budgets: Budgets | None = None,
     **given: Any,
-) -> tuple[Account, list[Question]]:
+) -> tuple[SummaryResult, list[Question]]:
     """What is told, and the questions that were put for it."""
     what, config = snapshot(added("src/a.py", "x = 1", "y = 2")), Config(**given)
     model = Model(answer or calling(CALL))
-    prompting = Prompting(what, Renderer(templates or {}))
-    summing = SummingUp(what, model.ask, prompting, budgets or Budgets(config), config)
+    prompting = PromptWriter(what, Renderer(templates or {}))
+    summing = Summarizer(what, model.ask, prompting, budgets or Budgets(config), config)
     account = asyncio.run(summing.of(of, findings, interrupted or asyncio.Event(), earlier))
     return account, model.questions
 
 
 def test_one_question_that_saw_everything_has_said_it() -> None:
-    assert told(analysis("It adds a pool.", asked=1), earlier="Before.") == (Account("It adds a pool."), [])
-    assert told(analysis(asked=1)) == (Account(), [])
+    assert told(analysis("It adds a pool.", asked=1), earlier="Before.") == (
+        SummaryResult("It adds a pool."),
+        [],
+    )
+    assert told(analysis(asked=1)) == (SummaryResult(), [])
 
 
 @pytest.mark.parametrize(
@@ -118,7 +121,7 @@ def test_else_it_is_asked_for_once(of: Analysis, given: dict[str, Any]) -> None:
 
 
 def test_off_tells_nothing_and_asks_nothing() -> None:
-    assert told(analysis("One.", "Two."), earlier="Before.", summary="off") == (Account(), [])
+    assert told(analysis("One.", "Two."), earlier="Before.", summary="off") == (SummaryResult(), [])
 
 
 def test_the_prompt_tells_of_everything_but_the_diff() -> None:
@@ -187,13 +190,13 @@ def test_without_budget_nobody_is_asked() -> None:
 
 def test_where_no_question_was_answered_none_is_put() -> None:
     of = analysis(asked=3, answered=0)
-    assert told(of, earlier="Before.") == (Account("Before."), [])
+    assert told(of, earlier="Before.") == (SummaryResult("Before."), [])
 
 
 def test_an_interrupted_run_asks_for_nothing_more() -> None:
     ended = asyncio.Event()
     ended.set()
-    assert told(analysis("One."), interrupted=ended) == (Account("One."), [])
+    assert told(analysis("One."), interrupted=ended) == (SummaryResult("One."), [])
 
 
 def test_an_interruption_ends_the_question() -> None:
@@ -204,7 +207,7 @@ def test_an_interruption_ends_the_question() -> None:
         await asyncio.sleep(60)
 
     account, questions = told(analysis("One."), answer, interrupted=ended)
-    assert (account, len(questions)) == (Account("One."), 1)
+    assert (account, len(questions)) == (SummaryResult("One."), 1)
 
 
 def test_what_was_reported_before_a_failure_counts() -> None:
@@ -227,9 +230,9 @@ def test_a_template_of_ones_own_sees_the_same_names() -> None:
     assert account == SUMMED_UP
 
 
-def replies(*calls: object, summary: str = "full") -> tuple[list[Reply], bool, Account]:
+def replies(*calls: object, summary: str = "full") -> tuple[list[ToolReply], bool, SummaryResult]:
     """What each call is answered with, whether the question is answered then, and what is told at last."""
-    seen: list[Reply] = []
+    seen: list[ToolReply] = []
     answered = []
 
     async def answer(question: Question) -> None:
@@ -242,7 +245,7 @@ def replies(*calls: object, summary: str = "full") -> tuple[list[Reply], bool, A
 
 def test_a_whole_call_ends_the_question_and_later_ones_change_nothing() -> None:
     (first, second), answered, account = replies(CALL, CALL | {"overview": "Other."})
-    assert (first, second.accepted, answered) == (Reply("Taken.", accepted=True), True, True)
+    assert (first, second.accepted, answered) == (ToolReply("Taken.", accepted=True), True, True)
     assert account == SUMMED_UP
 
 
@@ -264,7 +267,7 @@ def test_what_is_not_mended_is_taken_without_its_faulty_parts() -> None:
 
 def test_a_model_that_is_not_done_is_asked_to_say_so() -> None:
     (reply,), answered, _ = replies(CALL | {"done": False})
-    assert reply == Reply("Call again with the whole summary and `done: true`.", accepted=False)
+    assert reply == ToolReply("Call again with the whole summary and `done: true`.", accepted=False)
     assert not answered
 
 
@@ -307,6 +310,6 @@ def test_the_summary_spends_from_the_runs_budget() -> None:
 @pytest.mark.parametrize(("summary", "kept"), [("short", True), ("full", True), ("off", False)])
 def test_where_nothing_is_to_be_asked_the_earlier_words_stay(summary: str, kept: bool) -> None:
     config = Config.model_validate({"summary": summary}, by_name=True)
-    order = Order(snapshot(), config, {}, earlier_summary="It was.", earlier_walkthrough=TOLD)
+    order = ReviewRequest(snapshot(), config, {}, earlier_summary="It was.", earlier_walkthrough=TOLD)
     found = nothing_to_ask(order, prepare(order), 0.0)
     assert (found.summary, found.walkthrough) == (("It was.", TOLD) if kept else ("", None))

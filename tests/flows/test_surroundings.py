@@ -10,9 +10,9 @@ import pytest
 
 from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.pull_request import Known
-from hunkwise.enclosing.scopes import Scout
-from hunkwise.errors import Error, ForgeError, ForgeKind, RepositoryError
-from hunkwise.flows.prompting import MAX_SOURCE, Surroundings
+from hunkwise.enclosing.scopes import ScopeFinder
+from hunkwise.errors import Error, GitHubError, GitHubErrorKind, RepositoryError
+from hunkwise.flows.prompting import MAX_SOURCE, EnclosingCode
 from hunkwise.plan.chunking import ChunkPart
 from tests.fakes.changes import added, changed
 
@@ -49,7 +49,7 @@ def part(path: str = "a.py", patch: bytes = PATCH, **given: object) -> ChunkPart
 
 
 def shown(content: bytes, *parts: ChunkPart, room: int = 5_000) -> str:
-    surroundings = Surroundings(Files({"a.py": content}), seconds=60)
+    surroundings = EnclosingCode(Files({"a.py": content}), seconds=60)
     surroundings.look_up(parts or (part(),))
     assert surroundings.notes == ()
     return surroundings.text(parts or (part(),), room)
@@ -97,14 +97,14 @@ def test_what_is_no_such_source_has_nothing_around_its_changes(content: bytes) -
 )
 def test_what_can_have_nothing_around_it_is_not_read(those: ChunkPart) -> None:
     files = Files({"a.py": SOURCE})
-    surroundings = Surroundings(files)
+    surroundings = EnclosingCode(files)
     surroundings.look_up([those])
     assert (files.asked, surroundings.text([those], 5_000)) == ([], "")
 
 
 def test_all_files_are_read_at_once_and_each_is_looked_at_once() -> None:
     files = Files({"a.py": SOURCE, "b.py": SOURCE})
-    surroundings = Surroundings(files, seconds=60)
+    surroundings = EnclosingCode(files, seconds=60)
     surroundings.look_up([part(), part("b.py"), part()])
     assert files.asked == [("a.py", "b.py")]
     assert surroundings.text([part(), part("b.py")], 5_000).count("class A:") == 2
@@ -113,7 +113,7 @@ def test_all_files_are_read_at_once_and_each_is_looked_at_once() -> None:
 def test_a_file_that_the_chunks_share_is_shown_in_each_with_its_own_hunks() -> None:
     file = changed("a.py", PATCH + b"\n@@ -6,1 +6,1 @@\n-4\n+        four()")
     parts = [ChunkPart(file, (hunk,)) for hunk in file.hunks]
-    surroundings = Surroundings(Files({"a.py": SOURCE}), seconds=60)
+    surroundings = EnclosingCode(Files({"a.py": SOURCE}), seconds=60)
     surroundings.look_up(parts)
     assert [surroundings.text([one], 5_000).count("four()") for one in parts] == [1, 0]
 
@@ -128,17 +128,19 @@ def test_what_does_not_fit_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [ForgeError(ForgeKind.FORBIDDEN, "No."), RepositoryError("No.")], ids=["forge", "repository"]
+    "error",
+    [GitHubError(GitHubErrorKind.FORBIDDEN, "No."), RepositoryError("No.")],
+    ids=["forge", "repository"],
 )
 def test_a_head_that_cannot_be_read_costs_a_note(error: Error) -> None:
-    surroundings = Surroundings(Files({}, error))
+    surroundings = EnclosingCode(Files({}, error))
     surroundings.look_up([part()])
     assert surroundings.notes == ("The code around the changes could not be read: No.",)
     assert surroundings.text([part()], 5_000) == ""
 
 
 def test_what_there_was_no_time_for_is_said() -> None:
-    surroundings = Surroundings(Files({"a.py": SOURCE}), left=lambda: -1.0)
+    surroundings = EnclosingCode(Files({"a.py": SOURCE}), left=lambda: -1.0)
     surroundings.look_up([part()])
     (note,) = surroundings.notes
     assert note.startswith(
@@ -150,8 +152,8 @@ def test_a_parser_that_fails_costs_a_note(tmp_path: Path) -> None:
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
-    surroundings = Surroundings(
-        Files({"a.py": SOURCE, "b.py": SOURCE}), seconds=60, scout=lambda: Scout(python=str(program))
+    surroundings = EnclosingCode(
+        Files({"a.py": SOURCE, "b.py": SOURCE}), seconds=60, scout=lambda: ScopeFinder(python=str(program))
     )
     surroundings.look_up([part(), part("b.py")])
     assert surroundings.notes == (

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.prompts.report_verdicts import VerdictDesk
+from hunkwise.prompts.report_verdicts import VerdictCollector
 
 WHY = "Line 3 of a.py checks it already."
 SEVERITIES = (Severity.HIGH, Severity.MEDIUM, Severity.LOW)
 
 
-def desk() -> VerdictDesk:
-    return VerdictDesk(
+def desk() -> VerdictCollector:
+    return VerdictCollector(
         [Finding("a.py", severity, f"Fault {severity.label}", "It fails.") for severity in SEVERITIES]
     )
 
@@ -29,7 +29,7 @@ def call(*verdicts: object, done: object = True) -> dict[str, Any]:
     return {"verdicts": list(verdicts), "done": done}
 
 
-def rulings(at: VerdictDesk) -> list[str]:
+def rulings(at: VerdictCollector) -> list[str]:
     """What was decided on each finding, in a word; empty where nothing was."""
     made = (at.ruling(number) for number in range(1, 4))
     return [

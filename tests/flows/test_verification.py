@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from hunkwise.domain.finding import Anchor, Check, Finding, Severity
+from hunkwise.domain.finding import Anchor, Finding, Severity, Verification
 from hunkwise.domain.model import Question
 from hunkwise.domain.pull_request import Instructions, Known
-from hunkwise.domain.review import Refuted
+from hunkwise.domain.review import RefutedFinding
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.flows.models import Budgets
 from hunkwise.flows.planning import plan
-from hunkwise.flows.prompting import Prompting, Surroundings
-from hunkwise.flows.verification import Opinion, SecondOpinion
+from hunkwise.flows.prompting import EnclosingCode, PromptWriter
+from hunkwise.flows.verification import VerificationResult, Verifier
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.config import Config, ContextSettings
 from hunkwise.settings.prompt_settings import BudgetSettings, PromptSettings
@@ -93,26 +93,26 @@ def opinion(
     model: FakeModel | None = None,
     interrupted: bool = False,
     **given: Any,
-) -> Opinion:
+) -> VerificationResult:
     config = Config(**given)
     asked = model or FakeModel(answer)
-    prompting = Prompting(SNAPSHOT, Renderer(templates or {}))
+    prompting = PromptWriter(SNAPSHOT, Renderer(templates or {}))
 
-    async def on() -> Opinion:
+    async def on() -> VerificationResult:
         event = asyncio.Event()
         if interrupted:
             event.set()
-        second = SecondOpinion(SNAPSHOT, asked.ask, prompting, Budgets(config), config)
+        second = Verifier(SNAPSHOT, asked.ask, prompting, Budgets(config), config)
         return await second.on(findings or FINDINGS, event)
 
     return asyncio.run(on())
 
 
-def checks(of: Opinion) -> list[Check | None]:
+def checks(of: VerificationResult) -> list[Verification | None]:
     return [one.check for one in of.findings]
 
 
-def messages(of: Opinion) -> list[str]:
+def messages(of: VerificationResult) -> list[str]:
     assert {fault.kind for fault in of.faults} <= {"second opinion"}
     return [fault.message for fault in of.faults]
 
@@ -120,7 +120,9 @@ def messages(of: Opinion) -> list[str]:
 def test_what_holds_is_confirmed_with_its_evidence() -> None:
     model = FakeModel(each("keep"))
     made = opinion(each("keep"), model=model)
-    assert made == Opinion(tuple(replace(one, check=Check.CONFIRMED, evidence=WHY) for one in FINDINGS))
+    assert made == VerificationResult(
+        tuple(replace(one, check=Verification.CONFIRMED, evidence=WHY) for one in FINDINGS)
+    )
     assert len(model.questions) == 3
     (question, *_) = model.questions
     assert (question.purpose, question.tool.name) == ("verify", "report_verdicts")
@@ -132,14 +134,14 @@ def test_what_holds_is_confirmed_with_its_evidence() -> None:
 def test_what_is_refuted_goes_with_its_reason() -> None:
     made = opinion(by_file(a=each("drop"), b=each("keep"), c=each("drop")))
     assert [one.path for one in made.findings] == ["b.py"]
-    assert made.refuted == (Refuted(FINDINGS[0], WHY), Refuted(FINDINGS[2], WHY))
+    assert made.refuted == (RefutedFinding(FINDINGS[0], WHY), RefutedFinding(FINDINGS[2], WHY))
     assert made.faults == ()
 
 
 def test_what_is_less_bad_is_lowered_and_keeps_its_identity() -> None:
     made = opinion(each("lower", severity="low"))
     assert {(one.severity, one.check, one.evidence) for one in made.findings} == {
-        (Severity.LOW, Check.LOWERED, WHY)
+        (Severity.LOW, Verification.LOWERED, WHY)
     }
     assert [one.fingerprint for one in made.findings] == [one.fingerprint for one in FINDINGS]
 
@@ -150,15 +152,17 @@ def test_what_is_lowered_below_the_least_severity_goes_with_its_reason() -> None
     made = opinion(each("lower", severity="low"), *asked, min_severity=Severity.MEDIUM, prompts=prompts)
     assert [one.path for one in made.findings] == ["b.py", "c.py"]
     (gone,) = made.refuted
-    assert gone == Refuted(asked[0], f"Lowered to low, and medium is the least that is asked for: {WHY}")
+    assert gone == RefutedFinding(
+        asked[0], f"Lowered to low, and medium is the least that is asked for: {WHY}"
+    )
 
 
 def test_nobody_is_asked_where_it_is_off_or_nothing_was_found() -> None:
     model = FakeModel(failing())
-    assert opinion(failing(), model=model, verify="off") == Opinion(FINDINGS)
+    assert opinion(failing(), model=model, verify="off") == VerificationResult(FINDINGS)
     config = Config()
-    second = SecondOpinion(SNAPSHOT, model.ask, Prompting(SNAPSHOT, Renderer({})), Budgets(config), config)
-    assert asyncio.run(second.on((), asyncio.Event())) == Opinion(())
+    second = Verifier(SNAPSHOT, model.ask, PromptWriter(SNAPSHOT, Renderer({})), Budgets(config), config)
+    assert asyncio.run(second.on((), asyncio.Event())) == VerificationResult(())
     assert model.questions == []
 
 
@@ -168,7 +172,7 @@ def test_a_file_with_many_findings_is_asked_about_in_parts() -> None:
     made = opinion(each("keep"), *many, model=model)
     assert len(model.questions) == 3
     assert [one.title for one in made.findings] == [one.title for one in many]
-    assert set(checks(made)) == {Check.CONFIRMED}
+    assert set(checks(made)) == {Verification.CONFIRMED}
 
 
 def test_the_gravest_are_asked_about_first_and_no_more_than_allowed_at_a_time() -> None:
@@ -196,7 +200,7 @@ def test_the_gravest_are_asked_about_first_and_no_more_than_allowed_at_a_time() 
 )
 def test_a_question_that_failed_costs_its_own_check(kind: ModelKind) -> None:
     made = opinion(by_file(a=failing(kind), b=each("keep"), c=failing(kind)))
-    assert checks(made) == [Check.UNVERIFIED, Check.CONFIRMED, Check.UNVERIFIED]
+    assert checks(made) == [Verification.UNVERIFIED, Verification.CONFIRMED, Verification.UNVERIFIED]
     assert messages(made) == [
         f"2 findings were not verified by a second opinion, and stand as they were found. It failed: {kind}."
     ]
@@ -209,7 +213,7 @@ def test_a_failure_that_all_would_share_ends_the_asking(kind: ModelKind) -> None
     model = FakeModel(failing(kind))
     made = opinion(failing(kind), model=model, parallel=1)
     assert len(model.questions) == 1
-    assert set(checks(made)) == {Check.UNVERIFIED}
+    assert set(checks(made)) == {Verification.UNVERIFIED}
     assert len(made.faults) == 1
 
 
@@ -227,7 +231,7 @@ def test_a_verdict_before_a_failure_does_not_count_where_the_model_was_not_done(
         failing()(question)
 
     made = opinion(answer, finding(title="One"), finding(title="Two"))
-    assert checks(made) == [Check.UNVERIFIED, Check.UNVERIFIED]
+    assert checks(made) == [Verification.UNVERIFIED, Verification.UNVERIFIED]
 
 
 @pytest.mark.parametrize(
@@ -249,7 +253,7 @@ def test_a_doubtful_verdict_leaves_the_finding_as_it_was(verdicts: list[tuple[st
         told(question, *given)
 
     made = opinion(answer, finding())
-    assert made.findings == (replace(finding(), check=Check.UNVERIFIED),)
+    assert made.findings == (replace(finding(), check=Verification.UNVERIFIED),)
     assert messages(made) == [
         f"1 finding was not verified by a second opinion, and stands as it was found. {said}"
     ]
@@ -292,7 +296,7 @@ def test_a_question_has_the_budget_of_its_prompt() -> None:
 def test_the_prompt_may_name_the_only_files_that_are_checked() -> None:
     front = PromptSettings(name="verify", paths=("b.*",))
     made = opinion(each("keep"), prompts=(PromptSettings(name="review"), front))
-    assert checks(made) == [None, Check.CONFIRMED, None]
+    assert checks(made) == [None, Verification.CONFIRMED, None]
     assert made.faults == ()
 
 
@@ -306,13 +310,13 @@ def test_the_functions_around_the_rows_are_shown_in_the_room_that_instructions_l
     rules = (Instructions(".github/instructions/a.instructions.md", "x" * 700, ("a.py",)),) if ruled else ()
     seen = snapshot(changed("a.py", patch), instructions=rules)
     config = Config()
-    around = Surroundings(Head(), seconds=30)
-    prompting = Prompting(seen, Renderer({}), context=ContextSettings(size=1_400), surroundings=around)
+    around = EnclosingCode(Head(), seconds=30)
+    prompting = PromptWriter(seen, Renderer({}), context=ContextSettings(size=1_400), surroundings=around)
     prompting.prepare(["review"], plan(seen, config).works)
     model = FakeModel(each("keep"))
-    second = SecondOpinion(seen, model.ask, prompting, Budgets(config), config)
+    second = Verifier(seen, model.ask, prompting, Budgets(config), config)
     asked = replace(finding(), anchor=Anchor("a.py", 3, code="two!"))
-    assert checks(asyncio.run(second.on([asked], asyncio.Event()))) == [Check.CONFIRMED]
+    assert checks(asyncio.run(second.on([asked], asyncio.Event()))) == [Verification.CONFIRMED]
     assert ("last = here()" in model.questions[0].prompt) is not ruled
     assert ("x" * 700 in model.questions[0].prompt) is ruled
 
@@ -321,7 +325,7 @@ def test_an_interruption_leaves_what_was_not_answered_as_it_was() -> None:
     model = FakeModel(each("drop"))
     made = opinion(each("drop"), model=model, interrupted=True)
     assert model.questions == []
-    assert set(checks(made)) == {Check.UNVERIFIED}
+    assert set(checks(made)) == {Verification.UNVERIFIED}
     assert "The run was stopped from outside" in messages(made)[0]
 
 
@@ -337,17 +341,17 @@ def test_an_interruption_keeps_the_verdicts_that_there_are() -> None:
 
     model = Slow(by_file(a=each("drop"), b=lambda _question: None, c=lambda _question: None))
     config = Config(parallel=1)
-    second = SecondOpinion(SNAPSHOT, model.ask, Prompting(SNAPSHOT, Renderer({})), Budgets(config), config)
+    second = Verifier(SNAPSHOT, model.ask, PromptWriter(SNAPSHOT, Renderer({})), Budgets(config), config)
     made = asyncio.run(second.on(FINDINGS, event))
     assert [gone.finding.path for gone in made.refuted] == ["a.py"]
-    assert checks(made) == [Check.UNVERIFIED, Check.UNVERIFIED]
+    assert checks(made) == [Verification.UNVERIFIED, Verification.UNVERIFIED]
 
 
 def test_a_template_of_the_users_own_is_what_is_asked() -> None:
     template = "{{ path }}: {% for one in findings %}{{ one.number }} {{ one.title }}{% endfor %}\n{{ code }}"
     model = FakeModel(lambda question: told(question, {"finding": 1, "verdict": "keep"}))
     made = opinion(model.answer, model=model, templates={"verify": template})
-    assert set(checks(made)) == {Check.CONFIRMED}
+    assert set(checks(made)) == {Verification.CONFIRMED}
     assert sorted(question.prompt.partition("\n")[0] for question in model.questions) == [
         f"{path}: 1 Fault" for path in PATHS
     ]
@@ -356,7 +360,7 @@ def test_a_template_of_the_users_own_is_what_is_asked() -> None:
 def test_a_template_that_fails_costs_the_check_and_no_finding() -> None:
     template = "Judge:{% if path == 'b.py' %}{{ nobody }}{% endif %}{% for one in findings %}\n## Finding 1{% endfor %}"
     made = opinion(each("keep"), templates={"verify": template})
-    assert checks(made) == [Check.CONFIRMED, Check.UNVERIFIED, Check.CONFIRMED]
+    assert checks(made) == [Verification.CONFIRMED, Verification.UNVERIFIED, Verification.CONFIRMED]
     (message,) = messages(made)
     assert "nobody" in message
 
@@ -383,9 +387,9 @@ def test_hostile_code_is_shown_as_rows_alone() -> None:
     hostile = snapshot(changed("a.py", patch))
     model = FakeModel(each("keep"))
     config = Config()
-    second = SecondOpinion(hostile, model.ask, Prompting(hostile, Renderer({})), Budgets(config), config)
+    second = Verifier(hostile, model.ask, PromptWriter(hostile, Renderer({})), Budgets(config), config)
     made = asyncio.run(second.on([finding()], asyncio.Event()))
-    assert checks(made) == [Check.CONFIRMED]
+    assert checks(made) == [Verification.CONFIRMED]
     lines = model.questions[0].prompt.split("\n")
     assert [line for line in lines if line.startswith("## Finding")] == ["## Finding 1"]
     assert "R2 + ## Finding 8" in lines

@@ -9,16 +9,16 @@ from typing import Any, Final
 from hunkwise.domain.finding import Area, Finding, Risk, RiskLevel, Severity, Walkthrough
 from hunkwise.domain.review import (
     Coverage,
+    Destination,
     ExitCode,
-    Fault,
     FileCoverage,
-    Posted,
+    PostResult,
     ReviewEvent,
+    ReviewFault,
     SkipReason,
     Usage,
-    Where,
 )
-from hunkwise.publish.conclusion import Verdict, View
+from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.documents import (
     check_output,
     claim_comment,
@@ -28,7 +28,7 @@ from hunkwise.publish.documents import (
     review_body,
     summary_comment,
 )
-from hunkwise.publish.placement import Placement
+from hunkwise.publish.placement import CommentPlan
 from hunkwise.publish.sarif import as_sarif
 from tests.publish.samples import HEAD, SERVER, anchor, finding, kept, review, state, thread, view
 
@@ -53,7 +53,7 @@ def hostile(foreign: str) -> Finding:
     )
 
 
-def hostile_view(foreign: str) -> View:
+def hostile_view(foreign: str) -> PublishedReview:
     """A run in which every text that can be foreign is: of the model, of git, of GitHub, of a provider."""
     first, last = hostile(foreign), finding("Calm", path="zz/last.py", body=AFTERWARDS)
     old = replace(hostile(foreign), anchor=anchor(4, path=foreign), raised_as="0123456789abcdef")
@@ -64,7 +64,7 @@ def hostile_view(foreign: str) -> View:
             (Area(foreign, foreign, foreign),) * 4, Risk(RiskLevel.MEDIUM, foreign), foreign
         ),
         notes=(foreign, "A calm note."),
-        faults=(Fault(foreign, foreign, foreign), Fault("model", "A calm fault.", _HINT)),
+        faults=(ReviewFault(foreign, foreign, foreign), ReviewFault("model", "A calm fault.", _HINT)),
         coverage=Coverage(
             (
                 FileCoverage("src/a.py", 4, 4),
@@ -75,12 +75,12 @@ def hostile_view(foreign: str) -> View:
         ),
         usage=Usage(1, 2, 3, models=(foreign, "calm")),
     )
-    seen = view(whole, Verdict(ExitCode.PARTIAL, ("A part was not reviewed.",), ("A warning.",)))
-    told = Posted(
+    seen = view(whole, RunConclusion(ExitCode.PARTIAL, ("A part was not reviewed.",), ("A warning.",)))
+    told = PostResult(
         f"{SERVER}/o/r/pull/7#pullrequestreview-1",
-        {first: Where.INLINE, last: Where.BODY},
+        {first: Destination.INLINE, last: Destination.BODY},
         (foreign,),
-        Fault("forbidden", foreign, _HINT),
+        ReviewFault("forbidden", foreign, _HINT),
     )
     return replace(seen, posted=told, kept=(kept(old, thread()),), stale=foreign, run=RUN)
 
@@ -90,14 +90,14 @@ def _inline(foreign: str) -> str:
 
 
 def _on_file(foreign: str) -> str:
-    return comment(hostile(foreign), server_url=SERVER, applies=False, where=Where.FILE)
+    return comment(hostile(foreign), server_url=SERVER, applies=False, where=Destination.FILE)
 
 
 def _body(foreign: str) -> str:
     seen = hostile_view(foreign)
     low = finding("Calm", path="zz/last.py", body=AFTERWARDS)
     about_file = replace(hostile(foreign), anchor=None)
-    placed = Placement((), (), (hostile(foreign), about_file, low))
+    placed = CommentPlan((), (), (hostile(foreign), about_file, low))
     return review_body(seen, placed, ReviewEvent.COMMENT).text
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from hunkwise.domain.diff import KEY_LENGTH, Side
 from hunkwise.domain.finding import Severity
-from hunkwise.domain.review import Where
-from hunkwise.tracking.markers import Raised, State
+from hunkwise.domain.review import Destination
+from hunkwise.tracking.markers import HiddenState, PreviousFinding
 from hunkwise.tracking.state import SUMMARY_MARKER, encode
 from tests.fuzz.properties.remembered import comes_back, is_a_report_or_refused, is_a_state_or_nothing, signed
 from tests.fuzz.samples import REPORT, STATE
@@ -21,7 +21,7 @@ from tests.publish.samples import state
 
 _HEX = st.text("0123456789abcdef", min_size=16, max_size=16)
 _RAISED = st.builds(
-    Raised,
+    PreviousFinding,
     _HEX,
     ANY_TEXT,
     st.sampled_from(Severity),
@@ -32,12 +32,12 @@ _RAISED = st.builds(
     st.none() | st.integers(-1, 10**10),
     st.none() | st.integers(-1, 50),
     st.just("") | st.text("0123456789abcdef", min_size=12, max_size=12),
-    st.sampled_from(Where),
+    st.sampled_from(Destination),
     st.booleans(),
 )
 _KEYS = st.text("ABab01+/", min_size=KEY_LENGTH, max_size=KEY_LENGTH) | ANY_TEXT
 _STATES = st.builds(
-    State,
+    HiddenState,
     st.just("o/r"),
     st.just(7),
     ANY_TEXT,
@@ -60,7 +60,7 @@ def _packed(values: object) -> str:
 
 @settings(max_examples=100, deadline=None)
 @given(_STATES, st.integers(-1, 3_000))
-def test_a_state_comes_back_as_it_was_or_with_less(known: State, room: int) -> None:
+def test_a_state_comes_back_as_it_was_or_with_less(known: HiddenState, room: int) -> None:
     comes_back(known, room)
 
 

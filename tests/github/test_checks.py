@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hunkwise.errors import ForgeError, ForgeKind
-from hunkwise.github.checks import Checks
+from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.github.checks import CheckRuns
 from hunkwise.publish.annotations import Annotation, Level
 from hunkwise.redaction import SecretScan
 from tests.github.conftest import World
@@ -27,15 +27,15 @@ def notes(count: int, message: str = "Why.") -> list[Annotation]:
     return [Annotation("src/a.py", n, n, Level.WARNING, f"Number {n}", message) for n in range(1, count + 1)]
 
 
-def checks(world: World, token: str = "ghs_write") -> Checks:
-    return Checks(world.client(token), SecretScan([SECRET]), sleep=world.clock.sleep)
+def checks(world: World, token: str = "ghs_write") -> CheckRuns:
+    return CheckRuns(world.client(token), SecretScan([SECRET]), sleep=world.clock.sleep)
 
 
-def start(world: World, writer: Checks, external_id: str = "4711.c0ffee") -> int:
+def start(world: World, writer: CheckRuns, external_id: str = "4711.c0ffee") -> int:
     return writer.start(world.head, external_id=external_id, title="Reviewing", summary="0 of 3 parts.")
 
 
-def conclude(writer: Checks, check_id: int, count: int = 0, message: str = "Why.") -> int:
+def conclude(writer: CheckRuns, check_id: int, count: int = 0, message: str = "Why.") -> int:
     return writer.conclude(
         check_id,
         conclusion="neutral",
@@ -109,17 +109,19 @@ def test_a_check_run_is_started_once(world: World, fault: dict[str, Any], stored
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (401, ForgeKind.AUTHENTICATION),
-        (403, ForgeKind.FORBIDDEN),
-        (404, ForgeKind.NOT_FOUND),
-        (422, ForgeKind.INVALID),
-        (429, ForgeKind.RATE_LIMIT),
+        (401, GitHubErrorKind.AUTHENTICATION),
+        (403, GitHubErrorKind.FORBIDDEN),
+        (404, GitHubErrorKind.NOT_FOUND),
+        (422, GitHubErrorKind.INVALID),
+        (429, GitHubErrorKind.RATE_LIMIT),
     ],
 )
-def test_a_check_run_that_cannot_be_started_says_why(world: World, status: int, kind: ForgeKind) -> None:
+def test_a_check_run_that_cannot_be_started_says_why(
+    world: World, status: int, kind: GitHubErrorKind
+) -> None:
     world.clock.left = 0.0
     world.fake.fault("POST", "/check-runs", status=status)
-    with pytest.raises(ForgeError) as caught:
+    with pytest.raises(GitHubError) as caught:
         start(world, checks(world))
     assert caught.value.kind is kind
 
@@ -127,9 +129,9 @@ def test_a_check_run_that_cannot_be_started_says_why(world: World, status: int, 
 @pytest.mark.parametrize("token", ["ghs_read", "ghp_person", "ghs_pulls"])
 def test_a_token_that_may_not_write_check_runs_is_told_so(world: World, token: str) -> None:
     world.fake.tokens["ghs_pulls"] = "write:pulls"
-    with pytest.raises(ForgeError) as caught:
+    with pytest.raises(GitHubError) as caught:
         start(world, checks(world, token))
-    assert caught.value.kind is ForgeKind.FORBIDDEN
+    assert caught.value.kind is GitHubErrorKind.FORBIDDEN
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 422, 429, 502])
@@ -193,7 +195,7 @@ def test_a_conclusion_that_cannot_be_sent_is_an_error(world: World) -> None:
     writer = checks(world)
     check_id = start(world, writer)
     world.fake.fault("PATCH", "/check-runs", status=502, times=3)
-    with pytest.raises(ForgeError, match="502"):
+    with pytest.raises(GitHubError, match="502"):
         conclude(writer, check_id)
     assert world.fake.check_runs[0].status == "in_progress"
 

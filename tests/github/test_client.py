@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hunkwise.domain.diff import FileStatus, Side
-from hunkwise.errors import ForgeError, ForgeKind, OversizeError
+from hunkwise.errors import GitHubError, GitHubErrorKind, OversizeError
 from hunkwise.github.client import GitHub
 from tests.fakes.github import FakeGitHub
 from tests.fakes.server import serve
@@ -51,7 +51,7 @@ def test_a_pull_request_that_leads_elsewhere_is_not_believed(
         told[name] = {**told[name], **change} if isinstance(change, dict) else change
     told["base"]["repo"] = {"full_name": "octo/repo", **told["base"]["repo"]}
     world.fake.fault("GET", "/pulls/1$", status=200, body=told)
-    with pytest.raises(ForgeError, match=words):
+    with pytest.raises(GitHubError, match=words):
         world.client().pull_request(1)
 
 
@@ -124,7 +124,7 @@ async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
 def test_odd_names_are_sent_encoded() -> None:
     with serve(_echo) as url:
         client = GitHub("ghs_write", url, "octo/repo", deadline=Clock().deadline)
-        with pytest.raises(ForgeError) as echoed:
+        with pytest.raises(GitHubError) as echoed:
             client.file("a/100%#?;&\udcff ü.py", "0" * 40)
         client.close()
     assert "contents/a/100%25%23%3F%3B%26%FF%20%C3%BC.py)" in echoed.value.message
@@ -155,15 +155,15 @@ def test_folders_are_listed(world: World) -> None:
 
 def test_a_read_that_is_refused_is_not_taken_for_absence(world: World) -> None:
     world.fake.fault("GET", "/contents/", status=403)
-    with pytest.raises(ForgeError) as refused:
+    with pytest.raises(GitHubError) as refused:
         world.client().file("src/a.py", world.base)
-    assert refused.value.kind is ForgeKind.FORBIDDEN
+    assert refused.value.kind is GitHubErrorKind.FORBIDDEN
 
 
 def test_only_full_shas_are_asked_for(world: World) -> None:
-    with pytest.raises(ForgeError, match="is no commit's SHA"):
+    with pytest.raises(GitHubError, match="is no commit's SHA"):
         world.client().file("src/a.py", "main")
-    with pytest.raises(ForgeError, match="is no commit's SHA"):
+    with pytest.raises(GitHubError, match="is no commit's SHA"):
         world.client().merge_base("main", world.head)
 
 
@@ -193,21 +193,25 @@ def test_a_read_is_repeated_when_its_answer_was_cut_or_dropped(world: World) -> 
 @pytest.mark.parametrize(
     ("fault", "kind", "message"),
     [
-        ({"status": 502, "times": 9}, ForgeKind.UNAVAILABLE, "with 502"),
-        ({"status": 200, "html": True, "times": 9}, ForgeKind.UNAVAILABLE, "it is no JSON"),
-        ({"status": 200, "body": "7", "times": 9}, ForgeKind.UNAVAILABLE, "neither an object nor a list"),
-        ({"status": 200, "body": {}, "times": 9}, ForgeKind.UNAVAILABLE, "makes no sense"),
-        ({"truncate": True, "times": 9}, ForgeKind.UNAVAILABLE, "cut off"),
-        ({"disconnect": True, "times": 9}, ForgeKind.UNAVAILABLE, "no connection"),
-        ({"redirect": "http://evil.example/x"}, ForgeKind.UNAVAILABLE, "evil.example"),
-        ({"status": 301, "redirect": "http://evil.example/x"}, ForgeKind.UNAVAILABLE, "evil.example"),
+        ({"status": 502, "times": 9}, GitHubErrorKind.UNAVAILABLE, "with 502"),
+        ({"status": 200, "html": True, "times": 9}, GitHubErrorKind.UNAVAILABLE, "it is no JSON"),
+        (
+            {"status": 200, "body": "7", "times": 9},
+            GitHubErrorKind.UNAVAILABLE,
+            "neither an object nor a list",
+        ),
+        ({"status": 200, "body": {}, "times": 9}, GitHubErrorKind.UNAVAILABLE, "makes no sense"),
+        ({"truncate": True, "times": 9}, GitHubErrorKind.UNAVAILABLE, "cut off"),
+        ({"disconnect": True, "times": 9}, GitHubErrorKind.UNAVAILABLE, "no connection"),
+        ({"redirect": "http://evil.example/x"}, GitHubErrorKind.UNAVAILABLE, "evil.example"),
+        ({"status": 301, "redirect": "http://evil.example/x"}, GitHubErrorKind.UNAVAILABLE, "evil.example"),
     ],
 )
 def test_what_cannot_be_read_is_said_so(
-    world: World, fault: dict[str, object], kind: ForgeKind, message: str
+    world: World, fault: dict[str, object], kind: GitHubErrorKind, message: str
 ) -> None:
     world.fake.fault("GET", "/pulls/1", **fault)  # type: ignore[arg-type]  # a table of keyword arguments
-    with pytest.raises(ForgeError, match=message) as failed:
+    with pytest.raises(GitHubError, match=message) as failed:
         world.client().pull_request(1)
     assert failed.value.kind is kind
     assert failed.value.hint
@@ -216,24 +220,24 @@ def test_what_cannot_be_read_is_said_so(
 @pytest.mark.parametrize(
     ("token", "repository", "number", "kind"),
     [
-        ("ghs_wrong", "octo/repo", 1, ForgeKind.AUTHENTICATION),
-        ("ghs_write", "octo/other", 1, ForgeKind.NOT_FOUND),
-        ("ghs_write", "octo/repo", 99, ForgeKind.NOT_FOUND),
-        ("ghs\nx", "octo/repo", 1, ForgeKind.AUTHENTICATION),
-        ("ghs_\u20ac", "octo/repo", 1, ForgeKind.AUTHENTICATION),
+        ("ghs_wrong", "octo/repo", 1, GitHubErrorKind.AUTHENTICATION),
+        ("ghs_write", "octo/other", 1, GitHubErrorKind.NOT_FOUND),
+        ("ghs_write", "octo/repo", 99, GitHubErrorKind.NOT_FOUND),
+        ("ghs\nx", "octo/repo", 1, GitHubErrorKind.AUTHENTICATION),
+        ("ghs_\u20ac", "octo/repo", 1, GitHubErrorKind.AUTHENTICATION),
     ],
 )
 def test_wrong_tokens_and_names_have_a_remedy(
-    world: World, token: str, repository: str, number: int, kind: ForgeKind
+    world: World, token: str, repository: str, number: int, kind: GitHubErrorKind
 ) -> None:
-    with pytest.raises(ForgeError) as failed:
+    with pytest.raises(GitHubError) as failed:
         world.client(token, repository).pull_request(number)
     assert failed.value.kind is kind
     assert failed.value.hint
 
 
 def test_nobody_there_is_said_so(world: World) -> None:
-    with pytest.raises(ForgeError, match="no connection"):
+    with pytest.raises(GitHubError, match="no connection"):
         world.client(url="http://127.0.0.1:9").pull_request(1)
 
 
@@ -249,16 +253,16 @@ def test_a_secondary_limit_is_waited_out(world: World) -> None:
 def test_a_secondary_limit_beyond_the_deadline_is_not(world: World) -> None:
     world.clock.left = 5.0
     world.fake.fault("GET", "/pulls/1", status=429, headers={"retry-after": "7"})
-    with pytest.raises(ForgeError) as failed:
+    with pytest.raises(GitHubError) as failed:
         world.client().pull_request(1)
-    assert failed.value.kind is ForgeKind.RATE_LIMIT
+    assert failed.value.kind is GitHubErrorKind.RATE_LIMIT
     assert world.clock.slept == []
 
 
 def test_a_blob_that_is_no_base64_is_senseless(world: World) -> None:
     body = {"type": "file", "encoding": "base64", "content": "a"}
     world.fake.fault("GET", "/contents/", status=200, body=body)
-    with pytest.raises(ForgeError, match="no base64"):
+    with pytest.raises(GitHubError, match="no base64"):
         world.client().file("src/a.py", world.base)
 
 
@@ -276,7 +280,7 @@ def test_a_file_that_is_too_large_is_not_fetched(world: World, told: bool) -> No
     size = 5_000_001 if told else 60
     body = {"type": "file", "encoding": "none", "size": size, "sha": "0" * 40, "content": ""}
     world.fake.fault("GET", "/contents/", status=200, body=body)
-    error = OversizeError if told else ForgeError
+    error = OversizeError if told else GitHubError
     with pytest.raises(error):
         world.client().file("src/a.py", world.base)
     assert len(world.fake.journal) == (1 if told else 2)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.checks import CodeScanning
 from hunkwise.redaction import SecretScan
 from tests.github.conftest import World
@@ -32,26 +32,26 @@ def test_a_file_is_uploaded(world: World) -> None:
 @pytest.mark.parametrize("token", ["ghs_read", "ghs_pulls"])
 def test_a_missing_permission_is_named(world: World, token: str) -> None:
     world.fake.tokens["ghs_pulls"] = "write:pulls"
-    with pytest.raises(ForgeError) as caught:
+    with pytest.raises(GitHubError) as caught:
         upload(world, token=token)
-    assert caught.value.kind is ForgeKind.FORBIDDEN
+    assert caught.value.kind is GitHubErrorKind.FORBIDDEN
     assert "security-events: write" in caught.value.hint
 
 
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (401, ForgeKind.AUTHENTICATION),
-        (404, ForgeKind.NOT_FOUND),
-        (422, ForgeKind.INVALID),
-        (429, ForgeKind.RATE_LIMIT),
-        (503, ForgeKind.UNAVAILABLE),
+        (401, GitHubErrorKind.AUTHENTICATION),
+        (404, GitHubErrorKind.NOT_FOUND),
+        (422, GitHubErrorKind.INVALID),
+        (429, GitHubErrorKind.RATE_LIMIT),
+        (503, GitHubErrorKind.UNAVAILABLE),
     ],
 )
-def test_an_upload_that_is_refused_says_why(world: World, status: int, kind: ForgeKind) -> None:
+def test_an_upload_that_is_refused_says_why(world: World, status: int, kind: GitHubErrorKind) -> None:
     world.clock.left = 0.0
     world.fake.fault("POST", "/sarifs", status=status, times=3)
-    with pytest.raises(ForgeError) as caught:
+    with pytest.raises(GitHubError) as caught:
         upload(world)
     assert caught.value.kind is kind
     assert ("security-events" in caught.value.hint) == (status == 404)
@@ -70,13 +70,13 @@ def test_an_upload_whose_answer_is_lost_is_repeated(world: World, fault: dict[st
 
 def test_a_file_above_githubs_limit_is_not_sent(world: World) -> None:
     text = random.Random(1).randbytes(12 * 1024 * 1024).hex()
-    with pytest.raises(ForgeError, match="too large") as caught:
+    with pytest.raises(GitHubError, match="too large") as caught:
         upload(world, text)
     assert caught.value.hint
     assert world.fake.journal == []
 
 
 def test_a_secret_does_not_leave_compressed(world: World) -> None:
-    with pytest.raises(ForgeError, match="secrets"):
+    with pytest.raises(GitHubError, match="secrets"):
         upload(world, '{"message": "a-secret-of-ours"}')
     assert world.fake.journal == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.comments import SummaryComments
 from hunkwise.redaction import SecretScan
 from tests.fakes.github_state import IssueComment
@@ -69,33 +69,33 @@ def test_a_summary_whose_answer_is_lost_is_there_once(
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (401, ForgeKind.AUTHENTICATION),
-        (403, ForgeKind.FORBIDDEN),
-        (422, ForgeKind.INVALID),
-        (429, ForgeKind.RATE_LIMIT),
-        (502, ForgeKind.UNAVAILABLE),
+        (401, GitHubErrorKind.AUTHENTICATION),
+        (403, GitHubErrorKind.FORBIDDEN),
+        (422, GitHubErrorKind.INVALID),
+        (429, GitHubErrorKind.RATE_LIMIT),
+        (502, GitHubErrorKind.UNAVAILABLE),
     ],
 )
 def test_a_summary_that_cannot_be_written_says_why(
-    world: World, known: bool, status: int, kind: ForgeKind
+    world: World, known: bool, status: int, kind: GitHubErrorKind
 ) -> None:
     earlier = add_comment(world, "Earlier.")
     world.clock.left = 0.0
     world.fake.fault("*", "/issues/(comments/|1/comments$)", status=status, times=9)
-    with pytest.raises(ForgeError) as caught:
+    with pytest.raises(GitHubError) as caught:
         comments(world).save(BODY, earlier.id if known else None)
     assert caught.value.kind is kind
     assert [comment.body for comment in world.fake.issue_comments] == ["Earlier."]
 
 
 def test_a_token_that_only_reads_writes_no_summary(world: World) -> None:
-    with pytest.raises(ForgeError) as caught:
+    with pytest.raises(GitHubError) as caught:
         comments(world, "ghs_read").save(BODY, None)
-    assert caught.value.kind is ForgeKind.FORBIDDEN
+    assert caught.value.kind is GitHubErrorKind.FORBIDDEN
 
 
 def test_a_secret_does_not_leave(world: World) -> None:
-    with pytest.raises(ForgeError, match="secrets"):
+    with pytest.raises(GitHubError, match="secrets"):
         comments(world).save(f"It is {SECRET}.", None)
     assert world.fake.journal == []
 
@@ -111,6 +111,6 @@ def test_a_comment_is_deleted(world: World, fault: dict[str, Any] | None) -> Non
 
 def test_a_comment_that_cannot_be_deleted_is_an_error(world: World) -> None:
     comment = add_comment(world, BODY)
-    with pytest.raises(ForgeError) as caught:
+    with pytest.raises(GitHubError) as caught:
         comments(world, "ghs_read").delete(comment.id)
-    assert caught.value.kind is ForgeKind.FORBIDDEN
+    assert caught.value.kind is GitHubErrorKind.FORBIDDEN

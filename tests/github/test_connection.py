@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from hunkwise.errors import ForgeError, ForgeKind
-from hunkwise.github.connection import Connection
+from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.github.connection import GitHubConnection
 from tests.fakes.server import drop_connection, serve
 from tests.github.conftest import NOW, Clock
 
@@ -62,10 +62,10 @@ class Script:
 @contextmanager
 def connected(
     script: Script, clock: Clock | None = None, path: str = "", token: str = "ghs_x"
-) -> Iterator[Connection]:
+) -> Iterator[GitHubConnection]:
     clock = clock or Clock()
     with serve(script) as url:
-        connection = Connection(
+        connection = GitHubConnection(
             token,
             url + path,
             deadline=clock.deadline,
@@ -96,11 +96,11 @@ def test_an_answer_without_content_is_null(verb: str) -> None:
 
 
 def test_an_empty_answer_where_content_belongs_is_senseless() -> None:
-    with connected(Script(Said(200, ""))) as connection, pytest.raises(ForgeError, match="it is no JSON"):
+    with connected(Script(Said(200, ""))) as connection, pytest.raises(GitHubError, match="it is no JSON"):
         connection.get("/a")
 
 
-WRITES: dict[str, Callable[[Connection], object]] = {
+WRITES: dict[str, Callable[[GitHubConnection], object]] = {
     "post": lambda connection: connection.post("/a", {}),
     "patch": lambda connection: connection.patch("/a", {}),
     "put": lambda connection: connection.put("/a", {}),
@@ -113,9 +113,9 @@ WRITES: dict[str, Callable[[Connection], object]] = {
 @pytest.mark.parametrize("verb", WRITES)
 def test_a_write_is_sent_once_whatever_comes_back(said: Said, verb: str) -> None:
     script = Script(said, Said())
-    with connected(script) as connection, pytest.raises(ForgeError) as failed:
+    with connected(script) as connection, pytest.raises(GitHubError) as failed:
         WRITES[verb](connection)
-    assert failed.value.kind is ForgeKind.UNAVAILABLE
+    assert failed.value.kind is GitHubErrorKind.UNAVAILABLE
     assert len(script.asked) == 1
 
 
@@ -130,20 +130,20 @@ def test_a_query_is_repeated_like_a_read(said: Said) -> None:
 
 def test_a_query_is_not_repeated_without_end_or_past_the_deadline() -> None:
     script = Script(Said(502))
-    with connected(script) as connection, pytest.raises(ForgeError, match="with 502"):
+    with connected(script) as connection, pytest.raises(GitHubError, match="with 502"):
         connection.graphql(READ, {})
     assert len(script.asked) == 4
     late = Script(Said(502))
-    with connected(late, Clock(0.1)) as connection, pytest.raises(ForgeError, match="with 502"):
+    with connected(late, Clock(0.1)) as connection, pytest.raises(GitHubError, match="with 502"):
         connection.graphql(READ, {})
     assert len(late.asked) == 1
 
 
 def test_a_refused_query_is_not_repeated() -> None:
     script = Script(Said(403, {"message": "Resource not accessible by integration"}))
-    with connected(script) as connection, pytest.raises(ForgeError) as refused:
+    with connected(script) as connection, pytest.raises(GitHubError) as refused:
         connection.graphql(READ, {})
-    assert refused.value.kind is ForgeKind.FORBIDDEN
+    assert refused.value.kind is GitHubErrorKind.FORBIDDEN
     assert len(script.asked) == 1
 
 
@@ -153,11 +153,11 @@ def test_data_beside_errors_is_an_error_unless_it_is_asked_for_partly() -> None:
     )
     with connected(Script(said)) as connection:
         answer = connection.graphql_partly(READ, {})
-        with pytest.raises(ForgeError) as refused:
+        with pytest.raises(GitHubError) as refused:
             connection.graphql(READ, {})
     assert (answer.data.number("a"), answer.fault_at("a")) == (1, None)
     assert answer.fault_at("b") is not None
-    assert refused.value.kind is ForgeKind.FORBIDDEN
+    assert refused.value.kind is GitHubErrorKind.FORBIDDEN
 
 
 @pytest.mark.parametrize(
@@ -204,9 +204,9 @@ def test_graphqls_own_limit_is_waited_out_too() -> None:
 )
 def test_no_wait_goes_past_the_deadline(headers: dict[str, str]) -> None:
     clock, script = Clock(30.0), Script(Said(403, {}, headers))
-    with connected(script, clock) as connection, pytest.raises(ForgeError) as limited:
+    with connected(script, clock) as connection, pytest.raises(GitHubError) as limited:
         connection.get("/a")
-    assert limited.value.kind is ForgeKind.RATE_LIMIT
+    assert limited.value.kind is GitHubErrorKind.RATE_LIMIT
     assert limited.value.hint
     assert clock.slept == []
     assert len(script.asked) == 1
@@ -214,7 +214,7 @@ def test_no_wait_goes_past_the_deadline(headers: dict[str, str]) -> None:
 
 def test_waits_add_up_to_no_more_than_the_deadline() -> None:
     clock, script = Clock(10.0), Script(Said(429, {}, {"retry-after": "6"}))
-    with connected(script, clock) as connection, pytest.raises(ForgeError):
+    with connected(script, clock) as connection, pytest.raises(GitHubError):
         connection.get("/a")
     assert clock.slept == [6.0]
 
@@ -256,9 +256,9 @@ def test_a_moved_read_takes_the_query_that_it_is_given() -> None:
 @pytest.mark.parametrize("status", [301, 307])
 def test_a_read_that_moved_elsewhere_is_not_followed(location: str, status: int) -> None:
     script = Script(Said(status, {}, {"location": location}))
-    with connected(script) as connection, pytest.raises(ForgeError) as refused:
+    with connected(script) as connection, pytest.raises(GitHubError) as refused:
         connection.get("/a")
-    assert refused.value.kind is ForgeKind.UNAVAILABLE
+    assert refused.value.kind is GitHubErrorKind.UNAVAILABLE
     assert refused.value.hint
     assert {path for _, path in script.asked} == {"/a"}
 
@@ -266,14 +266,14 @@ def test_a_read_that_moved_elsewhere_is_not_followed(location: str, status: int)
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_write_is_never_followed(status: int) -> None:
     script = Script(Said(status, {}, {"location": "HERE/b"}), Said())
-    with connected(script) as connection, pytest.raises(ForgeError, match="which was not followed"):
+    with connected(script) as connection, pytest.raises(GitHubError, match="which was not followed"):
         connection.post("/a", {})
     assert script.asked == [("POST", "/a")]
 
 
 def test_a_read_that_is_sent_in_a_circle_ends() -> None:
     script = Script(Said(302, {}, {"location": "HERE/a"}))
-    with connected(script) as connection, pytest.raises(ForgeError, match="which was not followed"):
+    with connected(script) as connection, pytest.raises(GitHubError, match="which was not followed"):
         connection.get("/a")
     assert len(script.asked) == 4
 
@@ -281,16 +281,16 @@ def test_a_read_that_is_sent_in_a_circle_ends() -> None:
 @pytest.mark.parametrize("remaining", ["unlimited", "inf", "nan"])
 def test_a_header_that_is_no_number_is_senseless(remaining: str) -> None:
     headers = {"x-ratelimit-remaining": remaining, "x-ratelimit-limit": "1"}
-    with connected(Script(Said(200, {}, headers))) as connection, pytest.raises(ForgeError) as failed:
+    with connected(Script(Said(200, {}, headers))) as connection, pytest.raises(GitHubError) as failed:
         connection.post("/a", {})
-    assert failed.value.kind is ForgeKind.UNAVAILABLE
+    assert failed.value.kind is GitHubErrorKind.UNAVAILABLE
 
 
 @pytest.mark.parametrize("path", ["/a", "graphql"])
 def test_a_server_that_repeats_the_token_is_not_quoted_with_it(path: str) -> None:
     refusal = {"message": "You sent ghs_long_enough"}
     said = Said(403, refusal) if path == "/a" else Said(200, {"errors": [refusal]})
-    with connected(Script(said), token="ghs_long_enough") as connection, pytest.raises(ForgeError) as caught:
+    with connected(Script(said), token="ghs_long_enough") as connection, pytest.raises(GitHubError) as caught:
         connection.get(path) if path == "/a" else connection.graphql(READ, {})
     assert "You sent ***" in caught.value.message
 

@@ -8,7 +8,7 @@ import pytest
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.pull_request import CheckRun, Conversation, Reply, ReviewState, Thread
-from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.client import GitHub
 from hunkwise.github.connection import MOST_PAGES
 from tests.fakes.github import GraphqlRefusal
@@ -303,9 +303,9 @@ def test_a_list_without_end_is_an_error_and_not_half_a_conversation(world: World
     world.fake.hub.reviews.extend(
         StoredReview(number, 1, BOT, "", "COMMENTED", world.head) for number in range(1, 3_002)
     )
-    with pytest.raises(ForgeError, match="more than 3,000 reviews: too many to be read") as failed:
+    with pytest.raises(GitHubError, match="more than 3,000 reviews: too many to be read") as failed:
         read(world)
-    assert (failed.value.kind, len(asked(world))) == (ForgeKind.UNAVAILABLE, MOST_PAGES)
+    assert (failed.value.kind, len(asked(world))) == (GitHubErrorKind.UNAVAILABLE, MOST_PAGES)
 
 
 def test_rests_lists_are_read_to_their_end_too(world: World) -> None:
@@ -316,7 +316,7 @@ def test_rests_lists_are_read_to_their_end_too(world: World) -> None:
     world.fake.hub.reviews.extend(
         StoredReview(number, 1, "hubot", "", "COMMENTED", world.head) for number in range(1, 3_002)
     )
-    with pytest.raises(ForgeError, match="more than 3,000 reviews"):
+    with pytest.raises(GitHubError, match="more than 3,000 reviews"):
         read(world, "ghp_person")
 
 
@@ -377,16 +377,16 @@ def test_where_the_query_fails_for_good_rest_is_asked_and_we_know_ourselves(
 @pytest.mark.parametrize(
     ("refusal", "kind"),
     [
-        (GraphqlRefusal(401), ForgeKind.AUTHENTICATION),
-        (GraphqlRefusal(errors=({"type": "RATE_LIMITED", "message": "x"},)), ForgeKind.RATE_LIMIT),
+        (GraphqlRefusal(401), GitHubErrorKind.AUTHENTICATION),
+        (GraphqlRefusal(errors=({"type": "RATE_LIMITED", "message": "x"},)), GitHubErrorKind.RATE_LIMIT),
     ],
 )
 def test_what_rest_would_refuse_too_is_an_error(
-    world: World, refusal: GraphqlRefusal, kind: ForgeKind
+    world: World, refusal: GraphqlRefusal, kind: GitHubErrorKind
 ) -> None:
     world.clock.left = 5.0
     world.fake.graphql_refusal = refusal
-    with pytest.raises(ForgeError) as failed:
+    with pytest.raises(GitHubError) as failed:
         read(world)
     assert failed.value.kind is kind
     assert asked(world) == [("POST", "/graphql")]
@@ -433,19 +433,19 @@ REST_READS = [
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        ({"status": 502, "times": 9}, ForgeKind.UNAVAILABLE),
-        ({"truncate": True, "times": 9}, ForgeKind.UNAVAILABLE),
-        ({"status": 200, "html": True, "times": 9}, ForgeKind.UNAVAILABLE),
-        ({"status": 200, "body": [7], "times": 9}, ForgeKind.UNAVAILABLE),
-        ({"status": 429, "headers": {"retry-after": "9999"}}, ForgeKind.RATE_LIMIT),
+        ({"status": 502, "times": 9}, GitHubErrorKind.UNAVAILABLE),
+        ({"truncate": True, "times": 9}, GitHubErrorKind.UNAVAILABLE),
+        ({"status": 200, "html": True, "times": 9}, GitHubErrorKind.UNAVAILABLE),
+        ({"status": 200, "body": [7], "times": 9}, GitHubErrorKind.UNAVAILABLE),
+        ({"status": 429, "headers": {"retry-after": "9999"}}, GitHubErrorKind.RATE_LIMIT),
     ],
 )
 def test_what_rest_cannot_read_is_never_half_a_conversation(
-    world: World, path: str, fault: dict[str, Any], kind: ForgeKind
+    world: World, path: str, fault: dict[str, Any], kind: GitHubErrorKind
 ) -> None:
     world.fake.graphql_refusal = NO_GRAPHQL
     world.fake.fault("GET", path, **fault)
-    with pytest.raises(ForgeError) as failed:
+    with pytest.raises(GitHubError) as failed:
         read(world, "ghp_person")
     assert failed.value.kind is kind
 
@@ -461,7 +461,7 @@ def test_a_part_that_rest_refuses_is_an_error_unless_it_can_be_spared(
     if path in spared:
         assert not getattr(read(world, "ghp_person"), spared[path])
         return
-    with pytest.raises(ForgeError, match="/1"):
+    with pytest.raises(GitHubError, match="/1"):
         read(world, "ghp_person")
 
 
@@ -487,7 +487,7 @@ def test_an_app_asks_graphql_alone_who_it_is(world: World, fault: dict[str, Any]
     world.fake.fault("POST", "/graphql", asking="reviewThreads", status=403)
     world.fake.fault("POST", "/graphql", **fault)
     if known is None:
-        with pytest.raises(ForgeError):
+        with pytest.raises(GitHubError):
             read(world)
     else:
         assert read(world).viewer == ""
@@ -585,14 +585,14 @@ def test_a_review_of_a_new_state_is_a_comment(world: World) -> None:
     ],
 )
 def test_a_hole_where_words_belong_is_no_conversation(world: World, broken: dict[str, Any]) -> None:
-    with pytest.raises(ForgeError) as failed:
+    with pytest.raises(GitHubError) as failed:
         answered(world, data(**broken))
-    assert failed.value.kind is ForgeKind.FORBIDDEN  # REST's, which was asked instead
+    assert failed.value.kind is GitHubErrorKind.FORBIDDEN  # REST's, which was asked instead
     assert ("GET", "/repos/octo/repo/pulls/1") in asked(world)
 
 
 def test_only_a_full_sha_is_asked_for(world: World) -> None:
-    with pytest.raises(ForgeError, match="is no commit's SHA"):
+    with pytest.raises(GitHubError, match="is no commit's SHA"):
         world.client().conversation(1, "main")
 
 

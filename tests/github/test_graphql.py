@@ -7,42 +7,44 @@ from typing import Any
 
 import pytest
 
-from hunkwise.errors import ForgeError, ForgeKind
-from hunkwise.github.responses import Answer, Shape, read_answer, status_seen
+from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.github.responses import ApiResponse, JsonValue, read_answer, status_seen
 
 REQUEST = "POST /graphql"
 
 
 def answered(value: object) -> Any:
-    return read_answer(Shape(value, REQUEST))
+    return read_answer(JsonValue(value, REQUEST))
 
 
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        ({"type": "NOT_FOUND", "message": "x"}, ForgeKind.NOT_FOUND),
-        ({"type": "FORBIDDEN", "message": "x"}, ForgeKind.FORBIDDEN),
-        ({"type": "INSUFFICIENT_SCOPES", "message": "x"}, ForgeKind.FORBIDDEN),
-        ({"type": "RATE_LIMITED", "message": "x"}, ForgeKind.RATE_LIMIT),
-        ({"message": "You have exceeded a secondary rate limit"}, ForgeKind.RATE_LIMIT),
-        ({"type": "INTERNAL", "message": "x"}, ForgeKind.UNAVAILABLE),
-        ({"message": "Something went wrong while executing your query."}, ForgeKind.UNAVAILABLE),
-        ({"message": "Field 'x' doesn't exist on type 'Y'", "type": None}, ForgeKind.INVALID),
-        ({}, ForgeKind.INVALID),
-        ("text", ForgeKind.INVALID),
-        (7, ForgeKind.INVALID),
+        ({"type": "NOT_FOUND", "message": "x"}, GitHubErrorKind.NOT_FOUND),
+        ({"type": "FORBIDDEN", "message": "x"}, GitHubErrorKind.FORBIDDEN),
+        ({"type": "INSUFFICIENT_SCOPES", "message": "x"}, GitHubErrorKind.FORBIDDEN),
+        ({"type": "RATE_LIMITED", "message": "x"}, GitHubErrorKind.RATE_LIMIT),
+        ({"message": "You have exceeded a secondary rate limit"}, GitHubErrorKind.RATE_LIMIT),
+        ({"type": "INTERNAL", "message": "x"}, GitHubErrorKind.UNAVAILABLE),
+        ({"message": "Something went wrong while executing your query."}, GitHubErrorKind.UNAVAILABLE),
+        ({"message": "Field 'x' doesn't exist on type 'Y'", "type": None}, GitHubErrorKind.INVALID),
+        ({}, GitHubErrorKind.INVALID),
+        ("text", GitHubErrorKind.INVALID),
+        (7, GitHubErrorKind.INVALID),
     ],
 )
 @pytest.mark.parametrize("listed", [True, False])
-def test_an_answer_without_data_is_its_first_error(error: object, kind: ForgeKind, listed: bool) -> None:
-    with pytest.raises(ForgeError) as refused:
+def test_an_answer_without_data_is_its_first_error(
+    error: object, kind: GitHubErrorKind, listed: bool
+) -> None:
+    with pytest.raises(GitHubError) as refused:
         answered({"data": None, "errors": [error] if listed else error or {"message": ""}})
     assert refused.value.kind is kind
 
 
 @pytest.mark.parametrize("value", [{}, [], {"data": None}, {"data": [], "errors": []}, {"data": "x"}])
 def test_an_answer_with_neither_is_senseless(value: object) -> None:
-    with pytest.raises(ForgeError, match="neither data nor errors"):
+    with pytest.raises(GitHubError, match="neither data nor errors"):
         answered(value)
 
 
@@ -53,8 +55,8 @@ def test_what_was_answered_stands_beside_what_was_refused() -> None:
     assert answer.fault_at("a") is None
     assert answer.fault_at("b", 1) is None
     for path in [(), ("b",), ("b", 0), ("b", 0, "c"), ("b", 0, "c", "d")]:
-        assert answer.fault_at(*path).kind is ForgeKind.FORBIDDEN
-    with pytest.raises(ForgeError, match="Resource not accessible by integration"):
+        assert answer.fault_at(*path).kind is GitHubErrorKind.FORBIDDEN
+    with pytest.raises(GitHubError, match="Resource not accessible by integration"):
         _ = answer.whole
 
 
@@ -83,4 +85,4 @@ def test_whole_data_is_given_whole() -> None:
 )
 def test_only_a_limit_itself_counts_as_one(status: int, body: object, seen: int) -> None:
     text = body if isinstance(body, str) else json.dumps(body)
-    assert status_seen(Answer(status, {}, text)).status == seen
+    assert status_seen(ApiResponse(status, {}, text)).status == seen

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.pull_request import Known, PullRequest
-from hunkwise.errors import ForgeError
-from hunkwise.github.blob_lookup import Look
-from hunkwise.github.responses import Shape, read_answer
+from hunkwise.errors import GitHubError
+from hunkwise.github.blob_lookup import BlobLookup
+from hunkwise.github.responses import JsonValue, read_answer
 from tests.fakes.github import GraphqlRefusal
 from tests.github.conftest import BASE_FILES, World
 
@@ -32,7 +32,7 @@ def tree(*entries: Any) -> dict[str, Any]:
 def known(repository: Any, *errors: Any) -> Known:
     """What is known of `a` and `b` after such an answer."""
     answer = {"data": {"repository": repository}, "errors": list(errors)}
-    return Look(SHA, ("a", "b")).known(read_answer(Shape(answer, "POST /graphql")))
+    return BlobLookup(SHA, ("a", "b")).known(read_answer(JsonValue(answer, "POST /graphql")))
 
 
 def asked_of(world: World, *paths: str, token: str = "ghs_write") -> Known:
@@ -87,7 +87,7 @@ def test_a_base_that_graphql_does_not_see_proves_nothing(world: World) -> None:
 
 def test_a_base_that_is_no_sha_is_not_asked_for(world: World) -> None:
     client = world.client()
-    with pytest.raises(ForgeError, match="is no commit's SHA"):
+    with pytest.raises(GitHubError, match="is no commit's SHA"):
         client.conversation_and_base(replace(client.pull_request(1), base_sha="main"), ["AGENTS.md"])
 
 

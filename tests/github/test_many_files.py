@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from hunkwise.errors import ForgeError
+from hunkwise.errors import GitHubError
 from hunkwise.github.blob_lookup import MAX_LOOKUP_FILES
-from hunkwise.github.client import ForgeHead
+from hunkwise.github.client import ApiTree
 from tests.fakes.github import GraphqlRefusal
 from tests.github.conftest import BASE_FILES, World
 
 
 def test_files_come_in_one_request(world: World) -> None:
-    head = ForgeHead(world.client(), world.base)
+    head = ApiTree(world.client(), world.base)
     world.fake.journal.clear()
     known = head.read_many(["src/a.py", "gone.txt", "nothing", "../x", "logo.png", "src"])
     assert known == {
@@ -25,13 +25,13 @@ def test_files_come_in_one_request(world: World) -> None:
 
 
 def test_more_files_than_a_query_takes_are_not_known(world: World) -> None:
-    head = ForgeHead(world.client(), world.base)
+    head = ApiTree(world.client(), world.base)
     known = head.read_many([f"nothing/{number}" for number in range(MAX_LOOKUP_FILES + 1)])
     assert list(known) == [f"nothing/{number}" for number in range(MAX_LOOKUP_FILES)]
 
 
 def test_without_paths_nothing_is_asked(world: World) -> None:
-    head = ForgeHead(world.client(), world.base)
+    head = ApiTree(world.client(), world.base)
     world.fake.journal.clear()
     assert head.read_many(["../x"]) == {}
     assert world.fake.journal == []
@@ -39,5 +39,5 @@ def test_without_paths_nothing_is_asked(world: World) -> None:
 
 def test_where_graphql_is_refused_nothing_is_known(world: World) -> None:
     world.fake.graphql_refusal = GraphqlRefusal(403)
-    with pytest.raises(ForgeError):
-        ForgeHead(world.client(), world.base).read_many(["src/a.py"])
+    with pytest.raises(GitHubError):
+        ApiTree(world.client(), world.base).read_many(["src/a.py"])

@@ -6,13 +6,13 @@ from itertools import pairwise
 
 import pytest
 
-from hunkwise.errors import ForgeError, ForgeKind
-from hunkwise.github.connection import Pace
+from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.github.connection import Throttle
 from tests.github.conftest import Clock
 
 
-def paced(clock: Clock) -> Pace:
-    return Pace(clock=clock.elapsed, sleep=clock.sleep, deadline=clock.deadline)
+def paced(clock: Clock) -> Throttle:
+    return Throttle(clock=clock.elapsed, sleep=clock.sleep, deadline=clock.deadline)
 
 
 def times(clock: Clock, writes: int, at_once: int = 1) -> list[float]:
@@ -55,8 +55,8 @@ def test_a_turn_behind_the_deadline_is_refused_and_not_taken() -> None:
     pace.admit(60, "POST /x")
     for _ in range(2):
         with pytest.raises(
-            ForgeError, match=r"POST /y was not sent: it would have to wait 60 seconds"
+            GitHubError, match=r"POST /y was not sent: it would have to wait 60 seconds"
         ) as refused:
             pace.admit(1, "POST /y")
-    assert refused.value.kind is ForgeKind.RATE_LIMIT
+    assert refused.value.kind is GitHubErrorKind.RATE_LIMIT
     assert clock.slept == []

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.domain.review import Posted, ReviewEvent, Where
-from hunkwise.github.reviews import STALE, Publisher, Rendered
+from hunkwise.domain.review import Destination, PostResult, ReviewEvent
+from hunkwise.github.reviews import ReviewPublisher
 from hunkwise.publish.documents import comment
-from hunkwise.publish.placement import Page, Placement, place
+from hunkwise.publish.placement import STALE, CommentPlan, Page, ReviewDraft, place
 from hunkwise.redaction import SecretScan
 from hunkwise.tracking.markers import finding_marker, review_marker
 from tests.fakes.github import GraphqlRefusal
@@ -28,17 +28,24 @@ ON_FILE = Finding("logo.png", Severity.LOW, "On file", "Why.")
 ELSEWHERE = Finding("README.md", Severity.LOW, "Elsewhere", "Why.")
 OFF = Finding("src/a.py", Severity.LOW, "Off the diff", "Why.", Anchor("src/a.py", 50))
 ALL = (INLINE, SPAN, ON_FILE, ELSEWHERE)
-WHERE = {INLINE: Where.INLINE, SPAN: Where.INLINE, ON_FILE: Where.FILE, ELSEWHERE: Where.BODY}
+WHERE = {
+    INLINE: Destination.INLINE,
+    SPAN: Destination.INLINE,
+    ON_FILE: Destination.FILE,
+    ELSEWHERE: Destination.BODY,
+}
 
 
-def body(placement: Placement, event: ReviewEvent) -> Page:
+def body(placement: CommentPlan, event: ReviewEvent) -> Page:
     """What the body says of each finding in it, and the marker."""
-    told = [f"{finding.title}\n\n{finding_marker(finding, Where.BODY)}" for finding in placement.in_body]
+    told = [
+        f"{finding.title}\n\n{finding_marker(finding, Destination.BODY)}" for finding in placement.in_body
+    ]
     return Page("\n\n".join([f"A review: {event}.", *told, review_marker(RUN, "0" * 40)]))
 
 
-def rendered(world: World, placement: Placement, **changes: Any) -> Rendered:
-    whole = Rendered(
+def rendered(world: World, placement: CommentPlan, **changes: Any) -> ReviewDraft:
+    whole = ReviewDraft(
         placement=placement,
         head_sha=world.head,
         event=ReviewEvent.COMMENT,
@@ -53,21 +60,21 @@ def publish(
     world: World,
     *findings: Finding,
     token: str = "ghs_write",
-    placement: Placement | None = None,
+    placement: CommentPlan | None = None,
     **changes: Any,
-) -> Posted:
+) -> PostResult:
     """Posts the findings as they are placed against the pull request's own files."""
     if placement is None:
         reader = world.client()
         placement = place(findings, reader.files(reader.pull_request(1)), max_comments=30)
         world.fake.journal.clear()
-    publisher = Publisher(world.client(token), 1, SecretScan([SECRET]), sleep=world.clock.sleep)
+    publisher = ReviewPublisher(world.client(token), 1, SecretScan([SECRET]), sleep=world.clock.sleep)
     return publisher.publish(rendered(world, placement, **changes))
 
 
-def publish_inline(world: World, findings: Sequence[Finding], **changes: Any) -> Posted:
+def publish_inline(world: World, findings: Sequence[Finding], **changes: Any) -> PostResult:
     """Posts all of them on their lines, proved or not."""
-    return publish(world, placement=Placement(inline=tuple(findings)), **changes)
+    return publish(world, placement=CommentPlan(inline=tuple(findings)), **changes)
 
 
 def many(count: int, bad: set[int]) -> list[Finding]:
@@ -126,7 +133,7 @@ def test_on_ones_own_pull_request_every_review_is_a_comment(world: World, event:
     posted = publish(world, INLINE, event=event)
     (stored,) = world.fake.reviews
     assert (stored.state, stored.body.splitlines()[0]) == ("COMMENTED", "A review: COMMENT.")
-    assert posted.where == {INLINE: Where.INLINE}
+    assert posted.where == {INLINE: Destination.INLINE}
     assert "the review is a comment" in posted.notes[0]
 
 
@@ -144,7 +151,7 @@ def test_one_bad_line_of_thirty_costs_twelve_requests_and_no_other_finding(
     findings = many(30, {position})
     posted = publish_inline(world, findings)
     bad = findings[position]
-    assert posted.where == dict.fromkeys(findings, Where.INLINE) | {bad: Where.FILE}
+    assert posted.where == dict.fromkeys(findings, Destination.INLINE) | {bad: Destination.FILE}
     assert posted.fault is None
     assert len(posted.notes) == 1
     assert "must be part of the diff" in posted.notes[0]
@@ -161,13 +168,15 @@ def test_an_offender_that_its_file_does_not_take_is_in_the_body(world: World, po
     lost = Anchor("nowhere.py", 1)
     findings[position] = replace(findings[position], path=lost.path, anchor=lost)
     posted = publish_inline(world, findings)
-    assert posted.where == dict.fromkeys(findings, Where.INLINE) | {findings[position]: Where.BODY}
+    assert posted.where == dict.fromkeys(findings, Destination.INLINE) | {
+        findings[position]: Destination.BODY
+    }
     assert findings[position].title in world.fake.reviews[0].body
     assert len(world.fake.journal) <= 12
 
 
 def test_a_single_comment_that_is_declined_needs_no_search(world: World) -> None:
-    assert publish_inline(world, [OFF]).where == {OFF: Where.FILE}
+    assert publish_inline(world, [OFF]).where == {OFF: Destination.FILE}
     assert [request.method for request in world.fake.journal] == ["POST", "GET", "POST", "POST"]
 
 
@@ -185,7 +194,9 @@ def test_with_several_bad_lines_nothing_is_lost_within_forty_requests(world: Wor
     assert all(sum(finding_marker(one, posted.where[one]) in text for text in said) == 1 for one in findings)
     if len(bad) <= 3:
         below = {findings[n] for n in bad}
-        assert posted.where == dict.fromkeys(findings, Where.INLINE) | dict.fromkeys(below, Where.FILE)
+        assert posted.where == dict.fromkeys(findings, Destination.INLINE) | dict.fromkeys(
+            below, Destination.FILE
+        )
 
 
 def test_a_review_that_is_declined_with_every_comment_taken_singly_ends_in_its_body(world: World) -> None:
@@ -194,7 +205,12 @@ def test_a_review_that_is_declined_with_every_comment_taken_singly_ends_in_its_b
     findings = many(4, set())
     posted = publish_inline(world, findings)
     assert posted.fault is None
-    assert sorted(posted.where.values()) == [Where.BODY, Where.BODY, Where.BODY, Where.FILE]
+    assert sorted(posted.where.values()) == [
+        Destination.BODY,
+        Destination.BODY,
+        Destination.BODY,
+        Destination.FILE,
+    ]
     assert set(posted.where) == set(findings)
     assert pending(world) == []
 
@@ -223,8 +239,8 @@ def test_writing_too_quickly_is_not_taken_for_a_bad_line(world: World) -> None:
 
 
 def test_a_file_comment_that_is_declined_falls_into_the_body(world: World) -> None:
-    posted = publish(world, placement=Placement(on_file=(ELSEWHERE, ON_FILE)))
-    assert posted.where == {ELSEWHERE: Where.BODY, ON_FILE: Where.FILE}
+    posted = publish(world, placement=CommentPlan(on_file=(ELSEWHERE, ON_FILE)))
+    assert posted.where == {ELSEWHERE: Destination.BODY, ON_FILE: Destination.FILE}
     assert "Elsewhere" in world.fake.reviews[0].body
     assert len(posted.notes) == 1
 
@@ -234,7 +250,7 @@ def test_at_a_rate_limit_the_other_file_comments_are_not_tried(world: World) -> 
     world.clock.left = 0.0
     world.fake.fault("POST", "/pulls/1/comments", status=429, headers={"retry-after": "60"})
     posted = publish(world, ON_FILE, second)
-    assert set(posted.where.values()) == {Where.BODY}
+    assert set(posted.where.values()) == {Destination.BODY}
     assert len(posted.notes) == 1
 
 
@@ -242,7 +258,7 @@ def test_at_a_rate_limit_the_other_file_comments_are_not_tried(world: World) -> 
 def test_a_secondary_limit_is_waited_out_within_the_deadline(world: World, status: int) -> None:
     world.fake.fault("POST", "/reviews", status=status, headers={"retry-after": "30"})
     posted = publish(world, INLINE)
-    assert posted.where == {INLINE: Where.INLINE}
+    assert posted.where == {INLINE: Destination.INLINE}
     assert world.clock.slept == [30.0]
 
 
@@ -279,7 +295,7 @@ def test_a_token_that_may_not_write_leaves_all_to_the_caller(world: World, token
 def test_what_was_posted_on_files_is_told_where_the_review_then_fails(world: World, status: int) -> None:
     world.fake.fault("POST", "/reviews", status=status)
     posted = publish(world, *ALL)
-    assert posted.where == {ON_FILE: Where.FILE}
+    assert posted.where == {ON_FILE: Destination.FILE}
     assert len(world.fake.journal) == 2
 
 
@@ -306,7 +322,7 @@ def test_a_head_that_moved_on_is_stale_and_nothing_is_posted(world: World) -> No
 
 def test_a_review_of_a_commit_that_is_gone_is_stale_without_comments_too(world: World) -> None:
     world.fake.push(1, world.base)
-    posted = publish(world, placement=Placement(in_body=(ELSEWHERE,)))
+    posted = publish(world, placement=CommentPlan(in_body=(ELSEWHERE,)))
     assert posted.fault is not None
     assert posted.fault.kind == STALE
 
@@ -336,7 +352,7 @@ def test_a_review_that_was_not_stored_is_posted_again(world: World, fault: dict[
     world.fake.fault("POST", "/reviews", **fault)
     posted = publish(world, INLINE)
     assert len(world.fake.reviews) == 1
-    assert posted.where == {INLINE: Where.INLINE}
+    assert posted.where == {INLINE: Destination.INLINE}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -344,7 +360,7 @@ def test_a_review_that_was_stored_is_not_posted_again(world: World, fault: dict[
     world.fake.fault("POST", "/reviews", commit_then_fail=True, **fault)
     posted = publish(world, INLINE)
     assert len(world.fake.reviews) == 1
-    assert posted.where == {INLINE: Where.INLINE}
+    assert posted.where == {INLINE: Destination.INLINE}
     assert posted.review_url is not None
     assert posted.review_url.endswith(f"#pullrequestreview-{world.fake.reviews[0].id}")
 
@@ -355,13 +371,13 @@ def test_a_file_comment_is_posted_once(world: World, fault: dict[str, Any], stor
     world.fake.fault("POST", "/pulls/1/comments", commit_then_fail=stored, **fault)
     posted = publish(world, ON_FILE)
     assert [kept.path for kept in world.fake.comments] == ["logo.png"]
-    assert posted.where == {ON_FILE: Where.FILE}
+    assert posted.where == {ON_FILE: Destination.FILE}
 
 
 def test_the_same_words_on_another_head_or_by_another_are_not_the_comment_that_was_lost(
     world: World,
 ) -> None:
-    text = comment(ON_FILE, server_url=world.url, applies=False, where=Where.FILE)
+    text = comment(ON_FILE, server_url=world.url, applies=False, where=Destination.FILE)
     old = Comment(1, 1, BOT, text, "logo.png", world.base, "", subject_type="file")
     strange = replace(old, id=2, author="mallory", commit_id=world.head)
     world.fake.comments.extend([old, strange, replace(old, id=3, path="empty.txt", commit_id=world.head)])
@@ -378,7 +394,7 @@ def test_a_probe_whose_answer_is_lost_leaves_nothing_pending(
     world.fake.fault("POST", "/reviews", commit_then_fail=stored, asking='^(?!.*"event")', **fault)
     findings = many(5, {4})
     posted = publish_inline(world, findings)
-    assert posted.where == dict.fromkeys(findings, Where.INLINE) | {findings[4]: Where.FILE}
+    assert posted.where == dict.fromkeys(findings, Destination.INLINE) | {findings[4]: Destination.FILE}
     assert [review.state for review in world.fake.reviews] == ["COMMENTED"]
 
 
@@ -390,7 +406,7 @@ def test_a_probe_is_deleted_although_the_answer_to_that_is_lost(
     world.fake.fault("DELETE", "/reviews/", commit_then_fail=stored, **fault)
     findings = many(5, {4})
     posted = publish_inline(world, findings)
-    assert posted.where == dict.fromkeys(findings, Where.INLINE) | {findings[4]: Where.FILE}
+    assert posted.where == dict.fromkeys(findings, Destination.INLINE) | {findings[4]: Destination.FILE}
     assert pending(world) == []
 
 
@@ -412,7 +428,7 @@ def test_what_cannot_be_deleted_at_all_is_deleted_by_the_next_run(world: World) 
     posted = publish_inline(
         world, findings, marker=again, body=lambda placement, event: Page(f"Again.\n\n{again}")
     )
-    assert list(posted.where.values()).count(Where.INLINE) == 4
+    assert list(posted.where.values()).count(Destination.INLINE) == 4
     assert [review.body for review in world.fake.reviews] == [f"Again.\n\n{again}"]
 
 
@@ -430,7 +446,7 @@ def test_a_leftover_that_appears_in_the_midst_of_a_search_is_deleted(world: Worl
     )
     findings = many(5, {4})
     posted = publish_inline(world, findings)
-    assert posted.where == dict.fromkeys(findings, Where.INLINE) | {findings[4]: Where.FILE}
+    assert posted.where == dict.fromkeys(findings, Destination.INLINE) | {findings[4]: Destination.FILE}
     assert pending(world) == []
 
 
@@ -492,7 +508,7 @@ def test_a_person_finds_their_own_review_again(world: World) -> None:
     world.fake.fault("POST", "/reviews", status=502, commit_then_fail=True)
     posted = publish(world, INLINE, token="ghp_person")
     assert [stored.author for stored in world.fake.reviews] == ["hubot"]
-    assert posted.where == {INLINE: Where.INLINE}
+    assert posted.where == {INLINE: Destination.INLINE}
 
 
 def test_a_strangers_review_with_our_marker_is_not_ours(world: World) -> None:
@@ -504,14 +520,14 @@ def test_a_strangers_review_with_our_marker_is_not_ours(world: World) -> None:
     world.fake.fault("POST", "/reviews", status=502)
     posted = publish(world, INLINE)
     assert len(world.fake.reviews) == 102
-    assert posted.where == {INLINE: Where.INLINE}
+    assert posted.where == {INLINE: Destination.INLINE}
 
 
 def test_a_probe_that_is_pending_is_not_taken_for_the_review(world: World) -> None:
     add_review(world, review_marker(RUN, "0" * 40), state="PENDING")
     world.fake.fault("POST", "/reviews", status=502)
     posted = publish(world, INLINE)
-    assert posted.where == {INLINE: Where.INLINE}
+    assert posted.where == {INLINE: Destination.INLINE}
     assert [review.state for review in world.fake.reviews] == ["COMMENTED"]
 
 
@@ -535,6 +551,6 @@ def test_a_secret_does_not_leave(world: World) -> None:
 
 def test_findings_that_the_body_could_only_count_are_left_to_the_caller(world: World) -> None:
     posted = publish(world, INLINE, ELSEWHERE, body=lambda placement, event: Page("One more.", (ELSEWHERE,)))
-    assert posted.where == {INLINE: Where.INLINE}
+    assert posted.where == {INLINE: Destination.INLINE}
     assert posted.review_url is not None
     assert posted.notes == ("The review's body had no room for 1 of the findings.",)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hunkwise.errors import ForgeError, ForgeKind
-from hunkwise.github.rejected_comments import Reviews
+from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.github.rejected_comments import OwnReviews
 from hunkwise.redaction import SecretScan
 from tests.fakes.github_state import Review
 from tests.github.conftest import World
@@ -20,8 +20,8 @@ LOST: list[dict[str, Any]] = [
 ]
 
 
-def reviews(world: World, token: str = "ghs_write") -> Reviews:
-    return Reviews(world.client(token), 1, SecretScan(["a-secret-of-ours"]), sleep=world.clock.sleep)
+def reviews(world: World, token: str = "ghs_write") -> OwnReviews:
+    return OwnReviews(world.client(token), 1, SecretScan(["a-secret-of-ours"]), sleep=world.clock.sleep)
 
 
 def add_review(world: World, state: str) -> Review:
@@ -55,19 +55,19 @@ def test_what_a_person_dismissed_stays_so(world: World) -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (401, ForgeKind.AUTHENTICATION),
-        (403, ForgeKind.FORBIDDEN),
-        (404, ForgeKind.NOT_FOUND),
-        (422, ForgeKind.INVALID),
-        (429, ForgeKind.RATE_LIMIT),
-        (502, ForgeKind.UNAVAILABLE),
+        (401, GitHubErrorKind.AUTHENTICATION),
+        (403, GitHubErrorKind.FORBIDDEN),
+        (404, GitHubErrorKind.NOT_FOUND),
+        (422, GitHubErrorKind.INVALID),
+        (429, GitHubErrorKind.RATE_LIMIT),
+        (502, GitHubErrorKind.UNAVAILABLE),
     ],
 )
-def test_a_dismissal_that_is_refused_says_why(world: World, status: int, kind: ForgeKind) -> None:
+def test_a_dismissal_that_is_refused_says_why(world: World, status: int, kind: GitHubErrorKind) -> None:
     review = add_review(world, "CHANGES_REQUESTED")
     world.clock.left = 0.0
     world.fake.fault("PUT", "/dismissals", status=status, times=3)
-    with pytest.raises(ForgeError) as caught:
+    with pytest.raises(GitHubError) as caught:
         reviews(world).dismiss(review.id, "Nothing blocks any more.")
     assert caught.value.kind is kind
     assert review.state == "CHANGES_REQUESTED"
@@ -75,7 +75,7 @@ def test_a_dismissal_that_is_refused_says_why(world: World, status: int, kind: F
 
 def test_a_secret_in_a_message_does_not_leave(world: World) -> None:
     review = add_review(world, "CHANGES_REQUESTED")
-    with pytest.raises(ForgeError, match="secrets"):
+    with pytest.raises(GitHubError, match="secrets"):
         reviews(world).dismiss(review.id, "It is a-secret-of-ours.")
     assert world.fake.journal == []
 
@@ -91,7 +91,7 @@ def test_a_pending_review_is_deleted(world: World, fault: dict[str, Any], stored
 
 def test_a_review_that_others_have_seen_is_not_deleted(world: World) -> None:
     review = add_review(world, "COMMENTED")
-    with pytest.raises(ForgeError) as caught:
+    with pytest.raises(GitHubError) as caught:
         reviews(world).delete_pending(review.id)
-    assert caught.value.kind is ForgeKind.INVALID
+    assert caught.value.kind is GitHubErrorKind.INVALID
     assert world.fake.reviews == [review]

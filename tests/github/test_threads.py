@@ -9,7 +9,7 @@ import pytest
 from hunkwise.domain.diff import Side
 from hunkwise.domain.pull_request import Reply
 from hunkwise.domain.pull_request import Thread as Said
-from hunkwise.github.comments import Closed, Threads
+from hunkwise.github.comments import ClosedThreads, Threads
 from hunkwise.redaction import SecretScan
 from hunkwise.tracking.markers import fixed_marker, is_fixed
 from tests.fakes.github import GraphqlRefusal
@@ -31,7 +31,7 @@ def add_thread(world: World, author: str = BOT) -> Said:
     )
 
 
-def close(world: World, *threads: Said, token: str = "ghs_write", answer: bool = True) -> Closed:
+def close(world: World, *threads: Said, token: str = "ghs_write", answer: bool = True) -> ClosedThreads:
     writer = Threads(world.client(token), SecretScan([]), sleep=world.clock.sleep)
     return writer.close(threads, world.head, answer=answer)
 
@@ -41,7 +41,7 @@ def first_bodies(world: World) -> list[str]:
 
 
 def test_a_fixed_thread_is_answered_and_resolved(world: World) -> None:
-    assert close(world, add_thread(world)) == Closed(resolved=1)
+    assert close(world, add_thread(world)) == ClosedThreads(resolved=1)
     (thread,) = world.fake.threads
     assert (thread.resolved, thread.resolved_by) == (True, BOT)
     answer = thread.comments[1]
@@ -52,7 +52,7 @@ def test_a_fixed_thread_is_answered_and_resolved(world: World) -> None:
 
 def test_ten_threads_take_one_request(world: World) -> None:
     threads = [add_thread(world) for _ in range(25)]
-    assert close(world, *threads) == Closed(resolved=25)
+    assert close(world, *threads) == ClosedThreads(resolved=25)
     assert len(world.fake.journal) == 3
     assert all(thread.resolved and len(thread.comments) == 2 for thread in world.fake.threads)
 
@@ -63,20 +63,20 @@ def test_a_thread_that_was_answered_is_only_resolved(world: World) -> None:
         add_thread(world), replies=(Reply("github-actions", f"Fixed.\n\n{marker}", ours=True),)
     )
     copied = replace(add_thread(world), replies=(Reply("mallory", f"Fixed.\n\n{marker}"),))
-    assert close(world, answered) == Closed(resolved=1)
-    assert close(world, copied) == Closed(resolved=1)
+    assert close(world, answered) == ClosedThreads(resolved=1)
+    assert close(world, copied) == ClosedThreads(resolved=1)
     assert [len(thread.comments) for thread in world.fake.threads] == [1, 2]
 
 
 def test_beside_a_pending_review_nothing_is_answered(world: World) -> None:
-    assert close(world, add_thread(world), answer=False) == Closed(resolved=1)
+    assert close(world, add_thread(world), answer=False) == ClosedThreads(resolved=1)
     assert [len(thread.comments) for thread in world.fake.threads] == [1]
 
 
 def test_only_open_threads_of_ours_are_touched(world: World) -> None:
     theirs = add_thread(world, "mallory")
     resolved = replace(add_thread(world), resolved=True)
-    assert close(world, theirs, resolved) == Closed()
+    assert close(world, theirs, resolved) == ClosedThreads()
     assert world.fake.journal == []
 
 
@@ -90,7 +90,7 @@ def test_no_more_than_a_hundred_are_closed_in_one_run(world: World) -> None:
 def test_where_resolving_is_refused_the_comment_says_that_it_is_fixed(world: World) -> None:
     world.fake.refused_mutations.add("resolveReviewThread")
     threads = [add_thread(world) for _ in range(12)]
-    assert close(world, *threads) == Closed(edited=12)
+    assert close(world, *threads) == ClosedThreads(edited=12)
     assert not any(thread.resolved for thread in world.fake.threads)
     for body in first_bodies(world):
         assert body == f"**Fixed in {world.head}.**\n\n{fixed_marker(world.head)}\n\n{BODY}"
@@ -112,12 +112,12 @@ def test_where_graphql_is_refused_the_comment_says_that_it_is_fixed(
 ) -> None:
     world.fake.graphql_refusal = refusal
     threads = [add_thread(world) for _ in range(11)]
-    assert close(world, *threads) == Closed(edited=11)
+    assert close(world, *threads) == ClosedThreads(edited=11)
     assert all(is_fixed(body) for body in first_bodies(world))
 
 
 def test_a_thread_that_only_rest_knows_is_edited(world: World) -> None:
-    assert close(world, replace(add_thread(world), id="")) == Closed(edited=1)
+    assert close(world, replace(add_thread(world), id="")) == ClosedThreads(edited=1)
     assert [request.method for request in world.fake.journal] == ["PATCH"]
 
 
@@ -127,7 +127,7 @@ def test_what_says_already_that_it_is_fixed_is_not_edited_again(world: World) ->
     close(world, thread)
     again = replace(thread, body=first_bodies(world)[0])
     world.fake.journal.clear()
-    assert close(world, again) == Closed(edited=1)
+    assert close(world, again) == ClosedThreads(edited=1)
     assert [request.method for request in world.fake.journal] == ["POST"]
 
 

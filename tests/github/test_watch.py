@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from hunkwise.errors import ForgeError, ForgeKind
-from hunkwise.github.connection import Connection
-from hunkwise.github.responses import MAX_ANSWER, LateError
-from hunkwise.github.transport import CutError, Watch
+from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.github.connection import GitHubConnection
+from hunkwise.github.responses import MAX_ANSWER, RequestTimeoutError
+from hunkwise.github.transport import DeadlineExceededError, RequestTimer
 from tests.fakes.raw_server import Behaviour, Connections, drip, raw_server
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -22,10 +22,10 @@ LEFT = 0.6
 
 
 @contextmanager
-def asking(behave: Behaviour, *, last: float = 600.0) -> Iterator[tuple[Connections, Connection]]:
+def asking(behave: Behaviour, *, last: float = 600.0) -> Iterator[tuple[Connections, GitHubConnection]]:
     """A connection to a server that behaves so; in `last` seconds its time is over."""
     with raw_server(behave) as server:
-        connection = Connection(
+        connection = GitHubConnection(
             "ghs_x", server.url, deadline=lambda: last, last=lambda: last, sleep=lambda _: None
         )
         yield server, connection
@@ -66,7 +66,7 @@ def slow_error(connection: socket.socket, over: threading.Event) -> None:
 
 
 PHASES = [never, slow_status, slow_headers, slow_body, slow_body_of_no_length, slow_chunks, slow_error]
-ASKED: dict[str, Callable[[Connection], object]] = {
+ASKED: dict[str, Callable[[GitHubConnection], object]] = {
     "get": lambda connection: connection.get("/a"),
     "post": lambda connection: connection.post("/a", {}),
     "graphql": lambda connection: connection.graphql("query { x }", {}),
@@ -78,10 +78,10 @@ ASKED: dict[str, Callable[[Connection], object]] = {
 def test_a_server_that_hangs_in_any_phase_is_left_when_the_time_is_over(behave: Behaviour, verb: str) -> None:
     with (
         asking(behave, last=LEFT) as (server, connection),
-        pytest.raises(LateError, match=r"did not answer .* whole within 1 seconds") as late,
+        pytest.raises(RequestTimeoutError, match=r"did not answer .* whole within 1 seconds") as late,
     ):
         ASKED[verb](connection)
-    assert late.value.kind is ForgeKind.UNAVAILABLE
+    assert late.value.kind is GitHubErrorKind.UNAVAILABLE
     assert "deadline" in late.value.hint
     assert len(server.requests) == 1
 
@@ -90,19 +90,19 @@ def test_a_server_that_hangs_in_any_phase_is_left_when_the_time_is_over(behave: 
 def test_nothing_is_sent_when_the_time_is_over(verb: str) -> None:
     with (
         asking(never, last=0.0) as (server, connection),
-        pytest.raises(LateError, match="was not sent: the run's deadline is over"),
+        pytest.raises(RequestTimeoutError, match="was not sent: the run's deadline is over"),
     ):
         ASKED[verb](connection)
     assert server.requests == []
 
 
 def test_what_another_thread_waits_for_is_cut_by_closing() -> None:
-    failed: list[ForgeError] = []
+    failed: list[GitHubError] = []
 
     def ask() -> None:
         try:
             connection.get("/a")
-        except ForgeError as error:
+        except GitHubError as error:
             failed.append(error)
 
     with asking(slow_body) as (server, connection):
@@ -113,7 +113,7 @@ def test_what_another_thread_waits_for_is_cut_by_closing() -> None:
         connection.close()
         thread.join()
         assert connection.over
-        with pytest.raises(LateError):
+        with pytest.raises(RequestTimeoutError):
             connection.get("/a")
     assert len(failed) == 1
 
@@ -144,10 +144,10 @@ BLANKS = b" " * (MAX_ANSWER + 1)
 def test_an_answer_that_is_too_large_is_not_read_to_its_end(behave: Behaviour, verb: str) -> None:
     with (
         asking(behave) as (server, connection),
-        pytest.raises(ForgeError, match=f"more than {MAX_ANSWER:,} bytes") as large,
+        pytest.raises(GitHubError, match=f"more than {MAX_ANSWER:,} bytes") as large,
     ):
         ASKED[verb](connection)
-    assert large.value.kind is ForgeKind.UNAVAILABLE
+    assert large.value.kind is GitHubErrorKind.UNAVAILABLE
     assert len(server.requests) == 1
 
 
@@ -159,7 +159,7 @@ def test_an_endless_error_is_not_read_to_its_end_before_the_next_try() -> None:
 
     with (
         asking(endless) as (_server, connection),
-        pytest.raises(ForgeError, match=f"more than {MAX_ANSWER:,} bytes"),
+        pytest.raises(GitHubError, match=f"more than {MAX_ANSWER:,} bytes"),
     ):
         connection.get("/a")
 
@@ -169,7 +169,7 @@ def test_an_answer_that_asks_for_patience_without_end_is_a_failure_like_others()
         # Without the word that it closes, a try is lost whenever it meets the old connection's end.
         connection.sendall(b"HTTP/1.1 202 Accepted\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
 
-    with asking(processing) as (server, connection), pytest.raises(ForgeError, match="with 503"):
+    with asking(processing) as (server, connection), pytest.raises(GitHubError, match="with 503"):
         connection.get("/a")
     assert len(server.requests) == 4
 
@@ -185,8 +185,8 @@ def test_an_answer_is_utf_8_whatever_its_headers_call_it(charset: str) -> None:
 def test_an_encrypted_connection_that_is_never_agreed_on_is_left_too() -> None:
     with raw_server(never) as server:
         url = server.url.replace("http:", "https:")
-        connection = Connection("ghs_x", url, deadline=lambda: LEFT, last=lambda: LEFT)
-        with pytest.raises(LateError):
+        connection = GitHubConnection("ghs_x", url, deadline=lambda: LEFT, last=lambda: LEFT)
+        with pytest.raises(RequestTimeoutError):
             connection.get("/a")
         connection.close()
 
@@ -195,20 +195,20 @@ def test_a_proxy_that_hangs_is_left_too(monkeypatch: pytest.MonkeyPatch) -> None
     with raw_server(slow_body) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "")
-        connection = Connection("ghs_x", "http://github.test", deadline=lambda: LEFT, last=lambda: LEFT)
-        with pytest.raises(LateError):
+        connection = GitHubConnection("ghs_x", "http://github.test", deadline=lambda: LEFT, last=lambda: LEFT)
+        with pytest.raises(RequestTimeoutError):
             connection.get("/a")
         connection.close()
     assert proxy.requests == [b"GET http://github.test:80/a HTTP/1.1"]
 
 
 def test_no_connection_is_begun_when_the_time_is_over() -> None:
-    watch = Watch()
+    watch = RequestTimer()
     watch.cut()
-    with pytest.raises(CutError):
+    with pytest.raises(DeadlineExceededError):
         watch.allow()
     one, other = socket.socketpair()
-    with other, pytest.raises(CutError):
+    with other, pytest.raises(DeadlineExceededError):
         watch.over(one)
     assert one.fileno() == -1
     watch.close()

@@ -6,7 +6,7 @@ import hashlib
 import json
 
 from hunkwise import __version__
-from hunkwise.copilot.find_cli import CLI_VERSION, find, platform_name
+from hunkwise.copilot.find_cli import CLI_VERSION, find_cli, platform_name
 from tests.end_to_end.step import ROOT
 from tests.image.engine import IMAGE, Engine
 
@@ -83,7 +83,7 @@ def test_labels_name_the_versions(engine: Engine) -> None:
 def test_the_package_is_whole_and_unmodified(engine: Engine) -> None:
     """Against what npm brought and the CLI unpacked here: this is what its licence asks of whoever passes it on."""
     inside = json.loads(engine.python(_HASHES))
-    here = find({}).package_cache
+    here = find_cli({}).package_cache
     assert here is not None
     outside = {
         str(path.relative_to(here)): hashlib.sha256(path.read_bytes()).hexdigest()

@@ -6,7 +6,7 @@ import pytest
 
 from hunkwise.domain.diff import FileDiff, Hunk, Side
 from hunkwise.domain.text import header_size, shown_size
-from hunkwise.plan.chunking import Place, hunks_around
+from hunkwise.plan.chunking import LineSpan, hunks_around
 from tests.fakes.changes import added, changed
 
 SMALL = changed(
@@ -15,8 +15,8 @@ SMALL = changed(
 LARGE = added("b.py", *(f"line {number}" for number in range(1, 3001)))
 
 
-def at(line: int, side: Side = Side.RIGHT, last: int | None = None) -> Place:
-    return Place(side, range(line, (last or line) + 1))
+def at(line: int, side: Side = Side.RIGHT, last: int | None = None) -> LineSpan:
+    return LineSpan(side, range(line, (last or line) + 1))
 
 
 def numbers(hunks: tuple[Hunk, ...]) -> list[int | None]:
@@ -39,7 +39,7 @@ def size(file: FileDiff, hunks: tuple[Hunk, ...]) -> int:
         ([at(51, Side.LEFT), at(900)], [50]),
     ],
 )
-def test_the_hunks_of_the_places_are_shown_whole(places: list[Place], starts: list[int]) -> None:
+def test_the_hunks_of_the_places_are_shown_whole(places: list[LineSpan], starts: list[int]) -> None:
     hunks = hunks_around(SMALL, places, 10_000)
     assert [hunk.new_start for hunk in hunks] == starts
     assert all(hunk in SMALL.hunks for hunk in hunks)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Hunk
 from hunkwise.domain.diff_parser import count_changes, parse_hunks
 from hunkwise.domain.review import FileCoverage, SkipReason
-from hunkwise.domain.text import header_size
-from hunkwise.plan.chunking import LINE_LIMIT, Chunk, budget_for, covered, pack, shown_size
+from hunkwise.domain.text import LINE_LIMIT, header_size, shown_size
+from hunkwise.plan.chunking import Chunk, budget_for, covered, pack
 from tests.fakes.changes import added
 
 

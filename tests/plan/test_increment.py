@@ -14,7 +14,7 @@ from hunkwise.domain.review import SkipReason
 from hunkwise.plan.chunking import pack
 from hunkwise.plan.incremental import (
     KEY_BYTES,
-    Division,
+    HunkSplit,
     answered_hunks,
     divided,
     file_key,
@@ -37,8 +37,8 @@ def keys(patch: bytes, path: str = "a.py") -> tuple[str, ...]:
     return hunk_keys(path, parse_hunks(patch))
 
 
-def all_known(file: FileDiff) -> Division:
-    return Division(file.hunks, (True,) * len(file.hunks))
+def all_known(file: FileDiff) -> HunkSplit:
+    return HunkSplit(file.hunks, (True,) * len(file.hunks))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_only_what_is_not_known_is_new() -> None:
 
 def test_nothing_is_known_without_keys() -> None:
     assert divided(file_diff(ONE), frozenset()).carried == ()
-    assert divided(FileDiff("a", FileStatus.MODIFIED), frozenset({"x"})) == Division((), ())
+    assert divided(FileDiff("a", FileStatus.MODIFIED), frozenset({"x"})) == HunkSplit((), ())
 
 
 def test_a_file_key_covers_all_hunks_of_the_file_as_they_were() -> None:
@@ -127,7 +127,7 @@ def many(path: str, count: int) -> FileDiff:
 
 def test_the_keys_of_what_is_reviewed_are_kept_and_no_others() -> None:
     file = file_diff(ONE + OTHER)
-    assert kept_keys({"a.py": Division(file.hunks, (False, True))}) == frozenset(keys(ONE + OTHER)[1:])
+    assert kept_keys({"a.py": HunkSplit(file.hunks, (False, True))}) == frozenset(keys(ONE + OTHER)[1:])
     assert kept_keys({}) == frozenset()
 
 
@@ -135,7 +135,7 @@ def test_where_keys_would_be_too_many_the_files_with_the_most_hunks_get_one_each
     large, half, small = many("large", 9), many("half", 8), many("small", 3)
     by_file = {
         "large": all_known(large),
-        "half": Division(half.hunks, (True,) * 7 + (False,)),
+        "half": HunkSplit(half.hunks, (True,) * 7 + (False,)),
         "small": all_known(small),
     }
     assert len(kept_keys(by_file, 19)) == 19
@@ -171,7 +171,7 @@ def test_whatever_is_kept_the_same_change_holds_nothing_new_but_what_was_cut(
 
 def test_answers_are_told_of_the_new_hunks_alone() -> None:
     file = many("a", 4)
-    division = Division(file.hunks, (True, False, True, False))
+    division = HunkSplit(file.hunks, (True, False, True, False))
     assert division.with_answers((False, True)).known == (True, False, True, True)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hunkwise.errors import Error, ForgeError
+from hunkwise.errors import Error, GitHubError
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.github import FakeGitHub
 from tests.fakes.server import serve
@@ -78,7 +78,7 @@ def test_a_prompt_is_rendered_by_the_base_s_template_or_by_the_tree_s(
 
 def test_a_pull_request_that_cannot_be_read_is_said(repository: GitRepository, github: Hub) -> None:
     for words in (("config", "show"), ("prompts", "render", "mine")):
-        with pytest.raises(ForgeError, match="octo/repo"):
+        with pytest.raises(GitHubError, match="octo/repo"):
             ask(repository.path, *words, "--pr", "octo/repo#9", environ=github[1])
 
 

@@ -10,7 +10,7 @@ from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.pull_request import Instructions, Snapshot, Thread
 from hunkwise.flows.base_config import built_in_fronts
 from hunkwise.flows.prompting import prompt_values
-from hunkwise.flows.verification import Batch, Shown, names_of
+from hunkwise.flows.verification import FindingBatch, ShownCode, names_of
 from hunkwise.plan.chunking import pack
 from hunkwise.prompts.context import Contexts, told_values
 from hunkwise.prompts.renderer import BUILT_IN, Renderer
@@ -81,7 +81,9 @@ def _stage_names(name: str) -> dict[str, Any]:
     """What the second opinion or the summary alone sees."""
     if name == "verify":
         shot = whole()
-        names = names_of(Batch("src/pay.py", FOUND), Shown({file.path: file for file in shot.files}, 10_000))
+        names = names_of(
+            FindingBatch("src/pay.py", FOUND), ShownCode({file.path: file for file in shot.files}, 10_000)
+        )
         return {**names, "instructions": told_values(Contexts(shot, local=False).told(["src/pay.py"]))}
     return SUMMED_UP
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hunkwise.prompts.report_findings import MAX_FINDINGS, PARAMETERS, SaidFinding, read_report
+from hunkwise.prompts.report_findings import MAX_FINDINGS, PARAMETERS, RawFinding, read_report
 
 FINDING: dict[str, Any] = {
     "path": "a.py",
@@ -41,13 +41,13 @@ def test_no_arguments_whatever_raise(arguments: object) -> None:
 
 def test_a_whole_call_is_read() -> None:
     report = read_report(call({**FINDING, "side": "LEFT", "confidence": 1}, summary=" Adds it. "))
-    assert report.findings == (SaidFinding(**FINDING, side="LEFT", confidence=1.0),)
+    assert report.findings == (RawFinding(**FINDING, side="LEFT", confidence=1.0),)
     assert (report.faults, report.done, report.summary) == ((), True, "Adds it.")
 
 
 def test_null_is_taken_for_left_out_and_unknown_keys_are_passed_over() -> None:
     said = {**FINDING, "start_line": None, "side": None, "suggestion": None, "event": "APPROVE"}
-    assert read_report(call(said)).findings == (SaidFinding(**FINDING),)
+    assert read_report(call(said)).findings == (RawFinding(**FINDING),)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +128,6 @@ def test_what_is_kept_of_a_faulty_finding_is_what_a_person_could_read() -> None:
 
 def test_the_published_schema_is_the_one_that_holds() -> None:
     properties = PARAMETERS["properties"]["findings"]["items"]["properties"]
-    assert set(properties) == set(SaidFinding.model_fields)
-    required = {name for name, field in SaidFinding.model_fields.items() if field.is_required()}
+    assert set(properties) == set(RawFinding.model_fields)
+    required = {name for name, field in RawFinding.model_fields.items() if field.is_required()}
     assert set(PARAMETERS["properties"]["findings"]["items"]["required"]) == required

@@ -20,9 +20,9 @@ from hunkwise.domain.pull_request import Instructions, Thread
 from hunkwise.errors import SettingsError
 from hunkwise.plan.chunking import pack
 from hunkwise.prompts.context import context_for
-from hunkwise.prompts.renderer import BUILT_IN, MAX_PROMPT, Job, Renderer, rendered
+from hunkwise.prompts.renderer import BUILT_IN, Renderer, RenderJob, rendered
 from hunkwise.prompts.renderer import PARTIALS as LIBRARY_PARTIALS
-from hunkwise.prompts.sandbox import serve
+from hunkwise.prompts.sandbox import MAX_PROMPT, serve
 from hunkwise.settings.prompt_settings import BUILT_IN_PROMPTS, PARTIALS, STAGE_PROMPTS
 from tests.fakes.changes import added, changed, pull_request, snapshot
 from tests.prompts.samples import ENCLOSING, GOLDEN, NAMES, context, rendering
@@ -286,12 +286,12 @@ def test_a_child_that_died_before_it_was_asked_is_told() -> None:
         yield {}
 
     with pytest.raises(SettingsError, match="too much memory or time"):
-        list(rendered(Job({"mine": "x"}, "mine", {}), killing()))
+        list(rendered(RenderJob({"mine": "x"}, "mine", {}), killing()))
 
 
 def test_a_template_that_does_not_end_is_ended() -> None:
     with pytest.raises(SettingsError, match=r"it took more than 0\.7 seconds"):
-        list(rendered(Job({"mine": LOOPS}, "mine", {}), [{}], seconds=0.7))
+        list(rendered(RenderJob({"mine": LOOPS}, "mine", {}), [{}], seconds=0.7))
 
 
 def test_a_child_that_is_killed_is_told() -> None:
@@ -301,14 +301,14 @@ def test_a_child_that_is_killed_is_told() -> None:
         os.kill(int(children[-1]), signal.SIGKILL)
         yield {}
 
-    texts = rendered(Job({"mine": "x"}, "mine", {}), killing())
+    texts = rendered(RenderJob({"mine": "x"}, "mine", {}), killing())
     assert next(texts) == "x\n"
     with pytest.raises(SettingsError, match="too much memory or time"):
         next(texts)
 
 
 def test_a_failing_chunk_leaves_the_others() -> None:
-    job = Job({"mine": "{{ 10 // number }}"}, "mine", {})
+    job = RenderJob({"mine": "{{ 10 // number }}"}, "mine", {})
     texts = list(rendered(job, [{"number": 5}, {"number": 0}, {"number": 2}]))
     assert [text for text in texts if isinstance(text, str)] == ["2\n", "5\n"]
     assert isinstance(texts[1], SettingsError)
@@ -361,4 +361,4 @@ def test_the_configuration_knows_the_built_in_templates_and_no_others() -> None:
 
 def test_a_rendering_takes_no_longer_than_is_left_of_the_run() -> None:
     with pytest.raises(SettingsError, match=r"it took more than 0\.7 seconds"):
-        list(rendered(Job({"mine": LOOPS}, "mine", {}), [{}], left=lambda: 0.7))
+        list(rendered(RenderJob({"mine": LOOPS}, "mine", {}), [{}], left=lambda: 0.7))

@@ -17,7 +17,7 @@ from hunkwise.domain.finding import (
     RiskLevel,
     Walkthrough,
 )
-from hunkwise.prompts.report_summary import SHORT_AREAS, Style, Telling, parameters, read_telling
+from hunkwise.prompts.report_summary import SHORT_AREAS, Style, SummaryReport, parameters, read_telling
 from tests.prompts.test_answers import JSON
 
 CALL: dict[str, Any] = {
@@ -61,7 +61,7 @@ def test_no_arguments_whatever_raise(arguments: object) -> None:
 
 def test_a_whole_call_is_read() -> None:
     walkthrough = Walkthrough(AREAS, RISK, "flowchart LR\n  A --> B")
-    assert read_telling(CALL, "full") == Telling("It adds a pool.", walkthrough, (), done=True)
+    assert read_telling(CALL, "full") == SummaryReport("It adds a pool.", walkthrough, (), done=True)
 
 
 def test_a_short_summary_has_few_areas_and_no_diagram() -> None:
@@ -108,7 +108,9 @@ def test_a_fault_is_told_so_that_it_can_be_mended(changes: dict[str, Any], fault
 
 @pytest.mark.parametrize("arguments", [None, [], "x", 3])
 def test_what_is_no_object_says_nothing(arguments: object) -> None:
-    assert read_telling(arguments, "short") == Telling(faults=("the arguments: they must be an object",))
+    assert read_telling(arguments, "short") == SummaryReport(
+        faults=("the arguments: they must be an object",)
+    )
 
 
 def test_a_fault_costs_only_what_it_is_about() -> None:

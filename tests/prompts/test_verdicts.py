@@ -13,7 +13,7 @@ from hunkwise.prompts.report_verdicts import (
     MAX_EVIDENCE,
     MAX_VERDICTS,
     PARAMETERS,
-    SaidVerdict,
+    RawVerdict,
     VerdictReport,
     read_verdicts,
 )
@@ -29,9 +29,9 @@ def test_verdicts_are_read_as_they_were_said() -> None:
     )
     assert report == VerdictReport(
         (
-            SaidVerdict(finding=1, verdict="keep", evidence="Row 3 shows it."),
-            SaidVerdict(finding=2, verdict="lower", severity="low", evidence="Row 3 shows it."),
-            SaidVerdict(finding=3, verdict="drop", evidence="Row 3 shows it."),
+            RawVerdict(finding=1, verdict="keep", evidence="Row 3 shows it."),
+            RawVerdict(finding=2, verdict="lower", severity="low", evidence="Row 3 shows it."),
+            RawVerdict(finding=3, verdict="drop", evidence="Row 3 shows it."),
         ),
         done=True,
     )
@@ -71,7 +71,7 @@ def test_a_fault_costs_its_own_verdict_alone_and_names_its_finding() -> None:
 
 def test_null_is_the_same_as_nothing() -> None:
     report = read_verdicts({"verdicts": [one(severity=None, evidence=None)], "done": True})
-    assert report.verdicts == (SaidVerdict(finding=1, verdict="keep"),)
+    assert report.verdicts == (RawVerdict(finding=1, verdict="keep"),)
 
 
 def test_half_a_character_is_replaced() -> None:

@@ -8,10 +8,10 @@ from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.pull_request import Thread
-from hunkwise.domain.review import Coverage, ExitCode, FileCoverage, Review, SkipReason, Usage, Where
-from hunkwise.publish.conclusion import Verdict, View
-from hunkwise.tracking.markers import Raised, State
-from hunkwise.tracking.reconcile import Kept
+from hunkwise.domain.review import Coverage, Destination, ExitCode, FileCoverage, Review, SkipReason, Usage
+from hunkwise.publish.conclusion import PublishedReview, RunConclusion
+from hunkwise.tracking.markers import HiddenState, PreviousFinding
+from hunkwise.tracking.reconcile import OpenFinding
 
 SERVER = "https://github.com"
 HEAD = "0123456789abcdef0123456789abcdef01234567"
@@ -78,21 +78,23 @@ def thread(
     return Thread("src/a.py", 2, Side.RIGHT, "us", body, resolved, id="T1", ours=True, url=url)
 
 
-def kept(of: Finding, on: Thread | None = None, where: Where = Where.INLINE) -> Kept:
+def kept(of: Finding, on: Thread | None = None, where: Destination = Destination.INLINE) -> OpenFinding:
     """The finding as one that an earlier run raised."""
-    return Kept(of, raised(of, where), on)
+    return OpenFinding(of, raised(of, where), on)
 
 
-def raised(of: Finding, where: Where = Where.INLINE) -> Raised:
+def raised(of: Finding, where: Destination = Destination.INLINE) -> PreviousFinding:
     line = of.anchor.line if of.anchor else None
-    return Raised(of.fingerprint, of.path, of.severity, of.title, of.category, line=line, where=where)
+    return PreviousFinding(
+        of.fingerprint, of.path, of.severity, of.title, of.category, line=line, where=where
+    )
 
 
-def view(whole: Review, verdict: Verdict | None = None) -> View:
+def view(whole: Review, verdict: RunConclusion | None = None) -> PublishedReview:
     """A pull request's review on a server, with nothing posted yet."""
-    said = verdict or Verdict(ExitCode.REVIEWED)
-    return View(whole, said, repository="o/r", number=7, server_url=SERVER, run="run.1")
+    said = verdict or RunConclusion(ExitCode.REVIEWED)
+    return PublishedReview(whole, said, repository="o/r", number=7, server_url=SERVER, run="run.1")
 
 
-def state(*hunks: str) -> State:
-    return State("o/r", 7, HEAD, (HEAD,), "main", 0, "0123456789abcdef", frozenset(hunks))
+def state(*hunks: str) -> HiddenState:
+    return HiddenState("o/r", 7, HEAD, (HEAD,), "main", 0, "0123456789abcdef", frozenset(hunks))

@@ -6,7 +6,7 @@ import pytest
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Anchor
-from hunkwise.publish.placement import anchor_fault, by_path
+from hunkwise.publish.placement import by_path, resolve_anchor
 from tests.publish.samples import file_diff
 
 LEFT, RIGHT = Side.LEFT, Side.RIGHT
@@ -37,7 +37,7 @@ FILES = by_path(
 def test_a_line_that_the_diff_shows_is_an_anchor(
     path: str, line: int, start: int | None, side: Side, proved: Anchor
 ) -> None:
-    assert anchor_fault(path, line, start, side, FILES) == proved
+    assert resolve_anchor(path, line, start, side, FILES) == proved
 
 
 @pytest.mark.parametrize(
@@ -106,26 +106,26 @@ def test_a_line_that_the_diff_shows_is_an_anchor(
 def test_a_wrong_place_is_answered_with_its_remedy(
     path: str, line: int, start: int | None, side: Side, sentence: str
 ) -> None:
-    assert anchor_fault(path, line, start, side, FILES) == sentence
+    assert resolve_anchor(path, line, start, side, FILES) == sentence
 
 
 def test_a_line_of_the_other_side_is_told_so() -> None:
     removed = b"@@ -1,2 +0,0 @@\n-one\n-two\n"
     both = b"@@ -9,2 +0,0 @@\n-nine\n-ten\n@@ -20 +18,2 @@\n twenty\n+more"
     files = by_path([file_diff("gone", removed), file_diff("both", both)])
-    assert "on side" not in str(anchor_fault("both", 9, None, RIGHT, files))
-    assert str(anchor_fault("both", 9, None, RIGHT, files)).endswith(
+    assert "on side" not in str(resolve_anchor("both", 9, None, RIGHT, files))
+    assert str(resolve_anchor("both", 9, None, RIGHT, files)).endswith(
         "changed lines near it: 19; if you mean the removed line, name side LEFT"
     )
-    assert str(anchor_fault("both", 19, None, LEFT, files)).endswith("name side RIGHT")
-    assert str(anchor_fault("gone", 1, None, RIGHT, files)).endswith("name side LEFT instead")
+    assert str(resolve_anchor("both", 19, None, LEFT, files)).endswith("name side RIGHT")
+    assert str(resolve_anchor("gone", 1, None, RIGHT, files)).endswith("name side LEFT instead")
 
 
 def test_of_many_changed_ranges_the_nearest_are_named() -> None:
     rows = b"\n".join(b"@@ -%d +%d,2 @@\n x\n+y" % (n, n + n // 10 - 1) for n in range(10, 100, 10))
-    fault = anchor_fault("f", 50, None, RIGHT, by_path([file_diff("f", rows)]))
+    fault = resolve_anchor("f", 50, None, RIGHT, by_path([file_diff("f", rows)]))
     assert fault == "line 50 of f is not in the diff; changed lines near it: 44, 55, 66"
 
 
 def test_two_hundred_lines_are_not_too_many() -> None:
-    assert isinstance(anchor_fault("src/long.py", 200, 1, RIGHT, FILES), Anchor)
+    assert isinstance(resolve_anchor("src/long.py", 200, 1, RIGHT, FILES), Anchor)

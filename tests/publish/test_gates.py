@@ -12,19 +12,19 @@ from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.pull_request import PostedReview, ReviewState
 from hunkwise.domain.review import (
     Coverage,
+    Destination,
     ExitCode,
-    Fault,
     FileCoverage,
-    Posted,
+    PostResult,
     Review,
     ReviewEvent,
+    ReviewFault,
     SkipReason,
-    Where,
 )
 from hunkwise.publish.conclusion import (
+    FallbackCounts,
     Gates,
-    Held,
-    Verdict,
+    RunConclusion,
     conclude,
     held,
     reached,
@@ -39,7 +39,7 @@ HIGH = finding(severity=Severity.HIGH, at=anchor())
 LOW = finding("Another", severity=Severity.LOW, at=anchor(3))
 WHOLE = clean(review(HIGH))
 PARTIAL = review(HIGH)
-FORBIDDEN = Fault("forbidden", "The token may not write.")
+FORBIDDEN = ReviewFault("forbidden", "The token may not write.")
 OURS = "Text.\n\n<!-- hunkwise:review v1 run=42abc head=0123456789abcdef -->"
 
 # The matrix in plain words and numbers, so that nothing of the code under test decides what is expected.
@@ -50,12 +50,12 @@ COVERAGES = {
     "unlisted files": (99, False, (FileCoverage("a.py", 4, 4),), 2),
 }
 POSTINGS = {
-    "on the line": (Where.INLINE, None, True, True),
-    "in the body": (Where.BODY, None, True, True),
-    "on an annotation": (Where.ANNOTATION, FORBIDDEN, True, True),
-    "in the summary": (Where.SUMMARY, FORBIDDEN, True, True),
-    "in the report": (Where.REPORT, FORBIDDEN, False, True),
-    "in the log": (Where.REPORT, FORBIDDEN, False, False),
+    "on the line": (Destination.INLINE, None, True, True),
+    "in the body": (Destination.BODY, None, True, True),
+    "on an annotation": (Destination.ANNOTATION, FORBIDDEN, True, True),
+    "in the summary": (Destination.SUMMARY, FORBIDDEN, True, True),
+    "in the report": (Destination.REPORT, FORBIDDEN, False, True),
+    "in the log": (Destination.REPORT, FORBIDDEN, False, False),
 }
 CELLS = tuple(product(COVERAGES, (0, 28, 29, 100), POSTINGS, (0, 3)))
 
@@ -72,11 +72,15 @@ def test_each_cell_of_the_matrix_says_the_same_everywhere(worst: str, fail_on: s
         )
         whole = replace(review(*found), coverage=Coverage(files, unlisted), dropped=dropped)
         gates = Gates(gate(fail_on), gate(request_on), minimum)
-        posted = Posted(where=dict.fromkeys(found, rung), fault=fault)
+        posted = PostResult(where=dict.fromkeys(found, rung), fault=fault)
         verdict = conclude(whole, gates, held(found, posted, summary=summary, report=report))
 
         lost = bool(found) and posting == "in the log"
-        below = bool(found) and rung in (Where.ANNOTATION, Where.SUMMARY, Where.REPORT) and not lost
+        below = (
+            bool(found)
+            and rung in (Destination.ANNOTATION, Destination.SUMMARY, Destination.REPORT)
+            and not lost
+        )
         fails = 0 < SCALE[fail_on] <= SCALE[worst] or percent < minimum
         code = 1 if fails else 4 if lost or not complete else 0
         told_anyway = fails and (lost or not complete)
@@ -154,7 +158,7 @@ def test_a_gate_comes_first_and_then_what_is_missing(
             "Partial: a part of the change was not reviewed: 1 file, 28 % of the lines covered.",
         ),
         (
-            conclude(WHOLE, Gates(), Held(lost=1)),
+            conclude(WHOLE, Gates(), FallbackCounts(lost=1)),
             "Partial: 1 finding is in the log alone: not posted, and neither the job summary nor the JSON report "
             "could be written.",
         ),
@@ -168,15 +172,15 @@ def test_a_gate_comes_first_and_then_what_is_missing(
             conclude(replace(review(), coverage=Coverage()), Gates(min_coverage=100)),
             "Nothing was reviewed: there is no changed line but what is left out by choice.",
         ),
-        (Verdict(ExitCode.REVIEWED), "Reviewed."),
+        (RunConclusion(ExitCode.REVIEWED), "Reviewed."),
     ],
 )
-def test_one_sentence_heads_check_run_and_summary(verdict: Verdict, sentence: str) -> None:
+def test_one_sentence_heads_check_run_and_summary(verdict: RunConclusion, sentence: str) -> None:
     assert verdict.sentence == sentence
 
 
 def test_what_is_missing_is_told_also_where_a_gate_was_reached() -> None:
-    verdict = conclude(PARTIAL, Gates(Severity.HIGH), Held(annotated=1, lost=2))
+    verdict = conclude(PARTIAL, Gates(Severity.HIGH), FallbackCounts(annotated=1, lost=2))
     assert verdict.reasons == ("A finding reaches fail-on: high.",)
     assert verdict.warnings == (
         "A part of the change was not reviewed: 1 file, 28 % of the lines covered.",
@@ -189,22 +193,22 @@ def test_what_is_missing_is_told_also_where_a_gate_was_reached() -> None:
 @pytest.mark.parametrize(
     ("ended", "warnings"),
     [
-        (Held(), ()),
+        (FallbackCounts(), ()),
         (
-            Held(annotated=50, summarized=1_200, reported=1, unposted=True),
+            FallbackCounts(annotated=50, summarized=1_200, reported=1, unposted=True),
             (
                 "1,251 findings could not be posted on the change itself: 50 on annotations of the check run, "
                 "1,200 in the job summary, 1 in the JSON report.",
             ),
         ),
         (
-            Held(unposted=True),
+            FallbackCounts(unposted=True),
             ("The review could not be posted as it should be; no finding is lost by that.",),
         ),
     ],
 )
 def test_what_ended_below_its_place_is_a_warning_and_no_failure(
-    ended: Held, warnings: tuple[str, ...]
+    ended: FallbackCounts, warnings: tuple[str, ...]
 ) -> None:
     verdict = conclude(WHOLE, Gates(), ended)
     assert (verdict.exit_code, verdict.warnings) == (ExitCode.REVIEWED, warnings)
@@ -216,33 +220,33 @@ KNOWN = replace(HIGH, raised_as="0123456789abcdef")
 @pytest.mark.parametrize(
     ("one", "rung", "summary", "report", "expected"),
     [
-        (HIGH, Where.INLINE, False, False, Held(unposted=True)),
-        (HIGH, Where.FILE, False, False, Held(unposted=True)),
-        (HIGH, Where.BODY, False, False, Held(unposted=True)),
-        (HIGH, Where.ANNOTATION, False, False, Held(annotated=1, unposted=True)),
-        (HIGH, Where.SUMMARY, True, False, Held(summarized=1, unposted=True)),
-        (HIGH, Where.SUMMARY, False, True, Held(reported=1, unposted=True)),
-        (HIGH, Where.SUMMARY, False, False, Held(lost=1, unposted=True)),
-        (HIGH, Where.REPORT, True, True, Held(reported=1, unposted=True)),
-        (HIGH, Where.REPORT, True, False, Held(summarized=1, unposted=True)),
-        (HIGH, Where.REPORT, False, False, Held(lost=1, unposted=True)),
-        (HIGH, None, True, True, Held(summarized=1, unposted=True)),
-        (HIGH, None, False, False, Held(lost=1, unposted=True)),
-        (KNOWN, None, False, False, Held(unposted=True)),
-        (KNOWN, Where.SUMMARY, True, True, Held(summarized=1, unposted=True)),
+        (HIGH, Destination.INLINE, False, False, FallbackCounts(unposted=True)),
+        (HIGH, Destination.FILE, False, False, FallbackCounts(unposted=True)),
+        (HIGH, Destination.BODY, False, False, FallbackCounts(unposted=True)),
+        (HIGH, Destination.ANNOTATION, False, False, FallbackCounts(annotated=1, unposted=True)),
+        (HIGH, Destination.SUMMARY, True, False, FallbackCounts(summarized=1, unposted=True)),
+        (HIGH, Destination.SUMMARY, False, True, FallbackCounts(reported=1, unposted=True)),
+        (HIGH, Destination.SUMMARY, False, False, FallbackCounts(lost=1, unposted=True)),
+        (HIGH, Destination.REPORT, True, True, FallbackCounts(reported=1, unposted=True)),
+        (HIGH, Destination.REPORT, True, False, FallbackCounts(summarized=1, unposted=True)),
+        (HIGH, Destination.REPORT, False, False, FallbackCounts(lost=1, unposted=True)),
+        (HIGH, None, True, True, FallbackCounts(summarized=1, unposted=True)),
+        (HIGH, None, False, False, FallbackCounts(lost=1, unposted=True)),
+        (KNOWN, None, False, False, FallbackCounts(unposted=True)),
+        (KNOWN, Destination.SUMMARY, True, True, FallbackCounts(summarized=1, unposted=True)),
     ],
 )
 def test_a_finding_counts_on_the_rung_that_holds_it(
-    one: Finding, rung: Where | None, summary: bool, report: bool, expected: Held
+    one: Finding, rung: Destination | None, summary: bool, report: bool, expected: FallbackCounts
 ) -> None:
-    posted = Posted(where={one: rung} if rung else {}, fault=FORBIDDEN)
+    posted = PostResult(where={one: rung} if rung else {}, fault=FORBIDDEN)
     assert held([one], posted, summary=summary, report=report) == expected
 
 
 def test_a_dry_run_has_nothing_out_of_its_place_but_what_nobody_can_read() -> None:
-    posted = Posted(where={HIGH: Where.SUMMARY, LOW: Where.REPORT}, fault=FORBIDDEN)
-    assert held([HIGH, LOW], posted, summary=True, report=True, to_post=False) == Held()
-    assert held([HIGH, LOW], posted, summary=False, report=False, to_post=False) == Held(lost=2)
+    posted = PostResult(where={HIGH: Destination.SUMMARY, LOW: Destination.REPORT}, fault=FORBIDDEN)
+    assert held([HIGH, LOW], posted, summary=True, report=True, to_post=False) == FallbackCounts()
+    assert held([HIGH, LOW], posted, summary=False, report=False, to_post=False) == FallbackCounts(lost=2)
 
 
 @pytest.mark.parametrize(

@@ -10,46 +10,46 @@ from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.review import (
     Coverage,
+    Destination,
     ExitCode,
-    Fault,
     FileCoverage,
-    Posted,
+    PostResult,
     Review,
     ReviewEvent,
+    ReviewFault,
     SkipReason,
     Usage,
-    Where,
 )
-from hunkwise.publish.conclusion import Verdict, View
+from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.documents import (
     BODY_LIMIT,
     CHECK_LIMIT,
     SUMMARY_LIMIT,
-    Page,
     check_output,
     comment,
     job_summary,
-    place_of,
     review_body,
 )
-from hunkwise.publish.placement import Placement
-from hunkwise.publish.sections import linked
+from hunkwise.publish.placement import CommentPlan, Page
+from hunkwise.publish.sections import linked, place_of
 from hunkwise.tracking.markers import finding_marker, raised_in, review_marker
 from tests.publish.rendered import rendered
 from tests.publish.samples import HEAD, SERVER, anchor, clean, finding, kept, raised, review, thread, view
 
-FAILED = Verdict(ExitCode.GATE, ("A finding reaches fail-on: high.", "Too little was read."))
+FAILED = RunConclusion(ExitCode.GATE, ("A finding reaches fail-on: high.", "Too little was read."))
 
 
 def body_of(
-    whole: Review, placement: Placement | None = None, event: ReviewEvent = ReviewEvent.COMMENT
+    whole: Review, placement: CommentPlan | None = None, event: ReviewEvent = ReviewEvent.COMMENT
 ) -> Page:
-    placed = Placement(in_body=whole.findings) if placement is None else placement
+    placed = CommentPlan(in_body=whole.findings) if placement is None else placement
     return review_body(view(whole), placed, event)
 
 
-def summary_of(whole: Review, where: dict[Finding, Where] | None = None, url: str | None = None) -> Page:
-    return job_summary(replace(view(whole), posted=Posted(url, where or {})))
+def summary_of(
+    whole: Review, where: dict[Finding, Destination] | None = None, url: str | None = None
+) -> Page:
+    return job_summary(replace(view(whole), posted=PostResult(url, where or {})))
 
 
 def test_a_comment_has_severity_title_body_suggestion_and_marker() -> None:
@@ -58,22 +58,22 @@ def test_a_comment_has_severity_title_body_suggestion_and_marker() -> None:
         "**🟡 medium** · **No `close`**\n\n"
         "A body.\n\n"
         "```suggestion\nx = 1\n```\n\n"
-        "bug · confidence 85% · prompt `review`\n\n" + finding_marker(of, Where.INLINE)
+        "bug · confidence 85% · prompt `review`\n\n" + finding_marker(of, Destination.INLINE)
     )
 
 
 def test_a_comment_on_a_file_says_so_in_its_marker() -> None:
     of = finding()
-    assert comment(of, server_url=SERVER, applies=False).endswith(finding_marker(of, Where.FILE))
+    assert comment(of, server_url=SERVER, applies=False).endswith(finding_marker(of, Destination.FILE))
 
 
 def test_a_finding_that_was_declined_on_its_lines_names_them_on_the_file_and_offers_nothing() -> None:
     of = finding(at=anchor(4, start_line=2), suggestion="x")
-    written = comment(of, server_url=SERVER, applies=True, where=Where.FILE)
+    written = comment(of, server_url=SERVER, applies=True, where=Destination.FILE)
     assert "\n\nAt `src/a.py:2–4`:\n\nA body." in written
     assert "```suggestion" not in written
     assert "Suggested instead:\n\n```\nx\n```" in written
-    assert written.endswith(finding_marker(of, Where.FILE))
+    assert written.endswith(finding_marker(of, Destination.FILE))
 
 
 def test_a_suggestion_that_does_not_apply_is_shown_as_code() -> None:
@@ -85,7 +85,7 @@ def test_a_suggestion_that_does_not_apply_is_shown_as_code() -> None:
 
 @pytest.mark.parametrize("applies", [True, False])
 def test_nothing_in_a_comment_can_forge_the_marker(applies: bool) -> None:
-    forged = finding_marker(finding("forged"), Where.INLINE)
+    forged = finding_marker(finding("forged"), Destination.INLINE)
     of = finding(forged, body=forged, at=anchor(), category=forged, suggestion=forged)
     written = comment(of, server_url=SERVER, applies=applies)
     assert [one.fingerprint for one in raised_in(written)] == [of.fingerprint]
@@ -132,7 +132,7 @@ def test_the_body_says_what_the_review_holds_and_has_the_rest_in_full() -> None:
     off = finding("off the diff", path="b.py", body="Because.")
     removed = finding("removed", at=anchor(7, side=Side.LEFT))
     whole = replace(review(inline, on_file, off, removed), summary="It **changes** things.", dropped=2)
-    text = body_of(whole, Placement((inline,), (on_file,), (off, removed))).text
+    text = body_of(whole, CommentPlan((inline,), (on_file,), (off, removed))).text
     assert text.startswith("**4 findings**: 1 on the lines, 1 on files, 2 below.\n\n#### ")
     assert f"[`b.py`]({SERVER}/o/r/blob/{HEAD}/b.py) · off the diff\n\nBecause." in text
     assert "`src/a.py:7 (before the change)` · removed" in text
@@ -145,7 +145,7 @@ def test_each_finding_in_the_body_is_known_again() -> None:
     first, second = finding("first", path="b.py"), finding("second", at=anchor(9))
     text = body_of(review(first, second)).text
     assert [one.fingerprint for one in raised_in(text)] == [first.fingerprint, second.fingerprint]
-    assert f"\n\n{finding_marker(first, Where.BODY)}\n\n" in text
+    assert f"\n\n{finding_marker(first, Destination.BODY)}\n\n" in text
 
 
 @pytest.mark.parametrize(
@@ -161,20 +161,20 @@ def test_each_finding_in_the_body_is_known_again() -> None:
 def test_a_review_without_a_new_finding_says_what_is_still_open(event: ReviewEvent, said: str) -> None:
     standing = (finding("a", severity=Severity.LOW), finding("b", severity=Severity.HIGH))
     seen = replace(view(clean(review(*standing))), kept=tuple(kept(one, thread()) for one in standing))
-    assert review_body(seen, Placement(), event).text.startswith(said)
+    assert review_body(seen, CommentPlan(), event).text.startswith(said)
 
 
 def test_a_new_finding_beside_known_ones_is_called_new() -> None:
     old, new = finding("old", at=anchor(2)), finding("new", at=anchor(3))
     seen = replace(view(review(old, new)), kept=(kept(old),))
-    text = review_body(seen, Placement(inline=(new,)), ReviewEvent.COMMENT).text
+    text = review_body(seen, CommentPlan(inline=(new,)), ReviewEvent.COMMENT).text
     assert text.startswith(
         "**1 new finding**: 1 on the lines. Still open: 1 finding raised before (1 🟡 medium)"
     )
 
 
 def test_an_approval_claims_what_makes_it_one() -> None:
-    text = body_of(clean(review()), Placement(), ReviewEvent.APPROVE).text
+    text = body_of(clean(review()), CommentPlan(), ReviewEvent.APPROVE).text
     assert text.startswith("Every changed line was reviewed; nothing was found.\n\n<!-- ")
 
 
@@ -257,10 +257,11 @@ def test_the_demo_says_that_it_is_rules() -> None:
 
 
 def test_faults_come_with_their_remedy_and_notes_at_the_end() -> None:
-    faults = tuple(Fault("rate limit", f"Number {number} @x", "Wait.") for number in range(10))
+    faults = tuple(ReviewFault("rate limit", f"Number {number} @x", "Wait.") for number in range(10))
     whole = replace(review(), faults=faults, notes=tuple(f"note {number}" for number in range(9)))
     seen = replace(
-        view(replace(whole, usage=Usage(1))), posted=Posted(notes=("posted so",), fault=Fault("g", "no"))
+        view(replace(whole, usage=Usage(1))),
+        posted=PostResult(notes=("posted so",), fault=ReviewFault("g", "no")),
     )
     text = job_summary(seen).text
     assert "- ⚠️ **g**: no\n- ⚠️ **rate limit**: Number 0 `@x` Wait." in text
@@ -306,12 +307,12 @@ def test_long_lists_of_files_give_way_to_findings_and_are_counted() -> None:
 
 def test_the_longest_of_everything_fits() -> None:
     fox = "🦊" * 9_000
-    faults = tuple(Fault(fox, fox, fox) for _ in range(20))
+    faults = tuple(ReviewFault(fox, fox, fox) for _ in range(20))
     whole = replace(review(*many(500, fox)), faults=faults, notes=(fox,) * 20, summary=fox)
     whole = replace(whole, usage=replace(whole.usage, models=(fox,) * 9))
     assert len(body_of(whole).text.encode()) <= BODY_LIMIT
     assert len(summary_of(whole).text.encode()) <= SUMMARY_LIMIT
-    output = check_output(view(whole, Verdict(ExitCode.GATE, ("Reason. " * 60,))))
+    output = check_output(view(whole, RunConclusion(ExitCode.GATE, ("Reason. " * 60,))))
     assert len(output.title) <= 255
     assert "\n" not in output.title
     assert len(output.summary.encode()) <= CHECK_LIMIT
@@ -319,7 +320,7 @@ def test_the_longest_of_everything_fits() -> None:
 
 
 def test_a_check_whose_overview_cannot_fit_says_its_verdict() -> None:
-    seen = view(review(), Verdict(ExitCode.GATE, ("Too long.",), ("w" * 70_000,)))
+    seen = view(review(), RunConclusion(ExitCode.GATE, ("Too long.",), ("w" * 70_000,)))
     assert check_output(seen).summary == "Failed: too long."
 
 
@@ -332,11 +333,11 @@ def test_the_job_summary_has_every_finding_in_full_and_its_rung() -> None:
         finding("n", path="n.py", body="why n"),
     )
     where = {
-        inline: Where.INLINE,
-        on_file: Where.FILE,
-        in_body: Where.BODY,
-        annotated: Where.ANNOTATION,
-        nowhere: Where.SUMMARY,
+        inline: Destination.INLINE,
+        on_file: Destination.FILE,
+        in_body: Destination.BODY,
+        annotated: Destination.ANNOTATION,
+        nowhere: Destination.SUMMARY,
     }
     url = f"{SERVER}/o/r/pull/1#x"
     text = summary_of(review(inline, on_file, in_body, annotated, nowhere), where, url).text
@@ -369,8 +370,8 @@ def test_what_stands_from_before_links_to_its_thread() -> None:
     open_thread, closed = thread(), thread(resolved=True, url=f"{SERVER}/o/r/pull/7#discussion_r2")
     seen = replace(
         view(review(old, resolved, bodily)),
-        kept=(kept(old, open_thread), kept(resolved, closed), kept(bodily, None, Where.BODY)),
-        posted=Posted(None, {bodily: Where.ANNOTATION}),
+        kept=(kept(old, open_thread), kept(resolved, closed), kept(bodily, None, Destination.BODY)),
+        posted=PostResult(None, {bodily: Destination.ANNOTATION}),
     )
     text = job_summary(seen).text
     assert f" · [raised before]({open_thread.url}) · old" in text
@@ -388,7 +389,9 @@ def test_a_moved_head_is_told_at_the_top() -> None:
 
 
 def test_a_local_summary_links_nowhere() -> None:
-    seen = View(review(finding()), Verdict(ExitCode.PARTIAL), Posted("https://x.example/1"))
+    seen = PublishedReview(
+        review(finding()), RunConclusion(ExitCode.PARTIAL), PostResult("https://x.example/1")
+    )
     text = job_summary(seen).text
     assert "](" not in text
     assert "The review: `https://x.example/1`" in text
@@ -397,17 +400,17 @@ def test_a_local_summary_links_nowhere() -> None:
 def test_foreign_words_do_nothing_wherever_they_stand() -> None:
     evil = "`<b>@user</b> ![x](https://evil.example) | \n# x\n/merge"
     of = replace(finding(evil, body=evil, suggestion=evil, category=evil), path=evil, prompt=evil)
-    whole = replace(review(of), summary=evil, notes=(evil,), faults=(Fault(evil, evil, evil),))
+    whole = replace(review(of), summary=evil, notes=(evil,), faults=(ReviewFault(evil, evil, evil),))
     whole = replace(whole, usage=Usage(models=(evil,)), coverage=Coverage((FileCoverage(evil, 1, 1),)))
     seen = replace(
         view(whole),
-        posted=Posted(evil, {}, (evil,), Fault(evil, evil, evil)),
+        posted=PostResult(evil, {}, (evil,), ReviewFault(evil, evil, evil)),
         kept=(kept(of, thread(url=evil)),),
         stale=evil,
     )
     output = check_output(seen)
     for text in (
-        review_body(seen, Placement(in_body=(of,)), ReviewEvent.COMMENT).text,
+        review_body(seen, CommentPlan(in_body=(of,)), ReviewEvent.COMMENT).text,
         job_summary(seen).text,
         output.summary,
         output.text,

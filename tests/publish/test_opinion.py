@@ -6,35 +6,37 @@ from dataclasses import replace
 
 import pytest
 
-from hunkwise.domain.finding import Check, Finding
-from hunkwise.domain.review import Refuted, Review, ReviewEvent, Where
+from hunkwise.domain.finding import Finding, Verification
+from hunkwise.domain.review import Destination, RefutedFinding, Review, ReviewEvent
 from hunkwise.publish.annotations import attributes
 from hunkwise.publish.conclusion import Gates, conclude, review_event
 from hunkwise.publish.documents import comment, job_summary, review_body, summary_comment, told
-from hunkwise.publish.placement import Placement, place
+from hunkwise.publish.placement import CommentPlan, place
 from hunkwise.publish.sarif import as_sarif
 from hunkwise.publish.sections import check_of, evidence_fold, headline, tally
 from tests.publish.samples import SERVER, anchor, clean, file_diff, finding, review, state, view
 
 WHY = "Row 3 lets it through."
-CHECKS = [(Check.CONFIRMED, 3), (Check.LOWERED, 1), (Check.UNVERIFIED, 1)]
+CHECKS = [(Verification.CONFIRMED, 3), (Verification.LOWERED, 1), (Verification.UNVERIFIED, 1)]
 TALLY = "3 confirmed, 1 lowered, 1 could not be verified, 2 dropped as refuted"
 
 
-def checked(check: Check | None, title: str = "A title", line: int = 2, evidence: str = WHY) -> Finding:
+def checked(
+    check: Verification | None, title: str = "A title", line: int = 2, evidence: str = WHY
+) -> Finding:
     return replace(finding(title, at=anchor(line)), check=check, evidence=evidence)
 
 
 def opined() -> Review:
     findings = [checked(check, f"{check} {number}") for check, count in CHECKS for number in range(count)]
-    gone = tuple(Refuted(finding(f"Gone {number}"), WHY) for number in range(2))
+    gone = tuple(RefutedFinding(finding(f"Gone {number}"), WHY) for number in range(2))
     return replace(review(*findings, finding("Never asked")), refuted=gone)
 
 
 def test_all_checks_are_counted_in_one_line() -> None:
     assert tally(opined()) == TALLY
     assert tally(review(finding())) == ""
-    assert tally(replace(review(), refuted=(Refuted(finding(), WHY),))) == "1 dropped as refuted"
+    assert tally(replace(review(), refuted=(RefutedFinding(finding(), WHY),))) == "1 dropped as refuted"
 
 
 def test_summaries_and_the_log_have_the_line_and_nothing_of_what_was_dropped() -> None:
@@ -58,12 +60,12 @@ def test_the_log_marks_what_is_unverified() -> None:
     ("check", "said"),
     [
         (None, ""),
-        (Check.CONFIRMED, "confirmed by a second opinion"),
-        (Check.LOWERED, "lowered by a second opinion"),
-        (Check.UNVERIFIED, "unverified: no second opinion could be had"),
+        (Verification.CONFIRMED, "confirmed by a second opinion"),
+        (Verification.LOWERED, "lowered by a second opinion"),
+        (Verification.UNVERIFIED, "unverified: no second opinion could be had"),
     ],
 )
-def test_a_comment_says_in_its_small_print_what_became_of_it(check: Check | None, said: str) -> None:
+def test_a_comment_says_in_its_small_print_what_became_of_it(check: Verification | None, said: str) -> None:
     one = checked(check)
     assert check_of(one) == said
     small = [
@@ -73,19 +75,19 @@ def test_a_comment_says_in_its_small_print_what_became_of_it(check: Check | None
     assert attributes(one, SERVER) == "prompt review" + (f" · {said}" if said else "")
 
 
-@pytest.mark.parametrize("check", list(Check))
-def test_evidence_is_folded_away_and_shown_for_what_holds_alone(check: Check) -> None:
+@pytest.mark.parametrize("check", list(Verification))
+def test_evidence_is_folded_away_and_shown_for_what_holds_alone(check: Verification) -> None:
     text = comment(checked(check), server_url=SERVER, applies=False)
-    held = check is not Check.UNVERIFIED
+    held = check is not Verification.UNVERIFIED
     fold = f"<details><summary>Second opinion: {check}</summary>\n\n{WHY}\n\n</details>"
     assert (fold in text) == held
     assert evidence_fold(checked(check, evidence=" "), SERVER) == ""
 
 
 def test_the_body_of_the_review_marks_findings_and_shows_their_evidence() -> None:
-    one = checked(Check.UNVERIFIED, evidence="")
-    held = checked(Check.CONFIRMED, "Held")
-    text = review_body(view(review(one, held)), Placement((), (), (one, held)), ReviewEvent.COMMENT).text
+    one = checked(Verification.UNVERIFIED, evidence="")
+    held = checked(Verification.CONFIRMED, "Held")
+    text = review_body(view(review(one, held)), CommentPlan((), (), (one, held)), ReviewEvent.COMMENT).text
     assert "unverified: no second opinion could be had" in text
     assert text.count("<summary>Second opinion: confirmed</summary>") == 1
 
@@ -101,7 +103,7 @@ def test_the_body_of_the_review_marks_findings_and_shows_their_evidence() -> Non
     ],
 )
 def test_evidence_is_foreign_text(words: str) -> None:
-    text = evidence_fold(checked(Check.CONFIRMED, evidence=words), SERVER)
+    text = evidence_fold(checked(Verification.CONFIRMED, evidence=words), SERVER)
     inner = text.removeprefix("<details><summary>Second opinion: confirmed</summary>\n\n")
     inner = inner.removesuffix("\n\n</details>")
     for never in ("</details>", "<h1>", "<!--", "](https", "\u202e", "```suggestion"):
@@ -109,18 +111,18 @@ def test_evidence_is_foreign_text(words: str) -> None:
 
 
 def test_long_evidence_is_cut() -> None:
-    assert len(evidence_fold(checked(Check.CONFIRMED, evidence="@" * 9_000), SERVER)) < 3_200
+    assert len(evidence_fold(checked(Verification.CONFIRMED, evidence="@" * 9_000), SERVER)) < 3_200
 
 
 def test_sarif_has_the_check_as_a_property() -> None:
-    whole = review(checked(Check.LOWERED), finding("Never asked"))
+    whole = review(checked(Verification.LOWERED), finding("Never asked"))
     results = as_sarif(whole, repository="o/r", server_url=SERVER, version="1")["runs"][0]["results"]
     assert [result["properties"].get("check") for result in results] == [None, "lowered"]
     assert "lowered by a second opinion" in results[1]["message"]["text"]
 
 
 def test_where_all_was_refuted_nothing_is_praised() -> None:
-    whole = replace(clean(review()), refuted=(Refuted(finding(), WHY),))
+    whole = replace(clean(review()), refuted=(RefutedFinding(finding(), WHY),))
     assert headline(view(whole)) == "### hunkwise: no finding stands in the reviewed lines"
     assert conclude(whole, Gates()).sentence == "Reviewed: nothing that was found in the reviewed lines held."
     assert conclude(clean(review()), Gates()).sentence == "Reviewed: nothing found in the reviewed lines."
@@ -129,15 +131,15 @@ def test_where_all_was_refuted_nothing_is_praised() -> None:
 def test_a_change_of_which_something_was_refuted_is_not_approved() -> None:
     gates = Gates(approve=True)
     assert review_event(clean(review()), gates) is ReviewEvent.APPROVE
-    whole = replace(clean(review()), refuted=(Refuted(finding(), WHY),))
+    whole = replace(clean(review()), refuted=(RefutedFinding(finding(), WHY),))
     assert review_event(whole, gates) is ReviewEvent.COMMENT
 
 
 def test_of_equals_the_places_go_to_what_held_then_to_what_has_evidence() -> None:
-    held = checked(Check.CONFIRMED, "held")
-    bare = checked(Check.CONFIRMED, "bare", evidence="")
-    lowered = replace(checked(Check.LOWERED, "lowered"), confidence=0.5)
-    doubtful = replace(checked(Check.UNVERIFIED, "doubtful", evidence=""), confidence=1.0)
+    held = checked(Verification.CONFIRMED, "held")
+    bare = checked(Verification.CONFIRMED, "bare", evidence="")
+    lowered = replace(checked(Verification.LOWERED, "lowered"), confidence=0.5)
+    doubtful = replace(checked(Verification.UNVERIFIED, "doubtful", evidence=""), confidence=1.0)
     never = replace(checked(None, "never", evidence=""), confidence=0.9)
     placement = place([never, doubtful, bare, held, lowered], [file_diff()], max_comments=3)
     assert placement.inline == (lowered, held, bare)
@@ -145,34 +147,34 @@ def test_of_equals_the_places_go_to_what_held_then_to_what_has_evidence() -> Non
 
 
 def test_a_graver_finding_goes_before_a_surer_one() -> None:
-    small = checked(Check.CONFIRMED, "small")
-    grave = replace(checked(Check.UNVERIFIED, "grave"), severity=small.severity + 1)  # type: ignore[arg-type]  # the next one
+    small = checked(Verification.CONFIRMED, "small")
+    grave = replace(checked(Verification.UNVERIFIED, "grave"), severity=small.severity + 1)  # type: ignore[arg-type]  # the next one
     assert place([small, grave], [file_diff()], max_comments=1).inline == (grave,)
 
 
-@pytest.mark.parametrize("check", [None, *Check])
-def test_where_it_is_strict_only_what_held_has_a_comment(check: Check | None) -> None:
+@pytest.mark.parametrize("check", [None, *Verification])
+def test_where_it_is_strict_only_what_held_has_a_comment(check: Verification | None) -> None:
     on_line = checked(check)
     on_file = replace(on_line, anchor=None)
     placement = place([on_line, on_file], [file_diff()], max_comments=9, strict=True)
-    if check in (Check.CONFIRMED, Check.LOWERED):
-        assert placement == Placement((on_line,), (on_file,), ())
+    if check in (Verification.CONFIRMED, Verification.LOWERED):
+        assert placement == CommentPlan((on_line,), (on_file,), ())
     else:
         assert (placement.inline, placement.on_file) == ((), ())
         assert set(placement.in_body) == {on_line, on_file}
 
 
 def test_where_it_is_not_strict_all_findings_have_comments() -> None:
-    for check in (None, *Check):
+    for check in (None, *Verification):
         assert place([checked(check)], [file_diff()], max_comments=9).inline
 
 
 def test_a_check_changes_no_fingerprint_and_no_marker() -> None:
     texts = {
         comment(
-            checked(check, evidence=str(check)), server_url=SERVER, applies=False, where=Where.INLINE
+            checked(check, evidence=str(check)), server_url=SERVER, applies=False, where=Destination.INLINE
         ).rpartition("\n")[2]
-        for check in (None, *Check)
+        for check in (None, *Verification)
     }
     assert len(texts) == 1
-    assert len({checked(check, evidence=str(check)).fingerprint for check in (None, *Check)}) == 1
+    assert len({checked(check, evidence=str(check)).fingerprint for check in (None, *Verification)}) == 1

@@ -14,13 +14,21 @@ from hypothesis import strategies as st
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Area, Finding, Risk, RiskLevel, Severity, Walkthrough
-from hunkwise.domain.review import Coverage, ExitCode, Fault, FileCoverage, Posted, Review, SkipReason
+from hunkwise.domain.review import (
+    Coverage,
+    ExitCode,
+    FileCoverage,
+    PostResult,
+    Review,
+    ReviewFault,
+    SkipReason,
+)
 from hunkwise.domain.text import one_line
 from hunkwise.errors import SettingsError
-from hunkwise.publish.conclusion import Verdict, View
-from hunkwise.publish.placement import anchor_fault, by_path
-from hunkwise.publish.report import as_json, digest_of
-from hunkwise.publish.report_input import MAX_BYTES, ReportedReview, as_review, check, read_report
+from hunkwise.publish.conclusion import PublishedReview, RunConclusion
+from hunkwise.publish.placement import by_path, resolve_anchor
+from hunkwise.publish.report import ReportedReview, as_json, digest_of
+from hunkwise.publish.report_input import MAX_BYTES, as_review, check, read_report
 from tests.publish.samples import HEAD, file_diff, finding, review, view
 
 FILES = (file_diff(), FileDiff("src/b.py", FileStatus.ADDED), FileDiff("poetry.lock", FileStatus.MODIFIED))
@@ -31,7 +39,7 @@ SAME_COMMIT = (
 
 def proved(line: int, start_line: int | None = None, side: Side = Side.RIGHT, **told: Any) -> Finding:
     """A finding whose anchor has the code that the diff shows there."""
-    at = anchor_fault("src/a.py", line, start_line, side, by_path(FILES))
+    at = resolve_anchor("src/a.py", line, start_line, side, by_path(FILES))
     assert not isinstance(at, str)
     return finding(at=at, **told)
 
@@ -80,7 +88,7 @@ def test_a_review_comes_back_as_it_was_written() -> None:
         ),
         summary="It counts.",
         walkthrough=Walkthrough((Area("A", "What.", "Why."),), Risk(RiskLevel.LOW, "Small."), "graph LR"),
-        faults=(Fault("timeout", "It took long.", "Wait."),),
+        faults=(ReviewFault("timeout", "It took long.", "Wait."),),
         notes=("GitHub was slow.",),
         dropped=3,
         demo=True,
@@ -109,7 +117,9 @@ def test_a_report_lets_no_later_run_skip_code() -> None:
 
 
 def test_that_the_other_run_posted_nothing_is_not_said_of_this_one() -> None:
-    report = as_json(replace(view(review()), posted=Posted(notes=("Dry run: nothing was posted.", "Slow."))))
+    report = as_json(
+        replace(view(review()), posted=PostResult(notes=("Dry run: nothing was posted.", "Slow.")))
+    )
     assert as_review(read_report(raw(report)), FILES).notes == ("Slow.",)
 
 
@@ -354,7 +364,7 @@ def test_a_report_of_something_else_is_refused_with_all_that_differs() -> None:
 
 
 def test_a_report_of_a_local_range_is_for_no_pull_request() -> None:
-    local = as_json(View(review(), Verdict(ExitCode.REVIEWED)))
+    local = as_json(PublishedReview(review(), RunConclusion(ExitCode.REVIEWED)))
     with pytest.raises(SettingsError) as caught:
         check(read_report(raw(local | signed(local | {"repository": "o/r"}))), repository="o/r", number=7)
     assert caught.value.faults == (

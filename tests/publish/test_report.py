@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 from hunkwise.domain.finding import Severity
-from hunkwise.domain.review import ExitCode, Fault, Posted, Where
-from hunkwise.publish.conclusion import Verdict, View
+from hunkwise.domain.review import Destination, ExitCode, PostResult, ReviewFault
+from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.documents import comment
 from hunkwise.publish.report import as_json, digest_of
 from tests.publish.samples import HEAD, SERVER, anchor, finding, kept, raised, review, thread, view
 
-PARTIAL = Verdict(ExitCode.PARTIAL, ("A part is missing.",))
+PARTIAL = RunConclusion(ExitCode.PARTIAL, ("A part is missing.",))
 
 
 def test_the_report_tells_everything() -> None:
@@ -23,9 +23,15 @@ def test_the_report_tells_everything() -> None:
     )
     unplaced = replace(finding("u", path="x\ud800.py"), said_line=7)
     whole = replace(
-        review(inline, unplaced), faults=(Fault("k", "m", "h"),), notes=("n",), dropped=3, carried_lines=1
+        review(inline, unplaced),
+        faults=(ReviewFault("k", "m", "h"),),
+        notes=("n",),
+        dropped=3,
+        carried_lines=1,
     )
-    posted = Posted("https://x/1", {inline: Where.INLINE}, ("p",), Fault("github invalid", "m2"))
+    posted = PostResult(
+        "https://x/1", {inline: Destination.INLINE}, ("p",), ReviewFault("github invalid", "m2")
+    )
     gone = finding("gone", path="y\udc80.py")
     seen = replace(
         view(whole, PARTIAL),
@@ -118,7 +124,7 @@ def test_the_report_tells_everything() -> None:
 
 
 def test_a_report_without_findings_has_no_highest_severity() -> None:
-    report = as_json(View(review(), PARTIAL))
+    report = as_json(PublishedReview(review(), PARTIAL))
     assert (report["highest_severity"], report["findings"], report["review_url"]) == (None, [], None)
     assert (report["pull_request"], report["base_sha"], report["head_repository"]) == (None, "", "")
 
@@ -129,10 +135,10 @@ def test_a_known_finding_stands_where_it_was_raised() -> None:
         view(review(threaded, bodily, moved)),
         kept=(
             kept(threaded, thread()),
-            kept(bodily, None, Where.BODY),
-            kept(moved, thread(url=""), Where.FILE),
+            kept(bodily, None, Destination.BODY),
+            kept(moved, thread(url=""), Destination.FILE),
         ),
-        posted=Posted(None, {moved: Where.ANNOTATION}),
+        posted=PostResult(None, {moved: Destination.ANNOTATION}),
     )
     told = [(one["known"], one["where"], one["thread_url"]) for one in as_json(seen)["findings"]]
     assert told == [

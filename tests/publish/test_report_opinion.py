@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import Check, Finding
-from hunkwise.domain.review import Refuted, Review
+from hunkwise.domain.finding import Finding, Verification
+from hunkwise.domain.review import RefutedFinding, Review
 from hunkwise.errors import SettingsError
 from hunkwise.prompts.report_verdicts import MAX_EVIDENCE
-from hunkwise.publish.placement import anchor_fault, by_path
+from hunkwise.publish.placement import by_path, resolve_anchor
 from hunkwise.publish.report import as_json, digest_of
 from hunkwise.publish.report_input import as_review, read_report
 from hunkwise.redaction import SecretScan, withhold
@@ -26,18 +26,18 @@ WHY = "Row 3 lets it through."
 
 
 def proved(line: int = 2, title: str = "A title") -> Finding:
-    at = anchor_fault("src/a.py", line, None, Side.RIGHT, by_path(FILES))
+    at = resolve_anchor("src/a.py", line, None, Side.RIGHT, by_path(FILES))
     assert not isinstance(at, str)
     return finding(title, at=at)
 
 
-def opined(*refuted: Refuted, evidence: str = WHY) -> Review:
-    held = replace(proved(), check=Check.CONFIRMED, evidence=evidence)
-    doubtful = replace(proved(3, "Doubtful"), check=Check.UNVERIFIED)
+def opined(*refuted: RefutedFinding, evidence: str = WHY) -> Review:
+    held = replace(proved(), check=Verification.CONFIRMED, evidence=evidence)
+    doubtful = replace(proved(3, "Doubtful"), check=Verification.UNVERIFIED)
     return replace(review(held, doubtful, finding("Never asked")), refuted=refuted)
 
 
-GONE = Refuted(proved(3, "Gone"), WHY)
+GONE = RefutedFinding(proved(3, "Gone"), WHY)
 
 
 def made(whole: Review) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def read(report: dict[str, Any]) -> Review:
 
 
 def test_each_finding_has_its_check_and_each_refuted_one_its_reason() -> None:
-    report = made(opined(GONE, Refuted(finding("On the file"), "x\u200b\ud800")))
+    report = made(opined(GONE, RefutedFinding(finding("On the file"), "x\u200b\ud800")))
     assert [(one["check"], one["evidence"]) for one in report["findings"]] == [
         ("confirmed", WHY),
         ("unverified", ""),
@@ -132,7 +132,7 @@ def test_no_more_refuted_findings_are_read_than_a_run_can_have() -> None:
 def test_a_report_has_room_for_all_that_a_model_may_say() -> None:
     long = "x" * MAX_EVIDENCE
     lowered = f"Lowered to low, and critical is the least that is asked for: {long}"
-    back = read(made(opined(Refuted(proved(), lowered), evidence=long)))
+    back = read(made(opined(RefutedFinding(proved(), lowered), evidence=long)))
     assert (back.findings[0].evidence, back.refuted[0].reason) == (long, lowered)
 
 
@@ -147,12 +147,12 @@ def test_a_secret_in_the_evidence_costs_the_evidence_and_not_the_finding() -> No
 @pytest.mark.parametrize(
     "gone",
     [
-        Refuted(proved(), f"It is {SECRET}."),
-        Refuted(replace(proved(), body=SECRET), WHY),
-        Refuted(replace(proved(), title=SECRET[:20], body=SECRET[20:]), WHY),
+        RefutedFinding(proved(), f"It is {SECRET}."),
+        RefutedFinding(replace(proved(), body=SECRET), WHY),
+        RefutedFinding(replace(proved(), title=SECRET[:20], body=SECRET[20:]), WHY),
     ],
 )
-def test_a_refuted_finding_that_holds_a_secret_is_withheld(gone: Refuted) -> None:
+def test_a_refuted_finding_that_holds_a_secret_is_withheld(gone: RefutedFinding) -> None:
     safe = withhold(opined(GONE, gone), SCAN)
     assert safe.refuted == (GONE,)
     assert safe.dropped == 1
@@ -160,5 +160,7 @@ def test_a_refuted_finding_that_holds_a_secret_is_withheld(gone: Refuted) -> Non
 
 
 def test_a_secret_in_the_finding_itself_still_costs_the_finding() -> None:
-    whole = replace(opined(), findings=(replace(proved(), body=SECRET, check=Check.CONFIRMED, evidence=WHY),))
+    whole = replace(
+        opined(), findings=(replace(proved(), body=SECRET, check=Verification.CONFIRMED, evidence=WHY),)
+    )
     assert withhold(whole, SCAN).findings == ()

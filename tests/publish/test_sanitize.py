@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hunkwise.publish.sanitize import code_span, fence, line, plain, suggestion_fence, text
+from hunkwise.domain.text import plain
+from hunkwise.publish.sanitize import code_span, fence, line, suggestion_fence, text
 from tests.publish.rendered import rendered
 
 SERVER = "https://github.com"

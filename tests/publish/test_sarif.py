@@ -17,7 +17,7 @@ from jsonschema import Draft4Validator  # type: ignore[import-untyped]  # it shi
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.domain.review import Coverage, Fault, FileCoverage, Review, SkipReason
+from hunkwise.domain.review import Coverage, FileCoverage, Review, ReviewFault, SkipReason
 from hunkwise.publish.sarif import MOST_RESULTS, as_sarif
 from tests.publish.rendered import rendered
 from tests.publish.samples import HEAD, anchor, clean, finding, review
@@ -250,7 +250,7 @@ def test_what_was_not_reviewed_is_said() -> None:
     partial = replace(
         review(),
         coverage=Coverage(files, unlisted_files=2),
-        faults=(Fault("timeout", "The model\ndid not answer.", "Ask https://evil.example"),),
+        faults=(ReviewFault("timeout", "The model\ndid not answer.", "Ask https://evil.example"),),
         demo=True,
     )
     (invocation,) = sarif(partial)["invocations"]

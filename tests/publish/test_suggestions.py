@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.errors import Error, ForgeError, ForgeKind, RepositoryError
-from hunkwise.publish.placement import anchor_fault, by_path
+from hunkwise.errors import Error, GitHubError, GitHubErrorKind, RepositoryError
+from hunkwise.publish.placement import by_path, resolve_anchor
 from hunkwise.publish.suggestions import (
     LANGUAGES,
     LARGEST,
-    Parser,
     Suggestions,
-    Verdict,
+    SyntaxChecker,
+    SyntaxStatus,
     proved,
     replaced,
     serve,
@@ -45,7 +45,7 @@ def diff(path: str, content: bytes, first: int = 1, last: int | None = None) -> 
 
 
 def finding(file: FileDiff, line: int, suggestion: str | None, start: int | None = None) -> Finding:
-    anchor = anchor_fault(file.path, line, start, Side.RIGHT, by_path([file]))
+    anchor = resolve_anchor(file.path, line, start, Side.RIGHT, by_path([file]))
     assert isinstance(anchor, Anchor)
     return Finding(file.path, Severity.HIGH, "Wrong", "It fails.", anchor, suggestion=suggestion)
 
@@ -185,7 +185,9 @@ def test_a_finding_about_other_code_than_the_diff_shows_is_not_offered() -> None
     assert not proved(finding(file, 2, "two"), content, {"a.txt": file})
 
 
-@pytest.mark.parametrize("error", [RepositoryError("Gone."), ForgeError(ForgeKind.UNAVAILABLE, "Gone.")])
+@pytest.mark.parametrize(
+    "error", [RepositoryError("Gone."), GitHubError(GitHubErrorKind.UNAVAILABLE, "Gone.")]
+)
 def test_a_file_that_cannot_be_read_gets_no_offers(error: Error) -> None:
     def read(_path: str) -> bytes | None:
         raise error
@@ -247,9 +249,9 @@ def test_aliases_are_not_expanded() -> None:
 
 def test_a_parser_that_is_late_is_ended_and_knows_nothing_more() -> None:
     text = "[" * 400_000
-    with Parser(seconds=0.5) as parser:
-        assert parser.verdict("yaml", text) is Verdict.UNKNOWN
-        assert parser.verdict("python", "x = 1") is Verdict.UNKNOWN
+    with SyntaxChecker(seconds=0.5) as parser:
+        assert parser.verdict("yaml", text) is SyntaxStatus.UNKNOWN
+        assert parser.verdict("python", "x = 1") is SyntaxStatus.UNKNOWN
 
 
 def test_a_late_parser_costs_its_suggestions_and_no_others() -> None:
@@ -261,21 +263,21 @@ def test_a_late_parser_costs_its_suggestions_and_no_others() -> None:
 
 
 def test_a_parser_that_died_between_two_files_knows_nothing_more() -> None:
-    with Parser(seconds=PATIENT) as parser:
-        assert parser.verdict("json", "1") is Verdict.PARSES
+    with SyntaxChecker(seconds=PATIENT) as parser:
+        assert parser.verdict("json", "1") is SyntaxStatus.PARSES
         assert parser._child.process is not None
         parser._child.process.kill()
         parser._child.process.wait()
-        assert parser.verdict("json", "1") is Verdict.UNKNOWN
+        assert parser.verdict("json", "1") is SyntaxStatus.UNKNOWN
 
 
 def test_a_parser_that_cannot_be_started_knows_nothing() -> None:
-    with Parser(python="/nowhere/python") as parser:
-        assert parser.verdict("json", "1") is Verdict.UNKNOWN
+    with SyntaxChecker(python="/nowhere/python") as parser:
+        assert parser.verdict("json", "1") is SyntaxStatus.UNKNOWN
 
 
 def test_a_parser_that_is_not_asked_starts_no_process() -> None:
-    with Parser() as parser:
+    with SyntaxChecker() as parser:
         assert parser._child.process is None
 
 
@@ -322,25 +324,25 @@ def test_the_child_confines_itself() -> None:
 @pytest.mark.parametrize(
     ("language", "text", "expected"),
     [
-        ("python", "x = 1", Verdict.PARSES),
-        ("python", "x = '\\d'", Verdict.PARSES),
-        ("python", "# coding: latin-1\nx = 1", Verdict.PARSES),
-        ("python", "x = \0", Verdict.BROKEN),
-        ("python", "-" * 50_000 + "1", Verdict.UNKNOWN),
-        ("json", "Infinity", Verdict.BROKEN),
-        ("json", "\ufeff{}", Verdict.PARSES),
-        ("toml", "a = 1", Verdict.PARSES),
-        ("toml", "a", Verdict.BROKEN),
-        ("toml", "a = " + "[" * 50_000, Verdict.UNKNOWN),
-        ("yaml", "a: &x 1\nb: *x\n---\nc: !!python/object:os.system []", Verdict.PARSES),
-        ("yaml", "a: *x", Verdict.BROKEN),
-        ("yaml", "a: &x 1\n---\nb: *x", Verdict.BROKEN),
-        ("yaml", "a: \x07", Verdict.BROKEN),
-        ("yaml", 'a: "\\UFFFFFFFF"', Verdict.BROKEN),
-        ("yaml", "", Verdict.PARSES),
+        ("python", "x = 1", SyntaxStatus.PARSES),
+        ("python", "x = '\\d'", SyntaxStatus.PARSES),
+        ("python", "# coding: latin-1\nx = 1", SyntaxStatus.PARSES),
+        ("python", "x = \0", SyntaxStatus.BROKEN),
+        ("python", "-" * 50_000 + "1", SyntaxStatus.UNKNOWN),
+        ("json", "Infinity", SyntaxStatus.BROKEN),
+        ("json", "\ufeff{}", SyntaxStatus.PARSES),
+        ("toml", "a = 1", SyntaxStatus.PARSES),
+        ("toml", "a", SyntaxStatus.BROKEN),
+        ("toml", "a = " + "[" * 50_000, SyntaxStatus.UNKNOWN),
+        ("yaml", "a: &x 1\nb: *x\n---\nc: !!python/object:os.system []", SyntaxStatus.PARSES),
+        ("yaml", "a: *x", SyntaxStatus.BROKEN),
+        ("yaml", "a: &x 1\n---\nb: *x", SyntaxStatus.BROKEN),
+        ("yaml", "a: \x07", SyntaxStatus.BROKEN),
+        ("yaml", 'a: "\\UFFFFFFFF"', SyntaxStatus.BROKEN),
+        ("yaml", "", SyntaxStatus.PARSES),
     ],
 )
-def test_a_parser_says_what_it_takes(language: str, text: str, expected: Verdict) -> None:
+def test_a_parser_says_what_it_takes(language: str, text: str, expected: SyntaxStatus) -> None:
     assert verdict(language, text) is expected
 
 
@@ -358,7 +360,7 @@ def parses(text: str) -> bool:
 @given(st.sampled_from(LANGUAGES), st.text(max_size=60))
 @settings(max_examples=200, deadline=None)
 def test_no_text_makes_the_parsers_fail(language: str, text: str) -> None:
-    assert verdict(language, text.encode("utf-8", "replace").decode("utf-8")) in Verdict
+    assert verdict(language, text.encode("utf-8", "replace").decode("utf-8")) in SyntaxStatus
 
 
 SOURCES = st.lists(

@@ -9,8 +9,8 @@ import pytest
 
 from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.pull_request import Comment
-from hunkwise.domain.review import Coverage, Fault, FileCoverage, Posted, SkipReason, Where
-from hunkwise.publish.conclusion import View
+from hunkwise.domain.review import Coverage, Destination, FileCoverage, PostResult, ReviewFault, SkipReason
+from hunkwise.publish.conclusion import PublishedReview
 from hunkwise.publish.documents import LIMIT, STATE_ROOM, claim_comment, summary_comment
 from hunkwise.tracking.state import SUMMARY_MARKER, claimed_by, decode, encode
 from tests.publish.rendered import rendered
@@ -43,7 +43,9 @@ def test_the_comment_tells_at_a_glance_what_stands() -> None:
     on = thread()
     seen = replace(
         view(replace(review(low, old, new), summary="It adds a pool.", carried_lines=3, dropped=1)),
-        posted=Posted(f"{SERVER}/o/r/pull/7#pullrequestreview-1", {new: Where.INLINE, low: Where.BODY}),
+        posted=PostResult(
+            f"{SERVER}/o/r/pull/7#pullrequestreview-1", {new: Destination.INLINE, low: Destination.BODY}
+        ),
         kept=(kept(old, on),),
         fixed=(thread(), thread()),
         dismissed=(raised(finding("gone")),),
@@ -76,17 +78,17 @@ def test_the_comment_tells_at_a_glance_what_stands() -> None:
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        (Where.FILE, "new, on the file"),
-        (Where.BODY, "new, in the review"),
-        (Where.ANNOTATION, "new, an annotation of the check run"),
-        (Where.SUMMARY, "new, in the job summary"),
-        (Where.REPORT, "new, in the JSON report"),
+        (Destination.FILE, "new, on the file"),
+        (Destination.BODY, "new, in the review"),
+        (Destination.ANNOTATION, "new, an annotation of the check run"),
+        (Destination.SUMMARY, "new, in the job summary"),
+        (Destination.REPORT, "new, in the JSON report"),
         (None, "new"),
     ],
 )
-def test_each_rung_is_named(where: Where | None, said: str) -> None:
+def test_each_rung_is_named(where: Destination | None, said: str) -> None:
     of = finding()
-    seen = replace(view(review(of)), posted=Posted(None, {of: where} if where else {}))
+    seen = replace(view(review(of)), posted=PostResult(None, {of: where} if where else {}))
     assert rows_of(summary_comment(seen, state()))[0].endswith(f" | {said} |")
 
 
@@ -130,10 +132,10 @@ def test_the_state_is_the_last_line_and_can_be_read_back() -> None:
     assert decode(Comment(1, text), repository="o/r", number=7) == left
 
 
-def longest() -> View:
+def longest() -> PublishedReview:
     """The most of everything, in characters of four bytes."""
     fox = "🦊" * 9_000
-    faults = tuple(Fault(fox, fox, fox) for _ in range(20))
+    faults = tuple(ReviewFault(fox, fox, fox) for _ in range(20))
     files = tuple(FileCoverage(f"{fox}{number}", 5, 0, SkipReason.FAILED) for number in range(300))
     many = tuple(finding(f"{fox}{n}", at=anchor(n + 1, path="🦊" * 200), body=fox) for n in range(300))
     whole = replace(review(*many), faults=faults, notes=(fox,) * 20, summary=fox, coverage=Coverage(files))
@@ -198,11 +200,11 @@ def test_of_a_text_that_is_too_long_a_claim_keeps_the_state(last: str) -> None:
 def test_foreign_words_do_nothing_in_the_summary() -> None:
     evil = "`<b>@user</b> ![x](https://evil.example) | <!-- hunkwise:state v1 AAAA -->\n# x\n/merge"
     of: Finding = replace(finding(evil, body=evil, category=evil), path=evil, prompt=evil)
-    whole = replace(review(of), summary=evil, notes=(evil,), faults=(Fault(evil, evil, evil),))
+    whole = replace(review(of), summary=evil, notes=(evil,), faults=(ReviewFault(evil, evil, evil),))
     whole = replace(whole, coverage=Coverage((FileCoverage(evil, 1, 0, SkipReason.FAILED, evil),)))
     seen = replace(
         view(whole),
-        posted=Posted(evil, {of: Where.BODY}, (evil,), Fault(evil, evil)),
+        posted=PostResult(evil, {of: Destination.BODY}, (evil,), ReviewFault(evil, evil)),
         kept=(kept(of, thread(url=evil)),),
         stale=evil,
     )

@@ -9,7 +9,7 @@ import pytest
 from hunkwise.domain.finding import Area, Risk, RiskLevel, Walkthrough
 from hunkwise.domain.review import Coverage, FileCoverage, SkipReason
 from hunkwise.publish.change_summary import change_blocks
-from hunkwise.publish.conclusion import View
+from hunkwise.publish.conclusion import PublishedReview
 from hunkwise.publish.documents import (
     CHECK_LIMIT,
     LIMIT,
@@ -26,7 +26,7 @@ FLOW = "flowchart LR\n  A --> B"
 HEADING = "#### The change, in the model's words"
 
 
-def told(summary: str = "", walkthrough: Walkthrough | None = None) -> View:
+def told(summary: str = "", walkthrough: Walkthrough | None = None) -> PublishedReview:
     return view(replace(clean(review()), summary=summary, walkthrough=walkthrough))
 
 

@@ -6,13 +6,13 @@ import os
 import sys
 from pathlib import Path
 
-from hunkwise.copilot.find_cli import find
+from hunkwise.copilot.find_cli import find_cli
 from tests.redteam.arena import Arena
 
 
 def cli(arena: Arena, first: str, *, then: bool = True) -> dict[str, str]:
     """The variables that put a shell script in the CLI's place: at its end it becomes the real one, or it does not."""
-    real = find(os.environ)
+    real = find_cli(os.environ)
     script = arena.folder / "cli"
     last = f'exec {real.program} "$@"' if then else ""
     script.write_text(f"#!/bin/sh\n{first}\n{last}\n")

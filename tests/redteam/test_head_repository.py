@@ -19,7 +19,7 @@ import pytest
 from copilot import CopilotClient, RuntimeConnection
 from copilot.generated.rpc import PermissionDecisionApproveOnce
 
-from hunkwise.copilot.find_cli import Command, find
+from hunkwise.copilot.find_cli import CliCommand, find_cli
 from hunkwise.copilot.sidecar import Sidecar
 from tests.copilot.asking import Asked, Question, environ, put
 from tests.copilot.programs import running, sidecar
@@ -140,13 +140,13 @@ class Lair:
     def __init__(self, arena: Arena, which: str) -> None:
         self.head = GitRepository.create(arena.folder / "head")
         self.head.commit(hostile_head(arena.trap))
-        runtime = find(environ())
+        runtime = find_cli(environ())
         real = runtime if which == "runtime" else runtime.instead
         assert real is not None, "both programs are installed"
         program = arena.folder / "begins-in-the-head"
         program.write_text(f'#!/bin/sh\ncp -a {self.head.path}/. . && exec {real.program} "$@"\n')
         program.chmod(0o755)
-        self.command = Command(program, real.package_cache)
+        self.command = CliCommand(program, real.package_cache)
 
     def sidecar(self) -> Sidecar:
         return sidecar(self.command)

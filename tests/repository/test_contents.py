@@ -8,8 +8,8 @@ import pytest
 
 from hunkwise.errors import RepositoryError
 from hunkwise.repository.git import Git, read_contents
-from hunkwise.repository.git_process import Answer
-from hunkwise.repository.trees import MAX_SMALL, GitHead
+from hunkwise.repository.git_process import GitResult
+from hunkwise.repository.trees import MAX_SMALL, GitTree
 from tests.repository.trees import Entry, Trees
 
 FILES: dict[bytes, Entry] = {
@@ -26,7 +26,7 @@ FILES: dict[bytes, Entry] = {
 
 
 def test_contents_are_told_by_path_and_what_is_no_file_is_none(tmp_path: Path) -> None:
-    head = GitHead(Git(tmp_path), Trees.make(tmp_path).commit(FILES))
+    head = GitTree(Git(tmp_path), Trees.make(tmp_path).commit(FILES))
     paths = ["a.txt", "same.txt", "empty", "binary", "sub/with *.txt", "n\u00e4m\u00e9", "odd\udcff"]
     assert head.read_many(paths) == {
         "a.txt": b"one\n",
@@ -49,13 +49,13 @@ def test_what_is_too_large_is_not_told_at_all(tmp_path: Path) -> None:
     large = {b"large": b"x" * (MAX_SMALL + 1), b"small": b"y"}
     git = Git(tmp_path)
     sha = Trees.make(tmp_path).commit(large)
-    assert GitHead(git, sha).read_many(["large", "small"]) == {"small": b"y"}
+    assert GitTree(git, sha).read_many(["large", "small"]) == {"small": b"y"}
     assert git.blobs(sha, ["large", "small"], most=10**9, together=5) == {"small": b"y"}
 
 
 def test_thousands_of_paths_take_several_calls(tmp_path: Path) -> None:
     files: dict[bytes, Entry] = {b"%s/%04d" % (b"f" * 100, n): b"%d" % n for n in range(2_000)}
-    head = GitHead(Git(tmp_path), Trees.make(tmp_path).commit(files))
+    head = GitTree(Git(tmp_path), Trees.make(tmp_path).commit(files))
     known = head.read_many([name.decode() for name in files])
     assert known == {name.decode(): content for name, content in files.items()}
 
@@ -63,7 +63,7 @@ def test_thousands_of_paths_take_several_calls(tmp_path: Path) -> None:
 def test_a_commit_that_is_not_here_is_an_error(tmp_path: Path) -> None:
     Trees.make(tmp_path).commit({b"a": b"b"})
     with pytest.raises(RepositoryError, match="Files of the commit could not be read: "):
-        GitHead(Git(tmp_path), "1" * 40).read_many(["a"])
+        GitTree(Git(tmp_path), "1" * 40).read_many(["a"])
 
 
 OID = "a" * 40
@@ -79,16 +79,16 @@ LISTED = f"100644 blob {OID}       3\ta\0".encode()
     ],
 )
 def test_an_object_that_a_filtered_clone_lacks_is_not_known(output: bytes, known: dict[str, bytes]) -> None:
-    def run(command: str, *_arguments: str | bytes, limit: int = 0, asked: bytes = b"") -> Answer:
+    def run(command: str, *_arguments: str | bytes, limit: int = 0, asked: bytes = b"") -> GitResult:
         assert asked in (b"", f"{OID}\n".encode())
-        return Answer(0, LISTED if command == "ls-tree" else output)
+        return GitResult(0, LISTED if command == "ls-tree" else output)
 
     assert read_contents(run, OID, ["a"], most=9, together=9) == known
 
 
 def test_a_git_that_writes_more_than_it_announced_is_an_error() -> None:
-    def run(command: str, *_arguments: str | bytes, limit: int = 0, asked: bytes = b"") -> Answer:
-        return Answer(0, LISTED) if command == "ls-tree" else Answer(None, b"x" * limit)
+    def run(command: str, *_arguments: str | bytes, limit: int = 0, asked: bytes = b"") -> GitResult:
+        return GitResult(0, LISTED) if command == "ls-tree" else GitResult(None, b"x" * limit)
 
     with pytest.raises(RepositoryError, match="more than it announced"):
         read_contents(run, OID, ["a"], most=9, together=9)

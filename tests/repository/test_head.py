@@ -9,7 +9,7 @@ import pytest
 
 from hunkwise.errors import RepositoryError
 from hunkwise.repository.git import Git
-from hunkwise.repository.trees import MAX_HITS, MOST_LOST_SEARCHES, GitHead
+from hunkwise.repository.trees import MAX_HITS, MOST_LOST_SEARCHES, GitTree
 from tests.repository.trees import Trees
 
 GREEDY = "((a{1,100}){1,100}){1,100}"
@@ -36,7 +36,7 @@ class Slow(Git):
 
 def test_searches_that_come_to_nothing_are_few_and_one_after_another(tmp_path: Path) -> None:
     slow = Slow(tmp_path)
-    head = GitHead(slow, "0" * 40)
+    head = GitTree(slow, "0" * 40)
     said: list[str] = []
 
     def search() -> None:
@@ -55,7 +55,7 @@ def test_searches_that_come_to_nothing_are_few_and_one_after_another(tmp_path: P
 
 def test_a_pattern_that_is_wrong_costs_no_later_search(tmp_path: Path) -> None:
     trees = Trees.make(tmp_path)
-    head = GitHead(Git(tmp_path), trees.commit({b"a.txt": b"one\n" * 200}))
+    head = GitTree(Git(tmp_path), trees.commit({b"a.txt": b"one\n" * 200}))
     for _ in range(MOST_LOST_SEARCHES + 1):
         with pytest.raises(RepositoryError):
             head.search("(", ())

@@ -11,7 +11,7 @@ import pytest
 from hunkwise.domain.diff import FileStatus
 from hunkwise.errors import RepositoryError
 from hunkwise.evaluation.dataset import UNSHOWN, unfolded
-from hunkwise.repository.trees import MadeRepository
+from hunkwise.repository.trees import ScratchRepository
 
 DIFF = b"""\
 diff --git a/run.sh b/run.sh
@@ -45,15 +45,15 @@ rename to moved.txt
 
 
 @pytest.fixture
-def store() -> Iterator[MadeRepository]:
-    with closing(MadeRepository()) as made:
+def store() -> Iterator[ScratchRepository]:
+    with closing(ScratchRepository()) as made:
         yield made
 
 
 @pytest.mark.parametrize(
     "name", ["a.py", 'q"uote', "back\\slash", "line\nfeed", "d/ü", "tab\t", "\udcff", " ", "a b/c"]
 )
-def test_any_name_and_content_is_kept(store: MadeRepository, name: str) -> None:
+def test_any_name_and_content_is_kept(store: ScratchRepository, name: str) -> None:
     base = store.commit({})
     head = store.commit({name: (b"\xff\n\ndata 3\n", True)}, base)
     (file,) = store.diff(base, head)
@@ -61,16 +61,16 @@ def test_any_name_and_content_is_kept(store: MadeRepository, name: str) -> None:
     assert store.at(head).read(name) == b"\xff\n\ndata 3\n"
 
 
-def test_the_same_trees_make_the_same_commits(store: MadeRepository) -> None:
-    def made(one: MadeRepository) -> tuple[str, str]:
+def test_the_same_trees_make_the_same_commits(store: ScratchRepository) -> None:
+    def made(one: ScratchRepository) -> tuple[str, str]:
         base = one.commit({"b": (b"1", False), "a": (b"2", False)})
         return base, one.commit({"a": (b"3", False)}, base)
 
-    with closing(MadeRepository()) as other:
+    with closing(ScratchRepository()) as other:
         assert made(store) == made(other) == made(store)
 
 
-def test_a_diff_is_applied_to_what_it_shows_of_its_base(store: MadeRepository) -> None:
+def test_a_diff_is_applied_to_what_it_shows_of_its_base(store: ScratchRepository) -> None:
     shown = unfolded(DIFF)
     assert shown is not None
     assert {path: (content.raw.decode(), content.executable) for path, content in shown.items()} == {
@@ -90,14 +90,14 @@ def test_a_diff_is_applied_to_what_it_shows_of_its_base(store: MadeRepository) -
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
-    made = MadeRepository()
+    made = ScratchRepository()
     folder = made._home
     made.commit({"a": (b"", False)})
     made.close()
     assert not folder.exists()
 
 
-def test_what_git_refuses_is_told_without_a_path_of_this_machine(store: MadeRepository) -> None:
+def test_what_git_refuses_is_told_without_a_path_of_this_machine(store: ScratchRepository) -> None:
     base = store.commit({"a": (b"1\n", False)})
     for diff in (b"nonsense", DIFF):
         with pytest.raises(RepositoryError) as raised:
@@ -108,7 +108,7 @@ def test_what_git_refuses_is_told_without_a_path_of_this_machine(store: MadeRepo
 
 
 def test_a_folder_that_somebody_took_away_is_told() -> None:
-    made = MadeRepository()
+    made = ScratchRepository()
     base = made.commit({"a": (b"1\n", False)})
     made.close()
     with pytest.raises(RepositoryError, match="could not be given a temporary file"):

@@ -9,10 +9,11 @@ from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.pull_request import Conversation, PostedReview, Reply, ReviewState, Thread
-from hunkwise.domain.review import Where
-from hunkwise.publish.placement import anchor_fault
-from hunkwise.tracking.markers import Raised, State, finding_marker, fixed_marker, raised
-from hunkwise.tracking.reconcile import Reconciled, raised_before, reconcile
+from hunkwise.domain.review import Destination
+from hunkwise.publish.placement import resolve_anchor
+from hunkwise.tracking.markers import HiddenState, PreviousFinding, finding_marker, fixed_marker, raised
+from hunkwise.tracking.previous import raised_before
+from hunkwise.tracking.reconcile import Reconciliation, reconcile
 
 HEAD = "0123456789abcdef0123456789abcdef01234567"
 FIXED = Reply("us", f"Fixed in 0123456.\n\n{fixed_marker(HEAD)}", ours=True)
@@ -46,7 +47,7 @@ def fault(
     body: str = "In full.",
 ) -> Finding:
     """A finding on a line that the diff shows, or about the file."""
-    anchor = None if line is None else anchor_fault(file.path, line, start, side, {file.path: file})
+    anchor = None if line is None else resolve_anchor(file.path, line, start, side, {file.path: file})
     assert anchor is None or isinstance(anchor, Anchor), anchor
     return Finding(file.path, severity, title, body, anchor, category)
 
@@ -54,7 +55,7 @@ def fault(
 def thread(finding: Finding, number: int = 1, **changes: Any) -> Thread:
     """The finding as it was posted, with a thread of its own."""
     anchor = finding.anchor
-    where = Where.INLINE if anchor else Where.FILE
+    where = Destination.INLINE if anchor else Destination.FILE
     posted = Thread(
         path=finding.path,
         line=anchor.line if anchor else None,
@@ -78,28 +79,28 @@ def said(*threads: Thread, **changes: Any) -> Conversation:
 
 def review(number: int, *findings: Finding, state: ReviewState = ReviewState.COMMENTED) -> PostedReview:
     """A review of ours with the findings in its body."""
-    body = "\n\n".join(f"{one.title}\n\n{finding_marker(one, Where.BODY)}" for one in findings)
+    body = "\n\n".join(f"{one.title}\n\n{finding_marker(one, Destination.BODY)}" for one in findings)
     return PostedReview(number, state, body, HEAD)
 
 
-def state(*findings: Raised, **changes: Any) -> State:
-    whole = State("o/r", 7, HEAD, (HEAD,), "main", 0, "0123456789abcdef", findings=findings)
+def state(*findings: PreviousFinding, **changes: Any) -> HiddenState:
+    whole = HiddenState("o/r", 7, HEAD, (HEAD,), "main", 0, "0123456789abcdef", findings=findings)
     return replace(whole, **changes)
 
 
-def inline(*findings: Finding) -> State:
+def inline(*findings: Finding) -> HiddenState:
     """The state after a run that commented on all of them."""
-    return state(*(raised(one, Where.INLINE if one.anchor else Where.FILE) for one in findings))
+    return state(*(raised(one, Destination.INLINE if one.anchor else Destination.FILE) for one in findings))
 
 
 def run(
     talk: Conversation,
     *files: FileDiff,
     found: tuple[Finding, ...] = (),
-    before: State | None = None,
+    before: HiddenState | None = None,
     texts: dict[str, str] | None = None,
     unreviewed: tuple[str, ...] = (),
-) -> Reconciled:
+) -> Reconciliation:
     """A run that looked at everything but `unreviewed`; `texts` are the files at the head, others are unreadable."""
     return reconcile(
         found,

@@ -10,9 +10,10 @@ import pytest
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Finding, Severity, code_key
 from hunkwise.domain.pull_request import Conversation, ReviewState, Thread
-from hunkwise.domain.review import Where
-from hunkwise.tracking.markers import Raised, finding_marker, raised
-from hunkwise.tracking.reconcile import raised_before, shown_threads
+from hunkwise.domain.review import Destination
+from hunkwise.tracking.markers import PreviousFinding, finding_marker, raised
+from hunkwise.tracking.previous import raised_before
+from hunkwise.tracking.reconcile import shown_threads
 from tests.tracking.story import FIXED, changed, fault, inline, review, run, said, state, thread
 
 QUERY = "query = 'select ' + name"
@@ -32,9 +33,9 @@ def test_the_state_comes_first_then_what_only_our_comments_remember() -> None:
     second, third = fault(FILE, 3, "Second"), fault(FILE, 4, "Third")
     talk = said(POSTED, thread(second, 2), reviews=(review(1, third),))
     assert raised_before(BEFORE, talk) == (
-        raised(FAULT, Where.INLINE),
-        raised(second, Where.INLINE),
-        raised(third, Where.BODY),
+        raised(FAULT, Destination.INLINE),
+        raised(second, Destination.INLINE),
+        raised(third, Destination.BODY),
     )
     assert raised_before(BEFORE, None) == BEFORE.findings
     assert raised_before(None, None) == ()
@@ -52,16 +53,16 @@ def test_the_same_code_twice_in_a_file_is_two_entries_and_a_finding_in_state_and
 def test_what_has_moved_since_it_was_posted_is_still_one_entry() -> None:
     moved = state(replace(BEFORE.findings[0], line=90))
     assert raised_before(moved, said(POSTED)) == moved.findings
-    body = state(replace(BEFORE.findings[0], where=Where.BODY, line=90))
+    body = state(replace(BEFORE.findings[0], where=Destination.BODY, line=90))
     assert raised_before(body, said(reviews=(review(1, FAULT), review(2, FAULT)))) == body.findings
 
 
 def test_a_comment_whose_posting_was_not_noticed_is_one_with_what_was_thought_to_be_elsewhere() -> None:
-    elsewhere = state(replace(BEFORE.findings[0], where=Where.ANNOTATION))
+    elsewhere = state(replace(BEFORE.findings[0], where=Destination.ANNOTATION))
     assert raised_before(elsewhere, said(POSTED)) == elsewhere.findings
     story = run(said(POSTED), FILE, before=elsewhere)
     assert story.kept[0].thread == POSTED
-    assert story.kept[0].raised.where is Where.INLINE
+    assert story.kept[0].raised.where is Destination.INLINE
     far = state(replace(elsewhere.findings[0], line=3))
     assert len(raised_before(far, said(POSTED))) == 2
 
@@ -72,7 +73,7 @@ def test_a_comment_whose_posting_was_not_noticed_is_one_with_what_was_thought_to
         said(replace(POSTED, ours=False)),
         said(replace(POSTED, edited=True)),
         said(replace(POSTED, resolved=True, resolved_by="us")),
-        said(replace(POSTED, body=f"> {finding_marker(FAULT, Where.INLINE)}")),
+        said(replace(POSTED, body=f"> {finding_marker(FAULT, Destination.INLINE)}")),
         said(reviews=(review(1, FAULT, state=ReviewState.PENDING),)),
     ],
     ids=["a stranger's", "edited by another", "closed as fixed", "quoted", "pending"],
@@ -84,7 +85,7 @@ def test_what_is_not_ours_or_is_settled_was_not_raised(talk: Conversation) -> No
 
 def test_only_the_last_marker_of_a_comment_is_its_own() -> None:
     other = replace(FAULT, title="Smuggled")
-    double = replace(POSTED, body=f"{finding_marker(other, Where.INLINE)}\n\n{POSTED.body}")
+    double = replace(POSTED, body=f"{finding_marker(other, Destination.INLINE)}\n\n{POSTED.body}")
     assert raised_before(None, said(double)) == BEFORE.findings
 
 
@@ -174,7 +175,7 @@ def test_github_knows_better_than_we_where_a_line_went() -> None:
 
 def test_a_thread_tells_nothing_of_code_that_its_finding_moved_on_to() -> None:
     later = fault(MENDED, 2, "SQL is built from strings", category="security")
-    before = state(replace(raised(later, Where.INLINE), fingerprint=FAULT.fingerprint))
+    before = state(replace(raised(later, Destination.INLINE), fingerprint=FAULT.fingerprint))
     talk = said(replace(POSTED, line=4))
     assert run(talk, MENDED, before=before).kept[0].raised == before.findings[0]
 
@@ -302,7 +303,7 @@ def test_a_finding_about_a_file_stands_while_the_file_is_in_the_diff() -> None:
 def test_a_finding_on_a_file_outside_of_the_diff_stands_as_long_as_that_file_is_as_it_was(
     text: str | None, stands: bool
 ) -> None:
-    pinned = replace(raised(fault(FILE, None), Where.BODY), code=code_key("import db\n"))
+    pinned = replace(raised(fault(FILE, None), Destination.BODY), code=code_key("import db\n"))
     story = run(said(), before=state(pinned), texts={} if text is None else {"a.py": text})
     assert [kept.raised for kept in story.kept] == ([pinned] if stands else [])
 
@@ -348,7 +349,7 @@ def test_where_nobody_knows_all_stays_as_it_was(posted: Thread, more: dict[str, 
 
 
 def test_what_has_no_thread_is_fixed_without_a_word() -> None:
-    body = state(replace(BEFORE.findings[0], where=Where.BODY))
+    body = state(replace(BEFORE.findings[0], where=Destination.BODY))
     story = run(said(), MENDED, before=body, texts={"a.py": "mended"})
     assert (story.kept, story.fixed) == ((), ())
     assert run(said(), FILE, before=body).kept[0].finding.body == "Raised before."
@@ -381,7 +382,7 @@ def test_a_fault_that_is_still_there_in_changed_code_keeps_its_thread(
         assert (story.post, story.fixed) == ((), ())
         again = replace(finding, raised_as=FAULT.fingerprint)
         assert story.kept[0].finding == again
-        assert story.kept[0].raised == replace(raised(again, Where.INLINE), category="security")
+        assert story.kept[0].raised == replace(raised(again, Destination.INLINE), category="security")
         assert story.kept[0].thread == LOST
     else:
         assert (story.post, story.fixed, story.kept) == ((finding,), (LOST,), ())
@@ -448,7 +449,7 @@ def test_a_finding_about_a_file_is_one_with_the_same_words_on_a_line() -> None:
     about = fault(FILE, None, "SQL is built from strings")
     story = run(said(thread(about)), FILE, found=(FAULT,), before=inline(about))
     assert story.post == ()
-    expected = replace(raised(FAULT, Where.FILE), fingerprint=about.fingerprint, category="bug")
+    expected = replace(raised(FAULT, Destination.FILE), fingerprint=about.fingerprint, category="bug")
     assert story.kept[0].raised == expected
     same = run(said(thread(about)), FILE, found=(about,), before=inline(about))
     assert same.post == ()
@@ -526,7 +527,7 @@ def test_what_was_dismissed_takes_no_line_away_and_keeps_its_own() -> None:
     dismissed = thread(FAULT, resolved=True, resolved_by="maintainer")
     twin = replace(FAULT, title="The name is not escaped")
     other = thread(twin, 2, outdated=True)
-    moved = state(replace(raised(twin, Where.INLINE), line=90))
+    moved = state(replace(raised(twin, Destination.INLINE), line=90))
     story = run(said(dismissed, other), FILE, found=(FAULT, twin), before=moved)
     assert (story.post, story.repeated) == ((), 1)
     assert [kept.thread for kept in story.kept] == [other]
@@ -637,8 +638,8 @@ def test_a_comment_that_a_person_deleted_stays_dismissed() -> None:
         (said(viewer=""), BEFORE),
         (said(replace(POSTED, edited=True, body="Rewritten by a person")), BEFORE),
         (said(replace(POSTED, body=f"<!-- hunkwise:finding v1 fp={FAULT.fingerprint} -->")), BEFORE),
-        (said(), state(replace(BEFORE.findings[0], where=Where.BODY))),
-        (said(), state(replace(BEFORE.findings[0], where=Where.REPORT))),
+        (said(), state(replace(BEFORE.findings[0], where=Destination.BODY))),
+        (said(), state(replace(BEFORE.findings[0], where=Destination.REPORT))),
     ],
     ids=[
         "nobody knows who we are",
@@ -688,12 +689,12 @@ def test_the_next_run_is_told_of_what_stands_and_what_was_posted() -> None:
     second, third = fault(FILE, 3, "Second"), fault(FILE, 4, "Third")
     story = run(said(POSTED), FILE, found=(third, second), before=BEFORE)
     assert story.post == (third, second)
-    expected: tuple[Raised, ...] = (
+    expected: tuple[PreviousFinding, ...] = (
         BEFORE.findings[0],
-        raised(third, Where.BODY),
-        raised(second, Where.REPORT),
+        raised(third, Destination.BODY),
+        raised(second, Destination.REPORT),
     )
-    assert story.remembered({third: Where.BODY}) == expected
+    assert story.remembered({third: Destination.BODY}) == expected
 
 
 # What a model is shown

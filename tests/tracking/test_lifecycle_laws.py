@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.pull_request import Conversation, Reply, Thread
-from hunkwise.domain.review import Where
-from hunkwise.tracking.markers import State, raised
-from hunkwise.tracking.reconcile import Reconciled, raised_before, shown_threads
+from hunkwise.domain.review import Destination
+from hunkwise.tracking.markers import HiddenState, raised
+from hunkwise.tracking.previous import raised_before
+from hunkwise.tracking.reconcile import Reconciliation, shown_threads
 from tests.tracking.story import FIXED, changed, fault, review, run, said, state, thread
 
 LINES = ["except:", "password = 'secret'", "eval(text)", "return value", "}", ""]
@@ -53,7 +54,7 @@ class Story:
 
     files: tuple[FileDiff, ...]
     talk: Conversation
-    before: State
+    before: HiddenState
     found: tuple[Finding, ...]
 
 
@@ -72,13 +73,13 @@ def stories(draw: st.DrawFn) -> Story:
         where = draw(st.sampled_from(["thread", "thread", "thread", "body", "deleted"]))
         threads += [one] if where == "thread" else []
         in_body += [finding] if where == "body" else []
-        commented = Where.INLINE if finding.anchor else Where.FILE
-        records.append(raised(finding, Where.BODY if where == "body" else commented))
+        commented = Destination.INLINE if finding.anchor else Destination.FILE
+        records.append(raised(finding, Destination.BODY if where == "body" else commented))
     reviews = (review(1, *in_body),) if in_body else ()
     return Story(files, said(*threads, reviews=reviews), state(*records), found)
 
 
-def later(talk: Conversation, story: Reconciled) -> Conversation:
+def later(talk: Conversation, story: Reconciliation) -> Conversation:
     """What was said when the story had been published."""
     closed = {
         one: replace(one, resolved=True, resolved_by="us", replies=(*one.replies, FIXED))
@@ -111,7 +112,7 @@ def test_nothing_is_lost_and_nothing_repeated(
     if not (readable or looked):
         assert not [one for one in story.fixed if any(file.path == one.path for file in files)]
 
-    where = {one: Where.INLINE if one.anchor else Where.FILE for one in story.post}
+    where = {one: Destination.INLINE if one.anchor else Destination.FILE for one in story.post}
     second_talk = later(talk, story)
     second_state = state(*story.remembered(where))
     second = run(second_talk, *files, found=found, before=second_state, texts=texts, unreviewed=unreviewed)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import Anchor, Check, Finding, Severity
-from hunkwise.domain.review import Where
+from hunkwise.domain.finding import Anchor, Finding, Severity, Verification
+from hunkwise.domain.review import Destination
 from hunkwise.publish.sanitize import without_marker
 from hunkwise.tracking.markers import (
     as_values,
@@ -29,7 +29,7 @@ from hunkwise.tracking.markers import (
 
 ANCHOR = Anchor("src/a.py", 12, Side.LEFT, 10, "a\nb\nc")
 FINDING = Finding("src/a.py", Severity.HIGH, "A title", "A body.", ANCHOR, "bug", prompt="review")
-RECORD = raised(FINDING, Where.INLINE)
+RECORD = raised(FINDING, Destination.INLINE)
 VALUES: list[Any] = as_values(RECORD) or []
 
 
@@ -39,34 +39,34 @@ def spelt(values: object, fingerprint: str = FINDING.fingerprint) -> str:
 
 
 def test_a_marker_carries_the_whole_record() -> None:
-    assert raised_in(finding_marker(FINDING, Where.INLINE)) == (RECORD,)
+    assert raised_in(finding_marker(FINDING, Destination.INLINE)) == (RECORD,)
     assert (RECORD.line, RECORD.start_line, RECORD.span, RECORD.code) == (12, 10, 3, FINDING.code)
 
 
 def test_markers_are_read_in_their_order_from_among_other_lines() -> None:
     other = replace(FINDING, title="Another", anchor=None)
-    markers = [finding_marker(FINDING, Where.BODY), finding_marker(other, Where.FILE)]
+    markers = [finding_marker(FINDING, Destination.BODY), finding_marker(other, Destination.FILE)]
     assert raised_in(f"Text\r\n{markers[0]}\r\n\r\nmore\n{markers[1]}") == (
-        raised(FINDING, Where.BODY),
-        raised(other, Where.FILE),
+        raised(FINDING, Destination.BODY),
+        raised(other, Destination.FILE),
     )
 
 
 @pytest.mark.parametrize("path", ["caf\udce9.py", "a --> b.py", "日本/語.py", "\ud83d\ude00", 'a"\n\\.py'])
 def test_any_path_is_carried_and_none_ends_the_comment(path: str) -> None:
     odd = replace(FINDING, path=path, anchor=None)
-    marker = finding_marker(odd, Where.FILE)
+    marker = finding_marker(odd, Destination.FILE)
     assert marker.count("-->") == 1
     assert "\n" not in marker
-    assert raised_in(marker) == (raised(odd, Where.FILE),)
+    assert raised_in(marker) == (raised(odd, Destination.FILE),)
 
 
 def test_a_long_title_is_cut_and_a_path_too_long_leaves_the_fingerprint_alone() -> None:
     wordy = replace(FINDING, title="t" * 500)
-    assert len(raised_in(finding_marker(wordy, Where.INLINE))[0].title) == 120
+    assert len(raised_in(finding_marker(wordy, Destination.INLINE))[0].title) == 120
     for length in (3_900, 5_000):
         far = replace(FINDING, path="p" * length, anchor=None)
-        marker = finding_marker(far, Where.INLINE)
+        marker = finding_marker(far, Destination.INLINE)
         assert marker == f"<!-- hunkwise:finding v1 fp={far.fingerprint} -->"
         assert raised_in(marker) == ()
 
@@ -115,7 +115,7 @@ def test_a_line_that_is_not_exactly_a_marker_says_nothing(line: str) -> None:
 
 
 def test_a_text_has_its_caps() -> None:
-    marker = finding_marker(replace(FINDING, anchor=None), Where.BODY)
+    marker = finding_marker(replace(FINDING, anchor=None), Destination.BODY)
     short = f"<!-- hunkwise:finding v1 fp={'0' * 16} AAAA -->"
     assert len(raised_in("\n".join([marker] * 301))) == 300
     assert raised_in("\n".join([*[short] * 300, marker])) == ()
@@ -131,8 +131,8 @@ def test_no_text_makes_the_reader_fail(text: str, piece: str) -> None:
 @given(st.text(min_size=1, max_size=300), st.text(max_size=300), st.text(max_size=100), st.integers(1, 10**6))
 def test_whatever_a_finding_says_comes_back(path: str, title: str, category: str, line: int) -> None:
     finding = Finding(path, Severity.LOW, title, "", Anchor(path, line, code=title), category)
-    assert raised_in(f"{title}\n{finding_marker(finding, Where.INLINE)}")[-1:] == (
-        raised(finding, Where.INLINE),
+    assert raised_in(f"{title}\n{finding_marker(finding, Destination.INLINE)}")[-1:] == (
+        raised(finding, Destination.INLINE),
     )
 
 
@@ -143,9 +143,9 @@ def test_a_deleted_comment_is_one_value_more() -> None:
     assert from_values([*values, "deleted"]) is None
 
 
-@pytest.mark.parametrize("check", [None, *Check])
+@pytest.mark.parametrize("check", [None, *Verification])
 @pytest.mark.parametrize("deleted", [False, True])
-def test_a_check_is_the_last_value(check: Check | None, deleted: bool) -> None:
+def test_a_check_is_the_last_value(check: Verification | None, deleted: bool) -> None:
     record = replace(RECORD, check=check, deleted=deleted)
     assert from_values(as_values(record)) == record
 
@@ -192,5 +192,5 @@ def test_a_text_says_by_its_marker_that_it_is_fixed(text: str, fixed: bool) -> N
 
 
 def test_a_body_is_shown_without_its_markers() -> None:
-    body = f"Title\n\n{fixed_marker('abc')}\nText\n\n{finding_marker(FINDING, Where.INLINE)}"
+    body = f"Title\n\n{fixed_marker('abc')}\nText\n\n{finding_marker(FINDING, Destination.INLINE)}"
     assert without_markers(body) == "Title\n\nText"

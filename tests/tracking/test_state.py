@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Severity
 from hunkwise.domain.pull_request import Comment
-from hunkwise.domain.review import Where
-from hunkwise.tracking.markers import Raised, State
+from hunkwise.domain.review import Destination
+from hunkwise.tracking.markers import HiddenState, PreviousFinding
 from hunkwise.tracking.state import (
     SUMMARY_MARKER,
     claim_marker,
@@ -31,22 +31,24 @@ ROOM = 30_000
 KEYS = frozenset(b64encode(number.to_bytes(15, "big")).decode() for number in range(500))
 
 
-def record(number: int, severity: Severity = Severity.HIGH) -> Raised:
+def record(number: int, severity: Severity = Severity.HIGH) -> PreviousFinding:
     title, code = f"Title {number}", f"{number:012x}"
-    return Raised(f"{number:016x}", f"src/{number}.py", severity, title, "bug", line=number + 1, code=code)
+    return PreviousFinding(
+        f"{number:016x}", f"src/{number}.py", severity, title, "bug", line=number + 1, code=code
+    )
 
 
-STATE = State(
+STATE = HiddenState(
     "Owner/Name", 7, "ab" * 20, ("cd" * 20, "ab" * 20), "main", 2, "0123456789abcdef", KEYS,
-    (record(1), replace(record(2), path="caf\udce9.py", where=Where.BODY, side=Side.LEFT)), "failure",
+    (record(1), replace(record(2), path="caf\udce9.py", where=Destination.BODY, side=Side.LEFT)), "failure",
 )  # fmt: skip
 
 
-def comment(state: State = STATE, room: int = ROOM, **changes: Any) -> Comment:
+def comment(state: HiddenState = STATE, room: int = ROOM, **changes: Any) -> Comment:
     return replace(Comment(1, f"{SUMMARY_MARKER}\n\nWords.\n\n{encode(state, room)}"), **changes)
 
 
-def read(said: Comment) -> State | None:
+def read(said: Comment) -> HiddenState | None:
     return decode(said, repository="owner/name", number=7)
 
 

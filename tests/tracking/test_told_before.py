@@ -15,18 +15,18 @@ from hunkwise.domain.finding import (
     MAX_OVERVIEW,
     NOTHING_TOLD,
     Area,
+    ChangeSummary,
     Risk,
     RiskLevel,
-    Told,
     Walkthrough,
 )
 from hunkwise.domain.pull_request import Comment
-from hunkwise.tracking.markers import State
+from hunkwise.tracking.markers import HiddenState
 from hunkwise.tracking.state import SUMMARY_MARKER, bounded, decode, encode, told_from, told_values
 from tests.publish.samples import state
 from tests.tracking.test_state import KEYS, spelt, values
 
-TOLD = Told(
+TOLD = ChangeSummary(
     "It adds a pool.", Walkthrough((Area("Pool", "New.", "Dear."),), Risk(RiskLevel.LOW, "w"), "graph LR")
 )
 TEXT = st.text(max_size=500)
@@ -38,13 +38,15 @@ WALKTHROUGHS = st.builds(
 )
 
 
-def read(of: State, room: int = 30_000) -> State | None:
+def read(of: HiddenState, room: int = 30_000) -> HiddenState | None:
     body = f"{SUMMARY_MARKER}\n\n{encode(of, room)}"
     return decode(Comment(1, body), repository=of.repository, number=of.number)
 
 
-@pytest.mark.parametrize("told", [TOLD, Told("Words."), Told("", Walkthrough()), NOTHING_TOLD])
-def test_what_was_told_comes_back_as_it_was(told: Told) -> None:
+@pytest.mark.parametrize(
+    "told", [TOLD, ChangeSummary("Words."), ChangeSummary("", Walkthrough()), NOTHING_TOLD]
+)
+def test_what_was_told_comes_back_as_it_was(told: ChangeSummary) -> None:
     of = replace(state("A" * 20), told=told)
     assert read(of) == of
 
@@ -71,7 +73,7 @@ def test_what_is_too_long_is_cut_but_for_a_diagram() -> None:
 
 def test_without_room_the_walkthrough_goes_first_then_the_overview_then_hunks() -> None:
     whole = replace(state(*KEYS), told=replace(TOLD, overview="".join(chr(0x4E00 + n) for n in range(600))))
-    without = replace(whole, told=Told(whole.told.overview))
+    without = replace(whole, told=ChangeSummary(whole.told.overview))
     bare = replace(whole, told=NOTHING_TOLD)
     for room, left in [
         (len(encode(whole, 60_000)), whole),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO, assert_never
 
 from hunkwise.actions import Runner
 from hunkwise.commands.signals import Signals
-from hunkwise.copilot.find_cli import find
+from hunkwise.copilot.find_cli import find_cli
 from hunkwise.copilot.isolation import Credential, refuse_unsafe
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.review import ExitCode
@@ -33,7 +33,7 @@ from hunkwise.settings.inputs import Inputs, read_inputs
 from hunkwise.settings.parsing import host_of, port_of
 
 if TYPE_CHECKING:
-    from hunkwise.commands.publish import Finished
+    from hunkwise.commands.publish import PublishedRun
 
 
 class Action:
@@ -72,7 +72,7 @@ class Action:
 
     def _done(
         self, environment: RunnerEnvironment, inputs: Inputs, task: Task, runner: Runner
-    ) -> Finished | NothingToDo:
+    ) -> PublishedRun | NothingToDo:
         match task:
             case NothingToDo():
                 return task
@@ -87,7 +87,7 @@ class Action:
             case _:
                 assert_never(task)
 
-    def _tell(self, finished: Finished, runner: Runner) -> None:
+    def _tell(self, finished: PublishedRun, runner: Runner) -> None:
         """The log, the annotations, the summary and the outputs: all from one view."""
         from hunkwise.publish.annotations import Level
         from hunkwise.publish.documents import told
@@ -108,7 +108,7 @@ class Action:
 
     def _review(
         self, environment: RunnerEnvironment, inputs: Inputs, task: ReviewTask, runner: Runner
-    ) -> Finished:
+    ) -> PublishedRun:
         signals = Signals()
         signals.install()
         sidecar = start_sidecar(inputs, self._environ)
@@ -167,7 +167,7 @@ def start_sidecar(inputs: Inputs, environ: Mapping[str, str]) -> Sidecar | list[
         credential = Credential(provider_base_url=inputs.provider.base_url)
     else:
         credential = Credential(copilot_token=inputs.copilot_token)
-    sidecar = Sidecar(find(environ), credential, environ)
+    sidecar = Sidecar(find_cli(environ), credential, environ)
     sidecar.start()
     return sidecar
 

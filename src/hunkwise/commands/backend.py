@@ -15,7 +15,7 @@ from hunkwise.settings.parsing import is_loopback, is_private, parse_url
 
 
 @dataclass(frozen=True)
-class Answering:
+class Backend:
     """Who answers, as the environment and the options say."""
 
     credential: Credential
@@ -24,7 +24,7 @@ class Answering:
     demo: bool
 
 
-def answering(asked: str | None, environ: Mapping[str, str], stack: ExitStack) -> Answering:
+def select_backend(asked: str | None, environ: Mapping[str, str], stack: ExitStack) -> Backend:
     """Copilot where its token is in the environment, else a provider's settings, else the demo, which `stack` ends.
 
     `asked` is the option --model. Raises SettingsError.
@@ -32,10 +32,10 @@ def answering(asked: str | None, environ: Mapping[str, str], stack: ExitStack) -
     token = environ.get("COPILOT_GITHUB_TOKEN")
     model = asked or environ.get("COPILOT_MODEL") or None
     if model != DEMO and token:
-        return Answering(Credential(copilot_token=token), None, model, demo=False)
+        return Backend(Credential(copilot_token=token), None, model, demo=False)
     provider = None if model == DEMO else _provider(environ, model)
     if provider is not None:
-        return Answering(Credential(provider_base_url=provider.base_url), provider, model, demo=False)
+        return Backend(Credential(provider_base_url=provider.base_url), provider, model, demo=False)
     if model not in (None, DEMO):
         raise SettingsError(
             [
@@ -44,7 +44,7 @@ def answering(asked: str | None, environ: Mapping[str, str], stack: ExitStack) -
             ]
         )
     address, key = stack.enter_context(serving())
-    return Answering(Credential(provider_base_url=address), Provider("openai", address, key), DEMO, demo=True)
+    return Backend(Credential(provider_base_url=address), Provider("openai", address, key), DEMO, demo=True)
 
 
 def _provider(environ: Mapping[str, str], model: str | None) -> Provider | None:

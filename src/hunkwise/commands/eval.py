@@ -14,26 +14,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hunkwise.commands.backend import Answering, answering
+from hunkwise.commands.backend import Backend, select_backend
 from hunkwise.commands.run import write_whole
 from hunkwise.commands.signals import Signals
-from hunkwise.copilot.find_cli import find
+from hunkwise.copilot.find_cli import find_cli
 from hunkwise.copilot.isolation import refuse_unsafe
 from hunkwise.copilot.sidecar import Sidecar
 from hunkwise.doctor.checks import secrets_of
 from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import plain
 from hunkwise.errors import SettingsError
-from hunkwise.evaluation.cassette import Header, Replays, read_header, tape_path, write_header
+from hunkwise.evaluation.cassette import CassetteHeader, ReplayModels, read_header, tape_path, write_header
 from hunkwise.evaluation.dataset import Case, read_cases
-from hunkwise.evaluation.preparation import ReadyCase, Rules, make_ready
+from hunkwise.evaluation.preparation import EvalSettings, ReadyCase, make_ready
 from hunkwise.evaluation.report import Comparison, as_json, compare, comparison_json, read_report
-from hunkwise.evaluation.results import Evaluation, Marks
-from hunkwise.evaluation.run import Cast, Course, Measuring, State, settings_key, state_path
+from hunkwise.evaluation.results import CaseResult, Evaluation
+from hunkwise.evaluation.run import CaseRunner, Checkpoint, EvalRunner, ModelFactory, settings_key, state_path
 from hunkwise.evaluation.table import as_markdown, as_text
 from hunkwise.flows.base_config import base_texts
 from hunkwise.redaction import SecretScan, without_secrets
-from hunkwise.repository.trees import MadeRepository, WorkingTree
+from hunkwise.repository.trees import ScratchRepository, WorkingTree
 from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH
 
 MAX_PARALLEL: Final = 16
@@ -135,7 +135,7 @@ def report(options: Options, evaluation: Evaluation, comparison: Comparison | No
     return options.output is None or bool(write_whole(options.output, contents))
 
 
-def close(state: State | None, evaluation: Evaluation) -> None:
+def close(state: Checkpoint | None, evaluation: Evaluation) -> None:
     """What was measured is kept until all of it is."""
     if state is None:
         return
@@ -174,7 +174,7 @@ def evaluate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitC
         earlier = read_report(options.against) if options.against else None
         if earlier is not None:
             options.check_comparable(earlier, cases)
-        store = stack.enter_context(closing(MadeRepository()))
+        store = stack.enter_context(closing(ScratchRepository()))
         ready = make_ready(cases, rules, store)
         _say_unprovable(ready)
         settings = _settings(rules, header)
@@ -189,17 +189,19 @@ def evaluate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitC
     return exit_code(evaluation, comparison, written=written)
 
 
-def _who(options: Options, environ: Mapping[str, str], stack: ExitStack) -> tuple[Header, Answering | None]:
+def _who(
+    options: Options, environ: Mapping[str, str], stack: ExitStack
+) -> tuple[CassetteHeader, Backend | None]:
     """Who answers, as a recording keeps it; nobody where one is replayed."""
     if options.replay is not None:
         header = read_header(options.replay)
         model, judge = options.model or header.model, options.judge or header.judge
-        return Header(model=model, judge=judge, demo=header.demo), None
-    by = answering(options.model, environ, stack)
-    return Header(model=by.model, judge=options.judge, demo=by.demo), by
+        return CassetteHeader(model=model, judge=judge, demo=header.demo), None
+    by = select_backend(options.model, environ, stack)
+    return CassetteHeader(model=by.model, judge=options.judge, demo=by.demo), by
 
 
-def _rules(options: Options, header: Header) -> Rules:
+def _rules(options: Options, header: CassetteHeader) -> EvalSettings:
     """Configuration, templates and instructions of the working tree: what the author of prompts is about to change."""
     tree = WorkingTree(options.repository)
     options.check_config(tree.read(options.config_path) is not None)
@@ -207,7 +209,7 @@ def _rules(options: Options, header: Header) -> Rules:
     for note in texts.notes:
         say(note)
     config = texts.config.with_overrides({"model": header.model} if header.model else {})
-    return Rules(config, texts.templates, texts.instructions, header.demo)
+    return EvalSettings(config, texts.templates, texts.instructions, header.demo)
 
 
 def _say_unprovable(cases: tuple[ReadyCase, ...]) -> None:
@@ -217,18 +219,20 @@ def _say_unprovable(cases: tuple[ReadyCase, ...]) -> None:
             say(f'Of the case "{ready.case.name}" nothing is put before a model: all of it is left out.')
 
 
-def _settings(rules: Rules, header: Header) -> str:
+def _settings(rules: EvalSettings, header: CassetteHeader) -> str:
     """Digest of all that decides on results beside the cases."""
     return settings_key(
         rules.config, rules.templates, rules.instructions, demo=header.demo, judge=header.judge
     )
 
 
-def _state(options: Options, settings: str, scan: SecretScan, environ: Mapping[str, str]) -> State | None:
+def _state(
+    options: Options, settings: str, scan: SecretScan, environ: Mapping[str, str]
+) -> Checkpoint | None:
     """None for a replay, which costs nothing."""
     if options.replay is not None:
         return None
-    state = State(state_path(options.output, options.cases, environ), settings, scan)
+    state = Checkpoint(state_path(options.output, options.cases, environ), settings, scan)
     if options.fresh:
         state.forget()
     else:
@@ -241,14 +245,14 @@ class _Work:
     """The cases on an event loop."""
 
     options: Options
-    header: Header
-    rules: Rules
+    header: CassetteHeader
+    rules: EvalSettings
     settings: str
-    state: State | None
+    state: Checkpoint | None
     scan: SecretScan
     environ: Mapping[str, str]
 
-    def run(self, cases: tuple[ReadyCase, ...], by: Answering | None, stack: ExitStack) -> Evaluation:
+    def run(self, cases: tuple[ReadyCase, ...], by: Backend | None, stack: ExitStack) -> Evaluation:
         """Raises ModelError where nobody answers."""
         started = time.monotonic()
         signals = Signals()
@@ -265,29 +269,29 @@ class _Work:
         )
 
     def _opening(
-        self, cases: tuple[ReadyCase, ...], by: Answering | None, signals: Signals, stack: ExitStack
-    ) -> Callable[[], AbstractAsyncContextManager[Cast]]:
+        self, cases: tuple[ReadyCase, ...], by: Backend | None, signals: Signals, stack: ExitStack
+    ) -> Callable[[], AbstractAsyncContextManager[ModelFactory]]:
         signals.install()
         if self.options.replay is not None:
-            replays = Replays(self.options.replay, [ready.case.name for ready in cases])
-            return lambda: nullcontext[Cast](replays)
+            replays = ReplayModels(self.options.replay, [ready.case.name for ready in cases])
+            return lambda: nullcontext[ModelFactory](replays)
         assert by is not None, "whoever replays asks nobody"
         known = [ready.case.name for ready in cases if self._known(ready.case) is not None]
         if known:
             say(
                 f"{len(known)} of {len(cases)} cases: measured already by a run that was ended (--fresh: again)."
             )
-        sidecar = Sidecar(find(self.environ), by.credential, self.environ)
+        sidecar = Sidecar(find_cli(self.environ), by.credential, self.environ)
         stack.callback(sidecar.stop)
         sidecar.start()
         signals.heed()
         from hunkwise.copilot.sdk_import import import_sdk
 
         import_sdk()
-        from hunkwise.commands.run import Asked, asking
+        from hunkwise.commands.run import EvalBackend, asking
 
         config = self.rules.config
-        asked = Asked(
+        asked = EvalBackend(
             by.provider, config.lineup, self.header.judge, config.deadline, self.options.record, self.scan
         )
         return lambda: asking(sidecar, asked)
@@ -295,9 +299,9 @@ class _Work:
     async def _course(
         self,
         cases: tuple[ReadyCase, ...],
-        opening: Callable[[], AbstractAsyncContextManager[Cast]],
+        opening: Callable[[], AbstractAsyncContextManager[ModelFactory]],
         signals: Signals,
-    ) -> tuple[Marks, ...]:
+    ) -> tuple[CaseResult, ...]:
         from hunkwise.commands.terminal import console, progress
 
         gc.enable()  # see cli.main
@@ -310,8 +314,8 @@ class _Work:
         try:
             with progress(console(stderr=True)) as told:
                 async with opening() as cast:
-                    course = Course(
-                        Measuring(self.header.judge, interrupted, time.monotonic),
+                    course = EvalRunner(
+                        CaseRunner(self.header.judge, interrupted, time.monotonic),
                         cast,
                         self._known,
                         self._keep,
@@ -322,14 +326,14 @@ class _Work:
         finally:
             signals.hold()
 
-    def _known(self, case: Case) -> Marks | None:
+    def _known(self, case: Case) -> CaseResult | None:
         if self.state is None:
             return None
         record = self.options.record
         recorded = record is None or tape_path(record, case.name).is_file()
         return self.state.of(case) if recorded else None
 
-    def _keep(self, marks: Marks) -> None:
+    def _keep(self, marks: CaseResult) -> None:
         if self.state is not None:
             self.state.add(marks)
 

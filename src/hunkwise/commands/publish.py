@@ -11,19 +11,19 @@ from hunkwise import __version__
 from hunkwise.actions import takes
 from hunkwise.commands.run import write_whole
 from hunkwise.domain.pull_request import Conversation, PullRequest, Thread
-from hunkwise.domain.review import ExitCode, Review, Where
-from hunkwise.errors import Error, ForgeError
-from hunkwise.flows.check_run import Announcement, Claim
-from hunkwise.flows.publication import HeadFiles, Outlets, Publication, Published
-from hunkwise.flows.publish_plan import Terms
-from hunkwise.github.checks import Checks, CodeScanning
+from hunkwise.domain.review import Destination, ExitCode, Review
+from hunkwise.errors import Error, GitHubError
+from hunkwise.flows.check_run import CheckRunProgress, RunLock
+from hunkwise.flows.publication import GitHubPorts, HeadFilePort, Publication, PublishedFindings
+from hunkwise.flows.publish_plan import PublishSettings
+from hunkwise.github.checks import CheckRuns, CodeScanning
 from hunkwise.github.client import GitHub
 from hunkwise.github.comments import SummaryComments, Threads
-from hunkwise.github.rejected_comments import Reviews
-from hunkwise.github.reviews import Publisher
+from hunkwise.github.rejected_comments import OwnReviews
+from hunkwise.github.reviews import ReviewPublisher
 from hunkwise.publish import sanitize
 from hunkwise.publish.annotations import Annotation, workflow_annotations
-from hunkwise.publish.conclusion import Gates, View, conclude, outputs_of
+from hunkwise.publish.conclusion import Gates, PublishedReview, conclude, outputs_of
 from hunkwise.publish.documents import job_summary
 from hunkwise.publish.report import as_json
 from hunkwise.publish.sarif import as_sarif
@@ -39,15 +39,15 @@ _MOST_LETTERS = 2_000
 
 
 @dataclass(frozen=True)
-class Finished:
+class PublishedRun:
     """What the step tells its runner."""
 
-    published: Published
+    published: PublishedFindings
     summary: str
     outputs: Mapping[str, str]
 
     @property
-    def view(self) -> View:
+    def view(self) -> PublishedReview:
         return self.published.view
 
     @property
@@ -70,7 +70,7 @@ class Finished:
     def annotations(self) -> tuple[Annotation, ...]:
         """Findings that stand nowhere on GitHub, as annotations of the step: as many as GitHub shows."""
         view = self.view
-        below = (Where.SUMMARY, Where.REPORT)
+        below = (Destination.SUMMARY, Destination.REPORT)
         homeless = [found for found in self.published.left if view.posted.where.get(found) in below]
         return workflow_annotations(
             homeless,
@@ -85,7 +85,7 @@ class Finished:
         return self.view.verdict.reasons if self.exit_code is ExitCode.GATE else ()
 
 
-class Publishing:
+class Publisher:
     """Publishes the review of one pull request. Constructed when that was fetched; does no I/O until asked."""
 
     def __init__(
@@ -98,7 +98,7 @@ class Publishing:
         pull_request: PullRequest,
         conversation: Conversation | None,
         config: Config,
-        files: HeadFiles,
+        files: HeadFilePort,
         own_review: bool = True,
     ) -> None:
         """`own_review` is False for a review that another job reported."""
@@ -113,9 +113,9 @@ class Publishing:
         self._own_review = own_review
         self._reports = environment.reports
         self._comments = SummaryComments(github, pull_request.number, scan)
-        self.announcement = Announcement(
-            Checks(github, scan),
-            Claim(self._comments, run, conversation),
+        self.announcement = CheckRunProgress(
+            CheckRuns(github, scan),
+            RunLock(self._comments, run, conversation),
             run=run,
             details_url=self._details_url,
             clock=time.monotonic,
@@ -135,8 +135,8 @@ class Publishing:
         """Says there how far it is."""
         self.announcement.progress(done, total)
 
-    def publish(self, found: Review) -> Finished:
-        """Posts, and writes report and SARIF. Never raises ForgeError."""
+    def publish(self, found: Review) -> PublishedRun:
+        """Posts, and writes report and SARIF. Never raises GitHubError."""
         review = withhold(found, self._scan)
         publication = Publication(self._terms(review), self._outlets(), self._conversation, self._files)
         published = publication.publish(review)
@@ -144,7 +144,7 @@ class Publishing:
         report = self._written("report.json", self._report(view))
         sarif = self._written("hunkwise.sarif", self._sarif(view))
         outputs = outputs_of(view, report, sarif)
-        return Finished(published, job_summary(view).text, outputs)
+        return PublishedRun(published, job_summary(view).text, outputs)
 
     @property
     def _details_url(self) -> str:
@@ -158,12 +158,12 @@ class Publishing:
         config = self._config
         return Gates(config.fail_on, config.request_changes_on, config.min_coverage, config.approve)
 
-    def _terms(self, review: Review) -> Terms:
+    def _terms(self, review: Review) -> PublishSettings:
         pull_request, config = self._pull_request, self._config
         # The report is written now already: nothing that was found is lost from here on.
-        early = View(review, conclude(review, self._gates), repository=pull_request.repository)
+        early = PublishedReview(review, conclude(review, self._gates), repository=pull_request.repository)
         told, spare = job_summary(early).text, _SPARE + len(review.findings) * _SPARE_A_FINDING
-        return Terms(
+        return PublishSettings(
             repository=pull_request.repository,
             number=pull_request.number,
             base=pull_request.base,
@@ -183,10 +183,10 @@ class Publishing:
         written = write_whole(self._reports.inside / name, without_secrets(contents, self._scan))
         return str(self._reports.outside / name) if written else ""
 
-    def _outlets(self) -> Outlets:
+    def _outlets(self) -> GitHubPorts:
         github, number = self._github, self._pull_request.number
         head_sha = self._pull_request.head_sha
-        return Outlets(
+        return GitHubPorts(
             conversation=lambda: github.conversation(number, head_sha),
             reviews=_Reviews(github, number, self._scan),
             threads=_Threads(github, self._scan),
@@ -195,21 +195,21 @@ class Publishing:
             upload=self._upload if self._config.upload_sarif else None,
         )
 
-    def _upload(self, view: View) -> str:
+    def _upload(self, view: PublishedReview) -> str:
         number = self._pull_request.number
         try:
             CodeScanning(self._github, self._scan).upload(
                 json.dumps(self._sarif(view)), view.review.head_sha, f"refs/pull/{number}/head"
             )
-        except ForgeError as error:
+        except GitHubError as error:
             return f"The findings could not be uploaded to code scanning: {error}"
         return ""
 
-    def _report(self, view: View) -> dict[str, object]:
+    def _report(self, view: PublishedReview) -> dict[str, object]:
         pull_request = self._pull_request
         return as_json(view, base_sha=pull_request.base_sha, head_repository=pull_request.head_repository)
 
-    def _sarif(self, view: View) -> dict[str, object]:
+    def _sarif(self, view: PublishedReview) -> dict[str, object]:
         return as_sarif(
             view.review,
             repository=self._pull_request.repository,
@@ -222,8 +222,8 @@ class _Reviews:
     """Posts reviews and takes them back, as the flow wants it."""
 
     def __init__(self, github: GitHub, number: int, scan: SecretScan) -> None:
-        posted = Reviews(github, number, scan)
-        self.publish = Publisher(github, number, scan).publish
+        posted = OwnReviews(github, number, scan)
+        self.publish = ReviewPublisher(github, number, scan).publish
         self.dismiss = posted.dismiss
         self.delete_pending = posted.delete_pending
 

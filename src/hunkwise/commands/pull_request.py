@@ -15,22 +15,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from hunkwise.commands.publish import Finished, Publishing
+from hunkwise.commands.publish import PublishedRun, Publisher
 from hunkwise.commands.run import Deadlines, Journal
 from hunkwise.commands.signals import Signals
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.finding import NOTHING_TOLD
 from hunkwise.domain.pull_request import PullRequest
 from hunkwise.domain.review import Review
-from hunkwise.errors import Error, ForgeError, RepositoryError, SettingsError
+from hunkwise.errors import Error, GitHubError, RepositoryError, SettingsError
 from hunkwise.files import read_given
-from hunkwise.flows.fetch import Fetch, Fetched, Withheld
-from hunkwise.flows.review import Order, Ready, merge
-from hunkwise.github.client import ForgeHead, GitHub
-from hunkwise.publish.report_input import MAX_BYTES, ReportedReview, as_review, check, read_report
+from hunkwise.flows.fetch import FetchedPullRequest, MissingPatches, PullRequestFetch
+from hunkwise.flows.review import ReviewInput, ReviewRequest, merge
+from hunkwise.github.client import ApiTree, GitHub
+from hunkwise.publish.report import ReportedReview
+from hunkwise.publish.report_input import MAX_BYTES, as_review, check, read_report
 from hunkwise.redaction import SecretScan
 from hunkwise.repository.git import Git
-from hunkwise.repository.trees import GitHead
+from hunkwise.repository.trees import GitTree
 from hunkwise.settings.config import Config
 from hunkwise.settings.github_context import NothingToDo, PublishTask, ReviewTask, RunnerEnvironment
 from hunkwise.settings.inputs import Inputs
@@ -39,45 +40,45 @@ _MOST_READS = 20
 """Files that are read over the API to prove a suggestion, or that code is gone; a checkout has no such limit."""
 
 
-class Unread:
+class UnreadFiles:
     """Stands for a file that could not be had."""
 
 
-class HeadFiles:
+class HeadContents:
     """Files at the head, for proofs. Each is read once."""
 
-    def __init__(self, commit: GitHead | ForgeHead) -> None:
+    def __init__(self, commit: GitTree | ApiTree) -> None:
         self._commit = commit
-        self._left = _MOST_READS if isinstance(commit, ForgeHead) else None
-        self._known: dict[str, bytes | Unread | None] = {}
+        self._left = _MOST_READS if isinstance(commit, ApiTree) else None
+        self._known: dict[str, bytes | UnreadFiles | None] = {}
 
     def read(self, path: str) -> bytes | None:
         """The file's bytes; None where there is none, or it cannot be had."""
         content = self._fetched(path)
-        return None if isinstance(content, Unread) else content
+        return None if isinstance(content, UnreadFiles) else content
 
     def text(self, path: str) -> str | None:
         """The file's text, empty where there is no such file; None where nobody can say."""
         content = self._fetched(path)
-        return None if isinstance(content, Unread) else (content or b"").decode("utf-8", "replace")
+        return None if isinstance(content, UnreadFiles) else (content or b"").decode("utf-8", "replace")
 
-    def _fetched(self, path: str) -> bytes | Unread | None:
+    def _fetched(self, path: str) -> bytes | UnreadFiles | None:
         if path not in self._known:
             self._known[path] = self._asked(path)
         return self._known[path]
 
-    def _asked(self, path: str) -> bytes | Unread | None:
+    def _asked(self, path: str) -> bytes | UnreadFiles | None:
         if self._left is not None:
             if self._left == 0:
-                return Unread()
+                return UnreadFiles()
             self._left -= 1
         try:
             return self._commit.read(path)
-        except (ForgeError, RepositoryError):
-            return Unread()
+        except (GitHubError, RepositoryError):
+            return UnreadFiles()
 
 
-class Reading:
+class RepositoryReader:
     """Reads one repository on GitHub. Constructed without I/O; `close` when all is done."""
 
     def __init__(self, environment: RunnerEnvironment, inputs: Inputs, started: float) -> None:
@@ -105,23 +106,23 @@ class Reading:
         if self._git is not None:
             self._git.close()
 
-    def fetch(self, number: int) -> Fetched:
+    def fetch(self, number: int) -> FetchedPullRequest:
         """The pull request and what its base says. The deadline holds from here on. Raises Error."""
         git = self._git = self._checkout()
-        withheld = Withheld(self.github, git, Git.diff_blobs)
+        withheld = MissingPatches(self.github, git, Git.diff_blobs)
         overrides = self._inputs.overrides
-        fetch = Fetch(self.github, withheld, self._near, self._far)
+        fetch = PullRequestFetch(self.github, withheld, self._near, self._far)
         fetched = fetch.run(number, self._inputs.config_path, lambda config: config.with_overrides(overrides))
         self.deadlines.minutes = fetched.texts.config.deadline
         return fetched
 
-    def commit(self, sha: str) -> GitHead | ForgeHead:
+    def commit(self, sha: str) -> GitTree | ApiTree:
         """The files of a commit: from the checkout's objects where they are there, else over the API."""
         return self._near(sha) or self._far(sha)
 
-    def publishing(self, fetched: Fetched, *, own_review: bool = True) -> Publishing:
+    def publishing(self, fetched: FetchedPullRequest, *, own_review: bool = True) -> Publisher:
         """What publishes the review of what was fetched."""
-        return Publishing(
+        return Publisher(
             self._environment,
             self.github,
             self.scan,
@@ -129,15 +130,15 @@ class Reading:
             pull_request=fetched.snapshot.pull_request,
             conversation=fetched.snapshot.conversation,
             config=fetched.texts.config,
-            files=HeadFiles(self.commit(fetched.snapshot.pull_request.head_sha)),
+            files=HeadContents(self.commit(fetched.snapshot.pull_request.head_sha)),
             own_review=own_review,
         )
 
-    def _near(self, sha: str) -> GitHead | None:
-        return GitHead(self._git, sha) if self._git is not None and self._git.has(sha) else None
+    def _near(self, sha: str) -> GitTree | None:
+        return GitTree(self._git, sha) if self._git is not None and self._git.has(sha) else None
 
-    def _far(self, sha: str) -> ForgeHead:
-        return ForgeHead(self.github, sha)
+    def _far(self, sha: str) -> ApiTree:
+        return ApiTree(self.github, sha)
 
     def _checkout(self) -> Git | None:
         """The workspace, if there is a repository in it at all."""
@@ -165,21 +166,23 @@ class PullRequestReview:
         self._started = started
         self._signals = signals
         self._log = log
-        self._reading = Reading(environment, inputs, started)
+        self._reading = RepositoryReader(environment, inputs, started)
         self._journal = Journal(environment.reports.inside / "journal.jsonl", self._reading.scan.found_in)
-        self._publishing: Publishing | None = None
+        self._publishing: Publisher | None = None
 
-    def run(self, task: ReviewTask, where: Sidecar | Sequence[Address], *, demo: bool = False) -> Finished:
+    def run(
+        self, task: ReviewTask, where: Sidecar | Sequence[Address], *, demo: bool = False
+    ) -> PublishedRun:
         """Fetches, asks, publishes. Raises Error where no review can be made."""
-        fetching: Future[Ready] = in_background(lambda: self._fetch(task.number, demo=demo))
+        fetching: Future[ReviewInput] = in_background(lambda: self._fetch(task.number, demo=demo))
         # The SDK is imported while GitHub answers: one waits for the network, the other for the processor.
         from hunkwise.copilot.sdk_import import import_sdk
 
         import_sdk()
-        from hunkwise.commands.run import Backend, Run
+        from hunkwise.commands.run import ReviewRun, RunBackend
 
-        backend = Backend(where, self._inputs.provider)
-        run = Run(
+        backend = RunBackend(where, self._inputs.provider)
+        run = ReviewRun(
             backend,
             fetching,
             self._journal,
@@ -210,12 +213,12 @@ class PullRequestReview:
         else:
             publishing.begin()
 
-    def _fetch(self, number: int, *, demo: bool) -> Ready:
+    def _fetch(self, number: int, *, demo: bool) -> ReviewInput:
         fetched = self._reading.fetch(number)
         head = self._reading.commit(fetched.snapshot.pull_request.head_sha)
         self._publishing = self._reading.publishing(fetched)
         told = fetched.state.told if fetched.state is not None else NOTHING_TOLD
-        order = Order(
+        order = ReviewRequest(
             fetched.snapshot,
             fetched.texts.config,
             fetched.texts.templates,
@@ -225,12 +228,12 @@ class PullRequestReview:
             earlier_summary=told.overview,
             earlier_walkthrough=told.walkthrough,
         )
-        return Ready(order, head)
+        return ReviewInput(order, head)
 
 
-def in_background(work: Callable[[], Ready]) -> Future[Ready]:
+def in_background(work: Callable[[], ReviewInput]) -> Future[ReviewInput]:
     """Runs `work` in a thread that nobody waits for when the process ends."""
-    future: Future[Ready] = Future()
+    future: Future[ReviewInput] = Future()
     future.set_running_or_notify_cancel()  # so that whoever stops waiting does not cancel it
 
     def run() -> None:
@@ -253,10 +256,10 @@ class ReportPublication:
         self, environment: RunnerEnvironment, inputs: Inputs, started: float, log: Callable[[str], None]
     ) -> None:
         self._repository = environment.repository
-        self._reading = Reading(environment, inputs, started)
+        self._reading = RepositoryReader(environment, inputs, started)
         self._log = log
 
-    def run(self, task: PublishTask, path: Path) -> Finished | NothingToDo:
+    def run(self, task: PublishTask, path: Path) -> PublishedRun | NothingToDo:
         """Checks the report against the event and GitHub, and publishes it. Raises Error."""
         if task.conclusion in _WITHOUT_REPORT and not path.exists():
             return NothingToDo(f"The run that was to make the report was {task.conclusion}: there is none.")
@@ -291,7 +294,7 @@ class ReportPublication:
             self._reading.close()
 
 
-def _review(report: ReportedReview, fetched: Fetched) -> Review:
+def _review(report: ReportedReview, fetched: FetchedPullRequest) -> Review:
     """The reported review under the base's own configuration, whatever the job that made it went by."""
     review = as_review(report, fetched.snapshot.files)
     findings, left_out = merge(review.findings, fetched.texts.config.min_severity)

@@ -16,20 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hunkwise.commands.backend import Answering, answering
+from hunkwise.commands.backend import Backend, select_backend
 from hunkwise.commands.run import Deadlines, Journal
 from hunkwise.commands.signals import Signals
-from hunkwise.copilot.find_cli import find
+from hunkwise.copilot.find_cli import find_cli
 from hunkwise.copilot.isolation import refuse_unsafe
 from hunkwise.copilot.sidecar import Sidecar
 from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot
 from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import plain
 from hunkwise.errors import SettingsError
-from hunkwise.flows.base_config import Commit, base_texts, nested_instructions
-from hunkwise.flows.review import Order, Ready
+from hunkwise.flows.base_config import CommitFiles, base_texts, nested_instructions
+from hunkwise.flows.review import ReviewInput, ReviewRequest
 from hunkwise.repository.git import Git
-from hunkwise.repository.trees import GitHead
+from hunkwise.repository.trees import GitTree
 from hunkwise.settings.config import Config
 from hunkwise.settings.github_context import (
     NothingToDo,
@@ -42,7 +42,7 @@ from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH, Inputs
 from hunkwise.settings.parsing import parse_url
 
 if TYPE_CHECKING:
-    from hunkwise.publish.conclusion import View
+    from hunkwise.publish.conclusion import PublishedReview
 
 
 def read_range(
@@ -53,9 +53,9 @@ def read_range(
     config_path: str,
     model: str | None,
     demo: bool,
-    rules: Commit | None = None,
+    rules: CommitFiles | None = None,
     overridden: Callable[[Config], Config] = lambda config: config,
-) -> Ready:
+) -> ReviewInput:
     """The commits since the merge base of `base` (default: the default branch) up to `head`.
 
     Configuration, templates and instructions are those of `rules`, else of the merge base, as in a workflow.
@@ -69,7 +69,7 @@ def read_range(
     base_sha = git.merge_base(git.resolve(start), head_sha)
     if base_sha is None:
         raise SettingsError([f"{start} and {head} have no commit in common: choose another --base."])
-    rules = rules or GitHead(git, base_sha)
+    rules = rules or GitTree(git, base_sha)
     chosen = {"model": model} if model else {}
     texts = base_texts(rules, config_path, lambda config: overridden(config).with_overrides(chosen))
     config = texts.config
@@ -93,7 +93,9 @@ def read_range(
         below, missing = nested_instructions(rules, files)
         instructions, notes = (*texts.instructions, *below), (*notes, *missing)
     snapshot = Snapshot(pull_request, files, instructions=instructions, notes=notes)
-    return Ready(Order(snapshot, config, texts.templates, local=True, demo=demo), GitHead(git, head_sha))
+    return ReviewInput(
+        ReviewRequest(snapshot, config, texts.templates, local=True, demo=demo), GitTree(git, head_sha)
+    )
 
 
 _PULL_REQUEST = re.compile(r"([\w-]{1,100}/[\w.-]{1,100})#([1-9]\d{0,8})")
@@ -101,7 +103,7 @@ _LOCAL = "local"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedPullRequest:
     """A pull request, and the token to read it with."""
 
     repository: str
@@ -119,8 +121,8 @@ def review(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCod
         raise SettingsError(["--post needs --pr OWNER/REPO#N: a range of commits has no place to post to."])
     wanted = wanted_in(arguments.pr, environ) if arguments.pr else None
     with ExitStack() as stack:
-        by = answering(arguments.model, environ, stack)
-        sidecar = Sidecar(find(environ), by.credential, environ)
+        by = select_backend(arguments.model, environ, stack)
+        sidecar = Sidecar(find_cli(environ), by.credential, environ)
         stack.callback(sidecar.stop)
         signals = Signals()
         signals.install()
@@ -151,7 +153,7 @@ def publish(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCo
     return done.exit_code
 
 
-def _environment(wanted: Wanted, folder: Path, checkout: Path | None) -> RunnerEnvironment:
+def _environment(wanted: RequestedPullRequest, folder: Path, checkout: Path | None) -> RunnerEnvironment:
     """What a runner would say of itself."""
     return RunnerEnvironment(
         event_name=_LOCAL,
@@ -166,13 +168,13 @@ def _environment(wanted: Wanted, folder: Path, checkout: Path | None) -> RunnerE
 
 def _range(
     arguments: argparse.Namespace,
-    by: Answering,
+    by: Backend,
     sidecar: Sidecar,
     signals: Signals,
     started: float,
 ) -> ExitCode:
     from hunkwise.commands.terminal import console, progress
-    from hunkwise.publish.conclusion import Gates, View, conclude
+    from hunkwise.publish.conclusion import Gates, PublishedReview, conclude
 
     ready = read_range(
         Path(arguments.repository),
@@ -182,16 +184,16 @@ def _range(
         model=by.model,
         demo=by.demo,
     )
-    fetching: Future[Ready] = Future()
+    fetching: Future[ReviewInput] = Future()
     fetching.set_result(ready)
     from hunkwise.copilot.sdk_import import import_sdk
 
     import_sdk()
-    from hunkwise.commands.run import Backend, Run
+    from hunkwise.commands.run import ReviewRun, RunBackend
 
     with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder, progress(console(stderr=True)) as told:
-        run = Run(
-            Backend(sidecar, by.provider),
+        run = ReviewRun(
+            RunBackend(sidecar, by.provider),
             fetching,
             Journal(Path(folder) / "journal.jsonl"),
             told,
@@ -202,7 +204,10 @@ def _range(
         found = asyncio.run(run.review())
     config = ready.order.config
     verdict = conclude(found, Gates(config.fail_on, None, config.min_coverage))
-    _print(arguments.format, View(found, verdict, repository=ready.order.snapshot.pull_request.repository))
+    _print(
+        arguments.format,
+        PublishedReview(found, verdict, repository=ready.order.snapshot.pull_request.repository),
+    )
     for reason in verdict.reasons:
         _say(reason)
     return verdict.exit_code
@@ -210,8 +215,8 @@ def _range(
 
 def _pull_request(
     arguments: argparse.Namespace,
-    wanted: Wanted,
-    by: Answering,
+    wanted: RequestedPullRequest,
+    by: Backend,
     sidecar: Sidecar,
     signals: Signals,
     started: float,
@@ -241,7 +246,7 @@ def _pull_request(
     return finished.exit_code
 
 
-def wanted_in(said: str, environ: Mapping[str, str]) -> Wanted:
+def wanted_in(said: str, environ: Mapping[str, str]) -> RequestedPullRequest:
     """What `--pr` names, with a token of the environment. Raises SettingsError."""
     match = _PULL_REQUEST.fullmatch(said)
     if match is None:
@@ -249,7 +254,7 @@ def wanted_in(said: str, environ: Mapping[str, str]) -> Wanted:
     token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
     if not token:
         raise SettingsError(["--pr needs a token that may read the pull request: set GITHUB_TOKEN."])
-    return Wanted(
+    return RequestedPullRequest(
         match[1],
         int(match[2]),
         token,
@@ -270,7 +275,7 @@ def _say(text: str) -> None:
     print(plain(text), file=sys.stderr)
 
 
-def _print(kind: str, view: View) -> None:
+def _print(kind: str, view: PublishedReview) -> None:
     from hunkwise import __version__
     from hunkwise.commands.terminal import console, show
     from hunkwise.publish.documents import job_summary

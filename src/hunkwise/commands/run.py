@@ -16,19 +16,19 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from hunkwise.commands.signals import Signals
-from hunkwise.copilot.connection import Connection, connected, not_offered, preflight, provider_config
-from hunkwise.copilot.session import Copilot, Source
+from hunkwise.copilot.connection import CopilotConnection, connected, not_offered, preflight, provider_config
+from hunkwise.copilot.session import Copilot, ModelSource
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.model import Deadline
 from hunkwise.domain.review import Review
 from hunkwise.errors import ModelError, ModelKind, stopped
-from hunkwise.evaluation.cassette import Recorder, Tape
+from hunkwise.evaluation.cassette import Cassette, Recorder
 from hunkwise.evaluation.preparation import ReadyCase
-from hunkwise.evaluation.results import Marks
+from hunkwise.evaluation.results import CaseResult
 from hunkwise.flows.analysis import Progress
 from hunkwise.flows.models import Model
-from hunkwise.flows.review import Ready, Watchers, nothing_to_ask, prepare, review
+from hunkwise.flows.review import ReviewInput, RunHooks, nothing_to_ask, prepare, review
 from hunkwise.redaction import SecretScan
 from hunkwise.settings.inputs import Provider
 
@@ -127,7 +127,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Backend:
+class RunBackend:
     """Who answers."""
 
     where: Sidecar | Sequence[Address]
@@ -135,11 +135,11 @@ class Backend:
 
 
 @dataclass(frozen=True)
-class Run:
+class ReviewRun:
     """One review, from what is being fetched to the value that is published."""
 
-    backend: Backend
-    fetching: Future[Ready]
+    backend: RunBackend
+    fetching: Future[ReviewInput]
     journal: Journal
     progress: Progress
     signals: Signals
@@ -148,7 +148,7 @@ class Run:
     deadlines: Deadlines
 
     async def review(self) -> Review:
-        """Raises SettingsError, ForgeError or ModelError where no review can be made."""
+        """Raises SettingsError, GitHubError or ModelError where no review can be made."""
         interrupted = asyncio.Event()
         loop = asyncio.get_running_loop()
         self.signals.tell(lambda: _set_soon(loop, interrupted))
@@ -174,18 +174,18 @@ class Run:
                     return nothing_to_ask(ready.order, prepared, time.monotonic() - self.started)
                 connection = await self._within(interrupted, opening, "the Copilot CLI was being reached")
                 model = await self._model(connection, ready)
-                watchers = Watchers(self.journal, self.progress, interrupted, time.monotonic, self.started)
+                watchers = RunHooks(self.journal, self.progress, interrupted, time.monotonic, self.started)
                 return await review(ready.order, prepared, model, watchers)
             finally:
                 opening.cancel()
                 await asyncio.gather(opening, return_exceptions=True)
 
-    async def _open(self, stack: AsyncExitStack) -> Connection:
+    async def _open(self, stack: AsyncExitStack) -> CopilotConnection:
         return await stack.enter_async_context(
             connected(self.backend.where, copilot=self.backend.provider is None)
         )
 
-    async def _model(self, connection: Connection, ready: Ready) -> Copilot:
+    async def _model(self, connection: CopilotConnection, ready: ReviewInput) -> Copilot:
         config = ready.order.config
         offered = None
         if self.backend.provider is None:
@@ -194,7 +194,7 @@ class Run:
         provider = provider_config(self.backend.provider) if self.backend.provider else None
         return Copilot(
             connection,
-            Source(provider, offered),
+            ModelSource(provider, offered),
             ready.repository,
             Deadline(self.deadlines.asking_ends, time.monotonic),
         )
@@ -252,7 +252,7 @@ async def _unless(interrupted: asyncio.Event, task: asyncio.Future[_T], seconds:
 
 
 @dataclass(frozen=True)
-class Asked:
+class EvalBackend:
     """Whom to ask, and for how long."""
 
     provider: Provider | None
@@ -265,26 +265,26 @@ class Asked:
 
 
 @asynccontextmanager
-async def asking(sidecar: Sidecar, asked: Asked) -> AsyncIterator[LiveCast]:
+async def asking(sidecar: Sidecar, asked: EvalBackend) -> AsyncIterator[LiveModels]:
     """Raises ModelError where nobody answers, or the judge is not offered."""
     async with connected(sidecar, copilot=asked.provider is None) as connection:
         if asked.provider is not None:
-            yield LiveCast(connection, Source(provider_config(asked.provider)), asked)
+            yield LiveModels(connection, ModelSource(provider_config(asked.provider)), asked)
             return
         offered = await preflight(connection, asked.lineup)
         if asked.judge is not None and asked.judge not in offered:
             raise not_offered((asked.judge,), offered)
-        yield LiveCast(connection, Source(None, offered), asked)
+        yield LiveModels(connection, ModelSource(None, offered), asked)
 
 
 @dataclass
-class LiveCast:
+class LiveModels:
     """Gives each case a model of its own, over the one connection."""
 
-    connection: Connection
-    source: Source
-    asked: Asked
-    _tapes: dict[str, Tape] = field(default_factory=dict)
+    connection: CopilotConnection
+    source: ModelSource
+    asked: EvalBackend
+    _tapes: dict[str, Cassette] = field(default_factory=dict)
 
     def model(self, ready: ReadyCase) -> Model:
         deadline = Deadline(time.monotonic() + self.asked.minutes * 60, time.monotonic)
@@ -294,10 +294,10 @@ class LiveCast:
 
         if self.asked.record is None:
             return fresh()
-        tape = self._tapes[ready.case.name] = Tape(ready.case.name)
+        tape = self._tapes[ready.case.name] = Cassette(ready.case.name)
         return Recorder(fresh, tape, self.asked.scan)
 
-    def done(self, marks: Marks) -> None:
+    def done(self, marks: CaseResult) -> None:
         """Writes down what was said of a case that was measured. Raises SettingsError."""
         tape = self._tapes.pop(marks.name, None)
         if tape is not None and self.asked.record is not None and marks.failure is None:

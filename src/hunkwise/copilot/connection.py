@@ -44,7 +44,7 @@ _PIECE = 64 * 1024
 logger = logging.getLogger(__name__)
 
 
-class Stream(Protocol):
+class ByteStream(Protocol):
     """A socket as a file without a buffer."""
 
     def readline(self, size: int = -1, /) -> bytes: ...
@@ -58,7 +58,7 @@ class BoundedMessages:
     What waits for that message ends by its own timeout.
     """
 
-    def __init__(self, stream: Stream, max_message: int = MAX_MESSAGE) -> None:
+    def __init__(self, stream: ByteStream, max_message: int = MAX_MESSAGE) -> None:
         self._stream = stream
         self._max_message = max_message
         self.read_from = False
@@ -167,7 +167,7 @@ class Heartbeat:
 _USUAL = Heartbeat()
 
 
-class Connection:
+class CopilotConnection:
     """A client that is connected, and the future that tells when it is lost."""
 
     def __init__(self, client: CopilotClient, sidecar: Sidecar | None, heartbeat: Heartbeat = _USUAL) -> None:
@@ -219,12 +219,12 @@ class Connection:
         await _close(self.client)
 
 
-async def connect_to_sidecar(sidecar: Sidecar, heartbeat: Heartbeat = _USUAL) -> Connection:
+async def connect_to_sidecar(sidecar: Sidecar, heartbeat: Heartbeat = _USUAL) -> CopilotConnection:
     """Connects to our own CLI. Raises ModelError (SIDECAR)."""
     return await connect(BoundedClient(await sidecar.ready()), sidecar, heartbeat)
 
 
-async def connect_to_first(addresses: Sequence[Address], heartbeat: Heartbeat = _USUAL) -> Connection:
+async def connect_to_first(addresses: Sequence[Address], heartbeat: Heartbeat = _USUAL) -> CopilotConnection:
     """Connects to the first address that answers `get_status`. Raises ModelError (SIDECAR) with every reason."""
     reasons = []
     for address in addresses:
@@ -241,7 +241,7 @@ async def connect_to_first(addresses: Sequence[Address], heartbeat: Heartbeat = 
 
 async def connect(
     client: BoundedClient, sidecar: Sidecar | None = None, heartbeat: Heartbeat = _USUAL
-) -> Connection:
+) -> CopilotConnection:
     """Starts the client, and closes it again where the CLI is not usable. Raises ModelError (SIDECAR)."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_close, client)
@@ -259,7 +259,7 @@ async def connect(
             raise fault(ModelKind.SIDECAR, message, provider=False) from error
         _check_version(status.version)
         stack.pop_all()
-    connection = Connection(client, sidecar, heartbeat)
+    connection = CopilotConnection(client, sidecar, heartbeat)
     connection.watch()
     return connection
 
@@ -284,7 +284,7 @@ def _check_version(version: str) -> None:
 
 
 async def preflight(
-    connection: Connection, models: Sequence[str | None], seconds: float = _PREFLIGHT_SECONDS
+    connection: CopilotConnection, models: Sequence[str | None], seconds: float = _PREFLIGHT_SECONDS
 ) -> frozenset[str]:
     """The models that Copilot offers. Proves the token before anything is spent, and that one of `models` is there.
 
@@ -316,7 +316,7 @@ def not_offered(models: Sequence[str | None], offered: Collection[str]) -> Model
 
 
 @asynccontextmanager
-async def connected(where: Sidecar | Sequence[Address], *, copilot: bool) -> AsyncIterator[Connection]:
+async def connected(where: Sidecar | Sequence[Address], *, copilot: bool) -> AsyncIterator[CopilotConnection]:
     """A connection to our sidecar, or to the first of several addresses.
 
     `copilot`: Copilot answers, so its token is proved before anything is spent. Raises ModelError.

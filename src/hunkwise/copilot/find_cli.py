@@ -20,13 +20,13 @@ _INSTALL = "Run `make setup` in hunkwise's checkout, or set COPILOT_CLI_PATH to 
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CliCommand:
     """How to start a headless server."""
 
     program: Path
     package_cache: Path | None = None
     """Where the CLI's package is unpacked; a CLI without one unpacks 235 MB at its start."""
-    instead: Command | None = None
+    instead: CliCommand | None = None
     """What to start where this program would not listen."""
 
     @property
@@ -34,7 +34,7 @@ class Command:
         return (str(self.program), "--headless", "--port", "0", "--log-level", "none")
 
 
-def find(environ: Mapping[str, str], checkout: Path = CHECKOUT) -> Command:
+def find_cli(environ: Mapping[str, str], checkout: Path = CHECKOUT) -> CliCommand:
     """The first of COPILOT_CLI_PATH, the package's runtime, its CLI (both below `checkout`), `copilot` on PATH.
 
     Raises ModelError (SIDECAR) where there is none.
@@ -47,15 +47,15 @@ def find(environ: Mapping[str, str], checkout: Path = CHECKOUT) -> Command:
     cache = Path(given).absolute() if given else checkout / "node_modules" / ".cache" / "copilot"
     runtime = _runtime(cache)
     cli = _installed_cli(checkout) or _on_path(environ)
-    plain = Command(cli, cache if cache.is_dir() else None) if cli is not None else None
+    plain = CliCommand(cli, cache if cache.is_dir() else None) if cli is not None else None
     if runtime is not None:
-        return Command(runtime, cache, plain)
+        return CliCommand(runtime, cache, plain)
     if plain is not None:
         return plain
     raise ModelError(ModelKind.SIDECAR, "There is no Copilot CLI.", _INSTALL)
 
 
-def _named(program: Path, environ: Mapping[str, str]) -> Command:
+def _named(program: Path, environ: Mapping[str, str]) -> CliCommand:
     if not program.is_file():
         raise ModelError(
             ModelKind.SIDECAR,
@@ -63,7 +63,7 @@ def _named(program: Path, environ: Mapping[str, str]) -> Command:
             "Correct it, or remove it so that the installed CLI is used.",
         )
     cache = environ.get("COPILOT_PKG_CACHE_HOME")
-    return Command(program.absolute(), Path(cache).absolute() if cache else None)
+    return CliCommand(program.absolute(), Path(cache).absolute() if cache else None)
 
 
 def platform_name() -> str:

@@ -24,7 +24,7 @@ _SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class ProbeAttempt:
     """One thing that a CLI in a stranger's hands could try."""
 
     what: str
@@ -34,7 +34,7 @@ class Attempt:
     """Whether the control held."""
 
 
-def probe(isolation: Isolation, paths: Sequence[Path] = ()) -> tuple[Attempt, ...]:
+def probe_isolation(isolation: Isolation, paths: Sequence[Path] = ()) -> tuple[ProbeAttempt, ...]:
     """Tries everything as the sidecar's user, against this process and what `paths` names: a workspace, say.
 
     Raises ModelError (SIDECAR) where nothing could be tried.
@@ -57,7 +57,7 @@ def probe(isolation: Isolation, paths: Sequence[Path] = ()) -> tuple[Attempt, ..
         said = getattr(error, "stderr", None) or b""
         last = said.decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise unconfined(last or str(error)) from error
-    return tuple(Attempt(*one) for one in found)
+    return tuple(ProbeAttempt(*one) for one in found)
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)

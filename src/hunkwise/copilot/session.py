@@ -22,9 +22,9 @@ from copilot.session_events import (
 )
 from copilot.tools import Tool
 
-from hunkwise.copilot.connection import Connection, not_offered
+from hunkwise.copilot.connection import CopilotConnection, not_offered
 from hunkwise.copilot.errors import SDK_ERRORS, fault, from_sdk, from_status
-from hunkwise.copilot.tools import Repository, encodable, report_tool, repository_tools
+from hunkwise.copilot.tools import ToolRepository, encodable, report_tool, repository_tools
 from hunkwise.domain.model import Budget, Deadline, Question
 from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError, ModelKind
@@ -178,7 +178,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ModelSource:
     """Who answers: Copilot, or the user's own provider; the model's name comes with each question."""
 
     provider: ProviderConfig | None = field(default=None, repr=False)
@@ -193,7 +193,11 @@ class Copilot:
     """Asks questions over one connection, within the run's deadline and budget; sums what they cost."""
 
     def __init__(
-        self, connection: Connection, source: Source, repository: Repository, deadline: Deadline
+        self,
+        connection: CopilotConnection,
+        source: ModelSource,
+        repository: ToolRepository,
+        deadline: Deadline,
     ) -> None:
         self._connection = connection
         self._source = source

@@ -22,7 +22,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hunkwise.copilot.find_cli import Command
+from hunkwise.copilot.find_cli import CliCommand
 from hunkwise.copilot.home import Home, wipe_abandoned
 from hunkwise.copilot.isolation import Credential, Isolation, isolation, sidecar_environment, unconfined
 from hunkwise.copilot.procfs import end_stragglers, listens, listens_as
@@ -34,7 +34,7 @@ _LAST_WORDS_SECONDS = 0.5
 _TERM_SECONDS = 2.0
 
 
-class Child:
+class CliProcess:
     """One process of the CLI, from its spawn to its end."""
 
     def __init__(
@@ -158,8 +158,8 @@ _PR_SET_PDEATHSIG = 1
 
 
 def spawn(
-    command: Command, credential: Credential, inherited: Mapping[str, str], isolation: Isolation | None
-) -> Child:
+    command: CliCommand, credential: Credential, inherited: Mapping[str, str], isolation: Isolation | None
+) -> CliProcess:
     """Starts the program in a private home. Raises OSError where it cannot be executed, ModelError (SIDECAR) where
     it should be set apart but cannot."""
     connection_token = secrets.token_hex(32)
@@ -178,7 +178,7 @@ def spawn(
     except (OSError, ModelError):
         home.wipe()
         raise
-    child = Child(process, home, connection_token, isolation)
+    child = CliProcess(process, home, connection_token, isolation)
     child.watch()
     wipe_abandoned(home.path.parent)  # only now: the CLI is starting meanwhile
     return child
@@ -204,7 +204,7 @@ class _Start:
 
 
 def _start_of(
-    command: Command, home: Home, inherited: Mapping[str, str], isolation: Isolation | None
+    command: CliCommand, home: Home, inherited: Mapping[str, str], isolation: Isolation | None
 ) -> _Start:
     if isolation is None:
         return _Start(command.arguments, home.path, command.package_cache, inherited)
@@ -277,7 +277,7 @@ class Sidecar:
 
     def __init__(
         self,
-        command: Command,
+        command: CliCommand,
         credential: Credential,
         inherited: Mapping[str, str],
         start_seconds: float = _START_SECONDS,
@@ -286,7 +286,7 @@ class Sidecar:
         self._credential = credential
         self._inherited = inherited
         self._start_seconds = start_seconds
-        self._child: Child | None = None
+        self._child: CliProcess | None = None
 
     @property
     def pid(self) -> int | None:

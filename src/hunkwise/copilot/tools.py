@@ -13,7 +13,7 @@ from copilot.tools import Tool, ToolInvocation, ToolResult
 
 from hunkwise.domain.model import Budget, ReportTool
 from hunkwise.domain.text import visible
-from hunkwise.errors import ForgeError, RepositoryError
+from hunkwise.errors import GitHubError, RepositoryError
 
 MAX_READ_LINES = 400
 MAX_ANSWER = 32_000
@@ -27,7 +27,7 @@ _MAX_DEPTH = 10
 _READERS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="repository")
 
 
-class Repository(Protocol):
+class ToolRepository(Protocol):
     """The code at the head SHA. Each call is bounded; None means that there is no such thing there."""
 
     def read(self, path: str) -> bytes | None: ...
@@ -83,7 +83,7 @@ def _encodable_in(value: Any, depth: int = 0) -> Any:
     return value
 
 
-def repository_tools(repository: Repository, budget: Budget, offered: Collection[str]) -> list[Tool]:
+def repository_tools(repository: ToolRepository, budget: Budget, offered: Collection[str]) -> list[Tool]:
     """Those of `repo_read`, `repo_search` and `repo_list` that are offered, over the repository at the head SHA."""
     return [_tool(reading, repository, budget) for reading in _READINGS if reading.name in offered]
 
@@ -96,10 +96,10 @@ class _Reading:
     description: str
     properties: Mapping[str, Any]
     required: tuple[str, ...]
-    answer: Callable[[Repository, Mapping[str, Any]], str]
+    answer: Callable[[ToolRepository, Mapping[str, Any]], str]
 
 
-def _tool(reading: _Reading, repository: Repository, budget: Budget) -> Tool:
+def _tool(reading: _Reading, repository: ToolRepository, budget: Budget) -> Tool:
     async def handle(invocation: ToolInvocation) -> ToolResult:
         if not budget.take_tool_call():
             # "rejected" ends the turn; the model is then told to report.
@@ -109,7 +109,7 @@ def _tool(reading: _Reading, repository: Repository, budget: Budget) -> Tool:
         loop = asyncio.get_running_loop()
         try:
             text = await loop.run_in_executor(_READERS, reading.answer, repository, arguments)
-        except (RepositoryError, ForgeError) as error:
+        except (RepositoryError, GitHubError) as error:
             return ToolResult(text_result_for_llm=encodable(error.message), result_type="failure")
         return ToolResult(text_result_for_llm=encodable(text)[:MAX_ANSWER])
 
@@ -132,7 +132,7 @@ def confined(path: str) -> str | None:
     return None if ".." in steps or strange else "/".join(steps)
 
 
-def _read(repository: Repository, arguments: Mapping[str, Any]) -> str:
+def _read(repository: ToolRepository, arguments: Mapping[str, Any]) -> str:
     asked = str(arguments.get("path", ""))
     path = confined(asked)
     content = repository.read(path) if path else None
@@ -166,7 +166,7 @@ def _numbered(lines: Sequence[str], first: int, last: int) -> str:
     return "\n".join(shown)
 
 
-def _search(repository: Repository, arguments: Mapping[str, Any]) -> str:
+def _search(repository: ToolRepository, arguments: Mapping[str, Any]) -> str:
     pattern = arguments.get("pattern")
     if not isinstance(pattern, str) or not 0 < len(pattern) <= 500 or "\0" in pattern or "\n" in pattern:
         return "`pattern` must be one line of 1 to 500 characters."
@@ -183,7 +183,7 @@ def _search(repository: Repository, arguments: Mapping[str, Any]) -> str:
     return "\n".join(f"{visible(path)}:{line}: {_cut(text)}" for path, line, text in hits)
 
 
-def _list(repository: Repository, arguments: Mapping[str, Any]) -> str:
+def _list(repository: ToolRepository, arguments: Mapping[str, Any]) -> str:
     asked = str(arguments.get("path") or "")
     path = confined(asked)
     names = repository.list(path) if path is not None else None

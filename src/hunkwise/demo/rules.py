@@ -15,7 +15,7 @@ _ADDED = re.compile(r"^R(\d+) \+ (.*)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class DemoRule:
     """A pattern over one added line, and what is said where it matches."""
 
     pattern: re.Pattern[str]
@@ -43,9 +43,9 @@ class Rule:
 
 def _rule(
     pattern: str, severity: str, category: str, title: str, body: str, then: str | None = None, **rest: Any
-) -> Rule:
+) -> DemoRule:
     behind = None if then is None else re.compile(then)
-    return Rule(re.compile(pattern), severity, category, title, body, then=behind, **rest)
+    return DemoRule(re.compile(pattern), severity, category, title, body, then=behind, **rest)
 
 
 _SCRIPT = (".js", ".ts", ".jsx", ".tsx", ".mjs", ".cjs")
@@ -199,7 +199,7 @@ def _name(quoted: str) -> str:
     return str(name)
 
 
-def _finding(rule: Rule, path: str, number: int, text: str) -> dict[str, Any]:
+def _finding(rule: DemoRule, path: str, number: int, text: str) -> dict[str, Any]:
     said: dict[str, Any] = {
         "path": path,
         "line": number,

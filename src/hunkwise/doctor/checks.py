@@ -15,7 +15,7 @@ from hunkwise.redaction import SecretScan
 from hunkwise.settings.parsing import SECRET_INPUTS, set_inputs
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     """How it stands. The word is the sign in front of the line."""
 
     OK = "ok"
@@ -30,7 +30,7 @@ class Check:
     """What was looked at, how it stands, what was seen, and what to do where it is neither ok nor unchecked."""
 
     name: str
-    state: State
+    state: CheckState
     said: str
     remedy: str = ""
     """One sentence; empty where `said`, a fault of the settings, ends in it."""
@@ -45,23 +45,23 @@ class Section:
 
 
 def ok(name: str, said: str) -> Check:
-    return Check(name, State.OK, said)
+    return Check(name, CheckState.OK, said)
 
 
 def warning(name: str, said: str, remedy: str) -> Check:
-    return Check(name, State.WARNING, said, remedy)
+    return Check(name, CheckState.WARNING, said, remedy)
 
 
 def wrong(name: str, said: str, remedy: str = "") -> Check:
-    return Check(name, State.WRONG, said, remedy)
+    return Check(name, CheckState.WRONG, said, remedy)
 
 
 def fault(name: str, said: str, remedy: str) -> Check:
-    return Check(name, State.FAULT, said, remedy)
+    return Check(name, CheckState.FAULT, said, remedy)
 
 
 def unchecked(name: str, why: str) -> Check:
-    return Check(name, State.UNCHECKED, f"not checked: {why}")
+    return Check(name, CheckState.UNCHECKED, f"not checked: {why}")
 
 
 def failed(name: str, error: Error) -> tuple[Check, ...]:
@@ -74,9 +74,9 @@ def failed(name: str, error: Error) -> tuple[Check, ...]:
 def verdict(sections: Iterable[Section]) -> ExitCode:
     """The exit code with which a review would end, as far as can be seen without asking a model."""
     states = {check.state for section in sections for check in section.checks}
-    if State.WRONG in states:
+    if CheckState.WRONG in states:
         return ExitCode.WRONG_SETTINGS
-    return ExitCode.NO_REVIEW if State.FAULT in states else ExitCode.REVIEWED
+    return ExitCode.NO_REVIEW if CheckState.FAULT in states else ExitCode.REVIEWED
 
 
 _VARIABLES = (
@@ -134,7 +134,7 @@ def _password(url: str) -> str:
         return ""
 
 
-_SIGNS = max(len(state) for state in State)
+_SIGNS = max(len(state) for state in CheckState)
 _ENDS = {
     ExitCode.REVIEWED: "All that a review needs is here",
     ExitCode.WRONG_SETTINGS: "A review would end with exit code 2: its settings are wrong",
@@ -159,10 +159,10 @@ def conclusion(sections: Sequence[Section]) -> str:
     """What it comes to, in one sentence with the number of lines that ask for something."""
     counts = Counter(check.state for section in sections for check in section.checks)
     words = {
-        State.WRONG: "wrong",
-        State.FAULT: "fault",
-        State.WARNING: "warning",
-        State.UNCHECKED: "not checked",
+        CheckState.WRONG: "wrong",
+        CheckState.FAULT: "fault",
+        CheckState.WARNING: "warning",
+        CheckState.UNCHECKED: "not checked",
     }
     told = [
         f"{counts[state]} {_several(word, counts[state])}" for state, word in words.items() if counts[state]

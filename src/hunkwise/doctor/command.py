@@ -16,15 +16,15 @@ from pathlib import Path
 from hunkwise import __version__
 from hunkwise.actions import Runner, inert
 from hunkwise.commands.signals import listen
-from hunkwise.copilot.find_cli import CLI_VERSION, SDK_VERSION, find
+from hunkwise.copilot.find_cli import CLI_VERSION, SDK_VERSION, find_cli
 from hunkwise.copilot.isolation import ROOT_VARIABLE, isolation
-from hunkwise.copilot.isolation_probe import probe
+from hunkwise.copilot.isolation_probe import probe_isolation
 from hunkwise.doctor import machine
 from hunkwise.doctor.checks import (
     Check,
+    CheckState,
     Mask,
     Section,
-    State,
     as_json,
     as_text,
     fault,
@@ -33,13 +33,13 @@ from hunkwise.doctor.checks import (
     verdict,
     warning,
 )
-from hunkwise.doctor.copilot import Seen, copilot_checks, program_checks, provider_checks
+from hunkwise.doctor.copilot import CliStatus, copilot_checks, program_checks, provider_checks
 from hunkwise.doctor.github import asking, base_commit, git_version, server_checks
 from hunkwise.doctor.machine import attempt_checks, elsewhere_check, shared_user_checks
 from hunkwise.doctor.settings import (
-    Asked,
-    Read,
-    Settings,
+    ConfigCheck,
+    ReviewSettings,
+    SettingsChecks,
     is_job,
     read_base,
     read_settings,
@@ -47,7 +47,7 @@ from hunkwise.doctor.settings import (
     tokens_in,
 )
 from hunkwise.domain.review import ExitCode
-from hunkwise.errors import ForgeError, ModelError, RepositoryError
+from hunkwise.errors import GitHubError, ModelError, RepositoryError
 from hunkwise.github.client import GitHub
 from hunkwise.settings.config import Config
 from hunkwise.settings.github_context import RunnerEnvironment
@@ -89,7 +89,7 @@ def _log(sections: list[Section], secrets: Iterable[str], *, actions: bool) -> N
         runner.mask(secret)
     runner.log(as_text(sections, f"hunkwise {__version__}: checkup of this job"))
     for check in (check for section in sections for check in section.checks):
-        if check.state in (State.WRONG, State.FAULT):
+        if check.state in (CheckState.WRONG, CheckState.FAULT):
             runner.error(f"{check.said} {check.remedy}".rstrip(), title=f"hunkwise doctor: {check.name}")
 
 
@@ -97,7 +97,7 @@ def _log(sections: list[Section], secrets: Iterable[str], *, actions: bool) -> N
 class _Checkup:
     """Looks at one part after the other; each may go by what those before it found."""
 
-    settings: Settings
+    settings: SettingsChecks
     environ: Mapping[str, str]
     offline: bool
 
@@ -117,7 +117,7 @@ class _Checkup:
         yield Section("Model", tuple(self._model(asked, seen, base.config)))
         yield Section("Isolation", tuple(self._isolation(asked, seen)))
 
-    def _machine(self, asked: Asked | None) -> Iterator[Check]:
+    def _machine(self, asked: ReviewSettings | None) -> Iterator[Check]:
         job = is_job(self.environ)
         yield machine.python_check()
         yield machine.git_check(git_version, needed=not job)
@@ -130,7 +130,7 @@ class _Checkup:
         if (space := machine.free_space()) is not None:
             yield machine.space_check(*space)
 
-    def _github(self, asked: Asked | None) -> Iterator[Check]:
+    def _github(self, asked: ReviewSettings | None) -> Iterator[Check]:
         if asked is None or self.offline or not asked.github_token:
             why = (
                 _SETTINGS if asked is None else _OFFLINE if self.offline else "there is no token to ask with"
@@ -142,10 +142,10 @@ class _Checkup:
                 ask, api_url=asked.api_url, repository=asked.repository, number=asked.number, now=time.time
             )
 
-    def _base(self, asked: Asked | None) -> Read:
+    def _base(self, asked: ReviewSettings | None) -> ConfigCheck:
         """The configuration of the commit that a review would go by."""
         if asked is None:
-            return Read((unchecked("Configuration", _SETTINGS),))
+            return ConfigCheck((unchecked("Configuration", _SETTINGS),))
         github = GitHub(
             asked.github_token, asked.api_url, asked.repository or "", deadline=lambda: _READING_SECONDS
         )
@@ -153,17 +153,19 @@ class _Checkup:
             base = base_commit(asked, None if self.offline else github)
             if base is None:
                 why = "its commit is not in the checkout, and GitHub was not asked"
-                return Read((unchecked("Configuration", why),))
+                return ConfigCheck((unchecked("Configuration", why),))
             return read_base(base, asked.config_path, lambda config: config.with_overrides(asked.overrides))
-        except ForgeError:
-            return Read((unchecked("Configuration", "GitHub does not give the pull request"),))
+        except GitHubError:
+            return ConfigCheck((unchecked("Configuration", "GitHub does not give the pull request"),))
         except RepositoryError as error:
             remedy = error.hint or "Name the folder of a clone by --repository."
-            return Read((warning("Configuration", error.message, remedy),))
+            return ConfigCheck((warning("Configuration", error.message, remedy),))
         finally:
             github.close()
 
-    def _cli(self, asked: Asked | None, config: Config | None) -> tuple[tuple[Check, ...], Seen | None]:
+    def _cli(
+        self, asked: ReviewSettings | None, config: Config | None
+    ) -> tuple[tuple[Check, ...], CliStatus | None]:
         if asked is not None and asked.by is None:
             return (unchecked("Program", _PUBLISHING),), None
         if asked is not None and asked.addresses and self.offline:
@@ -174,21 +176,23 @@ class _Checkup:
             return (fault("Program", error.message, error.hint),), None
         return tuple(program_checks(seen, CLI_VERSION, SDK_VERSION)), seen
 
-    def _seen(self, asked: Asked | None, config: Config | None) -> Seen:
+    def _seen(self, asked: ReviewSettings | None, config: Config | None) -> CliStatus:
         from hunkwise.copilot.sdk_import import import_sdk
 
         import_sdk()
-        from hunkwise.doctor.copilot import NOWHERE, Question, try_own, try_running
+        from hunkwise.doctor.copilot import NOWHERE, CopilotQuestion, try_own, try_running
 
         silent = asked is None or asked.by is None or (self.offline and asked.copilot)
         if silent or asked is None or asked.by is None:
-            return try_own(find(self.environ), NOWHERE, self.environ, Question(copilot=False))
-        question = Question(asked.copilot, config.model if config else asked.by.model)
+            return try_own(find_cli(self.environ), NOWHERE, self.environ, CopilotQuestion(copilot=False))
+        question = CopilotQuestion(asked.copilot, config.model if config else asked.by.model)
         if asked.addresses:
             return try_running(asked.addresses, question)
-        return try_own(find(self.environ), asked.by.credential, self.environ, question)
+        return try_own(find_cli(self.environ), asked.by.credential, self.environ, question)
 
-    def _model(self, asked: Asked | None, seen: Seen | None, config: Config | None) -> Iterator[Check]:
+    def _model(
+        self, asked: ReviewSettings | None, seen: CliStatus | None, config: Config | None
+    ) -> Iterator[Check]:
         if asked is None or asked.by is None:
             yield unchecked("Model", _SETTINGS if asked is None else _PUBLISHING)
             return
@@ -204,7 +208,7 @@ class _Checkup:
         else:
             yield from copilot_checks(seen, model)
 
-    def _isolation(self, asked: Asked | None, seen: Seen | None) -> Iterator[Check]:
+    def _isolation(self, asked: ReviewSettings | None, seen: CliStatus | None) -> Iterator[Check]:
         if asked is not None and asked.by is None:
             yield unchecked("Set apart", _PUBLISHING)
             return
@@ -224,6 +228,6 @@ class _Checkup:
             paths = [checkout.absolute()] if checkout is not None else []
             # A folder of that name in the sidecar's own tree would be another one.
             hidden = [path for path in paths if not (apart.root / path.relative_to(path.anchor)).exists()]
-            yield from attempt_checks(probe(apart, hidden), apart.uid)
+            yield from attempt_checks(probe_isolation(apart, hidden), apart.uid)
         except ModelError as error:
             yield fault("Set apart", error.message, error.hint)

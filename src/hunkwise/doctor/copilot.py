@@ -17,9 +17,9 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from hunkwise.commands.signals import heeding, kept
-from hunkwise.copilot.connection import Connection, connect_to_first, connect_to_sidecar, preflight
+from hunkwise.copilot.connection import CopilotConnection, connect_to_first, connect_to_sidecar, preflight
 from hunkwise.copilot.errors import SDK_ERRORS, from_sdk
-from hunkwise.copilot.find_cli import Command
+from hunkwise.copilot.find_cli import CliCommand
 from hunkwise.copilot.isolation import Credential
 from hunkwise.copilot.procfs import listens
 from hunkwise.copilot.sidecar import Address, Sidecar
@@ -39,7 +39,7 @@ _MOST_MODELS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class CliStatus:
     """One CLI, started or found, and asked."""
 
     program: str
@@ -57,7 +57,7 @@ class Seen:
     """What Copilot said instead, or why it lacks the model that is asked for."""
 
 
-def program_checks(seen: Seen, cli: str, sdk: str) -> Iterator[Check]:
+def program_checks(seen: CliStatus, cli: str, sdk: str) -> Iterator[Check]:
     """Which program, how fast, and whether its versions are `cli` and `sdk`, which were measured together."""
     if seen.not_first:
         said = f"{seen.program} listens, because the program before it does not: {seen.not_first}"
@@ -77,7 +77,7 @@ def program_checks(seen: Seen, cli: str, sdk: str) -> Iterator[Check]:
         yield warning("Versions", said, "Run `make setup`, and remove COPILOT_CLI_PATH where it is set.")
 
 
-def copilot_checks(seen: Seen, model: str | None) -> Iterator[Check]:
+def copilot_checks(seen: CliStatus, model: str | None) -> Iterator[Check]:
     """What Copilot said: authentication, policy and a missing model are told apart."""
     refusal = seen.refusal
     if refusal is not None and refusal.kind is not ModelKind.UNAVAILABLE_MODEL:
@@ -142,7 +142,7 @@ def _words(reason: object) -> str:
 
 def _status(base_url: str, environ: Mapping[str, str]) -> int:
     """The status, whichever it is; redirects are not followed. Raises URLError and what the socket raises."""
-    request = urllib.request.Request(base_url, method="HEAD", headers={"User-Agent": "hunkwise"})  # noqa: S310  # http or https: settings.addresses
+    request = urllib.request.Request(base_url, method="HEAD", headers={"User-Agent": "hunkwise"})  # noqa: S310  # http or https: settings.parsing
     opener = urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=_trusted(environ)))
     try:
         with opener.open(request, timeout=_PROVIDER_SECONDS) as answer:
@@ -176,20 +176,22 @@ NOWHERE = Credential(provider_base_url="http://127.0.0.1:9")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class CopilotQuestion:
     """What Copilot is asked: nothing, or whether it takes the token and offers the model (None: its choice)."""
 
     copilot: bool
     model: str | None = None
 
 
-def try_own(command: Command, credential: Credential, environ: Mapping[str, str], question: Question) -> Seen:
+def try_own(
+    command: CliCommand, credential: Credential, environ: Mapping[str, str], question: CopilotQuestion
+) -> CliStatus:
     """The first of the programs that listens. Raises ModelError, that of the first one, where none does.
 
     To be called from the main thread, as Sidecar.start.
     """
     first: ModelError | None = None
-    candidate: Command | None = command
+    candidate: CliCommand | None = command
     while candidate is not None:
         try:
             seen = _started(replace(candidate, instead=None), credential, environ, question)
@@ -201,10 +203,10 @@ def try_own(command: Command, credential: Credential, environ: Mapping[str, str]
     raise first
 
 
-def try_running(addresses: Sequence[Address], question: Question) -> Seen:
+def try_running(addresses: Sequence[Address], question: CopilotQuestion) -> CliStatus:
     """The first CLI that answers. Raises ModelError with every reason where none does."""
 
-    async def look() -> Seen:
+    async def look() -> CliStatus:
         async with _closing(await connect_to_first(addresses)) as connection:
             return await _asked(connection, "one that runs already, at copilot-url", question)
 
@@ -212,11 +214,11 @@ def try_running(addresses: Sequence[Address], question: Question) -> Seen:
 
 
 def _started(
-    command: Command, credential: Credential, environ: Mapping[str, str], question: Question
-) -> Seen:
+    command: CliCommand, credential: Credential, environ: Mapping[str, str], question: CopilotQuestion
+) -> CliStatus:
     sidecar = Sidecar(command, credential, environ)
 
-    async def look(started: float) -> Seen:
+    async def look(started: float) -> CliStatus:
         address = await sidecar.ready()
         seconds = time.monotonic() - started
         async with _closing(await connect_to_sidecar(sidecar)) as connection:
@@ -233,7 +235,7 @@ def _started(
             sidecar.stop()
 
 
-def _described(command: Command, environ: Mapping[str, str]) -> str:
+def _described(command: CliCommand, environ: Mapping[str, str]) -> str:
     if environ.get("COPILOT_CLI_PATH"):
         return f"{command.program}, which COPILOT_CLI_PATH names"
     kind = "the package's runtime" if command.program.name == "copilot-runtime" else "the CLI"
@@ -241,21 +243,21 @@ def _described(command: Command, environ: Mapping[str, str]) -> str:
 
 
 @asynccontextmanager
-async def _closing(connection: Connection) -> AsyncIterator[Connection]:
+async def _closing(connection: CopilotConnection) -> AsyncIterator[CopilotConnection]:
     try:
         yield connection
     finally:
         await connection.close()
 
 
-async def _asked(connection: Connection, program: str, question: Question) -> Seen:
+async def _asked(connection: CopilotConnection, program: str, question: CopilotQuestion) -> CliStatus:
     """Raises ModelError where the CLI does not say which version it is."""
     try:
         async with asyncio.timeout(_CLI_SECONDS):
             status = await connection.client.get_status()
     except (TimeoutError, *SDK_ERRORS) as error:
         raise from_sdk(error, provider=False) from error
-    seen = Seen(program, status.version, version("github-copilot-sdk"))
+    seen = CliStatus(program, status.version, version("github-copilot-sdk"))
     if not question.copilot:
         return seen
     try:
@@ -267,7 +269,7 @@ async def _asked(connection: Connection, program: str, question: Question) -> Se
     return replace(seen, models=tuple(offered))
 
 
-async def _quietly(work: Coroutine[None, None, Seen]) -> Seen:
+async def _quietly(work: Coroutine[None, None, CliStatus]) -> CliStatus:
     """The SDK parses events in callbacks; what fails there is foreign text, and nothing that we wait for."""
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
     return await work

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Protocol
 
 from hunkwise.doctor.checks import Check, fault, ok, unchecked, warning
-from hunkwise.doctor.settings import Asked
-from hunkwise.errors import ForgeError, ForgeKind, RepositoryError
-from hunkwise.flows.base_config import Commit
-from hunkwise.github.client import ForgeHead, GitHub
-from hunkwise.github.responses import Answer, no_json, refusal
-from hunkwise.github.transport import wired
+from hunkwise.doctor.settings import ReviewSettings
+from hunkwise.errors import GitHubError, GitHubErrorKind, RepositoryError
+from hunkwise.flows.base_config import CommitFiles
+from hunkwise.github.client import ApiTree, GitHub
+from hunkwise.github.responses import ApiResponse, invalid_json_error, refusal_error
+from hunkwise.github.transport import open_transport
 from hunkwise.repository.git import Git
 from hunkwise.repository.git_process import call, environment
-from hunkwise.repository.trees import GitHead
+from hunkwise.repository.trees import GitTree
 
 _FEW = 100
 """Requests: a review of a small change takes some ten, one of a large change without a checkout some hundred."""
@@ -38,7 +38,7 @@ class ServerReply(Protocol):
 
 
 Ask = Callable[[str], ServerReply]
-"""Reads a path of the API. Raises ForgeError, also for every status but 2xx."""
+"""Reads a path of the API. Raises GitHubError, also for every status but 2xx."""
 
 
 def server_checks(
@@ -48,7 +48,7 @@ def server_checks(
     name = "Pull requests" if repository else "Rate limit"
     try:
         answer = ask(_path(repository, number))
-    except ForgeError as error:
+    except GitHubError as error:
         yield from _refused(error, api_url, name)
         return
     yield ok("Server", f"{api_url} answers")
@@ -70,15 +70,15 @@ def _path(repository: str | None, number: int | None) -> str:
     return f"/repos/{repository}/pulls/{number}" if number else f"/repos/{repository}/pulls?per_page=1"
 
 
-def _refused(error: ForgeError, api_url: str, name: str) -> Iterator[Check]:
-    if error.kind is ForgeKind.UNAVAILABLE:
+def _refused(error: GitHubError, api_url: str, name: str) -> Iterator[Check]:
+    if error.kind is GitHubErrorKind.UNAVAILABLE:
         yield fault("Server", error.message, error.hint)
         return
     yield ok("Server", f"{api_url} answers")
-    if error.kind is ForgeKind.AUTHENTICATION:
+    if error.kind is GitHubErrorKind.AUTHENTICATION:
         yield fault("Token", error.message, error.hint)
         return
-    yield fault("Rate limit" if error.kind is ForgeKind.RATE_LIMIT else name, error.message, error.hint)
+    yield fault("Rate limit" if error.kind is GitHubErrorKind.RATE_LIMIT else name, error.message, error.hint)
 
 
 def _rate_limit(headers: Mapping[str, str], now: float) -> Iterator[Check]:
@@ -128,10 +128,10 @@ def git_version() -> str:
     return answer.output.decode("utf-8", "replace")
 
 
-def base_commit(asked: Asked, github: GitHub | None) -> Commit | None:
+def base_commit(asked: ReviewSettings, github: GitHub | None) -> CommitFiles | None:
     """The files of the base; None where they are only to be had from GitHub, and `github` is None.
 
-    Raises ForgeError, RepositoryError.
+    Raises GitHubError, RepositoryError.
     """
     git = Git(asked.checkout) if asked.checkout is not None else None
     if asked.repository is None:
@@ -140,18 +140,18 @@ def base_commit(asked: Asked, github: GitHub | None) -> Commit | None:
     if asked.number is not None and github is not None:
         sha = github.pull_request(asked.number).base_sha
     if sha is not None and git is not None and _has(git, sha):
-        return GitHead(git, sha)
-    return ForgeHead(github, sha) if sha is not None and github is not None else None
+        return GitTree(git, sha)
+    return ApiTree(github, sha) if sha is not None and github is not None else None
 
 
-def _of_range(git: Git | None) -> Commit:
+def _of_range(git: Git | None) -> CommitFiles:
     """The merge base that `hunkwise review` without options goes by; HEAD where there is none."""
     if git is None:
         raise RepositoryError("--repository does not name a folder.", "Name the folder of a clone.")
     head = git.resolve("HEAD")
     branch = git.default_branch()
     start = git.merge_base(git.resolve(branch), head) if branch is not None else None
-    return GitHead(git, start or head)
+    return GitTree(git, start or head)
 
 
 def _has(git: Git, sha: str) -> bool:
@@ -162,19 +162,19 @@ def _has(git: Git, sha: str) -> bool:
 
 
 @contextmanager
-def asking(asked: Asked) -> Iterator[Ask]:
+def asking(asked: ReviewSettings) -> Iterator[Ask]:
     """Reads GitHub's API by the wire that a review uses, with the headers that a review does not look at."""
-    wire = wired(asked.github_token, asked.api_url)
+    wire = open_transport(asked.github_token, asked.api_url)
 
-    def ask(path: str) -> Answer:
+    def ask(path: str) -> ApiResponse:
         request = f"GET {path}"
         answer = wire.ask("GET", path, {}, None, request, seconds=_REQUEST_SECONDS)
         if not 200 <= answer.status < 300:
-            raise refusal(answer, request)
+            raise refusal_error(answer, request)
         try:
             json.loads(answer.text)
         except (ValueError, RecursionError) as error:
-            raise no_json(request) from error
+            raise invalid_json_error(request) from error
         return answer
 
     try:

@@ -22,8 +22,8 @@ _REPORT = (
 _CONTAINER = "Use hunkwise as a container action, which starts as root and sets the CLI apart."
 
 
-class Attempt(Protocol):
-    """One thing that was tried as the sidecar's user; see copilot.probes."""
+class IsolationAttempt(Protocol):
+    """One thing that was tried as the sidecar's user; see copilot.isolation_probe."""
 
     @property
     def what(self) -> str: ...
@@ -35,7 +35,7 @@ class Attempt(Protocol):
     def held(self) -> bool: ...
 
 
-def attempt_checks(attempts: Sequence[Attempt], user: int) -> Iterator[Check]:
+def attempt_checks(attempts: Sequence[IsolationAttempt], user: int) -> Iterator[Check]:
     """The table of what the sidecar's user tried, in which all must have held; how many did comes first."""
     held = sum(attempt.held for attempt in attempts)
     said = f"user {user}, in a root folder of its own: {held} of {len(attempts)} controls held when they were tried"

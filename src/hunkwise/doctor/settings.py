@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hunkwise.commands.action import settings
-from hunkwise.commands.backend import Answering, answering
+from hunkwise.commands.backend import Backend, select_backend
 from hunkwise.commands.review import url_in, wanted_in
 from hunkwise.copilot.isolation import Credential, refuse_unsafe
 from hunkwise.copilot.sidecar import Address
 from hunkwise.doctor.checks import Check, failed, ok, unchecked, warning, wrong
 from hunkwise.errors import Error, SettingsError
 from hunkwise.files import read_given
-from hunkwise.flows.base_config import BaseTexts, Commit, base_texts
+from hunkwise.flows.base_config import BaseConfig, CommitFiles, base_texts
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.config import Config
 from hunkwise.settings.github_context import (
@@ -47,7 +47,7 @@ _NEED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class TokenSettings:
     """The tokens that are set, before any of them was tried."""
 
     job: bool
@@ -60,14 +60,14 @@ class Tokens:
     """The step writes to the pull request: it has no `dry-run: true`."""
 
 
-def tokens_in(environ: Mapping[str, str], *, job: bool) -> Tokens:
+def tokens_in(environ: Mapping[str, str], *, job: bool) -> TokenSettings:
     """What the inputs of a step, or the variables of a shell, hold."""
     if not job:
         github = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
         copilot = environ.get("COPILOT_GITHUB_TOKEN")
-        return Tokens(job, github or None, copilot or None, copilot_answers=bool(copilot))
+        return TokenSettings(job, github or None, copilot or None, copilot_answers=bool(copilot))
     texts = set_inputs(environ, KNOWN_INPUTS)
-    return Tokens(
+    return TokenSettings(
         job,
         texts.get("github-token"),
         texts.get("copilot-token"),
@@ -83,7 +83,7 @@ def kind_of(token: str) -> str:
     )
 
 
-def token_checks(tokens: Tokens, environ: Mapping[str, str]) -> Iterator[Check]:
+def token_checks(tokens: TokenSettings, environ: Mapping[str, str]) -> Iterator[Check]:
     """Both tokens, whether they are one, and tokens that lie about."""
     yield _github(tokens)
     yield _copilot(tokens)
@@ -92,7 +92,7 @@ def token_checks(tokens: Tokens, environ: Mapping[str, str]) -> Iterator[Check]:
     yield from _stray(tokens, environ)
 
 
-def _github(tokens: Tokens) -> Check:
+def _github(tokens: TokenSettings) -> Check:
     if tokens.github is None and tokens.job:
         return wrong("github-token", "is not set.", "Leave it at its default, ${{ github.token }}.")
     if tokens.github is None:
@@ -104,7 +104,7 @@ def _github(tokens: Tokens) -> Check:
     return ok(name, kind_of(tokens.github))
 
 
-def _copilot(tokens: Tokens) -> Check:
+def _copilot(tokens: TokenSettings) -> Check:
     name = "copilot-token" if tokens.job else "COPILOT_GITHUB_TOKEN"
     if not tokens.copilot_answers:
         why = "Copilot is not asked from here" if tokens.job else "it is not set, so Copilot is not asked"
@@ -119,7 +119,7 @@ def _copilot(tokens: Tokens) -> Check:
     )
 
 
-def _one_for_both(tokens: Tokens) -> Iterator[Check]:
+def _one_for_both(tokens: TokenSettings) -> Iterator[Check]:
     """Whoever takes over the CLI has what it holds."""
     name = "One token for both"
     if (tokens.copilot or tokens.github) != tokens.github or tokens.github is None:
@@ -134,7 +134,7 @@ def _one_for_both(tokens: Tokens) -> Iterator[Check]:
         )
 
 
-def _stray(tokens: Tokens, environ: Mapping[str, str]) -> Iterator[Check]:
+def _stray(tokens: TokenSettings, environ: Mapping[str, str]) -> Iterator[Check]:
     """Tokens that a reader of the workflow could take for ours."""
     if not tokens.job:
         both = (environ.get("GITHUB_TOKEN"), environ.get("GH_TOKEN"))
@@ -157,27 +157,27 @@ _BELOW = "the AGENTS.md of the folders above a changed file, if there are any"
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ConfigCheck:
     """What was found, and the configuration where it is right."""
 
     checks: tuple[Check, ...]
     config: Config | None = None
 
 
-def read_base(base: Commit, config_path: str, overridden: Callable[[Config], Config]) -> Read:
+def read_base(base: CommitFiles, config_path: str, overridden: Callable[[Config], Config]) -> ConfigCheck:
     """Reads configuration, templates and instructions at a commit."""
     try:
         texts = base_texts(base, config_path, overridden)
         there = base.read(config_path) is not None
     except Error as error:
-        return Read(failed("Configuration", error))
+        return ConfigCheck(failed("Configuration", error))
     said = f"{config_path} is right" if there else f"there is no {config_path}: the defaults hold"
     checks = [ok("Configuration", said), *_prompts(texts), _instructions(texts)]
     checks += [warning("Instructions", note, "Make the file readable, or remove it.") for note in texts.notes]
-    return Read(tuple(checks), texts.config)
+    return ConfigCheck(tuple(checks), texts.config)
 
 
-def _prompts(texts: BaseTexts) -> list[Check]:
+def _prompts(texts: BaseConfig) -> list[Check]:
     """Each template of the user's own is compiled where a review renders it: in a process that is bounded."""
     renderer = Renderer(texts.templates, paths=texts.config.own_files)
     checks = [ok("Prompts", ", ".join(prompt.name for prompt in texts.config.reviewing))]
@@ -191,7 +191,7 @@ def _prompts(texts: BaseTexts) -> list[Check]:
     return checks
 
 
-def _instructions(texts: BaseTexts) -> Check:
+def _instructions(texts: BaseConfig) -> Check:
     if not texts.config.context.instructions:
         return ok("Instructions", "not shown to the model: context.instructions is false")
     paths = [found.path for found in texts.instructions]
@@ -207,7 +207,7 @@ _FORK = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReviewSettings:
     """What a review would be made of, where the settings are right."""
 
     job: bool
@@ -221,7 +221,7 @@ class Asked:
     checkout: Path | None = None
     config_path: str = DEFAULT_CONFIG_PATH
     overrides: Mapping[str, object] = field(default_factory=dict)
-    by: Answering | None = None
+    by: Backend | None = None
     """Who answers; None where a report is published, and nobody is asked."""
     addresses: tuple[Address, ...] = ()
     """Of CLIs that run already; empty: one is started."""
@@ -235,11 +235,11 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class SettingsChecks:
     """The settings' own checks, and what they ask for; None where they are wrong."""
 
     checks: tuple[Check, ...]
-    asked: Asked | None = None
+    asked: ReviewSettings | None = None
 
 
 def is_job(environ: Mapping[str, str]) -> bool:
@@ -247,7 +247,9 @@ def is_job(environ: Mapping[str, str]) -> bool:
     return environ.get("GITHUB_ACTIONS") == "true" or bool(environ.get("GITHUB_EVENT_NAME"))
 
 
-def read_settings(arguments: argparse.Namespace, environ: Mapping[str, str], stack: ExitStack) -> Settings:
+def read_settings(
+    arguments: argparse.Namespace, environ: Mapping[str, str], stack: ExitStack
+) -> SettingsChecks:
     """Reads them as a review does. A demo that answers is ended by `stack`."""
     checks: tuple[Check, ...] = ()
     try:
@@ -257,15 +259,15 @@ def read_settings(arguments: argparse.Namespace, environ: Mapping[str, str], sta
     try:
         read = _job(environ) if is_job(environ) else _shell(arguments, environ, stack)
     except SettingsError as error:
-        read = Settings(failed("Settings", error))
-    return Settings((*read.checks, *checks), read.asked)
+        read = SettingsChecks(failed("Settings", error))
+    return SettingsChecks((*read.checks, *checks), read.asked)
 
 
-def _shell(arguments: argparse.Namespace, environ: Mapping[str, str], stack: ExitStack) -> Settings:
-    by = answering(arguments.model, environ, stack)
+def _shell(arguments: argparse.Namespace, environ: Mapping[str, str], stack: ExitStack) -> SettingsChecks:
+    by = select_backend(arguments.model, environ, stack)
     pull_request = wanted_in(arguments.pr, environ) if arguments.pr else None
     checkout = Path(arguments.repository)
-    asked = Asked(
+    asked = ReviewSettings(
         job=False,
         github_token=environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN") or "",
         api_url=url_in(environ, "GITHUB_API_URL", "https://api.github.com"),
@@ -276,10 +278,10 @@ def _shell(arguments: argparse.Namespace, environ: Mapping[str, str], stack: Exi
         overrides={"model": by.model} if by.model else {},
         by=by,
     )
-    return Settings((ok("Options", "are right, and the variables beside them too"),), asked)
+    return SettingsChecks((ok("Options", "are right, and the variables beside them too"),), asked)
 
 
-def _job(environ: Mapping[str, str]) -> Settings:
+def _job(environ: Mapping[str, str]) -> SettingsChecks:
     environment, inputs = settings(environ)
     checks = [ok("Inputs", "are right")]
     checks += [
@@ -287,7 +289,7 @@ def _job(environ: Mapping[str, str]) -> Settings:
     ]
     task, said = _event(environment, inputs)
     review = task if isinstance(task, ReviewTask) else None
-    asked = Asked(
+    asked = ReviewSettings(
         job=True,
         github_token=inputs.github_token,
         api_url=environment.api_url,
@@ -304,17 +306,17 @@ def _job(environ: Mapping[str, str]) -> Settings:
         ),
         environment=environment,
     )
-    return Settings((*checks, *said), asked)
+    return SettingsChecks((*checks, *said), asked)
 
 
-def _answering(inputs: Inputs) -> Answering | None:
+def _answering(inputs: Inputs) -> Backend | None:
     if inputs.publish_report is not None:
         return None
     if inputs.provider is not None:
         credential = Credential(provider_base_url=inputs.provider.base_url)
     else:
         credential = Credential(copilot_token=inputs.copilot_token)
-    return Answering(credential, inputs.provider, inputs.model, demo=False)
+    return Backend(credential, inputs.provider, inputs.model, demo=False)
 
 
 def _event(environment: RunnerEnvironment, inputs: Inputs) -> tuple[Task | None, tuple[Check, ...]]:

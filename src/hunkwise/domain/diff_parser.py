@@ -21,7 +21,7 @@ _INDEX_MODE = re.compile(rb"[0-9a-f]+\.\.[0-9a-f]+ ([0-7]{6})")
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class FileHeader:
     """What stands above a section's hunks. A name or a mode is None where the lines do not tell it."""
 
     status: FileStatus
@@ -34,7 +34,7 @@ class Header:
     binary: bool
 
 
-def read_header(lines: Sequence[bytes]) -> Header:
+def read_header(lines: Sequence[bytes]) -> FileHeader:
     """The header of a section from its lines, without line feeds. Never raises."""
     words: dict[bytes, bytes] = {}
     for line in lines:
@@ -42,7 +42,7 @@ def read_header(lines: Sequence[bytes]) -> Header:
             words.setdefault(word[0], line[word.end() :])
     old, new = _paths(lines[0], words)
     old_mode, new_mode = _modes(words)
-    return Header(
+    return FileHeader(
         _status(words),
         None if old is None else old.decode("utf-8", "surrogateescape"),
         None if new is None else new.decode("utf-8", "surrogateescape"),
@@ -143,10 +143,10 @@ _GIT_HEADERS = (b"diff --git ", b"diff --cc ", b"diff --combined ")
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class FileSection:
     """What a full diff says of one file. A change of type (file to symbolic link) makes two of them."""
 
-    header: Header
+    header: FileHeader
     hunks: tuple[Hunk, ...]
 
 
@@ -176,12 +176,12 @@ def parse_hunks(patch: bytes) -> tuple[Hunk, ...]:
     return tuple(hunks)
 
 
-def parse_sections(diff: bytes) -> tuple[Section, ...]:
+def parse_sections(diff: bytes) -> tuple[FileSection, ...]:
     """The sections of `git diff` (also combined, mailed, or GNU diff's) in their order. Never raises.
 
     Only a line outside of all hunks can begin a section, so content that looks like headers does not.
     """
-    sections: list[Section] = []
+    sections: list[FileSection] = []
     header: list[bytes] = []
     hunks: list[Hunk] = []
     position = 0
@@ -194,13 +194,13 @@ def parse_sections(diff: bytes) -> tuple[Section, ...]:
         end = _line_end(diff, position)
         if _begins_section(diff, position, inside=bool(header and not hunks)):
             if header:
-                sections.append(Section(read_header(header), tuple(hunks)))
+                sections.append(FileSection(read_header(header), tuple(hunks)))
             header, hunks = [diff[position:end]], []
         elif header and not hunks:
             header.append(diff[position:end])
         position = end + 1
     if header:
-        sections.append(Section(read_header(header), tuple(hunks)))
+        sections.append(FileSection(read_header(header), tuple(hunks)))
     return tuple(sections)
 
 

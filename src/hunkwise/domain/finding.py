@@ -29,7 +29,7 @@ class Severity(IntEnum):
         return by_label[label]
 
 
-class Check(StrEnum):
+class Verification(StrEnum):
     """What a second session made of a finding that it was asked to refute, and did not."""
 
     CONFIRMED = "confirmed"
@@ -74,7 +74,7 @@ class Finding:
     """The name of the prompt that asked."""
     said_line: int | None = None
     """The line that the model named, kept where it could not be proved."""
-    check: Check | None = None
+    check: Verification | None = None
     """What became of it before the second opinion; None where nobody was asked."""
     evidence: str = ""
     """What the second opinion says for it; foreign text."""
@@ -155,7 +155,7 @@ class Walkthrough:
     areas: tuple[Area, ...] = ()
     risk: Risk | None = None
     diagram: str = ""
-    """Source of a Mermaid diagram; shown only where `publish.diagram` finds nothing wrong with it."""
+    """Source of a Mermaid diagram; shown only where `publish.change_summary` finds nothing wrong with it."""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -165,7 +165,7 @@ class Walkthrough:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ChangeSummary:
     """What a run leaves for the next one of what it said of the change."""
 
     overview: str = ""
@@ -175,4 +175,4 @@ class Told:
         return bool(self.overview or self.walkthrough)
 
 
-NOTHING_TOLD: Final = Told()
+NOTHING_TOLD: Final = ChangeSummary()

@@ -131,7 +131,7 @@ READING_TOOLS = ("repo_read", "repo_search", "repo_list")
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ToolReply:
     """What a report is answered with. `accepted` ends the model's turn; else it may mend its call."""
 
     text: str
@@ -146,7 +146,7 @@ class ReportTool:
     description: str
     parameters: Mapping[str, Any] = field(repr=False)
     """JSON Schema of the arguments."""
-    take: Callable[[object], Reply]
+    take: Callable[[object], ToolReply]
     """Sees each call's arguments as the model gave them."""
     answered: Callable[[], bool]
     """Whether nothing more is asked for."""

@@ -159,7 +159,7 @@ class ReviewEvent(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ReviewFault:
     """Something that went wrong on the way and left a trace in the result: a kind, a sentence, a remedy."""
 
     kind: str
@@ -168,7 +168,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Refuted:
+class RefutedFinding:
     """A finding that the second opinion dropped, and why: told in the report, never posted."""
 
     finding: Finding
@@ -188,11 +188,11 @@ class Review:
     """The model's own words on the change; foreign text."""
     walkthrough: Walkthrough | None = None
     """What it says beside that, area by area; None where it was not asked."""
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[ReviewFault, ...] = ()
     notes: tuple[str, ...] = ()
     dropped: int = 0
     """Findings below min-severity, or twins of others: counted, so that the numbers add up."""
-    refuted: tuple[Refuted, ...] = ()
+    refuted: tuple[RefutedFinding, ...] = ()
     spent: Mapping[str, Usage] = field(default_factory=dict)
     """`usage` by the name of the prompt that asked; together they are all of it."""
     demo: bool = False
@@ -215,7 +215,7 @@ class Review:
         return max((finding.severity for finding in self.findings), default=None)
 
 
-class Where(StrEnum):
+class Destination(StrEnum):
     """The rung of the ladder that a finding ended on, from the best to the last."""
 
     INLINE = "inline"
@@ -230,12 +230,12 @@ class Where(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
+class PostResult:
     """What became of a review: its address, and each finding's rung."""
 
     review_url: str | None = None
-    where: Mapping[Finding, Where] = field(default_factory=dict)
+    where: Mapping[Finding, Destination] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     """What went another way than asked, one sentence each."""
-    fault: Fault | None = None
+    fault: ReviewFault | None = None
     """Why no review could be posted; None where one was, or none was to be."""

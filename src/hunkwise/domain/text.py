@@ -39,7 +39,7 @@ _CLOSING = re.compile(r"^---[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Divided:
+class SplitText:
     """A text in its two parts."""
 
     matter: str
@@ -57,17 +57,17 @@ class Divided:
         return "{#" + "\n" * self.lines + "#}" + self.body
 
 
-def divided(text: str) -> Divided | None:
+def divided(text: str) -> SplitText | None:
     """The parts of a text; None where it has no front matter."""
     opening = _OPENING.match(text)
     if opening is None:
         return None
     closing = _CLOSING.search(text, opening.end())
     if closing is None:
-        return Divided(text[opening.end() :], "", 0, closed=False)
+        return SplitText(text[opening.end() :], "", 0, closed=False)
     lines = text.count("\n", 0, closing.end())
     matter, body = text[opening.end() : closing.start()], text[closing.end() :]
-    return Divided(matter, body, lines, closed=True)
+    return SplitText(matter, body, lines, closed=True)
 
 
 LINE_LIMIT = 4_000

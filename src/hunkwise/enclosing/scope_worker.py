@@ -20,11 +20,11 @@ from typing import Any, NamedTuple, TextIO
 from tree_sitter import Language, Node, Parser, Tree
 
 from hunkwise.enclosing.scopes import Chain, Scope
-from hunkwise.worker import bound
+from hunkwise.worker import limit_process
 
 
 @dataclass(frozen=True, slots=True)
-class Kinds:
+class NodeKinds:
     """A language's nodes that enclose code, by the names of its grammar."""
 
     functions: frozenset[str]
@@ -33,8 +33,8 @@ class Kinds:
     """Nodes around one of these that begin before it: decorators, template parameters, `export`."""
 
 
-def _kinds(functions: str, classes: str, wrappers: str = "") -> Kinds:
-    return Kinds(frozenset(functions.split()), frozenset(classes.split()), frozenset(wrappers.split()))
+def _kinds(functions: str, classes: str, wrappers: str = "") -> NodeKinds:
+    return NodeKinds(frozenset(functions.split()), frozenset(classes.split()), frozenset(wrappers.split()))
 
 
 _SCRIPT = (
@@ -141,7 +141,7 @@ def _parsed(language: str, source: bytes) -> Tree | None:
         return None
 
 
-def _chain(tree: Tree, kinds: Kinds, place: _Place) -> Chain:
+def _chain(tree: Tree, kinds: NodeKinds, place: _Place) -> Chain:
     node: Node | None = tree.root_node
     found: list[Scope] = []
     left = _MOST_NODES
@@ -177,7 +177,7 @@ def _rows(node: Node) -> int:
     return node.end_point.row - node.start_point.row
 
 
-def _scope(node: Node, kinds: Kinds) -> Scope | None:
+def _scope(node: Node, kinds: NodeKinds) -> Scope | None:
     wrapper = node
     if node.type in kinds.wrappers and node.named_child_count:
         node = node.named_children[-1]
@@ -226,5 +226,5 @@ def serve(requests: TextIO, replies: TextIO) -> None:
 
 
 if __name__ == "__main__":
-    bound(memory=MEMORY, cpu_seconds=CPU_SECONDS)
+    limit_process(memory=MEMORY, cpu_seconds=CPU_SECONDS)
     serve(sys.stdin, sys.stdout)

@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 from hunkwise.domain.diff import DiffLine, Hunk
 from hunkwise.domain.text import visible
 from hunkwise.plan.chunking import allotted
-from hunkwise.worker import Child
+from hunkwise.worker import Worker
 
 
 class Scope(NamedTuple):
@@ -62,13 +62,13 @@ SECONDS = 3.0
 """Wall-clock time of one file, the child's start included."""
 
 
-class Scout:
+class ScopeFinder:
     """One child, started early by `begin`; once it died or was late, nothing is known any more."""
 
     def __init__(self, *, seconds: float = SECONDS, python: str = sys.executable) -> None:
         """`seconds`: of wall-clock time for one file; `python`: the interpreter that the child runs in."""
         self._seconds = seconds
-        self._child = Child("hunkwise.enclosing.scope_worker", _package, python)
+        self._child = Worker("hunkwise.enclosing.scope_worker", _package, python)
 
     def __enter__(self) -> Self:
         return self
@@ -167,7 +167,7 @@ _GAP_SIZE = len(GAP) + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class FileLines:
     """One file of a chunk: its lines at the head, and what stands around its changes."""
 
     title: str
@@ -191,7 +191,7 @@ class Excerpts:
 class _Group:
     """A scope that holds changes, and the rows that are wanted for it, the most wanted first."""
 
-    around: Around
+    around: FileLines
     outer: Chain
     target: Scope | None
     places: list[Place] = field(default_factory=list)
@@ -199,7 +199,7 @@ class _Group:
     size: int = 0
 
 
-def excerpts(files: Iterable[Around], room: int) -> Excerpts:
+def excerpts(files: Iterable[FileLines], room: int) -> Excerpts:
     """The rows that fit into `room` characters: every scope gets a fair share of it, the smallest first.
 
     Of a scope that does not fit its header is shown, and as many rows around the changes as fit.
@@ -218,7 +218,7 @@ def excerpts(files: Iterable[Around], room: int) -> Excerpts:
     return Excerpts("\n\n".join(blocks), cut, absent)
 
 
-def _groups(around: Around) -> list[_Group]:
+def _groups(around: FileLines) -> list[_Group]:
     groups: dict[tuple[Chain, Scope | None], _Group] = {}
     for place, chain in around.places:
         outer, target = _target(chain, around.shown)
@@ -268,7 +268,7 @@ def _fitting(group: _Group, share: int) -> Iterator[int]:
         yield row
 
 
-def _block(around: Around, rows: Sequence[int]) -> str:
+def _block(around: FileLines, rows: Sequence[int]) -> str:
     shown = [around.title]
     before = 0
     for row in rows:
@@ -286,7 +286,7 @@ def _gaps(rows: Iterable[int]) -> int:
     return 2 + sum(1 for one, other in pairwise(ordered) if other > one + 1)
 
 
-def _text(around: Around, row: int) -> str:
+def _text(around: FileLines, row: int) -> str:
     code = around.lines[row - 1]
     shown = visible(code[:ROW_LIMIT].removesuffix("\r"))
     if len(shown) > 2 * ROW_LIMIT:
@@ -294,5 +294,5 @@ def _text(around: Around, row: int) -> str:
     return shown if len(code) <= ROW_LIMIT else f"{shown} …"
 
 
-def _size(around: Around, row: int) -> int:
+def _size(around: FileLines, row: int) -> int:
     return len(_text(around, row)) + _ROW_SIZE + 2 * (row > 99_999)

@@ -11,12 +11,12 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hunkwise.domain.model import Question, Reply
+from hunkwise.domain.model import Question, ToolReply
 from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError, ModelKind, SettingsError
 from hunkwise.evaluation.dataset import RECORDING
 from hunkwise.evaluation.preparation import ReadyCase
-from hunkwise.evaluation.results import Marks
+from hunkwise.evaluation.results import CaseResult
 from hunkwise.files import read_given
 from hunkwise.flows.models import Model
 from hunkwise.redaction import SecretScan, without_secrets
@@ -59,8 +59,8 @@ class _Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class SaidUsage(_Shape):
-    """What an answer cost; see domain.outcome.Usage."""
+class RecordedUsage(_Shape):
+    """What an answer cost; see domain.review.Usage."""
 
     model_calls: _Count = 0
     input_tokens: _Count = 0
@@ -75,7 +75,7 @@ class SaidUsage(_Shape):
         return Usage(**{**self.model_dump(), "models": self.models})
 
 
-class Answer(_Shape):
+class RecordedAnswer(_Shape):
     """How one question went."""
 
     purpose: str
@@ -83,17 +83,17 @@ class Answer(_Shape):
     """See keys.part_digests."""
     calls: Annotated[tuple[Any, ...], Field(strict=False)] = ()
     """The arguments of the reporting tool's calls."""
-    usage: SaidUsage = SaidUsage()
+    usage: RecordedUsage = RecordedUsage()
     failed: Annotated[ModelKind, Field(strict=False)] | None = None
 
 
 class _File(_Shape):
     version: Literal[1]
     case: str
-    answers: Mapping[_Digest, Annotated[tuple[Answer, ...], Field(strict=False)]]
+    answers: Mapping[_Digest, Annotated[tuple[RecordedAnswer, ...], Field(strict=False)]]
 
 
-class Header(_Shape):
+class CassetteHeader(_Shape):
     """Who was recorded."""
 
     version: Literal[1] = 1
@@ -103,16 +103,16 @@ class Header(_Shape):
 
 
 @dataclass
-class Tape:
+class Cassette:
     """The answers of one case, in the order in which they came."""
 
     case: str
-    answers: dict[str, list[Answer]] = field(default_factory=dict)
+    answers: dict[str, list[RecordedAnswer]] = field(default_factory=dict)
 
-    def put(self, key: str, answer: Answer) -> None:
+    def put(self, key: str, answer: RecordedAnswer) -> None:
         self.answers.setdefault(key, []).append(answer)
 
-    def of_purpose(self, purpose: str) -> Iterator[Answer]:
+    def of_purpose(self, purpose: str) -> Iterator[RecordedAnswer]:
         return (answer for same in self.answers.values() for answer in same if answer.purpose == purpose)
 
     def write(self, folder: Path, scan: SecretScan) -> None:
@@ -126,17 +126,17 @@ def tape_path(folder: Path, case: str) -> Path:
     return folder / f"{case}.json"
 
 
-def read_tape(folder: Path, case: str) -> Tape:
+def read_cassette(folder: Path, case: str) -> Cassette:
     """The recorded answers of a case. Raises SettingsError where there are none, or they cannot be read."""
     path = tape_path(folder, case)
     try:
         found = _File.model_validate_json(_read(path, f'Nothing was recorded of the case "{case}"'))
     except ValidationError as error:
         raise _damaged(path, error) from error
-    return Tape(case, {key: list(answers) for key, answers in found.answers.items()})
+    return Cassette(case, {key: list(answers) for key, answers in found.answers.items()})
 
 
-def write_header(folder: Path, header: Header) -> None:
+def write_header(folder: Path, header: CassetteHeader) -> None:
     """Makes the folder a recording. Raises SettingsError where it holds something else, or cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -151,16 +151,16 @@ def write_header(folder: Path, header: Header) -> None:
     _write(folder / RECORDING, header.model_dump())
 
 
-def read_header(folder: Path) -> Header:
+def read_header(folder: Path) -> CassetteHeader:
     """Raises SettingsError where the folder is no recording."""
     path = folder / RECORDING
     try:
-        return Header.model_validate_json(_read(path, f"--replay {folder}: it is no recording"))
+        return CassetteHeader.model_validate_json(_read(path, f"--replay {folder}: it is no recording"))
     except ValidationError as error:
         raise _damaged(path, error) from error
 
 
-def _json(answer: Answer) -> dict[str, Any]:
+def _json(answer: RecordedAnswer) -> dict[str, Any]:
     """Without what says nothing, so that files stay small."""
     return answer.model_dump(mode="json", exclude_defaults=True)
 
@@ -197,7 +197,7 @@ def _damaged(path: Path, error: ValidationError) -> SettingsError:
 class Recorder:
     """Asks a real model, and keeps on a tape what it reported and what it cost."""
 
-    def __init__(self, fresh: Callable[[], Model], tape: Tape, scan: SecretScan) -> None:
+    def __init__(self, fresh: Callable[[], Model], tape: Cassette, scan: SecretScan) -> None:
         """`fresh` gives a model that nobody has asked yet: one a question, so that each one's cost is its own."""
         self._scan = scan
         self._fresh = fresh
@@ -213,7 +213,7 @@ class Recorder:
         calls: list[object] = []
         take = question.tool.take
 
-        def taken(arguments: object) -> Reply:
+        def taken(arguments: object) -> ToolReply:
             # Without secrets here as well: the questions that follow are made of it, and must be the same again.
             said = without_secrets(arguments, self._scan)
             calls.append(json.loads(json.dumps(said)))  # as it was: whoever takes it may change it
@@ -234,8 +234,8 @@ class Recorder:
             self.spent[question.purpose] = spent + model.usage
 
     def _keep(self, question: Question, calls: list[object], usage: Usage, failed: ModelKind | None) -> None:
-        said = SaidUsage(**asdict(usage))
-        answer = Answer(
+        said = RecordedUsage(**asdict(usage))
+        answer = RecordedAnswer(
             purpose=question.purpose,
             parts=part_digests(question),
             calls=tuple(calls),
@@ -255,10 +255,10 @@ _WORDS: Mapping[str, str] = {
 _AGAIN = "Record it again with --record."
 
 
-class Replay:
+class ReplayModel:
     """Answers each question as it was answered when the tape was made, at the same cost."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Cassette) -> None:
         self._tape = tape
         self._left = {key: list(answers) for key, answers in tape.answers.items()}
         self.spent: dict[str, Usage] = {}
@@ -308,27 +308,27 @@ class Replay:
         return f"{which} was not recorded; what has changed since is {listed(changed)}."
 
 
-def _changed(parts: Mapping[str, str], answer: Answer) -> list[str]:
+def _changed(parts: Mapping[str, str], answer: RecordedAnswer) -> list[str]:
     return [words for name, words in _WORDS.items() if parts[name] != answer.parts.get(name)]
 
 
-class Replays:
+class ReplayModels:
     """Gives each case its recorded answers."""
 
     def __init__(self, folder: Path, cases: Iterable[str]) -> None:
         """Reads them all. Raises SettingsError that names every case without a recording."""
         faults: list[str] = []
-        self._tapes: dict[str, Tape] = {}
+        self._tapes: dict[str, Cassette] = {}
         for case in cases:
             try:
-                self._tapes[case] = read_tape(folder, case)
+                self._tapes[case] = read_cassette(folder, case)
             except SettingsError as error:
                 faults += error.faults
         if faults:
             raise SettingsError(faults)
 
-    def model(self, ready: ReadyCase) -> Replay:
-        return Replay(self._tapes[ready.case.name])
+    def model(self, ready: ReadyCase) -> ReplayModel:
+        return ReplayModel(self._tapes[ready.case.name])
 
-    def done(self, marks: Marks) -> None:
+    def done(self, marks: CaseResult) -> None:
         """Nothing is kept of a replay."""

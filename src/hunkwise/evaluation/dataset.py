@@ -19,17 +19,17 @@ from hunkwise.errors import SettingsError
 from hunkwise.evaluation.golden import MAX_BYTES, Golden, parse_golden
 from hunkwise.files import read_given
 from hunkwise.settings.parsing import did_you_mean, listed
-from hunkwise.settings.strict_yaml import Document
+from hunkwise.settings.strict_yaml import YamlDocument
 
 
-class Content(NamedTuple):
+class TreeFile(NamedTuple):
     """A file of a tree."""
 
     raw: bytes
     executable: bool = False
 
 
-Tree = Mapping[str, Content]
+Tree = Mapping[str, TreeFile]
 """Files by their paths, with slashes; nothing but plain files."""
 
 
@@ -47,7 +47,7 @@ class Case:
     """What makes the head of the base."""
     where: str = ""
     """Path of its golden.json, as the reader named it."""
-    document: Document = field(repr=False, default_factory=lambda: Document(None, {}, ()))
+    document: YamlDocument = field(repr=False, default_factory=lambda: YamlDocument(None, {}, ()))
     """Lines of its golden.json, for faults."""
 
     @property
@@ -70,7 +70,7 @@ UNSHOWN: Final = "…"
 """Stands for each line that the diff does not show, so that the others keep their numbers."""
 
 
-def unfolded(diff: bytes) -> dict[str, Content] | None:
+def unfolded(diff: bytes) -> dict[str, TreeFile] | None:
     """The files of the base with the lines that the diff shows; None where that would take more than MAX_LINES.
 
     Paths that no tree can have are left out: git then refuses the diff and says why.
@@ -89,7 +89,7 @@ def unfolded(diff: bytes) -> dict[str, Content] | None:
             executable.add(path)
     if sum(max(lines, default=1) for lines in lines_by_path.values()) > MAX_LINES:
         return None
-    return {path: Content(_text(lines), path in executable) for path, lines in lines_by_path.items()}
+    return {path: TreeFile(_text(lines), path in executable) for path, lines in lines_by_path.items()}
 
 
 def _text(lines: dict[int, DiffLine]) -> bytes:
@@ -123,9 +123,9 @@ class TreeReader:
     faults: list[str] = field(default_factory=list)
     _left: int = MAX_TREE
 
-    def read(self) -> dict[str, Content]:
+    def read(self) -> dict[str, TreeFile]:
         """All files below the folder, in the order of their names."""
-        found: dict[str, Content] = {}
+        found: dict[str, TreeFile] = {}
         for path, entry in self._entries(self.folder, "", 0):
             if len(self.faults) >= _MAX_TREE_FAULTS:
                 break
@@ -160,7 +160,7 @@ class TreeReader:
             else:
                 yield from self._entries(Path(entry.path), f"{path}/", depth + 1)
 
-    def _content(self, path: str, entry: os.DirEntry[str]) -> Content | None:
+    def _content(self, path: str, entry: os.DirEntry[str]) -> TreeFile | None:
         try:
             status = entry.stat(follow_symlinks=False)
             if not stat.S_ISREG(status.st_mode):
@@ -177,7 +177,7 @@ class TreeReader:
             self._refuse(path, f"it cannot be read ({error.strerror})")
             return None
         self._left -= len(raw)
-        return Content(raw, bool(status.st_mode & stat.S_IXUSR))
+        return TreeFile(raw, bool(status.st_mode & stat.S_IXUSR))
 
     def _refuse(self, path: str, why: str) -> None:
         place = f"{self.shown}/{path}".rstrip("/")
@@ -286,7 +286,7 @@ class _CaseReader:
                 )
                 yield f"{self.shown}/{cut(one_line(name), 100)}: it is no part of a case{hint}"
 
-    def _trees(self) -> tuple[dict[str, Content], dict[str, Content] | None, bytes] | None:
+    def _trees(self) -> tuple[dict[str, TreeFile], dict[str, TreeFile] | None, bytes] | None:
         has_base, has_head, has_diff = (
             os.path.lexists(self.folder / name) for name in ("base", "head", DIFF)
         )
@@ -311,7 +311,7 @@ class _CaseReader:
             base = shown or {}
         return None if diff is None else (base, None, diff)
 
-    def _tree(self, name: str) -> dict[str, Content]:
+    def _tree(self, name: str) -> dict[str, TreeFile]:
         path = self.folder / name
         if path.is_symlink() or not path.is_dir():
             self.faults.append(f"{self.shown}/{name}: it must be a folder, and no link to one")

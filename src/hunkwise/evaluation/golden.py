@@ -12,7 +12,7 @@ from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Severity
 from hunkwise.settings.config_errors import sentences
 from hunkwise.settings.parsing import SEVERITIES, did_you_mean, listed, quoted
-from hunkwise.settings.strict_yaml import Document, Fault, Loc
+from hunkwise.settings.strict_yaml import Loc, YamlDocument, YamlFault
 
 MAX_BYTES: Final = 512 * 1024
 MAX_DEPTH: Final = 16
@@ -21,38 +21,40 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[{}\[\],:]|[^\s{}\[\],:"]+|\n
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def read_json(raw: bytes) -> Document:
+def read_json(raw: bytes) -> YamlDocument:
     """The value in `raw` (UTF-8), its lines, and what is wrong with it. Never raises; a fault at () means: unreadable.
 
     Refused beside what is no JSON: keys that stand twice, NaN and infinities, lone surrogates, deep nesting.
     """
     fault = _size_fault(raw)
     if fault is not None:
-        return Document(None, {}, (fault,))
+        return YamlDocument(None, {}, (fault,))
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        return Document(None, {}, (Fault((), line, "the file is not UTF-8; save it as UTF-8"),))
+        return YamlDocument(None, {}, (YamlFault((), line, "the file is not UTF-8; save it as UTF-8"),))
     deep = _deep_line(text)
     if deep:
         said = f"more than {MAX_DEPTH} levels of nesting; flatten the file"
-        return Document(None, {}, (Fault((), deep, said),))
+        return YamlDocument(None, {}, (YamlFault((), deep, said),))
     try:
         value: Any = json.loads(text, parse_constant=_no_number)
     except json.JSONDecodeError as error:
-        return Document(None, {}, (Fault((), error.lineno, f"not valid JSON: {_uncapitalized(error.msg)}"),))
+        return YamlDocument(
+            None, {}, (YamlFault((), error.lineno, f"not valid JSON: {_uncapitalized(error.msg)}"),)
+        )
     except ValueError as error:  # a constant that is no number, or one of thousands of digits
-        return Document(None, {}, (Fault((), 1, f"not valid JSON: {str(error)[:200]}"),))
+        return YamlDocument(None, {}, (YamlFault((), 1, f"not valid JSON: {str(error)[:200]}"),))
     places = _Places()
     places.walk(text)
-    return Document(value, places.lines, tuple(places.faults))
+    return YamlDocument(value, places.lines, tuple(places.faults))
 
 
-def _size_fault(raw: bytes) -> Fault | None:
+def _size_fault(raw: bytes) -> YamlFault | None:
     if len(raw) <= MAX_BYTES:
         return None
-    return Fault((), 1, f"the file has more than {MAX_BYTES:,} bytes; shorten it")
+    return YamlFault((), 1, f"the file has more than {MAX_BYTES:,} bytes; shorten it")
 
 
 def _deep_line(text: str) -> int:
@@ -80,7 +82,7 @@ class _Places:
 
     def __init__(self) -> None:
         self.lines: dict[Loc, int] = {}
-        self.faults: list[Fault] = []
+        self.faults: list[YamlFault] = []
         self._line = 1
         self._rest: list[str] = []
 
@@ -99,7 +101,7 @@ class _Places:
         elif word == "[":
             self._array(loc)
         elif word.startswith('"') and _SURROGATE.search(json.loads(word)):
-            self.faults.append(Fault(loc, self._line, "a text holds half of a character; write it whole"))
+            self.faults.append(YamlFault(loc, self._line, "a text holds half of a character; write it whole"))
 
     def _object(self, loc: Loc) -> None:
         word = self._next()
@@ -110,7 +112,7 @@ class _Places:
             place = (*loc, key)
             if place in self.lines:
                 said = f"{quoted(key)} stands on line {self.lines[place]} already; keep one of them"
-                self.faults.append(Fault(place, self._line, said))
+                self.faults.append(YamlFault(place, self._line, said))
             self.lines.setdefault(place, self._line)
             self._next()  # the colon
             self._value(self._next(), place)
@@ -242,14 +244,14 @@ _KEYS: Final = {
 _CHOICES: Final = {"severity": SEVERITIES, "side": ("RIGHT", "LEFT")}
 
 
-def parse_golden(raw: bytes, path: str) -> tuple[Golden | None, Document, list[str]]:
+def parse_golden(raw: bytes, path: str) -> tuple[Golden | None, YamlDocument, list[str]]:
     """The golden of a case, where its file's lines are, and its faults as `path:line: …`; None where it has any."""
     document = read_json(raw)
     faults = list(document.faults)
     if any(not fault.loc for fault in faults):
         return None, document, sentences(faults, path)
     if not isinstance(document.value, dict):
-        top = Fault((), 1, 'the file must be an object, such as {"version": 1, "findings": []}')
+        top = YamlFault((), 1, 'the file must be an object, such as {"version": 1, "findings": []}')
         return None, document, sentences([top], path)
     golden: Golden | None = None
     try:
@@ -261,9 +263,9 @@ def parse_golden(raw: bytes, path: str) -> tuple[Golden | None, Document, list[s
     return (None if faults else golden), document, sentences(faults, path)
 
 
-def _fault(found: Any, document: Document) -> Fault:
+def _fault(found: Any, document: YamlDocument) -> YamlFault:
     loc: Loc = found["loc"]
-    return Fault(loc, document.line(loc), _sentence(found["type"], loc, found["input"]))
+    return YamlFault(loc, document.line(loc), _sentence(found["type"], loc, found["input"]))
 
 
 def _sentence(kind: str, loc: Loc, found: object) -> str:
@@ -281,14 +283,14 @@ def _sentence(kind: str, loc: Loc, found: object) -> str:
     return f"{quoted(key)} must be {_WANTS[key]}, not {quoted(found)}{near or many}"
 
 
-def _span_faults(golden: Golden, document: Document) -> list[Fault]:
+def _span_faults(golden: Golden, document: YamlDocument) -> list[YamlFault]:
     faults = []
     for index, finding in enumerate(golden.findings):
         loc: Loc = ("findings", index, "end_line")
         if finding.end_line is not None and finding.end_line < finding.line:
             said = f'"end_line" {finding.end_line} comes before "line" {finding.line}; swap them'
-            faults.append(Fault(loc, document.line(loc), said))
+            faults.append(YamlFault(loc, document.line(loc), said))
         elif len(finding.lines) > MAX_SPAN:
             said = f"lines {finding.line}–{finding.end_line} are more than {MAX_SPAN:,}; name the few that it is about"
-            faults.append(Fault(loc, document.line(loc), said))
+            faults.append(YamlFault(loc, document.line(loc), said))
     return faults

@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hunkwise.domain.diff import DiffLine, FileDiff, Side
 from hunkwise.domain.finding import Finding
-from hunkwise.domain.model import Budget, Question, Reply, ReportTool
+from hunkwise.domain.model import Budget, Question, ReportTool, ToolReply
 from hunkwise.domain.text import visible
 from hunkwise.errors import ModelError
 from hunkwise.evaluation.golden import MAX_WINDOW, GoldenFinding
-from hunkwise.evaluation.scoring import By, Match, best, distance, lines_of, near_pairs
+from hunkwise.evaluation.scoring import Match, MatchSource, best, distance, lines_of, near_pairs
 
 PURPOSE: Final = "eval judge"  # no prompt can be called so
 TOOL: Final = "report_same"
@@ -87,16 +87,16 @@ class _Verdict:
         """None where nothing was said, or both."""
         return None if self.contradicted else self.said
 
-    def take(self, arguments: object) -> Reply:
+    def take(self, arguments: object) -> ToolReply:
         self.tries += 1
         try:
             said = _Said.model_validate(arguments)
         except ValidationError:
             over = self.tries >= _MOST_TRIES
-            return Reply("`same` must be true or false, and `why` a text. Call again.", accepted=over)
+            return ToolReply("`same` must be true or false, and `why` a text. Call again.", accepted=over)
         self.contradicted = self.contradicted or self.said not in (None, said.same)
         self.said = said.same
-        return Reply("Taken.", accepted=True)
+        return ToolReply("Taken.", accepted=True)
 
     @property
     def answered(self) -> bool:
@@ -197,7 +197,7 @@ Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedMatches:
     """The matches, and what the reader should know of them."""
 
     matches: tuple[Match, ...]
@@ -205,7 +205,7 @@ class Judged:
 
 
 @dataclass
-class Judging:
+class JudgedMatcher:
     """One case before its judge."""
 
     goldens: Sequence[GoldenFinding]
@@ -214,7 +214,7 @@ class Judging:
     judge: Judge
     _verdicts: dict[Pair, bool | None] = field(default_factory=dict)
 
-    async def matches(self) -> Judged:
+    async def matches(self) -> JudgedMatches:
         """Pairs that are near are asked about first; then, of what is left over, those of the same file.
 
         A verdict that could not be had leaves what the place says; the notes count those.
@@ -229,7 +229,7 @@ class Judging:
         made = {pair: rest[pair] for pair in asked if self._holds(pair, near=pair in near)}
         later = best(self.goldens, self.findings, made)
         pairs = sorted(stand | set(later.items()))
-        return Judged(
+        return JudgedMatches(
             tuple(Match(*pair, self._by(pair)) for pair in pairs), self._notes(len(rest) - len(asked))
         )
 
@@ -249,8 +249,8 @@ class Judging:
         verdict = self._verdicts[pair]
         return near if verdict is None else verdict
 
-    def _by(self, pair: Pair) -> By:
-        return By.PLACE if self._verdicts[pair] is None else By.JUDGE
+    def _by(self, pair: Pair) -> MatchSource:
+        return MatchSource.PLACE if self._verdicts[pair] is None else MatchSource.JUDGE
 
     async def _ask(self, pairs: Iterable[Pair]) -> None:
         slots = asyncio.Semaphore(_PARALLEL)

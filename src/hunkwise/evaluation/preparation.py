@@ -11,16 +11,16 @@ from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot
 from hunkwise.errors import RepositoryError, SettingsError
 from hunkwise.evaluation.dataset import DIFF, Case
 from hunkwise.evaluation.golden import GoldenFinding
-from hunkwise.flows.review import Order, Prepared, Ready, Repository, prepare
-from hunkwise.publish.placement import anchor_fault, by_path
+from hunkwise.flows.review import PreparedReview, RepositoryAtHead, ReviewInput, ReviewRequest, prepare
+from hunkwise.publish.placement import by_path, resolve_anchor
 from hunkwise.settings.config import Config
 
 _SECONDS: Final = 60.0
 """For the texts of one prompt: no run's deadline bounds them here."""
 
 
-class Store(Protocol):
-    """Makes commits, and reads them; see repository.made."""
+class CommitStore(Protocol):
+    """Makes commits, and reads them; see repository.trees."""
 
     def commit(self, files: Mapping[str, tuple[bytes, bool]], parent: str | None = None) -> str: ...
 
@@ -28,11 +28,11 @@ class Store(Protocol):
 
     def diff(self, base: str, head: str) -> tuple[FileDiff, ...]: ...
 
-    def at(self, sha: str) -> Repository: ...
+    def at(self, sha: str) -> RepositoryAtHead: ...
 
 
 @dataclass(frozen=True)
-class Rules:
+class EvalSettings:
     """By what every case is reviewed: the words of the checkout where the command runs, not the cases' own."""
 
     config: Config
@@ -46,14 +46,14 @@ class ReadyCase:
     """A case as a review reads it, and what will be asked about it."""
 
     case: Case
-    ready: Ready
-    prepared: Prepared
+    ready: ReviewInput
+    prepared: PreparedReview
 
 
-def make_ready(cases: Sequence[Case], rules: Rules, store: Store) -> tuple[ReadyCase, ...]:
+def make_ready(cases: Sequence[Case], rules: EvalSettings, store: CommitStore) -> tuple[ReadyCase, ...]:
     """All cases. Raises SettingsError with the faults of all: diffs that do not apply, goldens that are not in the
     change, templates that fail."""
-    made: list[tuple[Case, Ready]] = []
+    made: list[tuple[Case, ReviewInput]] = []
     faults: list[str] = []
     for case in cases:
         try:
@@ -73,14 +73,14 @@ def make_ready(cases: Sequence[Case], rules: Rules, store: Store) -> tuple[Ready
 _REMAKE: Final = "Make it again with `git diff`, against the files in base/ where there are any."
 
 
-def _prepared(case: Case, ready: Ready) -> Prepared:
+def _prepared(case: Case, ready: ReviewInput) -> PreparedReview:
     try:
         return prepare(ready.order, lambda: _SECONDS, ready.repository)
     except SettingsError as error:
         raise SettingsError([f'{fault} (over the case "{case.name}")' for fault in error.faults]) from error
 
 
-def _ready(case: Case, rules: Rules, store: Store) -> Ready:
+def _ready(case: Case, rules: EvalSettings, store: CommitStore) -> ReviewInput:
     base = store.commit(case.base)
     head = store.apply(base, case.diff) if case.head is None else store.commit(case.head, base)
     said = case.golden.pull_request
@@ -97,8 +97,10 @@ def _ready(case: Case, rules: Rules, store: Store) -> Ready:
         head_sha=head,
     )
     snapshot = Snapshot(pull_request, store.diff(base, head), instructions=rules.instructions)
-    order = Order(snapshot, rules.config, rules.templates, local=said is None, demo=rules.demo, full=True)
-    return Ready(order, store.at(head))
+    order = ReviewRequest(
+        snapshot, rules.config, rules.templates, local=said is None, demo=rules.demo, full=True
+    )
+    return ReviewInput(order, store.at(head))
 
 
 def _golden_faults(case: Case, files: Iterable[FileDiff]) -> list[str]:
@@ -121,7 +123,7 @@ def _golden_fault(golden: GoldenFinding, files: Mapping[str, FileDiff]) -> str |
     side = Side(golden.side)
     if file is not None and any(number in golden.lines for number in file.lines_by_side[side]):
         return None
-    found = anchor_fault(golden.path, golden.line, None, side, files)
+    found = resolve_anchor(golden.path, golden.line, None, side, files)
     if isinstance(found, str):
         return found
     return f"{golden.path} is the name before the change; write the one at the head, {found.path}"

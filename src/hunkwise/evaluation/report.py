@@ -27,14 +27,14 @@ from hunkwise import __version__
 from hunkwise.domain.review import Usage
 from hunkwise.domain.text import plain
 from hunkwise.errors import SettingsError
-from hunkwise.evaluation.results import Evaluation, MarkedGolden, Marks
+from hunkwise.evaluation.results import CaseResult, Evaluation, ScoredGolden
 from hunkwise.evaluation.scoring import Counts, added, summed
 from hunkwise.files import read_given
 
 VERSION: Final = 1
 _MOST_BYTES: Final = 100_000_000
 _RATIOS: Final = ("precision", "recall", "f1", "noise_per_case", "silent_share", "severity_agreement")
-_MARKS: Final = TypeAdapter(Marks)
+_MARKS: Final = TypeAdapter(CaseResult)
 
 
 def as_json(evaluation: Evaluation, comparison: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def usage_json(usage: Usage) -> dict[str, Any]:
     return {**asdict(usage), "models": list(usage.models), "credits": usage.credits}
 
 
-def marks_json(marks: Marks) -> dict[str, Any]:
+def marks_json(marks: CaseResult) -> dict[str, Any]:
     """One case, from which `read_marks` makes the same value again."""
     said: dict[str, Any] = _plain(asdict(marks))
     return {
@@ -80,7 +80,7 @@ def marks_json(marks: Marks) -> dict[str, Any]:
     }
 
 
-def read_marks(value: object) -> Marks:
+def read_marks(value: object) -> CaseResult:
     """One case as `marks_json` wrote it. Raises ValueError."""
     marks = _MARKS.validate_python(value)
     for golden in marks.goldens:
@@ -151,19 +151,19 @@ _SAME: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class CasePair:
     """One case, before and now."""
 
-    before: Marks
-    now: Marks
+    before: CaseResult
+    now: CaseResult
 
     @property
-    def new_misses(self) -> tuple[MarkedGolden, ...]:
+    def new_misses(self) -> tuple[ScoredGolden, ...]:
         """What was found before and is missed now."""
         return tuple(_lost(self.before, self.now))
 
     @property
-    def new_finds(self) -> tuple[MarkedGolden, ...]:
+    def new_finds(self) -> tuple[ScoredGolden, ...]:
         return tuple(_lost(self.now, self.before))
 
 
@@ -171,7 +171,7 @@ class Pair:
 class Comparison:
     """What has changed since an earlier run."""
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[CasePair, ...]
     """Cases that can be compared: measured in both, and the same."""
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -204,7 +204,7 @@ class Comparison:
 def compare(before: Evaluation, now: Evaluation, max_regression: float = 0.0) -> Comparison:
     """By the cases' names."""
     old, new = _by_name(before.marks), _by_name(now.marks)
-    both = [Pair(old[name], new[name]) for name in new if name in old]
+    both = [CasePair(old[name], new[name]) for name in new if name in old]
     same = [pair for pair in both if pair.before.digest == pair.now.digest]
     measured = [pair for pair in same if pair.before.failure is None and pair.now.failure is None]
     return Comparison(
@@ -248,7 +248,7 @@ def _difference(old: float | None, new: float | None) -> float | None:
     return None if old is None or new is None else round(new - old, 4)
 
 
-def _pair_json(pair: Pair) -> dict[str, Any]:
+def _pair_json(pair: CasePair) -> dict[str, Any]:
     return {
         "name": pair.now.name,
         "delta": delta(pair.before.counts, pair.now.counts),
@@ -257,11 +257,11 @@ def _pair_json(pair: Pair) -> dict[str, Any]:
     }
 
 
-def _golden_json(golden: MarkedGolden) -> dict[str, Any]:
+def _golden_json(golden: ScoredGolden) -> dict[str, Any]:
     return {"path": golden.path, "line": golden.line, "severity": golden.severity, "text": golden.text}
 
 
-def _lost(found_in: Marks, missed_in: Marks) -> Iterable[MarkedGolden]:
+def _lost(found_in: CaseResult, missed_in: CaseResult) -> Iterable[ScoredGolden]:
     """The same files and goldens stand behind both, so the goldens stand in the same order."""
     for one, other in zip(found_in.goldens, missed_in.goldens, strict=False):
         if one.finding is not None and other.finding is None:
@@ -276,9 +276,9 @@ def _others(before: Evaluation, now: Evaluation) -> Iterator[str]:
         yield f"The judge was {before.judge or 'nobody'}, and is {now.judge or 'nobody'}: matches differ by that alone."
 
 
-def _by_name(marks: Iterable[Marks]) -> Mapping[str, Marks]:
+def _by_name(marks: Iterable[CaseResult]) -> Mapping[str, CaseResult]:
     return {one.name: one for one in marks}
 
 
-def _names(pairs: Iterable[Pair]) -> tuple[str, ...]:
+def _names(pairs: Iterable[CasePair]) -> tuple[str, ...]:
     return tuple(pair.now.name for pair in pairs)

@@ -10,11 +10,11 @@ from hunkwise.domain.finding import Finding
 from hunkwise.domain.review import Usage
 from hunkwise.evaluation.dataset import Case
 from hunkwise.evaluation.golden import GoldenFinding
-from hunkwise.evaluation.scoring import By, Counts, Match, added, summed
+from hunkwise.evaluation.scoring import Counts, Match, MatchSource, added, summed
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class CaseFailure:
     """Why a case could not be measured."""
 
     kind: str
@@ -22,7 +22,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkedGolden:
+class ScoredGolden:
     """What should be found, and by which of the findings it was."""
 
     path: str
@@ -38,7 +38,7 @@ class MarkedGolden:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkedFinding:
+class ScoredFinding:
     """What was found, and which golden it is."""
 
     path: str
@@ -55,22 +55,22 @@ class MarkedFinding:
 
 
 @dataclass(frozen=True)
-class Marks:
+class CaseResult:
     """One case after its review; in a failed one nothing is said of goldens and findings."""
 
     name: str
     digest: str
     """Of the case's own files."""
     description: str = ""
-    goldens: tuple[MarkedGolden, ...] = ()
-    findings: tuple[MarkedFinding, ...] = ()
+    goldens: tuple[ScoredGolden, ...] = ()
+    findings: tuple[ScoredFinding, ...] = ()
     refuted: int = 0
     """Findings that the second opinion dropped."""
     usage: Usage = field(default_factory=Usage)
     judge_usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
-    failure: Failure | None = None
+    failure: CaseFailure | None = None
 
     @cached_property
     def counts(self) -> Counts:
@@ -98,7 +98,7 @@ class Marks:
 
 def marked(
     case: Case, findings: Sequence[Finding], matches: Sequence[Match]
-) -> tuple[tuple[MarkedGolden, ...], tuple[MarkedFinding, ...]]:
+) -> tuple[tuple[ScoredGolden, ...], tuple[ScoredFinding, ...]]:
     """Goldens and findings in their order, each with its match."""
     by_golden = {match.golden: match for match in matches}
     by_finding = {match.finding: match.golden for match in matches}
@@ -108,8 +108,8 @@ def marked(
     return goldens, tuple(_finding(finding, by_finding.get(index)) for index, finding in enumerate(findings))
 
 
-def _golden(golden: GoldenFinding, match: Match | None) -> MarkedGolden:
-    return MarkedGolden(
+def _golden(golden: GoldenFinding, match: Match | None) -> ScoredGolden:
+    return ScoredGolden(
         golden.path,
         golden.line,
         golden.end_line,
@@ -117,13 +117,13 @@ def _golden(golden: GoldenFinding, match: Match | None) -> MarkedGolden:
         golden.severity,
         golden.text,
         match.finding if match else None,
-        By(match.by).value if match else None,
+        MatchSource(match.by).value if match else None,
     )
 
 
-def _finding(finding: Finding, golden: int | None) -> MarkedFinding:
+def _finding(finding: Finding, golden: int | None) -> ScoredFinding:
     anchor = finding.anchor
-    return MarkedFinding(
+    return ScoredFinding(
         finding.path,
         anchor.line if anchor else finding.said_line,
         anchor.start_line if anchor else None,
@@ -141,13 +141,13 @@ def _finding(finding: Finding, golden: int | None) -> MarkedFinding:
 class Evaluation:
     """A whole run, in the order of the cases' names."""
 
-    marks: tuple[Marks, ...]
+    marks: tuple[CaseResult, ...]
     model: str | None = None
     """As it was asked for; None is the choice of whoever answers."""
     judge: str | None = None
     demo: bool = False
     settings: str = ""
-    """Digest of configuration, prompts and instructions; see evaluation.resuming."""
+    """Digest of configuration, prompts and instructions; see evaluation.run."""
     seconds: float = 0.0
     """Of the whole run, which is less than the cases' sum where they ran side by side."""
 
@@ -165,9 +165,9 @@ class Evaluation:
         return added(one.judge_usage for one in self.marks)
 
     @property
-    def evaluated(self) -> tuple[Marks, ...]:
+    def evaluated(self) -> tuple[CaseResult, ...]:
         return tuple(one for one in self.marks if one.failure is None)
 
     @property
-    def failed(self) -> tuple[Marks, ...]:
+    def failed(self) -> tuple[CaseResult, ...]:
         return tuple(one for one in self.marks if one.failure is not None)

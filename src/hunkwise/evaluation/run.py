@@ -22,17 +22,17 @@ from hunkwise.domain.model import Question
 from hunkwise.domain.pull_request import Instructions
 from hunkwise.domain.review import Review, Usage
 from hunkwise.errors import Error, ModelError, ModelKind
-from hunkwise.evaluation.cassette import Replay
+from hunkwise.evaluation.cassette import ReplayModel
 from hunkwise.evaluation.dataset import Case
-from hunkwise.evaluation.judge import PURPOSE, Judge, Judged, Judging
+from hunkwise.evaluation.judge import PURPOSE, Judge, JudgedMatcher, JudgedMatches
 from hunkwise.evaluation.preparation import ReadyCase
 from hunkwise.evaluation.report import marks_json, read_marks
-from hunkwise.evaluation.results import Failure, Marks, marked
+from hunkwise.evaluation.results import CaseFailure, CaseResult, marked
 from hunkwise.evaluation.scoring import match
 from hunkwise.files import read_given
 from hunkwise.flows.analysis import Progress
 from hunkwise.flows.models import Model
-from hunkwise.flows.review import Watchers, nothing_to_ask, review
+from hunkwise.flows.review import RunHooks, nothing_to_ask, review
 from hunkwise.redaction import SecretScan, without_secrets
 from hunkwise.settings.config import Config
 
@@ -40,7 +40,7 @@ _MOST_NOTES: Final = 20
 
 
 @dataclass(frozen=True)
-class Measuring:
+class CaseRunner:
     """How cases are measured."""
 
     judge: str | None
@@ -48,15 +48,15 @@ class Measuring:
     interrupted: asyncio.Event
     clock: Callable[[], float]
 
-    async def marks(self, ready: ReadyCase, model: Model) -> Marks:
+    async def marks(self, ready: ReadyCase, model: Model) -> CaseResult:
         """What became of the case; never raises for what the model or the outside did wrong."""
         case, started = ready.case, self.clock()
-        blank = Marks(case.name, case.digest, case.golden.description)
+        blank = CaseResult(case.name, case.digest, case.golden.description)
         try:
             made = await self._review(ready, model, started)
             failure = _failure(made, model)
         except Error as error:
-            failure = _missing(model) or Failure(_kind(error), str(error))
+            failure = _missing(model) or CaseFailure(_kind(error), str(error))
         if failure is not None:
             return self._costed(replace(blank, failure=failure), model, started)
         judged = await self._matches(ready, made.findings, model)
@@ -79,39 +79,39 @@ class Measuring:
         order = ready.ready.order
         if not ready.prepared.plan.works:
             return nothing_to_ask(order, ready.prepared, 0.0)
-        watchers = Watchers(_nowhere, _nobody, self.interrupted, self.clock, started)
+        watchers = RunHooks(_nowhere, _nobody, self.interrupted, self.clock, started)
         return await review(order, ready.prepared, model, watchers)
 
-    async def _matches(self, ready: ReadyCase, findings: Sequence[Finding], model: Model) -> Judged:
+    async def _matches(self, ready: ReadyCase, findings: Sequence[Finding], model: Model) -> JudgedMatches:
         golden = ready.case.golden
         if self.judge is None:
-            return Judged(match(golden.findings, findings, golden.reach))
+            return JudgedMatches(match(golden.findings, findings, golden.reach))
 
         async def ask(question: Question) -> None:
             await model.ask(replace(question, model=self.judge))
 
         files = {file.path: file for file in ready.ready.order.snapshot.files}
-        return await Judging(golden.findings, findings, golden.reach, Judge(ask, files)).matches()
+        return await JudgedMatcher(golden.findings, findings, golden.reach, Judge(ask, files)).matches()
 
-    def _costed(self, marks: Marks, model: Model, started: float) -> Marks:
+    def _costed(self, marks: CaseResult, model: Model, started: float) -> CaseResult:
         spent = dict(model.spent)
         judge = spent.pop(PURPOSE, Usage())
         seconds = self.clock() - started
         return replace(marks, usage=sum(spent.values(), Usage()), judge_usage=judge, seconds=seconds)
 
 
-_STOPPED: Final = Failure("interrupted", "The run was stopped before the case was done.")
+_STOPPED: Final = CaseFailure("interrupted", "The run was stopped before the case was done.")
 
 
-def _missing(model: Model) -> Failure | None:
+def _missing(model: Model) -> CaseFailure | None:
     """Whatever became of the review, one with unrecorded questions is none."""
-    if isinstance(model, Replay) and model.missing:
+    if isinstance(model, ReplayModel) and model.missing:
         more = f" (and {len(model.missing) - 1} more)" if len(model.missing) > 1 else ""
-        return Failure("replay", f"{model.missing[0]}{more} Record it again with --record.")
+        return CaseFailure("replay", f"{model.missing[0]}{more} Record it again with --record.")
     return None
 
 
-def _failure(made: Review, model: Model) -> Failure | None:
+def _failure(made: Review, model: Model) -> CaseFailure | None:
     """Why the review does not count: a case that was looked at in part has no honest recall."""
     missing = _missing(model)
     if missing is not None:
@@ -124,12 +124,12 @@ def _failure(made: Review, model: Model) -> Failure | None:
     reasons = ", ".join(f"{file.path}: {file.reason}" for file in coverage.missing[:3])
     why = f" {made.faults[0].message}" if made.faults else ""
     done, due = coverage.reviewed_lines, coverage.changed_lines
-    return Failure("partial", f"{done} of {due} changed lines were reviewed ({reasons}).{why}")
+    return CaseFailure("partial", f"{done} of {due} changed lines were reviewed ({reasons}).{why}")
 
 
-def _notes(made: Review, judged: Judged, model: Model) -> tuple[str, ...]:
+def _notes(made: Review, judged: JudgedMatches, model: Model) -> tuple[str, ...]:
     notes = [*made.notes, *(fault.message for fault in made.faults), *judged.notes]
-    if isinstance(model, Replay) and model.unused:
+    if isinstance(model, ReplayModel) and model.unused:
         answers = "1 recorded answer was" if model.unused == 1 else f"{model.unused} recorded answers were"
         notes.append(f"{answers} not asked for: record again with --record.")
     return tuple(notes[:_MOST_NOTES])
@@ -152,34 +152,34 @@ def _nobody(done: int, total: int) -> None:
 
 
 _FATAL: Final = frozenset(str(kind) for kind in ModelKind if kind.fatal)
-_NOT_BEGUN: Final = Failure("interrupted", "The run was stopped before the case was begun.")
+_NOT_BEGUN: Final = CaseFailure("interrupted", "The run was stopped before the case was begun.")
 
 
-class Cast(Protocol):
+class ModelFactory(Protocol):
     """Who answers the questions of a case."""
 
     def model(self, ready: ReadyCase) -> Model: ...
 
-    def done(self, marks: Marks) -> None:
+    def done(self, marks: CaseResult) -> None:
         """The case is over: what belongs to it can be put away."""
 
 
 @dataclass
-class Course:
+class EvalRunner:
     """Measures cases."""
 
-    measuring: Measuring
-    cast: Cast
-    known: Callable[[Case], Marks | None]
+    measuring: CaseRunner
+    cast: ModelFactory
+    known: Callable[[Case], CaseResult | None]
     """What an earlier run made of a case."""
-    keep: Callable[[Marks], None]
+    keep: Callable[[CaseResult], None]
     progress: Progress
     parallel: int
     _done: int = 0
-    _fatal: Failure | None = field(default=None)
+    _fatal: CaseFailure | None = field(default=None)
     """After it no other case can succeed."""
 
-    async def run(self, cases: Sequence[ReadyCase]) -> tuple[Marks, ...]:
+    async def run(self, cases: Sequence[ReadyCase]) -> tuple[CaseResult, ...]:
         """In the order of the cases."""
         slots = asyncio.Semaphore(self.parallel)
         self.progress(0, len(cases))
@@ -190,7 +190,7 @@ class Course:
             raise failed.exceptions[0] from failed
         return tuple(task.result() for task in tasks)
 
-    async def _one(self, ready: ReadyCase, slots: asyncio.Semaphore, total: int) -> Marks:
+    async def _one(self, ready: ReadyCase, slots: asyncio.Semaphore, total: int) -> CaseResult:
         known = self.known(ready.case)
         if known is None:
             async with slots:
@@ -199,11 +199,11 @@ class Course:
         self.progress(self._done, total)
         return known
 
-    async def _measured(self, ready: ReadyCase) -> Marks:
+    async def _measured(self, ready: ReadyCase) -> CaseResult:
         case = ready.case
         unbegun = _NOT_BEGUN if self.measuring.interrupted.is_set() else self._fatal
         if unbegun is not None:
-            return Marks(case.name, case.digest, case.golden.description, failure=unbegun)
+            return CaseResult(case.name, case.digest, case.golden.description, failure=unbegun)
         marks = await self.measuring.marks(ready, self.cast.model(ready))
         if marks.failure is not None and marks.failure.kind in _FATAL:
             self._fatal = marks.failure
@@ -247,7 +247,7 @@ def state_path(output: Path | None, cases: Path, environ: Mapping[str, str]) -> 
 
 
 @dataclass
-class State:
+class Checkpoint:
     """The cases that were measured under the same settings; one JSON object a line. A disk that takes no more is said
     once, and stops nothing."""
 
@@ -257,7 +257,7 @@ class State:
     _broken: bool = False
     _open_end: bool = False
     """Whoever wrote the last line was ended in the middle of it."""
-    _known: dict[str, Marks] = field(default_factory=dict)
+    _known: dict[str, CaseResult] = field(default_factory=dict)
 
     def load(self) -> None:
         """Reads what is there; lines that are cut off, or are of other settings, are passed over."""
@@ -273,12 +273,12 @@ class State:
                     marks = read_marks(said["case"])
                     self._known[marks.name] = marks
 
-    def of(self, case: Case) -> Marks | None:
+    def of(self, case: Case) -> CaseResult | None:
         """What became of the case, where it is as it was."""
         known = self._known.get(case.name)
         return known if known is not None and known.digest == case.digest else None
 
-    def add(self, marks: Marks) -> None:
+    def add(self, marks: CaseResult) -> None:
         """Keeps a case that was measured; one that failed is to be asked again."""
         if marks.failure is not None or self._broken:
             return

@@ -149,7 +149,7 @@ def _share(part: int, whole: int, nothing: _Nothing) -> float | _Nothing:
 _T = TypeVar("_T")
 
 
-class By(StrEnum):
+class MatchSource(StrEnum):
     """What says that a finding is a golden one."""
 
     PLACE = "place"
@@ -164,7 +164,7 @@ class Match:
 
     golden: int
     finding: int
-    by: By = By.PLACE
+    by: MatchSource = MatchSource.PLACE
 
 
 def lines_of(finding: Finding) -> range | None:

@@ -9,7 +9,7 @@ from typing import Final
 from hunkwise.domain.review import Usage
 from hunkwise.domain.text import cut, one_line
 from hunkwise.evaluation.report import Comparison
-from hunkwise.evaluation.results import Evaluation, MarkedFinding, MarkedGolden, Marks
+from hunkwise.evaluation.results import CaseResult, Evaluation, ScoredFinding, ScoredGolden
 from hunkwise.evaluation.scoring import Counts
 from hunkwise.publish.sanitize import line as harmless
 
@@ -36,7 +36,7 @@ def table(evaluation: Evaluation) -> list[tuple[str, ...]]:
     ]
 
 
-def _case_row(marks: Marks) -> tuple[str, ...]:
+def _case_row(marks: CaseResult) -> tuple[str, ...]:
     if marks.failure is None:
         return _row(marks.name, marks.counts, marks.usage, marks.seconds)
     return _bare_row(marks.name, "failed", marks.usage, marks.seconds)
@@ -113,7 +113,7 @@ def facts(evaluation: Evaluation) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TableNote:
     """Something about one case, with foreign text in it."""
 
     case: str
@@ -121,43 +121,43 @@ class Told:
     text: str
 
 
-def details(evaluation: Evaluation) -> list[Told]:
+def details(evaluation: Evaluation) -> list[TableNote]:
     """Misses, noise, failures and notes, case by case; the most of them."""
     told = [one for marks in evaluation.marks for one in _details(marks)]
     more = len(told) - _MOST_LISTED
     if more <= 0:
         return told
-    return [*told[:_MOST_LISTED], Told("", "and", f"{more} more: they are in the JSON report.")]
+    return [*told[:_MOST_LISTED], TableNote("", "and", f"{more} more: they are in the JSON report.")]
 
 
-def _details(marks: Marks) -> Iterator[Told]:
+def _details(marks: CaseResult) -> Iterator[TableNote]:
     if marks.failure is not None:
-        yield Told(marks.name, "failed", f"{marks.failure.message} ({marks.failure.kind})")
+        yield TableNote(marks.name, "failed", f"{marks.failure.message} ({marks.failure.kind})")
         return
     for golden in marks.goldens:
         if golden.finding is None:
-            yield Told(marks.name, "missed", golden_text(golden))
+            yield TableNote(marks.name, "missed", golden_text(golden))
     for finding in marks.findings:
         if finding.golden is None:
-            yield Told(marks.name, "noise", _finding_text(finding))
+            yield TableNote(marks.name, "noise", _finding_text(finding))
     for note in marks.notes:
-        yield Told(marks.name, "note", note)
+        yield TableNote(marks.name, "note", note)
 
 
-def golden_text(golden: MarkedGolden) -> str:
+def golden_text(golden: ScoredGolden) -> str:
     return f"{golden.path}:{golden.line} {golden.text}"
 
 
-def _finding_text(finding: MarkedFinding) -> str:
+def _finding_text(finding: ScoredFinding) -> str:
     place = f":{finding.line}" if finding.line else ""
     return f"{finding.path}{place} {finding.severity}: {finding.title}"
 
 
-def compared(comparison: Comparison) -> tuple[list[tuple[str, ...]], list[str], list[Told]]:
+def compared(comparison: Comparison) -> tuple[list[tuple[str, ...]], list[str], list[TableNote]]:
     """The rows (measure, before, now, change), the sentences, and the goldens that were lost or won."""
     rows = list(_measure_rows(comparison.before, comparison.now))
     told = [
-        Told(pair.now.name, what, golden_text(golden))
+        TableNote(pair.now.name, what, golden_text(golden))
         for pair in comparison.pairs
         for what, goldens in (("new miss", pair.new_misses), ("new find", pair.new_finds))
         for golden in goldens
@@ -218,7 +218,7 @@ _WIDTH = 300
 def as_text(evaluation: Evaluation, comparison: Comparison | None = None) -> str:
     """For a terminal."""
 
-    def told(one: Told) -> str:
+    def told(one: TableNote) -> str:
         place = f"{one.case}: " if one.case else ""
         return f"  {place}{one.what}: {cut(one_line(one.text), _WIDTH)}"
 
@@ -233,7 +233,7 @@ def as_text(evaluation: Evaluation, comparison: Comparison | None = None) -> str
 def as_markdown(evaluation: Evaluation, comparison: Comparison | None = None) -> str:
     """For a job summary or a comment."""
 
-    def told(one: Told) -> str:
+    def told(one: TableNote) -> str:
         place = f"**{_cell(one.case)}**, " if one.case else ""
         return f"- {place}{one.what}: {harmless(one.text, _WIDTH)}"
 

@@ -9,16 +9,23 @@ from typing import Protocol
 
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.domain.model import Question, Reply, ReportTool
+from hunkwise.domain.model import Question, ReportTool, ToolReply
 from hunkwise.domain.pull_request import Snapshot
-from hunkwise.domain.review import Coverage, Fault, SkipReason
+from hunkwise.domain.review import Coverage, ReviewFault, SkipReason
 from hunkwise.domain.text import one_line
 from hunkwise.errors import Error, ModelError, ModelKind, SettingsError
 from hunkwise.flows.models import Budgets, together, with_something_left
-from hunkwise.flows.planning import Plan, Work, coverage_of, hunks_of, plan
-from hunkwise.prompts.report_findings import DESCRIPTION, REPORT, Report, SaidFinding, parameters, read_report
+from hunkwise.flows.planning import PromptTask, ReviewPlan, coverage_of, hunks_of
+from hunkwise.prompts.report_findings import (
+    DESCRIPTION,
+    REPORT,
+    FindingsReport,
+    RawFinding,
+    parameters,
+    read_report,
+)
 from hunkwise.prompts.report_findings import MAX_FINDINGS as MAX_IN_CALL
-from hunkwise.publish.placement import anchor_fault
+from hunkwise.publish.placement import resolve_anchor
 
 MAX_FINDINGS = 200
 """Findings that one question may bring; a model that reports more has lost its way."""
@@ -38,7 +45,7 @@ class _Refused:
 
 
 @dataclass(slots=True)
-class Allowance:
+class FindingQuota:
     """How many more findings the questions of a run may bring together."""
 
     left: int = MAX_RUN_FINDINGS
@@ -51,7 +58,7 @@ class Allowance:
         return True
 
 
-class Intake:
+class FindingCollector:
     """Stands behind `report_findings` in one session."""
 
     def __init__(
@@ -59,11 +66,11 @@ class Intake:
         prompt: str,
         files: Mapping[str, FileDiff],
         journal: Callable[[Finding], None],
-        allowance: Allowance | None = None,
+        allowance: FindingQuota | None = None,
     ) -> None:
         """`allowance` is what the questions of a run have together."""
         self._prompt = prompt
-        self._allowance = allowance or Allowance()
+        self._allowance = allowance or FindingQuota()
         self._files = files
         self._journal = journal
         self._taken: dict[Finding, None] = {}
@@ -90,7 +97,7 @@ class Intake:
         """All that was taken; then, without an anchor, what could not be placed and was not mended."""
         return (*self._taken, *(refused.finding for refused in self._refused))
 
-    def take(self, arguments: object) -> Reply:
+    def take(self, arguments: object) -> ToolReply:
         """Reads one call. Accepted where nothing is left to mend and the model is done, or goes on for ever.
 
         Calls that stand beside the last one in the same answer come behind it: their findings count as well.
@@ -107,13 +114,13 @@ class Intake:
         last = self._calls >= _MAX_CALLS or self.above_cap > 0
         self._said_done = self._said_done or report.done
         self.done = closed or (report.done and not faults) or last
-        return Reply(self._answer(report, faults, last=last), accepted=self.done)
+        return ToolReply(self._answer(report, faults, last=last), accepted=self.done)
 
-    def _take_all(self, report: Report) -> list[str]:
+    def _take_all(self, report: FindingsReport) -> list[str]:
         """Takes what has its place; the sentences say what is to be mended in the rest."""
         faults: list[str] = []
         for said in report.findings:
-            proof = anchor_fault(said.path, said.line, said.start_line, Side(said.side), self._files)
+            proof = resolve_anchor(said.path, said.line, said.start_line, Side(said.side), self._files)
             placed = isinstance(proof, Anchor)
             finding = finding_from(said, self._prompt, proof if isinstance(proof, Anchor) else None)
             if self._mends(finding) or not self._full(finding):
@@ -165,7 +172,7 @@ class Intake:
             self._taken[finding] = None
             self._journal(finding)
 
-    def _answer(self, report: Report, faults: list[str], *, last: bool) -> str:
+    def _answer(self, report: FindingsReport, faults: list[str], *, last: bool) -> str:
         taken = f"Taken so far: {len(self._taken)}."
         if last:
             return f"{taken} No more calls are taken."
@@ -183,7 +190,7 @@ def _likeness(one: Finding, other: Finding) -> float:
     return len(words & others) / max(1, len(words | others))
 
 
-def finding_from(said: SaidFinding, prompt: str, anchor: Anchor | None) -> Finding:
+def finding_from(said: RawFinding, prompt: str, anchor: Anchor | None) -> Finding:
     """What the model said as a Finding; without an anchor it keeps the line that was named."""
     finding = Finding(
         path=anchor.path if anchor else said.path,
@@ -199,21 +206,8 @@ def finding_from(said: SaidFinding, prompt: str, anchor: Anchor | None) -> Findi
     return finding if anchor else replace(finding, said_line=said.line)
 
 
-__all__ = [
-    "Analysis",
-    "Analyst",
-    "Plan",
-    "Progress",
-    "Prompts",
-    "Work",
-    "coverage_of",
-    "hunks_of",
-    "plan",
-]
-
-
 Ask = Callable[[Question], Awaitable[None]]
-"""Puts one question; see flows.lineup."""
+"""Puts one question; see flows.models."""
 
 
 class Progress(Protocol):
@@ -228,7 +222,7 @@ class Analysis:
 
     findings: tuple[Finding, ...]
     coverage: Coverage
-    faults: tuple[Fault, ...]
+    faults: tuple[ReviewFault, ...]
     summaries: tuple[str, ...] = ()
     asked: int = 0
     answered: int = 0
@@ -239,23 +233,23 @@ class Analysis:
     first_error: Error | None = field(default=None, repr=False)
 
 
-class Prompts(Protocol):
+class PromptSource(Protocol):
     """What is said to the model; see flows.prompting."""
 
     @property
     def system(self) -> str: ...
 
-    def text(self, work: Work) -> str: ...
+    def text(self, work: PromptTask) -> str: ...
 
 
-class Analyst:
+class Analyzer:
     """Asks all of a plan's questions, at most `parallel` at a time."""
 
     def __init__(
         self,
         snapshot: Snapshot,
         ask: Ask,
-        prompts: Prompts,
+        prompts: PromptSource,
         *,
         budgets: Budgets,
         parallel: int,
@@ -270,15 +264,15 @@ class Analyst:
         self._journal = journal
         self._progress = progress
         self._files = {file.path: file for file in snapshot.files}
-        self._intakes: list[Intake] = []
-        self._allowance = Allowance()
+        self._intakes: list[FindingCollector] = []
+        self._allowance = FindingQuota()
         self._outcomes: dict[tuple[str, int], SkipReason | None] = {}
         self._lossy: set[tuple[str, int]] = set()
         """Answered questions of whose findings some could not be kept: the next run asks them again."""
         self._errors: list[ModelError] = []
         self._template_errors: list[SettingsError] = []
 
-    async def analyse(self, plan: Plan, interrupted: asyncio.Event) -> Analysis:
+    async def analyse(self, plan: ReviewPlan, interrupted: asyncio.Event) -> Analysis:
         """Runs the plan to its end, its deadline, a failure that ends it, or an interruption.
 
         Raises nothing that the model, its prompts or the outside did wrong: the analysis says it.
@@ -288,13 +282,13 @@ class Analyst:
         await together(works, interrupted)
         return self._analysis(plan)
 
-    async def _one(self, work: Work, slots: asyncio.Semaphore, total: int) -> None:
+    async def _one(self, work: PromptTask, slots: asyncio.Semaphore, total: int) -> None:
         async with slots:
             fatal = next((error for error in self._errors if error.kind.fatal), None)
             if fatal is not None:
                 self._outcomes[work.key] = _reason(fatal)
                 return
-            intake = Intake(work.prompt.name, self._files, self._journal, self._allowance)
+            intake = FindingCollector(work.prompt.name, self._files, self._journal, self._allowance)
             self._intakes.append(intake)
             try:
                 await self._ask(work, intake)
@@ -305,7 +299,7 @@ class Analyst:
                     self._lossy.add(work.key)
             self._progress(sum(1 for reason in self._outcomes.values() if reason is None), total)
 
-    async def _ask(self, work: Work, intake: Intake) -> None:
+    async def _ask(self, work: PromptTask, intake: FindingCollector) -> None:
         try:
             budget = with_something_left(self._budgets.chunk(work.prompt))
             question = Question(
@@ -326,7 +320,7 @@ class Analyst:
         else:
             self._outcomes[work.key] = None
 
-    def _analysis(self, plan: Plan) -> Analysis:
+    def _analysis(self, plan: ReviewPlan) -> Analysis:
         errors: list[Error] = [*self._errors, *self._template_errors]
         return Analysis(
             findings=tuple(finding for intake in self._intakes for finding in intake.findings),
@@ -340,27 +334,27 @@ class Analyst:
             first_error=errors[0] if errors else None,
         )
 
-    def _lost(self) -> list[Fault]:
+    def _lost(self) -> list[ReviewFault]:
         """Findings that could not be kept: they are counted, never passed over in silence."""
         faults = []
         if unreadable := sum(intake.unreadable for intake in self._intakes):
             said = f"{_count(unreadable)} of the model had no title and no text that could be read."
-            faults.append(Fault("answer", said))
+            faults.append(ReviewFault("answer", said))
         if above := sum(intake.above_cap for intake in self._intakes):
             said = (
                 f"{_count(above)} came above the limit of {MAX_FINDINGS} a question and {MAX_RUN_FINDINGS:,} a "
                 "run and were not taken."
             )
-            faults.append(Fault("answer", said, _LESS))
+            faults.append(ReviewFault("answer", said, _LESS))
         if beyond := sum(intake.beyond for intake in self._intakes):
             said = (
                 f"{_count(beyond)} came above the limit of {MAX_IN_CALL} a call and were not reported again."
             )
-            faults.append(Fault("answer", said, _LESS))
+            faults.append(ReviewFault("answer", said, _LESS))
         return faults
 
 
-def _tool(work: Work, intake: Intake) -> ReportTool:
+def _tool(work: PromptTask, intake: FindingCollector) -> ReportTool:
     schema = parameters(work.prompt.categories)
     return ReportTool(REPORT, DESCRIPTION, schema, intake.take, lambda: intake.answered)
 
@@ -382,16 +376,16 @@ def _reason(error: ModelError) -> SkipReason:
             return SkipReason.FAILED
 
 
-def _faults(errors: Iterable[ModelError]) -> list[Fault]:
+def _faults(errors: Iterable[ModelError]) -> list[ReviewFault]:
     """One fault a kind, with the first message of its kind and how often it came."""
     by_kind: dict[ModelKind, list[ModelError]] = {}
     for error in errors:
         by_kind.setdefault(error.kind, []).append(error)
-    return [Fault(str(kind), _times(same), same[0].hint) for kind, same in by_kind.items()]
+    return [ReviewFault(str(kind), _times(same), same[0].hint) for kind, same in by_kind.items()]
 
 
-def _template_faults(errors: Iterable[SettingsError]) -> Iterable[Fault]:
-    return dict.fromkeys(Fault("template", error.message) for error in errors)
+def _template_faults(errors: Iterable[SettingsError]) -> Iterable[ReviewFault]:
+    return dict.fromkeys(ReviewFault("template", error.message) for error in errors)
 
 
 def _times(errors: Sequence[ModelError]) -> str:

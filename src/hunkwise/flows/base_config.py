@@ -11,7 +11,7 @@ from typing import Protocol
 
 from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.pull_request import Instructions, Known
-from hunkwise.errors import ForgeError, OversizeError, RepositoryError, SettingsError
+from hunkwise.errors import GitHubError, OversizeError, RepositoryError, SettingsError
 from hunkwise.prompts.renderer import BUILT_IN, PARTIAL, built_in_text
 from hunkwise.settings.config import Config, parse_config
 from hunkwise.settings.prompt_settings import FrontMatter
@@ -135,7 +135,7 @@ Found = tuple[tuple[Instructions, ...], tuple[str, ...]]
 """Instructions, and what could not be read: one sentence each."""
 
 
-class Base(Protocol):
+class BaseFiles(Protocol):
     """The files of the base."""
 
     def read(self, path: str) -> bytes | None: ...
@@ -145,7 +145,7 @@ class Base(Protocol):
     def list(self, path: str) -> tuple[str, ...] | None: ...
 
 
-def instructions_of(base: Base, pool: ThreadPoolExecutor) -> Found:
+def instructions_of(base: BaseFiles, pool: ThreadPoolExecutor) -> Found:
     """Those that every change has: AGENTS.md at the top, GitHub's own file, and the files of GitHub's folder."""
     notes: list[str] = []
     try:
@@ -153,13 +153,13 @@ def instructions_of(base: Base, pool: ThreadPoolExecutor) -> Found:
         names = _in_folder(base, notes)
         many = _each(base, names)
         texts = {path: future.result() for path, future in zip(INSTRUCTION_FILES, known, strict=True)}
-    except (ForgeError, RepositoryError) as error:
+    except (GitHubError, RepositoryError) as error:
         return (), (f"The repository's instructions for reviewers could not be read: {error.message}",)
     found, cut = _instructions_in({**texts, **many})
     return found, (*notes, *cut)
 
 
-def nested_instructions(base: Base, files: Iterable[FileDiff]) -> Found:
+def nested_instructions(base: BaseFiles, files: Iterable[FileDiff]) -> Found:
     """The AGENTS.md of the folders that changed files are in, or were."""
     changed = [path for file in files for path in (file.path, file.old_path) if path]
     paths = nested_paths(changed)
@@ -172,13 +172,13 @@ def nested_instructions(base: Base, files: Iterable[FileDiff]) -> Found:
         )
     try:
         many, unread = _many(base, paths[:MAX_NESTED])
-    except (ForgeError, RepositoryError) as error:
+    except (GitHubError, RepositoryError) as error:
         return (), (f"AGENTS.md of the folders with changed files could not be read: {error.message}",)
     found, cut = _instructions_in(many)
     return found, (*notes, *cut, *_missing(unread))
 
 
-def _in_folder(base: Base, notes: list[str]) -> list[str]:
+def _in_folder(base: BaseFiles, notes: list[str]) -> list[str]:
     """The files of instructions in GitHub's folder and all below it."""
     paths: list[str] = []
     folders = [INSTRUCTION_FOLDER]
@@ -198,16 +198,16 @@ def _in_folder(base: Base, notes: list[str]) -> list[str]:
     return paths[:MAX_INSTRUCTION_FILES]
 
 
-def _each(base: Base, paths: Sequence[str]) -> dict[str, bytes | None]:
+def _each(base: BaseFiles, paths: Sequence[str]) -> dict[str, bytes | None]:
     """What is at the paths, which exist: those of which many at once tell nothing are asked for one by one."""
     try:
         known = base.read_many(paths) if paths else {}
-    except (ForgeError, RepositoryError):
+    except (GitHubError, RepositoryError):
         known = {}
     return _files({path: known[path] if path in known else base.read(path) for path in paths})
 
 
-def _many(base: Base, paths: Sequence[str]) -> tuple[dict[str, bytes | None], list[str]]:
+def _many(base: BaseFiles, paths: Sequence[str]) -> tuple[dict[str, bytes | None], list[str]]:
     """What is at the paths, most of which do not exist; and those of which nobody can say.
 
     A few are asked for one by one: links, for example, of which only REST can tell where they lead.
@@ -244,7 +244,7 @@ MAX_TEMPLATE = 65_536
 _AT_ONCE = 6
 
 
-class Commit(Protocol):
+class CommitFiles(Protocol):
     """The files of one commit."""
 
     def read(self, path: str) -> bytes | None: ...
@@ -255,10 +255,10 @@ class Commit(Protocol):
 
 
 @dataclass(frozen=True)
-class PartlyKnown:
+class PrefetchedFiles:
     """A commit of which something is known already: that is not asked for."""
 
-    commit: Commit
+    commit: CommitFiles
     known: Known
 
     def read(self, path: str) -> bytes | None:
@@ -276,7 +276,7 @@ class PartlyKnown:
 
 
 @dataclass(frozen=True)
-class BaseTexts:
+class BaseConfig:
     """The base's word, read and checked."""
 
     config: Config
@@ -294,8 +294,8 @@ def certain_paths(config_path: str) -> tuple[str, ...]:
     return (config_path, *INSTRUCTION_FILES, INSTRUCTION_FOLDER)
 
 
-def base_texts(base: Commit, config_path: str, overridden: Callable[[Config], Config]) -> BaseTexts:
-    """Reads them side by side. Raises SettingsError where configuration or templates are wrong, ForgeError or
+def base_texts(base: CommitFiles, config_path: str, overridden: Callable[[Config], Config]) -> BaseConfig:
+    """Reads them side by side. Raises SettingsError where configuration or templates are wrong, GitHubError or
     RepositoryError where they cannot be read at all."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="base") as pool:
         instructions = pool.submit(instructions_of, base, pool)
@@ -304,11 +304,11 @@ def base_texts(base: Commit, config_path: str, overridden: Callable[[Config], Co
         templates, fronts = _templates(base, config, pool)
         found, notes = instructions.result()
     completed = config.completed(fronts)
-    return BaseTexts(completed, templates, found, (*notes, *_ranges(completed, config.own_files)))
+    return BaseConfig(completed, templates, found, (*notes, *_ranges(completed, config.own_files)))
 
 
 def _templates(
-    base: Commit, config: Config, pool: ThreadPoolExecutor
+    base: CommitFiles, config: Config, pool: ThreadPoolExecutor
 ) -> tuple[dict[str, str], dict[str, FrontMatter]]:
     """The user's own templates without their front matter, and the front matter of all prompts."""
     paths = config.own_files
@@ -358,7 +358,7 @@ def _ranges(config: Config, paths: Mapping[str, str]) -> list[str]:
     return notes
 
 
-def _read_file(base: Commit, path: str) -> bytes | None:
+def _read_file(base: CommitFiles, path: str) -> bytes | None:
     """As `base.read`; what is too large to be read is not taken for what is not there."""
     try:
         return base.read(path)
@@ -366,7 +366,7 @@ def _read_file(base: Commit, path: str) -> bytes | None:
         raise SettingsError([f"{error.message} Shorten it at the base of the change."]) from error
 
 
-def _template(base: Commit, name: str, path: str) -> str:
+def _template(base: CommitFiles, name: str, path: str) -> str:
     text = _read_file(base, path)
     if text is None:
         whose = f'partial "{name.removeprefix(PARTIAL)}"' if name.startswith(PARTIAL) else f'prompt "{name}"'

@@ -14,24 +14,24 @@ from typing import Protocol
 
 from hunkwise.domain.pull_request import CheckRun, Comment, Conversation
 from hunkwise.domain.review import Conclusion
-from hunkwise.errors import ForgeError
+from hunkwise.errors import GitHubError
 from hunkwise.publish.annotations import Annotation
 from hunkwise.publish.documents import claim_comment
 from hunkwise.tracking.state import claimed_by, summary_comments
 
 
-class SummaryComments(Protocol):
-    """Our comment in the conversation; see forge.comments. Both raise ForgeError."""
+class SummaryCommentPort(Protocol):
+    """Our comment in the conversation; see github.comments. Both raise GitHubError."""
 
     def save(self, body: str, comment_id: int | None) -> Comment: ...
 
     def delete(self, comment_id: int) -> None: ...
 
 
-class Claim:
+class RunLock:
     """One run's claim on one head."""
 
-    def __init__(self, comments: SummaryComments, run: str, before: Conversation | None) -> None:
+    def __init__(self, comments: SummaryCommentPort, run: str, before: Conversation | None) -> None:
         """`before` is the conversation as it was when the run began."""
         said = summary_comments(before.comments) if before else ()
         self._comments = comments
@@ -40,7 +40,7 @@ class Claim:
         self._taken: Comment | None = None
 
     def take(self, head_sha: str) -> None:
-        """Says in the comment that this run is at work. Raises ForgeError."""
+        """Says in the comment that this run is at work. Raises GitHubError."""
         previous = self._previous
         body = claim_comment(previous.body if previous else None, head_sha, self._run)
         self._taken = self._comments.save(body, previous.id if previous else None)
@@ -52,7 +52,7 @@ class Claim:
         return self._taken is not None and by not in ("", self._run)
 
     def release(self) -> None:
-        """Puts back what stood there before, where the run ends without a summary. Raises ForgeError."""
+        """Puts back what stood there before, where the run ends without a summary. Raises GitHubError."""
         if self._taken is None:
             return
         if self._previous is None:
@@ -69,8 +69,8 @@ _OURS = "hunkwise:"
 _log = logging.getLogger(__name__)
 
 
-class Checks(Protocol):
-    """GitHub's check runs; see forge.checks."""
+class CheckRunPort(Protocol):
+    """GitHub's check runs; see github.checks."""
 
     def start(
         self, head_sha: str, *, external_id: str, title: str, summary: str, details_url: str
@@ -91,7 +91,7 @@ class Checks(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class CheckRunResult:
     """What a check run says at its end."""
 
     conclusion: Conclusion
@@ -101,13 +101,13 @@ class Ending:
     annotations: tuple[Annotation, ...] = ()
 
 
-class Announcement:
+class CheckRunProgress:
     """The claim of one run on one head. `begin`, `progress` and `end` may be called from any thread."""
 
     def __init__(
         self,
-        checks: Checks,
-        claim: Claim,
+        checks: CheckRunPort,
+        claim: RunLock,
         *,
         run: str,
         details_url: str,
@@ -158,7 +158,7 @@ class Announcement:
             if run.status != "completed" and _is_ours(run) and (mine is None or run.id < mine)
         )
 
-    def end(self, head_sha: str, ending: Ending, *, older: Sequence[int] = ()) -> int:
+    def end(self, head_sha: str, ending: CheckRunResult, *, older: Sequence[int] = ()) -> int:
         """Concludes the check run, which is begun here if it was not, and those of `older` dead runs.
 
         Gives the number of annotations that GitHub took; 0 where no check run can be written.
@@ -172,7 +172,8 @@ class Announcement:
             return 0
         for check_id in older:
             self._conclude(
-                check_id, Ending(Conclusion.NEUTRAL, "Superseded", "A newer run has reviewed this head.")
+                check_id,
+                CheckRunResult(Conclusion.NEUTRAL, "Superseded", "A newer run has reviewed this head."),
             )
         return self._conclude(mine, ending)
 
@@ -184,14 +185,14 @@ class Announcement:
         self._settle()
         mine = self._check_id()
         if mine is not None:
-            self._conclude(mine, Ending(Conclusion.FAILURE, title, summary))
+            self._conclude(mine, CheckRunResult(Conclusion.FAILURE, title, summary))
         self.release()
 
     def release(self) -> None:
         """Takes the claim out of the summary comment, where it stands there."""
         try:
             self._claim.release()
-        except ForgeError as error:
+        except GitHubError as error:
             _log.warning("The summary comment still says that a review is under way: %s", error)
 
     def close(self) -> None:
@@ -208,12 +209,12 @@ class Announcement:
                 summary="The review is under way.",
                 details_url=self._details_url,
             )
-        except ForgeError as error:
+        except GitHubError as error:
             _log.info("There is no check run, which needs `checks: write`: %s", error.message)
         try:
             if claiming:
                 self._claim.take(head_sha)
-        except ForgeError as error:
+        except GitHubError as error:
             _log.info("The summary comment could not be claimed: %s", error.message)
         return None
 
@@ -222,7 +223,7 @@ class Announcement:
         if check_id is not None and not self._ended:
             self._checks.progress(check_id, "Reviewing", f"Reviewed {done} of {total} parts of the change.")
 
-    def _conclude(self, check_id: int, ending: Ending) -> int:
+    def _conclude(self, check_id: int, ending: CheckRunResult) -> int:
         try:
             return self._checks.conclude(
                 check_id,
@@ -232,7 +233,7 @@ class Announcement:
                 text=ending.text,
                 annotations=ending.annotations,
             )
-        except ForgeError as error:
+        except GitHubError as error:
             _log.warning("The check run could not be concluded: %s", error)
             return 0
 

@@ -10,19 +10,19 @@ from typing import Protocol
 from hunkwise.domain.diff import FileDiff, FileStatus, Hunk
 from hunkwise.domain.pull_request import Conversation, Known, PullRequest, Snapshot
 from hunkwise.domain.review import SkipReason
-from hunkwise.errors import ForgeError, RepositoryError
+from hunkwise.errors import GitHubError, RepositoryError
 from hunkwise.flows.base_config import (
-    BaseTexts,
-    Commit,
+    BaseConfig,
+    CommitFiles,
     Found,
-    PartlyKnown,
+    PrefetchedFiles,
     base_texts,
     certain_paths,
     nested_instructions,
 )
 from hunkwise.plan.selection import is_binary_name, select
 from hunkwise.settings.config import Config
-from hunkwise.tracking.markers import State
+from hunkwise.tracking.markers import HiddenState
 from hunkwise.tracking.reconcile import shown_threads
 from hunkwise.tracking.state import latest_state
 
@@ -31,7 +31,7 @@ _MOST = 50
 _AT_ONCE = 4
 
 
-class Blobs(Protocol):
+class BlobPort(Protocol):
     """GitHub, as far as files of a commit are read from it."""
 
     def merge_base(self, base_sha: str, head_sha: str) -> str: ...
@@ -39,7 +39,7 @@ class Blobs(Protocol):
     def file(self, path: str, sha: str) -> bytes | None: ...
 
 
-class Checkout(Protocol):
+class CheckoutPort(Protocol):
     """The work tree's git objects, where the workflow checked something out."""
 
     def has(self, sha: str) -> bool: ...
@@ -49,13 +49,13 @@ class Checkout(Protocol):
     def diff(self, base: str, head: str) -> tuple[FileDiff, ...]: ...
 
 
-class Withheld:
+class MissingPatches:
     """Reads the missing patches from the checkout, else from both versions of the file."""
 
     def __init__(
         self,
-        blobs: Blobs,
-        checkout: Checkout | None,
+        blobs: BlobPort,
+        checkout: CheckoutPort | None,
         diff_blobs: Callable[[bytes, bytes], tuple[Hunk, ...]],
     ) -> None:
         self._blobs = blobs
@@ -105,7 +105,7 @@ class Withheld:
             return files
         try:
             base = self._blobs.merge_base(pull_request.base_sha, pull_request.head_sha)
-        except ForgeError as error:
+        except GitHubError as error:
             self.notes.append(f"Withheld patches could not be completed: {error.message}")
             return files
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="blobs") as pool:
@@ -125,7 +125,7 @@ class Withheld:
             if _is_binary(old):
                 return replace(file, binary=True, patch_missing=False)
             return with_hunks(file, self._diff_blobs(old, new))
-        except (ForgeError, RepositoryError):
+        except (GitHubError, RepositoryError):
             return file
 
 
@@ -149,7 +149,7 @@ def _is_binary(content: bytes) -> bool:
     return b"\0" in content[:8_000]
 
 
-class Forge(Protocol):
+class GitHubPort(Protocol):
     """GitHub, as far as it is read from."""
 
     def pull_request(self, number: int) -> PullRequest: ...
@@ -162,42 +162,44 @@ class Forge(Protocol):
 
 
 @dataclass(frozen=True)
-class Fetched:
+class FetchedPullRequest:
     """A snapshot, and what its base says about reviews."""
 
     snapshot: Snapshot
-    texts: BaseTexts
-    state: State | None = None
+    texts: BaseConfig
+    state: HiddenState | None = None
     """What earlier runs left in our summary comment."""
 
 
-class Fetch:
+class PullRequestFetch:
     """Fetches one pull request, in parallel wherever one request does not need another's answer."""
 
     def __init__(
         self,
-        forge: Forge,
-        withheld: Withheld,
-        near: Callable[[str], Commit | None],
-        far: Callable[[str], Commit],
+        github: GitHubPort,
+        withheld: MissingPatches,
+        near: Callable[[str], CommitFiles | None],
+        far: Callable[[str], CommitFiles],
     ) -> None:
         """Both give a commit's files by its SHA: `near` from the checkout, if it has them, `far` over the API."""
-        self._forge = forge
+        self._github = github
         self._withheld = withheld
         self._near = near
         self._far = far
         self._notes: list[str] = []
 
-    def run(self, number: int, config_path: str, overridden: Callable[[Config], Config]) -> Fetched:
-        """Raises ForgeError where the pull request cannot be read, SettingsError where its base is wrong."""
-        pull_request = self._forge.pull_request(number)
+    def run(
+        self, number: int, config_path: str, overridden: Callable[[Config], Config]
+    ) -> FetchedPullRequest:
+        """Raises GitHubError where the pull request cannot be read, SettingsError where its base is wrong."""
+        pull_request = self._github.pull_request(number)
         base = self._near(pull_request.base_sha)
         with ThreadPoolExecutor(2, thread_name_prefix="fetch") as pool:
-            listing = pool.submit(self._forge.files, pull_request)
+            listing = pool.submit(self._github.files, pull_request)
             # With the conversation comes what a base that is far holds, or most of its texts: no time is lost.
             talking = pool.submit(self._talk, pull_request, () if base else certain_paths(config_path))
             if base is None:
-                base = PartlyKnown(self._far(pull_request.base_sha), talking.result()[1])
+                base = PrefetchedFiles(self._far(pull_request.base_sha), talking.result()[1])
             texts = base_texts(base, config_path, overridden)
             listed = listing.result()
             nested = pool.submit(self._nested, base, texts.config, listed)
@@ -215,15 +217,15 @@ class Fetch:
             )
         comments = conversation.comments if conversation else ()
         state = latest_state(comments, repository=pull_request.repository, number=number)
-        return Fetched(snapshot, texts, state)
+        return FetchedPullRequest(snapshot, texts, state)
 
-    def _nested(self, base: Commit, config: Config, files: Sequence[FileDiff]) -> Found:
+    def _nested(self, base: CommitFiles, config: Config, files: Sequence[FileDiff]) -> Found:
         return nested_instructions(base, files) if config.context.instructions else ((), ())
 
     def _talk(self, pull_request: PullRequest, paths: Sequence[str]) -> tuple[Conversation | None, Known]:
         """What was said, if it can be read, and what is known of the base's files."""
         try:
-            return self._forge.conversation_and_base(pull_request, paths)
-        except ForgeError as error:
+            return self._github.conversation_and_base(pull_request, paths)
+        except GitHubError as error:
             self._notes.append(f"What was said before could not be read: {error.message}")
             return None, {}

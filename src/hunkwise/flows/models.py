@@ -110,7 +110,7 @@ class Model(Protocol):
     async def ask(self, question: Question) -> None: ...
 
 
-class Lineup:
+class ModelFallback:
     """Asks the first model until it fails for good, then the next: for the rest of the run."""
 
     def __init__(self, model: Model, names: Sequence[str | None]) -> None:
@@ -121,10 +121,10 @@ class Lineup:
         self.changes: tuple[str, ...] = ()
         """One sentence for each model that had to be left, and why."""
 
-    def after(self, first: str | None) -> Lineup:
+    def after(self, first: str | None) -> ModelFallback:
         """A lineup of its own for what is asked next: `first`, if there is one, then those that were not left."""
         rest = self._names[self._current :]
-        return Lineup(
+        return ModelFallback(
             self._model, rest if first is None else (first, *(name for name in rest if name != first))
         )
 

@@ -12,7 +12,7 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.review import Coverage, FileCoverage, SkipReason
 from hunkwise.plan.chunking import Chunk, ChunkPart, budget_for, covered, pack
-from hunkwise.plan.incremental import Division, answered_hunks, divided, kept_keys
+from hunkwise.plan.incremental import HunkSplit, answered_hunks, divided, kept_keys
 from hunkwise.plan.selection import matches, select
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
@@ -24,7 +24,7 @@ _CARRIED = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class PromptTask:
     """One prompt over one chunk: one question to the model."""
 
     prompt: PromptSettings
@@ -41,14 +41,14 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ReviewPlan:
     """What will be asked, and what will not be looked at."""
 
-    works: tuple[Work, ...]
+    works: tuple[PromptTask, ...]
     files_by_prompt: Mapping[str, tuple[FileDiff, ...]]
     """What each prompt is due to, with all hunks; its works show those of them that are new."""
     skipped: tuple[FileCoverage, ...]
-    divisions: Mapping[str, Division]
+    divisions: Mapping[str, HunkSplit]
     """By path, of each file that a prompt is due to: which hunks all of its prompts have seen before."""
 
     @cached_property
@@ -71,14 +71,14 @@ class Plan:
         return tuple(work.chunk for work in self.works if work.prompt.name == prompt)
 
 
-def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozenset()) -> Plan:
+def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozenset()) -> ReviewPlan:
     """Which files each prompt sees, and their new hunks packed into chunks.
 
-    `reviewed` are the keys (`plan.increment`) of the hunks that all of their prompts saw in earlier runs.
+    `reviewed` are the keys (`plan.incremental`) of the hunks that all of their prompts saw in earlier runs.
     """
     selection = select(snapshot.files, ignore=config.ignore, only=config.paths)
     divisions = _divisions(selection.reviewed, snapshot, config, reviewed)
-    works: list[Work] = []
+    works: list[PromptTask] = []
     files_by_prompt: dict[str, tuple[FileDiff, ...]] = {}
     for prompt in config.reviewing:
         files = tuple(file for file in selection.reviewed if _applies(prompt, file.path))
@@ -87,7 +87,7 @@ def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozense
         chunks = pack(asked, budget_for(asked, config.chunk_size))
         files_by_prompt[prompt.name] = files
         least = prompt.min_severity or config.min_severity
-        works += [Work(prompt, chunk, len(chunks), least) for chunk in chunks]
+        works += [PromptTask(prompt, chunk, len(chunks), least) for chunk in chunks]
     named = {file.path for files in files_by_prompt.values() for file in files}
     unasked = tuple(
         FileCoverage(file.path, file.changed_lines, reason=SkipReason.NO_PROMPT)
@@ -95,10 +95,10 @@ def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozense
         if file.path not in named
     )
     due = {path: division for path, division in divisions.items() if path in named}
-    return Plan(tuple(works), files_by_prompt, (*selection.skipped, *unasked), due)
+    return ReviewPlan(tuple(works), files_by_prompt, (*selection.skipped, *unasked), due)
 
 
-def coverage_of(plan: Plan, outcomes: Outcomes, snapshot: Snapshot) -> Coverage:
+def coverage_of(plan: ReviewPlan, outcomes: Outcomes, snapshot: Snapshot) -> Coverage:
     """Every changed file with what was seen of it, now or before; a work without an outcome was INTERRUPTED.
 
     Of several prompts that a file is due to, the one that saw the least of it counts.
@@ -114,7 +114,7 @@ def coverage_of(plan: Plan, outcomes: Outcomes, snapshot: Snapshot) -> Coverage:
     return Coverage((*least.values(), *plan.skipped), snapshot.unlisted_files)
 
 
-def hunks_of(plan: Plan, outcomes: Outcomes) -> frozenset[str]:
+def hunks_of(plan: ReviewPlan, outcomes: Outcomes) -> frozenset[str]:
     """The keys of the hunks that every prompt due to them has seen whole, now or before: what a next run need
     not ask about."""
     by_file = dict(plan.divisions)
@@ -134,12 +134,12 @@ def hunks_of(plan: Plan, outcomes: Outcomes) -> frozenset[str]:
 
 def _divisions(
     files: Sequence[FileDiff], snapshot: Snapshot, config: Config, reviewed: frozenset[str]
-) -> dict[str, Division]:
+) -> dict[str, HunkSplit]:
     times = Counter(file.path for file in files)
-    divisions: dict[str, Division] = {}
+    divisions: dict[str, HunkSplit] = {}
     for file in files:
         if times[file.path] > 1:  # a list that changed while it was read: nobody knows which of them holds
-            divisions[file.path] = Division((), ())
+            divisions[file.path] = HunkSplit((), ())
         else:
             divisions[file.path] = divided(_under_known_names(file, snapshot, config), reviewed)
     return divisions
@@ -157,7 +157,7 @@ def _under_known_names(file: FileDiff, snapshot: Snapshot, config: Config) -> Fi
     return file if same else replace(file, old_path=None)
 
 
-def _without_carried(file: FileDiff, division: Division) -> FileDiff:
+def _without_carried(file: FileDiff, division: HunkSplit) -> FileDiff:
     return replace(file, hunks=division.new) if any(division.known) else file
 
 

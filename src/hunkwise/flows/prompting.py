@@ -14,19 +14,19 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.pull_request import Instructions, Known, Snapshot
 from hunkwise.enclosing.scopes import (
     GAP,
-    Around,
     Chain,
+    FileLines,
     Place,
-    Scout,
+    ScopeFinder,
     excerpts,
     language_of,
     places_in,
     shown_in,
 )
-from hunkwise.errors import ForgeError, RepositoryError, SettingsError
-from hunkwise.flows.planning import Work
+from hunkwise.errors import GitHubError, RepositoryError, SettingsError
+from hunkwise.flows.planning import PromptTask
 from hunkwise.plan.chunking import ChunkPart
-from hunkwise.prompts.context import Contexts, Told, cut_notes, paths_of, told_values
+from hunkwise.prompts.context import Contexts, InstructionText, cut_notes, paths_of, told_values
 from hunkwise.prompts.renderer import HOUSE, Renderer, built_in
 from hunkwise.prompts.sandbox import named
 from hunkwise.settings.config import Config, ContextSettings
@@ -45,7 +45,7 @@ _LEAST_ROOM = 400
 """Characters below which nothing is shown."""
 
 
-class Head(Protocol):
+class HeadCommit(Protocol):
     """The commit under review, as far as many of its files are read at once."""
 
     def read_many(self, paths: Sequence[str]) -> Known: ...
@@ -59,16 +59,16 @@ class _Source:
     chains: dict[Place, Chain]
 
 
-class Surroundings:
+class EnclosingCode:
     """What stands around the hunks. Nothing of it ever fails a review: `notes` say what is missing."""
 
     def __init__(
         self,
-        head: Head,
+        head: HeadCommit,
         *,
         seconds: float = SECONDS,
         left: Callable[[], float] | None = None,
-        scout: Callable[[], Scout] = Scout,
+        scout: Callable[[], ScopeFinder] = ScopeFinder,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`left`: seconds of the run, past which nothing is looked up."""
@@ -94,7 +94,7 @@ class Surroundings:
             scout.begin()  # it starts while the files are read
             try:
                 known = self._head.read_many(wanted)
-            except (ForgeError, RepositoryError) as error:
+            except (GitHubError, RepositoryError) as error:
                 self._note(f"The code around the changes could not be read: {error.message}")
                 return
             texts = {path: text for path in wanted if (text := _text(known.get(path))) is not None}
@@ -122,7 +122,9 @@ class Surroundings:
             return ""
         return "\n\n".join([_EXPLAINED, chosen.text, *_short(chosen.cut, chosen.absent)])
 
-    def _look(self, scout: Scout, path: str, text: str, places: tuple[Place, ...], seconds: float) -> None:
+    def _look(
+        self, scout: ScopeFinder, path: str, text: str, places: tuple[Place, ...], seconds: float
+    ) -> None:
         lines = text.split("\n")
         inside = [place for place in places if place[1] <= len(lines)]
         language = language_of(path)
@@ -131,13 +133,13 @@ class Surroundings:
         if chains is not None:
             self._sources[path] = _Source(lines, dict(zip(inside, chains, strict=True)))
 
-    def _around(self, part: ChunkPart) -> Around | None:
+    def _around(self, part: ChunkPart) -> FileLines | None:
         source = self._sources.get(part.file.path)
         if source is None:
             return None
         places = [(place, source.chains.get(place, ())) for place in places_in(part.hunks)]
         title = f"### Around the changes in {named(part.file.path)}"
-        return Around(title, source.lines, shown_in(part.hunks), places)
+        return FileLines(title, source.lines, shown_in(part.hunks), places)
 
     def _note(self, said: str) -> None:
         self.notes = (*self.notes, said)
@@ -170,7 +172,7 @@ def _short(cut: int, absent: int) -> list[str]:
 _CONTEXT = ContextSettings()
 
 
-class Prompting:
+class PromptWriter:
     """Writes the prompts of a plan's works."""
 
     def __init__(
@@ -180,7 +182,7 @@ class Prompting:
         *,
         local: bool = False,
         context: ContextSettings = _CONTEXT,
-        surroundings: Surroundings | None = None,
+        surroundings: EnclosingCode | None = None,
     ) -> None:
         """`context`: which parts of a prompt are shown; without `surroundings` there is no enclosing code."""
         self._renderer = renderer
@@ -189,8 +191,8 @@ class Prompting:
         self._contexts = Contexts(
             snapshot, local=local, switches=context.switches, room=context.size, **around
         )
-        self._told: dict[str, Told] = {}
-        self._cut: list[Told] = []
+        self._told: dict[str, InstructionText] = {}
+        self._cut: list[InstructionText] = []
         self._own: dict[tuple[str, int], str | SettingsError] = {}
 
     @property
@@ -201,7 +203,7 @@ class Prompting:
         """The system message that goes with a prompt of that name."""
         return self._renderer.system_for(name)
 
-    def prepare(self, names: Iterable[str], works: Iterable[Work]) -> None:
+    def prepare(self, names: Iterable[str], works: Iterable[PromptTask]) -> None:
         """Compiles the templates of the prompts and renders the user's own ones.
 
         Raises SettingsError where one does not compile, or renders nothing of what it is due to. One that
@@ -216,7 +218,7 @@ class Prompting:
             else:
                 self._renderer.check(name)
 
-    def text(self, work: Work) -> str:
+    def text(self, work: PromptTask) -> str:
         """Raises SettingsError where the template cannot be rendered for this work."""
         name = work.prompt.name
         if not self._renderer.is_own(name):
@@ -248,7 +250,7 @@ class Prompting:
         """What found no room in the prompts, or could not be looked up: one sentence each."""
         return (*cut_notes(self._cut), *(self.surroundings.notes if self.surroundings else ()))
 
-    def _look_around(self, works: Sequence[Work]) -> None:
+    def _look_around(self, works: Sequence[PromptTask]) -> None:
         """Finds out what the prompts show beside the changed lines."""
         if self.surroundings is not None:
             self.surroundings.look_up(part for work in works for part in work.chunk.parts)
@@ -256,7 +258,7 @@ class Prompting:
         self._told = {one.path: one for one in told if one.shown}
         self._cut = [one for one in told if one.shown < one.whole]
 
-    def _render_own(self, name: str, works: list[Work]) -> None:
+    def _render_own(self, name: str, works: list[PromptTask]) -> None:
         contexts = (self._varying(work) for work in works)
         made = list(self._renderer.render_all(name, self._contexts.shared, contexts))
         faults = [text for text in made if isinstance(text, SettingsError)]
@@ -265,7 +267,7 @@ class Prompting:
         for work, text in zip(works, made, strict=True):
             self._own[name, work.chunk.index] = text
 
-    def _varying(self, work: Work) -> dict[str, Any]:
+    def _varying(self, work: PromptTask) -> dict[str, Any]:
         settings = prompt_values(work.prompt, work.min_severity)
         return self._contexts.varying(work.chunk, work.count, settings)
 

@@ -14,30 +14,30 @@ from typing import Protocol
 
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.pull_request import Comment, Conversation, PostedReview, ReviewState, Thread
-from hunkwise.domain.review import Fault, Posted, Review, ReviewEvent
-from hunkwise.errors import ForgeError
-from hunkwise.flows.check_run import Announcement, Ending, SummaryComments
-from hunkwise.flows.publish_plan import Standing, Terms
+from hunkwise.domain.review import PostResult, Review, ReviewEvent, ReviewFault
+from hunkwise.errors import GitHubError
+from hunkwise.flows.check_run import CheckRunProgress, CheckRunResult, SummaryCommentPort
+from hunkwise.flows.publish_plan import PublishPlan, PublishSettings
 from hunkwise.publish.annotations import Annotation, annotation
-from hunkwise.publish.conclusion import View, review_event, superseded
+from hunkwise.publish.conclusion import PublishedReview, review_event, superseded
 from hunkwise.publish.documents import check_output, comment, review_body, summary_comment
-from hunkwise.publish.placement import STALE, Rendered, place
+from hunkwise.publish.placement import STALE, ReviewDraft, place
 from hunkwise.publish.suggestions import Suggestions
 from hunkwise.tracking.markers import is_review_marker, review_marker
 from hunkwise.tracking.state import summary_comments
 
 
-class Reviews(Protocol):
-    """Reviews with their comments; see forge.publisher. `publish` raises nothing, the others ForgeError."""
+class ReviewPort(Protocol):
+    """Reviews with their comments; see github.reviews. `publish` raises nothing, the others GitHubError."""
 
-    def publish(self, rendered: Rendered) -> Posted: ...
+    def publish(self, rendered: ReviewDraft) -> PostResult: ...
 
     def dismiss(self, review_id: int, message: str) -> None: ...
 
     def delete_pending(self, review_id: int) -> None: ...
 
 
-class Threads(Protocol):
+class ThreadPort(Protocol):
     """Closes threads as far as GitHub lets us; gives a sentence for each thing that went another way.
 
     `answer`: whether they are answered too.
@@ -46,7 +46,7 @@ class Threads(Protocol):
     def close(self, threads: Sequence[Thread], head_sha: str, *, answer: bool) -> tuple[str, ...]: ...
 
 
-class HeadFiles(Protocol):
+class HeadFilePort(Protocol):
     """The reviewed head's files; see hunkwise.commands.reading."""
 
     def read(self, path: str) -> bytes | None: ...
@@ -55,15 +55,15 @@ class HeadFiles(Protocol):
 
 
 @dataclass(frozen=True)
-class Outlets:
+class GitHubPorts:
     """Where a publication goes, and what it looks at again before it does."""
 
     conversation: Callable[[], Conversation]
-    reviews: Reviews
-    threads: Threads
-    comments: SummaryComments
-    announcement: Announcement
-    upload: Callable[[View], str] | None = None
+    reviews: ReviewPort
+    threads: ThreadPort
+    comments: SummaryCommentPort
+    announcement: CheckRunProgress
+    upload: Callable[[PublishedReview], str] | None = None
     """Sends the findings to code scanning; a sentence on what went wrong, or nothing. None: not asked for."""
 
 
@@ -76,22 +76,22 @@ def leftovers(conversation: Conversation) -> tuple[PostedReview, ...]:
     )
 
 
-def clear(reviews: Reviews, now: Conversation) -> bool:
+def clear(reviews: ReviewPort, now: Conversation) -> bool:
     """Deletes what a killed run left pending; whether another tool's review of our account is pending still."""
     pending = [review for review in now.reviews if review.state is ReviewState.PENDING]
     for review in leftovers(now):
-        with suppress(ForgeError):  # whatever it stands in the way of will say so
+        with suppress(GitHubError):  # whatever it stands in the way of will say so
             reviews.delete_pending(review.id)
     return len(pending) > len(leftovers(now))
 
 
-def dismiss(reviews: Reviews, now: Conversation, event: ReviewEvent) -> list[str]:
+def dismiss(reviews: ReviewPort, now: Conversation, event: ReviewEvent) -> list[str]:
     """Takes back our earlier verdicts that no longer hold; gives a sentence for each that stands still."""
     notes = []
     for review in superseded(now.reviews, event):
         try:
             reviews.dismiss(review.id, "Superseded by a newer review of hunkwise.")
-        except ForgeError as error:
+        except GitHubError as error:
             notes.append(f"An earlier review of ours still stands: {error.message}")
     return notes
 
@@ -101,7 +101,7 @@ _WAIT = 1.5
 """Seconds, in which an older run that is just posting gets done with it."""
 
 
-_NOBODY = Fault(
+_NOBODY = ReviewFault(
     "identity",
     "Nothing was posted: GitHub does not say whose the token is, so it cannot be known what was posted before.",
     "Let the token query GraphQL, or use a personal access token.",
@@ -109,10 +109,10 @@ _NOBODY = Fault(
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedFindings:
     """What became of a review."""
 
-    view: View
+    view: PublishedReview
     left: tuple[Finding, ...] = ()
     """New findings for which GitHub took no comment; some may be annotations of the check run."""
     warnings: tuple[str, ...] = ()
@@ -124,10 +124,10 @@ class Publication:
 
     def __init__(
         self,
-        terms: Terms,
-        outlets: Outlets,
+        terms: PublishSettings,
+        outlets: GitHubPorts,
         before: Conversation | None,
-        files: HeadFiles,
+        files: HeadFilePort,
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -138,8 +138,8 @@ class Publication:
         self._files = files
         self._sleep = sleep
 
-    def publish(self, found: Review) -> Published:
-        """Posts what is new, and nothing twice. Never raises ForgeError: the view says what went wrong."""
+    def publish(self, found: Review) -> PublishedFindings:
+        """Posts what is new, and nothing twice. Never raises GitHubError: the view says what went wrong."""
         standing = self._standing(found, self._before)
         if self._terms.dry_run:
             return self._unposted(standing, "Dry run: nothing was posted.")
@@ -149,26 +149,28 @@ class Publication:
             )
         if says_nothing(standing.review) and not self._summaries(self._before):
             note = "Nothing in this change is to be reviewed, so nothing was posted."
-            return self._ended(standing, Posted(notes=(note,)))
+            return self._ended(standing, PostResult(notes=(note,)))
         try:
             now = self._look_again()
-        except ForgeError as error:
+        except GitHubError as error:
             self._to.announcement.release()
             said = f"Nothing was posted, as what was said before could not be read: {error.message}"
-            return self._ended(standing, Posted(fault=Fault(f"github {error.kind}", said, error.hint)))
+            return self._ended(
+                standing, PostResult(fault=ReviewFault(f"github {error.kind}", said, error.hint))
+            )
         if not now.viewer:
             self._to.announcement.release()
-            return self._ended(standing, Posted(fault=_NOBODY))
+            return self._ended(standing, PostResult(fault=_NOBODY))
         standing = self._standing(found, now)
         hindrance = self._hindrance(found, now)
         if hindrance:
-            return self._stood_back(standing, hindrance, Posted())
+            return self._stood_back(standing, hindrance, PostResult())
         return self._post(standing, now)
 
-    def _standing(self, found: Review, conversation: Conversation | None) -> Standing:
-        return Standing(self._terms, found, conversation, self._files.text)
+    def _standing(self, found: Review, conversation: Conversation | None) -> PublishPlan:
+        return PublishPlan(self._terms, found, conversation, self._files.text)
 
-    def _is_unchanged(self, standing: Standing) -> bool:
+    def _is_unchanged(self, standing: PublishPlan) -> bool:
         """Whether everything that would be written stands there already."""
         conversation, story = standing.conversation, standing.story
         if conversation is None or standing.found.asked or story.post or story.fixed or standing.found.faults:
@@ -179,7 +181,7 @@ class Publication:
         if standing.speaks(event) or superseded(conversation.reviews, event):
             return False
         hanging = self._to.announcement.older(conversation)
-        posted = Posted(where=standing.where(Posted()))
+        posted = PostResult(where=standing.where(PostResult()))
         verdict = standing.view(posted).verdict
         state = standing.state(posted.where, str(verdict.conclusion))
         return not hanging and state == standing.remembered
@@ -208,15 +210,15 @@ class Publication:
             return "A newer run reviews the same head: this one posted nothing, the newer one does."
         return ""
 
-    def _stood_back(self, standing: Standing, why: str, posted: Posted) -> Published:
+    def _stood_back(self, standing: PublishPlan, why: str, posted: PostResult) -> PublishedFindings:
         """What was found stands in the job summary and the report; the run that came after it posts its own."""
         self._to.announcement.release()
-        return self._ended(standing, Posted(where=posted.where, notes=(*posted.notes, why)), stale=why)
+        return self._ended(standing, PostResult(where=posted.where, notes=(*posted.notes, why)), stale=why)
 
-    def _post(self, standing: Standing, now: Conversation) -> Published:
+    def _post(self, standing: PublishPlan, now: Conversation) -> PublishedFindings:
         foreign = clear(self._to.reviews, now)
         event = self._event(standing)
-        posted = Posted()
+        posted = PostResult()
         if standing.speaks(event):
             posted = self._to.reviews.publish(self._rendered(standing, standing.asks(event)))
         if posted.fault is not None and posted.fault.kind == STALE:
@@ -229,17 +231,17 @@ class Publication:
             notes += dismiss(self._to.reviews, now, event)
         return self._ended(standing, replace(posted, notes=tuple(notes)), remember=True)
 
-    def _event(self, standing: Standing) -> ReviewEvent:
+    def _event(self, standing: PublishPlan) -> ReviewEvent:
         return review_event(standing.review, self._terms.gates, may_approve=self._terms.own_review)
 
-    def _rendered(self, standing: Standing, event: ReviewEvent) -> Rendered:
+    def _rendered(self, standing: PublishPlan, event: ReviewEvent) -> ReviewDraft:
         review, terms = standing.review, self._terms
         placement = place(
             standing.story.post, review.files, max_comments=terms.max_comments, strict=terms.strict
         )
         offered = Suggestions(self._files.read).offered(placement.inline, review.files)
-        view = standing.view(Posted(where=standing.where(Posted())))
-        return Rendered(
+        view = standing.view(PostResult(where=standing.where(PostResult())))
+        return ReviewDraft(
             placement=placement,
             head_sha=review.head_sha,
             event=event,
@@ -251,16 +253,16 @@ class Publication:
             hindrance=lambda: self._hindrance(standing.found, self._to.conversation()),
         )
 
-    def _unposted(self, standing: Standing, note: str) -> Published:
+    def _unposted(self, standing: PublishPlan, note: str) -> PublishedFindings:
         """Nothing is written: a dry run, or everything stands there already."""
         comments = self._summaries(standing.conversation)
         url = comments[-1].url if comments and not self._terms.dry_run else None
-        posted = Posted(url, standing.where(Posted()), (note,))
-        return Published(standing.view(posted))
+        posted = PostResult(url, standing.where(PostResult()), (note,))
+        return PublishedFindings(standing.view(posted))
 
     def _ended(
-        self, standing: Standing, posted: Posted, *, stale: str = "", remember: bool = False
-    ) -> Published:
+        self, standing: PublishPlan, posted: PostResult, *, stale: str = "", remember: bool = False
+    ) -> PublishedFindings:
         """Code scanning, the check run with what is left of the findings, and at last the summary comment."""
         left = () if stale else standing.left(posted)
         view = standing.view(replace(posted, where=standing.where(posted)), stale=stale)
@@ -279,9 +281,9 @@ class Publication:
             self._to.announcement.end(standing.review.head_sha, truly)
         if remember:
             posted = self._remember(standing, posted)
-        return Published(standing.view(posted, stale=stale), left, warnings)
+        return PublishedFindings(standing.view(posted, stale=stale), left, warnings)
 
-    def _remember(self, standing: Standing, posted: Posted) -> Posted:
+    def _remember(self, standing: PublishPlan, posted: PostResult) -> PostResult:
         """Writes the summary comment; the review's address is its, where no review was posted."""
         view = standing.view(posted)
         state = standing.state(posted.where, str(view.verdict.conclusion))
@@ -290,7 +292,7 @@ class Publication:
             saved = self._to.comments.save(summary_comment(view, state), known[-1].id if known else None)
             for double in known[:-1]:
                 self._to.comments.delete(double.id)
-        except ForgeError as error:
+        except GitHubError as error:
             note = f"The summary comment could not be written, so the next run reviews all again: {error.message}"
             return replace(posted, notes=(*posted.notes, note))
         return replace(posted, review_url=posted.review_url or saved.url)
@@ -299,9 +301,9 @@ class Publication:
         return summary_comments(conversation.comments) if conversation else ()
 
 
-def _ending(view: View, annotations: tuple[Annotation, ...] = ()) -> Ending:
+def _ending(view: PublishedReview, annotations: tuple[Annotation, ...] = ()) -> CheckRunResult:
     output = check_output(view)
-    return Ending(view.verdict.conclusion, output.title, output.summary, output.text, annotations)
+    return CheckRunResult(view.verdict.conclusion, output.title, output.summary, output.text, annotations)
 
 
 def says_nothing(review: Review) -> bool:

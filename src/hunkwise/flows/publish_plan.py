@@ -8,18 +8,27 @@ from functools import cached_property
 
 from hunkwise.domain.finding import NOTHING_TOLD, Finding, code_key, reading_order
 from hunkwise.domain.pull_request import Conversation
-from hunkwise.domain.review import FileCoverage, Posted, Review, ReviewEvent, SkipReason, Where
+from hunkwise.domain.review import Destination, FileCoverage, PostResult, Review, ReviewEvent, SkipReason
 from hunkwise.plan.incremental import file_key, hunk_keys
-from hunkwise.publish.conclusion import Gates, Held, View, conclude, held, reached, still_asks
-from hunkwise.tracking.markers import Raised, State
-from hunkwise.tracking.reconcile import Reconciled, raised_before, reconcile
+from hunkwise.publish.conclusion import (
+    FallbackCounts,
+    Gates,
+    PublishedReview,
+    conclude,
+    held,
+    reached,
+    still_asks,
+)
+from hunkwise.tracking.markers import HiddenState, PreviousFinding
+from hunkwise.tracking.previous import raised_before
+from hunkwise.tracking.reconcile import Reconciliation, reconcile
 from hunkwise.tracking.state import bounded, latest_state
 
 _REMEMBERED_SHAS = 20
 
 
 @dataclass(frozen=True)
-class Terms:
+class PublishSettings:
     """By which rules, and around what, a review is published."""
 
     repository: str
@@ -42,20 +51,20 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Standing:
+class PublishPlan:
     """A review as found, and the conversation that it comes into."""
 
-    terms: Terms
+    terms: PublishSettings
     found: Review
     conversation: Conversation | None
     """None where it could not be read: then nothing is known to have been said."""
     text_at_head: Callable[[str], str | None]
 
     @cached_property
-    def story(self) -> Reconciled:
+    def story(self) -> Reconciliation:
         """What is new, what stands from before, what was fixed and what dismissed."""
         if self.conversation is None:
-            return Reconciled(post=self.found.findings)
+            return Reconciliation(post=self.found.findings)
         # What was left out by choice was not looked at either: nobody knows whether anything in it is fixed.
         unread = {file.path for file in self.found.coverage.files if _is_unread(file)}
         return reconcile(
@@ -68,7 +77,7 @@ class Standing:
         )
 
     @cached_property
-    def remembered(self) -> State | None:
+    def remembered(self) -> HiddenState | None:
         """What the summary comment says."""
         comments = self.conversation.comments if self.conversation else ()
         return latest_state(comments, repository=self.terms.repository, number=self.terms.number)
@@ -83,25 +92,25 @@ class Standing:
             dropped=self.found.dropped + self.story.repeated,
         )
 
-    def where(self, posted: Posted, annotated: int = 0) -> dict[Finding, Where]:
+    def where(self, posted: PostResult, annotated: int = 0) -> dict[Finding, Destination]:
         """The rung of everything that stands. `annotated`: so many of `left` are annotations of the check run."""
         left = self.left(posted)
-        below = Where.SUMMARY if self.terms.summary else Where.REPORT
+        below = Destination.SUMMARY if self.terms.summary else Destination.REPORT
         return {
             **{kept.finding: kept.raised.where for kept in self.story.kept},
             **posted.where,
-            **dict.fromkeys(left[:annotated], Where.ANNOTATION),
+            **dict.fromkeys(left[:annotated], Destination.ANNOTATION),
             **dict.fromkeys(left[annotated:], below),
         }
 
-    def left(self, posted: Posted) -> tuple[Finding, ...]:
+    def left(self, posted: PostResult) -> tuple[Finding, ...]:
         """New findings that the review did not take, the most severe first."""
         left = [finding for finding in self.story.post if finding not in posted.where]
         return tuple(sorted(left, key=lambda finding: -finding.severity))
 
-    def view(self, posted: Posted, *, stale: str = "") -> View:
+    def view(self, posted: PostResult, *, stale: str = "") -> PublishedReview:
         """All that published texts are made from; `posted.where` must name everything."""
-        return View(
+        return PublishedReview(
             review=self.review,
             verdict=conclude(self.review, self.terms.gates, self._held(posted)),
             posted=posted,
@@ -133,7 +142,7 @@ class Standing:
             return False
         return event is ReviewEvent.APPROVE or not still_asks(conversation.reviews)
 
-    def _hunks(self, where: Mapping[Finding, Where]) -> frozenset[str]:
+    def _hunks(self, where: Mapping[Finding, Destination]) -> frozenset[str]:
         """What needs no second look: not the files of a finding that found no place on the pull request."""
         homeless = {finding.path for finding in self.story.post if not _is_on_pull_request(where[finding])}
         again = (file for file in self.found.files if file.path in homeless)
@@ -144,20 +153,20 @@ class Standing:
         }
         return self.found.hunks - keys
 
-    def _remembered(self, where: Mapping[Finding, Where]) -> tuple[Raised, ...]:
+    def _remembered(self, where: Mapping[Finding, Destination]) -> tuple[PreviousFinding, ...]:
         """What stands on the pull request; the next run is to find anew, and to post, what does not."""
         shown = {file.path for file in self.found.files}
         records = (one for one in self.story.remembered(where) if _is_on_pull_request(one.where))
         return tuple(record if record.path in shown else self._pinned(record) for record in records)
 
-    def _pinned(self, record: Raised) -> Raised:
+    def _pinned(self, record: PreviousFinding) -> PreviousFinding:
         """A finding on a file that the diff does not have, with that file's digest: it stands until it changes."""
         if record.line is not None:
             return record
         text = self.text_at_head(record.path)
         return replace(record, code=code_key(text) if text else "")
 
-    def _held(self, posted: Posted) -> Held:
+    def _held(self, posted: PostResult) -> FallbackCounts:
         terms = self.terms
         return held(
             self.review.findings,
@@ -167,14 +176,14 @@ class Standing:
             to_post=not terms.dry_run,
         )
 
-    def state(self, where: Mapping[Finding, Where], conclusion: str) -> State:
+    def state(self, where: Mapping[Finding, Destination], conclusion: str) -> HiddenState:
         """What the next run is to know."""
         found, terms, conversation = self.found, self.terms, self.conversation
         rewrites = conversation.rewrites if conversation else None
         carried = terms.own_review and rewrites is not None
         before = self.remembered.reviewed_shas if self.remembered else ()
         shas = [sha for sha in before if sha != found.head_sha]
-        return State(
+        return HiddenState(
             repository=terms.repository,
             number=terms.number,
             head_sha=found.head_sha,
@@ -189,8 +198,8 @@ class Standing:
         )
 
 
-def _is_on_pull_request(rung: Where) -> bool:
-    return rung in (Where.INLINE, Where.FILE, Where.BODY)
+def _is_on_pull_request(rung: Destination) -> bool:
+    return rung in (Destination.INLINE, Destination.FILE, Destination.BODY)
 
 
 def _is_unread(file: FileCoverage) -> bool:

@@ -10,18 +10,18 @@ from typing import Protocol
 
 from hunkwise.domain.finding import Finding, Severity, Walkthrough, reading_order
 from hunkwise.domain.pull_request import Known, Snapshot
-from hunkwise.domain.review import Fault, Review, Usage
+from hunkwise.domain.review import Review, ReviewFault, Usage
 from hunkwise.errors import stopped
-from hunkwise.flows.analysis import Analysis, Analyst, Progress
-from hunkwise.flows.models import Budgets, Lineup, Model
-from hunkwise.flows.planning import Plan, coverage_of, hunks_of, plan
-from hunkwise.flows.prompting import Head, Prompting, Surroundings, settings_digest
-from hunkwise.flows.summary import Account, SummingUp
-from hunkwise.flows.verification import Opinion, SecondOpinion
+from hunkwise.flows.analysis import Analysis, Analyzer, Progress
+from hunkwise.flows.models import Budgets, Model, ModelFallback
+from hunkwise.flows.planning import ReviewPlan, coverage_of, hunks_of, plan
+from hunkwise.flows.prompting import EnclosingCode, HeadCommit, PromptWriter, settings_digest
+from hunkwise.flows.summary import Summarizer, SummaryResult
+from hunkwise.flows.verification import VerificationResult, Verifier
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.publish.sanitize import fence
 from hunkwise.settings.config import Config
-from hunkwise.tracking.markers import State
+from hunkwise.tracking.markers import HiddenState
 
 _LONGEST_BODY = 8_000
 
@@ -81,7 +81,7 @@ def _overlap(one: Finding, other: Finding) -> bool:
 
 
 @dataclass(frozen=True)
-class Order:
+class ReviewRequest:
     """What to review, and by which rules."""
 
     snapshot: Snapshot
@@ -90,7 +90,7 @@ class Order:
     local: bool = False
     """A range of commits, with no pull request around it."""
     demo: bool = False
-    state: State | None = None
+    state: HiddenState | None = None
     """What earlier runs left behind."""
     full: bool = False
     """Review everything again, whatever was reviewed before."""
@@ -100,7 +100,7 @@ class Order:
     """What it said beside that."""
 
 
-class Repository(Protocol):
+class RepositoryAtHead(Protocol):
     """The code at the head, as a model may read it; see copilot.tools."""
 
     def read(self, path: str) -> bytes | None: ...
@@ -113,15 +113,15 @@ class Repository(Protocol):
 
 
 @dataclass(frozen=True)
-class Ready:
+class ReviewInput:
     """All that a review reads: what to review, and the code around it."""
 
-    order: Order
-    repository: Repository
+    order: ReviewRequest
+    repository: RepositoryAtHead
 
 
 @dataclass(frozen=True)
-class Watchers:
+class RunHooks:
     """Who is told while it runs, and who may stop it."""
 
     journal: Callable[[Finding], None]
@@ -133,17 +133,17 @@ class Watchers:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedReview:
     """What will be asked, and how."""
 
-    plan: Plan
-    prompting: Prompting
+    plan: ReviewPlan
+    prompting: PromptWriter
     settings: str
     """Digest of all that decides on what is looked for."""
 
 
 @dataclass(frozen=True)
-class Weighed:
+class FilteredFindings:
     """Findings within the severities that were asked for, without twins."""
 
     findings: tuple[Finding, ...]
@@ -152,13 +152,13 @@ class Weighed:
 
 
 @dataclass(frozen=True)
-class Made:
+class RunResult:
     """All that a run has made of an order."""
 
     analysis: Analysis
-    weighed: Weighed
-    opinion: Opinion
-    account: Account
+    weighed: FilteredFindings
+    opinion: VerificationResult
+    account: SummaryResult
     spent: Mapping[str, Usage] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
     """Models that were left for others."""
@@ -166,7 +166,7 @@ class Made:
     interrupted: bool = False
 
 
-def weigh(findings: Iterable[Finding], config: Config) -> Weighed:
+def weigh(findings: Iterable[Finding], config: Config) -> FilteredFindings:
     """Lowers what is above a prompt's range, leaves out what is below it, and merges twins of several prompts."""
     by_name = {prompt.name: prompt for prompt in config.reviewing}
     offered = list(findings)
@@ -178,10 +178,10 @@ def weigh(findings: Iterable[Finding], config: Config) -> Weighed:
         if finding.severity >= (prompt.min_severity or config.min_severity):
             ranged.append(finding)
     merged, twins = merge(ranged, Severity.LOW)
-    return Weighed(merged, len(offered) - len(ranged) + twins)
+    return FilteredFindings(merged, len(offered) - len(ranged) + twins)
 
 
-def nothing_to_ask(order: Order, prepared: Prepared, seconds: float) -> Review:
+def nothing_to_ask(order: ReviewRequest, prepared: PreparedReview, seconds: float) -> Review:
     """The review of a change in which nothing is to be put before a model, or nothing that is new."""
     what = prepared.plan
     analysis = Analysis(
@@ -191,9 +191,9 @@ def nothing_to_ask(order: Order, prepared: Prepared, seconds: float) -> Review:
         hunks=hunks_of(what, {}),
         carried_lines=what.carried_lines,
     )
-    told = Account(order.earlier_summary, walkthrough=order.earlier_walkthrough)
-    account = told if order.config.summary != "off" else Account()
-    made = Made(analysis, Weighed(()), Opinion(()), account, seconds=seconds)
+    told = SummaryResult(order.earlier_summary, walkthrough=order.earlier_walkthrough)
+    account = told if order.config.summary != "off" else SummaryResult()
+    made = RunResult(analysis, FilteredFindings(()), VerificationResult(()), account, seconds=seconds)
     return assemble(order, prepared, made)
 
 
@@ -213,12 +213,12 @@ def _same(model: str, name: str) -> bool:
     return model.startswith(name) or name.startswith(model)
 
 
-def assemble(order: Order, prepared: Prepared, made: Made) -> Review:
+def assemble(order: ReviewRequest, prepared: PreparedReview, made: RunResult) -> Review:
     """The whole result of a run."""
     config, analysis = order.config, made.analysis
     faults = (*analysis.faults, *made.opinion.faults, *made.account.faults)
     if made.interrupted:
-        faults = (*faults, Fault("interrupted", "The run was stopped from outside before it was done."))
+        faults = (*faults, ReviewFault("interrupted", "The run was stopped from outside before it was done."))
     usage = sum(made.spent.values(), Usage())
     besides = [model for model in (config.verify_model, config.summary_model) if model is not None]
     return Review(
@@ -251,24 +251,21 @@ def assemble(order: Order, prepared: Prepared, made: Made) -> Review:
     )
 
 
-__all__ = ["Order", "Prepared", "Ready", "Repository", "Watchers", "nothing_to_ask", "prepare", "review"]
-
-
 def prepare(
-    order: Order, seconds_left: Callable[[], float] = lambda: math.inf, head: Head | None = None
-) -> Prepared:
+    order: ReviewRequest, seconds_left: Callable[[], float] = lambda: math.inf, head: HeadCommit | None = None
+) -> PreparedReview:
     """The plan and its prompts. Raises SettingsError before anything is spent.
 
     `seconds_left`: until no template of the user's own is rendered any more, and no enclosing code is looked up,
     which is read from `head`.
     """
     renderer = Renderer(order.templates, seconds_left, order.config.own_files)
-    prompting = Prompting(
+    prompting = PromptWriter(
         order.snapshot,
         renderer,
         local=order.local,
         context=order.config.context,
-        surroundings=Surroundings(head, left=seconds_left) if head is not None else None,
+        surroundings=EnclosingCode(head, left=seconds_left) if head is not None else None,
     )
     settings = settings_digest(
         order.config,
@@ -279,10 +276,10 @@ def prepare(
     )
     what = plan(order.snapshot, order.config, reviewed_before(order, settings))
     prompting.prepare([prompt.name for prompt in order.config.prompts], what.works)
-    return Prepared(what, prompting, settings)
+    return PreparedReview(what, prompting, settings)
 
 
-def reviewed_before(order: Order, settings: str) -> frozenset[str]:
+def reviewed_before(order: ReviewRequest, settings: str) -> frozenset[str]:
     """The hunks that need no second look: none where head or base were rewritten, or other things are asked now."""
     state, conversation = order.state, order.snapshot.conversation
     if state is None or conversation is None or order.full:
@@ -295,14 +292,14 @@ def reviewed_before(order: Order, settings: str) -> frozenset[str]:
     return state.hunks if same else frozenset()
 
 
-async def review(order: Order, prepared: Prepared, model: Model, watchers: Watchers) -> Review:
+async def review(order: ReviewRequest, prepared: PreparedReview, model: Model, watchers: RunHooks) -> Review:
     """Asks what the plan holds, then for a second opinion and a summary of what came.
 
     Raises Error where not one question was answered and nothing was found.
     """
     config, snapshot = order.config, order.snapshot
-    budgets, lineup = Budgets(config), Lineup(model, config.lineup)
-    analyst = Analyst(
+    budgets, lineup = Budgets(config), ModelFallback(model, config.lineup)
+    analyst = Analyzer(
         snapshot,
         lineup.ask,
         prepared.prompting,
@@ -318,17 +315,17 @@ async def review(order: Order, prepared: Prepared, model: Model, watchers: Watch
     weighed = weigh(analysis.findings, config)
     checking, telling = lineup.after(config.verify_model), lineup.after(config.summary_model)
     opinion, account = await asyncio.gather(
-        SecondOpinion(snapshot, checking.ask, prepared.prompting, budgets, config).on(
+        Verifier(snapshot, checking.ask, prepared.prompting, budgets, config).on(
             weighed.findings, watchers.interrupted
         ),
-        SummingUp(snapshot, telling.ask, prepared.prompting, budgets, config).of(
+        Summarizer(snapshot, telling.ask, prepared.prompting, budgets, config).of(
             analysis, weighed.findings, watchers.interrupted, order.earlier_summary
         ),
     )
     return assemble(
         order,
         prepared,
-        Made(
+        RunResult(
             analysis,
             weighed,
             opinion,

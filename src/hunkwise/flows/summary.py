@@ -8,15 +8,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hunkwise.domain.finding import MAX_OVERVIEW, Finding, Walkthrough
-from hunkwise.domain.model import Question, Reply, ReportTool
+from hunkwise.domain.model import Question, ReportTool, ToolReply
 from hunkwise.domain.pull_request import Snapshot
-from hunkwise.domain.review import Fault
+from hunkwise.domain.review import ReviewFault
 from hunkwise.domain.text import cut, one_line
 from hunkwise.errors import ModelError, SettingsError
 from hunkwise.flows.analysis import Analysis, Ask
 from hunkwise.flows.models import Budgets, together, with_something_left
-from hunkwise.flows.prompting import Prompting
-from hunkwise.prompts.report_summary import DESCRIPTION, REPORT, Style, Telling, parameters, read_telling
+from hunkwise.flows.prompting import PromptWriter
+from hunkwise.prompts.report_summary import (
+    DESCRIPTION,
+    REPORT,
+    Style,
+    SummaryReport,
+    parameters,
+    read_telling,
+)
 from hunkwise.publish.change_summary import diagram_fault
 from hunkwise.settings.config import Config
 
@@ -33,20 +40,20 @@ _INSTEAD = "What is said of the change is what was said of its parts."
 
 
 @dataclass(frozen=True)
-class Account:
+class SummaryResult:
     """What is told of the change."""
 
     text: str = ""
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[ReviewFault, ...] = ()
     walkthrough: Walkthrough | None = None
     notes: tuple[str, ...] = ()
 
 
-class SummingUp:
+class Summarizer:
     """Asks for the summary where one question did not see the whole change."""
 
     def __init__(
-        self, snapshot: Snapshot, ask: Ask, prompting: Prompting, budgets: Budgets, config: Config
+        self, snapshot: Snapshot, ask: Ask, prompting: PromptWriter, budgets: Budgets, config: Config
     ) -> None:
         self._snapshot = snapshot
         self._ask = ask
@@ -56,14 +63,14 @@ class SummingUp:
 
     async def of(
         self, analysis: Analysis, findings: Sequence[Finding], interrupted: asyncio.Event, earlier: str
-    ) -> Account:
+    ) -> SummaryResult:
         """`earlier` is the summary of the run before. Raises nothing that the model or the outside did wrong."""
         style = self._config.summary
         if style == "off":
-            return Account()
+            return SummaryResult()
         if style == "short" and analysis.asked == 1 == analysis.answered and not analysis.carried_lines:
-            return Account(_joined(analysis.summaries))
-        instead = Account(_joined((earlier, *analysis.summaries)))
+            return SummaryResult(_joined(analysis.summaries))
+        instead = SummaryResult(_joined((earlier, *analysis.summaries)))
         if interrupted.is_set() or not analysis.answered:
             return instead  # the run says so already
         asking = _Asking(style)
@@ -95,7 +102,7 @@ class SummingUp:
         except ModelError as error:
             asking.notes = (f"The change could not be summed up: {one_line(error.message)} {_INSTEAD}",)
         except SettingsError as error:
-            asking.faults = (Fault("template", error.message),)
+            asking.faults = (ReviewFault("template", error.message),)
 
 
 class _Asking:
@@ -103,8 +110,8 @@ class _Asking:
 
     def __init__(self, style: Style) -> None:
         self.style: Style = style
-        self.telling = Telling()
-        self.faults: tuple[Fault, ...] = ()
+        self.telling = SummaryReport()
+        self.faults: tuple[ReviewFault, ...] = ()
         self.notes: tuple[str, ...] = ()
         self._calls = 0
         self._ended = False
@@ -113,21 +120,21 @@ class _Asking:
     def tool(self) -> ReportTool:
         return ReportTool(REPORT, DESCRIPTION, parameters(self.style), self.take, self._answered)
 
-    def take(self, arguments: object) -> Reply:
+    def take(self, arguments: object) -> ToolReply:
         """Reads one call; accepted where nothing is left to mend, or the model mends in vain."""
         if self._ended:
-            return Reply("The summary was taken already.", accepted=True)
+            return ToolReply("The summary was taken already.", accepted=True)
         self._calls += 1
         told = read_telling(arguments, self.style)
         if told.overview:
             self.telling = told
         self._ended = told.done and not told.faults
         if self._ended or self._calls >= _MAX_CALLS:
-            return Reply("Taken." if self._ended else "No more calls are taken.", accepted=True)
+            return ToolReply("Taken." if self._ended else "No more calls are taken.", accepted=True)
         if not told.faults:
-            return Reply("Call again with the whole summary and `done: true`.", accepted=False)
+            return ToolReply("Call again with the whole summary and `done: true`.", accepted=False)
         listed = "\n".join(f"- {fault}" for fault in told.faults)
-        return Reply(
+        return ToolReply(
             f"Not taken:\n{listed}\nMend these and call again with the whole summary.", accepted=False
         )
 
@@ -136,14 +143,14 @@ class _Asking:
         return self._ended or (self.telling.done and bool(self.telling.overview))
 
 
-def _account(telling: Telling) -> Account:
+def _account(telling: SummaryReport) -> SummaryResult:
     """What the model told; a diagram that is not known to do nothing but draw is left out, and that is said."""
     told = telling.walkthrough
     fault = diagram_fault(told.diagram) if told.diagram else ""
     if not fault:
-        return Account(telling.overview, walkthrough=told)
+        return SummaryResult(telling.overview, walkthrough=told)
     note = f"A diagram of the change is not shown: {fault}."
-    return Account(telling.overview, walkthrough=replace(told, diagram=""), notes=(note,))
+    return SummaryResult(telling.overview, walkthrough=replace(told, diagram=""), notes=(note,))
 
 
 def _joined(words: Iterable[str]) -> str:

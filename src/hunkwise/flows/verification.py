@@ -13,18 +13,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hunkwise.domain.diff import FileDiff, Side
-from hunkwise.domain.finding import Check, Finding, Severity, reading_order
+from hunkwise.domain.finding import Finding, Severity, Verification, reading_order
 from hunkwise.domain.model import Question, ReportTool
 from hunkwise.domain.pull_request import Snapshot
-from hunkwise.domain.review import Fault, Refuted
+from hunkwise.domain.review import RefutedFinding, ReviewFault
 from hunkwise.errors import ModelError, SettingsError
 from hunkwise.flows.analysis import Ask
 from hunkwise.flows.models import Budgets, together, with_something_left
-from hunkwise.flows.prompting import Prompting
-from hunkwise.plan.chunking import ChunkPart, Place, hunks_around
+from hunkwise.flows.prompting import PromptWriter
+from hunkwise.plan.chunking import ChunkPart, LineSpan, hunks_around
 from hunkwise.plan.selection import matches
 from hunkwise.prompts.context import diff_text
-from hunkwise.prompts.report_verdicts import DESCRIPTION, PARAMETERS, REPORT, Ruling, VerdictDesk
+from hunkwise.prompts.report_verdicts import DESCRIPTION, PARAMETERS, REPORT, Verdict, VerdictCollector
 from hunkwise.publish.placement import by_path
 from hunkwise.settings.config import Config
 
@@ -34,14 +34,14 @@ _AROUND_A_SAID_LINE = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class FindingBatch:
     """Findings of one file for one question; the model knows them by their places, from 1 on."""
 
     path: str
     findings: tuple[Finding, ...]
 
 
-def batches_of(findings: Iterable[Finding]) -> tuple[Batch, ...]:
+def batches_of(findings: Iterable[Finding]) -> tuple[FindingBatch, ...]:
     """Each finding once, the gravest batch first: where the budget ends, the least grave go without."""
     by_file: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -50,14 +50,14 @@ def batches_of(findings: Iterable[Finding]) -> tuple[Batch, ...]:
     return tuple(sorted(batches, key=lambda batch: -max(one.severity for one in batch.findings)))
 
 
-def _cut(path: str, findings: Sequence[Finding]) -> Iterator[Batch]:
+def _cut(path: str, findings: Sequence[Finding]) -> Iterator[FindingBatch]:
     grave = sorted(findings, key=lambda finding: -finding.severity)
     for start in range(0, len(grave), MOST_IN_BATCH):
-        yield Batch(path, tuple(sorted(grave[start : start + MOST_IN_BATCH], key=reading_order)))
+        yield FindingBatch(path, tuple(sorted(grave[start : start + MOST_IN_BATCH], key=reading_order)))
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownCode:
     """What a question may show of the code."""
 
     files: Mapping[str, FileDiff]
@@ -65,11 +65,11 @@ class Shown:
     room: int
     """Characters of rows of the diff."""
     around: Callable[[Sequence[ChunkPart], int], str] = lambda _parts, _room: ""
-    """The functions around the hunks, in at most so many characters; see flows.surroundings."""
+    """The functions around the hunks, in at most so many characters; see flows.prompting."""
     room_around: int = 0
 
 
-def names_of(batch: Batch, shown: Shown) -> dict[str, Any]:
+def names_of(batch: FindingBatch, shown: ShownCode) -> dict[str, Any]:
     """What the template `verify` alone sees: `path`, `findings` and `code`.
 
     `code` is empty where the change has no such file, or its patch is not known.
@@ -98,7 +98,7 @@ def _values(number: int, finding: Finding) -> dict[str, Any]:
     }
 
 
-def _code(batch: Batch, shown: Shown) -> str:
+def _code(batch: FindingBatch, shown: ShownCode) -> str:
     file = shown.files.get(batch.path)
     if file is None:
         return ""
@@ -111,14 +111,14 @@ def _code(batch: Batch, shown: Shown) -> str:
     return "\n\n".join([diff_text(part), around] if around else [diff_text(part)])
 
 
-def _place(finding: Finding) -> Place | None:
+def _place(finding: Finding) -> LineSpan | None:
     anchor = finding.anchor
     if anchor is not None:
-        return Place(anchor.side, anchor.lines)
+        return LineSpan(anchor.side, anchor.lines)
     said = finding.said_line
     if said is None:
         return None
-    return Place(Side.RIGHT, range(max(1, said - _AROUND_A_SAID_LINE), said + _AROUND_A_SAID_LINE + 1))
+    return LineSpan(Side.RIGHT, range(max(1, said - _AROUND_A_SAID_LINE), said + _AROUND_A_SAID_LINE + 1))
 
 
 _NAME = "verify"
@@ -128,12 +128,12 @@ _MOST_CODE = 64_000
 
 
 @dataclass(frozen=True)
-class Opinion:
+class VerificationResult:
     """What was left of the findings, and what was not."""
 
     findings: tuple[Finding, ...]
-    refuted: tuple[Refuted, ...] = ()
-    faults: tuple[Fault, ...] = ()
+    refuted: tuple[RefutedFinding, ...] = ()
+    faults: tuple[ReviewFault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +152,11 @@ _CONTRADICTION = _Why("contradiction", "It contradicted itself.")
 _SILENCE = _Why("silence", "It gave no verdict that could be taken.")
 
 
-class SecondOpinion:
+class Verifier:
     """Asks, a file at a time, side by side."""
 
     def __init__(
-        self, snapshot: Snapshot, ask: Ask, prompting: Prompting, budgets: Budgets, config: Config
+        self, snapshot: Snapshot, ask: Ask, prompting: PromptWriter, budgets: Budgets, config: Config
     ) -> None:
         self._snapshot = snapshot
         self._ask = ask
@@ -164,10 +164,10 @@ class SecondOpinion:
         self._budgets = budgets
         self._config = config
 
-    async def on(self, findings: Sequence[Finding], interrupted: asyncio.Event) -> Opinion:
+    async def on(self, findings: Sequence[Finding], interrupted: asyncio.Event) -> VerificationResult:
         """Raises nothing that the model, its prompt or the outside did wrong: the findings are kept then."""
         if self._config.verify == "off" or not findings:
-            return Opinion(tuple(findings))
+            return VerificationResult(tuple(findings))
         files = by_path(self._snapshot.files)
         hearing = _Hearing(self._ask, self._prompting, self._budgets, self._config, files)
         batches = batches_of(finding for finding in findings if hearing.is_due(finding))
@@ -179,21 +179,26 @@ class _Hearing:
     """The questions of one run, and what came of each finding."""
 
     def __init__(
-        self, ask: Ask, prompting: Prompting, budgets: Budgets, config: Config, files: Mapping[str, FileDiff]
+        self,
+        ask: Ask,
+        prompting: PromptWriter,
+        budgets: Budgets,
+        config: Config,
+        files: Mapping[str, FileDiff],
     ) -> None:
         self._ask_model = ask
         self._prompting = prompting
         self._settings = config.stage(_NAME)
         self._budget = budgets.verification(self._settings)
         self._least = config.min_severity
-        self._shown = Shown(files, min(config.chunk_size, _MOST_CODE))
+        self._shown = ShownCode(files, min(config.chunk_size, _MOST_CODE))
         if prompting.surroundings is not None:
             self._shown = replace(self._shown, around=prompting.surroundings.text)
         self._slots = asyncio.Semaphore(config.parallel)
         self._writing = asyncio.Lock()
         """One prompt at a time: so the gravest findings come first to a small budget, too."""
         self._fatal: ModelError | None = None
-        self.rulings: dict[Finding, Ruling] = {}
+        self.rulings: dict[Finding, Verdict] = {}
         self.reasons: dict[Finding, _Why] = {}
         """Of findings that have no ruling; _INTERRUPTED of those that are in neither."""
 
@@ -201,12 +206,12 @@ class _Hearing:
         """Whether it is to be asked about: the prompt may name the only files that are."""
         return not self._settings.paths or matches(self._settings.paths, finding.path)
 
-    async def hear(self, batch: Batch, interrupted: asyncio.Event) -> None:
+    async def hear(self, batch: FindingBatch, interrupted: asyncio.Event) -> None:
         """Asks about one batch, and keeps what holds of the answer."""
         async with self._slots:
             if interrupted.is_set():
                 return
-            desk = VerdictDesk(batch.findings)
+            desk = VerdictCollector(batch.findings)
             why = _INTERRUPTED
             try:
                 await self._ask(batch, desk)
@@ -220,7 +225,7 @@ class _Hearing:
             finally:
                 self._keep(batch, desk, why)
 
-    async def _ask(self, batch: Batch, desk: VerdictDesk) -> None:
+    async def _ask(self, batch: FindingBatch, desk: VerdictCollector) -> None:
         """Raises ModelError, and SettingsError where the user's own template fails."""
         if self._fatal is not None:
             raise self._fatal
@@ -233,12 +238,12 @@ class _Hearing:
         system = self._prompting.system_for(_NAME)
         await self._ask_model(Question(_NAME, system, prompt, tool, budget, self._settings.tools))
 
-    def _text(self, batch: Batch) -> str:
+    def _text(self, batch: FindingBatch) -> str:
         instructions, room = self._prompting.beside(batch.path)
         names = names_of(batch, replace(self._shown, room_around=room)) | {"instructions": instructions}
         return self._prompting.stage_text(self._settings, self._least, names)
 
-    def _keep(self, batch: Batch, desk: VerdictDesk, why: _Why) -> None:
+    def _keep(self, batch: FindingBatch, desk: VerdictCollector, why: _Why) -> None:
         for number, finding in enumerate(batch.findings, 1):
             ruling = desk.ruling(number)
             if ruling is not None:
@@ -252,9 +257,11 @@ def _least(config: Config) -> Mapping[str, Severity]:
     return {prompt.name: prompt.min_severity or config.min_severity for prompt in config.reviewing}
 
 
-def _opinion(findings: Iterable[Finding], hearing: _Hearing, least: Mapping[str, Severity]) -> Opinion:
+def _opinion(
+    findings: Iterable[Finding], hearing: _Hearing, least: Mapping[str, Severity]
+) -> VerificationResult:
     kept: list[Finding] = []
-    refuted: list[Refuted] = []
+    refuted: list[RefutedFinding] = []
     reasons: list[_Why] = []
     for finding in findings:
         ruling = hearing.rulings.get(finding)
@@ -262,34 +269,34 @@ def _opinion(findings: Iterable[Finding], hearing: _Hearing, least: Mapping[str,
             kept.append(finding)
         elif ruling is None:
             reasons.append(hearing.reasons.get(finding, _INTERRUPTED))
-            kept.append(replace(finding, check=Check.UNVERIFIED))
+            kept.append(replace(finding, check=Verification.UNVERIFIED))
         else:
             judged = _judged(finding, ruling, least.get(finding.prompt, Severity.LOW))
-            if isinstance(judged, Refuted):
+            if isinstance(judged, RefutedFinding):
                 refuted.append(judged)
             else:
                 kept.append(judged)
-    return Opinion(tuple(kept), tuple(refuted), _faults(reasons))
+    return VerificationResult(tuple(kept), tuple(refuted), _faults(reasons))
 
 
-def _judged(finding: Finding, ruling: Ruling, least: Severity) -> Finding | Refuted:
+def _judged(finding: Finding, ruling: Verdict, least: Severity) -> Finding | RefutedFinding:
     """The finding as it stands after its ruling. Nothing that is taken away by one goes without its reason."""
     if ruling.verdict == "drop":
-        return Refuted(finding, ruling.evidence)
+        return RefutedFinding(finding, ruling.evidence)
     if ruling.severity is None:
-        return replace(finding, check=Check.CONFIRMED, evidence=ruling.evidence)
+        return replace(finding, check=Verification.CONFIRMED, evidence=ruling.evidence)
     if ruling.severity < least:
         said = f"Lowered to {ruling.severity.label}, and {least.label} is the least that is asked for:"
-        return Refuted(finding, f"{said} {ruling.evidence}")
-    return replace(finding, severity=ruling.severity, check=Check.LOWERED, evidence=ruling.evidence)
+        return RefutedFinding(finding, f"{said} {ruling.evidence}")
+    return replace(finding, severity=ruling.severity, check=Verification.LOWERED, evidence=ruling.evidence)
 
 
-def _faults(reasons: Iterable[_Why]) -> tuple[Fault, ...]:
+def _faults(reasons: Iterable[_Why]) -> tuple[ReviewFault, ...]:
     """One fault a kind of reason, which says how many findings it left without a check."""
     by_kind: dict[str, list[_Why]] = {}
     for why in reasons:
         by_kind.setdefault(why.kind, []).append(why)
-    return tuple(Fault(_KIND, _sentence(same), same[0].hint) for same in by_kind.values())
+    return tuple(ReviewFault(_KIND, _sentence(same), same[0].hint) for same in by_kind.values())
 
 
 def _sentence(same: Sequence[_Why]) -> str:

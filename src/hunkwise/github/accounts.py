@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hunkwise.github.responses import Shape
+from hunkwise.github.responses import JsonValue
 
 GHOST = "ghost"
 """GitHub's own name for an account that is gone."""
@@ -21,7 +21,7 @@ class Account:
     """Without an app's suffix; empty where GitHub does not tell."""
     bot: bool = False
 
-    def wrote(self, entry: Shape) -> bool:
+    def wrote(self, entry: JsonValue) -> bool:
         """Whether REST names it as the author. An unknown account wrote nothing."""
         author = entry.text_or("user.login", "")
         return bool(self.login) and bare(author) == self.login and is_bot(entry) == self.bot
@@ -32,7 +32,7 @@ def bare(login: str) -> str:
     return login.removesuffix(_SUFFIX)
 
 
-def graphql_writers(entries: Iterable[Shape]) -> frozenset[str]:
+def graphql_writers(entries: Iterable[JsonValue]) -> frozenset[str]:
     """Logins of the people among the authors that GraphQL says belong to the repository."""
     return frozenset(
         entry.text("author.login")
@@ -41,7 +41,7 @@ def graphql_writers(entries: Iterable[Shape]) -> frozenset[str]:
     )
 
 
-def rest_writers(entries: Iterable[Shape]) -> frozenset[str]:
+def rest_writers(entries: Iterable[JsonValue]) -> frozenset[str]:
     """The same of REST's entries."""
     return frozenset(
         entry.text("user.login")
@@ -50,14 +50,14 @@ def rest_writers(entries: Iterable[Shape]) -> frozenset[str]:
     )
 
 
-def is_bot(entry: Shape) -> bool:
+def is_bot(entry: JsonValue) -> bool:
     """Whether REST's author is an app."""
     return entry.text_or("user.type", "") == "Bot"
 
 
-def graphql_trusted(entry: Shape) -> bool:
+def graphql_trusted(entry: JsonValue) -> bool:
     return entry.text_or("authorAssociation", "") in _OWN_PEOPLE
 
 
-def rest_trusted(entry: Shape) -> bool:
+def rest_trusted(entry: JsonValue) -> bool:
     return entry.text_or("author_association", "") in _OWN_PEOPLE

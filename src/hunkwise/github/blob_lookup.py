@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hunkwise.domain.pull_request import Entry, Known
-from hunkwise.github.connection import Connection
-from hunkwise.github.responses import GraphqlAnswer, Shape
+from hunkwise.github.connection import GitHubConnection
+from hunkwise.github.responses import GraphqlResponse, JsonValue
 
 _FRAGMENT = """
 fragment Entry on GitObject {
@@ -24,7 +24,7 @@ fragment Entry on GitObject {
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class BlobLookup:
     """The paths to look at, at one commit. Without any, nothing is asked and nothing is known."""
 
     sha: str = ""
@@ -53,7 +53,7 @@ class Look:
         asked = {alias: f"{self.sha}:{path}" for alias, path in self._aliases.items()}
         return {"commit": self.sha, **asked}
 
-    def known(self, answer: GraphqlAnswer) -> Known:
+    def known(self, answer: GraphqlResponse) -> Known:
         """What the answer proves.
 
         That nothing is at a path is proved by null without an error, where the commit itself was seen.
@@ -76,17 +76,17 @@ class Look:
     def _aliases(self) -> dict[str, str]:
         return {f"path{place}": path for place, path in enumerate(self.paths)}
 
-    def _sees_commit(self, repository: Shape) -> bool:
+    def _sees_commit(self, repository: JsonValue) -> bool:
         seen = repository.at("commit")
         return (seen.at("__typename").value, seen.at("oid").value) == ("Commit", self.sha)
 
 
-def _holds(repository: Shape, alias: str) -> bool:
+def _holds(repository: JsonValue, alias: str) -> bool:
     """Whether the answer has a word on it at all, be it null."""
     return isinstance(repository.value, dict) and alias in repository.value
 
 
-def _file(said: Shape) -> bytes | None:
+def _file(said: JsonValue) -> bytes | None:
     """The file's bytes, where git's own hash of them is what GitHub says: its text may be cut or re-encoded.
 
     None, too, for a single line without an end: so looks a symbolic link, which only REST follows.
@@ -101,7 +101,7 @@ def _file(said: Shape) -> bytes | None:
     return content if hashed.hexdigest() == named else None
 
 
-def _folder(said: Shape) -> tuple[str, ...] | None:
+def _folder(said: JsonValue) -> tuple[str, ...] | None:
     """The names in it; None where it is no folder, or an entry has no name."""
     entries = said.at("entries").value
     if said.at("__typename").value != "Tree" or not isinstance(entries, list):
@@ -125,9 +125,9 @@ query($owner: String!, $name: String!, $once: Boolean!
 """
 
 
-def read_many(connection: Connection, repository: str, sha: str, paths: Sequence[str]) -> Known:
-    """What is proved of the first MOST_FILES of the paths, by `forge.look`, in one request. Raises ForgeError."""
-    look = Look(sha, [path for path in paths[:MAX_LOOKUP_FILES] if _can_be_asked(path)])
+def read_many(connection: GitHubConnection, repository: str, sha: str, paths: Sequence[str]) -> Known:
+    """What one request proves of the first MAX_LOOKUP_FILES of the paths. Raises GitHubError."""
+    look = BlobLookup(sha, [path for path in paths[:MAX_LOOKUP_FILES] if _can_be_asked(path)])
     if not look.paths:
         return {}
     owner, _, name = repository.partition("/")

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hunkwise.domain.text import cut
-from hunkwise.errors import ForgeError, ForgeKind
-from hunkwise.github.client import PAGE, GitHub
-from hunkwise.github.responses import senseless
-from hunkwise.github.writer import Outgoing
+from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.github.client import GitHub
+from hunkwise.github.connection import PAGE
+from hunkwise.github.responses import malformed_response_error
+from hunkwise.github.writer import Writer
 from hunkwise.publish.annotations import Annotation, as_request
 from hunkwise.redaction import SecretScan
 
@@ -25,7 +26,7 @@ _IN_PROGRESS = "in_progress"
 _log = logging.getLogger(__name__)
 
 
-class Checks:
+class CheckRuns:
     """Writes check runs of our name."""
 
     def __init__(
@@ -33,13 +34,13 @@ class Checks:
     ) -> None:
         self._connection = github.connection
         self._root = f"/repos/{github.repository}"
-        self._outgoing = Outgoing(github, scan, sleep=sleep)
+        self._outgoing = Writer(github, scan, sleep=sleep)
         self._silent = False
 
     def start(
         self, head_sha: str, *, external_id: str, title: str, summary: str, details_url: str = ""
     ) -> int:
-        """The id of a new check run that is in progress. `external_id` must be this run's alone. Raises ForgeError."""
+        """The id of a new check run that is in progress. `external_id` must be this run's alone. Raises GitHubError."""
         body = {
             "name": NAME,
             "head_sha": head_sha,
@@ -60,7 +61,7 @@ class Checks:
         body = {"status": _IN_PROGRESS, "output": _output(title, summary)}
         try:
             self._outgoing.patch(f"check-runs/{check_id}", body)
-        except ForgeError as error:
+        except GitHubError as error:
             self._silent = True
             _log.info("The check run shows no more progress: %s", error)
 
@@ -76,7 +77,7 @@ class Checks:
     ) -> int:
         """How many of the annotations GitHub took, from the first.
 
-        A failure among them ends them. Raises ForgeError only where the conclusion could not be sent at all.
+        A failure among them ends them. Raises GitHubError only where the conclusion could not be sent at all.
         """
         waiting = [as_request(annotation) for annotation in annotations]
         last = max(len(waiting) - 1, 0) // _MOST_ANNOTATIONS * _MOST_ANNOTATIONS
@@ -112,7 +113,7 @@ class Checks:
                 lambda: self._outgoing.patch(f"check-runs/{check_id}", whole).number("id"),
                 lambda: self._appended(check_id, before, len(batch)),
             )
-        except ForgeError as error:
+        except GitHubError as error:
             _log.warning("Annotations %s and on were not posted: %s", before + 1, error)
             return False
         return True
@@ -123,7 +124,9 @@ class Checks:
         if count == before + more:
             return check_id
         if count != before:
-            raise senseless(said.request, f"{count} annotations, where {before} or {before + more} must be")
+            raise malformed_response_error(
+                said.request, f"{count} annotations, where {before} or {before + more} must be"
+            )
         return None
 
 
@@ -149,7 +152,7 @@ _PERMISSION = (
     "Give the job `permissions: security-events: write`, and see that code scanning is available in the "
     "repository; the SARIF file is at the output `sarif` in any case."
 )
-_REFUSED = (ForgeKind.FORBIDDEN, ForgeKind.NOT_FOUND)
+_REFUSED = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND)
 
 
 class CodeScanning:
@@ -158,15 +161,17 @@ class CodeScanning:
     def __init__(
         self, github: GitHub, scan: SecretScan, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self._outgoing = Outgoing(github, scan, sleep=sleep)
+        self._outgoing = Writer(github, scan, sleep=sleep)
 
     def upload(self, sarif_text: str, commit_sha: str, ref: str) -> str:
-        """The upload's id. `ref` is `refs/pull/N/head` or a branch's. Raises ForgeError."""
+        """The upload's id. `ref` is `refs/pull/N/head` or a branch's. Raises GitHubError."""
         self._outgoing.refuse_secrets(sarif_text)
         packed = gzip.compress(sarif_text.encode("utf-8", "replace"), mtime=0)
         if len(packed) > _MOST_BYTES:
             size = f"{len(packed) / 1024 / 1024:.1f} MB"
-            raise ForgeError(ForgeKind.INVALID, f"The SARIF file is too large to upload: {size}.", _TOO_LARGE)
+            raise GitHubError(
+                GitHubErrorKind.INVALID, f"The SARIF file is too large to upload: {size}.", _TOO_LARGE
+            )
         body = {
             "commit_sha": commit_sha,
             "ref": ref,
@@ -175,7 +180,7 @@ class CodeScanning:
         }
         try:
             return self._outgoing.surely(lambda: self._outgoing.post("code-scanning/sarifs", body).text("id"))
-        except ForgeError as error:
+        except GitHubError as error:
             if error.kind not in _REFUSED:
                 raise
-            raise ForgeError(error.kind, error.message, _PERMISSION) from error
+            raise GitHubError(error.kind, error.message, _PERMISSION) from error

@@ -14,12 +14,12 @@ from urllib.parse import quote
 from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.pull_request import Conversation, Known, PullRequest
-from hunkwise.errors import ForgeError, ForgeKind, OversizeError
-from hunkwise.github.blob_lookup import Look, read_many
+from hunkwise.errors import GitHubError, GitHubErrorKind, OversizeError
+from hunkwise.github.blob_lookup import BlobLookup, read_many
 from hunkwise.github.connection import PAGE as PAGE
-from hunkwise.github.connection import Connection
+from hunkwise.github.connection import GitHubConnection
 from hunkwise.github.conversation import read_conversation
-from hunkwise.github.responses import Shape, senseless
+from hunkwise.github.responses import JsonValue, malformed_response_error
 
 MOST_FILES = 3_000
 """GitHub lists no more files of a pull request."""
@@ -31,7 +31,7 @@ _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 class GitHub:
-    """One repository on one GitHub server. Methods block, may be called from any thread, and raise ForgeError."""
+    """One repository on one GitHub server. Methods block, may be called from any thread, and raise GitHubError."""
 
     def __init__(
         self,
@@ -45,8 +45,8 @@ class GitHub:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`deadline`, `last`: see forge.connection."""
-        self.connection = Connection(
+        """`deadline`, `last`: see github.connection."""
+        self.connection = GitHubConnection(
             token, api_url, deadline=deadline, last=last, sleep=sleep, clock=clock, now=now
         )
         self.repository = repository
@@ -58,10 +58,10 @@ class GitHub:
         """The pull request as it is now."""
         said = self.connection.get(self._at(f"pulls/{number}"))
         if said.number("number") != number:  # whatever is written later goes to that number
-            raise senseless(said.request, f"it is about another pull request than {number}")
+            raise malformed_response_error(said.request, f"it is about another pull request than {number}")
         repository = said.text("base.repo.full_name")
         if not _REPOSITORY.fullmatch(repository):
-            raise senseless(said.request, "its repository has no name")
+            raise malformed_response_error(said.request, "its repository has no name")
         return PullRequest(
             repository=repository,
             number=number,
@@ -93,7 +93,7 @@ class GitHub:
         pages = max(1, -(-min(pull_request.changed_files, MOST_FILES) // PAGE))
         path = self._at(f"pulls/{pull_request.number}/files")
 
-        def page(number: int) -> list[Shape]:
+        def page(number: int) -> list[JsonValue]:
             return self.connection.get(path, {"per_page": PAGE, "page": number}).entries()
 
         with ThreadPoolExecutor(min(pages, _AT_ONCE), thread_name_prefix="files") as pool:
@@ -121,7 +121,7 @@ class GitHub:
         return _decoded(self.connection.get(self._at(f"git/blobs/{blob}")))
 
     def read_many(self, paths: Sequence[str], sha: str) -> Known:
-        """What is known of some files of a commit after one request; see forge.many_files."""
+        """What is known of some files of a commit after one request; see github.blob_lookup."""
         inside = [path for path in paths if _stays_inside(path)]
         return read_many(self.connection, self.repository, _checked_sha(sha), inside)
 
@@ -142,28 +142,28 @@ class GitHub:
         return said.text("merge_base_commit.sha")
 
     def conversation(self, number: int, head_sha: str) -> Conversation:
-        """What was said on the pull request, and our check runs at `head_sha`; see forge.conversation."""
-        return self._conversation(number, head_sha, Look())[0]
+        """What was said on the pull request, and our check runs at `head_sha`; see github.conversation."""
+        return self._conversation(number, head_sha, BlobLookup())[0]
 
     def conversation_and_base(
         self, pull_request: PullRequest, paths: Sequence[str]
     ) -> tuple[Conversation, Known]:
         """What was said, and what is known of these paths of the base by the way; no request is made for them."""
         inside = tuple(path for path in paths if _stays_inside(path))
-        look = Look(_checked_sha(pull_request.base_sha), inside)
+        look = BlobLookup(_checked_sha(pull_request.base_sha), inside)
         return self._conversation(pull_request.number, pull_request.head_sha, look)
 
-    def _conversation(self, number: int, head_sha: str, look: Look) -> tuple[Conversation, Known]:
+    def _conversation(self, number: int, head_sha: str, look: BlobLookup) -> tuple[Conversation, Known]:
         return read_conversation(self.connection, self.repository, number, _checked_sha(head_sha), look)
 
-    def _contents(self, path: str, sha: str) -> Shape | None:
+    def _contents(self, path: str, sha: str) -> JsonValue | None:
         if path and not _stays_inside(path):
             return None
         quoted = quote(path.encode("utf-8", "surrogateescape"), safe="/")
         try:
             return self.connection.get(self._at(f"contents/{quoted}"), {"ref": _checked_sha(sha)})
-        except ForgeError as error:
-            if error.kind is ForgeKind.NOT_FOUND:
+        except GitHubError as error:
+            if error.kind is GitHubErrorKind.NOT_FOUND:
                 return None
             raise
 
@@ -178,26 +178,26 @@ def _stays_inside(path: str) -> bool:
 
 def _checked_sha(sha: str) -> str:
     if not _SHA.fullmatch(sha):
-        raise ForgeError(
-            ForgeKind.INVALID, f"{sha[:80]!r} is no commit's SHA.", "Pass the full hexadecimal SHA."
+        raise GitHubError(
+            GitHubErrorKind.INVALID, f"{sha[:80]!r} is no commit's SHA.", "Pass the full hexadecimal SHA."
         )
     return sha
 
 
-def _decoded(said: Shape) -> bytes:
+def _decoded(said: JsonValue) -> bytes:
     try:
         return b64decode(said.text("content"))
     except (Base64Error, ValueError) as error:
-        raise senseless(said.request, "its content is no base64") from error
+        raise malformed_response_error(said.request, "its content is no base64") from error
 
 
-def _adds_up(entries: Sequence[Shape], pull_request: PullRequest) -> bool:
+def _adds_up(entries: Sequence[JsonValue], pull_request: PullRequest) -> bool:
     added = sum(entry.number("additions") for entry in entries)
     deleted = sum(entry.number("deletions") for entry in entries)
     return (added, deleted) == (pull_request.additions, pull_request.deletions)
 
 
-def _file_diff(entry: Shape, *, whole: bool) -> FileDiff:
+def _file_diff(entry: JsonValue, *, whole: bool) -> FileDiff:
     patch = entry.at("patch").value
     status = _status(entry.text("status"))
     additions, deletions = entry.number("additions"), entry.number("deletions")
@@ -223,7 +223,7 @@ MAX_TOOL_FILE = 2_000_000
 """Bytes."""
 
 
-class ForgeHead:
+class ApiTree:
     """Reads the code under review at a pinned SHA. GitHub offers no search at a commit."""
 
     def __init__(self, github: GitHub, sha: str) -> None:
@@ -235,7 +235,7 @@ class ForgeHead:
         return self._github.file(path, self._sha, most=MAX_TOOL_FILE)
 
     def read_many(self, paths: Sequence[str]) -> Known:
-        """Files by their paths, None where there is no file: what one request tells of them. Raises ForgeError."""
+        """Files by their paths, None where there is no file: what one request tells of them. Raises GitHubError."""
         return self._github.read_many(paths, self._sha)
 
     def search(self, _pattern: str, _paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:

@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from hunkwise.domain.pull_request import Comment, Thread
-from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.client import GitHub
-from hunkwise.github.responses import GraphqlAnswer, Shape
-from hunkwise.github.writer import Outgoing, OwnWords, address, last_line
+from hunkwise.github.responses import GraphqlResponse, JsonValue
+from hunkwise.github.writer import OwnPosts, Writer, address, marker_line
 from hunkwise.redaction import SecretScan
 from hunkwise.tracking.markers import fixed_marker, is_fixed
 
 
 class SummaryComments:
-    """Writes comments of ours on one pull request. Methods raise ForgeError."""
+    """Writes comments of ours on one pull request. Methods raise GitHubError."""
 
     def __init__(
         self,
@@ -27,8 +27,8 @@ class SummaryComments:
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._outgoing = Outgoing(github, scan, sleep=sleep)
-        self._own = OwnWords(github, number)
+        self._outgoing = Writer(github, scan, sleep=sleep)
+        self._own = OwnPosts(github, number)
         self._number = number
 
     def save(self, body: str, comment_id: int | None) -> Comment:
@@ -39,8 +39,8 @@ class SummaryComments:
         if comment_id is not None:
             try:
                 return self._edited(body, comment_id)
-            except ForgeError as error:
-                if error.kind is not ForgeKind.NOT_FOUND:
+            except GitHubError as error:
+                if error.kind is not GitHubErrorKind.NOT_FOUND:
                     raise
         path = f"issues/{self._number}/comments"
         return self._outgoing.surely(
@@ -51,8 +51,8 @@ class SummaryComments:
         """Deletes a comment of ours; one that is gone is gone."""
         try:
             self._outgoing.surely(lambda: self._outgoing.delete(f"issues/comments/{comment_id}"))
-        except ForgeError as error:
-            if error.kind is not ForgeKind.NOT_FOUND:
+        except GitHubError as error:
+            if error.kind is not GitHubErrorKind.NOT_FOUND:
                 raise
 
     def _edited(self, body: str, comment_id: int) -> Comment:
@@ -60,14 +60,18 @@ class SummaryComments:
         return self._outgoing.surely(lambda: _comment(self._outgoing.patch(path, {"body": body})))
 
     def _stored(self, body: str) -> Comment | None:
-        known = last_line(body)
+        known = marker_line(body)
         return next(
-            (_comment(said) for said in self._own.comments() if last_line(said.text_or("body", "")) == known),
+            (
+                _comment(said)
+                for said in self._own.comments()
+                if marker_line(said.text_or("body", "")) == known
+            ),
             None,
         )
 
 
-def _comment(said: Shape) -> Comment:
+def _comment(said: JsonValue) -> Comment:
     return Comment(said.number("id"), said.text_or("body", ""), address(said))
 
 
@@ -76,13 +80,13 @@ MOST_THREADS = 100
 _AT_ONCE = 10
 _BODY_LIMIT = 65_536
 # GitHub lets a workflow's token resolve only where it may also write contents.
-_REFUSED = (ForgeKind.FORBIDDEN, ForgeKind.NOT_FOUND, ForgeKind.INVALID)
-_ONLY_HERE = (ForgeKind.NOT_FOUND, ForgeKind.INVALID)
+_REFUSED = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
+_ONLY_HERE = (GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class ClosedThreads:
     """How many threads were resolved, edited to say that they are fixed, and left as they were."""
 
     resolved: int = 0
@@ -119,10 +123,10 @@ class Threads:
     def __init__(
         self, github: GitHub, scan: SecretScan, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self._outgoing = Outgoing(github, scan, sleep=sleep)
+        self._outgoing = Writer(github, scan, sleep=sleep)
 
-    def close(self, threads: Sequence[Thread], head_sha: str, *, answer: bool = True) -> Closed:
-        """Touches only open threads of ours. Never raises ForgeError, and repeats nothing: the next run sees
+    def close(self, threads: Sequence[Thread], head_sha: str, *, answer: bool = True) -> ClosedThreads:
+        """Touches only open threads of ours. Never raises GitHubError, and repeats nothing: the next run sees
         what is left.
 
         `answer` must be false while our account has a pending review: GitHub would make the answers a part of it.
@@ -133,14 +137,14 @@ class Threads:
         closing.leave(ours[MOST_THREADS:], f"No more than {MOST_THREADS} threads are closed in one run.")
         self._resolve([thread for thread in now if thread.id], closing)
         self._edit(closing.refused, closing)
-        return Closed(closing.resolved, closing.edited, closing.left, tuple(closing.notes))
+        return ClosedThreads(closing.resolved, closing.edited, closing.left, tuple(closing.notes))
 
     def _resolve(self, threads: Sequence[Thread], closing: _Closing) -> None:
         for start in range(0, len(threads), _AT_ONCE):
             batch, rest = threads[start : start + _AT_ONCE], threads[start + _AT_ONCE :]
             try:
                 said = self._ask(batch, closing)
-            except ForgeError as error:
+            except GitHubError as error:
                 _log.warning("Threads could not be resolved: %s", error)
                 if error.kind in _REFUSED:
                     closing.refused += [*batch, *rest]
@@ -149,11 +153,11 @@ class Threads:
                 return
             before = closing.resolved
             refusals = _judge(batch, said, closing)
-            if closing.resolved == before and refusals == {ForgeKind.FORBIDDEN}:
+            if closing.resolved == before and refusals == {GitHubErrorKind.FORBIDDEN}:
                 closing.refused += rest
                 return
 
-    def _ask(self, batch: Sequence[Thread], closing: _Closing) -> GraphqlAnswer:
+    def _ask(self, batch: Sequence[Thread], closing: _Closing) -> GraphqlResponse:
         """Each thread's answer and its resolution, under aliases: GitHub runs them one after the other."""
         declared, steps = [], []
         variables: dict[str, object] = {}
@@ -188,7 +192,7 @@ class Threads:
                 continue
             try:
                 self._outgoing.patch(f"pulls/comments/{thread.comment_id}", {"body": body})
-            except ForgeError as error:
+            except GitHubError as error:
                 _log.warning("A comment could not be edited: %s", error)
                 only_here = error.kind in _ONLY_HERE
                 left = [thread] if only_here else threads[place:]
@@ -199,9 +203,9 @@ class Threads:
                 closing.edited += 1
 
 
-def _judge(batch: Sequence[Thread], said: GraphqlAnswer, closing: _Closing) -> set[ForgeKind]:
+def _judge(batch: Sequence[Thread], said: GraphqlResponse, closing: _Closing) -> set[GitHubErrorKind]:
     """Notes the outcome of each thread; why some were refused."""
-    refusals: set[ForgeKind] = set()
+    refusals: set[GitHubErrorKind] = set()
     for place, thread in enumerate(batch):
         error = said.fault_at(f"c{place}")
         if said.data.at(f"c{place}").truth("thread.isResolved"):

@@ -13,21 +13,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
-from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.responses import (
-    Answer,
-    GraphqlAnswer,
-    LateError,
-    PassingError,
-    Shape,
-    no_json,
+    ApiResponse,
+    GraphqlResponse,
+    JsonValue,
+    RequestTimeoutError,
+    TransientError,
+    invalid_json_error,
+    malformed_response_error,
     read_answer,
-    refusal,
-    senseless,
+    refusal_error,
     status_seen,
     wait_asked,
 )
-from hunkwise.github.transport import Wire, wired
+from hunkwise.github.transport import Transport, open_transport
 from hunkwise.redaction import SecretScan
 
 _WINDOW = 60.0
@@ -36,7 +36,7 @@ _MOST = 60
 _APART = 1.0  # https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api
 
 
-class Pace:
+class Throttle:
     """Lets 40 writes through at once, further ones a second apart, and no more than 60 in any 60 seconds."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Pace:
         self._lock = threading.Lock()
 
     def admit(self, writes: int, request: str) -> None:
-        """Returns when so many writes may be sent. Raises ForgeError (RATE_LIMIT) past the deadline."""
+        """Returns when so many writes may be sent. Raises GitHubError (RATE_LIMIT) past the deadline."""
         if writes < 1:
             return
         with self._lock:
@@ -60,7 +60,7 @@ class Pace:
                     f"{request} was not sent: it would have to wait {start - now:.0f} seconds for its turn."
                 )
                 hint = "GitHub takes some 80 writes a minute: raise `deadline`, or lower `max-comments`."
-                raise ForgeError(ForgeKind.RATE_LIMIT, message, hint)
+                raise GitHubError(GitHubErrorKind.RATE_LIMIT, message, hint)
             self._sent.extend([start] * min(writes, _MOST))
         if start > now:
             self._sleep(start - now)
@@ -104,7 +104,7 @@ class _Request:
         return f"{self.verb} /{self.path.lstrip('/')}"
 
 
-class Connection:
+class GitHubConnection:
     """Sends requests and gives JSON back. `deadline` tells the seconds that are left to wait."""
 
     def __init__(
@@ -127,46 +127,48 @@ class Connection:
         self._last = last
         self._sleep = sleep
         self._now = now
-        self._pace = Pace(clock=clock, sleep=sleep, deadline=deadline)
-        self._idle: deque[Wire] = deque()
-        self._busy: set[Wire] = set()
+        self._pace = Throttle(clock=clock, sleep=sleep, deadline=deadline)
+        self._idle: deque[Transport] = deque()
+        self._busy: set[Transport] = set()
         self._closed = False
 
-    def get(self, path: str, query: Mapping[str, Any] | None = None) -> Shape:
-        """Reads `path`, which begins with a slash. Raises ForgeError."""
+    def get(self, path: str, query: Mapping[str, Any] | None = None) -> JsonValue:
+        """Reads `path`, which begins with a slash. Raises GitHubError."""
         request = _Request("GET", path, query or {})
         for pause in _READ_AGAIN:
             try:
                 return self._ask(request)
-            except PassingError:
+            except TransientError:
                 if pause > self._deadline():
                     raise
             self._sleep(pause)
         return self._ask(request)
 
-    def post(self, path: str, body: Mapping[str, Any], *, again: Callable[[], None] = lambda: None) -> Shape:
-        """Writes once. After UNAVAILABLE it is unknown whether GitHub stored it. Raises ForgeError.
+    def post(
+        self, path: str, body: Mapping[str, Any], *, again: Callable[[], None] = lambda: None
+    ) -> JsonValue:
+        """Writes once. After UNAVAILABLE it is unknown whether GitHub stored it. Raises GitHubError.
 
         `again` is called after each wait that a rate limit asked for: what it raises ends the writing.
         """
         return self._ask(_Request("POST", path, body=body, writes=1, again=again))
 
-    def patch(self, path: str, body: Mapping[str, Any]) -> Shape:
+    def patch(self, path: str, body: Mapping[str, Any]) -> JsonValue:
         """Changes something, once; as `post`."""
         return self._ask(_Request("PATCH", path, body=body, writes=1))
 
-    def put(self, path: str, body: Mapping[str, Any]) -> Shape:
+    def put(self, path: str, body: Mapping[str, Any]) -> JsonValue:
         """Sets something, once; as `post`."""
         return self._ask(_Request("PUT", path, body=body, writes=1))
 
-    def delete(self, path: str) -> Shape:
+    def delete(self, path: str) -> JsonValue:
         """Deletes something, once; as `post`. The value is null where GitHub answers 204."""
         return self._ask(_Request("DELETE", path, writes=1))
 
     def graphql(
         self, query: str, variables: Mapping[str, Any], *, repeat: bool = True, writes: int = 1
-    ) -> Shape:
-        """The whole `data`. Raises ForgeError, also where GraphQL answers 200 with errors.
+    ) -> JsonValue:
+        """The whole `data`. Raises GitHubError, also where GraphQL answers 200 with errors.
 
         A mutation is sent with `repeat=False`, so that it is never sent twice, and counts as `writes`.
         """
@@ -174,17 +176,17 @@ class Connection:
 
     def graphql_partly(
         self, query: str, variables: Mapping[str, Any], *, repeat: bool = True, writes: int = 1
-    ) -> GraphqlAnswer:
+    ) -> GraphqlResponse:
         """As `graphql`, but with what was refused beside what was answered."""
         body = {"query": query, "variables": dict(variables)}
         request = _Request("POST", _GRAPHQL, body=body, writes=0 if repeat else writes)
         for pause in _GRAPHQL_AGAIN if repeat else ():
             try:
                 return read_answer(self._ask(request))
-            except LateError:
+            except RequestTimeoutError:
                 raise
-            except ForgeError as error:
-                if error.kind is not ForgeKind.UNAVAILABLE or pause > self._deadline():
+            except GitHubError as error:
+                if error.kind is not GitHubErrorKind.UNAVAILABLE or pause > self._deadline():
                     raise
             self._sleep(pause)
         return read_answer(self._ask(request))
@@ -202,21 +204,21 @@ class Connection:
         while self._idle:
             self._idle.pop().close()
 
-    def _ask(self, request: _Request) -> Shape:
+    def _ask(self, request: _Request) -> JsonValue:
         answer = self._followed(request)
         if answer.status in _NO_CONTENT:
-            return Shape(None, request.name)
+            return JsonValue(None, request.name)
         if not 200 <= answer.status < 300:
-            raise refusal(answer, request.name)
+            raise refusal_error(answer, request.name)
         try:
             value = json.loads(answer.text)
         except (ValueError, RecursionError) as error:
-            raise no_json(request.name) from error
+            raise invalid_json_error(request.name) from error
         if not isinstance(value, dict | list):
-            raise senseless(request.name, "it is neither an object nor a list")
-        return Shape(value, request.name)
+            raise malformed_response_error(request.name, "it is neither an object nor a list")
+        return JsonValue(value, request.name)
 
-    def _followed(self, request: _Request) -> Answer:
+    def _followed(self, request: _Request) -> ApiResponse:
         """The answer; a read that was moved within the same server is read there."""
         answer = self._patiently(request)
         for _ in range(_MOST_REDIRECTS):
@@ -227,7 +229,7 @@ class Connection:
             answer = self._patiently(request)
         return answer
 
-    def _patiently(self, request: _Request) -> Answer:
+    def _patiently(self, request: _Request) -> ApiResponse:
         """The answer, after the waits that rate limits ask for, never past the deadline."""
         answer = self._once(request)
         for _ in range(_MOST_WAITS):
@@ -239,7 +241,7 @@ class Connection:
             answer = self._once(request)
         return answer
 
-    def _moved_to(self, answer: Answer) -> str | None:
+    def _moved_to(self, answer: ApiResponse) -> str | None:
         """The whole address that a redirect names, if it is on our server."""
         location = answer.headers.get("location", "")
         if answer.status not in (301, 302, 307, 308) or not location:
@@ -250,10 +252,10 @@ class Connection:
         same = (ours.scheme, ours.hostname, ours.port) == (theirs.scheme, theirs.hostname, theirs.port)
         return target if same else None
 
-    def _once(self, request: _Request) -> Answer:
+    def _once(self, request: _Request) -> ApiResponse:
         self._pace.admit(request.writes, request.name)
         if self.over:
-            raise LateError(request.name, 0.0)
+            raise RequestTimeoutError(request.name, 0.0)
         seconds = min(REQUEST_SECONDS, self._last())
         with self._wire() as wire:
             answer = wire.ask(
@@ -265,12 +267,12 @@ class Connection:
         return status_seen(answer) if request.path == _GRAPHQL else answer
 
     @contextmanager
-    def _wire(self) -> Iterator[Wire]:
+    def _wire(self) -> Iterator[Transport]:
         """A wire that no other thread uses."""
         try:
             wire = self._idle.pop()
         except IndexError:
-            wire = wired(self._token, self._api_url)
+            wire = open_transport(self._token, self._api_url)
         self._busy.add(wire)
         try:
             yield wire
@@ -286,17 +288,17 @@ PAGE = 100
 MOST_PAGES = 30
 
 
-class TooManyError(ForgeError):
+class TooManyError(GitHubError):
     """A list is longer than can be read; another way of reading it would not help."""
 
     def __init__(self, what: str) -> None:
         message = f"This pull request has more than {PAGE * MOST_PAGES:,} {what}: too many to be read."
         hint = "Go on in a new pull request: without all that was said, findings would be repeated."
-        super().__init__(ForgeKind.UNAVAILABLE, message, hint)
+        super().__init__(GitHubErrorKind.UNAVAILABLE, message, hint)
 
 
-def entries_of(connection: Connection, path: str, what: str) -> Iterator[Shape]:
-    """All entries of a REST list. Raises ForgeError, TooManyError past 30 pages."""
+def entries_of(connection: GitHubConnection, path: str, what: str) -> Iterator[JsonValue]:
+    """All entries of a REST list. Raises GitHubError, TooManyError past 30 pages."""
     for number in range(1, MOST_PAGES + 1):
         entries = connection.get(path, {"per_page": PAGE, "page": number}).objects()
         yield from entries

@@ -16,21 +16,21 @@ from hunkwise.domain.pull_request import (
     ReviewState,
     Thread,
 )
-from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.accounts import GHOST, Account, bare, is_bot, rest_trusted, rest_writers
-from hunkwise.github.blob_lookup import Look
-from hunkwise.github.connection import Connection, TooManyError, entries_of
+from hunkwise.github.blob_lookup import BlobLookup
+from hunkwise.github.connection import GitHubConnection, TooManyError, entries_of
 from hunkwise.github.conversation_graphql import FIELD, checks_by_rest, conversation_by_graphql
-from hunkwise.github.responses import Shape
+from hunkwise.github.responses import JsonValue
 
-_HIDDEN = (ForgeKind.FORBIDDEN, ForgeKind.NOT_FOUND, ForgeKind.INVALID)
+_HIDDEN = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
 _WHO = "query { viewer { login } }"
 
 
 def conversation_by_rest(
-    connection: Connection, repository: str, number: int, head_sha: str, check_name: str
+    connection: GitHubConnection, repository: str, number: int, head_sha: str, check_name: str
 ) -> Conversation:
-    """The conversation, as far as REST tells it. Raises ForgeError, TooManyError past 30 pages of a list."""
+    """The conversation, as far as REST tells it. Raises GitHubError, TooManyError past 30 pages of a list."""
     root = f"/repos/{repository}"
     pull = connection.get(f"{root}/pulls/{number}")
     viewer = _viewer(connection)
@@ -52,35 +52,35 @@ def conversation_by_rest(
     )
 
 
-def _viewer(connection: Connection) -> Account:
+def _viewer(connection: GitHubConnection) -> Account:
     """The token's own account: people's have one REST call, and GraphQL knows an app's.
 
-    Raises ForgeError where it can only not be asked now: to know nothing of what we said would repeat it.
+    Raises GitHubError where it can only not be asked now: to know nothing of what we said would repeat it.
     """
     try:
         me = connection.get("/user")
         return Account(bare(me.text("login")), bot=me.text_or("type", "") == "Bot")
-    except ForgeError as error:
+    except GitHubError as error:
         if error.kind not in _HIDDEN:
             raise
     try:
         return Account(bare(connection.graphql(_WHO, {}).text("viewer.login")), bot=True)
-    except ForgeError as error:
+    except GitHubError as error:
         if error.kind not in _HIDDEN:
             raise
     return Account("")
 
 
-def _threads(said: list[Shape], viewer: Account) -> tuple[Thread, ...]:
+def _threads(said: list[JsonValue], viewer: Account) -> tuple[Thread, ...]:
     """Comments by the one that they answer, which may be gone."""
-    by_first: dict[int, list[Shape]] = {}
+    by_first: dict[int, list[JsonValue]] = {}
     for entry in said:
         answered = entry.number_or_none("in_reply_to_id")
         by_first.setdefault(entry.number("id") if answered is None else answered, []).append(entry)
     return tuple(_thread(entries, viewer) for entries in by_first.values())
 
 
-def _thread(entries: list[Shape], viewer: Account) -> Thread:
+def _thread(entries: list[JsonValue], viewer: Account) -> Thread:
     first, *replies = entries
     on_file = first.text_or("subject_type", "") == "file"
     line = None if on_file else first.number_or_none("line")
@@ -99,7 +99,7 @@ def _thread(entries: list[Shape], viewer: Account) -> Thread:
     )
 
 
-def _reply(entry: Shape, viewer: Account) -> Reply:
+def _reply(entry: JsonValue, viewer: Account) -> Reply:
     return Reply(
         author=_author(entry),
         body=entry.text("body"),
@@ -109,33 +109,38 @@ def _reply(entry: Shape, viewer: Account) -> Reply:
     )
 
 
-def _comment(entry: Shape) -> Comment:
+def _comment(entry: JsonValue) -> Comment:
     return Comment(entry.number("id"), entry.text_or("body", ""), entry.text_or("html_url", ""))
 
 
-def _review(entry: Shape) -> PostedReview:
+def _review(entry: JsonValue) -> PostedReview:
     word = entry.text("state")
     state = ReviewState(word) if word in ReviewState.__members__ else ReviewState.COMMENTED
     commit, url = entry.text_or("commit_id", ""), entry.text_or("html_url", "")
     return PostedReview(entry.number("id"), state, entry.text_or("body", ""), commit, url)
 
 
-def _author(entry: Shape) -> str:
+def _author(entry: JsonValue) -> str:
     return bare(entry.text_or("user.login", GHOST))
 
 
-_ANOTHER_WAY = (ForgeKind.FORBIDDEN, ForgeKind.NOT_FOUND, ForgeKind.INVALID, ForgeKind.UNAVAILABLE)
+_ANOTHER_WAY = (
+    GitHubErrorKind.FORBIDDEN,
+    GitHubErrorKind.NOT_FOUND,
+    GitHubErrorKind.INVALID,
+    GitHubErrorKind.UNAVAILABLE,
+)
 _MOST_PERMISSIONS = 5
 _MAY_WRITE = ("admin", "maintain", "write")
 _log = logging.getLogger(__name__)
 
 
 def read_conversation(
-    connection: Connection,
+    connection: GitHubConnection,
     repository: str,
     number: int,
     head_sha: str,
-    look: Look,
+    look: BlobLookup,
     *,
     check_name: str = "hunkwise",
 ) -> tuple[Conversation, Known]:
@@ -145,14 +150,14 @@ def read_conversation(
 
     REST does not tell who resolved a thread or gave a 👎, nor how often the head was rewritten. To an app's
     token only GraphQL tells who we are: where it is refused altogether, `viewer` is empty and nothing is ours.
-    Raises ForgeError where even that cannot be read, and TooManyError where a list is longer than 3,000: half
+    Raises GitHubError where even that cannot be read, and TooManyError where a list is longer than 3,000: half
     a conversation would repeat comments.
     """
     try:
         conversation, known = _by_graphql(connection, repository, number, head_sha, check_name, look)
     except TooManyError:
         raise
-    except ForgeError as error:
+    except GitHubError as error:
         if error.kind not in _ANOTHER_WAY:
             raise
         _log.info("The conversation is read by REST, because GraphQL failed: %s", error.message)
@@ -163,13 +168,18 @@ def read_conversation(
 
 
 def _by_graphql(
-    connection: Connection, repository: str, number: int, head_sha: str, check_name: str, look: Look
+    connection: GitHubConnection,
+    repository: str,
+    number: int,
+    head_sha: str,
+    check_name: str,
+    look: BlobLookup,
 ) -> tuple[Conversation, Known]:
     """Asks a second time, without the linked issues, where an old server's schema does not know them."""
     try:
         return conversation_by_graphql(connection, repository, number, head_sha, check_name, look)
-    except ForgeError as error:
-        if error.kind is not ForgeKind.INVALID or FIELD not in error.message:
+    except GitHubError as error:
+        if error.kind is not GitHubErrorKind.INVALID or FIELD not in error.message:
             raise
     return conversation_by_graphql(connection, repository, number, head_sha, check_name, look, linked=False)
 
@@ -182,10 +192,10 @@ def _unknown_critics(conversation: Conversation) -> tuple[str, ...]:
     return tuple(login for login in logins if login not in known)[:_MOST_PERMISSIONS]
 
 
-def _may_write(connection: Connection, repository: str, login: str) -> bool:
+def _may_write(connection: GitHubConnection, repository: str, login: str) -> bool:
     """Whether GitHub says that the login may write; whatever it says instead means no."""
     try:
         path = f"/repos/{repository}/collaborators/{quote(login, safe='')}/permission"
         return connection.get(path).text("permission") in _MAY_WRITE
-    except ForgeError:
+    except GitHubError:
         return False

@@ -16,11 +16,11 @@ from hunkwise.domain.pull_request import (
     ReviewState,
     Thread,
 )
-from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.accounts import GHOST, bare, graphql_trusted, graphql_writers
-from hunkwise.github.blob_lookup import Look
-from hunkwise.github.connection import MOST_PAGES, PAGE, Connection, TooManyError
-from hunkwise.github.responses import GraphqlAnswer, Shape, senseless
+from hunkwise.github.blob_lookup import BlobLookup
+from hunkwise.github.connection import MOST_PAGES, PAGE, GitHubConnection, TooManyError
+from hunkwise.github.responses import GraphqlResponse, JsonValue, malformed_response_error
 
 FIELD = "closingIssuesReferences"
 ASKED = f"""{FIELD}(first: 10) @include(if: $once) {{
@@ -29,7 +29,7 @@ ASKED = f"""{FIELD}(first: 10) @include(if: $once) {{
 """The field of a pull request in GitHub's schema. `$once` must be declared."""
 
 
-def linked_issues(pull: Shape) -> tuple[LinkedIssue, ...]:
+def linked_issues(pull: JsonValue) -> tuple[LinkedIssue, ...]:
     """What may be read of them; an issue that the token may not read is null."""
     if not isinstance(pull.at(f"{FIELD}.nodes").value, list):
         return ()
@@ -45,10 +45,10 @@ def linked_issues(pull: Shape) -> tuple[LinkedIssue, ...]:
     )
 
 
-_HIDDEN = (ForgeKind.FORBIDDEN, ForgeKind.NOT_FOUND, ForgeKind.INVALID)
+_HIDDEN = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
 
 
-def checks_by_graphql(pull: Shape, head_sha: str) -> tuple[CheckRun, ...] | None:
+def checks_by_graphql(pull: JsonValue, head_sha: str) -> tuple[CheckRun, ...] | None:
     """Those at `head_sha`, oldest first; none where the token may not read them or the head is another.
 
     None where GraphQL gives them without their numbers, which have outgrown its type for them.
@@ -70,13 +70,13 @@ def checks_by_graphql(pull: Shape, head_sha: str) -> tuple[CheckRun, ...] | None
 
 
 def checks_by_rest(
-    connection: Connection, repository: str, head_sha: str, check_name: str
+    connection: GitHubConnection, repository: str, head_sha: str, check_name: str
 ) -> tuple[CheckRun, ...]:
-    """The newest hundred, oldest first; none where the token may not read them. Raises ForgeError."""
+    """The newest hundred, oldest first; none where the token may not read them. Raises GitHubError."""
     query = {"check_name": check_name, "filter": "all", "per_page": PAGE}
     try:
         said = connection.get(f"/repos/{repository}/commits/{head_sha}/check-runs", query)
-    except ForgeError as error:
+    except GitHubError as error:
         if error.kind in _HIDDEN:
             return ()
         raise
@@ -91,7 +91,7 @@ def checks_by_rest(
     )
 
 
-def _readable(shape: Shape, path: str) -> list[Shape]:
+def _readable(shape: JsonValue, path: str) -> list[JsonValue]:
     """The entries of a list that may be hidden from us."""
     return shape.entries(path) if isinstance(shape.at(path).value, list) else []
 
@@ -163,16 +163,16 @@ fragment Said on PullRequestReviewComment {
 
 
 def conversation_by_graphql(
-    connection: Connection,
+    connection: GitHubConnection,
     repository: str,
     number: int,
     head_sha: str,
     check_name: str,
-    look: Look,
+    look: BlobLookup,
     *,
     linked: bool = True,
 ) -> tuple[Conversation, Known]:
-    """The whole conversation, and what the look saw. Raises ForgeError, TooManyError past 30 pages of a list.
+    """The whole conversation, and what the look saw. Raises GitHubError, TooManyError past 30 pages of a list.
 
     What a token may leave unread (check runs, the number of rewrites, linked issues) stays empty; without threads,
     comments and reviews there is no conversation. `linked`: whether the server's schema knows linked issues.
@@ -204,14 +204,14 @@ def conversation_by_graphql(
 
 
 def _read(
-    connection: Connection, query: str, repository: str, number: int, check_name: str, look: Look
-) -> tuple[GraphqlAnswer, dict[str, list[Shape]]]:
+    connection: GitHubConnection, query: str, repository: str, number: int, check_name: str, look: BlobLookup
+) -> tuple[GraphqlResponse, dict[str, list[JsonValue]]]:
     """The first page's answer, and the nodes of all. A list that ended is not asked for again."""
     owner, _, name = repository.partition("/")
     asked = {"owner": owner, "name": name, "number": number, "check": check_name, **look.variables}
-    nodes: dict[str, list[Shape]] = {listed: [] for listed in _LISTS}
+    nodes: dict[str, list[JsonValue]] = {listed: [] for listed in _LISTS}
     after: dict[str, str | None] = dict.fromkeys(_LISTS)
-    first: GraphqlAnswer | None = None
+    first: GraphqlResponse | None = None
     for _ in range(MOST_PAGES):
         cursors = {f"{listed}After": after.get(listed) for listed in _LISTS}
         wanted = {listed: listed in after for listed in _LISTS}
@@ -230,16 +230,16 @@ def _read(
     raise TooManyError(" or ".join(_LISTS[listed] for listed in after))
 
 
-def _needed(answer: GraphqlAnswer, path: str) -> Shape:
+def _needed(answer: GraphqlResponse, path: str) -> JsonValue:
     """The value at the path, which may not be missing. Raises the error that GitHub gave in its place."""
     value = answer.data.at(path)
     if value.value is None:
         refused = answer.fault_at(*path.split("."))
-        raise refused or senseless(value.request, f"nothing at `{path}`")
+        raise refused or malformed_response_error(value.request, f"nothing at `{path}`")
     return value
 
 
-def _comments_of(thread: Shape) -> list[Shape]:
+def _comments_of(thread: JsonValue) -> list[JsonValue]:
     """The first comment and the latest 50; none where the first is pending, which only we see."""
     opening = thread.objects("opening.nodes")[:1]
     if not opening or _is_pending(opening[0]):
@@ -249,7 +249,7 @@ def _comments_of(thread: Shape) -> list[Shape]:
     return opening + [one for one in latest if _id(one) != first and not _is_pending(one)]
 
 
-def _thread(node: Shape) -> Thread:
+def _thread(node: JsonValue) -> Thread:
     first, *replies = _comments_of(node)
     critics = first.entries("reactions.nodes") if first.at("reactions.nodes").value else []
     logins = [critic.text_or("user.login", "") for critic in critics]
@@ -273,11 +273,11 @@ def _thread(node: Shape) -> Thread:
     )
 
 
-def _is_pending(comment: Shape) -> bool:
+def _is_pending(comment: JsonValue) -> bool:
     return comment.text("state") == "PENDING"
 
 
-def _reply(node: Shape) -> Reply:
+def _reply(node: JsonValue) -> Reply:
     return Reply(
         author=_author(node),
         body=node.text("body"),
@@ -288,18 +288,18 @@ def _reply(node: Shape) -> Reply:
     )
 
 
-def _comment(node: Shape) -> Comment:
+def _comment(node: JsonValue) -> Comment:
     return Comment(_id(node), node.text("body"), node.text_or("url", ""), _is_edited(node))
 
 
-def _review(node: Shape) -> PostedReview:
+def _review(node: JsonValue) -> PostedReview:
     word = node.text("state")
     state = ReviewState(word) if word in ReviewState.__members__ else ReviewState.COMMENTED
     commit = node.text_or("commit.oid", "")
     return PostedReview(_id(node), state, node.text("body"), commit, node.text_or("url", ""))
 
 
-def _rewrites(pull: Shape) -> int | None:
+def _rewrites(pull: JsonValue) -> int | None:
     """The events that are listed: GitHub does not say whether `totalCount` heeds their type."""
     events = pull.at("timelineItems.nodes").value
     if not isinstance(events, list):
@@ -307,17 +307,17 @@ def _rewrites(pull: Shape) -> int | None:
     return len(events) if len(events) < _MOST_REWRITES else pull.number_or_none("timelineItems.totalCount")
 
 
-def _author(node: Shape) -> str:
+def _author(node: JsonValue) -> str:
     return bare(node.text_or("author.login", GHOST))
 
 
-def _is_edited(node: Shape) -> bool:
+def _is_edited(node: JsonValue) -> bool:
     """Whether somebody else than its author edited it."""
     editor = node.text_or("editor.login", "")
     return bool(editor) and bare(editor) != _author(node)
 
 
-def _id(node: Shape) -> int:
+def _id(node: JsonValue) -> int:
     """REST's id: GraphQL gives it as text, because it has outgrown 32 bits."""
     said = node.at("fullDatabaseId").value
     if isinstance(said, str) and said.isascii() and said.isdecimal() and len(said) < 20:

@@ -13,42 +13,42 @@ from typing import Any, TypeVar
 
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.pull_request import ReviewState
-from hunkwise.domain.review import ReviewEvent, Where
-from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.domain.review import Destination, ReviewEvent
+from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.client import GitHub
-from hunkwise.github.writer import Outgoing, OwnWords, last_line
-from hunkwise.publish.placement import Placement, Rendered
+from hunkwise.github.writer import OwnPosts, Writer, marker_line
+from hunkwise.publish.placement import CommentPlan, ReviewDraft
 from hunkwise.redaction import SecretScan
 
 
 class FileComments:
     """Posts to one pull request, on the files of one head."""
 
-    def __init__(self, outgoing: Outgoing, own: OwnWords, number: int, head_sha: str) -> None:
+    def __init__(self, outgoing: Writer, own: OwnPosts, number: int, head_sha: str) -> None:
         self._outgoing = outgoing
         self._own = own
         self._path = f"pulls/{number}/comments"
         self._head_sha = head_sha
 
     def post(self, path: str, text: str) -> None:
-        """Comments on the file. The last line of `text` must tell it from others there. Raises ForgeError."""
+        """Comments on the file. The last line of `text` must tell it from others there. Raises GitHubError."""
         comment = {"body": text, "path": path, "subject_type": "file", "commit_id": self._head_sha}
         self._outgoing.surely(
             lambda: self._outgoing.post(self._path, comment).number("id"), lambda: self._stored(path, text)
         )
 
     def _stored(self, path: str, text: str) -> int | None:
-        wanted = (path, self._head_sha, last_line(text))
+        wanted = (path, self._head_sha, marker_line(text))
         for said in self._own.review_comments():
             # `commit_id` moves along with the head; what was said on another head is another comment.
             head = said.text_or("original_commit_id", said.text_or("commit_id", ""))
-            if (said.text_or("path", ""), head, last_line(said.text_or("body", ""))) == wanted:
+            if (said.text_or("path", ""), head, marker_line(said.text_or("body", ""))) == wanted:
                 return said.number("id")
         return None
 
 
-class Reviews:
-    """The reviews of one pull request that the token's own account wrote. Methods raise ForgeError."""
+class OwnReviews:
+    """The reviews of one pull request that the token's own account wrote. Methods raise GitHubError."""
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class Reviews:
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._outgoing = Outgoing(github, scan, sleep=sleep)
-        self._own = OwnWords(github, number)
+        self._outgoing = Writer(github, scan, sleep=sleep)
+        self._own = OwnPosts(github, number)
         self._number = number
 
     def dismiss(self, review_id: int, message: str) -> None:
@@ -70,8 +70,8 @@ class Reviews:
             self._outgoing.surely(
                 lambda: self._outgoing.put(path, body).number("id"), lambda: self._dismissed(review_id)
             )
-        except ForgeError as error:
-            if error.kind is not ForgeKind.INVALID or self._dismissed(review_id) is None:
+        except GitHubError as error:
+            if error.kind is not GitHubErrorKind.INVALID or self._dismissed(review_id) is None:
                 raise
 
     def delete_pending(self, review_id: int) -> None:
@@ -85,22 +85,22 @@ class Reviews:
         return None
 
 
-def delete_pending(outgoing: Outgoing, number: int, review_id: int) -> None:
+def delete_pending(outgoing: Writer, number: int, review_id: int) -> None:
     """As `Reviews.delete_pending`."""
     try:
         outgoing.surely(lambda: outgoing.delete(f"pulls/{number}/reviews/{review_id}").number("id"))
-    except ForgeError as error:
-        if error.kind is not ForgeKind.NOT_FOUND:
+    except GitHubError as error:
+        if error.kind is not GitHubErrorKind.NOT_FOUND:
             raise
 
 
 _MOST_ATTEMPTS = 2
 
 
-class Probes:
+class ProbeReviews:
     """The pending reviews of one run. `marker` is their whole body, by which they are known again."""
 
-    def __init__(self, outgoing: Outgoing, own: OwnWords, number: int, head_sha: str, marker: str) -> None:
+    def __init__(self, outgoing: Writer, own: OwnPosts, number: int, head_sha: str, marker: str) -> None:
         self._outgoing = outgoing
         self._own = own
         self._number = number
@@ -109,14 +109,14 @@ class Probes:
         self._open = False
 
     def hold(self, comments: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether GitHub takes them, all together. Raises ForgeError where that cannot be found out."""
+        """Whether GitHub takes them, all together. Raises GitHubError where that cannot be found out."""
         body = {"commit_id": self._head_sha, "body": self._marker, "comments": list(comments)}
         for _ in range(_MOST_ATTEMPTS):
             self._open = True
             try:
                 review_id = self._outgoing.surely(lambda: self._begin(body), self._begun)
-            except ForgeError as error:
-                if error.kind is not ForgeKind.INVALID:
+            except GitHubError as error:
+                if error.kind is not GitHubErrorKind.INVALID:
                     raise
                 if not is_about_pending(error):
                     self._open = False
@@ -129,7 +129,7 @@ class Probes:
         raise foreign_pending()
 
     def clear(self) -> None:
-        """Deletes what a run of ours, this or another one, left pending. Raises ForgeError."""
+        """Deletes what a run of ours, this or another one, left pending. Raises GitHubError."""
         for review_id in list(self._own.pending(f"{self._marker.partition(' run=')[0]} ")):
             delete_pending(self._outgoing, self._number, review_id)
 
@@ -140,7 +140,7 @@ class Probes:
         try:
             for review_id in list(self._own.pending(self._marker)):
                 delete_pending(self._outgoing, self._number, review_id)
-        except ForgeError:
+        except GitHubError:
             return  # a later run that it stands in the way of deletes it
         self._open = False
 
@@ -151,15 +151,15 @@ class Probes:
         return next(self._own.pending(self._marker), None)
 
 
-def is_about_pending(error: ForgeError) -> bool:
+def is_about_pending(error: GitHubError) -> bool:
     """Whether GitHub declined because the account has begun a review that it did not submit."""
-    return error.kind is ForgeKind.INVALID and "pending review" in error.message.lower()
+    return error.kind is GitHubErrorKind.INVALID and "pending review" in error.message.lower()
 
 
-def foreign_pending() -> ForgeError:
+def foreign_pending() -> GitHubError:
     """What to say where the pending review is not ours to delete."""
-    return ForgeError(
-        ForgeKind.INVALID,
+    return GitHubError(
+        GitHubErrorKind.INVALID,
         "The token's account has a pending review on this pull request that hunkwise did not begin, and GitHub "
         "takes no second one.",
         "Submit or discard that review, or give hunkwise the token of an account of its own.",
@@ -167,13 +167,13 @@ def foreign_pending() -> ForgeError:
 
 
 @dataclass
-class Attempt:
+class ReviewAttempt:
     """What was tried so far."""
 
-    rendered: Rendered
-    probes: Probes
+    rendered: ReviewDraft
+    probes: ProbeReviews
     files: FileComments
-    placement: Placement
+    placement: CommentPlan
     event: ReviewEvent
     notes: list[str] = field(default_factory=list)
     innocent: set[Finding] = field(default_factory=set)
@@ -197,14 +197,14 @@ class Attempt:
         self.placement = replace(self.placement, inline=inline, in_body=in_body)
 
 
-def line_comment(finding: Finding, rendered: Rendered) -> dict[str, Any]:
+def line_comment(finding: Finding, rendered: ReviewDraft) -> dict[str, Any]:
     """The comment as an element of `comments` of GitHub's reviews."""
     anchor = finding.anchor
     assert anchor is not None  # `place` puts nothing else inline
     place: dict[str, Any] = {"path": anchor.path, "line": anchor.line, "side": anchor.side.value}
     if anchor.start_line is not None:
         place |= {"start_line": anchor.start_line, "start_side": anchor.side.value}
-    return {**place, "body": rendered.comment(finding, Where.INLINE)}
+    return {**place, "body": rendered.comment(finding, Destination.INLINE)}
 
 
 _T = TypeVar("_T")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import requests
 
 from hunkwise.domain.text import cut, one_line
-from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.errors import GitHubError, GitHubErrorKind
 
 MAX_ANSWER: Final = 32 * 1024 * 1024
 """Bytes of one answer, unpacked: a page of a large pull request's files has some 2 MB."""
@@ -28,14 +28,14 @@ _BEHIND_RESET = 1.0
 _PASSING = (500, 502, 503, 504)
 
 
-class PassingError(ForgeError):
+class TransientError(GitHubError):
     """UNAVAILABLE, by what may be over at the next try: a cut connection, a server that is restarted."""
 
     def __init__(self, message: str, hint: str) -> None:
-        super().__init__(ForgeKind.UNAVAILABLE, message, hint)
+        super().__init__(GitHubErrorKind.UNAVAILABLE, message, hint)
 
 
-class LateError(ForgeError):
+class RequestTimeoutError(GitHubError):
     """UNAVAILABLE, because the time for the request, or the run's, was over before it was answered whole."""
 
     def __init__(self, request: str, seconds: float) -> None:
@@ -43,11 +43,11 @@ class LateError(ForgeError):
         what = f"GitHub did not answer {request} whole within {seconds:.0f} seconds."
         if seconds <= 0:
             what = f"{request} was not sent: the run's deadline is over."
-        super().__init__(ForgeKind.UNAVAILABLE, what, f"Raise `deadline`. {_UNAVAILABLE_HINT}")
+        super().__init__(GitHubErrorKind.UNAVAILABLE, what, f"Raise `deadline`. {_UNAVAILABLE_HINT}")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """What came back: a status, headers by lower-case name, and the text."""
 
     status: int
@@ -70,7 +70,7 @@ class Answer:
         return cut(one_line(": ".join(word for word in words if word)), 500)
 
 
-def wait_asked(answer: Answer, now: float) -> float | None:
+def wait_asked(answer: ApiResponse, now: float) -> float | None:
     """Seconds that a rate limit asks us to wait, at the Unix time `now`; None where none is asked, or known."""
     if answer.status not in (403, 429) or not _is_rate_limit(answer):
         return None
@@ -83,53 +83,55 @@ def wait_asked(answer: Answer, now: float) -> float | None:
     return max(0.0, int(reset) - now) + _BEHIND_RESET if _is_number(reset) else None
 
 
-def refusal(answer: Answer, request: str) -> ForgeError:
+def refusal_error(answer: ApiResponse, request: str) -> GitHubError:
     """The error that an answer of another status than 2xx stands for. `request` is `GET /path`."""
     said = f" ({answer.message})" if answer.message else ""
     declined = f"GitHub declined {request} with {answer.status}{said}."
     status = answer.status
     if status == 401:
-        return ForgeError(
-            ForgeKind.AUTHENTICATION,
+        return GitHubError(
+            GitHubErrorKind.AUTHENTICATION,
             f"GitHub did not accept the token for {request}{said}.",
             "Check the input `github-token`: it may have expired, been revoked, or belong to another server.",
         )
     if status in (403, 429) and _is_rate_limit(answer):
-        return ForgeError(
-            ForgeKind.RATE_LIMIT, f"GitHub's rate limit is reached for {request}.", _reset(answer)
+        return GitHubError(
+            GitHubErrorKind.RATE_LIMIT, f"GitHub's rate limit is reached for {request}.", _reset(answer)
         )
     if status == 403:
-        return ForgeError(ForgeKind.FORBIDDEN, declined, _PERMISSIONS)
+        return GitHubError(GitHubErrorKind.FORBIDDEN, declined, _PERMISSIONS)
     if status in (404, 410):
         hint = "Check owner, repository and number, and that the token may read that repository."
-        return ForgeError(ForgeKind.NOT_FOUND, f"GitHub has nothing at {request}, or hides it.", hint)
+        return GitHubError(GitHubErrorKind.NOT_FOUND, f"GitHub has nothing at {request}, or hides it.", hint)
     if 300 <= status < 400:
         return _redirected(answer, request)
     if status in _PASSING:
-        return PassingError(declined, _UNAVAILABLE_HINT)
+        return TransientError(declined, _UNAVAILABLE_HINT)
     if status >= 500:
-        return ForgeError(ForgeKind.UNAVAILABLE, declined, _UNAVAILABLE_HINT)
-    return ForgeError(ForgeKind.INVALID, declined)
+        return GitHubError(GitHubErrorKind.UNAVAILABLE, declined, _UNAVAILABLE_HINT)
+    return GitHubError(GitHubErrorKind.INVALID, declined)
 
 
-def senseless(request: str, why: str) -> ForgeError:
+def malformed_response_error(request: str, why: str) -> GitHubError:
     """GitHub, or something in its place, answered 200 with what cannot be an answer."""
     hint = "A proxy or a maintenance page may have answered: check GITHUB_API_URL, and run the job again."
-    return ForgeError(ForgeKind.UNAVAILABLE, f"GitHub's answer to {request} makes no sense: {why}.", hint)
+    return GitHubError(
+        GitHubErrorKind.UNAVAILABLE, f"GitHub's answer to {request} makes no sense: {why}.", hint
+    )
 
 
-def no_json(request: str) -> PassingError:
+def invalid_json_error(request: str) -> TransientError:
     """As `senseless`: an answer that may have been cut on its way."""
-    error = senseless(request, "it is no JSON")
-    return PassingError(error.message, error.hint)
+    error = malformed_response_error(request, "it is no JSON")
+    return TransientError(error.message, error.hint)
 
 
-def large(request: str) -> ForgeError:
+def response_too_large_error(request: str) -> GitHubError:
     """The answer is larger than any that GitHub gives, or a small one that unpacks to that."""
-    return senseless(request, f"it has more than {MAX_ANSWER:,} bytes")
+    return malformed_response_error(request, f"it has more than {MAX_ANSWER:,} bytes")
 
 
-def unreachable(cause: Exception, request: str) -> ForgeError:
+def unreachable_error(cause: Exception, request: str) -> GitHubError:
     """No answer, or only a part of one: what `requests` or PyGithub raised on the way."""
     if isinstance(cause, requests.Timeout):
         why, hint = "no answer in time", _UNAVAILABLE_HINT
@@ -137,8 +139,8 @@ def unreachable(cause: Exception, request: str) -> ForgeError:
         why = "its certificate could not be verified"
         hint = "Set SSL_CERT_FILE or REQUESTS_CA_BUNDLE to your server's certificate authority."
     elif isinstance(cause, requests.exceptions.InvalidHeader | UnicodeError):
-        return ForgeError(
-            ForgeKind.AUTHENTICATION,
+        return GitHubError(
+            GitHubErrorKind.AUTHENTICATION,
             f"The token cannot be sent to GitHub for {request}: it holds a line break or another odd character.",
             "Store the input `github-token` again, without blanks and line breaks.",
         )
@@ -151,11 +153,11 @@ def unreachable(cause: Exception, request: str) -> ForgeError:
     passing = requests.Timeout | requests.ConnectionError | requests.exceptions.ChunkedEncodingError
     message = f"GitHub could not be reached for {request}: {why}."
     if isinstance(cause, passing):
-        return PassingError(message, hint)
-    return ForgeError(ForgeKind.UNAVAILABLE, message, hint)
+        return TransientError(message, hint)
+    return GitHubError(GitHubErrorKind.UNAVAILABLE, message, hint)
 
 
-def _is_rate_limit(answer: Answer) -> bool:
+def _is_rate_limit(answer: ApiResponse) -> bool:
     if answer.status == 429 or "retry-after" in answer.headers:
         return True
     words = answer.message.lower()
@@ -167,7 +169,7 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) < 12
 
 
-def _reset(answer: Answer) -> str:
+def _reset(answer: ApiResponse) -> str:
     reset = answer.headers.get("x-ratelimit-reset", "")
     if answer.headers.get("x-ratelimit-remaining") == "0" and _is_number(reset):
         at = datetime.fromtimestamp(int(reset), UTC)
@@ -185,10 +187,10 @@ def _host(address: str) -> str | None:
         return None
 
 
-def _redirected(answer: Answer, request: str) -> ForgeError:
+def _redirected(answer: ApiResponse, request: str) -> GitHubError:
     target = _host(answer.headers.get("location", "")) or "another address"
-    return ForgeError(
-        ForgeKind.UNAVAILABLE,
+    return GitHubError(
+        GitHubErrorKind.UNAVAILABLE,
         f"GitHub redirected {request} to {cut(one_line(target), 200)}, which was not followed.",
         "Check GITHUB_API_URL and the repository's name: it may have been renamed or moved.",
     )
@@ -211,18 +213,18 @@ _WORDS: dict[type, str] = {str: "text", int: "number", bool: "yes or no"}
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """A JSON value and the request that it answers. All readers raise ForgeError (UNAVAILABLE)."""
+class JsonValue:
+    """A JSON value and the request that it answers. All readers raise GitHubError (UNAVAILABLE)."""
 
     value: object
     request: str
 
-    def at(self, path: str) -> Shape:
+    def at(self, path: str) -> JsonValue:
         """The value under keys joined by dots; null where a key is missing."""
         value = self.value
         for key in path.split("."):
             value = value.get(key) if isinstance(value, dict) else None
-        return Shape(value, self.request)
+        return JsonValue(value, self.request)
 
     def text(self, path: str) -> str:
         return self._typed(path, str)
@@ -246,24 +248,24 @@ class Shape:
         """True or false, which must be there."""
         return self._typed(path, bool)
 
-    def objects(self, path: str = "") -> list[Shape]:
+    def objects(self, path: str = "") -> list[JsonValue]:
         """As `entries`, where each must be an object: a hole in the list would be something left unread."""
         entries = self.entries(path)
         if not all(isinstance(entry.value, dict) for entry in entries):
-            raise senseless(self.request, "an entry of its list is no object")
+            raise malformed_response_error(self.request, "an entry of its list is no object")
         return entries
 
-    def entries(self, path: str = "") -> list[Shape]:
+    def entries(self, path: str = "") -> list[JsonValue]:
         """The elements of a list, which must be there."""
         value = self.at(path).value if path else self.value
         if not isinstance(value, list):
-            raise senseless(self.request, f"no list at `{path}`" if path else "it is no list")
-        return [Shape(entry, self.request) for entry in value]
+            raise malformed_response_error(self.request, f"no list at `{path}`" if path else "it is no list")
+        return [JsonValue(entry, self.request) for entry in value]
 
     def _typed(self, path: str, kind: type[_T]) -> _T:
         value = self.at(path).value
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise senseless(self.request, f"no {_WORDS[kind]} at `{path}`")
+            raise malformed_response_error(self.request, f"no {_WORDS[kind]} at `{path}`")
         return value
 
 
@@ -281,22 +283,22 @@ _STUMBLED = "something went wrong"  # GitHub's words for a query that ran out of
 
 
 @dataclass(frozen=True)
-class GraphqlFault:
+class GraphqlError:
     """One error of an answer: where in the data it belongs, and what it means. An empty path: everywhere."""
 
     path: tuple[str | int, ...]
-    error: ForgeError
+    error: GitHubError
 
 
 @dataclass(frozen=True)
-class GraphqlAnswer:
+class GraphqlResponse:
     """What GitHub answered, as far as it answered."""
 
-    data: Shape
+    data: JsonValue
     """An object; null stands where a fault is."""
-    faults: tuple[GraphqlFault, ...] = ()
+    faults: tuple[GraphqlError, ...] = ()
 
-    def fault_at(self, *path: str | int) -> ForgeError | None:
+    def fault_at(self, *path: str | int) -> GitHubError | None:
         """The first error at this place, below it, or above it."""
         for fault in self.faults:
             shared = min(len(path), len(fault.path))
@@ -305,14 +307,14 @@ class GraphqlAnswer:
         return None
 
     @property
-    def whole(self) -> Shape:
+    def whole(self) -> JsonValue:
         """The data, where nothing is missing. Raises the first error otherwise."""
         if self.faults:
             raise self.faults[0].error
         return self.data
 
 
-def status_seen(answer: Answer) -> Answer:
+def status_seen(answer: ApiResponse) -> ApiResponse:
     """The answer with the status that its errors stand for, where it has no data and a limit is the cause."""
     if answer.status != 200 or "rate" not in answer.text.lower():
         return answer
@@ -324,13 +326,17 @@ def status_seen(answer: Answer) -> Answer:
     return replace(answer, status=429) if limited else answer
 
 
-def read_answer(said: Shape) -> GraphqlAnswer:
-    """Data and errors of an answer with status 200. Raises ForgeError where there is no data at all."""
+def read_answer(said: JsonValue) -> GraphqlResponse:
+    """Data and errors of an answer with status 200. Raises GitHubError where there is no data at all."""
     faults = tuple(_fault(error, said.request) for error in _errors(said.value))
     data = said.at("data")
     if isinstance(data.value, dict):
-        return GraphqlAnswer(data, faults)
-    raise faults[0].error if faults else senseless(said.request, "it has neither data nor errors")
+        return GraphqlResponse(data, faults)
+    raise (
+        faults[0].error
+        if faults
+        else malformed_response_error(said.request, "it has neither data nor errors")
+    )
 
 
 def _parsed(text: str) -> Any:
@@ -362,8 +368,8 @@ def _word(error: dict[str, Any], key: str) -> str:
     return word if isinstance(word, str) else ""
 
 
-def _fault(error: dict[str, Any], request: str) -> GraphqlFault:
+def _fault(error: dict[str, Any], request: str) -> GraphqlError:
     path = error.get("path")
     steps = tuple(step for step in path if isinstance(step, str | int)) if isinstance(path, list) else ()
-    said = Answer(_status(error), {}, json.dumps({"message": _word(error, "message")}))
-    return GraphqlFault(steps, refusal(said, request))
+    said = ApiResponse(_status(error), {}, json.dumps({"message": _word(error, "message")}))
+    return GraphqlError(steps, refusal_error(said, request))

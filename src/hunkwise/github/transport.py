@@ -22,20 +22,27 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from hunkwise.github.responses import MAX_ANSWER, Answer, LateError, large, senseless, unreachable
+from hunkwise.github.responses import (
+    MAX_ANSWER,
+    ApiResponse,
+    RequestTimeoutError,
+    malformed_response_error,
+    response_too_large_error,
+    unreachable_error,
+)
 
 _PIECE = 64 * 1024
 
 
-class CutError(Exception):
+class DeadlineExceededError(Exception):
     """The request's time was over before it could even connect."""
 
 
-class LargeError(Exception):
+class ResponseTooLargeError(Exception):
     """The answer has more than MAX_ANSWER bytes."""
 
 
-class Watch:
+class RequestTimer:
     """Over one wire's connection. `late` says whether the last request was cut."""
 
     def __init__(self) -> None:
@@ -66,9 +73,9 @@ class Watch:
                     self._socket.shutdown(socket.SHUT_RDWR)
 
     def allow(self) -> None:
-        """Raises CutError where the time is over."""
+        """Raises DeadlineExceededError where the time is over."""
         if self.late:
-            raise CutError
+            raise DeadlineExceededError
 
     def over(self, made: socket.socket) -> socket.socket:
         """The same socket, from here on under watch; whichever was before is let go."""
@@ -78,7 +85,7 @@ class Watch:
             self._socket = made.dup()
         if self.late:
             made.close()
-            raise CutError
+            raise DeadlineExceededError
         return made
 
     def close(self) -> None:
@@ -91,7 +98,7 @@ class Watch:
             self._socket = None
 
 
-def watched(watch: Watch) -> HTTPAdapter:
+def watched(watch: RequestTimer) -> HTTPAdapter:
     """An adapter that repeats nothing by itself, and whose connections are under that watch."""
 
     class Plain(HTTPConnection):
@@ -126,13 +133,13 @@ def watched(watch: Watch) -> HTTPAdapter:
 
 
 def read_whole(answer: requests.Response, most: int = MAX_ANSWER) -> None:
-    """Reads the body, unpacked, as UTF-8 JSON is; nobody guesses at its encoding then. Raises LargeError."""
+    """Reads the body, unpacked, as UTF-8 JSON is; nobody guesses at its encoding then. Raises ResponseTooLargeError."""
     body = bytearray()
     for piece in answer.iter_content(_PIECE):
         body += piece
         if len(body) > most:
             answer.close()
-            raise LargeError
+            raise ResponseTooLargeError
     answer._content = bytes(body)  # what `content` gives where it has been read
     answer.encoding = "utf-8"
 
@@ -140,17 +147,17 @@ def read_whole(answer: requests.Response, most: int = MAX_ANSWER) -> None:
 TIMEOUT: Final = 15
 """Seconds until a connection stands, and between two pieces of an answer."""
 _NO_RETRIES = (
-    0  # PyGithub's own policy repeats POSTs, and sleeps up to an hour: forge.connection repeats reads
+    0  # PyGithub's own policy repeats POSTs, and sleeps up to an hour: github.connection repeats reads
 )
 
 
 @dataclass(frozen=True, eq=False)
-class Wire:
+class Transport:
     """For one thread at a time: PyGithub's requesters keep the state of their last answer."""
 
     requester: Requester
     connection: HTTPRequestsConnectionClass | HTTPSRequestsConnectionClass
-    watch: Watch
+    watch: RequestTimer
 
     def ask(
         self,
@@ -161,10 +168,10 @@ class Wire:
         name: str,
         *,
         seconds: float,
-    ) -> Answer:
+    ) -> ApiResponse:
         """The answer, whatever its status, if it is all here in so many seconds.
 
-        Raises ForgeError (UNAVAILABLE, AUTHENTICATION) without one, LateError where it took too long.
+        Raises GitHubError (UNAVAILABLE, AUTHENTICATION) without one, RequestTimeoutError where it took too long.
         """
         url = self.requester.graphql_url if path == "graphql" else path
         self.connection.timeout = min(TIMEOUT, max(1, int(seconds)))
@@ -173,17 +180,19 @@ class Wire:
                 status, headers, text = self.requester.requestJson(
                     verb, url, dict(query), input=body, cnx=self.connection
                 )
-        except CutError as error:
-            raise LateError(name, seconds) from error
-        except LargeError as error:
-            raise large(name) from error
+        except DeadlineExceededError as error:
+            raise RequestTimeoutError(name, seconds) from error
+        except ResponseTooLargeError as error:
+            raise response_too_large_error(name) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
-            raise LateError(name, seconds) if self.watch.late else unreachable(error, name) from error
+            raise (
+                RequestTimeoutError(name, seconds) if self.watch.late else unreachable_error(error, name)
+            ) from error
         except (ValueError, OverflowError) as error:  # PyGithub reads the headers of rate limits as numbers
-            raise senseless(name, "a header of it cannot be read") from error
+            raise malformed_response_error(name, "a header of it cannot be read") from error
         if self.watch.late:  # an answer without a length looks whole where it was cut
-            raise LateError(name, seconds)
-        return Answer(status, headers, text)
+            raise RequestTimeoutError(name, seconds)
+        return ApiResponse(status, headers, text)
 
     def close(self) -> None:
         self.connection.close()
@@ -191,7 +200,7 @@ class Wire:
         self.watch.close()
 
 
-def wired(token: str, api_url: str) -> Wire:
+def open_transport(token: str, api_url: str) -> Transport:
     """A new wire; it connects when it is first asked."""
     requester = Github(
         auth=Auth.Token(token),
@@ -207,11 +216,11 @@ def wired(token: str, api_url: str) -> Wire:
     kind = HTTPSRequestsConnectionClass if secure else HTTPRequestsConnectionClass
     connection = kind(server.hostname or "", server.port, timeout=TIMEOUT, retry=_NO_RETRIES)
     connection.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # none is kept, or sent
-    watch = Watch()
+    watch = RequestTimer()
     for scheme in ("http://", "https://"):
         connection.session.mount(scheme, watched(watch))
     connection.session.hooks["response"].append(_as_it_is)
-    return Wire(requester, connection, watch)
+    return Transport(requester, connection, watch)
 
 
 def _as_it_is(answer: requests.Response, **_options: object) -> None:

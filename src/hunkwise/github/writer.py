@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from hunkwise.domain.pull_request import ReviewState
-from hunkwise.errors import ForgeError, ForgeKind
+from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.accounts import Account, bare, is_bot
 from hunkwise.github.client import GitHub
 from hunkwise.github.connection import entries_of
-from hunkwise.github.responses import GraphqlAnswer, Shape, senseless
+from hunkwise.github.responses import GraphqlResponse, JsonValue, malformed_response_error
 from hunkwise.redaction import SecretScan
 
 _VIEWER = "query { viewer { login } }"
 
 
-class OwnWords:
+class OwnPosts:
     """Lists only what is ours; who we are is asked once, when it is first needed."""
 
     def __init__(self, github: GitHub, number: int) -> None:
@@ -25,27 +25,27 @@ class OwnWords:
         self._number = number
         self._account: Account | None = None
 
-    def reviews(self) -> Iterator[Shape]:
-        """Our reviews, oldest first, a pending one included. Raises ForgeError."""
+    def reviews(self) -> Iterator[JsonValue]:
+        """Our reviews, oldest first, a pending one included. Raises GitHubError."""
         return self._listed(f"pulls/{self._number}/reviews", "reviews")
 
-    def review_comments(self) -> Iterator[Shape]:
-        """Our comments on lines and files, oldest first. Raises ForgeError."""
+    def review_comments(self) -> Iterator[JsonValue]:
+        """Our comments on lines and files, oldest first. Raises GitHubError."""
         return self._listed(f"pulls/{self._number}/comments", "review comments")
 
-    def comments(self) -> Iterator[Shape]:
-        """Our comments in the conversation, oldest first. Raises ForgeError."""
+    def comments(self) -> Iterator[JsonValue]:
+        """Our comments in the conversation, oldest first. Raises GitHubError."""
         return self._listed(f"issues/{self._number}/comments", "comments")
 
     def pending(self, marker: str) -> Iterator[int]:
-        """Ids of our pending reviews that say nothing but a marker of that beginning. Raises ForgeError."""
+        """Ids of our pending reviews that say nothing but a marker of that beginning. Raises GitHubError."""
         for review in self.reviews():
             said = review.text_or("body", "").strip()
             is_marker = said.startswith(marker) and said.endswith("-->") and said.count("-->") == 1
             if review.text_or("state", "") == ReviewState.PENDING and is_marker:
                 yield review.number("id")
 
-    def _listed(self, path: str, what: str) -> Iterator[Shape]:
+    def _listed(self, path: str, what: str) -> Iterator[JsonValue]:
         if self._account is None:
             self._account = self._asked()
         address = f"/repos/{self._github.repository}/{path}"
@@ -54,32 +54,32 @@ class OwnWords:
                 yield said
 
     def _asked(self) -> Account:
-        """REST tells it to people's tokens, and GraphQL to an app's. Raises ForgeError."""
+        """REST tells it to people's tokens, and GraphQL to an app's. Raises GitHubError."""
         connection = self._github.connection
         try:
             me = connection.get("/user")
-            account = Account(bare(me.text("login")), bot=is_bot(Shape({"user": me.value}, me.request)))
-        except ForgeError as error:
-            if error.kind is not ForgeKind.FORBIDDEN:
+            account = Account(bare(me.text("login")), bot=is_bot(JsonValue({"user": me.value}, me.request)))
+        except GitHubError as error:
+            if error.kind is not GitHubErrorKind.FORBIDDEN:
                 raise
             me = connection.graphql(_VIEWER, {}).at("viewer")
             account = Account(bare(me.text("login")), bot=True)
         if not account.login:
-            raise senseless(me.request, "an empty login")
+            raise malformed_response_error(me.request, "an empty login")
         return account
 
 
-def last_line(text: str) -> str:
+def marker_line(text: str) -> str:
     """The line on which our texts carry their marker."""
     return text.rstrip().rpartition("\n")[2].strip()
 
 
-def address(said: Shape) -> str:
-    """Where GitHub shows what it stored. Raises ForgeError where the answer tells of nothing stored."""
+def address(said: JsonValue) -> str:
+    """Where GitHub shows what it stored. Raises GitHubError where the answer tells of nothing stored."""
     said.number("id")
     found = said.text("html_url")
     if not found.startswith(("https://", "http://")):
-        raise senseless(said.request, "no address at `html_url`")
+        raise malformed_response_error(said.request, "no address at `html_url`")
     return found
 
 
@@ -88,8 +88,8 @@ _BETWEEN_ATTEMPTS = 1.0
 _T = TypeVar("_T")
 
 
-class Outgoing:
-    """Writes to one repository. Paths begin behind `/repos/owner/name/`. All methods raise ForgeError."""
+class Writer:
+    """Writes to one repository. Paths begin behind `/repos/owner/name/`. All methods raise GitHubError."""
 
     def __init__(
         self, github: GitHub, scan: SecretScan, *, sleep: Callable[[float], None] = time.sleep
@@ -101,25 +101,27 @@ class Outgoing:
         self.sent = 0
         """How many writes were tried."""
 
-    def post(self, path: str, body: Mapping[str, Any], *, again: Callable[[], None] = lambda: None) -> Shape:
+    def post(
+        self, path: str, body: Mapping[str, Any], *, again: Callable[[], None] = lambda: None
+    ) -> JsonValue:
         """`again`: see Connection.post."""
         self._check(body)
         return self._connection.post(f"{self._root}/{path}", body, again=again)
 
-    def patch(self, path: str, body: Mapping[str, Any]) -> Shape:
+    def patch(self, path: str, body: Mapping[str, Any]) -> JsonValue:
         self._check(body)
         return self._connection.patch(f"{self._root}/{path}", body)
 
-    def put(self, path: str, body: Mapping[str, Any]) -> Shape:
+    def put(self, path: str, body: Mapping[str, Any]) -> JsonValue:
         self._check(body)
         return self._connection.put(f"{self._root}/{path}", body)
 
-    def delete(self, path: str) -> Shape:
+    def delete(self, path: str) -> JsonValue:
         """What GitHub shows of what it deleted: null for most kinds."""
         self._check({})
         return self._connection.delete(f"{self._root}/{path}")
 
-    def mutation(self, document: str, variables: Mapping[str, Any], *, writes: int) -> GraphqlAnswer:
+    def mutation(self, document: str, variables: Mapping[str, Any], *, writes: int) -> GraphqlResponse:
         """Several mutations in one request, each with its own outcome. `writes`: how many."""
         self._check(variables)
         return self._connection.graphql_partly(document, variables, repeat=False, writes=writes)
@@ -142,12 +144,12 @@ class Outgoing:
             attempt += 1
             try:
                 return send()
-            except ForgeError as error:
-                if error.kind is not ForgeKind.UNAVAILABLE:
+            except GitHubError as error:
+                if error.kind is not GitHubErrorKind.UNAVAILABLE:
                     raise
                 try:
                     stored = look()
-                except ForgeError as blind:
+                except GitHubError as blind:
                     raise error from blind
                 if stored is not None:
                     return stored
@@ -157,10 +159,12 @@ class Outgoing:
             again()
 
     def refuse_secrets(self, text: str) -> None:
-        """For what leaves compressed: raises ForgeError (FORBIDDEN) where the text holds a secret of ours."""
+        """For what leaves compressed: raises GitHubError (FORBIDDEN) where the text holds a secret of ours."""
         if self._scan.found_in(text):
             message = "What was to be posted holds one of this run's secrets, and was withheld."
-            raise ForgeError(ForgeKind.FORBIDDEN, message, "Revoke that secret: the model has seen it.")
+            raise GitHubError(
+                GitHubErrorKind.FORBIDDEN, message, "Revoke that secret: the model has seen it."
+            )
 
     def _check(self, body: Mapping[str, Any]) -> None:
         self.refuse_secrets("\n".join(_texts(body)))

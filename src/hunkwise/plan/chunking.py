@@ -14,7 +14,6 @@ from hunkwise.domain.text import (
     is_cut,
     line_size,
     shown_size,
-    shown_text,
 )
 
 
@@ -34,14 +33,14 @@ _AROUND = (400, 120, 40, 15, 5, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LineSpan:
     """Lines of one side."""
 
     side: Side
     lines: range
 
 
-def hunks_around(file: FileDiff, places: Sequence[Place], room: int) -> tuple[Hunk, ...]:
+def hunks_around(file: FileDiff, places: Sequence[LineSpan], room: int) -> tuple[Hunk, ...]:
     """The hunks that show one of the places, in at most `room` shown characters.
 
     Whole ones where they fit, else their rows around the places, else as many of these as fit. Without a place
@@ -61,7 +60,7 @@ def hunks_around(file: FileDiff, places: Sequence[Place], room: int) -> tuple[Hu
     return _first(narrower, room)
 
 
-def _at(hunk: Hunk, places: Sequence[Place]) -> Iterator[int]:
+def _at(hunk: Hunk, places: Sequence[LineSpan]) -> Iterator[int]:
     """Indexes of the rows that stand on one of the places."""
     right = [place.lines for place in places if place.side is Side.RIGHT]
     left = [place.lines for place in places if place.side is Side.LEFT]
@@ -71,7 +70,7 @@ def _at(hunk: Hunk, places: Sequence[Place]) -> Iterator[int]:
             yield index
 
 
-def _pieces(hunk: Hunk, places: Sequence[Place], around: int) -> Iterator[Hunk]:
+def _pieces(hunk: Hunk, places: Sequence[LineSpan], around: int) -> Iterator[Hunk]:
     """The runs of rows around the places."""
     runs: list[tuple[int, int]] = []
     for index in _at(hunk, places):
@@ -158,7 +157,6 @@ def _rank(lines: Sequence[DiffLine], end: int) -> int:
 
 _FEW = 16
 """Chunks from which on they grow."""
-__all__ = ["LINE_LIMIT", "Chunk", "ChunkPart", "budget_for", "covered", "pack", "shown_size", "shown_text"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ _HUNK, _FILE = b"hunk", b"file"
 
 
 @dataclass(frozen=True, slots=True)
-class Division:
+class HunkSplit:
     """A file's hunks in their order, and for each whether it is reviewed already."""
 
     hunks: tuple[Hunk, ...]
@@ -35,10 +35,10 @@ class Division:
     def carried(self) -> tuple[Hunk, ...]:
         return tuple(hunk for hunk, known in zip(self.hunks, self.known, strict=True) if known)
 
-    def with_answers(self, answers: Iterable[bool]) -> Division:
+    def with_answers(self, answers: Iterable[bool]) -> HunkSplit:
         """The division after a run; `answers` says of each of `new` whether it is reviewed now."""
         said = iter(answers)
-        return Division(self.hunks, tuple(known or next(said) for known in self.known))
+        return HunkSplit(self.hunks, tuple(known or next(said) for known in self.known))
 
 
 def hunk_keys(path: str, hunks: Sequence[Hunk]) -> tuple[str, ...]:
@@ -60,13 +60,13 @@ def file_key(path: str, hunks: Sequence[Hunk]) -> str:
     return _key(_FILE, path, [_content(hunk) for hunk in hunks])
 
 
-def divided(file: FileDiff, reviewed: frozenset[str]) -> Division:
+def divided(file: FileDiff, reviewed: frozenset[str]) -> HunkSplit:
     """What of the file is reviewed, by the keys that an earlier run left, also under the name before a rename.
 
     A truncated hunk never is: nobody knows what the rest of it says.
     """
     if not reviewed:
-        return Division(file.hunks, (False,) * len(file.hunks))
+        return HunkSplit(file.hunks, (False,) * len(file.hunks))
     names = [file.path]
     if file.status is FileStatus.RENAMED and file.old_path is not None:
         names.append(file.old_path)
@@ -74,10 +74,10 @@ def divided(file: FileDiff, reviewed: frozenset[str]) -> Division:
     keys = zip(*(hunk_keys(name, file.hunks) for name in names), strict=True)
     known = (whole or not reviewed.isdisjoint(of_hunk) for of_hunk in keys)
     flags = zip(file.hunks, known, strict=True)
-    return Division(file.hunks, tuple(there and not hunk.truncated for hunk, there in flags))
+    return HunkSplit(file.hunks, tuple(there and not hunk.truncated for hunk, there in flags))
 
 
-def kept_keys(by_file: Mapping[str, Division], most: int = MOST_KEYS) -> frozenset[str]:
+def kept_keys(by_file: Mapping[str, HunkSplit], most: int = MOST_KEYS) -> frozenset[str]:
     """The keys of what is reviewed, by the files' names, for the next run; at most `most`.
 
     Where there would be more, files that are reviewed whole get one key each, those with the most hunks
@@ -125,7 +125,7 @@ def answered_hunks(
     return tuple(answers)
 
 
-def _keys(by_file: Mapping[str, Division], whole: set[str]) -> Iterator[str]:
+def _keys(by_file: Mapping[str, HunkSplit], whole: set[str]) -> Iterator[str]:
     for path, division in by_file.items():
         if path in whole:
             yield file_key(path, division.hunks)
@@ -134,7 +134,7 @@ def _keys(by_file: Mapping[str, Division], whole: set[str]) -> Iterator[str]:
             yield from (key for key, kept in zip(keys, _kept(division), strict=True) if kept)
 
 
-def _kept(division: Division) -> list[bool]:
+def _kept(division: HunkSplit) -> list[bool]:
     """For each hunk whether the next run may pass it over."""
     flags = zip(division.hunks, division.known, strict=True)
     return [known and not hunk.truncated for hunk, known in flags]

@@ -13,21 +13,29 @@ from typing import Any, Final
 from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import visible
 from hunkwise.errors import SettingsError
-from hunkwise.flows.base_config import BaseTexts, base_texts
-from hunkwise.preview.source import Place, config_path, configuration, file_faults, fronts_of, place_of
+from hunkwise.flows.base_config import BaseConfig, base_texts
+from hunkwise.preview.source import FileSource, config_path, configuration, file_faults, fronts_of, place_of
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.repository.trees import WorkingTree
 from hunkwise.settings.config import Config
 from hunkwise.settings.inputs import KNOWN_INPUTS, read_inputs
-from hunkwise.settings.parsing import MODEL, SECRET_INPUTS, SHARED, TOKEN_SHAPE, Reading, quoted, set_inputs
-from hunkwise.settings.sources import Layers, Setting, Source, SourceKind, settings_of
+from hunkwise.settings.parsing import (
+    MODEL,
+    SECRET_INPUTS,
+    SHARED,
+    TOKEN_SHAPE,
+    InputReader,
+    quoted,
+    set_inputs,
+)
+from hunkwise.settings.sources import ConfigLayers, Setting, SourceKind, ValueSource, settings_of
 
 _STAND_IN: Final = "not-given"
 """Stands for the one input that must be there: nothing that is shown here needs a token of a job."""
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
+class InputValue:
     """An input that is no key of the configuration file. A secret's value is not kept."""
 
     name: str
@@ -36,45 +44,45 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Overrides:
     """What stands above the configuration file."""
 
     config_path: str
-    overrides: Mapping[str, tuple[object, Source]]
+    overrides: Mapping[str, tuple[object, ValueSource]]
     """See `sources.Layers`."""
-    inputs: tuple[Input, ...] = ()
+    inputs: tuple[InputValue, ...] = ()
     """Empty where no input is set at all, as in most shells."""
     warnings: tuple[str, ...] = ()
 
 
-def read_asked(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Asked:
+def read_asked(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Overrides:
     """Options before inputs; variables of a shell where there are no inputs. Raises SettingsError."""
     texts = set_inputs(environ, KNOWN_INPUTS)
     path = config_path(arguments.config)
-    overrides: dict[str, tuple[object, Source]] = {}
-    shown: tuple[Input, ...] = ()
+    overrides: dict[str, tuple[object, ValueSource]] = {}
+    shown: tuple[InputValue, ...] = ()
     warnings: tuple[str, ...] = ()
     if texts:
         read = read_inputs({**environ, **_stand_in(texts)})
         path = path if arguments.config else read.config_path
         for name, value in read.overrides.items():
-            overrides[name] = (value, Source(SourceKind.INPUT, name.replace("_", "-")))
+            overrides[name] = (value, ValueSource(SourceKind.INPUT, name.replace("_", "-")))
         shown, warnings = _inputs(texts), read.warnings
     elif environ.get("COPILOT_MODEL"):
-        source = Source(SourceKind.VARIABLE, "COPILOT_MODEL")
+        source = ValueSource(SourceKind.VARIABLE, "COPILOT_MODEL")
         overrides["model"] = (_model(environ["COPILOT_MODEL"], "COPILOT_MODEL"), source)
     if arguments.model:
-        overrides["model"] = (_model(arguments.model, "--model"), Source(SourceKind.OPTION, "--model"))
-    return Asked(path, overrides, shown, warnings)
+        overrides["model"] = (_model(arguments.model, "--model"), ValueSource(SourceKind.OPTION, "--model"))
+    return Overrides(path, overrides, shown, warnings)
 
 
 def _stand_in(texts: Mapping[str, str]) -> dict[str, str]:
     return {} if "github-token" in texts else {"INPUT_GITHUB-TOKEN": _STAND_IN}
 
 
-def _inputs(texts: Mapping[str, str]) -> tuple[Input, ...]:
+def _inputs(texts: Mapping[str, str]) -> tuple[InputValue, ...]:
     """All that are no keys of the file, in their documented order."""
-    reading = Reading(texts)
+    reading = InputReader(texts)
     others = [name for name in KNOWN_INPUTS if name not in SHARED and name != "prompts"]
     found = []
     for name in others:
@@ -84,7 +92,7 @@ def _inputs(texts: Mapping[str, str]) -> tuple[Input, ...]:
         elif text is not None:
             shown = reading.shown(text)
             text = text if shown == quoted(text) else shown
-        found.append(Input(name, text))
+        found.append(InputValue(name, text))
     return tuple(found)
 
 
@@ -146,13 +154,13 @@ _IN_FILES: Final = (SourceKind.FILE, SourceKind.FRONT_MATTER)
 
 
 def show(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints them. Raises SettingsError where one is wrong, RepositoryError or ForgeError where one cannot be read."""
+    """Prints them. Raises SettingsError where one is wrong, RepositoryError or GitHubError where one cannot be read."""
     asked = read_asked(arguments, environ)
     with place_of(arguments, environ) as place:
         file, document = configuration(place, asked.config_path)
-        bare = Layers({}, file, document, asked.config_path, asked.overrides)
+        bare = ConfigLayers({}, file, document, asked.config_path, asked.overrides)
         fronts = fronts_of(bare.config.prompts, place)
-    settings = list(settings_of(Layers(fronts, file, document, asked.config_path, asked.overrides)))
+    settings = list(settings_of(ConfigLayers(fronts, file, document, asked.config_path, asked.overrides)))
     for warning in asked.warnings:
         sys.stderr.write(f"hunkwise: {safe(warning)}\n")
     if arguments.format == "json":
@@ -163,7 +171,7 @@ def show(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     return ExitCode.REVIEWED
 
 
-def _as_text(settings: list[Setting], asked: Asked, place: Place, *, found: bool) -> Iterator[str]:
+def _as_text(settings: list[Setting], asked: Overrides, place: FileSource, *, found: bool) -> Iterator[str]:
     there = f"{asked.config_path} of {place.said}"
     yield safe(there if found else f"There is no {there}: the defaults hold.")
     yield ""
@@ -181,7 +189,7 @@ def _text(setting: Setting) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _as_json(settings: list[Setting], asked: Asked, place: Place, *, found: bool) -> dict[str, Any]:
+def _as_json(settings: list[Setting], asked: Overrides, place: FileSource, *, found: bool) -> dict[str, Any]:
     return {
         "version": 1,
         "configuration": {
@@ -198,7 +206,7 @@ def _as_json(settings: list[Setting], asked: Asked, place: Place, *, found: bool
     }
 
 
-def _source(source: Source) -> dict[str, Any]:
+def _source(source: ValueSource) -> dict[str, Any]:
     said: dict[str, Any] = {"source": str(source.kind)}
     if source.kind in _IN_FILES:
         return {**said, "path": source.name, "line": source.line}
@@ -218,7 +226,7 @@ _IN_PROMPT: Final = " (in the prompt "
 
 def check(arguments: argparse.Namespace) -> ExitCode:
     """Prints what was read. Raises SettingsError with all faults, RepositoryError where a file cannot be read."""
-    place = Place(WorkingTree(Path(arguments.repository)), "the working tree")
+    place = FileSource(WorkingTree(Path(arguments.repository)), "the working tree")
     path = config_path(arguments.config)
     config, document = configuration(place, path)
     if document is None and arguments.config is not None:
@@ -234,7 +242,7 @@ def check(arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.REVIEWED
 
 
-def _compile_faults(texts: BaseTexts) -> Iterator[str]:
+def _compile_faults(texts: BaseConfig) -> Iterator[str]:
     """Of every prompt that a run can put, and of every template of the user's own: each is compiled where a
     review renders it, in a process that is bounded."""
     renderer = Renderer(texts.templates, paths=texts.config.own_files)
@@ -245,7 +253,7 @@ def _compile_faults(texts: BaseTexts) -> Iterator[str]:
             yield from error.faults
 
 
-def _read(path: str, config: Config, texts: BaseTexts, *, found: bool) -> Iterator[str]:
+def _read(path: str, config: Config, texts: BaseConfig, *, found: bool) -> Iterator[str]:
     yield "ok"
     yield f"  {path}" if found else f"  there is no {path}: the defaults hold"
     running = ", ".join(prompt.name for prompt in config.reviewing)

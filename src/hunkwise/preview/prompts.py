@@ -19,11 +19,11 @@ from hunkwise.domain.review import ExitCode, FileCoverage
 from hunkwise.domain.text import divided
 from hunkwise.errors import SettingsError
 from hunkwise.preview.config import print_json, print_text, safe
-from hunkwise.preview.render import MOST_EXAMPLES, Part, Rendering, estimate, rendered
+from hunkwise.preview.render import MOST_EXAMPLES, PromptRendering, RenderedPart, estimate, rendered
 from hunkwise.preview.source import (
     TEMPLATES,
-    Place,
-    Subject,
+    FileSource,
+    PreviewSource,
     alone,
     config_path,
     configuration,
@@ -57,7 +57,7 @@ class _Listed:
 
 def list_prompts(arguments: argparse.Namespace) -> ExitCode:
     """Prints them. Raises SettingsError where the configuration or a template is wrong, RepositoryError."""
-    place = Place(WorkingTree(Path(arguments.repository)), "the working tree")
+    place = FileSource(WorkingTree(Path(arguments.repository)), "the working tree")
     path = config_path(arguments.config)
     config, document = configuration(place, path)
     prompts = list(_listed(config, place))
@@ -75,7 +75,7 @@ def list_prompts(arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.REVIEWED
 
 
-def _listed(config: Config, place: Place) -> Iterator[_Listed]:
+def _listed(config: Config, place: FileSource) -> Iterator[_Listed]:
     """The configuration's, then the built-in ones that it does not name."""
     entries = {prompt.name: prompt for prompt in config.prompts}
     running = {prompt.name for prompt in config.reviewing}
@@ -143,7 +143,7 @@ class _Shown:
 class _Shelf:
     """All templates by their names; each is read when it is asked for."""
 
-    def __init__(self, own: Mapping[str, str], place: Place) -> None:
+    def __init__(self, own: Mapping[str, str], place: FileSource) -> None:
         """`own`: the paths of the user's own, by their names."""
         self._own = own
         self._place = place
@@ -165,7 +165,7 @@ class _Shelf:
 
 def show_prompt(arguments: argparse.Namespace) -> ExitCode:
     """Prints the text. Raises SettingsError where there is no such template, RepositoryError."""
-    place = Place(WorkingTree(Path(arguments.repository)), "the working tree")
+    place = FileSource(WorkingTree(Path(arguments.repository)), "the working tree")
     config, _ = configuration(place, config_path(arguments.config))
     refuse_unknown(arguments.name, template_names(config), "prompt or template")
     shelf = _Shelf(config.own_files, place)
@@ -226,7 +226,7 @@ def _number(said: str | None) -> int | None:
     return int(said) if said is not None else None
 
 
-def _chosen(found: Rendering, wanted: int | None) -> tuple[Part, ...]:
+def _chosen(found: PromptRendering, wanted: int | None) -> tuple[RenderedPart, ...]:
     """Raises SettingsError where there is no such chunk."""
     if wanted is None:
         return found.parts
@@ -238,7 +238,9 @@ def _chosen(found: Rendering, wanted: int | None) -> tuple[Part, ...]:
     return parts
 
 
-def _print(subject: Subject, found: Rendering, parts: tuple[Part, ...], *, system: bool) -> None:
+def _print(
+    subject: PreviewSource, found: PromptRendering, parts: tuple[RenderedPart, ...], *, system: bool
+) -> None:
     sys.stdout.write(f"{_RULE}{safe(found.name)} over {safe(subject.change)}\n")
     sys.stdout.write(f"{_RULE}configuration and templates: {safe(subject.rules)}\n")
     if found.name in STAGE_PROMPTS:
@@ -254,7 +256,7 @@ def _print(subject: Subject, found: Rendering, parts: tuple[Part, ...], *, syste
     sys.stdout.write("".join(f"{line}\n" for line in _footer(found, parts)))
 
 
-def _header(found: Rendering, part: Part) -> Iterator[str]:
+def _header(found: PromptRendering, part: RenderedPart) -> Iterator[str]:
     about = _counted(part.lines, _unit(found.name))
     files = _counted(len(part.changed_lines), "file")
     size = _size(part.text)
@@ -265,7 +267,7 @@ def _header(found: Rendering, part: Part) -> Iterator[str]:
         yield f"{_RULE}  and {len(part.changed_lines) - _MOST_FILES:,} more files"
 
 
-def _footer(found: Rendering, parts: tuple[Part, ...]) -> Iterator[str]:
+def _footer(found: PromptRendering, parts: tuple[RenderedPart, ...]) -> Iterator[str]:
     total = "".join(part.text for part in parts)
     if parts:
         yield (
@@ -282,7 +284,7 @@ def _footer(found: Rendering, parts: tuple[Part, ...]) -> Iterator[str]:
         yield f"{_RULE}{safe(note)}"
 
 
-def _not_sent(found: Rendering) -> list[FileCoverage]:
+def _not_sent(found: PromptRendering) -> list[FileCoverage]:
     """Files of which something is not before the model, and why."""
     return [file for file in found.coverage.files if file.reason is not None]
 
@@ -300,7 +302,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _rendering_as_json(
-    subject: Subject, found: Rendering, parts: tuple[Part, ...], *, system: bool
+    subject: PreviewSource, found: PromptRendering, parts: tuple[RenderedPart, ...], *, system: bool
 ) -> dict[str, Any]:
     return {
         "version": 1,
@@ -326,7 +328,7 @@ def _rendering_as_json(
     }
 
 
-def _part_json(found: Rendering, part: Part) -> dict[str, Any]:
+def _part_json(found: PromptRendering, part: RenderedPart) -> dict[str, Any]:
     unit = "example-findings" if found.name == "verify" else "changed-lines"
     return {
         "number": part.number,

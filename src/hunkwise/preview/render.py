@@ -16,11 +16,11 @@ from hunkwise.errors import SettingsError
 from hunkwise.flows.analysis import Analysis
 from hunkwise.flows.models import Budgets
 from hunkwise.flows.planning import coverage_of
-from hunkwise.flows.prompting import Head
-from hunkwise.flows.review import Order, Prepared, prepare
-from hunkwise.flows.summary import SummingUp
-from hunkwise.flows.verification import Batch, SecondOpinion, batches_of
-from hunkwise.publish.placement import anchor_fault, by_path
+from hunkwise.flows.prompting import HeadCommit
+from hunkwise.flows.review import PreparedReview, ReviewRequest, prepare
+from hunkwise.flows.summary import Summarizer
+from hunkwise.flows.verification import FindingBatch, Verifier, batches_of
+from hunkwise.publish.placement import by_path, resolve_anchor
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import STAGE_PROMPTS
 
@@ -31,7 +31,7 @@ _BODY: Final = "An example that was made from the diff, for this preview: no mod
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RenderedPart:
     """One question: its text, and what of the change it is about."""
 
     number: int
@@ -50,12 +50,12 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Rendering:
+class PromptRendering:
     """All questions of one prompt."""
 
     name: str
     system: str
-    parts: tuple[Part, ...]
+    parts: tuple[RenderedPart, ...]
     coverage: Coverage
     """What of the change is in them, and what is not."""
     faults: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ def estimate(text: str) -> int:
     return -(-len(text) // _CHARACTERS_A_TOKEN)
 
 
-def rendered(order: Order, head: Head, name: str) -> Rendering:
+def rendered(order: ReviewRequest, head: HeadCommit, name: str) -> PromptRendering:
     """The texts of a prompt of the order's configuration. Raises SettingsError where none can be made."""
     prepared = prepare(order, head=head)
     if name == "verify":
@@ -87,11 +87,11 @@ def rendered(order: Order, head: Head, name: str) -> Rendering:
         lines: dict[str, int] = {}
         for part in work.chunk.parts:
             lines[part.file.path] = lines.get(part.file.path, 0) + part.changed_lines
-        parts.append(Part(work.chunk.index + 1, work.count, text, lines))
+        parts.append(RenderedPart(work.chunk.index + 1, work.count, text, lines))
     return _rendering(order, prepared, name, parts, faults)
 
 
-def _verification(order: Order, prepared: Prepared) -> Rendering:
+def _verification(order: ReviewRequest, prepared: PreparedReview) -> PromptRendering:
     """What the second opinion would be asked on example findings: a question for each file."""
     batches = batches_of(_examples(prepared))
     parts, faults = [], []
@@ -100,30 +100,34 @@ def _verification(order: Order, prepared: Prepared) -> Rendering:
         if question is None:
             faults.append(f"{batch.path}: {fault}")
         else:
-            parts.append(Part(number, len(batches), question.prompt, {batch.path: len(batch.findings)}))
+            parts.append(
+                RenderedPart(number, len(batches), question.prompt, {batch.path: len(batch.findings)})
+            )
     return _rendering(order, prepared, "verify", parts, faults)
 
 
-async def _opinion(order: Order, prepared: Prepared, batch: Batch) -> tuple[Question | None, str]:
+async def _opinion(
+    order: ReviewRequest, prepared: PreparedReview, batch: FindingBatch
+) -> tuple[Question | None, str]:
     """The question, or why there is none."""
     verify = "on" if order.config.verify == "off" else order.config.verify
     config = order.config.model_copy(update={"verify": verify})
     asked = _Asked()
-    opinions = SecondOpinion(order.snapshot, asked.ask, prepared.prompting, Budgets(Config()), config)
+    opinions = Verifier(order.snapshot, asked.ask, prepared.prompting, Budgets(Config()), config)
     opinion = await opinions.on(batch.findings, asyncio.Event())
     return asked.question, " ".join(fault.message for fault in opinion.faults)
 
 
-def _summary(order: Order, prepared: Prepared) -> Rendering:
+def _summary(order: ReviewRequest, prepared: PreparedReview) -> PromptRendering:
     """What the summary would be asked for, with example findings and words."""
     question, fault = asyncio.run(_account(order, prepared))
     if question is None:
         return _rendering(order, prepared, "summary", (), (fault,))
     lines = {file.path: file.changed_lines for file in order.snapshot.files}
-    return _rendering(order, prepared, "summary", (Part(1, 1, question.prompt, lines),), ())
+    return _rendering(order, prepared, "summary", (RenderedPart(1, 1, question.prompt, lines),), ())
 
 
-async def _account(order: Order, prepared: Prepared) -> tuple[Question | None, str]:
+async def _account(order: ReviewRequest, prepared: PreparedReview) -> tuple[Question | None, str]:
     """The question, or why there is none."""
     style = "short" if order.config.summary == "off" else order.config.summary
     config = order.config.model_copy(update={"summary": style})
@@ -133,7 +137,7 @@ async def _account(order: Order, prepared: Prepared) -> tuple[Question | None, s
     coverage = coverage_of(prepared.plan, {work.key: None for work in works}, order.snapshot)
     analysis = Analysis((), coverage, (), said, asked=many, answered=many)
     asked = _Asked()
-    summing = SummingUp(order.snapshot, asked.ask, prepared.prompting, Budgets(Config()), config)
+    summing = Summarizer(order.snapshot, asked.ask, prepared.prompting, Budgets(Config()), config)
     account = await summing.of(analysis, tuple(_examples(prepared)), asyncio.Event(), "")
     return asked.question, " ".join(fault.message for fault in account.faults)
 
@@ -148,7 +152,7 @@ class _Asked:
         self.question = question
 
 
-def _examples(prepared: Prepared) -> Iterator[Finding]:
+def _examples(prepared: PreparedReview) -> Iterator[Finding]:
     """A finding on the first changed line of each file that is put before a model."""
     files = {part.file.path: part.file for work in prepared.plan.works for part in work.chunk.parts}
     for file in list(files.values())[:MOST_EXAMPLES]:
@@ -164,17 +168,21 @@ def _first_change(file: FileDiff) -> Anchor | None:
     added = ((Side.RIGHT, line.new) for line in lines if line.kind == "+")
     removed = ((Side.LEFT, line.old) for line in lines if line.kind == "-")
     side, number = next(chain(added, removed), (Side.RIGHT, None))
-    proof = anchor_fault(file.path, number or 0, None, side, by_path([file]))
+    proof = resolve_anchor(file.path, number or 0, None, side, by_path([file]))
     return proof if isinstance(proof, Anchor) else None
 
 
 def _rendering(
-    order: Order, prepared: Prepared, name: str, parts: Sequence[Part], faults: Sequence[str]
-) -> Rendering:
+    order: ReviewRequest,
+    prepared: PreparedReview,
+    name: str,
+    parts: Sequence[RenderedPart],
+    faults: Sequence[str],
+) -> PromptRendering:
     answered = {work.key: None for work in prepared.plan.works}
     coverage = coverage_of(prepared.plan, answered, order.snapshot)
     prompting = prepared.prompting
-    return Rendering(
+    return PromptRendering(
         name,
         prompting.system_for(name),
         tuple(parts),

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Final
 
 from hunkwise.commands.review import read_range
 from hunkwise.errors import OversizeError, RepositoryError, SettingsError
-from hunkwise.flows.base_config import Commit
-from hunkwise.flows.prompting import Head
-from hunkwise.flows.review import Order
+from hunkwise.flows.base_config import CommitFiles
+from hunkwise.flows.prompting import HeadCommit
+from hunkwise.flows.review import ReviewRequest
 from hunkwise.prompts.renderer import BASE, BUILT_IN, HOUSE, PARTIAL, PARTIALS, built_in_text
 from hunkwise.repository.git import Git
-from hunkwise.repository.trees import GitHead, WorkingTree
+from hunkwise.repository.trees import GitTree, WorkingTree
 from hunkwise.settings.config import Config, read_config
 from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH
 from hunkwise.settings.parsing import did_you_mean, listed, quoted
 from hunkwise.settings.prompt_settings import STAGE_PROMPTS, PromptSettings
-from hunkwise.settings.sources import Front, front_of, read_front_matter
-from hunkwise.settings.strict_yaml import Document
+from hunkwise.settings.sources import TemplateFrontMatter, front_of, read_front_matter
+from hunkwise.settings.strict_yaml import YamlDocument
 
 if TYPE_CHECKING:
-    from hunkwise.commands.review import Wanted
+    from hunkwise.commands.review import RequestedPullRequest
     from hunkwise.github.client import GitHub
 
 
@@ -70,18 +70,18 @@ _READING_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
-class Place:
+class FileSource:
     """Files, and what to call the place that they are read from."""
 
-    commit: Commit
+    commit: CommitFiles
     said: str
     sha: str | None = None
     """None for the working tree."""
 
 
 @contextmanager
-def place_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Iterator[Place]:
-    """What --base or --pr name, else the working tree. Raises SettingsError, RepositoryError, ForgeError."""
+def place_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Iterator[FileSource]:
+    """What --base or --pr name, else the working tree. Raises SettingsError, RepositoryError, GitHubError."""
     folder = Path(arguments.repository)
     if arguments.pr and arguments.base:
         raise SettingsError(["--pr and --base both name a base: keep one of them."])
@@ -91,29 +91,29 @@ def place_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Itera
     elif arguments.base:
         yield _commit(folder, arguments.base)
     else:
-        yield Place(WorkingTree(folder), "the working tree")
+        yield FileSource(WorkingTree(folder), "the working tree")
 
 
-def _commit(folder: Path, rev: str) -> Place:
+def _commit(folder: Path, rev: str) -> FileSource:
     git = Git(folder)
     sha = git.resolve(rev)
-    return Place(GitHead(git, sha), f"{rev} ({sha[:12]})", sha)
+    return FileSource(GitTree(git, sha), f"{rev} ({sha[:12]})", sha)
 
 
 @contextmanager
-def _base_of_pull_request(said: str, folder: Path, environ: Mapping[str, str]) -> Iterator[Place]:
+def _base_of_pull_request(said: str, folder: Path, environ: Mapping[str, str]) -> Iterator[FileSource]:
     """From the checkout where the commit is there, else over the API."""
     # Imported here because PyGithub takes half a second, and nothing else needs it.
     from hunkwise.commands.review import wanted_in
-    from hunkwise.github.client import ForgeHead, GitHub
+    from hunkwise.github.client import ApiTree, GitHub
 
     wanted = wanted_in(said, environ)
     github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: _READING_SECONDS)
     try:
         sha = github.pull_request(wanted.number).base_sha
         git = Git(folder)
-        commit: Commit = GitHead(git, sha) if _has(git, sha) else ForgeHead(github, sha)
-        yield Place(commit, f"the base of {said} ({sha[:12]})", sha)
+        commit: CommitFiles = GitTree(git, sha) if _has(git, sha) else ApiTree(github, sha)
+        yield FileSource(commit, f"the base of {said} ({sha[:12]})", sha)
     finally:
         github.close()
 
@@ -140,10 +140,10 @@ def config_path(said: str | None) -> str:
     return path
 
 
-def configuration(place: Place, path: str) -> tuple[Config, Document | None]:
+def configuration(place: FileSource, path: str) -> tuple[Config, YamlDocument | None]:
     """The configuration as its file says it, and the file; the defaults where there is none.
 
-    Raises SettingsError with all faults, RepositoryError or ForgeError where it cannot be read.
+    Raises SettingsError with all faults, RepositoryError or GitHubError where it cannot be read.
     """
     try:
         text = place.commit.read(path)
@@ -156,7 +156,7 @@ MAX_TEMPLATE: Final = 65_536
 """Bytes; the same as where a review reads them."""
 
 
-def read_template(place: Place, who: str, path: str) -> str:
+def read_template(place: FileSource, who: str, path: str) -> str:
     """The text of a file that `who` ("the prompt \\"x\\"") names as a template. Raises SettingsError."""
     try:
         text = place.commit.read(path)
@@ -174,16 +174,16 @@ def read_template(place: Place, who: str, path: str) -> str:
         raise SettingsError([said]) from error
 
 
-def front_matter_of(prompt: PromptSettings, place: Place) -> Front:
+def front_matter_of(prompt: PromptSettings, place: FileSource) -> TemplateFrontMatter:
     """What the prompt's template says of itself. Raises SettingsError."""
     if prompt.template is None:
         return front_of(built_in_text(prompt.name), HOUSE + prompt.name)
     return front_of(read_template(place, f'The prompt "{prompt.name}"', prompt.template), prompt.template)
 
 
-def fronts_of(prompts: Iterable[PromptSettings], place: Place) -> dict[str, Front]:
+def fronts_of(prompts: Iterable[PromptSettings], place: FileSource) -> dict[str, TemplateFrontMatter]:
     """By the prompt's name. Raises SettingsError with the faults of all of them."""
-    fronts: dict[str, Front] = {}
+    fronts: dict[str, TemplateFrontMatter] = {}
     faults: list[str] = []
     for prompt in prompts:
         try:
@@ -195,7 +195,7 @@ def fronts_of(prompts: Iterable[PromptSettings], place: Place) -> dict[str, Fron
     return fronts
 
 
-def file_faults(config: Config, place: Place) -> Iterator[str]:
+def file_faults(config: Config, place: FileSource) -> Iterator[str]:
     """Of templates and partials that cannot be had, and of their front matter."""
     for name, path in config.own_files.items():
         partial = name.startswith(PARTIAL)
@@ -214,11 +214,11 @@ Overridden = Callable[[Config], Config]
 
 
 @dataclass(frozen=True)
-class Subject:
+class PreviewSource:
     """What a review would be made of."""
 
-    order: Order
-    head: Head
+    order: ReviewRequest
+    head: HeadCommit
     """The files that stand around the change."""
     change: str
     """What it is, in words."""
@@ -228,8 +228,8 @@ class Subject:
 
 def read_subject(
     arguments: argparse.Namespace, environ: Mapping[str, str], overridden: Overridden, stack: ExitStack
-) -> Subject:
-    """`stack` closes what it reads from. Raises SettingsError, RepositoryError, ForgeError."""
+) -> PreviewSource:
+    """`stack` closes what it reads from. Raises SettingsError, RepositoryError, GitHubError."""
     folder = Path(arguments.repository)
     path = config_path(arguments.config)
     if arguments.pr and (arguments.base or arguments.head):
@@ -251,14 +251,14 @@ def read_subject(
     of = ready.order.snapshot.pull_request
     change = f"{of.base}..{of.head} ({of.base_sha[:12]}..{of.head_sha[:12]})"
     rules = f"the merge base ({of.base_sha[:12]})" if arguments.at_base else "the working tree"
-    return Subject(ready.order, GitHead(Git(folder), of.head_sha), change, rules)
+    return PreviewSource(ready.order, GitTree(Git(folder), of.head_sha), change, rules)
 
 
 def _readable(tree: WorkingTree | None, overridden: Overridden) -> Overridden:
     """Names what the tree lacks as a fault of the tree: a review speaks of the base."""
     if tree is None:
         return overridden
-    place = Place(tree, "the working tree")
+    place = FileSource(tree, "the working tree")
 
     def read(config: Config) -> Config:
         chosen = overridden(config)
@@ -277,7 +277,7 @@ def _pull_request(
     overridden: Overridden,
     tree: WorkingTree | None,
     stack: ExitStack,
-) -> Subject:
+) -> PreviewSource:
     """As `reading.Reading` fetches it, of which nothing else is needed here."""
     # Imported here because PyGithub takes half a second, and a range of commits does not need it.
     from hunkwise.commands.review import wanted_in
@@ -292,32 +292,32 @@ def _pull_request(
 
 def _fetched(
     github: GitHub,
-    wanted: Wanted,
+    wanted: RequestedPullRequest,
     git: Git | None,
     path: str,
     overridden: Overridden,
     tree: WorkingTree | None,
-) -> Subject:
-    from hunkwise.flows.fetch import Fetch, Withheld
-    from hunkwise.github.client import ForgeHead
+) -> PreviewSource:
+    from hunkwise.flows.fetch import MissingPatches, PullRequestFetch
+    from hunkwise.github.client import ApiTree
 
-    def near(sha: str) -> GitHead | None:
-        return GitHead(git, sha) if git is not None and git.has(sha) else None
+    def near(sha: str) -> GitTree | None:
+        return GitTree(git, sha) if git is not None and git.has(sha) else None
 
-    def rules(sha: str) -> Commit | None:
+    def rules(sha: str) -> CommitFiles | None:
         return tree or near(sha)
 
-    def far(sha: str) -> ForgeHead:
-        return ForgeHead(github, sha)
+    def far(sha: str) -> ApiTree:
+        return ApiTree(github, sha)
 
-    fetch = Fetch(github, Withheld(github, git, Git.diff_blobs), rules, far)
+    fetch = PullRequestFetch(github, MissingPatches(github, git, Git.diff_blobs), rules, far)
     fetched = fetch.run(wanted.number, path, overridden)
-    order = Order(fetched.snapshot, fetched.texts.config, fetched.texts.templates, full=True)
+    order = ReviewRequest(fetched.snapshot, fetched.texts.config, fetched.texts.templates, full=True)
     of = fetched.snapshot.pull_request
     change = f"{wanted.repository}#{wanted.number} ({of.base_sha[:12]}..{of.head_sha[:12]})"
     base = f"the pull request's base ({of.base_sha[:12]})"
     head = near(of.head_sha) or far(of.head_sha)
-    return Subject(order, head, change, base if tree is None else "the working tree")
+    return PreviewSource(order, head, change, base if tree is None else "the working tree")
 
 
 def _checkout(folder: Path) -> Git | None:

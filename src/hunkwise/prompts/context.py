@@ -9,8 +9,8 @@ from typing import Any
 
 from hunkwise.domain.diff import DiffLine, FileDiff, Hunk
 from hunkwise.domain.pull_request import Instructions, LinkedIssue, PullRequest, Snapshot, Thread
-from hunkwise.domain.text import visible
-from hunkwise.plan.chunking import Chunk, ChunkPart, allotted, shown_text
+from hunkwise.domain.text import shown_text, visible
+from hunkwise.plan.chunking import Chunk, ChunkPart, allotted
 from hunkwise.plan.selection import matches
 from hunkwise.prompts.sandbox import named
 
@@ -22,7 +22,7 @@ _ALL = frozenset({"**", "**/*", "*", "/**"})
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class InstructionText:
     """A file of instructions as a prompt shows it."""
 
     path: str
@@ -42,12 +42,14 @@ def is_everywhere(instructions: Instructions) -> bool:
     )
 
 
-def told_everywhere(instructions: Iterable[Instructions]) -> tuple[Told, ...]:
+def told_everywhere(instructions: Iterable[Instructions]) -> tuple[InstructionText, ...]:
     """Those that stand in every prompt."""
     return _told([one for one in instructions if is_everywhere(one)], EVERYWHERE_ROOM, everywhere=True)
 
 
-def told_of(instructions: Iterable[Instructions], paths: Sequence[str], room: int) -> tuple[Told, ...]:
+def told_of(
+    instructions: Iterable[Instructions], paths: Sequence[str], room: int
+) -> tuple[InstructionText, ...]:
     """Those that speak of some of these paths, in `room` characters."""
     fitting = [
         one
@@ -57,9 +59,9 @@ def told_of(instructions: Iterable[Instructions], paths: Sequence[str], room: in
     return _told(fitting, room, everywhere=False)
 
 
-def cut_notes(told: Iterable[Told]) -> tuple[str, ...]:
+def cut_notes(told: Iterable[InstructionText]) -> tuple[str, ...]:
     """A sentence for each file of which some prompt shows a part only."""
-    least: dict[str, Told] = {}
+    least: dict[str, InstructionText] = {}
     for one in told:
         known = least.get(one.path)
         if one.shown < one.whole and (known is None or one.shown < known.shown):
@@ -70,21 +72,25 @@ def cut_notes(told: Iterable[Told]) -> tuple[str, ...]:
     )
 
 
-def _told(instructions: Sequence[Instructions], room: int, *, everywhere: bool) -> tuple[Told, ...]:
+def _told(
+    instructions: Sequence[Instructions], room: int, *, everywhere: bool
+) -> tuple[InstructionText, ...]:
     shares = allotted([len(one.text) for one in instructions], room)
     return tuple(_fitted(one, share, everywhere) for one, share in zip(instructions, shares, strict=True))
 
 
-def _fitted(instructions: Instructions, share: int, everywhere: bool) -> Told:
+def _fitted(instructions: Instructions, share: int, everywhere: bool) -> InstructionText:
     text, whole = instructions.text, len(instructions.text)
     if share >= whole:
-        return Told(instructions.path, text, whole, whole, everywhere)
+        return InstructionText(instructions.path, text, whole, whole, everywhere)
     shown = "" if share < _LEAST else text[:share]
     end = shown.rfind("\n")
     if end > share // 2:
         shown = shown[:end]
     missing = f"(cut here: {whole - len(shown):,} more characters)"
-    return Told(instructions.path, f"{shown}\n{missing}".lstrip("\n"), len(shown), whole, everywhere)
+    return InstructionText(
+        instructions.path, f"{shown}\n{missing}".lstrip("\n"), len(shown), whole, everywhere
+    )
 
 
 SWITCHES = ("enclosing", "instructions", "description", "linked_issues", "threads", "files")
@@ -95,7 +101,7 @@ ROOM = 24_000
 ISSUE_LIMIT = 3_000
 """Characters of a linked issue's body that are shown."""
 Around = Callable[[Sequence[ChunkPart], int], str]
-"""What stands around the hunks of a chunk, in at most so many characters; see flows.surroundings."""
+"""What stands around the hunks of a chunk, in at most so many characters; see flows.prompting."""
 
 
 def _nothing(_parts: Sequence[ChunkPart], _room: int) -> str:
@@ -159,19 +165,19 @@ class Contexts:
             "prompt": dict(prompt),
         }
 
-    def told(self, paths: Sequence[str]) -> tuple[Told, ...]:
+    def told(self, paths: Sequence[str]) -> tuple[InstructionText, ...]:
         """The instructions that a prompt about these files shows; those of some leave half of the room to the code."""
         if not self._switches["instructions"]:
             return ()
         room = self._room // 2 if self._switches["enclosing"] else self._room
         return (*self._everywhere, *told_of(self._snapshot.instructions, paths, room))
 
-    def room_beside(self, told: Iterable[Told]) -> int:
+    def room_beside(self, told: Iterable[InstructionText]) -> int:
         """Characters that these instructions leave to the code around the changes; below 0 where they leave none."""
         return self._room - sum(len(one.text) for one in told if not one.everywhere)
 
     @cached_property
-    def _everywhere(self) -> tuple[Told, ...]:
+    def _everywhere(self) -> tuple[InstructionText, ...]:
         return told_everywhere(self._snapshot.instructions)
 
 
@@ -187,7 +193,7 @@ def context_for(
     return {**contexts.shared, **contexts.varying(chunk, count, prompt)}
 
 
-def told_values(told: Iterable[Told]) -> list[dict[str, str]]:
+def told_values(told: Iterable[InstructionText]) -> list[dict[str, str]]:
     return [{"path": one.path, "text": one.text} for one in told]
 
 

@@ -18,7 +18,6 @@ import jinja2
 from hunkwise.domain.text import divided
 from hunkwise.errors import SettingsError
 from hunkwise.prompts.sandbox import (
-    MAX_PROMPT,
     RENDER_ERRORS,
     TemplateFault,
     missing,
@@ -26,7 +25,7 @@ from hunkwise.prompts.sandbox import (
     render_fault,
     sandbox,
 )
-from hunkwise.worker import asked, started
+from hunkwise.worker import ask_worker, start_worker
 
 BUILT_IN = ("review", "security", "tests", "performance", "api", "docs", "verify", "summary")
 PARTIALS = ("prove", "severity", "writing", "change", "files", "threads", "instructions", "part")
@@ -85,7 +84,7 @@ _REMEDY = "Mend the template, or take it out of the configuration."
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class RenderJob:
     """A template and what all of its renderings share. `sources`: all templates by name, `name` among them."""
 
     sources: Mapping[str, str]
@@ -96,7 +95,7 @@ class Job:
 
 
 def rendered(
-    job: Job,
+    job: RenderJob,
     contexts: Iterable[Mapping[str, Any]],
     *,
     seconds: float = SECONDS,
@@ -130,14 +129,14 @@ def template_error(prompt: str, fault: TemplateFault, paths: Mapping[str, str]) 
     return SettingsError([f'The template of the prompt "{prompt}", {within}{where}: {said}. {_REMEDY}'])
 
 
-def _error(job: Job, fault: TemplateFault) -> SettingsError:
+def _error(job: RenderJob, fault: TemplateFault) -> SettingsError:
     return template_error(job.name, fault, job.paths)
 
 
 @contextmanager
 def _child() -> Iterator[subprocess.Popen[str]]:
     """The process; killed when the block is left."""
-    process = started("hunkwise.prompts.sandbox", jinja2)
+    process = start_worker("hunkwise.prompts.sandbox", jinja2)
     try:
         yield process
     finally:
@@ -145,9 +144,11 @@ def _child() -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def _ask(process: subprocess.Popen[str], job: Job, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+def _ask(
+    process: subprocess.Popen[str], job: RenderJob, request: dict[str, Any], seconds: float
+) -> dict[str, Any]:
     """The child's answer. Raises SettingsError where it gives none in time."""
-    answer = asked(process, json.dumps(request), seconds)
+    answer = ask_worker(process, json.dumps(request), seconds)
     if not answer.line:
         raise _error(job, TemplateFault(job.name, None, _end(process, late=answer.late, seconds=seconds)))
     reply: dict[str, Any] = json.loads(answer.line)
@@ -159,8 +160,6 @@ def _end(process: subprocess.Popen[str], *, late: bool, seconds: float) -> str:
         return f"it took more than {seconds:g} seconds"
     return f"it needs too much memory or time (its process ended with {process.wait()})"
 
-
-__all__ = ["BUILT_IN", "MAX_PROMPT", "Renderer"]
 
 _SYSTEM = {"verify": "system_verify.md", "summary": "system_summary.md"}
 
@@ -222,5 +221,7 @@ class Renderer:
     def render_all(
         self, name: str, shared: Mapping[str, Any], contexts: Iterable[Mapping[str, Any]]
     ) -> Iterator[str | SettingsError]:
-        """All prompts of one template of the user's own; raises as `prompts.confinement.rendered`."""
-        return rendered(Job(self._sources, name, shared, self._paths), contexts, left=self._seconds_left)
+        """All prompts of one template of the user's own; raises as `prompts.renderer.rendered`."""
+        return rendered(
+            RenderJob(self._sources, name, shared, self._paths), contexts, left=self._seconds_left
+        )

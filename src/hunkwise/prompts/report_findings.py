@@ -24,7 +24,7 @@ _MAX_WORD = 100
 _Level = Literal["low", "medium", "high", "critical"]
 
 
-class SaidFinding(BaseModel):
+class RawFinding(BaseModel):
     """One finding as the model said it: its shape is right, its anchor is not proved yet."""
 
     # Unknown keys say nothing that is used: ignoring them loses no finding and gives no power.
@@ -54,14 +54,14 @@ class SaidFinding(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class FindingsReport:
     """A call of the tool: what could be read of it, and the faults of the rest."""
 
-    findings: tuple[SaidFinding, ...]
+    findings: tuple[RawFinding, ...]
     faults: tuple[str, ...]
     done: bool
     summary: str = ""
-    kept: tuple[SaidFinding, ...] = ()
+    kept: tuple[RawFinding, ...] = ()
     """Findings with faults of which title or body could be read; their `line` is 1 and means nothing."""
     unreadable: int = 0
     """Findings with faults of which nothing could be read."""
@@ -69,17 +69,17 @@ class Report:
     """Findings above the limit of a call, which were not looked at."""
 
 
-def read_report(arguments: object) -> Report:
+def read_report(arguments: object) -> FindingsReport:
     """Reads a call's arguments, whatever they are: a fault costs as little of the call as it can."""
     if not isinstance(arguments, dict):
-        return Report((), ("the arguments: they must be an object",), done=False, unreadable=1)
+        return FindingsReport((), ("the arguments: they must be an object",), done=False, unreadable=1)
     said, done, summary = arguments.get("findings"), arguments.get("done"), arguments.get("summary")
     faults: list[str] = []
     if not isinstance(done, bool):
         faults.append("done: it must be true or false")
     if not isinstance(said, list):
         faults.append("findings: it must be a list, empty where there are none")
-        return Report(
+        return FindingsReport(
             (), tuple(faults), done=False, summary=readable_text(summary, _MAX_SUMMARY), unreadable=1
         )
     if len(said) > MAX_FINDINGS:
@@ -89,13 +89,13 @@ def read_report(arguments: object) -> Report:
     findings, kept, unreadable = [], [], 0
     for number, one in enumerate(said[:MAX_FINDINGS]):
         try:
-            findings.append(SaidFinding.model_validate(without_nulls(one)))
+            findings.append(RawFinding.model_validate(without_nulls(one)))
         except ValidationError as error:
             faults += sentences(error, f"findings[{number}]")
             rest = _readable(one)
             kept += [rest] if rest else []
             unreadable += rest is None
-    return Report(
+    return FindingsReport(
         tuple(findings),
         tuple(faults),
         done is True,
@@ -113,7 +113,7 @@ def without_nulls(said: object) -> object:
     return said
 
 
-def _readable(said: object) -> SaidFinding | None:
+def _readable(said: object) -> RawFinding | None:
     """What a person could make of a faulty finding, so that it is not lost where the model does not mend it."""
     if not isinstance(said, dict):
         return None
@@ -122,7 +122,7 @@ def _readable(said: object) -> SaidFinding | None:
         return None
     severity = readable_text(said.get("severity"), _MAX_WORD).lower()
     levels: dict[str, _Level] = {"low": "low", "medium": "medium", "high": "high", "critical": "critical"}
-    return SaidFinding(
+    return RawFinding(
         path=readable_text(said.get("path"), _MAX_PATH) or "(no file was named)",
         line=1,
         severity=levels.get(severity, "medium"),
@@ -205,4 +205,4 @@ PARAMETERS: dict[str, Any] = {
         "done": {"type": "boolean", "description": "True when nothing more is to be reported."},
     },
 }
-"""The tool's JSON schema; `SaidFinding` is what holds."""
+"""The tool's JSON schema; `RawFinding` is what holds."""

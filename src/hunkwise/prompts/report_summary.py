@@ -34,7 +34,7 @@ _BREAK: Final = re.compile(r"<br ?/?>")
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class SummaryReport:
     """A call of the tool: what could be read of it, and the faults of the rest."""
 
     overview: str = ""
@@ -43,10 +43,10 @@ class Telling:
     done: bool = False
 
 
-def read_telling(arguments: object, style: Style) -> Telling:
+def read_telling(arguments: object, style: Style) -> SummaryReport:
     """Reads a call's arguments, whatever they are. What is too long is cut: it needs no second call."""
     if not isinstance(arguments, dict):
-        return Telling(faults=("the arguments: they must be an object",))
+        return SummaryReport(faults=("the arguments: they must be an object",))
     faults: list[str] = []
     overview = _text(arguments.get("overview"), MAX_OVERVIEW)
     if not overview:
@@ -57,7 +57,9 @@ def read_telling(arguments: object, style: Style) -> Telling:
     done = arguments.get("done")
     if not isinstance(done, bool):
         faults.append("done: it must be true or false")
-    return Telling(overview, Walkthrough(areas, risk, diagram), tuple(faults[:_MOST_FAULTS]), done is True)
+    return SummaryReport(
+        overview, Walkthrough(areas, risk, diagram), tuple(faults[:_MOST_FAULTS]), done is True
+    )
 
 
 def _areas(said: object, most: int, faults: list[str]) -> tuple[Area, ...]:

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.domain.model import Reply
+from hunkwise.domain.model import ToolReply
 from hunkwise.prompts.report_findings import readable_text, sentences, without_nulls
 
 REPORT: Final = "report_verdicts"
@@ -28,7 +28,7 @@ MAX_EVIDENCE: Final = 2_000
 _MAX_NUMBER = 1_000_000
 
 
-class SaidVerdict(BaseModel):
+class RawVerdict(BaseModel):
     """One verdict as the model said it: its shape is right; whether there is such a finding is not known here."""
 
     # Unknown keys say nothing that is used.
@@ -49,7 +49,7 @@ class SaidVerdict(BaseModel):
 class VerdictReport:
     """A call of the tool: what could be read of it, and the faults of the rest."""
 
-    verdicts: tuple[SaidVerdict, ...] = ()
+    verdicts: tuple[RawVerdict, ...] = ()
     faults: tuple[str, ...] = ()
     done: bool = False
     unreadable: frozenset[int] = frozenset()
@@ -71,11 +71,11 @@ def read_verdicts(arguments: object) -> VerdictReport:
         # Which of them count is not ours to choose: one further down may say the contrary.
         faults.append(f"verdicts: there are {len(said):,}, and none was read; give one for each finding")
         return VerdictReport(faults=tuple(faults))
-    verdicts: list[SaidVerdict] = []
+    verdicts: list[RawVerdict] = []
     unreadable: set[int] = set()
     for place, one in enumerate(said):
         try:
-            verdicts.append(SaidVerdict.model_validate(without_nulls(one)))
+            verdicts.append(RawVerdict.model_validate(without_nulls(one)))
         except ValidationError as error:
             faults += sentences(error, f"verdicts[{place}]")
             unreadable |= _numbered(one)
@@ -124,7 +124,7 @@ PARAMETERS: Final[dict[str, Any]] = {
         "done": {"type": "boolean", "description": "True when each finding has its verdict."},
     },
 }
-"""The tool's JSON schema; `SaidVerdict` is what holds."""
+"""The tool's JSON schema; `RawVerdict` is what holds."""
 
 
 _MAX_CALLS = 10
@@ -133,7 +133,7 @@ _MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class Verdict:
     """What was decided on one finding."""
 
     verdict: Literal["keep", "drop", "lower"]
@@ -142,18 +142,18 @@ class Ruling:
     evidence: str = ""
     """The second model's words; never empty of `drop` and `lower`."""
 
-    def agrees(self, other: Ruling) -> bool:
+    def agrees(self, other: Verdict) -> bool:
         """Whether they say the same, in whatever words."""
         return (self.verdict, self.severity) == (other.verdict, other.severity)
 
 
-class VerdictDesk:
+class VerdictCollector:
     """Stands behind `report_verdicts` in one session."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         """`findings` are known to the model by their places, from 1 on."""
         self._findings = dict(enumerate(findings, 1))
-        self._rulings: dict[int, Ruling] = {}
+        self._rulings: dict[int, Verdict] = {}
         self._asked_again: set[int] = set()
         """Findings of which the model was told once that their verdict is missing."""
         self._calls = 0
@@ -168,11 +168,11 @@ class VerdictDesk:
         """Whether the model has said that it is done, also where it left out what it was told to mend."""
         return self.done or self._said_done
 
-    def ruling(self, number: int) -> Ruling | None:
+    def ruling(self, number: int) -> Verdict | None:
         """What was decided on a finding; None where nothing was, or the model did not come to its end."""
         return self._rulings.get(number) if self.answered else None
 
-    def take(self, arguments: object) -> Reply:
+    def take(self, arguments: object) -> ToolReply:
         """Reads one call. Accepted where each finding has its ruling, or was asked for in vain, or at last.
 
         Calls that stand beside the last one in the same answer come behind it: they may contradict it.
@@ -194,11 +194,11 @@ class VerdictDesk:
         self.done = self.done or not missing or vain or last
         if report.done or faults:
             self._asked_again.update(missing)
-        return Reply(self._answer(faults, missing, report.done), accepted=self.done)
+        return ToolReply(self._answer(faults, missing, report.done), accepted=self.done)
 
     def _take_all(self, report: VerdictReport) -> list[str]:
         """Takes what holds; the sentences say what is to be mended in the rest."""
-        by_number: dict[int, list[SaidVerdict]] = {}
+        by_number: dict[int, list[RawVerdict]] = {}
         for said in report.verdicts:
             by_number.setdefault(said.finding, []).append(said)
         for number in report.unreadable & self._rulings.keys():
@@ -215,7 +215,7 @@ class VerdictDesk:
                 faults += self._settle(number, rulings)
         return faults
 
-    def _settle(self, number: int, rulings: Sequence[Ruling]) -> list[str]:
+    def _settle(self, number: int, rulings: Sequence[Verdict]) -> list[str]:
         """Keeps the ruling that says why, if one must; else the sentence that asks for it."""
         ruling = next((one for one in rulings if _says_something(one.evidence)), rulings[0])
         fault = _fault(ruling, self._findings[number].severity)
@@ -252,13 +252,13 @@ class VerdictDesk:
         return f"{taken} Go on, and call again with `done: true` at the end."
 
 
-def _ruling(said: SaidVerdict) -> Ruling:
+def _ruling(said: RawVerdict) -> Verdict:
     lowered = said.severity is not None and said.verdict == "lower"
     severity = Severity.parse(said.severity) if lowered and said.severity else None
-    return Ruling(said.verdict, severity, said.evidence)
+    return Verdict(said.verdict, severity, said.evidence)
 
 
-def _fault(ruling: Ruling, severity: Severity) -> str:
+def _fault(ruling: Verdict, severity: Severity) -> str:
     """Why the ruling does not hold; empty where it does."""
     if ruling.verdict == "keep":
         return ""

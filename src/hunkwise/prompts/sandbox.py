@@ -31,7 +31,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from hunkwise.domain.text import visible
-from hunkwise.worker import bound
+from hunkwise.worker import limit_process
 
 MAX_PROMPT = 400_000
 """Characters of one rendered prompt."""
@@ -292,5 +292,5 @@ def _told(fault: TemplateFault) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    bound(memory=MEMORY, cpu_seconds=CPU_SECONDS)
+    limit_process(memory=MEMORY, cpu_seconds=CPU_SECONDS)
     serve(sys.stdin, sys.stdout)

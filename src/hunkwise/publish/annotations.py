@@ -58,7 +58,7 @@ def annotation(
 ) -> Annotation:
     """The finding at a line of the head; where the head has none for it, the message says what it is about.
 
-    Addresses stay whole only where they lead to `server_url`: the forge makes links of all that it finds.
+    Addresses stay whole only where they lead to `server_url`: GitHub makes links of all that it finds.
     """
     known = files if isinstance(files, Mapping) else by_path(files)
     start, end, place = _lines(finding, known)

@@ -12,7 +12,7 @@ from typing import Final
 from hunkwise.domain.finding import MAX_AREAS, MAX_DIAGRAM, Area, Risk
 from hunkwise.domain.text import plain
 from hunkwise.publish import sanitize
-from hunkwise.publish.conclusion import View
+from hunkwise.publish.conclusion import PublishedReview
 from hunkwise.publish.sanitize import drawn_fence
 
 _MOST_LINES: Final = 60
@@ -93,7 +93,7 @@ _BY_MODEL = "#### The change, in the model's words"
 _BY_RULES = "#### The change, in the words of the demo's rules"
 
 
-def change_blocks(view: View, *, drawn: bool) -> list[str]:
+def change_blocks(view: PublishedReview, *, drawn: bool) -> list[str]:
     """Heading, overview, areas, risk and, where `drawn`, the diagram; nothing where nothing was said."""
     review = view.review
     said = [sanitize.text(review.summary, _OVERVIEW_LIMIT, server_url=view.server_url)]

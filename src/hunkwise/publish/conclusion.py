@@ -12,9 +12,17 @@ from functools import cached_property
 
 from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.pull_request import PostedReview, ReviewState, Thread
-from hunkwise.domain.review import Conclusion, Coverage, ExitCode, Posted, Review, ReviewEvent, Where
-from hunkwise.tracking.markers import Raised
-from hunkwise.tracking.reconcile import Kept
+from hunkwise.domain.review import (
+    Conclusion,
+    Coverage,
+    Destination,
+    ExitCode,
+    PostResult,
+    Review,
+    ReviewEvent,
+)
+from hunkwise.tracking.markers import PreviousFinding
+from hunkwise.tracking.reconcile import OpenFinding
 
 _REVIEW_MARKER = re.compile(r"<!-- hunkwise:review v\d{1,9} run=[\w.]* head=[\w.]* -->", re.ASCII)
 # States in which a review of ours stood, or stands, for or against the merge.
@@ -34,7 +42,7 @@ class Gates:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class FallbackCounts:
     """How many findings ended below their place, and where instead. `Held()`: none did."""
 
     annotated: int = 0
@@ -53,11 +61,11 @@ class Held:
         return self.annotated + self.summarized + self.reported
 
 
-_ALL_IN_PLACE = Held()
+_ALL_IN_PLACE = FallbackCounts()
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RunConclusion:
     """The exit code, why it is not 0, and what else a reader must be told. All of it is our own words."""
 
     exit_code: ExitCode
@@ -83,32 +91,34 @@ class Verdict:
 
 
 def held(
-    findings: Iterable[Finding], posted: Posted, *, summary: bool, report: bool, to_post: bool = True
-) -> Held:
+    findings: Iterable[Finding], posted: PostResult, *, summary: bool, report: bool, to_post: bool = True
+) -> FallbackCounts:
     """Counts the rungs of the standing findings.
 
     `summary`, `report`: the job summary, the JSON report is written and has every finding. `to_post` is
     False for a dry run, where nothing is out of its place that can be read. A finding that an earlier run
     raised and this one did not move is where it was.
     """
-    tally = dict.fromkeys((Where.ANNOTATION, Where.SUMMARY, Where.REPORT), 0)
+    tally = dict.fromkeys((Destination.ANNOTATION, Destination.SUMMARY, Destination.REPORT), 0)
     lost = 0
     for finding in findings:
-        rung = posted.where.get(finding, Where.INLINE if finding.raised_as else Where.SUMMARY)
-        if rung in (Where.SUMMARY, Where.REPORT):
+        rung = posted.where.get(finding, Destination.INLINE if finding.raised_as else Destination.SUMMARY)
+        if rung in (Destination.SUMMARY, Destination.REPORT):
             if not summary and not report:
                 lost += 1
                 continue
-            asked_for = summary if rung is Where.SUMMARY else report
+            asked_for = summary if rung is Destination.SUMMARY else report
             if not asked_for:
-                rung = Where.REPORT if report else Where.SUMMARY
+                rung = Destination.REPORT if report else Destination.SUMMARY
         if rung in tally and to_post:
             tally[rung] += 1
     unposted = to_post and posted.fault is not None
-    return Held(tally[Where.ANNOTATION], tally[Where.SUMMARY], tally[Where.REPORT], lost, unposted)
+    return FallbackCounts(
+        tally[Destination.ANNOTATION], tally[Destination.SUMMARY], tally[Destination.REPORT], lost, unposted
+    )
 
 
-def conclude(review: Review, gates: Gates, held: Held = _ALL_IN_PLACE) -> Verdict:
+def conclude(review: Review, gates: Gates, held: FallbackCounts = _ALL_IN_PLACE) -> RunConclusion:
     """A gate first, then what is missing; a finding that reached no gate and can be read fails nothing.
 
     The review's findings are all that stand: those that an earlier run raised are gated like new ones.
@@ -117,10 +127,10 @@ def conclude(review: Review, gates: Gates, held: Held = _ALL_IN_PLACE) -> Verdic
     missing = _missing(review.coverage, held)
     below = _below(held)
     if failed:
-        return Verdict(ExitCode.GATE, failed, (*missing, *below))
+        return RunConclusion(ExitCode.GATE, failed, (*missing, *below))
     if missing:
-        return Verdict(ExitCode.PARTIAL, missing, below)
-    return Verdict(ExitCode.REVIEWED, (), below, _reviewed(review, gates))
+        return RunConclusion(ExitCode.PARTIAL, missing, below)
+    return RunConclusion(ExitCode.REVIEWED, (), below, _reviewed(review, gates))
 
 
 def reached(findings: Iterable[Finding], gate: Severity | None) -> bool:
@@ -187,7 +197,7 @@ def _reached_gates(review: Review, gates: Gates) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _missing(coverage: Coverage, held: Held) -> tuple[str, ...]:
+def _missing(coverage: Coverage, held: FallbackCounts) -> tuple[str, ...]:
     reasons = []
     if not coverage.complete:
         files = _count(len(coverage.missing) + coverage.unlisted_files, "file")
@@ -203,7 +213,7 @@ def _missing(coverage: Coverage, held: Held) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _below(held: Held) -> tuple[str, ...]:
+def _below(held: FallbackCounts) -> tuple[str, ...]:
     if not held.below:
         said = "The review could not be posted as it should be; no finding is lost by that."
         return (said,) if held.unposted and not held.lost else ()
@@ -236,19 +246,19 @@ def _count(number: int, noun: str) -> str:
 
 
 @dataclass(frozen=True)
-class View:
+class PublishedReview:
     """The review, how it concluded, where its findings went, and what earlier runs had raised."""
 
     review: Review
     """Its findings are all that stands: new ones, and those that an earlier run raised."""
-    verdict: Verdict
-    posted: Posted = field(default_factory=Posted)
+    verdict: RunConclusion
+    posted: PostResult = field(default_factory=PostResult)
     """The rung of each finding on the whole ladder."""
-    kept: tuple[Kept, ...] = ()
+    kept: tuple[OpenFinding, ...] = ()
     """What an earlier run raised and what still stands; each `finding` is among the review's."""
     fixed: tuple[Thread, ...] = ()
     """Threads of ours whose code was fixed since the last run."""
-    dismissed: tuple[Raised, ...] = ()
+    dismissed: tuple[PreviousFinding, ...] = ()
     """What a person who may do so has dismissed."""
     stale: str = ""
     """One sentence where something moved under the run: the head, say."""
@@ -261,17 +271,17 @@ class View:
     """The run's own name, as its markers carry it."""
 
     @cached_property
-    def kept_by_finding(self) -> Mapping[Finding, Kept]:
+    def kept_by_finding(self) -> Mapping[Finding, OpenFinding]:
         return {kept.finding: kept for kept in self.kept}
 
     def known(self, finding: Finding) -> bool:
         """Whether an earlier run raised it."""
         return bool(finding.raised_as) or finding in self.kept_by_finding
 
-    def where(self, finding: Finding) -> Where:
+    def where(self, finding: Finding) -> Destination:
         """The rung that the finding stands on, in this run or since an earlier one."""
         kept = self.kept_by_finding.get(finding)
-        earlier = kept.raised.where if kept else Where.REPORT
+        earlier = kept.raised.where if kept else Destination.REPORT
         return self.posted.where.get(finding, earlier)
 
     @cached_property
@@ -280,14 +290,14 @@ class View:
         return tuple(finding for finding in self.review.findings if self.known(finding))
 
 
-def _rungs(view: View, report: str) -> dict[str, int]:
+def _rungs(view: PublishedReview, report: str) -> dict[str, int]:
     """The number of standing findings on each rung that has any; none is on a report that was not written."""
     tally = Counter(view.where(finding) for finding in view.review.findings)
-    held = (rung for rung in Where if tally[rung] and (report or rung is not Where.REPORT))
+    held = (rung for rung in Destination if tally[rung] and (report or rung is not Destination.REPORT))
     return {rung.value: tally[rung] for rung in held}
 
 
-def outputs_of(view: View, report: str, sarif: str) -> dict[str, str]:
+def outputs_of(view: PublishedReview, report: str, sarif: str) -> dict[str, str]:
     """The step's outputs, by CONTRACT.md's names."""
     review = view.review
     return {

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
-from hunkwise.domain.finding import Check, Finding, reading_order
-from hunkwise.domain.review import Review, ReviewEvent, Where
+from hunkwise.domain.finding import Finding, Verification, reading_order
+from hunkwise.domain.review import Destination, Review, ReviewEvent
 from hunkwise.domain.text import cut, one_line, plain
 from hunkwise.publish import sanitize
 from hunkwise.publish.change_summary import change_blocks
-from hunkwise.publish.conclusion import View
-from hunkwise.publish.placement import Page, Placement, Sheet, fitted, joined, size
+from hunkwise.publish.conclusion import PublishedReview
+from hunkwise.publish.placement import CommentPlan, Page, PageTemplate, fitted, joined, size
 from hunkwise.publish.sanitize import suggestion_fence, without_marker
 from hunkwise.publish.sections import (
     BADGES,
     DEMO,
-    Places,
+    FindingLinks,
     check_of,
     colophon,
     count,
@@ -31,7 +31,7 @@ from hunkwise.publish.sections import (
     tally,
     unreviewed,
 )
-from hunkwise.tracking.markers import State, finding_marker, review_marker
+from hunkwise.tracking.markers import HiddenState, finding_marker, review_marker
 from hunkwise.tracking.state import SUMMARY_MARKER, claim_marker, encode
 
 
@@ -50,7 +50,7 @@ def told(review: Review, review_url: str | None, *, fixed: int = 0, dismissed: i
     lines = []
     for finding in sorted(review.findings, key=reading_order):
         known = "  (raised before)" if finding.raised_as else ""
-        known += "  (unverified)" if finding.check is Check.UNVERIFIED else ""
+        known += "  (unverified)" if finding.check is Verification.UNVERIFIED else ""
         lines.append(f"{finding.severity.label:<8} {place_of(finding)}  {one_line(finding.title)}{known}")
     if checked := tally(review):
         lines.append(f"Second opinion: {checked}.")
@@ -74,18 +74,6 @@ def _numbers(review: Review, fixed: int, dismissed: int) -> str:
         f", {number} {what}" for number, what in ((fixed, "fixed"), (dismissed, "dismissed")) if number
     )
 
-
-__all__ = [
-    "BODY_LIMIT",
-    "SUMMARY_LIMIT",
-    "CheckOutput",
-    "Page",
-    "check_output",
-    "comment",
-    "job_summary",
-    "place_of",
-    "review_body",
-]
 
 BODY_LIMIT = 65_536
 """GitHub's limit of a comment or a review's body, in characters; we count bytes, which are never fewer."""
@@ -115,41 +103,43 @@ def comment(
     *,
     server_url: str,
     applies: bool,
-    where: Where | None = None,
+    where: Destination | None = None,
 ) -> str:
     """A comment on lines or on a file. `applies`: the suggestion may be offered to be committed.
 
     `where` is needed where an anchored finding stands on its file: the lines are then named.
     """
-    rung = where or (Where.INLINE if finding.anchor else Where.FILE)
+    rung = where or (Destination.INLINE if finding.anchor else Destination.FILE)
     blocks = [f"**{BADGES[finding.severity]}** · **{sanitize.line(finding.title, _TITLE_LIMIT)}**"]
-    if finding.anchor is not None and rung is Where.FILE:
+    if finding.anchor is not None and rung is Destination.FILE:
         blocks.append(f"At {sanitize.code_span(place_of(finding))}:")
     blocks.append(sanitize.text(finding.body, _TEXT_LIMIT, server_url=server_url))
     if finding.suggestion is not None:
-        blocks.append(_suggestion(finding.suggestion, applies and rung is Where.INLINE))
+        blocks.append(_suggestion(finding.suggestion, applies and rung is Destination.INLINE))
     blocks += [evidence_fold(finding, server_url), _attributes(finding), finding_marker(finding, rung)]
     return joined(blocks)
 
 
-def review_body(view: View, placement: Placement, event: ReviewEvent) -> Page:
+def review_body(view: PublishedReview, placement: CommentPlan, event: ReviewEvent) -> Page:
     """The body of the review: what it holds, and each finding that has no comment of its own."""
     head = [_holding(view, placement, event)]
     if view.review.demo:
         head.append(DEMO)
     tail = [review_marker(view.run, view.review.head_sha)]
-    entry = _Entry(Places(view).of, lambda finding: finding_marker(finding, Where.BODY), view.server_url)
-    sheet = Sheet((head,), tail, entry.writers, BODY_LIMIT, _SUMMARY_HAS)
+    entry = _Entry(
+        FindingLinks(view).of, lambda finding: finding_marker(finding, Destination.BODY), view.server_url
+    )
+    sheet = PageTemplate((head,), tail, entry.writers, BODY_LIMIT, _SUMMARY_HAS)
     return fitted(sheet, sorted(placement.in_body, key=reading_order))
 
 
-def job_summary(view: View) -> Page:
+def job_summary(view: PublishedReview) -> Page:
     """The review with every finding in full, and on which rung each ended. Also what a local run prints."""
     heads = tuple(overview(view, names=names, drawn=True) for names in _NAMES)
     return _told(view, heads, SUMMARY_LIMIT)
 
 
-def check_output(view: View) -> CheckOutput:
+def check_output(view: PublishedReview) -> CheckOutput:
     """What the check run says: the verdict, the overview, and every finding as far as there is room."""
     heads = (overview(view, names=names) for names in _NAMES)
     summary = next(
@@ -159,14 +149,14 @@ def check_output(view: View) -> CheckOutput:
     return CheckOutput(title, summary, _told(view, ([],), CHECK_LIMIT).text)
 
 
-def _told(view: View, heads: tuple[list[str], ...], limit: int) -> Page:
+def _told(view: PublishedReview, heads: tuple[list[str], ...], limit: int) -> Page:
     """A page that nobody reads again: each finding with its rung, and no marker."""
-    entry = _Entry(Places(view).with_rung, lambda _: "", view.server_url)
-    sheet = Sheet(heads, colophon(view), entry.writers, limit, _REPORT_HAS)
+    entry = _Entry(FindingLinks(view).with_rung, lambda _: "", view.server_url)
+    sheet = PageTemplate(heads, colophon(view), entry.writers, limit, _REPORT_HAS)
     return fitted(sheet, sorted(view.review.findings, key=reading_order))
 
 
-def _holding(view: View, placement: Placement, event: ReviewEvent) -> str:
+def _holding(view: PublishedReview, placement: CommentPlan, event: ReviewEvent) -> str:
     """What the review holds, and what stands without it."""
     rungs = (
         (placement.inline, "on the lines"),
@@ -275,7 +265,7 @@ _CLAIM = "<!-- hunkwise:claim "
 _STATE = "<!-- hunkwise:state "
 
 
-def summary_comment(view: View, state: State) -> str:
+def summary_comment(view: PublishedReview, state: HiddenState) -> str:
     """The whole comment, of at most `LIMIT` bytes: what stands, what was looked at, and the state as its last line."""
     text = _text(view, LIMIT - STATE_ROOM - _CLAIM_ROOM)
     return f"{text}\n\n{encode(state, LIMIT - _CLAIM_ROOM - size(text) - 2)}"
@@ -305,7 +295,7 @@ def _unclaimed(body: str) -> str:
     return rest.strip("\n")
 
 
-def _text(view: View, limit: int) -> str:
+def _text(view: PublishedReview, limit: int) -> str:
     """All that people read. The lists of files give way to the findings, the most severe of which stay."""
     standing = sorted(view.review.findings, key=lambda one: (-one.severity, reading_order(one)))
     rows = _rows(view, standing[:_MOST_ROWS])
@@ -319,7 +309,7 @@ def _text(view: View, limit: int) -> str:
     return joined([*above, *_table(shown, len(standing)), *below])
 
 
-def _around(view: View, *, names: int, words: _Words) -> tuple[list[str], list[str]]:
+def _around(view: PublishedReview, *, names: int, words: _Words) -> tuple[list[str], list[str]]:
     """The blocks above the table, and those below it."""
     review = view.review
     above = [SUMMARY_MARKER, *opening(view)]
@@ -329,9 +319,9 @@ def _around(view: View, *, names: int, words: _Words) -> tuple[list[str], list[s
     return above, [*below, *unreviewed(review.coverage, names), *colophon(view)]
 
 
-def _rows(view: View, findings: Sequence[Finding]) -> list[str]:
+def _rows(view: PublishedReview, findings: Sequence[Finding]) -> list[str]:
     """A line of the table for each finding."""
-    places = Places(view)
+    places = FindingLinks(view)
     rows = []
     for finding in findings:
         # A pipe would end the cell even within a code span; the table takes one backslash off again.

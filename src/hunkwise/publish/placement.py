@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from typing import Final
 
 from hunkwise.domain.diff import FileDiff, Hunk, Side
-from hunkwise.domain.finding import Anchor, Check, Finding
-from hunkwise.domain.review import ReviewEvent, Where
+from hunkwise.domain.finding import Anchor, Finding, Verification
+from hunkwise.domain.review import Destination, ReviewEvent
 from hunkwise.domain.text import cut, one_line, plain
 from hunkwise.publish.sanitize import without_marker
 from hunkwise.publish.sections import count
@@ -27,7 +27,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class PageTemplate:
     """What a page has around its findings, and how it writes one."""
 
     heads: tuple[list[str], ...]
@@ -51,7 +51,7 @@ def size(text: str) -> int:
     return len(text.encode("utf-8"))
 
 
-def fitted(sheet: Sheet, findings: Sequence[Finding]) -> Page:
+def fitted(sheet: PageTemplate, findings: Sequence[Finding]) -> Page:
     """The page at the greatest length that fits."""
     room = 0
     for head in sheet.heads:
@@ -63,7 +63,7 @@ def fitted(sheet: Sheet, findings: Sequence[Finding]) -> Page:
     return _counted(sheet, findings, room)
 
 
-def _counted(sheet: Sheet, findings: Sequence[Finding], room: int) -> Page:
+def _counted(sheet: PageTemplate, findings: Sequence[Finding], room: int) -> Page:
     """As many findings, a line each, as there is room for, the most severe first; the rest as a number."""
     urgent = sorted(findings, key=lambda finding: -finding.severity)
     blocks: list[str] = []
@@ -99,7 +99,7 @@ def by_path(files: Iterable[FileDiff]) -> dict[str, FileDiff]:
     return {file.path: file for file in files}
 
 
-def anchor_fault(
+def resolve_anchor(
     path: str, line: int, start_line: int | None, side: Side, files_by_path: Mapping[str, FileDiff]
 ) -> Anchor | str:
     """The proved anchor with its code, or what is wrong with it. A name from before a rename is mended."""
@@ -208,10 +208,8 @@ def _named(path: str) -> str:
     return cut(one_line(path), 200)
 
 
-__all__ = ["Placement", "anchor_fault", "by_path", "place", "suggestion_applies"]
-
 MOST_ON_FILE = 10
-_HELD = (Check.CONFIRMED, Check.LOWERED)
+_HELD = (Verification.CONFIRMED, Verification.LOWERED)
 _MOST_SUGGESTED_LINES = 100
 _LONGEST_SUGGESTION = 9_999  # what is longer may have been cut where the model's words were read
 # Code that runs with the repository's secrets is not offered at one click on a model's word.
@@ -219,7 +217,7 @@ _NEVER_SUGGESTED = (".github/workflows/", ".github/actions/")
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class CommentPlan:
     """Every finding, once, on the best rung that can hold it."""
 
     inline: tuple[Finding, ...] = ()
@@ -229,7 +227,7 @@ class Placement:
 
 def place(
     findings: Sequence[Finding], files: Iterable[FileDiff], *, max_comments: int, strict: bool = False
-) -> Placement:
+) -> CommentPlan:
     """The most severe findings inline, as far as their anchors are proved; nothing is left out.
 
     `strict`: a finding that no second opinion held gets no comment of its own.
@@ -247,7 +245,7 @@ def place(
             (inline if proved else in_body).append(finding)
         else:
             (on_file if len(on_file) < MOST_ON_FILE else in_body).append(finding)
-    return Placement(tuple(inline), tuple(on_file), tuple(in_body))
+    return CommentPlan(tuple(inline), tuple(on_file), tuple(in_body))
 
 
 def suggestion_applies(finding: Finding, files: Iterable[FileDiff] | Mapping[str, FileDiff]) -> bool:
@@ -285,7 +283,7 @@ def _can_be_sent(path: str) -> bool:
 
 def _proved(anchor: Anchor, known: Mapping[str, FileDiff]) -> bool:
     """Whether GitHub will take the anchor as it stands."""
-    checked = anchor_fault(anchor.path, anchor.line, anchor.start_line, anchor.side, known)
+    checked = resolve_anchor(anchor.path, anchor.line, anchor.start_line, anchor.side, known)
     return isinstance(checked, Anchor) and checked.path == anchor.path
 
 
@@ -294,16 +292,16 @@ STALE: Final = "stale"
 
 
 @dataclass(frozen=True)
-class Rendered:
+class ReviewDraft:
     """A review ready to leave. The texts are callables, because what fails inline must be said below."""
 
-    placement: Placement
+    placement: CommentPlan
     head_sha: str
     event: ReviewEvent
     marker: str
-    """The hidden line in the body by which the review is known again: `publish.markers.review_marker`."""
-    comment: Callable[[Finding, Where], str]
+    """The hidden line in the body by which the review is known again: `tracking.markers.review_marker`."""
+    comment: Callable[[Finding, Destination], str]
     """A comment on lines (INLINE) or on the file (FILE). Its last line tells it from all others."""
-    body: Callable[[Placement, ReviewEvent], Page]
+    body: Callable[[CommentPlan, ReviewEvent], Page]
     hindrance: Callable[[], str] = lambda: ""
     """Looks again, after a wait, whether anything speaks against posting it still: a sentence, or nothing."""

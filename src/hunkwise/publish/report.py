@@ -33,15 +33,15 @@ from pydantic_core import PydanticCustomError
 
 from hunkwise.domain.finding import Finding, Walkthrough
 from hunkwise.domain.pull_request import Thread
-from hunkwise.domain.review import Fault, Review, SkipReason, Usage
+from hunkwise.domain.review import Review, ReviewFault, SkipReason, Usage
 from hunkwise.domain.text import plain
-from hunkwise.publish.conclusion import View
+from hunkwise.publish.conclusion import PublishedReview
 from hunkwise.tracking.markers import raised_in
 
 VERSION = 1
 
 
-def as_json(view: View, *, base_sha: str = "", head_repository: str = "") -> dict[str, Any]:
+def as_json(view: PublishedReview, *, base_sha: str = "", head_repository: str = "") -> dict[str, Any]:
     """The report as JSON values; strings are valid UTF-8, so that `json.dump` cannot fail on them."""
     review, posted = view.review, view.posted
     report: dict[str, Any] = {
@@ -84,7 +84,7 @@ def digest_of(report: Mapping[str, Any]) -> str:
     return f"sha256:{sha256(canonical.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
-def _finding(finding: Finding, view: View) -> dict[str, Any]:
+def _finding(finding: Finding, view: PublishedReview) -> dict[str, Any]:
     kept = view.kept_by_finding.get(finding)
     return {
         **_said(finding),
@@ -125,7 +125,7 @@ def _fixed(thread: Thread) -> dict[str, Any]:
     }
 
 
-def _fault(fault: Fault) -> dict[str, str]:
+def _fault(fault: ReviewFault) -> dict[str, str]:
     return {"kind": plain(fault.kind), "message": plain(fault.message), "hint": plain(fault.hint)}
 
 
@@ -238,7 +238,7 @@ class _Said(_Shape):
     suggestion: str | None = Field(max_length=10_000)
 
 
-class SaidFinding(_Said):
+class ReportedFinding(_Said):
     """A finding that stands."""
 
     where: _Word
@@ -248,13 +248,13 @@ class SaidFinding(_Said):
     evidence: str = Field(default="", max_length=_MAX_EVIDENCE)
 
 
-class SaidRefuted(_Said):
+class ReportedRefutation(_Said):
     """A finding that a second opinion dropped."""
 
     reason: str = Field(max_length=_MAX_EVIDENCE)
 
 
-class SaidFile(_Shape):
+class ReportedFile(_Shape):
     """The coverage of one file, as the report says it."""
 
     path: _Path
@@ -265,7 +265,7 @@ class SaidFile(_Shape):
     detail: _Text
 
 
-class SaidCoverage(_Shape):
+class ReportedCoverage(_Shape):
     """The coverage of the change, as the report says it; its sums are made again from `files`."""
 
     percent: int
@@ -274,10 +274,10 @@ class SaidCoverage(_Shape):
     carried_lines: _Count = 0
     complete: bool
     unlisted_files: _Count
-    files: Annotated[tuple[SaidFile, ...], FailFast(), _up_to(100_000)]
+    files: Annotated[tuple[ReportedFile, ...], FailFast(), _up_to(100_000)]
 
 
-class SaidUsage(_Shape):
+class ReportedUsage(_Shape):
     """What the run that made the report asked of models."""
 
     model_calls: _Count
@@ -289,19 +289,19 @@ class SaidUsage(_Shape):
     nano_credits: _Count = 0
 
 
-class SaidSpending(SaidUsage):
+class ReportedSpending(ReportedUsage):
     """What one prompt has asked of models."""
 
     prompt: _Name
 
 
-class SaidWholeUsage(SaidUsage):
+class ReportedTotalUsage(ReportedUsage):
     """What all of them have; the parts are shown as they were said."""
 
-    by_prompt: Annotated[tuple[SaidSpending, ...], _up_to(100)] = ()
+    by_prompt: Annotated[tuple[ReportedSpending, ...], _up_to(100)] = ()
 
 
-class SaidFault(_Shape):
+class ReportedFault(_Shape):
     """What went wrong on the way, in the words of the run that made the report."""
 
     kind: _Word
@@ -309,14 +309,14 @@ class SaidFault(_Shape):
     hint: _Text
 
 
-class SaidTool(_Shape):
+class ReportedTool(_Shape):
     """Who made the report."""
 
     name: Literal["hunkwise"]
     demo: bool
 
 
-class SaidThread(_Shape):
+class ReportedThread(_Shape):
     """An earlier finding that the run took for fixed or dismissed: read, and not believed."""
 
     fingerprint: _Word
@@ -324,7 +324,7 @@ class SaidThread(_Shape):
     thread_url: _Address | None = None
 
 
-class SaidArea(_Shape):
+class ReportedArea(_Shape):
     """A part of the change, as the report tells of it."""
 
     area: _Word
@@ -332,18 +332,18 @@ class SaidArea(_Shape):
     why: _Words
 
 
-class SaidRisk(_Shape):
+class ReportedRisk(_Shape):
     """How much could go wrong, as the report says it: shown, and nothing else."""
 
     level: Literal["low", "medium", "high"]
     why: _Words
 
 
-class SaidWalkthrough(_Shape):
+class ReportedWalkthrough(_Shape):
     """What stands beside the summary. The diagram is looked at again before it is shown."""
 
-    areas: Annotated[tuple[SaidArea, ...], _up_to(20)]
-    risk: SaidRisk | None
+    areas: Annotated[tuple[ReportedArea, ...], _up_to(20)]
+    risk: ReportedRisk | None
     diagram: str = Field(max_length=10_000)
 
 
@@ -351,7 +351,7 @@ class ReportedReview(_Shape):
     """A whole report. Whoever opened the pull request may have written every word of it."""
 
     version: Literal[1]
-    tool: SaidTool
+    tool: ReportedTool
     run: str = Field(default="", pattern="^[A-Za-z0-9._-]{0,100}$")
     repository: _Word
     pull_request: Annotated[int, Field(ge=1, le=999_999_999)] | None
@@ -362,18 +362,18 @@ class ReportedReview(_Shape):
     exit_code: int
     review_url: _Address | None
     highest_severity: _Level | None
-    findings: Annotated[tuple[SaidFinding, ...], _up_to(MAX_FINDINGS)]
-    refuted: Annotated[tuple[SaidRefuted, ...], _up_to(MAX_FINDINGS)] = ()
-    fixed: Annotated[tuple[SaidThread, ...], _up_to(10_000)] = ()
-    dismissed: Annotated[tuple[SaidThread, ...], _up_to(10_000)] = ()
+    findings: Annotated[tuple[ReportedFinding, ...], _up_to(MAX_FINDINGS)]
+    refuted: Annotated[tuple[ReportedRefutation, ...], _up_to(MAX_FINDINGS)] = ()
+    fixed: Annotated[tuple[ReportedThread, ...], _up_to(10_000)] = ()
+    dismissed: Annotated[tuple[ReportedThread, ...], _up_to(10_000)] = ()
     dropped: _Count
-    coverage: SaidCoverage
-    usage: SaidWholeUsage
+    coverage: ReportedCoverage
+    usage: ReportedTotalUsage
     prompts: Annotated[tuple[_Name, ...], _up_to(100)]
     instructions: Annotated[tuple[_Path, ...], _up_to(10_000)] = ()
     summary: str = Field(max_length=5_000_000)
-    walkthrough: SaidWalkthrough | None = None
-    faults: Annotated[tuple[SaidFault, ...], _up_to(1_000)]
+    walkthrough: ReportedWalkthrough | None = None
+    faults: Annotated[tuple[ReportedFault, ...], _up_to(1_000)]
     notes: Annotated[tuple[_Text, ...], _up_to(1_000)]
     seconds: float = Field(ge=0, le=10**7)
     digest: _Word

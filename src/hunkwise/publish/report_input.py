@@ -14,19 +14,36 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from hunkwise.domain.diff import FileDiff, Side
-from hunkwise.domain.finding import Anchor, Area, Check, Finding, Risk, RiskLevel, Severity, Walkthrough
-from hunkwise.domain.review import Coverage, Fault, FileCoverage, Refuted, Review, SkipReason, Usage
+from hunkwise.domain.finding import (
+    Anchor,
+    Area,
+    Finding,
+    Risk,
+    RiskLevel,
+    Severity,
+    Verification,
+    Walkthrough,
+)
+from hunkwise.domain.review import (
+    Coverage,
+    FileCoverage,
+    RefutedFinding,
+    Review,
+    ReviewFault,
+    SkipReason,
+    Usage,
+)
 from hunkwise.domain.text import cut, one_line, plain
 from hunkwise.errors import SettingsError
-from hunkwise.publish.placement import anchor_fault, by_path
+from hunkwise.publish.placement import by_path, resolve_anchor
 from hunkwise.publish.report import (
     MAX_FINDINGS,
     VERSION,
+    ReportedFinding,
+    ReportedRefutation,
     ReportedReview,
-    SaidFinding,
-    SaidRefuted,
-    SaidUsage,
-    SaidWalkthrough,
+    ReportedUsage,
+    ReportedWalkthrough,
     digest_of,
 )
 
@@ -46,13 +63,13 @@ def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
     return Review(
         head_sha=report.head_sha,
         findings=tuple(_standing(said, known) for said in report.findings),
-        refuted=tuple(Refuted(_finding(said, known), said.reason) for said in report.refuted),
+        refuted=tuple(RefutedFinding(_finding(said, known), said.reason) for said in report.refuted),
         coverage=_coverage(report, files),
         usage=_usage(usage),
         spent={part.prompt: _usage(part) for part in usage.by_prompt},
         summary=report.summary,
         walkthrough=_walkthrough(report.walkthrough),
-        faults=tuple(Fault(fault.kind, fault.message, fault.hint) for fault in report.faults),
+        faults=tuple(ReviewFault(fault.kind, fault.message, fault.hint) for fault in report.faults),
         notes=tuple(note for note in report.notes if not note.startswith(_DRY_RUN)),
         dropped=report.dropped,
         demo=report.tool.demo,
@@ -65,7 +82,7 @@ def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
     )
 
 
-def _usage(said: SaidUsage) -> Usage:
+def _usage(said: ReportedUsage) -> Usage:
     return Usage(
         said.model_calls,
         said.input_tokens,
@@ -77,21 +94,21 @@ def _usage(said: SaidUsage) -> Usage:
     )
 
 
-def _standing(said: SaidFinding, known: Mapping[str, FileDiff]) -> Finding:
+def _standing(said: ReportedFinding, known: Mapping[str, FileDiff]) -> Finding:
     """With what is said of its check, which is believed no more than its severity is."""
     return replace(
         _finding(said, known),
         raised_as=said.fingerprint if said.known else "",
-        check=Check(said.check) if said.check else None,
+        check=Verification(said.check) if said.check else None,
         evidence=said.evidence,
     )
 
 
-def _finding(said: SaidFinding | SaidRefuted, known: Mapping[str, FileDiff]) -> Finding:
+def _finding(said: ReportedFinding | ReportedRefutation, known: Mapping[str, FileDiff]) -> Finding:
     """The finding on its lines, where the diff as GitHub has it shows them; else on its file, with the said line."""
     proof: Anchor | str = ""
     if said.line is not None and said.side is not None:
-        proof = anchor_fault(said.path, said.line, said.start_line, Side(said.side), known)
+        proof = resolve_anchor(said.path, said.line, said.start_line, Side(said.side), known)
     anchor = proof if isinstance(proof, Anchor) else None
     return Finding(
         path=anchor.path if anchor else said.path,
@@ -107,7 +124,7 @@ def _finding(said: SaidFinding | SaidRefuted, known: Mapping[str, FileDiff]) -> 
     )
 
 
-def _walkthrough(said: SaidWalkthrough | None) -> Walkthrough | None:
+def _walkthrough(said: ReportedWalkthrough | None) -> Walkthrough | None:
     if said is None:
         return None
     areas = tuple(Area(one.area, one.what, one.why) for one in said.areas)
@@ -134,8 +151,6 @@ def _coverage(report: ReportedReview, files: Sequence[FileDiff]) -> Coverage:
     ]
     return Coverage((*told, *unnamed), report.coverage.unlisted_files)
 
-
-__all__ = ["MAX_BYTES", "ReportedReview", "check", "read_report"]
 
 MAX_BYTES: Final = 10 * 1024 * 1024
 _MOST_KEYS = 64

@@ -52,7 +52,7 @@ def suggestion_fence(text: str) -> str:
 
 
 def drawn_fence(source: str) -> str:
-    """The block that GitHub draws: for what `publish.diagram` has looked at, and nothing else."""
+    """The block that GitHub draws: for what `publish.change_summary` has looked at, and nothing else."""
     return _fence_code(without_marker(plain(source)), "mermaid")
 
 
@@ -103,7 +103,7 @@ _ESCAPED = {"<": "&lt;", "&": "\\&", "$": "&#36;"}
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class InlineContext:
     """How prose is to be written: for a body of its own, or (`literal`) inside a line of ours."""
 
     server_url: str = ""
@@ -138,7 +138,7 @@ class _Line:
             self.add(" ")
 
 
-def inert(foreign: str, manner: Manner) -> str:
+def inert(foreign: str, manner: InlineContext) -> str:
     """One line, without what GitHub would resolve, embed or run, in time linear in its length."""
     text = _PRIVATE_CHARACTERS.sub("\ufffd", foreign)
     line = _Line()
@@ -151,7 +151,7 @@ def inert(foreign: str, manner: Manner) -> str:
     return "".join(line.parts)
 
 
-def _write_prose(line: _Line, text: str, manner: Manner) -> None:
+def _write_prose(line: _Line, text: str, manner: InlineContext) -> None:
     for match in _TOKENS.finditer(text):
         if match["entity"]:
             line.add(match[0])
@@ -167,14 +167,14 @@ def _write_prose(line: _Line, text: str, manner: Manner) -> None:
             line.add(_escaped(match[0], manner))
 
 
-def _write_code(line: _Line, content: str, manner: Manner) -> None:
+def _write_code(line: _Line, content: str, manner: InlineContext) -> None:
     if manner.literal and "|" in content:
         _write_prose(line, _hide(content), manner)
     else:
         line.add_code(content)
 
 
-def _write_link(line: _Line, label: str, target: str, manner: Manner) -> None:
+def _write_link(line: _Line, label: str, target: str, manner: InlineContext) -> None:
     """A link or an image: its text, and where it points as code; a link only to our own server."""
     within = replace(manner, server_url="")  # a link in a link's text would end the outer one
     if _is_ours(target, manner) and label.strip():
@@ -192,7 +192,7 @@ def _write_link(line: _Line, label: str, target: str, manner: Manner) -> None:
     line.add(")")
 
 
-def _write_address(line: _Line, url: str, manner: Manner) -> None:
+def _write_address(line: _Line, url: str, manner: InlineContext) -> None:
     address = url.rstrip(".,:;!?)*_'\"")
     if _is_ours(address, manner):
         line.add(f"<{address}>")
@@ -202,7 +202,7 @@ def _write_address(line: _Line, url: str, manner: Manner) -> None:
         line.add(_escaped(character, manner))
 
 
-def _write_word(line: _Line, word: str, manner: Manner) -> None:
+def _write_word(line: _Line, word: str, manner: InlineContext) -> None:
     if not _CALLS.search(word):
         line.add(word.replace("_", "\\_") if manner.literal else word)
         return
@@ -211,7 +211,7 @@ def _write_word(line: _Line, word: str, manner: Manner) -> None:
     line.add(word[len(called) :].replace("_", "\\_"))
 
 
-def _escaped(character: str, manner: Manner) -> str:
+def _escaped(character: str, manner: InlineContext) -> str:
     """A single character as Markdown shows it literally; emphasis stays where a body is written."""
     code = ord(character)
     if _PRIVATE <= code < _PRIVATE + 0x80:
@@ -224,8 +224,8 @@ def _escaped(character: str, manner: Manner) -> str:
     return _ESCAPED.get(character, character)
 
 
-def _is_ours(url: str, manner: Manner) -> bool:
-    """A plain page of the forge's own server, and none that would note there that it was referred to."""
+def _is_ours(url: str, manner: InlineContext) -> bool:
+    """A plain page of GitHub's own server, and none that would note there that it was referred to."""
     server = manner.server_url.rstrip("/")
     if not server or not url.startswith(f"{server}/"):
         return False
@@ -266,8 +266,6 @@ def _show(text: str) -> str:
     return _PRIVATE_CHARACTERS.sub(lambda match: chr(ord(match[0]) - _PRIVATE), text)
 
 
-__all__ = ["code_span", "fence", "line", "plain", "text"]
-
 _FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<ticks>`{3,}|~{3,})(?P<info>[^\n]*)")
 _HEADING = re.compile(r" {0,3}#{1,6}(?: +(?P<title>.*))?")
 _LIST = re.compile(r"(?P<indent> *)(?P<marker>[-*+]|\d{1,9}[.)]) +(?P<rest>.*)")
@@ -284,7 +282,7 @@ def text(foreign: str, limit: int, *, server_url: str = "") -> str:
 
     Emphasis, lists, quotes, code spans and fences stay. Links stay only where they lead to `server_url`.
     """
-    manner = Manner(server_url=server_url)
+    manner = InlineContext(server_url=server_url)
     kept = foreign[:limit]
     shortened = len(foreign) > limit
     while kept:
@@ -302,7 +300,7 @@ def line(foreign: str, limit: int) -> str:
 
     Code spans stay; emphasis, headings, lists and pipes are shown as they were written.
     """
-    manner = Manner(literal=True)
+    manner = InlineContext(literal=True)
     kept = one_line(foreign[: limit * 4])
     shortened = len(foreign) > limit * 4
     while kept:
@@ -314,7 +312,7 @@ def line(foreign: str, limit: int) -> str:
     return cut("…" if shortened else "", limit)
 
 
-def _blocks(foreign: str, manner: Manner) -> str:
+def _blocks(foreign: str, manner: InlineContext) -> str:
     """The text block by block: fences apart from the lines between them."""
     written: list[str] = []
     lines = iter(foreign.split("\n"))
@@ -352,7 +350,7 @@ def _first_word(info: str) -> str:
     return (info.split() or [""])[0]
 
 
-def _prose(foreign: str, manner: Manner) -> str:
+def _prose(foreign: str, manner: InlineContext) -> str:
     """One line outside of fences."""
     current = foreign.expandtabs(4).rstrip()
     bare = current.lstrip(" >")
@@ -361,7 +359,7 @@ def _prose(foreign: str, manner: Manner) -> str:
         return f"\\{shown}"  # it could part the text, underline a heading, or make a table of the line above
     heading = _HEADING.fullmatch(current)
     if heading:
-        title = inert((heading["title"] or "").strip(), Manner(manner.server_url, literal=True))
+        title = inert((heading["title"] or "").strip(), InlineContext(manner.server_url, literal=True))
         return f"**{title}**" if title else ""
     listed = _LIST.fullmatch(current)
     if listed:

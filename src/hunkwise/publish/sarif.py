@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding, Severity, reading_order
-from hunkwise.domain.review import Fault, FileCoverage, Review
+from hunkwise.domain.review import FileCoverage, Review, ReviewFault
 from hunkwise.domain.text import cut, one_line
 from hunkwise.publish import sanitize
 from hunkwise.publish.annotations import about, attributes, foreign, lines_at_head
@@ -231,7 +231,7 @@ def _unreviewed(file: FileCoverage) -> Json:
     return {**_notification("warning", f"{part}: {file.reason}{detail}."), "locations": [location]}
 
 
-def _fault(fault: Fault) -> str:
+def _fault(fault: ReviewFault) -> str:
     return _shortened(one_line(f"{fault.kind}: {fault.message} {fault.hint}"), 1_000, "")
 
 

@@ -9,34 +9,34 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import Check, Finding, Severity
-from hunkwise.domain.review import Coverage, Fault, FileCoverage, Review, Usage, Where
+from hunkwise.domain.finding import Finding, Severity, Verification
+from hunkwise.domain.review import Coverage, Destination, FileCoverage, Review, ReviewFault, Usage
 from hunkwise.domain.text import cut, one_line
 from hunkwise.publish import sanitize
 from hunkwise.publish.change_summary import change_blocks
-from hunkwise.publish.conclusion import Verdict, View
+from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 
 _LONGEST_LINK = 1_000
 _PLAIN_ADDRESS = re.compile(r"/[A-Za-z0-9._~/%?=&#+-]*")
 _RUNGS = {
-    Where.INLINE: "commented on the line",
-    Where.FILE: "commented on the file",
-    Where.BODY: "in the review's body",
-    Where.ANNOTATION: "an annotation of the check run",
+    Destination.INLINE: "commented on the line",
+    Destination.FILE: "commented on the file",
+    Destination.BODY: "in the review's body",
+    Destination.ANNOTATION: "an annotation of the check run",
 }
 _STATES = {
-    Where.INLINE: "new, on the line",
-    Where.FILE: "new, on the file",
-    Where.BODY: "new, in the review",
-    Where.ANNOTATION: "new, an annotation of the check run",
-    Where.SUMMARY: "new, in the job summary",
-    Where.REPORT: "new, in the JSON report",
+    Destination.INLINE: "new, on the line",
+    Destination.FILE: "new, on the file",
+    Destination.BODY: "new, in the review",
+    Destination.ANNOTATION: "new, an annotation of the check run",
+    Destination.SUMMARY: "new, in the job summary",
+    Destination.REPORT: "new, in the JSON report",
 }
 _EARLIER = {
-    Where.BODY: ", in a review's body",
-    Where.ANNOTATION: ", as an annotation",
-    Where.SUMMARY: ", in a job summary",
-    Where.REPORT: ", in a JSON report",
+    Destination.BODY: ", in a review's body",
+    Destination.ANNOTATION: ", as an annotation",
+    Destination.SUMMARY: ", in a job summary",
+    Destination.REPORT: ", in a JSON report",
 }
 
 
@@ -51,7 +51,7 @@ def place_of(finding: Finding) -> str:
 
 
 def linked(label: str, address: str | None, server_url: str) -> str:
-    """The label (Markdown) as a link, where the address is a plain one on the forge's own server."""
+    """The label (Markdown) as a link, where the address is a plain one on GitHub's own server."""
     server = server_url.rstrip("/")
     if not address or not server or not address.startswith(f"{server}/") or len(address) > _LONGEST_LINK:
         return label
@@ -59,10 +59,10 @@ def linked(label: str, address: str | None, server_url: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class FindingLinks:
     """Writes where the findings of one run are, and what became of each."""
 
-    view: View
+    view: PublishedReview
 
     def of(self, finding: Finding) -> str:
         """The place in the code, as a permanent link where the head has the lines and is on a server."""
@@ -92,7 +92,7 @@ class Places:
         rung = view.posted.where.get(finding)
         if not view.known(finding):
             said = _STATES[rung] if rung else "new"
-            return linked(said, view.posted.review_url, view.server_url) if rung is Where.BODY else said
+            return linked(said, view.posted.review_url, view.server_url) if rung is Destination.BODY else said
         kept = view.kept_by_finding.get(finding)
         thread = kept.thread if kept else None
         if thread is None:
@@ -113,14 +113,14 @@ def _quoted(path: str) -> str:
 
 _EVIDENCE_LIMIT = 3_000
 _OF_ONE = {
-    Check.CONFIRMED: "confirmed by a second opinion",
-    Check.LOWERED: "lowered by a second opinion",
-    Check.UNVERIFIED: "unverified: no second opinion could be had",
+    Verification.CONFIRMED: "confirmed by a second opinion",
+    Verification.LOWERED: "lowered by a second opinion",
+    Verification.UNVERIFIED: "unverified: no second opinion could be had",
 }
 _OF_ALL = {
-    Check.CONFIRMED: "confirmed",
-    Check.LOWERED: "lowered",
-    Check.UNVERIFIED: "could not be verified",
+    Verification.CONFIRMED: "confirmed",
+    Verification.LOWERED: "lowered",
+    Verification.UNVERIFIED: "could not be verified",
 }
 
 
@@ -139,7 +139,7 @@ def tally(review: Review) -> str:
 
 def evidence_fold(finding: Finding, server_url: str) -> str:
     """The second model's words, folded away; empty where it said nothing for the finding."""
-    if finding.check not in (Check.CONFIRMED, Check.LOWERED):
+    if finding.check not in (Verification.CONFIRMED, Verification.LOWERED):
         return ""
     said = sanitize.text(finding.evidence, _EVIDENCE_LIMIT, server_url=server_url)
     return (
@@ -167,7 +167,7 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def overview(view: View, *, names: int, drawn: bool = False) -> list[str]:
+def overview(view: PublishedReview, *, names: int, drawn: bool = False) -> list[str]:
     """The blocks above the findings. Lists of files take up to `names` characters each.
 
     `drawn`: with the diagram, if there is one.
@@ -180,7 +180,7 @@ def overview(view: View, *, names: int, drawn: bool = False) -> list[str]:
     return [*blocks, *unreviewed(review.coverage, names)]
 
 
-def opening(view: View) -> list[str]:
+def opening(view: PublishedReview) -> list[str]:
     """What everybody should read: how much stands, how the run concluded, how much was looked at."""
     review = view.review
     blocks = [headline(view)]
@@ -193,7 +193,7 @@ def opening(view: View) -> list[str]:
     return blocks
 
 
-def colophon(view: View) -> list[str]:
+def colophon(view: PublishedReview) -> list[str]:
     """The blocks below the findings: notes, the review's address, and what it cost."""
     said = (*view.review.notes, *view.posted.notes)
     notes = [f"- {sanitize.line(note, 300)}" for note in said[:_MOST_NOTES]]
@@ -218,7 +218,7 @@ def instructions_used(paths: Sequence[str]) -> list[str]:
     return [f"<details><summary>{title}</summary>\n\n{shown}{more}\n\n</details>"]
 
 
-def headline(view: View) -> str:
+def headline(view: PublishedReview) -> str:
     """Never more than is known: silence about what was not read is not praise."""
     review = view.review
     if review.findings:
@@ -235,14 +235,14 @@ def headline(view: View) -> str:
     return f"### hunkwise: {said} in the part that was reviewed"
 
 
-def verdict_block(verdict: Verdict) -> str:
+def verdict_block(verdict: RunConclusion) -> str:
     """The verdict's sentence, then the reasons and warnings that it does not tell itself."""
     told = verdict.sentence.casefold()
     more = [said for said in (*verdict.reasons, *verdict.warnings) if said.casefold() not in told]
     return "\n".join([f"**{verdict.sentence}**", *(f"- {said}" for said in more)])
 
 
-def since(view: View) -> list[str]:
+def since(view: PublishedReview) -> list[str]:
     """What became of earlier findings, what was left out of this run's, and what a second opinion made of them."""
     said = []
     if view.fixed:
@@ -308,7 +308,7 @@ def cost_line(usage: Usage, seconds: float) -> str:
     return " · ".join([*parts, f"{seconds:.1f} s"])
 
 
-def faults(reviewing: Sequence[Fault], posting: Fault | None) -> list[str]:
+def faults(reviewing: Sequence[ReviewFault], posting: ReviewFault | None) -> list[str]:
     """What went wrong, with its remedy; what kept the review from being posted comes first."""
     all_of_them = [*([posting] if posting else []), *reviewing]
     lines = []

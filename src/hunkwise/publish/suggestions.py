@@ -23,7 +23,7 @@ from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding
 from hunkwise.errors import Error
 from hunkwise.publish.placement import by_path, suggestion_applies
-from hunkwise.worker import Child, bound
+from hunkwise.worker import Worker, limit_process
 
 MEMORY = 768 << 20
 """Bytes of address space."""
@@ -31,7 +31,7 @@ CPU_SECONDS = 10
 """Processor time for all files of a run."""
 
 
-class Verdict(StrEnum):
+class SyntaxStatus(StrEnum):
     """What a parser says of a file."""
 
     PARSES = "parses"
@@ -41,15 +41,15 @@ class Verdict(StrEnum):
     """Parsing it took too much of something."""
 
 
-def verdict(language: str, text: str) -> Verdict:
+def verdict(language: str, text: str) -> SyntaxStatus:
     """Of a file in one of LANGUAGES."""
     try:
         _PARSERS[language](text)
     except (RecursionError, MemoryError):
-        return Verdict.UNKNOWN
+        return SyntaxStatus.UNKNOWN
     except (SyntaxError, ValueError, OverflowError, yaml.YAMLError):
-        return Verdict.BROKEN
-    return Verdict.PARSES
+        return SyntaxStatus.BROKEN
+    return SyntaxStatus.PARSES
 
 
 def _python(text: str) -> None:
@@ -98,20 +98,18 @@ def serve(requests: TextIO, replies: TextIO) -> None:
         replies.flush()
 
 
-__all__ = ["LANGUAGES", "SECONDS", "Parser", "Verdict"]
-
 SECONDS = 5.0
 """Wall-clock time of one file; the largest that are parsed take some 3 s."""
-_BY_ANSWER = {f"{verdict}\n": verdict for verdict in Verdict}
+_BY_ANSWER = {f"{verdict}\n": verdict for verdict in SyntaxStatus}
 
 
-class Parser:
+class SyntaxChecker:
     """One child, started with the first question; once it died or was late, nothing is known any more."""
 
     def __init__(self, *, seconds: float = SECONDS, python: str = sys.executable) -> None:
         """`seconds`: of wall-clock time for one file; `python`: the interpreter that the child runs in."""
         self._seconds = seconds
-        self._child = Child("hunkwise.publish.suggestions", lambda: yaml, python)
+        self._child = Worker("hunkwise.publish.suggestions", lambda: yaml, python)
 
     def __enter__(self) -> Self:
         return self
@@ -119,10 +117,10 @@ class Parser:
     def __exit__(self, *_error: object) -> None:
         self._child.close()
 
-    def verdict(self, language: str, text: str) -> Verdict:
+    def verdict(self, language: str, text: str) -> SyntaxStatus:
         """Of a file in one of LANGUAGES. Raises nothing that the file did."""
         question = json.dumps({"language": language, "text": text})
-        return _BY_ANSWER.get(self._child.answer(question, self._seconds), Verdict.UNKNOWN)
+        return _BY_ANSWER.get(self._child.answer(question, self._seconds), SyntaxStatus.UNKNOWN)
 
 
 LARGEST = 1_000_000
@@ -161,7 +159,7 @@ class Suggestions:
             if suggestion_applies(finding, known):
                 candidates.setdefault(finding.path, []).append(finding)
         offered: set[Finding] = set()
-        with Parser(seconds=self._seconds) as parser:
+        with SyntaxChecker(seconds=self._seconds) as parser:
             for path, of_file in candidates.items():
                 content = self._content(path)
                 applying = [finding for finding in of_file if proved(finding, content, known)]
@@ -217,7 +215,9 @@ def _lines(content: bytes) -> list[bytes]:
     return content.removesuffix(b"\n").split(b"\n")
 
 
-def _harmless(path: str, content: bytes, applying: Sequence[Finding], parser: Parser) -> Iterable[Finding]:
+def _harmless(
+    path: str, content: bytes, applying: Sequence[Finding], parser: SyntaxChecker
+) -> Iterable[Finding]:
     """Those whose suggestion does not break the file's syntax."""
     language = next((name for end, name in _LANGUAGES.items() if path.lower().endswith(end)), None)
     if language is None or not applying:
@@ -225,16 +225,16 @@ def _harmless(path: str, content: bytes, applying: Sequence[Finding], parser: Pa
     if len(content) > LARGEST:
         return ()
     before = parser.verdict(language, content.decode("utf-8"))
-    if before is Verdict.PARSES:
+    if before is SyntaxStatus.PARSES:
         return [finding for finding in applying if _parses(finding, content, language, parser)]
-    return applying if before is Verdict.BROKEN else ()
+    return applying if before is SyntaxStatus.BROKEN else ()
 
 
-def _parses(finding: Finding, content: bytes, language: str, parser: Parser) -> bool:
+def _parses(finding: Finding, content: bytes, language: str, parser: SyntaxChecker) -> bool:
     assert finding.anchor is not None  # it was proved
     assert finding.suggestion is not None
     after = replaced(content, finding.anchor, finding.suggestion)
-    return len(after) <= LARGEST and parser.verdict(language, after.decode("utf-8")) is Verdict.PARSES
+    return len(after) <= LARGEST and parser.verdict(language, after.decode("utf-8")) is SyntaxStatus.PARSES
 
 
 def _is_utf8(content: bytes) -> bool:
@@ -246,5 +246,5 @@ def _is_utf8(content: bytes) -> bool:
 
 
 if __name__ == "__main__":
-    bound(memory=MEMORY, cpu_seconds=CPU_SECONDS)
+    limit_process(memory=MEMORY, cpu_seconds=CPU_SECONDS)
     serve(sys.stdin, sys.stdout)

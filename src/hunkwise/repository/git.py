@@ -17,7 +17,15 @@ from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.pull_request import Entry, Known
 from hunkwise.errors import OversizeError, RepositoryError
 from hunkwise.repository.git_output import as_argument, clean, is_path, read_changes, read_hits
-from hunkwise.repository.git_process import TIMEOUT, Answer, Mirror, call, environment, homeless, kill
+from hunkwise.repository.git_process import (
+    TIMEOUT,
+    GitResult,
+    Mirror,
+    call,
+    environment,
+    kill,
+    tempfile_error,
+)
 
 _ARGUMENTS = 100_000
 """Bytes of paths in one call: they are arguments, which the system bounds."""
@@ -26,12 +34,12 @@ _HEADER = 200
 """Bytes around a content of `cat-file --batch`."""
 
 
-class Run(Protocol):
+class RunGit(Protocol):
     """Calls git."""
 
     def __call__(
         self, command: str, *arguments: str | bytes, limit: int = ..., asked: bytes = ...
-    ) -> Answer: ...
+    ) -> GitResult: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,7 @@ class _Blob:
     size: int
 
 
-def read_contents(run: Run, sha: str, paths: Sequence[str], *, most: int, together: int) -> Known:
+def read_contents(run: RunGit, sha: str, paths: Sequence[str], *, most: int, together: int) -> Known:
     """The contents by path, None where there is no file.
 
     What has more than `most` bytes is not in it, nor what would make more than `together` bytes of all.
@@ -75,7 +83,7 @@ def _portions(names: Sequence[str]) -> Iterator[list[str]]:
         yield portion
 
 
-def _listed(run: Run, sha: str, names: Sequence[str]) -> Mapping[str, _Blob]:
+def _listed(run: RunGit, sha: str, names: Sequence[str]) -> Mapping[str, _Blob]:
     """The files among the names; links and submodules are none."""
     where = [as_argument(name) for name in names]
     answer = run("ls-tree", "-z", "-l", "--full-tree", sha, "--", *where, limit=_LISTING)
@@ -88,7 +96,7 @@ def _listed(run: Run, sha: str, names: Sequence[str]) -> Mapping[str, _Blob]:
     return blobs
 
 
-def _read(run: Run, blobs: Sequence[_Blob]) -> dict[str, bytes]:
+def _read(run: RunGit, blobs: Sequence[_Blob]) -> dict[str, bytes]:
     """Contents by object. One that git does not have, as in a clone with a filter, is not in it."""
     if not blobs:
         return {}
@@ -109,7 +117,7 @@ def _read(run: Run, blobs: Sequence[_Blob]) -> dict[str, bytes]:
     return contents
 
 
-def _checked_files(answer: Answer) -> bytes:
+def _checked_files(answer: GitResult) -> bytes:
     if answer.code != 0:
         why = answer.complaint or "git wrote more than it announced" if answer.cut else answer.complaint
         raise RepositoryError(
@@ -138,7 +146,7 @@ class RunSearch(Protocol):
         timeout: float = ...,
         memory: int | None = ...,
         globs: bool = ...,
-    ) -> Answer: ...
+    ) -> GitResult: ...
 
 
 def search(
@@ -186,7 +194,7 @@ _NAME_ANOTHER = (
 class Git:
     """Reads the repository at or above `path`: a checkout, a work tree of one, or, if `bare`, a bare repository.
 
-    Nothing that the repository configures is run or heeded (`repository.hermetic`). Paths are text with
+    Nothing that the repository configures is run or heeded (`repository.git_process`). Paths are text with
     surrogate escapes for bytes that are not UTF-8. Every method raises RepositoryError where there is no
     repository, where git fails, and where it takes too long; a SHA must be a full one (see `resolve`).
     """
@@ -269,7 +277,7 @@ class Git:
         return None
 
     def blobs(self, sha: str, paths: Sequence[str], *, most: int, together: int) -> Known:
-        """Files by their paths in two calls of git; see `repository.contents.read_contents`."""
+        """Files by their paths in two calls of git; see `repository.git.read_contents`."""
         return read_contents(self._run, _full(sha), paths, most=most, together=together)
 
     def tree(self, sha: str, prefix: str = "") -> tuple[str, ...]:
@@ -282,7 +290,7 @@ class Git:
     def grep(
         self, sha: str, pattern: str, paths: Sequence[str], limit: int, *, fixed: bool = False
     ) -> list[tuple[str, int, str]]:
-        """Path, line number and text of the first `limit` lines that match; see `repository.searching.search`."""
+        """Path, line number and text of the first `limit` lines that match; see `repository.git.search`."""
         return search(self._run, _full(sha), pattern, paths, limit, fixed=fixed)
 
     def log_subject(self, sha: str) -> str:
@@ -301,7 +309,7 @@ class Git:
                 (home / "new").write_bytes(new)
                 answer = call(arguments, environment(home), limit=DIFF_LIMIT, timeout=TIMEOUT)
         except OSError as error:
-            raise homeless(error) from error
+            raise tempfile_error(error) from error
         return parse_hunks(_checked(answer, "Two files could not be compared", (0, 1)))
 
     def _diff(self, base: str, head: str, paths: Sequence[bytes]) -> tuple[FileDiff, ...]:
@@ -335,7 +343,7 @@ class Git:
         memory: int | None = None,
         globs: bool = False,
         asked: bytes = b"",
-    ) -> Answer:
+    ) -> GitResult:
         with self._lock:
             if self._mirror is None:
                 self._mirror = Mirror(self._path, bare=self._bare, ask=self._call)
@@ -353,7 +361,7 @@ class Git:
         timeout: float = TIMEOUT,
         memory: int | None = None,
         asked: bytes = b"",
-    ) -> Answer:
+    ) -> GitResult:
         if self._closed:
             raise RepositoryError("The repository was not read: the run is over.")
         seconds = min(timeout, max(0.0, self._seconds_left()))
@@ -362,7 +370,7 @@ class Git:
         )
 
 
-def _checked(answer: Answer, what: str, codes: Sequence[int] = (0,)) -> bytes:
+def _checked(answer: GitResult, what: str, codes: Sequence[int] = (0,)) -> bytes:
     if answer.code not in codes:
         raise RepositoryError(f"{what}: {answer.complaint or f'git ended with {answer.code}'}.", _FETCH_MORE)
     return answer.output

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from hunkwise.domain.diff import FileDiff, FileStatus
-from hunkwise.domain.diff_parser import Section, count_changes, parse_sections, unquote
+from hunkwise.domain.diff_parser import FileSection, count_changes, parse_sections, unquote
 from hunkwise.errors import RepositoryError
 
 _LONGEST = 4_096
@@ -47,7 +47,7 @@ _STATUS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RawRecord:
     """One line of `--raw`."""
 
     letter: str
@@ -75,7 +75,7 @@ def read_changes(output: bytes, cut: bool = False) -> tuple[FileDiff, ...]:
     return files
 
 
-def _records(output: bytes) -> Iterator[Record]:
+def _records(output: bytes) -> Iterator[RawRecord]:
     position = 0
     while output.startswith(b":", position):
         end = output.find(b"\n", position)
@@ -86,11 +86,11 @@ def _records(output: bytes) -> Iterator[Record]:
         if letter not in _STATUS or not names:
             raise _senseless(f"it has a line {output[position:end]!r}")
         paths = [unquote(name).decode("utf-8", "surrogateescape") for name in names]
-        yield Record(letter, paths[0], paths[-1])
+        yield RawRecord(letter, paths[0], paths[-1])
         position = end + 1
 
 
-def _file(record: Record, sections: tuple[Section, ...], cut: bool) -> FileDiff:
+def _file(record: RawRecord, sections: tuple[FileSection, ...], cut: bool) -> FileDiff:
     status = _STATUS[record.letter]
     old_path = record.old_path if record.old_path != record.path else None
     if len(sections) < record.sections:

@@ -29,7 +29,7 @@ TIMEOUT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GitResult:
     """What git wrote and how it ended. `code` is None where reading stopped at the limit."""
 
     code: int | None
@@ -51,7 +51,7 @@ def call(
     memory: int | None = None,
     running: set[subprocess.Popen[bytes]] | None = None,
     asked: bytes = b"",
-) -> Answer:
+) -> GitResult:
     """Runs `git` with the arguments and reads at most `limit` bytes of its output; `asked` is its standard input.
 
     `memory` bounds the bytes that it may allocate, where the system can (Linux). While it runs it is in `running`,
@@ -85,7 +85,7 @@ def call(
             )
         complaints.seek(0)
         complaint = complaints.read(2_000).decode("utf-8", "replace").partition("\n")[0]
-    return Answer(process.returncode if ended else None, output, complaint)
+    return GitResult(process.returncode if ended else None, output, complaint)
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def _temporary() -> Iterator[IO[bytes]]:
     try:
         made = tempfile.TemporaryFile()  # noqa: SIM115  # closed below, apart from the errors of making it
     except OSError as error:
-        raise homeless(error) from error
+        raise tempfile_error(error) from error
     with made:
         yield made
 
@@ -108,7 +108,7 @@ def _input(asked: bytes, files: ExitStack) -> IO[bytes] | int:
     return standard_input
 
 
-def homeless(error: OSError) -> RepositoryError:
+def tempfile_error(error: OSError) -> RepositoryError:
     """Git's own few files cannot be written."""
     message = f"Git could not be given a temporary file: {error.strerror or error}."
     return RepositoryError(message, "Look at the space on the disk, and at the rights of TMPDIR.")
@@ -193,10 +193,12 @@ _OVERRIDES = {
 }
 
 
-class Ask(Protocol):
-    """Calls git with arguments and an environment; see repository.calls."""
+class AskGit(Protocol):
+    """Calls git with arguments and an environment; see repository.git_process."""
 
-    def __call__(self, arguments: Sequence[str | bytes], env: Mapping[str, str], *, limit: int) -> Answer: ...
+    def __call__(
+        self, arguments: Sequence[str | bytes], env: Mapping[str, str], *, limit: int
+    ) -> GitResult: ...
 
 
 def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -230,7 +232,7 @@ class Mirror:
     Raises RepositoryError where there is no repository. The folder goes when the object goes.
     """
 
-    def __init__(self, path: Path, *, bare: bool = False, ask: Ask = call) -> None:
+    def __init__(self, path: Path, *, bare: bool = False, ask: AskGit = call) -> None:
         """`bare`: a bare repository counts as well. Among foreign files one may lie whose objects are forged:
         git does not look whether they are what they are called. `ask` calls git."""
         own, common = _locate(path, bare=bare)
@@ -239,9 +241,9 @@ class Mirror:
             weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
             self._furnish(own, common, ask)
         except OSError as error:
-            raise homeless(error) from error
+            raise tempfile_error(error) from error
 
-    def _furnish(self, own: Path, common: Path, ask: Ask) -> None:
+    def _furnish(self, own: Path, common: Path, ask: AskGit) -> None:
         _give(self.folder, common / "objects")
         for name in _LINKED:
             if (common / name).exists():
@@ -304,7 +306,7 @@ def _git_folder(folder: Path, *, bare: bool) -> Path | None:
     return None
 
 
-def _extensions(common: Path, home: Path, ask: Ask) -> dict[str, str]:
+def _extensions(common: Path, home: Path, ask: AskGit) -> dict[str, str]:
     """How objects and refs are stored: the only two words of the repository's configuration that count."""
     if not (common / "config").is_file():
         return {}

@@ -18,7 +18,7 @@ from hunkwise.errors import OversizeError, RepositoryError
 from hunkwise.files import read_given
 from hunkwise.repository.git import Git
 from hunkwise.repository.git_output import is_path
-from hunkwise.repository.git_process import Answer, call, environment, homeless
+from hunkwise.repository.git_process import GitResult, call, environment, tempfile_error
 
 MAX_FILE = 2_000_000
 """Bytes."""
@@ -30,7 +30,7 @@ MOST_LOST_SEARCHES = 3
 _LOST_SECONDS = 1.0
 
 
-class GitHead:
+class GitTree:
     """Reads the code under review at a pinned SHA."""
 
     def __init__(self, git: Git, sha: str) -> None:
@@ -159,14 +159,14 @@ _SHA = re.compile("[0-9a-f]{40}")
 _REF = "refs/heads/made"
 
 
-class MadeRepository:
+class ScratchRepository:
     """A bare repository in a folder of its own, which goes with `close`. Raises RepositoryError."""
 
     def __init__(self) -> None:
         try:
             self._folder = tempfile.TemporaryDirectory(prefix="hunkwise-made-")
         except OSError as error:
-            raise homeless(error) from error
+            raise tempfile_error(error) from error
         self._home = Path(self._folder.name).resolve()
         self._store = self._home / "made.git"
         self._env = {**environment(self._home), "GIT_DIR": str(self._store), **_DATED}
@@ -186,9 +186,9 @@ class MadeRepository:
         """All files that differ between two commits; see repository.git."""
         return self._git.diff(base, head)
 
-    def at(self, sha: str) -> GitHead:
+    def at(self, sha: str) -> GitTree:
         """The files of a commit."""
-        return GitHead(self._git, sha)
+        return GitTree(self._git, sha)
 
     def commit(self, files: Mapping[str, tuple[bytes, bool]], parent: str | None = None) -> str:
         """The SHA of a commit with exactly these files: bytes and whether they are executable, by path."""
@@ -216,7 +216,7 @@ class MadeRepository:
         try:
             patch.write_bytes(diff)
         except OSError as error:
-            raise homeless(error) from error
+            raise tempfile_error(error) from error
         self._checked(call(["read-tree", base], env, timeout=_SECONDS), "The tree could not be read")
         arguments = ["apply", "--cached", "--whitespace=nowarn", str(patch)]
         self._checked(call(arguments, env, timeout=_SECONDS, memory=_MEMORY), "It does not apply")
@@ -224,7 +224,7 @@ class MadeRepository:
         made = call(["commit-tree", tree, "-p", base, "-m", "Change"], env, timeout=_SECONDS)
         return self._checked(made, "The commit could not be made")
 
-    def _checked(self, answer: Answer, what: str) -> str:
+    def _checked(self, answer: GitResult, what: str) -> str:
         if answer.code != 0:
             complaint = answer.complaint.replace(str(self._home), "").removeprefix("error: ")
             raise RepositoryError(f"{what}: {complaint or f'git ended with {answer.code}'}.")

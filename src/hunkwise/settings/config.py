@@ -42,7 +42,7 @@ from hunkwise.settings.prompt_settings import (
     RepositoryPath,
     TokenLimit,
 )
-from hunkwise.settings.strict_yaml import Document, Fault, read_yaml
+from hunkwise.settings.strict_yaml import YamlDocument, YamlFault, read_yaml
 
 
 class ContextSettings(BaseModel):
@@ -250,7 +250,7 @@ def parse_config(text: bytes, *, path: str) -> Config:
     return read_config(text, path=path)[0]
 
 
-def read_config(text: bytes, *, path: str) -> tuple[Config, Document]:
+def read_config(text: bytes, *, path: str) -> tuple[Config, YamlDocument]:
     """As `parse_config`, with the document, which knows on what line each value stands."""
     document = read_yaml(text)
     faults = list(document.faults)
@@ -258,10 +258,12 @@ def read_config(text: bytes, *, path: str) -> tuple[Config, Document]:
         raise SettingsError(sentences(faults, path))
     value = {} if document.value is None else document.value
     if not isinstance(value, dict):
-        top = Fault((), 1, 'the file must be keys and values, such as "version: 1"')
+        top = YamlFault((), 1, 'the file must be keys and values, such as "version: 1"')
         raise SettingsError(sentences([top], path))
     if "version" not in value:
-        faults.append(Fault(("version",), 1, '"version" is missing; add the line "version: 1" at the top'))
+        faults.append(
+            YamlFault(("version",), 1, '"version" is missing; add the line "version: 1" at the top')
+        )
     faults += missing_values(document, Config)
     try:
         config = Config.model_validate(value, by_alias=True, by_name=False)

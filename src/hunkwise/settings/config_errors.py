@@ -23,7 +23,7 @@ from hunkwise.settings.parsing import (
     whole,
 )
 from hunkwise.settings.prompt_settings import PARTIALS
-from hunkwise.settings.strict_yaml import Document, Fault, Loc
+from hunkwise.settings.strict_yaml import Loc, YamlDocument, YamlFault
 
 MAX_FAULTS: Final = 30
 """Sentences shown; the rest is counted."""
@@ -84,7 +84,7 @@ _REFUSED = {
 }
 
 
-def sentences(faults: Iterable[Fault], path: str) -> list[str]:
+def sentences(faults: Iterable[YamlFault], path: str) -> list[str]:
     """`path:line: what is wrong`, in the file's order, once each, at most MAX_FAULTS and a count."""
     ordered = sorted(faults, key=lambda fault: fault.line)
     said = list(dict.fromkeys(f"{path}:{fault.line}: {fault.text}" for fault in ordered))
@@ -93,14 +93,14 @@ def sentences(faults: Iterable[Fault], path: str) -> list[str]:
     return said
 
 
-def missing_values(document: Document, model: type[BaseModel]) -> list[Fault]:
+def missing_values(document: YamlDocument, model: type[BaseModel]) -> list[YamlFault]:
     """Known keys that stand without a value, where the document itself has no fault."""
     named = {fault.loc for fault in document.faults}
     faults = []
     for loc, value in _places(document.value, ()):
         if value is None and loc not in named and loc[-1] in _keys(model, loc):
             text = f"{quoted(loc[-1])} has no value; write {_wanted(loc)}, or remove the line"
-            faults.append(Fault(loc, document.line(loc), text))
+            faults.append(YamlFault(loc, document.line(loc), text))
     return faults
 
 
@@ -117,8 +117,8 @@ def _places(value: object, loc: Loc) -> Iterator[tuple[Loc, object]]:
 
 
 def model_faults(
-    error: ValidationError, document: Document, named: set[Loc], model: type[BaseModel]
-) -> list[Fault]:
+    error: ValidationError, document: YamlDocument, named: set[Loc], model: type[BaseModel]
+) -> list[YamlFault]:
     """The model's errors in our words, but for places that other faults have named already."""
     faults = []
     for found in error.errors(include_url=False):
@@ -128,7 +128,7 @@ def model_faults(
             key = found.get("ctx", {}).get(
                 "key"
             )  # of several keys that do not go together, the one to look at
-            faults.append(Fault(loc, document.line(loc if key is None else (*loc, key)), text))
+            faults.append(YamlFault(loc, document.line(loc if key is None else (*loc, key)), text))
     return faults
 
 

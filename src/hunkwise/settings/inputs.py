@@ -19,7 +19,7 @@ from hunkwise.settings.parsing import (
     SHARED,
     TRUE_OR_FALSE,
     Bounds,
-    Reading,
+    InputReader,
     Url,
     host_of,
     is_loopback,
@@ -63,7 +63,7 @@ class Provider:
     azure_api_version: str | None = None
 
 
-def read_provider(reading: Reading) -> Provider | None:
+def read_provider(reading: InputReader) -> Provider | None:
     """The provider, or None where none is asked for or `provider-base-url` has a fault."""
     kind = cast("ProviderType | None", reading.parsed("provider-type", _PROVIDER_TYPE))
     wire_api = cast("WireApi | None", reading.parsed("provider-wire-api", _WIRE_API))
@@ -82,7 +82,7 @@ def read_provider(reading: Reading) -> Provider | None:
     return Provider(kind or "openai", url.text, api_key, wire_api, azure)
 
 
-def _provider_rules(reading: Reading, kind: ProviderType | None) -> None:
+def _provider_rules(reading: InputReader, kind: ProviderType | None) -> None:
     """The rules across the provider's inputs."""
     if "model" not in reading.texts:
         reading.faults.append(
@@ -99,7 +99,7 @@ def _provider_rules(reading: Reading, kind: ProviderType | None) -> None:
         )
 
 
-def _base_url(reading: Reading) -> Url | None:
+def _base_url(reading: InputReader) -> Url | None:
     text = reading.texts["provider-base-url"]
     try:
         url = parse_url(text)
@@ -198,7 +198,7 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
     texts = set_inputs(environ, KNOWN_INPUTS)
     if faults := oversize(texts):
         raise SettingsError(faults)
-    reading = Reading(texts)
+    reading = InputReader(texts)
     reading.warnings += unknown_inputs(environ, KNOWN_INPUTS)
     github_token = reading.secret("github-token")
     if github_token is None:
@@ -232,7 +232,7 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
     return inputs
 
 
-def _overrides(reading: Reading) -> dict[str, object]:
+def _overrides(reading: InputReader) -> dict[str, object]:
     overrides: dict[str, object] = {}
     for name, rule in SHARED.items():
         if name in reading.texts:
@@ -248,7 +248,7 @@ def _overrides(reading: Reading) -> dict[str, object]:
     return overrides
 
 
-def _publish_report(reading: Reading) -> Path | None:
+def _publish_report(reading: InputReader) -> Path | None:
     """The path of `publish`; what only a review needs is named beside it, because it is not used."""
     text = reading.texts.get("publish")
     if text is None:
@@ -266,7 +266,7 @@ def _publish_report(reading: Reading) -> Path | None:
     return Path(text)
 
 
-def _config_path(reading: Reading) -> str:
+def _config_path(reading: InputReader) -> str:
     text = reading.texts.get("config", DEFAULT_CONFIG_PATH)
     path = text.removeprefix("./")
     parts = path.split("/")
@@ -278,7 +278,7 @@ def _config_path(reading: Reading) -> str:
     return path
 
 
-def _copilot_urls(reading: Reading) -> tuple[str, ...]:
+def _copilot_urls(reading: InputReader) -> tuple[str, ...]:
     """The addresses of `copilot-url`, in order, once each."""
     text = reading.texts.get("copilot-url")
     if text is None:
@@ -313,7 +313,7 @@ def _copilot_urls(reading: Reading) -> tuple[str, ...]:
     return tuple(dict.fromkeys(addresses))
 
 
-def _refuse_classic_token(reading: Reading, copilot_token: str | None) -> None:
+def _refuse_classic_token(reading: InputReader, copilot_token: str | None) -> None:
     if copilot_token is None or not copilot_token.startswith("ghp_"):
         return
     if "copilot-token" in reading.texts:

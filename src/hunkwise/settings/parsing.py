@@ -159,7 +159,7 @@ SEVERITIES: Final = tuple(severity.label for severity in Severity)
 
 
 @dataclass(frozen=True)
-class Rule:
+class SettingRule:
     """How a setting is written: `wants` finishes "must be …"; `parse` raises ValueError for other text."""
 
     wants: str
@@ -180,7 +180,7 @@ class Bounds:
     high: int
 
 
-def whole(bounds: Bounds) -> Rule:
+def whole(bounds: Bounds) -> SettingRule:
     """A whole number within bounds."""
 
     def parse(text: str) -> int:
@@ -188,16 +188,16 @@ def whole(bounds: Bounds) -> Rule:
             raise ValueError(text)
         return int(text)
 
-    return Rule(f"a whole number from {bounds.low} to {bounds.high}", parse)
+    return SettingRule(f"a whole number from {bounds.low} to {bounds.high}", parse)
 
 
-def whole_or_none(bounds: Bounds) -> Rule:
+def whole_or_none(bounds: Bounds) -> SettingRule:
     """A whole number within bounds, or the word `none` for no limit (None)."""
     number = whole(bounds)
-    return Rule(f"{number.wants}, or none", lambda text: None if text == NONE else number.parse(text))
+    return SettingRule(f"{number.wants}, or none", lambda text: None if text == NONE else number.parse(text))
 
 
-def minutes(high: int) -> Rule:
+def minutes(high: int) -> SettingRule:
     """A number of minutes, fractions allowed, above zero."""
 
     def parse(text: str) -> float:
@@ -205,19 +205,19 @@ def minutes(high: int) -> Rule:
             raise ValueError(text)
         return float(text)
 
-    return Rule(f"a number of minutes above 0 and up to {high}", parse)
+    return SettingRule(f"a number of minutes above 0 and up to {high}", parse)
 
 
-def number_or_none(high: int) -> Rule:
+def number_or_none(high: int) -> SettingRule:
     """A number above zero, fractions allowed, or the word `none` for no limit (None)."""
     number = minutes(high)
-    return Rule(
+    return SettingRule(
         f"a number above 0 and up to {high}, or none",
         lambda text: None if text == NONE else number.parse(text),
     )
 
 
-def word(words: tuple[str, ...], parse: Callable[[str], object] = str) -> Rule:
+def word(words: tuple[str, ...], parse: Callable[[str], object] = str) -> SettingRule:
     """One word of a fixed few; `parse` gets none but these."""
 
     def parse_known(text: str) -> object:
@@ -225,10 +225,10 @@ def word(words: tuple[str, ...], parse: Callable[[str], object] = str) -> Rule:
             raise ValueError(text)
         return parse(text)
 
-    return Rule(listed(words), parse_known, words)
+    return SettingRule(listed(words), parse_known, words)
 
 
-def text_like(wants: str, pattern: str) -> Rule:
+def text_like(wants: str, pattern: str) -> SettingRule:
     """Text that a regular expression matches whole; `wants` says the same to people."""
 
     def parse(text: str) -> str:
@@ -236,7 +236,7 @@ def text_like(wants: str, pattern: str) -> Rule:
             raise ValueError(text)
         return text
 
-    return Rule(wants, parse)
+    return SettingRule(wants, parse)
 
 
 MAX_COMMENTS: Final = Bounds(0, 500)
@@ -260,7 +260,7 @@ TRUE_OR_FALSE: Final = word(("true", "false"), lambda text: text == "true")
 LEVEL: Final = word(SEVERITIES, Severity.parse)
 GATE: Final = word((NONE, *SEVERITIES), lambda text: None if text == NONE else Severity.parse(text))
 
-SHARED: Final[dict[str, Rule]] = {
+SHARED: Final[dict[str, SettingRule]] = {
     "model": MODEL,
     "min-severity": LEVEL,
     "fail-on": GATE,
@@ -290,7 +290,7 @@ TOKEN_SHAPE: Final = re.compile(r"gh[a-z]_\w|github_pat_|sk-\w|eyJ\w")
 
 
 @dataclass(slots=True)
-class Reading:
+class InputReader:
     """The inputs that are set, as text, and the faults found so far."""
 
     texts: Mapping[str, str]
@@ -304,7 +304,7 @@ class Reading:
             return "a value that looks like a token (not shown)"
         return quoted(text)
 
-    def parsed(self, name: str, rule: Rule) -> object:
+    def parsed(self, name: str, rule: SettingRule) -> object:
         """The input's value, or None where it is not set or a fault was noted."""
         if (text := self.texts.get(name)) is None:
             return None

@@ -17,7 +17,7 @@ from hunkwise.settings.config import Config
 from hunkwise.settings.config_errors import missing_values, model_faults, sentences
 from hunkwise.settings.parsing import NONE
 from hunkwise.settings.prompt_settings import FrontMatter, PromptSettings
-from hunkwise.settings.strict_yaml import Document, Fault, Loc, read_yaml
+from hunkwise.settings.strict_yaml import Loc, YamlDocument, YamlFault, read_yaml
 
 MAX_CHARACTERS: Final = 8_192
 _TOP = b"\n"
@@ -34,17 +34,17 @@ def read_front_matter(text: str, path: str) -> tuple[FrontMatter, str]:
         return FrontMatter(), text.removeprefix("\ufeff")
     if not parts.closed:
         said = 'the front matter is not closed; write a line "---" below it, or remove this one'
-        raise SettingsError(sentences([Fault((), 1, said)], path))
+        raise SettingsError(sentences([YamlFault((), 1, said)], path))
     if len(parts.matter) > MAX_CHARACTERS:
         said = f"the front matter has {len(parts.matter):,} characters; keep it within {MAX_CHARACTERS:,}"
-        raise SettingsError(sentences([Fault((), 1, said)], path))
+        raise SettingsError(sentences([YamlFault((), 1, said)], path))
     front, faults = _read(parts.matter)
     if faults:
         raise SettingsError(sentences(faults, path))
     return front, parts.template
 
 
-def _read(matter: str) -> tuple[FrontMatter, list[Fault]]:
+def _read(matter: str) -> tuple[FrontMatter, list[YamlFault]]:
     document = read_yaml(_TOP + matter.encode("utf-8", "surrogatepass"))
     faults = list(document.faults)
     if any(not fault.loc for fault in faults):
@@ -52,7 +52,7 @@ def _read(matter: str) -> tuple[FrontMatter, list[Fault]]:
     value = {} if document.value is None else document.value
     if not isinstance(value, dict):
         said = 'the front matter must be keys and values, such as "description: what it looks for"'
-        return FrontMatter(), [Fault((), 2, said)]
+        return FrontMatter(), [YamlFault((), 2, said)]
     faults += missing_values(document, FrontMatter)
     try:
         return FrontMatter.model_validate(value, by_alias=True, by_name=False), faults
@@ -77,7 +77,7 @@ class SourceKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ValueSource:
     """Who said a value, and where. `name` is a path, or what an input, a variable or an option is called."""
 
     kind: SourceKind
@@ -96,8 +96,8 @@ class Source:
                 return f"{self.kind} {self.name}"
 
 
-DEFAULT: Final = Source(SourceKind.DEFAULT)
-_Placed = Callable[[str], Source]
+DEFAULT: Final = ValueSource(SourceKind.DEFAULT)
+_Placed = Callable[[str], ValueSource]
 """The source of a key, as the file writes it, of a mapping that stands somewhere in a file."""
 
 
@@ -108,43 +108,45 @@ class Setting:
     key: str
     value: object
     """As a file would write it: severities by their names, lists of text, None where nothing is said."""
-    source: Source
+    source: ValueSource
 
 
 @dataclass(frozen=True)
-class Front:
+class TemplateFrontMatter:
     """A template's front matter, and where it stands."""
 
     matter: FrontMatter
     path: str
-    document: Document
+    document: YamlDocument
 
     def placed(self, at: Loc) -> _Placed:
-        def placed(key: str) -> Source:
+        def placed(key: str) -> ValueSource:
             # The first of the two lines of dashes stands above the YAML.
-            return Source(SourceKind.FRONT_MATTER, self.path, self.document.line((*at, key)) + 1)
+            return ValueSource(SourceKind.FRONT_MATTER, self.path, self.document.line((*at, key)) + 1)
 
         return placed
 
 
-def front_of(text: str, path: str) -> Front:
+def front_of(text: str, path: str) -> TemplateFrontMatter:
     """The front matter of a template's text. Raises SettingsError with all its faults."""
     matter, _ = read_front_matter(text, path)
     parts = divided(text)
-    return Front(matter, path, read_yaml(parts.matter.encode("utf-8", "surrogatepass") if parts else b""))
+    return TemplateFrontMatter(
+        matter, path, read_yaml(parts.matter.encode("utf-8", "surrogatepass") if parts else b"")
+    )
 
 
 @dataclass(frozen=True)
-class Layers:
+class ConfigLayers:
     """What a configuration is made of; each layer wins over those before it."""
 
-    fronts: Mapping[str, Front] = field(default_factory=lambda: MappingProxyType({}))
+    fronts: Mapping[str, TemplateFrontMatter] = field(default_factory=lambda: MappingProxyType({}))
     """By the name of a prompt."""
     file: Config = field(default_factory=Config)
-    document: Document | None = None
+    document: YamlDocument | None = None
     """None where there is no file."""
     path: str = ""
-    overrides: Mapping[str, tuple[object, Source]] = field(default_factory=lambda: MappingProxyType({}))
+    overrides: Mapping[str, tuple[object, ValueSource]] = field(default_factory=lambda: MappingProxyType({}))
     """By the fields' Python names, as `Config.with_overrides` takes them, with who said them."""
 
     @property
@@ -153,13 +155,13 @@ class Layers:
         return self.file.with_overrides({name: value for name, (value, _) in self.overrides.items()})
 
     def placed(self, at: Loc) -> _Placed:
-        def placed(key: str) -> Source:
+        def placed(key: str) -> ValueSource:
             line = self.document.line((*at, key)) if self.document is not None else None
-            return Source(SourceKind.FILE, self.path, line)
+            return ValueSource(SourceKind.FILE, self.path, line)
 
         return placed
 
-    def source(self, name: str) -> Source:
+    def source(self, name: str) -> ValueSource:
         """Of a key of the top level."""
         told = self.overrides.get(name)
         if told is None and name == "models" and self.file.models:
@@ -169,7 +171,7 @@ class Layers:
         return self.placed(())(_key(name)) if name in self.file.model_fields_set else DEFAULT
 
 
-def settings_of(layers: Layers) -> Iterator[Setting]:
+def settings_of(layers: ConfigLayers) -> Iterator[Setting]:
     """All values in their documented order; those of each prompt behind the list of the prompts' names.
 
     Raises SettingsError where the overrides do not fit the file.
@@ -185,7 +187,9 @@ def settings_of(layers: Layers) -> Iterator[Setting]:
             yield from _of_value(name, value, _key(name), source, layers.placed((_key(name),)))
 
 
-def _of_prompt(layers: Layers, prompt: PromptSettings, key: str, listed: Source) -> Iterator[Setting]:
+def _of_prompt(
+    layers: ConfigLayers, prompt: PromptSettings, key: str, listed: ValueSource
+) -> Iterator[Setting]:
     """Of each field the entry's value, else the front matter's, else the default."""
     names = [known.name for known in layers.file.prompts] if layers.document is not None else []
     at: Loc = ("prompts", names.index(prompt.name)) if prompt.name in names else ("prompts",)
@@ -203,7 +207,7 @@ def _of_prompt(layers: Layers, prompt: PromptSettings, key: str, listed: Source)
         yield from _of_value(name, getattr(completed, name), f"{key}.{place}", source, inner)
 
 
-def _of_value(name: str, value: object, key: str, source: Source, inner: _Placed) -> Iterator[Setting]:
+def _of_value(name: str, value: object, key: str, source: ValueSource, inner: _Placed) -> Iterator[Setting]:
     """The value with its source; or those that it holds, each with its own."""
     if isinstance(value, BaseModel):
         for field_name in type(value).model_fields:

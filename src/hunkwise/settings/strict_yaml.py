@@ -32,7 +32,7 @@ _LINE_END = re.compile("\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class YamlFault:
     """Something refused: where, on which 1-based line, and a sentence without the file's name."""
 
     loc: Loc
@@ -41,13 +41,13 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Document:
+class YamlDocument:
     """What a file says. Lists are tuples. What a fault speaks of is kept as well as it could be read."""
 
     value: object
     lines: Mapping[Loc, int]
     """The 1-based line of every key and list item."""
-    faults: tuple[Fault, ...]
+    faults: tuple[YamlFault, ...]
 
     def line(self, loc: Loc) -> int:
         """The line of the place, or of the nearest place around it."""
@@ -65,15 +65,15 @@ class _UnreadableError(Exception):
         self.text = text
 
 
-def read_yaml(raw: bytes) -> Document:
+def read_yaml(raw: bytes) -> YamlDocument:
     """The one document in `raw` (UTF-8, at most 64 KB). Never raises; a fault at () means: unreadable."""
     composer = _Composer()
     try:
         value = composer.compose(_decode(raw))
     except _UnreadableError as unreadable:
-        fault = Fault((), unreadable.line, unreadable.text)
-        return Document(None, {}, (*composer.faults, fault))
-    return Document(value, composer.lines, tuple(composer.faults))
+        fault = YamlFault((), unreadable.line, unreadable.text)
+        return YamlDocument(None, {}, (*composer.faults, fault))
+    return YamlDocument(value, composer.lines, tuple(composer.faults))
 
 
 def _decode(raw: bytes) -> str:
@@ -95,7 +95,7 @@ class _Composer:
     """Builds values from events, and notes on the way where they stand and what is refused."""
 
     lines: dict[Loc, int] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[YamlFault] = field(default_factory=list)
 
     def compose(self, text: str) -> object:
         events = _events(text)
@@ -182,7 +182,7 @@ class _Composer:
         return int(text) if _INTEGER.fullmatch(text) else float(text)
 
     def _refuse(self, loc: Loc, event: yaml.Event, text: str) -> None:
-        self.faults.append(Fault(loc, _line(event), text))
+        self.faults.append(YamlFault(loc, _line(event), text))
 
 
 def _events(text: str) -> Iterator[yaml.Event]:

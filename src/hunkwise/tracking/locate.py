@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Anchor, code_key
-from hunkwise.tracking.previous import DISMISSED, Entry, paired
+from hunkwise.tracking.previous import DISMISSED, TrackedFinding, paired
 
 _SUBSTANTIAL = 12
 """Characters besides blanks from which a code is taken to be one of a kind: `}` is not."""
@@ -93,7 +93,9 @@ _MOST_PLACES = 200
 
 
 def moved(
-    lost: Mapping[int, Entry], files: Iterable[FileDiff], lines_of: Callable[[str, Side], NumberedLines]
+    lost: Mapping[int, TrackedFinding],
+    files: Iterable[FileDiff],
+    lines_of: Callable[[str, Side], NumberedLines],
 ) -> dict[int, tuple[str, int]]:
     """Path and last line, by index, of the entries that an added file holds the code of; only substantial code.
 
@@ -119,7 +121,9 @@ def moved(
 
 
 def _places(
-    sought: Mapping[int, Entry], files: Iterable[FileDiff], lines_of: Callable[[str, Side], NumberedLines]
+    sought: Mapping[int, TrackedFinding],
+    files: Iterable[FileDiff],
+    lines_of: Callable[[str, Side], NumberedLines],
 ) -> _Places:
     """Where the codes stand in added files, by code and number of lines."""
     keys_by_span: dict[int, set[str]] = {}
@@ -158,7 +162,7 @@ class InDiff:
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class OutsideDiff:
     """It is in the file at the head, on lines that the diff does not show; `line` is the last."""
 
     path: str
@@ -166,21 +170,21 @@ class Outside:
 
 
 @dataclass(frozen=True, slots=True)
-class OnFile:
+class WholeFile:
     """It is about the file, which is in the diff, or as it was when it was raised."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class Unreadable:
     """Its file could not be read."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class Removed:
     """Its code is no longer there."""
 
     path: str
@@ -188,12 +192,12 @@ class Gone:
     """The file, as it is at the head, is in the diff: what is there now may be the same fault in other words."""
 
 
-Whereabouts = InDiff | Outside | OnFile | Unknown | Gone
+CodeLocation = InDiff | OutsideDiff | WholeFile | Unreadable | Removed
 
 
 def whereabouts(
-    entries: Sequence[Entry], files: Sequence[FileDiff], text_at_head: Callable[[str], str | None]
-) -> tuple[Whereabouts, ...]:
+    entries: Sequence[TrackedFinding], files: Sequence[FileDiff], text_at_head: Callable[[str], str | None]
+) -> tuple[CodeLocation, ...]:
     """Where each entry stands. `text_at_head`: empty where there is no such file, None where it is unreadable."""
     search = _Search(entries, files, text_at_head)
     search.run()
@@ -204,7 +208,10 @@ class _Search:
     """Looks for many codes at once, so that each file is gone through once for each length of code."""
 
     def __init__(
-        self, entries: Sequence[Entry], files: Sequence[FileDiff], text_at_head: Callable[[str], str | None]
+        self,
+        entries: Sequence[TrackedFinding],
+        files: Sequence[FileDiff],
+        text_at_head: Callable[[str], str | None],
     ) -> None:
         self._entries = entries
         self._files = files
@@ -216,7 +223,7 @@ class _Search:
         self._texts: dict[str, NumberedLines | None] = {}
         self._shown: dict[tuple[str, Side], NumberedLines] = {}
         self._homes = [tuple(self._homes_of(entry)) for entry in entries]
-        self._found: dict[int, Whereabouts] = {}
+        self._found: dict[int, CodeLocation] = {}
 
     def run(self) -> None:
         """Through the diff, under the file's present name and then its earlier ones; through the head; moved."""
@@ -233,7 +240,7 @@ class _Search:
         for index, (path, line) in moved(lost, self._files, self._diff).items():
             self._stands(index, path, self._diff(path, Side.RIGHT), line, at_head=False)
 
-    def standing_of(self, index: int) -> Whereabouts:
+    def standing_of(self, index: int) -> CodeLocation:
         if index in self._found:
             return self._found[index]
         entry, homes = self._entries[index], self._homes[index]
@@ -246,22 +253,22 @@ class _Search:
         else:
             incomplete = any(self._text(one) is None for one in self._head_paths(index, homes))
         if incomplete:
-            return Unknown(path)
+            return Unreadable(path)
         removed = entry.raised.side is Side.RIGHT and all(home.status is FileStatus.REMOVED for home in homes)
-        return Gone(path, changed=bool(homes) and not removed)
+        return Removed(path, changed=bool(homes) and not removed)
 
-    def _on_file(self, entry: Entry, path: str, *, in_diff: bool, unlisted: bool) -> Whereabouts:
+    def _on_file(self, entry: TrackedFinding, path: str, *, in_diff: bool, unlisted: bool) -> CodeLocation:
         """It stands while its file is in the diff; raised on one that was not, as long as that is as it was."""
         code = entry.raised.code
         if not code:
-            missing = Unknown(path) if unlisted else Gone(path, changed=False)
-            return OnFile(path) if in_diff else missing
+            missing = Unreadable(path) if unlisted else Removed(path, changed=False)
+            return WholeFile(path) if in_diff else missing
         text = self._text_at_head(path)
         if text is None:
-            return Unknown(path)
-        return OnFile(path) if text and code_key(text) == code else Gone(path, changed=in_diff)
+            return Unreadable(path)
+        return WholeFile(path) if text and code_key(text) == code else Removed(path, changed=in_diff)
 
-    def _homes_of(self, entry: Entry) -> Iterator[FileDiff]:
+    def _homes_of(self, entry: TrackedFinding) -> Iterator[FileDiff]:
         """The files of the diff that the entry's file may be by now, without doubles."""
         named = (known.get(path) for known in (self._by_path, self._by_old_path) for path in entry.paths)
         yield from {file.path: file for file in named if file is not None}.values()
@@ -348,7 +355,7 @@ class _Search:
             start = line - span + 1 if span > 1 else None
             self._found[index] = InDiff(Anchor(path, line, entry.raised.side, start, code))
         elif is_substantial(code) or abs(line - (entry.line or 0)) <= NEARBY:
-            self._found[index] = Outside(path, line)
+            self._found[index] = OutsideDiff(path, line)
 
     def _is_new_at_head(self, path: str, line: int, span: int) -> bool:
         """Whether the diff does not show these lines: what it shows was looked at before."""
@@ -366,7 +373,7 @@ class _Search:
         return self._texts[path]
 
 
-def _has_code(entry: Entry) -> bool:
+def _has_code(entry: TrackedFinding) -> bool:
     return entry.raised.span > 0 and entry.raised.code != ""
 
 

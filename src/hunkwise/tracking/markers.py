@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import NOTHING_TOLD, Check, Finding, Severity, Told
-from hunkwise.domain.review import Where
+from hunkwise.domain.finding import NOTHING_TOLD, ChangeSummary, Finding, Severity, Verification
+from hunkwise.domain.review import Destination
 from hunkwise.domain.text import cut
 
 
 @dataclass(frozen=True, slots=True)
-class Raised:
+class PreviousFinding:
     """A finding that an earlier run raised, as our comments remember it."""
 
     fingerprint: str
@@ -30,11 +30,11 @@ class Raised:
     start_line: int | None = None
     code: str = ""
     """`finding.code_key` of the anchored lines; empty without an anchor."""
-    where: Where = Where.INLINE
+    where: Destination = Destination.INLINE
     """The rung that it was posted on."""
     deleted: bool = False
     """A person deleted its comment, and so dismissed it: nothing but the state can remember that."""
-    check: Check | None = None
+    check: Verification | None = None
     """What the second opinion of that run made of it; None where nobody was asked."""
 
     @property
@@ -44,7 +44,7 @@ class Raised:
 
 
 @dataclass(frozen=True)
-class State:
+class HiddenState:
     """What the summary comment carries, hidden. It counts only where we wrote that comment."""
 
     repository: str
@@ -62,11 +62,11 @@ class State:
     """Digest of configuration, prompts and instructions: another one means another review."""
     hunks: frozenset[str] = frozenset()
     """`plan.increment.kept_keys` of the hunks that were reviewed whole by all of their prompts."""
-    findings: tuple[Raised, ...] = ()
+    findings: tuple[PreviousFinding, ...] = ()
     """What stands: raised, neither fixed nor dismissed."""
     conclusion: str = ""
     """The output of that name."""
-    told: Told = NOTHING_TOLD
+    told: ChangeSummary = NOTHING_TOLD
     """What was said of the change as a whole, so that the next run may bring it up to date."""
 
 
@@ -78,7 +78,7 @@ _COUNT = 11
 """Values of a record."""
 _DELETED = "deleted"
 """One more value, where a person deleted the comment; after it the check, where there was one."""
-_CHECKS = {check.value: check for check in Check}
+_CHECKS = {check.value: check for check in Verification}
 _LAST_LINE = 10**9
 _LONGEST_SPAN = 1_000
 _MOST_MARKERS = 300
@@ -95,10 +95,10 @@ _FIXED = re.compile(r"^<!-- hunkwise:fixed v1 head=[0-9A-Za-z._]{0,80} -->\r?$",
 _OURS = re.compile(r"^<!-- hunkwise:[a-z]+ v1[^\n]*-->\r?\n?", re.MULTILINE)
 
 
-def raised(finding: Finding, where: Where) -> Raised:
+def raised(finding: Finding, where: Destination) -> PreviousFinding:
     """What later runs are to know of a finding that is posted on `where`."""
     anchor = finding.anchor
-    return Raised(
+    return PreviousFinding(
         fingerprint=finding.fingerprint,
         path=finding.path,
         severity=finding.severity,
@@ -114,7 +114,7 @@ def raised(finding: Finding, where: Where) -> Raised:
     )
 
 
-def finding_marker(finding: Finding, where: Where) -> str:
+def finding_marker(finding: Finding, where: Destination) -> str:
     """The line that a comment, or a paragraph of a review's body, carries its finding in.
 
     With a path too long to be carried it names the fingerprint alone, and no later run learns from it.
@@ -130,11 +130,11 @@ def finding_marker(finding: Finding, where: Where) -> str:
     return f"{head} -->"
 
 
-def raised_in(text: str) -> tuple[Raised, ...]:
+def raised_in(text: str) -> tuple[PreviousFinding, ...]:
     """What the markers of a text of ours say, in their order; whatever is not exactly right is passed over."""
     if len(text) > _LONGEST_TEXT:
         return ()
-    found: list[Raised] = []
+    found: list[PreviousFinding] = []
     for number, marker in enumerate(_FINDING.finditer(text)):
         if number == _MOST_MARKERS:
             break
@@ -174,7 +174,7 @@ def word(text: str) -> str:
     return "".join(char for char in text if char.isascii() and (char.isalnum() or char in "._"))
 
 
-def as_values(record: Raised) -> list[Any] | None:
+def as_values(record: PreviousFinding) -> list[Any] | None:
     """The record as a list for JSON, its texts cut to their limits; None where it could not be read back."""
     values = [
         record.fingerprint,
@@ -194,7 +194,7 @@ def as_values(record: Raised) -> list[Any] | None:
     return values if from_values(values) is not None else None
 
 
-def from_values(values: object) -> Raised | None:
+def from_values(values: object) -> PreviousFinding | None:
     """The record that `as_values` made the list of; None for anything that it cannot have made."""
     if not isinstance(values, list) or not _COUNT <= len(values) <= _COUNT + 2:
         return None
@@ -215,10 +215,10 @@ def from_values(values: object) -> Raised | None:
     if type(severity) is not int or not _are_lines(start_line, line):
         return None
     try:
-        level, of_side, on = Severity(severity), Side(side), Where(where)
+        level, of_side, on = Severity(severity), Side(side), Destination(where)
     except ValueError:
         return None
-    return Raised(
+    return PreviousFinding(
         fingerprint, path, level, title, category, prompt, of_side, line, start_line, code, on, deleted,
         _CHECKS[check[0]] if check else None,
     )  # fmt: skip
@@ -238,7 +238,7 @@ def from_bytes(content: bytes) -> object:
         return None
 
 
-def _record(marker: re.Match[str]) -> Raised | None:
+def _record(marker: re.Match[str]) -> PreviousFinding | None:
     if len(marker[0]) > _LONGEST_MARKER:
         return None
     try:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
 from hunkwise.domain.pull_request import Conversation, Reply, ReviewState, Thread
-from hunkwise.domain.review import Where
-from hunkwise.tracking.markers import LONGEST_TITLE, Raised, State, is_fixed, raised_in
+from hunkwise.domain.review import Destination
+from hunkwise.tracking.markers import LONGEST_TITLE, HiddenState, PreviousFinding, is_fixed, raised_in
 
 _WORD = re.compile(r"[^\W_]+")
 _TELL_NOTHING = frozenset(
@@ -141,13 +141,13 @@ def _said_lines(body: str) -> Iterator[str]:
             yield line.strip()
 
 
-_COMMENTED = frozenset({Where.INLINE, Where.FILE})
+_COMMENTED = frozenset({Destination.INLINE, Destination.FILE})
 _FAR = 10**9
 DISMISSED = 2
 """`Entry.rank` of what somebody dismissed who may."""
 
 
-class Rank(IntEnum):
+class ThreadStatus(IntEnum):
     """How much a thread still asks for; of several that could be an entry's, the least rank is."""
 
     OPEN = 0
@@ -157,21 +157,21 @@ class Rank(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class OurThread:
+class FindingThread:
     """A thread that carries a finding of ours."""
 
     thread: Thread
-    record: Raised
+    record: PreviousFinding
     """What its first comment says, as it was written."""
     dismissed: Dismissal | None
-    rank: Rank
+    rank: ThreadStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TrackedFinding:
     """Something that was raised and may still stand."""
 
-    raised: Raised
+    raised: PreviousFinding
     """As it was last known."""
     thread: Thread | None = None
     dismissed: Dismissal | None = None
@@ -194,7 +194,9 @@ class Entry:
         return tuple({line for line in (self.raised.line, shown, self.line) if line is not None})
 
 
-def raised_before(state: State | None, conversation: Conversation | None) -> tuple[Raised, ...]:
+def raised_before(
+    state: HiddenState | None, conversation: Conversation | None
+) -> tuple[PreviousFinding, ...]:
     """Everything that earlier runs raised and did not close: one entry a finding, also where two look the same.
 
     The state's come first, in its order, then what only our own comments remember, for a run that was killed.
@@ -207,20 +209,20 @@ def raised_before(state: State | None, conversation: Conversation | None) -> tup
     open_still = [
         record
         for index, record in enumerate(known)
-        if index not in linked or threads[linked[index]].rank is not Rank.FIXED
+        if index not in linked or threads[linked[index]].rank is not ThreadStatus.FIXED
     ]
     spoken_for = set(linked.values())
     commented = [
         ours.record
         for index, ours in enumerate(threads)
-        if index not in spoken_for and ours.rank is not Rank.FIXED and not ours.thread.edited
+        if index not in spoken_for and ours.rank is not ThreadStatus.FIXED and not ours.thread.edited
     ]
     threaded = {_place(ours.record) for ours in threads}
     in_bodies = _in_bodies(conversation, [*open_still, *commented])
     return (*open_still, *commented, *(record for record in in_bodies if _place(record) not in threaded))
 
 
-def entries(before: Iterable[Raised], conversation: Conversation) -> tuple[Entry, ...]:
+def entries(before: Iterable[PreviousFinding], conversation: Conversation) -> tuple[TrackedFinding, ...]:
     """Each with its thread and what people did to it; those that we closed as fixed are left out."""
     known = list(before)
     threads = our_threads(conversation)
@@ -240,14 +242,16 @@ def entries(before: Iterable[Raised], conversation: Conversation) -> tuple[Entry
             )
             kept = replace(record, deleted=record.deleted or missing)
             made.append(
-                Entry(kept, None, Dismissal.TRUSTED if kept.deleted else None, (record.path,), record.line)
+                TrackedFinding(
+                    kept, None, Dismissal.TRUSTED if kept.deleted else None, (record.path,), record.line
+                )
             )
-        elif ours.rank is not Rank.FIXED:
+        elif ours.rank is not ThreadStatus.FIXED:
             made.append(_entry(record, ours))
     return tuple(made)
 
 
-def our_threads(conversation: Conversation) -> tuple[OurThread, ...]:
+def our_threads(conversation: Conversation) -> tuple[FindingThread, ...]:
     """The threads of ours whose first comment carries a finding, in their order."""
     found = []
     for thread in conversation.threads:
@@ -255,23 +259,23 @@ def our_threads(conversation: Conversation) -> tuple[OurThread, ...]:
         record = raised_in(thread.body)[-1:] if thread.ours else ()
         if record:
             dismissed = dismissal(thread, conversation)
-            settled = Rank.FIXED if is_closed_as_fixed(thread, conversation) else Rank.OPEN
-            rank = Rank.DISMISSED if dismissed is Dismissal.TRUSTED else settled
-            found.append(OurThread(thread, record[0], dismissed, rank))
+            settled = ThreadStatus.FIXED if is_closed_as_fixed(thread, conversation) else ThreadStatus.OPEN
+            rank = ThreadStatus.DISMISSED if dismissed is Dismissal.TRUSTED else settled
+            found.append(FindingThread(thread, record[0], dismissed, rank))
     return tuple(found)
 
 
-def _entry(record: Raised, ours: OurThread) -> Entry:
+def _entry(record: PreviousFinding, ours: FindingThread) -> TrackedFinding:
     thread = ours.thread
     paths = tuple(dict.fromkeys((record.path, ours.record.path, thread.path)))
     where = record.where if record.where in _COMMENTED else ours.record.where
     # GitHub moves a thread along with its line. It says nothing of code that the finding moved on to.
     follows = ours.record.code == record.code and thread.side is record.side and not thread.outdated
     line = thread.line if follows and thread.line is not None and record.line is not None else record.line
-    return Entry(replace(record, where=where), thread, ours.dismissed, paths, line)
+    return TrackedFinding(replace(record, where=where), thread, ours.dismissed, paths, line)
 
 
-def _linked(known: Sequence[Raised], threads: Sequence[OurThread]) -> dict[int, int]:
+def _linked(known: Sequence[PreviousFinding], threads: Sequence[FindingThread]) -> dict[int, int]:
     """Index of a record → index of its thread, one to one, among those of the same fingerprint."""
     by_fingerprint: dict[str, list[int]] = {}
     for index, ours in enumerate(threads):
@@ -284,7 +288,7 @@ def _linked(known: Sequence[Raised], threads: Sequence[OurThread]) -> dict[int, 
     )
 
 
-def _score(record: Raised, ours: OurThread) -> tuple[float, ...] | None:
+def _score(record: PreviousFinding, ours: FindingThread) -> tuple[float, ...] | None:
     """How well the thread fits, the less the better; None where it cannot be the record's."""
     if record.deleted:
         return None
@@ -293,7 +297,7 @@ def _score(record: Raised, ours: OurThread) -> tuple[float, ...] | None:
     # Fingerprints say nothing of the side, but a finding may have come over from the other.
     across = record.side is not ours.record.side and None not in (record.line, ours.record.line)
     uncommented = record.where not in _COMMENTED
-    if uncommented and (apart or elsewhere or across or ours.rank is not Rank.OPEN):
+    if uncommented and (apart or elsewhere or across or ours.rank is not ThreadStatus.OPEN):
         return None  # it has a thread only where its posting was not noticed
     return uncommented, across, record != ours.record, ours.rank, elsewhere, apart
 
@@ -304,7 +308,7 @@ def _apart(one: int | None, other: int | None) -> int:
     return abs(one - other)
 
 
-def _in_bodies(conversation: Conversation, known: Sequence[Raised]) -> list[Raised]:
+def _in_bodies(conversation: Conversation, known: Sequence[PreviousFinding]) -> list[PreviousFinding]:
     """What the bodies of our reviews raised, without what is known already."""
     said = {
         _place(record): record
@@ -332,5 +336,5 @@ def _in_bodies(conversation: Conversation, known: Sequence[Raised]) -> list[Rais
     ]
 
 
-def _place(record: Raised) -> tuple[str, str, str, int | None, int | None]:
+def _place(record: PreviousFinding) -> tuple[str, str, str, int | None, int | None]:
     return record.fingerprint, record.path, record.side, record.line, record.start_line

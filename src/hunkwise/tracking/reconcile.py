@@ -8,19 +8,27 @@ from dataclasses import dataclass, replace
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding
 from hunkwise.domain.pull_request import Conversation, Thread
-from hunkwise.domain.review import Where
-from hunkwise.tracking.locate import NEARBY, Gone, InDiff, OnFile, Outside, Unknown, Whereabouts, whereabouts
-from hunkwise.tracking.markers import LONGEST_CATEGORY, Raised, raised, without_markers
+from hunkwise.domain.review import Destination
+from hunkwise.tracking.locate import (
+    NEARBY,
+    CodeLocation,
+    InDiff,
+    OutsideDiff,
+    Removed,
+    Unreadable,
+    WholeFile,
+    whereabouts,
+)
+from hunkwise.tracking.markers import LONGEST_CATEGORY, PreviousFinding, raised, without_markers
 from hunkwise.tracking.previous import (
     Dismissal,
-    Entry,
-    Rank,
+    ThreadStatus,
+    TrackedFinding,
     entries,
     is_reopened,
     likeness,
     our_threads,
     paired,
-    raised_before,
     speak_alike,
     words,
 )
@@ -36,7 +44,7 @@ _CLOSE = 10
 
 
 def matched(
-    found: Sequence[Finding], entries: Sequence[Entry], stand: Sequence[Whereabouts]
+    found: Sequence[Finding], entries: Sequence[TrackedFinding], stand: Sequence[CodeLocation]
 ) -> dict[int, int]:
     """Index of a finding → index of the entry that it repeats, one to one, by the surest signs first."""
     return _Matching(found, entries, stand).pairs()
@@ -46,7 +54,7 @@ class _Matching:
     """Each rule scores a finding and an entry of the same file, the less the better; None where they differ."""
 
     def __init__(
-        self, found: Sequence[Finding], entries: Sequence[Entry], stand: Sequence[Whereabouts]
+        self, found: Sequence[Finding], entries: Sequence[TrackedFinding], stand: Sequence[CodeLocation]
     ) -> None:
         self._found = found
         self._entries = entries
@@ -86,7 +94,7 @@ class _Matching:
                 # The same code on other lines is another fault: it stands in both places.
                 apart = abs(finding.anchor.line - anchor.line)
                 return (apart, unlike) if _overlap(finding.anchor, anchor) else None
-            case Outside() | Gone() | Unknown() | OnFile():
+            case OutsideDiff() | Removed() | Unreadable() | WholeFile():
                 return (_apart(finding, entry), unlike)
 
     def _twins(self, index: int, known: int) -> _Score:
@@ -115,7 +123,7 @@ class _Matching:
     def _mended(self, index: int, known: int) -> _Score:
         """Where the code was changed, and the fault is still there."""
         finding, entry = self._found[index], self._entries[known]
-        if not isinstance(self._stand[known], Gone | Unknown):
+        if not isinstance(self._stand[known], Removed | Unreadable):
             return None
         if finding.anchor is not None and finding.anchor.side is not entry.raised.side:
             return None
@@ -147,7 +155,7 @@ def _overlap(one: Anchor, other: Anchor) -> bool:
     return same_side and one.lines.start < other.lines.stop and other.lines.start < one.lines.stop
 
 
-def _apart(finding: Finding, entry: Entry) -> int:
+def _apart(finding: Finding, entry: TrackedFinding) -> int:
     """Lines between the finding and where the entry is or was; 0 where one of them names no line."""
     line = finding.anchor.line if finding.anchor else finding.said_line
     if line is None:
@@ -159,35 +167,33 @@ def _same_category(finding: Finding, category: str) -> bool:
     return finding.category[:LONGEST_CATEGORY].casefold() == category.casefold()
 
 
-__all__ = ["Kept", "Reconciled", "raised_before", "reconcile", "shown_threads"]
-
 _IN_THREAD = "Raised before; its thread has the details."
 _BEFORE = "Raised before."
 
 
 @dataclass(frozen=True)
-class Kept:
+class OpenFinding:
     """Something that an earlier run raised and that stands; it is not posted again."""
 
     finding: Finding
     """In this run's words where it was found again. `raised_as` is its fingerprint."""
-    raised: Raised
+    raised: PreviousFinding
     """As the next run is to know it: where it stands now, on the rung that it was posted on."""
     thread: Thread | None = None
 
 
 @dataclass(frozen=True)
-class Reconciled:
+class Reconciliation:
     """What becomes of the findings of a run, and of those before."""
 
     post: tuple[Finding, ...] = ()
     """New, in the order in which they came."""
-    kept: tuple[Kept, ...] = ()
-    """Standing since an earlier run: they count for the gates."""
+    kept: tuple[OpenFinding, ...] = ()
+    """PublishPlan since an earlier run: they count for the gates."""
     fixed: tuple[Thread, ...] = ()
     """Open threads of ours whose code is no longer there, and is not there in another form."""
-    dismissed: tuple[Raised, ...] = ()
-    """Standing, but dismissed by somebody who may: they count for nothing."""
+    dismissed: tuple[PreviousFinding, ...] = ()
+    """PublishPlan, but dismissed by somebody who may: they count for nothing."""
     repeated: int = 0
     """Findings of this run that had been dismissed. `post`, those in `kept` and these are all that it found.
 
@@ -195,25 +201,25 @@ class Reconciled:
     """
 
     @property
-    def deleted(self) -> tuple[Raised, ...]:
+    def deleted(self) -> tuple[PreviousFinding, ...]:
         """Those of `dismissed` whose comment a person deleted: only the state can remember them."""
         return tuple(record for record in self.dismissed if record.deleted)
 
-    def remembered(self, where: Mapping[Finding, Where]) -> tuple[Raised, ...]:
+    def remembered(self, where: Mapping[Finding, Destination]) -> tuple[PreviousFinding, ...]:
         """What the state is to carry; `where` says on which rung each of `post` ended."""
-        posted = (raised(finding, where.get(finding, Where.REPORT)) for finding in self.post)
+        posted = (raised(finding, where.get(finding, Destination.REPORT)) for finding in self.post)
         return (*(kept.raised for kept in self.kept), *posted, *self.deleted)
 
 
 def reconcile(
     found: Sequence[Finding],
-    before: Sequence[Raised],
+    before: Sequence[PreviousFinding],
     conversation: Conversation,
     files: Sequence[FileDiff],
     *,
     reviewed: Callable[[str], bool],
     text_at_head: Callable[[str], str | None],
-) -> Reconciled:
+) -> Reconciliation:
     """Sorts what was found and what was raised before.
 
     `before`: from `raised_before`. `reviewed` says of a path of the diff whether all of its hunks were reviewed,
@@ -227,9 +233,9 @@ def reconcile(
     stand = whereabouts(known, files, text_at_head)
     pairs = matched(found, known, stand)
     by_entry = {entry: finding for finding, entry in pairs.items()}
-    kept: list[Kept] = []
+    kept: list[OpenFinding] = []
     fixed: dict[Thread, None] = {}
-    dismissed: list[Raised] = []
+    dismissed: list[PreviousFinding] = []
     repeated = offered - len(found)
     for index, (entry, standing) in enumerate(zip(known, stand, strict=True)):
         again = found[by_entry[index]] if index in by_entry else None
@@ -243,7 +249,7 @@ def reconcile(
         else:
             kept.append(one)
     post = tuple(finding for index, finding in enumerate(found) if index not in pairs)
-    return Reconciled(post, tuple(kept), tuple(fixed), tuple(dismissed), repeated)
+    return Reconciliation(post, tuple(kept), tuple(fixed), tuple(dismissed), repeated)
 
 
 def shown_threads(conversation: Conversation, files: Sequence[FileDiff]) -> tuple[Thread, ...]:
@@ -252,7 +258,7 @@ def shown_threads(conversation: Conversation, files: Sequence[FileDiff]) -> tupl
     Ours come with the place where they stand now, and as open also where somebody dismissed them: they are not
     to be raised again. One whose code was changed is left out, so that a fault that is still there is found.
     """
-    ours = {one.thread: one for one in our_threads(conversation) if one.rank is not Rank.FIXED}
+    ours = {one.thread: one for one in our_threads(conversation) if one.rank is not ThreadStatus.FIXED}
     known = entries([one.record for one in ours.values()], conversation)
     places = {
         entry.thread: standing
@@ -264,7 +270,7 @@ def shown_threads(conversation: Conversation, files: Sequence[FileDiff]) -> tupl
         match places.get(thread):
             case InDiff(anchor):
                 shown.append(_shown(thread, anchor.path, anchor.line))
-            case OnFile(path):
+            case WholeFile(path):
                 shown.append(_shown(thread, path, None))
             case _ if thread.trusted and not thread.ours and not thread.resolved:
                 shown.append(thread)
@@ -297,14 +303,14 @@ def _on_the_right(finding: Finding, file: FileDiff | None) -> Finding:
     return replace(finding, anchor=replace(anchor, side=Side.RIGHT, line=numbers[-1], start_line=start_line))
 
 
-def _is_fixed(entry: Entry, standing: Whereabouts, reviewed: Callable[[str], bool]) -> bool:
+def _is_fixed(entry: TrackedFinding, standing: CodeLocation, reviewed: Callable[[str], bool]) -> bool:
     """Whether the code is gone, and whoever looked at what is there now found the fault no more."""
-    if not isinstance(standing, Gone) or (standing.changed and not reviewed(standing.path)):
+    if not isinstance(standing, Removed) or (standing.changed and not reviewed(standing.path)):
         return False
     return entry.thread is None or not is_reopened(entry.thread)  # a person said that it is not fixed
 
 
-def _found_again(entry: Entry, standing: Whereabouts, finding: Finding) -> Kept:
+def _found_again(entry: TrackedFinding, standing: CodeLocation, finding: Finding) -> OpenFinding:
     """The finding of this run under the old fingerprint; without a line of its own, on the one that is known.
 
     Where that one's code is gone, it is about the file from now on: else the next run took it for fixed.
@@ -312,25 +318,25 @@ def _found_again(entry: Entry, standing: Whereabouts, finding: Finding) -> Kept:
     again = replace(finding, raised_as=entry.raised.fingerprint)
     if again.anchor is None and isinstance(standing, InDiff):
         again = replace(again, anchor=standing.anchor, suggestion=None)
-    if again.anchor is None and entry.raised.line is not None and not isinstance(standing, Gone):
+    if again.anchor is None and entry.raised.line is not None and not isinstance(standing, Removed):
         return replace(_not_found(entry, standing), finding=again)
     # The category stays that of the fingerprint: by it the same code is told from another fault on its line.
     record = raised(again, entry.raised.where)
     record = replace(record, category=entry.raised.category, deleted=entry.raised.deleted)
-    return Kept(again, record, entry.thread)
+    return OpenFinding(again, record, entry.thread)
 
 
-def _not_found(entry: Entry, standing: Whereabouts) -> Kept:
+def _not_found(entry: TrackedFinding, standing: CodeLocation) -> OpenFinding:
     """What stands although this run did not speak of it; where nobody knows, as it was."""
     record = entry.raised
     anchor = standing.anchor if isinstance(standing, InDiff) else None
     match standing:
         case InDiff(place):
             record = replace(record, path=place.path, line=place.line, start_line=place.start_line)
-        case Outside(path, line):
+        case OutsideDiff(path, line):
             start_line = line - record.span + 1 if record.span > 1 else None
             record = replace(record, path=path, line=line, start_line=start_line)
-        case OnFile(path):
+        case WholeFile(path):
             record = replace(record, path=path)
         case _:
             pass
@@ -346,4 +352,4 @@ def _not_found(entry: Entry, standing: Whereabouts) -> Kept:
         raised_as=record.fingerprint,
         check=record.check,
     )
-    return Kept(finding, record, entry.thread)
+    return OpenFinding(finding, record, entry.thread)

@@ -17,30 +17,38 @@ from hunkwise.domain.finding import (
     MAX_WORDS,
     NOTHING_TOLD,
     Area,
+    ChangeSummary,
     Risk,
     RiskLevel,
-    Told,
     Walkthrough,
 )
 from hunkwise.domain.pull_request import Comment
 from hunkwise.domain.text import cut
-from hunkwise.tracking.markers import Raised, State, as_bytes, as_values, from_bytes, from_values, word
+from hunkwise.tracking.markers import (
+    HiddenState,
+    PreviousFinding,
+    as_bytes,
+    as_values,
+    from_bytes,
+    from_values,
+    word,
+)
 
 
-def bounded(overview: str, walkthrough: Walkthrough | None) -> Told:
+def bounded(overview: str, walkthrough: Walkthrough | None) -> ChangeSummary:
     """What of it is remembered: it is the same when it is bounded again."""
     if walkthrough is None:
-        return Told(cut(overview, MAX_OVERVIEW))
+        return ChangeSummary(cut(overview, MAX_OVERVIEW))
     areas = tuple(
         Area(cut(one.area, MAX_AREA), cut(one.what, MAX_WORDS), cut(one.why, MAX_WORDS))
         for one in walkthrough.areas[:MAX_AREAS]
     )
     risk = Risk(walkthrough.risk.level, cut(walkthrough.risk.why, MAX_WORDS)) if walkthrough.risk else None
     diagram = walkthrough.diagram if len(walkthrough.diagram) <= MAX_DIAGRAM else ""
-    return Told(cut(overview, MAX_OVERVIEW), Walkthrough(areas, risk, diagram))
+    return ChangeSummary(cut(overview, MAX_OVERVIEW), Walkthrough(areas, risk, diagram))
 
 
-def told_values(told: Told) -> list[Any]:
+def told_values(told: ChangeSummary) -> list[Any]:
     """The overview; then, where there is a walkthrough, areas, the risk's level and reason, and the diagram."""
     walkthrough = told.walkthrough
     if walkthrough is None:
@@ -51,17 +59,17 @@ def told_values(told: Told) -> list[Any]:
     return [told.overview, areas, level, why, walkthrough.diagram]
 
 
-def told_from(values: object) -> Told | None:
+def told_from(values: object) -> ChangeSummary | None:
     """What `told_values` made the list of; None for anything that it cannot have made."""
     match values:
         case [str(overview)]:
-            told = Told(overview)
+            told = ChangeSummary(overview)
         case [str(overview), list(rows), str(level), str(why), str(diagram)]:
             areas = _areas(rows)
             if areas is None or (level and level not in set(RiskLevel)):
                 return None
             risk = Risk(RiskLevel(level), why) if level else None
-            told = Told(overview, Walkthrough(areas, risk, diagram))
+            told = ChangeSummary(overview, Walkthrough(areas, risk, diagram))
         case _:
             return None
     return told if told == bounded(told.overview, told.walkthrough) else None
@@ -98,7 +106,7 @@ _TOLD = "t"
 _EIGHTHS = (8, 7, 6, 5, 4, 3, 2, 1, 0)
 
 
-def encode(state: State, room: int) -> str:
+def encode(state: HiddenState, room: int) -> str:
     """The last line of the summary comment, of at most `room` characters; empty where there is room for none.
 
     Where it does not fit, what was said of the change is left out, but for its overview, and then that; then hunks,
@@ -111,7 +119,7 @@ def encode(state: State, room: int) -> str:
     return ""
 
 
-def decode(comment: Comment, *, repository: str, number: int) -> State | None:
+def decode(comment: Comment, *, repository: str, number: int) -> HiddenState | None:
     """The state of a summary comment of this pull request; None for anything that is not exactly right."""
     body = comment.body.replace("\r\n", "\n").rstrip()
     if comment.edited or len(body) > _LONGEST_BODY or not _is_summary(body) or body.count(_STATE) != 1:
@@ -124,7 +132,7 @@ def decode(comment: Comment, *, repository: str, number: int) -> State | None:
     return state
 
 
-def latest_state(comments: Iterable[Comment], *, repository: str, number: int) -> State | None:
+def latest_state(comments: Iterable[Comment], *, repository: str, number: int) -> HiddenState | None:
     """The state of the newest summary comment that carries a valid one."""
     for comment in reversed(summary_comments(comments)):
         state = decode(comment, repository=repository, number=number)
@@ -153,12 +161,12 @@ def _is_summary(body: str) -> bool:
     return body.partition("\n")[0].rstrip("\r") == SUMMARY_MARKER
 
 
-def _attempts(state: State, keys: Sequence[str]) -> Iterator[str]:
+def _attempts(state: HiddenState, keys: Sequence[str]) -> Iterator[str]:
     """The line, shorter each time."""
     if state.told.walkthrough is not None:
         yield _line(state, keys, state.findings, state.told)
     if state.told.overview:
-        yield _line(state, keys, state.findings, Told(state.told.overview))
+        yield _line(state, keys, state.findings, ChangeSummary(state.told.overview))
     for eighths in _EIGHTHS:
         yield _line(state, keys[: len(keys) * eighths // 8], state.findings)
     urgent = sorted(range(len(state.findings)), key=lambda index: -state.findings[index].severity)
@@ -167,7 +175,12 @@ def _attempts(state: State, keys: Sequence[str]) -> Iterator[str]:
         yield _line(state, (), [one for index, one in enumerate(state.findings) if index in kept])
 
 
-def _line(state: State, keys: Sequence[str], findings: Sequence[Raised], told: Told = NOTHING_TOLD) -> str:
+def _line(
+    state: HiddenState,
+    keys: Sequence[str],
+    findings: Sequence[PreviousFinding],
+    told: ChangeSummary = NOTHING_TOLD,
+) -> str:
     values: dict[str, object] = {
         "r": state.repository,
         "n": state.number,
@@ -195,7 +208,7 @@ def _inflated(packed: str) -> bytes | None:
     return content if inflater.eof and not inflater.unused_data else None
 
 
-def _state(values: object) -> State | None:
+def _state(values: object) -> HiddenState | None:
     """The state that `_line` wrote the values of."""
     if not isinstance(values, dict) or values.keys() - {_TOLD} != _FIELDS:
         return None
@@ -209,7 +222,7 @@ def _state(values: object) -> State | None:
     told = told_from(values[_TOLD]) if _TOLD in values else NOTHING_TOLD
     if shas is None or hunks is None or findings is None or told is None:
         return None
-    return State(
+    return HiddenState(
         repository=values["r"],
         number=values["n"],
         head_sha=values["h"],
@@ -237,7 +250,7 @@ def _keys(joined: object) -> frozenset[str] | None:
     return frozenset(joined[start : start + KEY_LENGTH] for start in range(0, len(joined), KEY_LENGTH))
 
 
-def _findings(values: object) -> tuple[Raised, ...] | None:
+def _findings(values: object) -> tuple[PreviousFinding, ...] | None:
     if not isinstance(values, list):
         return None
     records = tuple(record for record in map(from_values, values) if record is not None)

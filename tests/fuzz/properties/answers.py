@@ -13,7 +13,7 @@ from copilot.tools import Tool, ToolInvocation, ToolResult
 from hunkwise.copilot.tools import MAX_ANSWER, MAX_NAMES, report_tool, repository_tools
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.model import READING_TOOLS, Budget, ReportTool
-from hunkwise.flows.analysis import Intake
+from hunkwise.flows.analysis import FindingCollector
 from hunkwise.prompts.report_findings import DESCRIPTION, MAX_FINDINGS, PARAMETERS, REPORT, read_report
 from tests.publish.samples import file_diff
 
@@ -59,7 +59,7 @@ def is_read(arguments: object) -> None:
 def is_taken(*calls: object) -> None:
     """The tool itself answers each call, and what it journals and keeps can be written to a file."""
     journaled: list[Finding] = []
-    intake = Intake("review", _FILES, journaled.append)
+    intake = FindingCollector("review", _FILES, journaled.append)
     report = ReportTool(REPORT, DESCRIPTION, PARAMETERS, intake.take, lambda: intake.answered)
     tool = report_tool(report, lambda: True)
     for arguments in calls:

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from hunkwise.domain.pull_request import Conversation
-from hunkwise.errors import ForgeError
-from hunkwise.github.blob_lookup import Look
-from hunkwise.github.connection import Connection
+from hunkwise.errors import GitHubError
+from hunkwise.github.blob_lookup import BlobLookup
+from hunkwise.github.connection import GitHubConnection
 from hunkwise.github.conversation import read_conversation
 from hunkwise.github.responses import (
-    Answer,
-    GraphqlAnswer,
-    Shape,
+    ApiResponse,
+    GraphqlResponse,
+    JsonValue,
     read_answer,
-    refusal,
+    refusal_error,
     status_seen,
     wait_asked,
 )
@@ -27,8 +27,8 @@ _LONGEST_MESSAGE = 2_000
 
 def is_told(status: int, headers: Mapping[str, str], text: str) -> None:
     """Any answer of any status is an error with a remedy, and asks to wait for a time that can be waited."""
-    answer = Answer(status, headers, text)
-    _is_sayable(refusal(answer, "GET /x"))
+    answer = ApiResponse(status, headers, text)
+    _is_sayable(refusal_error(answer, "GET /x"))
     seconds = wait_asked(answer, 1_700_000_000.0)
     assert seconds is None or 0 <= seconds < 10**12
     assert status_seen(answer).status in (status, 429)
@@ -37,8 +37,8 @@ def is_told(status: int, headers: Mapping[str, str], text: str) -> None:
 def is_understood(value: object, rest: object) -> None:
     """A conversation is read from any JSON that GraphQL, and then REST, can answer with; else it is refused."""
     try:
-        said, _ = read_conversation(_Said(value, rest), "o/r", 7, HEAD, Look(HEAD, ("AGENTS.md",)))
-    except ForgeError as error:
+        said, _ = read_conversation(_Said(value, rest), "o/r", 7, HEAD, BlobLookup(HEAD, ("AGENTS.md",)))
+    except GitHubError as error:
         _is_sayable(error)
         return
     assert isinstance(said, Conversation)
@@ -46,7 +46,7 @@ def is_understood(value: object, rest: object) -> None:
     assert all(isinstance(writer, str) for writer in said.writers)
 
 
-class _Said(Connection):
+class _Said(GitHubConnection):
     """A connection to a server that answers the same to every query, and the same to every read."""
 
     def __init__(self, value: object, rest: object) -> None:
@@ -56,14 +56,14 @@ class _Said(Connection):
 
     def graphql_partly(
         self, query: str, variables: Mapping[str, Any], *, repeat: bool = True, writes: int = 1
-    ) -> GraphqlAnswer:
-        return read_answer(Shape(self._value, "POST /graphql"))
+    ) -> GraphqlResponse:
+        return read_answer(JsonValue(self._value, "POST /graphql"))
 
-    def get(self, path: str, query: Mapping[str, Any] | None = None) -> Shape:
-        return Shape(self._rest, f"GET {path}")
+    def get(self, path: str, query: Mapping[str, Any] | None = None) -> JsonValue:
+        return JsonValue(self._rest, f"GET {path}")
 
 
-def _is_sayable(error: ForgeError) -> None:
+def _is_sayable(error: GitHubError) -> None:
     assert error.message
     assert len(str(error)) <= _LONGEST_MESSAGE
     json.dumps(str(error))

@@ -8,7 +8,7 @@ from hunkwise.domain.finding import MAX_AREA, MAX_AREAS, MAX_DIAGRAM, MAX_OVERVI
 from hunkwise.errors import SettingsError
 from hunkwise.flows.base_config import read_instructions
 from hunkwise.prompts.report_summary import read_telling
-from hunkwise.prompts.report_verdicts import VerdictDesk
+from hunkwise.prompts.report_verdicts import VerdictCollector
 from hunkwise.settings.sources import read_front_matter
 from tests.publish.samples import finding
 
@@ -46,7 +46,7 @@ _PATH = "prompts/mine.md.j2"
 
 def drops_nothing_without_a_reason(calls: Sequence[object]) -> None:
     """Whatever is said: a finding is dropped or lowered with evidence alone, and never where two things were said."""
-    desk = VerdictDesk(_FINDINGS)
+    desk = VerdictCollector(_FINDINGS)
     for arguments in calls:
         reply = desk.take(arguments)
         assert 0 < len(reply.text) <= _LONGEST_REPLY

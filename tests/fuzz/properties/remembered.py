@@ -10,12 +10,12 @@ from hunkwise.domain.pull_request import Comment
 from hunkwise.domain.review import ExitCode, ReviewEvent
 from hunkwise.domain.text import one_line
 from hunkwise.errors import SettingsError
-from hunkwise.publish.conclusion import Verdict
+from hunkwise.publish.conclusion import RunConclusion
 from hunkwise.publish.documents import LIMIT, SUMMARY_LIMIT, job_summary, review_body, summary_comment
 from hunkwise.publish.placement import place
 from hunkwise.publish.report import as_json, digest_of
 from hunkwise.publish.report_input import as_review, check, read_report
-from hunkwise.tracking.markers import State, raised_in
+from hunkwise.tracking.markers import HiddenState, raised_in
 from hunkwise.tracking.state import SUMMARY_MARKER, decode, encode, latest_state
 from tests.fuzz.judge import shown
 from tests.publish.samples import file_diff, state, view
@@ -24,7 +24,7 @@ FILES = (file_diff(), file_diff("src/b.py"))
 _LONGEST_FAULT = 1_000
 
 
-def comes_back(known: State, room: int) -> None:
+def comes_back(known: HiddenState, room: int) -> None:
     """A state that was written is read as it was, or without what had no room; never as another."""
     line = encode(known, room)
     assert len(line) <= max(room, 0)
@@ -64,7 +64,7 @@ def is_a_report_or_refused(raw: bytes) -> None:
     assert not whole.hunks
     for finding in whole.findings:
         assert finding.anchor is None or finding.anchor.path in {file.path for file in FILES}
-    seen = view(whole, Verdict(ExitCode.REVIEWED))
+    seen = view(whole, RunConclusion(ExitCode.REVIEWED))
     placed = place(whole.findings, FILES, max_comments=3)
     pages = (
         (job_summary(seen).text, SUMMARY_LIMIT),
