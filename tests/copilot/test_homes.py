@@ -16,7 +16,7 @@ from hunkwise.copilot.home import Home, wipe_abandoned
 
 _HOLDER = """
 import sys
-from hunkwise.copilot.homes import Home
+from hunkwise.copilot.home import Home
 print(Home().path, flush=True)
 sys.stdin.read()
 """

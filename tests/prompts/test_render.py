@@ -316,8 +316,8 @@ def test_a_failing_chunk_leaves_the_others() -> None:
 
 def test_the_child_sees_nothing_of_our_environment() -> None:
     program = """
-import hunkwise.prompts.confinement as confinement
-with confinement._child() as process:
+import hunkwise.prompts.renderer as renderer
+with renderer._child() as process:
     process.stdin.write('{"sources": {"a": ""}, "name": "a", "shared": {}}\\n')
     process.stdin.flush()
     process.stdout.readline()

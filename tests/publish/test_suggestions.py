@@ -283,8 +283,8 @@ def test_a_parser_that_is_not_asked_starts_no_process() -> None:
 
 def test_the_child_needs_no_more_than_its_own_environment() -> None:
     program = """
-from hunkwise.publish.parser import Parser
-with Parser() as parser:
+from hunkwise.publish.suggestions import SyntaxChecker
+with SyntaxChecker() as parser:
     print(parser.verdict("toml", "a = 1"))
     print(open(f"/proc/{parser._child.process.pid}/environ").read())
 """

@@ -434,7 +434,7 @@ def test_any_inputs_give_inputs_or_faults_without_secrets(texts: dict[str, str])
 
 def test_inputs_are_read_without_heavy_imports() -> None:
     script = (
-        "import sys, hunkwise.settings.inputs, hunkwise.settings.environment, hunkwise.settings.event;"
+        "import sys, hunkwise.settings.inputs, hunkwise.settings.github_context;"
         "print(sorted({'pydantic', 'yaml', 'jinja2', 'github', 'copilot', 'asyncio', 'difflib', 'tempfile',"
         " 'urllib.request'} & set(sys.modules)))"
     )

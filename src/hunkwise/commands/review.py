@@ -9,7 +9,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,15 +22,10 @@ from hunkwise.commands.signals import Signals
 from hunkwise.copilot.find_cli import find_cli
 from hunkwise.copilot.isolation import refuse_unsafe
 from hunkwise.copilot.sidecar import Sidecar
-from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot
 from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import plain
 from hunkwise.errors import SettingsError
-from hunkwise.flows.base_config import CommitFiles, base_texts, nested_instructions
-from hunkwise.flows.review import ReviewInput, ReviewRequest
-from hunkwise.repository.git import Git
-from hunkwise.repository.trees import GitTree
-from hunkwise.settings.config import Config
+from hunkwise.flows.review import ReviewInput
 from hunkwise.settings.github_context import (
     NothingToDo,
     PublishTask,
@@ -43,60 +38,6 @@ from hunkwise.settings.parsing import parse_url
 
 if TYPE_CHECKING:
     from hunkwise.publish.conclusion import PublishedReview
-
-
-def read_range(
-    folder: Path,
-    *,
-    base: str | None,
-    head: str,
-    config_path: str,
-    model: str | None,
-    demo: bool,
-    rules: CommitFiles | None = None,
-    overridden: Callable[[Config], Config] = lambda config: config,
-) -> ReviewInput:
-    """The commits since the merge base of `base` (default: the default branch) up to `head`.
-
-    Configuration, templates and instructions are those of `rules`, else of the merge base, as in a workflow.
-    Raises RepositoryError, SettingsError.
-    """
-    git = Git(folder)
-    head_sha = git.resolve(head)
-    start = base or git.default_branch()
-    if start is None:
-        raise SettingsError(["There is no default branch to compare with: add --base REV."])
-    base_sha = git.merge_base(git.resolve(start), head_sha)
-    if base_sha is None:
-        raise SettingsError([f"{start} and {head} have no commit in common: choose another --base."])
-    rules = rules or GitTree(git, base_sha)
-    chosen = {"model": model} if model else {}
-    texts = base_texts(rules, config_path, lambda config: overridden(config).with_overrides(chosen))
-    config = texts.config
-    pull_request = PullRequest(
-        repository=folder.resolve().name,
-        number=0,
-        title=git.log_subject(head_sha),
-        body="",
-        author="",
-        base=start,
-        base_sha=base_sha,
-        head=head,
-        head_sha=head_sha,
-    )
-    notes = texts.notes
-    if base_sha == head_sha:
-        notes = (*notes, f"{head} has nothing that is not in {start}: choose another --base or --head.")
-    files = git.diff(base_sha, head_sha)
-    instructions: tuple[Instructions, ...] = ()
-    if config.context.instructions:
-        below, missing = nested_instructions(rules, files)
-        instructions, notes = (*texts.instructions, *below), (*notes, *missing)
-    snapshot = Snapshot(pull_request, files, instructions=instructions, notes=notes)
-    return ReviewInput(
-        ReviewRequest(snapshot, config, texts.templates, local=True, demo=demo), GitTree(git, head_sha)
-    )
-
 
 _PULL_REQUEST = re.compile(r"([\w-]{1,100}/[\w.-]{1,100})#([1-9]\d{0,8})")
 _LOCAL = "local"
@@ -173,6 +114,7 @@ def _range(
     signals: Signals,
     started: float,
 ) -> ExitCode:
+    from hunkwise.commands.local_range import read_range
     from hunkwise.commands.terminal import console, progress
     from hunkwise.publish.conclusion import Gates, PublishedReview, conclude
 

@@ -47,7 +47,7 @@ class ThreadPort(Protocol):
 
 
 class HeadFilePort(Protocol):
-    """The reviewed head's files; see hunkwise.commands.reading."""
+    """The reviewed head's files; see commands.repository_reader."""
 
     def read(self, path: str) -> bytes | None: ...
 

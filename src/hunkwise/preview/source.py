@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hunkwise.commands.review import read_range
+from hunkwise.commands.local_range import read_range
 from hunkwise.errors import OversizeError, RepositoryError, SettingsError
 from hunkwise.flows.base_config import CommitFiles
 from hunkwise.flows.prompting import HeadCommit
