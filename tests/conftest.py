@@ -36,7 +36,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SHARE",
         help="run only this share (0 to 1) of the tests that run steps, each step in a process of its own",
     )
-    parser.addoption("--seed", type=int, default=0, help="what chooses the tests of --in-processes (default: 0)")
+    parser.addoption(
+        "--seed", type=int, default=0, help="what chooses the tests of --in-processes (default: 0)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
