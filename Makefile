@@ -18,6 +18,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version=
 # out too: those of one file take minutes.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)))
 TEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/image
+# What chooses the steps that test-all runs as processes; printed at its start.
+SEED ?= $(shell date +%s)
 export PYTHONUNBUFFERED := 1
 # So that the tests are compiled once: pytest rewrites their assertions.
 unexport PYTHONDONTWRITEBYTECODE
@@ -36,7 +38,7 @@ test: setup-dev ## run the tests; those marked nightly are left to test-all
 
 test-all: setup-dev ## run all tests, and a tenth of the steps again, each in a process of its own (SEED=N chooses which)
 	@$(TEST) --durations=20
-	@$(TEST) --in-processes 0.1 $(if $(SEED),--seed $(SEED))
+	@$(TEST) --in-processes 0.1 --seed $(SEED)
 
 image: ## build the container's image with podman or docker (ENGINE=docker); podman needs no registry
 	@scripts/image/build.sh

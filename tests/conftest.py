@@ -36,14 +36,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SHARE",
         help="run only this share (0 to 1) of the tests that run steps, each step in a process of its own",
     )
-    parser.addoption("--seed", type=int, help="what chooses the tests of --in-processes (default: random)")
+    parser.addoption(
+        "--seed", type=int, default=0, help="what chooses the tests of --in-processes (default: 0)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.in_processes:
         os.environ[IN_PROCESSES] = "1"
-        if config.option.seed is None:  # once, before xdist hands the options to its workers
-            config.option.seed = random.randrange(1_000_000)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -62,6 +62,7 @@ def test_small_case_runs_and_its_json_has_all_fields(tmp_path: Path) -> None:
     assert numbers["changed lines covered"] == 100
 
 
+@pytest.mark.nightly
 def test_the_second_of_two_runs_is_counted_alone(tmp_path: Path) -> None:
     _printed, told = run_once("again-bare", tmp_path)
     met = {figure["measure"]: figure["met"] for figure in told["figures"]}

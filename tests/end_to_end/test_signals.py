@@ -32,30 +32,26 @@ def test_what_was_found_before_a_signal_is_published(world: World, number: signa
     assert "interrupted" in world.summary_comment
 
 
-@BOTH
-def test_a_signal_before_anything_was_found_makes_no_review(world: World, number: signal.Signals) -> None:
+def test_a_signal_before_anything_was_found_makes_no_review(world: World) -> None:
     world.change()
     world.answers(always(Answer(delay=100)))
     step = world.step()
     with step.started() as process:
         wait_until(lambda: world.model.in_flight == 1)
-        process.send_signal(number)
+        process.send_signal(signal.SIGTERM)
         result = world.done(step.finish(process))
     assert result.code == 3
     assert "stopped" in result.summary
 
 
-@BOTH
-def test_a_signal_while_the_sidecar_starts_leaves_nothing_behind(
-    world: World, number: signal.Signals
-) -> None:
+def test_a_signal_while_the_sidecar_starts_leaves_nothing_behind(world: World) -> None:
     world.change()
     world.github.fault("GET", "/pulls/1$", delay=100)
     step = world.step()
     with step.started() as process:
         # The folder is made before the process: the signal falls between the two, or just after.
         wait_until(lambda: any(step.temporary.glob("hunkwise-sidecar-*")), pause=0)
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         result = world.done(step.finish(process))
     assert result.code == 3
     assert result.outputs["conclusion"] == "failure"
