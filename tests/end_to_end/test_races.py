@@ -42,16 +42,13 @@ def slowly(*seconds: float) -> Script:
 
 
 def together(world: World, steps: Sequence[Step], waits: Sequence[Callable[[], bool]] = ()) -> list[Result]:
-    """Runs all of them at once, all but the last in processes; `waits` says when each but the first may begin."""
-    ready = [lambda: True, *waits, *[lambda: True] * len(steps)]
+    """Runs all of them at once in processes; `waits` says when each but the first may begin."""
     with ThreadPoolExecutor(len(steps)) as pool:
-        running = []
-        for step, may_begin in zip(steps[:-1], ready, strict=False):
-            wait_until(may_begin)
+        running = [pool.submit(steps[0].run)]
+        for step, ready in zip(steps[1:], [*waits, *[lambda: True] * len(steps)], strict=False):
+            wait_until(ready)
             running.append(pool.submit(step.run))
-        wait_until(ready[len(steps) - 1])
-        last = steps[-1].run()
-        return [world.done(result) for result in (*(one.result() for one in running), last)]
+        return [world.done(one.result()) for one in running]
 
 
 def assert_one_review(world: World, results: Sequence[Result]) -> Remains:
