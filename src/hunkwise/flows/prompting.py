@@ -26,7 +26,7 @@ from hunkwise.enclosing.scopes import (
 from hunkwise.errors import GitHubError, RepositoryError, SettingsError
 from hunkwise.flows.planning import PromptTask
 from hunkwise.plan.chunking import ChunkPart
-from hunkwise.prompts.context import Contexts, InstructionText, cut_notes, paths_of, told_values
+from hunkwise.prompts.context import Contexts, InstructionText, cut_notes, instruction_values, paths_of
 from hunkwise.prompts.renderer import HOUSE, Renderer, built_in
 from hunkwise.prompts.sandbox import named
 from hunkwise.settings.config import Config, ContextSettings
@@ -239,8 +239,8 @@ class PromptWriter:
     def beside(self, path: str) -> tuple[list[dict[str, str]], int]:
         """Returns the repository's instructions for a prompt about one file, and the characters that remain for the
         code around its changes."""
-        texts = self._contexts.told([path])
-        return told_values(texts), self._contexts.room_beside(texts)
+        texts = self._contexts.instructions_for([path])
+        return instruction_values(texts), self._contexts.room_beside(texts)
 
     @property
     def instructions(self) -> tuple[str, ...]:
@@ -256,7 +256,7 @@ class PromptWriter:
         """Collects the code and the instructions that the prompts contain beside the changed lines."""
         if self.surroundings is not None:
             self.surroundings.look_up(part for work in works for part in work.chunk.parts)
-        texts = [text for work in works for text in self._contexts.told(paths_of(work.chunk))]
+        texts = [text for work in works for text in self._contexts.instructions_for(paths_of(work.chunk))]
         self._shown_instructions = {text.path: text for text in texts if text.shown}
         self._cut_instructions = [text for text in texts if text.shown < text.whole]
 

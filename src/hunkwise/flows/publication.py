@@ -138,9 +138,9 @@ class Publication:
         self._files = files
         self._sleep = sleep
 
-    def publish(self, found: Review) -> PublishedFindings:
+    def publish(self, review: Review) -> PublishedFindings:
         """Posts new findings, and nothing twice. Never raises GitHubError: the returned view has the fault."""
-        plan = self._plan(found, self._before)
+        plan = self._plan(review, self._before)
         if self._terms.dry_run:
             return self._finish_unposted(plan, "Dry run: nothing was posted.")
         if self._is_unchanged(plan):
@@ -160,19 +160,19 @@ class Publication:
         if not now.viewer:
             self._ports.announcement.release()
             return self._finish(plan, PostResult(fault=_UNKNOWN_VIEWER))
-        plan = self._plan(found, now)
-        reason = self._reason_not_to_post(found, now)
+        plan = self._plan(review, now)
+        reason = self._reason_not_to_post(review, now)
         if reason:
             return self._finish_stale(plan, reason, PostResult())
         return self._post(plan, now)
 
-    def _plan(self, found: Review, conversation: Conversation | None) -> PublishPlan:
-        return PublishPlan(self._terms, found, conversation, self._files.text)
+    def _plan(self, review: Review, conversation: Conversation | None) -> PublishPlan:
+        return PublishPlan(self._terms, review, conversation, self._files.text)
 
     def _is_unchanged(self, plan: PublishPlan) -> bool:
         """Returns whether everything that would be written is on GitHub already."""
         conversation, reconciled = plan.conversation, plan.reconciliation
-        if conversation is None or plan.found.asked or plan.found.faults:
+        if conversation is None or plan.run_review.asked or plan.run_review.faults:
             return False
         if reconciled.post or reconciled.fixed:
             return False
@@ -198,13 +198,13 @@ class Publication:
             now = self._ports.conversation()
         return now
 
-    def _reason_not_to_post(self, found: Review, now: Conversation) -> str:
+    def _reason_not_to_post(self, review: Review, now: Conversation) -> str:
         """Returns why the review must not be posted any more; empty if it may be."""
         if now.state != "open":
             return f"The pull request was {now.state} while it was reviewed: nothing was posted."
-        if now.head_sha != found.head_sha:
+        if now.head_sha != review.head_sha:
             return (
-                f"The head moved from {found.head_sha[:12]} to {now.head_sha[:12]} while it was reviewed: "
+                f"The head moved from {review.head_sha[:12]} to {now.head_sha[:12]} while it was reviewed: "
                 "nothing was posted, for the lines may be others now. The run for the new head reviews it."
             )
         if self._ports.announcement.newer(now):
@@ -251,7 +251,7 @@ class Publication:
                 finding, server_url=terms.server_url, applies=finding in offered, where=where
             ),
             body=lambda placed, asked: review_body(view, placed, asked),
-            hindrance=lambda: self._reason_not_to_post(plan.found, self._ports.conversation()),
+            hindrance=lambda: self._reason_not_to_post(plan.run_review, self._ports.conversation()),
         )
 
     def _finish_unposted(self, plan: PublishPlan, note: str) -> PublishedFindings:

@@ -55,7 +55,8 @@ class PublishPlan:
     """A run's review, and the conversation that it is posted to."""
 
     terms: PublishSettings
-    found: Review
+    run_review: Review
+    """The review of this run, before it is reconciled with earlier findings."""
     conversation: Conversation | None
     """None if it could not be read: then no earlier findings are known."""
     text_at_head: Callable[[str], str | None]
@@ -64,14 +65,14 @@ class PublishPlan:
     def reconciliation(self) -> Reconciliation:
         """The findings that are new, still open from earlier runs, fixed or dismissed."""
         if self.conversation is None:
-            return Reconciliation(post=self.found.findings)
+            return Reconciliation(post=self.run_review.findings)
         # A file skipped on purpose was not reviewed either: whether a finding in it is fixed is unknown.
-        unread = {file.path for file in self.found.coverage.files if _is_unread(file)}
+        unread = {file.path for file in self.run_review.coverage.files if _is_unread(file)}
         return reconcile(
-            self.found.findings,
+            self.run_review.findings,
             raised_before(self.remembered, self.conversation),
             self.conversation,
-            self.found.files,
+            self.run_review.files,
             reviewed=lambda path: path not in unread,
             text_at_head=self.text_at_head,
         )
@@ -87,9 +88,9 @@ class PublishPlan:
         """The review with all open findings: gates and counts use these, not the new ones alone."""
         open_findings = [*self.reconciliation.post, *(kept.finding for kept in self.reconciliation.kept)]
         return replace(
-            self.found,
+            self.run_review,
             findings=tuple(sorted(open_findings, key=reading_order)),
-            dropped=self.found.dropped + self.reconciliation.repeated,
+            dropped=self.run_review.dropped + self.reconciliation.repeated,
         )
 
     def where(self, posted: PostResult, annotated: int = 0) -> dict[Finding, Destination]:
@@ -138,7 +139,7 @@ class PublishPlan:
             return True
         if event is ReviewEvent.COMMENT or conversation is None or conversation.viewer == conversation.author:
             return False
-        if any(review.commit_sha == self.found.head_sha for review in conversation.reviews):
+        if any(review.commit_sha == self.run_review.head_sha for review in conversation.reviews):
             return False
         return event is ReviewEvent.APPROVE or not still_asks(conversation.reviews)
 
@@ -149,15 +150,15 @@ class PublishPlan:
         }
         keys = {
             key
-            for file in self.found.files
+            for file in self.run_review.files
             if file.path in unposted
             for key in (file_key(file.path, file.hunks), *hunk_keys(file.path, file.hunks))
         }
-        return self.found.hunks - keys
+        return self.run_review.hunks - keys
 
     def _posted_findings(self, where: Mapping[Finding, Destination]) -> tuple[PreviousFinding, ...]:
         """Returns the findings on the pull request; the next run is to find and post the others again."""
-        in_diff = {file.path for file in self.found.files}
+        in_diff = {file.path for file in self.run_review.files}
         records = (
             record for record in self.reconciliation.remembered(where) if _is_on_pull_request(record.where)
         )
@@ -182,23 +183,23 @@ class PublishPlan:
 
     def state(self, where: Mapping[Finding, Destination], conclusion: str) -> HiddenState:
         """Returns the hidden state for the next run."""
-        found, terms, conversation = self.found, self.terms, self.conversation
+        run_review, terms, conversation = self.run_review, self.terms, self.conversation
         rewrites = conversation.rewrites if conversation else None
         hunks_are_valid = terms.own_review and rewrites is not None
         before = self.remembered.reviewed_shas if self.remembered else ()
-        shas = [sha for sha in before if sha != found.head_sha]
+        shas = [sha for sha in before if sha != run_review.head_sha]
         return HiddenState(
             repository=terms.repository,
             number=terms.number,
-            head_sha=found.head_sha,
-            reviewed_shas=(*shas, found.head_sha)[-_REMEMBERED_SHAS:],
+            head_sha=run_review.head_sha,
+            reviewed_shas=(*shas, run_review.head_sha)[-_REMEMBERED_SHAS:],
             base=terms.base,
             rewrites=rewrites or 0,
-            settings=found.settings,
+            settings=run_review.settings,
             hunks=self._reviewed_hunks(where) if hunks_are_valid else frozenset(),
             findings=self._posted_findings(where),
             conclusion=conclusion,
-            told=bounded(found.summary, found.walkthrough) if terms.own_review else NOTHING_TOLD,
+            told=bounded(run_review.summary, run_review.walkthrough) if terms.own_review else NOTHING_TOLD,
         )
 
 
