@@ -265,7 +265,7 @@ def anchor(line: DiffLine) -> tuple[str, int | None]:
 
 
 def diff_text(part: ChunkPart) -> str:
-    """Returns the rows as the built-in templates show them: each starts with its anchor, so none can pass as another."""
+    """Returns the rows as the built-in templates show them: each begins with its anchor, so none can fake another."""
     file = part.file
     renamed = f", was {named(file.old_path)}" if file.old_path else ""
     rows = [f"### {named(file.path)} ({file.status}{renamed})"]

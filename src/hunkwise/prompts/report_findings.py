@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 REPORT = "report_findings"
 DESCRIPTION = (
     "Report what you found. The only way to be heard: text outside of it is not read. Each finding "
-    "is checked against the diff at once, and the reply says which were taken and why others were not."
+    "is checked against the diff at once, and you are told which were taken and why others were not."
 )
 MAX_FINDINGS = 100
 """Findings in one call; more can be reported in further calls, up to the limit of the run."""

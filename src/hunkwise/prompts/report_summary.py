@@ -22,7 +22,7 @@ from hunkwise.domain.finding import (
 REPORT: Final = "report_summary"
 DESCRIPTION: Final = (
     "Report the summary of the change. The only way to be heard: text outside of it is not read. It is checked at "
-    "once, and the reply says what is to be fixed."
+    "once, and you are told what is to be mended."
 )
 SHORT_AREAS: Final = 4
 """Maximum number of areas in a short summary."""

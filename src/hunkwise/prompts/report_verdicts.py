@@ -19,7 +19,7 @@ from hunkwise.prompts.report_findings import readable_text, sentences, without_n
 REPORT: Final = "report_verdicts"
 DESCRIPTION: Final = (
     "Report what became of each finding when you tried to refute it. The only way to be heard: text outside of it is "
-    "not read. The reply says at once which verdicts were not taken, and why."
+    "not read. You are told at once which verdicts were not taken, and why."
 )
 MAX_VERDICTS: Final = 60
 """Verdicts in one call: several times the number of findings in a question."""
