@@ -138,7 +138,7 @@ def with_hunks(file: FileDiff, hunks: tuple[Hunk, ...]) -> FileDiff:
 
 
 def _mark_binary(file: FileDiff) -> FileDiff:
-    """Marks images and alike, which have no patch and counts, as binary by name: that saves two requests each."""
+    """Marks images and similar files without patch and counts as binary by name: that saves two requests each."""
     if file.patch_missing and not file.changed_lines and is_binary_name(file.path):
         return replace(file, binary=True, patch_missing=False)
     return file
