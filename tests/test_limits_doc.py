@@ -59,7 +59,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/commands/test_reading.py::test_a_file_that_is_too_large_is_neither_empty_nor_gone",
     ),
     "A file that is read over the API to make a patch": (
-        ["hunkwise.github.client:MAX_FILE", "hunkwise.flows.fetch:_MOST"],
+        ["hunkwise.github.client:MAX_FILE", "hunkwise.flows.fetch:_MAX_BLOB_FILES"],
         "tests/flows/test_fetch.py::test_no_more_than_fifty_withheld_patches_are_made_of_blobs",
     ),
     "An answer of GitHub's API, unpacked": (
@@ -151,7 +151,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/publish/test_diagram.py::test_what_could_do_more_is_not_shown_and_the_reason_is_told",
     ),
     "What a summary is asked with, of what was said of the parts": (
-        ["hunkwise.flows.summary:_WORDS"],
+        ["hunkwise.flows.summary:_MAX_CHUNK_SUMMARIES"],
         "tests/flows/test_summing_up.py::test_the_prompt_stays_within_bounds_whatever_was_said",
     ),
     "Calls for a summary": (
@@ -163,7 +163,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/flows/test_batches.py::test_many_findings_of_a_file_are_parted_by_their_severity",
     ),
     "Code in one question of the second opinion": (
-        ["hunkwise.flows.verification:_MOST_CODE"],
+        ["hunkwise.flows.verification:_MAX_CODE"],
         "tests/plan/test_around.py::test_there_is_never_more_than_room",
     ),
     "Verdicts of one call": (

@@ -34,7 +34,7 @@ def remembering(before: HiddenState, *threads: Any, **changes: Any) -> Conversat
 
 def test_where_nothing_is_known_all_is_new() -> None:
     alone = standing(FOUND, SECOND)
-    assert alone.story.post == (FOUND, SECOND)
+    assert alone.reconciliation.post == (FOUND, SECOND)
     assert alone.remembered is None
     assert alone.review.findings == (FOUND, SECOND)
 
@@ -60,7 +60,7 @@ def test_what_stands_is_what_is_new_and_what_stood_in_reading_order() -> None:
 def test_a_finding_is_fixed_only_where_its_file_was_read_whole(coverage: FileCoverage, fixed: bool) -> None:
     talk = remembering(inline(FOUND), thread(FOUND))
     made = standing(talk=talk, files=(MENDED,), coverage=Coverage((coverage,)))
-    assert (made.story.fixed != ()) == fixed
+    assert (made.reconciliation.fixed != ()) == fixed
     assert (made.review.findings == ()) == fixed
 
 

@@ -12,7 +12,7 @@ from hunkwise.flows.base_config import built_in_fronts
 from hunkwise.flows.prompting import prompt_values
 from hunkwise.flows.verification import FindingBatch, ShownCode, names_of
 from hunkwise.plan.chunking import pack
-from hunkwise.prompts.context import Contexts, told_values
+from hunkwise.prompts.context import Contexts, instruction_values
 from hunkwise.prompts.renderer import BUILT_IN, Renderer
 from hunkwise.settings.prompt_settings import STAGE_PROMPTS, PromptSettings
 from tests.fakes.changes import added, changed, pull_request, snapshot
@@ -84,7 +84,10 @@ def _stage_names(name: str) -> dict[str, Any]:
         names = names_of(
             FindingBatch("src/pay.py", FOUND), ShownCode({file.path: file for file in shot.files}, 10_000)
         )
-        return {**names, "instructions": told_values(Contexts(shot, local=False).told(["src/pay.py"]))}
+        return {
+            **names,
+            "instructions": instruction_values(Contexts(shot, local=False).instructions_for(["src/pay.py"])),
+        }
     return SUMMED_UP
 
 

@@ -41,7 +41,7 @@ def test_instructions_of_some_files_leave_half_of_the_room_to_the_code(
     contexts = Contexts(SHOT, local=False, room=room, around=around)
     varying = contexts.varying(CHUNK, 1, {})
     assert varying["chunk"]["enclosing"] == "around src/a.py"
-    assert [one.shown for one in contexts.told(["src/a.py"])] == [len(ALL.text), told]
+    assert [one.shown for one in contexts.instructions_for(["src/a.py"])] == [len(ALL.text), told]
     assert [one["path"] for one in varying["instructions"]] == [ALL.path, OWN.path]
     assert around.rooms == [left]
 
@@ -50,7 +50,7 @@ def test_where_code_is_turned_off_instructions_have_all_of_the_room() -> None:
     around = Around()
     contexts = Contexts(SHOT, local=False, switches={**ON, "enclosing": False}, room=700, around=around)
     assert contexts.varying(CHUNK, 1, {})["chunk"]["enclosing"] == ""
-    assert [one.shown for one in contexts.told(["src/a.py"])] == [len(ALL.text), 600]
+    assert [one.shown for one in contexts.instructions_for(["src/a.py"])] == [len(ALL.text), 600]
     assert around.rooms == []
 
 
@@ -63,7 +63,7 @@ def test_where_instructions_are_turned_off_code_has_all_of_the_room() -> None:
 
 def test_instructions_for_all_files_have_a_room_of_their_own() -> None:
     shot = snapshot(changed("a.py"), instructions=(Instructions("AGENTS.md", "x" * 99_999),))
-    (told,) = Contexts(shot, local=False, room=0).told(["src/a.py"])
+    (told,) = Contexts(shot, local=False, room=0).instructions_for(["src/a.py"])
     assert told.shown == EVERYWHERE_ROOM
 
 

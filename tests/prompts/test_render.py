@@ -196,7 +196,7 @@ def test_an_own_partial_is_rendered_where_it_is_confined() -> None:
             "verify", context("verify")
         )
     assert caught.value.faults == (
-        'p/change.j2:1: it needs too much memory (in the prompt "verify"). Mend the template, or take it out of the'
+        'p/change.j2:1: it needs too much memory (in the prompt "verify"). Fix the template, or take it out of the'
         " configuration.",
     )
 
@@ -252,7 +252,7 @@ def test_the_fault_of_a_built_in_template_in_an_own_one_is_told_by_its_name() ->
     [
         (
             "{{ nothing }}",
-            """The template of the prompt "mine", line 1: 'nothing' is undefined. Mend the template""",
+            """The template of the prompt "mine", line 1: 'nothing' is undefined. Fix the template""",
         ),
         (DOUBLING, "it needs too much memory"),
         ("{{ title | format }}", "No filter named 'format'"),
@@ -314,10 +314,10 @@ def test_a_failing_chunk_leaves_the_others() -> None:
     assert isinstance(texts[1], SettingsError)
 
 
-def test_the_child_sees_nothing_of_our_environment() -> None:
+def test_the_worker_sees_nothing_of_our_environment() -> None:
     program = """
 import hunkwise.prompts.renderer as renderer
-with renderer._child() as process:
+with renderer._worker() as process:
     process.stdin.write('{"sources": {"a": ""}, "name": "a", "shared": {}}\\n')
     process.stdin.flush()
     process.stdout.readline()

@@ -1,4 +1,4 @@
-"""Asks a model about each chunk, and checks and collects the findings that it reports."""
+"""Asks a model about each chunk, and validates and collects the findings that it reports."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from hunkwise.prompts.report_findings import MAX_FINDINGS as MAX_IN_CALL
 from hunkwise.publish.placement import resolve_anchor
 
 MAX_FINDINGS = 200
-"""Findings that one question may bring; a model that reports more has lost its way."""
+"""Findings accepted for one question; a model that reports more no longer works on the task."""
 MAX_RUN_FINDINGS = 1_000
-"""Findings that a run may bring: what a report may have that another job publishes."""
+"""Findings accepted in a run: the maximum in a report that another job publishes."""
 _MAX_CALLS = 10
-_ALIKE = 0.5
-"""Share of words that two titles have in common, from which one is the other mended."""
+_SIMILAR = 0.5
+"""Minimum share of common words in two titles for one finding to be the correction of the other."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Refused:
-    """A finding without a place in the diff, and the call that brought it."""
+class _Rejected:
+    """A finding without a valid anchor in the diff, and the number of the call that reported it."""
 
     finding: Finding
     call: int
@@ -46,12 +46,12 @@ class _Refused:
 
 @dataclass(slots=True)
 class FindingQuota:
-    """How many more findings the questions of a run may bring together."""
+    """The number of findings that the questions of a run may still report together."""
 
     left: int = MAX_RUN_FINDINGS
 
     def take(self) -> bool:
-        """Whether there is room for one more; counts it if so."""
+        """Counts one more finding; returns False if none is left."""
         if self.left == 0:
             return False
         self.left -= 1
@@ -59,7 +59,7 @@ class FindingQuota:
 
 
 class FindingCollector:
-    """Stands behind `report_findings` in one session."""
+    """Handles the calls of `report_findings` in one session."""
 
     def __init__(
         self,
@@ -68,157 +68,157 @@ class FindingCollector:
         journal: Callable[[Finding], None],
         allowance: FindingQuota | None = None,
     ) -> None:
-        """`allowance` is what the questions of a run have together."""
+        """`allowance` is the quota that the questions of a run share."""
         self._prompt = prompt
         self._allowance = allowance or FindingQuota()
         self._files = files
         self._journal = journal
-        self._taken: dict[Finding, None] = {}
-        self._refused: list[_Refused] = []
+        self._accepted: dict[Finding, None] = {}
+        self._rejected: list[_Rejected] = []
         self._calls = 0
         self.unreadable = 0
-        """Findings of which nothing could be read, and in whose place none came later."""
+        """Unreadable findings that no later finding replaced."""
         self.above_cap = 0
-        """Findings that came after MAX_FINDINGS, or when the run's allowance was used up."""
+        """Findings reported after MAX_FINDINGS, or after the run's quota was used up."""
         self.beyond = 0
-        """Findings above the limit of a call, which no later call has brought."""
+        """Findings above the limit of a call that no later call reported."""
         self.summary = ""
         self.done = False
-        """Whether nothing more is asked for: nothing is left to mend, or the model has used up its calls."""
-        self._said_done = False
+        """Whether collection is complete: nothing is left to fix, or the model has used up its calls."""
+        self._is_done_reported = False
 
     @property
     def answered(self) -> bool:
-        """Whether the model has said that it is done, also where it then left out what it was told to mend."""
-        return self.done or self._said_done
+        """Whether the model has reported `done`, even if it did not fix the rejected findings."""
+        return self.done or self._is_done_reported
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All that was taken; then, without an anchor, what could not be placed and was not mended."""
-        return (*self._taken, *(refused.finding for refused in self._refused))
+        """The accepted findings, then, without an anchor, the rejected ones that were not fixed."""
+        return (*self._accepted, *(rejected.finding for rejected in self._rejected))
 
     def take(self, arguments: object) -> ToolReply:
-        """Reads one call. Accepted where nothing is left to mend and the model is done, or goes on for ever.
+        """Reads one call. The reply is accepted if the model is done and nothing is left to fix, or at the limit.
 
-        Calls that stand beside the last one in the same answer come behind it: their findings count as well.
+        Further calls in the same answer as the accepted one still arrive: their findings count as well.
         """
         closed = self.done
         self._calls += 1
         report = read_report(arguments)
         before = len(self.findings)
         faults = [*report.faults, *self._take_all(report)]
-        came = max(0, len(self.findings) - before)
-        self.unreadable = max(0, self.unreadable - came) + report.unreadable
-        self.beyond = max(report.beyond, self.beyond - came)
+        added = max(0, len(self.findings) - before)
+        self.unreadable = max(0, self.unreadable - added) + report.unreadable
+        self.beyond = max(report.beyond, self.beyond - added)
         self.summary = report.summary or self.summary
         last = self._calls >= _MAX_CALLS or self.above_cap > 0
-        self._said_done = self._said_done or report.done
+        self._is_done_reported = self._is_done_reported or report.done
         self.done = closed or (report.done and not faults) or last
-        return ToolReply(self._answer(report, faults, last=last), accepted=self.done)
+        return ToolReply(self._reply_text(report, faults, last=last), accepted=self.done)
 
     def _take_all(self, report: FindingsReport) -> list[str]:
-        """Takes what has its place; the sentences say what is to be mended in the rest."""
+        """Accepts the findings with a valid anchor; returns a sentence for each of the others that says what to fix."""
         faults: list[str] = []
-        for said in report.findings:
-            proof = resolve_anchor(said.path, said.line, said.start_line, Side(said.side), self._files)
-            placed = isinstance(proof, Anchor)
-            finding = finding_from(said, self._prompt, proof if isinstance(proof, Anchor) else None)
-            if self._mends(finding) or not self._full(finding):
-                if placed:
-                    self._keep(finding)
-                elif fault := self._refuse(finding, str(proof)):
+        for raw in report.findings:
+            anchor = resolve_anchor(raw.path, raw.line, raw.start_line, Side(raw.side), self._files)
+            is_valid = isinstance(anchor, Anchor)
+            finding = finding_from(raw, self._prompt, anchor if isinstance(anchor, Anchor) else None)
+            if self._replaces_rejected(finding) or not self._exceeds_limit(finding):
+                if is_valid:
+                    self._accept(finding)
+                elif fault := self._reject(finding, str(anchor)):
                     faults.append(fault)
-        for kept in report.kept:
-            finding = finding_from(kept, self._prompt, None)
-            if self._mends(finding) or not self._full(finding):
-                self._refuse(finding, "")
+        for raw in report.kept:
+            finding = finding_from(raw, self._prompt, None)
+            if self._replaces_rejected(finding) or not self._exceeds_limit(finding):
+                self._reject(finding, "")
         return faults
 
-    def _mends(self, finding: Finding) -> bool:
-        """Forgets the refused finding of an earlier call that this one says again, if there is one."""
-        earlier = [refused for refused in self._refused if refused.call < self._calls]
-        same = [refused for refused in earlier if refused.finding.title == finding.title]
-        alike = (
-            refused
-            for refused in earlier
-            if refused.finding.path == finding.path and _likeness(refused.finding, finding) >= _ALIKE
+    def _replaces_rejected(self, finding: Finding) -> bool:
+        """Removes the rejected finding of an earlier call that this one corrects; returns whether there is one."""
+        earlier = [rejected for rejected in self._rejected if rejected.call < self._calls]
+        same_title = [rejected for rejected in earlier if rejected.finding.title == finding.title]
+        similar = (
+            rejected
+            for rejected in earlier
+            if rejected.finding.path == finding.path and _similarity(rejected.finding, finding) >= _SIMILAR
         )
-        mended = next((refused for refused in same if refused.finding.path == finding.path), None)
-        mended = mended or next(iter(same), None) or next(alike, None)
-        if mended is None:
+        original = next((rejected for rejected in same_title if rejected.finding.path == finding.path), None)
+        original = original or next(iter(same_title), None) or next(similar, None)
+        if original is None:
             return False
-        self._refused.remove(mended)
-        if finding.anchor is None:  # told once already: kept without a line rather than asked for again
-            self._keep(finding)
+        self._rejected.remove(original)
+        if finding.anchor is None:  # rejected once already: accepted without a line instead of asking again
+            self._accept(finding)
         return True
 
-    def _full(self, finding: Finding) -> bool:
-        if finding in self._taken:
+    def _exceeds_limit(self, finding: Finding) -> bool:
+        if finding in self._accepted:
             return False
-        if len(self._taken) + len(self._refused) < MAX_FINDINGS and self._allowance.take():
+        if len(self._accepted) + len(self._rejected) < MAX_FINDINGS and self._allowance.take():
             return False
         self.above_cap += 1
         return True
 
-    def _refuse(self, finding: Finding, why: str) -> str | None:
-        """Sets it aside until it is mended; None where it was mended in vain, and is taken as it is."""
-        if finding in self._taken:
+    def _reject(self, finding: Finding, why: str) -> str | None:
+        """Holds the finding back until it is fixed and returns the fault; None if it was accepted without a line."""
+        if finding in self._accepted:
             return None
-        self._refused.append(_Refused(finding, self._calls))
+        self._rejected.append(_Rejected(finding, self._calls))
         return f'"{finding.title[:80]}": {why}'
 
-    def _keep(self, finding: Finding) -> None:
-        if finding not in self._taken:
-            self._taken[finding] = None
+    def _accept(self, finding: Finding) -> None:
+        if finding not in self._accepted:
+            self._accepted[finding] = None
             self._journal(finding)
 
-    def _answer(self, report: FindingsReport, faults: list[str], *, last: bool) -> str:
-        taken = f"Taken so far: {len(self._taken)}."
+    def _reply_text(self, report: FindingsReport, faults: list[str], *, last: bool) -> str:
+        count = f"Taken so far: {len(self._accepted)}."
         if last:
-            return f"{taken} No more calls are taken."
+            return f"{count} No more calls are taken."
         if faults:
             listed = "\n".join(f"- {fault}" for fault in faults[:30])
             return (
-                f"{taken} Not taken:\n{listed}\nMend these and call again with them alone and `done: true`. "
+                f"{count} Not taken:\n{listed}\nFix these and call again with them alone and `done: true`. "
                 "What is left out is kept without a line."
             )
-        return taken if report.done else f"{taken} Go on, and call again with `done: true` at the end."
+        return count if report.done else f"{count} Go on, and call again with `done: true` at the end."
 
 
-def _likeness(one: Finding, other: Finding) -> float:
-    words, others = set(one.title.casefold().split()), set(other.title.casefold().split())
+def _similarity(finding: Finding, other: Finding) -> float:
+    words, others = set(finding.title.casefold().split()), set(other.title.casefold().split())
     return len(words & others) / max(1, len(words | others))
 
 
-def finding_from(said: RawFinding, prompt: str, anchor: Anchor | None) -> Finding:
-    """What the model said as a Finding; without an anchor it keeps the line that was named."""
+def finding_from(raw: RawFinding, prompt: str, anchor: Anchor | None) -> Finding:
+    """Converts a reported finding; without an anchor, `said_line` is the line that the model named."""
     finding = Finding(
-        path=anchor.path if anchor else said.path,
-        severity=Severity.parse(said.severity),
-        title=said.title if one_line(said.title) else one_line(said.body)[:80],
-        body=said.body,
+        path=anchor.path if anchor else raw.path,
+        severity=Severity.parse(raw.severity),
+        title=raw.title if one_line(raw.title) else one_line(raw.body)[:80],
+        body=raw.body,
         anchor=anchor,
-        category=said.category,
-        suggestion=said.suggestion,
-        confidence=said.confidence,
+        category=raw.category,
+        suggestion=raw.suggestion,
+        confidence=raw.confidence,
         prompt=prompt,
     )
-    return finding if anchor else replace(finding, said_line=said.line)
+    return finding if anchor else replace(finding, said_line=raw.line)
 
 
 Ask = Callable[[Question], Awaitable[None]]
-"""Puts one question; see flows.models."""
+"""Asks the model one question; see flows.models."""
 
 
 class Progress(Protocol):
-    """Told how far the work is."""
+    """Receives the number of answered questions, and of all questions, after each one."""
 
     def __call__(self, done: int, total: int) -> None: ...
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What the models said of a snapshot, and of how much of it."""
+    """The findings of the models in a snapshot, and how much of it they reviewed."""
 
     findings: tuple[Finding, ...]
     coverage: Coverage
@@ -227,14 +227,14 @@ class Analysis:
     asked: int = 0
     answered: int = 0
     hunks: frozenset[str] = field(default=frozenset(), repr=False)
-    """See `planning.hunks_of`."""
+    """Keys of the reviewed hunks; see `planning.hunks_of`."""
     carried_lines: int = 0
     """Changed lines, counted in the coverage, that an earlier run reviewed."""
     first_error: Error | None = field(default=None, repr=False)
 
 
 class PromptSource(Protocol):
-    """What is said to the model; see flows.prompting."""
+    """Returns the system message, and the prompt of a task; see flows.prompting."""
 
     @property
     def system(self) -> str: ...
@@ -264,69 +264,69 @@ class Analyzer:
         self._journal = journal
         self._progress = progress
         self._files = {file.path: file for file in snapshot.files}
-        self._intakes: list[FindingCollector] = []
+        self._collectors: list[FindingCollector] = []
         self._allowance = FindingQuota()
         self._outcomes: dict[tuple[str, int], SkipReason | None] = {}
         self._lossy: set[tuple[str, int]] = set()
-        """Answered questions of whose findings some could not be kept: the next run asks them again."""
+        """Answered questions with lost findings: the next run asks them again."""
         self._errors: list[ModelError] = []
         self._template_errors: list[SettingsError] = []
 
     async def analyse(self, plan: ReviewPlan, interrupted: asyncio.Event) -> Analysis:
-        """Runs the plan to its end, its deadline, a failure that ends it, or an interruption.
+        """Runs the plan until its end, its deadline, a fatal failure or an interruption.
 
-        Raises nothing that the model, its prompts or the outside did wrong: the analysis says it.
+        Never raises for a fault of the model, a prompt or the network: the analysis has it in `faults`.
         """
         slots = asyncio.Semaphore(self._parallel)
-        works = (self._one(work, slots, len(plan.works)) for work in plan.works)
+        works = (self._run_task(work, slots, len(plan.works)) for work in plan.works)
         await together(works, interrupted)
-        return self._analysis(plan)
+        return self._build_analysis(plan)
 
-    async def _one(self, work: PromptTask, slots: asyncio.Semaphore, total: int) -> None:
+    async def _run_task(self, work: PromptTask, slots: asyncio.Semaphore, total: int) -> None:
         async with slots:
             fatal = next((error for error in self._errors if error.kind.fatal), None)
             if fatal is not None:
-                self._outcomes[work.key] = _reason(fatal)
+                self._outcomes[work.key] = _skip_reason(fatal)
                 return
-            intake = FindingCollector(work.prompt.name, self._files, self._journal, self._allowance)
-            self._intakes.append(intake)
+            collector = FindingCollector(work.prompt.name, self._files, self._journal, self._allowance)
+            self._collectors.append(collector)
             try:
-                await self._ask(work, intake)
+                await self._ask(work, collector)
             finally:
-                if intake.answered:  # whatever became of the session after that
+                if collector.answered:  # even if the session failed after that
                     self._outcomes[work.key] = None
-                if intake.unreadable or intake.above_cap or intake.beyond:
+                if collector.unreadable or collector.above_cap or collector.beyond:
                     self._lossy.add(work.key)
             self._progress(sum(1 for reason in self._outcomes.values() if reason is None), total)
 
-    async def _ask(self, work: PromptTask, intake: FindingCollector) -> None:
+    async def _ask(self, work: PromptTask, collector: FindingCollector) -> None:
         try:
             budget = with_something_left(self._budgets.chunk(work.prompt))
             question = Question(
                 work.prompt.name,
                 self._prompts.system,
                 self._prompts.text(work),
-                _tool(work, intake),
+                _tool(work, collector),
                 budget,
                 work.prompt.tools,
             )
             await self._ask_model(question)
         except ModelError as error:
             self._errors.append(error)
-            self._outcomes[work.key] = _reason(error)
+            self._outcomes[work.key] = _skip_reason(error)
         except SettingsError as error:
             self._template_errors.append(error)
             self._outcomes[work.key] = SkipReason.FAILED
         else:
             self._outcomes[work.key] = None
 
-    def _analysis(self, plan: ReviewPlan) -> Analysis:
+    def _build_analysis(self, plan: ReviewPlan) -> Analysis:
         errors: list[Error] = [*self._errors, *self._template_errors]
         return Analysis(
-            findings=tuple(finding for intake in self._intakes for finding in intake.findings),
+            findings=tuple(finding for collector in self._collectors for finding in collector.findings),
             coverage=coverage_of(plan, self._outcomes, self._snapshot),
-            faults=(*_faults(self._errors), *_template_faults(self._template_errors), *self._lost()),
-            summaries=tuple(intake.summary for intake in self._intakes if intake.summary),
+            faults=(*_faults(self._errors), *_template_faults(self._template_errors), *self._lost_findings()),
+            summaries=tuple(collector.summary for collector in self._collectors if collector.summary),
             asked=len(plan.works),
             answered=sum(1 for reason in self._outcomes.values() if reason is None),
             hunks=hunks_of(plan, {**self._outcomes, **dict.fromkeys(self._lossy, SkipReason.FAILED)}),
@@ -334,39 +334,39 @@ class Analyzer:
             first_error=errors[0] if errors else None,
         )
 
-    def _lost(self) -> list[ReviewFault]:
-        """Findings that could not be kept: they are counted, never passed over in silence."""
+    def _lost_findings(self) -> list[ReviewFault]:
+        """Returns faults with the number of findings that were lost, so that none is dropped silently."""
         faults = []
-        if unreadable := sum(intake.unreadable for intake in self._intakes):
-            said = f"{_count(unreadable)} of the model had no title and no text that could be read."
-            faults.append(ReviewFault("answer", said))
-        if above := sum(intake.above_cap for intake in self._intakes):
-            said = (
+        if unreadable := sum(collector.unreadable for collector in self._collectors):
+            message = f"{_count(unreadable)} of the model had no title and no text that could be read."
+            faults.append(ReviewFault("answer", message))
+        if above := sum(collector.above_cap for collector in self._collectors):
+            message = (
                 f"{_count(above)} came above the limit of {MAX_FINDINGS} a question and {MAX_RUN_FINDINGS:,} a "
                 "run and were not taken."
             )
-            faults.append(ReviewFault("answer", said, _LESS))
-        if beyond := sum(intake.beyond for intake in self._intakes):
-            said = (
+            faults.append(ReviewFault("answer", message, _HINT))
+        if beyond := sum(collector.beyond for collector in self._collectors):
+            message = (
                 f"{_count(beyond)} came above the limit of {MAX_IN_CALL} a call and were not reported again."
             )
-            faults.append(ReviewFault("answer", said, _LESS))
+            faults.append(ReviewFault("answer", message, _HINT))
         return faults
 
 
-def _tool(work: PromptTask, intake: FindingCollector) -> ReportTool:
+def _tool(work: PromptTask, collector: FindingCollector) -> ReportTool:
     schema = parameters(work.prompt.categories)
-    return ReportTool(REPORT, DESCRIPTION, schema, intake.take, lambda: intake.answered)
+    return ReportTool(REPORT, DESCRIPTION, schema, collector.take, lambda: collector.answered)
 
 
-_LESS = "Give each prompt less to do, or another model."
+_HINT = "Give each prompt less to do, or another model."
 
 
 def _count(findings: int) -> str:
     return "1 finding" if findings == 1 else f"{findings} findings"
 
 
-def _reason(error: ModelError) -> SkipReason:
+def _skip_reason(error: ModelError) -> SkipReason:
     match error.kind:
         case ModelKind.BUDGET:
             return SkipReason.BUDGET
@@ -377,17 +377,17 @@ def _reason(error: ModelError) -> SkipReason:
 
 
 def _faults(errors: Iterable[ModelError]) -> list[ReviewFault]:
-    """One fault a kind, with the first message of its kind and how often it came."""
+    """Returns one fault for each kind, with its first message and the number of errors."""
     by_kind: dict[ModelKind, list[ModelError]] = {}
     for error in errors:
         by_kind.setdefault(error.kind, []).append(error)
-    return [ReviewFault(str(kind), _times(same), same[0].hint) for kind, same in by_kind.items()]
+    return [ReviewFault(str(kind), _message(same), same[0].hint) for kind, same in by_kind.items()]
 
 
 def _template_faults(errors: Iterable[SettingsError]) -> Iterable[ReviewFault]:
     return dict.fromkeys(ReviewFault("template", error.message) for error in errors)
 
 
-def _times(errors: Sequence[ModelError]) -> str:
+def _message(errors: Sequence[ModelError]) -> str:
     first = errors[0].message
     return first if len(errors) == 1 else f"{first} (and {len(errors) - 1} more of this kind)"

@@ -19,14 +19,14 @@ from hunkwise.settings.sources import read_front_matter
 from hunkwise.settings.strict_yaml import read_yaml
 
 AGENTS = "AGENTS.md"
-"""In any folder: it speaks of what is below that folder."""
+"""May be in any folder: it applies to the files below that folder."""
 INSTRUCTION_FILES = (AGENTS, ".github/copilot-instructions.md")
 INSTRUCTION_FOLDER = ".github/instructions"
 INSTRUCTION_ENDING = ".instructions.md"
 MAX_TEXT = 100_000
-"""Bytes of a file that are read."""
+"""Bytes that are read of a file."""
 MAX_GLOBS = 200
-"""Of one file, once its braces are spelled out."""
+"""Globs of one file, after its braces are expanded."""
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.{0,4000}?)^---[ \t]*\r?$\n?", re.DOTALL | re.MULTILINE)
 _LINE = re.compile(r"^applyTo:[ \t]*(.*)$", re.MULTILINE)
 _ENTRY = re.compile(r"[ \t]*-[ \t]+(.+)")
@@ -36,56 +36,60 @@ _NOT_FOR_REVIEWS = re.compile(r"""^excludeAgent:[ \t]*["']?code-review["']?[ \t]
 
 
 def read_instructions(path: str, content: bytes) -> Instructions | None:
-    """The instructions in a file; None for an empty one, one of the folder that names no files, and one that says
-    itself that it is not for reviews."""
+    """Reads the instructions in a file. Returns None if it is empty, is in INSTRUCTION_FOLDER without `applyTo`, or
+    excludes code review."""
     text = content[:MAX_TEXT].decode("utf-8", "replace").removeprefix("\ufeff")
     front = _FRONT_MATTER.match(text)
     body = (text[front.end() :] if front else text).strip()
     if not body or (front and _NOT_FOR_REVIEWS.search(front[1])):
         return None
     if not path.startswith(f"{INSTRUCTION_FOLDER}/"):
-        return Instructions(path, body, _below(path))
+        return Instructions(path, body, _globs_below(path))
     globs = _apply_to(front[1]) if front else ()
-    # GitHub, too, attaches a file without applyTo to nothing by itself.
+    # GitHub does not attach a file without applyTo automatically either.
     return Instructions(path, body, globs) if globs else None
 
 
 def nested_paths(changed: Iterable[str]) -> tuple[str, ...]:
-    """Where an AGENTS.md may stand that speaks of these files, from the outside in; not the one at the top."""
+    """Returns the paths where an AGENTS.md may apply to these files, outer folders first, without the top one."""
     folders: dict[str, None] = {}
     for path in changed:
         parts = path.split("/")[:-1]
         folders |= {"/".join(parts[:depth]): None for depth in range(1, len(parts) + 1)}
-    return tuple(f"{folder}/{AGENTS}" for folder in sorted(folders, key=lambda one: (one.count("/"), one)))
+    return tuple(
+        f"{folder}/{AGENTS}" for folder in sorted(folders, key=lambda folder: (folder.count("/"), folder))
+    )
 
 
-def _below(path: str) -> tuple[str, ...]:
+def _globs_below(path: str) -> tuple[str, ...]:
     folder = path.removesuffix(AGENTS) if path.endswith(f"/{AGENTS}") else ""
-    return (f"{_SPECIAL.sub(_escaped, folder)}**",)
+    return (f"{_SPECIAL.sub(_escape, folder)}**",)
 
 
-def _escaped(match: re.Match[str]) -> str:
+def _escape(match: re.Match[str]) -> str:
     return f"\\{match[1]}"
 
 
 def _apply_to(front: str) -> tuple[str, ...]:
-    """The globs of the key, which may be a text with commas or a list; unquoted ones too, which are not YAML."""
+    """Returns the globs of `applyTo`, a list or a text with commas; also unquoted ones, which are not valid YAML."""
     document = read_yaml(front.encode("utf-8"))
-    said = document.value.get("applyTo") if isinstance(document.value, dict) else None
-    texts = [said] if isinstance(said, str) else list(said) if isinstance(said, tuple) else _lines(front)
-    globs = (glob for text in texts if isinstance(text, str) for glob in _parted(text))
-    spelled = (one for glob in globs for one in _spelled_out(glob))
-    return tuple(dict.fromkeys(spelled))[:MAX_GLOBS]
+    value = document.value.get("applyTo") if isinstance(document.value, dict) else None
+    texts = (
+        [value] if isinstance(value, str) else list(value) if isinstance(value, tuple) else _read_lines(front)
+    )
+    globs = (glob for text in texts if isinstance(text, str) for glob in _split_at_commas(text))
+    expanded = (simple for glob in globs for simple in _expand_braces(glob))
+    return tuple(dict.fromkeys(expanded))[:MAX_GLOBS]
 
 
-def _lines(front: str) -> list[str]:
-    found = _LINE.search(front)
-    if found is None:
+def _read_lines(front: str) -> list[str]:
+    key = _LINE.search(front)
+    if key is None:
         return []
-    if found[1].strip():
-        return [found[1].strip().strip("\"'")]
+    if key[1].strip():
+        return [key[1].strip().strip("\"'")]
     entries = []
-    for line in front[found.end() :].lstrip("\r\n").splitlines():
+    for line in front[key.end() :].lstrip("\r\n").splitlines():
         entry = _ENTRY.fullmatch(line)
         if entry is None:
             break
@@ -93,8 +97,8 @@ def _lines(front: str) -> list[str]:
     return entries
 
 
-def _parted(text: str) -> Iterator[str]:
-    """At the commas outside of braces."""
+def _split_at_commas(text: str) -> Iterator[str]:
+    """Splits the text at the commas outside of braces."""
     depth = 0
     glob = ""
     for character in text:
@@ -107,19 +111,19 @@ def _parted(text: str) -> Iterator[str]:
     yield from [glob.strip()] if glob.strip() else []
 
 
-def _spelled_out(glob: str) -> list[str]:
-    """`*.{ts,tsx}` as `*.ts` and `*.tsx`; what would become more than MAX_GLOBS stays as it is."""
+def _expand_braces(glob: str) -> list[str]:
+    """Expands `*.{ts,tsx}` to `*.ts` and `*.tsx`; a glob with more than MAX_GLOBS expansions is returned as it is."""
     globs = [glob]
-    while any(_BRACES.search(one) for one in globs):
-        spelled = []
-        for one in globs:
-            braces = _BRACES.search(one)
+    while any(_BRACES.search(partial) for partial in globs):
+        expanded = []
+        for partial in globs:
+            braces = _BRACES.search(partial)
             choices = braces[1].split(",") if braces else [""]
-            start, end = braces.span() if braces else (len(one), len(one))
-            spelled += [f"{one[:start]}{choice.strip()}{one[end:]}" for choice in choices]
-        if len(spelled) > MAX_GLOBS:
+            start, end = braces.span() if braces else (len(partial), len(partial))
+            expanded += [f"{partial[:start]}{choice.strip()}{partial[end:]}" for choice in choices]
+        if len(expanded) > MAX_GLOBS:
             return [glob]
-        globs = spelled
+        globs = expanded
     return globs
 
 
@@ -128,15 +132,15 @@ MAX_FOLDERS = 20
 """Folders below INSTRUCTION_FOLDER that are listed."""
 MAX_NESTED = 2_000
 """Folders in which an AGENTS.md is looked for."""
-_FEW = 3
-"""AGENTS.md that are asked for one by one where many at once tell nothing of them."""
+_MAX_SINGLE_READS = 3
+"""AGENTS.md that are read one by one if the bulk read does not return them."""
 
 Found = tuple[tuple[Instructions, ...], tuple[str, ...]]
-"""Instructions, and what could not be read: one sentence each."""
+"""Instructions, and a sentence for each thing that could not be read."""
 
 
 class BaseFiles(Protocol):
-    """The files of the base."""
+    """Reads the files of the base commit."""
 
     def read(self, path: str) -> bytes | None: ...
 
@@ -146,21 +150,21 @@ class BaseFiles(Protocol):
 
 
 def instructions_of(base: BaseFiles, pool: ThreadPoolExecutor) -> Found:
-    """Those that every change has: AGENTS.md at the top, GitHub's own file, and the files of GitHub's folder."""
+    """Reads the instructions of every change: the top AGENTS.md, GitHub's own file and the files in its folder."""
     notes: list[str] = []
     try:
-        known = [pool.submit(base.read, path) for path in INSTRUCTION_FILES]
-        names = _in_folder(base, notes)
-        many = _each(base, names)
-        texts = {path: future.result() for path, future in zip(INSTRUCTION_FILES, known, strict=True)}
+        reads = [pool.submit(base.read, path) for path in INSTRUCTION_FILES]
+        paths = _list_folder(base, notes)
+        in_folder = _read_existing(base, paths)
+        texts = {path: read.result() for path, read in zip(INSTRUCTION_FILES, reads, strict=True)}
     except (GitHubError, RepositoryError) as error:
         return (), (f"The repository's instructions for reviewers could not be read: {error.message}",)
-    found, cut = _instructions_in({**texts, **many})
-    return found, (*notes, *cut)
+    instructions, cut_notes = _read_all({**texts, **in_folder})
+    return instructions, (*notes, *cut_notes)
 
 
 def nested_instructions(base: BaseFiles, files: Iterable[FileDiff]) -> Found:
-    """The AGENTS.md of the folders that changed files are in, or were."""
+    """Reads the AGENTS.md of the folders that contain or contained changed files."""
     changed = [path for file in files for path in (file.path, file.old_path) if path]
     paths = nested_paths(changed)
     if not paths:
@@ -171,15 +175,15 @@ def nested_instructions(base: BaseFiles, files: Iterable[FileDiff]) -> Found:
             f"AGENTS.md was looked for in {MAX_NESTED:,} of {len(paths):,} folders with changed files."
         )
     try:
-        many, unread = _many(base, paths[:MAX_NESTED])
+        contents, unread = _read_if_present(base, paths[:MAX_NESTED])
     except (GitHubError, RepositoryError) as error:
         return (), (f"AGENTS.md of the folders with changed files could not be read: {error.message}",)
-    found, cut = _instructions_in(many)
-    return found, (*notes, *cut, *_missing(unread))
+    instructions, cut_notes = _read_all(contents)
+    return instructions, (*notes, *cut_notes, *_unread_notes(unread))
 
 
-def _in_folder(base: BaseFiles, notes: list[str]) -> list[str]:
-    """The files of instructions in GitHub's folder and all below it."""
+def _list_folder(base: BaseFiles, notes: list[str]) -> list[str]:
+    """Returns the paths of the instruction files in GitHub's folder and its subfolders."""
     paths: list[str] = []
     folders = [INSTRUCTION_FOLDER]
     listed = 0
@@ -198,42 +202,42 @@ def _in_folder(base: BaseFiles, notes: list[str]) -> list[str]:
     return paths[:MAX_INSTRUCTION_FILES]
 
 
-def _each(base: BaseFiles, paths: Sequence[str]) -> dict[str, bytes | None]:
-    """What is at the paths, which exist: those of which many at once tell nothing are asked for one by one."""
+def _read_existing(base: BaseFiles, paths: Sequence[str]) -> dict[str, bytes | None]:
+    """Reads files that exist: one by one where the bulk read does not return them."""
     try:
         known = base.read_many(paths) if paths else {}
     except (GitHubError, RepositoryError):
         known = {}
-    return _files({path: known[path] if path in known else base.read(path) for path in paths})
+    return _without_folders({path: known[path] if path in known else base.read(path) for path in paths})
 
 
-def _many(base: BaseFiles, paths: Sequence[str]) -> tuple[dict[str, bytes | None], list[str]]:
-    """What is at the paths, most of which do not exist; and those of which nobody can say.
+def _read_if_present(base: BaseFiles, paths: Sequence[str]) -> tuple[dict[str, bytes | None], list[str]]:
+    """Reads files of which most do not exist; also returns the paths for which that is not known.
 
-    A few are asked for one by one: links, for example, of which only REST can tell where they lead.
+    A few are read one by one: links, for example, which only the REST API resolves.
     """
     known = base.read_many(paths)
     unknown = [path for path in paths if path not in known]
-    asked = unknown[:_FEW]
-    return _files({**known, **{path: base.read(path) for path in asked}}), unknown[_FEW:]
+    single = {path: base.read(path) for path in unknown[:_MAX_SINGLE_READS]}
+    return _without_folders({**known, **single}), unknown[_MAX_SINGLE_READS:]
 
 
-def _files(entries: Known) -> dict[str, bytes | None]:
+def _without_folders(entries: Known) -> dict[str, bytes | None]:
     return {path: entry for path, entry in entries.items() if not isinstance(entry, tuple)}
 
 
-def _instructions_in(texts: dict[str, bytes | None]) -> Found:
-    found = {path: text for path, text in texts.items() if text}
+def _read_all(texts: dict[str, bytes | None]) -> Found:
+    present = {path: text for path, text in texts.items() if text}
     notes = tuple(
         f"Of {path} the first {MAX_TEXT:,} of {len(text):,} bytes were read."
-        for path, text in found.items()
+        for path, text in present.items()
         if len(text) > MAX_TEXT
     )
-    read = (read_instructions(path, text) for path, text in found.items())
-    return tuple(one for one in read if one is not None), notes
+    results = (read_instructions(path, text) for path, text in present.items())
+    return tuple(instructions for instructions in results if instructions is not None), notes
 
 
-def _missing(unread: Sequence[str]) -> tuple[str, ...]:
+def _unread_notes(unread: Sequence[str]) -> tuple[str, ...]:
     if not unread:
         return ()
     more = f" and {len(unread) - 3} more" if len(unread) > 3 else ""
@@ -245,7 +249,7 @@ _AT_ONCE = 6
 
 
 class CommitFiles(Protocol):
-    """The files of one commit."""
+    """Reads the files of one commit."""
 
     def read(self, path: str) -> bytes | None: ...
 
@@ -256,7 +260,7 @@ class CommitFiles(Protocol):
 
 @dataclass(frozen=True)
 class PrefetchedFiles:
-    """A commit of which something is known already: that is not asked for."""
+    """Reads the files of a commit, without a request for those that are `known` already."""
 
     commit: CommitFiles
     known: Known
@@ -266,9 +270,9 @@ class PrefetchedFiles:
         return entry if isinstance(entry, bytes) else None
 
     def read_many(self, paths: Sequence[str]) -> Known:
-        here = {path: self.known[path] for path in paths if path in self.known}
-        asked = [path for path in paths if path not in here]
-        return {**here, **(self.commit.read_many(asked) if asked else {})}
+        known = {path: self.known[path] for path in paths if path in self.known}
+        unknown = [path for path in paths if path not in known]
+        return {**known, **(self.commit.read_many(unknown) if unknown else {})}
 
     def list(self, path: str) -> tuple[str, ...] | None:
         entry = self.known[path] if path in self.known else self.commit.list(path)
@@ -277,42 +281,42 @@ class PrefetchedFiles:
 
 @dataclass(frozen=True)
 class BaseConfig:
-    """The base's word, read and checked."""
+    """The validated configuration, templates and instructions of the base commit."""
 
     config: Config
-    """Every prompt of the run, with its template's front matter."""
+    """Contains every prompt of the run, with its template's front matter."""
     templates: dict[str, str]
-    """The text of each template of the user's own without front matter, by the name of its prompt; of partials,
-    as `partials/NAME`."""
+    """Texts of the user's own templates without front matter, by the name of the prompt; of partials, by
+    `partials/NAME`."""
     instructions: tuple[Instructions, ...]
     notes: tuple[str, ...] = ()
-    """What could not be read, and matters less than the review: one sentence each."""
+    """A sentence for each thing that could not be read and that the review does not depend on."""
 
 
 def certain_paths(config_path: str) -> tuple[str, ...]:
-    """What is looked for in every base; of templates and more files of instructions these have to tell."""
+    """Returns the paths that are read in every base; templates and more instruction files follow from these."""
     return (config_path, *INSTRUCTION_FILES, INSTRUCTION_FOLDER)
 
 
 def base_texts(base: CommitFiles, config_path: str, overridden: Callable[[Config], Config]) -> BaseConfig:
-    """Reads them side by side. Raises SettingsError where configuration or templates are wrong, GitHubError or
-    RepositoryError where they cannot be read at all."""
+    """Reads configuration, templates and instructions in parallel. Raises SettingsError if configuration or templates
+    are invalid, GitHubError or RepositoryError if they cannot be read at all."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="base") as pool:
         instructions = pool.submit(instructions_of, base, pool)
         text = _read_file(base, config_path)
         config = overridden(Config() if text is None else parse_config(text, path=config_path))
-        templates, fronts = _templates(base, config, pool)
+        templates, fronts = _read_templates(base, config, pool)
         found, notes = instructions.result()
     completed = config.completed(fronts)
-    return BaseConfig(completed, templates, found, (*notes, *_ranges(completed, config.own_files)))
+    return BaseConfig(completed, templates, found, (*notes, *_range_notes(completed, config.own_files)))
 
 
-def _templates(
+def _read_templates(
     base: CommitFiles, config: Config, pool: ThreadPoolExecutor
 ) -> tuple[dict[str, str], dict[str, FrontMatter]]:
-    """The user's own templates without their front matter, and the front matter of all prompts."""
+    """Returns the user's own templates without front matter, and the front matter of all prompts."""
     paths = config.own_files
-    readings = {name: pool.submit(_template, base, name, path) for name, path in paths.items()}
+    readings = {name: pool.submit(_read_template, base, name, path) for name, path in paths.items()}
     faults: list[str] = []
     templates: dict[str, str] = {}
     fronts = {name: front for name, front in built_in_fronts().items() if name not in paths}
@@ -332,12 +336,12 @@ def _templates(
 
 @cache
 def built_in_fronts() -> Mapping[str, FrontMatter]:
-    """The front matter of the built-in prompts, by their names."""
+    """Returns the front matter of the built-in prompts, by their names."""
     return {name: read_front_matter(built_in_text(name), f"{name}.md.j2")[0] for name in BUILT_IN}
 
 
-def _ranges(config: Config, paths: Mapping[str, str]) -> list[str]:
-    """A note for each prompt whose findings would all be left out. Raises SettingsError where its own settings
+def _range_notes(config: Config, paths: Mapping[str, str]) -> list[str]:
+    """Returns a note for each prompt whose findings would all be left out. Raises SettingsError if its own settings
     contradict each other."""
     notes = []
     for prompt in config.prompts:
@@ -359,20 +363,20 @@ def _ranges(config: Config, paths: Mapping[str, str]) -> list[str]:
 
 
 def _read_file(base: CommitFiles, path: str) -> bytes | None:
-    """As `base.read`; what is too large to be read is not taken for what is not there."""
+    """Reads as `base.read`, but raises SettingsError if the file is too large to be read."""
     try:
         return base.read(path)
     except OversizeError as error:
         raise SettingsError([f"{error.message} Shorten it at the base of the change."]) from error
 
 
-def _template(base: CommitFiles, name: str, path: str) -> str:
+def _read_template(base: CommitFiles, name: str, path: str) -> str:
     text = _read_file(base, path)
     if text is None:
-        whose = f'partial "{name.removeprefix(PARTIAL)}"' if name.startswith(PARTIAL) else f'prompt "{name}"'
+        owner = f'partial "{name.removeprefix(PARTIAL)}"' if name.startswith(PARTIAL) else f'prompt "{name}"'
         raise SettingsError(
             [
-                f"The {whose} names the template {path}, which is not in the base of the change: "
+                f"The {owner} names the template {path}, which is not in the base of the change: "
                 "correct the path, or merge the template first."
             ]
         )

@@ -1,7 +1,7 @@
-"""The check run of a run: progress, conclusion, and which of two runs posts.
+"""Shows a run's progress and conclusion as a check run, and decides which of two runs posts.
 
-Where no check run can be written, the summary comment says that a review is in progress. Either one is also the lock by
-which two runs on one head know of each other: the newest wins.
+If no check run can be written, the summary comment says that a review is in progress. Either one also serves as the
+lock between two runs on the same head: the newest wins.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hunkwise.tracking.state import claimed_by, summary_comments
 
 
 class SummaryCommentPort(Protocol):
-    """Our comment in the conversation; see github.comments. Both raise GitHubError."""
+    """Writes our summary comment; see github.comments. Both methods raise GitHubError."""
 
     def save(self, body: str, comment_id: int | None) -> Comment: ...
 
@@ -29,48 +29,48 @@ class SummaryCommentPort(Protocol):
 
 
 class RunLock:
-    """One run's claim on one head."""
+    """Marks the summary comment as claimed by one run on one head."""
 
     def __init__(self, comments: SummaryCommentPort, run: str, before: Conversation | None) -> None:
         """`before` is the conversation as it was when the run began."""
-        said = summary_comments(before.comments) if before else ()
+        existing = summary_comments(before.comments) if before else ()
         self._comments = comments
         self._run = run
-        self._previous = said[-1] if said else None
-        self._taken: Comment | None = None
+        self._previous = existing[-1] if existing else None
+        self._claimed: Comment | None = None
 
     def take(self, head_sha: str) -> None:
-        """Says in the comment that this run is at work. Raises GitHubError."""
+        """Writes into the comment that this run is in progress. Raises GitHubError."""
         previous = self._previous
         body = claim_comment(previous.body if previous else None, head_sha, self._run)
-        self._taken = self._comments.save(body, previous.id if previous else None)
+        self._claimed = self._comments.save(body, previous.id if previous else None)
 
     def lost(self, conversation: Conversation) -> bool:
-        """Whether a newer run has made the comment its own."""
-        said = summary_comments(conversation.comments)
-        by = claimed_by(said[-1].body) if said else ""
-        return self._taken is not None and by not in ("", self._run)
+        """Returns whether a newer run has claimed the comment."""
+        existing = summary_comments(conversation.comments)
+        owner = claimed_by(existing[-1].body) if existing else ""
+        return self._claimed is not None and owner not in ("", self._run)
 
     def release(self) -> None:
-        """Puts back what stood there before, where the run ends without a summary. Raises GitHubError."""
-        if self._taken is None:
+        """Restores the earlier comment, for a run that ends without a summary. Raises GitHubError."""
+        if self._claimed is None:
             return
         if self._previous is None:
-            self._comments.delete(self._taken.id)
+            self._comments.delete(self._claimed.id)
         else:
             self._comments.save(self._previous.body, self._previous.id)
-        self._taken = None
+        self._claimed = None
 
 
-_BETWEEN_LINES = 10.0
-"""Seconds from one line of progress to the next: GitHub counts writes."""
-_OURS = "hunkwise:"
-"""How our check runs' external ids begin: a job that is called hunkwise has a check run of our name too."""
+_SECONDS_BETWEEN_UPDATES = 10.0
+"""Seconds between two progress updates: GitHub limits writes."""
+_ID_PREFIX = "hunkwise:"
+"""Prefix of our check runs' external ids: a job that is called hunkwise has a check run of the same name."""
 _log = logging.getLogger(__name__)
 
 
 class CheckRunPort(Protocol):
-    """GitHub's check runs; see github.checks."""
+    """Writes GitHub's check runs; see github.checks."""
 
     def start(
         self, head_sha: str, *, external_id: str, title: str, summary: str, details_url: str
@@ -92,7 +92,7 @@ class CheckRunPort(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CheckRunResult:
-    """What a check run says at its end."""
+    """The conclusion and the texts of a completed check run."""
 
     conclusion: Conclusion
     title: str
@@ -102,7 +102,7 @@ class CheckRunResult:
 
 
 class CheckRunProgress:
-    """The claim of one run on one head. `begin`, `progress` and `end` may be called from any thread."""
+    """The check run of one run on one head. `begin`, `progress` and `end` may be called from any thread."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class CheckRunProgress:
         details_url: str,
         clock: Callable[[], float],
     ) -> None:
-        """`claim` is what is left where no check run can be written; `clock` gives seconds."""
+        """`claim` is the fallback where no check run can be written; `clock` returns seconds."""
         self._checks = checks
         self._claim = claim
         self._run = run
@@ -121,36 +121,36 @@ class CheckRunProgress:
         self._clock = clock
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="check-run")
         self._started: Future[int | None] | None = None
-        self._told = clock()
+        self._updated = clock()
         self._ended = False
 
     def begin(self, head_sha: str) -> None:
-        """Says it in the background. Once."""
+        """Starts the check run in the background; later calls do nothing."""
         if self._started is None:
-            self._told = self._clock()
+            self._updated = self._clock()
             self._started = self._pool.submit(self._start, head_sha, claiming=True)
 
     def progress(self, done: int, total: int) -> None:
-        """A line of progress in the background, not oftener than is polite."""
+        """Updates the progress in the background, at most once in 10 seconds."""
         started, now = self._started, self._clock()
-        if started is None or now - self._told < _BETWEEN_LINES or done >= total:
+        if started is None or now - self._updated < _SECONDS_BETWEEN_UPDATES or done >= total:
             return
-        self._told = now
+        self._updated = now
         self._pool.submit(self._progress, started, done, total)
 
     def wait(self) -> None:
-        """Waits until it is said, or is known to be refused: what is read from GitHub after that has the claim."""
+        """Waits until the check run or claim is written or refused: a later read from GitHub then includes it."""
         self._check_id()
 
     def newer(self, conversation: Conversation) -> bool:
-        """Whether another run came to this head after us."""
+        """Returns whether another run started on this head after this one."""
         mine = self._check_id()
         if mine is not None:
             return any(run.id > mine for run in conversation.check_runs if _is_ours(run))
         return self._claim.lost(conversation)
 
     def older(self, conversation: Conversation) -> tuple[int, ...]:
-        """Check runs at this head that began before ours and never ended: of a run that died, or is about to post."""
+        """Returns ids of our older unfinished check runs at this head: their runs died or are about to post."""
         mine = self._check_id()
         return tuple(
             run.id
@@ -159,14 +159,14 @@ class CheckRunProgress:
         )
 
     def end(self, head_sha: str, ending: CheckRunResult, *, older: Sequence[int] = ()) -> int:
-        """Concludes the check run, which is begun here if it was not, and those of `older` dead runs.
+        """Concludes the check run, starting it first if needed, and the check runs of `older` dead runs.
 
-        Gives the number of annotations that GitHub took; 0 where no check run can be written.
+        Returns the number of annotations that GitHub accepted; 0 where no check run can be written.
         """
         if self._started is None:
             self._started = self._pool.submit(self._start, head_sha, claiming=False)
         self._ended = True
-        self._settle()
+        self._wait_for_updates()
         mine = self._check_id()
         if mine is None:
             return 0
@@ -178,25 +178,25 @@ class CheckRunProgress:
         return self._conclude(mine, ending)
 
     def abandon(self, title: str, summary: str) -> None:
-        """Concludes as failed what was begun and not ended: nothing is left hanging."""
+        """Concludes the check run as failed if it is still in progress, and releases the claim."""
         if self._started is None or self._ended:
             return
         self._ended = True
-        self._settle()
+        self._wait_for_updates()
         mine = self._check_id()
         if mine is not None:
             self._conclude(mine, CheckRunResult(Conclusion.FAILURE, title, summary))
         self.release()
 
     def release(self) -> None:
-        """Takes the claim out of the summary comment, where it stands there."""
+        """Removes the claim from the summary comment, if it is there."""
         try:
             self._claim.release()
         except GitHubError as error:
             _log.warning("The summary comment still says that a review is under way: %s", error)
 
     def close(self) -> None:
-        """Waits for what is under way. Whatever ended the run, its check run does not stay in progress."""
+        """Waits for pending writes, and fails a check run that is still in progress, however the run ended."""
         self.abandon("No review was made", "The run ended without a review: its log says why.")
         self._pool.shutdown(cancel_futures=True)
 
@@ -204,7 +204,7 @@ class CheckRunProgress:
         try:
             return self._checks.start(
                 head_sha,
-                external_id=f"{_OURS}{self._run}",
+                external_id=f"{_ID_PREFIX}{self._run}",
                 title="Reviewing",
                 summary="The review is under way.",
                 details_url=self._details_url,
@@ -237,8 +237,8 @@ class CheckRunProgress:
             _log.warning("The check run could not be concluded: %s", error)
             return 0
 
-    def _settle(self) -> None:
-        """Waits for what is on its way: a line of progress behind the conclusion would begin the check run anew."""
+    def _wait_for_updates(self) -> None:
+        """Waits for pending writes: an update after the conclusion would set the check run back to in progress."""
         self._pool.submit(lambda: None).result()
 
     def _check_id(self) -> int | None:
@@ -246,4 +246,4 @@ class CheckRunProgress:
 
 
 def _is_ours(run: CheckRun) -> bool:
-    return run.external_id.startswith(_OURS)
+    return run.external_id.startswith(_ID_PREFIX)

@@ -26,13 +26,13 @@ from hunkwise.tracking.markers import HiddenState
 from hunkwise.tracking.reconcile import shown_threads
 from hunkwise.tracking.state import latest_state
 
-_MOST = 50
-"""Files that are completed by blobs of the API, two requests each; git has no such limit."""
+_MAX_BLOB_FILES = 50
+"""Files whose patches are built from blobs of the API, two requests each; git has no such limit."""
 _AT_ONCE = 4
 
 
 class BlobPort(Protocol):
-    """GitHub, as far as files of a commit are read from it."""
+    """Reads files of a commit from GitHub."""
 
     def merge_base(self, base_sha: str, head_sha: str) -> str: ...
 
@@ -40,7 +40,7 @@ class BlobPort(Protocol):
 
 
 class CheckoutPort(Protocol):
-    """The work tree's git objects, where the workflow checked something out."""
+    """Reads the git objects of the work tree, if the workflow checked one out."""
 
     def has(self, sha: str) -> bool: ...
 
@@ -50,7 +50,7 @@ class CheckoutPort(Protocol):
 
 
 class MissingPatches:
-    """Reads the missing patches from the checkout, else from both versions of the file."""
+    """Reads missing patches from the checkout, or builds them from both versions of the file."""
 
     def __init__(
         self,
@@ -62,26 +62,26 @@ class MissingPatches:
         self._checkout = checkout
         self._diff_blobs = diff_blobs
         self.notes: list[str] = []
-        """What could not be completed, and why: one sentence each."""
+        """A sentence for each thing that could not be completed, with the reason."""
 
     def completed(
         self, pull_request: PullRequest, files: Sequence[FileDiff], config: Config
     ) -> tuple[FileDiff, ...]:
-        """All files that can be known. What stays without a patch is named so by the plan. Never raises."""
-        files = tuple(_named_binary(file) for file in files)
+        """Returns all files that can be read. The plan reports those that stay without a patch. Never raises."""
+        files = tuple(_mark_binary(file) for file in files)
         selection = select(files, ignore=config.ignore, only=config.paths)
         wanted = {file.path for file in selection.skipped if file.reason is SkipReason.NO_PATCH}
         if not wanted and len(files) >= pull_request.changed_files:
             return files
-        known = self._from_git(pull_request)
-        if known is None:
-            return self._from_blobs(pull_request, files, wanted)
+        diff = self._read_checkout(pull_request)
+        if diff is None:
+            return self._complete_from_blobs(pull_request, files, wanted)
         listed = {file.path for file in files}
-        patched = [known.get(file.path, file) if file.path in wanted else file for file in files]
-        return (*patched, *(file for path, file in known.items() if path not in listed))
+        patched = [diff.get(file.path, file) if file.path in wanted else file for file in files]
+        return (*patched, *(file for path, file in diff.items() if path not in listed))
 
-    def _from_git(self, pull_request: PullRequest) -> dict[str, FileDiff] | None:
-        """The whole diff from the checkout; None where it lacks the commits."""
+    def _read_checkout(self, pull_request: PullRequest) -> dict[str, FileDiff] | None:
+        """Returns the whole diff from the checkout; None if it does not have the commits."""
         git = self._checkout
         if git is None:
             return None
@@ -96,11 +96,11 @@ class MissingPatches:
             self.notes.append(f"The checkout could not be read: {error.message}")
             return None
 
-    def _from_blobs(
+    def _complete_from_blobs(
         self, pull_request: PullRequest, files: tuple[FileDiff, ...], wanted: set[str]
     ) -> tuple[FileDiff, ...]:
-        """Completes by fetching both versions, as many as is polite."""
-        withheld = [file for file in files if file.path in wanted][:_MOST]
+        """Completes at most 50 files by fetching both versions of each."""
+        withheld = [file for file in files if file.path in wanted][:_MAX_BLOB_FILES]
         if not withheld:
             return files
         try:
@@ -109,11 +109,11 @@ class MissingPatches:
             self.notes.append(f"Withheld patches could not be completed: {error.message}")
             return files
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="blobs") as pool:
-            patched = pool.map(lambda file: self._patched(file, base, pull_request.head_sha), withheld)
+            patched = pool.map(lambda file: self._complete_file(file, base, pull_request.head_sha), withheld)
             by_path = {file.path: file for file in patched}
         return tuple(by_path.get(file.path, file) for file in files)
 
-    def _patched(self, file: FileDiff, base: str, head: str) -> FileDiff:
+    def _complete_file(self, file: FileDiff, base: str, head: str) -> FileDiff:
         try:
             new = b"" if file.status is FileStatus.REMOVED else self._blobs.file(file.path, head)
             if new is not None and _is_binary(new):
@@ -121,7 +121,7 @@ class MissingPatches:
             added = file.status is FileStatus.ADDED
             old = b"" if added else self._blobs.file(file.old_path or file.path, base)
             if old is None or new is None:
-                return file  # too large for the API, a link or a submodule: it stays named as unread
+                return file  # too large for the API, a link or a submodule: it is reported as not reviewed
             if _is_binary(old):
                 return replace(file, binary=True, patch_missing=False)
             return with_hunks(file, self._diff_blobs(old, new))
@@ -130,27 +130,27 @@ class MissingPatches:
 
 
 def with_hunks(file: FileDiff, hunks: tuple[Hunk, ...]) -> FileDiff:
-    """The file with its hunks, and the counts that they give."""
-    lines = [line.kind for hunk in hunks for line in hunk.lines]
+    """Returns the file with these hunks and their counts of added and deleted lines."""
+    kinds = [line.kind for hunk in hunks for line in hunk.lines]
     return replace(
-        file, hunks=hunks, additions=lines.count("+"), deletions=lines.count("-"), patch_missing=False
+        file, hunks=hunks, additions=kinds.count("+"), deletions=kinds.count("-"), patch_missing=False
     )
 
 
-def _named_binary(file: FileDiff) -> FileDiff:
-    """Pictures and the like come without patch and counts: their name saves two requests each."""
+def _mark_binary(file: FileDiff) -> FileDiff:
+    """Marks images and similar files without patch and counts as binary by name: that saves two requests each."""
     if file.patch_missing and not file.changed_lines and is_binary_name(file.path):
         return replace(file, binary=True, patch_missing=False)
     return file
 
 
 def _is_binary(content: bytes) -> bool:
-    """Git's own rule."""
+    """Returns whether git would treat the content as binary."""
     return b"\0" in content[:8_000]
 
 
 class GitHubPort(Protocol):
-    """GitHub, as far as it is read from."""
+    """Reads a pull request from GitHub."""
 
     def pull_request(self, number: int) -> PullRequest: ...
 
@@ -163,16 +163,16 @@ class GitHubPort(Protocol):
 
 @dataclass(frozen=True)
 class FetchedPullRequest:
-    """A snapshot, and what its base says about reviews."""
+    """A snapshot, and the configuration of its base commit."""
 
     snapshot: Snapshot
     texts: BaseConfig
     state: HiddenState | None = None
-    """What earlier runs left in our summary comment."""
+    """The hidden state in our summary comment; None if there is none."""
 
 
 class PullRequestFetch:
-    """Fetches one pull request, in parallel wherever one request does not need another's answer."""
+    """Fetches one pull request, in parallel where one request does not need another's response."""
 
     def __init__(
         self,
@@ -181,7 +181,7 @@ class PullRequestFetch:
         near: Callable[[str], CommitFiles | None],
         far: Callable[[str], CommitFiles],
     ) -> None:
-        """Both give a commit's files by its SHA: `near` from the checkout, if it has them, `far` over the API."""
+        """`near` and `far` return a commit's files by its SHA, from the checkout (if it has them) and over the API."""
         self._github = github
         self._withheld = withheld
         self._near = near
@@ -191,39 +191,42 @@ class PullRequestFetch:
     def run(
         self, number: int, config_path: str, overridden: Callable[[Config], Config]
     ) -> FetchedPullRequest:
-        """Raises GitHubError where the pull request cannot be read, SettingsError where its base is wrong."""
+        """Fetches it. Raises GitHubError if it cannot be read, SettingsError if the base's configuration is invalid."""
         pull_request = self._github.pull_request(number)
         base = self._near(pull_request.base_sha)
         with ThreadPoolExecutor(2, thread_name_prefix="fetch") as pool:
-            listing = pool.submit(self._github.files, pull_request)
-            # With the conversation comes what a base that is far holds, or most of its texts: no time is lost.
-            talking = pool.submit(self._talk, pull_request, () if base else certain_paths(config_path))
+            files_read = pool.submit(self._github.files, pull_request)
+            # Without a checkout, the same request returns most files of the base too: that saves a round trip.
+            paths = () if base else certain_paths(config_path)
+            conversation_read = pool.submit(self._read_conversation, pull_request, paths)
             if base is None:
-                base = PrefetchedFiles(self._far(pull_request.base_sha), talking.result()[1])
+                base = PrefetchedFiles(self._far(pull_request.base_sha), conversation_read.result()[1])
             texts = base_texts(base, config_path, overridden)
-            listed = listing.result()
-            nested = pool.submit(self._nested, base, texts.config, listed)
+            listed = files_read.result()
+            nested_read = pool.submit(self._read_nested, base, texts.config, listed)
             files = self._withheld.completed(pull_request, listed, texts.config)
-            conversation = talking.result()[0]
-            below, missing = nested.result()
+            conversation = conversation_read.result()[0]
+            nested, nested_notes = nested_read.result()
             snapshot = Snapshot(
                 pull_request=pull_request,
                 files=files,
                 threads=shown_threads(conversation, files) if conversation else (),
                 conversation=conversation,
-                instructions=(*texts.instructions, *below) if texts.config.context.instructions else (),
+                instructions=(*texts.instructions, *nested) if texts.config.context.instructions else (),
                 unlisted_files=max(0, pull_request.changed_files - len(files)),
-                notes=(*self._notes, *self._withheld.notes, *texts.notes, *missing),
+                notes=(*self._notes, *self._withheld.notes, *texts.notes, *nested_notes),
             )
         comments = conversation.comments if conversation else ()
         state = latest_state(comments, repository=pull_request.repository, number=number)
         return FetchedPullRequest(snapshot, texts, state)
 
-    def _nested(self, base: CommitFiles, config: Config, files: Sequence[FileDiff]) -> Found:
+    def _read_nested(self, base: CommitFiles, config: Config, files: Sequence[FileDiff]) -> Found:
         return nested_instructions(base, files) if config.context.instructions else ((), ())
 
-    def _talk(self, pull_request: PullRequest, paths: Sequence[str]) -> tuple[Conversation | None, Known]:
-        """What was said, if it can be read, and what is known of the base's files."""
+    def _read_conversation(
+        self, pull_request: PullRequest, paths: Sequence[str]
+    ) -> tuple[Conversation | None, Known]:
+        """Returns the conversation, None if it cannot be read, and the base's files that came with it."""
         try:
             return self._github.conversation_and_base(pull_request, paths)
         except GitHubError as error:

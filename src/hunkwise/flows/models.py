@@ -1,4 +1,4 @@
-"""Which model is asked, what it may spend, and which one takes its place."""
+"""Chooses the model for each question, limits its budget, and falls back to the next model."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ from hunkwise.settings.prompt_settings import PromptSettings
 
 
 async def together(works: Iterable[Coroutine[Any, Any, None]], interrupted: asyncio.Event) -> None:
-    """Waits for all; on an interruption those that still run are cancelled. Raises what one of them raised."""
+    """Runs all coroutines; cancels the unfinished ones on an interruption. Raises what one of them raised."""
     tasks = [asyncio.create_task(work) for work in works]
-    everything = asyncio.gather(*tasks, return_exceptions=True)
+    all_done = asyncio.gather(*tasks, return_exceptions=True)
     stop = asyncio.create_task(interrupted.wait())
-    either: set[asyncio.Future[Any]] = {everything, stop}
+    awaited: set[asyncio.Future[Any]] = {all_done, stop}
     try:
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in (*tasks, stop):
             task.cancel()
         await asyncio.gather(*tasks, stop, return_exceptions=True)
     for task in tasks:
         if not task.cancelled():
-            task.result()  # a fault of our own is raised here, not swallowed
+            task.result()  # raises a programming error instead of hiding it
 
 
 _RESERVE = 5
-"""One part in so many is kept for the second opinion."""
-_ENOUGH_FOR_A_SUMMARY = 10
-"""Model calls of a run from which on one of them is kept for the summary."""
+"""One fifth of the budget is reserved for verification."""
+_MIN_CALLS_FOR_SUMMARY = 10
+"""Model calls of a run from which one of them is reserved for the summary."""
 SUMMARY = Limits(max_model_calls=3)
 
 
 class Budgets:
-    """Hands out budgets; all of them spend from the run's."""
+    """Creates the budgets of questions; all of them spend from the run's budget."""
 
     def __init__(self, config: Config) -> None:
         self.run = Budget(config.max_model_calls, config.max_tokens, config.max_credits)
         self._verify_limits = config.verify_budget.limits
-        spare = 1 if config.summary != "off" and config.max_model_calls >= _ENOUGH_FOR_A_SUMMARY else 0
-        self._without_summary = self.run.part(_less(self.run.limits, spare, verify=False), _KEPT)
-        kept = _less(self.run.limits, spare, verify=config.verify != "off")
-        self._questions = self._without_summary.part(kept, _KEPT)
+        spare = 1 if config.summary != "off" and config.max_model_calls >= _MIN_CALLS_FOR_SUMMARY else 0
+        self._without_summary = self.run.part(_reduce(self.run.limits, spare, verify=False), _RESERVED)
+        reduced = _reduce(self.run.limits, spare, verify=config.verify != "off")
+        self._questions = self._without_summary.part(reduced, _RESERVED)
         self._prompts: dict[str, Budget] = {}
 
     def chunk(self, prompt: PromptSettings) -> Budget:
-        """For one question of a prompt over one chunk."""
+        """Returns the budget of one question of a prompt about one chunk."""
         if prompt.name not in self._prompts:
             of = f' of the prompt "{prompt.name}"'
             self._prompts[prompt.name] = self._questions.part(prompt.budget.limits, of)
@@ -61,28 +61,28 @@ class Budgets:
         )
 
     def verification(self, prompt: PromptSettings) -> Budget:
-        """For all questions of the second opinion."""
+        """Returns the budget of all questions of the verification."""
         whole = self._without_summary.part(self._verify_limits, " of the second opinion")
         return whole.part(prompt.budget.limits, f' of the prompt "{prompt.name}"')
 
     def summary(self, prompt: PromptSettings) -> Budget:
-        """For the one question of the summary."""
+        """Returns the budget of the one question of the summary."""
         whole = self.run.part(SUMMARY, " of the summary")
         return whole.part(prompt.budget.limits, f' of the prompt "{prompt.name}"')
 
 
-_KEPT = " of the run, less what is kept for later,"
+_RESERVED = " of the run, less what is kept for later,"
 
 
 def with_something_left(budget: Budget) -> Budget:
-    """The same budget, so that no prompt is written in vain. Raises ModelError (BUDGET) where it is used up."""
+    """Returns the same budget. Raises ModelError (BUDGET) if it is used up, before a prompt is rendered for it."""
     if budget.exhausted:
         raise ModelError(ModelKind.BUDGET, f"The budget ran out: {budget.why}.")
     return budget
 
 
-def _less(limits: Limits, spare: int, *, verify: bool) -> Limits:
-    """The run's limits without what is kept for later; none of those of which nothing is kept."""
+def _reduce(limits: Limits, spare: int, *, verify: bool) -> Limits:
+    """Returns the limits less what is reserved for later; None for each limit of which nothing is reserved."""
     calls, tokens, credits_ = limits.max_model_calls, limits.max_tokens, limits.max_credits
     kept_calls = spare + (calls // _RESERVE if verify and calls is not None else 0)
     kept_tokens = tokens // _RESERVE if verify and tokens is not None else 0
@@ -94,12 +94,12 @@ def _less(limits: Limits, spare: int, *, verify: bool) -> Limits:
 
 
 logger = logging.getLogger(__name__)
-_NEXT = frozenset({ModelKind.UNAVAILABLE_MODEL, ModelKind.RATE_LIMIT})
-"""Failures of one model that another one need not share."""
+_FALLBACK_KINDS = frozenset({ModelKind.UNAVAILABLE_MODEL, ModelKind.RATE_LIMIT})
+"""Failures of one model that another one may not have."""
 
 
 class Model(Protocol):
-    """Whoever answers questions through reports; see copilot.session.Copilot."""
+    """Answers questions through report tools; see copilot.session.Copilot."""
 
     @property
     def usage(self) -> Usage: ...
@@ -111,42 +111,42 @@ class Model(Protocol):
 
 
 class ModelFallback:
-    """Asks the first model until it fails for good, then the next: for the rest of the run."""
+    """Asks the first model until it fails permanently, then uses the next one for the rest of the run."""
 
     def __init__(self, model: Model, names: Sequence[str | None]) -> None:
-        """`names`: model ids, at least one; None is the choice of whoever answers."""
+        """`names`: model ids, at least one; None leaves the choice to the backend."""
         self._model = model
         self._names = tuple(names)
         self._current = 0
         self.changes: tuple[str, ...] = ()
-        """One sentence for each model that had to be left, and why."""
+        """One sentence for each model that failed, with the reason."""
 
     def after(self, first: str | None) -> ModelFallback:
-        """A lineup of its own for what is asked next: `first`, if there is one, then those that were not left."""
-        rest = self._names[self._current :]
-        return ModelFallback(
-            self._model, rest if first is None else (first, *(name for name in rest if name != first))
-        )
+        """Returns an independent fallback for later questions: `first`, if given, then the models that did not fail."""
+        remaining = self._names[self._current :]
+        if first is None:
+            return ModelFallback(self._model, remaining)
+        return ModelFallback(self._model, (first, *(name for name in remaining if name != first)))
 
     async def ask(self, question: Question) -> None:
-        """As `Model.ask`; what was reported before a model failed stays reported. Raises ModelError."""
+        """Asks as `Model.ask`; what a model reported before it failed is kept. Raises ModelError."""
         while True:
-            asked = self._current
-            more = asked + 1 < len(self._names)
+            index = self._current
+            has_next = index + 1 < len(self._names)
             try:
-                await self._model.ask(replace(question, model=self._names[asked], impatient=more))
+                await self._model.ask(replace(question, model=self._names[index], impatient=has_next))
                 return
             except ModelError as error:
-                if question.tool.answered() or error.kind not in _NEXT or not more:
+                if question.tool.answered() or error.kind not in _FALLBACK_KINDS or not has_next:
                     raise
-                self._leave(asked, error)
+                self._move_on(index, error)
 
-    def _leave(self, asked: int, error: ModelError) -> None:
-        """Of many questions that fail at once the first one moves on; the others follow."""
-        if self._current != asked:
+    def _move_on(self, failed: int, error: ModelError) -> None:
+        """Selects the next model, once for all questions that fail with the same model at the same time."""
+        if self._current != failed:
             return
         self._current += 1
-        name, follower = self._names[asked], self._names[self._current]
-        said = f'The model "{name}" was left for "{follower}" ({error.kind}): {error.message}'
-        logger.warning("%s", said)
-        self.changes += (said,)
+        name, successor = self._names[failed], self._names[self._current]
+        note = f'The model "{name}" was left for "{successor}" ({error.kind}): {error.message}'
+        logger.warning("%s", note)
+        self.changes += (note,)

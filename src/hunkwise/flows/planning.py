@@ -1,4 +1,4 @@
-"""Snapshot → what is asked, and what became of every changed line once it was."""
+"""Plans the questions about a snapshot, and computes the coverage of every changed line from their outcomes."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
 
 Outcomes = Mapping[tuple[str, int], SkipReason | None]
-"""By a prompt's name and a chunk's index; None where the question was answered."""
+"""Outcomes by a prompt's name and a chunk's index; None if the question was answered."""
 _CARRIED = -1
-"""Index of the chunk that stands for what an earlier run asked about."""
+"""Index of the chunk that contains what an earlier run reviewed."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptTask:
-    """One prompt over one chunk: one question to the model."""
+    """One prompt about one chunk: one question to the model."""
 
     prompt: PromptSettings
     chunk: Chunk
     count: int
-    """Chunks of this prompt in all."""
+    """Number of chunks of this prompt."""
     min_severity: Severity = Severity.LOW
-    """What is below it will be left out."""
+    """Findings below it are left out."""
 
     @property
     def key(self) -> tuple[str, int]:
-        """By which its outcome is known."""
+        """The key of its outcome."""
         return self.prompt.name, self.chunk.index
 
 
 @dataclass(frozen=True)
 class ReviewPlan:
-    """What will be asked, and what will not be looked at."""
+    """The questions to ask, and the files that are skipped."""
 
     works: tuple[PromptTask, ...]
     files_by_prompt: Mapping[str, tuple[FileDiff, ...]]
-    """What each prompt is due to, with all hunks; its works show those of them that are new."""
+    """The files that each prompt applies to, with all hunks; its tasks show only the new hunks."""
     skipped: tuple[FileCoverage, ...]
     divisions: Mapping[str, HunkSplit]
-    """By path, of each file that a prompt is due to: which hunks all of its prompts have seen before."""
+    """By path, for each file that a prompt applies to: which hunks all of its prompts have seen before."""
 
     @cached_property
     def carried(self) -> tuple[ChunkPart, ...]:
-        """What was reviewed before, a part each file."""
+        """The hunks that were reviewed before, one part for each file."""
         files = {file.path: file for of_prompt in self.files_by_prompt.values() for file in of_prompt}
         return tuple(
             ChunkPart(files[path], division.carried)
@@ -63,18 +63,18 @@ class ReviewPlan:
 
     @property
     def carried_lines(self) -> int:
-        """Changed lines that count as reviewed without being asked about."""
+        """Changed lines that count as reviewed and that no question is about."""
         return sum(part.reviewed_lines for part in self.carried)
 
     def chunks(self, prompt: str) -> tuple[Chunk, ...]:
-        """What is asked of one prompt."""
+        """Returns the chunks of one prompt."""
         return tuple(work.chunk for work in self.works if work.prompt.name == prompt)
 
 
 def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozenset()) -> ReviewPlan:
-    """Which files each prompt sees, and their new hunks packed into chunks.
+    """Selects the files of each prompt, and packs their new hunks into chunks.
 
-    `reviewed` are the keys (`plan.incremental`) of the hunks that all of their prompts saw in earlier runs.
+    `reviewed` contains the keys (`plan.incremental`) of the hunks that all of their prompts saw in earlier runs.
     """
     selection = select(snapshot.files, ignore=config.ignore, only=config.paths)
     divisions = _divisions(selection.reviewed, snapshot, config, reviewed)
@@ -83,40 +83,40 @@ def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozense
     for prompt in config.reviewing:
         files = tuple(file for file in selection.reviewed if _applies(prompt, file.path))
         fresh = [_without_carried(file, divisions[file.path]) for file in files]
-        asked = [file for file in fresh if any(hunk.changed_lines for hunk in file.hunks)]
-        chunks = pack(asked, budget_for(asked, config.chunk_size))
+        changed = [file for file in fresh if any(hunk.changed_lines for hunk in file.hunks)]
+        chunks = pack(changed, budget_for(changed, config.chunk_size))
         files_by_prompt[prompt.name] = files
-        least = prompt.min_severity or config.min_severity
-        works += [PromptTask(prompt, chunk, len(chunks), least) for chunk in chunks]
-    named = {file.path for files in files_by_prompt.values() for file in files}
-    unasked = tuple(
+        min_severity = prompt.min_severity or config.min_severity
+        works += [PromptTask(prompt, chunk, len(chunks), min_severity) for chunk in chunks]
+    covered_paths = {file.path for files in files_by_prompt.values() for file in files}
+    without_prompt = tuple(
         FileCoverage(file.path, file.changed_lines, reason=SkipReason.NO_PROMPT)
         for file in selection.reviewed
-        if file.path not in named
+        if file.path not in covered_paths
     )
-    due = {path: division for path, division in divisions.items() if path in named}
-    return ReviewPlan(tuple(works), files_by_prompt, (*selection.skipped, *unasked), due)
+    used_divisions = {path: division for path, division in divisions.items() if path in covered_paths}
+    return ReviewPlan(tuple(works), files_by_prompt, (*selection.skipped, *without_prompt), used_divisions)
 
 
 def coverage_of(plan: ReviewPlan, outcomes: Outcomes, snapshot: Snapshot) -> Coverage:
-    """Every changed file with what was seen of it, now or before; a work without an outcome was INTERRUPTED.
+    """Returns every changed file with its lines reviewed now or before; a task without an outcome was INTERRUPTED.
 
-    Of several prompts that a file is due to, the one that saw the least of it counts.
+    If several prompts apply to a file, the one that saw the fewest of its lines counts.
     """
-    least: dict[str, FileCoverage] = {}
+    lowest: dict[str, FileCoverage] = {}
     for prompt, files in plan.files_by_prompt.items():
         chunks = (Chunk(_CARRIED, plan.carried), *plan.chunks(prompt))
         by_chunk = {_CARRIED: None, **_by_chunk(outcomes, prompt)}
         for coverage in covered(chunks, files, by_chunk):
-            known = least.get(coverage.path)
-            if known is None or _seen(coverage) < _seen(known):
-                least[coverage.path] = coverage
-    return Coverage((*least.values(), *plan.skipped), snapshot.unlisted_files)
+            previous = lowest.get(coverage.path)
+            if previous is None or _coverage_key(coverage) < _coverage_key(previous):
+                lowest[coverage.path] = coverage
+    return Coverage((*lowest.values(), *plan.skipped), snapshot.unlisted_files)
 
 
 def hunks_of(plan: ReviewPlan, outcomes: Outcomes) -> frozenset[str]:
-    """The keys of the hunks that every prompt due to them has seen whole, now or before: what a next run need
-    not ask about."""
+    """Returns the keys of the hunks that every prompt for them has seen completely, now or before: the next run
+    need not ask about them."""
     by_file = dict(plan.divisions)
     answers: dict[str, tuple[bool, ...]] = {}
     for prompt, files in plan.files_by_prompt.items():
@@ -124,11 +124,13 @@ def hunks_of(plan: ReviewPlan, outcomes: Outcomes) -> frozenset[str]:
         by_chunk = _by_chunk(outcomes, prompt)
         for file in files:
             new = plan.divisions[file.path].new
-            said = answered_hunks(file.path, new, parts_by_path.get(file.path, ()), by_chunk)
-            others = answers.get(file.path, (True,) * len(new))
-            answers[file.path] = tuple(one and other for one, other in zip(said, others, strict=True))
-    for path, said in answers.items():
-        by_file[path] = plan.divisions[path].with_answers(said)
+            answered = answered_hunks(file.path, new, parts_by_path.get(file.path, ()), by_chunk)
+            by_others = answers.get(file.path, (True,) * len(new))
+            answers[file.path] = tuple(
+                here and elsewhere for here, elsewhere in zip(answered, by_others, strict=True)
+            )
+    for path, answered in answers.items():
+        by_file[path] = plan.divisions[path].with_answers(answered)
     return kept_keys(by_file)
 
 
@@ -138,21 +140,21 @@ def _divisions(
     times = Counter(file.path for file in files)
     divisions: dict[str, HunkSplit] = {}
     for file in files:
-        if times[file.path] > 1:  # a list that changed while it was read: nobody knows which of them holds
+        if times[file.path] > 1:  # the list changed while it was read: which entry is right is unknown
             divisions[file.path] = HunkSplit((), ())
         else:
-            divisions[file.path] = divided(_under_known_names(file, snapshot, config), reviewed)
+            divisions[file.path] = divided(_drop_old_path(file, snapshot, config), reviewed)
     return divisions
 
 
-def _under_known_names(file: FileDiff, snapshot: Snapshot, config: Config) -> FileDiff:
-    """Without its old name where other prompts or instructions speak of that: else a rename would be a way
-    around a prompt."""
+def _drop_old_path(file: FileDiff, snapshot: Snapshot, config: Config) -> FileDiff:
+    """Removes the old name if other prompts or instructions apply to it: otherwise a rename could bypass a prompt."""
     old = file.old_path
     if old is None:
         return file
     same = all(_applies(prompt, old) == _applies(prompt, file.path) for prompt in config.reviewing) and all(
-        matches(said.apply_to, old) == matches(said.apply_to, file.path) for said in snapshot.instructions
+        matches(instructions.apply_to, old) == matches(instructions.apply_to, file.path)
+        for instructions in snapshot.instructions
     )
     return file if same else replace(file, old_path=None)
 
@@ -170,13 +172,13 @@ def _by_chunk(outcomes: Outcomes, prompt: str) -> dict[int, SkipReason | None]:
 
 
 def _by_path(chunks: Sequence[Chunk]) -> dict[str, tuple[Chunk, ...]]:
-    """The chunks that show something of each file."""
-    found: dict[str, list[Chunk]] = {}
+    """Returns the chunks that contain a part of each file."""
+    by_path: dict[str, list[Chunk]] = {}
     for chunk in chunks:
         for path in dict.fromkeys(part.file.path for part in chunk.parts):
-            found.setdefault(path, []).append(chunk)
-    return {path: tuple(those) for path, those in found.items()}
+            by_path.setdefault(path, []).append(chunk)
+    return {path: tuple(of_path) for path, of_path in by_path.items()}
 
 
-def _seen(coverage: FileCoverage) -> tuple[int, bool]:
+def _coverage_key(coverage: FileCoverage) -> tuple[int, bool]:
     return coverage.reviewed_lines, coverage.reason is None

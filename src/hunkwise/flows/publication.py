@@ -1,7 +1,7 @@
-"""Publishes a review: reads the pull request again, then posts what is new on the first level that holds it.
+"""Publishes a review: reads the pull request again, then posts new findings on the first level that takes them.
 
-The summary comment with its hidden state is written last. A run that dies before that is completed by the next one,
-which reads in our own comments what was posted.
+The summary comment with its hidden state is written last. If a run dies before that, the next run completes it: it
+reads from our own comments what was posted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from hunkwise.tracking.state import summary_comments
 
 
 class ReviewPort(Protocol):
-    """Reviews with their comments; see github.reviews. `publish` raises nothing, the others GitHubError."""
+    """Writes reviews with their comments; see github.reviews. `publish` never raises, the others raise GitHubError."""
 
     def publish(self, rendered: ReviewDraft) -> PostResult: ...
 
@@ -38,16 +38,16 @@ class ReviewPort(Protocol):
 
 
 class ThreadPort(Protocol):
-    """Closes threads as far as GitHub lets us; gives a sentence for each thing that went another way.
+    """Closes threads as far as GitHub allows; returns a sentence for each one that was not closed as requested.
 
-    `answer`: whether they are answered too.
+    `answer`: whether to post an answer in the threads too.
     """
 
     def close(self, threads: Sequence[Thread], head_sha: str, *, answer: bool) -> tuple[str, ...]: ...
 
 
 class HeadFilePort(Protocol):
-    """The reviewed head's files; see commands.repository_reader."""
+    """Reads files at the reviewed head; see commands.repository_reader."""
 
     def read(self, path: str) -> bytes | None: ...
 
@@ -56,7 +56,7 @@ class HeadFilePort(Protocol):
 
 @dataclass(frozen=True)
 class GitHubPorts:
-    """Where a publication goes, and what it looks at again before it does."""
+    """The GitHub operations of a publication: it reads the conversation again, then writes."""
 
     conversation: Callable[[], Conversation]
     reviews: ReviewPort
@@ -64,11 +64,11 @@ class GitHubPorts:
     comments: SummaryCommentPort
     announcement: CheckRunProgress
     upload: Callable[[PublishedReview], str] | None = None
-    """Sends the findings to code scanning; a sentence on what went wrong, or nothing. None: not asked for."""
+    """Uploads the findings to code scanning; returns an error sentence or an empty text. None: upload is off."""
 
 
 def leftovers(conversation: Conversation) -> tuple[PostedReview, ...]:
-    """Pending reviews of ours, by which a run that was killed looked for a comment that GitHub declines."""
+    """Returns our pending reviews: a killed run left them while it searched for a comment that GitHub rejects."""
     return tuple(
         review
         for review in conversation.reviews
@@ -76,17 +76,17 @@ def leftovers(conversation: Conversation) -> tuple[PostedReview, ...]:
     )
 
 
-def clear(reviews: ReviewPort, now: Conversation) -> bool:
-    """Deletes what a killed run left pending; whether another tool's review of our account is pending still."""
+def delete_leftovers(reviews: ReviewPort, now: Conversation) -> bool:
+    """Deletes the `leftovers`; returns whether another tool's review by our account is still pending."""
     pending = [review for review in now.reviews if review.state is ReviewState.PENDING]
     for review in leftovers(now):
-        with suppress(GitHubError):  # whatever it stands in the way of will say so
+        with suppress(GitHubError):  # a later request that it blocks reports the error
             reviews.delete_pending(review.id)
     return len(pending) > len(leftovers(now))
 
 
 def dismiss(reviews: ReviewPort, now: Conversation, event: ReviewEvent) -> list[str]:
-    """Takes back our earlier verdicts that no longer hold; gives a sentence for each that stands still."""
+    """Dismisses our earlier reviews that `event` supersedes; returns a sentence for each one that GitHub kept."""
     notes = []
     for review in superseded(now.reviews, event):
         try:
@@ -96,12 +96,12 @@ def dismiss(reviews: ReviewPort, now: Conversation, event: ReviewEvent) -> list[
     return notes
 
 
-_MOST_WAITS = 2
+_MAX_WAITS = 2
 _WAIT = 1.5
-"""Seconds, in which an older run that is just posting gets done with it."""
+"""Seconds in which an older run that is posting right now can finish."""
 
 
-_NOBODY = ReviewFault(
+_UNKNOWN_VIEWER = ReviewFault(
     "identity",
     "Nothing was posted: GitHub does not say whose the token is, so it cannot be known what was posted before.",
     "Let the token query GraphQL, or use a personal access token.",
@@ -110,13 +110,13 @@ _NOBODY = ReviewFault(
 
 @dataclass(frozen=True)
 class PublishedFindings:
-    """What became of a review."""
+    """A review after it was published."""
 
     view: PublishedReview
     left: tuple[Finding, ...] = ()
-    """New findings for which GitHub took no comment; some may be annotations of the check run."""
+    """New findings that are in no comment on GitHub; some may be annotations of the check run."""
     warnings: tuple[str, ...] = ()
-    """What was asked for beside the review, and GitHub refused: a sentence each, which the notes have too."""
+    """A sentence for each requested upload that GitHub refused; the notes contain them too."""
 
 
 class Publication:
@@ -125,7 +125,7 @@ class Publication:
     def __init__(
         self,
         terms: PublishSettings,
-        outlets: GitHubPorts,
+        ports: GitHubPorts,
         before: Conversation | None,
         files: HeadFilePort,
         *,
@@ -133,114 +133,115 @@ class Publication:
     ) -> None:
         """`before` is the conversation as it was when the run began."""
         self._terms = terms
-        self._to = outlets
+        self._ports = ports
         self._before = before
         self._files = files
         self._sleep = sleep
 
-    def publish(self, found: Review) -> PublishedFindings:
-        """Posts what is new, and nothing twice. Never raises GitHubError: the view says what went wrong."""
-        standing = self._standing(found, self._before)
+    def publish(self, review: Review) -> PublishedFindings:
+        """Posts new findings, and nothing twice. Never raises GitHubError: the returned view has the fault."""
+        plan = self._plan(review, self._before)
         if self._terms.dry_run:
-            return self._unposted(standing, "Dry run: nothing was posted.")
-        if self._is_unchanged(standing):
-            return self._unposted(
-                standing, "Nothing has changed since the last review, so nothing was posted."
+            return self._finish_unposted(plan, "Dry run: nothing was posted.")
+        if self._is_unchanged(plan):
+            return self._finish_unposted(
+                plan, "Nothing has changed since the last review, so nothing was posted."
             )
-        if says_nothing(standing.review) and not self._summaries(self._before):
+        if is_empty(plan.review) and not self._find_summaries(self._before):
             note = "Nothing in this change is to be reviewed, so nothing was posted."
-            return self._ended(standing, PostResult(notes=(note,)))
+            return self._finish(plan, PostResult(notes=(note,)))
         try:
-            now = self._look_again()
+            now = self._reread_conversation()
         except GitHubError as error:
-            self._to.announcement.release()
-            said = f"Nothing was posted, as what was said before could not be read: {error.message}"
-            return self._ended(
-                standing, PostResult(fault=ReviewFault(f"github {error.kind}", said, error.hint))
-            )
+            self._ports.announcement.release()
+            message = f"Nothing was posted, as what was said before could not be read: {error.message}"
+            fault = ReviewFault(f"github {error.kind}", message, error.hint)
+            return self._finish(plan, PostResult(fault=fault))
         if not now.viewer:
-            self._to.announcement.release()
-            return self._ended(standing, PostResult(fault=_NOBODY))
-        standing = self._standing(found, now)
-        hindrance = self._hindrance(found, now)
-        if hindrance:
-            return self._stood_back(standing, hindrance, PostResult())
-        return self._post(standing, now)
+            self._ports.announcement.release()
+            return self._finish(plan, PostResult(fault=_UNKNOWN_VIEWER))
+        plan = self._plan(review, now)
+        reason = self._reason_not_to_post(review, now)
+        if reason:
+            return self._finish_stale(plan, reason, PostResult())
+        return self._post(plan, now)
 
-    def _standing(self, found: Review, conversation: Conversation | None) -> PublishPlan:
-        return PublishPlan(self._terms, found, conversation, self._files.text)
+    def _plan(self, review: Review, conversation: Conversation | None) -> PublishPlan:
+        return PublishPlan(self._terms, review, conversation, self._files.text)
 
-    def _is_unchanged(self, standing: PublishPlan) -> bool:
-        """Whether everything that would be written stands there already."""
-        conversation, story = standing.conversation, standing.story
-        if conversation is None or standing.found.asked or story.post or story.fixed or standing.found.faults:
+    def _is_unchanged(self, plan: PublishPlan) -> bool:
+        """Returns whether everything that would be written is on GitHub already."""
+        conversation, reconciled = plan.conversation, plan.reconciliation
+        if conversation is None or plan.run_review.asked or plan.run_review.faults:
+            return False
+        if reconciled.post or reconciled.fixed:
             return False
         if leftovers(conversation):
             return False
-        event = self._event(standing)
-        if standing.speaks(event) or superseded(conversation.reviews, event):
+        event = self._choose_event(plan)
+        if plan.needs_review(event) or superseded(conversation.reviews, event):
             return False
-        hanging = self._to.announcement.older(conversation)
-        posted = PostResult(where=standing.where(PostResult()))
-        verdict = standing.view(posted).verdict
-        state = standing.state(posted.where, str(verdict.conclusion))
-        return not hanging and state == standing.remembered
+        unfinished = self._ports.announcement.older(conversation)
+        posted = PostResult(where=plan.where(PostResult()))
+        verdict = plan.view(posted).verdict
+        state = plan.state(posted.where, str(verdict.conclusion))
+        return not unfinished and state == plan.remembered
 
-    def _look_again(self) -> Conversation:
-        """The conversation as it is now; a run that may be posting at this moment is given time to end."""
-        self._to.announcement.wait()
-        now = self._to.conversation()
-        for _ in range(_MOST_WAITS):
-            if not self._to.announcement.older(now):
+    def _reread_conversation(self) -> Conversation:
+        """Returns the conversation as it is now; gives an older run that may be posting right now time to finish."""
+        self._ports.announcement.wait()
+        now = self._ports.conversation()
+        for _ in range(_MAX_WAITS):
+            if not self._ports.announcement.older(now):
                 break
             self._sleep(_WAIT)
-            now = self._to.conversation()
+            now = self._ports.conversation()
         return now
 
-    def _hindrance(self, found: Review, now: Conversation) -> str:
-        """Why nothing must be posted any more; empty where nothing stands against it."""
+    def _reason_not_to_post(self, review: Review, now: Conversation) -> str:
+        """Returns why the review must not be posted any more; empty if it may be."""
         if now.state != "open":
             return f"The pull request was {now.state} while it was reviewed: nothing was posted."
-        if now.head_sha != found.head_sha:
+        if now.head_sha != review.head_sha:
             return (
-                f"The head moved from {found.head_sha[:12]} to {now.head_sha[:12]} while it was reviewed: "
+                f"The head moved from {review.head_sha[:12]} to {now.head_sha[:12]} while it was reviewed: "
                 "nothing was posted, for the lines may be others now. The run for the new head reviews it."
             )
-        if self._to.announcement.newer(now):
+        if self._ports.announcement.newer(now):
             return "A newer run reviews the same head: this one posted nothing, the newer one does."
         return ""
 
-    def _stood_back(self, standing: PublishPlan, why: str, posted: PostResult) -> PublishedFindings:
-        """What was found stands in the job summary and the report; the run that came after it posts its own."""
-        self._to.announcement.release()
-        return self._ended(standing, PostResult(where=posted.where, notes=(*posted.notes, why)), stale=why)
+    def _finish_stale(self, plan: PublishPlan, why: str, posted: PostResult) -> PublishedFindings:
+        """Leaves the findings to the job summary and the report; the run for the newer state posts its own."""
+        self._ports.announcement.release()
+        return self._finish(plan, PostResult(where=posted.where, notes=(*posted.notes, why)), stale=why)
 
-    def _post(self, standing: PublishPlan, now: Conversation) -> PublishedFindings:
-        foreign = clear(self._to.reviews, now)
-        event = self._event(standing)
+    def _post(self, plan: PublishPlan, now: Conversation) -> PublishedFindings:
+        others_pending = delete_leftovers(self._ports.reviews, now)
+        event = self._choose_event(plan)
         posted = PostResult()
-        if standing.speaks(event):
-            posted = self._to.reviews.publish(self._rendered(standing, standing.asks(event)))
+        if plan.needs_review(event):
+            posted = self._ports.reviews.publish(self._draft_review(plan, plan.event_to_post(event)))
         if posted.fault is not None and posted.fault.kind == STALE:
-            return self._stood_back(standing, posted.fault.message, posted)
-        # An answer beside a pending review of the same account would become a part of that.
-        head_sha = standing.review.head_sha
-        closed = self._to.threads.close(standing.story.fixed, head_sha, answer=not foreign)
+            return self._finish_stale(plan, posted.fault.message, posted)
+        # An answer would become part of a pending review of the same account.
+        head_sha = plan.review.head_sha
+        closed = self._ports.threads.close(plan.reconciliation.fixed, head_sha, answer=not others_pending)
         notes = [*posted.notes, *closed]
         if posted.fault is None:
-            notes += dismiss(self._to.reviews, now, event)
-        return self._ended(standing, replace(posted, notes=tuple(notes)), remember=True)
+            notes += dismiss(self._ports.reviews, now, event)
+        return self._finish(plan, replace(posted, notes=tuple(notes)), remember=True)
 
-    def _event(self, standing: PublishPlan) -> ReviewEvent:
-        return review_event(standing.review, self._terms.gates, may_approve=self._terms.own_review)
+    def _choose_event(self, plan: PublishPlan) -> ReviewEvent:
+        return review_event(plan.review, self._terms.gates, may_approve=self._terms.own_review)
 
-    def _rendered(self, standing: PublishPlan, event: ReviewEvent) -> ReviewDraft:
-        review, terms = standing.review, self._terms
+    def _draft_review(self, plan: PublishPlan, event: ReviewEvent) -> ReviewDraft:
+        review, terms = plan.review, self._terms
         placement = place(
-            standing.story.post, review.files, max_comments=terms.max_comments, strict=terms.strict
+            plan.reconciliation.post, review.files, max_comments=terms.max_comments, strict=terms.strict
         )
         offered = Suggestions(self._files.read).offered(placement.inline, review.files)
-        view = standing.view(PostResult(where=standing.where(PostResult())))
+        view = plan.view(PostResult(where=plan.where(PostResult())))
         return ReviewDraft(
             placement=placement,
             head_sha=review.head_sha,
@@ -250,63 +251,65 @@ class Publication:
                 finding, server_url=terms.server_url, applies=finding in offered, where=where
             ),
             body=lambda placed, asked: review_body(view, placed, asked),
-            hindrance=lambda: self._hindrance(standing.found, self._to.conversation()),
+            hindrance=lambda: self._reason_not_to_post(plan.run_review, self._ports.conversation()),
         )
 
-    def _unposted(self, standing: PublishPlan, note: str) -> PublishedFindings:
-        """Nothing is written: a dry run, or everything stands there already."""
-        comments = self._summaries(standing.conversation)
+    def _finish_unposted(self, plan: PublishPlan, note: str) -> PublishedFindings:
+        """Returns the result of a run that writes nothing: a dry run, or everything is on GitHub already."""
+        comments = self._find_summaries(plan.conversation)
         url = comments[-1].url if comments and not self._terms.dry_run else None
-        posted = PostResult(url, standing.where(PostResult()), (note,))
-        return PublishedFindings(standing.view(posted))
+        posted = PostResult(url, plan.where(PostResult()), (note,))
+        return PublishedFindings(plan.view(posted))
 
-    def _ended(
-        self, standing: PublishPlan, posted: PostResult, *, stale: str = "", remember: bool = False
+    def _finish(
+        self, plan: PublishPlan, posted: PostResult, *, stale: str = "", remember: bool = False
     ) -> PublishedFindings:
-        """Code scanning, the check run with what is left of the findings, and at last the summary comment."""
-        left = () if stale else standing.left(posted)
-        view = standing.view(replace(posted, where=standing.where(posted)), stale=stale)
-        refused = self._to.upload(view) if self._to.upload is not None and not stale else ""
+        """Uploads to code scanning, concludes the check run with the remaining findings, then saves the summary."""
+        left = () if stale else plan.left(posted)
+        view = plan.view(replace(posted, where=plan.where(posted)), stale=stale)
+        refused = self._ports.upload(view) if self._ports.upload is not None and not stale else ""
         warnings = (refused,) if refused else ()
         posted = replace(posted, notes=(*posted.notes, *warnings))
-        # What the check run takes as annotations stands on it: it must not say that it stands elsewhere.
-        taken = replace(posted, where=standing.where(posted, len(left)))
-        notes = tuple(annotation(finding, standing.review.files) for finding in left)
-        ending = _ending(standing.view(taken, stale=stale), notes)
-        older = self._to.announcement.older(standing.conversation) if standing.conversation else ()
-        annotated = self._to.announcement.end(standing.review.head_sha, ending, older=older)
-        posted = replace(posted, where=standing.where(posted, annotated))
-        truly = _ending(standing.view(posted, stale=stale))
-        if truly.conclusion is not ending.conclusion:  # annotations were refused, and no other rung held them
-            self._to.announcement.end(standing.review.head_sha, truly)
+        # The check run carries these findings as annotations, so its text must not name another place for them.
+        annotated_fully = replace(posted, where=plan.where(posted, len(left)))
+        notes = tuple(annotation(finding, plan.review.files) for finding in left)
+        ending = _check_run_result(plan.view(annotated_fully, stale=stale), notes)
+        older = self._ports.announcement.older(plan.conversation) if plan.conversation else ()
+        annotated = self._ports.announcement.end(plan.review.head_sha, ending, older=older)
+        posted = replace(posted, where=plan.where(posted, annotated))
+        actual = _check_run_result(plan.view(posted, stale=stale))
+        if actual.conclusion is not ending.conclusion:  # refused annotations reached no other level
+            self._ports.announcement.end(plan.review.head_sha, actual)
         if remember:
-            posted = self._remember(standing, posted)
-        return PublishedFindings(standing.view(posted, stale=stale), left, warnings)
+            posted = self._save_summary(plan, posted)
+        return PublishedFindings(plan.view(posted, stale=stale), left, warnings)
 
-    def _remember(self, standing: PublishPlan, posted: PostResult) -> PostResult:
-        """Writes the summary comment; the review's address is its, where no review was posted."""
-        view = standing.view(posted)
-        state = standing.state(posted.where, str(view.verdict.conclusion))
-        known = self._summaries(standing.conversation)
+    def _save_summary(self, plan: PublishPlan, posted: PostResult) -> PostResult:
+        """Writes the summary comment; its URL becomes `review_url` where no review was posted."""
+        view = plan.view(posted)
+        state = plan.state(posted.where, str(view.verdict.conclusion))
+        existing = self._find_summaries(plan.conversation)
         try:
-            saved = self._to.comments.save(summary_comment(view, state), known[-1].id if known else None)
-            for double in known[:-1]:
-                self._to.comments.delete(double.id)
+            saved = self._ports.comments.save(
+                summary_comment(view, state), existing[-1].id if existing else None
+            )
+            for duplicate in existing[:-1]:
+                self._ports.comments.delete(duplicate.id)
         except GitHubError as error:
             note = f"The summary comment could not be written, so the next run reviews all again: {error.message}"
             return replace(posted, notes=(*posted.notes, note))
         return replace(posted, review_url=posted.review_url or saved.url)
 
-    def _summaries(self, conversation: Conversation | None) -> tuple[Comment, ...]:
+    def _find_summaries(self, conversation: Conversation | None) -> tuple[Comment, ...]:
         return summary_comments(conversation.comments) if conversation else ()
 
 
-def _ending(view: PublishedReview, annotations: tuple[Annotation, ...] = ()) -> CheckRunResult:
+def _check_run_result(view: PublishedReview, annotations: tuple[Annotation, ...] = ()) -> CheckRunResult:
     output = check_output(view)
     return CheckRunResult(view.verdict.conclusion, output.title, output.summary, output.text, annotations)
 
 
-def says_nothing(review: Review) -> bool:
-    """A change of lock files, say: a comment on it would be noise. What is missing is always worth one."""
+def is_empty(review: Review) -> bool:
+    """Returns whether a comment would be noise (for example lock files only); missing coverage always needs one."""
     coverage = review.coverage
     return not (review.findings or review.faults or coverage.reviewed_lines) and coverage.complete

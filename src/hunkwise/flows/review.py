@@ -1,4 +1,4 @@
-"""One review, from the plan to the result."""
+"""Runs one review, from the plan to the result."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ from hunkwise.publish.sanitize import fence
 from hunkwise.settings.config import Config
 from hunkwise.tracking.markers import HiddenState
 
-_LONGEST_BODY = 8_000
+_MAX_BODY = 8_000
 
 
 def merge(findings: Iterable[Finding], min_severity: Severity) -> tuple[tuple[Finding, ...], int]:
-    """The findings to publish, by path, line and severity, and how many have no place of their own.
+    """Returns the findings to publish, by path, line and severity, and how many were dropped or merged.
 
-    Of findings on the same lines with the same title the most severe stays, and among equals the one that
-    says most. Another title with the same fingerprint on overlapping lines may be a second fault at that
-    place: its words are added to the first's body, not dropped.
+    Of findings on the same lines with the same title the most severe is kept, and among equals the one with the
+    longest body. Another title with the same fingerprint on overlapping lines may be a second fault at that
+    place: its text is appended to the first one's body, not dropped.
     """
-    offered = list(findings)
-    wanted = [finding for finding in offered if finding.severity >= min_severity]
-    wanted.sort(key=lambda finding: (-finding.severity, -len(finding.body), finding.title, finding.body))
+    all_findings = list(findings)
+    candidates = [finding for finding in all_findings if finding.severity >= min_severity]
+    candidates.sort(key=lambda finding: (-finding.severity, -len(finding.body), finding.title, finding.body))
     kept: list[Finding] = []
     titles: set[tuple[str, range | None, str, str]] = set()
-    akin: dict[tuple[str, str], list[int]] = {}
-    for finding in wanted:
+    by_fingerprint: dict[tuple[str, str], list[int]] = {}
+    for finding in candidates:
         title = _title_key(finding)
         if title in titles:
             continue
         titles.add(title)
-        places = akin.setdefault((finding.path, finding.fingerprint), [])
-        twin = next((place for place in places if _overlap(finding, kept[place])), None)
-        if twin is not None and len(kept[twin].body) + len(finding.body) <= _LONGEST_BODY:
-            kept[twin] = _with(kept[twin], finding)
+        indexes = by_fingerprint.setdefault((finding.path, finding.fingerprint), [])
+        duplicate = next((index for index in indexes if _overlap(finding, kept[index])), None)
+        if duplicate is not None and len(kept[duplicate].body) + len(finding.body) <= _MAX_BODY:
+            kept[duplicate] = _append(kept[duplicate], finding)
             continue
-        places.append(len(kept))
+        indexes.append(len(kept))
         kept.append(finding)
     kept.sort(key=reading_order)
-    return tuple(kept), len(offered) - len(kept)
+    return tuple(kept), len(all_findings) - len(kept)
 
 
-def _with(finding: Finding, other: Finding) -> Finding:
+def _append(finding: Finding, other: Finding) -> Finding:
     body = f"{finding.body}\n\n**Also:** {other.title}\n\n{other.body}"
     if other.suggestion is not None and other.suggestion != finding.suggestion:
         body += f"\n\n{fence(other.suggestion)}"
@@ -64,44 +64,44 @@ def _with(finding: Finding, other: Finding) -> Finding:
 
 def _title_key(finding: Finding) -> tuple[str, range | None, str, str]:
     anchor = finding.anchor
-    spelt = finding.title.casefold()
-    # Titles without any letter or digit are not all the same one.
-    words = " ".join("".join(char if char.isalnum() else " " for char in spelt).split()) or spelt
+    title = finding.title.casefold()
+    # Titles without any letter or digit must not all have the same key.
+    words = " ".join("".join(char if char.isalnum() else " " for char in title).split()) or title
     if anchor is None:
         return finding.path, None, "", words
     return finding.path, anchor.lines, anchor.side.value, words
 
 
-def _overlap(one: Finding, other: Finding) -> bool:
-    if one.anchor is None or other.anchor is None:
-        return one.anchor is other.anchor
-    lines, others = one.anchor.lines, other.anchor.lines
-    same_side = one.anchor.side is other.anchor.side
-    return same_side and lines.start < others.stop and others.start < lines.stop
+def _overlap(finding: Finding, other: Finding) -> bool:
+    if finding.anchor is None or other.anchor is None:
+        return finding.anchor is other.anchor
+    lines, other_lines = finding.anchor.lines, other.anchor.lines
+    same_side = finding.anchor.side is other.anchor.side
+    return same_side and lines.start < other_lines.stop and other_lines.start < lines.stop
 
 
 @dataclass(frozen=True)
 class ReviewRequest:
-    """What to review, and by which rules."""
+    """A snapshot to review, and the settings of its review."""
 
     snapshot: Snapshot
     config: Config
     templates: dict[str, str]
     local: bool = False
-    """A range of commits, with no pull request around it."""
+    """The snapshot is a range of commits without a pull request."""
     demo: bool = False
     state: HiddenState | None = None
-    """What earlier runs left behind."""
+    """The hidden state that the last run wrote; None if there is none."""
     full: bool = False
     """Review everything again, whatever was reviewed before."""
     earlier_summary: str = ""
-    """What the run before said of the change."""
+    """The summary of the previous run."""
     earlier_walkthrough: Walkthrough | None = None
-    """What it said beside that."""
+    """The walkthrough of the previous run; None if it had none."""
 
 
 class RepositoryAtHead(Protocol):
-    """The code at the head, as a model may read it; see copilot.tools."""
+    """Reads the code at the head for a model; see copilot.tools."""
 
     def read(self, path: str) -> bytes | None: ...
 
@@ -114,7 +114,7 @@ class RepositoryAtHead(Protocol):
 
 @dataclass(frozen=True)
 class ReviewInput:
-    """All that a review reads: what to review, and the code around it."""
+    """The input of a review: the request, and the repository at the head."""
 
     order: ReviewRequest
     repository: RepositoryAtHead
@@ -122,7 +122,7 @@ class ReviewInput:
 
 @dataclass(frozen=True)
 class RunHooks:
-    """Who is told while it runs, and who may stop it."""
+    """Callbacks of a running review, and the event that interrupts it."""
 
     journal: Callable[[Finding], None]
     progress: Progress
@@ -134,113 +134,113 @@ class RunHooks:
 
 @dataclass(frozen=True)
 class PreparedReview:
-    """What will be asked, and how."""
+    """A plan with its prompts, ready to run."""
 
     plan: ReviewPlan
     prompting: PromptWriter
     settings: str
-    """Digest of all that decides on what is looked for."""
+    """Digest of all settings that decide on what is found."""
 
 
 @dataclass(frozen=True)
 class FilteredFindings:
-    """Findings within the severities that were asked for, without twins."""
+    """Findings within the requested severities, without duplicates."""
 
     findings: tuple[Finding, ...]
     dropped: int = 0
-    """Below the least severity, or twins of others."""
+    """Number of findings below the minimum severity, and of duplicates."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """All that a run has made of an order."""
+    """The results of all stages of a run."""
 
     analysis: Analysis
-    weighed: FilteredFindings
-    opinion: VerificationResult
-    account: SummaryResult
+    filtered: FilteredFindings
+    verification: VerificationResult
+    summary: SummaryResult
     spent: Mapping[str, Usage] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
-    """Models that were left for others."""
+    """A sentence for each model that was replaced after a failure."""
     seconds: float = 0.0
     interrupted: bool = False
 
 
-def weigh(findings: Iterable[Finding], config: Config) -> FilteredFindings:
-    """Lowers what is above a prompt's range, leaves out what is below it, and merges twins of several prompts."""
+def filter_findings(findings: Iterable[Finding], config: Config) -> FilteredFindings:
+    """Lowers severities above a prompt's range, drops findings below it, and merges duplicates of several prompts."""
     by_name = {prompt.name: prompt for prompt in config.reviewing}
-    offered = list(findings)
-    ranged = []
-    for finding in offered:
+    all_findings = list(findings)
+    in_range = []
+    for finding in all_findings:
         prompt = by_name[finding.prompt]
         if prompt.max_severity is not None and finding.severity > prompt.max_severity:
             finding = replace(finding, severity=prompt.max_severity)
         if finding.severity >= (prompt.min_severity or config.min_severity):
-            ranged.append(finding)
-    merged, twins = merge(ranged, Severity.LOW)
-    return FilteredFindings(merged, len(offered) - len(ranged) + twins)
+            in_range.append(finding)
+    merged, duplicates = merge(in_range, Severity.LOW)
+    return FilteredFindings(merged, len(all_findings) - len(in_range) + duplicates)
 
 
 def nothing_to_ask(order: ReviewRequest, prepared: PreparedReview, seconds: float) -> Review:
-    """The review of a change in which nothing is to be put before a model, or nothing that is new."""
-    what = prepared.plan
+    """Returns the review of a change with nothing, or nothing new, to ask a model about."""
+    plan = prepared.plan
     analysis = Analysis(
         (),
-        coverage_of(what, {}, order.snapshot),
+        coverage_of(plan, {}, order.snapshot),
         (),
-        hunks=hunks_of(what, {}),
-        carried_lines=what.carried_lines,
+        hunks=hunks_of(plan, {}),
+        carried_lines=plan.carried_lines,
     )
-    told = SummaryResult(order.earlier_summary, walkthrough=order.earlier_walkthrough)
-    account = told if order.config.summary != "off" else SummaryResult()
-    made = RunResult(analysis, FilteredFindings(()), VerificationResult(()), account, seconds=seconds)
-    return assemble(order, prepared, made)
+    earlier = SummaryResult(order.earlier_summary, walkthrough=order.earlier_walkthrough)
+    summary = earlier if order.config.summary != "off" else SummaryResult()
+    result = RunResult(analysis, FilteredFindings(()), VerificationResult(()), summary, seconds=seconds)
+    return assemble(order, prepared, result)
 
 
-def other_models(asked: Sequence[str | None], usage: Usage) -> tuple[str, ...]:
-    """A note where another model answered than was asked for: the CLI replaces one that it cannot have silently."""
-    names = [name for name in asked if name is not None]
-    if len(names) < len(asked):
+def other_models(requested: Sequence[str | None], usage: Usage) -> tuple[str, ...]:
+    """Returns a note if a model answered that was not requested: the CLI silently replaces an unavailable one."""
+    names = [name for name in requested if name is not None]
+    if len(names) < len(requested):
         return ()
-    others = [model for model in usage.models if not any(_same(model, name) for name in names)]
+    others = [model for model in usage.models if not any(_is_same_model(model, name) for name in names)]
     if not others:
         return ()
-    were = f'The model "{names[0]}" was' if len(names) == 1 else f"The models {', '.join(names)} were"
-    return (f"{were} asked for, and {', '.join(others)} answered.",)
+    subject = f'The model "{names[0]}" was' if len(names) == 1 else f"The models {', '.join(names)} were"
+    return (f"{subject} asked for, and {', '.join(others)} answered.",)
 
 
-def _same(model: str, name: str) -> bool:
+def _is_same_model(model: str, name: str) -> bool:
     return model.startswith(name) or name.startswith(model)
 
 
-def assemble(order: ReviewRequest, prepared: PreparedReview, made: RunResult) -> Review:
-    """The whole result of a run."""
-    config, analysis = order.config, made.analysis
-    faults = (*analysis.faults, *made.opinion.faults, *made.account.faults)
-    if made.interrupted:
+def assemble(order: ReviewRequest, prepared: PreparedReview, result: RunResult) -> Review:
+    """Builds the review from the results of all stages."""
+    config, analysis, summary = order.config, result.analysis, result.summary
+    faults = (*analysis.faults, *result.verification.faults, *summary.faults)
+    if result.interrupted:
         faults = (*faults, ReviewFault("interrupted", "The run was stopped from outside before it was done."))
-    usage = sum(made.spent.values(), Usage())
-    besides = [model for model in (config.verify_model, config.summary_model) if model is not None]
+    usage = sum(result.spent.values(), Usage())
+    stage_models = [model for model in (config.verify_model, config.summary_model) if model is not None]
     return Review(
         head_sha=order.snapshot.pull_request.head_sha,
-        findings=made.opinion.findings,
-        refuted=made.opinion.refuted,
+        findings=result.verification.findings,
+        refuted=result.verification.refuted,
         coverage=analysis.coverage,
         usage=usage,
-        spent=made.spent,
-        summary=made.account.text,
-        walkthrough=made.account.walkthrough,
+        spent=result.spent,
+        summary=summary.text,
+        walkthrough=summary.walkthrough,
         faults=faults,
         notes=(
             *order.snapshot.notes,
             *prepared.prompting.notes,
-            *made.changes,
-            *made.account.notes,
-            *other_models((*config.lineup, *besides), usage),
+            *result.changes,
+            *summary.notes,
+            *other_models((*config.lineup, *stage_models), usage),
         ),
-        dropped=made.weighed.dropped,
+        dropped=result.filtered.dropped,
         demo=order.demo,
-        seconds=made.seconds,
+        seconds=result.seconds,
         prompts=tuple(prompt.name for prompt in config.reviewing),
         instructions=prepared.prompting.instructions,
         files=order.snapshot.files,
@@ -254,10 +254,10 @@ def assemble(order: ReviewRequest, prepared: PreparedReview, made: RunResult) ->
 def prepare(
     order: ReviewRequest, seconds_left: Callable[[], float] = lambda: math.inf, head: HeadCommit | None = None
 ) -> PreparedReview:
-    """The plan and its prompts. Raises SettingsError before anything is spent.
+    """Returns the plan and its prompts. Raises SettingsError before any model call.
 
-    `seconds_left`: until no template of the user's own is rendered any more, and no enclosing code is looked up,
-    which is read from `head`.
+    `seconds_left`: the time in which the user's own templates are rendered and enclosing code is looked up, which is
+    read from `head`.
     """
     renderer = Renderer(order.templates, seconds_left, order.config.own_files)
     prompting = PromptWriter(
@@ -274,34 +274,34 @@ def prepare(
         demo=order.demo,
         system=prompting.system,
     )
-    what = plan(order.snapshot, order.config, reviewed_before(order, settings))
-    prompting.prepare([prompt.name for prompt in order.config.prompts], what.works)
-    return PreparedReview(what, prompting, settings)
+    review_plan = plan(order.snapshot, order.config, reviewed_before(order, settings))
+    prompting.prepare([prompt.name for prompt in order.config.prompts], review_plan.works)
+    return PreparedReview(review_plan, prompting, settings)
 
 
 def reviewed_before(order: ReviewRequest, settings: str) -> frozenset[str]:
-    """The hunks that need no second look: none where head or base were rewritten, or other things are asked now."""
+    """Returns the hunks that need no new review: none if head or base was rewritten, or the settings changed."""
     state, conversation = order.state, order.snapshot.conversation
     if state is None or conversation is None or order.full:
         return frozenset()
-    same = (state.base, state.rewrites, state.settings) == (
+    is_unchanged = (state.base, state.rewrites, state.settings) == (
         order.snapshot.pull_request.base,
         conversation.rewrites,
         settings,
     )
-    return state.hunks if same else frozenset()
+    return state.hunks if is_unchanged else frozenset()
 
 
 async def review(order: ReviewRequest, prepared: PreparedReview, model: Model, watchers: RunHooks) -> Review:
-    """Asks what the plan holds, then for a second opinion and a summary of what came.
+    """Asks the questions of the plan, then verifies the findings and asks for a summary.
 
-    Raises Error where not one question was answered and nothing was found.
+    Raises Error if no question was answered and nothing was found.
     """
     config, snapshot = order.config, order.snapshot
-    budgets, lineup = Budgets(config), ModelFallback(model, config.lineup)
-    analyst = Analyzer(
+    budgets, fallback = Budgets(config), ModelFallback(model, config.lineup)
+    analyzer = Analyzer(
         snapshot,
-        lineup.ask,
+        fallback.ask,
         prepared.prompting,
         budgets=budgets,
         parallel=config.parallel,
@@ -309,17 +309,18 @@ async def review(order: ReviewRequest, prepared: PreparedReview, model: Model, w
         progress=watchers.progress,
     )
     watchers.progress(0, len(prepared.plan.works))
-    analysis = await analyst.analyse(prepared.plan, watchers.interrupted)
+    analysis = await analyzer.analyse(prepared.plan, watchers.interrupted)
     if prepared.plan.works and not analysis.answered and not analysis.findings:
         raise analysis.first_error or stopped()
-    weighed = weigh(analysis.findings, config)
-    checking, telling = lineup.after(config.verify_model), lineup.after(config.summary_model)
-    opinion, account = await asyncio.gather(
-        Verifier(snapshot, checking.ask, prepared.prompting, budgets, config).on(
-            weighed.findings, watchers.interrupted
+    filtered = filter_findings(analysis.findings, config)
+    verify_fallback = fallback.after(config.verify_model)
+    summary_fallback = fallback.after(config.summary_model)
+    verification, summary = await asyncio.gather(
+        Verifier(snapshot, verify_fallback.ask, prepared.prompting, budgets, config).on(
+            filtered.findings, watchers.interrupted
         ),
-        Summarizer(snapshot, telling.ask, prepared.prompting, budgets, config).of(
-            analysis, weighed.findings, watchers.interrupted, order.earlier_summary
+        Summarizer(snapshot, summary_fallback.ask, prepared.prompting, budgets, config).of(
+            analysis, filtered.findings, watchers.interrupted, order.earlier_summary
         ),
     )
     return assemble(
@@ -327,11 +328,11 @@ async def review(order: ReviewRequest, prepared: PreparedReview, model: Model, w
         prepared,
         RunResult(
             analysis,
-            weighed,
-            opinion,
-            account,
+            filtered,
+            verification,
+            summary,
             spent=model.spent,
-            changes=(*lineup.changes, *checking.changes, *telling.changes),
+            changes=(*fallback.changes, *verify_fallback.changes, *summary_fallback.changes),
             seconds=watchers.clock() - watchers.started,
             interrupted=watchers.interrupted.is_set(),
         ),

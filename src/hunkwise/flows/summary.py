@@ -1,4 +1,4 @@
-"""Asks for a summary of the whole change."""
+"""Asks a model for a summary of the whole change."""
 
 from __future__ import annotations
 
@@ -29,19 +29,20 @@ from hunkwise.settings.config import Config
 
 _PROMPT = "summary"
 _MAX_CALLS = 3
-_WORDS = 24_000
-"""Characters of what the questions said of their parts, together."""
-_LONGEST, _SHORTEST = 1_500, 200
-_MOST_FINDINGS = 60
-_MOST_FILES = 60
-"""Files that were not reviewed and are named."""
-_TITLE = 200
-_INSTEAD = "What is said of the change is what was said of its parts."
+_MAX_CHUNK_SUMMARIES = 24_000
+"""Characters of all chunk summaries together."""
+_MAX_SHARE, _MIN_SHARE = 1_500, 200
+"""Characters of one chunk summary."""
+_MAX_FINDINGS = 60
+_MAX_FILES = 60
+"""Unreviewed files that are listed."""
+_MAX_TITLE = 200
+_FALLBACK = "What is said of the change is what was said of its parts."
 
 
 @dataclass(frozen=True)
 class SummaryResult:
-    """What is told of the change."""
+    """The summary of a change, with the faults and notes of the question."""
 
     text: str = ""
     faults: tuple[ReviewFault, ...] = ()
@@ -50,7 +51,7 @@ class SummaryResult:
 
 
 class Summarizer:
-    """Asks for the summary where one question did not see the whole change."""
+    """Asks for a summary if one question did not cover the whole change, or the style is "full"."""
 
     def __init__(
         self, snapshot: Snapshot, ask: Ask, prompting: PromptWriter, budgets: Budgets, config: Config
@@ -64,26 +65,27 @@ class Summarizer:
     async def of(
         self, analysis: Analysis, findings: Sequence[Finding], interrupted: asyncio.Event, earlier: str
     ) -> SummaryResult:
-        """`earlier` is the summary of the run before. Raises nothing that the model or the outside did wrong."""
+        """Returns the summary. `earlier` is the summary of the previous run. Never raises for a fault of the model, a
+        prompt or the network: the result falls back to the chunk summaries."""
         style = self._config.summary
         if style == "off":
             return SummaryResult()
         if style == "short" and analysis.asked == 1 == analysis.answered and not analysis.carried_lines:
-            return SummaryResult(_joined(analysis.summaries))
-        instead = SummaryResult(_joined((earlier, *analysis.summaries)))
+            return SummaryResult(_join(analysis.summaries))
+        fallback = SummaryResult(_join((earlier, *analysis.summaries)))
         if interrupted.is_set() or not analysis.answered:
-            return instead  # the run says so already
-        asking = _Asking(style)
-        await together([self._put(asking, analysis, findings, earlier)], interrupted)
-        if asking.telling.overview:
-            return _account(asking.telling)
-        return replace(instead, faults=asking.faults, notes=asking.notes)
+            return fallback  # the run reports that already
+        collector = _SummaryCollector(style)
+        await together([self._put(collector, analysis, findings, earlier)], interrupted)
+        if collector.report.overview:
+            return _build_result(collector.report)
+        return replace(fallback, faults=collector.faults, notes=collector.notes)
 
     async def _put(
-        self, asking: _Asking, analysis: Analysis, findings: Sequence[Finding], earlier: str
+        self, collector: _SummaryCollector, analysis: Analysis, findings: Sequence[Finding], earlier: str
     ) -> None:
         prompt = self._config.stage(_PROMPT)
-        values = _values(analysis, findings, asking.style, earlier)
+        values = _values(analysis, findings, collector.style, earlier)
         try:
             budget = with_something_left(self._budgets.summary(prompt))
             text = await asyncio.to_thread(
@@ -94,23 +96,23 @@ class Summarizer:
                     prompt.name,
                     self._prompting.system_for(prompt.name),
                     text,
-                    asking.tool,
+                    collector.tool,
                     budget,
                     prompt.tools,
                 )
             )
         except ModelError as error:
-            asking.notes = (f"The change could not be summed up: {one_line(error.message)} {_INSTEAD}",)
+            collector.notes = (f"The change could not be summed up: {one_line(error.message)} {_FALLBACK}",)
         except SettingsError as error:
-            asking.faults = (ReviewFault("template", error.message),)
+            collector.faults = (ReviewFault("template", error.message),)
 
 
-class _Asking:
-    """Stands behind `report_summary`; keeps the last call that had an overview, and what went wrong."""
+class _SummaryCollector:
+    """Handles the calls of `report_summary`; keeps the last call that had an overview, and the errors."""
 
     def __init__(self, style: Style) -> None:
         self.style: Style = style
-        self.telling = SummaryReport()
+        self.report = SummaryReport()
         self.faults: tuple[ReviewFault, ...] = ()
         self.notes: tuple[str, ...] = ()
         self._calls = 0
@@ -121,58 +123,61 @@ class _Asking:
         return ReportTool(REPORT, DESCRIPTION, parameters(self.style), self.take, self._answered)
 
     def take(self, arguments: object) -> ToolReply:
-        """Reads one call; accepted where nothing is left to mend, or the model mends in vain."""
+        """Reads one call. The reply is accepted if nothing is left to fix, or at the third call."""
         if self._ended:
             return ToolReply("The summary was taken already.", accepted=True)
         self._calls += 1
-        told = read_telling(arguments, self.style)
-        if told.overview:
-            self.telling = told
-        self._ended = told.done and not told.faults
+        report = read_telling(arguments, self.style)
+        if report.overview:
+            self.report = report
+        self._ended = report.done and not report.faults
         if self._ended or self._calls >= _MAX_CALLS:
             return ToolReply("Taken." if self._ended else "No more calls are taken.", accepted=True)
-        if not told.faults:
+        if not report.faults:
             return ToolReply("Call again with the whole summary and `done: true`.", accepted=False)
-        listed = "\n".join(f"- {fault}" for fault in told.faults)
+        listed = "\n".join(f"- {fault}" for fault in report.faults)
         return ToolReply(
-            f"Not taken:\n{listed}\nMend these and call again with the whole summary.", accepted=False
+            f"Not taken:\n{listed}\nFix these and call again with the whole summary.", accepted=False
         )
 
     def _answered(self) -> bool:
-        """What could be read of a faulty call is enough, once the model said that it was done."""
-        return self._ended or (self.telling.done and bool(self.telling.overview))
+        """Returns whether there is a usable summary: a call with faults is enough once the model reported `done`."""
+        return self._ended or (self.report.done and bool(self.report.overview))
 
 
-def _account(telling: SummaryReport) -> SummaryResult:
-    """What the model told; a diagram that is not known to do nothing but draw is left out, and that is said."""
-    told = telling.walkthrough
-    fault = diagram_fault(told.diagram) if told.diagram else ""
+def _build_result(report: SummaryReport) -> SummaryResult:
+    """Converts a report; a diagram that might do more than draw is removed, with a note."""
+    walkthrough = report.walkthrough
+    fault = diagram_fault(walkthrough.diagram) if walkthrough.diagram else ""
     if not fault:
-        return SummaryResult(telling.overview, walkthrough=told)
+        return SummaryResult(report.overview, walkthrough=walkthrough)
     note = f"A diagram of the change is not shown: {fault}."
-    return SummaryResult(telling.overview, walkthrough=replace(told, diagram=""), notes=(note,))
+    return SummaryResult(report.overview, walkthrough=replace(walkthrough, diagram=""), notes=(note,))
 
 
-def _joined(words: Iterable[str]) -> str:
-    """What was said, once each, within the limit of an overview."""
-    return cut("\n\n".join(dict.fromkeys(said for said in words if said)), MAX_OVERVIEW)
+def _join(summaries: Iterable[str]) -> str:
+    """Joins the summaries, each once, within the limit of an overview."""
+    return cut("\n\n".join(dict.fromkeys(summary for summary in summaries if summary)), MAX_OVERVIEW)
 
 
 def _values(analysis: Analysis, findings: Sequence[Finding], style: Style, earlier: str) -> dict[str, Any]:
-    """The names of the prompt's template beside those that all prompts share: never the diff."""
-    said = analysis.summaries
-    share = max(_SHORTEST, min(_LONGEST, _WORDS // max(1, len(said))))
-    gravest = sorted(findings, key=lambda finding: -finding.severity)[:_MOST_FINDINGS]
+    """Returns the template variables that only this prompt has: never the diff."""
+    summaries = analysis.summaries
+    share = max(_MIN_SHARE, min(_MAX_SHARE, _MAX_CHUNK_SUMMARIES // max(1, len(summaries))))
+    most_severe = sorted(findings, key=lambda finding: -finding.severity)[:_MAX_FINDINGS]
     return {
         "style": style,
         "earlier": cut(earlier, MAX_OVERVIEW),
-        "chunk_summaries": [cut(words, share) for words in said[: _WORDS // share]],
+        "chunk_summaries": [cut(summary, share) for summary in summaries[: _MAX_CHUNK_SUMMARIES // share]],
         "findings": [
-            {"path": one.path, "severity": one.severity.label, "title": cut(one_line(one.title), _TITLE)}
-            for one in gravest
+            {
+                "path": finding.path,
+                "severity": finding.severity.label,
+                "title": cut(one_line(finding.title), _MAX_TITLE),
+            }
+            for finding in most_severe
         ],
         "unreviewed": [
-            {"path": file.path, "reason": str(file.reason)}
-            for file in analysis.coverage.missing[:_MOST_FILES]
+            {"path": file.path, "reason": str(file.reason)} for file in analysis.coverage.missing[:_MAX_FILES]
         ],
     }

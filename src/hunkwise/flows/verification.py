@@ -1,8 +1,8 @@
-"""Has a fresh session try to refute each finding.
+"""Verifies each finding: asks a new session to try to refute it.
 
-A refuted finding is in the report with the reason, and nowhere else. It counts as if this run had not found it: a
-thread that an earlier run began about it follows the usual rules (tracking.reconcile). It stays open while its code
-is there, and is closed when that code is gone and no finding in its place was confirmed.
+A refuted finding appears only in the report, with the reason. It counts as if this run had not found it: a thread that
+an earlier run opened for it follows the usual rules (tracking.reconcile). The thread stays open while its code is
+there, and is closed when that code is gone and no finding in its place was confirmed.
 """
 
 from __future__ import annotations
@@ -29,59 +29,60 @@ from hunkwise.publish.placement import by_path
 from hunkwise.settings.config import Config
 
 MOST_IN_BATCH = 12
-_AROUND_A_SAID_LINE = 5
-"""Lines by which a line that could not be proved may be off."""
+_UNPROVED_LINE_MARGIN = 5
+"""Lines by which a line that is not in the diff may be off."""
 
 
 @dataclass(frozen=True, slots=True)
 class FindingBatch:
-    """Findings of one file for one question; the model knows them by their places, from 1 on."""
+    """Findings of one file for one question; the model refers to them by position, from 1."""
 
     path: str
     findings: tuple[Finding, ...]
 
 
 def batches_of(findings: Iterable[Finding]) -> tuple[FindingBatch, ...]:
-    """Each finding once, the gravest batch first: where the budget ends, the least grave go without."""
+    """Returns each finding once, the most severe batch first: the least severe are skipped if the budget runs out."""
     by_file: dict[str, list[Finding]] = {}
     for finding in findings:
         by_file.setdefault(finding.path, []).append(finding)
-    batches = [batch for path, of_file in by_file.items() for batch in _cut(path, of_file)]
-    return tuple(sorted(batches, key=lambda batch: -max(one.severity for one in batch.findings)))
+    batches = [batch for path, of_file in by_file.items() for batch in _split(path, of_file)]
+    return tuple(sorted(batches, key=lambda batch: -max(finding.severity for finding in batch.findings)))
 
 
-def _cut(path: str, findings: Sequence[Finding]) -> Iterator[FindingBatch]:
-    grave = sorted(findings, key=lambda finding: -finding.severity)
-    for start in range(0, len(grave), MOST_IN_BATCH):
-        yield FindingBatch(path, tuple(sorted(grave[start : start + MOST_IN_BATCH], key=reading_order)))
+def _split(path: str, findings: Sequence[Finding]) -> Iterator[FindingBatch]:
+    by_severity = sorted(findings, key=lambda finding: -finding.severity)
+    for start in range(0, len(by_severity), MOST_IN_BATCH):
+        batch = by_severity[start : start + MOST_IN_BATCH]
+        yield FindingBatch(path, tuple(sorted(batch, key=reading_order)))
 
 
 @dataclass(frozen=True, slots=True)
 class ShownCode:
-    """What a question may show of the code."""
+    """The code that a question may show."""
 
     files: Mapping[str, FileDiff]
-    """Those of the change, by their names at the head."""
+    """Changed files by their names at the head."""
     room: int
-    """Characters of rows of the diff."""
+    """Characters for rows of the diff."""
     around: Callable[[Sequence[ChunkPart], int], str] = lambda _parts, _room: ""
-    """The functions around the hunks, in at most so many characters; see flows.prompting."""
+    """Returns the functions around the hunks in at most that many characters; see flows.prompting."""
     room_around: int = 0
 
 
 def names_of(batch: FindingBatch, shown: ShownCode) -> dict[str, Any]:
-    """What the template `verify` alone sees: `path`, `findings` and `code`.
+    """Returns the variables that only the template `verify` has: `path`, `findings` and `code`.
 
-    `code` is empty where the change has no such file, or its patch is not known.
+    `code` is empty if the file is not part of the change, or its patch is not known.
     """
     return {
         "path": batch.path,
-        "findings": [_values(number, finding) for number, finding in enumerate(batch.findings, 1)],
+        "findings": [_finding_values(number, finding) for number, finding in enumerate(batch.findings, 1)],
         "code": _code(batch, shown),
     }
 
 
-def _values(number: int, finding: Finding) -> dict[str, Any]:
+def _finding_values(number: int, finding: Finding) -> dict[str, Any]:
     anchor = finding.anchor
     return {
         "number": number,
@@ -102,8 +103,8 @@ def _code(batch: FindingBatch, shown: ShownCode) -> str:
     file = shown.files.get(batch.path)
     if file is None:
         return ""
-    places = [place for place in map(_place, batch.findings) if place is not None]
-    hunks = hunks_around(file, places, shown.room)
+    spans = [span for span in map(_line_span, batch.findings) if span is not None]
+    hunks = hunks_around(file, spans, shown.room)
     if not hunks:
         return ""
     part = ChunkPart(file, hunks)
@@ -111,25 +112,25 @@ def _code(batch: FindingBatch, shown: ShownCode) -> str:
     return "\n\n".join([diff_text(part), around] if around else [diff_text(part)])
 
 
-def _place(finding: Finding) -> LineSpan | None:
+def _line_span(finding: Finding) -> LineSpan | None:
     anchor = finding.anchor
     if anchor is not None:
         return LineSpan(anchor.side, anchor.lines)
-    said = finding.said_line
-    if said is None:
+    line = finding.said_line
+    if line is None:
         return None
-    return LineSpan(Side.RIGHT, range(max(1, said - _AROUND_A_SAID_LINE), said + _AROUND_A_SAID_LINE + 1))
+    return LineSpan(Side.RIGHT, range(max(1, line - _UNPROVED_LINE_MARGIN), line + _UNPROVED_LINE_MARGIN + 1))
 
 
-_NAME = "verify"
-_KIND = "second opinion"
-_MOST_CODE = 64_000
+_PROMPT = "verify"
+_FAULT_KIND = "second opinion"
+_MAX_CODE = 64_000
 """Characters of code in one question."""
 
 
 @dataclass(frozen=True)
 class VerificationResult:
-    """What was left of the findings, and what was not."""
+    """The findings that remain after verification, and the refuted ones."""
 
     findings: tuple[Finding, ...]
     refuted: tuple[RefutedFinding, ...] = ()
@@ -137,23 +138,23 @@ class VerificationResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Why:
-    """Why a finding has no verdict. Those of one `kind` are told together, in the words of the first."""
+class _Reason:
+    """Why a finding has no verdict. Reasons of one `kind` are reported together, with the first one's message."""
 
     kind: str
     message: str
     hint: str = ""
 
 
-_INTERRUPTED = _Why(
+_INTERRUPTED = _Reason(
     "interrupted", "The run was stopped from outside before it was asked, or before it answered."
 )
-_CONTRADICTION = _Why("contradiction", "It contradicted itself.")
-_SILENCE = _Why("silence", "It gave no verdict that could be taken.")
+_CONTRADICTION = _Reason("contradiction", "It contradicted itself.")
+_NO_VERDICT = _Reason("silence", "It gave no verdict that could be taken.")
 
 
 class Verifier:
-    """Asks, a file at a time, side by side."""
+    """Asks about the findings of a file in one question, at most `parallel` questions at a time."""
 
     def __init__(
         self, snapshot: Snapshot, ask: Ask, prompting: PromptWriter, budgets: Budgets, config: Config
@@ -165,18 +166,19 @@ class Verifier:
         self._config = config
 
     async def on(self, findings: Sequence[Finding], interrupted: asyncio.Event) -> VerificationResult:
-        """Raises nothing that the model, its prompt or the outside did wrong: the findings are kept then."""
+        """Returns the verified findings. Never raises for a fault of the model, a prompt or the network: it keeps
+        the findings then, unverified."""
         if self._config.verify == "off" or not findings:
             return VerificationResult(tuple(findings))
         files = by_path(self._snapshot.files)
-        hearing = _Hearing(self._ask, self._prompting, self._budgets, self._config, files)
-        batches = batches_of(finding for finding in findings if hearing.is_due(finding))
-        await together((hearing.hear(batch, interrupted) for batch in batches), interrupted)
-        return _opinion(findings, hearing, _least(self._config))
+        questions = _Questions(self._ask, self._prompting, self._budgets, self._config, files)
+        batches = batches_of(finding for finding in findings if questions.covers(finding))
+        await together((questions.put(batch, interrupted) for batch in batches), interrupted)
+        return _build_result(findings, questions, _min_severities(self._config))
 
 
-class _Hearing:
-    """The questions of one run, and what came of each finding."""
+class _Questions:
+    """The questions of one run, and the verdict on each finding."""
 
     def __init__(
         self,
@@ -188,118 +190,120 @@ class _Hearing:
     ) -> None:
         self._ask_model = ask
         self._prompting = prompting
-        self._settings = config.stage(_NAME)
+        self._settings = config.stage(_PROMPT)
         self._budget = budgets.verification(self._settings)
-        self._least = config.min_severity
-        self._shown = ShownCode(files, min(config.chunk_size, _MOST_CODE))
+        self._min_severity = config.min_severity
+        self._shown = ShownCode(files, min(config.chunk_size, _MAX_CODE))
         if prompting.surroundings is not None:
             self._shown = replace(self._shown, around=prompting.surroundings.text)
         self._slots = asyncio.Semaphore(config.parallel)
-        self._writing = asyncio.Lock()
-        """One prompt at a time: so the gravest findings come first to a small budget, too."""
+        self._rendering = asyncio.Lock()
+        """Held for one prompt at a time: so the most severe findings come first with a small budget, too."""
         self._fatal: ModelError | None = None
-        self.rulings: dict[Finding, Verdict] = {}
-        self.reasons: dict[Finding, _Why] = {}
-        """Of findings that have no ruling; _INTERRUPTED of those that are in neither."""
+        self.verdicts: dict[Finding, Verdict] = {}
+        self.reasons: dict[Finding, _Reason] = {}
+        """Of findings without a verdict; a finding in neither mapping was _INTERRUPTED."""
 
-    def is_due(self, finding: Finding) -> bool:
-        """Whether it is to be asked about: the prompt may name the only files that are."""
+    def covers(self, finding: Finding) -> bool:
+        """Returns whether the finding is to be verified: the prompt may be limited to some paths."""
         return not self._settings.paths or matches(self._settings.paths, finding.path)
 
-    async def hear(self, batch: FindingBatch, interrupted: asyncio.Event) -> None:
-        """Asks about one batch, and keeps what holds of the answer."""
+    async def put(self, batch: FindingBatch, interrupted: asyncio.Event) -> None:
+        """Asks about one batch, and stores the valid verdicts of the answer."""
         async with self._slots:
             if interrupted.is_set():
                 return
-            desk = VerdictCollector(batch.findings)
-            why = _INTERRUPTED
+            collector = VerdictCollector(batch.findings)
+            reason = _INTERRUPTED
             try:
-                await self._ask(batch, desk)
-                why = _SILENCE
+                await self._ask(batch, collector)
+                reason = _NO_VERDICT
             except ModelError as error:
-                why = _Why(str(error.kind), error.message, error.hint)
+                reason = _Reason(str(error.kind), error.message, error.hint)
                 if error.kind.fatal:
                     self._fatal = self._fatal or error
             except SettingsError as error:
-                why = _Why("template", error.message)
+                reason = _Reason("template", error.message)
             finally:
-                self._keep(batch, desk, why)
+                self._store(batch, collector, reason)
 
-    async def _ask(self, batch: FindingBatch, desk: VerdictCollector) -> None:
-        """Raises ModelError, and SettingsError where the user's own template fails."""
+    async def _ask(self, batch: FindingBatch, collector: VerdictCollector) -> None:
+        """Asks the model. Raises ModelError, and SettingsError where the user's own template fails."""
         if self._fatal is not None:
             raise self._fatal
         limits = self._settings.chunk_budget.limits
-        budget = with_something_left(self._budget.part(limits, f' of one question of the prompt "{_NAME}"'))
-        async with self._writing:
-            # What the user wrote is rendered by another process, which may take its time.
+        budget = with_something_left(self._budget.part(limits, f' of one question of the prompt "{_PROMPT}"'))
+        async with self._rendering:
+            # The user's own template is rendered in another process, which may take long.
             prompt = await asyncio.to_thread(self._text, batch)
-        tool = ReportTool(REPORT, DESCRIPTION, PARAMETERS, desk.take, lambda: desk.answered)
-        system = self._prompting.system_for(_NAME)
-        await self._ask_model(Question(_NAME, system, prompt, tool, budget, self._settings.tools))
+        tool = ReportTool(REPORT, DESCRIPTION, PARAMETERS, collector.take, lambda: collector.answered)
+        system = self._prompting.system_for(_PROMPT)
+        await self._ask_model(Question(_PROMPT, system, prompt, tool, budget, self._settings.tools))
 
     def _text(self, batch: FindingBatch) -> str:
         instructions, room = self._prompting.beside(batch.path)
         names = names_of(batch, replace(self._shown, room_around=room)) | {"instructions": instructions}
-        return self._prompting.stage_text(self._settings, self._least, names)
+        return self._prompting.stage_text(self._settings, self._min_severity, names)
 
-    def _keep(self, batch: FindingBatch, desk: VerdictCollector, why: _Why) -> None:
+    def _store(self, batch: FindingBatch, collector: VerdictCollector, reason: _Reason) -> None:
         for number, finding in enumerate(batch.findings, 1):
-            ruling = desk.ruling(number)
-            if ruling is not None:
-                self.rulings[finding] = ruling
+            verdict = collector.ruling(number)
+            if verdict is not None:
+                self.verdicts[finding] = verdict
             else:
-                self.reasons[finding] = _CONTRADICTION if number in desk.contradicted else why
+                self.reasons[finding] = _CONTRADICTION if number in collector.contradicted else reason
 
 
-def _least(config: Config) -> Mapping[str, Severity]:
-    """The least severity that is asked for, by the name of the prompt."""
+def _min_severities(config: Config) -> Mapping[str, Severity]:
+    """Returns the minimum severity of each reviewing prompt, by its name."""
     return {prompt.name: prompt.min_severity or config.min_severity for prompt in config.reviewing}
 
 
-def _opinion(
-    findings: Iterable[Finding], hearing: _Hearing, least: Mapping[str, Severity]
+def _build_result(
+    findings: Iterable[Finding], questions: _Questions, min_severities: Mapping[str, Severity]
 ) -> VerificationResult:
     kept: list[Finding] = []
     refuted: list[RefutedFinding] = []
-    reasons: list[_Why] = []
+    reasons: list[_Reason] = []
     for finding in findings:
-        ruling = hearing.rulings.get(finding)
-        if not hearing.is_due(finding):
+        verdict = questions.verdicts.get(finding)
+        if not questions.covers(finding):
             kept.append(finding)
-        elif ruling is None:
-            reasons.append(hearing.reasons.get(finding, _INTERRUPTED))
+        elif verdict is None:
+            reasons.append(questions.reasons.get(finding, _INTERRUPTED))
             kept.append(replace(finding, check=Verification.UNVERIFIED))
         else:
-            judged = _judged(finding, ruling, least.get(finding.prompt, Severity.LOW))
-            if isinstance(judged, RefutedFinding):
-                refuted.append(judged)
+            verified = _apply(verdict, finding, min_severities.get(finding.prompt, Severity.LOW))
+            if isinstance(verified, RefutedFinding):
+                refuted.append(verified)
             else:
-                kept.append(judged)
+                kept.append(verified)
     return VerificationResult(tuple(kept), tuple(refuted), _faults(reasons))
 
 
-def _judged(finding: Finding, ruling: Verdict, least: Severity) -> Finding | RefutedFinding:
-    """The finding as it stands after its ruling. Nothing that is taken away by one goes without its reason."""
-    if ruling.verdict == "drop":
-        return RefutedFinding(finding, ruling.evidence)
-    if ruling.severity is None:
-        return replace(finding, check=Verification.CONFIRMED, evidence=ruling.evidence)
-    if ruling.severity < least:
-        said = f"Lowered to {ruling.severity.label}, and {least.label} is the least that is asked for:"
-        return RefutedFinding(finding, f"{said} {ruling.evidence}")
-    return replace(finding, severity=ruling.severity, check=Verification.LOWERED, evidence=ruling.evidence)
+def _apply(verdict: Verdict, finding: Finding, min_severity: Severity) -> Finding | RefutedFinding:
+    """Returns the finding after its verdict; a finding that the verdict removes has the reason with it."""
+    if verdict.verdict == "drop":
+        return RefutedFinding(finding, verdict.evidence)
+    if verdict.severity is None:
+        return replace(finding, check=Verification.CONFIRMED, evidence=verdict.evidence)
+    if verdict.severity < min_severity:
+        reason = (
+            f"Lowered to {verdict.severity.label}, and {min_severity.label} is the least that is asked for:"
+        )
+        return RefutedFinding(finding, f"{reason} {verdict.evidence}")
+    return replace(finding, severity=verdict.severity, check=Verification.LOWERED, evidence=verdict.evidence)
 
 
-def _faults(reasons: Iterable[_Why]) -> tuple[ReviewFault, ...]:
-    """One fault a kind of reason, which says how many findings it left without a check."""
-    by_kind: dict[str, list[_Why]] = {}
-    for why in reasons:
-        by_kind.setdefault(why.kind, []).append(why)
-    return tuple(ReviewFault(_KIND, _sentence(same), same[0].hint) for same in by_kind.values())
+def _faults(reasons: Iterable[_Reason]) -> tuple[ReviewFault, ...]:
+    """Returns one fault for each kind of reason, with the number of findings that were not verified."""
+    by_kind: dict[str, list[_Reason]] = {}
+    for reason in reasons:
+        by_kind.setdefault(reason.kind, []).append(reason)
+    return tuple(ReviewFault(_FAULT_KIND, _sentence(same), same[0].hint) for same in by_kind.values())
 
 
-def _sentence(same: Sequence[_Why]) -> str:
+def _sentence(same: Sequence[_Reason]) -> str:
     first = same[0].message
     if len(same) == 1:
         return f"1 finding was not verified by a second opinion, and stands as it was found. {first}"

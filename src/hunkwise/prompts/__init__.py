@@ -1,1 +1,1 @@
-"""What is said to the model, and what its answers may carry."""
+"""Prompt templates and their rendering, and the schemas of the report tools."""

@@ -1,4 +1,4 @@
-"""What a template sees."""
+"""Builds the variables of a template."""
 
 from __future__ import annotations
 
@@ -15,75 +15,74 @@ from hunkwise.plan.selection import matches
 from hunkwise.prompts.sandbox import named
 
 EVERYWHERE_ROOM = 40_000
-"""Characters of the instructions that speak of all files together; those of some files share a chunk's own room."""
-_LEAST = 200
-"""Characters below which a part of a file says nothing."""
-_ALL = frozenset({"**", "**/*", "*", "/**"})
+"""Characters of all instructions for all files together; those for some files share the limit of a chunk."""
+_MIN_PART = 200
+"""Characters below which a part of a file is useless and therefore not shown."""
+_ALL_FILES = frozenset({"**", "**/*", "*", "/**"})
 
 
 @dataclass(frozen=True, slots=True)
 class InstructionText:
-    """A file of instructions as a prompt shows it."""
+    """A file of instructions as it is in a prompt."""
 
     path: str
     text: str
-    """With a last line that says how much is missing, where something is."""
+    """If the file is cut, the last line says how many characters are missing."""
     shown: int
-    """Characters of its own that are shown."""
+    """Characters of the file that are in the prompt."""
     whole: int
     everywhere: bool
-    """It speaks of all files, so it stands in every prompt of a run."""
+    """It applies to all files, so it is in every prompt of a run."""
 
 
 def is_everywhere(instructions: Instructions) -> bool:
-    """Whether it speaks of all files."""
-    return bool(_ALL.intersection(instructions.apply_to)) and not any(
+    """Returns whether the instructions apply to all files."""
+    return bool(_ALL_FILES.intersection(instructions.apply_to)) and not any(
         glob.startswith("!") for glob in instructions.apply_to
     )
 
 
-def told_everywhere(instructions: Iterable[Instructions]) -> tuple[InstructionText, ...]:
-    """Those that stand in every prompt."""
-    return _told([one for one in instructions if is_everywhere(one)], EVERYWHERE_ROOM, everywhere=True)
+def general_instructions(instructions: Iterable[Instructions]) -> tuple[InstructionText, ...]:
+    """Returns the instructions for all files, which are in every prompt."""
+    general = [file for file in instructions if is_everywhere(file)]
+    return _fit(general, EVERYWHERE_ROOM, everywhere=True)
 
 
-def told_of(
+def specific_instructions(
     instructions: Iterable[Instructions], paths: Sequence[str], room: int
 ) -> tuple[InstructionText, ...]:
-    """Those that speak of some of these paths, in `room` characters."""
-    fitting = [
-        one
-        for one in instructions
-        if not is_everywhere(one) and any(matches(one.apply_to, path) for path in paths)
+    """Returns the instructions for some of these paths only, in `room` characters."""
+    specific = [
+        file
+        for file in instructions
+        if not is_everywhere(file) and any(matches(file.apply_to, path) for path in paths)
     ]
-    return _told(fitting, room, everywhere=False)
+    return _fit(specific, room, everywhere=False)
 
 
-def cut_notes(told: Iterable[InstructionText]) -> tuple[str, ...]:
-    """A sentence for each file of which some prompt shows a part only."""
-    least: dict[str, InstructionText] = {}
-    for one in told:
-        known = least.get(one.path)
-        if one.shown < one.whole and (known is None or one.shown < known.shown):
-            least[one.path] = one
+def cut_notes(texts: Iterable[InstructionText]) -> tuple[str, ...]:
+    """Returns a sentence for each file of which some prompt contains only a part."""
+    shortest: dict[str, InstructionText] = {}
+    for text in texts:
+        previous = shortest.get(text.path)
+        if text.shown < text.whole and (previous is None or text.shown < previous.shown):
+            shortest[text.path] = text
     return tuple(
-        f"Of {one.path} {one.shown:,} of {one.whole:,} characters found room in a prompt."
-        for one in least.values()
+        f"Of {text.path} {text.shown:,} of {text.whole:,} characters found room in a prompt."
+        for text in shortest.values()
     )
 
 
-def _told(
-    instructions: Sequence[Instructions], room: int, *, everywhere: bool
-) -> tuple[InstructionText, ...]:
-    shares = allotted([len(one.text) for one in instructions], room)
-    return tuple(_fitted(one, share, everywhere) for one, share in zip(instructions, shares, strict=True))
+def _fit(instructions: Sequence[Instructions], room: int, *, everywhere: bool) -> tuple[InstructionText, ...]:
+    shares = allotted([len(file.text) for file in instructions], room)
+    return tuple(_cut(file, share, everywhere) for file, share in zip(instructions, shares, strict=True))
 
 
-def _fitted(instructions: Instructions, share: int, everywhere: bool) -> InstructionText:
+def _cut(instructions: Instructions, share: int, everywhere: bool) -> InstructionText:
     text, whole = instructions.text, len(instructions.text)
     if share >= whole:
         return InstructionText(instructions.path, text, whole, whole, everywhere)
-    shown = "" if share < _LEAST else text[:share]
+    shown = "" if share < _MIN_PART else text[:share]
     end = shown.rfind("\n")
     if end > share // 2:
         shown = shown[:end]
@@ -94,14 +93,14 @@ def _fitted(instructions: Instructions, share: int, everywhere: bool) -> Instruc
 
 
 SWITCHES = ("enclosing", "instructions", "description", "linked_issues", "threads", "files")
-"""Parts of a prompt that can be left out; a name that is off is empty."""
+"""Parts of a prompt that can be switched off; a variable that is off is empty."""
 ON = dict.fromkeys(SWITCHES, True)
 ROOM = 24_000
-"""Characters a chunk for enclosing code and the instructions that speak of some files."""
+"""Characters for each chunk for enclosing code and the instructions for some files only."""
 ISSUE_LIMIT = 3_000
-"""Characters of a linked issue's body that are shown."""
+"""Maximum characters of a linked issue's body."""
 Around = Callable[[Sequence[ChunkPart], int], str]
-"""What stands around the hunks of a chunk, in at most so many characters; see flows.prompting."""
+"""Returns the code around the hunks of a chunk in at most that many characters; see flows.prompting."""
 
 
 def _nothing(_parts: Sequence[ChunkPart], _room: int) -> str:
@@ -109,7 +108,7 @@ def _nothing(_parts: Sequence[ChunkPart], _room: int) -> str:
 
 
 class Contexts:
-    """The names of a run's renderings. What all chunks share is built once: of 4,000 files, 10 ms a chunk."""
+    """Builds the variables of a run's prompts. Shared values are built once: 4,000 files take 10 ms a chunk."""
 
     def __init__(
         self,
@@ -120,8 +119,8 @@ class Contexts:
         room: int = ROOM,
         around: Around = _nothing,
     ) -> None:
-        """`local` leaves `pull_request` empty: a range of commits has none. `switches`: each of SWITCHES. `room`:
-        characters a chunk for what stands `around` it and for the instructions that speak of some files."""
+        """`local`: `pull_request` is None, as a range of commits has none. `switches`: each of SWITCHES. `room`:
+        characters for each chunk for the code `around` it and for the instructions for some files only."""
         self._snapshot = snapshot
         self._local = local
         self._room = room
@@ -151,34 +150,34 @@ class Contexts:
         return values
 
     def varying(self, chunk: Chunk, count: int, prompt: Mapping[str, Any]) -> dict[str, Any]:
-        """`chunk`, one of `count`; the `instructions` that speak of its files; and `prompt`.
+        """Returns `chunk`, one of `count`; the `instructions` for its files; and `prompt`.
 
-        Instructions for all files stand first: they are the same in every chunk.
+        Instructions for all files are first: they are the same in every chunk.
         """
-        told = self.told(paths_of(chunk))
+        texts = self.instructions_for(paths_of(chunk))
         on = self._switches["enclosing"]
+        enclosing = self._around(chunk.parts, self.room_beside(texts)) if on else ""
         return {
-            "chunk": chunk_values(
-                chunk, count, self._around(chunk.parts, self.room_beside(told)) if on else ""
-            ),
-            "instructions": told_values(told),
+            "chunk": chunk_values(chunk, count, enclosing),
+            "instructions": instruction_values(texts),
             "prompt": dict(prompt),
         }
 
-    def told(self, paths: Sequence[str]) -> tuple[InstructionText, ...]:
-        """The instructions that a prompt about these files shows; those of some leave half of the room to the code."""
+    def instructions_for(self, paths: Sequence[str]) -> tuple[InstructionText, ...]:
+        """Returns the instructions for a prompt about these files; those for some files get half of the room, or all
+        of it if enclosing code is off."""
         if not self._switches["instructions"]:
             return ()
         room = self._room // 2 if self._switches["enclosing"] else self._room
-        return (*self._everywhere, *told_of(self._snapshot.instructions, paths, room))
+        return (*self._everywhere, *specific_instructions(self._snapshot.instructions, paths, room))
 
-    def room_beside(self, told: Iterable[InstructionText]) -> int:
-        """Characters that these instructions leave to the code around the changes; below 0 where they leave none."""
-        return self._room - sum(len(one.text) for one in told if not one.everywhere)
+    def room_beside(self, texts: Iterable[InstructionText]) -> int:
+        """Returns the characters that these instructions leave for enclosing code; negative if they exceed the room."""
+        return self._room - sum(len(text.text) for text in texts if not text.everywhere)
 
     @cached_property
     def _everywhere(self) -> tuple[InstructionText, ...]:
-        return told_everywhere(self._snapshot.instructions)
+        return general_instructions(self._snapshot.instructions)
 
 
 def paths_of(chunk: Chunk) -> list[str]:
@@ -188,13 +187,13 @@ def paths_of(chunk: Chunk) -> list[str]:
 def context_for(
     snapshot: Snapshot, chunk: Chunk, count: int, prompt: Mapping[str, Any], *, local: bool
 ) -> dict[str, Any]:
-    """All names of one rendering."""
+    """Returns all variables of one rendering."""
     contexts = Contexts(snapshot, local=local)
     return {**contexts.shared, **contexts.varying(chunk, count, prompt)}
 
 
-def told_values(told: Iterable[InstructionText]) -> list[dict[str, str]]:
-    return [{"path": one.path, "text": one.text} for one in told]
+def instruction_values(texts: Iterable[InstructionText]) -> list[dict[str, str]]:
+    return [{"path": text.path, "text": text.text} for text in texts]
 
 
 def pull_request_values(pull_request: PullRequest) -> dict[str, Any]:
@@ -212,7 +211,7 @@ def pull_request_values(pull_request: PullRequest) -> dict[str, Any]:
 
 
 def issue_values(issue: LinkedIssue) -> dict[str, Any]:
-    """Its number, title and body, as far as they are shown."""
+    """Returns the issue's number, title and body, cut at ISSUE_LIMIT characters."""
     body, missing = issue.body[:ISSUE_LIMIT], len(issue.body) - ISSUE_LIMIT
     cut = f"\n(cut here: {missing:,} more characters)" if missing > 0 else ""
     return {"number": issue.number, "title": issue.title, "body": f"{body}{cut}"}
@@ -233,7 +232,7 @@ def thread_values(thread: Thread) -> dict[str, Any]:
 
 
 def chunk_values(chunk: Chunk, count: int, enclosing: str = "") -> dict[str, Any]:
-    """`diff` holds the same rows as `files`, as the built-in template shows them."""
+    """Returns a chunk's values; `diff` has the same rows as `files`, as the built-in template shows them."""
     return {
         "number": chunk.index + 1,
         "count": count,
@@ -261,12 +260,12 @@ def line_values(line: DiffLine) -> dict[str, Any]:
 
 
 def anchor(line: DiffLine) -> tuple[str, int | None]:
-    """The side and number to call a row by: RIGHT wherever the row is in the new file."""
+    """Returns the side and number that identify a row: RIGHT if the row is in the new file."""
     return ("LEFT", line.old) if line.kind == "-" else ("RIGHT", line.new)
 
 
 def diff_text(part: ChunkPart) -> str:
-    """The rows as the built-in templates show them: each begins with its anchor, so none can pose as another."""
+    """Returns the rows as the built-in templates show them: each begins with its anchor, so none can fake another."""
     file = part.file
     renamed = f", was {named(file.old_path)}" if file.old_path else ""
     rows = [f"### {named(file.path)} ({file.status}{renamed})"]

@@ -1,4 +1,4 @@
-"""Renders templates: built-in ones here, the user's own in a worker process."""
+"""Renders templates: built-in ones in this process, the user's own in a worker process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hunkwise.errors import SettingsError
 from hunkwise.prompts.sandbox import (
     RENDER_ERRORS,
     TemplateFault,
-    missing,
+    missing_message,
     render,
     render_fault,
     sandbox,
@@ -30,9 +30,9 @@ from hunkwise.worker import ask_worker, start_worker
 BUILT_IN = ("review", "security", "tests", "performance", "api", "docs", "verify", "summary")
 PARTIALS = ("prove", "severity", "writing", "change", "files", "threads", "instructions", "part")
 BASE = "base"
-"""The skeleton of the prompts over a diff."""
+"""The template that the prompts about a diff extend."""
 HOUSE = "hunkwise/"
-"""A name that begins so is always the built-in template, whatever the user's own are called."""
+"""Prefix that always selects the built-in template, even if the user's own has the same name."""
 PARTIAL = "partials/"
 _EXTENSION = ".md.j2"
 _REFERENCE = re.compile(r"""{%-?\s*(?:include|extends|import|from)\s+["']([^"']+)["']""")
@@ -40,18 +40,18 @@ _REFERENCE = re.compile(r"""{%-?\s*(?:include|extends|import|from)\s+["']([^"']+
 
 @cache
 def package_text(name: str) -> str:
-    """A file of the folder `templates`."""
+    """Returns the text of a file in the folder `templates`."""
     return (files("hunkwise.prompts") / "templates" / name).read_text(encoding="utf-8")
 
 
 def built_in_text(name: str) -> str:
-    """A built-in template as it was written, with its front matter."""
+    """Returns the source of a built-in template with its front matter."""
     return package_text(name + _EXTENSION)
 
 
 @cache
 def built_in() -> Mapping[str, str]:
-    """All of them without front matter, each under its plain name and under its name of the house."""
+    """Returns all built-in templates without front matter, by plain name and by name with the prefix HOUSE."""
     sources = {}
     for name in (BASE, *BUILT_IN, *(PARTIAL + partial for partial in PARTIALS)):
         text = built_in_text(name)
@@ -62,30 +62,30 @@ def built_in() -> Mapping[str, str]:
 
 @cache
 def partials_of(name: str) -> frozenset[str]:
-    """The plain names of the partials that a built-in template includes, itself or through others."""
-    found: set[str] = set()
-    ahead = [name]
-    while ahead:
-        for other in _REFERENCE.findall(built_in()[ahead.pop()]):
-            if other not in found:
-                found.add(other)
-                ahead.append(other)
-    return frozenset(other for other in found if other.startswith(PARTIAL))
+    """Returns the plain names of the partials that a built-in template includes directly or indirectly."""
+    visited: set[str] = set()
+    pending = [name]
+    while pending:
+        for other in _REFERENCE.findall(built_in()[pending.pop()]):
+            if other not in visited:
+                visited.add(other)
+                pending.append(other)
+    return frozenset(other for other in visited if other.startswith(PARTIAL))
 
 
 def is_touched(name: str, own: Iterable[str]) -> bool:
-    """Whether one of the user's own templates takes part in a built-in one."""
+    """Returns whether a built-in template includes one of the user's own partials."""
     return not partials_of(name).isdisjoint(own)
 
 
 SECONDS = 10.0
-"""Wall-clock time of one rendering; a long prompt takes some 5 ms."""
-_REMEDY = "Mend the template, or take it out of the configuration."
+"""Wall-clock time of one rendering; a long prompt takes about 5 ms."""
+_HINT = "Fix the template, or take it out of the configuration."
 
 
 @dataclass(frozen=True, slots=True)
 class RenderJob:
-    """A template and what all of its renderings share. `sources`: all templates by name, `name` among them."""
+    """A template and the shared variables of its renderings. `sources`: all templates by name, including `name`."""
 
     sources: Mapping[str, str]
     name: str
@@ -101,41 +101,41 @@ def rendered(
     seconds: float = SECONDS,
     left: Callable[[], float] = lambda: math.inf,
 ) -> Iterator[str | SettingsError]:
-    """A text, or why there is none, for each context. Raises SettingsError where the template does not compile,
-    and where it took too much of anything, or more than is `left` of the run: the child has ended then."""
+    """Yields a text or its error for each context. Raises SettingsError if the template does not compile, or exceeds
+    the limits on memory and time or the time `left` in the run: the worker has ended then."""
 
-    def bounded() -> float:
+    def time_limit() -> float:
         return min(seconds, max(0.0, left()))
 
-    with _child() as process:
+    with _worker() as process:
         first = {"sources": dict(job.sources), "name": job.name, "shared": dict(job.shared)}
-        fault = _ask(process, job, first, bounded()).get("fault")
+        fault = _ask(process, job, first, time_limit()).get("fault")
         if fault is not None:
-            raise _error(job, TemplateFault(*fault))
+            raise _job_error(job, TemplateFault(*fault))
         for context in contexts:
-            reply = _ask(process, job, dict(context), bounded())
+            reply = _ask(process, job, dict(context), time_limit())
             fault = reply.get("fault")
-            yield reply["text"] if fault is None else _error(job, TemplateFault(*fault))
+            yield reply["text"] if fault is None else _job_error(job, TemplateFault(*fault))
 
 
 def template_error(prompt: str, fault: TemplateFault, paths: Mapping[str, str]) -> SettingsError:
-    """A template's fault as an error that says where it is: `path:line: …` in a file of the user's own."""
-    path, said = paths.get(fault.template), fault.said.rstrip(".")
+    """Returns an error with the position of the fault: `path:line: …` in a file of the user's own."""
+    path, message = paths.get(fault.template), fault.said.rstrip(".")
     if path is not None:
         line = f"{path}:" if fault.line is None else f"{path}:{fault.line}:"
-        return SettingsError([f'{line} {said} (in the prompt "{prompt}"). {_REMEDY}'])
+        return SettingsError([f'{line} {message} (in the prompt "{prompt}"). {_HINT}'])
     within = "" if fault.template == prompt else f'in the template "{fault.template}", '
     where = "as a whole" if fault.line is None else f"line {fault.line}"
-    return SettingsError([f'The template of the prompt "{prompt}", {within}{where}: {said}. {_REMEDY}'])
+    return SettingsError([f'The template of the prompt "{prompt}", {within}{where}: {message}. {_HINT}'])
 
 
-def _error(job: RenderJob, fault: TemplateFault) -> SettingsError:
+def _job_error(job: RenderJob, fault: TemplateFault) -> SettingsError:
     return template_error(job.name, fault, job.paths)
 
 
 @contextmanager
-def _child() -> Iterator[subprocess.Popen[str]]:
-    """The process; killed when the block is left."""
+def _worker() -> Iterator[subprocess.Popen[str]]:
+    """Starts the worker process, and kills it at the end of the block."""
     process = start_worker("hunkwise.prompts.sandbox", jinja2)
     try:
         yield process
@@ -147,15 +147,16 @@ def _child() -> Iterator[subprocess.Popen[str]]:
 def _ask(
     process: subprocess.Popen[str], job: RenderJob, request: dict[str, Any], seconds: float
 ) -> dict[str, Any]:
-    """The child's answer. Raises SettingsError where it gives none in time."""
+    """Returns the worker's answer. Raises SettingsError if there is none in time."""
     answer = ask_worker(process, json.dumps(request), seconds)
     if not answer.line:
-        raise _error(job, TemplateFault(job.name, None, _end(process, late=answer.late, seconds=seconds)))
+        message = _failure_message(process, late=answer.late, seconds=seconds)
+        raise _job_error(job, TemplateFault(job.name, None, message))
     reply: dict[str, Any] = json.loads(answer.line)
     return reply
 
 
-def _end(process: subprocess.Popen[str], *, late: bool, seconds: float) -> str:
+def _failure_message(process: subprocess.Popen[str], *, late: bool, seconds: float) -> str:
     if late:
         return f"it took more than {seconds:g} seconds"
     return f"it needs too much memory or time (its process ended with {process.wait()})"
@@ -173,8 +174,8 @@ class Renderer:
         seconds_left: Callable[[], float] = lambda: math.inf,
         paths: Mapping[str, str] | None = None,
     ) -> None:
-        """`templates`: the user's own, without front matter, as read at the base SHA: by the name of their prompt,
-        partials as `partials/NAME`; none is rendered past `seconds_left`. `paths`: their files, for faults."""
+        """`templates`: the user's own at the base SHA, without front matter, by the name of their prompt, partials by
+        `partials/NAME`; `seconds_left` limits their rendering. `paths`: their files, for error messages."""
         self._seconds_left = seconds_left
         self._own = frozenset(templates)
         self._paths = dict(paths or {})
@@ -183,31 +184,31 @@ class Renderer:
 
     @property
     def system(self) -> str:
-        """The system message of the prompts over the diff."""
+        """The system message of the prompts about the diff."""
         return self.system_for("review")
 
     def system_for(self, name: str) -> str:
-        """The system message that goes with a prompt: it explains the tool by which the model is heard."""
+        """Returns the system message of a prompt: it explains the tool that the model must report with."""
         return package_text(_SYSTEM.get(name, "system.md"))
 
     def is_own(self, name: str) -> bool:
-        """Whether the user wrote the template or a partial in it, so that it is rendered in a process of its own."""
+        """Returns whether the user wrote the template or a partial in it: then the worker process renders it."""
         return name in self._own or (name in built_in() and is_touched(name, self._own))
 
     def source(self, name: str) -> str:
-        """The text of a template, a partial or the base, the user's own before the built-in one; KeyError."""
+        """Returns the source of a template, a partial or the base, preferring the user's own. Raises KeyError."""
         return self._sources[name]
 
     def check(self, name: str) -> None:
-        """Compiles the template and all that it names. Raises SettingsError that says where and why one does not."""
+        """Compiles the template and all that it references. Raises SettingsError with position and reason."""
         if self.is_own(name):
             list(self.render_all(name, {}, ()))
         elif name not in self._sources:
-            fault = TemplateFault(name, None, missing(name, self._sources))
+            fault = TemplateFault(name, None, missing_message(name, self._sources))
             raise template_error(name, fault, self._paths)
 
     def render(self, name: str, context: Mapping[str, Any]) -> str:
-        """One prompt. Raises SettingsError where the template fails or says more than MAX_PROMPT."""
+        """Renders one prompt. Raises SettingsError if the template fails or renders more than MAX_PROMPT characters."""
         if self.is_own(name):
             (text,) = self.render_all(name, {}, (context,))
             if isinstance(text, SettingsError):
@@ -221,7 +222,7 @@ class Renderer:
     def render_all(
         self, name: str, shared: Mapping[str, Any], contexts: Iterable[Mapping[str, Any]]
     ) -> Iterator[str | SettingsError]:
-        """All prompts of one template of the user's own; raises as `prompts.renderer.rendered`."""
+        """Renders all prompts of one template of the user's own; raises as `prompts.renderer.rendered`."""
         return rendered(
             RenderJob(self._sources, name, shared, self._paths), contexts, left=self._seconds_left
         )

@@ -1,4 +1,4 @@
-"""The tool `report_findings`: its schema, and what a model's call of it means."""
+"""The tool `report_findings`: its JSON schema, and the parser of its arguments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DESCRIPTION = (
     "is checked against the diff at once, and you are told which were taken and why others were not."
 )
 MAX_FINDINGS = 100
-"""Findings a call; a hundred thousand would be taken in calls of a hundred, up to the run's own cap."""
+"""Findings in one call; more can be reported in further calls, up to the limit of the run."""
 _MAX_TITLE = 300
 _MAX_BODY = 10_000
 _MAX_SUMMARY = 5_000
@@ -25,9 +25,9 @@ _Level = Literal["low", "medium", "high", "critical"]
 
 
 class RawFinding(BaseModel):
-    """One finding as the model said it: its shape is right, its anchor is not proved yet."""
+    """One finding as the model reported it: its types are valid, its anchor is not checked yet."""
 
-    # Unknown keys say nothing that is used: ignoring them loses no finding and gives no power.
+    # Unknown keys are never used: ignoring them loses no finding and is not a risk.
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
     path: str = Field(min_length=1, max_length=_MAX_PATH)
@@ -49,52 +49,52 @@ class RawFinding(BaseModel):
     @field_validator("body", "suggestion")
     @classmethod
     def _short_text(cls, value: str | None) -> str | None:
-        # Cut, not refused: a finding that says too much is still a finding.
+        # Cut, not rejected: a finding with too much text is still a finding.
         return value if value is None else value[:_MAX_BODY]
 
 
 @dataclass(frozen=True, slots=True)
 class FindingsReport:
-    """A call of the tool: what could be read of it, and the faults of the rest."""
+    """A call of the tool: the valid findings, and the faults of the others."""
 
     findings: tuple[RawFinding, ...]
     faults: tuple[str, ...]
     done: bool
     summary: str = ""
     kept: tuple[RawFinding, ...] = ()
-    """Findings with faults of which title or body could be read; their `line` is 1 and means nothing."""
+    """Invalid findings with a readable title or body; their `line` is 1 and has no meaning."""
     unreadable: int = 0
-    """Findings with faults of which nothing could be read."""
+    """Number of invalid findings without a readable title or body."""
     beyond: int = 0
-    """Findings above the limit of a call, which were not looked at."""
+    """Number of findings above the limit of a call, which were ignored."""
 
 
 def read_report(arguments: object) -> FindingsReport:
-    """Reads a call's arguments, whatever they are: a fault costs as little of the call as it can."""
+    """Parses the arguments of a call, which may be anything: a fault rejects as little of the call as possible."""
     if not isinstance(arguments, dict):
         return FindingsReport((), ("the arguments: they must be an object",), done=False, unreadable=1)
-    said, done, summary = arguments.get("findings"), arguments.get("done"), arguments.get("summary")
+    items, done, summary = arguments.get("findings"), arguments.get("done"), arguments.get("summary")
     faults: list[str] = []
     if not isinstance(done, bool):
         faults.append("done: it must be true or false")
-    if not isinstance(said, list):
+    if not isinstance(items, list):
         faults.append("findings: it must be a list, empty where there are none")
         return FindingsReport(
             (), tuple(faults), done=False, summary=readable_text(summary, _MAX_SUMMARY), unreadable=1
         )
-    if len(said) > MAX_FINDINGS:
+    if len(items) > MAX_FINDINGS:
         faults.append(
-            f"findings: the first {MAX_FINDINGS} of {len(said)} were read; report the others in another call"
+            f"findings: the first {MAX_FINDINGS} of {len(items)} were read; report the others in another call"
         )
     findings, kept, unreadable = [], [], 0
-    for number, one in enumerate(said[:MAX_FINDINGS]):
+    for number, item in enumerate(items[:MAX_FINDINGS]):
         try:
-            findings.append(RawFinding.model_validate(without_nulls(one)))
+            findings.append(RawFinding.model_validate(without_nulls(item)))
         except ValidationError as error:
             faults += sentences(error, f"findings[{number}]")
-            rest = _readable(one)
-            kept += [rest] if rest else []
-            unreadable += rest is None
+            partial = _read_partially(item)
+            kept += [partial] if partial else []
+            unreadable += partial is None
     return FindingsReport(
         tuple(findings),
         tuple(faults),
@@ -102,28 +102,28 @@ def read_report(arguments: object) -> FindingsReport:
         readable_text(summary, _MAX_SUMMARY),
         tuple(kept),
         unreadable,
-        beyond=max(0, len(said) - MAX_FINDINGS),
+        beyond=max(0, len(items) - MAX_FINDINGS),
     )
 
 
-def without_nulls(said: object) -> object:
-    """Models write null for what they leave out."""
-    if isinstance(said, dict):
-        return {key: value for key, value in said.items() if value is not None}
-    return said
+def without_nulls(value: object) -> object:
+    """Returns an object without its null values, which models write for fields that they leave out."""
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if item is not None}
+    return value
 
 
-def _readable(said: object) -> RawFinding | None:
-    """What a person could make of a faulty finding, so that it is not lost where the model does not mend it."""
-    if not isinstance(said, dict):
+def _read_partially(item: object) -> RawFinding | None:
+    """Returns the readable parts of an invalid finding, so that it is not lost if the model does not fix it."""
+    if not isinstance(item, dict):
         return None
-    title, body = readable_text(said.get("title"), _MAX_TITLE), readable_text(said.get("body"), _MAX_BODY)
+    title, body = readable_text(item.get("title"), _MAX_TITLE), readable_text(item.get("body"), _MAX_BODY)
     if not title and not body:
         return None
-    severity = readable_text(said.get("severity"), _MAX_WORD).lower()
+    severity = readable_text(item.get("severity"), _MAX_WORD).lower()
     levels: dict[str, _Level] = {"low": "low", "medium": "medium", "high": "high", "critical": "critical"}
     return RawFinding(
-        path=readable_text(said.get("path"), _MAX_PATH) or "(no file was named)",
+        path=readable_text(item.get("path"), _MAX_PATH) or "(no file was named)",
         line=1,
         severity=levels.get(severity, "medium"),
         title=title or body.splitlines()[0][:80],
@@ -131,12 +131,13 @@ def _readable(said: object) -> RawFinding | None:
     )
 
 
-def readable_text(said: object, limit: int) -> str:
-    """The text without what is no character; empty for anything else."""
-    return said[:limit].encode("utf-8", "replace").decode().strip() if isinstance(said, str) else ""
+def readable_text(value: object, limit: int) -> str:
+    """Returns the text with lone surrogates replaced, cut at `limit` characters; empty if it is not a text."""
+    return value[:limit].encode("utf-8", "replace").decode().strip() if isinstance(value, str) else ""
 
 
 def sentences(error: ValidationError, where: str) -> list[str]:
+    """Returns one line for each of the first ten faults: `where.field: message`."""
     faults = []
     for detail in error.errors(include_url=False, include_input=False, include_context=False)[:10]:
         place = ".".join([where, *(str(part) for part in detail["loc"])])
@@ -145,7 +146,7 @@ def sentences(error: ValidationError, where: str) -> list[str]:
 
 
 def parameters(categories: Sequence[str] = ()) -> dict[str, Any]:
-    """The tool's JSON schema, where a prompt names the categories that the model may choose from."""
+    """Returns the tool's JSON schema; `categories` are the values that the prompt allows, if any."""
     if not categories:
         return PARAMETERS
     schema = deepcopy(PARAMETERS)
@@ -205,4 +206,4 @@ PARAMETERS: dict[str, Any] = {
         "done": {"type": "boolean", "description": "True when nothing more is to be reported."},
     },
 }
-"""The tool's JSON schema; `RawFinding` is what holds."""
+"""The tool's JSON schema for the model; `RawFinding` validates."""

@@ -1,4 +1,4 @@
-"""The tool `report_summary`: its schema, and what a model's call of it means."""
+"""The tool `report_summary`: its JSON schema, and the parser of its arguments."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ DESCRIPTION: Final = (
     "once, and you are told what is to be mended."
 )
 SHORT_AREAS: Final = 4
-"""Areas of a short summary."""
+"""Maximum number of areas in a short summary."""
 Style = Literal["short", "full"]
-_MOST_FAULTS: Final = 10
-# Models write both out of habit: neither is wrong enough to lose a diagram for it.
+_MAX_FAULTS: Final = 10
+# Models often write both: they are removed instead of rejecting the diagram.
 _FENCED: Final = re.compile(r"```(?:mermaid)?[ \t]*\n(.*)\n```", re.DOTALL)
 _BREAK: Final = re.compile(r"<br ?/?>")
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryReport:
-    """A call of the tool: what could be read of it, and the faults of the rest."""
+    """A call of the tool: its valid parts, and the faults of the others."""
 
     overview: str = ""
     walkthrough: Walkthrough = field(default_factory=Walkthrough)
@@ -44,54 +44,54 @@ class SummaryReport:
 
 
 def read_telling(arguments: object, style: Style) -> SummaryReport:
-    """Reads a call's arguments, whatever they are. What is too long is cut: it needs no second call."""
+    """Parses the arguments of a call, which may be anything. Text that is too long is cut, without a fault."""
     if not isinstance(arguments, dict):
         return SummaryReport(faults=("the arguments: they must be an object",))
     faults: list[str] = []
-    overview = _text(arguments.get("overview"), MAX_OVERVIEW)
+    overview = _read_text(arguments.get("overview"), MAX_OVERVIEW)
     if not overview:
         faults.append("overview: it must be a text that says what changed and why it matters")
-    areas = _areas(arguments.get("areas"), MAX_AREAS if style == "full" else SHORT_AREAS, faults)
-    risk = _risk(arguments.get("risk"), faults)
-    diagram = _diagram(arguments.get("diagram"), faults) if style == "full" else ""
+    areas = _read_areas(arguments.get("areas"), MAX_AREAS if style == "full" else SHORT_AREAS, faults)
+    risk = _read_risk(arguments.get("risk"), faults)
+    diagram = _read_diagram(arguments.get("diagram"), faults) if style == "full" else ""
     done = arguments.get("done")
     if not isinstance(done, bool):
         faults.append("done: it must be true or false")
     return SummaryReport(
-        overview, Walkthrough(areas, risk, diagram), tuple(faults[:_MOST_FAULTS]), done is True
+        overview, Walkthrough(areas, risk, diagram), tuple(faults[:_MAX_FAULTS]), done is True
     )
 
 
-def _areas(said: object, most: int, faults: list[str]) -> tuple[Area, ...]:
-    """The areas that have a name and words; models write null for what they leave out."""
-    if said is None:
+def _read_areas(value: object, limit: int, faults: list[str]) -> tuple[Area, ...]:
+    """Returns the areas with a name and a text; none for null, which models write for fields that they leave out."""
+    if value is None:
         return ()
-    if not isinstance(said, list):
+    if not isinstance(value, list):
         faults.append("areas: it must be a list, empty where there is only one")
         return ()
     areas = []
-    for number, one in enumerate(said[:most]):
-        if not isinstance(one, dict):
+    for number, item in enumerate(value[:limit]):
+        if not isinstance(item, dict):
             faults.append(f"areas[{number}]: it must be an object with `area` and `what`")
             continue
-        area, what = _text(one.get("area"), MAX_AREA), _text(one.get("what"), MAX_WORDS)
+        area, what = _read_text(item.get("area"), MAX_AREA), _read_text(item.get("what"), MAX_WORDS)
         faults += [
             f"areas[{number}].{name}: it must be a text that is not empty"
             for name, text in (("area", area), ("what", what))
             if not text
         ]
-        if one.get("why") is not None and not isinstance(one["why"], str):
+        if item.get("why") is not None and not isinstance(item["why"], str):
             faults.append(f"areas[{number}].why: it must be a text")
         if area and what:
-            areas.append(Area(area, what, _text(one.get("why"), MAX_WORDS)))
+            areas.append(Area(area, what, _read_text(item.get("why"), MAX_WORDS)))
     return tuple(areas)
 
 
-def _risk(said: object, faults: list[str]) -> Risk | None:
-    if not isinstance(said, dict):
+def _read_risk(value: object, faults: list[str]) -> Risk | None:
+    if not isinstance(value, dict):
         faults.append("risk: it must be an object with `level` and `why`")
         return None
-    why, level = _text(said.get("why"), MAX_WORDS), said.get("level")
+    why, level = _read_text(value.get("why"), MAX_WORDS), value.get("level")
     if not why:
         faults.append("risk.why: it must say in a sentence what could go wrong, or why nothing much can")
     if not isinstance(level, str) or level.strip().lower() not in set(RiskLevel):
@@ -100,35 +100,35 @@ def _risk(said: object, faults: list[str]) -> Risk | None:
     return Risk(RiskLevel(level.strip().lower()), why)
 
 
-def _diagram(said: object, faults: list[str]) -> str:
-    """The source; one that is too long is no diagram any more, so it is left out whole."""
-    if said is None:
+def _read_diagram(value: object, faults: list[str]) -> str:
+    """Returns the source; empty if it is too long, because a cut diagram would be invalid."""
+    if value is None:
         return ""
-    if not isinstance(said, str):
+    if not isinstance(value, str):
         faults.append("diagram: it must be the source of a Mermaid diagram, or be left out")
         return ""
-    if len(said) > MAX_DIAGRAM:
+    if len(value) > MAX_DIAGRAM:
         faults.append(f"diagram: it must have {MAX_DIAGRAM:,} characters at the most, or be left out")
         return ""
-    source = _encodable(said).strip()
+    source = _replace_surrogates(value).strip()
     fenced = _FENCED.fullmatch(source)
     return _BREAK.sub(" ", fenced[1] if fenced else source).expandtabs(4).strip()
 
 
-def _text(said: object, limit: int) -> str:
-    """The text within its limit and without what is no character; empty for anything else."""
-    if not isinstance(said, str):
+def _read_text(value: object, limit: int) -> str:
+    """Returns the text within its limit, with lone surrogates replaced; empty if it is not a text."""
+    if not isinstance(value, str):
         return ""
-    text = _encodable(said[: limit + 1]).strip()
+    text = _replace_surrogates(value[: limit + 1]).strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _encodable(text: str) -> str:
+def _replace_surrogates(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def parameters(style: Style) -> dict[str, Any]:
-    """The tool's JSON schema: a short summary has fewer areas and no diagram."""
+    """Returns the tool's JSON schema: a short summary has fewer areas and no diagram."""
     schema = deepcopy(_PARAMETERS)
     if style == "short":
         schema["properties"]["areas"]["maxItems"] = SHORT_AREAS

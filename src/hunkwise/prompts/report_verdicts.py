@@ -1,7 +1,7 @@
-"""The tool `report_verdicts`: its schema, what a model's call of it means, and the answer to the model.
+"""The tool `report_verdicts`: its JSON schema, the parser of its arguments, and the reply to the model.
 
-A wrong `drop` loses a finding. Whatever is doubtful (numbers that were confused, verdicts that contradict each other, a
-refutation without evidence) therefore leads to no ruling, and the finding is kept.
+A wrong `drop` loses a finding. So anything doubtful (wrong numbers, verdicts that contradict each other, a refutation
+without evidence) gives no verdict, and the finding is kept.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ DESCRIPTION: Final = (
     "not read. You are told at once which verdicts were not taken, and why."
 )
 MAX_VERDICTS: Final = 60
-"""Verdicts a call: several times what any question asks for."""
+"""Verdicts in one call: several times the number of findings in a question."""
 MAX_EVIDENCE: Final = 2_000
-"""Characters that are read of it."""
+"""Maximum characters of a verdict's evidence."""
 _MAX_NUMBER = 1_000_000
 
 
 class RawVerdict(BaseModel):
-    """One verdict as the model said it: its shape is right; whether there is such a finding is not known here."""
+    """One verdict as the model reported it: its types are valid, its finding's number is not checked yet."""
 
-    # Unknown keys say nothing that is used.
+    # Unknown keys are never used.
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
     finding: int = Field(ge=0, le=_MAX_NUMBER)
@@ -47,44 +47,44 @@ class RawVerdict(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class VerdictReport:
-    """A call of the tool: what could be read of it, and the faults of the rest."""
+    """A call of the tool: the valid verdicts, and the faults of the others."""
 
     verdicts: tuple[RawVerdict, ...] = ()
     faults: tuple[str, ...] = ()
     done: bool = False
     unreadable: frozenset[int] = frozenset()
-    """Numbers of findings of which something was said that could not be read."""
+    """Numbers of the findings with an invalid verdict."""
 
 
 def read_verdicts(arguments: object) -> VerdictReport:
-    """Reads a call's arguments, whatever they are."""
+    """Parses the arguments of a call, which may be anything."""
     if not isinstance(arguments, dict):
         return VerdictReport(faults=("the arguments: they must be an object",))
-    said, done = arguments.get("verdicts"), arguments.get("done")
+    items, done = arguments.get("verdicts"), arguments.get("done")
     faults: list[str] = []
     if not isinstance(done, bool):
         faults.append("done: it must be true or false")
-    if not isinstance(said, list):
+    if not isinstance(items, list):
         faults.append("verdicts: it must be a list with one verdict for each finding")
         return VerdictReport(faults=tuple(faults))
-    if len(said) > MAX_VERDICTS:
-        # Which of them count is not ours to choose: one further down may say the contrary.
-        faults.append(f"verdicts: there are {len(said):,}, and none was read; give one for each finding")
+    if len(items) > MAX_VERDICTS:
+        # None is read: a verdict after the limit may contradict one before it.
+        faults.append(f"verdicts: there are {len(items):,}, and none was read; give one for each finding")
         return VerdictReport(faults=tuple(faults))
     verdicts: list[RawVerdict] = []
     unreadable: set[int] = set()
-    for place, one in enumerate(said):
+    for index, item in enumerate(items):
         try:
-            verdicts.append(RawVerdict.model_validate(without_nulls(one)))
+            verdicts.append(RawVerdict.model_validate(without_nulls(item)))
         except ValidationError as error:
-            faults += sentences(error, f"verdicts[{place}]")
-            unreadable |= _numbered(one)
+            faults += sentences(error, f"verdicts[{index}]")
+            unreadable |= _read_number(item)
     return VerdictReport(tuple(verdicts), tuple(faults), done is True, frozenset(unreadable))
 
 
-def _numbered(said: object) -> set[int]:
-    """The number of the finding that a faulty verdict speaks of, as far as it says one."""
-    number = said.get("finding") if isinstance(said, dict) else None
+def _read_number(item: object) -> set[int]:
+    """Returns the finding's number in an invalid verdict; empty if it has none."""
+    number = item.get("finding") if isinstance(item, dict) else None
     return {number} if type(number) is int else set()
 
 
@@ -124,157 +124,158 @@ PARAMETERS: Final[dict[str, Any]] = {
         "done": {"type": "boolean", "description": "True when each finding has its verdict."},
     },
 }
-"""The tool's JSON schema; `RawVerdict` is what holds."""
+"""The tool's JSON schema for the model; `RawVerdict` validates."""
 
 
 _MAX_CALLS = 10
-_MOST_FAULTS = 30
-_MOST_NAMED = 20
+_MAX_FAULTS = 30
+_MAX_NUMBERS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was decided on one finding."""
+    """The verdict on one finding."""
 
     verdict: Literal["keep", "drop", "lower"]
     severity: Severity | None = None
-    """Of `lower`: below the finding's own."""
+    """The new severity of `lower`, below the finding's own; else None."""
     evidence: str = ""
-    """The second model's words; never empty of `drop` and `lower`."""
+    """The model's evidence; never empty for `drop` and `lower`."""
 
     def agrees(self, other: Verdict) -> bool:
-        """Whether they say the same, in whatever words."""
+        """Returns whether verdict and severity are equal; the evidence may differ."""
         return (self.verdict, self.severity) == (other.verdict, other.severity)
 
 
 class VerdictCollector:
-    """Stands behind `report_verdicts` in one session."""
+    """Handles the calls of `report_verdicts` in one session."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
-        """`findings` are known to the model by their places, from 1 on."""
+        """The model refers to `findings` by position, from 1."""
         self._findings = dict(enumerate(findings, 1))
-        self._rulings: dict[int, Verdict] = {}
-        self._asked_again: set[int] = set()
-        """Findings of which the model was told once that their verdict is missing."""
+        self._verdicts: dict[int, Verdict] = {}
+        self._requested_again: set[int] = set()
+        """Findings whose verdict the reply requested once more."""
         self._calls = 0
-        self._said_done = False
+        self._is_done_reported = False
         self.contradicted: set[int] = set()
-        """Numbers of the findings on which it said two things."""
+        """Numbers of the findings with contradictory verdicts."""
         self.done = False
-        """Whether nothing more is asked for."""
+        """Whether collection is complete."""
 
     @property
     def answered(self) -> bool:
-        """Whether the model has said that it is done, also where it left out what it was told to mend."""
-        return self.done or self._said_done
+        """Whether the model has reported `done`, even if it did not fix the rejected verdicts."""
+        return self.done or self._is_done_reported
 
     def ruling(self, number: int) -> Verdict | None:
-        """What was decided on a finding; None where nothing was, or the model did not come to its end."""
-        return self._rulings.get(number) if self.answered else None
+        """Returns the verdict on a finding; None if there is none, or the model did not finish."""
+        return self._verdicts.get(number) if self.answered else None
 
     def take(self, arguments: object) -> ToolReply:
-        """Reads one call. Accepted where each finding has its ruling, or was asked for in vain, or at last.
+        """Reads one call. The reply is accepted if each finding has its verdict, if a second request brought none, or
+        at the limit of calls.
 
-        Calls that stand beside the last one in the same answer come behind it: they may contradict it.
+        Further calls in the same answer as the accepted one still arrive: they may contradict it.
         """
         self._calls += 1
         report = read_verdicts(arguments)
-        strangers = sorted({said.finding for said in report.verdicts} - self._findings.keys())
+        unknown = sorted({raw.finding for raw in report.verdicts} - self._findings.keys())
         faults = list(report.faults)
-        if strangers:
-            # Who counts from 0, say, has meant another finding by each number.
-            self._rulings.clear()
-            faults.append(self._confused(strangers))
+        if unknown:
+            # A model that counts from 0, for example, meant another finding with each number.
+            self._verdicts.clear()
+            faults.append(self._unknown_numbers_fault(unknown))
         else:
             faults += self._take_all(report)
-            self._said_done = self._said_done or report.done
+            self._is_done_reported = self._is_done_reported or report.done
         last = self._calls >= _MAX_CALLS
         missing = self._missing()
-        vain = report.done and self._asked_again.issuperset(missing)
-        self.done = self.done or not missing or vain or last
+        no_progress = report.done and self._requested_again.issuperset(missing)
+        self.done = self.done or not missing or no_progress or last
         if report.done or faults:
-            self._asked_again.update(missing)
-        return ToolReply(self._answer(faults, missing, report.done), accepted=self.done)
+            self._requested_again.update(missing)
+        return ToolReply(self._reply_text(faults, missing, report.done), accepted=self.done)
 
     def _take_all(self, report: VerdictReport) -> list[str]:
-        """Takes what holds; the sentences say what is to be mended in the rest."""
+        """Stores the valid verdicts; returns a sentence for each of the others that says what to fix."""
         by_number: dict[int, list[RawVerdict]] = {}
-        for said in report.verdicts:
-            by_number.setdefault(said.finding, []).append(said)
-        for number in report.unreadable & self._rulings.keys():
-            del self._rulings[number]
+        for raw in report.verdicts:
+            by_number.setdefault(raw.finding, []).append(raw)
+        for number in report.unreadable & self._verdicts.keys():
+            del self._verdicts[number]
         faults: list[str] = []
-        for number, verdicts in by_number.items():
-            rulings = [_ruling(said) for said in verdicts]
-            earlier = [self._rulings[number]] if number in self._rulings else []
-            first, *others = (*earlier, *rulings)
+        for number, raw_verdicts in by_number.items():
+            verdicts = [_convert(raw) for raw in raw_verdicts]
+            earlier = [self._verdicts[number]] if number in self._verdicts else []
+            first, *others = (*earlier, *verdicts)
             if not all(first.agrees(other) for other in others):
-                self._rulings.pop(number, None)
+                self._verdicts.pop(number, None)
                 self.contradicted.add(number)
             elif number not in report.unreadable and number not in self.contradicted:
-                faults += self._settle(number, rulings)
+                faults += self._store(number, verdicts)
         return faults
 
-    def _settle(self, number: int, rulings: Sequence[Verdict]) -> list[str]:
-        """Keeps the ruling that says why, if one must; else the sentence that asks for it."""
-        ruling = next((one for one in rulings if _says_something(one.evidence)), rulings[0])
-        fault = _fault(ruling, self._findings[number].severity)
+    def _store(self, number: int, verdicts: Sequence[Verdict]) -> list[str]:
+        """Stores the first of equal verdicts that has evidence; returns its fault if it is invalid."""
+        verdict = next((candidate for candidate in verdicts if _has_words(candidate.evidence)), verdicts[0])
+        fault = _verdict_fault(verdict, self._findings[number].severity)
         if fault:
-            return [] if number in self._rulings else [f"finding {number}: {fault}"]
-        self._rulings.setdefault(number, ruling)
+            return [] if number in self._verdicts else [f"finding {number}: {fault}"]
+        self._verdicts.setdefault(number, verdict)
         return []
 
     def _missing(self) -> list[int]:
         return [
             number
             for number in self._findings
-            if number not in self._rulings and number not in self.contradicted
+            if number not in self._verdicts and number not in self.contradicted
         ]
 
-    def _confused(self, strangers: Sequence[int]) -> str:
+    def _unknown_numbers_fault(self, numbers: Sequence[int]) -> str:
         return (
-            f"there is no finding {_listed(strangers)}: they are numbered from 1 to {len(self._findings)}. "
+            f"there is no finding {_listed(numbers)}: they are numbered from 1 to {len(self._findings)}. "
             "Nothing was taken; report each finding's verdict again, by the number that stands above it"
         )
 
-    def _answer(self, faults: Sequence[str], missing: Sequence[int], done: bool) -> str:
-        taken = f"Taken so far: {len(self._findings) - len(missing)} of {len(self._findings)}."
+    def _reply_text(self, faults: Sequence[str], missing: Sequence[int], done: bool) -> str:
+        count = f"Taken so far: {len(self._findings) - len(missing)} of {len(self._findings)}."
         if self.done:
-            return taken
+            return count
         if missing and done and not faults:
             faults = [f"no verdict yet on finding {_listed(missing)}"]
         if faults:
-            listed = "\n".join(f"- {fault}" for fault in faults[:_MOST_FAULTS])
+            listed = "\n".join(f"- {fault}" for fault in faults[:_MAX_FAULTS])
             return (
-                f"{taken} Not taken:\n{listed}\nMend these and call again with what is missing and `done: true`. "
+                f"{count} Not taken:\n{listed}\nFix these and call again with what is missing and `done: true`. "
                 "A finding without a verdict is kept as it is."
             )
-        return f"{taken} Go on, and call again with `done: true` at the end."
+        return f"{count} Go on, and call again with `done: true` at the end."
 
 
-def _ruling(said: RawVerdict) -> Verdict:
-    lowered = said.severity is not None and said.verdict == "lower"
-    severity = Severity.parse(said.severity) if lowered and said.severity else None
-    return Verdict(said.verdict, severity, said.evidence)
+def _convert(raw: RawVerdict) -> Verdict:
+    lowered = raw.severity is not None and raw.verdict == "lower"
+    severity = Severity.parse(raw.severity) if lowered and raw.severity else None
+    return Verdict(raw.verdict, severity, raw.evidence)
 
 
-def _fault(ruling: Verdict, severity: Severity) -> str:
-    """Why the ruling does not hold; empty where it does."""
-    if ruling.verdict == "keep":
+def _verdict_fault(verdict: Verdict, severity: Severity) -> str:
+    """Returns why the verdict is invalid; empty if it is valid."""
+    if verdict.verdict == "keep":
         return ""
-    if not _says_something(ruling.evidence):
-        return f"`{ruling.verdict}` needs `evidence`: what in the code refutes it, with file and line"
-    if ruling.verdict == "lower" and ruling.severity is None:
+    if not _has_words(verdict.evidence):
+        return f"`{verdict.verdict}` needs `evidence`: what in the code refutes it, with file and line"
+    if verdict.verdict == "lower" and verdict.severity is None:
         return "`lower` needs `severity`: what it is instead"
-    if ruling.severity is not None and ruling.severity >= severity:
+    if verdict.severity is not None and verdict.severity >= severity:
         return f"`severity` must be below {severity.label}; where it is not, the verdict is `keep` or `drop`"
     return ""
 
 
-def _says_something(evidence: str) -> bool:
+def _has_words(evidence: str) -> bool:
     return any(character.isalnum() for character in evidence)
 
 
 def _listed(numbers: Sequence[int]) -> str:
-    more = len(numbers) - _MOST_NAMED
-    return ", ".join(map(str, numbers[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
+    more = len(numbers) - _MAX_NUMBERS
+    return ", ".join(map(str, numbers[:_MAX_NUMBERS])) + (f" and {more} more" if more > 0 else "")

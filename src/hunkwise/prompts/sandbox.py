@@ -1,12 +1,12 @@
-"""The Jinja2 sandbox of templates, a check of what they include, and the worker process that renders them.
+"""The Jinja2 sandbox of templates, a check of their includes, and the worker process that renders them.
 
-A template sees plain values, has no way to Python and no loader but the known templates. Each template that another
-one includes, extends or imports must be there, and none may lead back to itself.
+A template has plain values, no access to Python and no loader except for the given templates. Each template that
+another one includes, extends or imports must exist, and none may include itself directly or indirectly.
 
-`python -m hunkwise.prompts.sandbox` is the worker: a sandbox within our process cannot bound a template's time and
-memory, and the kernel can bound a process. It reads one JSON object a line: first `{"sources", "name", "shared"}`, then
-a context for each rendering (without what is shared). It answers each with a line, `{}` for the first, then `{"text"}`
-or `{"fault"}`. So this module imports the standard library, Jinja2 and `domain.text` alone.
+`python -m hunkwise.prompts.sandbox` is the worker: a sandbox within our process cannot limit a template's time and
+memory, and the kernel can limit a process. It reads one JSON object a line: first `{"sources", "name", "shared"}`, then
+a context for each rendering (without the shared values). It answers each with a line, `{}` for the first, then
+`{"text"}` or `{"fault"}`. So this module imports only the standard library, Jinja2, `domain.text` and `worker`.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ RENDER_ERRORS = (
     RecursionError,
     MemoryError,
 )
-"""What a template's own mistakes raise."""
+"""The exceptions that errors in a template raise."""
 _LINE_ENDS = re.compile(r"\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-# Methods that look at a text or a mapping; others can make gigabytes of a few bytes.
+# Methods that only read a text or a mapping; others can create gigabytes from a few bytes.
 _METHODS = frozenset(
     "capitalize changed count cycle endswith find get index isdigit items keys lower lstrip removeprefix "
     "removesuffix rstrip split splitlines startswith strip title upper values".split()
@@ -63,23 +63,23 @@ _FILE = '<template "'
 
 @dataclass(frozen=True, slots=True)
 class TemplateFault:
-    """What is wrong with a template, and where."""
+    """An error in a template, and its position."""
 
     template: str
-    """The name of the one that it is in: the prompt's own, or one that it includes or extends."""
+    """The name of the template with the error: the prompt's own, or one that it includes or extends."""
     line: int | None
     said: str
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja2's own sandbox stops escapes to Python; this one also says early what eats memory."""
+    """Jinja2's own sandbox prevents access to Python; this one also rejects operations that need much memory."""
 
     intercepted_binops = frozenset({"*", "**", "%"})
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        if operator == "%" and not _small(left):
+        if operator == "%" and not _is_small(left):
             raise SecurityError("`%` works on numbers only")
-        if operator != "%" and not (_small(left) and _small(right)):
+        if operator != "%" and not (_is_small(left) and _is_small(right)):
             raise SecurityError(f"`{operator}` works on small numbers only")
         return super().call_binop(context, operator, left, right)
 
@@ -89,7 +89,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 
 def sandbox(sources: Mapping[str, str]) -> ImmutableSandboxedEnvironment:
-    """An environment that knows the sources by name, and nothing else: no files, no unknown names."""
+    """Returns an environment that loads only the given sources, by name: no files, no other templates."""
 
     def load(name: str) -> tuple[str, str, None] | None:
         return (sources[name], _file(name), None) if name in sources else None
@@ -102,23 +102,24 @@ def sandbox(sources: Mapping[str, str]) -> ImmutableSandboxedEnvironment:
 
 
 def render_fault(error: BaseException, name: str) -> TemplateFault:
-    """What went wrong in a rendering, and where: the line in the template, or in one that it includes."""
+    """Returns the error of a rendering with its line in the template, or in one that it includes."""
     frames = traceback.extract_tb(error.__traceback__)
-    places = [frame for frame in frames if frame.filename.startswith(_FILE)]
+    template_frames = [frame for frame in frames if frame.filename.startswith(_FILE)]
     if isinstance(error, TemplateSyntaxError):
         return syntax_fault(error, name)
-    if not places:
-        return TemplateFault(name, None, words(error))
-    return TemplateFault(places[-1].filename[len(_FILE) : -2], places[-1].lineno, words(error))
+    if not template_frames:
+        return TemplateFault(name, None, error_message(error))
+    innermost = template_frames[-1]
+    return TemplateFault(innermost.filename[len(_FILE) : -2], innermost.lineno, error_message(error))
 
 
 def syntax_fault(error: TemplateSyntaxError, name: str) -> TemplateFault:
-    """Where a template, or one that it includes, is not Jinja2."""
+    """Returns the position of a syntax error in a template, or in one that it includes."""
     return TemplateFault(error.name or name, error.lineno, visible(error.message or "it is not Jinja2")[:300])
 
 
 def render(environment: ImmutableSandboxedEnvironment, name: str, context: Mapping[str, Any]) -> str:
-    """The text, with one line feed at its end. Raises RENDER_ERRORS; ValueError where it is too long."""
+    """Returns the text with one line feed at its end. Raises RENDER_ERRORS; ValueError if it is too long."""
     pieces: list[str] = []
     size = 0
     for piece in environment.get_template(name).generate(**context):
@@ -130,9 +131,9 @@ def render(environment: ImmutableSandboxedEnvironment, name: str, context: Mappi
 
 
 def quoted(text: object, limit: int = 10_000) -> str:
-    """Foreign text as a block quote of some `limit` characters: no line of it can pose as a part of the prompt."""
+    """Returns untrusted text as a block quote of about `limit` characters: no line can imitate a part of the prompt."""
     value = str(text)
-    cut = _cut(value, limit)
+    cut = _cut_text(value, limit)
     lines = [f"> {visible(line)}".rstrip() for line in _LINE_ENDS.split(cut)]
     if len(value) > len(cut):
         lines.append(f"> (cut here: {len(value) - len(cut):,} more characters)")
@@ -140,24 +141,24 @@ def quoted(text: object, limit: int = 10_000) -> str:
 
 
 def named(text: object, limit: int = 5_000) -> str:
-    """A foreign name on one line, as a JSON string; in ASCII where it holds what a reader would not see."""
+    """Returns an untrusted name on one line, as a JSON string; in ASCII if it contains invisible characters."""
     value = str(text)
-    cut = _cut(value, limit)
+    cut = _cut_text(value, limit)
     if len(value) > len(cut):
         cut += "…"
     shown = json.dumps(cut, ensure_ascii=False)
     return shown if visible(shown) == shown else json.dumps(cut)
 
 
-def _cut(text: str, limit: int) -> str:
-    """At most `limit` characters; a sixth where most of them are hidden ones, which are shown with six each."""
+def _cut_text(text: str, limit: int) -> str:
+    """Returns at most `limit` characters; a sixth if many are invisible, because these are shown with six each."""
     cut = text[:limit]
     return cut if len(visible(cut)) <= 2 * limit else cut[: limit // 6]
 
 
-def missing(name: str, known: Iterable[str]) -> str:
-    """That there is no such template, and which one was probably meant."""
-    # Imported here because a run without faults never needs it.
+def missing_message(name: str, known: Iterable[str]) -> str:
+    """Returns the message for a template that does not exist, with the most similar name if there is one."""
+    # Imported here because a run without errors never needs it.
     from difflib import get_close_matches
 
     near = get_close_matches(name[:100], list(known), n=1, cutoff=0.6)
@@ -171,31 +172,31 @@ def _file(name: str) -> str:
     return f'{_FILE}{name}">'
 
 
-def _small(operand: object) -> bool:
+def _is_small(operand: object) -> bool:
     return isinstance(operand, int | float) and abs(operand) <= 1_000_000
 
 
-def words(error: BaseException) -> str:
-    """An error's words, without what only a programmer would understand."""
+def error_message(error: BaseException) -> str:
+    """Returns a message for a template's author, without Python's terms where possible."""
     match error:
         case MemoryError():
             return "it needs too much memory"
         case RecursionError():
             return "it calls itself without end"
         case TemplateNotFound():
-            return missing(str(error.name), ())
+            return missing_message(str(error.name), ())
         case _:
-            said = visible(str(error))[:300].rstrip(".")
-            return said or type(error).__name__
+            message = visible(str(error))[:300].rstrip(".")
+            return message or type(error).__name__
 
 
-_NAMING = (nodes.Include, nodes.Extends, nodes.Import, nodes.FromImport)
-_MAX_TOLD = 6
+_REFERENCE_NODES = (nodes.Include, nodes.Extends, nodes.Import, nodes.FromImport)
+_MAX_CYCLE_NAMES = 6
 
 
 @dataclass(frozen=True, slots=True)
 class _Reference:
-    """One of `names` is meant, the first one that is there."""
+    """A reference to the first template of `names` that exists."""
 
     names: tuple[str, ...]
     line: int
@@ -205,23 +206,23 @@ class _Reference:
 def compile_fault(
     environment: ImmutableSandboxedEnvironment, sources: Mapping[str, str], name: str
 ) -> TemplateFault | None:
-    """Why the template, or one that it names, does not compile; None where all do."""
+    """Returns the first error in the template, or in one that it references; None if all compile."""
     if name not in sources:
-        return TemplateFault(name, None, missing(name, sources))
+        return TemplateFault(name, None, missing_message(name, sources))
     try:
-        return _fault(environment, sources, (name,), set())
+        return _find_fault(environment, sources, (name,), set())
     except RENDER_ERRORS as error:
-        return TemplateFault(name, None, words(error))
+        return TemplateFault(name, None, error_message(error))
 
 
-def _fault(
+def _find_fault(
     environment: ImmutableSandboxedEnvironment,
     sources: Mapping[str, str],
-    way: tuple[str, ...],
+    path: tuple[str, ...],
     seen: set[str],
 ) -> TemplateFault | None:
-    """The first fault in the last one of the `way` that led to it, or in those behind it."""
-    name = way[-1]
+    """Returns the first error in the last template of `path`, the names that led to it, or in its references."""
+    name = path[-1]
     try:
         references = list(_references(environment, sources[name], name))
         environment.get_template(name)
@@ -229,36 +230,37 @@ def _fault(
         return syntax_fault(error, name)
     seen.add(name)
     for reference in references:
-        there = [other for other in reference.names if other in sources]
-        if not there and not reference.optional:
-            return TemplateFault(name, reference.line, missing(reference.names[0], sources))
-        for other in there:
-            if other in way:
-                return TemplateFault(name, reference.line, _circle((*way[way.index(other) :], other)))
-            fault = None if other in seen else _fault(environment, sources, (*way, other), seen)
+        existing = [other for other in reference.names if other in sources]
+        if not existing and not reference.optional:
+            return TemplateFault(name, reference.line, missing_message(reference.names[0], sources))
+        for other in existing:
+            if other in path:
+                cycle = (*path[path.index(other) :], other)
+                return TemplateFault(name, reference.line, _cycle_message(cycle))
+            fault = None if other in seen else _find_fault(environment, sources, (*path, other), seen)
             if fault is not None:
                 return fault
     return None
 
 
 def _references(environment: ImmutableSandboxedEnvironment, source: str, name: str) -> Iterator[_Reference]:
-    """Those whose names stand in the template; one that is computed is looked for when it is rendered."""
-    for node in environment.parse(source, name).find_all(_NAMING):
-        template = node.template  # type: ignore[attr-defined]  # all of _NAMING have it; find_all says Node
+    """Yields the references with literal names; a computed name is checked when it is rendered."""
+    for node in environment.parse(source, name).find_all(_REFERENCE_NODES):
+        template = node.template  # type: ignore[attr-defined]  # all _REFERENCE_NODES have it; find_all yields Node
         parts = template.items if isinstance(template, nodes.List | nodes.Tuple) else [template]
-        known = [
+        names = [
             part.value for part in parts if isinstance(part, nodes.Const) and isinstance(part.value, str)
         ]
-        if known and len(known) == len(parts):
-            yield _Reference(tuple(known), node.lineno, getattr(node, "ignore_missing", False))
+        if names and len(names) == len(parts):
+            yield _Reference(tuple(names), node.lineno, getattr(node, "ignore_missing", False))
 
 
-def _circle(way: tuple[str, ...]) -> str:
-    told = way if len(way) <= _MAX_TOLD else (*way[: _MAX_TOLD - 1], way[-1])
-    shown = " → ".join(named(name, 100) for name in told)
-    if way[0].startswith("hunkwise/"):
+def _cycle_message(cycle: tuple[str, ...]) -> str:
+    names = cycle if len(cycle) <= _MAX_CYCLE_NAMES else (*cycle[: _MAX_CYCLE_NAMES - 1], cycle[-1])
+    shown = " → ".join(named(name, 100) for name in names)
+    if cycle[0].startswith("hunkwise/"):
         return f"it leads back to itself: {shown}"
-    return f"it leads back to itself: {shown}; the built-in templates are called {named('hunkwise/' + way[0], 100)}"
+    return f"it leads back to itself: {shown}; the built-in templates are called {named('hunkwise/' + cycle[0], 100)}"
 
 
 MEMORY = 768 << 20
@@ -268,26 +270,26 @@ CPU_SECONDS = 60
 
 
 def serve(requests: TextIO, replies: TextIO) -> None:
-    """Answers line by line until there are no more."""
-    for reply in _replies(requests):
+    """Answers each line of `requests` with a line in `replies`, until its end."""
+    for reply in _render_requests(requests):
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
 
 
-def _replies(requests: TextIO) -> Iterator[dict[str, Any]]:
+def _render_requests(requests: TextIO) -> Iterator[dict[str, Any]]:
     first = json.loads(requests.readline())
     sources, name, shared = first["sources"], first["name"], first["shared"]
     environment = sandbox(sources)
     fault = compile_fault(environment, sources, name)
-    yield {} if fault is None else _told(fault)
+    yield {} if fault is None else _fault_reply(fault)
     for line in requests:
         try:
             yield {"text": render(environment, name, {**shared, **json.loads(line)})}
         except RENDER_ERRORS as error:
-            yield _told(render_fault(error, name))
+            yield _fault_reply(render_fault(error, name))
 
 
-def _told(fault: TemplateFault) -> dict[str, Any]:
+def _fault_reply(fault: TemplateFault) -> dict[str, Any]:
     return {"fault": [fault.template, fault.line, fault.said]}
 
 
