@@ -61,7 +61,7 @@ def annotation(
     Addresses that do not lead to `server_url` are broken: GitHub makes links of all that it finds.
     """
     files_by_path = files if isinstance(files, Mapping) else by_path(files)
-    start, end, place = _lines(finding, files_by_path)
+    start, end, place = _locate(finding, files_by_path)
     path = sayable(finding.path)
     if path != finding.path:
         place = f"{place} The file's name is no valid UTF-8; it is written out here.".lstrip()
@@ -72,7 +72,7 @@ def annotation(
         end,
         _LEVELS[finding.severity],
         cut(f"{finding.severity.label}: {title}", TITLE_LIMIT),
-        _message(finding, place, server_url),
+        _write_message(finding, place, server_url),
     )
 
 
@@ -149,25 +149,25 @@ def attributes(finding: Finding, server_url: str) -> str:
     return " · ".join([*parts, check_of(finding)] if finding.check else parts)
 
 
-def _lines(finding: Finding, files_by_path: Mapping[str, FileDiff]) -> tuple[int, int, str]:
+def _locate(finding: Finding, files_by_path: Mapping[str, FileDiff]) -> tuple[int, int, str]:
     """Returns first and last line at the head, and the sentence of `about`."""
     anchor = finding.anchor
     if anchor is None:
         return 1, 1, about(finding)
     if anchor.side is Side.LEFT:
-        line = _clamp(_nearest(anchor, files_by_path.get(anchor.path)))
+        line = _clamp(_find_nearest_line(anchor, files_by_path.get(anchor.path)))
         return line, line, about(finding)
     return *lines_at_head(anchor), ""
 
 
-def _nearest(anchor: Anchor, file: FileDiff | None) -> int:
+def _find_nearest_line(anchor: Anchor, file: FileDiff | None) -> int:
     """Returns the line of the head that is nearest, in the same hunk, to a line of the base; 1 if there is none."""
     hunk = file.hunk_at(Side.LEFT, anchor.line) if file else None
     if hunk is None:
         return 1
     at = next(index for index, row in enumerate(hunk.lines) if row.old == anchor.line)
-    shown = [(abs(index - at), row.new) for index, row in enumerate(hunk.lines) if row.new is not None]
-    return min(shown)[1] if shown else 1
+    candidates = [(abs(index - at), row.new) for index, row in enumerate(hunk.lines) if row.new is not None]
+    return min(candidates)[1] if candidates else 1
 
 
 def lines_at_head(anchor: Anchor) -> tuple[int, int]:
@@ -180,7 +180,7 @@ def _clamp(number: int) -> int:
     return min(max(number, 1), _LAST_LINE)
 
 
-def _message(finding: Finding, place: str, server_url: str) -> str:
+def _write_message(finding: Finding, place: str, server_url: str) -> str:
     """Returns the message: place, body, suggestion and attributes, of at most `MESSAGE_LIMIT` bytes."""
     body = plain_text(finding.body, server_url).strip() or plain_text(one_line(finding.title), server_url)
     blocks = [place, body]

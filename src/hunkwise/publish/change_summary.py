@@ -47,11 +47,11 @@ def diagram_fault(source: str) -> str:
         return "it is of no kind that is shown"
     if len(lines) < 2 or len(lines) > _MOST_LINES or len(source) > MAX_DIAGRAM:
         return f"it has no line, or more than {_MOST_LINES} lines or {MAX_DIAGRAM:,} characters"
-    fault = next((fault for line in lines[1:] if (fault := _line_fault(line))), "")
+    fault = next((fault for line in lines[1:] if (fault := _find_line_fault(line))), "")
     if fault:
         return fault
     if kind["flow"]:
-        return next((fault for line in lines[1:] if (fault := _shape_fault(line))), "")
+        return next((fault for line in lines[1:] if (fault := _find_shape_fault(line))), "")
     unquoted = _QUOTED.sub("", source)
     return "" if unquoted.count("{") == unquoted.count("}") else "its brackets do not match"
 
@@ -61,7 +61,7 @@ def diagram(source: str) -> str:
     return "" if not source or diagram_fault(source) else drawn_fence(source)
 
 
-def _line_fault(line: str) -> str:
+def _find_line_fault(line: str) -> str:
     text = line.strip(" ")
     if len(line) > _LONGEST_LINE:
         return f"a line of it has more than {_LONGEST_LINE} characters"
@@ -78,7 +78,7 @@ def _line_fault(line: str) -> str:
     return "a line of it begins as no line of a diagram does" if is_command else ""
 
 
-def _shape_fault(line: str) -> str:
+def _find_shape_fault(line: str) -> str:
     """Returns the fault of a flowchart's line: brackets within brackets, with which Mermaid renders nothing."""
     without_shapes = _SHAPE.sub("", _QUOTED.sub("", line))
     return "its brackets do not match" if _BRACKETS.search(without_shapes) else ""
@@ -99,21 +99,21 @@ def change_blocks(view: PublishedReview, *, drawn: bool) -> list[str]:
     parts = [sanitize.text(review.summary, _OVERVIEW_LIMIT, server_url=view.server_url)]
     if review.walkthrough is not None:
         areas, risk = review.walkthrough.areas[:MAX_AREAS], review.walkthrough.risk
-        parts += [_areas(areas), _risk(risk) if risk else ""]
+        parts += [_render_areas(areas), _render_risk(risk) if risk else ""]
         parts.append(diagram(review.walkthrough.diagram) if drawn else "")
     blocks = [part for part in parts if part]
     return [_BY_RULES if review.demo else _BY_MODEL, *blocks] if blocks else []
 
 
-def _areas(areas: tuple[Area, ...]) -> str:
-    rows = [row for area in areas if (row := _row(area))]
+def _render_areas(areas: tuple[Area, ...]) -> str:
+    rows = [row for area in areas if (row := _render_area(area))]
     text = "\n".join(rows)
     if len(rows) <= _MOST_UNFOLDED:
         return text
     return f"<details><summary>Area by area: {len(rows)}</summary>\n\n{text}\n\n</details>"
 
 
-def _row(area: Area) -> str:
+def _render_area(area: Area) -> str:
     """Returns a line of the list; empty if the area has no visible text."""
     name = sanitize.line(area.area, _NAME_LIMIT)
     words = [sanitize.line(text, _WORDS_LIMIT) for text in (area.what, area.why)]
@@ -123,6 +123,6 @@ def _row(area: Area) -> str:
     return "- " + ": ".join(part for part in (f"**{name}**" if name else "", description) if part)
 
 
-def _risk(risk: Risk) -> str:
+def _render_risk(risk: Risk) -> str:
     why = sanitize.line(risk.why, _WORDS_LIMIT)
     return f"**Risk, as the model sees it: {risk.level}.**" + (f" {why}" if why else "")

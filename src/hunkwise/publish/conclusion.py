@@ -124,14 +124,14 @@ def conclude(review: Review, gates: Gates, held: FallbackCounts = _ALL_IN_PLACE)
 
     The review's findings are all open ones: those that an earlier run raised count for the gates like new ones.
     """
-    failed = _reached_gates(review, gates)
-    missing = _missing_reasons(review.coverage, held)
-    fallbacks = _fallback_warnings(held)
+    failed = _find_reached_gates(review, gates)
+    missing = _describe_missing(review.coverage, held)
+    fallbacks = _describe_fallbacks(held)
     if failed:
         return RunConclusion(ExitCode.GATE, failed, (*missing, *fallbacks))
     if missing:
         return RunConclusion(ExitCode.PARTIAL, missing, fallbacks)
-    return RunConclusion(ExitCode.REVIEWED, (), fallbacks, _reviewed_sentence(review, gates))
+    return RunConclusion(ExitCode.REVIEWED, (), fallbacks, _describe_result(review, gates))
 
 
 def reached(findings: Iterable[Finding], gate: Severity | None) -> bool:
@@ -188,7 +188,7 @@ def _reviewed_everything(coverage: Coverage) -> bool:
     return complete and not coverage.unlisted_files and coverage.reviewed_lines > 0
 
 
-def _reached_gates(review: Review, gates: Gates) -> tuple[str, ...]:
+def _find_reached_gates(review: Review, gates: Gates) -> tuple[str, ...]:
     reasons = []
     if gates.fail_on is not None and reached(review.findings, gates.fail_on):
         reasons.append(f"A finding reaches fail-on: {gates.fail_on.label}.")
@@ -200,7 +200,7 @@ def _reached_gates(review: Review, gates: Gates) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _missing_reasons(coverage: Coverage, held: FallbackCounts) -> tuple[str, ...]:
+def _describe_missing(coverage: Coverage, held: FallbackCounts) -> tuple[str, ...]:
     reasons = []
     if not coverage.complete:
         files = _count(len(coverage.missing) + coverage.unlisted_files, "file")
@@ -216,7 +216,7 @@ def _missing_reasons(coverage: Coverage, held: FallbackCounts) -> tuple[str, ...
     return tuple(reasons)
 
 
-def _fallback_warnings(held: FallbackCounts) -> tuple[str, ...]:
+def _describe_fallbacks(held: FallbackCounts) -> tuple[str, ...]:
     if not held.below:
         warning = "The review could not be posted as it should be; no finding is lost by that."
         return (warning,) if held.unposted and not held.lost else ()
@@ -229,7 +229,7 @@ def _fallback_warnings(held: FallbackCounts) -> tuple[str, ...]:
     return (f"{_count(held.below, 'finding')} could not be posted on the change itself: {places}.",)
 
 
-def _reviewed_sentence(review: Review, gates: Gates) -> str:
+def _describe_result(review: Review, gates: Gates) -> str:
     """Returns the sentence of a run that exits 0; it makes no claim about lines that were not reviewed."""
     if review.findings:
         threshold = gates.request_changes_on

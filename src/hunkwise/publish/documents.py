@@ -115,18 +115,22 @@ def comment(
         blocks.append(f"At {sanitize.code_span(place_of(finding))}:")
     blocks.append(sanitize.text(finding.body, _TEXT_LIMIT, server_url=server_url))
     if finding.suggestion is not None:
-        blocks.append(_suggestion(finding.suggestion, applies and destination is Destination.INLINE))
-    blocks += [evidence_fold(finding, server_url), _attributes(finding), finding_marker(finding, destination)]
+        blocks.append(_render_suggestion(finding.suggestion, applies and destination is Destination.INLINE))
+    blocks += [
+        evidence_fold(finding, server_url),
+        _render_attributes(finding),
+        finding_marker(finding, destination),
+    ]
     return joined(blocks)
 
 
 def review_body(view: PublishedReview, placement: CommentPlan, event: ReviewEvent) -> Page:
     """Returns the body of the review: numbers of findings, and each finding that has no comment of its own."""
-    head = [_review_overview(view, placement, event)]
+    head = [_render_review_overview(view, placement, event)]
     if view.review.demo:
         head.append(DEMO)
     tail = [review_marker(view.run, view.review.head_sha)]
-    entry = _Entry(
+    entry = _FindingWriter(
         FindingLinks(view).of, lambda finding: finding_marker(finding, Destination.BODY), view.server_url
     )
     sheet = PageTemplate((head,), tail, entry.writers, BODY_LIMIT, _SUMMARY_HAS)
@@ -136,7 +140,7 @@ def review_body(view: PublishedReview, placement: CommentPlan, event: ReviewEven
 def job_summary(view: PublishedReview) -> Page:
     """Returns the review with every finding in full, and its destination. A local run prints it, too."""
     heads = tuple(overview(view, names=names, drawn=True) for names in _NAMES)
-    return _findings_page(view, heads, SUMMARY_LIMIT)
+    return _render_findings_page(view, heads, SUMMARY_LIMIT)
 
 
 def check_output(view: PublishedReview) -> CheckOutput:
@@ -146,17 +150,17 @@ def check_output(view: PublishedReview) -> CheckOutput:
         (text for head in heads if size(text := joined(head)) <= CHECK_LIMIT), view.verdict.sentence
     )
     title = cut(one_line(view.verdict.sentence), CHECK_TITLE_LIMIT)
-    return CheckOutput(title, summary, _findings_page(view, ([],), CHECK_LIMIT).text)
+    return CheckOutput(title, summary, _render_findings_page(view, ([],), CHECK_LIMIT).text)
 
 
-def _findings_page(view: PublishedReview, heads: tuple[list[str], ...], limit: int) -> Page:
+def _render_findings_page(view: PublishedReview, heads: tuple[list[str], ...], limit: int) -> Page:
     """Returns a page that later runs do not read: each finding with its destination, without markers."""
-    entry = _Entry(FindingLinks(view).with_destination, lambda _: "", view.server_url)
+    entry = _FindingWriter(FindingLinks(view).with_destination, lambda _: "", view.server_url)
     sheet = PageTemplate(heads, closing(view), entry.writers, limit, _REPORT_HAS)
     return fitted(sheet, sorted(view.review.findings, key=reading_order))
 
 
-def _review_overview(view: PublishedReview, placement: CommentPlan, event: ReviewEvent) -> str:
+def _render_review_overview(view: PublishedReview, placement: CommentPlan, event: ReviewEvent) -> str:
     """Returns the numbers of new findings by place, and of open ones that were raised before."""
     places = (
         (placement.inline, "on the lines"),
@@ -190,7 +194,7 @@ def _count_severities(findings: Sequence[Finding]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _FindingWriter:
     """Renders a finding for a page."""
 
     place: Callable[[Finding], str]
@@ -201,26 +205,26 @@ class _Entry:
     @property
     def writers(self) -> tuple[Callable[[Finding], str], ...]:
         return (
-            lambda finding: self._in_full(finding, _TEXT_LIMIT),
-            lambda finding: self._in_full(finding, _SHORT_LIMIT),
-            lambda finding: joined([self._line(finding), self.marker(finding)]),
+            lambda finding: self._render_in_full(finding, _TEXT_LIMIT),
+            lambda finding: self._render_in_full(finding, _SHORT_LIMIT),
+            lambda finding: joined([self._render_line(finding), self.marker(finding)]),
         )
 
-    def _in_full(self, finding: Finding, text_limit: int) -> str:
-        blocks = [f"#### {self._line(finding)}"]
+    def _render_in_full(self, finding: Finding, text_limit: int) -> str:
+        blocks = [f"#### {self._render_line(finding)}"]
         blocks.append(sanitize.text(finding.body, text_limit, server_url=self.server_url))
         if finding.suggestion is not None and len(finding.suggestion) <= text_limit:
-            blocks.append(_suggestion(finding.suggestion, applies=False))
+            blocks.append(_render_suggestion(finding.suggestion, applies=False))
         if text_limit == _TEXT_LIMIT:
             blocks.append(evidence_fold(finding, self.server_url))
-        return joined([*blocks, _attributes(finding), self.marker(finding)])
+        return joined([*blocks, _render_attributes(finding), self.marker(finding)])
 
-    def _line(self, finding: Finding) -> str:
+    def _render_line(self, finding: Finding) -> str:
         title = sanitize.line(finding.title, _TITLE_LIMIT)
         return f"{BADGES[finding.severity]} · {self.place(finding)} · {title}"
 
 
-def _suggestion(suggestion: str, applies: bool) -> str:
+def _render_suggestion(suggestion: str, applies: bool) -> str:
     """Returns the suggestion as a block to commit, or as plain code if it must not or cannot be committed."""
     text = suggestion.replace("\r\n", "\n")
     if applies and text == without_marker(plain(text)):
@@ -230,7 +234,7 @@ def _suggestion(suggestion: str, applies: bool) -> str:
     return f"Suggested instead:\n\n{sanitize.fence(cut(text, _TEXT_LIMIT))}"
 
 
-def _attributes(finding: Finding) -> str:
+def _render_attributes(finding: Finding) -> str:
     parts = []
     if finding.category:
         parts.append(sanitize.line(finding.category, 60))
@@ -268,7 +272,7 @@ _STATE = "<!-- hunkwise:state "
 
 def summary_comment(view: PublishedReview, state: HiddenState) -> str:
     """Returns the comment, of at most `LIMIT` bytes: open findings, coverage, and the state as its last line."""
-    text = _visible_text(view, LIMIT - STATE_ROOM - _CLAIM_ROOM)
+    text = _render_text(view, LIMIT - STATE_ROOM - _CLAIM_ROOM)
     return f"{text}\n\n{encode(state, LIMIT - _CLAIM_ROOM - size(text) - 2)}"
 
 
@@ -280,14 +284,14 @@ def claim_comment(previous_body: str | None, head_sha: str, run: str) -> str:
     """
     at = f" {sanitize.code_span(head_sha[:7])}" if head_sha else ""
     claim = f"{SUMMARY_MARKER}\n{claim_marker(run)}\n⏳ hunkwise is reviewing{at}…"
-    previous = _without_claim(previous_body or "")
+    previous = _remove_claim(previous_body or "")
     if size(previous) > LIMIT - size(claim) - 2:
         last = previous.rpartition("\n")[2]
         previous = last if last.startswith(_STATE) and size(last) <= LIMIT - size(claim) - 2 else ""
     return joined([claim, previous])
 
 
-def _without_claim(body: str) -> str:
+def _remove_claim(body: str) -> str:
     """Returns the text after the marker and the claim, if there is one; empty if it is not a summary comment."""
     marker, _, rest = body.partition("\n")
     if marker.rstrip("\r") != SUMMARY_MARKER:
@@ -297,20 +301,20 @@ def _without_claim(body: str) -> str:
     return rest.strip("\n")
 
 
-def _visible_text(view: PublishedReview, limit: int) -> str:
+def _render_text(view: PublishedReview, limit: int) -> str:
     """Returns the visible part. To fit more findings, file lists are shortened; the most severe findings come first."""
     findings = sorted(view.review.findings, key=lambda finding: (-finding.severity, reading_order(finding)))
-    rows = _table_rows(view, findings[:_MOST_ROWS])
+    rows = _render_rows(view, findings[:_MOST_ROWS])
     room = 0
     for names, form in _ATTEMPTS:
-        above, below = _blocks_around_table(view, names=names, form=form)
+        above, below = _render_around_table(view, names=names, form=form)
         room = limit - size(joined([*above, _TABLE_HEAD, *below])) - _SUMMARY_COUNT_SPACE
         if size("\n".join(rows)) <= room:
             break
-    return joined([*above, *_table(_take_rows(rows, room), len(findings)), *below])
+    return joined([*above, *_render_table(_take_rows(rows, room), len(findings)), *below])
 
 
-def _blocks_around_table(
+def _render_around_table(
     view: PublishedReview, *, names: int, form: _SummaryForm
 ) -> tuple[list[str], list[str]]:
     """Returns the blocks above the table, and those below it."""
@@ -322,7 +326,7 @@ def _blocks_around_table(
     return above, [*below, *unreviewed(review.coverage, names), *closing(view)]
 
 
-def _table_rows(view: PublishedReview, findings: Sequence[Finding]) -> list[str]:
+def _render_rows(view: PublishedReview, findings: Sequence[Finding]) -> list[str]:
     """Returns a row of the table for each finding."""
     links = FindingLinks(view)
     rows = []
@@ -345,7 +349,7 @@ def _take_rows(rows: Sequence[str], room: int) -> list[str]:
     return kept
 
 
-def _table(rows: Sequence[str], total: int) -> list[str]:
+def _render_table(rows: Sequence[str], total: int) -> list[str]:
     """Returns the table, then the number of findings that it does not show."""
     hidden = total - len(rows)
     blocks = ["\n".join([_TABLE_HEAD, *rows])] if rows else []

@@ -105,25 +105,25 @@ def resolve_anchor(
     """Returns the verified anchor with its code, or a sentence on what is wrong; an old path becomes the new one."""
     file = _find_file(path, files_by_path)
     if file is None:
-        return _unknown_path(path, files_by_path)
+        return _unknown_path_fault(path, files_by_path)
     start = line if start_line is None else start_line
     fault = _span_fault(start, line)
     if fault:
         return fault
     hunk = file.hunk_at(side, line)
     if hunk is None:
-        return _not_shown(line, side, file)
+        return _not_shown_fault(line, side, file)
     if start != line:
         first = file.hunk_at(side, start)
         if first is None:
-            return _not_shown(start, side, file)
+            return _not_shown_fault(start, side, file)
         if first is not hunk:
             return (
-                f"lines {start}–{line} of {_named(file.path)} reach over several hunks; "
-                f"stay within {_shown_range(hunk, side)}"
+                f"lines {start}–{line} of {_shorten(file.path)} reach over several hunks; "
+                f"stay within {_format_range(hunk, side)}"
             )
-    shown = file.lines_by_side[side]
-    code = "\n".join(shown[number].text for number in range(start, line + 1) if number in shown)
+    rows = file.lines_by_side[side]
+    code = "\n".join(rows[number].text for number in range(start, line + 1) if number in rows)
     return Anchor(file.path, line, side, None if start == line else start, code)
 
 
@@ -134,13 +134,13 @@ def _find_file(path: str, files_by_path: Mapping[str, FileDiff]) -> FileDiff | N
     return next((other for other in files_by_path.values() if other.old_path == path), None)
 
 
-def _unknown_path(path: str, files_by_path: Mapping[str, FileDiff]) -> str:
-    nearest = _nearest(path, files_by_path)
-    hint = f"; did you mean {_named(nearest)}?" if nearest else ""
-    return f"{_named(path)} is not among the changed files{hint}"
+def _unknown_path_fault(path: str, files_by_path: Mapping[str, FileDiff]) -> str:
+    nearest = _find_similar_path(path, files_by_path)
+    hint = f"; did you mean {_shorten(nearest)}?" if nearest else ""
+    return f"{_shorten(path)} is not among the changed files{hint}"
 
 
-def _nearest(path: str, files_by_path: Mapping[str, FileDiff]) -> str | None:
+def _find_similar_path(path: str, files_by_path: Mapping[str, FileDiff]) -> str | None:
     """Returns a changed file of the same name, or with a similar path; None if there is none."""
     name = path.rsplit("/", 1)[-1]
     same_name = [changed for changed in files_by_path if changed == name or changed.endswith(f"/{name}")]
@@ -159,14 +159,14 @@ def _span_fault(start: int, line: int) -> str | None:
     return None
 
 
-def _not_shown(line: int, side: Side, file: FileDiff) -> str:
-    path = _named(file.path)
+def _not_shown_fault(line: int, side: Side, file: FileDiff) -> str:
+    path = _shorten(file.path)
     other = Side.LEFT if side is Side.RIGHT else Side.RIGHT
     missing = f"line {line} of {path} is not in the diff"
     if not file.hunks:
         return f"{missing}: none of its lines is shown"
     where = "" if side is Side.RIGHT else " on side LEFT"
-    near = _near(line, side, file)
+    near = _nearest_ranges(line, side, file)
     if not near:
         return f"{missing}{where}: it has no changed lines there; name side {other} instead"
     hint = ""
@@ -176,16 +176,16 @@ def _not_shown(line: int, side: Side, file: FileDiff) -> str:
     return f"{missing}{where}; changed lines near it: {', '.join(near)}{hint}"
 
 
-def _near(line: int, side: Side, file: FileDiff) -> list[str]:
+def _nearest_ranges(line: int, side: Side, file: FileDiff) -> list[str]:
     """Returns the nearest ranges of changed lines, in their order in the file."""
     changed = sorted(number for number, row in file.lines_by_side[side].items() if row.changed)
-    nearest = sorted(_ranges(changed), key=lambda span: max(span[0] - line, line - span[1]))
+    nearest = sorted(_split_into_ranges(changed), key=lambda span: max(span[0] - line, line - span[1]))
     return [
         f"{first}–{last}" if first != last else f"{first}" for first, last in sorted(nearest[:_NEAR_RANGES])
     ]
 
 
-def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
+def _split_into_ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
     """Yields first and last number of each run of consecutive numbers; `numbers` ascend."""
     start = previous = None
     for number in numbers:
@@ -198,13 +198,13 @@ def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
         yield start, previous
 
 
-def _shown_range(hunk: Hunk, side: Side) -> str:
+def _format_range(hunk: Hunk, side: Side) -> str:
     numbers = [row.new if side is Side.RIGHT else row.old for row in hunk.lines]
-    shown = [number for number in numbers if number is not None]
-    return f"{shown[0]}–{shown[-1]}"
+    present = [number for number in numbers if number is not None]
+    return f"{present[0]}–{present[-1]}"
 
 
-def _named(path: str) -> str:
+def _shorten(path: str) -> str:
     return cut(one_line(path), 200)
 
 
@@ -236,7 +236,7 @@ def place(
     inline: list[Finding] = []
     on_file: list[Finding] = []
     in_body: list[Finding] = []
-    for finding in sorted(findings, key=_urgency):
+    for finding in sorted(findings, key=_comment_order):
         unverified = strict and finding.check not in _VERIFIED
         if unverified or finding.path not in files_by_path or not _can_be_sent(finding.path):
             in_body.append(finding)
@@ -259,13 +259,13 @@ def suggestion_applies(finding: Finding, files: Iterable[FileDiff] | Mapping[str
     text = suggestion.replace("\r\n", "\n")
     if len(text) > _LONGEST_SUGGESTION or text != without_marker(plain(text)):
         return False  # invisible characters must not be committed
-    shown = files_by_path[anchor.path].lines_by_side[Side.RIGHT]
-    present = [shown[number].raw.decode("utf-8", "replace").removesuffix("\r") for number in anchor.lines]
+    rows = files_by_path[anchor.path].lines_by_side[Side.RIGHT]
+    present = [rows[number].raw.decode("utf-8", "replace").removesuffix("\r") for number in anchor.lines]
     suggested = text.removesuffix("\n").split("\n")
     return len(suggested) <= _MOST_SUGGESTED_LINES >= len(present) and (not text or suggested != present)
 
 
-def _urgency(finding: Finding) -> tuple[int, bool, float, bool, str, int]:
+def _comment_order(finding: Finding) -> tuple[int, bool, float, bool, str, int]:
     """Returns the sort key: the most severe first, then verified, most confident, and with evidence."""
     line = finding.anchor.line if finding.anchor else 0
     unverified, unsure = finding.check not in _VERIFIED, -(finding.confidence or 0.0)

@@ -55,26 +55,28 @@ def as_json(view: PublishedReview, *, base_sha: str = "", head_repository: str =
         "head_repository": plain(head_repository),
         "conclusion": view.verdict.exit_code.conclusion.value,
         "exit_code": view.verdict.exit_code.value,
-        "review_url": _address(posted.review_url),
+        "review_url": _dump_address(posted.review_url),
         "highest_severity": review.highest.label if review.highest else None,
-        "findings": [_finding(finding, view) for finding in review.findings],
+        "findings": [_dump_finding(finding, view) for finding in review.findings],
         "refuted": [
-            {**_finding_fields(refuted.finding), "reason": plain(refuted.reason)}
+            {**_dump_finding_fields(refuted.finding), "reason": plain(refuted.reason)}
             for refuted in review.refuted
         ],
-        "fixed": [_fixed(thread) for thread in view.fixed],
+        "fixed": [_dump_fixed(thread) for thread in view.fixed],
         "dismissed": [
             {"fingerprint": plain(record.fingerprint), "path": plain(record.path)}
             for record in view.dismissed
         ],
         "dropped": review.dropped,
-        "coverage": _coverage(review),
-        "usage": {**_usage(review.usage), "by_prompt": _by_prompt(review)},
+        "coverage": _dump_coverage(review),
+        "usage": {**_dump_usage(review.usage), "by_prompt": _dump_usage_by_prompt(review)},
         "prompts": [plain(name) for name in review.prompts],
         "instructions": [plain(path) for path in review.instructions],
         "summary": plain(review.summary),
-        "walkthrough": _walkthrough(review.walkthrough),
-        "faults": [_fault(fault) for fault in (*review.faults, *([posted.fault] if posted.fault else []))],
+        "walkthrough": _dump_walkthrough(review.walkthrough),
+        "faults": [
+            _dump_fault(fault) for fault in (*review.faults, *([posted.fault] if posted.fault else []))
+        ],
         "notes": [plain(note) for note in (*review.notes, *posted.notes)],
         "seconds": round(review.seconds, 3),
     }
@@ -88,19 +90,19 @@ def digest_of(report: Mapping[str, Any]) -> str:
     return f"sha256:{sha256(canonical.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
-def _finding(finding: Finding, view: PublishedReview) -> dict[str, Any]:
+def _dump_finding(finding: Finding, view: PublishedReview) -> dict[str, Any]:
     kept = view.kept_by_finding.get(finding)
     return {
-        **_finding_fields(finding),
+        **_dump_finding_fields(finding),
         "where": view.where(finding).value,
         "known": view.known(finding),
-        "thread_url": _address(kept.thread.url) if kept and kept.thread else None,
+        "thread_url": _dump_address(kept.thread.url) if kept and kept.thread else None,
         "check": finding.check.value if finding.check else None,
         "evidence": plain(finding.evidence),
     }
 
 
-def _finding_fields(finding: Finding) -> dict[str, Any]:
+def _dump_finding_fields(finding: Finding) -> dict[str, Any]:
     """Returns the fields that open and refuted findings have in common."""
     anchor = finding.anchor
     return {
@@ -120,20 +122,20 @@ def _finding_fields(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _fixed(thread: Thread) -> dict[str, Any]:
+def _dump_fixed(thread: Thread) -> dict[str, Any]:
     raised = raised_in(thread.body)
     return {
         "fingerprint": plain(raised[0].fingerprint) if raised else "",
         "path": plain(thread.path),
-        "thread_url": _address(thread.url),
+        "thread_url": _dump_address(thread.url),
     }
 
 
-def _fault(fault: ReviewFault) -> dict[str, str]:
+def _dump_fault(fault: ReviewFault) -> dict[str, str]:
     return {"kind": plain(fault.kind), "message": plain(fault.message), "hint": plain(fault.hint)}
 
 
-def _walkthrough(walkthrough: Walkthrough | None) -> dict[str, Any] | None:
+def _dump_walkthrough(walkthrough: Walkthrough | None) -> dict[str, Any] | None:
     if walkthrough is None:
         return None
     risk = walkthrough.risk
@@ -147,11 +149,11 @@ def _walkthrough(walkthrough: Walkthrough | None) -> dict[str, Any] | None:
     }
 
 
-def _address(url: str | None) -> str | None:
+def _dump_address(url: str | None) -> str | None:
     return plain(url) if url else None
 
 
-def _coverage(review: Review) -> dict[str, Any]:
+def _dump_coverage(review: Review) -> dict[str, Any]:
     coverage = review.coverage
     return {
         "percent": coverage.percent,
@@ -174,7 +176,7 @@ def _coverage(review: Review) -> dict[str, Any]:
     }
 
 
-def _usage(usage: Usage) -> dict[str, Any]:
+def _dump_usage(usage: Usage) -> dict[str, Any]:
     return {
         "model_calls": usage.model_calls,
         "input_tokens": usage.input_tokens,
@@ -186,9 +188,9 @@ def _usage(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _by_prompt(review: Review) -> list[dict[str, Any]]:
+def _dump_usage_by_prompt(review: Review) -> list[dict[str, Any]]:
     """Returns the usage of each prompt; the sum is the whole usage."""
-    return [{"prompt": plain(name), **_usage(usage)} for name, usage in sorted(review.spent.items())]
+    return [{"prompt": plain(name), **_dump_usage(usage)} for name, usage in sorted(review.spent.items())]
 
 
 MAX_FINDINGS: Final = 1_000
@@ -206,7 +208,7 @@ _Line = Annotated[int, Field(ge=1, le=10_000_000)]
 _Count = Annotated[int, Field(ge=0, le=10**12)]
 
 
-def _up_to(most: int) -> BeforeValidator:
+def _limit_length(most: int) -> BeforeValidator:
     """Returns a validator of a list's length that runs before pydantic validates millions of items."""
 
     def check_length(value: object) -> object:
@@ -278,7 +280,7 @@ class ReportedCoverage(_StrictModel):
     carried_lines: _Count = 0
     complete: bool
     unlisted_files: _Count
-    files: Annotated[tuple[ReportedFile, ...], FailFast(), _up_to(100_000)]
+    files: Annotated[tuple[ReportedFile, ...], FailFast(), _limit_length(100_000)]
 
 
 class ReportedUsage(_StrictModel):
@@ -289,7 +291,7 @@ class ReportedUsage(_StrictModel):
     output_tokens: _Count
     cached_tokens: _Count
     tool_calls: _Count
-    models: Annotated[tuple[_Word, ...], _up_to(100)]
+    models: Annotated[tuple[_Word, ...], _limit_length(100)]
     nano_credits: _Count = 0
 
 
@@ -302,7 +304,7 @@ class ReportedSpending(ReportedUsage):
 class ReportedTotalUsage(ReportedUsage):
     """The usage of all prompts; the parts are shown as reported."""
 
-    by_prompt: Annotated[tuple[ReportedSpending, ...], _up_to(100)] = ()
+    by_prompt: Annotated[tuple[ReportedSpending, ...], _limit_length(100)] = ()
 
 
 class ReportedFault(_StrictModel):
@@ -346,7 +348,7 @@ class ReportedRisk(_StrictModel):
 class ReportedWalkthrough(_StrictModel):
     """The parts of the summary besides the overview. The diagram is checked again before it is shown."""
 
-    areas: Annotated[tuple[ReportedArea, ...], _up_to(20)]
+    areas: Annotated[tuple[ReportedArea, ...], _limit_length(20)]
     risk: ReportedRisk | None
     diagram: str = Field(max_length=10_000)
 
@@ -366,18 +368,18 @@ class ReportedReview(_StrictModel):
     exit_code: int
     review_url: _Address | None
     highest_severity: _Level | None
-    findings: Annotated[tuple[ReportedFinding, ...], _up_to(MAX_FINDINGS)]
-    refuted: Annotated[tuple[ReportedRefutation, ...], _up_to(MAX_FINDINGS)] = ()
-    fixed: Annotated[tuple[ReportedThread, ...], _up_to(10_000)] = ()
-    dismissed: Annotated[tuple[ReportedThread, ...], _up_to(10_000)] = ()
+    findings: Annotated[tuple[ReportedFinding, ...], _limit_length(MAX_FINDINGS)]
+    refuted: Annotated[tuple[ReportedRefutation, ...], _limit_length(MAX_FINDINGS)] = ()
+    fixed: Annotated[tuple[ReportedThread, ...], _limit_length(10_000)] = ()
+    dismissed: Annotated[tuple[ReportedThread, ...], _limit_length(10_000)] = ()
     dropped: _Count
     coverage: ReportedCoverage
     usage: ReportedTotalUsage
-    prompts: Annotated[tuple[_Name, ...], _up_to(100)]
-    instructions: Annotated[tuple[_Path, ...], _up_to(10_000)] = ()
+    prompts: Annotated[tuple[_Name, ...], _limit_length(100)]
+    instructions: Annotated[tuple[_Path, ...], _limit_length(10_000)] = ()
     summary: str = Field(max_length=5_000_000)
     walkthrough: ReportedWalkthrough | None = None
-    faults: Annotated[tuple[ReportedFault, ...], _up_to(1_000)]
-    notes: Annotated[tuple[_Text, ...], _up_to(1_000)]
+    faults: Annotated[tuple[ReportedFault, ...], _limit_length(1_000)]
+    notes: Annotated[tuple[_Text, ...], _limit_length(1_000)]
     seconds: float = Field(ge=0, le=10**7)
     digest: _Word

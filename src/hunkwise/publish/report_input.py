@@ -62,15 +62,16 @@ def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
     usage, coverage = report.usage, report.coverage
     return Review(
         head_sha=report.head_sha,
-        findings=tuple(_open_finding(reported, files_by_path) for reported in report.findings),
+        findings=tuple(_load_open_finding(reported, files_by_path) for reported in report.findings),
         refuted=tuple(
-            RefutedFinding(_finding(reported, files_by_path), reported.reason) for reported in report.refuted
+            RefutedFinding(_load_finding(reported, files_by_path), reported.reason)
+            for reported in report.refuted
         ),
-        coverage=_coverage(report, files),
-        usage=_usage(usage),
-        spent={part.prompt: _usage(part) for part in usage.by_prompt},
+        coverage=_load_coverage(report, files),
+        usage=_load_usage(usage),
+        spent={part.prompt: _load_usage(part) for part in usage.by_prompt},
         summary=report.summary,
-        walkthrough=_walkthrough(report.walkthrough),
+        walkthrough=_load_walkthrough(report.walkthrough),
         faults=tuple(ReviewFault(fault.kind, fault.message, fault.hint) for fault in report.faults),
         notes=tuple(note for note in report.notes if not note.startswith(_DRY_RUN)),
         dropped=report.dropped,
@@ -84,7 +85,7 @@ def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
     )
 
 
-def _usage(reported: ReportedUsage) -> Usage:
+def _load_usage(reported: ReportedUsage) -> Usage:
     return Usage(
         reported.model_calls,
         reported.input_tokens,
@@ -96,17 +97,17 @@ def _usage(reported: ReportedUsage) -> Usage:
     )
 
 
-def _open_finding(reported: ReportedFinding, files_by_path: Mapping[str, FileDiff]) -> Finding:
+def _load_open_finding(reported: ReportedFinding, files_by_path: Mapping[str, FileDiff]) -> Finding:
     """Returns the finding with its verification result, which is as untrusted as its severity."""
     return replace(
-        _finding(reported, files_by_path),
+        _load_finding(reported, files_by_path),
         raised_as=reported.fingerprint if reported.known else "",
         check=Verification(reported.check) if reported.check else None,
         evidence=reported.evidence,
     )
 
 
-def _finding(
+def _load_finding(
     reported: ReportedFinding | ReportedRefutation, files_by_path: Mapping[str, FileDiff]
 ) -> Finding:
     """Returns the finding on its lines if GitHub's diff shows them; else on its file, with the reported line."""
@@ -130,7 +131,7 @@ def _finding(
     )
 
 
-def _walkthrough(reported: ReportedWalkthrough | None) -> Walkthrough | None:
+def _load_walkthrough(reported: ReportedWalkthrough | None) -> Walkthrough | None:
     if reported is None:
         return None
     areas = tuple(Area(area.area, area.what, area.why) for area in reported.areas)
@@ -138,7 +139,7 @@ def _walkthrough(reported: ReportedWalkthrough | None) -> Walkthrough | None:
     return Walkthrough(areas, risk, reported.diagram)
 
 
-def _coverage(report: ReportedReview, files: Sequence[FileDiff]) -> Coverage:
+def _load_coverage(report: ReportedReview, files: Sequence[FileDiff]) -> Coverage:
     reported_files = [
         FileCoverage(
             file.path,
@@ -191,7 +192,7 @@ def read_report(raw: bytes) -> ReportedReview:
     try:
         return ReportedReview.model_validate(report)
     except ValidationError as error:
-        raise SettingsError(_fault_sentences(error)) from error
+        raise SettingsError(_describe_faults(error)) from error
 
 
 def check(
@@ -245,7 +246,7 @@ def _parse(raw: bytes) -> tuple[dict[str, Any], bool]:
         )
     try:
         report: object = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_object, parse_constant=_reject_constant
+            raw.decode("utf-8"), object_pairs_hook=_build_object, parse_constant=_reject_constant
         )
         digest_matches = isinstance(report, dict) and report.get("digest") == digest_of(report)
     except RecursionError as error:
@@ -257,7 +258,7 @@ def _parse(raw: bytes) -> tuple[dict[str, Any], bool]:
     return report, digest_matches
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Returns the object. Raises ValueError for a duplicate key, or more than `_MOST_KEYS` keys."""
     values = dict(pairs)
     if len(values) != len(pairs) or len(pairs) > _MOST_KEYS:
@@ -269,7 +270,7 @@ def _reject_constant(constant: str) -> None:
     raise ValueError(constant)
 
 
-def _fault_sentences(error: ValidationError) -> list[str]:
+def _describe_faults(error: ValidationError) -> list[str]:
     details = error.errors(include_url=False, include_input=False, include_context=False)
     sentences = [
         f"The report has a fault at {_shorten('.'.join(map(str, detail['loc'])))}: {detail['msg']}."

@@ -146,7 +146,7 @@ def inert(untrusted: str, context: InlineContext) -> str:
     text = _PRIVATE_CHARACTERS.sub("\ufffd", untrusted)
     line = _Line()
     position = 0
-    for start, end, ticks in _code_spans(text):
+    for start, end, ticks in _find_code_spans(text):
         _write_prose(line, _hide_escapes(text[position:start]), context)
         _write_code(line, text[start + ticks : end - ticks], context)
         position = end
@@ -167,7 +167,7 @@ def _write_prose(line: _Line, text: str, context: InlineContext) -> None:
         elif match["tildes"]:
             line.add("\\~" * len(match[0]))
         else:
-            line.add(_escaped(match[0], context))
+            line.add(_escape(match[0], context))
 
 
 def _write_code(line: _Line, content: str, context: InlineContext) -> None:
@@ -202,7 +202,7 @@ def _write_address(line: _Line, url: str, context: InlineContext) -> None:
     else:
         _write_code(line, address, context)
     for character in url[len(address) :]:
-        line.add(_escaped(character, context))
+        line.add(_escape(character, context))
 
 
 def _write_word(line: _Line, word: str, context: InlineContext) -> None:
@@ -214,7 +214,7 @@ def _write_word(line: _Line, word: str, context: InlineContext) -> None:
     line.add(word[len(called) :].replace("_", "\\_"))
 
 
-def _escaped(character: str, context: InlineContext) -> str:
+def _escape(character: str, context: InlineContext) -> str:
     """Returns a single character as Markdown that shows it literally; in a body, emphasis is kept."""
     code = ord(character)
     if _PRIVATE <= code < _PRIVATE + 0x80:
@@ -237,7 +237,7 @@ def _is_ours(url: str, context: InlineContext) -> bool:
     return bool(_PLAIN_PATH.fullmatch(path)) and not referring and not _STEPS.search(path)
 
 
-def _code_spans(text: str) -> Iterator[tuple[int, int, int]]:
+def _find_code_spans(text: str) -> Iterator[tuple[int, int, int]]:
     """Yields start, end and delimiter length of each code span, paired as in CommonMark."""
     starts: dict[int, list[int]] = {}
     for run in _RUNS.finditer(text):
@@ -307,7 +307,7 @@ def line(untrusted: str, limit: int) -> str:
     kept = one_line(untrusted[: limit * 4])
     shortened = len(untrusted) > limit * 4
     while kept:
-        written = _guarded(inert(without_marker(kept), context)) + ("…" if shortened else "")
+        written = _guard(inert(without_marker(kept), context)) + ("…" if shortened else "")
         if len(written) <= limit:
             return written
         kept = kept[: min(len(kept) * limit // len(written), len(kept) * 9 // 10)].rstrip()
@@ -322,7 +322,7 @@ def _rewrite_blocks(untrusted: str, context: InlineContext) -> str:
     for current in lines:
         opening = _FENCE.fullmatch(current)
         if opening and not (opening["ticks"][0] == "`" and "`" in opening["info"]):
-            block = fence("\n".join(_fenced_lines(lines, opening)), _first_word(opening["info"]))
+            block = fence("\n".join(_read_fenced_lines(lines, opening)), _first_word(opening["info"]))
             written.extend(["", block, ""])
         else:
             written.append(_rewrite_line(current, context))
@@ -338,7 +338,7 @@ def _join_blocks(blocks: list[str]) -> str:
     return "\n".join(kept).strip("\n")
 
 
-def _fenced_lines(lines: Iterator[str], opening: re.Match[str]) -> Iterator[str]:
+def _read_fenced_lines(lines: Iterator[str], opening: re.Match[str]) -> Iterator[str]:
     """Yields the lines up to the closing fence, or to the end, without the opening's indentation."""
     ticks = opening["ticks"]
     indent = len(opening["indent"])
@@ -369,15 +369,15 @@ def _rewrite_line(untrusted: str, context: InlineContext) -> str:
     listed = _LIST.fullmatch(current)
     if listed:
         indent = listed["indent"][:_DEEPEST_LIST]
-        return f"{indent}{listed['marker']} {_guarded(inert(listed['rest'], context))}"
+        return f"{indent}{listed['marker']} {_guard(inert(listed['rest'], context))}"
     depth = min(current[: len(current) - len(bare)].count(">"), _DEEPEST_QUOTE)
     if depth:
-        return "> " * depth + _guarded(inert(bare, context))
+        return "> " * depth + _guard(inert(bare, context))
     indent = current[: min(len(current) - len(bare), 3)]
-    return indent + _guarded(inert(bare, context))
+    return indent + _guard(inert(bare, context))
 
 
-def _guarded(written: str) -> str:
+def _guard(written: str) -> str:
     """Returns the line, escaped if it would begin a block, or call a bot that reads raw comments."""
     written = written.lstrip()
     if _BLOCK_START.match(written) or _RULE.fullmatch(written):

@@ -64,7 +64,7 @@ def as_sarif(review: Review, *, repository: str, server_url: str, version: str) 
     """
     severe = sorted(review.findings, key=lambda finding: (-finding.severity, reading_order(finding)))
     findings = sorted(severe[:MOST_RESULTS], key=reading_order)
-    rules = sorted({_rule(finding) for finding in findings})
+    rules = sorted({_make_rule(finding) for finding in findings})
     driver: Json = {
         "name": "hunkwise",
         "semanticVersion": version,
@@ -73,8 +73,8 @@ def as_sarif(review: Review, *, repository: str, server_url: str, version: str) 
     run: Json = {
         "tool": {"driver": driver},
         "automationDetails": {"id": "hunkwise/"},
-        "invocations": [_invocation(review, len(severe) - len(findings))],
-        "results": list(_results(findings, rules, server_url)),
+        "invocations": [_make_invocation(review, len(severe) - len(findings))],
+        "results": list(_make_results(findings, rules, server_url)),
     }
     if server_url and repository and review.head_sha:
         address = f"{server_url.rstrip('/')}/{quote(repository, safe='/')}"
@@ -83,12 +83,12 @@ def as_sarif(review: Review, *, repository: str, server_url: str, version: str) 
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
-def _rule(finding: Finding) -> _Rule:
+def _make_rule(finding: Finding) -> _Rule:
     """Returns the rule of a finding; case and punctuation of its category do not matter."""
-    return _Rule(_slug(finding.prompt) or "review", _slug(finding.category))
+    return _Rule(_slugify(finding.prompt) or "review", _slugify(finding.category))
 
 
-def _slug(words: str) -> str:
+def _slugify(words: str) -> str:
     return _NOT_IN_A_SLUG.sub("-", words.lower()).strip("-")[:60].rstrip("-")
 
 
@@ -112,29 +112,33 @@ def _describe_rule(rule: _Rule) -> Json:
     }
 
 
-def _results(findings: Sequence[Finding], rules: Sequence[_Rule], server_url: str) -> Iterator[Json]:
+def _make_results(findings: Sequence[Finding], rules: Sequence[_Rule], server_url: str) -> Iterator[Json]:
     """Yields one result per finding; repeated fingerprints are numbered, so that code scanning keeps both."""
     indexes = {rule: index for index, rule in enumerate(rules)}
     limit = min(_TEXT_LIMIT, _ALL_TEXTS // max(len(findings), 1) // 4)  # body and suggestion, each twice
     occurrences: Counter[str] = Counter()
     for finding in findings:
-        rule = _rule(finding)
+        rule = _make_rule(finding)
         occurrences[finding.fingerprint] += 1
         yield {
             "ruleId": rule.id,
             "ruleIndex": indexes[rule],
             "level": _LEVELS[finding.severity],
             "message": {
-                "text": _plain_message(finding, limit, server_url),
-                "markdown": _markdown_message(finding, limit, server_url),
+                "text": _make_plain_message(finding, limit, server_url),
+                "markdown": _make_markdown_message(finding, limit, server_url),
             },
-            "locations": [{"physicalLocation": _location(finding)}],
-            "partialFingerprints": _fingerprints(finding, occurrences[finding.fingerprint]),
-            "properties": {"severity": finding.severity.label, **_confidence(finding), **_check(finding)},
+            "locations": [{"physicalLocation": _make_location(finding)}],
+            "partialFingerprints": _make_fingerprints(finding, occurrences[finding.fingerprint]),
+            "properties": {
+                "severity": finding.severity.label,
+                **_confidence_property(finding),
+                **_check_property(finding),
+            },
         }
 
 
-def _fingerprints(finding: Finding, occurrence: int) -> dict[str, str]:
+def _make_fingerprints(finding: Finding, occurrence: int) -> dict[str, str]:
     """Returns ours, and the one that GitHub uses: a hash and its number in the file, in CodeQL's form."""
     suffix = f":{occurrence}" if occurrence > 1 else ""
     return {
@@ -143,17 +147,17 @@ def _fingerprints(finding: Finding, occurrence: int) -> dict[str, str]:
     }
 
 
-def _confidence(finding: Finding) -> Json:
+def _confidence_property(finding: Finding) -> Json:
     return {} if finding.confidence is None else {"confidence": finding.confidence}
 
 
-def _check(finding: Finding) -> Json:
+def _check_property(finding: Finding) -> Json:
     return {} if finding.check is None else {"check": finding.check.value}
 
 
-def _location(finding: Finding) -> Json:
+def _make_location(finding: Finding) -> Json:
     """Returns the finding's lines at the head; only the file if it is not about lines of the head."""
-    location: Json = {"artifactLocation": _artifact(finding.path)}
+    location: Json = {"artifactLocation": _make_artifact(finding.path)}
     anchor = finding.anchor
     if anchor is not None and anchor.side is Side.RIGHT:
         first, last = lines_at_head(anchor)
@@ -161,7 +165,7 @@ def _location(finding: Finding) -> Json:
     return location
 
 
-def _artifact(path: str) -> Json:
+def _make_artifact(path: str) -> Json:
     """Returns the path, which may have any bytes, as a URI relative to the repository's root."""
     try:
         raw = path.encode("utf-8", "surrogateescape")
@@ -172,18 +176,18 @@ def _artifact(path: str) -> Json:
     return {"uri": f"%2F{uri[1:]}" if uri.startswith("/") else uri, "uriBaseId": _ROOT}
 
 
-def _plain_message(finding: Finding, limit: int, server_url: str) -> str:
+def _make_plain_message(finding: Finding, limit: int, server_url: str) -> str:
     """Returns the plain message, with the title first: GitHub shows only the first sentence in small spaces."""
-    title = _shortened(one_line(finding.title), _TITLE_LIMIT, server_url)
-    blocks = [title, about(finding), _shortened(finding.body, limit, server_url).strip()]
+    title = _shorten(one_line(finding.title), _TITLE_LIMIT, server_url)
+    blocks = [title, about(finding), _shorten(finding.body, limit, server_url).strip()]
     if finding.suggestion is not None:
-        code = _shortened(finding.suggestion, limit, server_url).rstrip("\n")
+        code = _shorten(finding.suggestion, limit, server_url).rstrip("\n")
         blocks.append(f"Suggested instead:\n{code}" if code.strip() else "Suggested: remove these lines.")
     blocks.append(attributes(finding, server_url))
-    return _without_markup(_joined(blocks))
+    return _remove_markup(_join_blocks(blocks))
 
 
-def _markdown_message(finding: Finding, limit: int, server_url: str) -> str:
+def _make_markdown_message(finding: Finding, limit: int, server_url: str) -> str:
     blocks = [f"**{sanitize.line(finding.title, _TITLE_LIMIT)}**" if finding.title.strip() else ""]
     blocks += [about(finding), sanitize.text(finding.body, limit, server_url=server_url)]
     if finding.suggestion is not None:
@@ -191,49 +195,51 @@ def _markdown_message(finding: Finding, limit: int, server_url: str) -> str:
         fenced = f"Suggested instead:\n\n{sanitize.fence(code)}"
         blocks.append(fenced if code.strip() else "Suggested: remove these lines.")
     blocks.append(sanitize.line(attributes(finding, server_url), _TITLE_LIMIT))
-    return _joined(blocks)
+    return _join_blocks(blocks)
 
 
-def _shortened(text: str, limit: int, server_url: str) -> str:
+def _shorten(text: str, limit: int, server_url: str) -> str:
     """Returns untrusted text as at most `limit` characters; cut before it is processed, as it may be very long."""
     return cut(plain_text(cut(text, limit), server_url), limit)
 
 
-def _joined(blocks: Iterable[str]) -> str:
+def _join_blocks(blocks: Iterable[str]) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
-def _without_markup(text: str) -> str:
+def _remove_markup(text: str) -> str:
     """Returns a plain message with links and placeholders made literal."""
     return _ARGUMENT.sub("{ ", _LINK.sub("] ", text))
 
 
-def _invocation(review: Review, omitted: int) -> Json:
+def _make_invocation(review: Review, omitted: int) -> Json:
     """Returns whether the whole change was reviewed, and notifications of unreviewed files and of faults."""
-    notifications = [_unreviewed(file) for file in review.coverage.missing[:_MOST_FILES_NAMED]]
+    notifications = [_describe_unreviewed(file) for file in review.coverage.missing[:_MOST_FILES_NAMED]]
     more = len(review.coverage.missing) - len(notifications)
     counts = [
         (more, "more files were not reviewed, or not whole: the JSON report names them."),
         (review.coverage.unlisted_files, "files were not listed by GitHub, and not reviewed."),
         (omitted, f"findings are not in this file, which holds the {MOST_RESULTS:,} most severe."),
     ]
-    notifications += [_notification("warning", f"{number:,} {text}") for number, text in counts if number > 0]
-    notifications += [_notification("error", _fault(fault)) for fault in review.faults]
+    notifications += [
+        _make_notification("warning", f"{number:,} {text}") for number, text in counts if number > 0
+    ]
+    notifications += [_make_notification("error", _describe_fault(fault)) for fault in review.faults]
     if review.demo:
-        notifications.append(_notification("note", "Made by the demo's fixed rules, not by a model."))
+        notifications.append(_make_notification("note", "Made by the demo's fixed rules, not by a model."))
     return {"executionSuccessful": review.coverage.complete, "toolExecutionNotifications": notifications}
 
 
-def _unreviewed(file: FileCoverage) -> Json:
-    detail = f" ({_shortened(one_line(file.detail), 120, '')})" if file.detail else ""
+def _describe_unreviewed(file: FileCoverage) -> Json:
+    detail = f" ({_shorten(one_line(file.detail), 120, '')})" if file.detail else ""
     part = f"{file.reviewed_lines:,} of {file.changed_lines:,} changed lines were reviewed"
-    location = {"physicalLocation": {"artifactLocation": _artifact(file.path)}}
-    return {**_notification("warning", f"{part}: {file.reason}{detail}."), "locations": [location]}
+    location = {"physicalLocation": {"artifactLocation": _make_artifact(file.path)}}
+    return {**_make_notification("warning", f"{part}: {file.reason}{detail}."), "locations": [location]}
 
 
-def _fault(fault: ReviewFault) -> str:
-    return _shortened(one_line(f"{fault.kind}: {fault.message} {fault.hint}"), 1_000, "")
+def _describe_fault(fault: ReviewFault) -> str:
+    return _shorten(one_line(f"{fault.kind}: {fault.message} {fault.hint}"), 1_000, "")
 
 
-def _notification(level: str, text: str) -> Json:
-    return {"level": level, "message": {"text": _without_markup(text)}}
+def _make_notification(level: str, text: str) -> Json:
+    return {"level": level, "message": {"text": _remove_markup(text)}}

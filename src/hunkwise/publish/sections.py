@@ -224,10 +224,10 @@ def headline(view: PublishedReview) -> str:
     """Returns the heading with the number of findings; without any, it is limited to the reviewed lines."""
     review = view.review
     if review.findings:
-        known = len(view.known_findings)
-        new = len(review.findings) - known
-        which = f", {new:,} of them new" if known and new else ", none of them new" if known else ""
-        return f"### hunkwise: {count(len(review.findings), 'finding')}{which}"
+        raised_before = len(view.known_findings)
+        new = len(review.findings) - raised_before
+        which = f", {new:,} of them new" if new else ", none of them new"
+        return f"### hunkwise: {count(len(review.findings), 'finding')}{which if raised_before else ''}"
     if review.coverage.reviewed_lines == 0:
         return "### hunkwise: nothing was reviewed"
     had_findings = view.fixed or view.dismissed or review.refuted
@@ -273,13 +273,13 @@ def coverage_sentence(coverage: Coverage, head_sha: str, carried_lines: int = 0)
         f"({coverage.percent} %) in {read:,} of {count(len(counted), 'file')}{at}."
     )
     if carried_lines:
-        sentence += f" {_new_lines_sentence(coverage.reviewed_lines - carried_lines)}"
+        sentence += f" {_describe_new_lines(coverage.reviewed_lines - carried_lines)}"
     if coverage.unlisted_files:
         sentence += f" GitHub did not list {count(coverage.unlisted_files, 'more file')}: not reviewed."
     return sentence
 
 
-def _new_lines_sentence(new_lines: int) -> str:
+def _describe_new_lines(new_lines: int) -> str:
     """Returns a sentence on how many of the reviewed lines this run reviewed itself."""
     if new_lines <= 0:
         return "Nothing in it was new: an earlier run reviewed all of these lines."
@@ -336,7 +336,7 @@ def unreviewed(coverage: Coverage, names: int) -> list[str]:
 def _fold_files(title: str, files: Sequence[FileCoverage], names: int) -> str:
     """Returns a foldable list of files with their reasons; the list has at most `names` bytes."""
     lines = [f"<details><summary>{title}: {count(len(files), 'file')}</summary>", ""]
-    lines += _take_lines((_file_line(file) for file in files), names)
+    lines += _take_lines((_describe_file(file) for file in files), names)
     left = len(files) - (len(lines) - 2)
     if left:
         lines.append(f"- {count(left, 'file')} more, named in the JSON report")
@@ -354,7 +354,7 @@ def _take_lines(lines: Iterable[str], budget: int) -> list[str]:
     return kept
 
 
-def _file_line(file: FileCoverage) -> str:
+def _describe_file(file: FileCoverage) -> str:
     detail = f" ({sanitize.line(file.detail, 120)})" if file.detail else ""
     part = ""
     if file.reviewed_lines:

@@ -268,7 +268,7 @@ class _CodeSearch:
     def _location_without_code(
         self, entry: TrackedFinding, path: str, *, in_diff: bool, unlisted: bool
     ) -> CodeLocation:
-        """Returns `WholeFile` while the file is in the diff; with a recorded file, while its text is unchanged."""
+        """Returns `WholeFile` while the file is in the diff; if its text's key was recorded, while that is the same."""
         code = entry.raised.code
         if not code:
             missing = Unreadable(path) if unlisted else Removed(path, changed=False)

@@ -29,7 +29,7 @@ class PreviousFinding:
     """Last line at the head at which it was last raised; None if it is about the file."""
     start_line: int | None = None
     code: str = ""
-    """`finding.code_key` of the anchored lines; empty without an anchor."""
+    """`finding.code_key` of the anchored lines; without an anchor, of a file that is not in the diff, or empty."""
     where: Destination = Destination.INLINE
     """The destination that it was posted to."""
     deleted: bool = False

@@ -18,10 +18,7 @@ _STOP_WORDS = frozenset(
 
 
 def paired(scored: Iterable[tuple[tuple[float, ...], int, int]]) -> dict[int, int]:
-    """Returns pairs from left to right, each item in at most one pair, the lowest score first.
-
-    `scored` yields (score, left, right).
-    """
+    """Returns `right` by `left` for items of (score, left, right): one to one, the lowest scores first."""
     pairs: dict[int, int] = {}
     taken: set[int] = set()
     for _, left, right in sorted(scored):
@@ -36,14 +33,14 @@ def words(title: str) -> frozenset[str]:
     return frozenset(_WORD.findall(title[:LONGEST_TITLE].casefold()))
 
 
-def title_similarity(one: frozenset[str], other: frozenset[str]) -> float:
+def title_similarity(first: frozenset[str], second: frozenset[str]) -> float:
     """Returns the share of words that two titles have in common, from 0 to 1."""
-    return len(one & other) / max(1, len(one | other))
+    return len(first & second) / max(1, len(first | second))
 
 
-def share_a_word(one: frozenset[str], other: frozenset[str]) -> bool:
+def share_a_word(first: frozenset[str], second: frozenset[str]) -> bool:
     """Returns whether two titles share a word of more than 2 letters that is not a stop word."""
-    return any(len(word) > 2 for word in (one & other) - _STOP_WORDS)
+    return any(len(word) > 2 for word in (first & second) - _STOP_WORDS)
 
 
 _LONGEST_REPLY = 4_000
@@ -303,10 +300,10 @@ def _thread_score(record: PreviousFinding, ours: FindingThread) -> tuple[float, 
     return uncommented, other_side, record != ours.record, ours.rank, other_path, distance
 
 
-def _distance(one: int | None, other: int | None) -> int:
-    if one is None or other is None:
-        return 0 if one is other else _FAR
-    return abs(one - other)
+def _distance(first: int | None, second: int | None) -> int:
+    if first is None or second is None:
+        return 0 if first is second else _FAR
+    return abs(first - second)
 
 
 def _raised_in_bodies(conversation: Conversation, known: Sequence[PreviousFinding]) -> list[PreviousFinding]:

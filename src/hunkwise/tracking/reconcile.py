@@ -163,9 +163,9 @@ class _Matching:
         return location.anchor
 
 
-def _overlap(one: Anchor, other: Anchor) -> bool:
-    same_side = one.side is other.side
-    return same_side and one.lines.start < other.lines.stop and other.lines.start < one.lines.stop
+def _overlap(first: Anchor, second: Anchor) -> bool:
+    same_side = first.side is second.side
+    return same_side and first.lines.start < second.lines.stop and second.lines.start < first.lines.stop
 
 
 def _distance(finding: Finding, entry: TrackedFinding) -> int:
