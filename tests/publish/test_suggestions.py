@@ -265,9 +265,9 @@ def test_a_late_parser_costs_its_suggestions_and_no_others() -> None:
 def test_a_parser_that_died_between_two_files_knows_nothing_more() -> None:
     with SyntaxChecker(seconds=PATIENT) as parser:
         assert parser.verdict("json", "1") is SyntaxStatus.PARSES
-        assert parser._child.process is not None
-        parser._child.process.kill()
-        parser._child.process.wait()
+        assert parser._worker.process is not None
+        parser._worker.process.kill()
+        parser._worker.process.wait()
         assert parser.verdict("json", "1") is SyntaxStatus.UNKNOWN
 
 
@@ -278,15 +278,15 @@ def test_a_parser_that_cannot_be_started_knows_nothing() -> None:
 
 def test_a_parser_that_is_not_asked_starts_no_process() -> None:
     with SyntaxChecker() as parser:
-        assert parser._child.process is None
+        assert parser._worker.process is None
 
 
-def test_the_child_needs_no_more_than_its_own_environment() -> None:
+def test_the_worker_needs_no_more_than_its_own_environment() -> None:
     program = """
 from hunkwise.publish.suggestions import SyntaxChecker
 with SyntaxChecker() as parser:
     print(parser.verdict("toml", "a = 1"))
-    print(open(f"/proc/{parser._child.process.pid}/environ").read())
+    print(open(f"/proc/{parser._worker.process.pid}/environ").read())
 """
     environ = {**os.environ, "CANARY_TOKEN": "ghs_canary", "PYTHONPATH": "src"}
     done = subprocess.run(
@@ -308,13 +308,13 @@ QUESTIONS = "".join(
 ANSWERS = "broken\nparses\nunknown\nparses\n"
 
 
-def test_the_child_answers_line_by_line() -> None:
+def test_the_worker_answers_line_by_line() -> None:
     replies = io.StringIO()
     serve(io.StringIO(QUESTIONS), replies)
     assert replies.getvalue() == ANSWERS
 
 
-def test_the_child_confines_itself() -> None:
+def test_the_worker_confines_itself() -> None:
     program = [sys.executable, "-m", "hunkwise.publish.suggestions"]
     environ = {**os.environ, "PYTHONPATH": "src"}
     done = subprocess.run(program, input=QUESTIONS, env=environ, capture_output=True, text=True, check=True)

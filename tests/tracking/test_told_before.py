@@ -22,7 +22,14 @@ from hunkwise.domain.finding import (
 )
 from hunkwise.domain.pull_request import Comment
 from hunkwise.tracking.markers import HiddenState
-from hunkwise.tracking.state import SUMMARY_MARKER, bounded, decode, encode, told_from, told_values
+from hunkwise.tracking.state import (
+    SUMMARY_MARKER,
+    bounded,
+    decode,
+    encode,
+    summary_from_values,
+    summary_values,
+)
 from tests.publish.samples import state
 from tests.tracking.test_state import KEYS, spelt, values
 
@@ -57,7 +64,7 @@ def test_anything_bounded_comes_back_and_stays_as_it_is(
 ) -> None:
     told = bounded(overview, walkthrough)
     assert bounded(told.overview, told.walkthrough) == told
-    assert told_from(told_values(told)) == told
+    assert summary_from_values(summary_values(told)) == told
 
 
 def test_what_is_too_long_is_cut_but_for_a_diagram() -> None:
@@ -106,7 +113,7 @@ def test_without_room_the_walkthrough_goes_first_then_the_overview_then_hunks() 
     ],
 )
 def test_what_we_cannot_have_written_makes_the_whole_state_void(wrong: Any) -> None:
-    assert told_from(wrong) is None
+    assert summary_from_values(wrong) is None
     told = {**values(), "t": wrong}
     assert decode(spelt(told), repository="owner/name", number=7) is None
     assert decode(spelt({**values(), "t": ["Words."]}), repository="owner/name", number=7) is not None

@@ -1,1 +1,1 @@
-"""What leaves the house, as pure values: placed, rendered, and made harmless."""
+"""Places, renders and sanitizes everything that is posted; all functions return plain values."""

@@ -1,4 +1,4 @@
-"""Annotations: findings at lines of the head, as plain text, for a check run or for the step's own log."""
+"""Renders findings as annotations: plain text at lines of the head, for a check run or the step's own log."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ TITLE_LIMIT = 255
 MESSAGE_LIMIT = 64_000
 """Bytes; GitHub takes 64 KB."""
 MOST_IN_LOG = 10
-"""GitHub shows no more annotations of a kind from one step."""
+"""GitHub shows at most this many annotations of a level per step."""
 _ADDRESS = re.compile(r"://(?=\S)|\bwww\.(?=\w)", re.IGNORECASE)
-_LAST_LINE = 2**31 - 1  # GitHub's numbers have 32 bits, and one that is larger would cost the whole request
+_LAST_LINE = 2**31 - 1  # GitHub's numbers have 32 bits; with a larger one it rejects the whole request
 
 
 class Level(StrEnum):
@@ -56,28 +56,28 @@ class Annotation:
 def annotation(
     finding: Finding, files: Iterable[FileDiff] | Mapping[str, FileDiff], *, server_url: str = ""
 ) -> Annotation:
-    """The finding at a line of the head; where the head has none for it, the message says what it is about.
+    """Returns the finding at a line of the head; if it is not about lines of the head, the message says so.
 
-    Addresses stay whole only where they lead to `server_url`: GitHub makes links of all that it finds.
+    Addresses that do not lead to `server_url` are broken: GitHub makes links of all that it finds.
     """
-    known = files if isinstance(files, Mapping) else by_path(files)
-    start, end, place = _lines(finding, known)
+    files_by_path = files if isinstance(files, Mapping) else by_path(files)
+    start, end, place = _locate(finding, files_by_path)
     path = sayable(finding.path)
     if path != finding.path:
         place = f"{place} The file's name is no valid UTF-8; it is written out here.".lstrip()
-    title = foreign(one_line(finding.title), server_url)
+    title = plain_text(one_line(finding.title), server_url)
     return Annotation(
         path,
         start,
         end,
         _LEVELS[finding.severity],
         cut(f"{finding.severity.label}: {title}", TITLE_LIMIT),
-        _message(finding, place, server_url),
+        _write_message(finding, place, server_url),
     )
 
 
 def as_request(annotation: Annotation) -> dict[str, Any]:
-    """The annotation as an element of `output.annotations` of GitHub's check runs; without columns."""
+    """Returns the annotation as an element of `output.annotations` of GitHub's check runs; without columns."""
     return {
         "path": annotation.path,
         "start_line": annotation.start_line,
@@ -96,28 +96,28 @@ def workflow_annotations(
     warnings: int = MOST_IN_LOG,
     notices: int = MOST_IN_LOG,
 ) -> tuple[Annotation, ...]:
-    """What a run that can write nothing tells its log: at most so many warnings, then so many notices.
+    """Returns the annotations for the log of a run without write access: at most `warnings` and `notices` of them.
 
-    High and critical findings are warnings, the rest notices, the most severe first; what is severe and finds
-    no more room among the warnings goes before the notices.
+    High and critical findings are warnings, the rest notices, the most severe first. Severe findings beyond
+    `warnings` become notices, before the others.
     """
-    known = by_path(files)
+    files_by_path = by_path(files)
     ranked = sorted(findings, key=lambda finding: (-finding.severity, reading_order(finding)))
     severe = [finding for finding in ranked if finding.severity >= Severity.HIGH][: max(warnings, 0)]
     others = ranked[len(severe) :][: max(notices, 0)]
     return tuple(
-        replace(annotation(finding, known, server_url=server_url), level=level)
-        for level, told in ((Level.WARNING, severe), (Level.NOTICE, others))
-        for finding in told
+        replace(annotation(finding, files_by_path, server_url=server_url), level=level)
+        for level, selected in ((Level.WARNING, severe), (Level.NOTICE, others))
+        for finding in selected
     )
 
 
 def sayable(path: str) -> str:
-    """The path, with bytes that are no UTF-8 written out as `\\xe9`, so that JSON can hold it."""
+    """Returns the path with bytes that are not UTF-8 escaped, for example as `\\xe9`, so that it is valid in JSON."""
     written = []
     for character in path:
         code = ord(character)
-        if 0xDC80 <= code <= 0xDCFF:  # a byte, as surrogateescape reads it
+        if 0xDC80 <= code <= 0xDCFF:  # a byte, as decoded by surrogateescape
             written.append(f"\\x{code - 0xDC00:02x}")
         elif 0xD800 <= code <= 0xDFFF:
             written.append(f"\\u{code:04x}")
@@ -127,11 +127,11 @@ def sayable(path: str) -> str:
 
 
 def about(finding: Finding) -> str:
-    """Where the finding is, for a reader who is not shown it: one sentence, or none for lines of the head."""
+    """Returns a sentence on the place of a finding that is not about lines of the head; else an empty text."""
     anchor = finding.anchor
     if anchor is None:
-        said = f" The model named line {finding.said_line}." if finding.said_line is not None else ""
-        return f"This is about the whole file.{said}"
+        named_line = f" The model named line {finding.said_line}." if finding.said_line is not None else ""
+        return f"This is about the whole file.{named_line}"
     if anchor.side is Side.RIGHT:
         return ""
     if anchor.start_line is None:
@@ -140,8 +140,8 @@ def about(finding: Finding) -> str:
 
 
 def attributes(finding: Finding, server_url: str) -> str:
-    """Category, confidence, prompt and check in one plain line."""
-    category = cut(foreign(one_line(finding.category), server_url), 60)
+    """Returns category, confidence, prompt and verification in one plain line."""
+    category = cut(plain_text(one_line(finding.category), server_url), 60)
     parts = [category] if category else []
     if finding.confidence is not None:
         parts.append(f"confidence {finding.confidence:.0%}")
@@ -149,67 +149,67 @@ def attributes(finding: Finding, server_url: str) -> str:
     return " · ".join([*parts, check_of(finding)] if finding.check else parts)
 
 
-def _lines(finding: Finding, known: Mapping[str, FileDiff]) -> tuple[int, int, str]:
-    """First and last line at the head, and what must be said of the place."""
+def _locate(finding: Finding, files_by_path: Mapping[str, FileDiff]) -> tuple[int, int, str]:
+    """Returns first and last line at the head, and the sentence of `about`."""
     anchor = finding.anchor
     if anchor is None:
         return 1, 1, about(finding)
     if anchor.side is Side.LEFT:
-        line = _on_line(_nearest(anchor, known.get(anchor.path)))
+        line = _clamp(_find_nearest_line(anchor, files_by_path.get(anchor.path)))
         return line, line, about(finding)
     return *lines_at_head(anchor), ""
 
 
-def _nearest(anchor: Anchor, file: FileDiff | None) -> int:
-    """The line of the head that the same hunk shows nearest to a line of the base; 1 where it shows none."""
+def _find_nearest_line(anchor: Anchor, file: FileDiff | None) -> int:
+    """Returns the line of the head that is nearest, in the same hunk, to a line of the base; 1 if there is none."""
     hunk = file.hunk_at(Side.LEFT, anchor.line) if file else None
     if hunk is None:
         return 1
     at = next(index for index, row in enumerate(hunk.lines) if row.old == anchor.line)
-    shown = [(abs(index - at), row.new) for index, row in enumerate(hunk.lines) if row.new is not None]
-    return min(shown)[1] if shown else 1
+    candidates = [(abs(index - at), row.new) for index, row in enumerate(hunk.lines) if row.new is not None]
+    return min(candidates)[1] if candidates else 1
 
 
 def lines_at_head(anchor: Anchor) -> tuple[int, int]:
-    """First and last line of an anchor on the RIGHT side, in their order, in numbers that GitHub can read."""
-    first = _on_line(anchor.lines.start)
-    return first, max(first, _on_line(anchor.line))
+    """Returns first and last line of an anchor on the RIGHT side, within the numbers that GitHub accepts."""
+    first = _clamp(anchor.lines.start)
+    return first, max(first, _clamp(anchor.line))
 
 
-def _on_line(number: int) -> int:
+def _clamp(number: int) -> int:
     return min(max(number, 1), _LAST_LINE)
 
 
-def _message(finding: Finding, place: str, server_url: str) -> str:
-    """Body and suggestion as they were written, between where it is and what found it."""
-    body = foreign(finding.body, server_url).strip() or foreign(one_line(finding.title), server_url)
+def _write_message(finding: Finding, place: str, server_url: str) -> str:
+    """Returns the message: place, body, suggestion and attributes, of at most `MESSAGE_LIMIT` bytes."""
+    body = plain_text(finding.body, server_url).strip() or plain_text(one_line(finding.title), server_url)
     blocks = [place, body]
     if finding.suggestion is not None:
-        suggestion = foreign(finding.suggestion, server_url).rstrip("\n")
-        gone = not suggestion.strip()
-        blocks.append("Suggested: remove these lines." if gone else f"Suggested instead:\n{suggestion}")
+        suggestion = plain_text(finding.suggestion, server_url).rstrip("\n")
+        removes = not suggestion.strip()
+        blocks.append("Suggested: remove these lines." if removes else f"Suggested instead:\n{suggestion}")
     tail = f"\n\n{attributes(finding, server_url)}"
     text = "\n\n".join(block for block in blocks if block)
     return (_cut_bytes(text, MESSAGE_LIMIT - len(tail.encode())) + tail).lstrip()
 
 
-def foreign(text: str, server_url: str) -> str:
-    """Foreign text as plain text: without unseen characters, and a blank in each address that leads elsewhere."""
-    return _unlinked(without_marker(plain(text)), server_url)
+def plain_text(text: str, server_url: str) -> str:
+    """Returns untrusted text as plain text without invisible characters; a space breaks links to other servers."""
+    return _break_links(without_marker(plain(text)), server_url)
 
 
-def _unlinked(text: str, server_url: str) -> str:
+def _break_links(text: str, server_url: str) -> str:
     server = server_url.rstrip("/")
     scheme = len(server.partition("://")[0])
 
-    def broken(found: re.Match[str]) -> str:
-        ours = bool(server) and text.startswith(f"{server}/", max(found.start() - scheme, 0))
-        return found[0] if ours else f"{found[0]} "
+    def add_space(match: re.Match[str]) -> str:
+        ours = bool(server) and text.startswith(f"{server}/", max(match.start() - scheme, 0))
+        return match[0] if ours else f"{match[0]} "
 
-    return _ADDRESS.sub(broken, text)
+    return _ADDRESS.sub(add_space, text)
 
 
 def _cut_bytes(text: str, limit: int) -> str:
-    """At most `limit` bytes of UTF-8; what was longer ends in an ellipsis."""
+    """Returns at most `limit` bytes of UTF-8; a longer text is cut and ends in an ellipsis."""
     encoded = text.encode()
     return text if len(encoded) <= limit else encoded[: limit - 3].decode(errors="ignore") + "…"

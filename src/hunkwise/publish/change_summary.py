@@ -1,7 +1,7 @@
 """Renders a model's summary of a change, with its Mermaid diagram reduced to boxes and arrows.
 
-GitHub draws a fence of `mermaid` by a program that knows links, clicks, styles, HTML and directives. A diagram that is
-accepted here has none of them: few kinds of diagrams, few characters, few words.
+GitHub renders `mermaid` fences with a program that supports links, clicks, styles, HTML and directives. A diagram that
+is accepted here has none of them: only few kinds of diagrams, characters and statements are allowed.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _LONGEST_LINE: Final = 160
 _KIND: Final = re.compile(
     r"(?P<flow>(?:flowchart|graph)(?: (?:TB|TD|BT|LR|RL))?)|sequenceDiagram|stateDiagram-v2|classDiagram"
 )
-# Beside letters and digits of any script. No `#`, `;`, `\` and `%`: entities, statements in rows, directives.
+# Besides letters and digits of any script. Not `#`, `;`, `\` and `%`: entities, several statements, directives.
 _SIGNS: Final = frozenset(" _-.,:/()[]{}|<>=+*!?'\"")
 _CODE: Final = re.compile(r"<(?=[A-Za-z/!?])|//|www\.|\]\(|!\[|:::")
-"""HTML, addresses, links and images of Markdown within labels, classes of style."""
+"""HTML, addresses, Markdown links and images in labels, style classes."""
 _ANNOTATION: Final = re.compile(r"<<(?:interface|abstract|enumeration|service|fork|join|choice)>>")
 _WORDS: Final = re.compile(r"\b(?:click|href|javascript|callback)\b", re.IGNORECASE)
 _STATEMENTS: Final = re.compile(
     r"(?:links?|properties|details|style|linkStyle|classDef|cssClass)\b", re.IGNORECASE
 )
-"""Words at the start of a line that do more than draw."""
+"""Words at the start of a line that have other effects than a shape or an arrow."""
 _QUOTED: Final = re.compile(r'"[^"]*"')
 _SHAPE: Final = re.compile(
     r"(?:\[\[|\[\(|\(\[|\(\(|\{\{|[\[({])[^\[\](){}]*(?:\]\]|\)\]|\]\)|\)\)|\}\}|[\])}])"
@@ -38,7 +38,7 @@ _BRACKETS: Final = re.compile(r"[\[\](){}]")
 
 
 def diagram_fault(source: str) -> str:
-    """Why the source is not drawn, for a reader; empty where it is."""
+    """Returns why the source is not rendered, for a reader; empty if it is."""
     if source != plain(source):
         return "it has characters that are not seen"
     lines = source.split("\n")
@@ -47,21 +47,21 @@ def diagram_fault(source: str) -> str:
         return "it is of no kind that is shown"
     if len(lines) < 2 or len(lines) > _MOST_LINES or len(source) > MAX_DIAGRAM:
         return f"it has no line, or more than {_MOST_LINES} lines or {MAX_DIAGRAM:,} characters"
-    fault = next((fault for line in lines[1:] if (fault := _line_fault(line))), "")
+    fault = next((fault for line in lines[1:] if (fault := _find_line_fault(line))), "")
     if fault:
         return fault
     if kind["flow"]:
-        return next((fault for line in lines[1:] if (fault := _shape_fault(line))), "")
-    drawn = _QUOTED.sub("", source)
-    return "" if drawn.count("{") == drawn.count("}") else "its brackets do not match"
+        return next((fault for line in lines[1:] if (fault := _find_shape_fault(line))), "")
+    unquoted = _QUOTED.sub("", source)
+    return "" if unquoted.count("{") == unquoted.count("}") else "its brackets do not match"
 
 
 def diagram(source: str) -> str:
-    """The fence that GitHub draws; empty where `diagram_fault` finds anything wrong."""
+    """Returns the fence that GitHub renders as a diagram; empty if `diagram_fault` reports anything."""
     return "" if not source or diagram_fault(source) else drawn_fence(source)
 
 
-def _line_fault(line: str) -> str:
+def _find_line_fault(line: str) -> str:
     text = line.strip(" ")
     if len(line) > _LONGEST_LINE:
         return f"a line of it has more than {_LONGEST_LINE} characters"
@@ -73,58 +73,56 @@ def _line_fault(line: str) -> str:
         return "it has a statement, an address or HTML that is not let through"
     if bare.count('"') % 2:
         return "a quote in it is not closed"
-    # What begins like that is a bot's command, a workflow command, or the configuration of a diagram.
-    starts = bare[:1] == "/" or bare[:2] == "::" or (bare != "" and not bare.strip("-="))
-    return "a line of it begins as no line of a diagram does" if starts else ""
+    # These begin a bot's command, a workflow command, or the configuration of a diagram.
+    is_command = bare[:1] == "/" or bare[:2] == "::" or (bare != "" and not bare.strip("-="))
+    return "a line of it begins as no line of a diagram does" if is_command else ""
 
 
-def _shape_fault(line: str) -> str:
-    """Of a flowchart: what is in brackets has none of its own, or it would not be drawn at all."""
-    drawn = _SHAPE.sub("", _QUOTED.sub("", line))
-    return "its brackets do not match" if _BRACKETS.search(drawn) else ""
+def _find_shape_fault(line: str) -> str:
+    """Returns the fault of a flowchart's line: brackets within brackets, with which Mermaid renders nothing."""
+    without_shapes = _SHAPE.sub("", _QUOTED.sub("", line))
+    return "its brackets do not match" if _BRACKETS.search(without_shapes) else ""
 
 
 _OVERVIEW_LIMIT = 3_000
 _NAME_LIMIT = 120
 _WORDS_LIMIT = 600
-_SHOWN = 3
-"""Areas that are shown unfolded."""
+_MOST_UNFOLDED = 3
+"""Maximum number of areas that are shown unfolded."""
 _BY_MODEL = "#### The change, in the model's words"
 _BY_RULES = "#### The change, in the words of the demo's rules"
 
 
 def change_blocks(view: PublishedReview, *, drawn: bool) -> list[str]:
-    """Heading, overview, areas, risk and, where `drawn`, the diagram; nothing where nothing was said."""
+    """Returns heading, overview, areas, risk and, if `drawn`, the diagram; empty if there is no summary."""
     review = view.review
-    said = [sanitize.text(review.summary, _OVERVIEW_LIMIT, server_url=view.server_url)]
+    parts = [sanitize.text(review.summary, _OVERVIEW_LIMIT, server_url=view.server_url)]
     if review.walkthrough is not None:
         areas, risk = review.walkthrough.areas[:MAX_AREAS], review.walkthrough.risk
-        said += [_areas(areas), _risk(risk) if risk else ""]
-        said.append(diagram(review.walkthrough.diagram) if drawn else "")
-    blocks = [block for block in said if block]
+        parts += [_render_areas(areas), _render_risk(risk) if risk else ""]
+        parts.append(diagram(review.walkthrough.diagram) if drawn else "")
+    blocks = [part for part in parts if part]
     return [_BY_RULES if review.demo else _BY_MODEL, *blocks] if blocks else []
 
 
-def _areas(areas: tuple[Area, ...]) -> str:
-    rows = [row for one in areas if (row := _row(one))]
-    listed = "\n".join(rows)
-    if len(rows) <= _SHOWN:
-        return listed
-    return f"<details><summary>Area by area: {len(rows)}</summary>\n\n{listed}\n\n</details>"
+def _render_areas(areas: tuple[Area, ...]) -> str:
+    rows = [row for area in areas if (row := _render_area(area))]
+    text = "\n".join(rows)
+    if len(rows) <= _MOST_UNFOLDED:
+        return text
+    return f"<details><summary>Area by area: {len(rows)}</summary>\n\n{text}\n\n</details>"
 
 
-def _row(area: Area) -> str:
-    """A line of the list; empty where nothing can be shown of it."""
+def _render_area(area: Area) -> str:
+    """Returns a line of the list; empty if the area has no visible text."""
     name = sanitize.line(area.area, _NAME_LIMIT)
     words = [sanitize.line(text, _WORDS_LIMIT) for text in (area.what, area.why)]
-    said = " ".join(word for word in words if word)
-    return (
-        "- " + ": ".join(part for part in (f"**{name}**" if name else "", said) if part)
-        if name or said
-        else ""
-    )
+    description = " ".join(word for word in words if word)
+    if not name and not description:
+        return ""
+    return "- " + ": ".join(part for part in (f"**{name}**" if name else "", description) if part)
 
 
-def _risk(risk: Risk) -> str:
+def _render_risk(risk: Risk) -> str:
     why = sanitize.line(risk.why, _WORDS_LIMIT)
     return f"**Risk, as the model sees it: {risk.level}.**" + (f" {why}" if why else "")

@@ -1,4 +1,4 @@
-"""How a run ends: gates, exit code, the published review, outputs."""
+"""Decides how a run ends: gates, exit code, the published review, outputs."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ from hunkwise.tracking.markers import PreviousFinding
 from hunkwise.tracking.reconcile import OpenFinding
 
 _REVIEW_MARKER = re.compile(r"<!-- hunkwise:review v\d{1,9} run=[\w.]* head=[\w.]* -->", re.ASCII)
-# States in which a review of ours stood, or stands, for or against the merge.
+# States of reviews that approve or block the merge, or did so before.
 _DECISIVE = frozenset({ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED, ReviewState.DISMISSED})
 
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """What may fail a run or hold a merge; None: nothing does."""
+    """Conditions that fail a run or block a merge; None for no such condition."""
 
     fail_on: Severity | None = None
     request_changes_on: Severity | None = None
     min_coverage: int = 0
     """Percent."""
     approve: bool = False
-    """The base's configuration lets a review approve that found nothing and left nothing out."""
+    """The base's configuration allows an approval if the review is complete and has no finding."""
 
 
 @dataclass(frozen=True, slots=True)
 class FallbackCounts:
-    """How many findings ended below their place, and where instead. `Held()`: none did."""
+    """Numbers of findings that are at a fallback level, by level. `FallbackCounts()`: none is."""
 
     annotated: int = 0
     """On annotations of the check run."""
     summarized: int = 0
     """In the job summary."""
     reported: int = 0
-    """In the JSON report alone."""
+    """Only in the JSON report."""
     lost: int = 0
-    """In the log alone, which nobody reads and no machine can."""
+    """Only in the log, which counts as lost: it is not machine-readable."""
     unposted: bool = False
-    """Something was to be posted, and could not be as it should."""
+    """Something could not be posted as planned."""
 
     @property
     def below(self) -> int:
@@ -66,13 +66,13 @@ _ALL_IN_PLACE = FallbackCounts()
 
 @dataclass(frozen=True, slots=True)
 class RunConclusion:
-    """The exit code, why it is not 0, and what else a reader must be told. All of it is our own words."""
+    """The exit code, the reasons if it is not 0, and warnings. No text is untrusted."""
 
     exit_code: ExitCode
     reasons: tuple[str, ...] = ()
-    """A sentence for each reason that the exit code is not 0; empty where it is."""
+    """A sentence for each reason that the exit code is not 0; empty if it is 0."""
     warnings: tuple[str, ...] = ()
-    """A sentence for each thing that is not as it should be and did not decide the exit code."""
+    """A sentence for each problem that did not decide the exit code."""
     reviewed: str = "Reviewed."
     """The sentence of a run that exits 0."""
 
@@ -93,25 +93,26 @@ class RunConclusion:
 def held(
     findings: Iterable[Finding], posted: PostResult, *, summary: bool, report: bool, to_post: bool = True
 ) -> FallbackCounts:
-    """Counts the rungs of the standing findings.
+    """Counts the open findings at each fallback level.
 
-    `summary`, `report`: the job summary, the JSON report is written and has every finding. `to_post` is
-    False for a dry run, where nothing is out of its place that can be read. A finding that an earlier run
-    raised and this one did not move is where it was.
+    `summary`, `report`: the job summary, or the JSON report, is written and has every finding. `to_post` is False
+    for a dry run, which only counts lost findings. A finding that an earlier run raised and this one did not post
+    counts as in place.
     """
     tally = dict.fromkeys((Destination.ANNOTATION, Destination.SUMMARY, Destination.REPORT), 0)
     lost = 0
     for finding in findings:
-        rung = posted.where.get(finding, Destination.INLINE if finding.raised_as else Destination.SUMMARY)
-        if rung in (Destination.SUMMARY, Destination.REPORT):
+        default = Destination.INLINE if finding.raised_as else Destination.SUMMARY
+        destination = posted.where.get(finding, default)
+        if destination in (Destination.SUMMARY, Destination.REPORT):
             if not summary and not report:
                 lost += 1
                 continue
-            asked_for = summary if rung is Destination.SUMMARY else report
-            if not asked_for:
-                rung = Destination.REPORT if report else Destination.SUMMARY
-        if rung in tally and to_post:
-            tally[rung] += 1
+            written = summary if destination is Destination.SUMMARY else report
+            if not written:
+                destination = Destination.REPORT if report else Destination.SUMMARY
+        if destination in tally and to_post:
+            tally[destination] += 1
     unposted = to_post and posted.fault is not None
     return FallbackCounts(
         tally[Destination.ANNOTATION], tally[Destination.SUMMARY], tally[Destination.REPORT], lost, unposted
@@ -119,73 +120,75 @@ def held(
 
 
 def conclude(review: Review, gates: Gates, held: FallbackCounts = _ALL_IN_PLACE) -> RunConclusion:
-    """A gate first, then what is missing; a finding that reached no gate and can be read fails nothing.
+    """Returns the conclusion: a reached gate decides first, then a part that was not reviewed or is lost.
 
-    The review's findings are all that stand: those that an earlier run raised are gated like new ones.
+    The review's findings are all open ones: those that an earlier run raised count for the gates like new ones.
     """
-    failed = _reached_gates(review, gates)
-    missing = _missing(review.coverage, held)
-    below = _below(held)
+    failed = _find_reached_gates(review, gates)
+    missing = _describe_missing(review.coverage, held)
+    fallbacks = _describe_fallbacks(held)
     if failed:
-        return RunConclusion(ExitCode.GATE, failed, (*missing, *below))
+        return RunConclusion(ExitCode.GATE, failed, (*missing, *fallbacks))
     if missing:
-        return RunConclusion(ExitCode.PARTIAL, missing, below)
-    return RunConclusion(ExitCode.REVIEWED, (), below, _reviewed(review, gates))
+        return RunConclusion(ExitCode.PARTIAL, missing, fallbacks)
+    return RunConclusion(ExitCode.REVIEWED, (), fallbacks, _describe_result(review, gates))
 
 
 def reached(findings: Iterable[Finding], gate: Severity | None) -> bool:
-    """Whether any of the findings is as severe as the gate, or more."""
+    """Returns whether any finding is at least as severe as the gate."""
     return gate is not None and any(finding.severity >= gate for finding in findings)
 
 
 def review_event(review: Review, gates: Gates, *, may_approve: bool = True) -> ReviewEvent:
-    """What the posted review asks for. A model's word never approves: `approve` at the base does, of a whole review.
+    """Returns the event of the posted review. Only `approve` at the base permits an approval, no model answer does.
 
-    `may_approve`: False where something that this function does not see speaks against it, a moved head, say.
+    `may_approve`: False if other reasons prevent an approval, for example a changed head.
     """
     if reached(review.findings, gates.request_changes_on):
         return ReviewEvent.REQUEST_CHANGES
-    if gates.approve and may_approve and _nothing_to_say(review) and _nothing_left_out(review.coverage):
+    if gates.approve and may_approve and _found_nothing(review) and _reviewed_everything(review.coverage):
         return ReviewEvent.APPROVE
     return ReviewEvent.COMMENT
 
 
 def superseded(reviews: Sequence[PostedReview], event: ReviewEvent) -> tuple[PostedReview, ...]:
-    """Reviews of ours that still ask for changes, or approve, though this run would not: to be dismissed."""
-    gone = set()
+    """Returns our reviews to dismiss: they request changes or approve, and this run does not."""
+    outdated = set()
     if event is not ReviewEvent.REQUEST_CHANGES:
-        gone.add(ReviewState.CHANGES_REQUESTED)
+        outdated.add(ReviewState.CHANGES_REQUESTED)
     if event is not ReviewEvent.APPROVE:
-        gone.add(ReviewState.APPROVED)
-    return tuple(review for review in reviews if review.state in gone and _ours(review))
+        outdated.add(ReviewState.APPROVED)
+    return tuple(review for review in reviews if review.state in outdated and _is_ours(review))
 
 
 def still_asks(reviews: Sequence[PostedReview]) -> bool:
-    """Whether the latest decisive review of ours asks for changes already, or did and was dismissed.
+    """Returns whether our latest decisive review requests changes, or did and was dismissed.
 
-    Then the same findings are no reason to ask again; a new one that is `reached` by the gate is. GitHub does
-    not say what a dismissed review was, nor is it told here who dismissed it.
+    Then the same findings are no reason to request changes again; a new one that reaches the gate is. For a
+    dismissed review neither its former state nor who dismissed it is available.
     """
-    decisive = [review for review in reviews if review.state in _DECISIVE and _ours(review)]
+    decisive = [review for review in reviews if review.state in _DECISIVE and _is_ours(review)]
     return bool(decisive) and decisive[-1].state is not ReviewState.APPROVED
 
 
-def _ours(review: PostedReview) -> bool:
-    """Whether it carries our marker: an account such as github-actions[bot] writes for other tools too."""
+def _is_ours(review: PostedReview) -> bool:
+    """Returns whether it has our marker: an account such as github-actions[bot] is shared with other tools."""
     return _REVIEW_MARKER.search(review.body) is not None
 
 
-def _nothing_to_say(review: Review) -> bool:
+def _found_nothing(review: Review) -> bool:
     return not (review.findings or review.refuted or review.dropped or review.faults or review.demo)
 
 
-def _nothing_left_out(coverage: Coverage) -> bool:
-    """In the strictest sense: what was left out by choice was not reviewed either."""
-    whole = all(file.reason is None and file.reviewed_lines >= file.changed_lines for file in coverage.files)
-    return whole and not coverage.unlisted_files and coverage.reviewed_lines > 0
+def _reviewed_everything(coverage: Coverage) -> bool:
+    """Returns whether every file was reviewed; skipped files count as not reviewed, whatever the reason."""
+    complete = all(
+        file.reason is None and file.reviewed_lines >= file.changed_lines for file in coverage.files
+    )
+    return complete and not coverage.unlisted_files and coverage.reviewed_lines > 0
 
 
-def _reached_gates(review: Review, gates: Gates) -> tuple[str, ...]:
+def _find_reached_gates(review: Review, gates: Gates) -> tuple[str, ...]:
     reasons = []
     if gates.fail_on is not None and reached(review.findings, gates.fail_on):
         reasons.append(f"A finding reaches fail-on: {gates.fail_on.label}.")
@@ -197,7 +200,7 @@ def _reached_gates(review: Review, gates: Gates) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _missing(coverage: Coverage, held: FallbackCounts) -> tuple[str, ...]:
+def _describe_missing(coverage: Coverage, held: FallbackCounts) -> tuple[str, ...]:
     reasons = []
     if not coverage.complete:
         files = _count(len(coverage.missing) + coverage.unlisted_files, "file")
@@ -205,34 +208,34 @@ def _missing(coverage: Coverage, held: FallbackCounts) -> tuple[str, ...]:
             f"A part of the change was not reviewed: {files}, {coverage.percent} % of the lines covered."
         )
     if held.lost:
-        be = "is" if held.lost == 1 else "are"
+        verb = "is" if held.lost == 1 else "are"
         reasons.append(
-            f"{_count(held.lost, 'finding')} {be} in the log alone: not posted, and neither the job summary nor "
+            f"{_count(held.lost, 'finding')} {verb} in the log alone: not posted, and neither the job summary nor "
             "the JSON report could be written."
         )
     return tuple(reasons)
 
 
-def _below(held: FallbackCounts) -> tuple[str, ...]:
+def _describe_fallbacks(held: FallbackCounts) -> tuple[str, ...]:
     if not held.below:
-        said = "The review could not be posted as it should be; no finding is lost by that."
-        return (said,) if held.unposted and not held.lost else ()
-    rungs = (
+        warning = "The review could not be posted as it should be; no finding is lost by that."
+        return (warning,) if held.unposted and not held.lost else ()
+    counts = (
         (held.annotated, "on annotations of the check run"),
         (held.summarized, "in the job summary"),
         (held.reported, "in the JSON report"),
     )
-    places = ", ".join(f"{number:,} {place}" for number, place in rungs if number)
+    places = ", ".join(f"{number:,} {place}" for number, place in counts if number)
     return (f"{_count(held.below, 'finding')} could not be posted on the change itself: {places}.",)
 
 
-def _reviewed(review: Review, gates: Gates) -> str:
-    """What a run that exits 0 has found; nothing is said of lines that were not reviewed."""
+def _describe_result(review: Review, gates: Gates) -> str:
+    """Returns the sentence of a run that exits 0; it makes no claim about lines that were not reviewed."""
     if review.findings:
-        asked = gates.request_changes_on
+        threshold = gates.request_changes_on
         gate = "no gate reached"
-        if asked is not None and reached(review.findings, asked):
-            gate = f"request-changes-on: {asked.label} reached"
+        if threshold is not None and reached(review.findings, threshold):
+            gate = f"request-changes-on: {threshold.label} reached"
         return f"Reviewed: {_count(len(review.findings), 'finding')}, {gate}."
     if review.coverage.reviewed_lines == 0:
         return "Nothing was reviewed: there is no changed line but what is left out by choice."
@@ -247,58 +250,61 @@ def _count(number: int, noun: str) -> str:
 
 @dataclass(frozen=True)
 class PublishedReview:
-    """The review, how it concluded, where its findings went, and what earlier runs had raised."""
+    """The review, its conclusion, the destination of each finding, and the findings of earlier runs."""
 
     review: Review
-    """Its findings are all that stands: new ones, and those that an earlier run raised."""
+    """Its findings are all open ones: new ones, and those that an earlier run raised."""
     verdict: RunConclusion
     posted: PostResult = field(default_factory=PostResult)
-    """The rung of each finding on the whole ladder."""
+    """The destination of each finding that this run posted, including fallback levels."""
     kept: tuple[OpenFinding, ...] = ()
-    """What an earlier run raised and what still stands; each `finding` is among the review's."""
+    """Open findings that an earlier run raised; each `finding` is among the review's."""
     fixed: tuple[Thread, ...] = ()
     """Threads of ours whose code was fixed since the last run."""
     dismissed: tuple[PreviousFinding, ...] = ()
-    """What a person who may do so has dismissed."""
+    """Findings that a trusted user dismissed."""
     stale: str = ""
-    """One sentence where something moved under the run: the head, say."""
+    """One sentence if something changed during the run, for example the head."""
     repository: str = ""
-    """`owner/name`; empty where there is none, as for a local range."""
+    """`owner/name`; empty if there is none, for example for a local range."""
     number: int | None = None
-    """Of the pull request."""
+    """Number of the pull request."""
     server_url: str = ""
     run: str = ""
-    """The run's own name, as its markers carry it."""
+    """The run's name in its markers."""
 
     @cached_property
     def kept_by_finding(self) -> Mapping[Finding, OpenFinding]:
         return {kept.finding: kept for kept in self.kept}
 
     def known(self, finding: Finding) -> bool:
-        """Whether an earlier run raised it."""
+        """Returns whether an earlier run raised it."""
         return bool(finding.raised_as) or finding in self.kept_by_finding
 
     def where(self, finding: Finding) -> Destination:
-        """The rung that the finding stands on, in this run or since an earlier one."""
+        """Returns the destination of the finding, by this run or by an earlier one."""
         kept = self.kept_by_finding.get(finding)
         earlier = kept.raised.where if kept else Destination.REPORT
         return self.posted.where.get(finding, earlier)
 
     @cached_property
     def known_findings(self) -> tuple[Finding, ...]:
-        """Those of the review's findings that an earlier run raised, in their order."""
+        """The review's findings that an earlier run raised, in their order."""
         return tuple(finding for finding in self.review.findings if self.known(finding))
 
 
-def _rungs(view: PublishedReview, report: str) -> dict[str, int]:
-    """The number of standing findings on each rung that has any; none is on a report that was not written."""
+def _count_by_destination(view: PublishedReview, report: str) -> dict[str, int]:
+    """Returns the number of open findings by destination, without zeros, and without a report if none was written."""
     tally = Counter(view.where(finding) for finding in view.review.findings)
-    held = (rung for rung in Destination if tally[rung] and (report or rung is not Destination.REPORT))
-    return {rung.value: tally[rung] for rung in held}
+    return {
+        destination.value: tally[destination]
+        for destination in Destination
+        if tally[destination] and (report or destination is not Destination.REPORT)
+    }
 
 
 def outputs_of(view: PublishedReview, report: str, sarif: str) -> dict[str, str]:
-    """The step's outputs, by CONTRACT.md's names."""
+    """Returns the step's outputs by name, as in action.yml."""
     review = view.review
     return {
         "conclusion": str(view.verdict.conclusion),
@@ -306,7 +312,7 @@ def outputs_of(view: PublishedReview, report: str, sarif: str) -> dict[str, str]
         "highest-severity": review.highest.label if review.highest else "",
         "coverage": str(review.coverage.percent),
         "review-url": view.posted.review_url or "",
-        "placement": json.dumps(_rungs(view, report)),
+        "placement": json.dumps(_count_by_destination(view, report)),
         "report": report,
         "sarif": sarif,
         "model-calls": str(review.usage.model_calls),

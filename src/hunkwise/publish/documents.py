@@ -1,4 +1,4 @@
-"""Whole Markdown documents: comments, review body, check run, job summary, summary comment."""
+"""Renders whole Markdown documents: comments, review body, check run, job summary, summary comment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hunkwise.publish.sections import (
     DEMO,
     FindingLinks,
     check_of,
-    colophon,
+    closing,
     count,
     evidence_fold,
     faults,
@@ -36,26 +36,26 @@ from hunkwise.tracking.state import SUMMARY_MARKER, claim_marker, encode
 
 
 def failure_summary(faults: Sequence[str]) -> str:
-    """Each fault with its remedy. It claims nothing of the change, for nothing was read."""
+    """Returns the summary of a run that reviewed nothing: each fault with its hint."""
     listed = "\n".join(f"- {sanitize.line(fault, 2_000)}" for fault in faults)
     return f"## hunkwise: no review was made\n\nNothing was reviewed, so nothing is said of the change.\n\n{listed}\n"
 
 
 def told(review: Review, review_url: str | None, *, fixed: int = 0, dismissed: int = 0) -> str:
-    """Plain text; foreign parts are on one line each, and still to be made inert for the runner.
+    """Returns the review as plain text for the log; the caller must escape it for the runner.
 
-    `fixed` and `dismissed` are numbers of earlier findings that no longer stand.
+    Untrusted parts are on one line each. `fixed` and `dismissed` are numbers of earlier findings that are closed.
     """
     coverage = review.coverage
     lines = []
     for finding in sorted(review.findings, key=reading_order):
-        known = "  (raised before)" if finding.raised_as else ""
-        known += "  (unverified)" if finding.check is Verification.UNVERIFIED else ""
-        lines.append(f"{finding.severity.label:<8} {place_of(finding)}  {one_line(finding.title)}{known}")
-    if checked := tally(review):
-        lines.append(f"Second opinion: {checked}.")
+        notes = "  (raised before)" if finding.raised_as else ""
+        notes += "  (unverified)" if finding.check is Verification.UNVERIFIED else ""
+        lines.append(f"{finding.severity.label:<8} {place_of(finding)}  {one_line(finding.title)}{notes}")
+    if verified := tally(review):
+        lines.append(f"Second opinion: {verified}.")
     lines.append(
-        f"{_numbers(review, fixed, dismissed)}; reviewed {coverage.reviewed_lines} of "
+        f"{_count_findings(review, fixed, dismissed)}; reviewed {coverage.reviewed_lines} of "
         f"{coverage.changed_lines} changed lines ({coverage.percent} %); "
         f"{review.usage.model_calls} model calls, {review.seconds:.1f} s."
     )
@@ -64,14 +64,14 @@ def told(review: Review, review_url: str | None, *, fixed: int = 0, dismissed: i
     return "\n".join(lines)
 
 
-def _numbers(review: Review, fixed: int, dismissed: int) -> str:
-    """`3 findings`, and what of earlier runs is to be told beside."""
-    known = sum(1 for finding in review.findings if finding.raised_as)
-    said = f"{len(review.findings)} findings"
-    if known:
-        said += f" ({len(review.findings) - known} new, {known} raised before)"
-    return said + "".join(
-        f", {number} {what}" for number, what in ((fixed, "fixed"), (dismissed, "dismissed")) if number
+def _count_findings(review: Review, fixed: int, dismissed: int) -> str:
+    """Returns, for example, `3 findings (2 new, 1 raised before), 1 fixed, 1 dismissed`, without zeros."""
+    raised_before = sum(1 for finding in review.findings if finding.raised_as)
+    text = f"{len(review.findings)} findings"
+    if raised_before:
+        text += f" ({len(review.findings) - raised_before} new, {raised_before} raised before)"
+    return text + "".join(
+        f", {number} {label}" for number, label in ((fixed, "fixed"), (dismissed, "dismissed")) if number
     )
 
 
@@ -91,7 +91,7 @@ _SUMMARY_HAS = "The job summary and the JSON report of this run have each of the
 
 
 class CheckOutput(NamedTuple):
-    """What a check run shows: a plain title, and two Markdown texts."""
+    """The output of a check run: a plain title, and two Markdown texts."""
 
     title: str
     summary: str
@@ -105,28 +105,32 @@ def comment(
     applies: bool,
     where: Destination | None = None,
 ) -> str:
-    """A comment on lines or on a file. `applies`: the suggestion may be offered to be committed.
+    """Returns a comment on lines or on a file. `applies`: the suggestion can be offered to commit.
 
-    `where` is needed where an anchored finding stands on its file: the lines are then named.
+    `where` is needed if a finding with an anchor is posted on its file: the comment then names the lines.
     """
-    rung = where or (Destination.INLINE if finding.anchor else Destination.FILE)
+    destination = where or (Destination.INLINE if finding.anchor else Destination.FILE)
     blocks = [f"**{BADGES[finding.severity]}** · **{sanitize.line(finding.title, _TITLE_LIMIT)}**"]
-    if finding.anchor is not None and rung is Destination.FILE:
+    if finding.anchor is not None and destination is Destination.FILE:
         blocks.append(f"At {sanitize.code_span(place_of(finding))}:")
     blocks.append(sanitize.text(finding.body, _TEXT_LIMIT, server_url=server_url))
     if finding.suggestion is not None:
-        blocks.append(_suggestion(finding.suggestion, applies and rung is Destination.INLINE))
-    blocks += [evidence_fold(finding, server_url), _attributes(finding), finding_marker(finding, rung)]
+        blocks.append(_render_suggestion(finding.suggestion, applies and destination is Destination.INLINE))
+    blocks += [
+        evidence_fold(finding, server_url),
+        _render_attributes(finding),
+        finding_marker(finding, destination),
+    ]
     return joined(blocks)
 
 
 def review_body(view: PublishedReview, placement: CommentPlan, event: ReviewEvent) -> Page:
-    """The body of the review: what it holds, and each finding that has no comment of its own."""
-    head = [_holding(view, placement, event)]
+    """Returns the body of the review: numbers of findings, and each finding that has no comment of its own."""
+    head = [_render_review_overview(view, placement, event)]
     if view.review.demo:
         head.append(DEMO)
     tail = [review_marker(view.run, view.review.head_sha)]
-    entry = _Entry(
+    entry = _FindingWriter(
         FindingLinks(view).of, lambda finding: finding_marker(finding, Destination.BODY), view.server_url
     )
     sheet = PageTemplate((head,), tail, entry.writers, BODY_LIMIT, _SUMMARY_HAS)
@@ -134,93 +138,94 @@ def review_body(view: PublishedReview, placement: CommentPlan, event: ReviewEven
 
 
 def job_summary(view: PublishedReview) -> Page:
-    """The review with every finding in full, and on which rung each ended. Also what a local run prints."""
+    """Returns the review with every finding in full, and its destination. A local run prints it, too."""
     heads = tuple(overview(view, names=names, drawn=True) for names in _NAMES)
-    return _told(view, heads, SUMMARY_LIMIT)
+    return _render_findings_page(view, heads, SUMMARY_LIMIT)
 
 
 def check_output(view: PublishedReview) -> CheckOutput:
-    """What the check run says: the verdict, the overview, and every finding as far as there is room."""
+    """Returns the check run's output: the verdict, the overview, and as many findings as fit."""
     heads = (overview(view, names=names) for names in _NAMES)
     summary = next(
         (text for head in heads if size(text := joined(head)) <= CHECK_LIMIT), view.verdict.sentence
     )
     title = cut(one_line(view.verdict.sentence), CHECK_TITLE_LIMIT)
-    return CheckOutput(title, summary, _told(view, ([],), CHECK_LIMIT).text)
+    return CheckOutput(title, summary, _render_findings_page(view, ([],), CHECK_LIMIT).text)
 
 
-def _told(view: PublishedReview, heads: tuple[list[str], ...], limit: int) -> Page:
-    """A page that nobody reads again: each finding with its rung, and no marker."""
-    entry = _Entry(FindingLinks(view).with_rung, lambda _: "", view.server_url)
-    sheet = PageTemplate(heads, colophon(view), entry.writers, limit, _REPORT_HAS)
+def _render_findings_page(view: PublishedReview, heads: tuple[list[str], ...], limit: int) -> Page:
+    """Returns a page that later runs do not read: each finding with its destination, without markers."""
+    entry = _FindingWriter(FindingLinks(view).with_destination, lambda _: "", view.server_url)
+    sheet = PageTemplate(heads, closing(view), entry.writers, limit, _REPORT_HAS)
     return fitted(sheet, sorted(view.review.findings, key=reading_order))
 
 
-def _holding(view: PublishedReview, placement: CommentPlan, event: ReviewEvent) -> str:
-    """What the review holds, and what stands without it."""
-    rungs = (
+def _render_review_overview(view: PublishedReview, placement: CommentPlan, event: ReviewEvent) -> str:
+    """Returns the numbers of new findings by place, and of open ones that were raised before."""
+    places = (
         (placement.inline, "on the lines"),
         (placement.on_file, "on files"),
         (placement.in_body, "below"),
     )
-    new = sum(len(placed) for placed, _ in rungs)
-    standing = view.known_findings
-    said = []
+    new = sum(len(findings) for findings, _ in places)
+    still_open = view.known_findings
+    sentences = []
     if new:
-        spread = ", ".join(f"{len(placed):,} {where}" for placed, where in rungs if placed)
-        said.append(f"**{count(new, 'new finding' if standing else 'finding')}**: {spread}.")
+        by_place = ", ".join(f"{len(findings):,} {place}" for findings, place in places if findings)
+        sentences.append(f"**{count(new, 'new finding' if still_open else 'finding')}**: {by_place}.")
     elif event is ReviewEvent.APPROVE:
-        said.append("Every changed line was reviewed; nothing was found.")
+        sentences.append("Every changed line was reviewed; nothing was found.")
     else:
-        said.append("No new finding.")
-    if standing:
-        said.append(
-            f"Still open: {count(len(standing), 'finding')} raised before ({_tally(standing)}); "
+        sentences.append("No new finding.")
+    if still_open:
+        sentences.append(
+            f"Still open: {count(len(still_open), 'finding')} raised before ({_count_severities(still_open)}); "
             "the summary comment lists what stands."
         )
-    return " ".join(said)
+    return " ".join(sentences)
 
 
-def _tally(findings: Sequence[Finding]) -> str:
+def _count_severities(findings: Sequence[Finding]) -> str:
     counts = (
-        (badge, sum(one.severity is severity for one in findings)) for severity, badge in BADGES.items()
+        (badge, sum(finding.severity is severity for finding in findings))
+        for severity, badge in BADGES.items()
     )
     return ", ".join(f"{number:,} {badge}" for badge, number in counts if number)
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """Writes a finding on a page."""
+class _FindingWriter:
+    """Renders a finding for a page."""
 
     place: Callable[[Finding], str]
     marker: Callable[[Finding], str]
-    """The hidden line behind a finding; empty where the page is not read again."""
+    """Returns the hidden line after a finding; empty on a page that later runs do not read."""
     server_url: str
 
     @property
     def writers(self) -> tuple[Callable[[Finding], str], ...]:
         return (
-            lambda finding: self._in_full(finding, _TEXT_LIMIT),
-            lambda finding: self._in_full(finding, _SHORT_LIMIT),
-            lambda finding: joined([self._line(finding), self.marker(finding)]),
+            lambda finding: self._render_in_full(finding, _TEXT_LIMIT),
+            lambda finding: self._render_in_full(finding, _SHORT_LIMIT),
+            lambda finding: joined([self._render_line(finding), self.marker(finding)]),
         )
 
-    def _in_full(self, finding: Finding, text_limit: int) -> str:
-        blocks = [f"#### {self._line(finding)}"]
+    def _render_in_full(self, finding: Finding, text_limit: int) -> str:
+        blocks = [f"#### {self._render_line(finding)}"]
         blocks.append(sanitize.text(finding.body, text_limit, server_url=self.server_url))
         if finding.suggestion is not None and len(finding.suggestion) <= text_limit:
-            blocks.append(_suggestion(finding.suggestion, applies=False))
+            blocks.append(_render_suggestion(finding.suggestion, applies=False))
         if text_limit == _TEXT_LIMIT:
             blocks.append(evidence_fold(finding, self.server_url))
-        return joined([*blocks, _attributes(finding), self.marker(finding)])
+        return joined([*blocks, _render_attributes(finding), self.marker(finding)])
 
-    def _line(self, finding: Finding) -> str:
+    def _render_line(self, finding: Finding) -> str:
         title = sanitize.line(finding.title, _TITLE_LIMIT)
         return f"{BADGES[finding.severity]} · {self.place(finding)} · {title}"
 
 
-def _suggestion(suggestion: str, applies: bool) -> str:
-    """The suggestion to be committed, or as plain code where it must not or cannot be."""
+def _render_suggestion(suggestion: str, applies: bool) -> str:
+    """Returns the suggestion as a block to commit, or as plain code if it must not or cannot be committed."""
     text = suggestion.replace("\r\n", "\n")
     if applies and text == without_marker(plain(text)):
         return suggestion_fence(text)
@@ -229,7 +234,7 @@ def _suggestion(suggestion: str, applies: bool) -> str:
     return f"Suggested instead:\n\n{sanitize.fence(cut(text, _TEXT_LIMIT))}"
 
 
-def _attributes(finding: Finding) -> str:
+def _render_attributes(finding: Finding) -> str:
     parts = []
     if finding.category:
         parts.append(sanitize.line(finding.category, 60))
@@ -241,11 +246,11 @@ def _attributes(finding: Finding) -> str:
     return " · ".join(parts)
 
 
-class _Words(Enum):
-    """How much is told of the change."""
+class _SummaryForm(Enum):
+    """How much of the change's summary is included."""
 
-    DRAWN = auto()
-    WRITTEN = auto()
+    WITH_DIAGRAM = auto()
+    TEXT = auto()
     """Without the diagram."""
     NONE = auto()
 
@@ -253,12 +258,12 @@ class _Words(Enum):
 LIMIT = 65_536
 """GitHub's limit of a comment, in characters; we count bytes, which are never fewer."""
 STATE_ROOM = 30_000
-"""Bytes that the text leaves to the state in any case."""
+"""Bytes that the text always leaves for the state."""
 _CLAIM_ROOM = 400
-"""Bytes that a later run may need to say that it is at work."""
+"""Bytes that a later run may need for its claim."""
 _MOST_ROWS = 50
 _SUMMARY_TITLE_LIMIT = 160
-_ATTEMPTS = ((6_000, _Words.DRAWN), (1_500, _Words.WRITTEN), (0, _Words.NONE))
+_ATTEMPTS = ((6_000, _SummaryForm.WITH_DIAGRAM), (1_500, _SummaryForm.TEXT), (0, _SummaryForm.NONE))
 _SUMMARY_COUNT_SPACE = 200
 _TABLE_HEAD = "| Severity | Where | Finding | State |\n|---|---|---|---|"
 _CLAIM = "<!-- hunkwise:claim "
@@ -266,27 +271,28 @@ _STATE = "<!-- hunkwise:state "
 
 
 def summary_comment(view: PublishedReview, state: HiddenState) -> str:
-    """The whole comment, of at most `LIMIT` bytes: what stands, what was looked at, and the state as its last line."""
-    text = _text(view, LIMIT - STATE_ROOM - _CLAIM_ROOM)
+    """Returns the comment, of at most `LIMIT` bytes: open findings, coverage, and the state as its last line."""
+    text = _render_text(view, LIMIT - STATE_ROOM - _CLAIM_ROOM)
     return f"{text}\n\n{encode(state, LIMIT - _CLAIM_ROOM - size(text) - 2)}"
 
 
 def claim_comment(previous_body: str | None, head_sha: str, run: str) -> str:
-    """The summary comment while `run` is at work: the previous one below a line that says so, its state kept.
+    """Returns the summary comment while `run` is reviewing: a line that says so, then the previous comment.
 
-    A claim replaces an earlier one. Text that is not a summary comment of ours is not kept.
+    A claim replaces an earlier one. If the comment is too long, only its state is kept; text that is not a summary
+    comment of ours is removed.
     """
     at = f" {sanitize.code_span(head_sha[:7])}" if head_sha else ""
     claim = f"{SUMMARY_MARKER}\n{claim_marker(run)}\n⏳ hunkwise is reviewing{at}…"
-    kept = _unclaimed(previous_body or "")
-    if size(kept) > LIMIT - size(claim) - 2:
-        last = kept.rpartition("\n")[2]
-        kept = last if last.startswith(_STATE) and size(last) <= LIMIT - size(claim) - 2 else ""
-    return joined([claim, kept])
+    previous = _remove_claim(previous_body or "")
+    if size(previous) > LIMIT - size(claim) - 2:
+        last = previous.rpartition("\n")[2]
+        previous = last if last.startswith(_STATE) and size(last) <= LIMIT - size(claim) - 2 else ""
+    return joined([claim, previous])
 
 
-def _unclaimed(body: str) -> str:
-    """What stands behind the marker and a claim, if there is one; nothing of a text that is no summary."""
+def _remove_claim(body: str) -> str:
+    """Returns the text after the marker and the claim, if there is one; empty if it is not a summary comment."""
     marker, _, rest = body.partition("\n")
     if marker.rstrip("\r") != SUMMARY_MARKER:
         return ""
@@ -295,44 +301,45 @@ def _unclaimed(body: str) -> str:
     return rest.strip("\n")
 
 
-def _text(view: PublishedReview, limit: int) -> str:
-    """All that people read. The lists of files give way to the findings, the most severe of which stay."""
-    standing = sorted(view.review.findings, key=lambda one: (-one.severity, reading_order(one)))
-    rows = _rows(view, standing[:_MOST_ROWS])
+def _render_text(view: PublishedReview, limit: int) -> str:
+    """Returns the visible part. To fit more findings, file lists are shortened; the most severe findings come first."""
+    findings = sorted(view.review.findings, key=lambda finding: (-finding.severity, reading_order(finding)))
+    rows = _render_rows(view, findings[:_MOST_ROWS])
     room = 0
-    for names, words in _ATTEMPTS:
-        above, below = _around(view, names=names, words=words)
+    for names, form in _ATTEMPTS:
+        above, below = _render_around_table(view, names=names, form=form)
         room = limit - size(joined([*above, _TABLE_HEAD, *below])) - _SUMMARY_COUNT_SPACE
         if size("\n".join(rows)) <= room:
             break
-    shown = _within(rows, room)
-    return joined([*above, *_table(shown, len(standing)), *below])
+    return joined([*above, *_render_table(_take_rows(rows, room), len(findings)), *below])
 
 
-def _around(view: PublishedReview, *, names: int, words: _Words) -> tuple[list[str], list[str]]:
-    """The blocks above the table, and those below it."""
+def _render_around_table(
+    view: PublishedReview, *, names: int, form: _SummaryForm
+) -> tuple[list[str], list[str]]:
+    """Returns the blocks above the table, and those below it."""
     review = view.review
     above = [SUMMARY_MARKER, *opening(view)]
     below = [*since(view), *faults(review.faults, view.posted.fault)]
-    if words is not _Words.NONE:
-        below += change_blocks(view, drawn=words is _Words.DRAWN)
-    return above, [*below, *unreviewed(review.coverage, names), *colophon(view)]
+    if form is not _SummaryForm.NONE:
+        below += change_blocks(view, drawn=form is _SummaryForm.WITH_DIAGRAM)
+    return above, [*below, *unreviewed(review.coverage, names), *closing(view)]
 
 
-def _rows(view: PublishedReview, findings: Sequence[Finding]) -> list[str]:
-    """A line of the table for each finding."""
-    places = FindingLinks(view)
+def _render_rows(view: PublishedReview, findings: Sequence[Finding]) -> list[str]:
+    """Returns a row of the table for each finding."""
+    links = FindingLinks(view)
     rows = []
     for finding in findings:
-        # A pipe would end the cell even within a code span; the table takes one backslash off again.
-        place = places.of(finding).replace("|", "\\|")
+        # A pipe ends a cell even within a code span; the table parser removes the backslash.
+        place = links.of(finding).replace("|", "\\|")
         title = sanitize.line(finding.title, _SUMMARY_TITLE_LIMIT)
-        rows.append(f"| {BADGES[finding.severity]} | {place} | {title} | {places.state(finding)} |")
+        rows.append(f"| {BADGES[finding.severity]} | {place} | {title} | {links.state(finding)} |")
     return rows
 
 
-def _within(rows: Sequence[str], room: int) -> list[str]:
-    """The first rows that fit into `room` bytes."""
+def _take_rows(rows: Sequence[str], room: int) -> list[str]:
+    """Returns the first rows that fit into `room` bytes."""
     kept: list[str] = []
     for row in rows:
         room -= size(row) + 1
@@ -342,10 +349,10 @@ def _within(rows: Sequence[str], room: int) -> list[str]:
     return kept
 
 
-def _table(rows: Sequence[str], standing: int) -> list[str]:
-    """The table, then the number of findings that it does not show."""
-    left = standing - len(rows)
+def _render_table(rows: Sequence[str], total: int) -> list[str]:
+    """Returns the table, then the number of findings that it does not show."""
+    hidden = total - len(rows)
     blocks = ["\n".join([_TABLE_HEAD, *rows])] if rows else []
-    if left:
-        blocks.append(f"**{count(left, 'more finding')}** in the job summary and in the JSON report.")
+    if hidden:
+        blocks.append(f"**{count(hidden, 'more finding')}** in the job summary and in the JSON report.")
     return blocks

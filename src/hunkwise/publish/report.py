@@ -1,24 +1,24 @@
-"""The JSON report of a run: how it is written, and its shape checked key by key.
+"""Writes the JSON report of a run, and defines its schema.
 
 Version 1 has these keys:
 
 `version`, `tool` (name, demo), `run`, `repository`, `pull_request` (null for a local range), `base_sha`,
-`head_sha`, `head_repository` (empty where they are not known), `conclusion`, `exit_code`, `review_url`,
+`head_sha`, `head_repository` (empty if unknown), `conclusion`, `exit_code`, `review_url`,
 `highest_severity`, `findings`, `refuted`, `fixed`, `dismissed`, `dropped`, `coverage`, `usage`, `prompts`,
-`instructions` (paths of the files that were shown to a model), `summary`,
+`instructions` (paths of the instruction files in the prompts), `summary`,
 `walkthrough`, `faults`, `notes`, `seconds` and `digest`.
 
-`findings` are all that stand. One has `fingerprint`, `path`, `line`, `start_line`, `side`, `said_line`,
+`findings` are all open findings. Each has `fingerprint`, `path`, `line`, `start_line`, `side`, `said_line`,
 `severity`, `category`, `confidence`, `prompt`, `title`, `body`, `suggestion`, `where` (inline, file, body,
 annotation, summary or report), `known` (raised before this run), `thread_url` (of the thread that an
-earlier run began, or null), `check` (confirmed, lowered or unverified; null where this run asked for no second
-opinion on it) and `evidence` (what that says for it). `refuted` are the candidates that the second opinion
-dropped: each has the keys of a finding up to `suggestion`, and `reason`. `fixed` has `fingerprint` (empty where
-it cannot be told), `path` and `thread_url` of each thread of ours whose code was fixed; `dismissed` has
-`fingerprint` and `path` of each finding that a person dismissed. `summary` is what is said of the change as a
-whole; `walkthrough`, or null, has `areas` (area, what, why), `risk` (level, why; or null) and `diagram` (Mermaid,
-or empty). `digest` is over all the other keys and tells a damaged file from a whole one; it proves nothing of who
-wrote it. Texts are as the model wrote them but for unseen characters: whoever shows them must escape them.
+earlier run began, or null), `check` (confirmed, lowered or unverified; null if this run did not verify it) and
+`evidence` (from the verification). `refuted` are the candidates that the verification dropped: each has the
+keys of a finding up to `suggestion`, and `reason`. `fixed` has `fingerprint` (empty if it is unknown), `path` and
+`thread_url` of each thread of ours whose code was fixed; `dismissed` has `fingerprint` and `path` of each finding
+that a person dismissed. `summary` describes the whole change; `walkthrough`, or null, has `areas` (area, what,
+why), `risk` (level, why; or null) and `diagram` (Mermaid, or empty). `digest` covers all other keys and detects a
+damaged file; it does not authenticate the author. Texts are as the model wrote them, without invisible
+characters: the reader of the report must escape them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ VERSION = 1
 
 
 def as_json(view: PublishedReview, *, base_sha: str = "", head_repository: str = "") -> dict[str, Any]:
-    """The report as JSON values; strings are valid UTF-8, so that `json.dump` cannot fail on them."""
+    """Returns the report as JSON values; strings are valid UTF-8, so that `json.dump` cannot fail on them."""
     review, posted = view.review, view.posted
     report: dict[str, Any] = {
         "version": VERSION,
@@ -55,22 +55,28 @@ def as_json(view: PublishedReview, *, base_sha: str = "", head_repository: str =
         "head_repository": plain(head_repository),
         "conclusion": view.verdict.exit_code.conclusion.value,
         "exit_code": view.verdict.exit_code.value,
-        "review_url": _address(posted.review_url),
+        "review_url": _dump_address(posted.review_url),
         "highest_severity": review.highest.label if review.highest else None,
-        "findings": [_finding(one, view) for one in review.findings],
-        "refuted": [{**_said(one.finding), "reason": plain(one.reason)} for one in review.refuted],
-        "fixed": [_fixed(thread) for thread in view.fixed],
+        "findings": [_dump_finding(finding, view) for finding in review.findings],
+        "refuted": [
+            {**_dump_finding_fields(refuted.finding), "reason": plain(refuted.reason)}
+            for refuted in review.refuted
+        ],
+        "fixed": [_dump_fixed(thread) for thread in view.fixed],
         "dismissed": [
-            {"fingerprint": plain(one.fingerprint), "path": plain(one.path)} for one in view.dismissed
+            {"fingerprint": plain(record.fingerprint), "path": plain(record.path)}
+            for record in view.dismissed
         ],
         "dropped": review.dropped,
-        "coverage": _coverage(review),
-        "usage": {**_usage(review.usage), "by_prompt": _by_prompt(review)},
+        "coverage": _dump_coverage(review),
+        "usage": {**_dump_usage(review.usage), "by_prompt": _dump_usage_by_prompt(review)},
         "prompts": [plain(name) for name in review.prompts],
         "instructions": [plain(path) for path in review.instructions],
         "summary": plain(review.summary),
-        "walkthrough": _walkthrough(review.walkthrough),
-        "faults": [_fault(fault) for fault in (*review.faults, *([posted.fault] if posted.fault else []))],
+        "walkthrough": _dump_walkthrough(review.walkthrough),
+        "faults": [
+            _dump_fault(fault) for fault in (*review.faults, *([posted.fault] if posted.fault else []))
+        ],
         "notes": [plain(note) for note in (*review.notes, *posted.notes)],
         "seconds": round(review.seconds, 3),
     }
@@ -78,26 +84,26 @@ def as_json(view: PublishedReview, *, base_sha: str = "", head_repository: str =
 
 
 def digest_of(report: Mapping[str, Any]) -> str:
-    """`sha256:` and 64 hex digits over the canonical JSON of all keys but `digest` itself."""
-    told = {key: value for key, value in report.items() if key != "digest"}
-    canonical = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """Returns `sha256:` and 64 hex digits, over the canonical JSON of all keys except `digest` itself."""
+    values = {key: value for key, value in report.items() if key != "digest"}
+    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return f"sha256:{sha256(canonical.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
-def _finding(finding: Finding, view: PublishedReview) -> dict[str, Any]:
+def _dump_finding(finding: Finding, view: PublishedReview) -> dict[str, Any]:
     kept = view.kept_by_finding.get(finding)
     return {
-        **_said(finding),
+        **_dump_finding_fields(finding),
         "where": view.where(finding).value,
         "known": view.known(finding),
-        "thread_url": _address(kept.thread.url) if kept and kept.thread else None,
+        "thread_url": _dump_address(kept.thread.url) if kept and kept.thread else None,
         "check": finding.check.value if finding.check else None,
         "evidence": plain(finding.evidence),
     }
 
 
-def _said(finding: Finding) -> dict[str, Any]:
-    """What was found, and where."""
+def _dump_finding_fields(finding: Finding) -> dict[str, Any]:
+    """Returns the fields that open and refuted findings have in common."""
     anchor = finding.anchor
     return {
         "fingerprint": plain(finding.fingerprint),
@@ -116,38 +122,38 @@ def _said(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _fixed(thread: Thread) -> dict[str, Any]:
+def _dump_fixed(thread: Thread) -> dict[str, Any]:
     raised = raised_in(thread.body)
     return {
         "fingerprint": plain(raised[0].fingerprint) if raised else "",
         "path": plain(thread.path),
-        "thread_url": _address(thread.url),
+        "thread_url": _dump_address(thread.url),
     }
 
 
-def _fault(fault: ReviewFault) -> dict[str, str]:
+def _dump_fault(fault: ReviewFault) -> dict[str, str]:
     return {"kind": plain(fault.kind), "message": plain(fault.message), "hint": plain(fault.hint)}
 
 
-def _walkthrough(walkthrough: Walkthrough | None) -> dict[str, Any] | None:
+def _dump_walkthrough(walkthrough: Walkthrough | None) -> dict[str, Any] | None:
     if walkthrough is None:
         return None
     risk = walkthrough.risk
     return {
         "areas": [
-            {"area": plain(one.area), "what": plain(one.what), "why": plain(one.why)}
-            for one in walkthrough.areas
+            {"area": plain(area.area), "what": plain(area.what), "why": plain(area.why)}
+            for area in walkthrough.areas
         ],
         "risk": {"level": risk.level.value, "why": plain(risk.why)} if risk else None,
         "diagram": plain(walkthrough.diagram),
     }
 
 
-def _address(url: str | None) -> str | None:
+def _dump_address(url: str | None) -> str | None:
     return plain(url) if url else None
 
 
-def _coverage(review: Review) -> dict[str, Any]:
+def _dump_coverage(review: Review) -> dict[str, Any]:
     coverage = review.coverage
     return {
         "percent": coverage.percent,
@@ -170,7 +176,7 @@ def _coverage(review: Review) -> dict[str, Any]:
     }
 
 
-def _usage(usage: Usage) -> dict[str, Any]:
+def _dump_usage(usage: Usage) -> dict[str, Any]:
     return {
         "model_calls": usage.model_calls,
         "input_tokens": usage.input_tokens,
@@ -182,14 +188,14 @@ def _usage(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _by_prompt(review: Review) -> list[dict[str, Any]]:
-    """What each prompt has cost; together they are all that was."""
-    return [{"prompt": plain(name), **_usage(usage)} for name, usage in sorted(review.spent.items())]
+def _dump_usage_by_prompt(review: Review) -> list[dict[str, Any]]:
+    """Returns the usage of each prompt; the sum is the whole usage."""
+    return [{"prompt": plain(name), **_dump_usage(usage)} for name, usage in sorted(review.spent.items())]
 
 
 MAX_FINDINGS: Final = 1_000
 _MAX_EVIDENCE: Final = 4_000
-"""Characters; a model may write half as many."""
+"""Maximum characters; a model may write half as many."""
 _Sha = Annotated[str, Field(pattern="^([0-9a-f]{40}|[0-9a-f]{64})$")]
 _Level = Literal["low", "medium", "high", "critical"]
 _Path = Annotated[str, Field(max_length=4_096)]
@@ -202,25 +208,25 @@ _Line = Annotated[int, Field(ge=1, le=10_000_000)]
 _Count = Annotated[int, Field(ge=0, le=10**12)]
 
 
-def _up_to(most: int) -> BeforeValidator:
-    """A list of at most so many, looked at before its members are: pydantic would look at millions of them first."""
+def _limit_length(most: int) -> BeforeValidator:
+    """Returns a validator of a list's length that runs before pydantic validates millions of items."""
 
-    def counted(found: object) -> object:
-        if not isinstance(found, list):
-            return found
-        if len(found) > most:
+    def check_length(value: object) -> object:
+        if not isinstance(value, list):
+            return value
+        if len(value) > most:
             raise PydanticCustomError("too_long", "At most {most} are read", {"most": most})
-        return tuple(found)
+        return tuple(value)
 
-    return BeforeValidator(counted)
+    return BeforeValidator(check_length)
 
 
-class _Shape(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class _Said(_Shape):
-    """What was found, as the report says it: nothing of its place is proved yet."""
+class _FindingFields(_StrictModel):
+    """The common fields of open and refuted findings; the place is not verified yet."""
 
     fingerprint: str = Field(pattern="^[0-9a-f]{16}$")
     path: _Path
@@ -233,13 +239,13 @@ class _Said(_Shape):
     confidence: float | None = Field(ge=0, le=1)
     prompt: _Name
     title: str = Field(max_length=300)
-    # Longer than a model may write: what several said of one place is joined in one body.
+    # Longer than a model may write: duplicates in one place are joined in one body.
     body: str = Field(max_length=20_000)
     suggestion: str | None = Field(max_length=10_000)
 
 
-class ReportedFinding(_Said):
-    """A finding that stands."""
+class ReportedFinding(_FindingFields):
+    """An open finding."""
 
     where: _Word
     known: bool = False
@@ -248,14 +254,14 @@ class ReportedFinding(_Said):
     evidence: str = Field(default="", max_length=_MAX_EVIDENCE)
 
 
-class ReportedRefutation(_Said):
-    """A finding that a second opinion dropped."""
+class ReportedRefutation(_FindingFields):
+    """A finding that the verification dropped."""
 
     reason: str = Field(max_length=_MAX_EVIDENCE)
 
 
-class ReportedFile(_Shape):
-    """The coverage of one file, as the report says it."""
+class ReportedFile(_StrictModel):
+    """The coverage of one file, as reported."""
 
     path: _Path
     changed_lines: _Count
@@ -265,8 +271,8 @@ class ReportedFile(_Shape):
     detail: _Text
 
 
-class ReportedCoverage(_Shape):
-    """The coverage of the change, as the report says it; its sums are made again from `files`."""
+class ReportedCoverage(_StrictModel):
+    """The coverage of the change, as reported; its sums are computed again from `files`."""
 
     percent: int
     changed_lines: _Count
@@ -274,81 +280,81 @@ class ReportedCoverage(_Shape):
     carried_lines: _Count = 0
     complete: bool
     unlisted_files: _Count
-    files: Annotated[tuple[ReportedFile, ...], FailFast(), _up_to(100_000)]
+    files: Annotated[tuple[ReportedFile, ...], FailFast(), _limit_length(100_000)]
 
 
-class ReportedUsage(_Shape):
-    """What the run that made the report asked of models."""
+class ReportedUsage(_StrictModel):
+    """The model usage of the run that wrote the report."""
 
     model_calls: _Count
     input_tokens: _Count
     output_tokens: _Count
     cached_tokens: _Count
     tool_calls: _Count
-    models: Annotated[tuple[_Word, ...], _up_to(100)]
+    models: Annotated[tuple[_Word, ...], _limit_length(100)]
     nano_credits: _Count = 0
 
 
 class ReportedSpending(ReportedUsage):
-    """What one prompt has asked of models."""
+    """The model usage of one prompt."""
 
     prompt: _Name
 
 
 class ReportedTotalUsage(ReportedUsage):
-    """What all of them have; the parts are shown as they were said."""
+    """The usage of all prompts; the parts are shown as reported."""
 
-    by_prompt: Annotated[tuple[ReportedSpending, ...], _up_to(100)] = ()
+    by_prompt: Annotated[tuple[ReportedSpending, ...], _limit_length(100)] = ()
 
 
-class ReportedFault(_Shape):
-    """What went wrong on the way, in the words of the run that made the report."""
+class ReportedFault(_StrictModel):
+    """A fault of the run that wrote the report, in its own words."""
 
     kind: _Word
     message: _Text
     hint: _Text
 
 
-class ReportedTool(_Shape):
-    """Who made the report."""
+class ReportedTool(_StrictModel):
+    """The tool that wrote the report."""
 
     name: Literal["hunkwise"]
     demo: bool
 
 
-class ReportedThread(_Shape):
-    """An earlier finding that the run took for fixed or dismissed: read, and not believed."""
+class ReportedThread(_StrictModel):
+    """An earlier finding that was fixed or dismissed according to the report: validated, but not trusted."""
 
     fingerprint: _Word
     path: _Path
     thread_url: _Address | None = None
 
 
-class ReportedArea(_Shape):
-    """A part of the change, as the report tells of it."""
+class ReportedArea(_StrictModel):
+    """A part of the change, as reported."""
 
     area: _Word
     what: _Words
     why: _Words
 
 
-class ReportedRisk(_Shape):
-    """How much could go wrong, as the report says it: shown, and nothing else."""
+class ReportedRisk(_StrictModel):
+    """The risk of the change, as reported: it is shown, and decides nothing."""
 
     level: Literal["low", "medium", "high"]
     why: _Words
 
 
-class ReportedWalkthrough(_Shape):
-    """What stands beside the summary. The diagram is looked at again before it is shown."""
+class ReportedWalkthrough(_StrictModel):
+    """The parts of the summary besides the overview. The diagram is checked again before it is shown."""
 
-    areas: Annotated[tuple[ReportedArea, ...], _up_to(20)]
+    areas: Annotated[tuple[ReportedArea, ...], _limit_length(20)]
     risk: ReportedRisk | None
     diagram: str = Field(max_length=10_000)
 
 
-class ReportedReview(_Shape):
-    """A whole report. Whoever opened the pull request may have written every word of it."""
+class ReportedReview(_StrictModel):
+    """A whole report. All of it is untrusted: the pull request's author may have written it."""
 
     version: Literal[1]
     tool: ReportedTool
@@ -362,18 +368,18 @@ class ReportedReview(_Shape):
     exit_code: int
     review_url: _Address | None
     highest_severity: _Level | None
-    findings: Annotated[tuple[ReportedFinding, ...], _up_to(MAX_FINDINGS)]
-    refuted: Annotated[tuple[ReportedRefutation, ...], _up_to(MAX_FINDINGS)] = ()
-    fixed: Annotated[tuple[ReportedThread, ...], _up_to(10_000)] = ()
-    dismissed: Annotated[tuple[ReportedThread, ...], _up_to(10_000)] = ()
+    findings: Annotated[tuple[ReportedFinding, ...], _limit_length(MAX_FINDINGS)]
+    refuted: Annotated[tuple[ReportedRefutation, ...], _limit_length(MAX_FINDINGS)] = ()
+    fixed: Annotated[tuple[ReportedThread, ...], _limit_length(10_000)] = ()
+    dismissed: Annotated[tuple[ReportedThread, ...], _limit_length(10_000)] = ()
     dropped: _Count
     coverage: ReportedCoverage
     usage: ReportedTotalUsage
-    prompts: Annotated[tuple[_Name, ...], _up_to(100)]
-    instructions: Annotated[tuple[_Path, ...], _up_to(10_000)] = ()
+    prompts: Annotated[tuple[_Name, ...], _limit_length(100)]
+    instructions: Annotated[tuple[_Path, ...], _limit_length(10_000)] = ()
     summary: str = Field(max_length=5_000_000)
     walkthrough: ReportedWalkthrough | None = None
-    faults: Annotated[tuple[ReportedFault, ...], _up_to(1_000)]
-    notes: Annotated[tuple[_Text, ...], _up_to(1_000)]
+    faults: Annotated[tuple[ReportedFault, ...], _limit_length(1_000)]
+    notes: Annotated[tuple[_Text, ...], _limit_length(1_000)]
     seconds: float = Field(ge=0, le=10**7)
     digest: _Word

@@ -1,7 +1,7 @@
-"""Reads the JSON report of another workflow, with every error named, and compares it with what GitHub says.
+"""Reads the JSON report of another workflow, with every error reported, and compares it with GitHub's data.
 
 The job that wrote it ran on an untrusted pull request, whose author may have changed that job's workflow. So all of
-the report is untrusted: it can name findings and coverage, and decides nothing else.
+the report is untrusted: it supplies findings and coverage, and decides nothing else.
 """
 
 from __future__ import annotations
@@ -48,27 +48,30 @@ from hunkwise.publish.report import (
 )
 
 _DRY_RUN: Final = "Dry run:"
-"""How the note begins that nothing was posted: true of the run that made the report, and not of this one."""
+"""Start of the note that nothing was posted: it applies to the run that wrote the report, not to this one."""
 _NOT_NAMED = "the report does not name it"
 
 
 def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
-    """The review that the report tells of, against the files as GitHub gives them now.
+    """Returns the report's review, with its findings checked against the files that GitHub returns now.
 
-    It carries no reviewed hunks, so that a report never lets a later run skip code. A changed file that the
-    report does not name counts as not reviewed.
+    It has no reviewed hunks, so that a report never makes a later run skip code. A changed file that the report does
+    not name counts as not reviewed.
     """
-    known = by_path(files)
+    files_by_path = by_path(files)
     usage, coverage = report.usage, report.coverage
     return Review(
         head_sha=report.head_sha,
-        findings=tuple(_standing(said, known) for said in report.findings),
-        refuted=tuple(RefutedFinding(_finding(said, known), said.reason) for said in report.refuted),
-        coverage=_coverage(report, files),
-        usage=_usage(usage),
-        spent={part.prompt: _usage(part) for part in usage.by_prompt},
+        findings=tuple(_load_open_finding(reported, files_by_path) for reported in report.findings),
+        refuted=tuple(
+            RefutedFinding(_load_finding(reported, files_by_path), reported.reason)
+            for reported in report.refuted
+        ),
+        coverage=_load_coverage(report, files),
+        usage=_load_usage(usage),
+        spent={part.prompt: _load_usage(part) for part in usage.by_prompt},
         summary=report.summary,
-        walkthrough=_walkthrough(report.walkthrough),
+        walkthrough=_load_walkthrough(report.walkthrough),
         faults=tuple(ReviewFault(fault.kind, fault.message, fault.hint) for fault in report.faults),
         notes=tuple(note for note in report.notes if not note.startswith(_DRY_RUN)),
         dropped=report.dropped,
@@ -82,58 +85,62 @@ def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
     )
 
 
-def _usage(said: ReportedUsage) -> Usage:
+def _load_usage(reported: ReportedUsage) -> Usage:
     return Usage(
-        said.model_calls,
-        said.input_tokens,
-        said.output_tokens,
-        said.cached_tokens,
-        said.tool_calls,
-        said.models,
-        said.nano_credits,
+        reported.model_calls,
+        reported.input_tokens,
+        reported.output_tokens,
+        reported.cached_tokens,
+        reported.tool_calls,
+        reported.models,
+        reported.nano_credits,
     )
 
 
-def _standing(said: ReportedFinding, known: Mapping[str, FileDiff]) -> Finding:
-    """With what is said of its check, which is believed no more than its severity is."""
+def _load_open_finding(reported: ReportedFinding, files_by_path: Mapping[str, FileDiff]) -> Finding:
+    """Returns the finding with its verification result, which is as untrusted as its severity."""
     return replace(
-        _finding(said, known),
-        raised_as=said.fingerprint if said.known else "",
-        check=Verification(said.check) if said.check else None,
-        evidence=said.evidence,
+        _load_finding(reported, files_by_path),
+        raised_as=reported.fingerprint if reported.known else "",
+        check=Verification(reported.check) if reported.check else None,
+        evidence=reported.evidence,
     )
 
 
-def _finding(said: ReportedFinding | ReportedRefutation, known: Mapping[str, FileDiff]) -> Finding:
-    """The finding on its lines, where the diff as GitHub has it shows them; else on its file, with the said line."""
-    proof: Anchor | str = ""
-    if said.line is not None and said.side is not None:
-        proof = resolve_anchor(said.path, said.line, said.start_line, Side(said.side), known)
-    anchor = proof if isinstance(proof, Anchor) else None
+def _load_finding(
+    reported: ReportedFinding | ReportedRefutation, files_by_path: Mapping[str, FileDiff]
+) -> Finding:
+    """Returns the finding on its lines if GitHub's diff shows them; else on its file, with the reported line."""
+    resolved: Anchor | str = ""
+    if reported.line is not None and reported.side is not None:
+        resolved = resolve_anchor(
+            reported.path, reported.line, reported.start_line, Side(reported.side), files_by_path
+        )
+    anchor = resolved if isinstance(resolved, Anchor) else None
     return Finding(
-        path=anchor.path if anchor else said.path,
-        severity=Severity.parse(said.severity),
-        title=said.title,
-        body=said.body,
+        path=anchor.path if anchor else reported.path,
+        severity=Severity.parse(reported.severity),
+        title=reported.title,
+        body=reported.body,
         anchor=anchor,
-        category=said.category,
-        suggestion=said.suggestion,
-        confidence=said.confidence,
-        prompt=said.prompt,
-        said_line=None if anchor else said.line or said.said_line,
+        category=reported.category,
+        suggestion=reported.suggestion,
+        confidence=reported.confidence,
+        prompt=reported.prompt,
+        said_line=None if anchor else reported.line or reported.said_line,
     )
 
 
-def _walkthrough(said: ReportedWalkthrough | None) -> Walkthrough | None:
-    if said is None:
+def _load_walkthrough(reported: ReportedWalkthrough | None) -> Walkthrough | None:
+    if reported is None:
         return None
-    areas = tuple(Area(one.area, one.what, one.why) for one in said.areas)
-    risk = Risk(RiskLevel(said.risk.level), said.risk.why) if said.risk else None
-    return Walkthrough(areas, risk, said.diagram)
+    areas = tuple(Area(area.area, area.what, area.why) for area in reported.areas)
+    risk = Risk(RiskLevel(reported.risk.level), reported.risk.why) if reported.risk else None
+    return Walkthrough(areas, risk, reported.diagram)
 
 
-def _coverage(report: ReportedReview, files: Sequence[FileDiff]) -> Coverage:
-    told = [
+def _load_coverage(report: ReportedReview, files: Sequence[FileDiff]) -> Coverage:
+    reported_files = [
         FileCoverage(
             file.path,
             file.changed_lines,
@@ -143,28 +150,28 @@ def _coverage(report: ReportedReview, files: Sequence[FileDiff]) -> Coverage:
         )
         for file in report.coverage.files
     ]
-    named = {file.path for file in told}
-    unnamed = [
+    reported_paths = {file.path for file in reported_files}
+    unreported_files = [
         FileCoverage(file.path, file.changed_lines, 0, SkipReason.FAILED, _NOT_NAMED)
         for file in files
-        if plain(file.path) not in named
+        if plain(file.path) not in reported_paths
     ]
-    return Coverage((*told, *unnamed), report.coverage.unlisted_files)
+    return Coverage((*reported_files, *unreported_files), report.coverage.unlisted_files)
 
 
 MAX_BYTES: Final = 10 * 1024 * 1024
 _MOST_KEYS = 64
-"""Keys of one object: more than any object of a report has."""
+"""Maximum number of keys in an object; every object of a report has fewer."""
 _MOST_FAULTS = 10
-_MAKE_AGAIN = "Run the workflow that made it again."
+_RUN_AGAIN = "Run the workflow that made it again."
 
 
 def read_report(raw: bytes) -> ReportedReview:
-    """The report in a file's bytes. Raises SettingsError with what is wrong with it, all faults at once.
+    """Returns the report from a file's bytes. Raises SettingsError with all faults together.
 
-    The digest tells of damage on the way. It proves nothing about who wrote the report: anybody can compute it.
+    The digest detects a damaged file. It does not authenticate the author: anybody can compute it.
     """
-    report, whole = _parsed(raw)
+    report, digest_matches = _parse(raw)
     version, findings = report.get("version"), report.get("findings")
     if type(version) is not int or version != VERSION:
         raise SettingsError(
@@ -173,8 +180,8 @@ def read_report(raw: bytes) -> ReportedReview:
                 " commit of hunkwise in the workflow that makes it and in the one that publishes it."
             ]
         )
-    if not whole:
-        raise SettingsError([f"The report is damaged: its digest does not fit what it says. {_MAKE_AGAIN}"])
+    if not digest_matches:
+        raise SettingsError([f"The report is damaged: its digest does not fit what it says. {_RUN_AGAIN}"])
     if isinstance(findings, list) and len(findings) > MAX_FINDINGS:
         raise SettingsError(
             [
@@ -185,7 +192,7 @@ def read_report(raw: bytes) -> ReportedReview:
     try:
         return ReportedReview.model_validate(report)
     except ValidationError as error:
-        raise SettingsError(_sentences(error)) from error
+        raise SettingsError(_describe_faults(error)) from error
 
 
 def check(
@@ -196,11 +203,11 @@ def check(
     head_sha: str | None = None,
     head_repository: str | None = None,
 ) -> None:
-    """Raises SettingsError with all in which the report differs from what GitHub says; None is not compared."""
+    """Raises SettingsError with every difference between the report and GitHub's data; None is not compared."""
     faults = []
     if report.repository.casefold() != repository.casefold():
         faults.append(
-            f"The report is about the repository {_shown(report.repository)}, not about {repository};"
+            f"The report is about the repository {_shorten(report.repository)}, not about {repository};"
             " take the artifact of the run that started this one."
         )
     if report.pull_request is None:
@@ -217,59 +224,65 @@ def check(
             f"The report is about the commit {report.head_sha[:12]}, not about {head_sha[:12]};"
             " only the report of that commit's own run can be published."
         )
-    said = report.head_repository
-    if head_repository is not None and said and said.casefold() != head_repository.casefold():
+    reported_head = report.head_repository
+    if (
+        head_repository is not None
+        and reported_head
+        and reported_head.casefold() != head_repository.casefold()
+    ):
         faults.append(
-            f"The report is about a head in the repository {_shown(said)}, not in {head_repository};"
+            f"The report is about a head in the repository {_shorten(reported_head)}, not in {head_repository};"
             " take the artifact of the run that started this one."
         )
     if faults:
         raise SettingsError(faults)
 
 
-def _parsed(raw: bytes) -> tuple[dict[str, Any], bool]:
-    """The object in the file, and whether its digest fits."""
+def _parse(raw: bytes) -> tuple[dict[str, Any], bool]:
+    """Returns the object in the file, and whether its digest matches. Raises SettingsError."""
     if len(raw) > MAX_BYTES:
         raise SettingsError(
             [f"The report has more than {MAX_BYTES:,} bytes, and is not read; narrow the review by `paths`."]
         )
     try:
-        report: object = json.loads(raw.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse)
-        whole = isinstance(report, dict) and report.get("digest") == digest_of(report)
+        report: object = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_build_object, parse_constant=_reject_constant
+        )
+        digest_matches = isinstance(report, dict) and report.get("digest") == digest_of(report)
     except RecursionError as error:
-        raise SettingsError([f"The report is nested too deeply. {_MAKE_AGAIN}"]) from error
+        raise SettingsError([f"The report is nested too deeply. {_RUN_AGAIN}"]) from error
     except ValueError as error:
-        raise SettingsError([f"The report is not JSON, or not whole. {_MAKE_AGAIN}"]) from error
+        raise SettingsError([f"The report is not JSON, or not whole. {_RUN_AGAIN}"]) from error
     if not isinstance(report, dict):
-        raise SettingsError([f"The report is not an object of JSON. {_MAKE_AGAIN}"])
-    return report, whole
+        raise SettingsError([f"The report is not an object of JSON. {_RUN_AGAIN}"])
+    return report, digest_matches
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object with each key once, and not more of them than a report can have."""
-    made = dict(pairs)
-    if len(made) != len(pairs) or len(pairs) > _MOST_KEYS:
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns the object. Raises ValueError for a duplicate key, or more than `_MOST_KEYS` keys."""
+    values = dict(pairs)
+    if len(values) != len(pairs) or len(pairs) > _MOST_KEYS:
         raise ValueError(len(pairs))
-    return made
+    return values
 
 
-def _refuse(constant: str) -> None:
+def _reject_constant(constant: str) -> None:
     raise ValueError(constant)
 
 
-def _sentences(error: ValidationError) -> list[str]:
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    said = [
-        f"The report has a fault at {_shown('.'.join(map(str, detail['loc'])))}: {detail['msg']}."
-        for detail in found[:_MOST_FAULTS]
+def _describe_faults(error: ValidationError) -> list[str]:
+    details = error.errors(include_url=False, include_input=False, include_context=False)
+    sentences = [
+        f"The report has a fault at {_shorten('.'.join(map(str, detail['loc'])))}: {detail['msg']}."
+        for detail in details[:_MOST_FAULTS]
     ]
-    if len(found) > _MOST_FAULTS:
-        said.append(f"The report has {len(found) - _MOST_FAULTS:,} more faults.")
+    if len(details) > _MOST_FAULTS:
+        sentences.append(f"The report has {len(details) - _MOST_FAULTS:,} more faults.")
     return [
-        *said,
+        *sentences,
         "Use the same commit of hunkwise in the workflow that makes the report and in the one that publishes it.",
     ]
 
 
-def _shown(foreign: str) -> str:
-    return cut(one_line(foreign), 100)
+def _shorten(untrusted: str) -> str:
+    return cut(one_line(untrusted), 100)

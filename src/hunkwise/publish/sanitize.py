@@ -1,8 +1,8 @@
-"""Makes what a model or an untrusted author wrote safe to post.
+"""Makes Markdown of a model or an untrusted author safe to post.
 
-Untrusted Markdown is not filtered but written anew, in a form that leaves GitHub's parser nothing to decide: fences
-are at the margin between blank lines, code spans end on their line, and everything else that could be HTML, a link, a
-table, a mention or a reference is escaped or shown as code. So what is read here as code is code on GitHub too.
+Untrusted Markdown is not filtered but rewritten in a form that every parser reads the same way: fences are at the
+margin between blank lines, code spans end on their line, and everything else that could be HTML, a link, a table, a
+mention or a reference is escaped or shown as code. So code that is recognized here is code on GitHub too.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+#._-]{0,29}")
 _SLASH_COMMAND = re.compile("^/[A-Za-z]", re.MULTILINE)
 _MARKER = re.compile(r"<!--(?=\s*hunkwise)", re.IGNORECASE)
 
-# GitHub draws these instead of showing them, or offers them to be committed.
-_DRAWN = frozenset({"suggestion", "math", "mermaid", "geojson", "topojson", "stl"})
+# GitHub renders these as graphics, or offers them as a change to commit.
+_RENDERED_LANGUAGES = frozenset({"suggestion", "math", "mermaid", "geojson", "topojson", "stl"})
 
 
 def without_marker(text: str) -> str:
-    """The text with our own hidden marker broken, wherever it stands: only we may write it."""
+    """Returns the text with every hidden marker of ours made invalid: only we may write one."""
     return _MARKER.sub("<! --", text)
 
 
 def code_span(text: str) -> str:
-    """The text, on one line, as a code span that its own backticks cannot close."""
+    """Returns the text, on one line, as a code span that its own backticks cannot close."""
     content = without_marker(one_line(text))
     if not content:
         return ""
@@ -41,18 +41,21 @@ def code_span(text: str) -> str:
 
 
 def fence(text: str, language: str = "") -> str:
-    """A fenced block longer than any run of backticks inside; no language that GitHub draws is kept."""
-    word = language if _LANGUAGE.fullmatch(language) and language.lower() not in _DRAWN else ""
+    """Returns a fenced block, its fence longer than any run of backticks inside.
+
+    Languages that GitHub renders as graphics are removed.
+    """
+    word = language if _LANGUAGE.fullmatch(language) and language.lower() not in _RENDERED_LANGUAGES else ""
     return _fence_code(without_marker(plain(text)), word)
 
 
 def suggestion_fence(text: str) -> str:
-    """The block that GitHub offers to commit: `text` replaces the commented lines; empty text removes them."""
+    """Returns the block that GitHub offers to commit: `text` replaces the commented lines; empty text removes them."""
     return _fence_code(plain(text), "suggestion")
 
 
 def drawn_fence(source: str) -> str:
-    """The block that GitHub draws: for what `publish.change_summary` has looked at, and nothing else."""
+    """Returns the block that GitHub renders as a diagram; only for sources that `publish.change_summary` checked."""
     return _fence_code(without_marker(plain(source)), "mermaid")
 
 
@@ -62,13 +65,13 @@ def _fence_code(content: str, info: str) -> str:
     lines = [f"{ticks}{info}", *([content.removesuffix("\n")] if content else []), ticks]
     block = "\n".join(lines)
     if _SLASH_COMMAND.search(content):
-        # A fence that is indented by a blank takes one blank from each line: bots that read a comment's
-        # raw lines find no command at their start, and what is shown stays exact.
+        # In a fence that is indented by a space, Markdown removes one space from each line. So bots that read a
+        # comment's raw lines find no command at their start, and the rendered code is still exact.
         block = "\n".join(f" {line}" for line in block.split("\n"))
     return block
 
 
-# An escaped character is kept apart from a bare one by moving it into a private block while a line is read.
+# While a line is parsed, escaped characters are moved to a Unicode private use area, to distinguish them from others.
 _PRIVATE = 0xE000
 _STRUCTURAL = "`*_[]<>|\\!~$&{}"
 _PRIVATE_CHARACTERS = re.compile("[\ue000-\ue07f]")
@@ -76,7 +79,7 @@ _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _OPENERS = re.compile(r"\\[!-/:-@\[-`{-~]|`+")
 
 _TOKENS = re.compile(
-    r"(?P<entity>&(?:lt|gt|amp|quot|#36);)"  # what we write ourselves, and what stays a plain character
+    r"(?P<entity>&(?:lt|gt|amp|quot|#36);)"  # entities that we write ourselves, and that are plain characters
     r"|(?P<link>!?\[(?P<label>[^\[\]\n]{0,300})\]\(\s{0,3}<?(?P<target>[^\s<>()`]{1,2000})>?"
     r"(?:\s{1,3}(?:\"[^\"\n]{0,300}\"|'[^'\n]{0,300}'))?\s{0,3}\))"
     r"|<?(?P<address>[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s<>`|\\\ue000-\ue07f]{1,2000})>?"
@@ -97,24 +100,24 @@ _CALLS = re.compile(
 )
 _REFERENCES = ("/issues/", "/pull/", "/pulls/", "/discussions/", "/commit/", "/commits/", "/compare/")
 _STEPS = re.compile(r"//|/(?:\.|%2e){1,2}(?=/|\Z)", re.IGNORECASE)
-"""Steps that a browser takes away, so that an address leads elsewhere than it says."""
+"""Path segments that a browser removes, so that an address leads to another page than its text says."""
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9._~/%+-]*(?:#L\d{1,9}(?:-L\d{1,9})?)?")
 _ESCAPED = {"<": "&lt;", "&": "\\&", "$": "&#36;"}
 
 
 @dataclass(frozen=True, slots=True)
 class InlineContext:
-    """How prose is to be written: for a body of its own, or (`literal`) inside a line of ours."""
+    """The place that prose is written for: a body of its own, or (`literal`) inside a line of ours."""
 
     server_url: str = ""
-    """Links to this server stay links, but for those that would leave a reference at their target."""
+    """Links to this server are kept, except those that would create a reference at their target."""
     literal: bool = False
-    """Emphasis is escaped, and no code span may hold the pipe that would end a table's cell."""
+    """Emphasis is escaped, and no code span may have a pipe, which would end a table's cell."""
 
 
 @dataclass(slots=True)
 class _Line:
-    """What was written so far. Two code spans must not touch, or their backticks would run together."""
+    """The line as written so far. Adjacent code spans are separated, or their backticks would merge."""
 
     parts: list[str] = field(default_factory=list)
     ends_in_code: bool = False
@@ -130,103 +133,103 @@ class _Line:
             self.parts.append(f" {span}" if self.ends_in_code else span)
             self.ends_in_code = True
         else:
-            self.add(" ")  # or what stands around it would become one word
+            self.add(" ")  # or the text before and after it would become one word
 
-    def part(self) -> None:
-        """Keeps what follows from becoming one word with what stands there."""
+    def add_separator(self) -> None:
+        """Adds a space, so that the next text is not joined with the last word."""
         if self.parts and not self.parts[-1][-1].isspace() and self.parts[-1] != "(":
             self.add(" ")
 
 
-def inert(foreign: str, manner: InlineContext) -> str:
-    """One line, without what GitHub would resolve, embed or run, in time linear in its length."""
-    text = _PRIVATE_CHARACTERS.sub("\ufffd", foreign)
+def inert(untrusted: str, context: InlineContext) -> str:
+    """Returns one line without anything that GitHub would resolve, embed or run, in time linear in its length."""
+    text = _PRIVATE_CHARACTERS.sub("\ufffd", untrusted)
     line = _Line()
     position = 0
-    for start, end, ticks in _code_spans(text):
-        _write_prose(line, _hide_escapes(text[position:start]), manner)
-        _write_code(line, text[start + ticks : end - ticks], manner)
+    for start, end, ticks in _find_code_spans(text):
+        _write_prose(line, _hide_escapes(text[position:start]), context)
+        _write_code(line, text[start + ticks : end - ticks], context)
         position = end
-    _write_prose(line, _hide_escapes(text[position:]), manner)
+    _write_prose(line, _hide_escapes(text[position:]), context)
     return "".join(line.parts)
 
 
-def _write_prose(line: _Line, text: str, manner: InlineContext) -> None:
+def _write_prose(line: _Line, text: str, context: InlineContext) -> None:
     for match in _TOKENS.finditer(text):
         if match["entity"]:
             line.add(match[0])
         elif match["link"]:
-            _write_link(line, match["label"], _show(match["target"]), manner)
+            _write_link(line, match["label"], _show(match["target"]), context)
         elif match["address"]:
-            _write_address(line, match["address"], manner)
+            _write_address(line, match["address"], context)
         elif match["word"]:
-            _write_word(line, match[0], manner)
+            _write_word(line, match[0], context)
         elif match["tildes"]:
             line.add("\\~" * len(match[0]))
         else:
-            line.add(_escaped(match[0], manner))
+            line.add(_escape(match[0], context))
 
 
-def _write_code(line: _Line, content: str, manner: InlineContext) -> None:
-    if manner.literal and "|" in content:
-        _write_prose(line, _hide(content), manner)
+def _write_code(line: _Line, content: str, context: InlineContext) -> None:
+    if context.literal and "|" in content:
+        _write_prose(line, _hide(content), context)
     else:
         line.add_code(content)
 
 
-def _write_link(line: _Line, label: str, target: str, manner: InlineContext) -> None:
-    """A link or an image: its text, and where it points as code; a link only to our own server."""
-    within = replace(manner, server_url="")  # a link in a link's text would end the outer one
-    if _is_ours(target, manner) and label.strip():
+def _write_link(line: _Line, label: str, target: str, context: InlineContext) -> None:
+    """Writes a link or an image as its text with the target as code; links to our own server stay links."""
+    within = replace(context, server_url="")  # a link in a link's text would end the outer one
+    if _is_ours(target, context) and label.strip():
         line.add("[")
         _write_prose(line, label, within)
         line.add(f"]({target})")
         return
-    line.part()
+    line.add_separator()
     if _show(label).strip() == target:
-        _write_code(line, target, manner)
+        _write_code(line, target, context)
         return
     _write_prose(line, label, within)
     line.add(" (" if label else "(")
-    _write_code(line, target, manner)
+    _write_code(line, target, context)
     line.add(")")
 
 
-def _write_address(line: _Line, url: str, manner: InlineContext) -> None:
+def _write_address(line: _Line, url: str, context: InlineContext) -> None:
     address = url.rstrip(".,:;!?)*_'\"")
-    if _is_ours(address, manner):
+    if _is_ours(address, context):
         line.add(f"<{address}>")
     else:
-        _write_code(line, address, manner)
+        _write_code(line, address, context)
     for character in url[len(address) :]:
-        line.add(_escaped(character, manner))
+        line.add(_escape(character, context))
 
 
-def _write_word(line: _Line, word: str, manner: InlineContext) -> None:
+def _write_word(line: _Line, word: str, context: InlineContext) -> None:
     if not _CALLS.search(word):
-        line.add(word.replace("_", "\\_") if manner.literal else word)
+        line.add(word.replace("_", "\\_") if context.literal else word)
         return
     called = word.rstrip(".:?_-")
-    _write_code(line, called, manner)
+    _write_code(line, called, context)
     line.add(word[len(called) :].replace("_", "\\_"))
 
 
-def _escaped(character: str, manner: InlineContext) -> str:
-    """A single character as Markdown shows it literally; emphasis stays where a body is written."""
+def _escape(character: str, context: InlineContext) -> str:
+    """Returns a single character as Markdown that shows it literally; in a body, emphasis is kept."""
     code = ord(character)
     if _PRIVATE <= code < _PRIVATE + 0x80:
         original = chr(code - _PRIVATE)
         return _ESCAPED.get(original, f"\\{original}")
     if character in "[]|`\\":
         return f"\\{character}"
-    if character in "*~" and manner.literal:
+    if character in "*~" and context.literal:
         return f"\\{character}"
     return _ESCAPED.get(character, character)
 
 
-def _is_ours(url: str, manner: InlineContext) -> bool:
-    """A plain page of GitHub's own server, and none that would note there that it was referred to."""
-    server = manner.server_url.rstrip("/")
+def _is_ours(url: str, context: InlineContext) -> bool:
+    """Returns whether this is a plain page of GitHub's own server that does not record references to it."""
+    server = context.server_url.rstrip("/")
     if not server or not url.startswith(f"{server}/"):
         return False
     path = url.removeprefix(server)
@@ -234,8 +237,8 @@ def _is_ours(url: str, manner: InlineContext) -> bool:
     return bool(_PLAIN_PATH.fullmatch(path)) and not referring and not _STEPS.search(path)
 
 
-def _code_spans(text: str) -> Iterator[tuple[int, int, int]]:
-    """Start, end and length of the delimiters of each code span, paired as CommonMark does it."""
+def _find_code_spans(text: str) -> Iterator[tuple[int, int, int]]:
+    """Yields start, end and delimiter length of each code span, paired as in CommonMark."""
     starts: dict[int, list[int]] = {}
     for run in _RUNS.finditer(text):
         starts.setdefault(len(run[0]), []).append(run.start())
@@ -253,7 +256,7 @@ def _code_spans(text: str) -> Iterator[tuple[int, int, int]]:
 
 
 def _hide_escapes(text: str) -> str:
-    """Backslash escapes resolved: structural characters into the private block, others to themselves."""
+    """Returns the text with backslash escapes resolved: structural characters are moved to the private use area."""
     return _ESCAPE.sub(lambda match: _hide(match[1]), text)
 
 
@@ -262,7 +265,7 @@ def _hide(text: str) -> str:
 
 
 def _show(text: str) -> str:
-    """Characters of the private block as they were written, for code and addresses."""
+    """Returns the text with characters of the private use area restored, for code and addresses."""
     return _PRIVATE_CHARACTERS.sub(lambda match: chr(ord(match[0]) - _PRIVATE), text)
 
 
@@ -277,34 +280,34 @@ _DEEPEST_LIST = 12
 _DEEPEST_QUOTE = 3
 
 
-def text(foreign: str, limit: int, *, server_url: str = "") -> str:
-    """Foreign Markdown as harmless Markdown of at most `limit` characters.
+def text(untrusted: str, limit: int, *, server_url: str = "") -> str:
+    """Returns untrusted Markdown as safe Markdown of at most `limit` characters.
 
-    Emphasis, lists, quotes, code spans and fences stay. Links stay only where they lead to `server_url`.
+    Emphasis, lists, quotes, code spans and fences are kept. Links are kept only if they lead to `server_url`.
     """
-    manner = InlineContext(server_url=server_url)
-    kept = foreign[:limit]
-    shortened = len(foreign) > limit
+    context = InlineContext(server_url=server_url)
+    kept = untrusted[:limit]
+    shortened = len(untrusted) > limit
     while kept:
-        written = _blocks(without_marker(plain(kept)), manner) + ("\n\n…" if shortened else "")
+        written = _rewrite_blocks(without_marker(plain(kept)), context) + ("\n\n…" if shortened else "")
         if len(written) <= limit:
             return written
-        # Escapes made it longer than it was; the next try is shorter by a tenth at the least.
+        # Escapes made it longer than its source; the next attempt is shorter by at least a tenth.
         kept = kept[: min(len(kept) * limit // len(written), len(kept) * 9 // 10)]
         shortened = True
     return cut("…" if shortened else "", limit)
 
 
-def line(foreign: str, limit: int) -> str:
-    """Foreign text as one harmless line of at most `limit` characters, for titles and cells of tables.
+def line(untrusted: str, limit: int) -> str:
+    """Returns untrusted text as one safe line of at most `limit` characters, for titles and cells of tables.
 
-    Code spans stay; emphasis, headings, lists and pipes are shown as they were written.
+    Code spans are kept; emphasis, headings, lists and pipes are shown literally.
     """
-    manner = InlineContext(literal=True)
-    kept = one_line(foreign[: limit * 4])
-    shortened = len(foreign) > limit * 4
+    context = InlineContext(literal=True)
+    kept = one_line(untrusted[: limit * 4])
+    shortened = len(untrusted) > limit * 4
     while kept:
-        written = _guarded(inert(without_marker(kept), manner)) + ("…" if shortened else "")
+        written = _guard(inert(without_marker(kept), context)) + ("…" if shortened else "")
         if len(written) <= limit:
             return written
         kept = kept[: min(len(kept) * limit // len(written), len(kept) * 9 // 10)].rstrip()
@@ -312,31 +315,31 @@ def line(foreign: str, limit: int) -> str:
     return cut("…" if shortened else "", limit)
 
 
-def _blocks(foreign: str, manner: InlineContext) -> str:
-    """The text block by block: fences apart from the lines between them."""
+def _rewrite_blocks(untrusted: str, context: InlineContext) -> str:
+    """Returns the text rewritten block by block: fences, and single lines outside of them."""
     written: list[str] = []
-    lines = iter(foreign.split("\n"))
+    lines = iter(untrusted.split("\n"))
     for current in lines:
         opening = _FENCE.fullmatch(current)
         if opening and not (opening["ticks"][0] == "`" and "`" in opening["info"]):
-            block = fence("\n".join(_fenced_lines(lines, opening)), _first_word(opening["info"]))
+            block = fence("\n".join(_read_fenced_lines(lines, opening)), _first_word(opening["info"]))
             written.extend(["", block, ""])
         else:
-            written.append(_prose(current, manner))
-    return _join(written)
+            written.append(_rewrite_line(current, context))
+    return _join_blocks(written)
 
 
-def _join(written: list[str]) -> str:
-    """The parts without blank lines at the ends or in rows; those within a fence are its own."""
+def _join_blocks(blocks: list[str]) -> str:
+    """Returns the joined blocks without repeated blank lines, or any at the ends; a fence keeps its own."""
     kept: list[str] = []
-    for part in written:
-        if part or (kept and kept[-1]):
-            kept.append(part)
+    for block in blocks:
+        if block or (kept and kept[-1]):
+            kept.append(block)
     return "\n".join(kept).strip("\n")
 
 
-def _fenced_lines(lines: Iterator[str], opening: re.Match[str]) -> Iterator[str]:
-    """The lines up to the closing fence, or to the end; the opening's indentation is taken off."""
+def _read_fenced_lines(lines: Iterator[str], opening: re.Match[str]) -> Iterator[str]:
+    """Yields the lines up to the closing fence, or to the end, without the opening's indentation."""
     ticks = opening["ticks"]
     indent = len(opening["indent"])
     for current in lines:
@@ -350,30 +353,32 @@ def _first_word(info: str) -> str:
     return (info.split() or [""])[0]
 
 
-def _prose(foreign: str, manner: InlineContext) -> str:
-    """One line outside of fences."""
-    current = foreign.expandtabs(4).rstrip()
+def _rewrite_line(untrusted: str, context: InlineContext) -> str:
+    """Returns one line outside of fences as safe Markdown."""
+    current = untrusted.expandtabs(4).rstrip()
     bare = current.lstrip(" >")
-    shown = bare.replace("\\", "")
-    if shown.strip("+ ") and _RULE_CHARACTERS.issuperset(shown):
-        return f"\\{shown}"  # it could part the text, underline a heading, or make a table of the line above
+    unescaped = bare.replace("\\", "")
+    if unescaped.strip("+ ") and _RULE_CHARACTERS.issuperset(unescaped):
+        return (
+            f"\\{unescaped}"  # it could be a rule, the underline of a heading, or make the line above a table
+        )
     heading = _HEADING.fullmatch(current)
     if heading:
-        title = inert((heading["title"] or "").strip(), InlineContext(manner.server_url, literal=True))
+        title = inert((heading["title"] or "").strip(), InlineContext(context.server_url, literal=True))
         return f"**{title}**" if title else ""
     listed = _LIST.fullmatch(current)
     if listed:
         indent = listed["indent"][:_DEEPEST_LIST]
-        return f"{indent}{listed['marker']} {_guarded(inert(listed['rest'], manner))}"
+        return f"{indent}{listed['marker']} {_guard(inert(listed['rest'], context))}"
     depth = min(current[: len(current) - len(bare)].count(">"), _DEEPEST_QUOTE)
     if depth:
-        return "> " * depth + _guarded(inert(bare, manner))
+        return "> " * depth + _guard(inert(bare, context))
     indent = current[: min(len(current) - len(bare), 3)]
-    return indent + _guarded(inert(bare, manner))
+    return indent + _guard(inert(bare, context))
 
 
-def _guarded(written: str) -> str:
-    """The line with an escape where it would begin a block, or call a bot that reads raw comments."""
+def _guard(written: str) -> str:
+    """Returns the line, escaped if it would begin a block, or call a bot that reads raw comments."""
     written = written.lstrip()
     if _BLOCK_START.match(written) or _RULE.fullmatch(written):
         return f"\\{written}"

@@ -1,9 +1,9 @@
-"""SARIF 2.1.0 of a review: for code scanning, editors and whatever else reads the format.
+"""Writes a review as SARIF 2.1.0, for code scanning, editors and other tools that read the format.
 
-The results are all findings that stand, not only this run's new ones: code scanning closes what is missing from
-an upload. Rules are prompts, or a prompt with a category. They have no `security-severity`: that is a figure
+The results are all open findings, not only this run's new ones: code scanning closes alerts that are missing from
+an upload. Rules are prompts, or a prompt with a category. They have no `security-severity`: that is a property
 of a rule, while severity here is each finding's own, so that it would change with every upload. There are no
-`fixes` either: a tool would apply them unseen, and a suggestion has not been proved against the file here.
+`fixes` either: a tool could apply them without a review, and a suggestion is not checked against the file here.
 
 GitHub's limits: 10 MB gzipped, 25,000 results, of which it shows the first 5,000.
 """
@@ -22,7 +22,7 @@ from hunkwise.domain.finding import Finding, Severity, reading_order
 from hunkwise.domain.review import FileCoverage, Review, ReviewFault
 from hunkwise.domain.text import cut, one_line
 from hunkwise.publish import sanitize
-from hunkwise.publish.annotations import about, attributes, foreign, lines_at_head
+from hunkwise.publish.annotations import about, attributes, lines_at_head, plain_text
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 MOST_RESULTS = 5_000
@@ -31,7 +31,7 @@ _MOST_FILES_NAMED = 200
 _TITLE_LIMIT = 300
 _TEXT_LIMIT = 12_000
 _ALL_TEXTS = 8_000_000
-"""Characters of all messages together, so that the file stays below GitHub's 10 MB whatever it holds."""
+"""Maximum characters of all messages together, so that the file is always below GitHub's 10 MB."""
 _LEVELS = {
     Severity.CRITICAL: "error",
     Severity.HIGH: "error",
@@ -39,7 +39,7 @@ _LEVELS = {
     Severity.LOW: "note",
 }
 _NOT_IN_A_SLUG = re.compile("[^a-z0-9]+")
-# A plain message may hold links, `[text](1)`, and places for arguments, `{0}`: neither is the model's to write.
+# A plain message may have links, `[text](1)`, and placeholders, `{0}`: a model must not be able to write either.
 _LINK = re.compile(r"\](?=\()")
 _ARGUMENT = re.compile(r"\{(?=\d+\})")
 
@@ -58,23 +58,23 @@ class _Rule:
 
 
 def as_sarif(review: Review, *, repository: str, server_url: str, version: str) -> Json:
-    """A log with one run, as JSON values; strings are valid UTF-8, so that `json.dump` cannot fail on them.
+    """Returns a log with one run, as JSON values; strings are valid UTF-8, so that `json.dump` cannot fail on them.
 
-    `repository` is `owner/name`; it and `server_url` may be empty, as for a local range.
+    `repository` is `owner/name`; it and `server_url` may be empty, for example for a local range.
     """
     severe = sorted(review.findings, key=lambda finding: (-finding.severity, reading_order(finding)))
     findings = sorted(severe[:MOST_RESULTS], key=reading_order)
-    rules = sorted({_rule(finding) for finding in findings})
+    rules = sorted({_make_rule(finding) for finding in findings})
     driver: Json = {
         "name": "hunkwise",
         "semanticVersion": version,
-        "rules": [_described(one) for one in rules],
+        "rules": [_describe_rule(rule) for rule in rules],
     }
     run: Json = {
         "tool": {"driver": driver},
         "automationDetails": {"id": "hunkwise/"},
-        "invocations": [_invocation(review, len(severe) - len(findings))],
-        "results": list(_results(findings, rules, server_url)),
+        "invocations": [_make_invocation(review, len(severe) - len(findings))],
+        "results": list(_make_results(findings, rules, server_url)),
     }
     if server_url and repository and review.head_sha:
         address = f"{server_url.rstrip('/')}/{quote(repository, safe='/')}"
@@ -83,17 +83,17 @@ def as_sarif(review: Review, *, repository: str, server_url: str, version: str) 
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
-def _rule(finding: Finding) -> _Rule:
-    """The rule by which a finding is known, however its category is spelt."""
-    return _Rule(_slug(finding.prompt) or "review", _slug(finding.category))
+def _make_rule(finding: Finding) -> _Rule:
+    """Returns the rule of a finding; case and punctuation of its category do not matter."""
+    return _Rule(_slugify(finding.prompt) or "review", _slugify(finding.category))
 
 
-def _slug(words: str) -> str:
+def _slugify(words: str) -> str:
     return _NOT_IN_A_SLUG.sub("-", words.lower()).strip("-")[:60].rstrip("-")
 
 
-def _described(rule: _Rule) -> Json:
-    """The rule with every text that GitHub asks for."""
+def _describe_rule(rule: _Rule) -> Json:
+    """Returns the rule with every text that GitHub requires."""
     category = rule.category.replace("-", " ")
     of = f"of the category {category} " if category else ""
     short = f"Findings {of}of the prompt {rule.prompt}"
@@ -112,48 +112,52 @@ def _described(rule: _Rule) -> Json:
     }
 
 
-def _results(findings: Sequence[Finding], rules: Sequence[_Rule], server_url: str) -> Iterator[Json]:
-    """One result a finding; a fingerprint that comes again is numbered, so that code scanning keeps both."""
+def _make_results(findings: Sequence[Finding], rules: Sequence[_Rule], server_url: str) -> Iterator[Json]:
+    """Yields one result per finding; repeated fingerprints are numbered, so that code scanning keeps both."""
     indexes = {rule: index for index, rule in enumerate(rules)}
     limit = min(_TEXT_LIMIT, _ALL_TEXTS // max(len(findings), 1) // 4)  # body and suggestion, each twice
-    seen: Counter[str] = Counter()
+    occurrences: Counter[str] = Counter()
     for finding in findings:
-        rule = _rule(finding)
-        seen[finding.fingerprint] += 1
+        rule = _make_rule(finding)
+        occurrences[finding.fingerprint] += 1
         yield {
             "ruleId": rule.id,
             "ruleIndex": indexes[rule],
             "level": _LEVELS[finding.severity],
             "message": {
-                "text": _plain_message(finding, limit, server_url),
-                "markdown": _markdown_message(finding, limit, server_url),
+                "text": _make_plain_message(finding, limit, server_url),
+                "markdown": _make_markdown_message(finding, limit, server_url),
             },
-            "locations": [{"physicalLocation": _location(finding)}],
-            "partialFingerprints": _fingerprints(finding, seen[finding.fingerprint]),
-            "properties": {"severity": finding.severity.label, **_confidence(finding), **_check(finding)},
+            "locations": [{"physicalLocation": _make_location(finding)}],
+            "partialFingerprints": _make_fingerprints(finding, occurrences[finding.fingerprint]),
+            "properties": {
+                "severity": finding.severity.label,
+                **_confidence_property(finding),
+                **_check_property(finding),
+            },
         }
 
 
-def _fingerprints(finding: Finding, occurrence: int) -> dict[str, str]:
-    """Ours, and the one that GitHub goes by: a hash and its number in the file, in CodeQL's form."""
-    again = f":{occurrence}" if occurrence > 1 else ""
+def _make_fingerprints(finding: Finding, occurrence: int) -> dict[str, str]:
+    """Returns ours, and the one that GitHub uses: a hash and its number in the file, in CodeQL's form."""
+    suffix = f":{occurrence}" if occurrence > 1 else ""
     return {
-        "hunkwise/v1": f"{finding.fingerprint}{again}",
+        "hunkwise/v1": f"{finding.fingerprint}{suffix}",
         "primaryLocationLineHash": f"{finding.fingerprint}:{occurrence}",
     }
 
 
-def _confidence(finding: Finding) -> Json:
+def _confidence_property(finding: Finding) -> Json:
     return {} if finding.confidence is None else {"confidence": finding.confidence}
 
 
-def _check(finding: Finding) -> Json:
+def _check_property(finding: Finding) -> Json:
     return {} if finding.check is None else {"check": finding.check.value}
 
 
-def _location(finding: Finding) -> Json:
-    """Lines of the head, or the file alone where the head does not have them."""
-    location: Json = {"artifactLocation": _artifact(finding.path)}
+def _make_location(finding: Finding) -> Json:
+    """Returns the finding's lines at the head; only the file if it is not about lines of the head."""
+    location: Json = {"artifactLocation": _make_artifact(finding.path)}
     anchor = finding.anchor
     if anchor is not None and anchor.side is Side.RIGHT:
         first, last = lines_at_head(anchor)
@@ -161,29 +165,29 @@ def _location(finding: Finding) -> Json:
     return location
 
 
-def _artifact(path: str) -> Json:
-    """The path as a relative URI of the repository's root, whatever bytes it has."""
+def _make_artifact(path: str) -> Json:
+    """Returns the path, which may have any bytes, as a URI relative to the repository's root."""
     try:
         raw = path.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         raw = path.encode("utf-8", "replace")
     uri = quote(raw, safe="/")
-    # Two slashes at the start would name a host.
+    # After two slashes a URI has a host.
     return {"uri": f"%2F{uri[1:]}" if uri.startswith("/") else uri, "uriBaseId": _ROOT}
 
 
-def _plain_message(finding: Finding, limit: int, server_url: str) -> str:
-    """Title first, for GitHub shows the first sentence alone where it has little room."""
-    title = _shortened(one_line(finding.title), _TITLE_LIMIT, server_url)
-    blocks = [title, about(finding), _shortened(finding.body, limit, server_url).strip()]
+def _make_plain_message(finding: Finding, limit: int, server_url: str) -> str:
+    """Returns the plain message, with the title first: GitHub shows only the first sentence in small spaces."""
+    title = _shorten(one_line(finding.title), _TITLE_LIMIT, server_url)
+    blocks = [title, about(finding), _shorten(finding.body, limit, server_url).strip()]
     if finding.suggestion is not None:
-        code = _shortened(finding.suggestion, limit, server_url).rstrip("\n")
+        code = _shorten(finding.suggestion, limit, server_url).rstrip("\n")
         blocks.append(f"Suggested instead:\n{code}" if code.strip() else "Suggested: remove these lines.")
     blocks.append(attributes(finding, server_url))
-    return _literal(_joined(blocks))
+    return _remove_markup(_join_blocks(blocks))
 
 
-def _markdown_message(finding: Finding, limit: int, server_url: str) -> str:
+def _make_markdown_message(finding: Finding, limit: int, server_url: str) -> str:
     blocks = [f"**{sanitize.line(finding.title, _TITLE_LIMIT)}**" if finding.title.strip() else ""]
     blocks += [about(finding), sanitize.text(finding.body, limit, server_url=server_url)]
     if finding.suggestion is not None:
@@ -191,49 +195,51 @@ def _markdown_message(finding: Finding, limit: int, server_url: str) -> str:
         fenced = f"Suggested instead:\n\n{sanitize.fence(code)}"
         blocks.append(fenced if code.strip() else "Suggested: remove these lines.")
     blocks.append(sanitize.line(attributes(finding, server_url), _TITLE_LIMIT))
-    return _joined(blocks)
+    return _join_blocks(blocks)
 
 
-def _shortened(text: str, limit: int, server_url: str) -> str:
-    """Foreign text in at most `limit` characters; cut before it is read, for there may be much of it."""
-    return cut(foreign(cut(text, limit), server_url), limit)
+def _shorten(text: str, limit: int, server_url: str) -> str:
+    """Returns untrusted text as at most `limit` characters; cut before it is processed, as it may be very long."""
+    return cut(plain_text(cut(text, limit), server_url), limit)
 
 
-def _joined(blocks: Iterable[str]) -> str:
+def _join_blocks(blocks: Iterable[str]) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
-def _literal(text: str) -> str:
-    """A plain message without its two kinds of markup."""
+def _remove_markup(text: str) -> str:
+    """Returns a plain message with links and placeholders made literal."""
     return _ARGUMENT.sub("{ ", _LINK.sub("] ", text))
 
 
-def _invocation(review: Review, left_out: int) -> Json:
-    """Whether the whole change was reviewed, and what was not."""
-    notifications = [_unreviewed(file) for file in review.coverage.missing[:_MOST_FILES_NAMED]]
+def _make_invocation(review: Review, omitted: int) -> Json:
+    """Returns whether the whole change was reviewed, and notifications of unreviewed files and of faults."""
+    notifications = [_describe_unreviewed(file) for file in review.coverage.missing[:_MOST_FILES_NAMED]]
     more = len(review.coverage.missing) - len(notifications)
-    said = [
+    counts = [
         (more, "more files were not reviewed, or not whole: the JSON report names them."),
         (review.coverage.unlisted_files, "files were not listed by GitHub, and not reviewed."),
-        (left_out, f"findings are not in this file, which holds the {MOST_RESULTS:,} most severe."),
+        (omitted, f"findings are not in this file, which holds the {MOST_RESULTS:,} most severe."),
     ]
-    notifications += [_notification("warning", f"{number:,} {text}") for number, text in said if number > 0]
-    notifications += [_notification("error", _fault(fault)) for fault in review.faults]
+    notifications += [
+        _make_notification("warning", f"{number:,} {text}") for number, text in counts if number > 0
+    ]
+    notifications += [_make_notification("error", _describe_fault(fault)) for fault in review.faults]
     if review.demo:
-        notifications.append(_notification("note", "Made by the demo's fixed rules, not by a model."))
+        notifications.append(_make_notification("note", "Made by the demo's fixed rules, not by a model."))
     return {"executionSuccessful": review.coverage.complete, "toolExecutionNotifications": notifications}
 
 
-def _unreviewed(file: FileCoverage) -> Json:
-    detail = f" ({_shortened(one_line(file.detail), 120, '')})" if file.detail else ""
+def _describe_unreviewed(file: FileCoverage) -> Json:
+    detail = f" ({_shorten(one_line(file.detail), 120, '')})" if file.detail else ""
     part = f"{file.reviewed_lines:,} of {file.changed_lines:,} changed lines were reviewed"
-    location = {"physicalLocation": {"artifactLocation": _artifact(file.path)}}
-    return {**_notification("warning", f"{part}: {file.reason}{detail}."), "locations": [location]}
+    location = {"physicalLocation": {"artifactLocation": _make_artifact(file.path)}}
+    return {**_make_notification("warning", f"{part}: {file.reason}{detail}."), "locations": [location]}
 
 
-def _fault(fault: ReviewFault) -> str:
-    return _shortened(one_line(f"{fault.kind}: {fault.message} {fault.hint}"), 1_000, "")
+def _describe_fault(fault: ReviewFault) -> str:
+    return _shorten(one_line(f"{fault.kind}: {fault.message} {fault.hint}"), 1_000, "")
 
 
-def _notification(level: str, text: str) -> Json:
-    return {"level": level, "message": {"text": _literal(text)}}
+def _make_notification(level: str, text: str) -> Json:
+    return {"level": level, "message": {"text": _remove_markup(text)}}

@@ -1,4 +1,4 @@
-"""The parts of a summary: findings by severity, coverage, verification, the change by area."""
+"""Renders the parts of a summary: findings by severity, coverage, verification, the change by area."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 
 _LONGEST_LINK = 1_000
 _PLAIN_ADDRESS = re.compile(r"/[A-Za-z0-9._~/%?=&#+-]*")
-_RUNGS = {
+_POSTED = {
     Destination.INLINE: "commented on the line",
     Destination.FILE: "commented on the file",
     Destination.BODY: "in the review's body",
@@ -41,7 +41,7 @@ _EARLIER = {
 
 
 def place_of(finding: Finding) -> str:
-    """`path:40–42`, `path:7 (before the change)`, or the path alone."""
+    """Returns `path:40–42`, `path:7 (before the change)`, or only the path."""
     path = cut(one_line(finding.path), 300)
     anchor = finding.anchor
     if anchor is None:
@@ -51,7 +51,7 @@ def place_of(finding: Finding) -> str:
 
 
 def linked(label: str, address: str | None, server_url: str) -> str:
-    """The label (Markdown) as a link, where the address is a plain one on GitHub's own server."""
+    """Returns the label (Markdown), as a link if the address is a plain one on GitHub's own server."""
     server = server_url.rstrip("/")
     if not address or not server or not address.startswith(f"{server}/") or len(address) > _LONGEST_LINK:
         return label
@@ -60,15 +60,15 @@ def linked(label: str, address: str | None, server_url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FindingLinks:
-    """Writes where the findings of one run are, and what became of each."""
+    """Renders the places of a run's findings, and their states."""
 
     view: PublishedReview
 
     def of(self, finding: Finding) -> str:
-        """The place in the code, as a permanent link where the head has the lines and is on a server."""
+        """Returns the place in the code, as a permanent link if it is at the head, on a GitHub server."""
         label = sanitize.code_span(place_of(finding))
         anchor, view = finding.anchor, self.view
-        path = _quoted(finding.path)
+        path = _quote_path(finding.path)
         on_head = anchor is None or anchor.side is Side.RIGHT
         if not (view.server_url and view.repository and view.review.head_sha and on_head and path):
             return label
@@ -76,33 +76,35 @@ class FindingLinks:
         address = f"{view.server_url}/{view.repository}/blob/{view.review.head_sha}/{path}{lines}"
         return f"[{label}]({address})" if len(address) <= _LONGEST_LINK else label
 
-    def with_rung(self, finding: Finding) -> str:
-        """The place in the code, then where it was posted, as far as that is not where the reader is."""
+    def with_destination(self, finding: Finding) -> str:
+        """Returns the place in the code, then the state or destination, unless the reader is already there."""
         parts = [self.of(finding)]
-        rung = self.view.posted.where.get(finding)
+        destination = self.view.posted.where.get(finding)
         if self.view.known(finding):
             parts.append(self.state(finding))
-        elif rung in _RUNGS:
-            parts.append(_RUNGS[rung])
+        elif destination in _POSTED:
+            parts.append(_POSTED[destination])
         return " · ".join(parts)
 
     def state(self, finding: Finding) -> str:
-        """What became of the finding: new and on which rung, or raised before and since when nothing changed."""
+        """Returns the state of the finding: new, with its destination, or raised before, with a link to its thread."""
         view = self.view
-        rung = view.posted.where.get(finding)
+        destination = view.posted.where.get(finding)
         if not view.known(finding):
-            said = _STATES[rung] if rung else "new"
-            return linked(said, view.posted.review_url, view.server_url) if rung is Destination.BODY else said
+            label = _STATES[destination] if destination else "new"
+            if destination is not Destination.BODY:
+                return label
+            return linked(label, view.posted.review_url, view.server_url)
         kept = view.kept_by_finding.get(finding)
         thread = kept.thread if kept else None
         if thread is None:
             return f"raised before{_EARLIER.get(kept.raised.where, '') if kept else ''}"
-        said = "resolved by the pull request's author, still counted" if thread.resolved else "raised before"
-        return linked(said, thread.url, view.server_url)
+        label = "resolved by the pull request's author, still counted" if thread.resolved else "raised before"
+        return linked(label, thread.url, view.server_url)
 
 
-def _quoted(path: str) -> str:
-    """The path for an address; empty where no server could be meant by it, or a browser would leave the tree."""
+def _quote_path(path: str) -> str:
+    """Returns the path for an address; empty if it has segments that a browser resolves, or cannot be encoded."""
     if not {"", ".", ".."}.isdisjoint(path.split("/")):
         return ""
     try:
@@ -112,12 +114,12 @@ def _quoted(path: str) -> str:
 
 
 _EVIDENCE_LIMIT = 3_000
-_OF_ONE = {
+_CHECK_LABELS = {
     Verification.CONFIRMED: "confirmed by a second opinion",
     Verification.LOWERED: "lowered by a second opinion",
     Verification.UNVERIFIED: "unverified: no second opinion could be had",
 }
-_OF_ALL = {
+_TALLY_LABELS = {
     Verification.CONFIRMED: "confirmed",
     Verification.LOWERED: "lowered",
     Verification.UNVERIFIED: "could not be verified",
@@ -125,26 +127,26 @@ _OF_ALL = {
 
 
 def check_of(finding: Finding) -> str:
-    """What became of the finding; empty where nobody was asked."""
-    return _OF_ONE[finding.check] if finding.check else ""
+    """Returns the verification result in words; empty if the finding was not verified."""
+    return _CHECK_LABELS[finding.check] if finding.check else ""
 
 
 def tally(review: Review) -> str:
-    """`3 confirmed, 1 lowered, 1 could not be verified, 2 dropped as refuted`; empty where nobody was asked."""
+    """Returns `3 confirmed, 1 lowered, 1 could not be verified, 2 dropped as refuted`; empty without verification."""
     checks = Counter(finding.check for finding in review.findings)
-    counts = [(checks[check], said) for check, said in _OF_ALL.items()]
+    counts = [(checks[check], label) for check, label in _TALLY_LABELS.items()]
     counts.append((len(review.refuted), "dropped as refuted"))
-    return ", ".join(f"{number:,} {said}" for number, said in counts if number)
+    return ", ".join(f"{number:,} {label}" for number, label in counts if number)
 
 
 def evidence_fold(finding: Finding, server_url: str) -> str:
-    """The second model's words, folded away; empty where it said nothing for the finding."""
+    """Returns the evidence of the verification in a folded block; empty if there is none."""
     if finding.check not in (Verification.CONFIRMED, Verification.LOWERED):
         return ""
-    said = sanitize.text(finding.evidence, _EVIDENCE_LIMIT, server_url=server_url)
-    return (
-        f"<details><summary>Second opinion: {finding.check}</summary>\n\n{said}\n\n</details>" if said else ""
-    )
+    evidence = sanitize.text(finding.evidence, _EVIDENCE_LIMIT, server_url=server_url)
+    if not evidence:
+        return ""
+    return f"<details><summary>Second opinion: {finding.check}</summary>\n\n{evidence}\n\n</details>"
 
 
 BADGES = {
@@ -163,12 +165,12 @@ _MOST_INSTRUCTIONS = 20
 
 
 def count(number: int, noun: str) -> str:
-    """`1 file`, `1,200 files`."""
+    """Returns the number with its noun: `1 file`, `1,200 files`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def overview(view: PublishedReview, *, names: int, drawn: bool = False) -> list[str]:
-    """The blocks above the findings. Lists of files take up to `names` characters each.
+    """Returns the blocks above the findings. Lists of files have up to `names` bytes each.
 
     `drawn`: with the diagram, if there is one.
     """
@@ -181,7 +183,7 @@ def overview(view: PublishedReview, *, names: int, drawn: bool = False) -> list[
 
 
 def opening(view: PublishedReview) -> list[str]:
-    """What everybody should read: how much stands, how the run concluded, how much was looked at."""
+    """Returns the first blocks: number of open findings, conclusion of the run, and coverage."""
     review = view.review
     blocks = [headline(view)]
     if view.stale:
@@ -193,74 +195,74 @@ def opening(view: PublishedReview) -> list[str]:
     return blocks
 
 
-def colophon(view: PublishedReview) -> list[str]:
-    """The blocks below the findings: notes, the review's address, and what it cost."""
-    said = (*view.review.notes, *view.posted.notes)
-    notes = [f"- {sanitize.line(note, 300)}" for note in said[:_MOST_NOTES]]
-    if len(said) > _MOST_NOTES:
-        notes.append(f"- {count(len(said) - _MOST_NOTES, 'more note')} in the JSON report.")
-    blocks = ["\n".join(notes)] if notes else []
+def closing(view: PublishedReview) -> list[str]:
+    """Returns the blocks below the findings: notes, instructions, the review's address, and the cost."""
+    notes = (*view.review.notes, *view.posted.notes)
+    lines = [f"- {sanitize.line(note, 300)}" for note in notes[:_MOST_NOTES]]
+    if len(notes) > _MOST_NOTES:
+        lines.append(f"- {count(len(notes) - _MOST_NOTES, 'more note')} in the JSON report.")
+    blocks = ["\n".join(lines)] if lines else []
     blocks += instructions_used(view.review.instructions)
     address = view.posted.review_url
     if address:
-        shown = linked("The review", address, view.server_url)
-        blocks.append(shown if shown != "The review" else f"The review: {sanitize.code_span(address)}")
+        link = linked("The review", address, view.server_url)
+        blocks.append(link if link != "The review" else f"The review: {sanitize.code_span(address)}")
     return [*blocks, cost_line(view.review.usage, view.review.seconds)]
 
 
 def instructions_used(paths: Sequence[str]) -> list[str]:
-    """A foldable list of the files of instructions that a model was shown."""
+    """Returns a foldable list of the instruction files in the prompts."""
     if not paths:
         return []
-    shown = ", ".join(sanitize.code_span(cut(path, 200)) for path in paths[:_MOST_INSTRUCTIONS])
+    names = ", ".join(sanitize.code_span(cut(path, 200)) for path in paths[:_MOST_INSTRUCTIONS])
     more = f" and {len(paths) - _MOST_INSTRUCTIONS:,} more" if len(paths) > _MOST_INSTRUCTIONS else ""
     title = f"Instructions used: {count(len(paths), 'file')}"
-    return [f"<details><summary>{title}</summary>\n\n{shown}{more}\n\n</details>"]
+    return [f"<details><summary>{title}</summary>\n\n{names}{more}\n\n</details>"]
 
 
 def headline(view: PublishedReview) -> str:
-    """Never more than is known: silence about what was not read is not praise."""
+    """Returns the heading with the number of findings; without any, it is limited to the reviewed lines."""
     review = view.review
     if review.findings:
-        known = len(view.known_findings)
-        new = len(review.findings) - known
-        which = f", {new:,} of them new" if known and new else ", none of them new" if known else ""
-        return f"### hunkwise: {count(len(review.findings), 'finding')}{which}"
+        raised_before = len(view.known_findings)
+        new = len(review.findings) - raised_before
+        which = f", {new:,} of them new" if new else ", none of them new"
+        return f"### hunkwise: {count(len(review.findings), 'finding')}{which if raised_before else ''}"
     if review.coverage.reviewed_lines == 0:
         return "### hunkwise: nothing was reviewed"
-    gone = view.fixed or view.dismissed or review.refuted
-    said = "no finding stands" if gone else "nothing found"
+    had_findings = view.fixed or view.dismissed or review.refuted
+    result = "no finding stands" if had_findings else "nothing found"
     if review.coverage.complete:
-        return f"### hunkwise: {said} in the reviewed lines"
-    return f"### hunkwise: {said} in the part that was reviewed"
+        return f"### hunkwise: {result} in the reviewed lines"
+    return f"### hunkwise: {result} in the part that was reviewed"
 
 
 def verdict_block(verdict: RunConclusion) -> str:
-    """The verdict's sentence, then the reasons and warnings that it does not tell itself."""
-    told = verdict.sentence.casefold()
-    more = [said for said in (*verdict.reasons, *verdict.warnings) if said.casefold() not in told]
-    return "\n".join([f"**{verdict.sentence}**", *(f"- {said}" for said in more)])
+    """Returns the verdict's sentence, then the reasons and warnings that it does not contain."""
+    sentence = verdict.sentence.casefold()
+    more = [text for text in (*verdict.reasons, *verdict.warnings) if text.casefold() not in sentence]
+    return "\n".join([f"**{verdict.sentence}**", *(f"- {text}" for text in more)])
 
 
 def since(view: PublishedReview) -> list[str]:
-    """What became of earlier findings, what was left out of this run's, and what a second opinion made of them."""
-    said = []
+    """Returns the numbers of fixed and dismissed earlier findings, of dropped findings, and of verified ones."""
+    sentences = []
     if view.fixed:
         at = view.review.head_sha[:7]
-        said.append(f"{len(view.fixed):,} fixed" + (f" in {sanitize.code_span(at)}." if at else "."))
+        sentences.append(f"{len(view.fixed):,} fixed" + (f" in {sanitize.code_span(at)}." if at else "."))
     if view.dismissed:
-        said.append(f"{len(view.dismissed):,} dismissed by a person: not raised again.")
+        sentences.append(f"{len(view.dismissed):,} dismissed by a person: not raised again.")
     if view.review.dropped:
-        said.append(
+        sentences.append(
             f"{count(view.review.dropped, 'finding')} left out: below `min-severity`, repeated, or withheld."
         )
-    blocks = [" ".join(said)] if said else []
-    checked = tally(view.review)
-    return [*blocks, f"Second opinion: {checked}."] if checked else blocks
+    blocks = [" ".join(sentences)] if sentences else []
+    verified = tally(view.review)
+    return [*blocks, f"Second opinion: {verified}."] if verified else blocks
 
 
 def coverage_sentence(coverage: Coverage, head_sha: str, carried_lines: int = 0) -> str:
-    """What was looked at, by lines, files and percent, and which part of it by earlier runs."""
+    """Returns the coverage by lines, files and percent, and how much of it this run reviewed."""
     counted = [file for file in coverage.files if file.reason is None or file.missing]
     read = sum(1 for file in coverage.files if file.reviewed_lines)
     at = f" at {sanitize.code_span(head_sha[:12])}" if head_sha else ""
@@ -271,22 +273,22 @@ def coverage_sentence(coverage: Coverage, head_sha: str, carried_lines: int = 0)
         f"({coverage.percent} %) in {read:,} of {count(len(counted), 'file')}{at}."
     )
     if carried_lines:
-        sentence += f" {_apart(coverage.reviewed_lines - carried_lines)}"
+        sentence += f" {_describe_new_lines(coverage.reviewed_lines - carried_lines)}"
     if coverage.unlisted_files:
         sentence += f" GitHub did not list {count(coverage.unlisted_files, 'more file')}: not reviewed."
     return sentence
 
 
-def _apart(now: int) -> str:
-    """How many of the reviewed lines this run has looked at itself."""
-    if now <= 0:
+def _describe_new_lines(new_lines: int) -> str:
+    """Returns a sentence on how many of the reviewed lines this run reviewed itself."""
+    if new_lines <= 0:
         return "Nothing in it was new: an earlier run reviewed all of these lines."
-    were = "was" if now == 1 else "were"
-    return f"{count(now, 'new changed line')} {were} reviewed now, the rest before."
+    verb = "was" if new_lines == 1 else "were"
+    return f"{count(new_lines, 'new changed line')} {verb} reviewed now, the rest before."
 
 
 def severity_table(review: Review) -> str:
-    """The number of findings of each severity, the worst first."""
+    """Returns a table of the number of findings by severity, the most severe first."""
     tally = dict.fromkeys(BADGES, 0)
     for finding in review.findings:
         tally[finding.severity] += 1
@@ -296,7 +298,7 @@ def severity_table(review: Review) -> str:
 
 
 def cost_line(usage: Usage, seconds: float) -> str:
-    """One line on model calls, tokens, models and time."""
+    """Returns one line on model calls, tokens, credits, models and time."""
     tokens = f"{usage.input_tokens:,} tokens in"
     if usage.cached_tokens:
         tokens += f" ({usage.cached_tokens:,} from the cache)"
@@ -309,39 +311,40 @@ def cost_line(usage: Usage, seconds: float) -> str:
 
 
 def faults(reviewing: Sequence[ReviewFault], posting: ReviewFault | None) -> list[str]:
-    """What went wrong, with its remedy; what kept the review from being posted comes first."""
-    all_of_them = [*([posting] if posting else []), *reviewing]
+    """Returns a list of the faults with their hints; the fault of posting comes first."""
+    ordered = [*([posting] if posting else []), *reviewing]
     lines = []
-    for fault in all_of_them[:_MOST_FAULTS]:
-        said = sanitize.line(f"{fault.message} {fault.hint}".strip(), 500)
-        lines.append(f"- ⚠️ **{sanitize.line(fault.kind, 60)}**: {said}")
-    if len(all_of_them) > _MOST_FAULTS:
-        lines.append(f"- {count(len(all_of_them) - _MOST_FAULTS, 'more fault')} in the JSON report.")
+    for fault in ordered[:_MOST_FAULTS]:
+        message = sanitize.line(f"{fault.message} {fault.hint}".strip(), 500)
+        lines.append(f"- ⚠️ **{sanitize.line(fault.kind, 60)}**: {message}")
+    if len(ordered) > _MOST_FAULTS:
+        lines.append(f"- {count(len(ordered) - _MOST_FAULTS, 'more fault')} in the JSON report.")
     return ["\n".join(lines)] if lines else []
 
 
 def unreviewed(coverage: Coverage, names: int) -> list[str]:
-    """Files that should have been reviewed and were not, then those left out by choice."""
-    chosen = tuple(file for file in coverage.files if file.reason is not None and not file.missing)
+    """Returns the files that should have been reviewed and were not, then those that were skipped."""
+    skipped = tuple(file for file in coverage.files if file.reason is not None and not file.missing)
     blocks = []
     if coverage.missing:
-        blocks.append(_folded("Not reviewed, or not whole", coverage.missing, names))
-    if chosen:
-        blocks.append(_folded("Left out by choice", chosen, names))
+        blocks.append(_fold_files("Not reviewed, or not whole", coverage.missing, names))
+    if skipped:
+        blocks.append(_fold_files("Left out by choice", skipped, names))
     return blocks
 
 
-def _folded(title: str, files: Sequence[FileCoverage], names: int) -> str:
-    """A foldable list of files with their reasons, of at most about `names` characters."""
+def _fold_files(title: str, files: Sequence[FileCoverage], names: int) -> str:
+    """Returns a foldable list of files with their reasons; the list has at most `names` bytes."""
     lines = [f"<details><summary>{title}: {count(len(files), 'file')}</summary>", ""]
-    lines += _within((_why(file) for file in files), names)
+    lines += _take_lines((_describe_file(file) for file in files), names)
     left = len(files) - (len(lines) - 2)
     if left:
         lines.append(f"- {count(left, 'file')} more, named in the JSON report")
     return "\n".join([*lines, "", "</details>"])
 
 
-def _within(lines: Iterable[str], budget: int) -> list[str]:
+def _take_lines(lines: Iterable[str], budget: int) -> list[str]:
+    """Returns the first lines that fit into `budget` bytes."""
     kept: list[str] = []
     for entry in lines:
         budget -= len(entry.encode()) + 1
@@ -351,7 +354,7 @@ def _within(lines: Iterable[str], budget: int) -> list[str]:
     return kept
 
 
-def _why(file: FileCoverage) -> str:
+def _describe_file(file: FileCoverage) -> str:
     detail = f" ({sanitize.line(file.detail, 120)})" if file.detail else ""
     part = ""
     if file.reviewed_lines:

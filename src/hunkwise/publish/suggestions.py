@@ -1,9 +1,8 @@
-"""Suggestions that apply to the head and leave files that still parse.
+"""Selects suggestions that apply to the head and do not break a file's syntax.
 
 `python -m hunkwise.publish.suggestions` is the worker process that parses files under review: an untrusted file can
-take any parser's time, memory or stack, and the kernel can bound a process. It reads one JSON object
-`{"language", "text"}` a line and answers each with a line. It checks the syntax only: nothing is
-imported or run.
+exhaust any parser's time, memory or stack, and the kernel can limit a process. It reads one JSON object
+`{"language", "text"}` per line and answers each with a line. It checks only the syntax: nothing is imported or run.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ CPU_SECONDS = 10
 
 
 class SyntaxStatus(StrEnum):
-    """What a parser says of a file."""
+    """Result of parsing a file."""
 
     PARSES = "parses"
     BROKEN = "broken"
-    """It is not in the language, or in a newer version of it than is known here."""
+    """A syntax error, or a newer version of the language than this parser supports."""
     UNKNOWN = "unknown"
-    """Parsing it took too much of something."""
+    """Parsing exceeded a limit of time, memory or depth."""
 
 
 def verdict(language: str, text: str) -> SyntaxStatus:
-    """Of a file in one of LANGUAGES."""
+    """Returns the syntax status of a file in one of LANGUAGES."""
     try:
         _PARSERS[language](text)
     except (RecursionError, MemoryError):
@@ -52,24 +51,24 @@ def verdict(language: str, text: str) -> SyntaxStatus:
     return SyntaxStatus.PARSES
 
 
-def _python(text: str) -> None:
-    """By the grammar of the Python that runs here; as bytes, so that a coding cookie counts."""
+def _parse_python(text: str) -> None:
+    """Parses with the grammar of the running Python; as bytes, so that an encoding declaration is respected."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ast.parse(text.encode("utf-8"))
 
 
-def _json(text: str) -> None:
-    """Strictly; numbers stay as they are written, as making them of thousands of digits takes long."""
-    json.loads(text.removeprefix("\ufeff"), parse_int=str, parse_float=str, parse_constant=_no_constant)
+def _parse_json(text: str) -> None:
+    """Parses strictly; numbers are not converted, which would be slow for thousands of digits."""
+    json.loads(text.removeprefix("\ufeff"), parse_int=str, parse_float=str, parse_constant=_reject_constant)
 
 
-def _toml(text: str) -> None:
+def _parse_toml(text: str) -> None:
     tomllib.loads(text.removeprefix("\ufeff"))
 
 
-def _yaml(text: str) -> None:
-    """All documents, as events: nothing that aliases could multiply is made. Tags may be anything."""
+def _parse_yaml(text: str) -> None:
+    """Parses all documents as events, so that no objects are created, which aliases could multiply. Allows any tag."""
     anchors: set[str] = set()
     for event in yaml.parse(text.removeprefix("\ufeff"), Loader=_YAML_LOADER):
         if isinstance(event, yaml.DocumentStartEvent):
@@ -81,50 +80,55 @@ def _yaml(text: str) -> None:
             anchors.add(event.anchor)
 
 
-def _no_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
 _YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_PARSERS: dict[str, Callable[[str], None]] = {"python": _python, "json": _json, "toml": _toml, "yaml": _yaml}
+_PARSERS: dict[str, Callable[[str], None]] = {
+    "python": _parse_python,
+    "json": _parse_json,
+    "toml": _parse_toml,
+    "yaml": _parse_yaml,
+}
 LANGUAGES = tuple(_PARSERS)
 
 
 def serve(requests: TextIO, replies: TextIO) -> None:
-    """Answers line by line until there are no more."""
+    """Answers each line of `requests` with a line, until the end of the stream."""
     for line in requests:
-        asked = json.loads(line)
-        replies.write(verdict(asked["language"], asked["text"]) + "\n")
+        request = json.loads(line)
+        replies.write(verdict(request["language"], request["text"]) + "\n")
         replies.flush()
 
 
 SECONDS = 5.0
-"""Wall-clock time of one file; the largest that are parsed take some 3 s."""
-_BY_ANSWER = {f"{verdict}\n": verdict for verdict in SyntaxStatus}
+"""Wall-clock time for one file; the largest files that are parsed take about 3 s."""
+_STATUS_BY_ANSWER = {f"{verdict}\n": verdict for verdict in SyntaxStatus}
 
 
 class SyntaxChecker:
-    """One child, started with the first question; once it died or was late, nothing is known any more."""
+    """One worker, started with the first file; once it died or timed out, every status is UNKNOWN."""
 
     def __init__(self, *, seconds: float = SECONDS, python: str = sys.executable) -> None:
-        """`seconds`: of wall-clock time for one file; `python`: the interpreter that the child runs in."""
+        """`seconds`: wall-clock time for one file; `python`: the interpreter that runs the worker."""
         self._seconds = seconds
-        self._child = Worker("hunkwise.publish.suggestions", lambda: yaml, python)
+        self._worker = Worker("hunkwise.publish.suggestions", lambda: yaml, python)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._child.close()
+        self._worker.close()
 
     def verdict(self, language: str, text: str) -> SyntaxStatus:
-        """Of a file in one of LANGUAGES. Raises nothing that the file did."""
-        question = json.dumps({"language": language, "text": text})
-        return _BY_ANSWER.get(self._child.answer(question, self._seconds), SyntaxStatus.UNKNOWN)
+        """Returns the syntax status of a file in one of LANGUAGES. Raises no error because of the file."""
+        request = json.dumps({"language": language, "text": text})
+        return _STATUS_BY_ANSWER.get(self._worker.answer(request, self._seconds), SyntaxStatus.UNKNOWN)
 
 
 LARGEST = 1_000_000
-"""Bytes of a file that is parsed; to a larger one of these languages nothing is offered."""
+"""Maximum size in bytes of a file that is parsed; for larger ones of these languages no suggestion is offered."""
 _BOM = b"\xef\xbb\xbf"
 _LANGUAGES = {
     ".py": "python",
@@ -134,40 +138,40 @@ _LANGUAGES = {
     ".yaml": "yaml",
     ".toml": "toml",
 }
-"""By the name's ending. Not .jsonc and .json5, which nothing here can parse."""
+"""By file extension. Not .jsonc and .json5, for which there is no parser here."""
 
 
 class Suggestions:
-    """Judges the suggestions of a run, each alone, against the files at the head."""
+    """Checks the suggestions of a run, each on its own, against the files at the head."""
 
     def __init__(self, read: Callable[[str], bytes | None], *, seconds: float = SECONDS) -> None:
-        """`read` gives a file of the reviewed head by its path, None where it has none to give; `seconds`: of
-        wall-clock time that parsing one file may take."""
+        """`read` returns a file of the reviewed head by path, None if it is not available; `seconds`: wall-clock time
+        for parsing one file."""
         self._read = read
         self._seconds = seconds
 
     def offered(self, findings: Iterable[Finding], files: Iterable[FileDiff]) -> frozenset[Finding]:
-        """The findings whose suggestion is proved to apply, and to break no syntax.
+        """Returns the findings whose suggestion applies to the head and does not break the syntax.
 
-        Where a file did not parse before (it is broken, or of a newer language than is known here), the
-        suggestion is offered without that proof. What cannot be read, or takes too long to parse, is not offered.
-        Raises nothing that GitHub, git or the files did.
+        If a file did not parse before (it is broken, or in a newer version of the language), the syntax is not
+        checked. Suggestions for files that cannot be read, or take too long to parse, are not offered. Raises no
+        error of GitHub, git or the files.
         """
-        known = by_path(files)
+        files_by_path = by_path(files)
         candidates: dict[str, list[Finding]] = {}
         for finding in findings:
-            if suggestion_applies(finding, known):
+            if suggestion_applies(finding, files_by_path):
                 candidates.setdefault(finding.path, []).append(finding)
         offered: set[Finding] = set()
         with SyntaxChecker(seconds=self._seconds) as parser:
-            for path, of_file in candidates.items():
-                content = self._content(path)
-                applying = [finding for finding in of_file if proved(finding, content, known)]
+            for path, in_file in candidates.items():
+                content = self._read_file(path)
+                applicable = [finding for finding in in_file if proved(finding, content, files_by_path)]
                 if content is not None:
-                    offered.update(_harmless(path, content, applying, parser))
+                    offered.update(_with_valid_syntax(path, content, applicable, parser))
         return frozenset(offered)
 
-    def _content(self, path: str) -> bytes | None:
+    def _read_file(self, path: str) -> bytes | None:
         try:
             return self._read(path)
         except Error:
@@ -177,30 +181,29 @@ class Suggestions:
 def proved(
     finding: Finding, content: bytes | None, files: Iterable[FileDiff] | Mapping[str, FileDiff]
 ) -> bool:
-    """Whether the suggestion replaces, in this content of the head's file, exactly the code that was reviewed.
+    """Returns whether the suggestion replaces exactly the reviewed code in this content of the head's file.
 
-    Never in a file that is not UTF-8, nor on a line with a byte order mark: what GitHub would make of it is not
-    known.
+    False if the file is not UTF-8, or on a line with a byte order mark: GitHub's behavior is unknown for these.
     """
-    known = files if isinstance(files, Mapping) else by_path(files)
+    files_by_path = files if isinstance(files, Mapping) else by_path(files)
     anchor = finding.anchor
     if not content or anchor is None or anchor.path != finding.path:
         return False
-    if not suggestion_applies(finding, known):
+    if not suggestion_applies(finding, files_by_path):
         return False
     if not _is_utf8(content) or (anchor.lines.start == 1 and content.startswith(_BOM)):
         return False
-    shown = known[anchor.path].lines_by_side[Side.RIGHT]
-    reviewed = [shown[number] for number in anchor.lines]
-    there = _lines(content)[anchor.lines.start - 1 : anchor.line]
+    diff_lines = files_by_path[anchor.path].lines_by_side[Side.RIGHT]
+    reviewed = [diff_lines[number] for number in anchor.lines]
+    at_head = _split_lines(content)[anchor.lines.start - 1 : anchor.line]
     return anchor.code == "\n".join(line.text for line in reviewed) and (
-        [line.raw.removesuffix(b"\r") for line in reviewed] == [line.removesuffix(b"\r") for line in there]
+        [line.raw.removesuffix(b"\r") for line in reviewed] == [line.removesuffix(b"\r") for line in at_head]
     )
 
 
 def replaced(content: bytes, anchor: Anchor, suggestion: str) -> bytes:
-    """The content after the suggestion was committed: in place of the anchored lines, with their line ends."""
-    lines = _lines(content)
+    """Returns the content with the anchored lines replaced by the suggestion, with their line endings."""
+    lines = _split_lines(content)
     start, end = anchor.lines.start - 1, anchor.line
     carriage = b"\r" if lines[start].endswith(b"\r") else b""
     text = suggestion.replace("\r\n", "\n")
@@ -210,28 +213,28 @@ def replaced(content: bytes, anchor: Anchor, suggestion: str) -> bytes:
     return b"\n".join(after) + final if after else b""
 
 
-def _lines(content: bytes) -> list[bytes]:
-    """As git counts them: parted by line feeds alone, the last of which ends a line and begins none."""
+def _split_lines(content: bytes) -> list[bytes]:
+    """Returns the lines as git counts them: only line feeds separate them, and a final one begins no new line."""
     return content.removesuffix(b"\n").split(b"\n")
 
 
-def _harmless(
-    path: str, content: bytes, applying: Sequence[Finding], parser: SyntaxChecker
+def _with_valid_syntax(
+    path: str, content: bytes, findings: Sequence[Finding], parser: SyntaxChecker
 ) -> Iterable[Finding]:
-    """Those whose suggestion does not break the file's syntax."""
+    """Returns the findings whose suggestion does not break the file's syntax."""
     language = next((name for end, name in _LANGUAGES.items() if path.lower().endswith(end)), None)
-    if language is None or not applying:
-        return applying
+    if language is None or not findings:
+        return findings
     if len(content) > LARGEST:
         return ()
     before = parser.verdict(language, content.decode("utf-8"))
     if before is SyntaxStatus.PARSES:
-        return [finding for finding in applying if _parses(finding, content, language, parser)]
-    return applying if before is SyntaxStatus.BROKEN else ()
+        return [finding for finding in findings if _parses(finding, content, language, parser)]
+    return findings if before is SyntaxStatus.BROKEN else ()
 
 
 def _parses(finding: Finding, content: bytes, language: str, parser: SyntaxChecker) -> bool:
-    assert finding.anchor is not None  # it was proved
+    assert finding.anchor is not None  # as checked by `proved`
     assert finding.suggestion is not None
     after = replaced(content, finding.anchor, finding.suggestion)
     return len(after) <= LARGEST and parser.verdict(language, after.decode("utf-8")) is SyntaxStatus.PARSES

@@ -1,1 +1,1 @@
-"""What became of what was raised before: found again, moved, fixed, or dismissed by somebody who may."""
+"""Tracks findings of earlier runs: found again, moved, fixed, or dismissed by a trusted user."""

@@ -1,4 +1,4 @@
-"""Where the code of an earlier finding is at the head."""
+"""Locates the code of earlier findings at the head."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from hunkwise.domain.finding import Anchor, code_key
 from hunkwise.tracking.previous import DISMISSED, TrackedFinding, paired
 
 _SUBSTANTIAL = 12
-"""Characters besides blanks from which a code is taken to be one of a kind: `}` is not."""
+"""Non-space characters from which code is assumed to be unique: `}` is not."""
 
 
 class NumberedLines:
-    """Lines by their numbers. A code of `span` lines stands on a line when it ends there."""
+    """Lines by number. Code of `span` lines is identified by its last line."""
 
     def __init__(self, text_by_number: Mapping[int, str], removed: frozenset[int] | None = None) -> None:
-        """`removed`: numbers of which a code must have one; None where any line will do."""
+        """`removed`: code must include at least one of these numbers; None for no such condition."""
         self._texts = text_by_number
         self._removed = removed
 
     @classmethod
     def of_diff(cls, file: FileDiff, side: Side) -> NumberedLines:
-        """What the diff shows. On the LEFT only what is removed counts: the rest is there as it was."""
+        """Returns the lines that the diff shows. On the LEFT only code with a removed line counts."""
         rows = file.lines_by_side[side]
         texts = {number: row.text for number, row in rows.items()}
         removed = frozenset(number for number, row in rows.items() if row.changed)
@@ -36,27 +36,27 @@ class NumberedLines:
         return cls(dict(enumerate(text.split("\n"), 1)))
 
     def shows(self, line: int, span: int) -> bool:
-        """Whether all of the `span` lines that end with this one are there."""
+        """Returns whether all of the `span` lines that end with this one exist."""
         return all(number in self._texts for number in range(line - span + 1, line + 1))
 
     def code_on(self, line: int, span: int) -> str | None:
-        """The `span` lines that end with this one, joined; None where no code stands on it."""
+        """Returns the `span` lines that end with this one, joined; None where some are missing or do not count."""
         numbers = range(line - span + 1, line + 1)
         if not self.shows(line, span) or (self._removed is not None and self._removed.isdisjoint(numbers)):
             return None
         return "\n".join(self._texts[number] for number in numbers)
 
     def lines_with(self, keys: Collection[str], span: int) -> dict[str, list[int]]:
-        """The lines, in ascending order, that codes of these keys stand on. One pass over all lines."""
-        found: dict[str, list[int]] = {}
+        """Returns, by key, the last lines of the code with these keys, ascending. One pass over all lines."""
+        last_lines: dict[str, list[int]] = {}
         for line, code in self._codes(span):
             key = code_key(code)
             if key in keys:
-                found.setdefault(key, []).append(line)
-        return found
+                last_lines.setdefault(key, []).append(line)
+        return last_lines
 
     def _codes(self, span: int) -> Iterator[tuple[int, str]]:
-        """Every code of `span` lines, by its last line."""
+        """Yields the last line and the text of all code of `span` lines."""
         numbers = sorted(self._texts)
         texts = [self._texts[number] for number in numbers]
         for first, number in enumerate(numbers[: len(numbers) - span + 1]):
@@ -68,15 +68,15 @@ class NumberedLines:
 
 
 def is_substantial(code: str) -> bool:
-    """Whether the code is long enough to be known again anywhere."""
+    """Returns whether the code is long enough to be recognized in any place."""
     return len("".join(code.split())) >= _SUBSTANTIAL
 
 
 def assigned(wanted: Sequence[tuple[int, int]], lines: Sequence[int]) -> dict[int, int]:
-    """Index in `wanted` → its line: one to one, the exact ones first, then by rank, then the nearest.
+    """Returns a line for each index of `wanted`, one to one: exact matches first, then by rank, then the nearest.
 
-    `wanted` holds a rank and the line looked for; `lines` ascend. None of them needs to look at more lines on
-    either side than there are others who could take them.
+    `wanted` holds pairs of a rank and the preferred line; `lines` is in ascending order. For each item, only the
+    `len(wanted)` nearest lines on either side are compared: the other items cannot take more than that.
     """
     most = len(wanted)
     scored = []
@@ -89,7 +89,7 @@ def assigned(wanted: Sequence[tuple[int, int]], lines: Sequence[int]) -> dict[in
 
 _Places = dict[tuple[str, int], list[tuple[str, int]]]
 _MOST_PLACES = 200
-"""Places of one code that are compared."""
+"""At most this many places are compared for the same code."""
 
 
 def moved(
@@ -97,15 +97,16 @@ def moved(
     files: Iterable[FileDiff],
     lines_of: Callable[[str, Side], NumberedLines],
 ) -> dict[int, tuple[str, int]]:
-    """Path and last line, by index, of the entries that an added file holds the code of; only substantial code.
+    """Returns path and last line, by index, of entries whose code is in an added file; only substantial code.
 
-    Files of the same name come first, then the nearest line; no two entries of one fingerprint get the same place.
+    Files of the same name come first, then the nearest line. Two entries of one fingerprint never get the same
+    place, except dismissed ones.
     """
-    sought = {index: entry for index, entry in lost.items() if entry.raised.side is Side.RIGHT}
-    places = _places(sought, files, lines_of)
+    wanted = {index: entry for index, entry in lost.items() if entry.raised.side is Side.RIGHT}
+    places = _places_in_added_files(wanted, files, lines_of)
     taken: set[tuple[str, str, int]] = set()
-    found: dict[int, tuple[str, int]] = {}
-    for index, entry in sorted(sought.items(), key=lambda known: known[1].rank):
+    place_by_index: dict[int, tuple[str, int]] = {}
+    for index, entry in sorted(wanted.items(), key=lambda item: item[1].rank):
         record = entry.raised
         name = PurePosixPath(record.path).name
         free = [
@@ -116,18 +117,18 @@ def moved(
         if free:
             _, _, path, line = min(free)
             taken.add((record.fingerprint, path, line))
-            found[index] = path, line
-    return found
+            place_by_index[index] = path, line
+    return place_by_index
 
 
-def _places(
-    sought: Mapping[int, TrackedFinding],
+def _places_in_added_files(
+    wanted: Mapping[int, TrackedFinding],
     files: Iterable[FileDiff],
     lines_of: Callable[[str, Side], NumberedLines],
 ) -> _Places:
-    """Where the codes stand in added files, by code and number of lines."""
+    """Returns paths and last lines of the code in added and copied files, by key and number of lines."""
     keys_by_span: dict[int, set[str]] = {}
-    for entry in sought.values():
+    for entry in wanted.values():
         keys_by_span.setdefault(entry.raised.span, set()).add(entry.raised.code)
     places: _Places = {}
     if not keys_by_span:
@@ -145,14 +146,14 @@ def _places(
 
 
 NEARBY = 50
-"""Lines within which a short code, outside of the diff, is taken for the one that was raised."""
+"""Maximum distance in lines at which short code outside of the diff still counts as the code of the finding."""
 _MOST_LISTED = 3_000
-"""Files that GitHub lists of a pull request: from there on, a file may be in the diff and not be listed."""
+"""Maximum of files that GitHub lists for a pull request: beyond it, a file may be in the diff but not listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class InDiff:
-    """The diff shows it."""
+    """The diff shows the code."""
 
     anchor: Anchor
 
@@ -163,7 +164,7 @@ class InDiff:
 
 @dataclass(frozen=True, slots=True)
 class OutsideDiff:
-    """It is in the file at the head, on lines that the diff does not show; `line` is the last."""
+    """The code is in the file at the head, on lines that the diff does not show; `line` is the last of them."""
 
     path: str
     line: int
@@ -171,41 +172,44 @@ class OutsideDiff:
 
 @dataclass(frozen=True, slots=True)
 class WholeFile:
-    """It is about the file, which is in the diff, or as it was when it was raised."""
+    """The finding is about the file, which is in the diff, or unchanged since the finding was raised."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Its file could not be read."""
+    """The file could not be read."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """Its code is no longer there."""
+    """The code no longer exists."""
 
     path: str
     changed: bool
-    """The file, as it is at the head, is in the diff: what is there now may be the same fault in other words."""
+    """The diff shows the file as it is at the head: the code there now may have the same fault in another form."""
 
 
 CodeLocation = InDiff | OutsideDiff | WholeFile | Unreadable | Removed
 
 
-def whereabouts(
+def locate_entries(
     entries: Sequence[TrackedFinding], files: Sequence[FileDiff], text_at_head: Callable[[str], str | None]
 ) -> tuple[CodeLocation, ...]:
-    """Where each entry stands. `text_at_head`: empty where there is no such file, None where it is unreadable."""
-    search = _Search(entries, files, text_at_head)
+    """Returns the location of each entry, in their order.
+
+    `text_at_head` returns the file's text, empty where the file does not exist, None where it is unreadable.
+    """
+    search = _CodeSearch(entries, files, text_at_head)
     search.run()
-    return tuple(search.standing_of(index) for index in range(len(entries)))
+    return tuple(search.location_of(index) for index in range(len(entries)))
 
 
-class _Search:
-    """Looks for many codes at once, so that each file is gone through once for each length of code."""
+class _CodeSearch:
+    """Searches the code of all entries together, so that a file is read once for each number of lines."""
 
     def __init__(
         self,
@@ -220,45 +224,51 @@ class _Search:
         self._by_old_path = {
             file.old_path: file for file in files if file.old_path and file.status is FileStatus.RENAMED
         }
-        self._texts: dict[str, NumberedLines | None] = {}
-        self._shown: dict[tuple[str, Side], NumberedLines] = {}
-        self._homes = [tuple(self._homes_of(entry)) for entry in entries]
-        self._found: dict[int, CodeLocation] = {}
+        self._lines_by_path: dict[str, NumberedLines | None] = {}
+        self._lines_by_side: dict[tuple[str, Side], NumberedLines] = {}
+        self._candidates = [tuple(self._candidate_files(entry)) for entry in entries]
+        self._locations: dict[int, CodeLocation] = {}
 
     def run(self) -> None:
-        """Through the diff, under the file's present name and then its earlier ones; through the head; moved."""
-        for turn in range(max(map(len, self._homes), default=0)):
-            self._look([(index, homes[turn].path) for index, homes in self._left() if len(homes) > turn])
+        """Searches the diff, by the file's latest name and then by earlier ones; the head; then added files."""
+        for turn in range(max(map(len, self._candidates), default=0)):
+            self._search_files(
+                [(index, files[turn].path) for index, files in self._unlocated() if len(files) > turn]
+            )
         on_head = [
             (index, path)
-            for index, homes in self._left()
+            for index, files in self._unlocated()
             if self._entries[index].raised.side is Side.RIGHT
-            for path in self._head_paths(index, homes)
+            for path in self._head_paths(index, files)
         ]
-        self._look(on_head, at_head=True)
-        lost = {index: self._entries[index] for index, homes in self._left() if not homes}
-        for index, (path, line) in moved(lost, self._files, self._diff).items():
-            self._stands(index, path, self._diff(path, Side.RIGHT), line, at_head=False)
+        self._search_files(on_head, at_head=True)
+        lost = {index: self._entries[index] for index, files in self._unlocated() if not files}
+        for index, (path, line) in moved(lost, self._files, self._lines_in_diff).items():
+            self._set_location(index, path, self._lines_in_diff(path, Side.RIGHT), line, at_head=False)
 
-    def standing_of(self, index: int) -> CodeLocation:
-        if index in self._found:
-            return self._found[index]
-        entry, homes = self._entries[index], self._homes[index]
-        path = homes[0].path if homes else entry.raised.path
-        unlisted = not homes and len(self._files) >= _MOST_LISTED
+    def location_of(self, index: int) -> CodeLocation:
+        if index in self._locations:
+            return self._locations[index]
+        entry, files = self._entries[index], self._candidates[index]
+        path = files[0].path if files else entry.raised.path
+        unlisted = not files and len(self._files) >= _MOST_LISTED
         if not _has_code(entry):
-            return self._on_file(entry, path, in_diff=bool(homes), unlisted=unlisted)
+            return self._location_without_code(entry, path, in_diff=bool(files), unlisted=unlisted)
         if entry.raised.side is Side.LEFT:
-            incomplete = unlisted or any(home.patch_missing or _is_cut(home) for home in homes)
+            incomplete = unlisted or any(file.patch_missing or _is_truncated(file) for file in files)
         else:
-            incomplete = any(self._text(one) is None for one in self._head_paths(index, homes))
+            incomplete = any(
+                self._lines_at_head(head_path) is None for head_path in self._head_paths(index, files)
+            )
         if incomplete:
             return Unreadable(path)
-        removed = entry.raised.side is Side.RIGHT and all(home.status is FileStatus.REMOVED for home in homes)
-        return Removed(path, changed=bool(homes) and not removed)
+        removed = entry.raised.side is Side.RIGHT and all(file.status is FileStatus.REMOVED for file in files)
+        return Removed(path, changed=bool(files) and not removed)
 
-    def _on_file(self, entry: TrackedFinding, path: str, *, in_diff: bool, unlisted: bool) -> CodeLocation:
-        """It stands while its file is in the diff; raised on one that was not, as long as that is as it was."""
+    def _location_without_code(
+        self, entry: TrackedFinding, path: str, *, in_diff: bool, unlisted: bool
+    ) -> CodeLocation:
+        """Returns `WholeFile` while the file is in the diff; if its text's key was recorded, while that is the same."""
         code = entry.raised.code
         if not code:
             missing = Unreadable(path) if unlisted else Removed(path, changed=False)
@@ -268,114 +278,114 @@ class _Search:
             return Unreadable(path)
         return WholeFile(path) if text and code_key(text) == code else Removed(path, changed=in_diff)
 
-    def _homes_of(self, entry: TrackedFinding) -> Iterator[FileDiff]:
-        """The files of the diff that the entry's file may be by now, without doubles."""
-        named = (known.get(path) for known in (self._by_path, self._by_old_path) for path in entry.paths)
-        yield from {file.path: file for file in named if file is not None}.values()
+    def _candidate_files(self, entry: TrackedFinding) -> Iterator[FileDiff]:
+        """Yields the files of the diff that the entry's file may have become, without duplicates."""
+        matches = (files.get(path) for files in (self._by_path, self._by_old_path) for path in entry.paths)
+        yield from {file.path: file for file in matches if file is not None}.values()
 
-    def _head_paths(self, index: int, homes: Sequence[FileDiff]) -> tuple[str, ...]:
-        if not homes:
+    def _head_paths(self, index: int, files: Sequence[FileDiff]) -> tuple[str, ...]:
+        if not files:
             return (self._entries[index].raised.path,)
-        return tuple(home.path for home in homes if home.status is not FileStatus.REMOVED)
+        return tuple(file.path for file in files if file.status is not FileStatus.REMOVED)
 
-    def _left(self) -> list[tuple[int, tuple[FileDiff, ...]]]:
-        """Entries whose code was not found yet, with their files."""
+    def _unlocated(self) -> list[tuple[int, tuple[FileDiff, ...]]]:
+        """Returns the indexes of entries whose code is not located yet, with their candidate files."""
         return [
-            (index, homes)
-            for index, homes in enumerate(self._homes)
-            if index not in self._found and _has_code(self._entries[index])
+            (index, files)
+            for index, files in enumerate(self._candidates)
+            if index not in self._locations and _has_code(self._entries[index])
         ]
 
-    def _look(self, wanted: Sequence[tuple[int, str]], *, at_head: bool = False) -> None:
-        """Looks for the entries' codes in the files of these paths, in the diff or at the head."""
+    def _search_files(self, wanted: Sequence[tuple[int, str]], *, at_head: bool = False) -> None:
+        """Searches each entry's code in the file of its path, in the diff or at the head."""
         groups: dict[tuple[str, Side, int], list[int]] = {}
         for index, path in wanted:
             record = self._entries[index].raised
             groups.setdefault((path, record.side, record.span), []).append(index)
         for (path, side, span), group in groups.items():
-            lines = self._text(path) if at_head else self._diff(path, side)
-            group = [index for index in group if index not in self._found]
+            lines = self._lines_at_head(path) if at_head else self._lines_in_diff(path, side)
+            group = [index for index in group if index not in self._locations]
             if lines is not None and group:
-                self._settle(group, path, lines, span, at_head=at_head)
+                self._locate_group(group, path, lines, span, at_head=at_head)
 
-    def _settle(
+    def _locate_group(
         self, group: Sequence[int], path: str, lines: NumberedLines, span: int, *, at_head: bool
     ) -> None:
-        found = self._on_their_lines(group, lines, span)
-        if found is None:
-            found = lines.lines_with({self._entries[index].raised.code for index in group}, span)
+        lines_by_code = self._unmoved_lines(group, lines, span)
+        if lines_by_code is None:
+            lines_by_code = lines.lines_with({self._entries[index].raised.code for index in group}, span)
         rivals: dict[tuple[str, str], dict[tuple[int | None, int | None], list[int]]] = {}
         for index in group:
             record = self._entries[index].raised
-            # What was raised twice on the same lines stands on the same lines still.
+            # Findings that were raised on the same lines stay together: they share one place.
             place = record.line, record.start_line
             of_code = rivals.setdefault((record.code, record.fingerprint), {})
             of_code.setdefault(place, []).append(index)
         for (code, _), places in rivals.items():
-            where = found.get(code, [])
+            code_lines = lines_by_code.get(code, [])
             if at_head:
-                where = [line for line in where if self._is_new_at_head(path, line, span)]
-            for twin, line in self._lines_for(list(places.values()), where):
-                for index in twin:
-                    self._stands(index, path, lines, line, at_head=at_head)
+                code_lines = [line for line in code_lines if self._is_new_at_head(path, line, span)]
+            for twins, line in self._assign_lines(list(places.values()), code_lines):
+                for index in twins:
+                    self._set_location(index, path, lines, line, at_head=at_head)
 
-    def _on_their_lines(
+    def _unmoved_lines(
         self, group: Sequence[int], lines: NumberedLines, span: int
     ) -> dict[str, list[int]] | None:
-        """The lines by code where nothing has moved, which spares a look at all others; else None."""
-        found: dict[str, set[int]] = {}
+        """Returns the lines by code if no code has moved, which avoids a search of all lines; else None."""
+        lines_by_code: dict[str, set[int]] = {}
         for index in group:
             entry = self._entries[index]
             code = lines.code_on(entry.line or 0, span)
             if code is None or code_key(code) != entry.raised.code or entry.line != entry.raised.line:
                 return None
-            found.setdefault(entry.raised.code, set()).add(entry.line or 0)
-        return {code: sorted(numbers) for code, numbers in found.items()}
+            lines_by_code.setdefault(entry.raised.code, set()).add(entry.line or 0)
+        return {code: sorted(numbers) for code, numbers in lines_by_code.items()}
 
-    def _lines_for(
-        self, twins: Sequence[Sequence[int]], lines: Sequence[int]
+    def _assign_lines(
+        self, places: Sequence[Sequence[int]], lines: Sequence[int]
     ) -> Iterator[tuple[Sequence[int], int]]:
-        """A line of its own for each, save that what was dismissed takes none away, and none is taken from it."""
-        wishes = [(self._wish(twin), twin) for twin in twins]
-        rivals = [wish for wish in wishes if wish[0][0] < DISMISSED]
-        for group in (rivals, *([wish] for wish in wishes if wish[0][0] == DISMISSED)):
-            for turn, line in assigned([wish for wish, _ in group], lines).items():
-                yield group[turn][1], line
+        """Yields the entries of each place with a line of their own; dismissed ones may share a line with others."""
+        ranked = [(self._rank_and_line(twins), twins) for twins in places]
+        rivals = [item for item in ranked if item[0][0] < DISMISSED]
+        for group in (rivals, *([item] for item in ranked if item[0][0] == DISMISSED)):
+            for position, line in assigned([wanted for wanted, _ in group], lines).items():
+                yield group[position][1], line
 
-    def _wish(self, twin: Sequence[int]) -> tuple[int, int]:
-        """The least rank among entries of one place, and the line that the first of them is looked for at."""
-        rank = min(self._entries[index].rank for index in twin)
-        return rank, self._entries[twin[0]].line or 0
+    def _rank_and_line(self, twins: Sequence[int]) -> tuple[int, int]:
+        """Returns the lowest rank among the entries of one place, and the preferred line of the first of them."""
+        rank = min(self._entries[index].rank for index in twins)
+        return rank, self._entries[twins[0]].line or 0
 
-    def _stands(self, index: int, path: str, lines: NumberedLines, line: int, *, at_head: bool) -> None:
+    def _set_location(self, index: int, path: str, lines: NumberedLines, line: int, *, at_head: bool) -> None:
         entry = self._entries[index]
         span = entry.raised.span
         code = lines.code_on(line, span) or ""
         if not at_head:
             start = line - span + 1 if span > 1 else None
-            self._found[index] = InDiff(Anchor(path, line, entry.raised.side, start, code))
+            self._locations[index] = InDiff(Anchor(path, line, entry.raised.side, start, code))
         elif is_substantial(code) or abs(line - (entry.line or 0)) <= NEARBY:
-            self._found[index] = OutsideDiff(path, line)
+            self._locations[index] = OutsideDiff(path, line)
 
     def _is_new_at_head(self, path: str, line: int, span: int) -> bool:
-        """Whether the diff does not show these lines: what it shows was looked at before."""
-        return path not in self._by_path or not self._diff(path, Side.RIGHT).shows(line, span)
+        """Returns whether the diff does not show these lines: lines of the diff were searched before."""
+        return path not in self._by_path or not self._lines_in_diff(path, Side.RIGHT).shows(line, span)
 
-    def _diff(self, path: str, side: Side) -> NumberedLines:
-        if (path, side) not in self._shown:
-            self._shown[path, side] = NumberedLines.of_diff(self._by_path[path], side)
-        return self._shown[path, side]
+    def _lines_in_diff(self, path: str, side: Side) -> NumberedLines:
+        if (path, side) not in self._lines_by_side:
+            self._lines_by_side[path, side] = NumberedLines.of_diff(self._by_path[path], side)
+        return self._lines_by_side[path, side]
 
-    def _text(self, path: str) -> NumberedLines | None:
-        if path not in self._texts:
+    def _lines_at_head(self, path: str) -> NumberedLines | None:
+        if path not in self._lines_by_path:
             text = self._text_at_head(path)
-            self._texts[path] = None if text is None else NumberedLines.of_text(text)
-        return self._texts[path]
+            self._lines_by_path[path] = None if text is None else NumberedLines.of_text(text)
+        return self._lines_by_path[path]
 
 
 def _has_code(entry: TrackedFinding) -> bool:
     return entry.raised.span > 0 and entry.raised.code != ""
 
 
-def _is_cut(file: FileDiff) -> bool:
+def _is_truncated(file: FileDiff) -> bool:
     return any(hunk.truncated for hunk in file.hunks)

@@ -1,4 +1,4 @@
-"""The hidden markers in our comments, and the values that they keep for later runs."""
+"""Writes and reads the hidden markers in our comments, and the values that they store for later runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hunkwise.domain.text import cut
 
 @dataclass(frozen=True, slots=True)
 class PreviousFinding:
-    """A finding that an earlier run raised, as our comments remember it."""
+    """A finding that an earlier run raised, as stored in our comments."""
 
     fingerprint: str
     path: str
@@ -26,16 +26,16 @@ class PreviousFinding:
     prompt: str = "review"
     side: Side = Side.RIGHT
     line: int | None = None
-    """At the head at which it was raised last; None where it is about the file."""
+    """Last line at the head at which it was last raised; None if it is about the file."""
     start_line: int | None = None
     code: str = ""
-    """`finding.code_key` of the anchored lines; empty without an anchor."""
+    """`finding.code_key` of the anchored lines; without an anchor, of a file that is not in the diff, or empty."""
     where: Destination = Destination.INLINE
-    """The rung that it was posted on."""
+    """The destination that it was posted to."""
     deleted: bool = False
-    """A person deleted its comment, and so dismissed it: nothing but the state can remember that."""
+    """A person deleted its comment, and so dismissed it: only the state can store that."""
     check: Verification | None = None
-    """What the second opinion of that run made of it; None where nobody was asked."""
+    """Result of that run's verification; None if it was not verified."""
 
     @property
     def span(self) -> int:
@@ -45,10 +45,10 @@ class PreviousFinding:
 
 @dataclass(frozen=True)
 class HiddenState:
-    """What the summary comment carries, hidden. It counts only where we wrote that comment."""
+    """The state that is hidden in the summary comment. It is used only if we wrote that comment."""
 
     repository: str
-    """`owner/name`, so that a copy on another pull request says nothing."""
+    """`owner/name`, so that a copy on another pull request is ignored."""
     number: int
     head_sha: str
     """The head that was reviewed last."""
@@ -59,15 +59,15 @@ class HiddenState:
     rewrites: int
     """`Conversation.rewrites` at that time."""
     settings: str
-    """Digest of configuration, prompts and instructions: another one means another review."""
+    """Digest of configuration, prompts and instructions: if it differs, everything is reviewed again."""
     hunks: frozenset[str] = frozenset()
-    """`plan.increment.kept_keys` of the hunks that were reviewed whole by all of their prompts."""
+    """`plan.incremental.kept_keys` of the hunks that were reviewed completely by all of their prompts."""
     findings: tuple[PreviousFinding, ...] = ()
-    """What stands: raised, neither fixed nor dismissed."""
+    """Open findings: raised, neither fixed nor dismissed; also dismissed ones whose comment was deleted."""
     conclusion: str = ""
     """The output of that name."""
     told: ChangeSummary = NOTHING_TOLD
-    """What was said of the change as a whole, so that the next run may bring it up to date."""
+    """The summary of the change, so that the next run can update it."""
 
 
 LONGEST_TITLE = 120
@@ -75,16 +75,16 @@ LONGEST_CATEGORY = 100
 _LONGEST_PROMPT = 200
 _LONGEST_PATH = 4_096
 _COUNT = 11
-"""Values of a record."""
+"""Number of values in a record."""
 _DELETED = "deleted"
-"""One more value, where a person deleted the comment; after it the check, where there was one."""
-_CHECKS = {check.value: check for check in Verification}
+"""One more value if a person deleted the comment; the verification result follows, if there is one."""
+_CHECK_BY_VALUE = {check.value: check for check in Verification}
 _LAST_LINE = 10**9
 _LONGEST_SPAN = 1_000
 _MOST_MARKERS = 300
 _LONGEST_MARKER = 4_096
 _LONGEST_TEXT = 70_000
-"""Somewhat above GitHub's 65,536 characters: what is longer is no text of ours."""
+"""Somewhat above GitHub's 65,536 characters: a longer text is not ours."""
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
 _CODE = re.compile("(?:[0-9a-f]{12})?")
 _FINDING = re.compile(
@@ -96,7 +96,7 @@ _OURS = re.compile(r"^<!-- hunkwise:[a-z]+ v1[^\n]*-->\r?\n?", re.MULTILINE)
 
 
 def raised(finding: Finding, where: Destination) -> PreviousFinding:
-    """What later runs are to know of a finding that is posted on `where`."""
+    """Returns the record for later runs of a finding that is posted to `where`."""
     anchor = finding.anchor
     return PreviousFinding(
         fingerprint=finding.fingerprint,
@@ -115,11 +115,11 @@ def raised(finding: Finding, where: Destination) -> PreviousFinding:
 
 
 def finding_marker(finding: Finding, where: Destination) -> str:
-    """The line that a comment, or a paragraph of a review's body, carries its finding in.
+    """Returns the hidden line with a finding's record, for a comment or a paragraph of a review's body.
 
-    With a path too long to be carried it names the fingerprint alone, and no later run learns from it.
+    If the path is too long, the line has only the fingerprint, and later runs ignore it.
     """
-    # What the second opinion came to is the state's to say: a comment is known again whatever that was.
+    # Only the state stores the verification result, so that a comment is recognized whatever the result was.
     record = replace(raised(finding, where), check=None)
     head = f"<!-- hunkwise:finding v1 fp={record.fingerprint}"
     values = as_values(record)
@@ -131,51 +131,51 @@ def finding_marker(finding: Finding, where: Destination) -> str:
 
 
 def raised_in(text: str) -> tuple[PreviousFinding, ...]:
-    """What the markers of a text of ours say, in their order; whatever is not exactly right is passed over."""
+    """Returns the findings of the markers in a text of ours, in their order; invalid markers are skipped."""
     if len(text) > _LONGEST_TEXT:
         return ()
-    found: list[PreviousFinding] = []
+    records: list[PreviousFinding] = []
     for number, marker in enumerate(_FINDING.finditer(text)):
         if number == _MOST_MARKERS:
             break
-        record = _record(marker)
+        record = _parse_marker(marker)
         if record is not None:
-            found.append(record)
-    return tuple(found)
+            records.append(record)
+    return tuple(records)
 
 
 def without_markers(text: str) -> str:
-    """The text without its lines that are markers of ours, for readers who see what Markdown hides."""
+    """Returns the text without our marker lines, for readers of the Markdown source."""
     return _OURS.sub("", text).strip()
 
 
 def review_marker(run: str, head_sha: str) -> str:
-    """The hidden line by which a run finds its own review again. `run` should be hard to guess."""
+    """Returns the hidden line by which a run recognizes its own review. `run` should be hard to guess."""
     return f"<!-- hunkwise:review v1 run={word(run)} head={word(head_sha)} -->"
 
 
 def is_review_marker(text: str) -> bool:
-    """Whether a text of ours is a review's marker and nothing else."""
+    """Returns whether a text of ours is only a review's marker."""
     return _REVIEW.fullmatch(text.strip()[:_LONGEST_MARKER]) is not None
 
 
 def fixed_marker(head_sha: str) -> str:
-    """The hidden line of a comment that says what was raised is fixed at `head_sha`."""
+    """Returns the hidden line of a comment that marks its thread as fixed at `head_sha`."""
     return f"<!-- hunkwise:fixed v1 head={word(head_sha)[:80]} -->"
 
 
 def is_fixed(text: str) -> bool:
-    """Whether a text of ours says that what was raised is fixed."""
+    """Returns whether a text of ours marks its thread as fixed."""
     return _FIXED.search(text[:_LONGEST_TEXT]) is not None
 
 
 def word(text: str) -> str:
-    """Only what can stand in a marker without ending it."""
+    """Returns only the characters that are safe in a marker: ASCII letters, digits, `.` and `_`."""
     return "".join(char for char in text if char.isascii() and (char.isalnum() or char in "._"))
 
 
 def as_values(record: PreviousFinding) -> list[Any] | None:
-    """The record as a list for JSON, its texts cut to their limits; None where it could not be read back."""
+    """Returns the record as a list for JSON, its texts cut to their limits; None if it could not be read back."""
     values = [
         record.fingerprint,
         record.path,
@@ -195,13 +195,13 @@ def as_values(record: PreviousFinding) -> list[Any] | None:
 
 
 def from_values(values: object) -> PreviousFinding | None:
-    """The record that `as_values` made the list of; None for anything that it cannot have made."""
+    """Returns the record from a list by `as_values`; None for anything that it cannot have returned."""
     if not isinstance(values, list) or not _COUNT <= len(values) <= _COUNT + 2:
         return None
-    more = values[_COUNT:]
-    deleted = more[:1] == [_DELETED]
-    check = more[deleted:]
-    if check and not (len(check) == 1 and isinstance(check[0], str) and check[0] in _CHECKS):
+    optional = values[_COUNT:]
+    deleted = optional[:1] == [_DELETED]
+    check = optional[deleted:]
+    if check and not (len(check) == 1 and isinstance(check[0], str) and check[0] in _CHECK_BY_VALUE):
         return None
     fingerprint, path, severity, title, category, prompt, side, line, start_line, code, where = values[
         :_COUNT
@@ -212,33 +212,33 @@ def from_values(values: object) -> PreviousFinding | None:
         return None
     if not (_FINGERPRINT.fullmatch(fingerprint) and _CODE.fullmatch(code)):
         return None
-    if type(severity) is not int or not _are_lines(start_line, line):
+    if type(severity) is not int or not _is_valid_range(start_line, line):
         return None
     try:
-        level, of_side, on = Severity(severity), Side(side), Destination(where)
+        level, diff_side, destination = Severity(severity), Side(side), Destination(where)
     except ValueError:
         return None
     return PreviousFinding(
-        fingerprint, path, level, title, category, prompt, of_side, line, start_line, code, on, deleted,
-        _CHECKS[check[0]] if check else None,
+        fingerprint, path, level, title, category, prompt, diff_side, line, start_line, code, destination, deleted,
+        _CHECK_BY_VALUE[check[0]] if check else None,
     )  # fmt: skip
 
 
 def as_bytes(values: object) -> bytes:
-    """Compact JSON; a path that is no UTF-8 goes through, by the surrogates that stand for its bytes."""
+    """Returns compact JSON; surrogates, which represent bytes of a path that is not UTF-8, are preserved."""
     text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return text.encode("utf-8", "surrogatepass")
 
 
 def from_bytes(content: bytes) -> object:
-    """The values that `as_bytes` wrote; None for anything that is not JSON."""
+    """Returns the values that `as_bytes` encoded; None for anything that is not JSON."""
     try:
         return json.loads(content.decode("utf-8", "surrogatepass"))
-    except (ValueError, RecursionError):  # brackets in their thousands make the parser give up
+    except (ValueError, RecursionError):  # thousands of nested brackets exceed the parser's recursion limit
         return None
 
 
-def _record(marker: re.Match[str]) -> PreviousFinding | None:
+def _parse_marker(marker: re.Match[str]) -> PreviousFinding | None:
     if len(marker[0]) > _LONGEST_MARKER:
         return None
     try:
@@ -249,8 +249,8 @@ def _record(marker: re.Match[str]) -> PreviousFinding | None:
     return from_values([marker[1], *values]) if isinstance(values, list) else None
 
 
-def _are_lines(start_line: object, line: object) -> bool:
-    """Whether these can be the first and the last line of a finding; neither where it is about the file."""
+def _is_valid_range(start_line: object, line: object) -> bool:
+    """Returns whether these can be a finding's first and last line; both are None if it is about the file."""
     if start_line is not None and type(start_line) is not int:
         return False
     if line is None:

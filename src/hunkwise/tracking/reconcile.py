@@ -17,7 +17,7 @@ from hunkwise.tracking.locate import (
     Removed,
     Unreadable,
     WholeFile,
-    whereabouts,
+    locate_entries,
 )
 from hunkwise.tracking.markers import LONGEST_CATEGORY, PreviousFinding, raised, without_markers
 from hunkwise.tracking.previous import (
@@ -26,141 +26,154 @@ from hunkwise.tracking.previous import (
     TrackedFinding,
     entries,
     is_reopened,
-    likeness,
     our_threads,
     paired,
-    speak_alike,
+    share_a_word,
+    title_similarity,
     words,
 )
 
 _Score = tuple[float, ...] | None
 _Rule = Callable[[int, int], _Score]
-_TWINS = 0.7
-"""Likeness of titles from which two findings at one place are the same."""
-_MENDED = 0.5
-"""Likeness of titles from which a finding is what became of one whose code was changed."""
+_SAME = 0.7
+"""Title similarity from which two findings in the same place are the same."""
+_RELATED = 0.5
+"""Title similarity from which a finding continues one whose code was changed."""
 _CLOSE = 10
-"""Lines within which the category and a word in common say so too."""
+"""Maximum distance in lines at which the same category and a shared word suffice for that."""
 
 
 def matched(
-    found: Sequence[Finding], entries: Sequence[TrackedFinding], stand: Sequence[CodeLocation]
+    findings: Sequence[Finding], entries: Sequence[TrackedFinding], locations: Sequence[CodeLocation]
 ) -> dict[int, int]:
-    """Index of a finding → index of the entry that it repeats, one to one, by the surest signs first."""
-    return _Matching(found, entries, stand).pairs()
+    """Returns, by the finding's index, the index of the entry that it repeats; one to one, strictest rule first."""
+    return _Matching(findings, entries, locations).pairs()
 
 
 class _Matching:
-    """Each rule scores a finding and an entry of the same file, the less the better; None where they differ."""
+    """Matches findings and entries by rules.
+
+    Each rule returns a score for a finding and an entry of the same file, lower is better; None for no match.
+    """
 
     def __init__(
-        self, found: Sequence[Finding], entries: Sequence[TrackedFinding], stand: Sequence[CodeLocation]
+        self,
+        findings: Sequence[Finding],
+        entries: Sequence[TrackedFinding],
+        locations: Sequence[CodeLocation],
     ) -> None:
-        self._found = found
+        self._findings = findings
         self._entries = entries
-        self._stand = stand
-        self._words_found = [words(finding.title) for finding in found]
-        self._words_known = [words(entry.raised.title) for entry in entries]
-        self._at_path: dict[str, list[int]] = {}
-        for index, standing in enumerate(stand):
-            self._at_path.setdefault(standing.path, []).append(index)
+        self._locations = locations
+        self._finding_words = [words(finding.title) for finding in findings]
+        self._entry_words = [words(entry.raised.title) for entry in entries]
+        self._entries_by_path: dict[str, list[int]] = {}
+        for index, location in enumerate(locations):
+            self._entries_by_path.setdefault(location.path, []).append(index)
 
     def pairs(self) -> dict[int, int]:
         pairs: dict[int, int] = {}
-        for rule in (self._same_fingerprint, self._twins, self._same_code, self._without_line, self._mended):
+        for rule in (
+            self._match_fingerprint,
+            self._match_title,
+            self._match_code,
+            self._match_without_line,
+            self._match_changed_code,
+        ):
             pairs |= paired(self._scored(rule, pairs))
         return pairs
 
     def _scored(self, rule: _Rule, pairs: dict[int, int]) -> Iterator[tuple[tuple[float, ...], int, int]]:
         taken = set(pairs.values())
-        for index, finding in enumerate(self._found):
-            if index in pairs:
+        for finding_index, finding in enumerate(self._findings):
+            if finding_index in pairs:
                 continue
-            for known in self._at_path.get(finding.path, ()):
-                if known not in taken and (score := rule(index, known)) is not None:
-                    yield score, index, known
+            for entry_index in self._entries_by_path.get(finding.path, ()):
+                if entry_index not in taken and (score := rule(finding_index, entry_index)) is not None:
+                    yield score, finding_index, entry_index
 
-    def _same_fingerprint(self, index: int, known: int) -> _Score:
-        finding, entry = self._found[index], self._entries[known]
+    def _match_fingerprint(self, finding_index: int, entry_index: int) -> _Score:
+        finding, entry = self._findings[finding_index], self._entries[entry_index]
         if finding.fingerprint != entry.raised.fingerprint:
             return None
-        unlike = -self._likeness(index, known)  # of several on one line each has its own words
+        similarity = self._similarity(finding_index, entry_index)  # of several on one line, titles decide
         if finding.anchor is None or entry.raised.line is None:
-            return (0, unlike)
+            return (0, -similarity)
         if finding.anchor.side is not entry.raised.side:
             return None
-        match self._stand[known]:
+        match self._locations[entry_index]:
             case InDiff(anchor):
-                # The same code on other lines is another fault: it stands in both places.
-                apart = abs(finding.anchor.line - anchor.line)
-                return (apart, unlike) if _overlap(finding.anchor, anchor) else None
+                # The same code on other lines is another fault: both findings are reported.
+                distance = abs(finding.anchor.line - anchor.line)
+                return (distance, -similarity) if _overlap(finding.anchor, anchor) else None
             case OutsideDiff() | Removed() | Unreadable() | WholeFile():
-                return (_apart(finding, entry), unlike)
+                return (_distance(finding, entry), -similarity)
 
-    def _twins(self, index: int, known: int) -> _Score:
-        if self._shared_place(index, known) is None:
+    def _match_title(self, finding_index: int, entry_index: int) -> _Score:
+        if self._shared_place(finding_index, entry_index) is None:
             return None
-        alike = self._likeness(index, known)
-        return (-alike,) if alike >= _TWINS else None
+        similarity = self._similarity(finding_index, entry_index)
+        return (-similarity,) if similarity >= _SAME else None
 
-    def _same_code(self, index: int, known: int) -> _Score:
-        """For a renamed or moved file, and for code that a finding was carried over to."""
-        finding, record = self._found[index], self._entries[known].raised
-        anchor = self._shared_place(index, known)
+    def _match_code(self, finding_index: int, entry_index: int) -> _Score:
+        """Matches the same code in a renamed or moved file, or code that an entry was matched with before."""
+        finding, record = self._findings[finding_index], self._entries[entry_index].raised
+        anchor = self._shared_place(finding_index, entry_index)
         if anchor is None or finding.code != record.code or not _same_category(finding, record.category):
             return None
-        return abs(anchor.line - (finding.anchor or anchor).line), -self._likeness(index, known)
+        similarity = self._similarity(finding_index, entry_index)
+        return abs(anchor.line - (finding.anchor or anchor).line), -similarity
 
-    def _without_line(self, index: int, known: int) -> _Score:
-        """Where one of the two is about the file, and the other, as far as it names a line, not elsewhere."""
-        finding, entry = self._found[index], self._entries[known]
+    def _match_without_line(self, finding_index: int, entry_index: int) -> _Score:
+        """Matches similar titles where one of the two is about the file, and the lines are near if both are known."""
+        finding, entry = self._findings[finding_index], self._entries[entry_index]
         if finding.anchor is not None and entry.raised.line is not None:
             return None
-        alike = self._likeness(index, known)
-        apart = _apart(finding, entry)
-        return (-alike, apart) if alike >= _TWINS and apart <= NEARBY else None
+        similarity = self._similarity(finding_index, entry_index)
+        distance = _distance(finding, entry)
+        return (-similarity, distance) if similarity >= _SAME and distance <= NEARBY else None
 
-    def _mended(self, index: int, known: int) -> _Score:
-        """Where the code was changed, and the fault is still there."""
-        finding, entry = self._found[index], self._entries[known]
-        if not isinstance(self._stand[known], Removed | Unreadable):
+    def _match_changed_code(self, finding_index: int, entry_index: int) -> _Score:
+        """Matches an entry whose code was changed but still has the fault."""
+        finding, entry = self._findings[finding_index], self._entries[entry_index]
+        if not isinstance(self._locations[entry_index], Removed | Unreadable):
             return None
         if finding.anchor is not None and finding.anchor.side is not entry.raised.side:
             return None
-        alike = self._likeness(index, known)
-        apart = _apart(finding, entry)
+        similarity = self._similarity(finding_index, entry_index)
+        distance = _distance(finding, entry)
         if entry.dismissed is Dismissal.TRUSTED:
-            # What was dismissed was the code as it was: only the very same words are taken for it.
-            return (-alike, apart) if alike >= _TWINS and apart <= _CLOSE else None
-        related = _same_category(finding, entry.raised.category) and speak_alike(
-            self._words_found[index], self._words_known[known]
+            # The dismissal was about the old code: it applies to new code only with nearly the same title.
+            return (-similarity, distance) if similarity >= _SAME and distance <= _CLOSE else None
+        related = _same_category(finding, entry.raised.category) and share_a_word(
+            self._finding_words[finding_index], self._entry_words[entry_index]
         )
-        near = alike >= _MENDED and apart <= NEARBY
-        close = finding.category != "" and related and apart <= _CLOSE
-        return (-alike, apart) if near or close else None
+        near = similarity >= _RELATED and distance <= NEARBY
+        close = finding.category != "" and related and distance <= _CLOSE
+        return (-similarity, distance) if near or close else None
 
-    def _likeness(self, index: int, known: int) -> float:
-        return likeness(self._words_found[index], self._words_known[known])
+    def _similarity(self, finding_index: int, entry_index: int) -> float:
+        return title_similarity(self._finding_words[finding_index], self._entry_words[entry_index])
 
-    def _shared_place(self, index: int, known: int) -> Anchor | None:
-        """The entry's present place, where the finding is on some of its lines."""
-        anchor, standing = self._found[index].anchor, self._stand[known]
-        if anchor is None or not isinstance(standing, InDiff) or not _overlap(anchor, standing.anchor):
+    def _shared_place(self, finding_index: int, entry_index: int) -> Anchor | None:
+        """Returns the entry's present place if the finding overlaps it."""
+        anchor, location = self._findings[finding_index].anchor, self._locations[entry_index]
+        if anchor is None or not isinstance(location, InDiff) or not _overlap(anchor, location.anchor):
             return None
-        return standing.anchor
+        return location.anchor
 
 
-def _overlap(one: Anchor, other: Anchor) -> bool:
-    same_side = one.side is other.side
-    return same_side and one.lines.start < other.lines.stop and other.lines.start < one.lines.stop
+def _overlap(first: Anchor, second: Anchor) -> bool:
+    same_side = first.side is second.side
+    return same_side and first.lines.start < second.lines.stop and second.lines.start < first.lines.stop
 
 
-def _apart(finding: Finding, entry: TrackedFinding) -> int:
-    """Lines between the finding and where the entry is or was; 0 where one of them names no line."""
+def _distance(finding: Finding, entry: TrackedFinding) -> int:
+    """Returns the distance in lines to the nearest line of the entry; 0 if one of them has no line."""
     line = finding.anchor.line if finding.anchor else finding.said_line
     if line is None:
         return 0
-    return min((abs(line - known) for known in entry.lines), default=0)
+    return min((abs(line - entry_line) for entry_line in entry.lines), default=0)
 
 
 def _same_category(finding: Finding, category: str) -> bool:
@@ -173,40 +186,40 @@ _BEFORE = "Raised before."
 
 @dataclass(frozen=True)
 class OpenFinding:
-    """Something that an earlier run raised and that stands; it is not posted again."""
+    """A finding that an earlier run raised and that is still open; it is not posted again."""
 
     finding: Finding
-    """In this run's words where it was found again. `raised_as` is its fingerprint."""
+    """As this run reported it, if it was found again. `raised_as` is its fingerprint."""
     raised: PreviousFinding
-    """As the next run is to know it: where it stands now, on the rung that it was posted on."""
+    """The record for the next run: its present place, and the destination it was posted to."""
     thread: Thread | None = None
 
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """What becomes of the findings of a run, and of those before."""
+    """The findings of this run and of earlier ones, sorted by their status."""
 
     post: tuple[Finding, ...] = ()
-    """New, in the order in which they came."""
+    """New findings, in their original order."""
     kept: tuple[OpenFinding, ...] = ()
-    """PublishPlan since an earlier run: they count for the gates."""
+    """Open since an earlier run: they count for the gates."""
     fixed: tuple[Thread, ...] = ()
-    """Open threads of ours whose code is no longer there, and is not there in another form."""
+    """Open threads of ours whose code no longer exists, also not in another form."""
     dismissed: tuple[PreviousFinding, ...] = ()
-    """PublishPlan, but dismissed by somebody who may: they count for nothing."""
+    """Not fixed, but dismissed by a trusted user: they do not count for the gates."""
     repeated: int = 0
-    """Findings of this run that had been dismissed. `post`, those in `kept` and these are all that it found.
+    """Number of this run's findings that are neither in `post` nor in `kept`: dismissed ones and duplicates.
 
-    One that was found on both sides of the same line is among these, too.
+    A duplicate is a finding that was found on both sides of the same line.
     """
 
     @property
     def deleted(self) -> tuple[PreviousFinding, ...]:
-        """Those of `dismissed` whose comment a person deleted: only the state can remember them."""
+        """Those of `dismissed` whose comment a person deleted: only the state has them."""
         return tuple(record for record in self.dismissed if record.deleted)
 
     def remembered(self, where: Mapping[Finding, Destination]) -> tuple[PreviousFinding, ...]:
-        """What the state is to carry; `where` says on which rung each of `post` ended."""
+        """Returns the records for the state; `where` has the destination of each finding in `post`."""
         posted = (raised(finding, where.get(finding, Destination.REPORT)) for finding in self.post)
         return (*(kept.raised for kept in self.kept), *posted, *self.deleted)
 
@@ -220,77 +233,76 @@ def reconcile(
     reviewed: Callable[[str], bool],
     text_at_head: Callable[[str], str | None],
 ) -> Reconciliation:
-    """Sorts what was found and what was raised before.
+    """Matches the findings of this run, `found`, with those that were raised `before` (from `raised_before`).
 
-    `before`: from `raised_before`. `reviewed` says of a path of the diff whether all of its hunks were reviewed,
-    now or earlier. `text_at_head` gives a file's text, empty where the head has no such file, None where it
-    cannot be read: then nothing is taken for fixed.
+    `reviewed` returns whether all hunks of a path of the diff were reviewed, now or earlier. `text_at_head` returns
+    a file's text, empty if the head has no such file, None if it cannot be read: then no finding of the file
+    counts as fixed.
     """
     by_path = {file.path: file for file in files}
-    offered = len(found)
-    found = list(dict.fromkeys(_on_the_right(finding, by_path.get(finding.path)) for finding in found))
-    known = entries(before, conversation)
-    stand = whereabouts(known, files, text_at_head)
-    pairs = matched(found, known, stand)
-    by_entry = {entry: finding for finding, entry in pairs.items()}
+    findings = list(dict.fromkeys(_moved_to_right(finding, by_path.get(finding.path)) for finding in found))
+    tracked = entries(before, conversation)
+    locations = locate_entries(tracked, files, text_at_head)
+    pairs = matched(findings, tracked, locations)
+    finding_by_entry = {entry: finding for finding, entry in pairs.items()}
     kept: list[OpenFinding] = []
     fixed: dict[Thread, None] = {}
     dismissed: list[PreviousFinding] = []
-    repeated = offered - len(found)
-    for index, (entry, standing) in enumerate(zip(known, stand, strict=True)):
-        again = found[by_entry[index]] if index in by_entry else None
-        one = _found_again(entry, standing, again) if again else _not_found(entry, standing)
-        if again is None and _is_fixed(entry, standing, reviewed):
+    repeated = len(found) - len(findings)
+    for index, (entry, location) in enumerate(zip(tracked, locations, strict=True)):
+        match = findings[finding_by_entry[index]] if index in finding_by_entry else None
+        updated = _found_again(entry, location, match) if match else _not_found(entry, location)
+        if match is None and _is_fixed(entry, location, reviewed):
             if entry.thread is not None and not entry.thread.resolved and entry.dismissed is None:
                 fixed[entry.thread] = None
         elif entry.dismissed is Dismissal.TRUSTED:
-            dismissed.append(one.raised)
-            repeated += again is not None
+            dismissed.append(updated.raised)
+            repeated += match is not None
         else:
-            kept.append(one)
-    post = tuple(finding for index, finding in enumerate(found) if index not in pairs)
+            kept.append(updated)
+    post = tuple(finding for index, finding in enumerate(findings) if index not in pairs)
     return Reconciliation(post, tuple(kept), tuple(fixed), tuple(dismissed), repeated)
 
 
 def shown_threads(conversation: Conversation, files: Sequence[FileDiff]) -> tuple[Thread, ...]:
-    """What a model is told is raised already: ours whose code the diff still shows, and open ones of the trusted.
+    """Returns the threads for the prompt: ours whose code the diff still shows, and open ones of trusted users.
 
-    Ours come with the place where they stand now, and as open also where somebody dismissed them: they are not
-    to be raised again. One whose code was changed is left out, so that a fault that is still there is found.
+    Ours have their present place, and are open even if dismissed: a model must not raise them again. Threads
+    whose code was changed are omitted, so that a fault that still exists is found.
     """
-    ours = {one.thread: one for one in our_threads(conversation) if one.rank is not ThreadStatus.FIXED}
-    known = entries([one.record for one in ours.values()], conversation)
-    places = {
-        entry.thread: standing
-        for entry, standing in zip(known, whereabouts(known, files, _unread), strict=True)
+    ours = {item.thread: item for item in our_threads(conversation) if item.rank is not ThreadStatus.FIXED}
+    tracked = entries([item.record for item in ours.values()], conversation)
+    location_by_thread = {
+        entry.thread: location
+        for entry, location in zip(tracked, locate_entries(tracked, files, _unreadable), strict=True)
         if entry.thread is not None
     }
-    shown: list[Thread] = []
+    threads: list[Thread] = []
     for thread in conversation.threads:
-        match places.get(thread):
+        match location_by_thread.get(thread):
             case InDiff(anchor):
-                shown.append(_shown(thread, anchor.path, anchor.line))
+                threads.append(_open_at(thread, anchor.path, anchor.line))
             case WholeFile(path):
-                shown.append(_shown(thread, path, None))
+                threads.append(_open_at(thread, path, None))
             case _ if thread.trusted and not thread.ours and not thread.resolved:
-                shown.append(thread)
+                threads.append(thread)
             case _:
                 pass
-    return tuple(shown)
+    return tuple(threads)
 
 
-def _unread(_path: str) -> None:
+def _unreadable(_path: str) -> None:
     return None
 
 
-def _shown(thread: Thread, path: str, line: int | None) -> Thread:
+def _open_at(thread: Thread, path: str, line: int | None) -> Thread:
     return replace(thread, path=path, line=line, body=without_markers(thread.body), resolved=False)
 
 
-def _on_the_right(finding: Finding, file: FileDiff | None) -> Finding:
-    """The finding on the RIGHT side, where what it points at on the LEFT is shown but not removed.
+def _moved_to_right(finding: Finding, file: FileDiff | None) -> Finding:
+    """Returns the finding on the RIGHT side if its lines on the LEFT are unchanged; else as it was.
 
-    Only what is removed is looked for on the LEFT: the same code, put back, must not pass for removed.
+    On the LEFT only removed lines are searched later: unchanged ones must not be taken for removed.
     """
     anchor = finding.anchor
     if file is None or anchor is None or anchor.side is Side.RIGHT:
@@ -303,34 +315,34 @@ def _on_the_right(finding: Finding, file: FileDiff | None) -> Finding:
     return replace(finding, anchor=replace(anchor, side=Side.RIGHT, line=numbers[-1], start_line=start_line))
 
 
-def _is_fixed(entry: TrackedFinding, standing: CodeLocation, reviewed: Callable[[str], bool]) -> bool:
-    """Whether the code is gone, and whoever looked at what is there now found the fault no more."""
-    if not isinstance(standing, Removed) or (standing.changed and not reviewed(standing.path)):
+def _is_fixed(entry: TrackedFinding, location: CodeLocation, reviewed: Callable[[str], bool]) -> bool:
+    """Returns whether the code was removed and the file's changes, if any, are reviewed; False if reopened."""
+    if not isinstance(location, Removed) or (location.changed and not reviewed(location.path)):
         return False
-    return entry.thread is None or not is_reopened(entry.thread)  # a person said that it is not fixed
+    return entry.thread is None or not is_reopened(entry.thread)  # a person says that it is not fixed
 
 
-def _found_again(entry: TrackedFinding, standing: CodeLocation, finding: Finding) -> OpenFinding:
-    """The finding of this run under the old fingerprint; without a line of its own, on the one that is known.
+def _found_again(entry: TrackedFinding, location: CodeLocation, finding: Finding) -> OpenFinding:
+    """Returns this run's finding under the old fingerprint; without a line of its own, at the entry's line.
 
-    Where that one's code is gone, it is about the file from now on: else the next run took it for fixed.
+    If the entry's code was removed, the finding is then about the file: else the next run would count it as fixed.
     """
-    again = replace(finding, raised_as=entry.raised.fingerprint)
-    if again.anchor is None and isinstance(standing, InDiff):
-        again = replace(again, anchor=standing.anchor, suggestion=None)
-    if again.anchor is None and entry.raised.line is not None and not isinstance(standing, Removed):
-        return replace(_not_found(entry, standing), finding=again)
-    # The category stays that of the fingerprint: by it the same code is told from another fault on its line.
-    record = raised(again, entry.raised.where)
+    repeated = replace(finding, raised_as=entry.raised.fingerprint)
+    if repeated.anchor is None and isinstance(location, InDiff):
+        repeated = replace(repeated, anchor=location.anchor, suggestion=None)
+    if repeated.anchor is None and entry.raised.line is not None and not isinstance(location, Removed):
+        return replace(_not_found(entry, location), finding=repeated)
+    # Keep the category of the fingerprint: it distinguishes this finding from another fault on the same line.
+    record = raised(repeated, entry.raised.where)
     record = replace(record, category=entry.raised.category, deleted=entry.raised.deleted)
-    return OpenFinding(again, record, entry.thread)
+    return OpenFinding(repeated, record, entry.thread)
 
 
-def _not_found(entry: TrackedFinding, standing: CodeLocation) -> OpenFinding:
-    """What stands although this run did not speak of it; where nobody knows, as it was."""
+def _not_found(entry: TrackedFinding, location: CodeLocation) -> OpenFinding:
+    """Returns the entry as an open finding at its present place; at its recorded place if that is unknown."""
     record = entry.raised
-    anchor = standing.anchor if isinstance(standing, InDiff) else None
-    match standing:
+    anchor = location.anchor if isinstance(location, InDiff) else None
+    match location:
         case InDiff(place):
             record = replace(record, path=place.path, line=place.line, start_line=place.start_line)
         case OutsideDiff(path, line):

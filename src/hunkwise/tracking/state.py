@@ -1,4 +1,4 @@
-"""The hidden state in our summary comment: what the next run knows of this one."""
+"""Encodes and decodes the hidden state in our summary comment, which the next run reads."""
 
 from __future__ import annotations
 
@@ -36,46 +36,49 @@ from hunkwise.tracking.markers import (
 
 
 def bounded(overview: str, walkthrough: Walkthrough | None) -> ChangeSummary:
-    """What of it is remembered: it is the same when it is bounded again."""
+    """Returns the summary cut to the limits of the state; a second call changes nothing."""
     if walkthrough is None:
         return ChangeSummary(cut(overview, MAX_OVERVIEW))
     areas = tuple(
-        Area(cut(one.area, MAX_AREA), cut(one.what, MAX_WORDS), cut(one.why, MAX_WORDS))
-        for one in walkthrough.areas[:MAX_AREAS]
+        Area(cut(area.area, MAX_AREA), cut(area.what, MAX_WORDS), cut(area.why, MAX_WORDS))
+        for area in walkthrough.areas[:MAX_AREAS]
     )
     risk = Risk(walkthrough.risk.level, cut(walkthrough.risk.why, MAX_WORDS)) if walkthrough.risk else None
     diagram = walkthrough.diagram if len(walkthrough.diagram) <= MAX_DIAGRAM else ""
     return ChangeSummary(cut(overview, MAX_OVERVIEW), Walkthrough(areas, risk, diagram))
 
 
-def told_values(told: ChangeSummary) -> list[Any]:
-    """The overview; then, where there is a walkthrough, areas, the risk's level and reason, and the diagram."""
-    walkthrough = told.walkthrough
+def summary_values(summary: ChangeSummary) -> list[Any]:
+    """Returns the summary as a list for JSON.
+
+    It has the overview; then, if there is a walkthrough, areas, the risk's level and reason, and the diagram.
+    """
+    walkthrough = summary.walkthrough
     if walkthrough is None:
-        return [told.overview]
-    areas = [[one.area, one.what, one.why] for one in walkthrough.areas]
+        return [summary.overview]
+    areas = [[area.area, area.what, area.why] for area in walkthrough.areas]
     risk = walkthrough.risk
     level, why = (risk.level.value, risk.why) if risk else ("", "")
-    return [told.overview, areas, level, why, walkthrough.diagram]
+    return [summary.overview, areas, level, why, walkthrough.diagram]
 
 
-def told_from(values: object) -> ChangeSummary | None:
-    """What `told_values` made the list of; None for anything that it cannot have made."""
+def summary_from_values(values: object) -> ChangeSummary | None:
+    """Returns the summary from a list by `summary_values`; None for anything that it cannot have returned."""
     match values:
         case [str(overview)]:
-            told = ChangeSummary(overview)
+            summary = ChangeSummary(overview)
         case [str(overview), list(rows), str(level), str(why), str(diagram)]:
-            areas = _areas(rows)
+            areas = _parse_areas(rows)
             if areas is None or (level and level not in set(RiskLevel)):
                 return None
             risk = Risk(RiskLevel(level), why) if level else None
-            told = ChangeSummary(overview, Walkthrough(areas, risk, diagram))
+            summary = ChangeSummary(overview, Walkthrough(areas, risk, diagram))
         case _:
             return None
-    return told if told == bounded(told.overview, told.walkthrough) else None
+    return summary if summary == bounded(summary.overview, summary.walkthrough) else None
 
 
-def _areas(rows: list[Any]) -> tuple[Area, ...] | None:
+def _parse_areas(rows: list[Any]) -> tuple[Area, ...] | None:
     areas = []
     for row in rows:
         match row:
@@ -94,46 +97,46 @@ _CLAIM = re.compile(r"^<!-- hunkwise:claim v1 run=([0-9A-Za-z._]{0,200}) -->\r?$
 _LONGEST_BODY = 70_000
 """Somewhat above GitHub's 65,536 characters."""
 _LARGEST = 1024 * 1024
-"""Bytes of the state's JSON, ours is far below."""
+"""Maximum size of the state's JSON in bytes; ours is far smaller."""
 _MOST_SHAS = 20
 _KEY = re.compile(f"[A-Za-z0-9+/]{{{KEY_LENGTH}}}")
 _KEYS = re.compile(f"(?:[A-Za-z0-9+/]{{{KEY_LENGTH}}})*")
 _MOST_COUNT = 10**9
 _LONGEST_TEXT = 1_000
 _FIELDS = {"r", "n", "h", "s", "b", "w", "d", "k", "f", "c"}
-_TOLD = "t"
-"""One more, where anything was said of the change."""
+_SUMMARY = "t"
+"""Optional field with the summary of the change."""
 _EIGHTHS = (8, 7, 6, 5, 4, 3, 2, 1, 0)
 
 
 def encode(state: HiddenState, room: int) -> str:
-    """The last line of the summary comment, of at most `room` characters; empty where there is room for none.
+    """Returns the last line of the summary comment, of at most `room` characters; empty if none fits.
 
-    Where it does not fit, what was said of the change is left out, but for its overview, and then that; then hunks,
-    which the next run then reviews again; then the least severe findings, which their own comments still remember.
+    If the state does not fit, parts are omitted in this order: the summary of the change except its overview; the
+    overview; hunks, which the next run reviews again; the least severe findings, which their own comments still have.
     """
     keys = sorted(key for key in state.hunks if _KEY.fullmatch(key))
-    for attempt in _attempts(state, keys):
+    for attempt in _encode_attempts(state, keys):
         if len(attempt) <= room:
             return attempt
     return ""
 
 
 def decode(comment: Comment, *, repository: str, number: int) -> HiddenState | None:
-    """The state of a summary comment of this pull request; None for anything that is not exactly right."""
+    """Returns the state of a summary comment of this pull request; None if it is not valid."""
     body = comment.body.replace("\r\n", "\n").rstrip()
     if comment.edited or len(body) > _LONGEST_BODY or not _is_summary(body) or body.count(_STATE) != 1:
         return None
     line = _LINE.fullmatch(body.rpartition("\n")[2])
-    content = _inflated(line[1]) if line else None
-    state = _state(from_bytes(content)) if content is not None else None
+    content = _decompress(line[1]) if line else None
+    state = _parse_state(from_bytes(content)) if content is not None else None
     if state is None or state.number != number or state.repository.casefold() != repository.casefold():
         return None
     return state
 
 
 def latest_state(comments: Iterable[Comment], *, repository: str, number: int) -> HiddenState | None:
-    """The state of the newest summary comment that carries a valid one."""
+    """Returns the state of the newest summary comment that has a valid one; None if there is none."""
     for comment in reversed(summary_comments(comments)):
         state = decode(comment, repository=repository, number=number)
         if state is not None:
@@ -142,17 +145,17 @@ def latest_state(comments: Iterable[Comment], *, repository: str, number: int) -
 
 
 def summary_comments(comments: Iterable[Comment]) -> tuple[Comment, ...]:
-    """Those that are summaries, in their order, also where somebody else edited them."""
+    """Returns the comments that are summaries, in their order, also those that somebody else edited."""
     return tuple(comment for comment in comments if _is_summary(comment.body))
 
 
 def claim_marker(run: str) -> str:
-    """The hidden line by which a run says that it is at work on the head."""
+    """Returns the hidden line by which a run claims the head that it is reviewing."""
     return f"<!-- hunkwise:claim v1 run={word(run)[:200]} -->"
 
 
 def claimed_by(body: str) -> str:
-    """The run of a comment's claim, as `claim_marker` spelt it; empty where there is none."""
+    """Returns the run of a comment's claim, as written by `claim_marker`; empty if there is none."""
     claim = _CLAIM.search(body[:_LONGEST_BODY])
     return claim[1] if claim else ""
 
@@ -161,25 +164,28 @@ def _is_summary(body: str) -> bool:
     return body.partition("\n")[0].rstrip("\r") == SUMMARY_MARKER
 
 
-def _attempts(state: HiddenState, keys: Sequence[str]) -> Iterator[str]:
-    """The line, shorter each time."""
-    if state.told.walkthrough is not None:
-        yield _line(state, keys, state.findings, state.told)
-    if state.told.overview:
-        yield _line(state, keys, state.findings, ChangeSummary(state.told.overview))
+def _encode_attempts(state: HiddenState, keys: Sequence[str]) -> Iterator[str]:
+    """Yields the line, shorter each time."""
+    summary = state.told
+    if summary.walkthrough is not None:
+        yield _encode_line(state, keys, state.findings, summary)
+    if summary.overview:
+        yield _encode_line(state, keys, state.findings, ChangeSummary(summary.overview))
     for eighths in _EIGHTHS:
-        yield _line(state, keys[: len(keys) * eighths // 8], state.findings)
-    urgent = sorted(range(len(state.findings)), key=lambda index: -state.findings[index].severity)
+        yield _encode_line(state, keys[: len(keys) * eighths // 8], state.findings)
+    by_severity = sorted(range(len(state.findings)), key=lambda index: -state.findings[index].severity)
     for eighths in _EIGHTHS[1:]:
-        kept = set(urgent[: len(urgent) * eighths // 8])
-        yield _line(state, (), [one for index, one in enumerate(state.findings) if index in kept])
+        kept = set(by_severity[: len(by_severity) * eighths // 8])
+        yield _encode_line(
+            state, (), [finding for index, finding in enumerate(state.findings) if index in kept]
+        )
 
 
-def _line(
+def _encode_line(
     state: HiddenState,
     keys: Sequence[str],
     findings: Sequence[PreviousFinding],
-    told: ChangeSummary = NOTHING_TOLD,
+    summary: ChangeSummary = NOTHING_TOLD,
 ) -> str:
     values: dict[str, object] = {
         "r": state.repository,
@@ -192,25 +198,25 @@ def _line(
         "k": "".join(keys),
         "f": [record for finding in findings if (record := as_values(finding)) is not None],
         "c": state.conclusion,
-        **({_TOLD: told_values(told)} if told else {}),
+        **({_SUMMARY: summary_values(summary)} if summary else {}),
     }
     packed = b64encode(zlib.compress(as_bytes(values), 9)).decode("ascii")
     return f"{_STATE}v1 {packed} -->"
 
 
-def _inflated(packed: str) -> bytes | None:
-    """What was compressed, unless it is damaged, or more than a state can be."""
-    inflater = zlib.decompressobj()
+def _decompress(packed: str) -> bytes | None:
+    """Returns the decompressed bytes; None if they are damaged or larger than `_LARGEST`."""
+    decompressor = zlib.decompressobj()
     try:
-        content = inflater.decompress(b64decode(packed, validate=True), _LARGEST)
+        content = decompressor.decompress(b64decode(packed, validate=True), _LARGEST)
     except (ValueError, zlib.error):
         return None
-    return content if inflater.eof and not inflater.unused_data else None
+    return content if decompressor.eof and not decompressor.unused_data else None
 
 
-def _state(values: object) -> HiddenState | None:
-    """The state that `_line` wrote the values of."""
-    if not isinstance(values, dict) or values.keys() - {_TOLD} != _FIELDS:
+def _parse_state(values: object) -> HiddenState | None:
+    """Returns the state from the values of `_encode_line`; None if they are not valid."""
+    if not isinstance(values, dict) or values.keys() - {_SUMMARY} != _FIELDS:
         return None
     texts = [values[name] for name in "rhbdc"]
     counts = [values[name] for name in "nw"]
@@ -218,9 +224,9 @@ def _state(values: object) -> HiddenState | None:
         return None
     if not all(type(count) is int and 0 <= count <= _MOST_COUNT for count in counts):
         return None
-    shas, hunks, findings = _shas(values["s"]), _keys(values["k"]), _findings(values["f"])
-    told = told_from(values[_TOLD]) if _TOLD in values else NOTHING_TOLD
-    if shas is None or hunks is None or findings is None or told is None:
+    shas, hunks, findings = _parse_shas(values["s"]), _parse_keys(values["k"]), _parse_findings(values["f"])
+    summary = summary_from_values(values[_SUMMARY]) if _SUMMARY in values else NOTHING_TOLD
+    if shas is None or hunks is None or findings is None or summary is None:
         return None
     return HiddenState(
         repository=values["r"],
@@ -233,24 +239,24 @@ def _state(values: object) -> HiddenState | None:
         hunks=hunks,
         findings=findings,
         conclusion=values["c"],
-        told=told,
+        told=summary,
     )
 
 
-def _shas(values: object) -> tuple[str, ...] | None:
+def _parse_shas(values: object) -> tuple[str, ...] | None:
     if not isinstance(values, list) or len(values) > _MOST_SHAS:
         return None
     shas = tuple(sha for sha in values if isinstance(sha, str) and len(sha) <= _LONGEST_TEXT)
     return shas if len(shas) == len(values) else None
 
 
-def _keys(joined: object) -> frozenset[str] | None:
+def _parse_keys(joined: object) -> frozenset[str] | None:
     if not isinstance(joined, str) or not _KEYS.fullmatch(joined):
         return None
     return frozenset(joined[start : start + KEY_LENGTH] for start in range(0, len(joined), KEY_LENGTH))
 
 
-def _findings(values: object) -> tuple[PreviousFinding, ...] | None:
+def _parse_findings(values: object) -> tuple[PreviousFinding, ...] | None:
     if not isinstance(values, list):
         return None
     records = tuple(record for record in map(from_values, values) if record is not None)
