@@ -145,10 +145,10 @@ class Runner:
         self._scan = SecretScan(self._secrets)
 
     def mask(self, secret: str) -> None:
-        """Masks a value in the runner's log from now on. Outside of GitHub Actions no command is written: it would
-        show the value.
+        """Masks a value in the runner's log from now on.
 
-        This class redacts the value too, in any encoding, because the runner masks nothing in a summary or an output.
+        Outside of GitHub Actions the command would only show the value, so it is not written. This class redacts the
+        value too, in any encoding, because the runner masks nothing in a summary or an output.
         """
         self._secrets.append(secret)
         self._scan = SecretScan(self._secrets)
@@ -159,17 +159,17 @@ class Runner:
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
         """Puts the lines that are logged in the `with` block into a collapsible group."""
-        self._command("group", title)
+        self._write_command("group", title)
         try:
             yield
         finally:
-            self._command("endgroup", "")
+            self._write_command("endgroup", "")
 
     def debug(self, message: str) -> None:
         """Writes a debug line, which the runner shows if debug logging is on. Dropped once the log is full."""
         self._room -= min(self._room, len(message))
         if self._room > 0:
-            self._command("debug", message)
+            self._write_command("debug", message)
 
     def notice(self, message: str, **place: Unpack[AnnotationPlace]) -> None:
         """Writes a notice annotation, on a line of a file if one is given."""
@@ -213,7 +213,7 @@ class Runner:
         logger.propagate = False
 
     def _annotate(self, name: str, message: str, place: AnnotationPlace) -> None:
-        self._command(
+        self._write_command(
             name,
             message,
             title=place.get("title"),
@@ -222,7 +222,7 @@ class Runner:
             endLine=place.get("end_line"),
         )
 
-    def _command(self, name: str, message: str, **properties: str | int | None) -> None:
+    def _write_command(self, name: str, message: str, **properties: str | int | None) -> None:
         encoded = (
             f"{key}={_encode_property(harmless(self._scan.redacted(str(value))))}"
             for key, value in properties.items()

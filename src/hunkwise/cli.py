@@ -263,8 +263,7 @@ def _open_streams() -> None:
 
 
 def _flush_streams() -> None:
-    """Flushes standard streams. If that fails, they go to /dev/null, so that a gone reader does not change the exit
-    code."""
+    """Flushes standard output and error; redirects them to /dev/null if that fails, to keep the exit code."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -279,8 +278,7 @@ def _print_error(text: str) -> None:
 
 
 def unforeseen(error: Exception) -> Error:
-    """Returns the Error for an unexpected exception, and prints its stack frames, because the message alone may be
-    untrusted text."""
+    """Returns the Error for an unexpected exception, and prints its stack frames: the message may be untrusted text."""
     if (fault := host_fault(error)) is not None:
         return fault
     for frame in traceback.extract_tb(error.__traceback__):

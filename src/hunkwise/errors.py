@@ -132,7 +132,7 @@ _NO_TEMPORARY = "No usable temporary directory"  # tempfile's message of a FileN
 
 def host_fault(error: BaseException) -> Error | None:
     """Returns an Error if the machine is the cause (full disk, limits, memory), directly or indirectly; else None."""
-    for cause in _with_causes(error):
+    for cause in _iterate_causes(error):
         description = _describe(cause)
         if description is not None:
             problem, hint = description
@@ -156,7 +156,7 @@ def _describe(error: BaseException) -> tuple[str, str] | None:
             return None
 
 
-def _with_causes(error: BaseException) -> Iterator[BaseException]:
+def _iterate_causes(error: BaseException) -> Iterator[BaseException]:
     current: BaseException | None = error
     for _ in range(10):  # the chain of causes can be circular
         if current is None:

@@ -36,9 +36,9 @@ class SecretScan:
         self._plain = sorted({value for value in secrets if len(value) >= _MIN_LENGTH}, key=len, reverse=True)
         for secret in self._plain:
             raw = secret.encode("utf-8", "surrogateescape")
-            self._exact |= {secret, secret[::-1], quote(secret, safe=""), *_base64(raw)}
+            self._exact |= {secret, secret[::-1], quote(secret, safe=""), *_encode_base64(raw)}
             self._any_case.add(raw.hex())
-            letters = _alphanumeric_only(secret)
+            letters = _keep_alphanumeric(secret)
             self._alphanumeric |= {letters, letters[::-1]} if len(letters) >= _MIN_ALPHANUMERIC else set()
 
     def found_in(self, text: str) -> bool:
@@ -46,10 +46,10 @@ class SecretScan:
         if not self._exact:
             return False
         # Punctuation may break up a secret: readers skip it, or GitHub does not show it.
-        letters = _alphanumeric_only(text)
+        letters = _keep_alphanumeric(text)
         found = any(needle in letters for needle in self._alphanumeric)
         found = found or any(needle in letters.lower() for needle in self._any_case)
-        return found or any(self._contains_secret(decoded) for decoded in _decodings(text))
+        return found or any(self._contains_secret(decoded) for decoded in _decode_variants(text))
 
     def redacted(self, text: str) -> str:
         """Replaces each secret in plain form with `***`, and each line that holds an encoded one with a note.
@@ -93,10 +93,12 @@ def _redact_value(value: object, scan: SecretScan) -> object:
 def withhold(review: Review, scan: SecretScan) -> Review:
     """Removes findings, summary texts, notes and faults that hold a secret, and adds a fault that reports it."""
     findings = tuple(
-        safe for finding in review.findings if (safe := _safe_finding(finding, scan)) is not None
+        safe for finding in review.findings if (safe := _withhold_finding(finding, scan)) is not None
     )
     refuted = tuple(
-        entry for entry in review.refuted if not scan.found_in(f"{_texts(entry.finding)}\n{entry.reason}")
+        entry
+        for entry in review.refuted
+        if not scan.found_in(f"{_join_texts(entry.finding)}\n{entry.reason}")
     )
     notes = tuple(note for note in review.notes if not scan.found_in(note))
     faults = tuple(fault for fault in review.faults if not scan.found_in(f"{fault.message}\n{fault.hint}"))
@@ -127,21 +129,21 @@ def withhold(review: Review, scan: SecretScan) -> Review:
     )
 
 
-def _safe_finding(finding: Finding, scan: SecretScan) -> Finding | None:
+def _withhold_finding(finding: Finding, scan: SecretScan) -> Finding | None:
     """Returns the finding, without its evidence if that holds a secret; None if another text holds one."""
-    if not scan.found_in(_texts(finding)):
+    if not scan.found_in(_join_texts(finding)):
         return finding
     without_evidence = replace(finding, evidence="")
-    return None if scan.found_in(_texts(without_evidence)) else without_evidence
+    return None if scan.found_in(_join_texts(without_evidence)) else without_evidence
 
 
-def _texts(finding: Finding) -> str:
+def _join_texts(finding: Finding) -> str:
     """Joins all texts of a finding except the anchor's, which is the author's own code."""
     texts = (getattr(finding, entry.name) for entry in fields(finding))
     return "\n".join(text for text in texts if isinstance(text, str))
 
 
-def _decodings(text: str) -> Iterator[str]:
+def _decode_variants(text: str) -> Iterator[str]:
     """Yields the text, then without spaces and backslashes, and that with URL and HTML encoding decoded."""
     yield text
     compact = "".join(plain(text).replace("\\", "").split())
@@ -150,12 +152,12 @@ def _decodings(text: str) -> Iterator[str]:
     yield unescape(compact)
 
 
-def _alphanumeric_only(text: str) -> str:
+def _keep_alphanumeric(text: str) -> str:
     """Returns only the letters and digits of a text, normalized by NFKC (other widths and styles)."""
     return "".join(filter(str.isalnum, normalize("NFKC", unescape(plain(text)))))
 
 
-def _base64(raw: bytes) -> Iterator[str]:
+def _encode_base64(raw: bytes) -> Iterator[str]:
     """Yields the part of the base64 text that depends on these bytes only, for each of the three alignments."""
     for offset in range(3):
         padded = b"\0" * offset + raw

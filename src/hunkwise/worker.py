@@ -158,9 +158,8 @@ def limit_process(*, memory: int, cpu_seconds: int) -> None:
             resource.RLIMIT_CORE: 0,
         }
         for kind, limit in limits.items():
-            with suppress(
-                OSError, ValueError
-            ):  # a lower limit is already set, or the platform does not support it
+            # It fails if a lower limit is already set, or the platform does not support this one.
+            with suppress(OSError, ValueError):
                 resource.setrlimit(kind, (limit, limit))
 
 

@@ -601,10 +601,10 @@ def test_the_input_prompts_leaves_the_files_stages_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "lineup"), [("a", ("a",)), ("a,b", ("a", "b")), (None, ("x", "y"))], ids=["one", "two", "none"]
+    ("model", "models"), [("a", ("a",)), ("a,b", ("a", "b")), (None, ("x", "y"))], ids=["one", "two", "none"]
 )
 def test_the_input_model_may_name_several_and_wins_over_the_file(
-    said: str | None, lineup: tuple[str, ...]
+    model: str | None, models: tuple[str, ...]
 ) -> None:
     config = parse("version: 1\nmodels: [x, y]")
-    assert config.with_overrides({"model": said} if said else {}).lineup == lineup
+    assert config.with_overrides({"model": model} if model else {}).lineup == models

@@ -8,8 +8,11 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 KEY_LENGTH: Final = 20
-"""Characters of a hunk's base64 key (15 bytes of a digest). Long enough that the author of a change cannot find two
-hunks with the same key: otherwise a review of a harmless one would also skip the other."""
+"""Characters of a hunk's base64 key (15 bytes of a digest).
+
+It is long enough that the author of a change cannot find two hunks with the same key. Otherwise, once a harmless one is
+reviewed, the other would be skipped.
+"""
 
 
 class Side(StrEnum):

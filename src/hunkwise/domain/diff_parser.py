@@ -40,15 +40,15 @@ def read_header(lines: Sequence[bytes]) -> FileHeader:
     for line in lines:
         if word := _WORD.match(line):
             words.setdefault(word[0], line[word.end() :])
-    old, new = _paths(lines[0], words)
-    old_mode, new_mode = _modes(words)
+    old, new = _read_paths(lines[0], words)
+    old_mode, new_mode = _read_modes(words)
     return FileHeader(
-        _status(words),
+        _read_status(words),
         None if old is None else old.decode("utf-8", "surrogateescape"),
         None if new is None else new.decode("utf-8", "surrogateescape"),
         old_mode,
         new_mode,
-        any(_marks_binary(line) for line in lines),
+        any(_is_binary_mark(line) for line in lines),
     )
 
 
@@ -67,11 +67,11 @@ def _unescape(escape: re.Match[bytes]) -> bytes:
     return bytes([_LETTERS.get(code[0], code[0])])
 
 
-def _marks_binary(line: bytes) -> bool:
+def _is_binary_mark(line: bytes) -> bool:
     return line == b"GIT binary patch" or (line.startswith(b"Binary files ") and line.endswith(b" differ"))
 
 
-def _status(words: dict[bytes, bytes]) -> FileStatus:
+def _read_status(words: dict[bytes, bytes]) -> FileStatus:
     if b"new file mode " in words or words.get(b"--- ") == _DEV_NULL:
         return FileStatus.ADDED
     if b"deleted file mode " in words or words.get(b"+++ ") == _DEV_NULL:
@@ -81,22 +81,22 @@ def _status(words: dict[bytes, bytes]) -> FileStatus:
     return FileStatus.COPIED if b"copy to " in words else FileStatus.MODIFIED
 
 
-def _paths(first: bytes, words: dict[bytes, bytes]) -> tuple[bytes | None, bytes | None]:
+def _read_paths(first: bytes, words: dict[bytes, bytes]) -> tuple[bytes | None, bytes | None]:
     """Returns old and new path: from rename and copy lines, else from `---` and `+++`, else from `diff --git`."""
     for kind in (b"rename", b"copy"):
         if kind + b" from " in words and kind + b" to " in words:
             return unquote(words[kind + b" from "]), unquote(words[kind + b" to "])
     if b"--- " in words and b"+++ " in words:
-        return _marked_paths(words[b"--- "], words[b"+++ "])
-    path = _path_on_first_line(first)
-    status = _status(words)
+        return _strip_prefixes(words[b"--- "], words[b"+++ "])
+    path = _parse_first_line(first)
+    status = _read_status(words)
     return (
         None if status is FileStatus.ADDED else path,
         None if status is FileStatus.REMOVED else path,
     )
 
 
-def _marked_paths(old_line: bytes, new_line: bytes) -> tuple[bytes | None, bytes | None]:
+def _strip_prefixes(old_line: bytes, new_line: bytes) -> tuple[bytes | None, bytes | None]:
     """Removes the prefixes `a/` and `b/` from the paths of `---` and `+++`, if both have them."""
     old = None if old_line == _DEV_NULL else unquote(old_line)
     new = None if new_line == _DEV_NULL else unquote(new_line)
@@ -105,7 +105,7 @@ def _marked_paths(old_line: bytes, new_line: bytes) -> tuple[bytes | None, bytes
     return old, new
 
 
-def _path_on_first_line(first: bytes) -> bytes:
+def _parse_first_line(first: bytes) -> bytes:
     """Returns the path that `diff --git a/PATH b/PATH` has twice; it can contain spaces."""
     command, _, names = first.partition(b" --")[2].partition(b" ")
     if command != b"git":
@@ -118,7 +118,7 @@ def _path_on_first_line(first: bytes) -> bytes:
     return old[2:] if old.startswith(b"a/") and new.startswith(b"b/") else old
 
 
-def _modes(words: dict[bytes, bytes]) -> tuple[str | None, str | None]:
+def _read_modes(words: dict[bytes, bytes]) -> tuple[str | None, str | None]:
     index = _INDEX_MODE.fullmatch(words.get(b"index ", b""))
     same = index[1].decode() if index else None
     old = words.get(b"old mode ", words.get(b"deleted file mode "))
@@ -169,7 +169,7 @@ def parse_hunks(patch: bytes) -> tuple[Hunk, ...]:
     while position < len(patch):
         parsed = _parse_hunk(patch, position)
         if parsed is None:
-            position = _line_end(patch, position) + 1
+            position = _find_line_end(patch, position) + 1
         else:
             hunk, position = parsed
             hunks.append(hunk)
@@ -191,7 +191,7 @@ def parse_sections(diff: bytes) -> tuple[FileSection, ...]:
             hunk, position = parsed
             hunks.append(hunk)
             continue
-        end = _line_end(diff, position)
+        end = _find_line_end(diff, position)
         if _begins_section(diff, position, inside=bool(header and not hunks)):
             if header:
                 sections.append(FileSection(read_header(header), tuple(hunks)))
@@ -221,7 +221,7 @@ def _begins_section(diff: bytes, position: int, inside: bool) -> bool:
     return not inside and _GNU_HEADER.match(diff, position) is not None
 
 
-def _line_end(patch: bytes, position: int) -> int:
+def _find_line_end(patch: bytes, position: int) -> int:
     end = patch.find(b"\n", position)
     return len(patch) if end < 0 else end
 
@@ -232,25 +232,27 @@ def _parse_hunk(patch: bytes, position: int) -> tuple[Hunk, int] | None:
         return None
     if plain := _HUNK.match(patch, position):
         old, new = int(plain[1]), int(plain[3])
-        rows = _parse_rows(patch, plain.end() + 1, (old, _count(plain[2])), (new, _count(plain[4])))
+        rows = _parse_rows(
+            patch, plain.end() + 1, (old, _parse_count(plain[2])), (new, _parse_count(plain[4]))
+        )
         heading = plain[5]
     elif combined := _COMBINED.match(patch, position):
-        parents = [(int(start), _count(count)) for start, count in _PARENT.findall(combined[2])]
+        parents = [(int(start), _parse_count(count)) for start, count in _PARENT.findall(combined[2])]
         old, new = parents[0][0], int(combined[3])
         counts = [count for _, count in parents]
-        rows = _parse_combined_rows(patch, combined.end() + 1, counts, (new, _count(combined[4])))
+        rows = _parse_combined_rows(patch, combined.end() + 1, counts, (new, _parse_count(combined[4])))
         heading = combined[5]
     else:
         return None
     end = rows.end
     if rows.complete and rows.lines and patch.startswith(b"\\", end):
         rows.lines[-1] = rows.lines[-1]._replace(no_eol=True)
-        end = _line_end(patch, end) + 1
+        end = _find_line_end(patch, end) + 1
     text = heading.decode("utf-8", "replace").rstrip("\r")
     return Hunk(old, new, tuple(rows.lines), text, not rows.complete), end
 
 
-def _count(digits: bytes | None) -> int:
+def _parse_count(digits: bytes | None) -> int:
     return int(digits) if digits else 1
 
 
@@ -298,7 +300,7 @@ def _parse_combined_rows(patch: bytes, position: int, counts: list[int], right: 
     new, new_end = right[0], sum(right)
     width = len(counts)
     while new < new_end or any(count > 0 for count in left):
-        end = _line_end(patch, position)
+        end = _find_line_end(patch, position)
         columns = patch[position : min(position + width, end)].ljust(width)
         removed = b"-" in columns
         if position >= len(patch) or columns.strip(b" +-") or (not removed and new >= new_end):

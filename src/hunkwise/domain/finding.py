@@ -87,7 +87,7 @@ class Finding:
         if self.raised_as:
             return self.raised_as
         code = self.anchor.code if self.anchor else self.title
-        return _digest("\0".join([self.path, _collapse_spaces(code), self.category.lower()]), 16)
+        return _hash_text("\0".join([self.path, _collapse_spaces(code), self.category.lower()]), 16)
 
     @property
     def code(self) -> str:
@@ -97,14 +97,14 @@ class Finding:
 
 def code_key(code: str) -> str:
     """Returns twelve hex digits that identify lines of code, independent of their position and indentation."""
-    return _digest(_collapse_spaces(code), 12)
+    return _hash_text(_collapse_spaces(code), 12)
 
 
 def _collapse_spaces(code: str) -> str:
     return " ".join(code.split())
 
 
-def _digest(text: str, digits: int) -> str:
+def _hash_text(text: str, digits: int) -> str:
     return sha256(text.encode("utf-8", "replace")).hexdigest()[:digits]
 
 

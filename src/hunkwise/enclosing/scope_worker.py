@@ -33,7 +33,7 @@ class NodeKinds:
     """Node types that wrap one of these and begin before it: decorators, template parameters, `export`."""
 
 
-def _kinds(functions: str, classes: str, wrappers: str = "") -> NodeKinds:
+def _node_kinds(functions: str, classes: str, wrappers: str = "") -> NodeKinds:
     return NodeKinds(frozenset(functions.split()), frozenset(classes.split()), frozenset(wrappers.split()))
 
 
@@ -43,32 +43,34 @@ _SCRIPT = (
 )
 _C = "function_definition"
 _C_CLASSES = "struct_specifier union_specifier enum_specifier"
-_TYPESCRIPT = _kinds(
+_TYPESCRIPT = _node_kinds(
     _SCRIPT,
     "class_declaration class abstract_class_declaration interface_declaration enum_declaration internal_module module",
     "export_statement",
 )
 KINDS = {
-    "python": _kinds("function_definition", "class_definition", "decorated_definition"),
-    "javascript": _kinds(_SCRIPT, "class_declaration class", "export_statement"),
+    "python": _node_kinds("function_definition", "class_definition", "decorated_definition"),
+    "javascript": _node_kinds(_SCRIPT, "class_declaration class", "export_statement"),
     "typescript": _TYPESCRIPT,
     "tsx": _TYPESCRIPT,
-    "go": _kinds("function_declaration method_declaration func_literal", "type_declaration"),
-    "java": _kinds(
+    "go": _node_kinds("function_declaration method_declaration func_literal", "type_declaration"),
+    "java": _node_kinds(
         "method_declaration constructor_declaration compact_constructor_declaration static_initializer",
         "class_declaration interface_declaration enum_declaration record_declaration annotation_type_declaration",
     ),
-    "rust": _kinds("function_item macro_definition", "impl_item trait_item struct_item enum_item mod_item"),
-    "c": _kinds(_C, _C_CLASSES),
-    "cpp": _kinds(_C, f"{_C_CLASSES} class_specifier namespace_definition", "template_declaration"),
-    "csharp": _kinds(
+    "rust": _node_kinds(
+        "function_item macro_definition", "impl_item trait_item struct_item enum_item mod_item"
+    ),
+    "c": _node_kinds(_C, _C_CLASSES),
+    "cpp": _node_kinds(_C, f"{_C_CLASSES} class_specifier namespace_definition", "template_declaration"),
+    "csharp": _node_kinds(
         "method_declaration constructor_declaration destructor_declaration operator_declaration"
         " conversion_operator_declaration indexer_declaration property_declaration local_function_statement",
         "class_declaration struct_declaration interface_declaration record_declaration enum_declaration"
         " namespace_declaration",
     ),
-    "ruby": _kinds("method singleton_method do_block", "class module singleton_class"),
-    "php": _kinds(
+    "ruby": _node_kinds("method singleton_method do_block", "class module singleton_class"),
+    "php": _node_kinds(
         "function_definition method_declaration anonymous_function",
         "class_declaration interface_declaration trait_declaration enum_declaration namespace_definition",
     ),
@@ -104,7 +106,7 @@ _PIECE = 1 << 16
 
 def scopes_in(language: str, source: bytes, places: Sequence[tuple[int, int]]) -> list[Chain] | None:
     """Returns the scopes around each place; None if parsing took longer than FILE_SECONDS, or there is no grammar."""
-    tree = _parse(language, source)
+    tree = _parse_source(language, source)
     if tree is None:
         return None
     lines = source.split(b"\n")
@@ -127,7 +129,7 @@ class _Place(NamedTuple):
     """The byte offset of the first row's text, after its indentation."""
 
 
-def _parse(language: str, source: bytes) -> Tree | None:
+def _parse_source(language: str, source: bytes) -> Tree | None:
     end = time.process_time() + FILE_SECONDS
 
     def read_piece(offset: int, _point: object) -> bytes:
@@ -138,11 +140,7 @@ def _parse(language: str, source: bytes) -> Tree | None:
 
     try:
         return Parser(grammar(language)).parse(read_piece, progress_callback=is_late)
-    except (
-        ValueError,
-        MemoryError,
-        ImportError,
-    ):  # ValueError: stopped by is_late; ImportError: no such grammar
+    except (ValueError, MemoryError, ImportError):  # stopped by is_late, out of memory, no such grammar
         return None
 
 
@@ -151,19 +149,17 @@ def _find_chain(tree: Tree, kinds: NodeKinds, place: _Place) -> Chain:
     scopes: list[Scope] = []
     left = _MOST_NODES
     while node is not None:
-        scope = _scope_of(node, kinds) if node.is_named else None
-        if scope is not None and (
-            not scopes or scopes[-1][1:] != scope[1:]
-        ):  # skip it if its wrapper was added
+        scope = _make_scope(node, kinds) if node.is_named else None
+        # A scope whose wrapper was already added differs from it in `start` only.
+        if scope is not None and (not scopes or scopes[-1][1:] != scope[1:]):
             scopes.append(scope)
-        node, visited = _enclosing_child(node, place, left)
+        node, visited = _find_enclosing_child(node, place, left)
         left -= visited
     return tuple(scopes[-MOST_SCOPES:])
 
 
-def _enclosing_child(node: Node, place: _Place, limit: int) -> tuple[Node | None, int]:
-    """Returns the child that contains the place, the one with the most rows if several do, and the number of children
-    visited."""
+def _find_enclosing_child(node: Node, place: _Place, limit: int) -> tuple[Node | None, int]:
+    """Returns the child with the most rows of those that contain the place, and the number of children visited."""
     cursor = node.walk()
     if limit <= 0 or cursor.goto_first_child_for_byte(place.begin) is None:
         return None, 1
@@ -175,17 +171,17 @@ def _enclosing_child(node: Node, place: _Place, limit: int) -> tuple[Node | None
         child = cursor.node
         if child is None or child.start_point.row > place.first:
             break
-        if child.end_point.row >= place.last and (best is None or _height(child) > _height(best)):
+        if child.end_point.row >= place.last and (best is None or _count_rows(child) > _count_rows(best)):
             best = child
         more = cursor.goto_next_sibling()
     return best, visited
 
 
-def _height(node: Node) -> int:
+def _count_rows(node: Node) -> int:
     return node.end_point.row - node.start_point.row
 
 
-def _scope_of(node: Node, kinds: NodeKinds) -> Scope | None:
+def _make_scope(node: Node, kinds: NodeKinds) -> Scope | None:
     wrapper = node
     if node.type in kinds.wrappers and node.named_child_count:
         node = node.named_children[-1]
@@ -196,17 +192,17 @@ def _scope_of(node: Node, kinds: NodeKinds) -> Scope | None:
     if body is None and not function and node.type != "type_declaration":
         return None  # `struct point p;` refers to a type and encloses no code
     head = node.start_point.row + 1
-    last = _last_row(node) + 1
+    last = _find_last_row(node) + 1
     return Scope(
         start=wrapper.start_point.row + 1,
         head=head,
-        head_end=max(head, min(last, _head_end(body, head))),
+        head_end=max(head, min(last, _find_head_end(body, head))),
         end=last,
         function=function,
     )
 
 
-def _head_end(body: Node | None, head: int) -> int:
+def _find_head_end(body: Node | None, head: int) -> int:
     """Returns the body's first line if the header ends on it, as before a brace; else the line before the body."""
     if body is None:
         return head
@@ -217,7 +213,7 @@ def _head_end(body: Node | None, head: int) -> int:
     return body_start - 1
 
 
-def _last_row(node: Node) -> int:
+def _find_last_row(node: Node) -> int:
     """Returns the row of the node's last character: a node may end after a line feed."""
     end = node.end_point
     return end.row - 1 if end.column == 0 and end.row > node.start_point.row else end.row

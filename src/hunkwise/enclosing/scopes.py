@@ -213,7 +213,7 @@ def excerpts(files: Iterable[FileLines], room: int) -> Excerpts:
     rows_by_file: dict[int, set[int]] = {}
     cut = absent = 0
     for group, share in zip(groups, shares, strict=True):
-        rows = group.rows if share >= group.size else list(_rows_that_fit(group, share))
+        rows = group.rows if share >= group.size else list(_take_fitting_rows(group, share))
         rows_by_file.setdefault(id(group.file), set()).update(rows)
         cut += bool(rows) and len(rows) < len(group.rows)
         absent += not rows
@@ -230,9 +230,9 @@ def _group_places(file: FileLines) -> list[_Group]:
         group = groups.setdefault((outer, target), _Group(file, outer, target))
         group.places.append(place)
     for group in groups.values():
-        group.rows = list(dict.fromkeys(_rows_by_priority(group)))[:_MOST_ROWS]
+        group.rows = list(dict.fromkeys(_prioritize_rows(group)))[:_MOST_ROWS]
         group.size = (
-            sum(_row_size(group.file, row) for row in group.rows) + _count_gaps(group.rows) * _GAP_SIZE
+            sum(_measure_row(group.file, row) for row in group.rows) + _count_gaps(group.rows) * _GAP_SIZE
         )
     return [group for group in groups.values() if group.rows]
 
@@ -250,7 +250,7 @@ def _choose_target(chain: Chain, shown: frozenset[int]) -> tuple[Chain, Scope | 
     return tuple(scope for scope in chain if not scope.function), None
 
 
-def _rows_by_priority(group: _Group) -> Iterator[int]:
+def _prioritize_rows(group: _Group) -> Iterator[int]:
     """Yields row numbers by priority: headers from the outermost scope inward, then rows by distance to a change."""
     shown, lines = group.file.shown, len(group.file.lines)
     target = group.target
@@ -268,11 +268,11 @@ def _rows_by_priority(group: _Group) -> Iterator[int]:
                     yield row
 
 
-def _rows_that_fit(group: _Group, share: int) -> Iterator[int]:
+def _take_fitting_rows(group: _Group, share: int) -> Iterator[int]:
     """Yields the rows with the highest priority, as many as fit."""
     share -= _GAP_SIZE * (_count_gaps(group.rows) + 2 * len(group.places))
     for row in group.rows:
-        share -= _row_size(group.file, row)
+        share -= _measure_row(group.file, row)
         if share < 0:
             return
         yield row
@@ -284,7 +284,7 @@ def _format_block(file: FileLines, rows: Sequence[int]) -> str:
     for row in rows:
         if row > before + 1:
             block.append(GAP)
-        block.append(f"{row:5} | {_row_text(file, row)}".rstrip())
+        block.append(f"{row:5} | {_format_row(file, row)}".rstrip())
         before = row
     if before < len(file.lines):
         block.append(GAP)
@@ -296,7 +296,7 @@ def _count_gaps(rows: Iterable[int]) -> int:
     return 2 + sum(1 for row, following in pairwise(ordered) if following > row + 1)
 
 
-def _row_text(file: FileLines, row: int) -> str:
+def _format_row(file: FileLines, row: int) -> str:
     code = file.lines[row - 1]
     text = visible(code[:ROW_LIMIT].removesuffix("\r"))
     if len(text) > 2 * ROW_LIMIT:
@@ -304,5 +304,5 @@ def _row_text(file: FileLines, row: int) -> str:
     return text if len(code) <= ROW_LIMIT else f"{text} …"
 
 
-def _row_size(file: FileLines, row: int) -> int:
-    return len(_row_text(file, row)) + _ROW_SIZE + 2 * (row > 99_999)
+def _measure_row(file: FileLines, row: int) -> int:
+    return len(_format_row(file, row)) + _ROW_SIZE + 2 * (row > 99_999)

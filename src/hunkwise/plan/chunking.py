@@ -47,7 +47,7 @@ def hunks_around(file: FileDiff, places: Sequence[LineSpan], room: int) -> tuple
     shows none of the places, the file's first hunks.
     """
     room -= header_size(file)
-    matching = tuple(hunk for hunk in file.hunks if any(True for _ in _rows_at(hunk, places)))
+    matching = tuple(hunk for hunk in file.hunks if any(True for _ in _find_rows(hunk, places)))
     if not matching:
         return _take_rows(file.hunks, room)
     if sum(map(shown_size, matching)) <= room:
@@ -60,7 +60,7 @@ def hunks_around(file: FileDiff, places: Sequence[LineSpan], room: int) -> tuple
     return _take_rows(pieces, room)
 
 
-def _rows_at(hunk: Hunk, places: Sequence[LineSpan]) -> Iterator[int]:
+def _find_rows(hunk: Hunk, places: Sequence[LineSpan]) -> Iterator[int]:
     """Yields the indexes of the rows that are in one of the places."""
     right = [place.lines for place in places if place.side is Side.RIGHT]
     left = [place.lines for place in places if place.side is Side.LEFT]
@@ -73,13 +73,13 @@ def _rows_at(hunk: Hunk, places: Sequence[LineSpan]) -> Iterator[int]:
 def _cut_around(hunk: Hunk, places: Sequence[LineSpan], context_rows: int) -> Iterator[Hunk]:
     """Yields the runs of rows around the places, as hunks."""
     runs: list[tuple[int, int]] = []
-    for index in _rows_at(hunk, places):
+    for index in _find_rows(hunk, places):
         start, end = max(0, index - context_rows), min(len(hunk.lines), index + context_rows + 1)
         if runs and start <= runs[-1][1]:
             start, _ = runs.pop()
         runs.append((start, end))
     for start, end in runs:
-        yield _with_rows(hunk, hunk.lines[start:end])
+        yield _replace_rows(hunk, hunk.lines[start:end])
 
 
 def _take_rows(hunks: Iterable[Hunk], room: int) -> tuple[Hunk, ...]:
@@ -94,13 +94,13 @@ def _take_rows(hunks: Iterable[Hunk], room: int) -> tuple[Hunk, ...]:
                 break
             fitting += 1
         if fitting:
-            pieces.append(_with_rows(hunk, hunk.lines[:fitting]))
+            pieces.append(_replace_rows(hunk, hunk.lines[:fitting]))
         if room < 0:
             break
     return tuple(pieces)
 
 
-def _with_rows(hunk: Hunk, rows: tuple[DiffLine, ...]) -> Hunk:
+def _replace_rows(hunk: Hunk, rows: tuple[DiffLine, ...]) -> Hunk:
     """Returns the hunk with only these of its rows."""
     old = next((row.old for row in rows if row.old is not None), hunk.old_start)
     new = next((row.new for row in rows if row.new is not None), hunk.new_start)
@@ -115,7 +115,7 @@ def split_hunk(hunk: Hunk, budget: int) -> Iterator[Hunk]:
     """
     sizes = [line_size(line) for line in hunk.lines]
     room = budget - heading_size(hunk)
-    old, new = _first_numbers(hunk)
+    old, new = _find_first_numbers(hunk)
     start = 0
     while start < len(hunk.lines):
         end, used = start, 0
@@ -123,7 +123,7 @@ def split_hunk(hunk: Hunk, budget: int) -> Iterator[Hunk]:
             used += sizes[end]
             end += 1
         if end < len(sizes):
-            end = _best_end(hunk.lines, start, end)
+            end = _choose_end(hunk.lines, start, end)
         lines = hunk.lines[start:end]
         olds = sum(1 for line in lines if line.old is not None)
         news = sum(1 for line in lines if line.new is not None)
@@ -133,14 +133,14 @@ def split_hunk(hunk: Hunk, budget: int) -> Iterator[Hunk]:
         old, new, start = old + olds, new + news, end
 
 
-def _first_numbers(hunk: Hunk) -> tuple[int, int]:
+def _find_first_numbers(hunk: Hunk) -> tuple[int, int]:
     """Returns the first line number of each side."""
     old = next((line.old for line in hunk.lines if line.old is not None), hunk.old_start + 1)
     new = next((line.new for line in hunk.lines if line.new is not None), hunk.new_start + 1)
     return old, new
 
 
-def _best_end(lines: Sequence[DiffLine], start: int, full: int) -> int:
+def _choose_end(lines: Sequence[DiffLine], start: int, full: int) -> int:
     earliest = full - (full - start) // 4
     return max(range(max(earliest, start + 1), full + 1), key=lambda end: (_rank_split(lines, end), end))
 
@@ -288,7 +288,7 @@ def covered(
             tally = tallies.get(part.file.path)
             if tally is not None:
                 _add_to_tally(tally, part, outcome)
-    return tuple(_file_coverage(file, tallies[file.path]) for file in files)
+    return tuple(_make_coverage(file, tallies[file.path]) for file in files)
 
 
 def _add_to_tally(tally: _Tally, part: ChunkPart, outcome: SkipReason | None) -> None:
@@ -302,7 +302,7 @@ def _add_to_tally(tally: _Tally, part: ChunkPart, outcome: SkipReason | None) ->
         tally.failed.append(outcome)
 
 
-def _file_coverage(file: FileDiff, tally: _Tally) -> FileCoverage:
+def _make_coverage(file: FileDiff, tally: _Tally) -> FileCoverage:
     changed = max(file.changed_lines, tally.shown)
     reason: SkipReason | None = None
     detail = ""

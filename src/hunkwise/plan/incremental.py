@@ -42,23 +42,23 @@ class HunkSplit:
 
 
 def hunk_keys(path: str, hunks: Sequence[Hunk]) -> tuple[str, ...]:
-    """Returns a key of KEY_LENGTH base64 characters per hunk, from its path, its lines, and the number of identical
-    hunks before it in the file.
+    """Returns a key of KEY_LENGTH base64 characters per hunk.
 
-    Line numbers and heading are not part of it, so that changes elsewhere in the file do not change the key.
+    It depends on the path, the hunk's lines, and the number of identical hunks before it in the file. Line numbers and
+    heading are not part of it, so that changes elsewhere in the file do not change the key.
     """
     seen: Counter[bytes] = Counter()
     keys: list[str] = []
     for hunk in hunks:
-        content = _content(hunk)
-        keys.append(_key(_HUNK, path, [b"%d" % seen[content], content]))
+        content = _serialize_hunk(hunk)
+        keys.append(_make_key(_HUNK, path, [b"%d" % seen[content], content]))
         seen[content] += 1
     return tuple(keys)
 
 
 def file_key(path: str, hunks: Sequence[Hunk]) -> str:
     """Returns one key for all hunks of a file, for changes with too many hunks."""
-    return _key(_FILE, path, [_content(hunk) for hunk in hunks])
+    return _make_key(_FILE, path, [_serialize_hunk(hunk) for hunk in hunks])
 
 
 def divided(file: FileDiff, reviewed: frozenset[str]) -> HunkSplit:
@@ -93,7 +93,7 @@ def kept_keys(by_file: Mapping[str, HunkSplit], most: int = MOST_KEYS) -> frozen
         if all(_reviewed_flags(by_file[path])):
             whole.add(path)
             surplus -= counts[path] - 1
-    return frozenset(islice(_keys(by_file, whole), most))
+    return frozenset(islice(_iterate_keys(by_file, whole), most))
 
 
 def answered_hunks(
@@ -125,7 +125,7 @@ def answered_hunks(
     return tuple(answers)
 
 
-def _keys(by_file: Mapping[str, HunkSplit], whole: set[str]) -> Iterator[str]:
+def _iterate_keys(by_file: Mapping[str, HunkSplit], whole: set[str]) -> Iterator[str]:
     for path, split in by_file.items():
         if path in whole:
             yield file_key(path, split.hunks)
@@ -139,9 +139,11 @@ def _reviewed_flags(split: HunkSplit) -> list[bool]:
     return [known and not hunk.truncated for hunk, known in zip(split.hunks, split.known, strict=True)]
 
 
-def _content(hunk: Hunk) -> bytes:
-    """Returns the hunk's lines as in a diff. Unambiguous: no line contains a line feed, and only the mark for a
-    missing final line feed begins with a backslash."""
+def _serialize_hunk(hunk: Hunk) -> bytes:
+    """Returns the hunk's lines as in a diff: different lines have different results.
+
+    No line contains a line feed, and only the mark for a missing final line feed begins with a backslash.
+    """
     rows: list[bytes] = []
     for line in hunk.lines:
         rows.append(line.kind.encode() + line.raw)
@@ -150,7 +152,7 @@ def _content(hunk: Hunk) -> bytes:
     return b"\n".join(rows)
 
 
-def _key(kind: bytes, path: str, parts: Iterable[bytes]) -> str:
+def _make_key(kind: bytes, path: str, parts: Iterable[bytes]) -> str:
     digest = sha256(kind + b"\0" + path.encode("utf-8", "surrogatepass") + b"\0")
     for part in parts:
         # With lengths, so that different parts can never be joined to the same bytes.

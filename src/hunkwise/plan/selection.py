@@ -237,7 +237,7 @@ def select(
         if only and not wanted.verdict(file.path):
             reason: SkipReason | None = SkipReason.IGNORED
         else:
-            reason = _skip_reason(file, ignored.verdict(file.path), generated)
+            reason = _find_skip_reason(file, ignored.verdict(file.path), generated)
         if reason is None:
             reviewed.append(file)
         else:
@@ -245,19 +245,19 @@ def select(
     return Selection(tuple(reviewed), tuple(skipped))
 
 
-def _skip_reason(file: FileDiff, ignored: bool | None, generated: Globs) -> SkipReason | None:
+def _find_skip_reason(file: FileDiff, ignored: bool | None, generated: Globs) -> SkipReason | None:
     if ignored:
         return SkipReason.IGNORED
     forced = ignored is False
-    reason = None if forced else _generated_reason(file.path, generated)
+    reason = None if forced else _find_generated_reason(file.path, generated)
     if reason is None:
-        reason = _content_reason(file)
+        reason = _find_content_reason(file)
     if reason is None and not forced and _has_marker(file):
         reason = SkipReason.GENERATED
     return reason
 
 
-def _generated_reason(path: str, generated: Globs) -> SkipReason | None:
+def _find_generated_reason(path: str, generated: Globs) -> SkipReason | None:
     by_attributes = generated.verdict(path)
     if by_attributes is not None:
         return SkipReason.GENERATED if by_attributes else None
@@ -266,7 +266,7 @@ def _generated_reason(path: str, generated: Globs) -> SkipReason | None:
     return SkipReason.GENERATED if is_generated(path) else None
 
 
-def _content_reason(file: FileDiff) -> SkipReason | None:
+def _find_content_reason(file: FileDiff) -> SkipReason | None:
     if file.binary:
         return SkipReason.BINARY
     has_changes = any(hunk.changed_lines for hunk in file.hunks)

@@ -212,8 +212,10 @@ class Config(BaseModel):
         return prompts | {f"partials/{name}": path for name, path in self.partials.items()}
 
     def completed(self, fronts: Mapping[str, FrontMatter]) -> Config:
-        """Returns a copy with every prompt that a run can use. Fields that a prompt's entry does not set are taken from
-        its template's front matter; `fronts` maps prompt names to front matter."""
+        """Returns a copy with every prompt that a run can use.
+
+        Fields that a prompt's entry does not set are taken from its front matter in `fronts`, by prompt name.
+        """
         prompts = (*self.reviewing, *(self.stage(name) for name in STAGE_PROMPTS))
         return self.model_copy(
             update={"prompts": tuple(prompt.under(fronts[prompt.name]) for prompt in prompts)}
@@ -279,7 +281,7 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 def json_schema() -> dict[str, Any]:
     """Returns the JSON Schema of the configuration file, for editors (draft 2020-12)."""
-    schema = _model_schema(Config)
+    schema = _build_schema(Config)
     keys = schema["properties"]
     built_in = {"enum": [*BUILT_IN_PROMPTS, *STAGE_PROMPTS]}
     keys["prompts"]["items"] = {"anyOf": [built_in, keys["prompts"]["items"]]}
@@ -300,20 +302,20 @@ def prompt_schema() -> dict[str, Any]:
     """Returns the JSON Schema of a template's front matter, for editors (draft 2020-12)."""
     return {
         "$schema": _DRAFT,
-        **_model_schema(FrontMatter),
+        **_build_schema(FrontMatter),
         "title": "hunkwise prompt",
         "description": "The front matter of a prompt's template for hunkwise",
     }
 
 
-def _model_schema(model: type[BaseModel]) -> dict[str, Any]:
+def _build_schema(model: type[BaseModel]) -> dict[str, Any]:
     schema = model.model_json_schema(by_alias=True)
     for part in (schema, *schema.get("$defs", {}).values()):
-        part["properties"] = {key: _editor_schema(shape) for key, shape in part["properties"].items()}
+        part["properties"] = {key: _simplify_for_editors(shape) for key, shape in part["properties"].items()}
     return schema
 
 
-def _editor_schema(shape: dict[str, Any]) -> dict[str, Any]:
+def _simplify_for_editors(shape: dict[str, Any]) -> dict[str, Any]:
     """Returns a key's schema without `title` and null: a key can be omitted, but needs a value if it is present."""
     schema = {keyword: value for keyword, value in shape.items() if keyword != "title"}
     # A $ref needs no default: the schema of the referenced model has the defaults of its keys.

@@ -98,8 +98,8 @@ def missing_values(document: YamlDocument, model: type[BaseModel]) -> list[YamlF
     reported = {fault.loc for fault in document.faults}
     faults = []
     for loc, value in _walk(document.value, ()):
-        if value is None and loc not in reported and loc[-1] in _known_keys(model, loc):
-            text = f"{quoted(loc[-1])} has no value; write {_expected(loc)}, or remove the line"
+        if value is None and loc not in reported and loc[-1] in _list_known_keys(model, loc):
+            text = f"{quoted(loc[-1])} has no value; write {_describe_expected(loc)}, or remove the line"
             faults.append(YamlFault(loc, document.line(loc), text))
     return faults
 
@@ -124,28 +124,30 @@ def model_faults(
     for detail in error.errors(include_url=False):
         loc: Loc = detail["loc"]
         if not any(loc[:length] in named for length in range(1, len(loc) + 1)):
-            text = _sentence(detail["type"], loc, detail["input"], detail["msg"], model)
+            text = _describe_error(detail["type"], loc, detail["input"], detail["msg"], model)
             key = detail.get("ctx", {}).get("key")  # for keys that conflict: the one whose line is reported
             faults.append(YamlFault(loc, document.line(loc if key is None else (*loc, key)), text))
     return faults
 
 
-def _sentence(kind: str, loc: Loc, value: Any, message: str, model: type[BaseModel]) -> str:
+def _describe_error(kind: str, loc: Loc, value: Any, message: str, model: type[BaseModel]) -> str:
     if kind == "sentence":
         return message
     if kind == "extra_forbidden" or loc[-1] == _KEY:
         loc = loc[:-1] if loc[-1] == _KEY else loc
-        return _unknown_key_text(str(loc[-1]), _known_keys(model, loc), top=model if len(loc) == 1 else None)
+        return _describe_unknown_key(
+            str(loc[-1]), _list_known_keys(model, loc), top=model if len(loc) == 1 else None
+        )
     key = next((part for part in reversed(loc) if isinstance(part, str)), "prompts")
     if kind == "missing":
-        return f"a prompt has no {quoted(key)}; give it {_expected(loc)}"
+        return f"a prompt has no {quoted(key)}; give it {_describe_expected(loc)}"
     near = did_you_mean(value, _WORDS.get(key, ())) if isinstance(value, str) else ""
     if isinstance(loc[-1], int) and key != "prompts":
-        return f"{quoted(key)} must be {_expected(loc)}, and holds {quoted(value)}{near}"
-    return f"{quoted(key)} must be {_expected(loc)}, not {quoted(value)}{near}"
+        return f"{quoted(key)} must be {_describe_expected(loc)}, and holds {quoted(value)}{near}"
+    return f"{quoted(key)} must be {_describe_expected(loc)}, not {quoted(value)}{near}"
 
 
-def _expected(loc: Loc) -> str:
+def _describe_expected(loc: Loc) -> str:
     """Describes the values that are valid at this location."""
     keys = [part for part in loc if isinstance(part, str)]
     if keys[:1] == ["partials"] and len(keys) > 1:
@@ -155,7 +157,7 @@ def _expected(loc: Loc) -> str:
     return _WANTS[keys[-1] if keys else "prompts"]
 
 
-def _known_keys(model: type[BaseModel], loc: Loc) -> tuple[str, ...]:
+def _list_known_keys(model: type[BaseModel], loc: Loc) -> tuple[str, ...]:
     """Returns the keys that are valid in the mapping that holds this location's last key."""
     annotation: object = model
     for part in loc[:-1]:
@@ -163,7 +165,7 @@ def _known_keys(model: type[BaseModel], loc: Loc) -> tuple[str, ...]:
         inner = {field.alias: field.annotation for field in fields.values()}
         if isinstance(part, str):
             annotation = inner.get(part)
-        annotation = next((nested for nested in _nested_types(annotation) if _is_model(nested)), annotation)
+        annotation = next((nested for nested in _walk_types(annotation) if _is_model(nested)), annotation)
     if _is_model(annotation):
         return tuple(field.alias or name for name, field in annotation.model_fields.items())
     return PARTIALS if loc[:1] == ("partials",) else ()
@@ -173,14 +175,14 @@ def _is_model(annotation: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _nested_types(annotation: object) -> Iterator[object]:
+def _walk_types(annotation: object) -> Iterator[object]:
     """Yields a type and its type arguments, at any depth."""
     yield annotation
     for part in get_args(annotation):
-        yield from _nested_types(part)
+        yield from _walk_types(part)
 
 
-def _unknown_key_text(key: str, known: tuple[str, ...], *, top: type[BaseModel] | None) -> str:
+def _describe_unknown_key(key: str, known: tuple[str, ...], *, top: type[BaseModel] | None) -> str:
     kind = "address" if key.startswith("provider-") else _REFUSED.get(key)
     if kind is not None and top is not None and "version" in top.model_fields:
         return (

@@ -13,7 +13,7 @@ from hunkwise.errors import SettingsError
 from hunkwise.settings.parsing import listed, parse_url, quoted
 
 
-def _system_temp() -> Path:
+def _find_system_temp() -> Path:
     # Imported here because a runner always sets RUNNER_TEMP, and the import takes as long as this whole module.
     from tempfile import gettempdir
 
@@ -31,8 +31,8 @@ class ReportFolder:
     outside: Path
 
 
-def _system_reports() -> ReportFolder:
-    folder = _system_temp() / "hunkwise"
+def _default_report_folder() -> ReportFolder:
+    folder = _find_system_temp() / "hunkwise"
     return ReportFolder(folder, folder)
 
 
@@ -52,7 +52,7 @@ class RunnerEnvironment:
     output: Path | None = None
     """GITHUB_OUTPUT: the file that the outputs are appended to."""
     step_summary: Path | None = None
-    reports: ReportFolder = field(default_factory=_system_reports)
+    reports: ReportFolder = field(default_factory=_default_report_folder)
     """In RUNNER_TEMP or the system's temporary folder. It need not exist yet."""
     debug: bool = False
     actions: bool = False
@@ -78,13 +78,13 @@ def read_environment(environ: Mapping[str, str]) -> RunnerEnvironment:
         event_path=Path(event_path),
         repository=repository,
         api_url=api_url,
-        graphql_url=_read_url(environ, "GITHUB_GRAPHQL_URL", _graphql_url(api_url), faults),
+        graphql_url=_read_url(environ, "GITHUB_GRAPHQL_URL", _derive_graphql_url(api_url), faults),
         server_url=_read_url(environ, "GITHUB_SERVER_URL", "https://github.com", faults),
         sha=environ.get("GITHUB_SHA", ""),
         workspace=_read_path(environ, "GITHUB_WORKSPACE"),
         output=_read_path(environ, "GITHUB_OUTPUT"),
         step_summary=_read_path(environ, "GITHUB_STEP_SUMMARY"),
-        reports=_report_folder(environ),
+        reports=_find_report_folder(environ),
         debug=environ.get("RUNNER_DEBUG") == "1",
         actions=environ.get("GITHUB_ACTIONS") == "true",
         run_id=environ.get("GITHUB_RUN_ID", ""),
@@ -98,7 +98,7 @@ def read_environment(environ: Mapping[str, str]) -> RunnerEnvironment:
     return environment
 
 
-def _report_folder(environ: Mapping[str, str]) -> ReportFolder:
+def _find_report_folder(environ: Mapping[str, str]) -> ReportFolder:
     """Returns the reports' folder, by the folders that actions/runner mounts for a container action.
 
     The runner does not translate paths in outputs. Since 2.329 (October 2025) RUNNER_TEMP is mounted, and
@@ -107,7 +107,7 @@ def _report_folder(environ: Mapping[str, str]) -> ReportFolder:
     """
     temp = _read_path(environ, "RUNNER_TEMP")
     if temp is None:
-        return _system_reports()
+        return _default_report_folder()
     outside = temp
     if environ.get("GITHUB_WORKSPACE") == "/github/workspace":
         workspace, home = _read_path(environ, "RUNNER_WORKSPACE"), _read_path(environ, "HOME")
@@ -137,7 +137,7 @@ def _read_url(environ: Mapping[str, str], name: str, default: str, faults: list[
         return default
 
 
-def _graphql_url(api_url: str) -> str:
+def _derive_graphql_url(api_url: str) -> str:
     """Returns the default GraphQL URL: GitHub Enterprise Server has REST at /api/v3 and GraphQL at /api/graphql."""
     return api_url.removesuffix("/v3") + "/graphql"
 
@@ -209,7 +209,7 @@ def read_event(
     returned instead of a ReviewTask.
     """
     if name not in (PUBLISHING_EVENTS if publishing else EVENTS):
-        raise SettingsError([_unknown_event_text(name, publishing=publishing)])
+        raise SettingsError([_describe_unknown_event(name, publishing=publishing)])
     event = _Node(_parse_payload(payload), "")
     full_name = event.at("repository").text("full_name")
     if full_name.casefold() != repository.casefold():
@@ -220,19 +220,19 @@ def read_event(
             ]
         )
     if name == "workflow_run":
-        return _workflow_run_task(event, repository, pull_request)
+        return _read_workflow_run(event, repository, pull_request)
     if name == "workflow_dispatch":
         if publishing:
             return PublishTask(repository, None, None, None, "", pull_request)
-        return _dispatch_task(repository, pull_request)
-    task = _pull_request_task(event, repository, pull_request)
+        return _read_dispatch(repository, pull_request)
+    task = _read_pull_request(event, repository, pull_request)
     if publishing and isinstance(task, ReviewTask):
         head = event.at("pull_request").at("head")
-        return PublishTask(repository, task.head_sha, _full_name(head, "repo"), None, "", task.number)
+        return PublishTask(repository, task.head_sha, _read_full_name(head, "repo"), None, "", task.number)
     return task
 
 
-def _unknown_event_text(name: str, *, publishing: bool) -> str:
+def _describe_unknown_event(name: str, *, publishing: bool) -> str:
     if name == "workflow_run":
         return (
             'The event workflow_run brings no change to review; set the input "publish" to the path of the'
@@ -268,7 +268,7 @@ def _parse_payload(payload: bytes) -> object:
     return parsed
 
 
-def _dispatch_task(repository: str, pull_request: int | None) -> ReviewTask:
+def _read_dispatch(repository: str, pull_request: int | None) -> ReviewTask:
     if pull_request is None:
         raise SettingsError(
             [
@@ -280,7 +280,7 @@ def _dispatch_task(repository: str, pull_request: int | None) -> ReviewTask:
     return ReviewTask(repository, pull_request, None, None, fork=False, action="workflow_dispatch")
 
 
-def _pull_request_task(event: _Node, repository: str, requested: int | None) -> ReviewTask | NothingToDo:
+def _read_pull_request(event: _Node, repository: str, requested: int | None) -> ReviewTask | NothingToDo:
     action = event.text("action")
     pull = event.at("pull_request")
     number = pull.positive("number")
@@ -298,7 +298,7 @@ def _pull_request_task(event: _Node, repository: str, requested: int | None) -> 
     if action == "closed" or pull.text("state") != "open":
         merged = pull.fields.get("merged") is True
         return NothingToDo(f"Pull request #{number} is {'merged' if merged else 'closed'}.")
-    if action in REVIEWED_ACTIONS or (action == "edited" and _base_changed(event)):
+    if action in REVIEWED_ACTIONS or (action == "edited" and _is_base_changed(event)):
         return task
     return NothingToDo(
         f"The action {quoted(action)} brings no new code to pull request #{number};"
@@ -306,9 +306,8 @@ def _pull_request_task(event: _Node, repository: str, requested: int | None) -> 
     )
 
 
-def _workflow_run_task(event: _Node, repository: str, requested: int | None) -> PublishTask | NothingToDo:
-    """Returns the task for a completed run. Its SHA and repository are trusted, because GitHub wrote the payload: the
-    report is checked against them."""
+def _read_workflow_run(event: _Node, repository: str, requested: int | None) -> PublishTask | NothingToDo:
+    """Returns the task for a completed run. The report is checked against its SHA and repository, from GitHub."""
     run = event.at("workflow_run")
     if event.text("action") != "completed":
         return NothingToDo("The run that makes the report has not ended yet.")
@@ -321,7 +320,7 @@ def _workflow_run_task(event: _Node, repository: str, requested: int | None) -> 
     return PublishTask(
         repository,
         run.sha("head_sha"),
-        _full_name(run, "head_repository"),
+        _read_full_name(run, "head_repository"),
         run.positive("id"),
         run.text("conclusion"),
         requested,
@@ -329,16 +328,16 @@ def _workflow_run_task(event: _Node, repository: str, requested: int | None) -> 
 
 
 def _is_fork(head: _Node, repository: str) -> bool:
-    name = _full_name(head, "repo")
+    name = _read_full_name(head, "repo")
     return name is None or name.casefold() != repository.casefold()
 
 
-def _full_name(node: _Node, key: str) -> str | None:
+def _read_full_name(node: _Node, key: str) -> str | None:
     """Returns the `owner/name` of a repository; None if it was deleted."""
     return None if node.fields.get(key) is None else node.at(key).text("full_name")
 
 
-def _base_changed(event: _Node) -> bool:
+def _is_base_changed(event: _Node) -> bool:
     changes = event.fields.get("changes")
     return isinstance(changes, dict) and "base" in changes
 

@@ -17,19 +17,19 @@ from hunkwise.domain.finding import Severity
 SHOWN_CHARACTERS = 60
 
 
-def quoted(found: object) -> str:
+def quoted(value: object) -> str:
     """Formats a value for a message: on one line, of bounded length, without control characters."""
-    if isinstance(found, str):
-        cut = found if len(found) <= SHOWN_CHARACTERS else found[:SHOWN_CHARACTERS] + "…"
+    if isinstance(value, str):
+        cut = value if len(value) <= SHOWN_CHARACTERS else value[:SHOWN_CHARACTERS] + "…"
         return '"' + "".join(char if char.isprintable() else _escape(char) for char in cut) + '"'
-    if found is None:
+    if value is None:
         return "nothing"
-    if isinstance(found, bool):
-        return "true" if found else "false"
-    if isinstance(found, int | float):
-        return str(found)
-    kind = "mapping" if isinstance(found, dict) else "list"
-    return f"a {kind}" if found else f"an empty {kind}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    kind = "mapping" if isinstance(value, dict) else "list"
+    return f"a {kind}" if value else f"an empty {kind}"
 
 
 def _escape(char: str) -> str:

@@ -38,13 +38,13 @@ def read_front_matter(text: str, path: str) -> tuple[FrontMatter, str]:
     if len(parts.matter) > MAX_CHARACTERS:
         problem = f"the front matter has {len(parts.matter):,} characters; keep it within {MAX_CHARACTERS:,}"
         raise SettingsError(sentences([YamlFault((), 1, problem)], path))
-    front, faults = _validate(parts.matter)
+    front, faults = _validate_matter(parts.matter)
     if faults:
         raise SettingsError(sentences(faults, path))
     return front, parts.template
 
 
-def _validate(matter: str) -> tuple[FrontMatter, list[YamlFault]]:
+def _validate_matter(matter: str) -> tuple[FrontMatter, list[YamlFault]]:
     document = read_yaml(_TOP + matter.encode("utf-8", "surrogatepass"))
     faults = list(document.faults)
     if any(not fault.loc for fault in faults):
@@ -168,7 +168,7 @@ class ConfigLayers:
             override = self.overrides.get("model")  # it replaces the file's `models`
         if override is not None:
             return override[1]
-        return self.sources_in(())(_key(name)) if name in self.file.model_fields_set else DEFAULT
+        return self.sources_in(())(_to_file_key(name)) if name in self.file.model_fields_set else DEFAULT
 
 
 def settings_of(layers: ConfigLayers) -> Iterator[Setting]:
@@ -182,12 +182,14 @@ def settings_of(layers: ConfigLayers) -> Iterator[Setting]:
         if name == "prompts":
             yield Setting(name, [prompt.name for prompt in config.prompts], source)
             for index, prompt in enumerate(config.prompts):
-                yield from _prompt_settings(layers, prompt, f"prompts[{index}]", source)
+                yield from _list_prompt_settings(layers, prompt, f"prompts[{index}]", source)
         else:
-            yield from _value_settings(name, value, _key(name), source, layers.sources_in((_key(name),)))
+            yield from _list_value_settings(
+                name, value, _to_file_key(name), source, layers.sources_in((_to_file_key(name),))
+            )
 
 
-def _prompt_settings(
+def _list_prompt_settings(
     layers: ConfigLayers, prompt: PromptSettings, key: str, list_source: ValueSource
 ) -> Iterator[Setting]:
     """Yields each field of a prompt: the entry's value, else the front matter's, else the default."""
@@ -196,7 +198,7 @@ def _prompt_settings(
     front = layers.fronts.get(prompt.name)
     completed = prompt.under(front.matter) if front is not None else prompt
     for name in ("name", "template", *FrontMatter.model_fields):
-        field_key = _key(name)
+        field_key = _to_file_key(name)
         source, inner = DEFAULT, layers.sources_in((*at, field_key))
         if name == "name" and list_source.kind is not SourceKind.FILE:
             source = list_source
@@ -204,26 +206,28 @@ def _prompt_settings(
             source = layers.sources_in(at)(field_key)
         elif front is not None and name in front.matter.model_fields_set:
             source, inner = front.sources_in(())(field_key), front.sources_in((field_key,))
-        yield from _value_settings(name, getattr(completed, name), f"{key}.{field_key}", source, inner)
+        yield from _list_value_settings(name, getattr(completed, name), f"{key}.{field_key}", source, inner)
 
 
-def _value_settings(
+def _list_value_settings(
     name: str, value: object, key: str, source: ValueSource, inner: _SourceOf
 ) -> Iterator[Setting]:
     """Yields the value with its source; for a model or a mapping, its entries, each with its own source."""
     if isinstance(value, BaseModel):
         for field_name in type(value).model_fields:
-            field_source = inner(_key(field_name)) if field_name in value.model_fields_set else DEFAULT
-            written = _file_value(field_name, getattr(value, field_name))
-            yield Setting(f"{key}.{_key(field_name)}", written, field_source)
+            field_source = (
+                inner(_to_file_key(field_name)) if field_name in value.model_fields_set else DEFAULT
+            )
+            written = _to_file_value(field_name, getattr(value, field_name))
+            yield Setting(f"{key}.{_to_file_key(field_name)}", written, field_source)
     elif isinstance(value, Mapping) and value:
         for entry, text in value.items():
             yield Setting(f"{key}.{entry}", text, inner(entry))
     else:
-        yield Setting(key, _file_value(name, value), source)
+        yield Setting(key, _to_file_value(name, value), source)
 
 
-def _file_value(name: str, value: object) -> object:
+def _to_file_value(name: str, value: object) -> object:
     """Returns a value as a file would write it."""
     if value is None:
         return NONE if name in _NONE_IS_WRITTEN else None
@@ -236,5 +240,5 @@ def _file_value(name: str, value: object) -> object:
     return dict(value) if isinstance(value, Mapping) else value
 
 
-def _key(name: str) -> str:
+def _to_file_key(name: str) -> str:
     return name.replace("_", "-")

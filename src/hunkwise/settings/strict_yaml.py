@@ -98,7 +98,7 @@ class _Composer:
     faults: list[YamlFault] = field(default_factory=list)
 
     def compose(self, text: str) -> object:
-        events = _events(text)
+        events = _parse_events(text)
         value: object = None
         documents = 0
         for event in events:
@@ -107,7 +107,7 @@ class _Composer:
                 if event.version or event.tags:
                     self._add_fault((), event, "a % directive is not allowed; remove the line")
                 if documents > 1:
-                    raise _UnreadableError(_line(event), "a second document begins; keep one, without ---")
+                    raise _UnreadableError(_line_of(event), "a second document begins; keep one, without ---")
             elif isinstance(event, yaml.NodeEvent):
                 value = self._compose_node(event, events, ())
         return value
@@ -119,35 +119,37 @@ class _Composer:
         if isinstance(event, yaml.AliasEvent):
             return None
         if len(loc) >= MAX_DEPTH:
-            raise _UnreadableError(_line(event), f"more than {MAX_DEPTH} levels of nesting; flatten the file")
+            raise _UnreadableError(
+                _line_of(event), f"more than {MAX_DEPTH} levels of nesting; flatten the file"
+            )
         if isinstance(event, yaml.SequenceStartEvent):
             return self._compose_sequence(events, loc)
         return self._compose_mapping(events, loc)
 
     def _compose_sequence(self, events: Iterator[yaml.Event], loc: Loc) -> tuple[object, ...]:
         entries: list[object] = []
-        for event in _node_events(events):
+        for event in _iterate_nodes(events):
             entry_loc = (*loc, len(entries))
-            self.lines[entry_loc] = _line(event)
+            self.lines[entry_loc] = _line_of(event)
             entries.append(self._compose_node(event, events, entry_loc))
         return tuple(entries)
 
     def _compose_mapping(self, events: Iterator[yaml.Event], loc: Loc) -> dict[str, object]:
         entries: dict[str, object] = {}
-        for event in _node_events(events):
+        for event in _iterate_nodes(events):
             key = self._parse_key(event, loc)
             entry_loc = (*loc, key)
             if key in entries:
                 text = f"{quoted(key)} stands on line {self.lines[entry_loc]} already; keep one of them"
                 self._add_fault(entry_loc, event, text)
             else:
-                self.lines[entry_loc] = _line(event)
+                self.lines[entry_loc] = _line_of(event)
             entries[key] = self._compose_node(_next_node(events), events, entry_loc)
         return entries
 
     def _parse_key(self, event: yaml.NodeEvent, loc: Loc) -> str:
         if not isinstance(event, yaml.ScalarEvent):
-            raise _UnreadableError(_line(event), "a key must be plain text")
+            raise _UnreadableError(_line_of(event), "a key must be plain text")
         self._require_plain(event, loc)
         if event.value == "<<" and not event.style:
             self._add_fault((*loc, "<<"), event, "merge keys (<<) are not allowed; write the keys out")
@@ -182,15 +184,15 @@ class _Composer:
         return int(text) if _INTEGER.fullmatch(text) else float(text)
 
     def _add_fault(self, loc: Loc, event: yaml.Event, text: str) -> None:
-        self.faults.append(YamlFault(loc, _line(event), text))
+        self.faults.append(YamlFault(loc, _line_of(event), text))
 
 
-def _events(text: str) -> Iterator[yaml.Event]:
+def _parse_events(text: str) -> Iterator[yaml.Event]:
     """Yields PyYAML's events. Raises _UnreadableError, also for ValueError and OverflowError of PyYAML's scanner."""
     line = 1
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            line = _line(event)
+            line = _line_of(event)
             yield event
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -205,7 +207,7 @@ def _events(text: str) -> Iterator[yaml.Event]:
         raise _UnreadableError(line, text) from error
 
 
-def _node_events(events: Iterator[yaml.Event]) -> Iterator[yaml.NodeEvent]:
+def _iterate_nodes(events: Iterator[yaml.Event]) -> Iterator[yaml.NodeEvent]:
     """Yields the nodes of the current list or mapping, and consumes its end event."""
     while isinstance(event := next(events), yaml.NodeEvent):
         yield event
@@ -217,6 +219,6 @@ def _next_node(events: Iterator[yaml.Event]) -> yaml.NodeEvent:
     return event
 
 
-def _line(event: yaml.Event) -> int:
+def _line_of(event: yaml.Event) -> int:
     assert event.start_mark is not None
     return int(event.start_mark.line) + 1
