@@ -1,4 +1,4 @@
-"""What the runner is told, and what no foreign text can make it hear."""
+"""Tests the commands and files that the runner reads, and that untrusted text cannot add commands."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ HOSTILE = [
     "a\u2029::error::x",
     "\n\n::endgroup::",
 ]
-FOREIGN = st.lists(
+UNTRUSTED = st.lists(
     st.one_of(
         st.sampled_from(HOSTILE),
         st.sampled_from(
@@ -108,14 +108,14 @@ def test_hostile_lines_are_logged_as_text(text: str) -> None:
     assert stream.getvalue().isprintable() or "\n" in stream.getvalue()
 
 
-@given(FOREIGN)
+@given(UNTRUSTED)
 def test_no_text_in_the_log_is_a_command(text: str) -> None:
     runner, stream = spoken()
     runner.log(text)
     assert read_log(stream.getvalue()).commands == ()
 
 
-@given(FOREIGN, FOREIGN)
+@given(UNTRUSTED, UNTRUSTED)
 def test_no_text_in_a_command_is_another_command(message: str, title: str) -> None:
     runner, stream = spoken()
     runner.warning(message, title=title, file=title, line=1)
@@ -154,7 +154,7 @@ def test_outputs_are_read_as_they_were_set(tmp_path: Path) -> None:
     assert stream.getvalue() == ""
 
 
-@given(FOREIGN, FOREIGN)
+@given(UNTRUSTED, UNTRUSTED)
 def test_no_output_sets_another(tmp_path_factory: pytest.TempPathFactory, first: str, second: str) -> None:
     path = tmp_path_factory.mktemp("out") / "output"
     runner, _ = spoken(replace(ENVIRONMENT, output=path))
@@ -196,7 +196,7 @@ def test_files_that_cannot_be_written_cost_a_warning_only(path: str, reason: str
 
 @pytest.fixture
 def small_disk() -> Iterator[int]:
-    """Files of this process end at 4,096 bytes."""
+    """Limits the files of this process to 4,096 bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     yield 4096
@@ -342,7 +342,7 @@ def test_an_output_that_github_would_not_take_is_not_set(tmp_path: Path) -> None
 
 
 class Gone(io.StringIO):
-    """A pipe whose reader is gone, noticed at one of its methods."""
+    """A pipe whose reader is closed: one of its methods fails."""
 
     def __init__(self, method: str, error: Exception) -> None:
         super().__init__()
@@ -381,12 +381,12 @@ def test_what_was_masked_is_in_nothing_that_is_said(tmp_path: Path) -> None:
     stream.truncate(0)
     stream.seek(0)
     runner.log("fine\ntold canary-secret\nfine")
-    runner.error("told canary-secret", title="canary-secret")
-    runner.warning("told terces-yranac")
+    runner.error("logged canary-secret", title="canary-secret")
+    runner.warning("logged terces-yranac")
     runner.set_output("url", "https://canary-secret@example.com")
-    runner.summary("# Told\n\ncanary-secret\n")
+    runner.summary("# Summary\n\ncanary-secret\n")
     said = stream.getvalue() + output.read_text() + summary.read_text()
     assert "canary-secret" not in said
     assert "terces-yranac" not in said
-    assert "told ***" in stream.getvalue()
-    assert summary.read_text() == "# Told\n\n***\n"
+    assert "logged ***" in stream.getvalue()
+    assert summary.read_text() == "# Summary\n\n***\n"

@@ -1,4 +1,4 @@
-"""The last to catch: what nobody foresaw is told as a fault of our own, without a traceback's values."""
+"""Tests that unexpected exceptions are reported as bugs of hunkwise, without the values in a traceback."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ def test_an_unforeseen_error_says_where_and_what(capsys: pytest.CaptureFixture[s
     try:
         raise KeyError("nothing\x1b[2J")
     except KeyError as error:
-        told = unforeseen(error)
+        reported = unforeseen(error)
     printed = capsys.readouterr().err
     assert "test_cli.py:" in printed
     assert "in test_an_unforeseen_error_says_where_and_what" in printed
-    assert str(told).startswith("KeyError: ")
-    assert "please report it" in str(told)
+    assert str(reported).startswith("KeyError: ")
+    assert "please report it" in str(reported)
 
 
 @pytest.mark.parametrize(("arguments", "code"), [([], 2), (["nothing"], 2), (["--version"], 0)])

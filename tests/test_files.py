@@ -1,4 +1,4 @@
-"""A path that somebody gave is read within bounds, and only where it leads to a file."""
+"""Tests that a file at an untrusted path is read up to a limit, and only if it is a regular file."""
 
 from __future__ import annotations
 

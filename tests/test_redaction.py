@@ -1,4 +1,4 @@
-"""No secret leaves, in no encoding that a model could be talked into."""
+"""Tests that no secret is posted, in any encoding that a model could be made to use."""
 
 from __future__ import annotations
 
@@ -131,5 +131,5 @@ def test_a_longer_secret_is_taken_out_before_one_that_begins_it() -> None:
 def test_values_that_are_written_down_hold_no_secret() -> None:
     harmless = {"a": [1, "x", None], "b": ("y",)}
     assert without_secrets(harmless, SCAN) is harmless
-    told = {"a": [1, f"x {SECRET}", None], "b": (SECRET, True)}
-    assert without_secrets(told, SCAN) == {"a": [1, "x ***", None], "b": ["***", True]}
+    contents = {"a": [1, f"x {SECRET}", None], "b": (SECRET, True)}
+    assert without_secrets(contents, SCAN) == {"a": [1, "x ***", None], "b": ["***", True]}

@@ -1,4 +1,4 @@
-"""The command line, and the one place where an Error becomes words and an exit code."""
+"""The command line. Only this module turns an Error into a message and an exit code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PULL_REQUEST: Final = "OWNER/REPO#N"
 
 
 def add_prompts(parser: argparse.ArgumentParser) -> None:
-    """`list`, `show NAME` and `render NAME`."""
+    """Adds the subcommands `list`, `show NAME` and `render NAME`."""
     parts = parser.add_subparsers(dest="part", required=True, metavar="list|show|render")
     listing = parts.add_parser(
         "list",
@@ -29,7 +29,7 @@ def add_prompts(parser: argparse.ArgumentParser) -> None:
         "template, files, severities, budget and tools, and whether the configuration runs them.",
     )
     _add_format(listing)
-    _add_place(listing)
+    _add_repository(listing)
     show = parts.add_parser(
         "show",
         help="the text of a template",
@@ -40,7 +40,7 @@ def add_prompts(parser: argparse.ArgumentParser) -> None:
     show.add_argument(
         "--extended", action="store_true", help="also what it extends and includes, in that order"
     )
-    _add_place(show)
+    _add_repository(show)
     render = parts.add_parser(
         "render",
         help="the exact text of each chunk that a review would send",
@@ -51,11 +51,11 @@ def add_prompts(parser: argparse.ArgumentParser) -> None:
         "estimate: characters divided by 4.",
     )
     render.add_argument("name", metavar="NAME", help="a prompt, as `hunkwise prompts list` names it")
-    _add_render(render)
-    _add_place(render)
+    _add_render_options(render)
+    _add_repository(render)
 
 
-def _add_render(render: argparse.ArgumentParser) -> None:
+def _add_render_options(render: argparse.ArgumentParser) -> None:
     render.add_argument("--base", metavar="REV", help="what came since the merge base with REV")
     render.add_argument("--head", metavar="REV", help="the last commit (default: HEAD)")
     render.add_argument(
@@ -74,7 +74,7 @@ def _add_render(render: argparse.ArgumentParser) -> None:
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
-    """`show` and `check`."""
+    """Adds the subcommands `show` and `check`."""
     parts = parser.add_subparsers(dest="part", required=True, metavar="show|check")
     show = parts.add_parser(
         "show",
@@ -91,7 +91,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     )
     show.add_argument("--model", metavar="ID", help="as `hunkwise review --model` would have it")
     _add_format(show)
-    _add_place(show)
+    _add_repository(show)
     check = parts.add_parser(
         "check",
         help="find every fault of the configuration and its templates",
@@ -99,20 +99,20 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         "Prints ok and what was read, or every fault as path:line, and ends with 0 or 2. Needs no network and no "
         "token: good as a pre-commit hook.",
     )
-    _add_place(check)
+    _add_repository(check)
 
 
 def _add_format(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text for people")
 
 
-def _add_place(parser: argparse.ArgumentParser) -> None:
+def _add_repository(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="PATH", help="the configuration (default: .github/hunkwise.yml)")
     parser.add_argument("--repository", metavar="DIR", default=".", help="the checkout (default: here)")
 
 
 def add_eval(parser: argparse.ArgumentParser) -> None:
-    """Beside those that `hunkwise review` has as well."""
+    """Adds the options that `hunkwise review` does not have."""
     parser.add_argument("cases", metavar="CASES", help="a folder of case folders, or one case")
     parser.add_argument(
         "--judge", metavar="MODEL", help="a model that decides whether two texts say the same"
@@ -153,18 +153,18 @@ _UNKNOWN_HINT = "This is a fault of hunkwise's own: please report it with the li
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Runs a command and returns its exit code (CONTRACT.md: 0 to 4)."""
-    gc.disable()  # until all is imported and read (run.py): nothing of that is garbage
+    """Runs a command and returns its exit code (0 to 4, see `ExitCode`)."""
+    gc.disable()  # until imports and settings are loaded (run.py): none of that is garbage
     _open_streams()
-    arguments = _parser().parse_args(sys.argv[1:] if argv is None else argv)
+    arguments = _build_parser().parse_args(sys.argv[1:] if argv is None else argv)
     if arguments.command == "action":
-        return _action(environ)
+        return _run_action(environ)
     if arguments.command == "publish" and not arguments.pr:
-        return _action({**environ, "INPUT_PUBLISH": arguments.report})
-    return _local(arguments, environ)
+        return _run_action({**environ, "INPUT_PUBLISH": arguments.report})
+    return _run_local(arguments, environ)
 
 
-def _action(environ: Mapping[str, str]) -> int:
+def _run_action(environ: Mapping[str, str]) -> int:
     from hunkwise.commands.action import Action
 
     action = Action(environ, sys.stdout)
@@ -177,31 +177,31 @@ def _action(environ: Mapping[str, str]) -> int:
         action.fail(unforeseen(error))
         return 3
     finally:
-        _let_go()
+        _flush_streams()
 
 
-def _local(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    _take_any_character()
+def _run_local(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    _escape_unencodable()
     try:
-        code = int(_command(arguments.command)(arguments, environ))
+        code = int(_import_command(arguments.command)(arguments, environ))
         sys.stdout.flush()
         return code
     except Error as error:
         faults = error.faults if isinstance(error, SettingsError) else (str(error),)
         for fault in faults:
-            _complain(plain(f"hunkwise: {fault}"))
+            _print_error(plain(f"hunkwise: {fault}"))
         return error.exit_code
     except BrokenPipeError:
-        return 3  # whoever read the report has had enough
+        return 3  # the reader closed the pipe
     except Exception as error:
-        _complain(plain(f"hunkwise: {unforeseen(error)}"))
+        _print_error(plain(f"hunkwise: {unforeseen(error)}"))
         return 3
     finally:
-        _let_go()
+        _flush_streams()
 
 
-def _command(name: str) -> Callable[[argparse.Namespace, Mapping[str, str]], int]:
-    """What carries a command out. Imported here, each with what it needs."""
+def _import_command(name: str) -> Callable[[argparse.Namespace, Mapping[str, str]], int]:
+    """Returns the function that runs a command. Imports only the modules that this command needs."""
     if name == "doctor":
         from hunkwise.doctor.command import doctor
 
@@ -218,7 +218,7 @@ def _command(name: str) -> Callable[[argparse.Namespace, Mapping[str, str]], int
 
 
 def preview(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """`hunkwise config …` and `hunkwise prompts …`. Raises Error, also where a signal ends it."""
+    """Runs `hunkwise config …` and `hunkwise prompts …`. Raises Error, also if a signal ends it."""
     from hunkwise.commands.signals import stoppable
 
     with stoppable("The preview was stopped before it was done."):
@@ -245,25 +245,25 @@ def preview(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 return render_prompt(arguments, environ)
 
 
-def _take_any_character() -> None:
-    """A terminal that lacks a character shows its code; printing never fails for it."""
+def _escape_unencodable() -> None:
+    """Makes standard streams escape characters that their encoding lacks, so that printing never fails."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def _open_streams() -> None:
-    """Puts nothing where a standard stream was closed: else the next file or socket would be taken for it."""
+    """Opens /dev/null for closed standard streams: otherwise the next file or socket would get their numbers."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            nothing = os.fdopen(os.open(os.devnull, os.O_RDWR), "r+", encoding="utf-8")
-            if nothing.fileno() != number:
-                os.dup2(nothing.fileno(), number)
-            setattr(sys, name, nothing)
+            null = os.fdopen(os.open(os.devnull, os.O_RDWR), "r+", encoding="utf-8")
+            if null.fileno() != number:
+                os.dup2(null.fileno(), number)
+            setattr(sys, name, null)
 
 
-def _let_go() -> None:
-    """What is still buffered for a reader who is gone has nowhere to go, and must not change the exit code."""
+def _flush_streams() -> None:
+    """Flushes standard output and error; redirects them to /dev/null if that fails, to keep the exit code."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -272,21 +272,21 @@ def _let_go() -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _complain(text: str) -> None:
-    with suppress(OSError, ValueError):  # nobody listens: the exit code says it
+def _print_error(text: str) -> None:
+    with suppress(OSError, ValueError):  # standard error is closed: the exit code still shows the failure
         print(text, file=sys.stderr)
 
 
 def unforeseen(error: Exception) -> Error:
-    """Where it happened goes to the log; the message alone could be anybody's text."""
+    """Returns the Error for an unexpected exception, and prints its stack frames: the message may be untrusted text."""
     if (fault := host_fault(error)) is not None:
         return fault
     for frame in traceback.extract_tb(error.__traceback__):
-        _complain(f"  {frame.filename}:{frame.lineno} in {frame.name}")
+        _print_error(f"  {frame.filename}:{frame.lineno} in {frame.name}")
     return Error(f"{type(error).__name__}: {error}.", _UNKNOWN_HINT)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hunkwise", description="Reviews changes with GitHub Copilot, or with a model of your own."
     )
@@ -323,7 +323,7 @@ def _add_review(commands: _Commands) -> None:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    """What a review goes by in a shell, and a checkup too."""
+    """Adds the options for the settings that `review`, `eval` and `doctor` share."""
     parser.add_argument(
         "--model", metavar="ID", help='a model id, or "demo": fixed rules that need no account'
     )
@@ -343,7 +343,6 @@ def _add_publish(commands: _Commands) -> None:
 
 
 def _add_prompts(commands: _Commands) -> None:
-
     prompts = commands.add_parser(
         "prompts",
         help="list, show and preview prompts, without asking a model",
@@ -354,7 +353,6 @@ def _add_prompts(commands: _Commands) -> None:
 
 
 def _add_config(commands: _Commands) -> None:
-
     config = commands.add_parser(
         "config",
         help="show the configuration with where each value came from, or check it",
@@ -364,7 +362,6 @@ def _add_config(commands: _Commands) -> None:
 
 
 def _add_eval(commands: _Commands) -> None:
-
     evaluation = commands.add_parser(
         "eval",
         help="measure prompts and model by cases with known faults",
@@ -378,7 +375,7 @@ def _add_eval(commands: _Commands) -> None:
 def _add_doctor(commands: _Commands) -> None:
     doctor = commands.add_parser(
         "doctor",
-        help="say what is set up, what is not, and how to mend it",
+        help="say what is set up, what is not, and how to fix it",
         description="In a job the inputs count, in a shell the options and variables that `review` goes by. "
         "Posts nothing and spends nothing. Ends with the exit code that a review would end with.",
     )

@@ -1,4 +1,4 @@
-"""Errors that end a run: what failed, what to do about it, and the exit code."""
+"""The errors that end a run, with a message, a hint and an exit code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Error(Exception):
-    """What failed (`message`) and what the reader can do about it (`hint`). `cli` alone catches it."""
+    """Base class: `message` is what failed, `hint` what the user can do about it. Caught only in `cli`."""
 
     exit_code = 3
 
@@ -22,7 +22,7 @@ class Error(Exception):
 
 
 class SettingsError(Error):
-    """Inputs, event or configuration are wrong. Carries all faults found, not only the first."""
+    """Inputs, event or configuration are invalid. `faults` has all problems, not only the first."""
 
     exit_code = 2
 
@@ -32,25 +32,25 @@ class SettingsError(Error):
 
 
 class RepositoryError(Error):
-    """Git, or the objects that it was asked for, could not be had."""
+    """Git could not be run, or objects could not be read."""
 
 
 class OversizeError(RepositoryError):
-    """A file is there, and larger than any that is read whole."""
+    """A file exists, but is larger than the limit for reading it."""
 
     def __init__(self, path: str, most: int) -> None:
         super().__init__(f"{path[:200]!r} has more than {most:,} bytes, and was not read.")
 
 
 class GitHubErrorKind(StrEnum):
-    """Why GitHub refused, as far as a caller must tell the causes apart."""
+    """Why GitHub refused a request, as far as callers distinguish the causes."""
 
     AUTHENTICATION = "authentication"  # 401
     FORBIDDEN = "forbidden"  # 403 that is not a rate limit: a read-only token, a missing permission
     NOT_FOUND = "not found"  # 404: wrong name, or the token cannot see it
-    INVALID = "invalid"  # 422: GitHub understood and declined
+    INVALID = "invalid"  # 422: GitHub understood the request and rejected it
     RATE_LIMIT = "rate limit"  # 429, or 403 with Retry-After or no remaining requests
-    UNAVAILABLE = "unavailable"  # 5xx, no connection, a cut or senseless answer
+    UNAVAILABLE = "unavailable"  # 5xx, no connection, a truncated or malformed response
 
 
 class GitHubError(Error):
@@ -62,7 +62,7 @@ class GitHubError(Error):
 
 
 class ModelKind(StrEnum):
-    """Why a model did not answer, as far as a reader needs another remedy for it."""
+    """Why a model did not answer, as far as the user has to fix different things."""
 
     AUTHENTICATION = "authentication"
     PAYMENT = "payment"  # 402, or no quota left
@@ -75,11 +75,11 @@ class ModelKind(StrEnum):
     TIMEOUT = "timeout"
     BUDGET = "budget"
     SIDECAR = "sidecar"  # the CLI's process died, hung or could not be started
-    PROVIDER = "provider"  # 5xx, no connection, a senseless answer
+    PROVIDER = "provider"  # 5xx, no connection, a malformed response
 
     @property
     def fatal(self) -> bool:
-        """Whether asking again with another prompt in this run cannot succeed."""
+        """True if no other prompt can succeed in this run either."""
         return self in _FATAL
 
 
@@ -103,7 +103,7 @@ class ModelError(Error):
 
 
 def stopped() -> ModelError:
-    """The error of a run that was ended from outside before it had anything to show."""
+    """Returns the error of a run that was stopped from outside before anything was reviewed."""
     return ModelError(
         ModelKind.TIMEOUT, "The run was stopped before anything was reviewed.", "Run the job again."
     )
@@ -113,7 +113,7 @@ _DISK = "Free some of it, or name a folder on another disk by RUNNER_TEMP and TM
 _LIMIT = (
     "Raise the limit (`ulimit`, or the container's `--ulimit`), lower `parallel`, or use a larger runner."
 )
-_BY_NUMBER = {
+_BY_ERRNO = {
     errno.ENOSPC: ("The disk is full", _DISK),
     errno.EDQUOT: ("The disk's quota is used up", _DISK),
     errno.EFBIG: ("A file has reached the largest size that is allowed here", _DISK),
@@ -126,39 +126,40 @@ _BY_NUMBER = {
     errno.EAGAIN: ("No more processes or threads can be started", _LIMIT),
     errno.ENOMEM: ("There is no memory left", _LIMIT),
 }
-_NO_THREAD = "can't start new thread"  # CPython's words, which have no type of their own
-_NO_TEMPORARY = "No usable temporary directory"  # tempfile's, which calls it a file that is not there
+_NO_THREAD = "can't start new thread"  # CPython's message of a RuntimeError, which has no class of its own
+_NO_TEMPORARY = "No usable temporary directory"  # tempfile's message of a FileNotFoundError
 
 
 def host_fault(error: BaseException) -> Error | None:
-    """The error in words where the machine is its cause, or the cause of its cause; None where it is not."""
-    for one in _with_causes(error):
-        found = _told(one)
-        if found is not None:
-            what, hint = found
-            named = getattr(one, "filename", None)
-            return Error(f"{what}{f' ({named})' if isinstance(named, str) else ''}.", hint)
+    """Returns an Error if the machine is the cause (full disk, limits, memory), directly or indirectly; else None."""
+    for cause in _iterate_causes(error):
+        description = _describe(cause)
+        if description is not None:
+            problem, hint = description
+            filename = getattr(cause, "filename", None)
+            return Error(f"{problem}{f' ({filename})' if isinstance(filename, str) else ''}.", hint)
     return None
 
 
-def _told(error: BaseException) -> tuple[str, str] | None:
+def _describe(error: BaseException) -> tuple[str, str] | None:
+    """Returns the problem and a hint if the machine caused the error."""
     match error:
         case MemoryError():
-            return _BY_NUMBER[errno.ENOMEM]
+            return _BY_ERRNO[errno.ENOMEM]
         case RuntimeError() if _NO_THREAD in str(error):
-            return _BY_NUMBER[errno.EAGAIN]
+            return _BY_ERRNO[errno.EAGAIN]
         case FileNotFoundError() if _NO_TEMPORARY in str(error):
             return "There is no folder for temporary files", "Set TMPDIR to a folder that can be written."
         case OSError():
-            return _BY_NUMBER.get(error.errno or 0)
+            return _BY_ERRNO.get(error.errno or 0)
         case _:
             return None
 
 
-def _with_causes(error: BaseException) -> Iterator[BaseException]:
-    found: BaseException | None = error
-    for _ in range(10):  # a circle of causes is possible
-        if found is None:
+def _iterate_causes(error: BaseException) -> Iterator[BaseException]:
+    current: BaseException | None = error
+    for _ in range(10):  # the chain of causes can be circular
+        if current is None:
             return
-        yield found
-        found = found.__cause__ or found.__context__
+        yield current
+        current = current.__cause__ or current.__context__

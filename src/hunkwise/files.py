@@ -1,4 +1,4 @@
-"""Bounded reads of files that somebody else names."""
+"""Bounded reads of files at untrusted paths."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 
 def read_given(path: Path, most: int) -> bytes:
-    """Up to `most` bytes and one more, by which the reader knows that it is too large.
+    """Reads at most `most` + 1 bytes; the extra byte tells the caller that the file is too large.
 
-    Raises OSError, also for what is no file: a pipe would keep us waiting, and a device has no end.
+    Raises OSError, also if it is not a regular file: a pipe would block, and a device has no end.
     """
-    # Without O_NONBLOCK opening a pipe waits for whoever writes to it.
+    # Without O_NONBLOCK, opening a pipe blocks until a writer opens it.
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it is no regular file")

@@ -1,4 +1,4 @@
-"""Finds secrets in any of their usual encodings, and takes them out of text."""
+"""Finds secrets in all common encodings, and removes them from text."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from hunkwise.domain.finding import Finding
 from hunkwise.domain.review import Review, ReviewFault
 from hunkwise.domain.text import plain
 
-_SHORTEST = 8
-_SHORTEST_SPELT = 12
-"""Letters and digits of a secret that is looked for without all signs: a shorter one could be two words."""
-_REDACTED = "(What stood here held one of this run's own secrets: see who was told it, and revoke it.)"
+_MIN_LENGTH = 8
+"""Shorter secrets are not searched for."""
+_MIN_ALPHANUMERIC = 12
+"""Letters and digits of a secret that is also searched for without punctuation: a shorter one could be two words."""
+_REDACTED = "(The text here held one of this run's own secrets: see who could read it, and revoke it.)"
 _WITHHELD = ReviewFault(
     "secret",
     "Something that was about to be posted held one of this run's own secrets, and was withheld.",
@@ -31,28 +32,30 @@ class SecretScan:
     def __init__(self, secrets: Iterable[str]) -> None:
         self._exact: set[str] = set()
         self._any_case: set[str] = set()
-        self._spelt: set[str] = set()
-        self._plain = sorted({one for one in secrets if len(one) >= _SHORTEST}, key=len, reverse=True)
+        self._alphanumeric: set[str] = set()
+        self._plain = sorted({value for value in secrets if len(value) >= _MIN_LENGTH}, key=len, reverse=True)
         for secret in self._plain:
             raw = secret.encode("utf-8", "surrogateescape")
-            self._exact |= {secret, secret[::-1], quote(secret, safe=""), *_base64(raw)}
+            self._exact |= {secret, secret[::-1], quote(secret, safe=""), *_encode_base64(raw)}
             self._any_case.add(raw.hex())
-            letters = _letters(secret)
-            self._spelt |= {letters, letters[::-1]} if len(letters) >= _SHORTEST_SPELT else set()
+            letters = _keep_alphanumeric(secret)
+            self._alphanumeric |= {letters, letters[::-1]} if len(letters) >= _MIN_ALPHANUMERIC else set()
 
     def found_in(self, text: str) -> bool:
-        """Whether any secret is in the text, blanks, Markdown's escapes and other encodings looked through."""
+        """Returns True if any secret is in the text, also with spaces or Markdown escapes in it, or encoded."""
         if not self._exact:
             return False
-        letters = _letters(text)  # whatever signs a reader would pass over, or GitHub would not show
-        spelt = any(needle in letters for needle in self._spelt)
-        spelt = spelt or any(needle in letters.lower() for needle in self._any_case)
-        return spelt or any(self._in(reading) for reading in _readings(text))
+        # Punctuation may break up a secret: readers skip it, or GitHub does not show it.
+        letters = _keep_alphanumeric(text)
+        found = any(needle in letters for needle in self._alphanumeric)
+        found = found or any(needle in letters.lower() for needle in self._any_case)
+        return found or any(self._contains_secret(decoded) for decoded in _decode_variants(text))
 
     def redacted(self, text: str) -> str:
-        """The text with `***` for each secret that stands there plainly, and without the lines that hold one otherwise.
+        """Replaces each secret in plain form with `***`, and each line that holds an encoded one with a note.
 
-        Without all of it where it takes several lines to hold one. For words on how a run went: they must be said.
+        The note replaces the whole text if a secret spans several lines. For messages about the run, which are always
+        shown; `withhold` drops findings instead.
         """
         if not self.found_in(text):
             return text
@@ -61,7 +64,7 @@ class SecretScan:
         safe = "\n".join(_REDACTED if self.found_in(line) else line for line in text.split("\n"))
         return _REDACTED if self.found_in(safe) else safe
 
-    def _in(self, text: str) -> bool:
+    def _contains_secret(self, text: str) -> bool:
         folded = text.lower()
         return any(needle in text for needle in self._exact) or any(
             needle in folded for needle in self._any_case
@@ -69,29 +72,33 @@ class SecretScan:
 
 
 def without_secrets(contents: object, scan: SecretScan) -> object:
-    """Values of JSON with each text in them redacted, where any holds a secret; else as they are."""
+    """Redacts every text in a JSON value, if any holds a secret; otherwise returns the value unchanged."""
     if not scan.found_in(json.dumps(contents, ensure_ascii=False)):
         return contents
-    return _redacted(contents, scan)
+    return _redact_value(contents, scan)
 
 
-def _redacted(value: object, scan: SecretScan) -> object:
+def _redact_value(value: object, scan: SecretScan) -> object:
     match value:
         case str():
             return scan.redacted(value)
         case dict():
-            return {name: _redacted(inner, scan) for name, inner in value.items()}
+            return {name: _redact_value(inner, scan) for name, inner in value.items()}
         case list() | tuple():
-            return [_redacted(inner, scan) for inner in value]
+            return [_redact_value(inner, scan) for inner in value]
         case _:
             return value
 
 
 def withhold(review: Review, scan: SecretScan) -> Review:
-    """The review without findings, words on the change, notes and fault texts that hold a secret; it says so."""
-    findings = tuple(safe for finding in review.findings if (safe := _safe(finding, scan)) is not None)
+    """Removes findings, summary texts, notes and faults that hold a secret, and adds a fault that reports it."""
+    findings = tuple(
+        safe for finding in review.findings if (safe := _withhold_finding(finding, scan)) is not None
+    )
     refuted = tuple(
-        one for one in review.refuted if not scan.found_in(f"{_words(one.finding)}\n{one.reason}")
+        entry
+        for entry in review.refuted
+        if not scan.found_in(f"{_join_texts(entry.finding)}\n{entry.reason}")
     )
     notes = tuple(note for note in review.notes if not scan.found_in(note))
     faults = tuple(fault for fault in review.faults if not scan.found_in(f"{fault.message}\n{fault.hint}"))
@@ -99,9 +106,16 @@ def withhold(review: Review, scan: SecretScan) -> Review:
     walkthrough = review.walkthrough
     if walkthrough is not None and scan.found_in("\n".join(walkthrough.texts)):
         walkthrough = None
-    kept = (findings, refuted, notes, faults, summary, walkthrough)
-    found = (review.findings, review.refuted, review.notes, review.faults, review.summary, review.walkthrough)
-    if kept == found:
+    after = (findings, refuted, notes, faults, summary, walkthrough)
+    before = (
+        review.findings,
+        review.refuted,
+        review.notes,
+        review.faults,
+        review.summary,
+        review.walkthrough,
+    )
+    if after == before:
         return review
     return replace(
         review,
@@ -115,39 +129,39 @@ def withhold(review: Review, scan: SecretScan) -> Review:
     )
 
 
-def _safe(finding: Finding, scan: SecretScan) -> Finding | None:
-    """The finding without what the second opinion said, where a secret is in that; None where it is elsewhere."""
-    if not scan.found_in(_words(finding)):
+def _withhold_finding(finding: Finding, scan: SecretScan) -> Finding | None:
+    """Returns the finding, without its evidence if that holds a secret; None if another text holds one."""
+    if not scan.found_in(_join_texts(finding)):
         return finding
-    bare = replace(finding, evidence="")
-    return None if scan.found_in(_words(bare)) else bare
+    without_evidence = replace(finding, evidence="")
+    return None if scan.found_in(_join_texts(without_evidence)) else without_evidence
 
 
-def _words(finding: Finding) -> str:
-    """All texts of a finding but its anchor's, which is the author's own code."""
+def _join_texts(finding: Finding) -> str:
+    """Joins all texts of a finding except the anchor's, which is the author's own code."""
     texts = (getattr(finding, entry.name) for entry in fields(finding))
     return "\n".join(text for text in texts if isinstance(text, str))
 
 
-def _readings(text: str) -> Iterator[str]:
-    """The text as it is, and as a reader could easily turn it back."""
+def _decode_variants(text: str) -> Iterator[str]:
+    """Yields the text, then without spaces and backslashes, and that with URL and HTML encoding decoded."""
     yield text
-    bare = "".join(plain(text).replace("\\", "").split())
-    yield bare
-    yield unquote(bare)
-    yield unescape(bare)
+    compact = "".join(plain(text).replace("\\", "").split())
+    yield compact
+    yield unquote(compact)
+    yield unescape(compact)
 
 
-def _letters(text: str) -> str:
-    """Its letters and digits alone, those of other widths and styles as the plain ones."""
+def _keep_alphanumeric(text: str) -> str:
+    """Returns only the letters and digits of a text, normalized by NFKC (other widths and styles)."""
     return "".join(filter(str.isalnum, normalize("NFKC", unescape(plain(text)))))
 
 
-def _base64(raw: bytes) -> Iterator[str]:
-    """The stretch of base64 that the bytes determine alone, at each of their three alignments."""
+def _encode_base64(raw: bytes) -> Iterator[str]:
+    """Yields the part of the base64 text that depends on these bytes only, for each of the three alignments."""
     for offset in range(3):
         padded = b"\0" * offset + raw
         first = (0, 2, 3)[offset]
-        last = len(padded) * 8 // 6  # the character after it holds bits of what follows
+        last = len(padded) * 8 // 6  # the next character contains bits of the bytes that follow
         for encode in (b64encode, urlsafe_b64encode):
             yield encode(padded).decode("ascii")[first:last]

@@ -1,4 +1,4 @@
-"""Child processes whose memory and processor time the kernel bounds, for untrusted input of unknown cost."""
+"""Worker processes for untrusted input: the kernel limits their memory and CPU time."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ import hunkwise
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
 _CAPABILITIES = 64
-"""The kernel numbers them from 0; it knows some 40, and says EINVAL past its last one."""
+"""Upper bound of capability numbers. The kernel has about 40, from 0, and returns EINVAL for higher numbers."""
 _CAPABILITY_VERSION = 0x20080522
 _LIBC = ctypes.CDLL(None, use_errno=True)
-"""Looked up before any fork."""
+"""Loaded before any fork."""
 
 
 def give_up(uid: int, gid: int) -> None:
-    """Becomes that user: no other groups, no capabilities, and no way to win any by executing something.
+    """Switches this process to a user: without other groups or capabilities, and with no_new_privs set.
 
-    Raises OSError where the kernel does not let us (it asks for CAP_SETUID, CAP_SETGID and CAP_SETPCAP).
+    Raises OSError if the kernel refuses (it requires CAP_SETUID, CAP_SETGID and CAP_SETPCAP).
     """
-    for capability in range(_CAPABILITIES):  # first, while we may
+    for capability in range(_CAPABILITIES):  # first, while the process still has CAP_SETPCAP
         if _LIBC.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 and ctypes.get_errno() == 1:
             raise PermissionError(1, "the bounding set of capabilities cannot be dropped")
     os.setgroups([])
@@ -41,7 +41,7 @@ def give_up(uid: int, gid: int) -> None:
 
 
 def _clear_capabilities() -> None:
-    """The inheritable set too, which outlives a change of user."""
+    """Clears all capability sets, also the inheritable one, which setresuid does not clear."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     none = (ctypes.c_uint32 * 6)()
     if _LIBC.capset(header, none) != 0:
@@ -52,12 +52,12 @@ _NOBODY = 65534
 
 
 def start_worker(module: str, needs: ModuleType, *, python: str = sys.executable) -> subprocess.Popen[str]:
-    """`python -m module` with nothing of our environment, that talks in lines. Raises OSError.
+    """Starts `python -m module` with text pipes and without this process's environment. Raises OSError.
 
-    `needs` is the package that the module imports beside hunkwise.
+    `needs` is the package that the module imports besides hunkwise.
     """
-    # Where this process has both from; not the working directory, which may be anybody's.
-    files = (found.__file__ for found in (hunkwise, needs))
+    # The folders of both packages; not the working directory, which may be untrusted.
+    files = (package.__file__ for package in (hunkwise, needs))
     roots = dict.fromkeys(str(Path(file).parents[1]) for file in files if file)
     return subprocess.Popen(
         [python, "-s", "-P", "-m", module],
@@ -72,12 +72,12 @@ def start_worker(module: str, needs: ModuleType, *, python: str = sys.executable
         stderr=subprocess.DEVNULL,
         encoding="utf-8",
         errors="replace",
-        start_new_session=True,  # a signal to our group is ours to handle
+        start_new_session=True,  # signals to this process group must not reach the worker
     )
 
 
 class WorkerReply(NamedTuple):
-    """A child's line; not ended by a line feed where it died or was `late`, and was killed."""
+    """A line from a worker. Without a final line feed the worker died, or was killed because it was `late`."""
 
     line: str
     late: bool
@@ -88,7 +88,7 @@ class WorkerReply(NamedTuple):
 
 
 def ask_worker(process: subprocess.Popen[str], question: str, seconds: float) -> WorkerReply:
-    """Puts a question of one line to a child, which is killed when it takes longer."""
+    """Sends one line to a worker and reads its reply. Kills the worker if it takes longer than `seconds`."""
     assert process.stdin is not None
     assert process.stdout is not None
     watchdog = threading.Timer(seconds, process.kill)
@@ -106,19 +106,19 @@ def ask_worker(process: subprocess.Popen[str], question: str, seconds: float) ->
 
 
 class Worker:
-    """One such process, begun with the first question at the latest; once it died or was late, it is asked no more."""
+    """A worker process, started by the first question at the latest. Not used any more once it died or was late."""
 
     def __init__(self, module: str, needs: Callable[[], ModuleType | None], python: str) -> None:
-        """`needs`: gives the package of `started`, None where it is not installed."""
+        """`needs` returns the package that the module imports; None if it is not installed."""
         self._module = module
         self._needs = needs
         self._python = python
         self.process: subprocess.Popen[str] | None = None
         self.failed = False
-        """Nothing will be known any more."""
+        """The worker died, was late or could not be started: there are no more answers."""
 
     def begin(self) -> None:
-        """Starts it, so that it is ready when it is asked."""
+        """Starts the process early, so that it is ready for the first question."""
         if self.failed or self.process is not None:
             return
         package = self._needs()
@@ -128,27 +128,27 @@ class Worker:
         self.failed = self.process is None
 
     def answer(self, question: str, seconds: float) -> str:
-        """A whole line; empty where there is none, and from then on."""
+        """Returns the worker's reply, a whole line; empty if the worker fails, and for every later question."""
         self.begin()
         if self.failed or self.process is None:
             return ""
-        answer = ask_worker(self.process, question, seconds)
-        self.failed = not answer.whole
-        return answer.line if answer.whole else ""
+        reply = ask_worker(self.process, question, seconds)
+        self.failed = not reply.whole
+        return reply.line if reply.whole else ""
 
     def close(self) -> None:
-        """Ends it, whatever it is at."""
+        """Kills the process."""
         if self.process is not None:
             self.process.kill()
             self.process.communicate()
 
 
 def limit_process(*, memory: int, cpu_seconds: int) -> None:
-    """Bounds this process for good, in bytes of address space and seconds of processor time; root becomes nobody.
+    """Limits this process's address space (bytes) and CPU time (seconds) for good; root becomes the user nobody.
 
-    Where the platform has no such limits, the parent's clock is the only one.
+    On platforms without such limits only the parent's timeout applies.
     """
-    _be_nobody()
+    _drop_root()
     with suppress(ImportError):
         import resource
 
@@ -157,18 +157,19 @@ def limit_process(*, memory: int, cpu_seconds: int) -> None:
             resource.RLIMIT_CPU: cpu_seconds,
             resource.RLIMIT_CORE: 0,
         }
-        for kind, most in limits.items():
-            with suppress(OSError, ValueError):  # a lower one holds already, or the platform knows none of it
-                resource.setrlimit(kind, (most, most))
+        for kind, limit in limits.items():
+            # It fails if a lower limit is already set, or the platform does not support this one.
+            with suppress(OSError, ValueError):
+                resource.setrlimit(kind, (limit, limit))
 
 
-def _be_nobody() -> None:
-    """Where we are root, as in a container, and nobody can read the program's own files."""
+def _drop_root() -> None:
+    """Switches from root, as in a container, to the user nobody, if that user can read the program's files."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return
     os.seteuid(_NOBODY)
     readable = all(os.access(file, os.R_OK, effective_ids=True) for file in (hunkwise.__file__, os.__file__))
     os.seteuid(0)
-    if readable:  # else it is a checkout in root's own home: what is imported later could not be read
-        with suppress(OSError):  # a container that was denied the capabilities for it
+    if readable:  # otherwise, as in a checkout in root's home, later imports would fail
+        with suppress(OSError):  # the container may lack the capabilities for it
             give_up(_NOBODY, _NOBODY)

@@ -1,4 +1,4 @@
-"""The fifty hard cases, row by row. They lie outside of the repository; see tests/hard_diffs.py."""
+"""Tests fifty hard diffs, row by row. They are not in the repository; see tests/hard_diffs.py."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ LETTERS = {
     FileStatus.RENAMED: "R",
     FileStatus.COPIED: "C",
 }
-MODES_NOT_TOLD = {"015-rename-pure", "081-gnu-timestamps", "102-combined-cc"}
-"""Cases whose header lines give no mode: the expected one comes from the trees."""
+MODES_NOT_IN_HEADER = {"015-rename-pure", "081-gnu-timestamps", "102-combined-cc"}
+"""Cases whose header lines have no mode: the expected mode is from the trees."""
 
 Row = tuple[str, int | None, int | None, bytes, bool]
 
@@ -87,8 +87,8 @@ def test_each_hard_case_gives_its_names_status_and_modes(name: str) -> None:
         assert header.old_path == expected_path(file, "old")
         assert header.new_path == expected_path(file, "new")
         assert header.binary == file["binary"]
-        told = (header.old_mode, header.new_mode)
-        if name in MODES_NOT_TOLD:
-            assert told == (None, None)
+        modes = (header.old_mode, header.new_mode)
+        if name in MODES_NOT_IN_HEADER:
+            assert modes == (None, None)
         else:
-            assert told == (expected_mode(file, "old"), expected_mode(file, "new"))
+            assert modes == (expected_mode(file, "old"), expected_mode(file, "new"))

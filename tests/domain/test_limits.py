@@ -1,4 +1,4 @@
-"""What a run may use up."""
+"""Tests the limits of what a run may spend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a parser of foreign bytes must hold to. The hard cases are in test_hard_diffs.py."""
+"""Tests the diff parser with untrusted bytes. The hard cases are in test_hard_diffs.py."""
 
 from __future__ import annotations
 

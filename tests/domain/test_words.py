@@ -1,4 +1,4 @@
-"""The words of the domain: findings, files, coverage, outcomes."""
+"""Tests the domain model: findings, files, coverage, exit codes."""
 
 from __future__ import annotations
 

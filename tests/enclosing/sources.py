@@ -1,4 +1,4 @@
-"""One small source a language, and the scopes around the line that says HERE."""
+"""A small source file per language, and the scopes around its line with HERE."""
 
 from __future__ import annotations
 
@@ -60,6 +60,6 @@ SOURCES: dict[str, tuple[str, Chain]] = {
 
 
 def here(source: str) -> tuple[int, int]:
-    """The line that says HERE, as a place."""
+    """Returns the line with HERE, as a place."""
     line = source[: source.index("HERE")].count("\n") + 1
     return line, line

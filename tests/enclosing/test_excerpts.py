@@ -1,4 +1,4 @@
-"""Rows around changes: the most wanted first, within the room, never those that the diff shows."""
+"""Tests the rows around changes: by priority, within the room, never those that the diff shows."""
 
 from __future__ import annotations
 

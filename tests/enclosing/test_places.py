@@ -1,4 +1,4 @@
-"""Where hunks changed something, counted in lines of the new file."""
+"""Tests the changed places of hunks, in lines of the new file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scopes by syntax, in every language, and of sources that no parser likes."""
+"""Tests scopes in every language, and for sources that are hard to parse."""
 
 from __future__ import annotations
 

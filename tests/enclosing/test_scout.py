@@ -1,4 +1,4 @@
-"""The child that looks up scopes is one, and what becomes of it costs a review nothing."""
+"""Tests that one worker process finds all scopes, and that its failure does not stop a review."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def scout() -> Iterator[ScopeFinder]:
 
 
 def python_that(says: str, folder: Path) -> str:
-    """A program in the interpreter's place, which answers every line with this one."""
+    """Returns a program that replaces the interpreter and answers every line with this one."""
     program = folder / "python"
     program.write_text(f"#!/bin/sh\nwhile read -r line; do {says}; done\n")
     program.chmod(0o755)

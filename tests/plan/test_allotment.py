@@ -1,4 +1,4 @@
-"""A room that is too small is shared fairly, and never exceeded."""
+"""Tests that space is divided fairly and never exceeded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows around a place: all of its hunk where there is room, else as many as fit."""
+"""Tests the rows around a place: its whole hunk if there is room, otherwise as many as fit."""
 
 from __future__ import annotations
 

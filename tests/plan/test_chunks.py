@@ -1,4 +1,4 @@
-"""Every line of every hunk is in exactly one chunk, chunks keep to the budget, and coverage adds up."""
+"""Tests that every line of every hunk is in exactly one chunk, chunks keep to the budget, and coverage adds up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.fakes.changes import added
 
 
 def hunk_of(kinds: str, old: int = 1, new: int = 1, raw: bytes = b"text of a line") -> Hunk:
-    """A hunk whose lines have these kinds; a capital P is an added line that is too long, `_` a blank one."""
+    """Returns a hunk with lines of these kinds; a capital P is an added line that is too long, `_` an empty one."""
     rows: list[DiffLine] = []
     start = (old, new)
     for letter in kinds:

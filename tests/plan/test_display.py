@@ -1,4 +1,4 @@
-"""A prompt shows each character as what it is, and no line is without end."""
+"""Tests that a prompt shows every character visibly, and that lines are cut."""
 
 from __future__ import annotations
 

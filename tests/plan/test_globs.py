@@ -1,4 +1,4 @@
-"""Patterns mean what they mean in .gitignore, and no name makes them slow."""
+"""Tests that patterns match as in .gitignore, and that no name makes them slow."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ PATH = st.lists(st.text("ab.", min_size=1, max_size=3), min_size=1, max_size=4).
 
 
 def slow(pattern: str, path: str) -> bool:
-    """The same meaning by plain backtracking over names and letters."""
+    """A reference implementation by plain backtracking over names and letters."""
     anchored = "/" in pattern
     parts = [part for part in pattern.split("/") if part]
     if not anchored and pattern != "**":
@@ -124,10 +124,10 @@ def test_matching_agrees_with_git_itself(
         subprocess.run(["git", "init", "-q", str(folder)], check=True)
     (folder / ".git/info").mkdir(exist_ok=True)
     Path(folder / ".git/info/exclude").write_text(pattern + "\n")
-    told = subprocess.run(
+    exit_code = subprocess.run(
         ["git", "check-ignore", "-q", "--no-index", path], cwd=folder, check=False
     ).returncode
-    assert matches([pattern], path) is (told == 0)
+    assert matches([pattern], path) is (exit_code == 0)
 
 
 def test_a_name_made_to_be_slow_is_not() -> None:

@@ -1,4 +1,4 @@
-"""Hunks are known again by what they say; whatever is in doubt is reviewed again."""
+"""Tests that reviewed hunks are recognized by their content, and reviewed again if that is uncertain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every changed file is reviewed or named with its reason, and no stranger can choose the reason freely."""
+"""Tests that every changed file is reviewed or listed with a reason, which its author cannot choose freely."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hunkwise.plan.selection import PATCH_LIMIT, select
 
 
 def changed(path: str, *, context: bytes = b"", added: bytes = b"x", number: int = 1) -> FileDiff:
-    """A file with one line of context and one added line below it."""
+    """Returns a file with one line of context and one added line below it."""
     lines = (DiffLine(" ", number, number, context), DiffLine("+", None, number + 1, added))
     return FileDiff(path, FileStatus.MODIFIED, (Hunk(number, number, lines),), additions=1)
 

@@ -1,4 +1,4 @@
-"""Writes the published JSON Schemas again: `python -m tests.settings.rewrite_schemas`."""
+"""Updates the published JSON Schemas: `python -m tests.settings.rewrite_schemas`."""
 
 from __future__ import annotations
 

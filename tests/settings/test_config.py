@@ -1,4 +1,4 @@
-"""The configuration file: what it sets, and the exact words of every fault."""
+"""Tests the configuration file: the settings, and the exact text of every error."""
 
 from __future__ import annotations
 
@@ -420,12 +420,12 @@ def test_a_wrong_key_is_one_sentence_with_its_line(text: str, fault: str) -> Non
 @pytest.mark.parametrize(
     ("key", "reason"),
     [
-        ("github-token", "whoever can change this file must not choose whose token is used"),
-        ("copilot-token", "whoever can change this file must not choose whose token is used"),
-        ("copilot-connection-token", "whoever can change this file must not choose whose token is used"),
-        ("copilot-url", "whoever can change this file must not choose where code and keys are sent"),
-        ("provider-base-url", "whoever can change this file must not choose where code and keys are sent"),
-        ("provider-type", "whoever can change this file must not choose where code and keys are sent"),
+        ("github-token", "anyone who can change this file must not choose whose token is used"),
+        ("copilot-token", "anyone who can change this file must not choose whose token is used"),
+        ("copilot-connection-token", "anyone who can change this file must not choose whose token is used"),
+        ("copilot-url", "anyone who can change this file must not choose where code and keys are sent"),
+        ("provider-base-url", "anyone who can change this file must not choose where code and keys are sent"),
+        ("provider-type", "anyone who can change this file must not choose where code and keys are sent"),
         ("config", "it says where this file is"),
         ("pull-request", "it belongs to one run"),
         ("full-review", "it belongs to one run"),
@@ -601,10 +601,10 @@ def test_the_input_prompts_leaves_the_files_stages_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "lineup"), [("a", ("a",)), ("a,b", ("a", "b")), (None, ("x", "y"))], ids=["one", "two", "none"]
+    ("model", "models"), [("a", ("a",)), ("a,b", ("a", "b")), (None, ("x", "y"))], ids=["one", "two", "none"]
 )
 def test_the_input_model_may_name_several_and_wins_over_the_file(
-    said: str | None, lineup: tuple[str, ...]
+    model: str | None, models: tuple[str, ...]
 ) -> None:
     config = parse("version: 1\nmodels: [x, y]")
-    assert config.with_overrides({"model": said} if said else {}).lineup == lineup
+    assert config.with_overrides({"model": model} if model else {}).lineup == models

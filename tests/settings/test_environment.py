@@ -1,4 +1,4 @@
-"""The runner's environment: defaults, and the words of its faults."""
+"""Tests the runner's environment: defaults, and the text of its errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events: what is reviewed, what is not and why, and what a wrong payload is told."""
+"""Tests events: which are reviewed, which are not and why, and the errors for an invalid payload."""
 
 from __future__ import annotations
 
@@ -417,7 +417,7 @@ def test_any_change_to_a_payload_gives_a_task_or_a_settings_error(
 
 
 def _with(payload: Any, place: str, put: object) -> Any:
-    """The payload with something else at a dotted place; unchanged where the place is not there."""
+    """Returns the payload with another value at a dotted path; unchanged if the path does not exist."""
     if not place:
         return put
     *above, key = place.split(".")

@@ -1,4 +1,4 @@
-"""Front matter: what it sets, and the exact words of every fault."""
+"""Tests front matter: the settings, and the exact text of every error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs: what is taken, and the exact words of every fault."""
+"""Tests inputs: valid values, and the exact text of every error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOKEN = "ghs_0123456789abcdefghij"
 
 
 def environ(**inputs: str) -> dict[str, str]:
-    """The runner's variables for these inputs, over a github-token."""
+    """Returns the runner's variables for a github-token and these inputs."""
     named = {"github_token": TOKEN} | inputs
     return {f"INPUT_{name.upper().replace('_', '-')}": text for name, text in named.items()}
 
@@ -226,9 +226,9 @@ URLS = [
     ("https://example.com/v1?key=1", "must end with its path; leave out everything from the ? or # on"),
     (
         "https://example.com/a b",
-        "holds a blank or a character outside ASCII; remove it, or percent-encode it",
+        "holds a space or a character outside ASCII; remove it, or percent-encode it",
     ),
-    ("https://exa mple.com/", "holds a blank or a character outside ASCII; remove it, or percent-encode it"),
+    ("https://exa mple.com/", "holds a space or a character outside ASCII; remove it, or percent-encode it"),
     ("https://-x.example", "has no valid host; write a host name or an IP address"),
     ("https://x.example:70000", "has a port that is not between 1 and 65535"),
     (
@@ -339,7 +339,7 @@ def test_a_public_copilot_url_is_a_warning() -> None:
         ),
         (
             {"copilot_token": "two words"},
-            'Input "copilot-token" holds a blank, a line break or a character outside ASCII (value not shown);'
+            'Input "copilot-token" holds a space, a line break or a character outside ASCII (value not shown);'
             " set it to the bare token.",
         ),
     ],

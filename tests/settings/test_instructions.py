@@ -1,4 +1,4 @@
-"""Files of instructions: which there are, what they say, and of which files they speak."""
+"""Tests instruction files: which are found, their text, and the files that they apply to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published JSON Schema is what the code gives, and agrees with it."""
+"""Tests that the published JSON Schemas are up to date and agree with the code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEEN_IN_THE_TEXT_ONLY = (
     "the character",
     "not UTF-8",
 )
-"""What a schema cannot see: it knows values, not how they were written."""
+"""Errors that a schema cannot detect, because it sees values and not how they were written."""
 RULES_OF_OUR_OWN = (
     '"template" must be',
     '"severity" must be the path of a file in the repository, relative to its root, without .., not "/a"',
@@ -36,7 +36,7 @@ RULES_OF_OUR_OWN = (
     "not 1.0",
     "not inf",
 )
-"""What the schema leaves to the code: rules across keys, and what JSON does not tell apart."""
+"""Errors that only the code detects: rules across keys, and values that JSON does not distinguish."""
 
 
 def takes(text: str) -> bool:
@@ -44,12 +44,12 @@ def takes(text: str) -> bool:
 
 
 def takes_front_matter(text: str) -> bool:
-    """The schema's word; no YAML at all is a mapping without keys."""
+    """Returns the schema's verdict; an empty document counts as an empty mapping."""
     return bool(OAS31Validator(prompt_schema()).is_valid(read_listed(text) or {}))
 
 
 def read_listed(text: str) -> object:
-    """The document's value as JSON has it: lists for tuples."""
+    """Converts the document's value to JSON types: tuples become lists."""
     return json.loads(json.dumps(read_yaml(text.encode()).value))
 
 

@@ -1,4 +1,4 @@
-"""YAML as data only: what is read, what is refused, and on which line."""
+"""Tests YAML as plain data: what is accepted, what is rejected, and on which line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hunkwise.settings.strict_yaml import MAX_BYTES, MAX_DEPTH, read_yaml
 
 
-def told(raw: bytes) -> list[tuple[int, str]]:
+def faults_of(raw: bytes) -> list[tuple[int, str]]:
     return [(fault.line, fault.text) for fault in read_yaml(raw).faults]
 
 
@@ -88,7 +88,7 @@ def test_every_place_has_its_line() -> None:
     ],
 )
 def test_what_is_more_than_data_is_refused_by_line(raw: bytes, faults: list[tuple[int, str]]) -> None:
-    assert told(raw) == faults
+    assert faults_of(raw) == faults
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_an_unreadable_document_is_told_once(raw: bytes, line: int, text: str) -
 
 def test_a_bomb_of_merge_keys_is_refused_without_being_expanded() -> None:
     levels = "\n".join(f"l{n}: &l{n} {{<<: [{', '.join([f'*l{n - 1}'] * 9)}]}}" for n in range(1, 30))
-    assert len(told(b"l0: &l0 {x: 1}\n" + levels.encode())) > 200
+    assert len(faults_of(b"l0: &l0 {x: 1}\n" + levels.encode())) > 200
 
 
 PLAIN = st.recursive(

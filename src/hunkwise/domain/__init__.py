@@ -1,1 +1,1 @@
-"""The words of hunkwise: pure values, no I/O."""
+"""The domain model of hunkwise: immutable values and pure functions, no I/O."""

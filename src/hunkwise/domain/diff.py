@@ -1,4 +1,4 @@
-"""What changed: files, their hunks, and the numbered lines of each side."""
+"""The data model of a diff: files, their hunks, and the numbered lines of each side."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 KEY_LENGTH: Final = 20
-"""Characters of base64, 15 bytes of a digest: whoever writes a change must not find two hunks of one key, of which
-a harmless one is reviewed and lets the other pass."""
+"""Characters of a hunk's base64 key (15 bytes of a digest).
+
+It is long enough that the author of a change cannot find two hunks with the same key. Otherwise, once a harmless one is
+reviewed, the other would be skipped.
+"""
 
 
 class Side(StrEnum):
@@ -35,13 +38,13 @@ class DiffLine(NamedTuple):
     """One row of a hunk. A tuple, because a large pull request has half a million of them."""
 
     kind: str
-    """`+` only on the RIGHT side, `-` only on the LEFT, a blank on both."""
+    """`+` only on the RIGHT side, `-` only on the LEFT, a space on both."""
     old: int | None
     """1-based number on the LEFT side."""
     new: int | None
     """1-based number on the RIGHT side."""
     raw: bytes
-    """Content without kind and line feed; any encoding, a `\\r` of a CRLF line included."""
+    """Content without kind and line feed, in any encoding; includes the `\\r` of a CRLF line."""
     no_eol: bool = False
     """The file ends after this line without a line feed."""
 
@@ -56,7 +59,7 @@ class DiffLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Hunk:
-    """A run of lines as the diff shows it. `heading` is what git prints behind the second `@@`."""
+    """A hunk of a diff. `heading` is the text after the second `@@`."""
 
     old_start: int
     new_start: int
@@ -72,19 +75,19 @@ class Hunk:
 
 @dataclass(frozen=True)
 class FileDiff:
-    """One changed file. `path` is the name at the head (at the base, where it was removed)."""
+    """One changed file. `path` is its path at the head (at the base if it was removed)."""
 
     path: str
     status: FileStatus
     hunks: tuple[Hunk, ...] = ()
     additions: int = 0
-    """Added lines as GitHub or git count them, also where no hunk is known."""
+    """Added lines as counted by GitHub or git, even if the hunks are unknown."""
     deletions: int = 0
     old_path: str | None = None
-    """The name at the base, where it differs."""
+    """The path at the base, if it differs."""
     binary: bool = False
     patch_missing: bool = False
-    """GitHub withheld the patch, or it could not be read: the hunks are unknown, not empty."""
+    """GitHub omitted the patch, or it could not be read: the hunks are unknown, not empty."""
 
     @property
     def changed_lines(self) -> int:
@@ -92,7 +95,7 @@ class FileDiff:
 
     @cached_property
     def lines_by_side(self) -> dict[Side, dict[int, DiffLine]]:
-        """All lines that a review comment may point at: GitHub takes any line shown in a hunk."""
+        """The lines that a review comment can be on, by number: GitHub accepts any line shown in a hunk."""
         left: dict[int, DiffLine] = {}
         right: dict[int, DiffLine] = {}
         for hunk in self.hunks:
@@ -104,7 +107,7 @@ class FileDiff:
         return {Side.LEFT: left, Side.RIGHT: right}
 
     def hunk_at(self, side: Side, number: int) -> Hunk | None:
-        """The hunk that shows the line, or None where the diff does not show it."""
+        """Returns the hunk that shows the line; None if the diff does not show it."""
         for hunk in self.hunks:
             for line in hunk.lines:
                 if (line.new if side is Side.RIGHT else line.old) == number:

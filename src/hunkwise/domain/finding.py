@@ -1,4 +1,4 @@
-"""A finding of a model, the order of findings and their duplicates; and a model's summary of a change."""
+"""Findings, their order and fingerprints, and a model's summary of a change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hunkwise.domain.diff import Side
 
 
 class Severity(IntEnum):
-    """How bad it is. An IntEnum, so that a gate is `>=`."""
+    """The severity of a finding. An IntEnum, so that a gate can compare with `>=`."""
 
     LOW = 1
     MEDIUM = 2
@@ -24,31 +24,31 @@ class Severity(IntEnum):
 
     @classmethod
     def parse(cls, label: str) -> Severity:
-        """The severity of that name. Raises KeyError for any other text."""
+        """Returns the severity with this label. Raises KeyError for any other text."""
         by_label = {severity.label: severity for severity in cls}
         return by_label[label]
 
 
 class Verification(StrEnum):
-    """What a second session made of a finding that it was asked to refute, and did not."""
+    """The result of the verification of a finding that it did not refute."""
 
     CONFIRMED = "confirmed"
     LOWERED = "lowered"
-    """It holds, and is less bad than was said."""
+    """Confirmed with a lower severity."""
     UNVERIFIED = "unverified"
-    """The check failed, contradicted itself or had no budget: the finding is kept as it was."""
+    """The verification failed, contradicted itself or had no budget: the finding is kept as it was."""
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A line, or the lines `start_line`..`line`, of one side of a file's diff; proved to be in one hunk."""
+    """A line, or the lines `start_line`..`line`, on one side of a file's diff; verified to be in one hunk."""
 
     path: str
     line: int
     side: Side = Side.RIGHT
     start_line: int | None = None
     code: str = ""
-    """The anchored lines' text, joined by line feeds: what the finding speaks of, whatever its number."""
+    """The text of the anchored lines, joined by line feeds. It identifies the code if line numbers change."""
 
     @property
     def lines(self) -> range:
@@ -57,74 +57,74 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that the author should know. All text is foreign until `publish.sanitize` has seen it."""
+    """A problem that a model reported. All text is untrusted until `publish.sanitize` has processed it."""
 
     path: str
     severity: Severity
     title: str
     body: str
     anchor: Anchor | None = None
-    """None where no line of the diff could be proved: the finding is then about the file."""
+    """None if no line of the diff could be verified: the finding is then about the file."""
     category: str = ""
     suggestion: str | None = None
     """Replacement for exactly the anchored lines of the RIGHT side."""
     confidence: float | None = None
-    """0..1, as the model said."""
+    """0..1, as reported by the model."""
     prompt: str = "review"
-    """The name of the prompt that asked."""
+    """The name of the prompt that produced it."""
     said_line: int | None = None
-    """The line that the model named, kept where it could not be proved."""
+    """The line that the model reported, kept if it could not be verified."""
     check: Verification | None = None
-    """What became of it before the second opinion; None where nobody was asked."""
+    """The result of the verification; None if it was not verified."""
     evidence: str = ""
-    """What the second opinion says for it; foreign text."""
+    """The evidence of the verification; untrusted text."""
     raised_as: str = ""
-    """The fingerprint under which an earlier run raised it; empty for what is new."""
+    """The fingerprint under which an earlier run posted it; empty if it is new."""
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen hex digits that survive shifted lines and another wording: path, anchored code, category."""
+        """Sixteen hex digits of path, anchored code and category: independent of line numbers and wording."""
         if self.raised_as:
             return self.raised_as
         code = self.anchor.code if self.anchor else self.title
-        return _digest("\0".join([self.path, _squeezed(code), self.category.lower()]), 16)
+        return _hash_text("\0".join([self.path, _collapse_spaces(code), self.category.lower()]), 16)
 
     @property
     def code(self) -> str:
-        """`code_key` of the anchored lines; empty without an anchor."""
+        """The `code_key` of the anchored lines; empty without an anchor."""
         return code_key(self.anchor.code) if self.anchor else ""
 
 
 def code_key(code: str) -> str:
-    """Twelve hex digits by which lines of code are known again wherever they stand, however they are indented."""
-    return _digest(_squeezed(code), 12)
+    """Returns twelve hex digits that identify lines of code, independent of their position and indentation."""
+    return _hash_text(_collapse_spaces(code), 12)
 
 
-def _squeezed(code: str) -> str:
+def _collapse_spaces(code: str) -> str:
     return " ".join(code.split())
 
 
-def _digest(text: str, digits: int) -> str:
+def _hash_text(text: str, digits: int) -> str:
     return sha256(text.encode("utf-8", "replace")).hexdigest()[:digits]
 
 
 def reading_order(finding: Finding) -> tuple[str, int, int, str]:
-    """Sort key: path, line (those of the whole file first), the most severe first."""
+    """Returns a sort key: path, line (findings on the whole file first), most severe first."""
     line = finding.anchor.line if finding.anchor else 0
     return finding.path, line, -finding.severity, finding.title
 
 
 MAX_OVERVIEW: Final = 1_200
-"""Characters of an overview; what says more is a review of its own."""
+"""Characters of an overview; a longer one would be a review in itself."""
 MAX_AREAS: Final = 8
 MAX_AREA: Final = 80
 MAX_WORDS: Final = 400
-"""Characters of what an area, or the risk, says at once."""
+"""Characters of each text of an area or of the risk note."""
 MAX_DIAGRAM: Final = 3_000
 
 
 class RiskLevel(StrEnum):
-    """How much could go wrong by the change, as a model sees it; it decides nothing."""
+    """A model's estimate of the change's risk; nothing depends on it."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -133,7 +133,7 @@ class RiskLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """The risk note."""
+    """The risk note of a change summary."""
 
     level: RiskLevel
     why: str = ""
@@ -141,7 +141,7 @@ class Risk:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """One part of the change: what changed in it, and why that matters."""
+    """One area of the change: what changed in it, and why that matters."""
 
     area: str
     what: str
@@ -150,23 +150,23 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Walkthrough:
-    """What stands beside the overview. All text is foreign until `publish.sanitize` has seen it."""
+    """The details below the overview. All text is untrusted until `publish.sanitize` has processed it."""
 
     areas: tuple[Area, ...] = ()
     risk: Risk | None = None
     diagram: str = ""
-    """Source of a Mermaid diagram; shown only where `publish.change_summary` finds nothing wrong with it."""
+    """Source of a Mermaid diagram; shown only if `publish.change_summary` accepts it."""
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """All of its words."""
-        areas = (text for one in self.areas for text in (one.area, one.what, one.why))
+        """All of its texts."""
+        areas = (text for area in self.areas for text in (area.area, area.what, area.why))
         return (*areas, self.risk.why if self.risk else "", self.diagram)
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeSummary:
-    """What a run leaves for the next one of what it said of the change."""
+    """The summary of a change, which the next run can reuse."""
 
     overview: str = ""
     walkthrough: Walkthrough | None = None

@@ -1,4 +1,4 @@
-"""A prompt request to a model, with the budget and the deadline that bound it."""
+"""A request to a model, with its budget and deadline."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TOOL_CALLS_PER_MODEL_CALL = 10
-"""Read-only calls that one model call may bring on average over the run."""
+"""Limit of read-only tool calls per model call, on average over the run."""
 MAX_DENIALS = 60
-"""Refused permissions in a run; a model that keeps asking has been talked into something."""
+"""Limit of refused permissions in a run: a model that keeps asking is probably under prompt injection."""
 NANO = 1_000_000_000
-"""Billionths of an AI credit in one: usage is told in them, and adds up exactly."""
+"""Nano-credits in an AI credit: usage is reported in them, as integers that add up exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be spent at the most; None is no limit of its own."""
+    """The most that may be spent; None means no separate limit."""
 
     max_model_calls: int | None = None
     max_tokens: int | None = None
@@ -39,9 +39,9 @@ class Limits:
 
 
 class Budget:
-    """Counts down what the models may still cost. Asked before each call, so model calls are never overrun.
+    """Counts what the models cost. It is checked before each call, so the limit of model calls is never exceeded.
 
-    A budget within another one spends from both: the run's holds the prompts', theirs the chunks'.
+    A nested budget spends from its parents too: the run's contains the prompts', and theirs contain the chunks'.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Budget:
         of: str = "",
         within: Budget | None = None,
     ) -> None:
-        """`of`: whose limits these are, for a reader: ` of the prompt "security"`, say; the run's is empty."""
+        """`of` names the owner in messages, for example ` of the prompt "security"`; it is empty for the run."""
         self.limits = Limits(max_model_calls, max_tokens, max_credits)
         self._of = of
         self._within = within
@@ -64,11 +64,11 @@ class Budget:
         self.denials = 0
 
     def part(self, limits: Limits, of: str) -> Budget:
-        """A budget within this one."""
+        """Returns a nested budget, which also spends from this one."""
         return Budget(limits.max_model_calls, limits.max_tokens, limits.max_credits, of=of, within=self)
 
     def take_model_call(self) -> bool:
-        """Whether one more model call is allowed; counts it if so."""
+        """Returns True and counts a model call if one more is allowed."""
         if self.exhausted:
             return False
         for budget in self._chain():
@@ -76,25 +76,25 @@ class Budget:
         return True
 
     def give_back(self, model_calls: int) -> None:
-        """Returns calls that were taken and never made."""
+        """Takes back model calls that were counted and not made."""
         for budget in self._chain():
             budget.model_calls -= model_calls
 
     def spend(self, tokens: int, nano_credits: int) -> None:
-        """Counts what a call has cost."""
+        """Counts the cost of a call."""
         for budget in self._chain():
             budget.tokens += tokens
             budget.nano_credits += nano_credits
 
     def take_tool_call(self) -> bool:
-        """Whether one more tool call is allowed; counts it if so."""
+        """Counts a tool call; returns False if it is above the limit."""
         *_, run = self._chain()
         run.tool_calls += 1
-        most = run.limits.max_model_calls
-        return most is None or run.tool_calls <= most * TOOL_CALLS_PER_MODEL_CALL
+        max_model_calls = run.limits.max_model_calls
+        return max_model_calls is None or run.tool_calls <= max_model_calls * TOOL_CALLS_PER_MODEL_CALL
 
     def take_denial(self) -> bool:
-        """Whether the run may go on after one more refused permission."""
+        """Counts a refused permission; returns False if the run must stop."""
         *_, run = self._chain()
         run.denials += 1
         return run.denials <= MAX_DENIALS
@@ -105,17 +105,17 @@ class Budget:
 
     @property
     def why(self) -> str:
-        """What ran out, for a reader; empty while nothing did."""
-        return next((said for budget in self._chain() if (said := budget._spent())), "")
+        """The limit that is used up, as a message; empty if none is."""
+        return next((message for budget in self._chain() if (message := budget._exhausted_limit())), "")
 
     def _chain(self) -> Iterator[Budget]:
-        """This budget and those around it, up to the run's."""
+        """Yields this budget and its parents, up to the run's."""
         budget: Budget | None = self
         while budget is not None:
             yield budget
             budget = budget._within
 
-    def _spent(self) -> str:
+    def _exhausted_limit(self) -> str:
         limits = self.limits
         if limits.max_tokens is not None and self.tokens >= limits.max_tokens:
             return f"max-tokens ({limits.max_tokens:,}){self._of} is used up"
@@ -127,12 +127,12 @@ class Budget:
 
 
 READING_TOOLS = ("repo_read", "repo_search", "repo_list")
-"""The tools by which a model may look at the repository at the head of the change."""
+"""The tools that let a model read the repository at the head of the change."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolReply:
-    """What a report is answered with. `accepted` ends the model's turn; else it may mend its call."""
+    """The reply to a call of the report tool. If `accepted`, the model's turn ends; otherwise it can fix its call."""
 
     text: str
     accepted: bool
@@ -140,24 +140,24 @@ class ToolReply:
 
 @dataclass(frozen=True, slots=True)
 class ReportTool:
-    """The tool that ends a question: what the model is told of it, and who stands behind it."""
+    """The tool that the model reports its answer with: its definition for the model, and the functions behind it."""
 
     name: str
     description: str
     parameters: Mapping[str, Any] = field(repr=False)
     """JSON Schema of the arguments."""
     take: Callable[[object], ToolReply]
-    """Sees each call's arguments as the model gave them."""
+    """Called with the arguments of each call, as the model sent them."""
     answered: Callable[[], bool]
-    """Whether nothing more is asked for."""
+    """Returns True if the answer is complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One prompt for one fresh session."""
+    """One prompt, which is sent in a new session."""
 
     purpose: str
-    """The name of the prompt that asks: its cost is counted under it."""
+    """The prompt's name; the cost is counted under it."""
     system: str = field(repr=False)
     prompt: str = field(repr=False)
     tool: ReportTool
@@ -165,6 +165,6 @@ class Question:
     reading: tuple[str, ...] = READING_TOOLS
     """Which of READING_TOOLS are offered."""
     model: str | None = None
-    """Model id; None is the choice of whoever answers."""
+    """Model id; None leaves the choice to the provider."""
     impatient: bool = False
-    """Another model could be asked: a rate limit is then not waited for."""
+    """Do not wait for a rate limit to end, because another model can be asked."""

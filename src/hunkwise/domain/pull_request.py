@@ -1,4 +1,4 @@
-"""A pull request, its conversation and what is known of its files."""
+"""The data model of a pull request: its conversation, files and snapshot."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from enum import StrEnum
 from hunkwise.domain.diff import FileDiff, Side
 
 Entry = bytes | tuple[str, ...] | None
-"""A file's bytes, the names in a folder (folders with a final slash), or None where there is neither."""
+"""A file's bytes, the names in a folder (subfolders with a final slash), or None if the path does not exist."""
 
 Known = Mapping[str, Entry]
-"""By path. What is not in it may be anything: only asking for it will tell."""
+"""Entries by path. A path that is missing here may still exist: it has to be requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A comment of a thread behind its first. Author and body are foreign text."""
+    """A comment of a thread after the first. Author and body are untrusted text."""
 
     author: str
     body: str
     ours: bool = False
-    """GitHub says that the token's own account wrote it."""
+    """Written by the token's own account, according to GitHub."""
     trusted: bool = False
     """Its author is the repository's owner, a member or a collaborator."""
     bot: bool = False
@@ -31,31 +31,31 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A review thread: something already raised at this place. `author` and `body` are its first comment's."""
+    """A review thread: a problem that was already raised. `author` and `body` are those of its first comment."""
 
     path: str
     line: int | None
-    """Where GitHub shows it now; None for a thread on the whole file, or one whose lines the diff has lost."""
+    """The line that GitHub shows it on now; None if it is on the whole file, or its lines are not in the diff."""
     side: Side
     author: str
     body: str
     resolved: bool = False
     outdated: bool = False
     id: str = ""
-    """GraphQL's id; empty where only REST could be read."""
+    """GraphQL's id; empty if only REST could be read."""
     comment_id: int = 0
     """REST's id of the first comment."""
     ours: bool = False
-    """GitHub says that the token's own account began it."""
+    """Started by the token's own account, according to GitHub."""
     trusted: bool = False
     """Its author is the repository's owner, a member or a collaborator."""
     edited: bool = False
-    """Somebody else than its author edited the first comment."""
+    """The first comment was edited by someone other than its author."""
     resolved_by: str = ""
-    """Login; empty where nobody resolved it, or REST does not say who."""
+    """Login; empty if it is not resolved, or only REST could be read."""
     replies: tuple[Reply, ...] = ()
     thumbs_down: tuple[str, ...] = ()
-    """Logins of those who gave the first comment a 👎."""
+    """Logins of users who reacted to the first comment with 👎."""
     url: str = ""
 
 
@@ -88,12 +88,12 @@ class Comment:
     body: str
     url: str = ""
     edited: bool = False
-    """Somebody else edited it: what it says is no longer ours."""
+    """Edited by someone else: its content is no longer trusted."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckRun:
-    """A check run of our name at the head."""
+    """A check run with hunkwise's name at the head."""
 
     id: int
     status: str
@@ -104,7 +104,7 @@ class CheckRun:
 
 @dataclass(frozen=True, slots=True)
 class LinkedIssue:
-    """An issue that is closed with the pull request. Title and body are foreign text."""
+    """An issue that the pull request closes. Title and body are untrusted text."""
 
     number: int
     title: str
@@ -115,36 +115,36 @@ class LinkedIssue:
 
 @dataclass(frozen=True)
 class Conversation:
-    """Everything that decides what may still be said. Read at the start, and again before anything is posted."""
+    """The state of a pull request that decides what is posted. Read at the start, and again before posting."""
 
     state: str = "open"
-    """Of the pull request: `open`, `closed` or `merged`."""
+    """The pull request's state: `open`, `closed` or `merged`."""
     head_sha: str = ""
     viewer: str = ""
-    """The token's own login, without an app's suffix `[bot]`; empty where GitHub does not say."""
+    """The token's own login, without an app's suffix `[bot]`; empty if GitHub does not return it."""
     author: str = ""
     """Login of the pull request's author."""
     author_trusted: bool = False
     """The pull request's author is the repository's owner, a member or a collaborator."""
     threads: tuple[Thread, ...] = ()
-    """Open and resolved, ours and others', oldest first."""
+    """All threads, open and resolved, of all authors, oldest first."""
     reviews: tuple[PostedReview, ...] = ()
-    """Ours, oldest first."""
+    """Reviews by the token's own account, oldest first."""
     comments: tuple[Comment, ...] = ()
-    """Ours, oldest first."""
+    """Comments by the token's own account, oldest first."""
     check_runs: tuple[CheckRun, ...] = ()
-    """Of our name, at the head; empty where the token may not read them."""
+    """Check runs with hunkwise's name at the head; empty if the token may not read them."""
     rewrites: int | None = None
-    """How often head or base were force-pushed, or the base was changed; None where GitHub does not say."""
+    """Number of force pushes of head or base and of changes of the base; None if GitHub does not return it."""
     writers: frozenset[str] = frozenset()
     """Logins known to be the repository's owner, members or collaborators."""
     linked_issues: tuple[LinkedIssue, ...] = ()
-    """What the pull request closes; empty where GitHub does not say."""
+    """Issues that the pull request closes; empty if GitHub does not return them."""
 
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """A pull request as GitHub gave it. Title, body, author, labels and branch names are foreign text."""
+    """A pull request as returned by GitHub. Title, body, author, labels and branch names are untrusted text."""
 
     repository: str
     """`owner/name` of the base repository."""
@@ -163,43 +163,43 @@ class PullRequest:
     state: str = "open"
     """`open` or `closed`."""
     changed_files: int = 0
-    """What GitHub counts, which can be more than it lists."""
+    """GitHub's count, which can be larger than its list of files."""
     additions: int = 0
     deletions: int = 0
     url: str = ""
     fork: bool = False
-    """The head is in another repository than the base, or in one that was deleted."""
+    """The head is in another repository than the base, or in a deleted one."""
     head_repository: str = ""
-    """`owner/name` of the head's repository; empty where it was deleted."""
+    """`owner/name` of the head's repository; empty if it was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instructions:
-    """A file of instructions for reviewers, read at the base SHA."""
+    """An instruction file for reviewers, read at the base SHA."""
 
     path: str
     text: str
     apply_to: tuple[str, ...] = ("**",)
-    """Globs of the changed files that it speaks of."""
+    """Globs of the changed files that it applies to."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything that a review reads, fetched once and shared by all prompts."""
+    """All input of a review, fetched once and shared by all prompts."""
 
     pull_request: PullRequest
     files: tuple[FileDiff, ...]
     threads: tuple[Thread, ...] = ()
-    """Open ones that a model is shown as raised already."""
+    """Open threads, which are shown to the model as already raised."""
     instructions: tuple[Instructions, ...] = ()
     unlisted_files: int = 0
-    """Files that GitHub counts and does not list (it lists 3,000 at the most)."""
+    """Files that GitHub counts but does not list (it lists at most 3,000)."""
     conversation: Conversation | None = None
-    """What was said on the pull request; None where it could not be read, or there is none."""
+    """The pull request's conversation; None if it could not be read, or there is none."""
     notes: tuple[str, ...] = field(default=())
-    """What could not be read on the way, for the summary: one sentence each."""
+    """One sentence for each thing that could not be read, for the summary."""
 
     @property
     def linked_issues(self) -> tuple[LinkedIssue, ...]:
-        """The issues that the pull request closes, as far as GitHub tells them."""
+        """The issues that the pull request closes, as far as GitHub returns them."""
         return self.conversation.linked_issues if self.conversation else ()

@@ -12,7 +12,7 @@ from hunkwise.domain.model import NANO
 
 
 class SkipReason(StrEnum):
-    """Why changed lines were not looked at."""
+    """Why changed lines were not reviewed."""
 
     IGNORED = "ignored by the configuration"
     BINARY = "binary"
@@ -30,7 +30,7 @@ class SkipReason(StrEnum):
 
     @property
     def deliberate(self) -> bool:
-        """Left out by choice: not counted in coverage, though always named."""
+        """Skipped on purpose: not counted in the coverage, but always listed."""
         return self in _DELIBERATE
 
 
@@ -48,24 +48,24 @@ _DELIBERATE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class FileCoverage:
-    """One changed file: how many of its changed lines were put before a model, and why not the rest."""
+    """One changed file: how many of its changed lines a model reviewed, and why the others were not."""
 
     path: str
     changed_lines: int
     reviewed_lines: int = 0
     reason: SkipReason | None = None
-    """Why lines are missing; None where all were reviewed."""
+    """Why lines are missing; None if all were reviewed."""
     detail: str = ""
 
     @property
     def missing(self) -> bool:
-        """Something that should have been reviewed was not."""
+        """Lines that should have been reviewed were not."""
         return self.reason is not None and not self.reason.deliberate
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """Every changed file, reviewed or not. Deliberate omissions are named and stay out of the percentage."""
+    """Every changed file, reviewed or not. Files skipped on purpose are listed and not part of the percentage."""
 
     files: tuple[FileCoverage, ...] = ()
     unlisted_files: int = 0
@@ -80,7 +80,7 @@ class Coverage:
 
     @property
     def percent(self) -> int:
-        """0..100, rounded down, so that 100 means all. With nothing to review it is 100."""
+        """0..100, rounded down, so that 100 means all lines. It is 100 if there is nothing to review."""
         if self.changed_lines == 0:
             return 0 if self.unlisted_files else 100
         percent = 100 * self.reviewed_lines // self.changed_lines
@@ -97,17 +97,17 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the models were asked for, summed from the CLI's own events."""
+    """The models' usage, summed up from the CLI's events."""
 
     model_calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
-    """The part of `input_tokens` that the provider had in its cache."""
+    """The part of `input_tokens` that was in the provider's cache."""
     tool_calls: int = 0
     models: tuple[str, ...] = ()
     nano_credits: int = 0
-    """Billionths of an AI credit, as Copilot tells them; 0 with a provider of one's own."""
+    """Nano-credits as reported by Copilot (10**9 are one AI credit); 0 with the user's own provider."""
 
     @property
     def credits(self) -> float:
@@ -127,7 +127,7 @@ class Usage:
 
 
 class Conclusion(StrEnum):
-    """The one word of the output `conclusion`."""
+    """The value of the output `conclusion`."""
 
     SUCCESS = "success"
     FAILURE = "failure"
@@ -135,7 +135,7 @@ class Conclusion(StrEnum):
 
 
 class ExitCode(IntEnum):
-    """CONTRACT.md's exit codes."""
+    """The exit codes of a run."""
 
     REVIEWED = 0
     GATE = 1
@@ -151,7 +151,7 @@ class ExitCode(IntEnum):
 
 
 class ReviewEvent(StrEnum):
-    """What a review asks of GitHub. An approval needs `approve: true` at the base: a model's word never approves."""
+    """GitHub's event of a review. APPROVE requires `approve: true` at the base: a model alone can never approve."""
 
     COMMENT = "COMMENT"
     REQUEST_CHANGES = "REQUEST_CHANGES"
@@ -160,7 +160,7 @@ class ReviewEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReviewFault:
-    """Something that went wrong on the way and left a trace in the result: a kind, a sentence, a remedy."""
+    """A problem during the run that is part of the result: a kind, a sentence, and how to fix it."""
 
     kind: str
     message: str
@@ -169,44 +169,44 @@ class ReviewFault:
 
 @dataclass(frozen=True, slots=True)
 class RefutedFinding:
-    """A finding that the second opinion dropped, and why: told in the report, never posted."""
+    """A finding that the verification refuted, and why. It is in the report and never posted."""
 
     finding: Finding
     reason: str
-    """The second model's evidence; foreign text."""
+    """The verification's evidence; untrusted text."""
 
 
 @dataclass(frozen=True)
 class Review:
-    """The whole result of a run, before it is put anywhere."""
+    """The complete result of a run, before it is published."""
 
     head_sha: str
     findings: tuple[Finding, ...]
     coverage: Coverage
     usage: Usage
     summary: str = ""
-    """The model's own words on the change; foreign text."""
+    """The model's summary of the change; untrusted text."""
     walkthrough: Walkthrough | None = None
-    """What it says beside that, area by area; None where it was not asked."""
+    """The details of the summary, by area; None if they were not requested."""
     faults: tuple[ReviewFault, ...] = ()
     notes: tuple[str, ...] = ()
     dropped: int = 0
-    """Findings below min-severity, or twins of others: counted, so that the numbers add up."""
+    """Number of findings that were below min-severity or duplicates, so that the numbers add up."""
     refuted: tuple[RefutedFinding, ...] = ()
     spent: Mapping[str, Usage] = field(default_factory=dict)
-    """`usage` by the name of the prompt that asked; together they are all of it."""
+    """`usage` by prompt name; the values add up to `usage`."""
     demo: bool = False
     seconds: float = 0.0
     prompts: tuple[str, ...] = ()
     instructions: tuple[str, ...] = ()
-    """Paths of the files of instructions that were shown to a model."""
+    """Paths of the instruction files that were shown to a model."""
     files: tuple[FileDiff, ...] = field(default=(), repr=False)
     hunks: frozenset[str] = field(default=frozenset(), repr=False)
-    """`plan.increment.kept_keys` of the hunks that are reviewed at this head, by this run or by an earlier one."""
+    """`plan.incremental.kept_keys` of the hunks that are reviewed at this head, by this run or an earlier one."""
     asked: int = 0
-    """Questions that this run put to a model; 0 where everything had been reviewed before."""
+    """Number of questions that this run sent to a model; 0 if everything had been reviewed before."""
     settings: str = ""
-    """`flows.settings_digest`: what decided on what was looked for."""
+    """`flows.prompting.settings_digest`: a digest of the settings that decide what is looked for."""
     carried_lines: int = 0
     """Changed lines, counted in the coverage, that an earlier run reviewed."""
 
@@ -216,7 +216,7 @@ class Review:
 
 
 class Destination(StrEnum):
-    """The rung of the ladder that a finding ended on, from the best to the last."""
+    """Where a finding is published, from the best place to the last fallback."""
 
     INLINE = "inline"
     FILE = "file"
@@ -231,11 +231,11 @@ class Destination(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PostResult:
-    """What became of a review: its address, and each finding's rung."""
+    """The result of posting a review: its URL, and the destination of each finding."""
 
     review_url: str | None = None
     where: Mapping[Finding, Destination] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    """What went another way than asked, one sentence each."""
+    """One sentence for each thing that was posted differently than requested."""
     fault: ReviewFault | None = None
-    """Why no review could be posted; None where one was, or none was to be."""
+    """Why the review could not be posted; None if it was posted, or there was none to post."""

@@ -1,4 +1,4 @@
-"""Text helpers: characters that readers cannot see, the size of a line in a prompt, and front matter."""
+"""Text helpers: removes or shows invisible characters, measures lines in a prompt, and splits off front matter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hunkwise.domain.diff import DiffLine, FileDiff, Hunk
 
 _LINE_ENDS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 _NO_CHARACTER = re.compile("[\ud800-\udfff\ufffe\uffff]")
-_UNSEEN = re.compile(
+_INVISIBLE = re.compile(
     "["
     "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"  # C0 without tab and line feed, DEL, C1
     "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u3164\uffa0"  # soft hyphen, joiners and fillers
@@ -19,18 +19,18 @@ _UNSEEN = re.compile(
 )
 
 
-def plain(foreign: str) -> str:
-    """The text with line feeds as its only line ends and without unseen characters; no Markdown is touched."""
-    return _UNSEEN.sub("", _NO_CHARACTER.sub("\ufffd", _LINE_ENDS.sub("\n", foreign)))
+def plain(text: str) -> str:
+    """Normalizes untrusted text: line feeds as the only line ends, no invisible characters; Markdown is kept."""
+    return _INVISIBLE.sub("", _NO_CHARACTER.sub("\ufffd", _LINE_ENDS.sub("\n", text)))
 
 
-def one_line(foreign: str) -> str:
-    """`plain` text with each run of white space as one blank."""
-    return " ".join(plain(foreign).split())
+def one_line(text: str) -> str:
+    """Returns `plain(text)` with each run of white space as one space."""
+    return " ".join(plain(text).split())
 
 
 def cut(text: str, limit: int) -> str:
-    """At most `limit` characters; what was longer ends in an ellipsis."""
+    """Cuts a text to at most `limit` characters; a longer one ends in an ellipsis."""
     return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"[:limit]
 
 
@@ -40,25 +40,25 @@ _CLOSING = re.compile(r"^---[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class SplitText:
-    """A text in its two parts."""
+    """A text, split into front matter and body."""
 
     matter: str
-    """What stands between the dashes; its first line is the text's second one."""
+    """The text between the lines of dashes; its first line is the second line of the whole text."""
     body: str
-    """What follows."""
+    """The text after the front matter."""
     lines: int
-    """Lines above the body."""
+    """Number of lines above the body."""
     closed: bool
-    """Whether there was a second line of dashes; without it all is `matter`."""
+    """True if there is a second line of dashes; without it, the rest of the text is `matter`."""
 
     @property
     def template(self) -> str:
-        """The body as a template whose lines have the numbers that they have in the text."""
+        """The body as a template in which lines have the same numbers as in the whole text."""
         return "{#" + "\n" * self.lines + "#}" + self.body
 
 
 def divided(text: str) -> SplitText | None:
-    """The parts of a text; None where it has no front matter."""
+    """Splits a text into front matter and body; None if it has no front matter."""
     opening = _OPENING.match(text)
     if opening is None:
         return None
@@ -71,9 +71,9 @@ def divided(text: str) -> SplitText | None:
 
 
 LINE_LIMIT = 4_000
-"""Bytes of a line that are shown; a longer one is cut and does not count as reviewed."""
+"""Bytes of a line that are shown; a longer line is cut and does not count as reviewed."""
 ROW_SIZE = 16
-"""Characters that a row needs besides its text: side, number, kind, line feed."""
+"""Characters of a row besides its text: side, number, kind, line feed."""
 HUNK_SIZE = 8
 FILE_SIZE = 80
 _PLAIN = re.compile(rb"[\t\x20-\x7e]*\r?")
@@ -83,23 +83,23 @@ _HIDDEN = re.compile(
     "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0"  # soft hyphen, joiners and fillers
     "\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb"  # zero width, line ends, bidi
     "\ufe00-\ufe0d\U000e0000-\U000e0fff"  # tags and the variation selectors that can carry hidden text
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # marks of shorthand and of music
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # shorthand and musical format controls
     "\ud800-\udfff\ufffe\uffff"
     "]"
-    # What scripts and emoji need, in an order that they never have: so it can spell hidden text, too.
+    # Joiners and variation selectors of scripts and emoji, in sequences that only hidden text has.
     "|[\u200c\u200d\ufe0e\ufe0f]{3,}|(?<=[!-~])[\u200c\u200d]"
 )
 
 
 def visible(text: str) -> str:
-    """The text with what hides, re-orders or ends lines written as `\\u202e`; tabs stay."""
+    """Escapes characters that hide or reorder text or end lines, for example as `\\u202e`; tabs are kept."""
     return _HIDDEN.sub(_escape, text)
 
 
 def shown_text(line: DiffLine) -> str:
-    """The line as a prompt shows it: `visible`, bytes that are not UTF-8 as `\\xff`, cut at LINE_LIMIT.
+    """Returns the line as shown in a prompt: `visible`, invalid UTF-8 as `\\xff`, cut at LINE_LIMIT.
 
-    The carriage return of a CRLF line is its end, not its content, and is not shown.
+    The carriage return of a CRLF line is part of the line end and is not shown.
     """
     raw = line.raw
     if is_cut(line):
@@ -111,12 +111,12 @@ def shown_text(line: DiffLine) -> str:
 
 
 def is_cut(line: DiffLine) -> bool:
-    """Whether the line is too long to be shown whole."""
+    """Returns True if the line is too long to be shown completely."""
     return len(line.raw) > LINE_LIMIT
 
 
 def line_size(line: DiffLine) -> int:
-    """Characters that the row of the line takes."""
+    """Returns the number of characters of the line's row in a prompt."""
     raw = line.raw
     if len(raw) <= LINE_LIMIT and _PLAIN.fullmatch(raw):
         return len(raw) + ROW_SIZE
@@ -124,17 +124,17 @@ def line_size(line: DiffLine) -> int:
 
 
 def shown_size(hunk: Hunk) -> int:
-    """Characters that the hunk takes, its header included."""
+    """Returns the number of characters of the hunk in a prompt, including its header."""
     return heading_size(hunk) + sum(map(line_size, hunk.lines))
 
 
 def heading_size(hunk: Hunk) -> int:
-    """Characters that the hunk's header line takes."""
+    """Returns the number of characters of the hunk's header line in a prompt."""
     return HUNK_SIZE + len(visible(hunk.heading))
 
 
 def header_size(file: FileDiff) -> int:
-    """Characters that the line above a file's hunks takes; names may be shown with six a character."""
+    """Returns the number of characters of the line above a file's hunks; in names to escape, six per character."""
     names = [file.path, file.old_path or ""]
     return FILE_SIZE + sum(
         len(name) if name.isascii() and name.isprintable() else 6 * len(name) for name in names

@@ -1,1 +1,1 @@
-"""The code that a change stands in: functions and classes around its hunks."""
+"""Finds the code that encloses a change: the functions and classes around its hunks."""

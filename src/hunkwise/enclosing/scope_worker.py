@@ -1,8 +1,8 @@
 """The worker process that finds scopes: `python -m hunkwise.enclosing.scope_worker`.
 
-An untrusted file can take any parser's time, memory or stack, and the kernel can bound a process. It reads one JSON
-object `{"language", "text", "places"}` a line, the places as pairs of 1-based lines, and answers each with a line: a
-chain of scopes for each place, or null where the file took too long. It reads the syntax only: nothing is run.
+A separate process, because an untrusted file can use up any parser's time, memory or stack. It reads one JSON object
+`{"language", "text", "places"}` per line, with places as pairs of 1-based lines, and writes one line for each: a chain
+of scopes per place, or null if the file took too long. It only parses the files and runs nothing.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from hunkwise.worker import limit_process
 
 @dataclass(frozen=True, slots=True)
 class NodeKinds:
-    """A language's nodes that enclose code, by the names of its grammar."""
+    """The node types of a language that enclose code, as named in its grammar."""
 
     functions: frozenset[str]
     classes: frozenset[str]
     wrappers: frozenset[str] = frozenset()
-    """Nodes around one of these that begin before it: decorators, template parameters, `export`."""
+    """Node types that wrap one of these and begin before it: decorators, template parameters, `export`."""
 
 
-def _kinds(functions: str, classes: str, wrappers: str = "") -> NodeKinds:
+def _node_kinds(functions: str, classes: str, wrappers: str = "") -> NodeKinds:
     return NodeKinds(frozenset(functions.split()), frozenset(classes.split()), frozenset(wrappers.split()))
 
 
@@ -43,32 +43,34 @@ _SCRIPT = (
 )
 _C = "function_definition"
 _C_CLASSES = "struct_specifier union_specifier enum_specifier"
-_TYPESCRIPT = _kinds(
+_TYPESCRIPT = _node_kinds(
     _SCRIPT,
     "class_declaration class abstract_class_declaration interface_declaration enum_declaration internal_module module",
     "export_statement",
 )
 KINDS = {
-    "python": _kinds("function_definition", "class_definition", "decorated_definition"),
-    "javascript": _kinds(_SCRIPT, "class_declaration class", "export_statement"),
+    "python": _node_kinds("function_definition", "class_definition", "decorated_definition"),
+    "javascript": _node_kinds(_SCRIPT, "class_declaration class", "export_statement"),
     "typescript": _TYPESCRIPT,
     "tsx": _TYPESCRIPT,
-    "go": _kinds("function_declaration method_declaration func_literal", "type_declaration"),
-    "java": _kinds(
+    "go": _node_kinds("function_declaration method_declaration func_literal", "type_declaration"),
+    "java": _node_kinds(
         "method_declaration constructor_declaration compact_constructor_declaration static_initializer",
         "class_declaration interface_declaration enum_declaration record_declaration annotation_type_declaration",
     ),
-    "rust": _kinds("function_item macro_definition", "impl_item trait_item struct_item enum_item mod_item"),
-    "c": _kinds(_C, _C_CLASSES),
-    "cpp": _kinds(_C, f"{_C_CLASSES} class_specifier namespace_definition", "template_declaration"),
-    "csharp": _kinds(
+    "rust": _node_kinds(
+        "function_item macro_definition", "impl_item trait_item struct_item enum_item mod_item"
+    ),
+    "c": _node_kinds(_C, _C_CLASSES),
+    "cpp": _node_kinds(_C, f"{_C_CLASSES} class_specifier namespace_definition", "template_declaration"),
+    "csharp": _node_kinds(
         "method_declaration constructor_declaration destructor_declaration operator_declaration"
         " conversion_operator_declaration indexer_declaration property_declaration local_function_statement",
         "class_declaration struct_declaration interface_declaration record_declaration enum_declaration"
         " namespace_declaration",
     ),
-    "ruby": _kinds("method singleton_method do_block", "class module singleton_class"),
-    "php": _kinds(
+    "ruby": _node_kinds("method singleton_method do_block", "class module singleton_class"),
+    "php": _node_kinds(
         "function_definition method_declaration anonymous_function",
         "class_declaration interface_declaration trait_declaration enum_declaration namespace_definition",
     ),
@@ -83,7 +85,7 @@ _MODULES = {
 
 @cache
 def grammar(language: str) -> Language:
-    """The parser's tables of one of KINDS, loaded with the first file of the language. Raises ImportError."""
+    """Returns the grammar of a language in KINDS, loaded on first use. Raises ImportError."""
     module, maker = _MODULES.get(language, (f"tree_sitter_{language}", "language"))
     return Language(getattr(import_module(module), maker)())
 
@@ -91,93 +93,95 @@ def grammar(language: str) -> Language:
 MEMORY = 768 << 20
 """Bytes of address space."""
 CPU_SECONDS = 20
-"""Processor time for all files of a run."""
+"""CPU time for all files of a run."""
 FILE_SECONDS = 0.4
-"""Processor time of one file: sources of half a megabyte take a fifth of it."""
+"""CPU time for one file: sources of half a megabyte take a fifth of it."""
 MOST_SCOPES = 12
-"""Around one place: of more the innermost ones."""
+"""Scopes around one place; if there are more, only the innermost are returned."""
 _MOST_NODES = 10_000
-"""Nodes around one place that are looked at."""
+"""Nodes that are visited for one place."""
 _PIECE = 1 << 16
+"""Bytes that the parser reads at once."""
 
 
 def scopes_in(language: str, source: bytes, places: Sequence[tuple[int, int]]) -> list[Chain] | None:
-    """The scopes around each place; None where the source took longer than FILE_SECONDS, or has no grammar here."""
-    tree = _parsed(language, source)
+    """Returns the scopes around each place; None if parsing took longer than FILE_SECONDS, or there is no grammar."""
+    tree = _parse_source(language, source)
     if tree is None:
         return None
     lines = source.split(b"\n")
     starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
     chains = []
     for first, last in places:
-        opening = lines[min(first, len(lines)) - 1]
-        begin = starts[min(first, len(lines)) - 1] + len(opening) - len(opening.lstrip())
-        chains.append(_chain(tree, KINDS[language], _Place(first - 1, last - 1, begin)))
+        first_line = lines[min(first, len(lines)) - 1]
+        begin = starts[min(first, len(lines)) - 1] + len(first_line) - len(first_line.lstrip())
+        chains.append(_find_chain(tree, KINDS[language], _Place(first - 1, last - 1, begin)))
     return chains
 
 
 class _Place(NamedTuple):
-    """Lines of the source."""
+    """A range of rows in the source."""
 
     first: int
     """The first row, from 0."""
     last: int
     begin: int
-    """The byte where the first row's text begins."""
+    """The byte offset of the first row's text, after its indentation."""
 
 
-def _parsed(language: str, source: bytes) -> Tree | None:
+def _parse_source(language: str, source: bytes) -> Tree | None:
     end = time.process_time() + FILE_SECONDS
 
-    def piece(offset: int, _point: object) -> bytes:
+    def read_piece(offset: int, _point: object) -> bytes:
         return source[offset : offset + _PIECE]
 
-    def late(_offset: int, _broken: bool) -> bool:
+    def is_late(_offset: int, _broken: bool) -> bool:
         return time.process_time() > end
 
     try:
-        return Parser(grammar(language)).parse(piece, progress_callback=late)
-    except (ValueError, MemoryError, ImportError):  # ValueError: it was stopped; ImportError: no such grammar
+        return Parser(grammar(language)).parse(read_piece, progress_callback=is_late)
+    except (ValueError, MemoryError, ImportError):  # stopped by is_late, out of memory, no such grammar
         return None
 
 
-def _chain(tree: Tree, kinds: NodeKinds, place: _Place) -> Chain:
+def _find_chain(tree: Tree, kinds: NodeKinds, place: _Place) -> Chain:
     node: Node | None = tree.root_node
-    found: list[Scope] = []
+    scopes: list[Scope] = []
     left = _MOST_NODES
     while node is not None:
-        scope = _scope(node, kinds) if node.is_named else None
-        if scope is not None and (not found or found[-1][1:] != scope[1:]):  # else its wrapper told of it
-            found.append(scope)
-        node, looked_at = _child(node, place, left)
-        left -= looked_at
-    return tuple(found[-MOST_SCOPES:])
+        scope = _make_scope(node, kinds) if node.is_named else None
+        # A scope whose wrapper was already added differs from it in `start` only.
+        if scope is not None and (not scopes or scopes[-1][1:] != scope[1:]):
+            scopes.append(scope)
+        node, visited = _find_enclosing_child(node, place, left)
+        left -= visited
+    return tuple(scopes[-MOST_SCOPES:])
 
 
-def _child(node: Node, place: _Place, most: int) -> tuple[Node | None, int]:
-    """Of the children whose rows hold the place the one with the most of them, and how many were looked at."""
+def _find_enclosing_child(node: Node, place: _Place, limit: int) -> tuple[Node | None, int]:
+    """Returns the child with the most rows of those that contain the place, and the number of children visited."""
     cursor = node.walk()
-    if most <= 0 or cursor.goto_first_child_for_byte(place.begin) is None:
+    if limit <= 0 or cursor.goto_first_child_for_byte(place.begin) is None:
         return None, 1
     best: Node | None = None
-    looked_at = 0
+    visited = 0
     more = True
-    while more and looked_at < most:
-        looked_at += 1
+    while more and visited < limit:
+        visited += 1
         child = cursor.node
         if child is None or child.start_point.row > place.first:
             break
-        if child.end_point.row >= place.last and (best is None or _rows(child) > _rows(best)):
+        if child.end_point.row >= place.last and (best is None or _count_rows(child) > _count_rows(best)):
             best = child
         more = cursor.goto_next_sibling()
-    return best, looked_at
+    return best, visited
 
 
-def _rows(node: Node) -> int:
+def _count_rows(node: Node) -> int:
     return node.end_point.row - node.start_point.row
 
 
-def _scope(node: Node, kinds: NodeKinds) -> Scope | None:
+def _make_scope(node: Node, kinds: NodeKinds) -> Scope | None:
     wrapper = node
     if node.type in kinds.wrappers and node.named_child_count:
         node = node.named_children[-1]
@@ -186,41 +190,41 @@ def _scope(node: Node, kinds: NodeKinds) -> Scope | None:
         return None
     body = node.child_by_field_name("body")
     if body is None and not function and node.type != "type_declaration":
-        return None  # `struct point p;` names a type, and encloses nothing
+        return None  # `struct point p;` refers to a type and encloses no code
     head = node.start_point.row + 1
-    last = _last_row(node) + 1
+    last = _find_last_row(node) + 1
     return Scope(
         start=wrapper.start_point.row + 1,
         head=head,
-        head_end=max(head, min(last, _head_end(body, head))),
+        head_end=max(head, min(last, _find_head_end(body, head))),
         end=last,
         function=function,
     )
 
 
-def _head_end(body: Node | None, head: int) -> int:
-    """The line of the body's brace, where it stands behind the header; else the line before the body."""
+def _find_head_end(body: Node | None, head: int) -> int:
+    """Returns the body's first line if the header ends on it, as before a brace; else the line before the body."""
     if body is None:
         return head
     before = body.prev_sibling
-    opening = body.start_point.row + 1
-    if before is None or before.end_point.row + 1 == opening:
-        return opening
-    return opening - 1
+    body_start = body.start_point.row + 1
+    if before is None or before.end_point.row + 1 == body_start:
+        return body_start
+    return body_start - 1
 
 
-def _last_row(node: Node) -> int:
-    """Of its last character: a node may end behind a line feed."""
+def _find_last_row(node: Node) -> int:
+    """Returns the row of the node's last character: a node may end after a line feed."""
     end = node.end_point
     return end.row - 1 if end.column == 0 and end.row > node.start_point.row else end.row
 
 
 def serve(requests: TextIO, replies: TextIO) -> None:
-    """Answers line by line until there are no more."""
+    """Answers each line of `requests` with a line in `replies`, until the input ends."""
     for line in requests:
-        asked = json.loads(line)
-        places = [(first, last) for first, last in asked["places"]]
-        chains: Any = scopes_in(asked["language"], asked["text"].encode("utf-8", "replace"), places)
+        request = json.loads(line)
+        places = [(first, last) for first, last in request["places"]]
+        chains: Any = scopes_in(request["language"], request["text"].encode("utf-8", "replace"), places)
         replies.write(json.dumps(chains) + "\n")
         replies.flush()
 

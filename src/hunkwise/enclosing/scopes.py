@@ -1,4 +1,4 @@
-"""The functions and classes around changed lines, found by a worker process, as excerpts for a prompt."""
+"""Finds the functions and classes around changed lines with a worker process, and excerpts them for a prompt."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from hunkwise.worker import Worker
 
 
 class Scope(NamedTuple):
-    """Lines of the new file, 1-based. `start <= head <= head_end <= end`."""
+    """A function or class, as 1-based lines of the new file. `start <= head <= head_end <= end`."""
 
     start: int
-    """With decorators and the like."""
+    """The first line, including decorators."""
     head: int
-    """Where its own header begins."""
+    """The first line of its header."""
     head_end: int
     """The last line of its header."""
     end: int
     function: bool
-    """Or a method; otherwise a class, an interface, a namespace and so on."""
+    """True for a function or method; False for a class, an interface, a namespace and so on."""
 
 
 Chain = tuple[Scope, ...]
-"""The scopes around a place, the outermost first."""
+"""The scopes around a place, outermost first."""
 
 _BY_ENDING = {
     "python": (".py", ".pyi"),
@@ -53,82 +53,82 @@ _LANGUAGE = {ending: language for language, endings in _BY_ENDING.items() for en
 
 
 def language_of(path: str) -> str | None:
-    """One of LANGUAGES by the name's ending; None for a language that nothing here can parse."""
+    """Returns one of LANGUAGES by the file's ending; None if there is no grammar for it."""
     dot = path.rfind(".")
     return _LANGUAGE.get(path[dot:].lower()) if dot >= 0 else None
 
 
 SECONDS = 3.0
-"""Wall-clock time of one file, the child's start included."""
+"""Wall-clock time for one file, including the start of the worker."""
 
 
 class ScopeFinder:
-    """One child, started early by `begin`; once it died or was late, nothing is known any more."""
+    """Finds scopes with one worker process, which `begin` starts early. After it died or was late, finds nothing."""
 
     def __init__(self, *, seconds: float = SECONDS, python: str = sys.executable) -> None:
-        """`seconds`: of wall-clock time for one file; `python`: the interpreter that the child runs in."""
+        """`seconds` is the wall-clock time for one file; `python` is the worker's interpreter."""
         self._seconds = seconds
-        self._child = Worker("hunkwise.enclosing.scope_worker", _package, python)
+        self._worker = Worker("hunkwise.enclosing.scope_worker", _find_tree_sitter, python)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._child.close()
+        self._worker.close()
 
     @property
     def failed(self) -> bool:
-        """Nothing will be known any more."""
-        return self._child.failed
+        """The worker died, was late or could not be started: no more scopes are found."""
+        return self._worker.failed
 
     def begin(self) -> None:
-        """Starts the child, so that it is ready when it is asked."""
-        self._child.begin()
+        """Starts the worker early, so that it is ready for the first question."""
+        self._worker.begin()
 
     def scopes(
         self, language: str, text: str, places: Sequence[tuple[int, int]], seconds: float
     ) -> tuple[Chain, ...] | None:
-        """A chain for each place, each a pair of 1-based lines; None where nothing can be said of the file.
+        """Returns a chain per place (a pair of 1-based lines); None if the file could not be parsed in time.
 
-        Takes `seconds` at the most. Raises nothing that the file did.
+        Takes at most `seconds`. Never raises because of the file.
         """
         if seconds <= 0:
             return None
         question = json.dumps({"language": language, "text": text, "places": list(places)})
-        answer = self._child.answer(question, min(seconds, self._seconds))
-        return _chains(answer, len(places), text.count("\n") + 1) if answer else None
+        answer = self._worker.answer(question, min(seconds, self._seconds))
+        return _parse_chains(answer, len(places), text.count("\n") + 1) if answer else None
 
 
-def _package() -> ModuleType | None:
-    """The package is not executed here: it is the child's alone."""
-    found = find_spec("tree_sitter")
-    return module_from_spec(found) if found else None
+def _find_tree_sitter() -> ModuleType | None:
+    """Returns the tree_sitter package without executing it: only the worker runs its code."""
+    spec = find_spec("tree_sitter")
+    return module_from_spec(spec) if spec else None
 
 
-def _chains(answer: str, count: int, lines: int) -> tuple[Chain, ...] | None:
-    """What the child says, if it can be: it has read a stranger's file."""
+def _parse_chains(answer: str, count: int, lines: int) -> tuple[Chain, ...] | None:
+    """Parses the worker's answer; None if it is invalid. It is untrusted: the worker has read an untrusted file."""
     try:
-        said = json.loads(answer)
-        if not isinstance(said, list) or len(said) != count:
+        decoded = json.loads(answer)
+        if not isinstance(decoded, list) or len(decoded) != count:
             return None
-        chains = tuple(tuple(Scope(*scope) for scope in chain) for chain in said)
-        sound = all(
-            1 <= one.start <= one.head <= one.head_end <= one.end <= lines
+        chains = tuple(tuple(Scope(*scope) for scope in chain) for chain in decoded)
+        valid = all(
+            1 <= scope.start <= scope.head <= scope.head_end <= scope.end <= lines
             for chain in chains
-            for one in chain
+            for scope in chain
         )
     except (ValueError, TypeError, RecursionError):
         return None
-    return chains if sound else None
+    return chains if valid else None
 
 
 Place = tuple[int, int]
-"""The first and the last of some lines of the new file, 1-based."""
+"""A range of lines of the new file: first and last, 1-based."""
 _END = DiffLine(" ", None, None, b"")
 
 
 def places_in(hunks: Iterable[Hunk]) -> tuple[Place, ...]:
-    """The runs of changed lines. Where lines were only removed it is the line before them, or the first one."""
+    """Returns the runs of changed lines. For lines that were only removed, it is the line before them, or line 1."""
     places: list[Place] = []
     for hunk in hunks:
         before = max(1, hunk.new_start - 1)
@@ -149,18 +149,18 @@ def places_in(hunks: Iterable[Hunk]) -> tuple[Place, ...]:
 
 
 def shown_in(hunks: Iterable[Hunk]) -> frozenset[int]:
-    """The lines of the new file that the hunks show."""
+    """Returns the line numbers of the new file that the hunks show."""
     return frozenset(line.new for hunk in hunks for line in hunk.lines if line.new is not None)
 
 
 ROW_LIMIT = 300
 """Characters of a row's code that are shown."""
 GAP = "    … |"
-"""Stands for rows that the diff shows, or that are left out."""
+"""Replaces rows that the diff shows, or that are omitted."""
 _HEAD_ROWS = 6
 """Rows of a header that are shown."""
 _CLASS_ROWS = 12
-"""Rows on each side of a place in a class and outside of its functions."""
+"""Rows before and after a place that is in a class, but outside of its functions."""
 _MOST_ROWS = 2_000
 _ROW_SIZE = 9
 _GAP_SIZE = len(GAP) + 1
@@ -168,10 +168,10 @@ _GAP_SIZE = len(GAP) + 1
 
 @dataclass(frozen=True, slots=True)
 class FileLines:
-    """One file of a chunk: its lines at the head, and what stands around its changes."""
+    """One file of a chunk: its lines at the head, and the scopes around its changes."""
 
     title: str
-    """The line above its rows."""
+    """The line above its rows in the prompt."""
     lines: Sequence[str]
     shown: frozenset[int]
     """Numbers of the lines that the diff shows."""
@@ -180,18 +180,20 @@ class FileLines:
 
 @dataclass(frozen=True, slots=True)
 class Excerpts:
-    """What is shown of the files, and how many functions and classes found no room, whole or in part."""
+    """The excerpts as text, and how many functions and classes did not fit."""
 
     text: str = ""
     cut: int = 0
+    """Functions and classes that are shown in part."""
     absent: int = 0
+    """Functions and classes that are not shown at all."""
 
 
 @dataclass(slots=True)
 class _Group:
-    """A scope that holds changes, and the rows that are wanted for it, the most wanted first."""
+    """A scope that contains changes, and the rows to show for it, by priority."""
 
-    around: FileLines
+    file: FileLines
     outer: Chain
     target: Scope | None
     places: list[Place] = field(default_factory=list)
@@ -200,49 +202,57 @@ class _Group:
 
 
 def excerpts(files: Iterable[FileLines], room: int) -> Excerpts:
-    """The rows that fit into `room` characters: every scope gets a fair share of it, the smallest first.
+    """Returns the rows that fit into `room` characters: every scope gets a fair share of it, the smallest first.
 
-    Of a scope that does not fit its header is shown, and as many rows around the changes as fit.
+    For a scope that does not fit, its header is shown, and as many rows around the changes as fit.
     """
-    groups = [group for around in files for group in _groups(around)]
-    titled = {id(group.around): group.around for group in groups}.values()
-    shares = allotted([group.size for group in groups], room - sum(len(one.title) + 2 for one in titled))
-    picked: dict[int, set[int]] = {}
+    groups = [group for file in files for group in _group_places(file)]
+    shown_files = {id(group.file): group.file for group in groups}.values()
+    titles = sum(len(file.title) + 2 for file in shown_files)
+    shares = allotted([group.size for group in groups], room - titles)
+    rows_by_file: dict[int, set[int]] = {}
     cut = absent = 0
     for group, share in zip(groups, shares, strict=True):
-        rows = group.rows if share >= group.size else list(_fitting(group, share))
-        picked.setdefault(id(group.around), set()).update(rows)
+        rows = group.rows if share >= group.size else list(_take_fitting_rows(group, share))
+        rows_by_file.setdefault(id(group.file), set()).update(rows)
         cut += bool(rows) and len(rows) < len(group.rows)
         absent += not rows
-    blocks = [_block(around, sorted(picked[id(around)])) for around in titled if picked[id(around)]]
+    blocks = [
+        _format_block(file, sorted(rows_by_file[id(file)])) for file in shown_files if rows_by_file[id(file)]
+    ]
     return Excerpts("\n\n".join(blocks), cut, absent)
 
 
-def _groups(around: FileLines) -> list[_Group]:
+def _group_places(file: FileLines) -> list[_Group]:
     groups: dict[tuple[Chain, Scope | None], _Group] = {}
-    for place, chain in around.places:
-        outer, target = _target(chain, around.shown)
-        group = groups.setdefault((outer, target), _Group(around, outer, target))
+    for place, chain in file.places:
+        outer, target = _choose_target(chain, file.shown)
+        group = groups.setdefault((outer, target), _Group(file, outer, target))
         group.places.append(place)
     for group in groups.values():
-        group.rows = list(dict.fromkeys(_wanted(group)))[:_MOST_ROWS]
-        group.size = sum(_size(group.around, row) for row in group.rows) + _gaps(group.rows) * _GAP_SIZE
+        group.rows = list(dict.fromkeys(_prioritize_rows(group)))[:_MOST_ROWS]
+        group.size = (
+            sum(_measure_row(group.file, row) for row in group.rows) + _count_gaps(group.rows) * _GAP_SIZE
+        )
     return [group for group in groups.values() if group.rows]
 
 
-def _target(chain: Chain, shown: frozenset[int]) -> tuple[Chain, Scope | None]:
-    """The innermost function that the diff does not show whole, else the innermost class; and what is around it."""
-    functions = [place for place, scope in enumerate(chain) if scope.function]
-    for place in reversed(functions or range(len(chain))):
-        scope = chain[place]
+def _choose_target(chain: Chain, shown: frozenset[int]) -> tuple[Chain, Scope | None]:
+    """Returns the outer scopes and the scope to show: the innermost function that the diff does not show completely.
+
+    If there are no functions, it is the innermost such class. None if the diff shows all of them.
+    """
+    functions = [index for index, scope in enumerate(chain) if scope.function]
+    for index in reversed(functions or range(len(chain))):
+        scope = chain[index]
         if not shown.issuperset(range(scope.start, scope.end + 1)):
-            return chain[:place], scope
+            return chain[:index], scope
     return tuple(scope for scope in chain if not scope.function), None
 
 
-def _wanted(group: _Group) -> Iterator[int]:
-    """Numbers of rows, the most wanted first: headers from the outside in, then from the changes outward."""
-    shown, lines = group.around.shown, len(group.around.lines)
+def _prioritize_rows(group: _Group) -> Iterator[int]:
+    """Yields row numbers by priority: headers from the outermost scope inward, then rows by distance to a change."""
+    shown, lines = group.file.shown, len(group.file.lines)
     target = group.target
     for scope in (*group.outer, *([target] if target else [])):
         for row in range(scope.head, min(scope.head_end, scope.head + _HEAD_ROWS - 1) + 1):
@@ -258,41 +268,41 @@ def _wanted(group: _Group) -> Iterator[int]:
                     yield row
 
 
-def _fitting(group: _Group, share: int) -> Iterator[int]:
-    """The most wanted rows, as many as fit."""
-    share -= _GAP_SIZE * (_gaps(group.rows) + 2 * len(group.places))
+def _take_fitting_rows(group: _Group, share: int) -> Iterator[int]:
+    """Yields the rows with the highest priority, as many as fit."""
+    share -= _GAP_SIZE * (_count_gaps(group.rows) + 2 * len(group.places))
     for row in group.rows:
-        share -= _size(group.around, row)
+        share -= _measure_row(group.file, row)
         if share < 0:
             return
         yield row
 
 
-def _block(around: FileLines, rows: Sequence[int]) -> str:
-    shown = [around.title]
+def _format_block(file: FileLines, rows: Sequence[int]) -> str:
+    block = [file.title]
     before = 0
     for row in rows:
         if row > before + 1:
-            shown.append(GAP)
-        shown.append(f"{row:5} | {_text(around, row)}".rstrip())
+            block.append(GAP)
+        block.append(f"{row:5} | {_format_row(file, row)}".rstrip())
         before = row
-    if before < len(around.lines):
-        shown.append(GAP)
-    return "\n".join(shown)
+    if before < len(file.lines):
+        block.append(GAP)
+    return "\n".join(block)
 
 
-def _gaps(rows: Iterable[int]) -> int:
+def _count_gaps(rows: Iterable[int]) -> int:
     ordered = sorted(rows)
-    return 2 + sum(1 for one, other in pairwise(ordered) if other > one + 1)
+    return 2 + sum(1 for row, following in pairwise(ordered) if following > row + 1)
 
 
-def _text(around: FileLines, row: int) -> str:
-    code = around.lines[row - 1]
-    shown = visible(code[:ROW_LIMIT].removesuffix("\r"))
-    if len(shown) > 2 * ROW_LIMIT:
-        shown = shown[: 2 * ROW_LIMIT]
-    return shown if len(code) <= ROW_LIMIT else f"{shown} …"
+def _format_row(file: FileLines, row: int) -> str:
+    code = file.lines[row - 1]
+    text = visible(code[:ROW_LIMIT].removesuffix("\r"))
+    if len(text) > 2 * ROW_LIMIT:
+        text = text[: 2 * ROW_LIMIT]
+    return text if len(code) <= ROW_LIMIT else f"{text} …"
 
 
-def _size(around: FileLines, row: int) -> int:
-    return len(_text(around, row)) + _ROW_SIZE + 2 * (row > 99_999)
+def _measure_row(file: FileLines, row: int) -> int:
+    return len(_format_row(file, row)) + _ROW_SIZE + 2 * (row > 99_999)

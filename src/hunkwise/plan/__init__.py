@@ -1,1 +1,1 @@
-"""What to look at: which files, and in which chunks."""
+"""Plans a review: selects the files and packs their hunks into chunks."""

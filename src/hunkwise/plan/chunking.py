@@ -18,50 +18,50 @@ from hunkwise.domain.text import (
 
 
 def allotted(wants: Sequence[int], room: int) -> list[int]:
-    """What each gets, in the order of `wants`: at most what it wants, together at most `room`."""
+    """Divides `room` fairly: returns a share for each of `wants`, at most that size, together at most `room`."""
     shares = [0] * len(wants)
-    smallest_first = sorted(range(len(wants)), key=lambda place: wants[place])
-    for done, place in enumerate(smallest_first):
+    smallest_first = sorted(range(len(wants)), key=lambda index: wants[index])
+    for done, index in enumerate(smallest_first):
         share = max(0, room) // (len(wants) - done)
-        shares[place] = min(wants[place], share)
-        room -= shares[place]
+        shares[index] = min(wants[index], share)
+        room -= shares[index]
     return shares
 
 
-_AROUND = (400, 120, 40, 15, 5, 1)
-"""Rows before and after the lines, the most that there is room for."""
+_CONTEXT_ROWS = (400, 120, 40, 15, 5, 1)
+"""Numbers of rows before and after the lines; the first one that fits is used."""
 
 
 @dataclass(frozen=True, slots=True)
 class LineSpan:
-    """Lines of one side."""
+    """A range of lines on one side of a diff."""
 
     side: Side
     lines: range
 
 
 def hunks_around(file: FileDiff, places: Sequence[LineSpan], room: int) -> tuple[Hunk, ...]:
-    """The hunks that show one of the places, in at most `room` shown characters.
+    """Returns the hunks that show one of the places, in at most `room` shown characters.
 
-    Whole ones where they fit, else their rows around the places, else as many of these as fit. Without a place
-    that the diff shows, the file's first hunks.
+    Whole hunks if they fit, otherwise their rows around the places, otherwise as many of these as fit. If the diff
+    shows none of the places, the file's first hunks.
     """
     room -= header_size(file)
-    holding = tuple(hunk for hunk in file.hunks if any(True for _ in _at(hunk, places)))
-    if not holding:
-        return _first(file.hunks, room)
-    if sum(map(shown_size, holding)) <= room:
-        return holding
-    narrower: tuple[Hunk, ...] = ()
-    for around in _AROUND:
-        narrower = tuple(piece for hunk in holding for piece in _pieces(hunk, places, around))
-        if sum(map(shown_size, narrower)) <= room:
-            return narrower
-    return _first(narrower, room)
+    matching = tuple(hunk for hunk in file.hunks if any(True for _ in _find_rows(hunk, places)))
+    if not matching:
+        return _take_rows(file.hunks, room)
+    if sum(map(shown_size, matching)) <= room:
+        return matching
+    pieces: tuple[Hunk, ...] = ()
+    for context_rows in _CONTEXT_ROWS:
+        pieces = tuple(piece for hunk in matching for piece in _cut_around(hunk, places, context_rows))
+        if sum(map(shown_size, pieces)) <= room:
+            return pieces
+    return _take_rows(pieces, room)
 
 
-def _at(hunk: Hunk, places: Sequence[LineSpan]) -> Iterator[int]:
-    """Indexes of the rows that stand on one of the places."""
+def _find_rows(hunk: Hunk, places: Sequence[LineSpan]) -> Iterator[int]:
+    """Yields the indexes of the rows that are in one of the places."""
     right = [place.lines for place in places if place.side is Side.RIGHT]
     left = [place.lines for place in places if place.side is Side.LEFT]
     for index, row in enumerate(hunk.lines):
@@ -70,21 +70,21 @@ def _at(hunk: Hunk, places: Sequence[LineSpan]) -> Iterator[int]:
             yield index
 
 
-def _pieces(hunk: Hunk, places: Sequence[LineSpan], around: int) -> Iterator[Hunk]:
-    """The runs of rows around the places."""
+def _cut_around(hunk: Hunk, places: Sequence[LineSpan], context_rows: int) -> Iterator[Hunk]:
+    """Yields the runs of rows around the places, as hunks."""
     runs: list[tuple[int, int]] = []
-    for index in _at(hunk, places):
-        start, end = max(0, index - around), min(len(hunk.lines), index + around + 1)
+    for index in _find_rows(hunk, places):
+        start, end = max(0, index - context_rows), min(len(hunk.lines), index + context_rows + 1)
         if runs and start <= runs[-1][1]:
             start, _ = runs.pop()
         runs.append((start, end))
     for start, end in runs:
-        yield _cut(hunk, hunk.lines[start:end])
+        yield _replace_rows(hunk, hunk.lines[start:end])
 
 
-def _first(hunks: Iterable[Hunk], room: int) -> tuple[Hunk, ...]:
-    """The first rows of the hunks that fit."""
-    shown: list[Hunk] = []
+def _take_rows(hunks: Iterable[Hunk], room: int) -> tuple[Hunk, ...]:
+    """Returns the first rows of the hunks, as many as fit."""
+    pieces: list[Hunk] = []
     for hunk in hunks:
         room -= heading_size(hunk)
         fitting = 0
@@ -94,28 +94,28 @@ def _first(hunks: Iterable[Hunk], room: int) -> tuple[Hunk, ...]:
                 break
             fitting += 1
         if fitting:
-            shown.append(_cut(hunk, hunk.lines[:fitting]))
+            pieces.append(_replace_rows(hunk, hunk.lines[:fitting]))
         if room < 0:
             break
-    return tuple(shown)
+    return tuple(pieces)
 
 
-def _cut(hunk: Hunk, rows: tuple[DiffLine, ...]) -> Hunk:
-    """The hunk with some of its rows alone."""
+def _replace_rows(hunk: Hunk, rows: tuple[DiffLine, ...]) -> Hunk:
+    """Returns the hunk with only these of its rows."""
     old = next((row.old for row in rows if row.old is not None), hunk.old_start)
     new = next((row.new for row in rows if row.new is not None), hunk.new_start)
     return replace(hunk, old_start=old, new_start=new, lines=rows)
 
 
 def split_hunk(hunk: Hunk, budget: int) -> Iterator[Hunk]:
-    """Pieces of at most `budget` shown characters, but of one line at least, with their own start numbers.
+    """Yields pieces of at most `budget` shown characters, but at least one line, with their own start numbers.
 
-    A piece ends, in the last quarter of what fits, next to a context line, else between two changes, else
-    before a blank line, else where it is full.
+    A piece ends in the last quarter of what fits: next to a context line, else between two changes, else
+    before an empty line, else where it is full.
     """
     sizes = [line_size(line) for line in hunk.lines]
     room = budget - heading_size(hunk)
-    old, new = _first_numbers(hunk)
+    old, new = _find_first_numbers(hunk)
     start = 0
     while start < len(hunk.lines):
         end, used = start, 0
@@ -123,30 +123,30 @@ def split_hunk(hunk: Hunk, budget: int) -> Iterator[Hunk]:
             used += sizes[end]
             end += 1
         if end < len(sizes):
-            end = _best_end(hunk.lines, start, end)
+            end = _choose_end(hunk.lines, start, end)
         lines = hunk.lines[start:end]
         olds = sum(1 for line in lines if line.old is not None)
         news = sum(1 for line in lines if line.new is not None)
-        # As in git's headers: a side without lines is named by the number of the line before.
+        # As in git's headers: the start of a side without lines is the number of the line before.
         old_start, new_start = old - (olds == 0), new - (news == 0)
         yield Hunk(old_start, new_start, lines, hunk.heading, hunk.truncated and end == len(sizes))
         old, new, start = old + olds, new + news, end
 
 
-def _first_numbers(hunk: Hunk) -> tuple[int, int]:
-    """The numbers that the next line of each side has."""
+def _find_first_numbers(hunk: Hunk) -> tuple[int, int]:
+    """Returns the first line number of each side."""
     old = next((line.old for line in hunk.lines if line.old is not None), hunk.old_start + 1)
     new = next((line.new for line in hunk.lines if line.new is not None), hunk.new_start + 1)
     return old, new
 
 
-def _best_end(lines: Sequence[DiffLine], start: int, full: int) -> int:
+def _choose_end(lines: Sequence[DiffLine], start: int, full: int) -> int:
     earliest = full - (full - start) // 4
-    return max(range(max(earliest, start + 1), full + 1), key=lambda end: (_rank(lines, end), end))
+    return max(range(max(earliest, start + 1), full + 1), key=lambda end: (_rank_split(lines, end), end))
 
 
-def _rank(lines: Sequence[DiffLine], end: int) -> int:
-    """How good it is to part the lines before `end`."""
+def _rank_split(lines: Sequence[DiffLine], end: int) -> int:
+    """Returns how suitable a split before `end` is; higher is better."""
     before, after = lines[end - 1], lines[end]
     if before.kind == " " or after.kind == " ":
         return 3
@@ -155,13 +155,13 @@ def _rank(lines: Sequence[DiffLine], end: int) -> int:
     return 1 if before.kind == after.kind and not after.raw.strip() else 0
 
 
-_FEW = 16
-"""Chunks from which on they grow."""
+_CHUNKS_BEFORE_GROWTH = 16
+"""A change that would take more chunks than this gets larger ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkPart:
-    """One file's hunks in a chunk; not all of the file's where it is spread over several."""
+    """One file's hunks in a chunk; only some of them if the file is spread over several chunks."""
 
     file: FileDiff
     hunks: tuple[Hunk, ...]
@@ -172,13 +172,13 @@ class ChunkPart:
 
     @property
     def reviewed_lines(self) -> int:
-        """Changed lines that are shown whole."""
+        """Number of changed lines that are shown completely."""
         return sum(1 for hunk in self.hunks for line in hunk.lines if line.kind != " " and not is_cut(line))
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What one prompt shows. `index` counts from 0."""
+    """The part of a diff that one prompt shows. `index` counts from 0."""
 
     index: int
     parts: tuple[ChunkPart, ...]
@@ -188,24 +188,24 @@ class Chunk:
         return sum(part.changed_lines for part in self.parts)
 
     def lines_reviewed(self, path: str) -> int:
-        """Changed lines of a file that the chunk shows whole."""
+        """Returns the number of a file's changed lines that the chunk shows completely."""
         return sum(part.reviewed_lines for part in self.parts if part.file.path == path)
 
 
 def budget_for(files: Sequence[FileDiff], least: int) -> int:
-    """Characters a chunk: `least`, and up to 2.5 times as many where a large change would take many chunks.
+    """Returns the characters per chunk: `least`, or up to 2.5 times as many for a large change.
 
-    Small chunks are read more closely; many of them cost, and make people wait.
+    A model reads small chunks more closely, but many of them cost more and take longer.
     """
     total = sum(header_size(file) + sum(map(shown_size, file.hunks)) for file in files)
-    return max(least, min(total // _FEW + 1, least * 5 // 2))
+    return max(least, min(total // _CHUNKS_BEFORE_GROWTH + 1, least * 5 // 2))
 
 
 def pack(files: Sequence[FileDiff], budget: int) -> tuple[Chunk, ...]:
-    """All hunks of the files, in their order, in chunks of at most `budget` shown characters.
+    """Packs all hunks of the files, in order, into chunks of at most `budget` shown characters.
 
     Small files share a chunk; a file that fits into one is never spread over two; a hunk above the budget
-    is split. Only a single line that is above the budget makes a larger chunk.
+    is split. Only a single line above the budget makes a chunk larger.
     """
     packing = _Packing(budget)
     for file in files:
@@ -215,7 +215,7 @@ def pack(files: Sequence[FileDiff], budget: int) -> tuple[Chunk, ...]:
 
 
 class _Packing:
-    """The chunks so far, and the open one."""
+    """The finished chunks, and the open one."""
 
     def __init__(self, budget: int) -> None:
         self.chunks: list[Chunk] = []
@@ -230,33 +230,33 @@ class _Packing:
         if self._used + whole > self._budget and whole <= self._budget:
             self.close()
         if self._used + whole <= self._budget:
-            self._put(file, file.hunks, whole)
+            self._append(file, file.hunks, whole)
             return
         pending: list[Hunk] = []
         used = header
         for hunk, size in zip(file.hunks, sizes, strict=True):
-            for piece, piece_size in self._pieces(hunk, size, header):
+            for piece, piece_size in self._split(hunk, size, header):
                 if self._used + used + piece_size > self._budget and (pending or self._parts):
-                    self._put(file, pending, used)
+                    self._append(file, pending, used)
                     self.close()
                     pending, used = [], header
                 pending.append(piece)
                 used += piece_size
-        self._put(file, pending, used)
+        self._append(file, pending, used)
 
     def close(self) -> None:
-        """Ends the open chunk, if it holds anything."""
+        """Finishes the open chunk, unless it is empty."""
         if self._parts:
             self.chunks.append(Chunk(len(self.chunks), tuple(self._parts)))
         self._parts, self._used = [], 0
 
-    def _put(self, file: FileDiff, hunks: Sequence[Hunk], size: int) -> None:
+    def _append(self, file: FileDiff, hunks: Sequence[Hunk], size: int) -> None:
         if hunks:
             self._parts.append(ChunkPart(file, tuple(hunks)))
             self._used += size
 
-    def _pieces(self, hunk: Hunk, size: int, header: int) -> list[tuple[Hunk, int]]:
-        # A name as long as the budget must not make a chunk of every line.
+    def _split(self, hunk: Hunk, size: int, header: int) -> list[tuple[Hunk, int]]:
+        # A path as long as the budget must not put every line into its own chunk.
         room = max(self._budget - header, self._budget // 2)
         if size <= room:
             return [(hunk, size)]
@@ -265,7 +265,7 @@ class _Packing:
 
 @dataclass(slots=True)
 class _Tally:
-    """What the chunks hold of one file."""
+    """Counts of one file's lines and parts in the chunks."""
 
     shown: int = 0
     reviewed: int = 0
@@ -277,9 +277,9 @@ class _Tally:
 def covered(
     chunks: Sequence[Chunk], files: Sequence[FileDiff], outcome_by_chunk: Mapping[int, SkipReason | None]
 ) -> tuple[FileCoverage, ...]:
-    """The coverage of each of the files that were packed into the chunks.
+    """Returns the coverage of each file that was packed into the chunks.
 
-    A chunk's hunks count where its outcome, by its index, is None; a chunk without one was INTERRUPTED.
+    A chunk counts as reviewed if `outcome_by_chunk` has None for its index; a missing chunk was INTERRUPTED.
     """
     tallies = {file.path: _Tally() for file in files}
     for chunk in chunks:
@@ -287,22 +287,22 @@ def covered(
         for part in chunk.parts:
             tally = tallies.get(part.file.path)
             if tally is not None:
-                _count(tally, part, outcome)
-    return tuple(_coverage(file, tallies[file.path]) for file in files)
+                _add_to_tally(tally, part, outcome)
+    return tuple(_make_coverage(file, tallies[file.path]) for file in files)
 
 
-def _count(tally: _Tally, part: ChunkPart, outcome: SkipReason | None) -> None:
-    changed, whole = part.changed_lines, part.reviewed_lines
+def _add_to_tally(tally: _Tally, part: ChunkPart, outcome: SkipReason | None) -> None:
+    changed, complete = part.changed_lines, part.reviewed_lines
     tally.shown += changed
     tally.parts += 1
-    tally.cut += changed - whole
+    tally.cut += changed - complete
     if outcome is None:
-        tally.reviewed += whole
+        tally.reviewed += complete
     else:
         tally.failed.append(outcome)
 
 
-def _coverage(file: FileDiff, tally: _Tally) -> FileCoverage:
+def _make_coverage(file: FileDiff, tally: _Tally) -> FileCoverage:
     changed = max(file.changed_lines, tally.shown)
     reason: SkipReason | None = None
     detail = ""

@@ -1,4 +1,4 @@
-"""Finds the hunks that an earlier run has reviewed already."""
+"""Finds the hunks that an earlier run has already reviewed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HUNK, _FILE = b"hunk", b"file"
 
 @dataclass(frozen=True, slots=True)
 class HunkSplit:
-    """A file's hunks in their order, and for each whether it is reviewed already."""
+    """A file's hunks in order; `known` is True for each that is already reviewed."""
 
     hunks: tuple[Hunk, ...]
     known: tuple[bool, ...]
@@ -36,63 +36,64 @@ class HunkSplit:
         return tuple(hunk for hunk, known in zip(self.hunks, self.known, strict=True) if known)
 
     def with_answers(self, answers: Iterable[bool]) -> HunkSplit:
-        """The division after a run; `answers` says of each of `new` whether it is reviewed now."""
-        said = iter(answers)
-        return HunkSplit(self.hunks, tuple(known or next(said) for known in self.known))
+        """Returns the split after a run; `answers` is True for each of `new` that is reviewed now."""
+        flags = iter(answers)
+        return HunkSplit(self.hunks, tuple(known or next(flags) for known in self.known))
 
 
 def hunk_keys(path: str, hunks: Sequence[Hunk]) -> tuple[str, ...]:
-    """KEY_LENGTH base64 characters a hunk: of its path, its lines, and how many twins of it come before in the file.
+    """Returns a key of KEY_LENGTH base64 characters per hunk.
 
-    Numbers and heading are left out, so that a key survives what is done elsewhere in the file.
+    It depends on the path, the hunk's lines, and the number of identical hunks before it in the file. Line numbers and
+    heading are not part of it, so that changes elsewhere in the file do not change the key.
     """
     seen: Counter[bytes] = Counter()
     keys: list[str] = []
     for hunk in hunks:
-        content = _content(hunk)
-        keys.append(_key(_HUNK, path, [b"%d" % seen[content], content]))
+        content = _serialize_hunk(hunk)
+        keys.append(_make_key(_HUNK, path, [b"%d" % seen[content], content]))
         seen[content] += 1
     return tuple(keys)
 
 
 def file_key(path: str, hunks: Sequence[Hunk]) -> str:
-    """One key for all hunks of a file, for changes that have too many of them."""
-    return _key(_FILE, path, [_content(hunk) for hunk in hunks])
+    """Returns one key for all hunks of a file, for changes with too many hunks."""
+    return _make_key(_FILE, path, [_serialize_hunk(hunk) for hunk in hunks])
 
 
 def divided(file: FileDiff, reviewed: frozenset[str]) -> HunkSplit:
-    """What of the file is reviewed, by the keys that an earlier run left, also under the name before a rename.
+    """Splits a file's hunks by an earlier run's keys, also by the keys of the path before a rename.
 
-    A truncated hunk never is: nobody knows what the rest of it says.
+    A truncated hunk never counts as reviewed, because the rest of it is unknown.
     """
     if not reviewed:
         return HunkSplit(file.hunks, (False,) * len(file.hunks))
-    names = [file.path]
+    paths = [file.path]
     if file.status is FileStatus.RENAMED and file.old_path is not None:
-        names.append(file.old_path)
-    whole = any(file_key(name, file.hunks) in reviewed for name in names)
-    keys = zip(*(hunk_keys(name, file.hunks) for name in names), strict=True)
-    known = (whole or not reviewed.isdisjoint(of_hunk) for of_hunk in keys)
-    flags = zip(file.hunks, known, strict=True)
-    return HunkSplit(file.hunks, tuple(there and not hunk.truncated for hunk, there in flags))
+        paths.append(file.old_path)
+    whole = any(file_key(path, file.hunks) in reviewed for path in paths)
+    keys_by_hunk = zip(*(hunk_keys(path, file.hunks) for path in paths), strict=True)
+    flags = (whole or not reviewed.isdisjoint(keys) for keys in keys_by_hunk)
+    known = tuple(flag and not hunk.truncated for hunk, flag in zip(file.hunks, flags, strict=True))
+    return HunkSplit(file.hunks, known)
 
 
 def kept_keys(by_file: Mapping[str, HunkSplit], most: int = MOST_KEYS) -> frozenset[str]:
-    """The keys of what is reviewed, by the files' names, for the next run; at most `most`.
+    """Returns the keys of the reviewed hunks for the next run, at most `most`; `by_file` has splits by path.
 
-    Where there would be more, files that are reviewed whole get one key each, those with the most hunks
-    first. What is cut off after that is only reviewed again.
+    If there are more, completely reviewed files get one key each, those with the most hunks first. Keys beyond
+    `most` are dropped, and their hunks are reviewed again.
     """
-    counts = {path: sum(_kept(division)) for path, division in by_file.items()}
+    counts = {path: sum(_reviewed_flags(split)) for path, split in by_file.items()}
     surplus = sum(counts.values()) - most
     whole: set[str] = set()
     for path in sorted(counts, key=lambda path: (-counts[path], path)):
         if surplus <= 0 or counts[path] < 2:
             break
-        if all(_kept(by_file[path])):
+        if all(_reviewed_flags(by_file[path])):
             whole.add(path)
             surplus -= counts[path] - 1
-    return frozenset(islice(_keys(by_file, whole), most))
+    return frozenset(islice(_iterate_keys(by_file, whole), most))
 
 
 def answered_hunks(
@@ -101,10 +102,9 @@ def answered_hunks(
     chunks: Sequence[Chunk],
     outcome_by_chunk: Mapping[int, SkipReason | None],
 ) -> tuple[bool, ...]:
-    """For each of a file's hunks whether every piece of it was in a chunk whose outcome is None.
+    """Returns a flag per hunk of a file: True if every piece of it was in a chunk whose outcome is None.
 
-    `hunks` are those that were packed into the chunks, in their order. A hunk without lines shows nothing,
-    and was not seen.
+    `hunks` are those that were packed into the chunks, in order. The flag of a hunk without lines is False.
     """
     pieces = (
         (len(piece.lines), outcome_by_chunk.get(chunk.index, SkipReason.INTERRUPTED) is None)
@@ -125,23 +125,25 @@ def answered_hunks(
     return tuple(answers)
 
 
-def _keys(by_file: Mapping[str, HunkSplit], whole: set[str]) -> Iterator[str]:
-    for path, division in by_file.items():
+def _iterate_keys(by_file: Mapping[str, HunkSplit], whole: set[str]) -> Iterator[str]:
+    for path, split in by_file.items():
         if path in whole:
-            yield file_key(path, division.hunks)
+            yield file_key(path, split.hunks)
         else:
-            keys = hunk_keys(path, division.hunks)
-            yield from (key for key, kept in zip(keys, _kept(division), strict=True) if kept)
+            keys = hunk_keys(path, split.hunks)
+            yield from (key for key, flag in zip(keys, _reviewed_flags(split), strict=True) if flag)
 
 
-def _kept(division: HunkSplit) -> list[bool]:
-    """For each hunk whether the next run may pass it over."""
-    flags = zip(division.hunks, division.known, strict=True)
-    return [known and not hunk.truncated for hunk, known in flags]
+def _reviewed_flags(split: HunkSplit) -> list[bool]:
+    """Returns a flag per hunk: True if the next run can skip it."""
+    return [known and not hunk.truncated for hunk, known in zip(split.hunks, split.known, strict=True)]
 
 
-def _content(hunk: Hunk) -> bytes:
-    """The lines as a diff has them: no line holds a line feed, and none begins with a backslash but the mark."""
+def _serialize_hunk(hunk: Hunk) -> bytes:
+    """Returns the hunk's lines as in a diff: different lines have different results.
+
+    No line contains a line feed, and only the mark for a missing final line feed begins with a backslash.
+    """
     rows: list[bytes] = []
     for line in hunk.lines:
         rows.append(line.kind.encode() + line.raw)
@@ -150,10 +152,10 @@ def _content(hunk: Hunk) -> bytes:
     return b"\n".join(rows)
 
 
-def _key(kind: bytes, path: str, parts: Iterable[bytes]) -> str:
+def _make_key(kind: bytes, path: str, parts: Iterable[bytes]) -> str:
     digest = sha256(kind + b"\0" + path.encode("utf-8", "surrogatepass") + b"\0")
     for part in parts:
-        # Lengths, so that no content can pose as the end of one part and the beginning of the next.
+        # With lengths, so that different parts can never be joined to the same bytes.
         digest.update(b"%d\0" % len(part))
         digest.update(part)
     return b64encode(digest.digest()[:KEY_BYTES]).decode("ascii")

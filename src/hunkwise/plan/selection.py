@@ -1,9 +1,9 @@
-"""Selects the files that are reviewed, by globs and by what their names say.
+"""Selects the files that are reviewed, by globs, names and content.
 
-Globs are those of .gitignore, matched in time linear in the path. PyPI's pathspec and wcmatch make one backtracking
-expression of a pattern: `*a*a*a*a*a*a*a*a*b` took 101 s on a name of sixty letters, and the names are untrusted. Here a
-pattern is matched folder by folder, by the standard library's fnmatch, whose expressions do not backtrack over a star
-that was passed.
+Globs are those of .gitignore, matched in time linear in the path. PyPI's pathspec and wcmatch turn a pattern into one
+backtracking expression: `*a*a*a*a*a*a*a*a*b` took 101 s for a name of sixty letters, and names are untrusted. Here a
+pattern is matched folder by folder with the standard library's fnmatch, whose expressions do not backtrack into a star
+that has matched.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ _ESCAPED = re.compile(r"\\(.)|(\[\^)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Glob:
-    """One pattern. `*`, `?` and `[..]` stay within a name, `**` spans folders, a folder holds all below it."""
+    """One pattern. `*`, `?` and `[..]` match within a name, `**` any folders; a folder matches everything in it."""
 
     negated: bool
-    """Written with a leading `!`: takes back what an earlier pattern matched."""
+    """With a leading `!`: excludes what an earlier pattern matched."""
     runs: tuple[tuple[re.Pattern[str], ...], ...]
-    """Names that follow each other; between two runs any number of folders may stand."""
+    """Runs of consecutive names; any number of folders can be between two runs."""
     inside: bool
-    """Ends in `/` or `/**`: matches what is in the folder, not the name itself."""
+    """Ends in `/` or `/**`: matches only what is in the folder, not a file with that name."""
 
     @classmethod
     def parse(cls, pattern: str) -> Glob:
-        """Any text is a pattern; an empty one matches nothing."""
+        """Parses a pattern. Any text is valid; an empty pattern matches nothing."""
         negated = pattern.startswith("!")
         body = _SPANS.sub("**", pattern[negated:])
         inside = body.endswith(("/", "/**")) or body == "**"
@@ -45,34 +45,34 @@ class Glob:
             names.insert(0, "**")
         runs: list[tuple[re.Pattern[str], ...]] = [()]
         for name in names:
-            runs = [*runs, ()] if name == "**" else [*runs[:-1], (*runs[-1], _name(name))]
+            runs = [*runs, ()] if name == "**" else [*runs[:-1], (*runs[-1], _compile_name(name))]
         if not body.strip("/"):
             return cls(negated, (), inside=True)
         return cls(negated, tuple(runs), inside)
 
     def matches(self, names: Sequence[str]) -> bool:
-        """Whether it matches a path, given as its names, or a folder that the path is in."""
-        if not self.runs or not _fits(self.runs[0], names, 0):
+        """Returns True if the pattern matches the path (split into names) or a folder that contains it."""
+        if not self.runs or not _matches_at(self.runs[0], names, 0):
             return False
         end = len(self.runs[0])
         for run in self.runs[1:]:
-            # The first place is the best one: it leaves the most to the runs that follow.
+            # The first match is the best: it leaves the most names to the following runs.
             starts = range(end, len(names) - len(run) + 1)
-            found = next((start for start in starts if _fits(run, names, start)), None)
-            if found is None:
+            match = next((start for start in starts if _matches_at(run, names, start)), None)
+            if match is None:
                 return False
-            end = found + len(run)
+            end = match + len(run)
         return end < len(names) or not self.inside
 
 
 @dataclass(frozen=True, slots=True)
 class Globs:
-    """Patterns of which the last one that matches decides."""
+    """A list of patterns; the last one that matches decides."""
 
     globs: tuple[Glob, ...]
 
     def verdict(self, path: str) -> bool | None:
-        """True if the path is matched, False if a `!` pattern takes it back, None if none speaks of it."""
+        """Returns True if the path matches, False if a `!` pattern excludes it, None if no pattern matches."""
         names = path.split("/")
         for glob in reversed(self.globs):
             if glob.matches(names):
@@ -82,30 +82,30 @@ class Globs:
 
 @lru_cache(maxsize=256)
 def compiled(patterns: tuple[str, ...]) -> Globs:
-    """The patterns, parsed once."""
+    """Returns the parsed patterns, from a cache."""
     return Globs(tuple(Glob.parse(pattern) for pattern in patterns))
 
 
 def matches(patterns: Sequence[str], path: str) -> bool:
-    """Whether the patterns match the path; the last one that speaks of it decides."""
+    """Returns True if the patterns match the path; the last pattern that matches decides."""
     return compiled(tuple(patterns)).verdict(path) is True
 
 
-def _fits(run: tuple[re.Pattern[str], ...], names: Sequence[str], start: int) -> bool:
+def _matches_at(run: tuple[re.Pattern[str], ...], names: Sequence[str], start: int) -> bool:
     if start + len(run) > len(names):
         return False
     return all(name.match(names[start + offset]) for offset, name in enumerate(run))
 
 
-def _name(pattern: str) -> re.Pattern[str]:
-    """One name of a pattern in fnmatch's words: no backslashes, and `[!` for `[^`."""
+def _compile_name(pattern: str) -> re.Pattern[str]:
+    """Compiles one name of a pattern in fnmatch's syntax: no backslashes, and `[!` instead of `[^`."""
 
-    def translated(match: re.Match[str]) -> str:
+    def to_fnmatch(match: re.Match[str]) -> str:
         if match[2]:
             return "[!"
         return f"[{match[1]}]" if match[1] in "*?[" else match[1]
 
-    return re.compile(fnmatch.translate(_ESCAPED.sub(translated, pattern)))
+    return re.compile(fnmatch.translate(_ESCAPED.sub(to_fnmatch, pattern)))
 
 
 LOCK_FILES = frozenset(
@@ -163,7 +163,7 @@ def is_lock_file(path: str) -> bool:
 
 
 def is_generated(path: str) -> bool:
-    """Whether the name says that a tool wrote the file, or that it is a copy of somebody else's."""
+    """Returns True if the path is that of generated or vendored code."""
     *folders, name = path.split("/")
     if not _GENERATED_FOLDERS.isdisjoint(folders):
         return True
@@ -172,7 +172,7 @@ def is_generated(path: str) -> bool:
 
 
 def linguist_globs(attributes: str) -> Globs:
-    """The files that a .gitattributes marks with `linguist-generated`, or takes back."""
+    """Returns the patterns of a .gitattributes file that set or unset `linguist-generated`."""
     patterns: list[str] = []
     for line in attributes.splitlines():
         pattern, *words = line.split() or [""]
@@ -193,7 +193,7 @@ _BINARY_ENDINGS = frozenset(
 
 
 def is_binary_name(path: str) -> bool:
-    """Whether a file of that name is never text: pictures, fonts, archives, sound, compiled code."""
+    """Returns True if the ending is that of a binary file: images, fonts, archives, audio, video, compiled code."""
     return path.rpartition("/")[2].rpartition(".")[2].lower() in _BINARY_ENDINGS
 
 
@@ -205,7 +205,7 @@ _MARKER = re.compile(rb"@generated\b|\bcode generated\b.{0,200}\bdo not edit\b",
 
 @dataclass(frozen=True)
 class Selection:
-    """Every changed file is in one of the two."""
+    """The changed files: each is in one of the two."""
 
     reviewed: tuple[FileDiff, ...]
     skipped: tuple[FileCoverage, ...]
@@ -218,16 +218,16 @@ def select(
     only: Sequence[str] = (),
     attributes: str | None = None,
 ) -> Selection:
-    """Sorts the files by the first of these that applies; what none applies to is reviewed.
+    """Skips a file for the first of these reasons that applies; files without one are reviewed.
 
-    1. The user's word: outside of `only` (if there is any) or matched by `ignore` is IGNORED. A pattern
-       `!path` of `ignore` that has the last word makes steps 2 and 5 pass the file over.
+    1. IGNORED: not in `only` (unless that is empty), or matched by `ignore`. If the last match in `ignore` is a
+       negated pattern (`!path`), steps 2 and 5 do not apply to the file.
     2. LOCK_FILE or GENERATED by name or by `attributes`, the .gitattributes of the base. This comes before 3,
-       since GitHub withholds the patches of large lock files.
-    3. BINARY, NO_PATCH (withheld), NO_CHANGED_LINES (renamed, other mode, empty).
+       because GitHub omits the patches of large lock files.
+    3. BINARY, NO_PATCH (omitted by GitHub), NO_CHANGED_LINES (renamed, other mode, empty).
     4. TOO_LARGE.
-    5. GENERATED by a marker among the first five lines, but only where the change leaves that line alone:
-       else a stranger could switch the review off by writing the marker into his own file.
+    5. GENERATED by a marker in the first five lines, but only if the change does not touch that line: otherwise
+       the author of a change could skip its review by adding the marker.
     """
     ignored, wanted = compiled(tuple(ignore)), compiled(tuple(only))
     generated = linguist_globs(attributes or "")
@@ -237,7 +237,7 @@ def select(
         if only and not wanted.verdict(file.path):
             reason: SkipReason | None = SkipReason.IGNORED
         else:
-            reason = _reason(file, ignored.verdict(file.path), generated)
+            reason = _find_skip_reason(file, ignored.verdict(file.path), generated)
         if reason is None:
             reviewed.append(file)
         else:
@@ -245,41 +245,41 @@ def select(
     return Selection(tuple(reviewed), tuple(skipped))
 
 
-def _reason(file: FileDiff, ignored: bool | None, generated: Globs) -> SkipReason | None:
+def _find_skip_reason(file: FileDiff, ignored: bool | None, generated: Globs) -> SkipReason | None:
     if ignored:
         return SkipReason.IGNORED
-    kept = ignored is False
-    reason = None if kept else _tool_written(file.path, generated)
+    forced = ignored is False
+    reason = None if forced else _find_generated_reason(file.path, generated)
     if reason is None:
-        reason = _nothing_to_show(file)
-    if reason is None and not kept and _has_marker(file):
+        reason = _find_content_reason(file)
+    if reason is None and not forced and _has_marker(file):
         reason = SkipReason.GENERATED
     return reason
 
 
-def _tool_written(path: str, generated: Globs) -> SkipReason | None:
-    said = generated.verdict(path)
-    if said is not None:
-        return SkipReason.GENERATED if said else None
+def _find_generated_reason(path: str, generated: Globs) -> SkipReason | None:
+    by_attributes = generated.verdict(path)
+    if by_attributes is not None:
+        return SkipReason.GENERATED if by_attributes else None
     if is_lock_file(path):
         return SkipReason.LOCK_FILE
     return SkipReason.GENERATED if is_generated(path) else None
 
 
-def _nothing_to_show(file: FileDiff) -> SkipReason | None:
+def _find_content_reason(file: FileDiff) -> SkipReason | None:
     if file.binary:
         return SkipReason.BINARY
-    shown = any(hunk.changed_lines for hunk in file.hunks)
-    if file.patch_missing or (file.changed_lines and not shown):
+    has_changes = any(hunk.changed_lines for hunk in file.hunks)
+    if file.patch_missing or (file.changed_lines and not has_changes):
         return SkipReason.NO_PATCH
-    if not shown:
+    if not has_changes:
         return SkipReason.NO_CHANGED_LINES
     size = sum(len(line.raw) + 2 for hunk in file.hunks for line in hunk.lines)
     return SkipReason.TOO_LARGE if size > PATCH_LIMIT else None
 
 
 def _has_marker(file: FileDiff) -> bool:
-    """Whether an unchanged line among the first five says that the file is generated."""
+    """Returns True if an unchanged line among the first five has a marker for generated code."""
     return any(
         line.kind == " "
         and line.new is not None

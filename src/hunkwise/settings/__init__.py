@@ -1,1 +1,1 @@
-"""What was asked for: inputs, the runner's environment, the event and the configuration, as frozen values."""
+"""Reads inputs, the runner's environment, the event and the configuration file into frozen values."""

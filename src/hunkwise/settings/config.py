@@ -1,4 +1,4 @@
-"""The configuration file, checked all at once, and its JSON Schema for editors."""
+"""The configuration file, validated with all errors at once, and its JSON Schema for editors."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from hunkwise.settings.strict_yaml import YamlDocument, YamlFault, read_yaml
 
 
 class ContextSettings(BaseModel):
-    """What a chunk's prompt shows beside the changed lines; what does not fit stays out, the last named first."""
+    """Context that a chunk's prompt shows besides the changed lines. If it does not fit, later parts are cut first."""
 
     model_config = STRICT
 
@@ -67,7 +67,7 @@ class ContextSettings(BaseModel):
 
     @property
     def switches(self) -> dict[str, bool]:
-        """Which parts are shown, by their names with underscores."""
+        """Boolean fields by name (with underscores): whether each part is shown."""
         return {name: value for name, value in self.model_dump().items() if isinstance(value, bool)}
 
 
@@ -75,7 +75,7 @@ _REVIEW: Final = (PromptSettings(name="review"),)
 
 
 class Config(BaseModel):
-    """What is reviewed, how, and where the gates are. `Config()` is what holds without a file."""
+    """The configuration of a review and its gates. `Config()` has the defaults that apply without a file."""
 
     model_config = STRICT
 
@@ -167,14 +167,14 @@ class Config(BaseModel):
 
     @field_validator("version", mode="before")
     @classmethod
-    def _whole_version(cls, found: object) -> object:
-        if type(found) is not int:  # Literal[1] takes True and 1.0 as well, which equal it
+    def _require_integer(cls, value: object) -> object:
+        if type(value) is not int:  # Literal[1] also accepts True and 1.0, which are equal to it
             raise PydanticCustomError("whole", "whole")
-        return found
+        return value
 
     @field_validator("prompts")
     @classmethod
-    def _some_and_each_once(cls, prompts: tuple[PromptSettings, ...]) -> tuple[PromptSettings, ...]:
+    def _check_count_and_names(cls, prompts: tuple[PromptSettings, ...]) -> tuple[PromptSettings, ...]:
         if not PROMPTS.low <= len(prompts) <= PROMPTS.high:
             raise PydanticCustomError("count", "count")
         names = [prompt.name for prompt in prompts]
@@ -185,7 +185,7 @@ class Config(BaseModel):
         return prompts
 
     @model_validator(mode="after")
-    def _one_way_to_name_models(self) -> Self:
+    def _check_model_or_models(self) -> Self:
         if self.model is not None and self.models:
             text = '"model" and "models" both stand here; keep "models" alone, its first one is asked first'
             raise PydanticCustomError("sentence", "{text}", {"text": text, "key": "models"})
@@ -193,73 +193,75 @@ class Config(BaseModel):
 
     @property
     def lineup(self) -> tuple[str | None, ...]:
-        """The models to ask, in their order; None alone is the choice of whoever answers."""
+        """The model ids to ask, in order; `(None,)` leaves the choice to the provider."""
         return self.models or (self.model,)
 
     @property
     def reviewing(self) -> tuple[PromptSettings, ...]:
-        """The prompts that are put over the diff: `review` where none but stages are named."""
+        """The prompts that review the diff; `review` if only stage prompts are configured."""
         return tuple(prompt for prompt in self.prompts if not prompt.is_stage) or _REVIEW
 
     def stage(self, name: str) -> PromptSettings:
-        """The settings of one of STAGE_PROMPTS."""
+        """The settings of one of STAGE_PROMPTS; the defaults if it is not configured."""
         return next((prompt for prompt in self.prompts if prompt.name == name), PromptSettings(name=name))
 
     @property
     def own_files(self) -> dict[str, str]:
-        """Where the user's own templates are, by their names; partials are called `partials/NAME`."""
+        """Paths of the user's own templates by prompt name; partials are named `partials/NAME`."""
         prompts = {prompt.name: prompt.template for prompt in self.prompts if prompt.template is not None}
         return prompts | {f"partials/{name}": path for name, path in self.partials.items()}
 
     def completed(self, fronts: Mapping[str, FrontMatter]) -> Config:
-        """This configuration with every prompt that a run can put, each with its template's front matter where its
-        entry says nothing; `fronts` has them by the prompts' names."""
+        """Returns a copy with every prompt that a run can use.
+
+        Fields that a prompt's entry does not set are taken from its front matter in `fronts`, by prompt name.
+        """
         prompts = (*self.reviewing, *(self.stage(name) for name in STAGE_PROMPTS))
         return self.model_copy(
             update={"prompts": tuple(prompt.under(fronts[prompt.name]) for prompt in prompts)}
         )
 
     def with_overrides(self, overrides: Mapping[str, object]) -> Config:
-        """This configuration under the inputs that were set (`Inputs.overrides`). Raises SettingsError."""
+        """Returns a copy with the inputs that were set applied (`Inputs.overrides`). Raises SettingsError."""
         fields = {name: getattr(self, name) for name in type(self).model_fields} | dict(overrides)
         if overrides.get("model") is not None:
             named = tuple(name for name in str(overrides["model"]).split(",") if name)
             fields["model"], fields["models"] = (named[0], ()) if len(named) == 1 else (None, named)
         if "prompts" in overrides:
-            fields["prompts"] = self._chosen(cast("tuple[str, ...]", overrides["prompts"]))
+            fields["prompts"] = self._select_prompts(cast("tuple[str, ...]", overrides["prompts"]))
         return Config.model_validate(fields, by_alias=False, by_name=True)
 
-    def _chosen(self, names: tuple[str, ...]) -> tuple[PromptSettings, ...]:
-        """The prompts of those names: the file's, else the built-in ones. What is put behind them stays as it is."""
-        known = {name: PromptSettings(name=name) for name in (*BUILT_IN_PROMPTS, *STAGE_PROMPTS)}
-        known |= {prompt.name: prompt for prompt in self.prompts}
+    def _select_prompts(self, names: tuple[str, ...]) -> tuple[PromptSettings, ...]:
+        """Returns the prompts with these names, from the file or built in, then the file's other stage prompts."""
+        by_name = {name: PromptSettings(name=name) for name in (*BUILT_IN_PROMPTS, *STAGE_PROMPTS)}
+        by_name |= {prompt.name: prompt for prompt in self.prompts}
         faults = [
             f'Input "prompts" names {quoted(name)}, and there is no such prompt; there is'
-            f" {listed(list(known))}{did_you_mean(name, known) or '.'}"
+            f" {listed(list(by_name))}{did_you_mean(name, by_name) or '.'}"
             for name in names
-            if name not in known
+            if name not in by_name
         ]
         if faults:
             raise SettingsError(faults)
         stages = (prompt for prompt in self.prompts if prompt.is_stage and prompt.name not in names)
-        return (*(known[name] for name in names), *stages)
+        return (*(by_name[name] for name in names), *stages)
 
 
 def parse_config(text: bytes, *, path: str) -> Config:
-    """The configuration in the file's bytes. Raises SettingsError with all faults, each as `path:line: …`."""
+    """Parses the bytes of a configuration file. Raises SettingsError with all errors, each as `path:line: …`."""
     return read_config(text, path=path)[0]
 
 
 def read_config(text: bytes, *, path: str) -> tuple[Config, YamlDocument]:
-    """As `parse_config`, with the document, which knows on what line each value stands."""
+    """Like `parse_config`, but also returns the YAML document, which has the line number of each value."""
     document = read_yaml(text)
     faults = list(document.faults)
     if any(not fault.loc for fault in faults):
         raise SettingsError(sentences(faults, path))
     value = {} if document.value is None else document.value
     if not isinstance(value, dict):
-        top = YamlFault((), 1, 'the file must be keys and values, such as "version: 1"')
-        raise SettingsError(sentences([top], path))
+        fault = YamlFault((), 1, 'the file must be keys and values, such as "version: 1"')
+        raise SettingsError(sentences([fault], path))
     if "version" not in value:
         faults.append(
             YamlFault(("version",), 1, '"version" is missing; add the line "version: 1" at the top')
@@ -278,8 +280,8 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of the configuration file, for editors (draft 2020-12)."""
-    schema = _schema(Config)
+    """Returns the JSON Schema of the configuration file, for editors (draft 2020-12)."""
+    schema = _build_schema(Config)
     keys = schema["properties"]
     built_in = {"enum": [*BUILT_IN_PROMPTS, *STAGE_PROMPTS]}
     keys["prompts"]["items"] = {"anyOf": [built_in, keys["prompts"]["items"]]}
@@ -297,28 +299,29 @@ def json_schema() -> dict[str, Any]:
 
 
 def prompt_schema() -> dict[str, Any]:
-    """The JSON Schema of a template's front matter, for editors (draft 2020-12)."""
+    """Returns the JSON Schema of a template's front matter, for editors (draft 2020-12)."""
     return {
         "$schema": _DRAFT,
-        **_schema(FrontMatter),
+        **_build_schema(FrontMatter),
         "title": "hunkwise prompt",
         "description": "The front matter of a prompt's template for hunkwise",
     }
 
 
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
+def _build_schema(model: type[BaseModel]) -> dict[str, Any]:
     schema = model.model_json_schema(by_alias=True)
     for part in (schema, *schema.get("$defs", {}).values()):
-        part["properties"] = {key: _for_editors(shape) for key, shape in part["properties"].items()}
+        part["properties"] = {key: _simplify_for_editors(shape) for key, shape in part["properties"].items()}
     return schema
 
 
-def _for_editors(shape: dict[str, Any]) -> dict[str, Any]:
-    """A key's schema without null: a key may be left out, and has a value where it stands."""
-    kept = {word: said for word, said in shape.items() if word != "title"}
-    if kept.get("default", ...) is None or "$ref" in kept:  # a model's own keys say their defaults
-        kept.pop("default", None)
-    choices = [choice for choice in kept.pop("anyOf", ()) if choice != {"type": "null"}]
+def _simplify_for_editors(shape: dict[str, Any]) -> dict[str, Any]:
+    """Returns a key's schema without `title` and null: a key can be omitted, but needs a value if it is present."""
+    schema = {keyword: value for keyword, value in shape.items() if keyword != "title"}
+    # A $ref needs no default: the schema of the referenced model has the defaults of its keys.
+    if schema.get("default", ...) is None or "$ref" in schema:
+        schema.pop("default", None)
+    choices = [choice for choice in schema.pop("anyOf", ()) if choice != {"type": "null"}]
     if len(choices) == 1:
-        return kept | dict(choices[0])
-    return kept | {"anyOf": choices} if choices else kept
+        return schema | dict(choices[0])
+    return schema | {"anyOf": choices} if choices else schema

@@ -1,4 +1,4 @@
-"""Errors of the configuration and of front matter as sentences."""
+"""Turns errors in the configuration and in front matter into sentences."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from hunkwise.settings.prompt_settings import PARTIALS
 from hunkwise.settings.strict_yaml import Loc, YamlDocument, YamlFault
 
 MAX_FAULTS: Final = 30
-"""Sentences shown; the rest is counted."""
+"""Number of errors shown; the rest is only counted."""
 
 _GLOBS = 'a list of globs, such as ["src/**"]'
 _NAME = "a name of lower-case letters, digits, - and _, of up to 64 characters"
@@ -62,13 +62,13 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "max-severity": LEVEL.words,
     "tools": READING_TOOLS,
 }
-"""The words that a key may have, where they are few."""
+"""The allowed values of keys that have a fixed set of them."""
 _KEY = "[key]"
-"""What pydantic puts behind a mapping's key that is itself wrong."""
+"""Pydantic appends this to the location of a mapping's key that is itself invalid."""
 
 _REFUSED_REASON = {
-    "token": "whoever can change this file must not choose whose token is used",
-    "address": "whoever can change this file must not choose where code and keys are sent",
+    "token": "anyone who can change this file must not choose whose token is used",
+    "address": "anyone who can change this file must not choose where code and keys are sent",
     "config": "it says where this file is",
     "run": "it belongs to one run",
 }
@@ -85,27 +85,27 @@ _REFUSED = {
 
 
 def sentences(faults: Iterable[YamlFault], path: str) -> list[str]:
-    """`path:line: what is wrong`, in the file's order, once each, at most MAX_FAULTS and a count."""
+    """Returns the faults as `path:line: text`, by line, without duplicates: at most MAX_FAULTS, then a count."""
     ordered = sorted(faults, key=lambda fault: fault.line)
-    said = list(dict.fromkeys(f"{path}:{fault.line}: {fault.text}" for fault in ordered))
-    if len(said) > MAX_FAULTS:
-        return [*said[:MAX_FAULTS], f"{path}: and {len(said) - MAX_FAULTS} more faults"]
-    return said
+    texts = list(dict.fromkeys(f"{path}:{fault.line}: {fault.text}" for fault in ordered))
+    if len(texts) > MAX_FAULTS:
+        return [*texts[:MAX_FAULTS], f"{path}: and {len(texts) - MAX_FAULTS} more faults"]
+    return texts
 
 
 def missing_values(document: YamlDocument, model: type[BaseModel]) -> list[YamlFault]:
-    """Known keys that stand without a value, where the document itself has no fault."""
-    named = {fault.loc for fault in document.faults}
+    """Returns a fault for each known key without a value, unless the document already has a fault there."""
+    reported = {fault.loc for fault in document.faults}
     faults = []
-    for loc, value in _places(document.value, ()):
-        if value is None and loc not in named and loc[-1] in _keys(model, loc):
-            text = f"{quoted(loc[-1])} has no value; write {_wanted(loc)}, or remove the line"
+    for loc, value in _walk(document.value, ()):
+        if value is None and loc not in reported and loc[-1] in _list_known_keys(model, loc):
+            text = f"{quoted(loc[-1])} has no value; write {_describe_expected(loc)}, or remove the line"
             faults.append(YamlFault(loc, document.line(loc), text))
     return faults
 
 
-def _places(value: object, loc: Loc) -> Iterator[tuple[Loc, object]]:
-    """Every key and list item, with its value."""
+def _walk(value: object, loc: Loc) -> Iterator[tuple[Loc, object]]:
+    """Yields the location and value of every key and list item, at any depth."""
     entries: Iterable[tuple[str | int, object]] = ()
     if isinstance(value, dict):
         entries = value.items()
@@ -113,42 +113,42 @@ def _places(value: object, loc: Loc) -> Iterator[tuple[Loc, object]]:
         entries = enumerate(value)
     for key, inner in entries:
         yield (*loc, key), inner
-        yield from _places(inner, (*loc, key))
+        yield from _walk(inner, (*loc, key))
 
 
 def model_faults(
     error: ValidationError, document: YamlDocument, named: set[Loc], model: type[BaseModel]
 ) -> list[YamlFault]:
-    """The model's errors in our words, but for places that other faults have named already."""
+    """Turns pydantic's errors into faults. Locations in `named` already have a fault and are skipped."""
     faults = []
-    for found in error.errors(include_url=False):
-        loc: Loc = found["loc"]
+    for detail in error.errors(include_url=False):
+        loc: Loc = detail["loc"]
         if not any(loc[:length] in named for length in range(1, len(loc) + 1)):
-            text = _sentence(found["type"], loc, found["input"], found["msg"], model)
-            key = found.get("ctx", {}).get(
-                "key"
-            )  # of several keys that do not go together, the one to look at
+            text = _describe_error(detail["type"], loc, detail["input"], detail["msg"], model)
+            key = detail.get("ctx", {}).get("key")  # for keys that conflict: the one whose line is reported
             faults.append(YamlFault(loc, document.line(loc if key is None else (*loc, key)), text))
     return faults
 
 
-def _sentence(kind: str, loc: Loc, found: Any, message: str, model: type[BaseModel]) -> str:
+def _describe_error(kind: str, loc: Loc, value: Any, message: str, model: type[BaseModel]) -> str:
     if kind == "sentence":
         return message
     if kind == "extra_forbidden" or loc[-1] == _KEY:
         loc = loc[:-1] if loc[-1] == _KEY else loc
-        return _unknown_key(str(loc[-1]), _keys(model, loc), top=model if len(loc) == 1 else None)
+        return _describe_unknown_key(
+            str(loc[-1]), _list_known_keys(model, loc), top=model if len(loc) == 1 else None
+        )
     key = next((part for part in reversed(loc) if isinstance(part, str)), "prompts")
     if kind == "missing":
-        return f"a prompt has no {quoted(key)}; give it {_wanted(loc)}"
-    near = did_you_mean(found, _WORDS.get(key, ())) if isinstance(found, str) else ""
+        return f"a prompt has no {quoted(key)}; give it {_describe_expected(loc)}"
+    near = did_you_mean(value, _WORDS.get(key, ())) if isinstance(value, str) else ""
     if isinstance(loc[-1], int) and key != "prompts":
-        return f"{quoted(key)} must be {_wanted(loc)}, and holds {quoted(found)}{near}"
-    return f"{quoted(key)} must be {_wanted(loc)}, not {quoted(found)}{near}"
+        return f"{quoted(key)} must be {_describe_expected(loc)}, and holds {quoted(value)}{near}"
+    return f"{quoted(key)} must be {_describe_expected(loc)}, not {quoted(value)}{near}"
 
 
-def _wanted(loc: Loc) -> str:
-    """What must stand there, in words."""
+def _describe_expected(loc: Loc) -> str:
+    """Describes the values that are valid at this location."""
     keys = [part for part in loc if isinstance(part, str)]
     if keys[:1] == ["partials"] and len(keys) > 1:
         return _FILE
@@ -157,32 +157,32 @@ def _wanted(loc: Loc) -> str:
     return _WANTS[keys[-1] if keys else "prompts"]
 
 
-def _keys(model: type[BaseModel], loc: Loc) -> tuple[str, ...]:
-    """The keys that may stand beside the last one of a place."""
-    known: object = model
+def _list_known_keys(model: type[BaseModel], loc: Loc) -> tuple[str, ...]:
+    """Returns the keys that are valid in the mapping that holds this location's last key."""
+    annotation: object = model
     for part in loc[:-1]:
-        fields = known.model_fields if _is_model(known) else {}
+        fields = annotation.model_fields if _is_model(annotation) else {}
         inner = {field.alias: field.annotation for field in fields.values()}
         if isinstance(part, str):
-            known = inner.get(part)
-        known = next((one for one in _within(known) if _is_model(one)), known)
-    if _is_model(known):
-        return tuple(field.alias or name for name, field in known.model_fields.items())
+            annotation = inner.get(part)
+        annotation = next((nested for nested in _walk_types(annotation) if _is_model(nested)), annotation)
+    if _is_model(annotation):
+        return tuple(field.alias or name for name, field in annotation.model_fields.items())
     return PARTIALS if loc[:1] == ("partials",) else ()
 
 
-def _is_model(known: object) -> TypeGuard[type[BaseModel]]:
-    return isinstance(known, type) and issubclass(known, BaseModel)
+def _is_model(annotation: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _within(annotation: object) -> Iterator[object]:
-    """A type and those that it is made of."""
+def _walk_types(annotation: object) -> Iterator[object]:
+    """Yields a type and its type arguments, at any depth."""
     yield annotation
     for part in get_args(annotation):
-        yield from _within(part)
+        yield from _walk_types(part)
 
 
-def _unknown_key(key: str, known: tuple[str, ...], *, top: type[BaseModel] | None) -> str:
+def _describe_unknown_key(key: str, known: tuple[str, ...], *, top: type[BaseModel] | None) -> str:
     kind = "address" if key.startswith("provider-") else _REFUSED.get(key)
     if kind is not None and top is not None and "version" in top.model_fields:
         return (

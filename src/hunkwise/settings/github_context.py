@@ -1,4 +1,4 @@
-"""What a job says: the runner's variables, and the event as a task."""
+"""Reads the runner's environment variables, and turns the event into a task."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hunkwise.errors import SettingsError
 from hunkwise.settings.parsing import listed, parse_url, quoted
 
 
-def _system_temp() -> Path:
-    # Imported here because a runner always names its own, and the import costs as much as this whole module.
+def _find_system_temp() -> Path:
+    # Imported here because a runner always sets RUNNER_TEMP, and the import takes as long as this whole module.
     from tempfile import gettempdir
 
     return Path(gettempdir())
@@ -22,20 +22,23 @@ def _system_temp() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class ReportFolder:
-    """Where the reports are written, and how later steps of the job find them: in a container not the same."""
+    """The reports' folder: `inside` is where they are written, `outside` its path for later steps of the job.
+
+    The two differ in a container.
+    """
 
     inside: Path
     outside: Path
 
 
-def _system_reports() -> ReportFolder:
-    folder = _system_temp() / "hunkwise"
+def _default_report_folder() -> ReportFolder:
+    folder = _find_system_temp() / "hunkwise"
     return ReportFolder(folder, folder)
 
 
 @dataclass(frozen=True, slots=True)
 class RunnerEnvironment:
-    """What GitHub's runner says about itself and the run. URLs have no final slash."""
+    """The runner's environment variables. URLs have no final slash."""
 
     event_name: str
     event_path: Path
@@ -47,13 +50,13 @@ class RunnerEnvironment:
     sha: str = ""
     workspace: Path | None = None
     output: Path | None = None
-    """GITHUB_OUTPUT: the file that takes the outputs."""
+    """GITHUB_OUTPUT: the file that the outputs are appended to."""
     step_summary: Path | None = None
-    reports: ReportFolder = field(default_factory=_system_reports)
+    reports: ReportFolder = field(default_factory=_default_report_folder)
     """In RUNNER_TEMP or the system's temporary folder. It need not exist yet."""
     debug: bool = False
     actions: bool = False
-    """GITHUB_ACTIONS is true: a runner reads our log, and hides what it is told to mask."""
+    """GITHUB_ACTIONS is true: a runner reads the log and applies `::add-mask::` commands."""
     run_id: str = ""
     run_attempt: str = ""
     job: str = ""
@@ -62,26 +65,26 @@ class RunnerEnvironment:
 
 
 def read_environment(environ: Mapping[str, str]) -> RunnerEnvironment:
-    """The runner's environment. Raises SettingsError with a sentence for every fault."""
+    """Reads the runner's environment variables. Raises SettingsError with a sentence for every fault."""
     faults: list[str] = []
-    event_name = _needed(environ, "GITHUB_EVENT_NAME", "pull_request", faults)
-    event_path = _needed(environ, "GITHUB_EVENT_PATH", "the path of the event's JSON file", faults)
-    repository = _needed(environ, "GITHUB_REPOSITORY", "owner/name", faults)
+    event_name = _read_required(environ, "GITHUB_EVENT_NAME", "pull_request", faults)
+    event_path = _read_required(environ, "GITHUB_EVENT_PATH", "the path of the event's JSON file", faults)
+    repository = _read_required(environ, "GITHUB_REPOSITORY", "owner/name", faults)
     if repository and not re.fullmatch(r"[A-Za-z0-9_-]{1,100}/[A-Za-z0-9._-]{1,100}", repository):
         faults.append(f"GITHUB_REPOSITORY must be owner/name, not {quoted(repository)}.")
-    api_url = _url(environ, "GITHUB_API_URL", "https://api.github.com", faults)
+    api_url = _read_url(environ, "GITHUB_API_URL", "https://api.github.com", faults)
     environment = RunnerEnvironment(
         event_name=event_name,
         event_path=Path(event_path),
         repository=repository,
         api_url=api_url,
-        graphql_url=_url(environ, "GITHUB_GRAPHQL_URL", _graphql_url(api_url), faults),
-        server_url=_url(environ, "GITHUB_SERVER_URL", "https://github.com", faults),
+        graphql_url=_read_url(environ, "GITHUB_GRAPHQL_URL", _derive_graphql_url(api_url), faults),
+        server_url=_read_url(environ, "GITHUB_SERVER_URL", "https://github.com", faults),
         sha=environ.get("GITHUB_SHA", ""),
-        workspace=_path(environ, "GITHUB_WORKSPACE"),
-        output=_path(environ, "GITHUB_OUTPUT"),
-        step_summary=_path(environ, "GITHUB_STEP_SUMMARY"),
-        reports=_reports(environ),
+        workspace=_read_path(environ, "GITHUB_WORKSPACE"),
+        output=_read_path(environ, "GITHUB_OUTPUT"),
+        step_summary=_read_path(environ, "GITHUB_STEP_SUMMARY"),
+        reports=_find_report_folder(environ),
         debug=environ.get("RUNNER_DEBUG") == "1",
         actions=environ.get("GITHUB_ACTIONS") == "true",
         run_id=environ.get("GITHUB_RUN_ID", ""),
@@ -95,18 +98,19 @@ def read_environment(environ: Mapping[str, str]) -> RunnerEnvironment:
     return environment
 
 
-def _reports(environ: Mapping[str, str]) -> ReportFolder:
-    """As actions/runner mounts its folders for a container action; it does not translate outputs back.
+def _find_report_folder(environ: Mapping[str, str]) -> ReportFolder:
+    """Returns the reports' folder, by the folders that actions/runner mounts for a container action.
 
-    Since 2.329 (October 2025) RUNNER_TEMP is mounted, and RUNNER_WORKSPACE still names a folder of the host, whose
-    neighbour it is. Before, RUNNER_TEMP was the host's and not mounted; but HOME is a folder in it.
+    The runner does not translate paths in outputs. Since 2.329 (October 2025) RUNNER_TEMP is mounted, and
+    RUNNER_WORKSPACE is still a path of the host, next to its `_temp`. Before, RUNNER_TEMP was the host's path and not
+    mounted, but HOME is mounted from a folder in it.
     """
-    temp = _path(environ, "RUNNER_TEMP")
+    temp = _read_path(environ, "RUNNER_TEMP")
     if temp is None:
-        return _system_reports()
+        return _default_report_folder()
     outside = temp
     if environ.get("GITHUB_WORKSPACE") == "/github/workspace":
-        workspace, home = _path(environ, "RUNNER_WORKSPACE"), _path(environ, "HOME")
+        workspace, home = _read_path(environ, "RUNNER_WORKSPACE"), _read_path(environ, "HOME")
         if temp == Path("/github/runner_temp"):
             outside = workspace.parent / "_temp" if workspace is not None else temp
         elif home == Path("/github/home"):
@@ -114,7 +118,7 @@ def _reports(environ: Mapping[str, str]) -> ReportFolder:
     return ReportFolder(temp / "hunkwise", outside / "hunkwise")
 
 
-def _needed(environ: Mapping[str, str], name: str, example: str, faults: list[str]) -> str:
+def _read_required(environ: Mapping[str, str], name: str, example: str, faults: list[str]) -> str:
     text = environ.get(name, "")
     if not text:
         faults.append(
@@ -124,7 +128,7 @@ def _needed(environ: Mapping[str, str], name: str, example: str, faults: list[st
     return text
 
 
-def _url(environ: Mapping[str, str], name: str, default: str, faults: list[str]) -> str:
+def _read_url(environ: Mapping[str, str], name: str, default: str, faults: list[str]) -> str:
     text = environ.get(name) or default
     try:
         return parse_url(text).text
@@ -133,62 +137,62 @@ def _url(environ: Mapping[str, str], name: str, default: str, faults: list[str])
         return default
 
 
-def _graphql_url(api_url: str) -> str:
-    """GitHub Enterprise Server answers REST at /api/v3 and GraphQL at /api/graphql."""
+def _derive_graphql_url(api_url: str) -> str:
+    """Returns the default GraphQL URL: GitHub Enterprise Server has REST at /api/v3 and GraphQL at /api/graphql."""
     return api_url.removesuffix("/v3") + "/graphql"
 
 
-def _path(environ: Mapping[str, str], name: str) -> Path | None:
+def _read_path(environ: Mapping[str, str], name: str) -> Path | None:
     text = environ.get(name)
     return Path(text) if text else None
 
 
 MAX_PAYLOAD_BYTES: Final = 25 * 1024 * 1024
-"""GitHub's own cap on a webhook payload."""
+"""GitHub's limit for a webhook payload."""
 EVENTS: Final = ("pull_request", "pull_request_target", "workflow_dispatch")
 """Events on which a pull request is reviewed."""
 PUBLISHING_EVENTS: Final = ("workflow_run", *EVENTS)
 """Events on which the report of another workflow is published."""
 REVIEWED_ACTIONS: Final = ("opened", "synchronize", "reopened", "ready_for_review")
-"""Actions that bring something new to review; `edited` does where the base branch was changed."""
+"""Actions after which there is something new to review; also `edited` if the base branch was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewTask:
-    """A pull request to review. The SHAs are None where the event does not know them."""
+    """A pull request to review. The SHAs are None if they are not in the event."""
 
     repository: str
-    """`owner/name`, as the runner says it."""
+    """`owner/name`, from GITHUB_REPOSITORY."""
     number: int
     head_sha: str | None
     base_sha: str | None
     fork: bool
-    """The head is in another repository than the base, or in one that was deleted. False where unknown."""
+    """The head is in another repository than the base, or in a deleted one. False if unknown."""
     action: str
     """The event's action; `workflow_dispatch` for that event."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishTask:
-    """A report of another workflow to publish. None stands for what the event does not know."""
+    """A report of another workflow to publish. Fields are None if they are not in the event."""
 
     repository: str
-    """`owner/name`, as the runner says it."""
+    """`owner/name`, from GITHUB_REPOSITORY."""
     head_sha: str | None
     """The commit that the report must be about."""
     head_repository: str | None
-    """`owner/name` of the head's repository; also None where that was deleted."""
+    """`owner/name` of the head's repository; also None if it was deleted."""
     run_id: int | None
     """The workflow run that made the report."""
     conclusion: str
-    """Of that run, by GitHub's words (`failure` where a gate was reached); empty where unknown."""
+    """GitHub's conclusion of that run (`failure` if a gate was reached); empty if unknown."""
     number: int | None = None
-    """The pull request; where None, the report names it, and GitHub must say that its head is `head_sha`."""
+    """The pull request. If None, the report names it, and its head on GitHub must be `head_sha`."""
 
 
 @dataclass(frozen=True, slots=True)
 class NothingToDo:
-    """A run that rightly ends at once, and a sentence on why."""
+    """A run that ends at once without an error; `why` is a sentence."""
 
     why: str
 
@@ -199,36 +203,36 @@ Task = ReviewTask | PublishTask | NothingToDo
 def read_event(
     name: str, payload: bytes, *, repository: str, pull_request: int | None, publishing: bool = False
 ) -> Task:
-    """What the event asks for. Raises SettingsError, and nothing else.
+    """Returns the task of an event. Raises only SettingsError.
 
-    `pull_request` is the input; `publishing` says that the input `publish` is set: the answer is then a
-    PublishTask where it would be a ReviewTask.
+    `pull_request` is the input. `publishing` is true if the input `publish` is set: a PublishTask is then
+    returned instead of a ReviewTask.
     """
     if name not in (PUBLISHING_EVENTS if publishing else EVENTS):
-        raise SettingsError([_unknown_event(name, publishing=publishing)])
-    event = _Node(_parse(payload), "")
-    named = event.at("repository").text("full_name")
-    if named.casefold() != repository.casefold():
+        raise SettingsError([_describe_unknown_event(name, publishing=publishing)])
+    event = _Node(_parse_payload(payload), "")
+    full_name = event.at("repository").text("full_name")
+    if full_name.casefold() != repository.casefold():
         raise SettingsError(
             [
-                f"The event payload is about the repository {quoted(named)}, but GITHUB_REPOSITORY is"
+                f"The event payload is about the repository {quoted(full_name)}, but GITHUB_REPOSITORY is"
                 f" {quoted(repository)}; both must come from the same run."
             ]
         )
     if name == "workflow_run":
-        return _workflow_run(event, repository, pull_request)
+        return _read_workflow_run(event, repository, pull_request)
     if name == "workflow_dispatch":
         if publishing:
             return PublishTask(repository, None, None, None, "", pull_request)
-        return _dispatched(repository, pull_request)
-    task = _pull_request(event, repository, pull_request)
+        return _read_dispatch(repository, pull_request)
+    task = _read_pull_request(event, repository, pull_request)
     if publishing and isinstance(task, ReviewTask):
         head = event.at("pull_request").at("head")
-        return PublishTask(repository, task.head_sha, _full_name(head, "repo"), None, "", task.number)
+        return PublishTask(repository, task.head_sha, _read_full_name(head, "repo"), None, "", task.number)
     return task
 
 
-def _unknown_event(name: str, *, publishing: bool) -> str:
+def _describe_unknown_event(name: str, *, publishing: bool) -> str:
     if name == "workflow_run":
         return (
             'The event workflow_run brings no change to review; set the input "publish" to the path of the'
@@ -246,7 +250,7 @@ def _unknown_event(name: str, *, publishing: bool) -> str:
     )
 
 
-def _parse(payload: bytes) -> object:
+def _parse_payload(payload: bytes) -> object:
     remedy = "GITHUB_EVENT_PATH must name the file that the runner wrote for this event."
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise SettingsError(
@@ -264,7 +268,7 @@ def _parse(payload: bytes) -> object:
     return parsed
 
 
-def _dispatched(repository: str, pull_request: int | None) -> ReviewTask:
+def _read_dispatch(repository: str, pull_request: int | None) -> ReviewTask:
     if pull_request is None:
         raise SettingsError(
             [
@@ -276,14 +280,14 @@ def _dispatched(repository: str, pull_request: int | None) -> ReviewTask:
     return ReviewTask(repository, pull_request, None, None, fork=False, action="workflow_dispatch")
 
 
-def _pull_request(event: _Node, repository: str, asked: int | None) -> ReviewTask | NothingToDo:
+def _read_pull_request(event: _Node, repository: str, requested: int | None) -> ReviewTask | NothingToDo:
     action = event.text("action")
     pull = event.at("pull_request")
     number = pull.positive("number")
-    if asked not in (None, number):
+    if requested not in (None, number):
         raise SettingsError(
             [
-                f'Input "pull-request" is {asked}, but the event is about #{number}; leave the input out'
+                f'Input "pull-request" is {requested}, but the event is about #{number}; leave the input out'
                 " (it is for workflow_dispatch)."
             ]
         )
@@ -292,9 +296,9 @@ def _pull_request(event: _Node, repository: str, asked: int | None) -> ReviewTas
         repository, number, head.sha("sha"), base.sha("sha"), fork=_is_fork(head, repository), action=action
     )
     if action == "closed" or pull.text("state") != "open":
-        merged = pull.found.get("merged") is True
+        merged = pull.fields.get("merged") is True
         return NothingToDo(f"Pull request #{number} is {'merged' if merged else 'closed'}.")
-    if action in REVIEWED_ACTIONS or (action == "edited" and _base_changed(event)):
+    if action in REVIEWED_ACTIONS or (action == "edited" and _is_base_changed(event)):
         return task
     return NothingToDo(
         f"The action {quoted(action)} brings no new code to pull request #{number};"
@@ -302,80 +306,80 @@ def _pull_request(event: _Node, repository: str, asked: int | None) -> ReviewTas
     )
 
 
-def _workflow_run(event: _Node, repository: str, asked: int | None) -> PublishTask | NothingToDo:
-    """The run that ended. GitHub wrote this payload: its SHA and repository are what a report is checked by."""
+def _read_workflow_run(event: _Node, repository: str, requested: int | None) -> PublishTask | NothingToDo:
+    """Returns the task for a completed run. The report is checked against its SHA and repository, from GitHub."""
     run = event.at("workflow_run")
     if event.text("action") != "completed":
         return NothingToDo("The run that makes the report has not ended yet.")
-    by = run.text("event")
-    if by != "pull_request":
+    trigger = run.text("event")
+    if trigger != "pull_request":
         return NothingToDo(
-            f"The run that ended was started by {quoted(by)}; only a run on pull_request makes a report that is"
+            f"The run that ended was started by {quoted(trigger)}; only a run on pull_request makes a report that is"
             " published here."
         )
     return PublishTask(
         repository,
         run.sha("head_sha"),
-        _full_name(run, "head_repository"),
+        _read_full_name(run, "head_repository"),
         run.positive("id"),
         run.text("conclusion"),
-        asked,
+        requested,
     )
 
 
 def _is_fork(head: _Node, repository: str) -> bool:
-    name = _full_name(head, "repo")
+    name = _read_full_name(head, "repo")
     return name is None or name.casefold() != repository.casefold()
 
 
-def _full_name(node: _Node, key: str) -> str | None:
-    """The `owner/name` of a repository that may have been deleted."""
-    return None if node.found.get(key) is None else node.at(key).text("full_name")
+def _read_full_name(node: _Node, key: str) -> str | None:
+    """Returns the `owner/name` of a repository; None if it was deleted."""
+    return None if node.fields.get(key) is None else node.at(key).text("full_name")
 
 
-def _base_changed(event: _Node) -> bool:
-    changes = event.found.get("changes")
+def _is_base_changed(event: _Node) -> bool:
+    changes = event.fields.get("changes")
     return isinstance(changes, dict) and "base" in changes
 
 
 class _Node:
-    """An object within the payload, and its place for messages. Every other shape is a SettingsError."""
+    """An object in the payload, and its path for messages. Raises SettingsError for any other type."""
 
-    def __init__(self, found: object, place: str) -> None:
-        self.place = place
-        if not isinstance(found, dict):
-            raise self._fault(place or "its top", "object", found)
-        self.found: dict[str, object] = found
+    def __init__(self, value: object, path: str) -> None:
+        self.path = path
+        if not isinstance(value, dict):
+            raise self._type_error(path or "its top", "object", value)
+        self.fields: dict[str, object] = value
 
     def at(self, key: str) -> _Node:
-        return _Node(self.found.get(key), self._place(key))
+        return _Node(self.fields.get(key), self._path_of(key))
 
     def text(self, key: str) -> str:
-        found = self.found.get(key)
-        if not isinstance(found, str) or not found:
-            raise self._fault(self._place(key), "text", found)
-        return found
+        value = self.fields.get(key)
+        if not isinstance(value, str) or not value:
+            raise self._type_error(self._path_of(key), "text", value)
+        return value
 
     def sha(self, key: str) -> str:
-        found = self.text(key)
-        if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", found):
-            raise self._fault(self._place(key), "commit SHA", found)
-        return found
+        value = self.text(key)
+        if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", value):
+            raise self._type_error(self._path_of(key), "commit SHA", value)
+        return value
 
     def positive(self, key: str) -> int:
-        found = self.found.get(key)
-        if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found < 10**12:
-            raise self._fault(self._place(key), "positive number", found)
-        return found
+        value = self.fields.get(key)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 10**12:
+            raise self._type_error(self._path_of(key), "positive number", value)
+        return value
 
-    def _place(self, key: str) -> str:
-        return f"{self.place}.{key}" if self.place else key
+    def _path_of(self, key: str) -> str:
+        return f"{self.path}.{key}" if self.path else key
 
-    def _fault(self, place: str, wanted: str, found: object) -> SettingsError:
-        shown = "a number" if isinstance(found, int) and not isinstance(found, bool) else quoted(found)
+    def _type_error(self, path: str, expected: str, value: object) -> SettingsError:
+        shown = "a number" if isinstance(value, int) and not isinstance(value, bool) else quoted(value)
         return SettingsError(
             [
-                f"The event payload has no {wanted} at {place} (found {shown});"
+                f"The event payload has no {expected} at {path} (found {shown});"
                 " GITHUB_EVENT_PATH must name the file that the runner wrote for this event."
             ]
         )

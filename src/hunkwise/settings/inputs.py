@@ -1,6 +1,6 @@
-"""The action's inputs: the runner's INPUT_* variables, checked all together and frozen.
+"""Reads the action's inputs: the runner's INPUT_* variables, validated together, as frozen values.
 
-Standard library only: the sidecar's environment follows from them, so its start waits for these imports.
+Standard library only: the sidecar's environment depends on the inputs, so its start waits for these imports.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _AZURE_API_VERSION = text_like("a version such as 2024-10-21 or 2025-01-01-previ
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A model provider of the user's own, asked instead of Copilot."""
+    """The user's own model provider, used instead of Copilot."""
 
     type: ProviderType
     base_url: str
@@ -64,7 +64,7 @@ class Provider:
 
 
 def read_provider(reading: InputReader) -> Provider | None:
-    """The provider, or None where none is asked for or `provider-base-url` has a fault."""
+    """Reads the provider's inputs; None if none is configured or `provider-base-url` is invalid."""
     kind = cast("ProviderType | None", reading.parsed("provider-type", _PROVIDER_TYPE))
     wire_api = cast("WireApi | None", reading.parsed("provider-wire-api", _WIRE_API))
     azure = cast("str | None", reading.parsed("provider-azure-api-version", _AZURE_API_VERSION))
@@ -76,14 +76,14 @@ def read_provider(reading: InputReader) -> Provider | None:
                 f' or leave "{name}" out.'
             )
         return None
-    _provider_rules(reading, kind)
-    if (url := _base_url(reading)) is None:
+    _check_provider(reading, kind)
+    if (url := _read_base_url(reading)) is None:
         return None
     return Provider(kind or "openai", url.text, api_key, wire_api, azure)
 
 
-def _provider_rules(reading: InputReader, kind: ProviderType | None) -> None:
-    """The rules across the provider's inputs."""
+def _check_provider(reading: InputReader, kind: ProviderType | None) -> None:
+    """Checks the provider's inputs against each other."""
     if "model" not in reading.texts:
         reading.faults.append(
             'Input "provider-base-url" needs "model"; set it to the id of a model of that provider.'
@@ -99,12 +99,12 @@ def _provider_rules(reading: InputReader, kind: ProviderType | None) -> None:
         )
 
 
-def _base_url(reading: InputReader) -> Url | None:
+def _read_base_url(reading: InputReader) -> Url | None:
     text = reading.texts["provider-base-url"]
     try:
         url = parse_url(text)
     except ValueError as fault:
-        # Not quoted: a URL may hold a password or a key.
+        # The text is not quoted: a URL may contain a password or a key.
         reading.faults.append(f'Input "provider-base-url" {fault}.')
         return None
     if url.encrypted or is_loopback(url.host):
@@ -138,7 +138,7 @@ KNOWN_INPUTS: Final = (
     *SHARED,
 )
 MAX_ADDRESSES: Final = 10
-"""Of headless CLIs, each of which may take ten seconds to say nothing."""
+"""Addresses of headless CLIs; each may take ten seconds until its connection times out."""
 FOR_A_MODEL: Final = (
     "copilot-token",
     "copilot-url",
@@ -148,53 +148,53 @@ FOR_A_MODEL: Final = (
     "prompts",
     "full-review",
 )
-"""Inputs that are for whoever asks a model: of no use where a report is published."""
+"""Inputs for runs that ask a model; they have no effect if a report is published."""
 
 _PULL_REQUEST = whole(Bounds(1, 999_999_999))
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What the workflow asked for. Defaults are applied, except those that the configuration may set."""
+    """The action's inputs. Defaults are applied, except for settings that the configuration can also set."""
 
     github_token: str = field(repr=False)
     copilot_token: str = field(repr=False)
-    """The github-token where no own one was given."""
+    """The github-token if `copilot-token` is not set."""
     copilot_urls: tuple[str, ...] = ()
-    """`host:port` of headless CLIs that already run, tried in turn; empty: start one."""
+    """`host:port` of headless CLIs that already run, tried in order; if empty, one is started."""
     copilot_connection_token: str | None = field(default=None, repr=False)
     provider: Provider | None = None
     model: str | None = None
     config_path: str = DEFAULT_CONFIG_PATH
     """Relative to the repository's root, with slashes."""
     overrides: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
-    """Fields of `Config` that were set here, under their Python names and with their types."""
+    """Fields of `Config` that inputs set, by their Python names and with their types."""
     pull_request: int | None = None
     full_review: bool = False
-    """Everything is reviewed again, also what an earlier run has reviewed."""
+    """Everything is reviewed, including what an earlier run has reviewed."""
     publish_report: Path | None = None
-    """The JSON report of another workflow, to be published instead of reviewing; no model is asked then."""
+    """The JSON report of another workflow, which is published instead of a review; no model is asked."""
     runner_tokens: tuple[str, ...] = field(default=(), repr=False)
-    """The runner's own, which it hands to a container: nothing here uses them."""
+    """The runner's own tokens, which it passes to a container. They are not used, but are part of `secrets`."""
     warnings: tuple[str, ...] = ()
-    """What looks wrong and does not stop the run: one sentence each."""
+    """One sentence for each thing that looks wrong and does not stop the run."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every secret value held here, once each: to be masked, and searched for in all that leaves."""
+        """Every secret value, without duplicates: masked in the log, and searched for in everything that is posted."""
         key = self.provider.api_key if self.provider else None
-        held = (
+        values = (
             self.github_token,
             self.copilot_token,
             self.copilot_connection_token,
             key,
             *self.runner_tokens,
         )
-        return tuple(dict.fromkeys(secret for secret in held if secret))
+        return tuple(dict.fromkeys(secret for secret in values if secret))
 
 
 def read_inputs(environ: Mapping[str, str]) -> Inputs:
-    """The inputs in the runner's environment. Raises SettingsError with a sentence for every fault."""
+    """Reads the inputs from the runner's environment. Raises SettingsError with a sentence for every fault."""
     texts = set_inputs(environ, KNOWN_INPUTS)
     if faults := oversize(texts):
         raise SettingsError(faults)
@@ -207,9 +207,9 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
             " or set it to a token that may read the pull request and write reviews."
         )
     copilot_token = reading.secret("copilot-token") or github_token
-    urls = _copilot_urls(reading)
+    urls = _read_copilot_urls(reading)
     provider = read_provider(reading)
-    report = _publish_report(reading)
+    report = _read_publish_report(reading)
     if not provider and not urls and not {"provider-base-url", "publish"} & reading.texts.keys():
         _refuse_classic_token(reading, copilot_token)
     inputs = Inputs(
@@ -219,8 +219,8 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
         copilot_connection_token=reading.secret("copilot-connection-token"),
         provider=provider,
         model=cast("str | None", reading.parsed("model", MODEL)),
-        config_path=_config_path(reading),
-        overrides=MappingProxyType(_overrides(reading)),
+        config_path=_read_config_path(reading),
+        overrides=MappingProxyType(_read_overrides(reading)),
         pull_request=cast("int | None", reading.parsed("pull-request", _PULL_REQUEST)),
         full_review=bool(reading.parsed("full-review", TRUE_OR_FALSE)),
         publish_report=report,
@@ -232,7 +232,7 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
     return inputs
 
 
-def _overrides(reading: InputReader) -> dict[str, object]:
+def _read_overrides(reading: InputReader) -> dict[str, object]:
     overrides: dict[str, object] = {}
     for name, rule in SHARED.items():
         if name in reading.texts:
@@ -248,8 +248,8 @@ def _overrides(reading: InputReader) -> dict[str, object]:
     return overrides
 
 
-def _publish_report(reading: InputReader) -> Path | None:
-    """The path of `publish`; what only a review needs is named beside it, because it is not used."""
+def _read_publish_report(reading: InputReader) -> Path | None:
+    """Reads the path in `publish`. Warns about inputs that only a review uses, because they have no effect then."""
     text = reading.texts.get("publish")
     if text is None:
         return None
@@ -266,7 +266,7 @@ def _publish_report(reading: InputReader) -> Path | None:
     return Path(text)
 
 
-def _config_path(reading: InputReader) -> str:
+def _read_config_path(reading: InputReader) -> str:
     text = reading.texts.get("config", DEFAULT_CONFIG_PATH)
     path = text.removeprefix("./")
     parts = path.split("/")
@@ -278,8 +278,8 @@ def _config_path(reading: InputReader) -> str:
     return path
 
 
-def _copilot_urls(reading: InputReader) -> tuple[str, ...]:
-    """The addresses of `copilot-url`, in order, once each."""
+def _read_copilot_urls(reading: InputReader) -> tuple[str, ...]:
+    """Reads the addresses in `copilot-url`, in order, without duplicates."""
     text = reading.texts.get("copilot-url")
     if text is None:
         if "copilot-connection-token" in reading.texts:
@@ -317,11 +317,11 @@ def _refuse_classic_token(reading: InputReader, copilot_token: str | None) -> No
     if copilot_token is None or not copilot_token.startswith("ghp_"):
         return
     if "copilot-token" in reading.texts:
-        found = 'Input "copilot-token" is a classic personal access token'
+        problem = 'Input "copilot-token" is a classic personal access token'
     else:
-        found = 'Input "copilot-token" is not set, and "github-token" is a classic personal access token'
+        problem = 'Input "copilot-token" is not set, and "github-token" is a classic personal access token'
     reading.faults.append(
-        f"{found} (ghp_…), which Copilot does not accept; use a fine-grained one with the permission"
+        f"{problem} (ghp_…), which Copilot does not accept; use a fine-grained one with the permission"
         ' "Copilot Requests", or give the job "permissions: copilot-requests: write" and leave'
         " the input out."
     )

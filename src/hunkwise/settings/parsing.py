@@ -1,6 +1,6 @@
-"""Parses one value from one text: numbers, words, URLs; with messages that name what is allowed.
+"""Parses single values: numbers, words, URLs. Error messages name what is allowed.
 
-One rule for an input and for its key in the configuration file. Standard library only: inputs are read before the
+An input and its key in the configuration file share one rule. Standard library only: inputs are read before the
 sidecar is started, which must not wait for pydantic.
 """
 
@@ -17,19 +17,19 @@ from hunkwise.domain.finding import Severity
 SHOWN_CHARACTERS = 60
 
 
-def quoted(found: object) -> str:
-    """What was found, on one line, of bounded length and without control characters."""
-    if isinstance(found, str):
-        cut = found if len(found) <= SHOWN_CHARACTERS else found[:SHOWN_CHARACTERS] + "…"
+def quoted(value: object) -> str:
+    """Formats a value for a message: on one line, of bounded length, without control characters."""
+    if isinstance(value, str):
+        cut = value if len(value) <= SHOWN_CHARACTERS else value[:SHOWN_CHARACTERS] + "…"
         return '"' + "".join(char if char.isprintable() else _escape(char) for char in cut) + '"'
-    if found is None:
+    if value is None:
         return "nothing"
-    if isinstance(found, bool):
-        return "true" if found else "false"
-    if isinstance(found, int | float):
-        return str(found)
-    kind = "mapping" if isinstance(found, dict) else "list"
-    return f"a {kind}" if found else f"an empty {kind}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    kind = "mapping" if isinstance(value, dict) else "list"
+    return f"a {kind}" if value else f"an empty {kind}"
 
 
 def _escape(char: str) -> str:
@@ -38,13 +38,13 @@ def _escape(char: str) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """`a, b or c`."""
+    """Joins words to `a, b or c`."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean "fail-on"?`, or nothing where no known word is near."""
-    # Imported here because a run without faults never needs it, and the sidecar waits for our imports.
+    """Returns `; did you mean "fail-on"?`, or an empty text if no known word is similar."""
+    # Imported here because only errors need it, and the sidecar's start waits for the imports.
     from difflib import get_close_matches
 
     near = get_close_matches(word[:SHOWN_CHARACTERS].lower().replace("_", "-"), list(known), n=1, cutoff=0.6)
@@ -61,7 +61,7 @@ _PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".home.arpa", ".localhost")
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """A checked http or https URL, without user, query, fragment and final slash."""
+    """A valid http or https URL, without user, query, fragment and final slash."""
 
     text: str
     scheme: str
@@ -73,7 +73,7 @@ class Url:
 
 
 def parse_url(text: str) -> Url:
-    """The URL in `text`. Raises ValueError that says what is wrong, without repeating the text."""
+    """Parses a URL. Raises ValueError; its message says what is wrong and does not contain the text."""
     parts = _URL.fullmatch(text)
     if parts is None:
         raise ValueError("is not a URL; write one such as https://api.example.com/v1")
@@ -85,54 +85,54 @@ def parse_url(text: str) -> Url:
     if parts["rest"]:
         raise ValueError("must end with its path; leave out everything from the ? or # on")
     if re.search(r"[^!-~]", text):
-        raise ValueError("holds a blank or a character outside ASCII; remove it, or percent-encode it")
-    host, port = _host_and_port(parts["authority"])
+        raise ValueError("holds a space or a character outside ASCII; remove it, or percent-encode it")
+    host, port = _split_host_port(parts["authority"])
     path = (parts["path"] or "").rstrip("/")
-    return Url(f"{scheme}://{_authority(host, port)}{path}", scheme, host)
+    return Url(f"{scheme}://{_join_host_port(host, port)}{path}", scheme, host)
 
 
 def parse_host_port(text: str) -> str:
-    """`host:port` in one spelling (IPv6 in brackets). Raises ValueError that says what is wrong."""
+    """Returns a normalized `host:port` (IPv6 in brackets). Raises ValueError; its message says what is wrong."""
     if "://" in text:
         raise ValueError("must be host:port without a scheme, such as 127.0.0.1:4321")
-    host, port = _host_and_port(text) if ":" in text else ("", None)
+    host, port = _split_host_port(text) if ":" in text else ("", None)
     if port is None:
         raise ValueError("has no port; write host:port, such as 127.0.0.1:4321")
-    return _authority(host, port)
+    return _join_host_port(host, port)
 
 
 def host_of(address: str) -> str:
-    """The host of what `parse_host_port` gave."""
+    """Returns the host of an address from `parse_host_port`."""
     return address.rpartition(":")[0].strip("[]")
 
 
 def port_of(address: str) -> int:
-    """The port of what `parse_host_port` gave."""
+    """Returns the port of an address from `parse_host_port`."""
     return int(address.rpartition(":")[2])
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host is this machine."""
-    if (number := _number(host)) is not None:
-        return number.is_loopback
+    """Returns True if the host is this machine."""
+    if (ip := _parse_ip(host)) is not None:
+        return ip.is_loopback
     return host == "localhost" or host.endswith(".localhost")
 
 
 def is_private(host: str) -> bool:
-    """Whether the host is this machine or, by its name or number, in a private network."""
-    if (number := _number(host)) is not None:
-        return number.is_private and not number.is_link_local
+    """Returns True if the host is this machine or, by its name or IP address, in a private network."""
+    if (ip := _parse_ip(host)) is not None:
+        return ip.is_private and not ip.is_link_local
     return "." not in host or host.endswith(_PRIVATE_SUFFIXES)
 
 
-def _number(host: str) -> IPv4Address | IPv6Address | None:
+def _parse_ip(host: str) -> IPv4Address | IPv6Address | None:
     try:
         return ip_address(host)
     except ValueError:
         return None
 
 
-def _host_and_port(authority: str) -> tuple[str, int | None]:
+def _split_host_port(authority: str) -> tuple[str, int | None]:
     parts = _AUTHORITY.fullmatch(authority)
     if parts is None:
         raise ValueError(
@@ -143,15 +143,15 @@ def _host_and_port(authority: str) -> tuple[str, int | None]:
     if port is not None and not 1 <= port <= 65_535:
         raise ValueError("has a port that is not between 1 and 65535")
     labels = host.split(".")
-    named = len(host) <= 253 and all(map(_LABEL.fullmatch, labels)) and not labels[-1].isdigit()
-    if not named and _number(host) is None:
+    is_name = len(host) <= 253 and all(map(_LABEL.fullmatch, labels)) and not labels[-1].isdigit()
+    if not is_name and _parse_ip(host) is None:
         raise ValueError("has no valid host; write a host name or an IP address")
     return host, port
 
 
-def _authority(host: str, port: int | None) -> str:
-    shown = f"[{host}]" if ":" in host else host
-    return shown if port is None else f"{shown}:{port}"
+def _join_host_port(host: str, port: int | None) -> str:
+    bracketed = f"[{host}]" if ":" in host else host
+    return bracketed if port is None else f"{bracketed}:{port}"
 
 
 NONE: Final = "none"
@@ -160,28 +160,28 @@ SEVERITIES: Final = tuple(severity.label for severity in Severity)
 
 @dataclass(frozen=True)
 class SettingRule:
-    """How a setting is written: `wants` finishes "must be …"; `parse` raises ValueError for other text."""
+    """The valid values of a setting: `wants` completes "must be …"; `parse` raises ValueError for invalid text."""
 
     wants: str
     parse: Callable[[str], object]
     words: tuple[str, ...] = ()
-    """All that may be written, where that is a fixed few."""
+    """All valid values, if they are a fixed set of words."""
 
     def near(self, text: str) -> str:
-        """`; did you mean …?` with the word that was probably meant, or nothing."""
+        """Returns `; did you mean …?` with the most similar word, or an empty text."""
         return did_you_mean(text, self.words) if self.words else ""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """The least and the greatest value of a whole number."""
+    """The minimum and maximum of a whole number."""
 
     low: int
     high: int
 
 
 def whole(bounds: Bounds) -> SettingRule:
-    """A whole number within bounds."""
+    """Returns the rule for a whole number within bounds."""
 
     def parse(text: str) -> int:
         if not re.fullmatch("[0-9]{1,12}", text) or not bounds.low <= int(text) <= bounds.high:
@@ -192,13 +192,13 @@ def whole(bounds: Bounds) -> SettingRule:
 
 
 def whole_or_none(bounds: Bounds) -> SettingRule:
-    """A whole number within bounds, or the word `none` for no limit (None)."""
+    """Returns the rule for a whole number within bounds, or the word `none` for no limit (None)."""
     number = whole(bounds)
     return SettingRule(f"{number.wants}, or none", lambda text: None if text == NONE else number.parse(text))
 
 
 def minutes(high: int) -> SettingRule:
-    """A number of minutes, fractions allowed, above zero."""
+    """Returns the rule for a number of minutes above zero, fractions allowed."""
 
     def parse(text: str) -> float:
         if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,6})?", text) or not 0 < float(text) <= high:
@@ -209,7 +209,7 @@ def minutes(high: int) -> SettingRule:
 
 
 def number_or_none(high: int) -> SettingRule:
-    """A number above zero, fractions allowed, or the word `none` for no limit (None)."""
+    """Returns the rule for a number above zero, fractions allowed, or the word `none` for no limit (None)."""
     number = minutes(high)
     return SettingRule(
         f"a number above 0 and up to {high}, or none",
@@ -218,7 +218,7 @@ def number_or_none(high: int) -> SettingRule:
 
 
 def word(words: tuple[str, ...], parse: Callable[[str], object] = str) -> SettingRule:
-    """One word of a fixed few; `parse` gets none but these."""
+    """Returns the rule for one of a fixed set of words; `parse` is called with these only."""
 
     def parse_known(text: str) -> object:
         if text not in words:
@@ -229,7 +229,7 @@ def word(words: tuple[str, ...], parse: Callable[[str], object] = str) -> Settin
 
 
 def text_like(wants: str, pattern: str) -> SettingRule:
-    """Text that a regular expression matches whole; `wants` says the same to people."""
+    """Returns the rule for text that fully matches a regular expression; `wants` describes it in words."""
 
     def parse(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -276,59 +276,58 @@ SHARED: Final[dict[str, SettingRule]] = {
     "dry-run": TRUE_OR_FALSE,
     "upload-sarif": TRUE_OR_FALSE,
 }
-"""Settings of one value that are both an input and a key of the configuration file."""
+"""Settings with a single value that are both an input and a key of the configuration file."""
 
 
 SECRET_INPUTS: Final = ("github-token", "copilot-token", "copilot-connection-token", "provider-api-key")
-"""Inputs whose values never stand in a message."""
+"""Inputs whose values are never shown in a message."""
 MAX_INPUT: Final = 10_000
 """Characters of one input."""
 MAX_UNKNOWN: Final = 10
-"""Unknown inputs that are named; the rest is counted."""
+"""Number of unknown inputs that are named; the rest is only counted."""
 TOKEN_SHAPE: Final = re.compile(r"gh[a-z]_\w|github_pat_|sk-\w|eyJ\w")
-"""How the tokens that people paste into the wrong input begin."""
+"""Prefixes of the tokens that people paste into the wrong input."""
 
 
 @dataclass(slots=True)
 class InputReader:
-    """The inputs that are set, as text, and the faults found so far."""
+    """The text of the inputs that are set, and the faults and warnings so far."""
 
     texts: Mapping[str, str]
     faults: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def shown(self, text: str) -> str:
-        """The value as a message may quote it: never one that holds a secret."""
+        """Quotes a value for a message; a placeholder if it contains a secret or looks like a token."""
         secrets = [self.texts[name] for name in SECRET_INPUTS if name in self.texts]
         if TOKEN_SHAPE.search(text) or any(secret in text for secret in secrets):
             return "a value that looks like a token (not shown)"
         return quoted(text)
 
     def parsed(self, name: str, rule: SettingRule) -> object:
-        """The input's value, or None where it is not set or a fault was noted."""
+        """Returns the input's parsed value; None if it is not set or is invalid, which adds a fault."""
         if (text := self.texts.get(name)) is None:
             return None
         try:
             return rule.parse(text)
         except ValueError:
-            found = self.shown(text)
             near = rule.near(text) or "."
-            self.faults.append(f'Input "{name}" must be {rule.wants}, not {found}{near}')
+            self.faults.append(f'Input "{name}" must be {rule.wants}, not {self.shown(text)}{near}')
             return None
 
     def secret(self, name: str) -> str | None:
-        """A token: printable ASCII without blanks."""
+        """Returns a token, None if it is not set. Anything but printable ASCII without spaces adds a fault."""
         text = self.texts.get(name)
         if text is not None and not re.fullmatch("[!-~]+", text):
             self.faults.append(
-                f'Input "{name}" holds a blank, a line break or a character outside ASCII (value not shown);'
+                f'Input "{name}" holds a space, a line break or a character outside ASCII (value not shown);'
                 " set it to the bare token."
             )
         return text
 
 
 def oversize(texts: Mapping[str, str]) -> list[str]:
-    """A sentence for every input that is longer than any that is of use. Its value is not shown."""
+    """Returns a sentence for every input of more than MAX_INPUT characters, without its value."""
     return [
         f'Input "{name}" has {len(text):,} characters, and at most {MAX_INPUT:,} are taken; shorten it.'
         for name, text in texts.items()
@@ -337,7 +336,7 @@ def oversize(texts: Mapping[str, str]) -> list[str]:
 
 
 def set_inputs(environ: Mapping[str, str], known: Sequence[str]) -> dict[str, str]:
-    """The known inputs that are set. GitHub sets those that are not to an empty text."""
+    """Returns the known inputs that are set. GitHub sets omitted inputs to an empty text."""
     texts = {}
     for name in known:
         variable = f"INPUT_{name.upper()}"
@@ -348,7 +347,7 @@ def set_inputs(environ: Mapping[str, str], known: Sequence[str]) -> dict[str, st
 
 
 def unknown_inputs(environ: Mapping[str, str], known: Sequence[str]) -> list[str]:
-    """A sentence for every INPUT_* that is not ours: a misspelt input, or one that leaked from elsewhere."""
+    """Returns a sentence for every unknown INPUT_* variable: a misspelt input, or one that is set for another step."""
     warnings = []
     for variable in sorted(environ):
         name = variable.removeprefix("INPUT_").lower().replace("_", "-")

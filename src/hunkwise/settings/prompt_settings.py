@@ -30,33 +30,33 @@ from hunkwise.settings.parsing import (
 )
 
 
-def _level(found: object) -> object:
-    return Severity.parse(found) if isinstance(found, str) and found in SEVERITIES else found
+def _parse_level(value: object) -> object:
+    return Severity.parse(value) if isinstance(value, str) and value in SEVERITIES else value
 
 
-def _gate(found: object) -> object:
-    return None if found == NONE else _level(found)
+def _parse_gate(value: object) -> object:
+    return None if value == NONE else _parse_level(value)
 
 
-def _limit(found: object) -> object:
-    return None if found == NONE else found
+def _parse_limit(value: object) -> object:
+    return None if value == NONE else value
 
 
-def _inside(path: str) -> str:
+def _check_relative(path: str) -> str:
     if not path.isprintable() or "\\" in path or {"", ".", ".."} & set(path.split("/")):
         raise PydanticCustomError("path", "path")
     return path
 
 
-Level = Annotated[Severity, BeforeValidator(_level), WithJsonSchema({"enum": list(SEVERITIES)})]
-Gate = Annotated[Severity | None, BeforeValidator(_gate), WithJsonSchema({"enum": [NONE, *SEVERITIES]})]
+Level = Annotated[Severity, BeforeValidator(_parse_level), WithJsonSchema({"enum": list(SEVERITIES)})]
+Gate = Annotated[Severity | None, BeforeValidator(_parse_gate), WithJsonSchema({"enum": [NONE, *SEVERITIES]})]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"^[^\r\n]*$")]
-RepositoryPath = Annotated[str, AfterValidator(_inside)]
-"""A file in the repository, from its root, with slashes and without a way out."""
+RepositoryPath = Annotated[str, AfterValidator(_check_relative)]
+"""A file's path relative to the repository's root, with slashes and without `..`."""
 ModelId = Annotated[str, StringConstraints(pattern=f"^{MODEL_PATTERN}$")]
 TokenLimit = Annotated[
     Annotated[int, Field(ge=MAX_TOKENS.low, le=MAX_TOKENS.high)] | None,
-    BeforeValidator(_limit),
+    BeforeValidator(_parse_limit),
     WithJsonSchema(
         {
             "anyOf": [
@@ -68,7 +68,7 @@ TokenLimit = Annotated[
 ]
 CreditLimit = Annotated[
     Annotated[float, Field(gt=0, le=MAX_CREDITS)] | None,
-    BeforeValidator(_limit),
+    BeforeValidator(_parse_limit),
     WithJsonSchema(
         {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": MAX_CREDITS}, {"const": NONE}]}
     ),
@@ -82,17 +82,17 @@ STRICT: Final = ConfigDict(
     validate_by_name=True,
     validate_by_alias=True,
 )
-"""For every model of the settings: keys with dashes, nothing unknown, nothing converted."""
+"""For all settings models: keys with dashes, unknown keys are errors, and values are not converted."""
 
 
 BUILT_IN_PROMPTS: Final = ("review", "security", "tests", "performance", "api", "docs")
-"""Prompts over the diff that come with hunkwise and need no template of one's own."""
+"""Prompts that review the diff and are built in: they need no template in the repository."""
 STAGE_PROMPTS: Final = ("verify", "summary")
-"""Built-in prompts that are put once the others are done; `verify` and `summary` of the configuration say whether."""
+"""Built-in prompts that run after the others, if `verify` and `summary` of the configuration enable them."""
 PARTIALS: Final = ("prove", "severity", "writing", "change", "files", "threads", "instructions", "part")
-"""Parts that the built-in prompts have in common, each of which may be replaced."""
+"""Partials that the built-in prompts share; the configuration can replace each of them."""
 PartialName = Literal["prove", "severity", "writing", "change", "files", "threads", "instructions", "part"]
-assert PartialName.__args__ == PARTIALS  # type: ignore[attr-defined]  # what typing keeps, and does not type
+assert PartialName.__args__ == PARTIALS  # type: ignore[attr-defined]  # typing sets it, but does not declare it
 Category = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 ReadingTool = Literal["repo_read", "repo_search", "repo_list"]
 _ALL_TOOLS: Final[tuple[ReadingTool, ...]] = get_args(ReadingTool)
@@ -100,7 +100,7 @@ assert _ALL_TOOLS == READING_TOOLS
 
 
 class BudgetSettings(BaseModel):
-    """What may be spent: on a prompt, on one of its chunks, on the second opinion."""
+    """Limits for a prompt, for one of its chunks, or for the verification of findings."""
 
     model_config = STRICT
 
@@ -116,7 +116,7 @@ class BudgetSettings(BaseModel):
 
 
 class FrontMatter(BaseModel):
-    """What stands above a template, between two lines of three dashes."""
+    """The front matter of a template: the YAML between two lines of three dashes at its top."""
 
     model_config = STRICT
 
@@ -145,7 +145,7 @@ class FrontMatter(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _a_range(self) -> Self:
+    def _check_range(self) -> Self:
         low, high = self.min_severity, self.max_severity
         if low is not None and high is not None and low > high:
             text = f'"min-severity" ({low.label}) is above "max-severity" ({high.label}); swap them'
@@ -166,27 +166,27 @@ class PromptSettings(FrontMatter):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_alone(cls, found: Any) -> Any:
-        return {"name": found} if isinstance(found, str) else found
+    def _accept_bare_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _built_in_or_template(self) -> Self:
-        known = (*BUILT_IN_PROMPTS, *STAGE_PROMPTS)
-        if self.template is None and self.name not in known:
-            near = did_you_mean(self.name, known) or "; name its template"
+    def _check_template(self) -> Self:
+        built_in = (*BUILT_IN_PROMPTS, *STAGE_PROMPTS)
+        if self.template is None and self.name not in built_in:
+            near = did_you_mean(self.name, built_in) or "; name its template"
             text = (
-                f'the prompt {quoted(self.name)} has no "template", and only {", ".join(known[:-1])} and'
-                f" {known[-1]} are built in{near}"
+                f'the prompt {quoted(self.name)} has no "template", and only {", ".join(built_in[:-1])} and'
+                f" {built_in[-1]} are built in{near}"
             )
             raise PydanticCustomError("sentence", "{text}", {"text": text})
         return self
 
     @property
     def is_stage(self) -> bool:
-        """Whether it is put when the others are done, and not over the diff."""
+        """True for a prompt that runs after the others and does not review the diff (STAGE_PROMPTS)."""
         return self.name in STAGE_PROMPTS
 
     def under(self, front: FrontMatter) -> PromptSettings:
-        """These settings, and the front matter's where they say nothing."""
-        told = {name: getattr(front, name) for name in front.model_fields_set - self.model_fields_set}
-        return self.model_copy(update=told)
+        """Returns a copy in which fields that are not set here are taken from the front matter."""
+        inherited = {name: getattr(front, name) for name in front.model_fields_set - self.model_fields_set}
+        return self.model_copy(update=inherited)

@@ -1,4 +1,4 @@
-"""Where each value of the settings comes from, and the front matter of templates."""
+"""Reads front matter of templates, and lists every setting with the source of its value."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from hunkwise.settings.strict_yaml import Loc, YamlDocument, YamlFault, read_yam
 
 MAX_CHARACTERS: Final = 8_192
 _TOP = b"\n"
-"""An empty line in the place of the dashes above the YAML: so its lines are the file's."""
+"""Replaces the line of dashes above the YAML, so that line numbers are those of the file."""
 
 
 def read_front_matter(text: str, path: str) -> tuple[FrontMatter, str]:
-    """What a template says of itself, and the template: its lines keep their numbers.
+    """Returns a template's front matter and its body, whose lines keep their numbers.
 
     Raises SettingsError with all faults, each as `path:line: …`.
     """
@@ -33,26 +33,26 @@ def read_front_matter(text: str, path: str) -> tuple[FrontMatter, str]:
     if parts is None:
         return FrontMatter(), text.removeprefix("\ufeff")
     if not parts.closed:
-        said = 'the front matter is not closed; write a line "---" below it, or remove this one'
-        raise SettingsError(sentences([YamlFault((), 1, said)], path))
+        problem = 'the front matter is not closed; write a line "---" below it, or remove this one'
+        raise SettingsError(sentences([YamlFault((), 1, problem)], path))
     if len(parts.matter) > MAX_CHARACTERS:
-        said = f"the front matter has {len(parts.matter):,} characters; keep it within {MAX_CHARACTERS:,}"
-        raise SettingsError(sentences([YamlFault((), 1, said)], path))
-    front, faults = _read(parts.matter)
+        problem = f"the front matter has {len(parts.matter):,} characters; keep it within {MAX_CHARACTERS:,}"
+        raise SettingsError(sentences([YamlFault((), 1, problem)], path))
+    front, faults = _validate_matter(parts.matter)
     if faults:
         raise SettingsError(sentences(faults, path))
     return front, parts.template
 
 
-def _read(matter: str) -> tuple[FrontMatter, list[YamlFault]]:
+def _validate_matter(matter: str) -> tuple[FrontMatter, list[YamlFault]]:
     document = read_yaml(_TOP + matter.encode("utf-8", "surrogatepass"))
     faults = list(document.faults)
     if any(not fault.loc for fault in faults):
         return FrontMatter(), faults
     value = {} if document.value is None else document.value
     if not isinstance(value, dict):
-        said = 'the front matter must be keys and values, such as "description: what it looks for"'
-        return FrontMatter(), [YamlFault((), 2, said)]
+        problem = 'the front matter must be keys and values, such as "description: what it looks for"'
+        return FrontMatter(), [YamlFault((), 2, problem)]
     faults += missing_values(document, FrontMatter)
     try:
         return FrontMatter.model_validate(value, by_alias=True, by_name=False), faults
@@ -62,11 +62,11 @@ def _read(matter: str) -> tuple[FrontMatter, list[YamlFault]]:
 
 
 _NONE_IS_WRITTEN: Final = ("fail_on", "request_changes_on", "max_tokens", "max_credits")
-"""Settings of which a file may say `none`."""
+"""Settings for which a file can have the word `none`."""
 
 
 class SourceKind(StrEnum):
-    """Who said a value."""
+    """The kind of place that a value comes from."""
 
     DEFAULT = "default"
     FILE = "file"
@@ -78,7 +78,7 @@ class SourceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ValueSource:
-    """Who said a value, and where. `name` is a path, or what an input, a variable or an option is called."""
+    """The source of a value. `name` is a path, or the name of an input, a variable or an option."""
 
     kind: SourceKind
     name: str = ""
@@ -97,8 +97,8 @@ class ValueSource:
 
 
 DEFAULT: Final = ValueSource(SourceKind.DEFAULT)
-_Placed = Callable[[str], ValueSource]
-"""The source of a key, as the file writes it, of a mapping that stands somewhere in a file."""
+_SourceOf = Callable[[str], ValueSource]
+"""Returns the source of a key (as the file spells it) in one mapping of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,28 +107,28 @@ class Setting:
 
     key: str
     value: object
-    """As a file would write it: severities by their names, lists of text, None where nothing is said."""
+    """As a file would write it: severities by their names, lists of text, None if nothing is set."""
     source: ValueSource
 
 
 @dataclass(frozen=True)
 class TemplateFrontMatter:
-    """A template's front matter, and where it stands."""
+    """A template's front matter, its path and its YAML document."""
 
     matter: FrontMatter
     path: str
     document: YamlDocument
 
-    def placed(self, at: Loc) -> _Placed:
-        def placed(key: str) -> ValueSource:
-            # The first of the two lines of dashes stands above the YAML.
+    def sources_in(self, at: Loc) -> _SourceOf:
+        def source_of(key: str) -> ValueSource:
+            # One line more, for the line of dashes above the YAML.
             return ValueSource(SourceKind.FRONT_MATTER, self.path, self.document.line((*at, key)) + 1)
 
-        return placed
+        return source_of
 
 
 def front_of(text: str, path: str) -> TemplateFrontMatter:
-    """The front matter of a template's text. Raises SettingsError with all its faults."""
+    """Reads the front matter of a template's text. Raises SettingsError with all its faults."""
     matter, _ = read_front_matter(text, path)
     parts = divided(text)
     return TemplateFrontMatter(
@@ -138,43 +138,43 @@ def front_of(text: str, path: str) -> TemplateFrontMatter:
 
 @dataclass(frozen=True)
 class ConfigLayers:
-    """What a configuration is made of; each layer wins over those before it."""
+    """The layers of a configuration; each overrides those before it."""
 
     fronts: Mapping[str, TemplateFrontMatter] = field(default_factory=lambda: MappingProxyType({}))
-    """By the name of a prompt."""
+    """By prompt name."""
     file: Config = field(default_factory=Config)
     document: YamlDocument | None = None
-    """None where there is no file."""
+    """None if there is no file."""
     path: str = ""
     overrides: Mapping[str, tuple[object, ValueSource]] = field(default_factory=lambda: MappingProxyType({}))
-    """By the fields' Python names, as `Config.with_overrides` takes them, with who said them."""
+    """Values with their sources, by the fields' Python names (as in `Config.with_overrides`)."""
 
     @property
     def config(self) -> Config:
-        """The configuration under the overrides, without front matter. Raises SettingsError."""
+        """The configuration with the overrides applied, without front matter. Raises SettingsError."""
         return self.file.with_overrides({name: value for name, (value, _) in self.overrides.items()})
 
-    def placed(self, at: Loc) -> _Placed:
-        def placed(key: str) -> ValueSource:
+    def sources_in(self, at: Loc) -> _SourceOf:
+        def source_of(key: str) -> ValueSource:
             line = self.document.line((*at, key)) if self.document is not None else None
             return ValueSource(SourceKind.FILE, self.path, line)
 
-        return placed
+        return source_of
 
     def source(self, name: str) -> ValueSource:
-        """Of a key of the top level."""
-        told = self.overrides.get(name)
-        if told is None and name == "models" and self.file.models:
-            told = self.overrides.get("model")  # which stands in their place
-        if told is not None:
-            return told[1]
-        return self.placed(())(_key(name)) if name in self.file.model_fields_set else DEFAULT
+        """Returns the source of a top-level field."""
+        override = self.overrides.get(name)
+        if override is None and name == "models" and self.file.models:
+            override = self.overrides.get("model")  # it replaces the file's `models`
+        if override is not None:
+            return override[1]
+        return self.sources_in(())(_to_file_key(name)) if name in self.file.model_fields_set else DEFAULT
 
 
 def settings_of(layers: ConfigLayers) -> Iterator[Setting]:
-    """All values in their documented order; those of each prompt behind the list of the prompts' names.
+    """Yields all settings in their documented order; those of each prompt follow the list of prompt names.
 
-    Raises SettingsError where the overrides do not fit the file.
+    Raises SettingsError if the overrides do not fit the file.
     """
     config = layers.config
     for name in Config.model_fields:
@@ -182,46 +182,53 @@ def settings_of(layers: ConfigLayers) -> Iterator[Setting]:
         if name == "prompts":
             yield Setting(name, [prompt.name for prompt in config.prompts], source)
             for index, prompt in enumerate(config.prompts):
-                yield from _of_prompt(layers, prompt, f"prompts[{index}]", source)
+                yield from _list_prompt_settings(layers, prompt, f"prompts[{index}]", source)
         else:
-            yield from _of_value(name, value, _key(name), source, layers.placed((_key(name),)))
+            yield from _list_value_settings(
+                name, value, _to_file_key(name), source, layers.sources_in((_to_file_key(name),))
+            )
 
 
-def _of_prompt(
-    layers: ConfigLayers, prompt: PromptSettings, key: str, listed: ValueSource
+def _list_prompt_settings(
+    layers: ConfigLayers, prompt: PromptSettings, key: str, list_source: ValueSource
 ) -> Iterator[Setting]:
-    """Of each field the entry's value, else the front matter's, else the default."""
-    names = [known.name for known in layers.file.prompts] if layers.document is not None else []
+    """Yields each field of a prompt: the entry's value, else the front matter's, else the default."""
+    names = [entry.name for entry in layers.file.prompts] if layers.document is not None else []
     at: Loc = ("prompts", names.index(prompt.name)) if prompt.name in names else ("prompts",)
     front = layers.fronts.get(prompt.name)
     completed = prompt.under(front.matter) if front is not None else prompt
     for name in ("name", "template", *FrontMatter.model_fields):
-        place = _key(name)
-        source, inner = DEFAULT, layers.placed((*at, place))
-        if name == "name" and listed.kind is not SourceKind.FILE:
-            source = listed
+        field_key = _to_file_key(name)
+        source, inner = DEFAULT, layers.sources_in((*at, field_key))
+        if name == "name" and list_source.kind is not SourceKind.FILE:
+            source = list_source
         elif name in prompt.model_fields_set:
-            source = layers.placed(at)(place)
+            source = layers.sources_in(at)(field_key)
         elif front is not None and name in front.matter.model_fields_set:
-            source, inner = front.placed(())(place), front.placed((place,))
-        yield from _of_value(name, getattr(completed, name), f"{key}.{place}", source, inner)
+            source, inner = front.sources_in(())(field_key), front.sources_in((field_key,))
+        yield from _list_value_settings(name, getattr(completed, name), f"{key}.{field_key}", source, inner)
 
 
-def _of_value(name: str, value: object, key: str, source: ValueSource, inner: _Placed) -> Iterator[Setting]:
-    """The value with its source; or those that it holds, each with its own."""
+def _list_value_settings(
+    name: str, value: object, key: str, source: ValueSource, inner: _SourceOf
+) -> Iterator[Setting]:
+    """Yields the value with its source; for a model or a mapping, its entries, each with its own source."""
     if isinstance(value, BaseModel):
         for field_name in type(value).model_fields:
-            said = inner(_key(field_name)) if field_name in value.model_fields_set else DEFAULT
-            yield Setting(f"{key}.{_key(field_name)}", _written(field_name, getattr(value, field_name)), said)
+            field_source = (
+                inner(_to_file_key(field_name)) if field_name in value.model_fields_set else DEFAULT
+            )
+            written = _to_file_value(field_name, getattr(value, field_name))
+            yield Setting(f"{key}.{_to_file_key(field_name)}", written, field_source)
     elif isinstance(value, Mapping) and value:
         for entry, text in value.items():
             yield Setting(f"{key}.{entry}", text, inner(entry))
     else:
-        yield Setting(key, _written(name, value), source)
+        yield Setting(key, _to_file_value(name, value), source)
 
 
-def _written(name: str, value: object) -> object:
-    """A value as a file would write it."""
+def _to_file_value(name: str, value: object) -> object:
+    """Returns a value as a file would write it."""
     if value is None:
         return NONE if name in _NONE_IS_WRITTEN else None
     if isinstance(value, Severity):
@@ -233,5 +240,5 @@ def _written(name: str, value: object) -> object:
     return dict(value) if isinstance(value, Mapping) else value
 
 
-def _key(name: str) -> str:
+def _to_file_key(name: str) -> str:
     return name.replace("_", "-")

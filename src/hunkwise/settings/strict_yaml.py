@@ -1,7 +1,7 @@
-"""YAML from a repository, read as data only: no anchors, aliases, merge keys, tags or duplicate keys.
+"""Reads untrusted YAML as plain data: no anchors, aliases, merge keys, tags or duplicate keys.
 
-Built on PyYAML's events, because its loaders expand merge keys without bound (a hang from half a kilobyte)
-and know YAML 1.1's surprises: here `on`, `no` and `2024-01-01` are texts, as in YAML 1.2.
+Built on PyYAML's events, because its loaders expand merge keys without bound (500 bytes can hang them) and
+follow YAML 1.1: here `on`, `no` and `2024-01-01` are texts, as in YAML 1.2.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from hunkwise.settings.parsing import quoted
 MAX_BYTES: Final = 64 * 1024
 MAX_DEPTH: Final = 16
 MAX_DIGITS: Final = 15
-"""Digits of a whole number: what every reader of YAML and JSON holds exactly."""
+"""Digits of a whole number: as many as every YAML and JSON parser represents exactly."""
 
 Loc = tuple[str | int, ...]
-"""Keys and indices from the document's top to a place in it."""
+"""A location in a document: keys and indices from its top."""
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -33,7 +33,7 @@ _LINE_END = re.compile("\r\n|\r|\n")
 
 @dataclass(frozen=True, slots=True)
 class YamlFault:
-    """Something refused: where, on which 1-based line, and a sentence without the file's name."""
+    """An error in a document: its location, 1-based line, and a sentence without the file's name."""
 
     loc: Loc
     line: int
@@ -42,7 +42,7 @@ class YamlFault:
 
 @dataclass(frozen=True)
 class YamlDocument:
-    """What a file says. Lists are tuples. What a fault speaks of is kept as well as it could be read."""
+    """A parsed file. Lists are tuples. Values with a fault are included as far as they could be read."""
 
     value: object
     lines: Mapping[Loc, int]
@@ -50,14 +50,14 @@ class YamlDocument:
     faults: tuple[YamlFault, ...]
 
     def line(self, loc: Loc) -> int:
-        """The line of the place, or of the nearest place around it."""
+        """Returns the line of a location, or of the nearest one that contains it."""
         while loc and loc not in self.lines:
             loc = loc[:-1]
         return self.lines.get(loc, 1)
 
 
 class _UnreadableError(Exception):
-    """The document ends here: what follows cannot be understood."""
+    """The document cannot be parsed from here on."""
 
     def __init__(self, line: int, text: str) -> None:
         super().__init__(text)
@@ -66,7 +66,7 @@ class _UnreadableError(Exception):
 
 
 def read_yaml(raw: bytes) -> YamlDocument:
-    """The one document in `raw` (UTF-8, at most 64 KB). Never raises; a fault at () means: unreadable."""
+    """Parses a single document (UTF-8, at most 64 KB). Never raises; a fault at () means that it is unreadable."""
     composer = _Composer()
     try:
         value = composer.compose(_decode(raw))
@@ -84,88 +84,90 @@ def _decode(raw: bytes) -> str:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise _UnreadableError(line, "the file is not UTF-8; save it as UTF-8") from error
-    if refused := _NOT_TEXT.search(text):
-        line = len(_LINE_END.findall(text[: refused.start()])) + 1
-        raise _UnreadableError(line, f"the file holds the character {quoted(refused[0])}; remove it")
+    if match := _NOT_TEXT.search(text):
+        line = len(_LINE_END.findall(text[: match.start()])) + 1
+        raise _UnreadableError(line, f"the file holds the character {quoted(match[0])}; remove it")
     return text
 
 
 @dataclass(slots=True)
 class _Composer:
-    """Builds values from events, and notes on the way where they stand and what is refused."""
+    """Builds values from events, and collects their line numbers and the faults."""
 
     lines: dict[Loc, int] = field(default_factory=dict)
     faults: list[YamlFault] = field(default_factory=list)
 
     def compose(self, text: str) -> object:
-        events = _events(text)
+        events = _parse_events(text)
         value: object = None
         documents = 0
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if event.version or event.tags:
-                    self._refuse((), event, "a % directive is not allowed; remove the line")
+                    self._add_fault((), event, "a % directive is not allowed; remove the line")
                 if documents > 1:
-                    raise _UnreadableError(_line(event), "a second document begins; keep one, without ---")
+                    raise _UnreadableError(_line_of(event), "a second document begins; keep one, without ---")
             elif isinstance(event, yaml.NodeEvent):
-                value = self._node(event, events, ())
+                value = self._compose_node(event, events, ())
         return value
 
-    def _node(self, event: yaml.NodeEvent, events: Iterator[yaml.Event], loc: Loc) -> object:
-        self._plain(event, loc)
+    def _compose_node(self, event: yaml.NodeEvent, events: Iterator[yaml.Event], loc: Loc) -> object:
+        self._require_plain(event, loc)
         if isinstance(event, yaml.ScalarEvent):
-            return self._scalar(event, loc)
+            return self._parse_scalar(event, loc)
         if isinstance(event, yaml.AliasEvent):
             return None
         if len(loc) >= MAX_DEPTH:
-            raise _UnreadableError(_line(event), f"more than {MAX_DEPTH} levels of nesting; flatten the file")
+            raise _UnreadableError(
+                _line_of(event), f"more than {MAX_DEPTH} levels of nesting; flatten the file"
+            )
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(events, loc)
-        return self._mapping(events, loc)
+            return self._compose_sequence(events, loc)
+        return self._compose_mapping(events, loc)
 
-    def _sequence(self, events: Iterator[yaml.Event], loc: Loc) -> tuple[object, ...]:
+    def _compose_sequence(self, events: Iterator[yaml.Event], loc: Loc) -> tuple[object, ...]:
         entries: list[object] = []
-        for event in _node_events(events):
-            place = (*loc, len(entries))
-            self.lines[place] = _line(event)
-            entries.append(self._node(event, events, place))
+        for event in _iterate_nodes(events):
+            entry_loc = (*loc, len(entries))
+            self.lines[entry_loc] = _line_of(event)
+            entries.append(self._compose_node(event, events, entry_loc))
         return tuple(entries)
 
-    def _mapping(self, events: Iterator[yaml.Event], loc: Loc) -> dict[str, object]:
+    def _compose_mapping(self, events: Iterator[yaml.Event], loc: Loc) -> dict[str, object]:
         entries: dict[str, object] = {}
-        for event in _node_events(events):
-            key = self._key(event, loc)
-            place = (*loc, key)
+        for event in _iterate_nodes(events):
+            key = self._parse_key(event, loc)
+            entry_loc = (*loc, key)
             if key in entries:
-                first = self.lines[place]
-                self._refuse(place, event, f"{quoted(key)} stands on line {first} already; keep one of them")
+                text = f"{quoted(key)} stands on line {self.lines[entry_loc]} already; keep one of them"
+                self._add_fault(entry_loc, event, text)
             else:
-                self.lines[place] = _line(event)
-            entries[key] = self._node(_node_event(events), events, place)
+                self.lines[entry_loc] = _line_of(event)
+            entries[key] = self._compose_node(_next_node(events), events, entry_loc)
         return entries
 
-    def _key(self, event: yaml.NodeEvent, loc: Loc) -> str:
+    def _parse_key(self, event: yaml.NodeEvent, loc: Loc) -> str:
         if not isinstance(event, yaml.ScalarEvent):
-            raise _UnreadableError(_line(event), "a key must be plain text")
-        self._plain(event, loc)
+            raise _UnreadableError(_line_of(event), "a key must be plain text")
+        self._require_plain(event, loc)
         if event.value == "<<" and not event.style:
-            self._refuse((*loc, "<<"), event, "merge keys (<<) are not allowed; write the keys out")
+            self._add_fault((*loc, "<<"), event, "merge keys (<<) are not allowed; write the keys out")
         return event.value
 
-    def _plain(self, event: yaml.NodeEvent, loc: Loc) -> None:
-        """Refuses what makes a node more than data."""
+    def _require_plain(self, event: yaml.NodeEvent, loc: Loc) -> None:
+        """Adds a fault for aliases, anchors and tags."""
         if isinstance(event, yaml.AliasEvent):
-            self._refuse(loc, event, "aliases (*name) are not allowed; write the value out")
+            self._add_fault(loc, event, "aliases (*name) are not allowed; write the value out")
         elif event.anchor is not None:
-            self._refuse(loc, event, "anchors (&name) are not allowed; remove it")
+            self._add_fault(loc, event, "anchors (&name) are not allowed; remove it")
         if getattr(event, "tag", None) is not None:
-            self._refuse(loc, event, "tags (!name) are not allowed; remove it")
+            self._add_fault(loc, event, "tags (!name) are not allowed; remove it")
 
-    def _scalar(self, event: yaml.ScalarEvent, loc: Loc) -> object:
+    def _parse_scalar(self, event: yaml.ScalarEvent, loc: Loc) -> object:
         text = event.value
-        if refused := _NOT_TEXT.search(text):
-            self._refuse(loc, event, f"a text holds the character {quoted(refused[0])}; remove it")
+        if match := _NOT_TEXT.search(text):
+            self._add_fault(loc, event, f"a text holds the character {quoted(match[0])}; remove it")
         if event.style:
             return text
         if text in _NULLS:
@@ -175,22 +177,22 @@ class _Composer:
         if not _FLOAT.fullmatch(text):
             return text
         if sum(map(str.isdigit, text)) > MAX_DIGITS:
-            self._refuse(
+            self._add_fault(
                 loc, event, f"{quoted(text)} has more than {MAX_DIGITS} digits; write a smaller number"
             )
             return 0
         return int(text) if _INTEGER.fullmatch(text) else float(text)
 
-    def _refuse(self, loc: Loc, event: yaml.Event, text: str) -> None:
-        self.faults.append(YamlFault(loc, _line(event), text))
+    def _add_fault(self, loc: Loc, event: yaml.Event, text: str) -> None:
+        self.faults.append(YamlFault(loc, _line_of(event), text))
 
 
-def _events(text: str) -> Iterator[yaml.Event]:
-    """PyYAML's events. Its own faults, and the errors that its scanner lets slip, end the document."""
+def _parse_events(text: str) -> Iterator[yaml.Event]:
+    """Yields PyYAML's events. Raises _UnreadableError, also for ValueError and OverflowError of PyYAML's scanner."""
     line = 1
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            line = _line(event)
+            line = _line_of(event)
             yield event
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -205,18 +207,18 @@ def _events(text: str) -> Iterator[yaml.Event]:
         raise _UnreadableError(line, text) from error
 
 
-def _node_events(events: Iterator[yaml.Event]) -> Iterator[yaml.NodeEvent]:
-    """The nodes up to the end of the list or mapping that they are in, which is taken as well."""
+def _iterate_nodes(events: Iterator[yaml.Event]) -> Iterator[yaml.NodeEvent]:
+    """Yields the nodes of the current list or mapping, and consumes its end event."""
     while isinstance(event := next(events), yaml.NodeEvent):
         yield event
 
 
-def _node_event(events: Iterator[yaml.Event]) -> yaml.NodeEvent:
+def _next_node(events: Iterator[yaml.Event]) -> yaml.NodeEvent:
     event = next(events)
     assert isinstance(event, yaml.NodeEvent)
     return event
 
 
-def _line(event: yaml.Event) -> int:
+def _line_of(event: yaml.Event) -> int:
     assert event.start_mark is not None
     return int(event.start_mark.line) + 1
