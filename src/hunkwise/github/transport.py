@@ -214,9 +214,7 @@ def open_transport(token: str, api_url: str) -> Transport:
     secure = server.scheme == "https"
     kind = HTTPSRequestsConnectionClass if secure else HTTPRequestsConnectionClass
     connection = kind(server.hostname or "", server.port, timeout=TIMEOUT, retry=_NO_RETRIES)
-    connection.session.cookies.set_policy(
-        DefaultCookiePolicy(allowed_domains=[])
-    )  # cookies are neither stored nor sent
+    connection.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # no cookies
     watch = RequestTimer()
     for scheme in ("http://", "https://"):
         connection.session.mount(scheme, watched(watch))
