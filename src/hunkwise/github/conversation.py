@@ -20,7 +20,7 @@ from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.accounts import GHOST, Account, bare, is_bot, rest_trusted, rest_writers
 from hunkwise.github.blob_lookup import BlobLookup
 from hunkwise.github.connection import GitHubConnection, TooManyError, entries_of
-from hunkwise.github.conversation_graphql import FIELD, checks_by_rest, conversation_by_graphql
+from hunkwise.github.conversation_graphql import LINKED_ISSUES_FIELD, checks_by_rest, conversation_by_graphql
 from hunkwise.github.responses import JsonValue
 
 _NOT_READABLE = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
@@ -55,7 +55,7 @@ def conversation_by_rest(
 def _read_viewer(connection: GitHubConnection) -> Account:
     """Reads the token's account: REST reports a person's, GraphQL an app's. Unknown if both refuse.
 
-    Raises GitHubError for a temporary failure: without our earlier posts, they would be posted again.
+    Raises GitHubError for a temporary failure: with an unknown account, our earlier posts would be repeated.
     """
     try:
         user = connection.get("/user")
@@ -179,7 +179,7 @@ def _read_by_graphql(
     try:
         return conversation_by_graphql(connection, repository, number, head_sha, check_name, look)
     except GitHubError as error:
-        if error.kind is not GitHubErrorKind.INVALID or FIELD not in error.message:
+        if error.kind is not GitHubErrorKind.INVALID or LINKED_ISSUES_FIELD not in error.message:
             raise
     return conversation_by_graphql(connection, repository, number, head_sha, check_name, look, linked=False)
 

@@ -22,9 +22,9 @@ from hunkwise.github.blob_lookup import BlobLookup
 from hunkwise.github.connection import MOST_PAGES, PAGE, GitHubConnection, TooManyError
 from hunkwise.github.responses import GraphqlResponse, JsonValue, malformed_response_error
 
-FIELD = "closingIssuesReferences"
+LINKED_ISSUES_FIELD = "closingIssuesReferences"
 """The field for linked issues of a pull request in GitHub's schema."""
-ASKED = f"""{FIELD}(first: 10) @include(if: $once) {{
+LINKED_ISSUES_SELECTION = f"""{LINKED_ISSUES_FIELD}(first: 10) @include(if: $once) {{
         nodes {{ number title body repository {{ nameWithOwner }} }}
       }}"""
 """The selection of that field in a query, which must declare `$once`."""
@@ -32,7 +32,7 @@ ASKED = f"""{FIELD}(first: 10) @include(if: $once) {{
 
 def linked_issues(pull: JsonValue) -> tuple[LinkedIssue, ...]:
     """Returns the linked issues that the token may read; GitHub gives null for the others."""
-    if not isinstance(pull.at(f"{FIELD}.nodes").value, list):
+    if not isinstance(pull.at(f"{LINKED_ISSUES_FIELD}.nodes").value, list):
         return ()
     return tuple(
         LinkedIssue(
@@ -41,7 +41,7 @@ def linked_issues(pull: JsonValue) -> tuple[LinkedIssue, ...]:
             issue.text_or("body", ""),
             issue.text_or("repository.nameWithOwner", ""),
         )
-        for issue in pull.entries(f"{FIELD}.nodes")
+        for issue in pull.entries(f"{LINKED_ISSUES_FIELD}.nodes")
         if (number := issue.number_or_none("number")) is not None
     )
 
@@ -178,7 +178,7 @@ def conversation_by_graphql(
     Optional parts that a token may not read (check runs, number of rewrites, linked issues) stay empty; threads,
     comments and reviews are required. `linked`: whether the server's schema has linked issues.
     """
-    query = look.added_to(_QUERY.replace("#linked", ASKED) if linked else _QUERY)
+    query = look.added_to(_QUERY.replace("#linked", LINKED_ISSUES_SELECTION) if linked else _QUERY)
     answer, nodes = _read_pages(connection, query, repository, number, check_name, look)
     data = answer.data
     pull = data.at(_PULL_PATH)

@@ -108,7 +108,7 @@ class ProbeReviews:
         self._marker = marker
         self._open = False
 
-    def hold(self, comments: Sequence[Mapping[str, Any]]) -> bool:
+    def accepts(self, comments: Sequence[Mapping[str, Any]]) -> bool:
         """Returns whether GitHub accepts these comments in one review. Raises GitHubError if that stays unknown."""
         body = {"commit_id": self._head_sha, "body": self._marker, "comments": list(comments)}
         for _ in range(_MAX_ATTEMPTS):
@@ -209,8 +209,8 @@ def line_comment(finding: Finding, rendered: ReviewDraft) -> dict[str, Any]:
 
 _T = TypeVar("_T")
 
-COST_OF_A_QUESTION = 2
-"""Requests per probe, at most."""
+REQUESTS_PER_PROBE = 2
+"""At most."""
 
 
 def offender(

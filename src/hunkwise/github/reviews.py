@@ -13,7 +13,7 @@ from hunkwise.domain.review import Destination, PostResult, ReviewEvent, ReviewF
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.client import GitHub
 from hunkwise.github.rejected_comments import (
-    COST_OF_A_QUESTION,
+    REQUESTS_PER_PROBE,
     FileComments,
     ProbeReviews,
     ReviewAttempt,
@@ -191,7 +191,7 @@ class ReviewPublisher:
         suspects = [finding for finding in inline if finding not in attempt.innocent]
 
         def probe(findings: Iterable[Finding]) -> bool:
-            accepted = attempt.probes.hold([line_comment(finding, rendered) for finding in findings])
+            accepted = attempt.probes.accepts([line_comment(finding, rendered) for finding in findings])
             attempt.innocent.update(findings if accepted else ())
             return accepted
 
@@ -206,7 +206,7 @@ class ReviewPublisher:
             attempt.notes.append(f"GitHub declined comments on lines; {where}. {error.message}")
 
     def _may_probe(self, attempt: ReviewAttempt) -> bool:
-        return self._writer.sent + COST_OF_A_QUESTION + _RESERVED_REQUESTS <= attempt.limit
+        return self._writer.sent + REQUESTS_PER_PROBE + _RESERVED_REQUESTS <= attempt.limit
 
 
 def _destinations(placement: CommentPlan, page: Page) -> dict[Finding, Destination]:
