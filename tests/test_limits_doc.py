@@ -232,7 +232,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/github/test_checks.py::test_texts_that_are_too_long_are_cut_visibly",
     ),
     "Annotations": (
-        ["hunkwise.github.checks:_MOST_ANNOTATIONS", "hunkwise.publish.annotations:MESSAGE_LIMIT"],
+        ["hunkwise.github.checks:_MAX_ANNOTATIONS", "hunkwise.publish.annotations:MESSAGE_LIMIT"],
         "tests/publish/test_annotations.py::test_long_texts_are_cut_to_what_github_takes",
     ),
     "Job summary": (
@@ -248,11 +248,11 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/test_actions.py::test_a_log_has_a_last_line_and_commands_go_on",
     ),
     "SARIF that is uploaded": (
-        ["hunkwise.github.checks:_MOST_BYTES"],
+        ["hunkwise.github.checks:_MAX_BYTES"],
         "tests/github/test_code_scanning.py::test_a_file_above_githubs_limit_is_not_sent",
     ),
     "Writes to GitHub": (
-        ["hunkwise.github.connection:_MOST", "hunkwise.github.connection:_WINDOW"],
+        ["hunkwise.github.connection:_MAX_WRITES", "hunkwise.github.connection:_WINDOW"],
         "tests/github/test_pace.py::test_no_more_than_sixty_fall_into_any_minute",
     ),
     "`deadline`": (

@@ -79,15 +79,15 @@ LISTED = f"100644 blob {OID}       3\ta\0".encode()
     ],
 )
 def test_an_object_that_a_filtered_clone_lacks_is_not_known(output: bytes, known: dict[str, bytes]) -> None:
-    def run(command: str, *_arguments: str | bytes, limit: int = 0, asked: bytes = b"") -> GitResult:
-        assert asked in (b"", f"{OID}\n".encode())
+    def run(command: str, *_arguments: str | bytes, limit: int = 0, stdin: bytes = b"") -> GitResult:
+        assert stdin in (b"", f"{OID}\n".encode())
         return GitResult(0, LISTED if command == "ls-tree" else output)
 
     assert read_contents(run, OID, ["a"], most=9, together=9) == known
 
 
 def test_a_git_that_writes_more_than_it_announced_is_an_error() -> None:
-    def run(command: str, *_arguments: str | bytes, limit: int = 0, asked: bytes = b"") -> GitResult:
+    def run(command: str, *_arguments: str | bytes, limit: int = 0, stdin: bytes = b"") -> GitResult:
         return GitResult(0, LISTED) if command == "ls-tree" else GitResult(None, b"x" * limit)
 
     with pytest.raises(RepositoryError, match="more than it announced"):

@@ -87,10 +87,10 @@ def test_what_is_no_folder_is_refused(tree: Path) -> None:
 class Unreadable(WorkingTree):
     """A tree of which this user may not open anything; root, who runs tests as well, may open all."""
 
-    def _opened(self, place: Path) -> bytes:
+    def _read_bytes(self, file: Path) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    def _names(self, place: Path) -> Sequence[os.DirEntry[str]]:
+    def _sorted_entries(self, folder: Path) -> Sequence[os.DirEntry[str]]:
         raise PermissionError(13, "Permission denied")
 
 

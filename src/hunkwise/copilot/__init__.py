@@ -1,1 +1,1 @@
-"""The Copilot CLI as a sidecar process, and the SDK that speaks with it. Nobody else imports `copilot`."""
+"""The Copilot CLI as a sidecar process, and sessions of its SDK. The only package that imports `copilot`."""

@@ -1,4 +1,4 @@
-"""The SDK's one connection to a headless CLI: version, preflight, bounds, and a watch on both ends."""
+"""The SDK's connection to a headless CLI: version check, preflight, size limits, and monitoring."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hunkwise.settings.inputs import Provider
 
 
 def provider_config(provider: Provider) -> ProviderConfig:
-    """The SDK's options. The CLI's own COPILOT_PROVIDER_* variables are not used by SDK sessions."""
+    """Returns the SDK's options. SDK sessions ignore the CLI's own COPILOT_PROVIDER_* variables."""
     config: ProviderConfig = {"type": provider.type, "base_url": provider.base_url}
     if provider.api_key:
         config["api_key"] = provider.api_key
@@ -36,16 +36,16 @@ def provider_config(provider: Provider) -> ProviderConfig:
 
 
 MAX_MESSAGE: Final = 48 * 1024 * 1024
-"""Bytes of one message. What a model says of a prompt has some 20 KB; 30 MB of it still come as an answer."""
+"""Bytes of one message. A model's answer to a prompt has about 20 KB; answers of 30 MB are still delivered."""
 _HEADER = re.compile(rb"Content-Length:\s*(\d{1,18})\s*")
 _HEADER_BYTES = 1_000
-_PIECE = 64 * 1024
+_CHUNK = 64 * 1024
 
 logger = logging.getLogger(__name__)
 
 
 class ByteStream(Protocol):
-    """A socket as a file without a buffer."""
+    """An unbuffered file object of a socket."""
 
     def readline(self, size: int = -1, /) -> bytes: ...
 
@@ -53,19 +53,19 @@ class ByteStream(Protocol):
 
 
 class BoundedMessages:
-    """What the SDK reads in the socket's place: a message that is too large is passed over, and the log says so.
+    """Wraps the stream that the SDK reads: a message that is too large is skipped, with a warning in the log.
 
-    What waits for that message ends by its own timeout.
+    A call that waits for that message ends by its own timeout.
     """
 
     def __init__(self, stream: ByteStream, max_message: int = MAX_MESSAGE) -> None:
         self._stream = stream
         self._max_message = max_message
         self.read_from = False
-        """Whether anything was read through it."""
+        """Whether the SDK has read anything through this object."""
 
     def readline(self) -> bytes:
-        """A header's line; empty where the connection ended."""
+        """Returns a header line; empty at the end of the connection."""
         self.read_from = True
         while True:
             line = self._stream.readline(_HEADER_BYTES)
@@ -76,18 +76,18 @@ class BoundedMessages:
             logger.warning("A message of the Copilot CLI was passed over: it has %s bytes.", f"{size:,}")
             self._stream.readline(_HEADER_BYTES)  # the empty line
             while size > 0:
-                piece = self._stream.read(min(size, _PIECE))
-                if not piece:
+                chunk = self._stream.read(min(size, _CHUNK))
+                if not chunk:
                     return b""
-                size -= len(piece)
+                size -= len(chunk)
 
     def read(self, count: int) -> bytes | None:
-        """Some of the message, as a socket gives it."""
-        return self._stream.read(min(count, _PIECE))
+        """Returns part of the message, as a socket does."""
+        return self._stream.read(min(count, _CHUNK))
 
 
 class BoundedClient(CopilotClient):
-    """A client for a CLI that listens at an address.
+    """A client for a CLI that listens at an address, with a size limit and without delays of its socket.
 
     The SDK has no option for either: it keeps its socket in the private attribute `_process`, set before it reads.
     """
@@ -108,10 +108,10 @@ class BoundedClient(CopilotClient):
         self._transport = transport
         if hasattr(transport, "stdout"):
             self._messages = transport.stdout = BoundedMessages(transport.stdout, self._max_message)
-        _send_at_once(getattr(transport, "_socket", None))
+        _disable_nagle(getattr(transport, "_socket", None))
 
     def check_bound(self) -> None:
-        """Raises ModelError (SIDECAR) where the messages so far were not read through the bound."""
+        """Raises ModelError (SIDECAR) if the SDK did not read its messages through the size limit."""
         if self._messages is None or not self._messages.read_from:
             raise ModelError(
                 ModelKind.SIDECAR,
@@ -122,10 +122,10 @@ class BoundedClient(CopilotClient):
 
 
 class _PromptSocket(socket.socket):
-    """A socket that acknowledges what it reads at once.
+    """A socket that acknowledges received data immediately.
 
-    The CLI, too, writes in small pieces, and holds the next one back until the last is acknowledged, which Linux
-    delays by 40 ms: 50 to 110 ms a call without this. The option lasts for one read only.
+    The CLI, too, writes small chunks, and delays the next one until the last is acknowledged, which Linux delays
+    by 40 ms: 50 to 110 ms per call without this. The option applies to one read only.
     """
 
     __slots__ = ()
@@ -137,40 +137,42 @@ class _PromptSocket(socket.socket):
         return count
 
 
-def _send_at_once(connected: object) -> None:
-    """Turns Nagle's algorithm off: the SDK writes header and body apart, which costs 44 ms a call.
+def _disable_nagle(connection: object) -> None:
+    """Disables Nagle's algorithm: the SDK writes header and body separately, which costs 44 ms per call.
 
-    Where a version of the SDK has no such socket, calls are slower and nothing else.
+    If a version of the SDK has no such socket, calls are slower, with no other effect.
     """
-    if type(connected) is socket.socket:
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if type(connection) is socket.socket:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_QUICKACK"):  # Linux
-            connected.__class__ = _PromptSocket
+            connection.__class__ = _PromptSocket
 
 
-# Older ones hang in mid-turn (1.0.81 was seen to, and calls itself 0.0.1), with the same protocol number.
+# Older versions hang during a turn (seen with 1.0.81, which reports itself as 0.0.1), at the same protocol version.
 _OLDEST_VERSION = (1, 0, 89)
 _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
 _CONNECT_SECONDS = 10.0
 _PREFLIGHT_SECONDS = 20.0
-logging.getLogger("copilot").setLevel(logging.CRITICAL)  # its warnings repeat what its exceptions say
+logging.getLogger("copilot").setLevel(logging.CRITICAL)  # its warnings repeat its exceptions
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """How often the CLI is asked whether it still answers, and how long that may take, in seconds."""
+    """The interval of pings to the CLI, and the timeout of each, in seconds."""
 
     every: float = 5.0
     patience: float = 20.0
 
 
-_USUAL = Heartbeat()
+_DEFAULT_HEARTBEAT = Heartbeat()
 
 
 class CopilotConnection:
-    """A client that is connected, and the future that tells when it is lost."""
+    """A connected client. `lost` is a future that gets the error when the connection is lost."""
 
-    def __init__(self, client: CopilotClient, sidecar: Sidecar | None, heartbeat: Heartbeat = _USUAL) -> None:
+    def __init__(
+        self, client: CopilotClient, sidecar: Sidecar | None, heartbeat: Heartbeat = _DEFAULT_HEARTBEAT
+    ) -> None:
         self.client = client
         self.lost: asyncio.Future[ModelError] = asyncio.get_running_loop().create_future()
         self._sidecar = sidecar
@@ -179,17 +181,17 @@ class CopilotConnection:
         self._closing = False
 
     def watch(self) -> None:
-        """Begins to watch the process, where it is ours, and the connection."""
-        self._watchers.append(asyncio.create_task(self._ask_now_and_then()))
+        """Starts monitoring the connection, and the process if it is ours."""
+        self._watchers.append(asyncio.create_task(self._ping_regularly()))
         if self._sidecar is not None:
-            self._watchers.append(asyncio.create_task(self._process(self._sidecar)))
+            self._watchers.append(asyncio.create_task(self._watch_process(self._sidecar)))
 
-    async def _process(self, sidecar: Sidecar) -> None:
-        self._lose(await sidecar.exited())
+    async def _watch_process(self, sidecar: Sidecar) -> None:
+        self._set_lost(await sidecar.exited())
 
-    async def _ask_now_and_then(self) -> None:
-        """A CLI that was stopped, or is on another machine, ends without a word: it is asked now and then."""
-        while not self._closing:  # whatever becomes of a cancellation within the SDK
+    async def _ping_regularly(self) -> None:
+        """Pings the CLI: one that is suspended, or on another machine, can end without closing the connection."""
+        while not self._closing:  # the SDK may swallow the cancellation
             await asyncio.sleep(self._heartbeat.every)
             try:
                 async with asyncio.timeout(self._heartbeat.patience):
@@ -197,21 +199,21 @@ class CopilotConnection:
             except (TimeoutError, *SDK_ERRORS) as error:
                 reason = "no answer" if isinstance(error, TimeoutError) else str(error)
                 message = f"The Copilot CLI does not answer any more ({reason})."
-                self._lose(fault(ModelKind.SIDECAR, message, provider=False))
+                self._set_lost(fault(ModelKind.SIDECAR, message, provider=False))
                 return
 
-    def _lose(self, error: ModelError) -> None:
+    def _set_lost(self, error: ModelError) -> None:
         if not self.lost.done():
             self.lost.set_result(error)
 
     async def forget(self, session: CopilotSession) -> None:
-        """Lets a session go. Our own CLI's home is wiped as a whole; on another's disk its transcript would stay."""
+        """Disconnects a session; deletes its transcript if the CLI is not ours (our CLI's home is deleted anyway)."""
         await session.disconnect()
         if self._sidecar is None:
             await self.client.delete_session(session.session_id)
 
     async def close(self) -> None:
-        """Closes the socket; the CLI itself is ended by whoever started it."""
+        """Closes the socket. The caller that started the CLI ends it."""
         self._closing = True
         for watcher in self._watchers:
             watcher.cancel()
@@ -219,12 +221,16 @@ class CopilotConnection:
         await _close(self.client)
 
 
-async def connect_to_sidecar(sidecar: Sidecar, heartbeat: Heartbeat = _USUAL) -> CopilotConnection:
+async def connect_to_sidecar(
+    sidecar: Sidecar, heartbeat: Heartbeat = _DEFAULT_HEARTBEAT
+) -> CopilotConnection:
     """Connects to our own CLI. Raises ModelError (SIDECAR)."""
     return await connect(BoundedClient(await sidecar.ready()), sidecar, heartbeat)
 
 
-async def connect_to_first(addresses: Sequence[Address], heartbeat: Heartbeat = _USUAL) -> CopilotConnection:
+async def connect_to_first(
+    addresses: Sequence[Address], heartbeat: Heartbeat = _DEFAULT_HEARTBEAT
+) -> CopilotConnection:
     """Connects to the first address that answers `get_status`. Raises ModelError (SIDECAR) with every reason."""
     reasons = []
     for address in addresses:
@@ -240,9 +246,9 @@ async def connect_to_first(addresses: Sequence[Address], heartbeat: Heartbeat = 
 
 
 async def connect(
-    client: BoundedClient, sidecar: Sidecar | None = None, heartbeat: Heartbeat = _USUAL
+    client: BoundedClient, sidecar: Sidecar | None = None, heartbeat: Heartbeat = _DEFAULT_HEARTBEAT
 ) -> CopilotConnection:
-    """Starts the client, and closes it again where the CLI is not usable. Raises ModelError (SIDECAR)."""
+    """Starts the client; closes it if the CLI is not usable. Raises ModelError (SIDECAR)."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_close, client)
         try:
@@ -266,7 +272,7 @@ async def connect(
 
 async def _close(client: CopilotClient) -> None:
     with contextlib.suppress(TimeoutError, *SDK_ERRORS):
-        # `stop` would take a second to say goodbye to a process that we end anyway.
+        # `stop` would take a second to shut down a process that we end anyway.
         async with asyncio.timeout(_CONNECT_SECONDS):
             await client.force_stop()
 
@@ -286,21 +292,21 @@ def _check_version(version: str) -> None:
 async def preflight(
     connection: CopilotConnection, models: Sequence[str | None], seconds: float = _PREFLIGHT_SECONDS
 ) -> frozenset[str]:
-    """The models that Copilot offers. Proves the token before anything is spent, and that one of `models` is there.
+    """Returns the models that Copilot offers. Verifies the token at no cost, and that one of `models` is offered.
 
-    The CLI calls itself ready and even authenticated with a wrong token, and a session then hangs.
+    With an invalid token the CLI still reports itself as ready and authenticated, and a session then hangs.
     Raises ModelError: AUTHENTICATION, PAYMENT, FORBIDDEN, RATE_LIMIT, UNAVAILABLE_MODEL, ...
     """
     try:
         async with asyncio.timeout(seconds):
-            listed = await connection.client.list_models()
+            entries = await connection.client.list_models()
     except TimeoutError as error:
         message = f"Copilot did not list its models within {seconds:.0f} seconds."
         raise fault(ModelKind.PROVIDER, message, provider=False) from error
     except SDK_ERRORS as error:
         raise from_sdk(error, provider=False) from error
-    # A model that a policy disables is listed all the same, and would be asked without a complaint.
-    offered = [entry.id for entry in listed if entry.policy is None or entry.policy.state != "disabled"]
+    # A model that a policy disables is still listed, and a request to it would not fail.
+    offered = [entry.id for entry in entries if entry.policy is None or entry.policy.state != "disabled"]
     if not offered:
         raise fault(ModelKind.FORBIDDEN, "Copilot offers no model to this token.", provider=False)
     if models and not any(model is None or model in offered for model in models):
@@ -309,17 +315,17 @@ async def preflight(
 
 
 def not_offered(models: Sequence[str | None], offered: Collection[str]) -> ModelError:
-    """The error of models that Copilot does not have for this account."""
-    named = " or ".join(f'"{model}"' for model in models)
-    message = f"Copilot does not offer the model {named}; it offers {', '.join(sorted(offered)[:20])}."
+    """Returns the error for models that Copilot does not offer to this account."""
+    names = " or ".join(f'"{model}"' for model in models)
+    message = f"Copilot does not offer the model {names}; it offers {', '.join(sorted(offered)[:20])}."
     return fault(ModelKind.UNAVAILABLE_MODEL, message, provider=False)
 
 
 @asynccontextmanager
 async def connected(where: Sidecar | Sequence[Address], *, copilot: bool) -> AsyncIterator[CopilotConnection]:
-    """A connection to our sidecar, or to the first of several addresses.
+    """Provides a connection to our sidecar, or to the first of several addresses that answers.
 
-    `copilot`: Copilot answers, so its token is proved before anything is spent. Raises ModelError.
+    `copilot`: Copilot is the provider, so its token is verified before anything is spent. Raises ModelError.
     """
     if isinstance(where, Sidecar):
         connection = await connect_to_sidecar(where)

@@ -1,4 +1,4 @@
-"""Errors of the SDK and of HTTP as ModelError."""
+"""Converts errors of the SDK and of HTTP to ModelError."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from copilot._jsonrpc import JsonRpcError, ProcessExitedError
 from hunkwise.errors import ModelError, ModelKind
 
 SDK_ERRORS = (JsonRpcError, ProcessExitedError, RuntimeError, ValueError, OSError, AssertionError)
-"""What the SDK raises for whatever goes wrong behind it; it has no base class of its own.
+"""Exceptions that the SDK raises for failures of the CLI and the connection; it has no base class for them.
 
-Its readers assert what they were sent, so a server that is no Copilot CLI brings an AssertionError."""
+It validates messages with `assert`, so a server that is not a Copilot CLI causes an AssertionError."""
 
 _STATUS = {
     401: ModelKind.AUTHENTICATION,
@@ -23,7 +23,7 @@ _STATUS = {
     413: ModelKind.TOO_LARGE,
     429: ModelKind.RATE_LIMIT,
 }
-_WORDS = (
+_PATTERNS = (
     (
         re.compile(r"not authenticated|bad credentials|authentication_failed|no github oauth token", re.I),
         ModelKind.AUTHENTICATION,
@@ -45,7 +45,7 @@ _WORDS = (
     ),
     (re.compile(r"forbidden|not (allowed|permitted|licensed)|access denied", re.I), ModelKind.FORBIDDEN),
 )
-_MOST_WORDS = 10_000
+_MAX_TEXT = 10_000
 _NO_CREDIT = re.compile(r"insufficient_quota|exceeded your current quota", re.I)
 _INNER_MESSAGE = re.compile(r'\\"message\\":\s*\\"([^"\\]{1,300})\\"')
 _STATUS_IN_TEXT = re.compile(
@@ -85,20 +85,20 @@ _HINTS = {
 
 
 def fault(kind: ModelKind, message: str, *, provider: bool) -> ModelError:
-    """The error of that kind with its remedy, which differs by who answers: Copilot or a provider."""
+    """Returns the error of that kind with its hint, which differs for Copilot and a user's provider."""
     by_source = _PROVIDER_HINTS if provider else _COPILOT_HINTS
     return ModelError(kind, message, by_source.get(kind) or _HINTS.get(kind, ""))
 
 
 def from_status(status: int | None, message: str, *, provider: bool) -> ModelError:
-    """The failure behind an HTTP status, or behind the words of a message where the status does not tell."""
+    """Returns the error for an HTTP status, or for the text of a message if the status does not determine it."""
     text = " ".join(message.split())
     if status is None:
         status = _status_in(text)
-    said = f" It said: {_words_of(text).rstrip('.')}." if text else ""
-    who = "The model provider" if provider else "Copilot"
-    what = f" answered {status}." if status else " could not be asked."
-    return fault(_kind(status, text), f"{who}{what}{said}", provider=provider)
+    details = f" It said: {_message_in(text).rstrip('.')}." if text else ""
+    source = "The model provider" if provider else "Copilot"
+    outcome = f" answered {status}." if status else " could not be asked."
+    return fault(_kind(status, text), f"{source}{outcome}{details}", provider=provider)
 
 
 def _kind(status: int | None, text: str) -> ModelKind:
@@ -108,19 +108,19 @@ def _kind(status: int | None, text: str) -> ModelKind:
         return _STATUS[status]
     if status is not None and status >= 500:
         return ModelKind.PROVIDER
-    # A 400 can mean a prompt that is too long, a filter, or a model that is not there.
-    return next((kind for words, kind in _WORDS if words.search(text)), ModelKind.PROVIDER)
+    # A 400 can mean a prompt that is too long, a filter, or a model that does not exist.
+    return next((kind for pattern, kind in _PATTERNS if pattern.search(text)), ModelKind.PROVIDER)
 
 
 def from_sdk(error: Exception, *, provider: bool) -> ModelError:
-    """The failure behind an exception of the SDK."""
+    """Returns the error for an exception of the SDK."""
     if isinstance(error, ProcessExitedError) or "not connected" in str(error).lower():
         return fault(ModelKind.SIDECAR, f"The Copilot CLI is gone: {str(error)[:400]}.", provider=provider)
-    return from_status(None, str(error)[:_MOST_WORDS], provider=provider)
+    return from_status(None, str(error)[:_MAX_TEXT], provider=provider)
 
 
-def _words_of(text: str) -> str:
-    """What the server said for people, where the CLI wraps it into its own JSON."""
+def _message_in(text: str) -> str:
+    """Returns the server's message if the CLI wraps it in JSON of its own, else the start of the text."""
     inner = _INNER_MESSAGE.search(text)
     return inner[1] if inner else text[:400]
 

@@ -1,4 +1,4 @@
-"""Finds the Copilot CLI's program."""
+"""Finds the executable of the Copilot CLI."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hunkwise.errors import ModelError, ModelKind
 
 CLI_VERSION = "1.0.102"
 SDK_VERSION = "1.0.25"
-"""The two were measured together; package-lock.json and pyproject.toml pin them."""
+"""Both versions were tested together; package-lock.json and pyproject.toml pin them."""
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 _INSTALL = "Run `make setup` in hunkwise's checkout, or set COPILOT_CLI_PATH to a Copilot CLI."
@@ -21,13 +21,13 @@ _INSTALL = "Run `make setup` in hunkwise's checkout, or set COPILOT_CLI_PATH to 
 
 @dataclass(frozen=True, slots=True)
 class CliCommand:
-    """How to start a headless server."""
+    """The command that starts a headless server."""
 
     program: Path
     package_cache: Path | None = None
-    """Where the CLI's package is unpacked; a CLI without one unpacks 235 MB at its start."""
+    """The folder of the CLI's unpacked package; without it the CLI unpacks 235 MB when it starts."""
     instead: CliCommand | None = None
-    """What to start where this program would not listen."""
+    """The command to start if this program does not listen."""
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -35,18 +35,18 @@ class CliCommand:
 
 
 def find_cli(environ: Mapping[str, str], checkout: Path = CHECKOUT) -> CliCommand:
-    """The first of COPILOT_CLI_PATH, the package's runtime, its CLI (both below `checkout`), `copilot` on PATH.
+    """Returns the first of COPILOT_CLI_PATH, the package's runtime, its CLI (both below `checkout`), `copilot` on PATH.
 
-    Raises ModelError (SIDECAR) where there is none.
+    Raises ModelError (SIDECAR) if none exists.
     """
-    named = environ.get("COPILOT_CLI_PATH")
-    if named:
-        return _named(Path(named), environ)
-    # The sidecar has a working directory of its own, so no path may be relative to ours.
-    given = environ.get("COPILOT_PKG_CACHE_HOME")
-    cache = Path(given).absolute() if given else checkout / "node_modules" / ".cache" / "copilot"
-    runtime = _runtime(cache)
-    cli = _installed_cli(checkout) or _on_path(environ)
+    cli_path = environ.get("COPILOT_CLI_PATH")
+    if cli_path:
+        return _configured_cli(Path(cli_path), environ)
+    # The sidecar has its own working directory, so no path may be relative to ours.
+    cache_path = environ.get("COPILOT_PKG_CACHE_HOME")
+    cache = Path(cache_path).absolute() if cache_path else checkout / "node_modules" / ".cache" / "copilot"
+    runtime = _find_runtime(cache)
+    cli = _installed_cli(checkout) or _cli_on_path(environ)
     plain = CliCommand(cli, cache if cache.is_dir() else None) if cli is not None else None
     if runtime is not None:
         return CliCommand(runtime, cache, plain)
@@ -55,7 +55,7 @@ def find_cli(environ: Mapping[str, str], checkout: Path = CHECKOUT) -> CliComman
     raise ModelError(ModelKind.SIDECAR, "There is no Copilot CLI.", _INSTALL)
 
 
-def _named(program: Path, environ: Mapping[str, str]) -> CliCommand:
+def _configured_cli(program: Path, environ: Mapping[str, str]) -> CliCommand:
     if not program.is_file():
         raise ModelError(
             ModelKind.SIDECAR,
@@ -67,7 +67,7 @@ def _named(program: Path, environ: Mapping[str, str]) -> CliCommand:
 
 
 def platform_name() -> str:
-    """The CLI's name for this platform, `linux-x64` say."""
+    """Returns the CLI's name for this platform, for example `linux-x64`."""
     machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(
         platform.machine().lower(), platform.machine()
     )
@@ -75,11 +75,11 @@ def platform_name() -> str:
     return f"{system}-{machine}"
 
 
-def _runtime(cache: Path) -> Path | None:
+def _find_runtime(cache: Path) -> Path | None:
     name = platform_name()
     program = cache / "pkg" / name / CLI_VERSION / "prebuilds" / name / "copilot-runtime"
-    whole = program.is_file() and program.with_name("runtime.node").is_file()
-    return program if whole else None
+    complete = program.is_file() and program.with_name("runtime.node").is_file()
+    return program if complete else None
 
 
 def _installed_cli(checkout: Path) -> Path | None:
@@ -87,6 +87,6 @@ def _installed_cli(checkout: Path) -> Path | None:
     return program if program.is_file() else None
 
 
-def _on_path(environ: Mapping[str, str]) -> Path | None:
-    found = shutil.which("copilot", path=environ.get("PATH", ""))
-    return Path(found).absolute() if found else None
+def _cli_on_path(environ: Mapping[str, str]) -> Path | None:
+    program = shutil.which("copilot", path=environ.get("PATH", ""))
+    return Path(program).absolute() if program else None

@@ -1,4 +1,4 @@
-"""The CLI's private home: held by a lock, wiped at the end, and by a later run where ours was killed."""
+"""The CLI's private home folder: locked, and deleted at the end, or by a later run if ours was killed."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from pathlib import Path
 
 from hunkwise.domain.model import Deadline
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 def empty(folder: int, deadline: Deadline) -> None:
-    """Removes what is in the open folder, as far as it can be before the deadline. Called again, it goes on.
+    """Deletes the contents of the open folder, as far as possible before the deadline. Another call continues.
 
-    Folders within folders are moved up, one level at a time, so that no path and no recursion gets long:
-    `shutil.rmtree` fails where it is a thousand deep. All is done by open folders: nothing that is put in the place
-    of one leads out. Raises OSError where the folder cannot be listed.
+    Nested folders are moved up, one level at a time, so that no path or recursion gets deep: `shutil.rmtree` fails
+    at a depth of a thousand. It uses file descriptors of open folders only: replacing a folder by a link cannot
+    redirect it elsewhere. Raises OSError if the folder cannot be listed.
     """
     prefix, numbers = secrets.token_hex(8), count()
 
-    def lift(name: str) -> bool:
+    def flatten(name: str) -> bool:
         with suppress(OSError):
-            inner = _opened(name, folder)
+            inner = _open_folder(name, folder)
             try:
                 return _clear(
                     inner, deadline, lambda deeper: _move(deeper, inner, f"{prefix}-{next(numbers)}", folder)
@@ -38,14 +38,14 @@ def empty(folder: int, deadline: Deadline) -> None:
                 os.close(inner)
         return False
 
-    while _clear(folder, deadline, lift):
+    while _clear(folder, deadline, flatten):
         pass
 
 
-def _clear(folder: int, deadline: Deadline, unfold: Callable[[str], bool]) -> bool:
-    """Removes files and empty folders, and has `unfold` take other folders apart.
+def _clear(folder: int, deadline: Deadline, flatten: Callable[[str], bool]) -> bool:
+    """Deletes files and empty folders, and calls `flatten` for other folders.
 
-    Whether anything has changed and there is time for more. Raises OSError.
+    Returns whether anything has changed and there is time left. Raises OSError.
     """
     changed = False
     with suppress(OSError):
@@ -55,7 +55,7 @@ def _clear(folder: int, deadline: Deadline, unfold: Callable[[str], bool]) -> bo
             if not deadline.remaining:
                 return False
             is_folder = entry.is_dir(follow_symlinks=False)
-            changed |= _remove_entry(entry.name, folder, is_folder) or (is_folder and unfold(entry.name))
+            changed |= _remove_entry(entry.name, folder, is_folder) or (is_folder and flatten(entry.name))
     return changed
 
 
@@ -69,57 +69,57 @@ def _remove_entry(name: str, folder: int, is_folder: bool) -> bool:
     return False
 
 
-def _opened(name: str, folder: int) -> int:
-    """Raises OSError where it is no folder any more, or is not ours to open."""
+def _open_folder(name: str, folder: int) -> int:
+    """Opens a folder. Raises OSError if it is no longer a folder, or may not be opened."""
     try:
-        return os.open(name, _FOLDER, dir_fd=folder)
+        return os.open(name, _OPEN_FOLDER, dir_fd=folder)
     except PermissionError:
-        _unlock(name, folder)
-        return os.open(name, _FOLDER, dir_fd=folder)
+        _make_writable(name, folder)
+        return os.open(name, _OPEN_FOLDER, dir_fd=folder)
 
 
 def _move(name: str, source: int, new: str, target: int) -> bool:
     with suppress(OSError):
         try:
             os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
-        except PermissionError:  # a folder that moves must be writable itself
-            _unlock(name, source)
+        except PermissionError:  # moving a folder requires write permission on it
+            _make_writable(name, source)
             os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
         return True
     return False
 
 
-def _unlock(name: str, folder: int) -> None:
-    """Where we are not root: root needs no permission, and would unlock whatever a link that came between names."""
+def _make_writable(name: str, folder: int) -> None:
+    """Gives us access to an entry, unless we are root: root has access, and could follow a link put there."""
     if os.geteuid() != 0:
         os.chmod(name, 0o700, dir_fd=folder)
 
 
 _PREFIX = "hunkwise-sidecar-"
-_UNHELD = "new-"
-"""A folder is called so until its lock is taken, so that no other run takes it for abandoned."""
+_UNLOCKED = "new-"
+"""The prefix of a folder that is not locked yet, so that no other run considers it abandoned."""
 WIPE_SECONDS = 5.0
-"""For our own home: the CLI could have filled it to hold up the end of the run."""
+"""Time limit for our own home: the CLI could have filled it to delay the end of the run."""
 ABANDONED_SECONDS = 2.0
-"""For those of other runs together: a run begins with it."""
+"""Time limit for all homes of other runs together: it delays the start of a run."""
 
 
 class Home:
-    """A private folder. The kernel takes the lock off when this process ends, however it ends."""
+    """A private, locked folder. The kernel releases the lock when this process ends, for any reason."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Makes it in `folder`, else among the system's temporary ones. Raises OSError."""
-        made = Path(tempfile.mkdtemp(prefix=f"{_UNHELD}{_PREFIX}", dir=folder))
-        self.path = made.with_name(made.name.removeprefix(_UNHELD))
-        self._lock: int | None = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
-        with contextlib.suppress(OSError):  # a file system without locks: no run takes one there to wipe it
+        """Creates it in `folder`, by default in the system's temporary folder. Raises OSError."""
+        new = Path(tempfile.mkdtemp(prefix=f"{_UNLOCKED}{_PREFIX}", dir=folder))
+        self.path = new.with_name(new.name.removeprefix(_UNLOCKED))
+        self._lock: int | None = os.open(new, os.O_RDONLY | os.O_DIRECTORY)
+        with contextlib.suppress(OSError):  # a file system without locks: no other run can delete the folder
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        made.rename(self.path)
+        new.rename(self.path)
 
     def wipe(self, seconds: float = WIPE_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
-        """Removes the folder with all that is in it. May be called again.
+        """Deletes the folder with its contents. May be called again.
 
-        What is left after so many seconds, a later run removes as abandoned.
+        A later run deletes what is left after `seconds`.
         """
         if self._lock is not None:
             _remove_home(self.path, self._lock, Deadline(clock() + seconds, clock))
@@ -130,9 +130,9 @@ class Home:
 def wipe_abandoned(
     folder: Path, seconds: float = ABANDONED_SECONDS, clock: Callable[[], float] = time.monotonic
 ) -> None:
-    """Removes the homes in `folder` whose runs were killed: the CLI keeps prompts and answers there.
+    """Deletes the homes in `folder` whose runs were killed: they contain prompts and answers.
 
-    What is left after so many seconds is for the next run.
+    The next run deletes what is left after `seconds`.
     """
     deadline = Deadline(clock() + seconds, clock)
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
@@ -140,12 +140,12 @@ def wipe_abandoned(
             if not deadline.remaining:
                 return
             if entry.name.startswith(_PREFIX):
-                with contextlib.suppress(OSError):  # in use, not a folder, or gone by now
+                with contextlib.suppress(OSError):  # in use, not a folder, or already deleted
                     _wipe_if_abandoned(Path(entry.path), deadline)
 
 
 def _wipe_if_abandoned(path: Path, deadline: Deadline) -> None:
-    """Raises OSError where the folder is in use."""
+    """Deletes the folder if it is ours. Raises OSError if it is in use."""
     lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if os.fstat(lock).st_uid == os.getuid():
@@ -155,8 +155,8 @@ def _wipe_if_abandoned(path: Path, deadline: Deadline) -> None:
         os.close(lock)
 
 
-def _remove_home(path: Path, opened: int, deadline: Deadline) -> None:
-    """As far as it can be."""
+def _remove_home(path: Path, folder: int, deadline: Deadline) -> None:
+    """Deletes the folder as far as possible. `folder` is its file descriptor."""
     with contextlib.suppress(OSError):
-        empty(opened, deadline)
+        empty(folder, deadline)
         path.rmdir()

@@ -1,4 +1,4 @@
-"""Sets the CLI apart: its user, its root folder, its environment from scratch."""
+"""Isolates the CLI: its own user, root folder and environment variables."""
 
 from __future__ import annotations
 
@@ -12,53 +12,53 @@ from pathlib import Path
 from hunkwise.errors import ModelError, ModelKind, SettingsError
 from hunkwise.worker import give_up
 
-_FILES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
-_FOLDERS = "SSL_CERT_DIR"
-_MOST_BYTES = 4 << 20
-_MOST_FILES = 1_000
+_CERTIFICATE_FILES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
+_CERTIFICATE_FOLDERS = "SSL_CERT_DIR"
+_MAX_BYTES = 4 << 20
+_MAX_FILES = 1_000
 
 
 def carried(inherited: Mapping[str, str], folder: Path) -> dict[str, Path]:
-    """Copies what the variables name into `folder`; gives the copy that each of them is to name instead.
+    """Copies the certificates that the variables point to into `folder`. Returns the new path for each variable.
 
-    What is no file, or more than 4 MiB, is left out, as it would hold for nothing. Raises OSError.
+    Anything that is not a file, or is larger than 4 MiB, is skipped. Raises OSError.
     """
-    found: dict[str, Path] = {}
-    for name in _FILES:
+    copies: dict[str, Path] = {}
+    for name in _CERTIFICATE_FILES:
         source = Path(inherited.get(name) or os.devnull)
-        if _counts(source):
-            found[name] = folder / name
-            shutil.copyfile(source, found[name])
-            found[name].chmod(0o644)
-    sources = list(_in_folders(inherited.get(_FOLDERS, "")))
+        if _is_certificate(source):
+            copies[name] = folder / name
+            shutil.copyfile(source, copies[name])
+            copies[name].chmod(0o644)
+    sources = list(_files_in_folders(inherited.get(_CERTIFICATE_FOLDERS, "")))
     if sources:
-        copies = folder / _FOLDERS
-        copies.mkdir()
-        copies.chmod(0o755)
+        target = folder / _CERTIFICATE_FOLDERS
+        target.mkdir()
+        target.chmod(0o755)
         for source in sources:
-            shutil.copyfile(source, copies / source.name)
-            (copies / source.name).chmod(0o644)
-        found[_FOLDERS] = copies
-    return found
+            shutil.copyfile(source, target / source.name)
+            (target / source.name).chmod(0o644)
+        copies[_CERTIFICATE_FOLDERS] = target
+    return copies
 
 
-def _in_folders(given: str) -> Iterator[Path]:
-    """The certificates of a list of folders, as OpenSSL reads it: the first of a name counts."""
-    seen: set[str] = set()
-    for folder in filter(None, given.split(os.pathsep)):
+def _files_in_folders(folders: str) -> Iterator[Path]:
+    """Yields the certificates in a list of folders, as OpenSSL reads it: the first file of each name is used."""
+    names: set[str] = set()
+    for folder in filter(None, folders.split(os.pathsep)):
         if not Path(folder).is_dir():
             continue
         for path in sorted(Path(folder).iterdir()):
-            if path.name not in seen and len(seen) < _MOST_FILES and _counts(path):
-                seen.add(path.name)
+            if path.name not in names and len(names) < _MAX_FILES and _is_certificate(path):
+                names.add(path.name)
                 yield path
 
 
-def _counts(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size <= _MOST_BYTES
+def _is_certificate(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size <= _MAX_BYTES
 
 
-# What a self-hosted runner needs to reach Copilot at all, and where Copilot is on GHES.
+# Needed to reach Copilot from a self-hosted runner, and to find Copilot on GHES.
 _INHERITED = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -80,14 +80,14 @@ _ANY_MODEL = "named-by-session"
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What the sidecar may hold: a Copilot token, or the address of the user's own provider."""
+    """The credential that the sidecar gets: a Copilot token, or the URL of the user's own provider."""
 
     copilot_token: str | None = field(default=None, repr=False)
     provider_base_url: str | None = None
 
 
 def refuse_unsafe(environ: Mapping[str, str]) -> None:
-    """Raises SettingsError where the environment asks the CLI to approve everything."""
+    """Raises SettingsError if the environment makes the CLI approve every tool call."""
     if environ.get("COPILOT_ALLOW_ALL"):
         raise SettingsError(
             [
@@ -105,11 +105,11 @@ def sidecar_environment(
     credential: Credential,
     package_cache: Path | None,
 ) -> dict[str, str]:
-    """The whole environment of the CLI's process. `home` is private to it and wiped at the end."""
+    """Returns all environment variables of the CLI's process. `home` is its private folder, deleted at the end."""
     environment = {
         "PATH": inherited.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
         "HOME": str(home),
-        "TMPDIR": str(home / "scratch"),  # a session begins there, and the sidecar's root folder has no /tmp
+        "TMPDIR": str(home / "scratch"),  # where a session starts; the sidecar's root folder has no /tmp
         "COPILOT_HOME": str(home / "copilot"),
         "COPILOT_PKG_CACHE_HOME": str(package_cache or home / "package"),
         "COPILOT_CONNECTION_TOKEN": connection_token,
@@ -120,25 +120,25 @@ def sidecar_environment(
     if credential.copilot_token:
         environment["COPILOT_GITHUB_TOKEN"] = credential.copilot_token
     if credential.provider_base_url:
-        # Offline keeps the CLI off GitHub and its telemetry; so it starts only with a provider's address.
+        # Offline mode prevents requests to GitHub and telemetry; the CLI then starts only with a provider's URL.
         environment["COPILOT_OFFLINE"] = "true"
         environment["COPILOT_PROVIDER_BASE_URL"] = credential.provider_base_url
-        # Without a model the plain CLI does not start with a provider; each session names the one it asks.
+        # With a provider, the CLI does not start without a model; each session sets the model that it uses.
         environment["COPILOT_MODEL"] = _ANY_MODEL
     return environment
 
 
 ROOT_VARIABLE = "HUNKWISE_SIDECAR_ROOT"
-"""Set by the image: the folder that the sidecar takes for /."""
+"""Set by the image: the folder that is / for the sidecar."""
 UID = 10001
-"""Of the sidecar, and of its group; nobody else has it in the image."""
-_MADE_AT_START = ("resolv.conf", "hosts")
-"""In /etc, by whoever starts the container."""
+"""User and group id of the sidecar; no other process in the image has it."""
+_NETWORK_FILES = ("resolv.conf", "hosts")
+"""Files in /etc that the container runtime creates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """Its own root folder, user and group. The folder holds the CLI's package and the libraries that it needs."""
+    """The sidecar's root folder, user and group. The folder has the CLI's package and the libraries it needs."""
 
     root: Path
     uid: int = UID
@@ -146,11 +146,11 @@ class Isolation:
 
     @property
     def homes(self) -> Path:
-        """Where the sidecar's homes are made; it cannot list them."""
+        """The folder of the sidecar's homes, which the sidecar cannot list."""
         return self.root / "home"
 
     def inside(self, path: Path) -> Path:
-        """The path as the sidecar sees it. Raises ModelError (SIDECAR) for one that it cannot see."""
+        """Returns the path as the sidecar sees it. Raises ModelError (SIDECAR) for a path outside of its root."""
         if not path.is_relative_to(self.root):
             raise ModelError(
                 ModelKind.SIDECAR,
@@ -160,23 +160,23 @@ class Isolation:
         return Path("/") / path.relative_to(self.root)
 
     def enter(self) -> None:
-        """Confines this process, a child that was just forked, for good. Raises OSError."""
+        """Confines this process, a newly forked child, permanently. Raises OSError."""
         os.chroot(self.root)
         os.chdir("/")
         os.umask(0o077)
         give_up(self.uid, self.gid)
 
     def furnish(self, home: Path, inherited: Mapping[str, str]) -> dict[str, str]:
-        """Makes the home the sidecar's own, and brings in how names are resolved and which certificates count.
+        """Gives the home to the sidecar's user, and copies the DNS configuration and the certificates.
 
-        Gives the variables that say where the certificates are, as the sidecar sees them. Raises OSError.
+        Returns the variables with the certificates' paths as the sidecar sees them. Raises OSError.
         """
-        for name in _MADE_AT_START:
-            with suppress(FileNotFoundError):  # a container without a network has none
+        for name in _NETWORK_FILES:
+            with suppress(FileNotFoundError):  # a container without network has none
                 shutil.copyfile(Path("/etc") / name, self.root / "etc" / name)
         folder = home / "certificates"
         folder.mkdir()
-        folder.chmod(0o755)  # ours, and readable
+        folder.chmod(0o755)  # owned by us, readable for the sidecar
         variables = carried(inherited, folder)
         for path in (home, *home.iterdir()):
             if path != folder:
@@ -185,9 +185,9 @@ class Isolation:
 
 
 def isolation(environ: Mapping[str, str]) -> Isolation | None:
-    """How the sidecar is set apart; None outside of the image, and where we are not root and so cannot.
+    """Returns the sidecar's isolation; None outside of the image, or if we are not root, which it requires.
 
-    Raises ModelError (SIDECAR) where the folder is missing.
+    Raises ModelError (SIDECAR) if the folder is missing.
     """
     root = environ.get(ROOT_VARIABLE)
     if not root or os.geteuid() != 0:
@@ -201,8 +201,8 @@ def isolation(environ: Mapping[str, str]) -> Isolation | None:
     return Isolation(Path(root))
 
 
-def unconfined(why: str) -> ModelError:
-    """The sidecar should be set apart, and cannot be: then it is not started at all."""
+def isolation_error(why: str) -> ModelError:
+    """Returns the error for an isolation that failed: the sidecar is then not started."""
     return ModelError(
         ModelKind.SIDECAR,
         f"The Copilot CLI could not be set apart from this process, so it was not started: {why}.",

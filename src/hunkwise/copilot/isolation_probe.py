@@ -1,7 +1,7 @@
-"""Tries from inside the sidecar's confinement what an attacker would try.
+"""Verifies the sidecar's isolation by attempting from inside what an attacker would attempt.
 
-`python -I -m hunkwise.copilot.isolation_probe ROOT PID [PATH]`, run as root in the way in which the CLI is started,
-enters the confinement and makes each attempt as a system call. It writes one JSON object:
+`python -I -m hunkwise.copilot.isolation_probe ROOT PID [PATH]`, started as root like the CLI, enters the isolation
+and makes each attempt as a system call. It writes one JSON object:
 `{"attempts": [[what, happened, held], …]}`.
 """
 
@@ -18,46 +18,46 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hunkwise.copilot.isolation import Isolation, unconfined
+from hunkwise.copilot.isolation import Isolation, isolation_error
 
 _SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeAttempt:
-    """One thing that a CLI in a stranger's hands could try."""
+    """One attempt that a CLI under an attacker's control could make."""
 
     what: str
     happened: str
-    """The kernel's words."""
+    """The kernel's message."""
     held: bool
-    """Whether the control held."""
+    """Whether the attempt was prevented."""
 
 
 def probe_isolation(isolation: Isolation, paths: Sequence[Path] = ()) -> tuple[ProbeAttempt, ...]:
-    """Tries everything as the sidecar's user, against this process and what `paths` names: a workspace, say.
+    """Makes all attempts as the sidecar's user, against this process and `paths`, for example a workspace.
 
-    Raises ModelError (SIDECAR) where nothing could be tried.
+    Raises ModelError (SIDECAR) if the attempts could not be made.
     """
-    # -P: the folder that we are in may be a stranger's.
+    # -P: the current folder may be untrusted.
     command = [sys.executable, "-s", "-P", "-m", "hunkwise.copilot.isolation_probe"]
-    own = str(Path(__file__).resolve().parents[2])
+    source_root = str(Path(__file__).resolve().parents[2])
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             [*command, str(isolation.root), str(os.getpid()), *map(str, paths)],
-            env={"PYTHONPATH": own, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={"PYTHONPATH": source_root, "PYTHONDONTWRITEBYTECODE": "1"},
             cwd=os.sep,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_SECONDS,
             check=True,
         )
-        found = json.loads(done.stdout)["attempts"]
+        attempts_made = json.loads(result.stdout)["attempts"]
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        said = getattr(error, "stderr", None) or b""
-        last = said.decode("utf-8", "replace").strip().rpartition("\n")[2]
-        raise unconfined(last or str(error)) from error
-    return tuple(ProbeAttempt(*one) for one in found)
+        stderr = getattr(error, "stderr", None) or b""
+        last_line = stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise isolation_error(last_line or str(error)) from error
+    return tuple(ProbeAttempt(*fields) for fields in attempts_made)
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -82,7 +82,7 @@ _WRITES = {
 
 
 def tries(parent: int, paths: Sequence[str]) -> Iterator[tuple[str, Callable[[], object]]]:
-    """What must fail with OSError, against the process `parent` and the folders that a run uses."""
+    """Yields attempts that must fail with OSError, against the process `parent` and the folders of a run."""
     for path in dict.fromkeys((*paths, *_RUNNERS)):
         yield f"list {path}", partial(os.listdir, path)
     yield "climb out by ..", partial(os.listdir, "../" * 20 + "github")
@@ -107,9 +107,9 @@ def tries(parent: int, paths: Sequence[str]) -> Iterator[tuple[str, Callable[[],
 
 
 def attempts(parent: int, paths: Sequence[str]) -> Iterator[tuple[str, str, bool]]:
-    """What was tried, what happened, and whether the control held."""
-    yield "be somebody", f"uid {os.getuid()}, gid {os.getgid()}, groups {os.getgroups()}", _is_nobody()
-    capabilities = _capabilities()
+    """Makes all attempts. Yields what was attempted, what happened, and whether it was prevented."""
+    yield "be somebody", f"uid {os.getuid()}, gid {os.getgid()}, groups {os.getgroups()}", _is_unprivileged()
+    capabilities = _count_capabilities()
     yield "hold capabilities", f"{capabilities} of them", capabilities == 0
     protected = _LIBC.prctl(_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1
     yield "win privileges by a program", "no_new_privs is set" if protected else "possible", protected
@@ -118,7 +118,7 @@ def attempts(parent: int, paths: Sequence[str]) -> Iterator[tuple[str, str, bool
 
 
 def outcome(attempt: Callable[[], object]) -> tuple[str, bool]:
-    """What happened, and whether the control held."""
+    """Makes one attempt. Returns what happened, and whether it was prevented."""
     try:
         attempt()
     except OSError as error:
@@ -126,13 +126,13 @@ def outcome(attempt: Callable[[], object]) -> tuple[str, bool]:
     return "it could", False
 
 
-def _is_nobody() -> bool:
+def _is_unprivileged() -> bool:
     ids = {*os.getresuid(), *os.getresgid()}
     return 0 not in ids and os.getgroups() == []
 
 
-def _capabilities() -> int:
-    """How many stand in any of the effective, permitted, inheritable and bounding sets."""
+def _count_capabilities() -> int:
+    """Counts the capabilities in the effective, permitted, inheritable and bounding sets."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     sets = (ctypes.c_uint32 * 6)()
     _call(_LIBC.capget, header, sets)
@@ -141,12 +141,12 @@ def _capabilities() -> int:
 
 
 def _connect(path: str) -> None:
-    with socket.socket(socket.AF_UNIX) as way:
-        way.connect(path)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
 
 
 def _call(function: Callable[..., int], *arguments: object) -> None:
-    """A call of the C library, with its fault as OSError."""
+    """Calls a function of the C library. Raises OSError if it fails."""
     if function(*arguments) < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

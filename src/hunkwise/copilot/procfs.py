@@ -1,4 +1,4 @@
-"""Reads Linux's /proc: who listens on a port, which processes are left of a CLI."""
+"""Reads Linux's /proc: listening sockets, and remaining processes of a CLI."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ _LISTEN = "0A"
 
 
 def listens(pid: int, port: int, proc: Path = Path("/proc")) -> bool | None:
-    """Whether a process of `pid`'s group listens on `port`; None where the kernel does not tell.
+    """Returns whether a process of `pid`'s group listens on `port`; None if /proc does not provide this.
 
-    The sidecar leads a group of its own, so its children count as itself.
+    The sidecar has its own process group, so its child processes are included.
     """
-    sockets = _listening(port, proc)
+    sockets = _listening_sockets(port, proc)
     if sockets is None:
         return None
-    wanted = {f"socket:[{inode}]" for inode, _ in sockets}
+    expected = {f"socket:[{inode}]" for inode, _ in sockets}
     readable = False
-    for member in _group(pid, proc):
+    for member in _group_members(pid, proc):
         links = _open_files(proc / str(member) / "fd")
         readable = readable or links is not None
-        if links is not None and wanted & links:
+        if links is not None and expected & links:
             return True
     return False if readable else None
 
 
 def listens_as(uid: int, port: int, proc: Path = Path("/proc")) -> bool | None:
-    """Whether whoever listens on `port` is that user, and nobody else is; None where the kernel does not tell."""
-    sockets = _listening(port, proc)
+    """Returns whether that user, and no other, listens on `port`; None if /proc does not provide this."""
+    sockets = _listening_sockets(port, proc)
     return None if sockets is None else {owner for _, owner in sockets} == {str(uid)}
 
 
-def _listening(port: int, proc: Path) -> set[tuple[str, str]] | None:
-    """Inode and owner of each socket that listens there."""
+def _listening_sockets(port: int, proc: Path) -> set[tuple[str, str]] | None:
+    """Returns inode and owner of each socket that listens on `port`; None if no table can be read."""
     sockets: set[tuple[str, str]] = set()
-    found = False
+    readable = False
     for name in ("tcp", "tcp6"):
         table = proc / "net" / name
         try:
             rows = table.read_text().splitlines()[1:]
         except OSError:
             continue
-        found = True
+        readable = True
         for row in rows:
             fields = row.split()
             if fields[3] == _LISTEN and int(fields[1].rsplit(":", 1)[1], 16) == port:
                 sockets.add((fields[9], fields[7]))
-    return sockets if found else None
+    return sockets if readable else None
 
 
-def _group(leader: int, proc: Path) -> list[int]:
+def _group_members(leader: int, proc: Path) -> list[int]:
     members = [leader]
     for entry in proc.iterdir():
         if entry.name.isdigit() and int(entry.name) != leader:
@@ -60,13 +60,13 @@ def _group(leader: int, proc: Path) -> list[int]:
                 if os.getpgid(int(entry.name)) == leader:
                     members.append(int(entry.name))
             except (ProcessLookupError, PermissionError):
-                continue  # it ended while we looked, or is not ours to ask about
+                continue  # it has just ended, or belongs to another user
     return members
 
 
 def _open_files(folder: Path) -> set[str] | None:
     try:
-        names = os.listdir(folder)  # noqa: PTH208  # names alone; a Path for each is what this saves
+        names = os.listdir(folder)  # noqa: PTH208  # names only: avoids creating a Path for each
     except OSError:
         return None
     links = set()
@@ -74,35 +74,35 @@ def _open_files(folder: Path) -> set[str] | None:
         try:
             links.add(os.readlink(folder / name))  # noqa: PTH115  # the text, not a path to resolve
         except OSError:
-            continue  # closed while we looked
+            continue  # just closed
     return links
 
 
-_MOST_ROUNDS = 5
-"""One that starts others faster than they are found is not waited for."""
+_MAX_ROUNDS = 5
+"""Limits the time for a process that starts others faster than they are found."""
 
 
 def end_stragglers(home: Path, proc: Path = Path("/proc")) -> None:
-    """Ends every process that was started with this home in its environment, or works in it."""
-    for _ in range(_MOST_ROUNDS):
-        found = [pid for pid in _processes(proc) if _belongs(proc / str(pid), home)]
-        if not found:
+    """Kills every process that has this home in its environment or as its working directory."""
+    for _ in range(_MAX_ROUNDS):
+        stragglers = [pid for pid in _processes(proc) if _belongs(proc / str(pid), home)]
+        if not stragglers:
             return
-        for pid in found:
+        for pid in stragglers:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
 
 def _processes(proc: Path) -> list[int]:
     try:
-        names = os.listdir(proc)  # noqa: PTH208  # names alone; a Path for each is what this saves
+        names = os.listdir(proc)  # noqa: PTH208  # names only: avoids creating a Path for each
     except OSError:
         return []
     return [int(name) for name in names if name.isdecimal() and int(name) != os.getpid()]
 
 
 def _belongs(process: Path, home: Path) -> bool:
-    """False, too, for one that is not ours to look at, and for one that has ended."""
+    """Returns whether the process uses this home; false if it cannot be inspected or has ended."""
     try:
         if os.fsencode(home) in (process / "environ").read_bytes():
             return True

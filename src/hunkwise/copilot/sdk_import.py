@@ -1,9 +1,9 @@
-"""Imports the SDK in half its time, where it is the version that this was tested with.
+"""Imports the SDK in half the time, if it is the version that this was tested with.
 
 The SDK declares some 1,900 dataclasses, of which a review uses a dozen, and Python compiles three methods for each of
 them during the import: 0.5 s of a start of 1.8 s on two cores. Here a class of the SDK becomes a dataclass when its
-first instance is made; an instance is the same. Another version of the SDK is imported as usual, and so is one for
-which this fails.
+first instance is created; instances are the same. Another version of the SDK is imported as usual, also if this
+fails.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def import_sdk() -> None:
 
 
 def _is_tested_version() -> bool:
-    # Asking importlib.metadata takes 20 ms.
+    # importlib.metadata would take 20 ms.
     spec = find_spec("copilot")
     if spec is None or spec.origin is None:
         return False
@@ -41,10 +41,10 @@ def _is_tested_version() -> bool:
 
 
 def _import_quickly() -> bool:
-    """Whether it went well; where it did not, nothing of the SDK is loaded."""
-    import pydantic  # noqa: F401  # the SDK needs it: with its own classes as usual
+    """Returns whether the import succeeded; if not, no module of the SDK is loaded."""
+    import pydantic  # noqa: F401  # imported first, so that its own dataclasses are created as usual
 
-    with suppress(Exception):  # whatever it raises, the plain import follows and raises its own
+    with suppress(Exception):  # after any error, the usual import follows and raises its own
         with _collector_paused(), _classes_deferred():
             import copilot  # noqa: F401
         return True
@@ -56,7 +56,7 @@ def _import_quickly() -> bool:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Nothing that an import makes is garbage: looking for some costs 0.1 s."""
+    """Disables garbage collection: an import creates no garbage, and collecting costs 0.1 s."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -71,13 +71,13 @@ def _classes_deferred() -> Iterator[None]:
     def decorator(cls: type | None = None, /, **options: Any) -> Any:
         plain = cls is not None and not options and cls.__module__.startswith(_PACKAGE)
         if plain and "__init__" not in vars(cls):
-            return defer(cls)  # type: ignore[arg-type]  # `plain` says that it is a class
+            return defer(cls)  # type: ignore[arg-type]  # `plain` implies that it is a class
         if cls is None:
             return lambda later: decorator(later, **options)
-        _complete_all(cls)  # a dataclass takes its bases' fields when it is made
+        _complete_all(cls)  # a dataclass copies the fields of its bases when it is created
         return _dataclass(cls, **options)
 
-    dataclasses.dataclass = decorator  # for the length of one import
+    dataclasses.dataclass = decorator  # during one import
     try:
         yield
     finally:
@@ -85,7 +85,7 @@ def _classes_deferred() -> Iterator[None]:
 
 
 def defer(cls: type) -> type:
-    """Makes `cls` a dataclass at its first instance, its dataclass bases before it."""
+    """Makes `cls` a dataclass when its first instance is created, after its dataclass bases."""
 
     def complete_first(self: object, *args: Any, **kwargs: Any) -> None:
         _complete_all(type(self))
@@ -93,12 +93,12 @@ def defer(cls: type) -> type:
         initialize(self, *args, **kwargs)
 
     _deferred.add(cls)
-    cls.__init__ = complete_first  # type: ignore[misc]  # the dataclass's own takes its place
+    cls.__init__ = complete_first  # type: ignore[misc]  # replaced by the dataclass's own
     return cls
 
 
 def _complete_all(cls: type) -> None:
-    """Completes the class, its bases before it. Whoever comes meanwhile waits."""
+    """Completes the class after its bases. Other threads wait meanwhile."""
     with _lock:
         for base in reversed(cls.__mro__):
             if base in _deferred:
@@ -107,12 +107,12 @@ def _complete_all(cls: type) -> None:
 
 
 def _complete(cls: type) -> None:
-    # `dataclass` keeps an `__init__` that is there, and ours must stay until the real one takes its place:
-    # another thread may be about to call it. So a subclass without fields of its own is made, for its method.
+    # `dataclass` keeps an existing `__init__`, and ours must stay until the real one replaces it: another thread
+    # may be about to call it. So a subclass without own fields is created, to get its method.
     undocumented = not cls.__doc__
     _dataclass(cls)
-    heir = type(cls.__name__, (cls,), {"__module__": cls.__module__, "__qualname__": cls.__qualname__})
-    whole: type = _dataclass(heir)
+    subclass = type(cls.__name__, (cls,), {"__module__": cls.__module__, "__qualname__": cls.__qualname__})
+    complete: type = _dataclass(subclass)
     if undocumented:
-        cls.__doc__ = whole.__doc__
-    cls.__init__ = vars(whole)["__init__"]  # type: ignore[misc]  # see `defer`
+        cls.__doc__ = complete.__doc__
+    cls.__init__ = vars(complete)["__init__"]  # type: ignore[misc]  # see `defer`

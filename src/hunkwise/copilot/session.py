@@ -1,4 +1,4 @@
-"""One question to a model: a session with our tools alone, one turn, and what it cost."""
+"""Asks a model one question: a session with only our tools, its turns, and their cost."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError, ModelKind
 
 MAX_WORDS = 10_000
-"""Characters that are kept of a message, or of an error's words: the CLI delivers 30 MB whole."""
-_TOO_MANY = "The model's provider asks to wait: a rate limit was reached."
+"""Characters that are kept of a message or an error's text: the CLI delivers up to 30 MB."""
+_RATE_LIMITED = "The model's provider asks to wait: a rate limit was reached."
 _TURN_ABORT_SECONDS = 0.1
-"""Between the end of a turn and the answer to its last tool call: the abort is with the CLI by then."""
+"""Delay between the end of a turn and the answer to its last tool call: the abort reaches the CLI meanwhile."""
 
 
 class Turn:
-    """A session's turns: its calls, its cost, its last words, and how it ended.
+    """The turns of a session: calls, cost, last message, and outcome.
 
-    The CLI has no budget of its own. It asks before each tool call, of tools that do not exist too, and goes
-    on when it is answered: there the model call that would follow is taken from the budget, or the turn ends.
+    The CLI has no budget. It calls a hook before each tool call, also of tools that do not exist, and continues
+    when the hook returns: there the next model call is taken from the budget, or the turn ends.
     """
 
     def __init__(self, budget: Budget, *, provider: bool, report: str, impatient: bool = False) -> None:
-        """`report` is the terminal tool's name; `impatient` ends the turn where the CLI would wait out a rate limit."""
+        """`report` is the terminal tool's name; `impatient` ends the turn instead of waiting for a rate limit."""
         self._budget = budget
         self._report = report
         self._impatient = impatient
         self._provider = provider
         self._granted = 0
-        self._begun = 0
+        self._started = 0
         self._filtered = False
         self._usage = Usage()
         self.text = ""
@@ -58,94 +58,96 @@ class Turn:
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def grant(self) -> None:
-        """Makes ready for a message, whose model call is taken from the budget. Raises ModelError (BUDGET)."""
+        """Prepares for a message and takes its model call from the budget. Raises ModelError (BUDGET)."""
         if not self.another():
-            raise self._over_budget()
+            raise self._budget_error()
         self.finished = asyncio.get_running_loop().create_future()
 
     def another(self) -> bool:
-        """Whether one more model call may follow; it is then taken from the budget, once."""
-        if self._granted == self._begun and self._budget.take_model_call():
+        """Returns whether one more model call is allowed; it is then taken from the budget, once."""
+        if self._granted == self._started and self._budget.take_model_call():
             self._granted += 1
-        return self._granted > self._begun
+        return self._granted > self._started
 
     def close(self) -> Usage:
-        """What the session cost, at its end; a call that was taken and never begun is given back."""
-        self._budget.give_back(max(0, self._granted - self._begun))
-        self._granted = self._begun
+        """Returns the session's cost at its end, and gives back a call that was taken but never started."""
+        self._budget.give_back(max(0, self._granted - self._started))
+        self._granted = self._started
         return self._usage
 
     async def before_tool(self, call: PreToolUseHookInput, _context: object) -> None:
-        """The CLI waits for this before it runs a tool; without budget, until it was told to abort."""
-        if call["toolName"] != self._report:  # which ends the turn, or asks itself whether it may be mended
+        """Hook that the CLI awaits before it runs a tool; without budget, it delays until the turn is aborted."""
+        # The report tool ends the turn, or checks itself whether a retry is allowed.
+        if call["toolName"] != self._report:
             self._usage += Usage(tool_calls=1)
-            await self._gate()
+            await self._check_budget()
 
     async def after_failure(self, _call: PostToolUseFailureHookInput, _context: object) -> None:
-        """The same behind a call that failed, such as a report that is no JSON and never came here."""
-        await self._gate()
+        """Does the same after a failed call, for example a report that is not JSON and did not reach our tool."""
+        await self._check_budget()
 
-    async def _gate(self) -> None:
+    async def _check_budget(self) -> None:
         if not self.another():
-            self._end(self._over_budget())
-            # Whoever waits for the turn aborts it now; but the CLI ends an abort only after this answer.
+            self._end(self._budget_error())
+            # The caller that awaits the turn aborts it now; the CLI completes the abort only after this hook returns.
             await asyncio.sleep(_TURN_ABORT_SECONDS)
 
     def observe(self, event: SessionEvent) -> None:
+        """Updates the state by an event of the session."""
         match event.data:
             case AssistantTurnStartData():
-                self._begin_call()
+                self._start_call()
             case AssistantUsageData() as usage:
-                self._count(usage)
+                self._add_usage(usage)
             case AssistantTurnRetryData(reason="rate_limit") if self._impatient:
-                self._end(fault(ModelKind.RATE_LIMIT, _TOO_MANY, provider=self._provider))
+                self._end(fault(ModelKind.RATE_LIMIT, _RATE_LIMITED, provider=self._provider))
             case AssistantMessageData() as message:
                 self.text = message.content[:MAX_WORDS] or self.text
             case SessionErrorData() as error:
                 self._end(from_status(error.status_code, error.message[:MAX_WORDS], provider=self._provider))
             case SessionIdleData():
                 self.idle = True
-                self._end(self._silence())
+                self._end(self._filter_error())
             case _:
                 pass
 
     def deny(self, _request: object, _invocation: object) -> PermissionDecisionReject:
-        """Nothing that needs a permission is offered, so whatever asks for one is refused."""
+        """Denies every permission: no offered tool needs one."""
         if not self._budget.take_denial():
             message = "The model kept asking for what it may not do."
             self._end(fault(ModelKind.REFUSED, message, provider=self._provider))
         return PermissionDecisionReject(feedback="Denied: only the offered tools may be used.")
 
-    def _begin_call(self) -> None:
+    def _start_call(self) -> None:
         self.idle = False
         if not self.another():
-            # It asks on by itself, at most twice, where an answer was cut off: that is seen too late.
-            self._end(self._over_budget())
-        self._begun += 1
-        self._granted = max(self._granted, self._begun)
+            # The CLI continues a truncated answer by itself, at most twice: it cannot be stopped before the call.
+            self._end(self._budget_error())
+        self._started += 1
+        self._granted = max(self._granted, self._started)
 
-    def _count(self, usage: AssistantUsageData) -> None:
+    def _add_usage(self, usage: AssistantUsageData) -> None:
         self._filtered = bool(usage.content_filter_triggered) or usage.finish_reason == "content_filter"
-        read, written = usage.input_tokens or 0, usage.output_tokens or 0
-        charged = usage.copilot_usage.total_nano_aiu if usage.copilot_usage else 0
-        nano_credits = _whole(charged)
-        self._budget.spend(read + written, nano_credits)
+        input_tokens, output_tokens = usage.input_tokens or 0, usage.output_tokens or 0
+        charge = usage.copilot_usage.total_nano_aiu if usage.copilot_usage else 0
+        nano_credits = _whole_number(charge)
+        self._budget.spend(input_tokens + output_tokens, nano_credits)
         self._usage += Usage(
             model_calls=1,
-            input_tokens=read,
-            output_tokens=written,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
             cached_tokens=usage.cache_read_tokens or 0,
             models=(usage.model,),
             nano_credits=nano_credits,
         )
 
-    def _silence(self) -> ModelError | None:
+    def _filter_error(self) -> ModelError | None:
         if not self._filtered:
             return None
         message = "A content filter blocked the model's answer."
         return fault(ModelKind.CONTENT_FILTER, message, provider=self._provider)
 
-    def _over_budget(self) -> ModelError:
+    def _budget_error(self) -> ModelError:
         return fault(ModelKind.BUDGET, f"The budget ran out: {self._budget.why}.", provider=self._provider)
 
     def _end(self, error: ModelError | None) -> None:
@@ -155,12 +157,12 @@ class Turn:
             self.finished.set_result(None)
         else:
             self.finished.set_exception(error)
-            self.finished.exception()  # looked at, so that nobody is told of it twice
+            self.finished.exception()  # marks it as retrieved: asyncio does not log it as unhandled
 
 
-def _whole(charged: float) -> int:
-    """A charge as a whole number of billionths; what is no number, or below zero, charges nothing."""
-    return round(charged) if 0 < charged < 1e18 else 0
+def _whole_number(charge: float) -> int:
+    """Rounds a charge in billionths of a credit to an integer; 0 for NaN, infinity and negative numbers."""
+    return round(charge) if 0 < charge < 1e18 else 0
 
 
 _QUESTION_SECONDS = 600.0
@@ -170,7 +172,7 @@ _NUDGE = (
     "You have not reported. Call the tool `{tool}` now, with all that you stand by and `done: true`; with an empty "
     "list if there is nothing. Text outside of the tool is not read."
 )
-# Else each session asks GitHub's MCP server for tools that it may not use: 50 ms a turn.
+# Otherwise each session lists the tools of GitHub's MCP server, which it may not use: 50 ms per turn.
 _NO_MCP_SERVERS = ["github-mcp-server", "githubiq"]
 
 
@@ -179,18 +181,18 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """Who answers: Copilot, or the user's own provider; the model's name comes with each question."""
+    """The source of answers: Copilot or the user's own provider. Each question names its model."""
 
     provider: ProviderConfig | None = field(default=None, repr=False)
     """None for Copilot."""
     offered: frozenset[str] | None = None
-    """The models that Copilot has for this account; None where nobody lists them.
+    """The models that Copilot offers to this account; None if they are not listed.
 
-    The runtime silently answers with another model than one that it lacks, so it is never asked for one."""
+    The runtime silently replaces a model that it lacks, so such a model is never requested."""
 
 
 class Copilot:
-    """Asks questions over one connection, within the run's deadline and budget; sums what they cost."""
+    """Asks questions over one connection, within the run's deadline and budget, and sums up their cost."""
 
     def __init__(
         self,
@@ -204,7 +206,7 @@ class Copilot:
         self._repository = repository
         self._deadline = deadline
         self.spent: dict[str, Usage] = {}
-        """What was asked for, by the question's purpose; together they are all that the CLI told."""
+        """The usage by the question's purpose; their sum is all usage that the CLI reported."""
 
     @property
     def usage(self) -> Usage:
@@ -212,37 +214,39 @@ class Copilot:
         return sum(self.spent.values(), Usage())
 
     async def ask(self, question: Question) -> None:
-        """Puts a question before a fresh session, until its tool says that it is answered.
+        """Asks the question in a new session, until its tool reports that it is answered.
 
-        Raises ModelError, of kind REFUSED where the model was told twice and still did not report.
+        Raises ModelError, of kind REFUSED if the model did not report after a second request.
         """
         budget, report, offered = question.budget, question.tool, self._source.offered
         if offered is not None and question.model is not None and question.model not in offered:
             raise not_offered((question.model,), offered)
-        turn = Turn(budget, provider=self._own, report=report.name, impatient=question.impatient)
-        reading = repository_tools(self._repository, budget, question.reading)
+        turn = Turn(budget, provider=self._has_provider, report=report.name, impatient=question.impatient)
+        reading_tools = repository_tools(self._repository, budget, question.reading)
         turn.grant()
         try:
-            session = await self._create(question, [report_tool(report, turn.another), *reading], turn)
+            session = await self._create_session(
+                question, [report_tool(report, turn.another), *reading_tools], turn
+            )
             try:
-                await self._turn(session, turn, question.prompt)
+                await self._run_turn(session, turn, question.prompt)
                 if not report.answered():
                     turn.grant()
-                    await self._turn(session, turn, _NUDGE.format(tool=report.name))
+                    await self._run_turn(session, turn, _NUDGE.format(tool=report.name))
             finally:
-                await self._end(session, turn)
+                await self._end_session(session, turn)
         finally:
             self.spent[question.purpose] = self.spent.get(question.purpose, Usage()) + turn.close()
         if not report.answered():
-            said = " ".join(turn.text.split())[:200]
-            message = "The model did not report its findings" + (f'; it said: "{said}"' if said else ".")
-            raise fault(ModelKind.REFUSED, message, provider=self._own)
+            text = " ".join(turn.text.split())[:200]
+            message = "The model did not report its findings" + (f'; it said: "{text}"' if text else ".")
+            raise fault(ModelKind.REFUSED, message, provider=self._has_provider)
 
     @property
-    def _own(self) -> bool:
+    def _has_provider(self) -> bool:
         return self._source.provider is not None
 
-    async def _create(self, question: Question, tools: Sequence[Tool], turn: Turn) -> CopilotSession:
+    async def _create_session(self, question: Question, tools: Sequence[Tool], turn: Turn) -> CopilotSession:
         create = self._connection.client.create_session(
             model=question.model,
             provider=self._source.provider,
@@ -256,36 +260,36 @@ class Copilot:
             disabled_mcp_servers=_NO_MCP_SERVERS,
             streaming=False,
         )
-        return await self._guarded(create, _CREATE_SECONDS, "The Copilot CLI did not open a session")
+        return await self._wait_for(create, _CREATE_SECONDS, "The Copilot CLI did not open a session")
 
-    async def _turn(self, session: CopilotSession, turn: Turn, prompt: str) -> None:
+    async def _run_turn(self, session: CopilotSession, turn: Turn, prompt: str) -> None:
         async def until_idle() -> None:
             await session.send(encodable(prompt))
             await turn.finished
 
-        await self._guarded(until_idle(), _QUESTION_SECONDS, "The model did not answer")
+        await self._wait_for(until_idle(), _QUESTION_SECONDS, "The model did not answer")
 
-    async def _guarded(self, work: Coroutine[Any, Any, _T], most: float, late: str) -> _T:
-        """Waits for `work`, the loss of the connection, `most` seconds or the deadline: whichever is first."""
+    async def _wait_for(self, work: Coroutine[Any, Any, _T], limit: float, timeout_message: str) -> _T:
+        """Waits for `work`, the loss of the connection, `limit` seconds or the deadline: whichever is first."""
         task = asyncio.ensure_future(work)
         lost = self._connection.lost
-        either: set[asyncio.Future[Any]] = {task, lost}
-        left = self._deadline.remaining
+        futures: set[asyncio.Future[Any]] = {task, lost}
+        remaining = self._deadline.remaining
         try:
-            await asyncio.wait(either, timeout=min(most, left), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(futures, timeout=min(limit, remaining), return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
             if lost.done():
                 raise lost.result()
-            within = f"within {most:.0f} seconds" if most < left else "before the run's deadline"
-            raise fault(ModelKind.TIMEOUT, f"{late} {within}.", provider=self._own)
+            within = f"within {limit:.0f} seconds" if limit < remaining else "before the run's deadline"
+            raise fault(ModelKind.TIMEOUT, f"{timeout_message} {within}.", provider=self._has_provider)
         except SDK_ERRORS as error:
-            raise lost.result() if lost.done() else from_sdk(error, provider=self._own) from error
+            raise lost.result() if lost.done() else from_sdk(error, provider=self._has_provider) from error
         finally:
             task.cancel()
 
-    async def _end(self, session: CopilotSession, turn: Turn) -> None:
-        """Cancels what still runs, which the SDK does not do on a timeout, and lets the session go."""
+    async def _end_session(self, session: CopilotSession, turn: Turn) -> None:
+        """Aborts a running turn, which the SDK does not do on a timeout, and disconnects the session."""
         if self._connection.lost.done():
             return
         with contextlib.suppress(TimeoutError, *SDK_ERRORS):

@@ -1,4 +1,4 @@
-"""The Copilot CLI as a child process: start, port, end; and the program that replaces one that does not start.
+"""The Copilot CLI as a child process: its start, port and end, and a fallback program if it does not start.
 
 Only the standard library is imported here, so that the CLI starts while the SDK is still being imported.
 """
@@ -24,18 +24,18 @@ from pathlib import Path
 
 from hunkwise.copilot.find_cli import CliCommand
 from hunkwise.copilot.home import Home, wipe_abandoned
-from hunkwise.copilot.isolation import Credential, Isolation, isolation, sidecar_environment, unconfined
+from hunkwise.copilot.isolation import Credential, Isolation, isolation, isolation_error, sidecar_environment
 from hunkwise.copilot.procfs import end_stragglers, listens, listens_as
 from hunkwise.errors import ModelError, ModelKind
 
 _PORT_LINE = re.compile(rb"listening on port (\d{1,5})\b")
 _LINE_BYTES = 8_192
-_LAST_WORDS_SECONDS = 0.5
+_LAST_OUTPUT_SECONDS = 0.5
 _TERM_SECONDS = 2.0
 
 
 class CliProcess:
-    """One process of the CLI, from its spawn to its end."""
+    """One process of the CLI, from its start to its end."""
 
     def __init__(
         self,
@@ -50,21 +50,21 @@ class CliProcess:
         self.connection_token = connection_token
         self._port: Future[int] = Future()
         self._exit: Future[int] = Future()
-        for promise in (self._port, self._exit):
-            promise.set_running_or_notify_cancel()  # so that whoever stops waiting does not cancel it
+        for future in (self._port, self._exit):
+            future.set_running_or_notify_cancel()  # so that a caller that stops waiting does not cancel it
         self._tail: deque[str] = deque(maxlen=20)
-        self._drain = threading.Thread(target=self._read_output, name="sidecar-output", daemon=True)
-        # Apart from the output's end, which a child of the CLI can hold open.
-        self._wait = threading.Thread(target=self._await_end, name="sidecar-end", daemon=True)
+        self._output_thread = threading.Thread(target=self._read_output, name="sidecar-output", daemon=True)
+        # Separate from the output, which a child process of the CLI can keep open.
+        self._exit_thread = threading.Thread(target=self._wait_for_exit, name="sidecar-end", daemon=True)
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     def watch(self) -> None:
-        """Begins to drain the output (a full pipe would stop the CLI) and to wait for the end."""
-        self._drain.start()
-        self._wait.start()
+        """Starts to read the output (a full pipe would block the CLI) and to wait for the end."""
+        self._output_thread.start()
+        self._exit_thread.start()
 
     def _read_output(self) -> None:
         output = self._process.stdout
@@ -76,34 +76,34 @@ class CliProcess:
             else:
                 self._tail.append(line[:500].decode("utf-8", "replace").rstrip())
 
-    def _await_end(self) -> None:
+    def _wait_for_exit(self) -> None:
         code = self._process.wait()
-        self._drain.join(_LAST_WORDS_SECONDS)
+        self._output_thread.join(_LAST_OUTPUT_SECONDS)
         self._exit.set_result(code)
 
-    def _died(self, code: int) -> ModelError:
+    def _exit_error(self, code: int) -> ModelError:
         how = f"by signal {_signal_name(-code)}" if code < 0 else f"with status {code}"
-        said = self._last_words()
+        output = self._last_output()
         return ModelError(
             ModelKind.SIDECAR,
-            f"The Copilot CLI ended {how}." + (f" It said: {said}" if said else ""),
+            f"The Copilot CLI ended {how}." + (f" It said: {output}" if output else ""),
             "Run the job again; if it happens again, `COPILOT_CLI_PATH` lets you try another version.",
         )
 
-    def _last_words(self) -> str:
-        """What it said at the end, unless it told the connection token: its environment holds that."""
-        from hunkwise.redaction import SecretScan  # not needed while it starts
+    def _last_output(self) -> str:
+        """Returns the end of its output; empty if that contains the connection token, which its environment has."""
+        from hunkwise.redaction import SecretScan  # imported late: not needed while the CLI starts
 
-        said = " ".join(line for line in self._tail if line)
-        return "" if SecretScan([self.connection_token]).found_in(said) else said[-500:]
+        output = " ".join(line for line in self._tail if line)
+        return "" if SecretScan([self.connection_token]).found_in(output) else output[-500:]
 
     async def port(self, seconds: float) -> int:
-        """Waits for the port and proves that it is our child who listens. Raises ModelError (SIDECAR)."""
-        port, ended = asyncio.wrap_future(self._port), asyncio.wrap_future(self._exit)
-        either: set[asyncio.Future[int]] = {port, ended}
-        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if ended.done():
-            raise self._died(ended.result())
+        """Waits for the port and verifies that our process listens on it. Raises ModelError (SIDECAR)."""
+        port, exit_code = asyncio.wrap_future(self._port), asyncio.wrap_future(self._exit)
+        futures: set[asyncio.Future[int]] = {port, exit_code}
+        await asyncio.wait(futures, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if exit_code.done():
+            raise self._exit_error(exit_code.result())
         if not port.done():
             raise ModelError(
                 ModelKind.SIDECAR,
@@ -119,26 +119,26 @@ class CliProcess:
         return port.result()
 
     def _is_ours(self, port: int) -> bool | None:
-        if self._isolation is not None:  # its open files are not ours to see, but nobody else has its uid
+        if self._isolation is not None:  # we cannot see its open files, but no other process has its uid
             return listens_as(self._isolation.uid, port)
         return listens(self.pid, port)
 
     async def exited(self) -> ModelError:
-        """Waits until the process ends, and says how."""
-        return self._died(await asyncio.wrap_future(self._exit))
+        """Waits until the process ends, and returns the error for its end."""
+        return self._exit_error(await asyncio.wrap_future(self._exit))
 
     def stop(self) -> None:
-        """Ends the process and whatever it started, then wipes its home. May be called again."""
+        """Ends the process and all that it started, then deletes its home. May be called again."""
         self._signal(signal.SIGTERM)
-        self._signal(signal.SIGCONT)  # one that was stopped cannot heed the first
+        self._signal(signal.SIGCONT)  # a suspended process does not handle SIGTERM before
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_TERM_SECONDS)
         self._signal(signal.SIGKILL)
         self._process.wait()
-        if self._isolation is None:  # else it is in a container, and ends with us
+        if self._isolation is None:  # otherwise it is in a container, which ends with us
             end_stragglers(self._home.path)
-        self._drain.join(_TERM_SECONDS)
-        if not self._drain.is_alive() and self._process.stdout is not None:
+        self._output_thread.join(_TERM_SECONDS)
+        if not self._output_thread.is_alive() and self._process.stdout is not None:
             self._process.stdout.close()
         self._home.wipe()
 
@@ -160,13 +160,13 @@ _PR_SET_PDEATHSIG = 1
 def spawn(
     command: CliCommand, credential: Credential, inherited: Mapping[str, str], isolation: Isolation | None
 ) -> CliProcess:
-    """Starts the program in a private home. Raises OSError where it cannot be executed, ModelError (SIDECAR) where
-    it should be set apart but cannot."""
+    """Starts the program in a private home. Raises OSError if it cannot be executed, ModelError (SIDECAR) if the
+    required isolation fails."""
     connection_token = secrets.token_hex(32)
-    home = _home(isolation)
+    home = _create_home(isolation)
     try:
         (home.path / "scratch").mkdir()
-        start = _start_of(command, home, inherited, isolation)
+        start = _prepare(command, home, inherited, isolation)
         environment = sidecar_environment(
             start.inherited,
             home=start.home,
@@ -178,24 +178,24 @@ def spawn(
     except (OSError, ModelError):
         home.wipe()
         raise
-    child = CliProcess(process, home, connection_token, isolation)
-    child.watch()
-    wipe_abandoned(home.path.parent)  # only now: the CLI is starting meanwhile
-    return child
+    cli = CliProcess(process, home, connection_token, isolation)
+    cli.watch()
+    wipe_abandoned(home.path.parent)  # only now, while the CLI is starting
+    return cli
 
 
-def _home(isolation: Isolation | None) -> Home:
+def _create_home(isolation: Isolation | None) -> Home:
     if isolation is None:
         return Home()
     try:
         return Home(isolation.homes)
     except OSError as error:
-        raise unconfined(str(error)) from error
+        raise isolation_error(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """What is executed, with all paths as the sidecar sees them."""
+    """The arguments and settings of the process, with all paths as the sidecar sees them."""
 
     arguments: tuple[str, ...]
     home: Path
@@ -203,7 +203,7 @@ class _Start:
     inherited: Mapping[str, str]
 
 
-def _start_of(
+def _prepare(
     command: CliCommand, home: Home, inherited: Mapping[str, str], isolation: Isolation | None
 ) -> _Start:
     if isolation is None:
@@ -212,7 +212,7 @@ def _start_of(
     try:
         variables = isolation.furnish(home.path, inherited)
     except OSError as error:
-        raise unconfined(str(error)) from error
+        raise isolation_error(str(error)) from error
     return _Start(
         replace(command, program=isolation.inside(command.program)).arguments,
         isolation.inside(home.path),
@@ -234,12 +234,12 @@ def _popen(
             start_new_session=True,
             preexec_fn=_confine(os.getpid(), isolation, str(start.home / "scratch")),
         )
-    except subprocess.SubprocessError as error:  # all that Python tells of a failure between fork and exec
-        raise unconfined("no child of ours could become another user in another root folder") from error
+    except subprocess.SubprocessError as error:  # Python gives no details of a failure between fork and exec
+        raise isolation_error("no child of ours could become another user in another root folder") from error
 
 
 def _confine(parent: int, isolation: Isolation | None, folder: str) -> Callable[[], None]:
-    """What the child does before it becomes the CLI. On Linux the kernel ends the CLI when we die, even by SIGKILL."""
+    """Returns what the child runs before exec. On Linux the kernel ends the CLI when we end, even by SIGKILL."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None  # before the fork
 
     def confine() -> None:
@@ -248,8 +248,8 @@ def _confine(parent: int, isolation: Isolation | None, folder: str) -> Callable[
         os.chdir(folder)
         if prctl is None:
             return
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # last: the kernel forgets it at a change of user
-        if os.getppid() != parent:  # we died before the kernel was asked
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # last: a change of user resets it
+        if os.getppid() != parent:  # we ended before the call of prctl
             os._exit(1)
 
     return confine
@@ -262,7 +262,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a headless CLI listens, and the token that it asks for."""
+    """The address of a headless CLI, and the token that it requires."""
 
     host: str
     port: int
@@ -273,7 +273,7 @@ class Address:
 
 
 class Sidecar:
-    """The CLI that this run talks to. `start` and `stop` stand around everything else."""
+    """The CLI of this run. Call `start` first and `stop` last."""
 
     def __init__(
         self,
@@ -286,20 +286,20 @@ class Sidecar:
         self._credential = credential
         self._inherited = inherited
         self._start_seconds = start_seconds
-        self._child: CliProcess | None = None
+        self._cli: CliProcess | None = None
 
     @property
     def pid(self) -> int | None:
-        return self._child.pid if self._child else None
+        return self._cli.pid if self._cli else None
 
     def start(self) -> None:
-        """Spawns the process and returns at once. Raises ModelError (SIDECAR) where nothing can be executed, and where
-        it should be set apart from us but cannot (`copilot.isolation`).
+        """Starts the process and returns immediately. Raises ModelError (SIDECAR) if no program can be executed, or
+        if the required isolation fails (see `copilot.isolation`).
 
-        To be called from the main thread: the kernel ends the CLI when the thread that spawned it ends.
+        Call it from the main thread: the kernel ends the CLI when the thread that started it ends.
         """
         try:
-            self._child = spawn(self._command, self._credential, self._inherited, isolation(self._inherited))
+            self._cli = spawn(self._command, self._credential, self._inherited, isolation(self._inherited))
         except OSError as error:
             failure = ModelError(
                 ModelKind.SIDECAR,
@@ -310,38 +310,38 @@ class Sidecar:
                 raise failure from error
 
     async def ready(self) -> Address:
-        """Waits until the CLI listens; where it does not, what stands by instead is tried once.
+        """Waits until the CLI listens, and returns its address; tries the fallback program once if it does not.
 
-        Raises ModelError (SIDECAR). On the event loop of the main thread, as `start` is called again.
+        Raises ModelError (SIDECAR). Run it on the event loop of the main thread: it may call `start` again.
         """
         try:
-            return await self._listening()
+            return await self._wait_until_listening()
         except ModelError as failure:
             if not self._fall_back(failure):
                 raise
-            return await self._listening()
+            return await self._wait_until_listening()
 
-    async def _listening(self) -> Address:
-        assert self._child is not None, "started before it is asked"
-        port = await self._child.port(self._start_seconds)
-        return Address("127.0.0.1", port, self._child.connection_token)
+    async def _wait_until_listening(self) -> Address:
+        assert self._cli is not None, "call `start` first"
+        port = await self._cli.port(self._start_seconds)
+        return Address("127.0.0.1", port, self._cli.connection_token)
 
     def _fall_back(self, failure: ModelError) -> bool:
-        other = self._command.instead
-        if other is None:
+        fallback = self._command.instead
+        if fallback is None:
             return False
-        logger.warning("%s Trying %s instead.", failure.message, other.program)
+        logger.warning("%s Trying %s instead.", failure.message, fallback.program)
         self.stop()
-        self._command = other
+        self._command = fallback
         self.start()
         return True
 
     async def exited(self) -> ModelError:
-        """Waits until the CLI ends, and says how."""
-        assert self._child is not None, "started before it is watched"
-        return await self._child.exited()
+        """Waits until the CLI ends, and returns the error for its end."""
+        assert self._cli is not None, "call `start` first"
+        return await self._cli.exited()
 
     def stop(self) -> None:
-        """Ends the CLI and wipes its home. May be called again, and before `start`."""
-        if self._child is not None:
-            self._child.stop()
+        """Ends the CLI and deletes its home. May be called again, and before `start`."""
+        if self._cli is not None:
+            self._cli.stop()

@@ -1,1 +1,1 @@
-"""GitHub: the only folder that imports `github`."""
+"""Client for GitHub's REST and GraphQL API. The only package that imports `github`."""

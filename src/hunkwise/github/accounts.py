@@ -1,4 +1,4 @@
-"""Accounts: which login is ours, which ones are bots, who may write."""
+"""GitHub accounts: our own login, bots, and people with write access."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from dataclasses import dataclass
 from hunkwise.github.responses import JsonValue
 
 GHOST = "ghost"
-"""GitHub's own name for an account that is gone."""
-_OWN_PEOPLE = ("OWNER", "MEMBER", "COLLABORATOR")
-_SUFFIX = "[bot]"
+"""GitHub's login for the author of posts whose account was deleted."""
+_TRUSTED_ASSOCIATIONS = ("OWNER", "MEMBER", "COLLABORATOR")
+_APP_SUFFIX = "[bot]"
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whom a token speaks for. A person may have the login that an app has without its suffix."""
+    """The account of a token. A person's login may equal an app's login without its suffix."""
 
     login: str
-    """Without an app's suffix; empty where GitHub does not tell."""
+    """Without an app's suffix; empty if GitHub does not report it."""
     bot: bool = False
 
     def wrote(self, entry: JsonValue) -> bool:
-        """Whether REST names it as the author. An unknown account wrote nothing."""
+        """Returns whether REST names this account as the author; always false for an unknown account."""
         author = entry.text_or("user.login", "")
         return bool(self.login) and bare(author) == self.login and is_bot(entry) == self.bot
 
 
 def bare(login: str) -> str:
-    """The login as GraphQL has it: without the suffix that REST gives an app."""
-    return login.removesuffix(_SUFFIX)
+    """Returns the login as GraphQL spells it: without the suffix that REST gives an app."""
+    return login.removesuffix(_APP_SUFFIX)
 
 
 def graphql_writers(entries: Iterable[JsonValue]) -> frozenset[str]:
-    """Logins of the people among the authors that GraphQL says belong to the repository."""
+    """Returns the logins of those authors (of GraphQL nodes) that are people and belong to the repository."""
     return frozenset(
         entry.text("author.login")
         for entry in entries
@@ -42,7 +42,7 @@ def graphql_writers(entries: Iterable[JsonValue]) -> frozenset[str]:
 
 
 def rest_writers(entries: Iterable[JsonValue]) -> frozenset[str]:
-    """The same of REST's entries."""
+    """As `graphql_writers`, for REST's entries."""
     return frozenset(
         entry.text("user.login")
         for entry in entries
@@ -51,13 +51,13 @@ def rest_writers(entries: Iterable[JsonValue]) -> frozenset[str]:
 
 
 def is_bot(entry: JsonValue) -> bool:
-    """Whether REST's author is an app."""
+    """Returns whether the author of a REST entry is an app."""
     return entry.text_or("user.type", "") == "Bot"
 
 
 def graphql_trusted(entry: JsonValue) -> bool:
-    return entry.text_or("authorAssociation", "") in _OWN_PEOPLE
+    return entry.text_or("authorAssociation", "") in _TRUSTED_ASSOCIATIONS
 
 
 def rest_trusted(entry: JsonValue) -> bool:
-    return entry.text_or("author_association", "") in _OWN_PEOPLE
+    return entry.text_or("author_association", "") in _TRUSTED_ASSOCIATIONS

@@ -1,4 +1,4 @@
-"""Looks up files of a commit in a GraphQL query, and believes only what it proves.
+"""Looks up files of a commit within a GraphQL query, and uses only results that are proven correct.
 
 A review without a checkout reads four paths of its base that mostly do not exist: a request for each of them would be
 half of the requests of an unchanged pull request.
@@ -25,95 +25,95 @@ fragment Entry on GitObject {
 
 @dataclass(frozen=True, slots=True)
 class BlobLookup:
-    """The paths to look at, at one commit. Without any, nothing is asked and nothing is known."""
+    """The paths to look up at one commit. Without paths the query stays unchanged and the result is empty."""
 
     sha: str = ""
     paths: Sequence[str] = ()
 
     def added_to(self, query: str) -> str:
-        """The query with `#declared` and `#looked`, which are comments otherwise, filled in.
+        """Returns the query with its placeholders `#declared` and `#looked` (GraphQL comments) filled in.
 
-        Paths go into variables alone. `$once` must be declared: another page does not look again.
+        Paths are passed as variables only. The query must declare `$once`: later pages skip the lookup.
         """
         if not self.paths:
             return query
-        declared = ["$commit: GitObjectID!"]
-        looked = ["commit: object(oid: $commit) @include(if: $once) { __typename oid }"]
+        declarations = ["$commit: GitObjectID!"]
+        fields = ["commit: object(oid: $commit) @include(if: $once) { __typename oid }"]
         for alias in self._aliases:
-            declared.append(f"${alias}: String!")
-            looked.append(f"{alias}: object(expression: ${alias}) @include(if: $once) {{ ...Entry }}")
-        query = query.replace("#declared", " ".join(declared)).replace("#looked", "\n    ".join(looked))
+            declarations.append(f"${alias}: String!")
+            fields.append(f"{alias}: object(expression: ${alias}) @include(if: $once) {{ ...Entry }}")
+        query = query.replace("#declared", " ".join(declarations)).replace("#looked", "\n    ".join(fields))
         return query + _FRAGMENT
 
     @property
     def variables(self) -> dict[str, object]:
-        """What the additions need."""
+        """The variables that `added_to` declares."""
         if not self.paths:
             return {}
-        asked = {alias: f"{self.sha}:{path}" for alias, path in self._aliases.items()}
-        return {"commit": self.sha, **asked}
+        expressions = {alias: f"{self.sha}:{path}" for alias, path in self._aliases.items()}
+        return {"commit": self.sha, **expressions}
 
     def known(self, answer: GraphqlResponse) -> Known:
-        """What the answer proves.
+        """Returns the files and folders that the answer proves, by path.
 
-        That nothing is at a path is proved by null without an error, where the commit itself was seen.
+        A path is proven absent (None) by null without an error, if the answer contains the commit itself.
         """
         repository = answer.data.at("repository")
-        if not self._sees_commit(repository):
+        if not self._has_commit(repository):
             return {}
-        known: dict[str, Entry] = {}
+        entries: dict[str, Entry] = {}
         for alias, path in self._aliases.items():
-            said = repository.at(alias)
-            if said.value is not None:
-                found = _file(said) if said.at("text").value is not None else _folder(said)
-                if found is not None:
-                    known[path] = found
-            elif _holds(repository, alias) and answer.fault_at("repository", alias) is None:
-                known[path] = None
-        return known
+            node = repository.at(alias)
+            if node.value is not None:
+                entry = _read_file(node) if node.at("text").value is not None else _read_folder(node)
+                if entry is not None:
+                    entries[path] = entry
+            elif _has_key(repository, alias) and answer.fault_at("repository", alias) is None:
+                entries[path] = None
+        return entries
 
     @property
     def _aliases(self) -> dict[str, str]:
-        return {f"path{place}": path for place, path in enumerate(self.paths)}
+        return {f"path{index}": path for index, path in enumerate(self.paths)}
 
-    def _sees_commit(self, repository: JsonValue) -> bool:
-        seen = repository.at("commit")
-        return (seen.at("__typename").value, seen.at("oid").value) == ("Commit", self.sha)
+    def _has_commit(self, repository: JsonValue) -> bool:
+        commit = repository.at("commit")
+        return (commit.at("__typename").value, commit.at("oid").value) == ("Commit", self.sha)
 
 
-def _holds(repository: JsonValue, alias: str) -> bool:
-    """Whether the answer has a word on it at all, be it null."""
+def _has_key(repository: JsonValue, alias: str) -> bool:
+    """Returns whether the answer contains this alias, even with null."""
     return isinstance(repository.value, dict) and alias in repository.value
 
 
-def _file(said: JsonValue) -> bytes | None:
-    """The file's bytes, where git's own hash of them is what GitHub says: its text may be cut or re-encoded.
+def _read_file(node: JsonValue) -> bytes | None:
+    """Returns the file's bytes if their Git hash equals GitHub's `oid`: its text may be cut or re-encoded.
 
-    None, too, for a single line without an end: so looks a symbolic link, which only REST follows.
+    Returns None also for a single line without a newline: it may be a symbolic link, which only REST follows.
     """
-    text = said.at("text").value
-    if said.at("__typename").value != "Blob" or not isinstance(text, str) or "\n" not in text:
+    text = node.at("text").value
+    if node.at("__typename").value != "Blob" or not isinstance(text, str) or "\n" not in text:
         return None
     content = text.encode("utf-8", "surrogatepass")
-    named = said.text_or("oid", "")
-    new = hashlib.sha256 if len(named) == 64 else hashlib.sha1
-    hashed = new(b"blob %d\0" % len(content) + content, usedforsecurity=False)
-    return content if hashed.hexdigest() == named else None
+    oid = node.text_or("oid", "")
+    new_hash = hashlib.sha256 if len(oid) == 64 else hashlib.sha1
+    digest = new_hash(b"blob %d\0" % len(content) + content, usedforsecurity=False)
+    return content if digest.hexdigest() == oid else None
 
 
-def _folder(said: JsonValue) -> tuple[str, ...] | None:
-    """The names in it; None where it is no folder, or an entry has no name."""
-    entries = said.at("entries").value
-    if said.at("__typename").value != "Tree" or not isinstance(entries, list):
+def _read_folder(node: JsonValue) -> tuple[str, ...] | None:
+    """Returns the names in a folder; None if the node is not a folder, or an entry has no name."""
+    entries = node.at("entries").value
+    if node.at("__typename").value != "Tree" or not isinstance(entries, list):
         return None
-    named = [(entry.text_or("name", ""), entry.text_or("type", "")) for entry in said.entries("entries")]
-    if not all(name for name, _ in named):
+    names = [(entry.text_or("name", ""), entry.text_or("type", "")) for entry in node.entries("entries")]
+    if not all(name for name, _ in names):
         return None
-    return tuple(f"{name}/" if kind == "tree" else name for name, kind in named)
+    return tuple(f"{name}/" if kind == "tree" else name for name, kind in names)
 
 
 MAX_LOOKUP_FILES = 60
-"""Files of one query: more make it slow, and GitHub ends what takes it ten seconds."""
+"""Files per query: more make it slow, and GitHub aborts a query after ten seconds."""
 _QUERY = """
 query($owner: String!, $name: String!, $once: Boolean!
   #declared
@@ -126,17 +126,17 @@ query($owner: String!, $name: String!, $once: Boolean!
 
 
 def read_many(connection: GitHubConnection, repository: str, sha: str, paths: Sequence[str]) -> Known:
-    """What one request proves of the first MAX_LOOKUP_FILES of the paths. Raises GitHubError."""
-    look = BlobLookup(sha, [path for path in paths[:MAX_LOOKUP_FILES] if _can_be_asked(path)])
+    """Returns what one request proves about the first MAX_LOOKUP_FILES paths. Raises GitHubError."""
+    look = BlobLookup(sha, [path for path in paths[:MAX_LOOKUP_FILES] if _is_valid_path(path)])
     if not look.paths:
         return {}
     owner, _, name = repository.partition("/")
-    asked = {"owner": owner, "name": name, "once": True, **look.variables}
-    return look.known(connection.graphql_partly(look.added_to(_QUERY), asked))
+    variables = {"owner": owner, "name": name, "once": True, **look.variables}
+    return look.known(connection.graphql_partly(look.added_to(_QUERY), variables))
 
 
-def _can_be_asked(path: str) -> bool:
-    """Whether JSON can name it, and git have it: else GitHub would refuse the whole query."""
+def _is_valid_path(path: str) -> bool:
+    """Returns whether JSON can encode the path and Git can contain it: otherwise GitHub rejects the whole query."""
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:

@@ -22,10 +22,10 @@ from hunkwise.github.conversation import read_conversation
 from hunkwise.github.responses import JsonValue, malformed_response_error
 
 MOST_FILES = 3_000
-"""GitHub lists no more files of a pull request."""
+"""GitHub lists at most this many files of a pull request."""
 MAX_FILE = 5_000_000
-"""Bytes of a file that is read to complete a patch, which comes as Base64 within JSON."""
-_AT_ONCE = 6
+"""Bytes of a file that is read to complete a patch; it arrives as Base64 within JSON."""
+_PARALLEL_PAGES = 6
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -45,7 +45,7 @@ class GitHub:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`deadline`, `last`: see github.connection."""
+        """`deadline`, `last`: see `GitHubConnection`."""
         self.connection = GitHubConnection(
             token, api_url, deadline=deadline, last=last, sleep=sleep, clock=clock, now=now
         )
@@ -55,108 +55,110 @@ class GitHub:
         self.connection.close()
 
     def pull_request(self, number: int) -> PullRequest:
-        """The pull request as it is now."""
-        said = self.connection.get(self._at(f"pulls/{number}"))
-        if said.number("number") != number:  # whatever is written later goes to that number
-            raise malformed_response_error(said.request, f"it is about another pull request than {number}")
-        repository = said.text("base.repo.full_name")
+        """Reads the current state of the pull request."""
+        response = self.connection.get(self._at(f"pulls/{number}"))
+        if response.number("number") != number:  # all later writes go to that number
+            raise malformed_response_error(
+                response.request, f"it is about another pull request than {number}"
+            )
+        repository = response.text("base.repo.full_name")
         if not _REPOSITORY.fullmatch(repository):
-            raise malformed_response_error(said.request, "its repository has no name")
+            raise malformed_response_error(response.request, "its repository has no name")
         return PullRequest(
             repository=repository,
             number=number,
-            title=said.text("title"),
-            body=said.text_or("body", ""),
-            author=said.text_or("user.login", "ghost"),
-            base=said.text("base.ref"),
-            base_sha=_checked_sha(said.text("base.sha")),
-            head=said.text("head.ref"),
-            head_sha=_checked_sha(said.text("head.sha")),
-            labels=tuple(label.text("name") for label in said.entries("labels")),
-            draft=said.truth("draft"),
-            state=said.text("state"),
-            changed_files=said.number("changed_files"),
-            additions=said.number("additions"),
-            deletions=said.number("deletions"),
-            url=said.text_or("html_url", ""),
-            fork=said.text_or("head.repo.full_name", "") != repository,
+            title=response.text("title"),
+            body=response.text_or("body", ""),
+            author=response.text_or("user.login", "ghost"),
+            base=response.text("base.ref"),
+            base_sha=_checked_sha(response.text("base.sha")),
+            head=response.text("head.ref"),
+            head_sha=_checked_sha(response.text("head.sha")),
+            labels=tuple(label.text("name") for label in response.entries("labels")),
+            draft=response.truth("draft"),
+            state=response.text("state"),
+            changed_files=response.number("changed_files"),
+            additions=response.number("additions"),
+            deletions=response.number("deletions"),
+            url=response.text_or("html_url", ""),
+            fork=response.text_or("head.repo.full_name", "") != repository,
         )
 
     def files(self, pull_request: PullRequest) -> tuple[FileDiff, ...]:
-        """The changed files, 3,000 at the most, with the hunks that GitHub gives.
+        """Reads the changed files, at most 3,000, with the hunks that GitHub provides.
 
-        Pages are fetched side by side. A file without its patch is `patch_missing`, unless it is certain that
-        no line of it changed: a rename, copy or change of mode with no changed line, where the counts of all
-        files add up to the pull request's. (Past some 20,000 lines GitHub lists files as 0/0/0, and it says
-        nothing of what is binary.)
+        Pages are fetched in parallel. A file without a patch is `patch_missing`, unless it is certain that
+        none of its lines changed: a rename, copy or change of mode with no changed line, where the counts of
+        all files add up to those of the pull request. (Beyond about 20,000 lines GitHub lists files as 0/0/0,
+        and it does not mark binary files.)
         """
         pages = max(1, -(-min(pull_request.changed_files, MOST_FILES) // PAGE))
         path = self._at(f"pulls/{pull_request.number}/files")
 
-        def page(number: int) -> list[JsonValue]:
+        def read_page(number: int) -> list[JsonValue]:
             return self.connection.get(path, {"per_page": PAGE, "page": number}).entries()
 
-        with ThreadPoolExecutor(min(pages, _AT_ONCE), thread_name_prefix="files") as pool:
-            listed = list(pool.map(page, range(1, pages + 1)))
-        while len(listed[-1]) == PAGE and len(listed) * PAGE < MOST_FILES:
-            listed.append(page(len(listed) + 1))
-        entries = [entry for entries in listed for entry in entries]
-        whole = _adds_up(entries, pull_request)
-        return tuple(_file_diff(entry, whole=whole) for entry in entries)
+        with ThreadPoolExecutor(min(pages, _PARALLEL_PAGES), thread_name_prefix="files") as pool:
+            fetched = list(pool.map(read_page, range(1, pages + 1)))
+        while len(fetched[-1]) == PAGE and len(fetched) * PAGE < MOST_FILES:
+            fetched.append(read_page(len(fetched) + 1))
+        entries = [entry for entries in fetched for entry in entries]
+        complete = _counts_match(entries, pull_request)
+        return tuple(_file_diff(entry, complete=complete) for entry in entries)
 
     def file(self, path: str, sha: str, *, most: int = MAX_FILE) -> bytes | None:
-        """The file at the commit; None for what is absent or no file. Raises OversizeError above `most` bytes.
+        """Reads a file at a commit; None if it is absent or not a file. Raises OversizeError above `most` bytes.
 
-        A symbolic link to a file of the same commit is followed, by GitHub.
+        GitHub follows a symbolic link to a file of the same commit.
         """
-        said = self._contents(path, sha)
-        if said is None or said.at("type").value != "file":
+        response = self._read_contents(path, sha)
+        if response is None or response.at("type").value != "file":
             return None
-        if (said.number_or_none("size") or 0) > most:
+        if (response.number_or_none("size") or 0) > most:
             raise OversizeError(path, most)
-        if said.text_or("encoding", "") == "base64":
-            return _decoded(said)
-        # Above 1 MB the contents API says `none`; blobs reach to 100 MB.
-        blob = _checked_sha(said.text("sha"))
-        return _decoded(self.connection.get(self._at(f"git/blobs/{blob}")))
+        if response.text_or("encoding", "") == "base64":
+            return _decode_content(response)
+        # Above 1 MB the contents API gives the encoding `none`; the blobs API works up to 100 MB.
+        blob = _checked_sha(response.text("sha"))
+        return _decode_content(self.connection.get(self._at(f"git/blobs/{blob}")))
 
     def read_many(self, paths: Sequence[str], sha: str) -> Known:
-        """What is known of some files of a commit after one request; see github.blob_lookup."""
-        inside = [path for path in paths if _stays_inside(path)]
-        return read_many(self.connection, self.repository, _checked_sha(sha), inside)
+        """Reads files of a commit as far as one request proves them; see github.blob_lookup."""
+        valid = [path for path in paths if _stays_inside(path)]
+        return read_many(self.connection, self.repository, _checked_sha(sha), valid)
 
     def directory(self, path: str, sha: str) -> tuple[str, ...] | None:
-        """Names in a folder (1,000 at the most), folders with a slash behind; None for what is no folder."""
-        said = self._contents(path, sha)
-        if said is None or not isinstance(said.value, list):
+        """Lists the names in a folder (at most 1,000), folders with a final slash; None if it is not a folder."""
+        response = self._read_contents(path, sha)
+        if response is None or not isinstance(response.value, list):
             return None
         return tuple(
-            entry.text("name") + ("/" if entry.text("type") == "dir" else "") for entry in said.entries()
+            entry.text("name") + ("/" if entry.text("type") == "dir" else "") for entry in response.entries()
         )
 
     def merge_base(self, base_sha: str, head_sha: str) -> str:
-        """The commit that the head left the base at."""
-        ends = f"{_checked_sha(base_sha)}...{_checked_sha(head_sha)}"
-        # The first page would bring up to 300 files with it.
-        said = self.connection.get(self._at(f"compare/{ends}"), {"per_page": 1, "page": 2})
-        return said.text("merge_base_commit.sha")
+        """Returns the SHA of the merge base of both commits."""
+        commits = f"{_checked_sha(base_sha)}...{_checked_sha(head_sha)}"
+        # The first page would include up to 300 files.
+        response = self.connection.get(self._at(f"compare/{commits}"), {"per_page": 1, "page": 2})
+        return response.text("merge_base_commit.sha")
 
     def conversation(self, number: int, head_sha: str) -> Conversation:
-        """What was said on the pull request, and our check runs at `head_sha`; see github.conversation."""
-        return self._conversation(number, head_sha, BlobLookup())[0]
+        """Reads the conversation of the pull request, and our check runs at `head_sha`; see github.conversation."""
+        return self._read_conversation(number, head_sha, BlobLookup())[0]
 
     def conversation_and_base(
         self, pull_request: PullRequest, paths: Sequence[str]
     ) -> tuple[Conversation, Known]:
-        """What was said, and what is known of these paths of the base by the way; no request is made for them."""
-        inside = tuple(path for path in paths if _stays_inside(path))
-        look = BlobLookup(_checked_sha(pull_request.base_sha), inside)
-        return self._conversation(pull_request.number, pull_request.head_sha, look)
+        """Reads the conversation, and these paths of the base as far as the same request proves them."""
+        valid = tuple(path for path in paths if _stays_inside(path))
+        look = BlobLookup(_checked_sha(pull_request.base_sha), valid)
+        return self._read_conversation(pull_request.number, pull_request.head_sha, look)
 
-    def _conversation(self, number: int, head_sha: str, look: BlobLookup) -> tuple[Conversation, Known]:
+    def _read_conversation(self, number: int, head_sha: str, look: BlobLookup) -> tuple[Conversation, Known]:
         return read_conversation(self.connection, self.repository, number, _checked_sha(head_sha), look)
 
-    def _contents(self, path: str, sha: str) -> JsonValue | None:
+    def _read_contents(self, path: str, sha: str) -> JsonValue | None:
         if path and not _stays_inside(path):
             return None
         quoted = quote(path.encode("utf-8", "surrogateescape"), safe="/")
@@ -172,7 +174,7 @@ class GitHub:
 
 
 def _stays_inside(path: str) -> bool:
-    """Whether the path names something in the tree: `..` would lead to other calls of the API."""
+    """Returns whether the path is inside the tree: `..` would address other endpoints of the API."""
     return all(part not in ("", ".", "..") for part in path.split("/"))
 
 
@@ -184,26 +186,26 @@ def _checked_sha(sha: str) -> str:
     return sha
 
 
-def _decoded(said: JsonValue) -> bytes:
+def _decode_content(response: JsonValue) -> bytes:
     try:
-        return b64decode(said.text("content"))
+        return b64decode(response.text("content"))
     except (Base64Error, ValueError) as error:
-        raise malformed_response_error(said.request, "its content is no base64") from error
+        raise malformed_response_error(response.request, "its content is no base64") from error
 
 
-def _adds_up(entries: Sequence[JsonValue], pull_request: PullRequest) -> bool:
+def _counts_match(entries: Sequence[JsonValue], pull_request: PullRequest) -> bool:
     added = sum(entry.number("additions") for entry in entries)
     deleted = sum(entry.number("deletions") for entry in entries)
     return (added, deleted) == (pull_request.additions, pull_request.deletions)
 
 
-def _file_diff(entry: JsonValue, *, whole: bool) -> FileDiff:
+def _file_diff(entry: JsonValue, *, complete: bool) -> FileDiff:
     patch = entry.at("patch").value
     status = _status(entry.text("status"))
     additions, deletions = entry.number("additions"), entry.number("deletions")
     moved = status in (FileStatus.RENAMED, FileStatus.COPIED, FileStatus.CHANGED, FileStatus.UNCHANGED)
     hunks = parse_hunks(patch.encode("utf-8", "surrogatepass")) if isinstance(patch, str) else ()
-    unchanged = moved and whole and additions + deletions == 0
+    unchanged = moved and complete and additions + deletions == 0
     return FileDiff(
         path=entry.text("filename"),
         status=status,
@@ -224,24 +226,24 @@ MAX_TOOL_FILE = 2_000_000
 
 
 class ApiTree:
-    """Reads the code under review at a pinned SHA. GitHub offers no search at a commit."""
+    """The code under review at a pinned SHA, read through the API. GitHub has no search at a commit."""
 
     def __init__(self, github: GitHub, sha: str) -> None:
         self._github = github
         self._sha = sha
 
     def read(self, path: str) -> bytes | None:
-        """A file's bytes; None where there is no such file. Raises OversizeError above MAX_FILE."""
+        """Returns the file's bytes; None if there is no such file. Raises OversizeError above MAX_TOOL_FILE."""
         return self._github.file(path, self._sha, most=MAX_TOOL_FILE)
 
     def read_many(self, paths: Sequence[str]) -> Known:
-        """Files by their paths, None where there is no file: what one request tells of them. Raises GitHubError."""
+        """Returns files by path, None for no file, as far as one request proves them. Raises GitHubError."""
         return self._github.read_many(paths, self._sha)
 
     def search(self, _pattern: str, _paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
-        """Always None: not to be had here."""
+        """Returns None: search is not available here."""
         return None
 
     def list(self, path: str) -> tuple[str, ...] | None:
-        """The names in a folder, folders with a final slash; None where there is no such folder."""
+        """Lists the names in a folder, folders with a final slash; None if there is no such folder."""
         return self._github.directory(path, self._sha)

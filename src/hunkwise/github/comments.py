@@ -1,4 +1,4 @@
-"""Writes the summary comment, and answers and resolves threads."""
+"""Writes the summary comment, and replies to and resolves threads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hunkwise.tracking.markers import fixed_marker, is_fixed
 
 
 class SummaryComments:
-    """Writes comments of ours on one pull request. Methods raise GitHubError."""
+    """Writes our summary comment on one pull request. Methods raise GitHubError."""
 
     def __init__(
         self,
@@ -27,67 +27,67 @@ class SummaryComments:
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._outgoing = Writer(github, scan, sleep=sleep)
+        self._writer = Writer(github, scan, sleep=sleep)
         self._own = OwnPosts(github, number)
         self._number = number
 
     def save(self, body: str, comment_id: int | None) -> Comment:
-        """Puts `body` into the comment, or into a new one where there is none any more.
+        """Writes `body` into the comment, or into a new one if the comment no longer exists.
 
-        The body's last line must tell it from every other comment, as the line with the state does.
+        The body's last line must be unique among all comments, as the line with the state is.
         """
         if comment_id is not None:
             try:
-                return self._edited(body, comment_id)
+                return self._edit(body, comment_id)
             except GitHubError as error:
                 if error.kind is not GitHubErrorKind.NOT_FOUND:
                     raise
         path = f"issues/{self._number}/comments"
-        return self._outgoing.surely(
-            lambda: _comment(self._outgoing.post(path, {"body": body})), lambda: self._stored(body)
+        return self._writer.surely(
+            lambda: _comment(self._writer.post(path, {"body": body})), lambda: self._find_stored(body)
         )
 
     def delete(self, comment_id: int) -> None:
-        """Deletes a comment of ours; one that is gone is gone."""
+        """Deletes one of our comments, if it still exists."""
         try:
-            self._outgoing.surely(lambda: self._outgoing.delete(f"issues/comments/{comment_id}"))
+            self._writer.surely(lambda: self._writer.delete(f"issues/comments/{comment_id}"))
         except GitHubError as error:
             if error.kind is not GitHubErrorKind.NOT_FOUND:
                 raise
 
-    def _edited(self, body: str, comment_id: int) -> Comment:
+    def _edit(self, body: str, comment_id: int) -> Comment:
         path = f"issues/comments/{comment_id}"
-        return self._outgoing.surely(lambda: _comment(self._outgoing.patch(path, {"body": body})))
+        return self._writer.surely(lambda: _comment(self._writer.patch(path, {"body": body})))
 
-    def _stored(self, body: str) -> Comment | None:
-        known = marker_line(body)
+    def _find_stored(self, body: str) -> Comment | None:
+        marker = marker_line(body)
         return next(
             (
-                _comment(said)
-                for said in self._own.comments()
-                if marker_line(said.text_or("body", "")) == known
+                _comment(entry)
+                for entry in self._own.comments()
+                if marker_line(entry.text_or("body", "")) == marker
             ),
             None,
         )
 
 
-def _comment(said: JsonValue) -> Comment:
-    return Comment(said.number("id"), said.text_or("body", ""), address(said))
+def _comment(entry: JsonValue) -> Comment:
+    return Comment(entry.number("id"), entry.text_or("body", ""), address(entry))
 
 
 MOST_THREADS = 100
-"""Closed in one run; the next one goes on."""
-_AT_ONCE = 10
+"""Threads closed per run; the next run continues."""
+_BATCH = 10
 _BODY_LIMIT = 65_536
-# GitHub lets a workflow's token resolve only where it may also write contents.
+# A workflow's token may resolve threads only with the permission `contents: write`.
 _REFUSED = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
-_ONLY_HERE = (GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
+_ONE_THREAD = (GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ClosedThreads:
-    """How many threads were resolved, edited to say that they are fixed, and left as they were."""
+    """Counts of threads that were resolved, edited to say that they are fixed, and left unchanged."""
 
     resolved: int = 0
     edited: int = 0
@@ -97,7 +97,7 @@ class ClosedThreads:
 
 @dataclass
 class _Closing:
-    """What is to be done, and what was done so far."""
+    """The state of one call of `Threads.close`."""
 
     head_sha: str
     answer: bool
@@ -106,14 +106,14 @@ class _Closing:
     left: int = 0
     notes: list[str] = field(default_factory=list)
     refused: list[Thread] = field(default_factory=list)
-    """Those that GraphQL is known not to have resolved."""
+    """Threads that GraphQL certainly did not resolve."""
 
-    def leave(self, threads: Sequence[Thread], why: str) -> None:
+    def leave_unchanged(self, threads: Sequence[Thread], why: str) -> None:
         self.left += len(threads)
         if threads and why not in self.notes:
             self.notes.append(why)
 
-    def is_to_answer(self, thread: Thread) -> bool:
+    def needs_reply(self, thread: Thread) -> bool:
         return self.answer and not any(reply.ours and is_fixed(reply.body) for reply in thread.replies)
 
 
@@ -123,97 +123,103 @@ class Threads:
     def __init__(
         self, github: GitHub, scan: SecretScan, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self._outgoing = Writer(github, scan, sleep=sleep)
+        self._writer = Writer(github, scan, sleep=sleep)
 
     def close(self, threads: Sequence[Thread], head_sha: str, *, answer: bool = True) -> ClosedThreads:
-        """Touches only open threads of ours. Never raises GitHubError, and repeats nothing: the next run sees
-        what is left.
+        """Closes our open threads, and no others. Never raises GitHubError, and retries nothing: the next run
+        handles the rest.
 
-        `answer` must be false while our account has a pending review: GitHub would make the answers a part of it.
+        `answer` must be false while our account has a pending review: GitHub would add the replies to it.
         """
         ours = [thread for thread in threads if thread.ours and not thread.resolved]
-        now = ours[:MOST_THREADS]
-        closing = _Closing(head_sha, answer, refused=[thread for thread in now if not thread.id])
-        closing.leave(ours[MOST_THREADS:], f"No more than {MOST_THREADS} threads are closed in one run.")
-        self._resolve([thread for thread in now if thread.id], closing)
-        self._edit(closing.refused, closing)
+        current = ours[:MOST_THREADS]
+        closing = _Closing(head_sha, answer, refused=[thread for thread in current if not thread.id])
+        closing.leave_unchanged(
+            ours[MOST_THREADS:], f"No more than {MOST_THREADS} threads are closed in one run."
+        )
+        self._resolve([thread for thread in current if thread.id], closing)
+        self._mark_fixed(closing.refused, closing)
         return ClosedThreads(closing.resolved, closing.edited, closing.left, tuple(closing.notes))
 
     def _resolve(self, threads: Sequence[Thread], closing: _Closing) -> None:
-        for start in range(0, len(threads), _AT_ONCE):
-            batch, rest = threads[start : start + _AT_ONCE], threads[start + _AT_ONCE :]
+        for start in range(0, len(threads), _BATCH):
+            batch, rest = threads[start : start + _BATCH], threads[start + _BATCH :]
             try:
-                said = self._ask(batch, closing)
+                response = self._send(batch, closing)
             except GitHubError as error:
                 _log.warning("Threads could not be resolved: %s", error)
                 if error.kind in _REFUSED:
                     closing.refused += [*batch, *rest]
                 else:
-                    closing.leave([*batch, *rest], f"Threads were not resolved: {error.message}")
+                    closing.leave_unchanged([*batch, *rest], f"Threads were not resolved: {error.message}")
                 return
             before = closing.resolved
-            refusals = _judge(batch, said, closing)
+            refusals = _record_outcomes(batch, response, closing)
             if closing.resolved == before and refusals == {GitHubErrorKind.FORBIDDEN}:
                 closing.refused += rest
                 return
 
-    def _ask(self, batch: Sequence[Thread], closing: _Closing) -> GraphqlResponse:
-        """Each thread's answer and its resolution, under aliases: GitHub runs them one after the other."""
-        declared, steps = [], []
+    def _send(self, batch: Sequence[Thread], closing: _Closing) -> GraphqlResponse:
+        """Sends each thread's resolution and reply in one mutation, with aliases: GitHub runs them in order."""
+        declarations, fields = [], []
         variables: dict[str, object] = {}
-        answers = 0
-        for place, thread in enumerate(batch):
-            variables[f"t{place}"] = thread.id
-            declared.append(f"$t{place}: ID!")
-            aim = f"{{threadId: $t{place}}}"
-            # First: an answer without the resolution would look like a thread that somebody opened again.
-            steps.append(f"c{place}: resolveReviewThread(input: {aim}) {{ thread {{ isResolved }} }}")
-            if closing.is_to_answer(thread):
-                told = f"{{pullRequestReviewThreadId: $t{place}, body: $said}}"
-                steps.append(
-                    f"r{place}: addPullRequestReviewThreadReply(input: {told}) {{ comment {{ id }} }}"
+        replies = 0
+        for index, thread in enumerate(batch):
+            variables[f"t{index}"] = thread.id
+            declarations.append(f"$t{index}: ID!")
+            target = f"{{threadId: $t{index}}}"
+            # Resolve first: a reply without the resolution would look like a thread that somebody reopened.
+            fields.append(f"c{index}: resolveReviewThread(input: {target}) {{ thread {{ isResolved }} }}")
+            if closing.needs_reply(thread):
+                reply = f"{{pullRequestReviewThreadId: $t{index}, body: $body}}"
+                fields.append(
+                    f"r{index}: addPullRequestReviewThreadReply(input: {reply}) {{ comment {{ id }} }}"
                 )
-                answers += 1
-        if answers:
-            variables["said"] = f"Fixed in {closing.head_sha}.\n\n{fixed_marker(closing.head_sha)}"
-            declared.append("$said: String!")
-        document = f"mutation({', '.join(declared)}) {{\n" + "\n".join(steps) + "\n}"
-        return self._outgoing.mutation(document, variables, writes=max(1, answers))
+                replies += 1
+        if replies:
+            variables["body"] = f"Fixed in {closing.head_sha}.\n\n{fixed_marker(closing.head_sha)}"
+            declarations.append("$body: String!")
+        document = f"mutation({', '.join(declarations)}) {{\n" + "\n".join(fields) + "\n}"
+        return self._writer.mutation(document, variables, writes=max(1, replies))
 
-    def _edit(self, threads: Sequence[Thread], closing: _Closing) -> None:
+    def _mark_fixed(self, threads: Sequence[Thread], closing: _Closing) -> None:
         head = f"**Fixed in {closing.head_sha}.**\n\n{fixed_marker(closing.head_sha)}\n\n"
-        for place, thread in enumerate(threads):
+        for index, thread in enumerate(threads):
             if is_fixed(thread.body):
                 closing.edited += 1
                 continue
             body = head + thread.body
             if not thread.comment_id or len(body) > _BODY_LIMIT:
-                closing.leave([thread], "A thread that was fixed could be neither resolved nor edited.")
+                closing.leave_unchanged(
+                    [thread], "A thread that was fixed could be neither resolved nor edited."
+                )
                 continue
             try:
-                self._outgoing.patch(f"pulls/comments/{thread.comment_id}", {"body": body})
+                self._writer.patch(f"pulls/comments/{thread.comment_id}", {"body": body})
             except GitHubError as error:
                 _log.warning("A comment could not be edited: %s", error)
-                only_here = error.kind in _ONLY_HERE
-                left = [thread] if only_here else threads[place:]
-                closing.leave(left, f"Threads that were fixed stay open: {error.message}")
-                if not only_here:
+                only_this = error.kind in _ONE_THREAD
+                left = [thread] if only_this else threads[index:]
+                closing.leave_unchanged(left, f"Threads that were fixed stay open: {error.message}")
+                if not only_this:
                     return
             else:
                 closing.edited += 1
 
 
-def _judge(batch: Sequence[Thread], said: GraphqlResponse, closing: _Closing) -> set[GitHubErrorKind]:
-    """Notes the outcome of each thread; why some were refused."""
+def _record_outcomes(
+    batch: Sequence[Thread], response: GraphqlResponse, closing: _Closing
+) -> set[GitHubErrorKind]:
+    """Records the outcome of each thread. Returns the kinds of the refusals."""
     refusals: set[GitHubErrorKind] = set()
-    for place, thread in enumerate(batch):
-        error = said.fault_at(f"c{place}")
-        if said.data.at(f"c{place}").truth("thread.isResolved"):
+    for index, thread in enumerate(batch):
+        error = response.fault_at(f"c{index}")
+        if response.data.at(f"c{index}").truth("thread.isResolved"):
             closing.resolved += 1
         elif error is not None and error.kind in _REFUSED:
             closing.refused.append(thread)
             refusals.add(error.kind)
         else:
             why = error.message if error else "GitHub did not say whether it did so."
-            closing.leave([thread], f"Threads were not resolved: {why}")
+            closing.leave_unchanged([thread], f"Threads were not resolved: {why}")
     return refusals

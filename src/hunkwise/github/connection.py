@@ -1,4 +1,4 @@
-"""One connection to GitHub's REST and GraphQL API: pace, retries of reads, pages."""
+"""Connection to GitHub's REST and GraphQL API: throttling, retries of reads, pagination."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from hunkwise.redaction import SecretScan
 
 _WINDOW = 60.0
 _BURST = 40
-_MOST = 60
-_APART = 1.0  # https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api
+_MAX_WRITES = 60
+_INTERVAL = 1.0  # https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api
 
 
 class Throttle:
-    """Lets 40 writes through at once, further ones a second apart, and no more than 60 in any 60 seconds."""
+    """Allows 40 writes at once, further ones at intervals of a second, and at most 60 in any 60 seconds."""
 
     def __init__(
         self, *, clock: Callable[[], float], sleep: Callable[[float], None], deadline: Callable[[], float]
@@ -45,59 +45,59 @@ class Throttle:
         self._clock = clock
         self._sleep = sleep
         self._deadline = deadline
-        self._sent: deque[float] = deque(maxlen=_MOST)
+        self._sent: deque[float] = deque(maxlen=_MAX_WRITES)
         self._lock = threading.Lock()
 
     def admit(self, writes: int, request: str) -> None:
-        """Returns when so many writes may be sent. Raises GitHubError (RATE_LIMIT) past the deadline."""
+        """Waits until that many writes may be sent. Raises GitHubError (RATE_LIMIT) past the deadline."""
         if writes < 1:
             return
         with self._lock:
             now = self._clock()
-            start = self._free_at(now, min(writes, _MOST))
+            start = self._start_time(now, min(writes, _MAX_WRITES))
             if start - now > max(0.0, self._deadline()):
                 message = (
                     f"{request} was not sent: it would have to wait {start - now:.0f} seconds for its turn."
                 )
                 hint = "GitHub takes some 80 writes a minute: raise `deadline`, or lower `max-comments`."
                 raise GitHubError(GitHubErrorKind.RATE_LIMIT, message, hint)
-            self._sent.extend([start] * min(writes, _MOST))
+            self._sent.extend([start] * min(writes, _MAX_WRITES))
         if start > now:
             self._sleep(start - now)
 
-    def _free_at(self, now: float, writes: int) -> float:
-        """When that many may be sent; `_sent` is in order, and holds turns that others are waiting for too."""
+    def _start_time(self, now: float, writes: int) -> float:
+        """Returns the time at which the writes may start. `_sent` is sorted and contains reserved future times too."""
         start = now
         recent = sum(sent > now - _WINDOW for sent in self._sent)
         if self._sent and recent + writes > _BURST:
-            start = max(now, self._sent[-1] + _APART)
-        above = len(self._sent) + writes - _MOST
-        return max(start, self._sent[above - 1] + _WINDOW) if above > 0 else start
+            start = max(now, self._sent[-1] + _INTERVAL)
+        excess = len(self._sent) + writes - _MAX_WRITES
+        return max(start, self._sent[excess - 1] + _WINDOW) if excess > 0 else start
 
 
 REQUEST_SECONDS: Final = 20.0
-"""For one request, from its connection to the last byte of its answer: GitHub itself gives up after ten, and a
-review that was stored but not confirmed must still be found in the time for publishing."""
-_MOST_WAITS = 2
-_MOST_REDIRECTS = 3
-_READ_AGAIN = (0.0, 0.4, 0.8)
+"""Time limit of one request, from connecting to the last byte of the response: GitHub aborts after ten seconds, and
+a review that was stored but not confirmed must still be found in the time for publishing."""
+_MAX_WAITS = 2
+_MAX_REDIRECTS = 3
+_READ_RETRY_PAUSES = (0.0, 0.4, 0.8)
 _GRAPHQL = "graphql"
-_GRAPHQL_AGAIN = (0.2, 0.4, 0.8)
+_GRAPHQL_RETRY_PAUSES = (0.2, 0.4, 0.8)
 _NO_CONTENT = (204, 205, 304)
 
 
 @dataclass(frozen=True)
 class _Request:
-    """One request. `path` begins with a slash, or is `graphql`, or a whole address on the same server."""
+    """One request. `path` begins with a slash, or is `graphql`, or a full URL on the same server."""
 
     verb: str
     path: str
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     writes: int = 0
-    """How much it counts against GitHub's limit of writes; 0 for what only reads."""
+    """The number of writes that count against GitHub's limit; 0 for reads."""
     again: Callable[[], None] = lambda: None
-    """Called before it is sent again; see Connection.post."""
+    """Called before a retry; see GitHubConnection.post."""
 
     @property
     def name(self) -> str:
@@ -105,7 +105,7 @@ class _Request:
 
 
 class GitHubConnection:
-    """Sends requests and gives JSON back. `deadline` tells the seconds that are left to wait."""
+    """Sends requests and returns JSON. `deadline` returns the seconds that are left for waiting."""
 
     def __init__(
         self,
@@ -118,8 +118,8 @@ class GitHubConnection:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`last` tells the seconds after which nothing is sent or read any more; `clock` counts seconds from
-        anywhere, `now` from 1970, as GitHub's headers do."""
+        """`last` returns the seconds after which nothing is sent or read any more; `clock` is monotonic, in seconds;
+        `now` returns Unix time, as in GitHub's headers."""
         self._token = token
         self._scan = SecretScan([token])
         self._api_url = api_url.rstrip("/")
@@ -127,161 +127,161 @@ class GitHubConnection:
         self._last = last
         self._sleep = sleep
         self._now = now
-        self._pace = Throttle(clock=clock, sleep=sleep, deadline=deadline)
-        self._idle: deque[Transport] = deque()
-        self._busy: set[Transport] = set()
+        self._throttle = Throttle(clock=clock, sleep=sleep, deadline=deadline)
+        self._idle_transports: deque[Transport] = deque()
+        self._busy_transports: set[Transport] = set()
         self._closed = False
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> JsonValue:
         """Reads `path`, which begins with a slash. Raises GitHubError."""
         request = _Request("GET", path, query or {})
-        for pause in _READ_AGAIN:
+        for pause in _READ_RETRY_PAUSES:
             try:
-                return self._ask(request)
+                return self._send_json(request)
             except TransientError:
                 if pause > self._deadline():
                     raise
             self._sleep(pause)
-        return self._ask(request)
+        return self._send_json(request)
 
     def post(
         self, path: str, body: Mapping[str, Any], *, again: Callable[[], None] = lambda: None
     ) -> JsonValue:
-        """Writes once. After UNAVAILABLE it is unknown whether GitHub stored it. Raises GitHubError.
+        """Writes, without a retry. After UNAVAILABLE it is unknown whether GitHub stored it. Raises GitHubError.
 
-        `again` is called after each wait that a rate limit asked for: what it raises ends the writing.
+        `again` is called after each wait for a rate limit, before the retry; an error that it raises prevents it.
         """
-        return self._ask(_Request("POST", path, body=body, writes=1, again=again))
+        return self._send_json(_Request("POST", path, body=body, writes=1, again=again))
 
     def patch(self, path: str, body: Mapping[str, Any]) -> JsonValue:
-        """Changes something, once; as `post`."""
-        return self._ask(_Request("PATCH", path, body=body, writes=1))
+        """Changes something, without a retry; see `post`."""
+        return self._send_json(_Request("PATCH", path, body=body, writes=1))
 
     def put(self, path: str, body: Mapping[str, Any]) -> JsonValue:
-        """Sets something, once; as `post`."""
-        return self._ask(_Request("PUT", path, body=body, writes=1))
+        """Sets something, without a retry; see `post`."""
+        return self._send_json(_Request("PUT", path, body=body, writes=1))
 
     def delete(self, path: str) -> JsonValue:
-        """Deletes something, once; as `post`. The value is null where GitHub answers 204."""
-        return self._ask(_Request("DELETE", path, writes=1))
+        """Deletes something, without a retry; see `post`. The value is null if GitHub responds with 204."""
+        return self._send_json(_Request("DELETE", path, writes=1))
 
     def graphql(
         self, query: str, variables: Mapping[str, Any], *, repeat: bool = True, writes: int = 1
     ) -> JsonValue:
-        """The whole `data`. Raises GitHubError, also where GraphQL answers 200 with errors.
+        """Returns the complete `data`. Raises GitHubError, also if GraphQL responds with 200 and errors.
 
-        A mutation is sent with `repeat=False`, so that it is never sent twice, and counts as `writes`.
+        Pass `repeat=False` for a mutation, so that it is never sent twice; it counts as `writes` writes.
         """
         return self.graphql_partly(query, variables, repeat=repeat, writes=writes).whole
 
     def graphql_partly(
         self, query: str, variables: Mapping[str, Any], *, repeat: bool = True, writes: int = 1
     ) -> GraphqlResponse:
-        """As `graphql`, but with what was refused beside what was answered."""
+        """As `graphql`, but returns partial data together with its errors."""
         body = {"query": query, "variables": dict(variables)}
         request = _Request("POST", _GRAPHQL, body=body, writes=0 if repeat else writes)
-        for pause in _GRAPHQL_AGAIN if repeat else ():
+        for pause in _GRAPHQL_RETRY_PAUSES if repeat else ():
             try:
-                return read_answer(self._ask(request))
+                return read_answer(self._send_json(request))
             except RequestTimeoutError:
                 raise
             except GitHubError as error:
                 if error.kind is not GitHubErrorKind.UNAVAILABLE or pause > self._deadline():
                     raise
             self._sleep(pause)
-        return read_answer(self._ask(request))
+        return read_answer(self._send_json(request))
 
     @property
     def over(self) -> bool:
-        """Whether the time is over in which anything can be sent."""
+        """True if nothing can be sent any more: the time is over, or the connection is closed."""
         return self._closed or self._last() <= 0
 
     def close(self) -> None:
-        """Closes the connections, and cuts what another thread still waits for."""
+        """Closes the connections, and aborts requests that other threads are waiting for."""
         self._closed = True
-        for wire in tuple(self._busy):
-            wire.watch.cut()
-        while self._idle:
-            self._idle.pop().close()
+        for transport in tuple(self._busy_transports):
+            transport.watch.cut()
+        while self._idle_transports:
+            self._idle_transports.pop().close()
 
-    def _ask(self, request: _Request) -> JsonValue:
-        answer = self._followed(request)
-        if answer.status in _NO_CONTENT:
+    def _send_json(self, request: _Request) -> JsonValue:
+        response = self._send_following_redirects(request)
+        if response.status in _NO_CONTENT:
             return JsonValue(None, request.name)
-        if not 200 <= answer.status < 300:
-            raise refusal_error(answer, request.name)
+        if not 200 <= response.status < 300:
+            raise refusal_error(response, request.name)
         try:
-            value = json.loads(answer.text)
+            value = json.loads(response.text)
         except (ValueError, RecursionError) as error:
             raise invalid_json_error(request.name) from error
         if not isinstance(value, dict | list):
             raise malformed_response_error(request.name, "it is neither an object nor a list")
         return JsonValue(value, request.name)
 
-    def _followed(self, request: _Request) -> ApiResponse:
-        """The answer; a read that was moved within the same server is read there."""
-        answer = self._patiently(request)
-        for _ in range(_MOST_REDIRECTS):
-            target = self._moved_to(answer)
+    def _send_following_redirects(self, request: _Request) -> ApiResponse:
+        """Sends the request; follows redirects of a read within the same server."""
+        response = self._send_with_waits(request)
+        for _ in range(_MAX_REDIRECTS):
+            target = self._redirect_target(response)
             if request.verb != "GET" or target is None:
                 break
             request = replace(request, path=target, query={} if urlsplit(target).query else request.query)
-            answer = self._patiently(request)
-        return answer
+            response = self._send_with_waits(request)
+        return response
 
-    def _patiently(self, request: _Request) -> ApiResponse:
-        """The answer, after the waits that rate limits ask for, never past the deadline."""
-        answer = self._once(request)
-        for _ in range(_MOST_WAITS):
-            seconds = wait_asked(answer, self._now())
+    def _send_with_waits(self, request: _Request) -> ApiResponse:
+        """Sends the request; waits and retries at rate limits, but never past the deadline."""
+        response = self._send_once(request)
+        for _ in range(_MAX_WAITS):
+            seconds = wait_asked(response, self._now())
             if seconds is None or seconds > self._deadline():
                 break
             self._sleep(seconds)
             request.again()
-            answer = self._once(request)
-        return answer
+            response = self._send_once(request)
+        return response
 
-    def _moved_to(self, answer: ApiResponse) -> str | None:
-        """The whole address that a redirect names, if it is on our server."""
-        location = answer.headers.get("location", "")
-        if answer.status not in (301, 302, 307, 308) or not location:
+    def _redirect_target(self, response: ApiResponse) -> str | None:
+        """Returns the full URL that a redirect points to; None if it is on another server."""
+        location = response.headers.get("location", "")
+        if response.status not in (301, 302, 307, 308) or not location:
             return None
-        # requests has parsed it by now: an address that is none has failed already.
+        # `requests` has parsed it already: an invalid URL has failed before.
         target = urljoin(f"{self._api_url}/", location)
         ours, theirs = urlsplit(self._api_url), urlsplit(target)
-        same = (ours.scheme, ours.hostname, ours.port) == (theirs.scheme, theirs.hostname, theirs.port)
-        return target if same else None
+        same_server = (ours.scheme, ours.hostname, ours.port) == (theirs.scheme, theirs.hostname, theirs.port)
+        return target if same_server else None
 
-    def _once(self, request: _Request) -> ApiResponse:
-        self._pace.admit(request.writes, request.name)
+    def _send_once(self, request: _Request) -> ApiResponse:
+        self._throttle.admit(request.writes, request.name)
         if self.over:
             raise RequestTimeoutError(request.name, 0.0)
         seconds = min(REQUEST_SECONDS, self._last())
-        with self._wire() as wire:
-            answer = wire.ask(
+        with self._transport() as transport:
+            response = transport.ask(
                 request.verb, request.path, request.query, request.body, request.name, seconds=seconds
             )
-        if answer.status >= 300 or (request.path == _GRAPHQL and '"errors"' in answer.text):
-            # Its words get into messages of ours, and what sits before GitHub may repeat what it was sent.
-            answer = replace(answer, text=self._scan.redacted(answer.text))
-        return status_seen(answer) if request.path == _GRAPHQL else answer
+        if response.status >= 300 or (request.path == _GRAPHQL and '"errors"' in response.text):
+            # The text gets into our messages, and a proxy in front of GitHub may echo the token.
+            response = replace(response, text=self._scan.redacted(response.text))
+        return status_seen(response) if request.path == _GRAPHQL else response
 
     @contextmanager
-    def _wire(self) -> Iterator[Transport]:
-        """A wire that no other thread uses."""
+    def _transport(self) -> Iterator[Transport]:
+        """Provides a transport that no other thread uses."""
         try:
-            wire = self._idle.pop()
+            transport = self._idle_transports.pop()
         except IndexError:
-            wire = open_transport(self._token, self._api_url)
-        self._busy.add(wire)
+            transport = open_transport(self._token, self._api_url)
+        self._busy_transports.add(transport)
         try:
-            yield wire
+            yield transport
         finally:
-            self._busy.discard(wire)
+            self._busy_transports.discard(transport)
             if self._closed:
-                wire.close()
+                transport.close()
             else:
-                self._idle.append(wire)
+                self._idle_transports.append(transport)
 
 
 PAGE = 100
@@ -289,7 +289,7 @@ MOST_PAGES = 30
 
 
 class TooManyError(GitHubError):
-    """A list is longer than can be read; another way of reading it would not help."""
+    """A list is too long to be read; reading it by another API would not help."""
 
     def __init__(self, what: str) -> None:
         message = f"This pull request has more than {PAGE * MOST_PAGES:,} {what}: too many to be read."
@@ -298,7 +298,7 @@ class TooManyError(GitHubError):
 
 
 def entries_of(connection: GitHubConnection, path: str, what: str) -> Iterator[JsonValue]:
-    """All entries of a REST list. Raises GitHubError, TooManyError past 30 pages."""
+    """Yields all entries of a REST list. Raises GitHubError, TooManyError past 30 pages."""
     for number in range(1, MOST_PAGES + 1):
         entries = connection.get(path, {"per_page": PAGE, "page": number}).objects()
         yield from entries

@@ -1,4 +1,4 @@
-"""Reads the conversation of a pull request: GraphQL first, REST where it is refused."""
+"""Reads the conversation of a pull request: by GraphQL, or by REST if GraphQL is refused."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.accounts import GHOST, Account, bare, is_bot, rest_trusted, rest_writers
 from hunkwise.github.blob_lookup import BlobLookup
 from hunkwise.github.connection import GitHubConnection, TooManyError, entries_of
-from hunkwise.github.conversation_graphql import FIELD, checks_by_rest, conversation_by_graphql
+from hunkwise.github.conversation_graphql import LINKED_ISSUES_FIELD, checks_by_rest, conversation_by_graphql
 from hunkwise.github.responses import JsonValue
 
-_HIDDEN = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
-_WHO = "query { viewer { login } }"
+_NOT_READABLE = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
+_VIEWER_QUERY = "query { viewer { login } }"
 
 
 def conversation_by_rest(
     connection: GitHubConnection, repository: str, number: int, head_sha: str, check_name: str
 ) -> Conversation:
-    """The conversation, as far as REST tells it. Raises GitHubError, TooManyError past 30 pages of a list."""
+    """Reads the conversation by REST, which lacks parts of it. Raises GitHubError, TooManyError past 30 pages."""
     root = f"/repos/{repository}"
     pull = connection.get(f"{root}/pulls/{number}")
-    viewer = _viewer(connection)
-    said = list(entries_of(connection, f"{root}/pulls/{number}/comments", "review comments"))
+    viewer = _read_viewer(connection)
+    review_comments = list(entries_of(connection, f"{root}/pulls/{number}/comments", "review comments"))
     comments = list(entries_of(connection, f"{root}/issues/{number}/comments", "comments"))
     reviews = list(entries_of(connection, f"{root}/pulls/{number}/reviews", "reviews"))
     return Conversation(
@@ -43,40 +43,40 @@ def conversation_by_rest(
         viewer=viewer.login,
         author=_author(pull),
         author_trusted=rest_trusted(pull),
-        threads=_threads(said, viewer),
+        threads=_threads(review_comments, viewer),
         reviews=tuple(_review(entry) for entry in reviews if viewer.wrote(entry)),
         comments=tuple(_comment(entry) for entry in comments if viewer.wrote(entry)),
         check_runs=checks_by_rest(connection, repository, head_sha, check_name),
         rewrites=None,
-        writers=rest_writers([pull, *said, *comments, *reviews]),
+        writers=rest_writers([pull, *review_comments, *comments, *reviews]),
     )
 
 
-def _viewer(connection: GitHubConnection) -> Account:
-    """The token's own account: people's have one REST call, and GraphQL knows an app's.
+def _read_viewer(connection: GitHubConnection) -> Account:
+    """Reads the token's account: REST reports a person's, GraphQL an app's. Unknown if both refuse.
 
-    Raises GitHubError where it can only not be asked now: to know nothing of what we said would repeat it.
+    Raises GitHubError for a temporary failure: with an unknown account, our earlier posts would be repeated.
     """
     try:
-        me = connection.get("/user")
-        return Account(bare(me.text("login")), bot=me.text_or("type", "") == "Bot")
+        user = connection.get("/user")
+        return Account(bare(user.text("login")), bot=user.text_or("type", "") == "Bot")
     except GitHubError as error:
-        if error.kind not in _HIDDEN:
+        if error.kind not in _NOT_READABLE:
             raise
     try:
-        return Account(bare(connection.graphql(_WHO, {}).text("viewer.login")), bot=True)
+        return Account(bare(connection.graphql(_VIEWER_QUERY, {}).text("viewer.login")), bot=True)
     except GitHubError as error:
-        if error.kind not in _HIDDEN:
+        if error.kind not in _NOT_READABLE:
             raise
     return Account("")
 
 
-def _threads(said: list[JsonValue], viewer: Account) -> tuple[Thread, ...]:
-    """Comments by the one that they answer, which may be gone."""
+def _threads(review_comments: list[JsonValue], viewer: Account) -> tuple[Thread, ...]:
+    """Groups comments by the comment that they reply to, which may be deleted."""
     by_first: dict[int, list[JsonValue]] = {}
-    for entry in said:
-        answered = entry.number_or_none("in_reply_to_id")
-        by_first.setdefault(entry.number("id") if answered is None else answered, []).append(entry)
+    for entry in review_comments:
+        parent = entry.number_or_none("in_reply_to_id")
+        by_first.setdefault(entry.number("id") if parent is None else parent, []).append(entry)
     return tuple(_thread(entries, viewer) for entries in by_first.values())
 
 
@@ -124,14 +124,14 @@ def _author(entry: JsonValue) -> str:
     return bare(entry.text_or("user.login", GHOST))
 
 
-_ANOTHER_WAY = (
+_TRY_REST = (
     GitHubErrorKind.FORBIDDEN,
     GitHubErrorKind.NOT_FOUND,
     GitHubErrorKind.INVALID,
     GitHubErrorKind.UNAVAILABLE,
 )
-_MOST_PERMISSIONS = 5
-_MAY_WRITE = ("admin", "maintain", "write")
+_MAX_PERMISSIONS = 5
+_WRITE_PERMISSIONS = ("admin", "maintain", "write")
 _log = logging.getLogger(__name__)
 
 
@@ -144,30 +144,30 @@ def read_conversation(
     *,
     check_name: str = "hunkwise",
 ) -> tuple[Conversation, Known]:
-    """Everything that decides what may still be said; check runs are those of that name at `head_sha`.
+    """Reads the conversation, the check runs of that name at `head_sha`, and the result of the lookup.
 
-    With it comes what the look saw, which is nothing where GraphQL is refused.
+    The result of the lookup is empty if GraphQL is refused.
 
-    REST does not tell who resolved a thread or gave a 👎, nor how often the head was rewritten. To an app's
-    token only GraphQL tells who we are: where it is refused altogether, `viewer` is empty and nothing is ours.
-    Raises GitHubError where even that cannot be read, and TooManyError where a list is longer than 3,000: half
-    a conversation would repeat comments.
+    REST does not report who resolved a thread or gave a 👎, nor how often the head was rewritten. Only
+    GraphQL reports the account of an app's token: if it is refused, `viewer` is empty and nothing is ours.
+    Raises GitHubError if it cannot be read, and TooManyError if a list is longer than 3,000: with an incomplete
+    conversation, comments would be posted again.
     """
     try:
-        conversation, known = _by_graphql(connection, repository, number, head_sha, check_name, look)
+        conversation, known = _read_by_graphql(connection, repository, number, head_sha, check_name, look)
     except TooManyError:
         raise
     except GitHubError as error:
-        if error.kind not in _ANOTHER_WAY:
+        if error.kind not in _TRY_REST:
             raise
         _log.info("The conversation is read by REST, because GraphQL failed: %s", error.message)
         return conversation_by_rest(connection, repository, number, head_sha, check_name), {}
-    asked = _unknown_critics(conversation)
-    found = {login for login in asked if _may_write(connection, repository, login)}
-    return replace(conversation, writers=conversation.writers | found), known
+    critics = _unknown_critics(conversation)
+    writers = {login for login in critics if _may_write(connection, repository, login)}
+    return replace(conversation, writers=conversation.writers | writers), known
 
 
-def _by_graphql(
+def _read_by_graphql(
     connection: GitHubConnection,
     repository: str,
     number: int,
@@ -175,27 +175,27 @@ def _by_graphql(
     check_name: str,
     look: BlobLookup,
 ) -> tuple[Conversation, Known]:
-    """Asks a second time, without the linked issues, where an old server's schema does not know them."""
+    """Reads by GraphQL; retries without the linked issues if the schema of an old server lacks them."""
     try:
         return conversation_by_graphql(connection, repository, number, head_sha, check_name, look)
     except GitHubError as error:
-        if error.kind is not GitHubErrorKind.INVALID or FIELD not in error.message:
+        if error.kind is not GitHubErrorKind.INVALID or LINKED_ISSUES_FIELD not in error.message:
             raise
     return conversation_by_graphql(connection, repository, number, head_sha, check_name, look, linked=False)
 
 
 def _unknown_critics(conversation: Conversation) -> tuple[str, ...]:
-    """Who gave a 👎 that decides something, and of whom nothing is known; five at the most."""
+    """Returns the logins, at most five, that gave a 👎 to our open threads and whose write access is unknown."""
     open_threads = [thread for thread in conversation.threads if thread.ours and not thread.resolved]
     logins = dict.fromkeys(login for thread in open_threads for login in thread.thumbs_down)
-    known = conversation.writers | {conversation.author, conversation.viewer}
-    return tuple(login for login in logins if login not in known)[:_MOST_PERMISSIONS]
+    excluded = conversation.writers | {conversation.author, conversation.viewer}
+    return tuple(login for login in logins if login not in excluded)[:_MAX_PERMISSIONS]
 
 
 def _may_write(connection: GitHubConnection, repository: str, login: str) -> bool:
-    """Whether GitHub says that the login may write; whatever it says instead means no."""
+    """Returns whether GitHub confirms the login's write access; any other response or an error counts as no."""
     try:
         path = f"/repos/{repository}/collaborators/{quote(login, safe='')}/permission"
-        return connection.get(path).text("permission") in _MAY_WRITE
+        return connection.get(path).text("permission") in _WRITE_PERMISSIONS
     except GitHubError:
         return False

@@ -22,16 +22,17 @@ from hunkwise.github.blob_lookup import BlobLookup
 from hunkwise.github.connection import MOST_PAGES, PAGE, GitHubConnection, TooManyError
 from hunkwise.github.responses import GraphqlResponse, JsonValue, malformed_response_error
 
-FIELD = "closingIssuesReferences"
-ASKED = f"""{FIELD}(first: 10) @include(if: $once) {{
+LINKED_ISSUES_FIELD = "closingIssuesReferences"
+"""The field for linked issues of a pull request in GitHub's schema."""
+LINKED_ISSUES_SELECTION = f"""{LINKED_ISSUES_FIELD}(first: 10) @include(if: $once) {{
         nodes {{ number title body repository {{ nameWithOwner }} }}
       }}"""
-"""The field of a pull request in GitHub's schema. `$once` must be declared."""
+"""The selection of that field in a query, which must declare `$once`."""
 
 
 def linked_issues(pull: JsonValue) -> tuple[LinkedIssue, ...]:
-    """What may be read of them; an issue that the token may not read is null."""
-    if not isinstance(pull.at(f"{FIELD}.nodes").value, list):
+    """Returns the linked issues that the token may read; GitHub gives null for the others."""
+    if not isinstance(pull.at(f"{LINKED_ISSUES_FIELD}.nodes").value, list):
         return ()
     return tuple(
         LinkedIssue(
@@ -40,44 +41,44 @@ def linked_issues(pull: JsonValue) -> tuple[LinkedIssue, ...]:
             issue.text_or("body", ""),
             issue.text_or("repository.nameWithOwner", ""),
         )
-        for issue in pull.entries(f"{FIELD}.nodes")
+        for issue in pull.entries(f"{LINKED_ISSUES_FIELD}.nodes")
         if (number := issue.number_or_none("number")) is not None
     )
 
 
-_HIDDEN = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
+_NOT_READABLE = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
 
 
 def checks_by_graphql(pull: JsonValue, head_sha: str) -> tuple[CheckRun, ...] | None:
-    """Those at `head_sha`, oldest first; none where the token may not read them or the head is another.
+    """Returns check runs at `head_sha`, oldest first; none if the token may not read them or the head differs.
 
-    None where GraphQL gives them without their numbers, which have outgrown its type for them.
+    Returns None if GraphQL gives them without ids, which can be too large for its 32-bit type.
     """
-    found: list[CheckRun] = []
-    for commit in _readable(pull, "commits.nodes"):
+    checks: list[CheckRun] = []
+    for commit in _entries_or_empty(pull, "commits.nodes"):
         if commit.text_or("commit.oid", "") != head_sha:
             continue
-        for suite in _readable(commit, "commit.checkSuites.nodes"):
-            for run in _readable(suite, "checkRuns.nodes"):
+        for suite in _entries_or_empty(commit, "commit.checkSuites.nodes"):
+            for run in _entries_or_empty(suite, "checkRuns.nodes"):
                 number = run.number_or_none("databaseId")
                 if number is None:
                     return None
                 status, conclusion = run.text_or("status", ""), run.text_or("conclusion", "")
-                found.append(
+                checks.append(
                     CheckRun(number, status.lower(), conclusion.lower(), run.text_or("externalId", ""))
                 )
-    return _oldest_first(found)
+    return _oldest_first(checks)
 
 
 def checks_by_rest(
     connection: GitHubConnection, repository: str, head_sha: str, check_name: str
 ) -> tuple[CheckRun, ...]:
-    """The newest hundred, oldest first; none where the token may not read them. Raises GitHubError."""
+    """Reads the newest hundred, oldest first; none if the token may not read them. Raises GitHubError."""
     query = {"check_name": check_name, "filter": "all", "per_page": PAGE}
     try:
-        said = connection.get(f"/repos/{repository}/commits/{head_sha}/check-runs", query)
+        response = connection.get(f"/repos/{repository}/commits/{head_sha}/check-runs", query)
     except GitHubError as error:
-        if error.kind in _HIDDEN:
+        if error.kind in _NOT_READABLE:
             return ()
         raise
     return _oldest_first(
@@ -87,24 +88,24 @@ def checks_by_rest(
             run.text_or("conclusion", ""),
             run.text_or("external_id", ""),
         )
-        for run in said.entries("check_runs")
+        for run in response.entries("check_runs")
     )
 
 
-def _readable(shape: JsonValue, path: str) -> list[JsonValue]:
-    """The entries of a list that may be hidden from us."""
-    return shape.entries(path) if isinstance(shape.at(path).value, list) else []
+def _entries_or_empty(node: JsonValue, path: str) -> list[JsonValue]:
+    """Returns the entries of a list; none if the token may not read it."""
+    return node.entries(path) if isinstance(node.at(path).value, list) else []
 
 
 def _oldest_first(checks: Iterable[CheckRun]) -> tuple[CheckRun, ...]:
-    by_number = {check.id: check for check in checks}
-    return tuple(by_number[number] for number in sorted(by_number))
+    by_id = {check.id: check for check in checks}
+    return tuple(by_id[check_id] for check_id in sorted(by_id))
 
 
-_PULL = "repository.pullRequest"
+_PULL_PATH = "repository.pullRequest"
 _LISTS = {"reviewThreads": "review threads", "comments": "comments", "reviews": "reviews"}
-_MOST_REWRITES = 100
-# At most some 18,000 nodes, of the 500,000 that GitHub allows a query.
+_MAX_REWRITES = 100
+# At most about 18,000 nodes, of the 500,000 that GitHub allows per query.
 _QUERY = """
 query(
   $owner: String!, $name: String!, $number: Int!, $check: String!, $once: Boolean!
@@ -172,20 +173,20 @@ def conversation_by_graphql(
     *,
     linked: bool = True,
 ) -> tuple[Conversation, Known]:
-    """The whole conversation, and what the look saw. Raises GitHubError, TooManyError past 30 pages of a list.
+    """Reads the conversation and the result of the lookup. Raises GitHubError, TooManyError past 30 pages of a list.
 
-    What a token may leave unread (check runs, the number of rewrites, linked issues) stays empty; without threads,
-    comments and reviews there is no conversation. `linked`: whether the server's schema knows linked issues.
+    Optional parts that a token may not read (check runs, number of rewrites, linked issues) stay empty; threads,
+    comments and reviews are required. `linked`: whether the server's schema has linked issues.
     """
-    query = look.added_to(_QUERY.replace("#linked", ASKED) if linked else _QUERY)
-    answer, nodes = _read(connection, query, repository, number, check_name, look)
+    query = look.added_to(_QUERY.replace("#linked", LINKED_ISSUES_SELECTION) if linked else _QUERY)
+    answer, nodes = _read_pages(connection, query, repository, number, check_name, look)
     data = answer.data
-    pull = data.at(_PULL)
+    pull = data.at(_PULL_PATH)
     threads, comments, reviews = (nodes[name] for name in _LISTS)
     checks = checks_by_graphql(pull, head_sha)
     if checks is None:
         checks = checks_by_rest(connection, repository, head_sha, check_name)
-    said = [comment for thread in threads for comment in _comments_of(thread)]
+    review_comments = [comment for thread in threads for comment in _comments_of(thread)]
     conversation = Conversation(
         state=pull.text("state").lower(),
         head_sha=pull.text("headRefOid"),
@@ -197,56 +198,62 @@ def conversation_by_graphql(
         comments=tuple(_comment(node) for node in comments if node.certain("viewerDidAuthor")),
         check_runs=checks,
         rewrites=_rewrites(pull),
-        writers=graphql_writers([pull, *said, *comments, *reviews]),
+        writers=graphql_writers([pull, *review_comments, *comments, *reviews]),
         linked_issues=linked_issues(pull),
     )
     return conversation, look.known(answer)
 
 
-def _read(
+def _read_pages(
     connection: GitHubConnection, query: str, repository: str, number: int, check_name: str, look: BlobLookup
 ) -> tuple[GraphqlResponse, dict[str, list[JsonValue]]]:
-    """The first page's answer, and the nodes of all. A list that ended is not asked for again."""
-    owner, _, name = repository.partition("/")
-    asked = {"owner": owner, "name": name, "number": number, "check": check_name, **look.variables}
-    nodes: dict[str, list[JsonValue]] = {listed: [] for listed in _LISTS}
+    """Returns the first page's answer, and the nodes of all pages. A complete list is not requested again."""
+    owner, _, repository_name = repository.partition("/")
+    variables = {
+        "owner": owner,
+        "name": repository_name,
+        "number": number,
+        "check": check_name,
+        **look.variables,
+    }
+    nodes: dict[str, list[JsonValue]] = {name: [] for name in _LISTS}
     after: dict[str, str | None] = dict.fromkeys(_LISTS)
     first: GraphqlResponse | None = None
     for _ in range(MOST_PAGES):
-        cursors = {f"{listed}After": after.get(listed) for listed in _LISTS}
-        wanted = {listed: listed in after for listed in _LISTS}
-        answer = connection.graphql_partly(query, {**asked, **cursors, **wanted, "once": first is None})
-        pull = _needed(answer, _PULL)
-        for listed in after:
-            nodes[listed] += _needed(answer, f"{_PULL}.{listed}").objects("nodes")
+        cursors = {f"{name}After": after.get(name) for name in _LISTS}
+        included = {name: name in after for name in _LISTS}
+        answer = connection.graphql_partly(query, {**variables, **cursors, **included, "once": first is None})
+        pull = _required(answer, _PULL_PATH)
+        for name in after:
+            nodes[name] += _required(answer, f"{_PULL_PATH}.{name}").objects("nodes")
         after = {
-            listed: pull.text(f"{listed}.pageInfo.endCursor")
-            for listed in after
-            if pull.truth(f"{listed}.pageInfo.hasNextPage")
+            name: pull.text(f"{name}.pageInfo.endCursor")
+            for name in after
+            if pull.truth(f"{name}.pageInfo.hasNextPage")
         }
         first = first or answer
         if not after:
             return first, nodes
-    raise TooManyError(" or ".join(_LISTS[listed] for listed in after))
+    raise TooManyError(" or ".join(_LISTS[name] for name in after))
 
 
-def _needed(answer: GraphqlResponse, path: str) -> JsonValue:
-    """The value at the path, which may not be missing. Raises the error that GitHub gave in its place."""
+def _required(answer: GraphqlResponse, path: str) -> JsonValue:
+    """Returns the value at the path. Raises GitHub's error for this place if the value is missing."""
     value = answer.data.at(path)
     if value.value is None:
-        refused = answer.fault_at(*path.split("."))
-        raise refused or malformed_response_error(value.request, f"nothing at `{path}`")
+        error = answer.fault_at(*path.split("."))
+        raise error or malformed_response_error(value.request, f"nothing at `{path}`")
     return value
 
 
 def _comments_of(thread: JsonValue) -> list[JsonValue]:
-    """The first comment and the latest 50; none where the first is pending, which only we see."""
+    """Returns the first comment and the latest 50; none if the first is pending, which only we can see."""
     opening = thread.objects("opening.nodes")[:1]
     if not opening or _is_pending(opening[0]):
         return []
     first = _id(opening[0])
     latest = thread.objects("latest.nodes")
-    return opening + [one for one in latest if _id(one) != first and not _is_pending(one)]
+    return opening + [comment for comment in latest if _id(comment) != first and not _is_pending(comment)]
 
 
 def _thread(node: JsonValue) -> Thread:
@@ -300,11 +307,11 @@ def _review(node: JsonValue) -> PostedReview:
 
 
 def _rewrites(pull: JsonValue) -> int | None:
-    """The events that are listed: GitHub does not say whether `totalCount` heeds their type."""
+    """Counts the listed events: GitHub does not document whether `totalCount` respects the filter by type."""
     events = pull.at("timelineItems.nodes").value
     if not isinstance(events, list):
         return None
-    return len(events) if len(events) < _MOST_REWRITES else pull.number_or_none("timelineItems.totalCount")
+    return len(events) if len(events) < _MAX_REWRITES else pull.number_or_none("timelineItems.totalCount")
 
 
 def _author(node: JsonValue) -> str:
@@ -312,14 +319,14 @@ def _author(node: JsonValue) -> str:
 
 
 def _is_edited(node: JsonValue) -> bool:
-    """Whether somebody else than its author edited it."""
+    """Returns whether somebody other than its author edited it."""
     editor = node.text_or("editor.login", "")
     return bool(editor) and bare(editor) != _author(node)
 
 
 def _id(node: JsonValue) -> int:
-    """REST's id: GraphQL gives it as text, because it has outgrown 32 bits."""
-    said = node.at("fullDatabaseId").value
-    if isinstance(said, str) and said.isascii() and said.isdecimal() and len(said) < 20:
-        return int(said)
+    """Returns REST's id: GraphQL gives it as text, because it needs more than 32 bits."""
+    value = node.at("fullDatabaseId").value
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
+        return int(value)
     return node.number("fullDatabaseId")

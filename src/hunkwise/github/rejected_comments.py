@@ -1,7 +1,7 @@
-"""Comments on files, earlier reviews, and the search for the comments for which GitHub declines a review.
+"""Comments on files, earlier reviews, and the search for the comments that make GitHub reject a review.
 
-To try some comments costs one request where GitHub declines them, and two where it accepts them, because what it
-accepted must be deleted before the next try. So the parts are Fibonacci numbers, not halves.
+Probing some comments costs one request if GitHub rejects them, and two if it accepts them, because the accepted
+review must be deleted before the next probe. So the search splits by Fibonacci numbers, not in halves.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from hunkwise.redaction import SecretScan
 
 
 class FileComments:
-    """Posts to one pull request, on the files of one head."""
+    """Posts comments on files of one pull request, at one head commit."""
 
-    def __init__(self, outgoing: Writer, own: OwnPosts, number: int, head_sha: str) -> None:
-        self._outgoing = outgoing
+    def __init__(self, writer: Writer, own: OwnPosts, number: int, head_sha: str) -> None:
+        self._writer = writer
         self._own = own
         self._path = f"pulls/{number}/comments"
         self._head_sha = head_sha
 
     def post(self, path: str, text: str) -> None:
-        """Comments on the file. The last line of `text` must tell it from others there. Raises GitHubError."""
+        """Comments on the file. The last line of `text` must be unique on that file. Raises GitHubError."""
         comment = {"body": text, "path": path, "subject_type": "file", "commit_id": self._head_sha}
-        self._outgoing.surely(
-            lambda: self._outgoing.post(self._path, comment).number("id"), lambda: self._stored(path, text)
+        self._writer.surely(
+            lambda: self._writer.post(self._path, comment).number("id"), lambda: self._find_stored(path, text)
         )
 
-    def _stored(self, path: str, text: str) -> int | None:
-        wanted = (path, self._head_sha, marker_line(text))
-        for said in self._own.review_comments():
-            # `commit_id` moves along with the head; what was said on another head is another comment.
-            head = said.text_or("original_commit_id", said.text_or("commit_id", ""))
-            if (said.text_or("path", ""), head, marker_line(said.text_or("body", ""))) == wanted:
-                return said.number("id")
+    def _find_stored(self, path: str, text: str) -> int | None:
+        key = (path, self._head_sha, marker_line(text))
+        for comment in self._own.review_comments():
+            # GitHub updates `commit_id` with each new head; a comment on another head is a different comment.
+            head = comment.text_or("original_commit_id", comment.text_or("commit_id", ""))
+            if (comment.text_or("path", ""), head, marker_line(comment.text_or("body", ""))) == key:
+                return comment.number("id")
         return None
 
 
 class OwnReviews:
-    """The reviews of one pull request that the token's own account wrote. Methods raise GitHubError."""
+    """Reviews of one pull request by the token's own account. Methods raise GitHubError."""
 
     def __init__(
         self,
@@ -58,63 +58,63 @@ class OwnReviews:
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._outgoing = Writer(github, scan, sleep=sleep)
+        self._writer = Writer(github, scan, sleep=sleep)
         self._own = OwnPosts(github, number)
         self._number = number
 
     def dismiss(self, review_id: int, message: str) -> None:
-        """Takes a request for changes or an approval back. `message` is shown; one that is dismissed stays so."""
+        """Dismisses a request for changes or an approval, unless it is dismissed already. GitHub shows `message`."""
         path = f"pulls/{self._number}/reviews/{review_id}/dismissals"
         body = {"message": message, "event": "DISMISS"}
         try:
-            self._outgoing.surely(
-                lambda: self._outgoing.put(path, body).number("id"), lambda: self._dismissed(review_id)
+            self._writer.surely(
+                lambda: self._writer.put(path, body).number("id"), lambda: self._find_dismissed(review_id)
             )
         except GitHubError as error:
-            if error.kind is not GitHubErrorKind.INVALID or self._dismissed(review_id) is None:
+            if error.kind is not GitHubErrorKind.INVALID or self._find_dismissed(review_id) is None:
                 raise
 
     def delete_pending(self, review_id: int) -> None:
-        """Deletes a review that was never submitted; one that is gone is gone."""
-        delete_pending(self._outgoing, self._number, review_id)
+        """Deletes a review that was never submitted, if it still exists."""
+        delete_pending(self._writer, self._number, review_id)
 
-    def _dismissed(self, review_id: int) -> int | None:
+    def _find_dismissed(self, review_id: int) -> int | None:
         for review in self._own.reviews():
             if review.number("id") == review_id and review.text_or("state", "") == ReviewState.DISMISSED:
                 return review_id
         return None
 
 
-def delete_pending(outgoing: Writer, number: int, review_id: int) -> None:
-    """As `Reviews.delete_pending`."""
+def delete_pending(writer: Writer, number: int, review_id: int) -> None:
+    """As `OwnReviews.delete_pending`."""
     try:
-        outgoing.surely(lambda: outgoing.delete(f"pulls/{number}/reviews/{review_id}").number("id"))
+        writer.surely(lambda: writer.delete(f"pulls/{number}/reviews/{review_id}").number("id"))
     except GitHubError as error:
         if error.kind is not GitHubErrorKind.NOT_FOUND:
             raise
 
 
-_MOST_ATTEMPTS = 2
+_MAX_ATTEMPTS = 2
 
 
 class ProbeReviews:
-    """The pending reviews of one run. `marker` is their whole body, by which they are known again."""
+    """Pending reviews of one run, which test what GitHub accepts. Their body is `marker`, which identifies them."""
 
-    def __init__(self, outgoing: Writer, own: OwnPosts, number: int, head_sha: str, marker: str) -> None:
-        self._outgoing = outgoing
+    def __init__(self, writer: Writer, own: OwnPosts, number: int, head_sha: str, marker: str) -> None:
+        self._writer = writer
         self._own = own
         self._number = number
         self._head_sha = head_sha
         self._marker = marker
         self._open = False
 
-    def hold(self, comments: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether GitHub takes them, all together. Raises GitHubError where that cannot be found out."""
+    def accepts(self, comments: Sequence[Mapping[str, Any]]) -> bool:
+        """Returns whether GitHub accepts these comments in one review. Raises GitHubError if that stays unknown."""
         body = {"commit_id": self._head_sha, "body": self._marker, "comments": list(comments)}
-        for _ in range(_MOST_ATTEMPTS):
+        for _ in range(_MAX_ATTEMPTS):
             self._open = True
             try:
-                review_id = self._outgoing.surely(lambda: self._begin(body), self._begun)
+                review_id = self._writer.surely(lambda: self._create(body), self._find_created)
             except GitHubError as error:
                 if error.kind is not GitHubErrorKind.INVALID:
                     raise
@@ -123,41 +123,41 @@ class ProbeReviews:
                     return False
                 self.clear()
             else:
-                delete_pending(self._outgoing, self._number, review_id)
+                delete_pending(self._writer, self._number, review_id)
                 self._open = False
                 return True
-        raise foreign_pending()
+        raise pending_review_error()
 
     def clear(self) -> None:
-        """Deletes what a run of ours, this or another one, left pending. Raises GitHubError."""
+        """Deletes pending reviews of this and of earlier runs of hunkwise. Raises GitHubError."""
         for review_id in list(self._own.pending(f"{self._marker.partition(' run=')[0]} ")):
-            delete_pending(self._outgoing, self._number, review_id)
+            delete_pending(self._writer, self._number, review_id)
 
     def close(self) -> None:
-        """Sees to it that nothing is left pending after a failure, as far as GitHub lets it. Never raises."""
+        """Deletes this run's pending reviews after a failure, if GitHub allows it. Never raises."""
         if not self._open:
             return
         try:
             for review_id in list(self._own.pending(self._marker)):
-                delete_pending(self._outgoing, self._number, review_id)
+                delete_pending(self._writer, self._number, review_id)
         except GitHubError:
-            return  # a later run that it stands in the way of deletes it
+            return  # a later run deletes the pending review if it blocks that run
         self._open = False
 
-    def _begin(self, body: Mapping[str, Any]) -> int:
-        return self._outgoing.post(f"pulls/{self._number}/reviews", body).number("id")
+    def _create(self, body: Mapping[str, Any]) -> int:
+        return self._writer.post(f"pulls/{self._number}/reviews", body).number("id")
 
-    def _begun(self) -> int | None:
+    def _find_created(self) -> int | None:
         return next(self._own.pending(self._marker), None)
 
 
 def is_about_pending(error: GitHubError) -> bool:
-    """Whether GitHub declined because the account has begun a review that it did not submit."""
+    """Returns whether GitHub rejected the request because the account has an unsubmitted review."""
     return error.kind is GitHubErrorKind.INVALID and "pending review" in error.message.lower()
 
 
-def foreign_pending() -> GitHubError:
-    """What to say where the pending review is not ours to delete."""
+def pending_review_error() -> GitHubError:
+    """Returns the error for a pending review that hunkwise did not begin and must not delete."""
     return GitHubError(
         GitHubErrorKind.INVALID,
         "The token's account has a pending review on this pull request that hunkwise did not begin, and GitHub "
@@ -168,7 +168,7 @@ def foreign_pending() -> GitHubError:
 
 @dataclass
 class ReviewAttempt:
-    """What was tried so far."""
+    """The state of the attempts to post one review."""
 
     rendered: ReviewDraft
     probes: ProbeReviews
@@ -177,62 +177,62 @@ class ReviewAttempt:
     event: ReviewEvent
     notes: list[str] = field(default_factory=list)
     innocent: set[Finding] = field(default_factory=set)
-    """Comments on lines that GitHub is known to take."""
+    """Findings whose comments on lines GitHub is known to accept."""
     current: bool = False
-    """The head was seen to be where it was."""
+    """The pull request was checked: it is open and its head is unchanged."""
     cleared: bool = False
-    """Reviews that an earlier run left pending were deleted."""
+    """Pending reviews of earlier runs were deleted."""
     limit: int = 0
-    """How many writes may have been tried when the review stands."""
+    """The value of `Writer.sent` that the attempts must not exceed."""
 
-    def onto_file(self, finding: Finding) -> None:
+    def move_to_file(self, finding: Finding) -> None:
         inline = tuple(other for other in self.placement.inline if other != finding)
         on_file = (*self.placement.on_file, finding)
         self.placement = replace(self.placement, inline=inline, on_file=on_file)
 
-    def into_body(self, moved: Iterable[Finding]) -> None:
-        gone = tuple(moved)
-        inline = tuple(finding for finding in self.placement.inline if finding not in gone)
-        in_body = (*self.placement.in_body, *gone)
+    def move_to_body(self, findings: Iterable[Finding]) -> None:
+        moved = tuple(findings)
+        inline = tuple(finding for finding in self.placement.inline if finding not in moved)
+        in_body = (*self.placement.in_body, *moved)
         self.placement = replace(self.placement, inline=inline, in_body=in_body)
 
 
 def line_comment(finding: Finding, rendered: ReviewDraft) -> dict[str, Any]:
-    """The comment as an element of `comments` of GitHub's reviews."""
+    """Returns the comment as an element of `comments` in GitHub's request for a review."""
     anchor = finding.anchor
-    assert anchor is not None  # `place` puts nothing else inline
-    place: dict[str, Any] = {"path": anchor.path, "line": anchor.line, "side": anchor.side.value}
+    assert anchor is not None  # `place` puts only findings with an anchor inline
+    position: dict[str, Any] = {"path": anchor.path, "line": anchor.line, "side": anchor.side.value}
     if anchor.start_line is not None:
-        place |= {"start_line": anchor.start_line, "start_side": anchor.side.value}
-    return {**place, "body": rendered.comment(finding, Destination.INLINE)}
+        position |= {"start_line": anchor.start_line, "start_side": anchor.side.value}
+    return {**position, "body": rendered.comment(finding, Destination.INLINE)}
 
 
 _T = TypeVar("_T")
 
-COST_OF_A_QUESTION = 2
-"""Requests, at the most."""
+REQUESTS_PER_PROBE = 2
+"""At most."""
 
 
 def offender(
     suspects: Sequence[_T], holds: Callable[[Sequence[_T]], bool], may_ask: Callable[[], bool]
 ) -> _T | None:
-    """One that GitHub declines; None where no further question may be asked before it is found.
+    """Returns one suspect that GitHub rejects; None if `may_ask` forbids a further probe before it is found.
 
-    `suspects` must hold at least one offender. Where `holds` says yes, all that it was asked about are innocent.
+    `suspects` must contain at least one offender. If `holds` returns true, all its suspects are innocent.
     """
     while len(suspects) > 1:
         if not may_ask():
             return None
-        size = _asked_at_once(len(suspects))
-        asked, rest = suspects[:size], suspects[size:]
-        suspects = rest if holds(asked) else asked
+        size = _probe_size(len(suspects))
+        probed, rest = suspects[:size], suspects[size:]
+        suspects = rest if holds(probed) else probed
     return suspects[0]
 
 
-def _asked_at_once(count: int) -> int:
-    """The fewest to ask about with which the worst case stays the least."""
-    dearer, cheaper = 1, 1  # how many suspects can be told apart at the cost so far, and at one request less
-    while dearer < count:
-        dearer, cheaper = dearer + cheaper, dearer
-    # A yes costs two, so what is not asked about must be as few as two requests less can tell apart.
-    return max(1, count - (dearer - cheaper))
+def _probe_size(count: int) -> int:
+    """Returns the smallest number of suspects per probe for which the worst case costs the fewest requests."""
+    reachable, cheaper = 1, 1  # suspects that can be searched with the requests so far, and with one less
+    while reachable < count:
+        reachable, cheaper = reachable + cheaper, reachable
+    # An accepted probe costs two requests, so the rest must be searchable with two requests less.
+    return max(1, count - (reachable - cheaper))

@@ -1,6 +1,6 @@
-"""The HTTP transport below PyGithub: one time limit and one size limit for a whole request, and no redirects.
+"""The HTTP transport below PyGithub: a time limit and a size limit for each whole request, and no redirects.
 
-The timeouts of sockets are for one read each: a server that sends a byte now and then stays within all of them.
+A socket's timeout applies to a single read: a server that sends a byte now and then never exceeds it.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from hunkwise.github.responses import (
     unreachable_error,
 )
 
-_PIECE = 64 * 1024
+_CHUNK = 64 * 1024
 
 
 class DeadlineExceededError(Exception):
-    """The request's time was over before it could even connect."""
+    """The request's time was over before it was connected."""
 
 
 class ResponseTooLargeError(Exception):
-    """The answer has more than MAX_ANSWER bytes."""
+    """The response has more than MAX_ANSWER bytes."""
 
 
 class RequestTimer:
-    """Over one wire's connection. `late` says whether the last request was cut."""
+    """Enforces the time limit of one transport's requests. `late`: whether the last request was aborted."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -52,12 +52,12 @@ class RequestTimer:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Cuts the connection when the block has taken so long; whatever reads from it then fails at once."""
+        """Shuts the connection down when the block takes longer than that; pending reads then fail at once."""
         with self._lock:
             self.late = False
         timer = threading.Timer(seconds, self.cut)
         timer.daemon = True
-        with suppress(RuntimeError):  # no thread to be had: the timeouts of each read still hold
+        with suppress(RuntimeError):  # no thread available: the timeout of each read still applies
             timer.start()
         try:
             yield
@@ -65,41 +65,41 @@ class RequestTimer:
             timer.cancel()
 
     def cut(self) -> None:
-        """Ends what is being read or sent, from any thread."""
+        """Aborts the current read or write. May be called from any thread."""
         with self._lock:
             self.late = True
             if self._socket is not None:
-                with suppress(OSError):  # the other end was faster
+                with suppress(OSError):  # already closed by the other end
                     self._socket.shutdown(socket.SHUT_RDWR)
 
     def allow(self) -> None:
-        """Raises DeadlineExceededError where the time is over."""
+        """Raises DeadlineExceededError if the time is over."""
         if self.late:
             raise DeadlineExceededError
 
-    def over(self, made: socket.socket) -> socket.socket:
-        """The same socket, from here on under watch; whichever was before is let go."""
+    def over(self, connected: socket.socket) -> socket.socket:
+        """Watches this socket instead of the previous one, and returns it."""
         with self._lock:
-            self._forget()
-            # Encryption takes the socket itself away, and keeps what is behind it.
-            self._socket = made.dup()
+            self._close_socket()
+            # TLS detaches the socket object but keeps its connection, which the duplicate refers to.
+            self._socket = connected.dup()
         if self.late:
-            made.close()
+            connected.close()
             raise DeadlineExceededError
-        return made
+        return connected
 
     def close(self) -> None:
         with self._lock:
-            self._forget()
+            self._close_socket()
 
-    def _forget(self) -> None:
+    def _close_socket(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
 
 def watched(watch: RequestTimer) -> HTTPAdapter:
-    """An adapter that repeats nothing by itself, and whose connections are under that watch."""
+    """Returns an adapter without retries whose connections `watch` can abort."""
 
     class Plain(HTTPConnection):
         def _new_conn(self) -> socket.socket:
@@ -121,7 +121,7 @@ def watched(watch: RequestTimer) -> HTTPAdapter:
 
     class Adapter(HTTPAdapter):
         def init_poolmanager(self, *args: object, **kwargs: object) -> None:
-            super().init_poolmanager(*args, **kwargs)  # type: ignore[arg-type]  # handed on as they come
+            super().init_poolmanager(*args, **kwargs)  # type: ignore[arg-type]  # passed on unchanged
             self.poolmanager.pool_classes_by_scheme = pools
 
         def proxy_manager_for(self, *args: object, **kwargs: object) -> object:
@@ -133,27 +133,26 @@ def watched(watch: RequestTimer) -> HTTPAdapter:
 
 
 def read_whole(answer: requests.Response, most: int = MAX_ANSWER) -> None:
-    """Reads the body, unpacked, as UTF-8 JSON is; nobody guesses at its encoding then. Raises ResponseTooLargeError."""
+    """Reads and decompresses the body; sets UTF-8, so that no encoding is guessed. Raises ResponseTooLargeError."""
     body = bytearray()
-    for piece in answer.iter_content(_PIECE):
-        body += piece
+    for chunk in answer.iter_content(_CHUNK):
+        body += chunk
         if len(body) > most:
             answer.close()
             raise ResponseTooLargeError
-    answer._content = bytes(body)  # what `content` gives where it has been read
+    answer._content = bytes(body)  # `content` returns this once the body has been read
     answer.encoding = "utf-8"
 
 
 TIMEOUT: Final = 15
-"""Seconds until a connection stands, and between two pieces of an answer."""
-_NO_RETRIES = (
-    0  # PyGithub's own policy repeats POSTs, and sleeps up to an hour: github.connection repeats reads
-)
+"""Seconds to connect, and between two chunks of a response."""
+# PyGithub's default policy retries POST requests and sleeps up to an hour; github.connection retries reads itself.
+_NO_RETRIES = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Transport:
-    """For one thread at a time: PyGithub's requesters keep the state of their last answer."""
+    """One HTTP connection, for one thread at a time: PyGithub's requesters keep state of their last response."""
 
     requester: Requester
     connection: HTTPRequestsConnectionClass | HTTPSRequestsConnectionClass
@@ -169,9 +168,9 @@ class Transport:
         *,
         seconds: float,
     ) -> ApiResponse:
-        """The answer, whatever its status, if it is all here in so many seconds.
+        """Sends a request and returns the response, whatever its status, if it is complete within `seconds`.
 
-        Raises GitHubError (UNAVAILABLE, AUTHENTICATION) without one, RequestTimeoutError where it took too long.
+        Raises GitHubError (UNAVAILABLE, AUTHENTICATION) without a response, RequestTimeoutError if it took too long.
         """
         url = self.requester.graphql_url if path == "graphql" else path
         self.connection.timeout = min(TIMEOUT, max(1, int(seconds)))
@@ -188,9 +187,9 @@ class Transport:
             raise (
                 RequestTimeoutError(name, seconds) if self.watch.late else unreachable_error(error, name)
             ) from error
-        except (ValueError, OverflowError) as error:  # PyGithub reads the headers of rate limits as numbers
+        except (ValueError, OverflowError) as error:  # PyGithub parses the rate limit headers as numbers
             raise malformed_response_error(name, "a header of it cannot be read") from error
-        if self.watch.late:  # an answer without a length looks whole where it was cut
+        if self.watch.late:  # a response without Content-Length looks complete when it is aborted
             raise RequestTimeoutError(name, seconds)
         return ApiResponse(status, headers, text)
 
@@ -201,7 +200,7 @@ class Transport:
 
 
 def open_transport(token: str, api_url: str) -> Transport:
-    """A new wire; it connects when it is first asked."""
+    """Returns a new transport; it connects with its first request."""
     requester = Github(
         auth=Auth.Token(token),
         base_url=api_url,
@@ -215,18 +214,18 @@ def open_transport(token: str, api_url: str) -> Transport:
     secure = server.scheme == "https"
     kind = HTTPSRequestsConnectionClass if secure else HTTPRequestsConnectionClass
     connection = kind(server.hostname or "", server.port, timeout=TIMEOUT, retry=_NO_RETRIES)
-    connection.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # none is kept, or sent
+    connection.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # no cookies
     watch = RequestTimer()
     for scheme in ("http://", "https://"):
         connection.session.mount(scheme, watched(watch))
-    connection.session.hooks["response"].append(_as_it_is)
+    connection.session.hooks["response"].append(_disable_automatic_actions)
     return Transport(requester, connection, watch)
 
 
-def _as_it_is(answer: requests.Response, **_options: object) -> None:
-    """Shows what PyGithub would act on by itself as what it would not, and reads the body within its bounds.
+def _disable_automatic_actions(answer: requests.Response, **_options: object) -> None:
+    """Replaces statuses that PyGithub handles by itself with ones that it does not, and reads the body.
 
-    It follows a 301 without its query, and a write too; it asks again, without end, where a read is answered by 202.
+    PyGithub follows a 301 without its query, also for writes, and repeats a read endlessly while it gets a 202.
     """
     if answer.status_code == 301:
         answer.status_code = 308

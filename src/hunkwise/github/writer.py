@@ -1,4 +1,4 @@
-"""Writes to GitHub: each write is checked for secrets and happens once, also where its answer is lost."""
+"""Writes to GitHub: each write is checked for secrets and happens once, even if its response is lost."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hunkwise.github.connection import entries_of
 from hunkwise.github.responses import GraphqlResponse, JsonValue, malformed_response_error
 from hunkwise.redaction import SecretScan
 
-_VIEWER = "query { viewer { login } }"
+_VIEWER_QUERY = "query { viewer { login } }"
 
 
 class OwnPosts:
-    """Lists only what is ours; who we are is asked once, when it is first needed."""
+    """Lists the posts of the token's own account, which is read once, when it is first needed."""
 
     def __init__(self, github: GitHub, number: int) -> None:
         self._github = github
@@ -26,70 +26,71 @@ class OwnPosts:
         self._account: Account | None = None
 
     def reviews(self) -> Iterator[JsonValue]:
-        """Our reviews, oldest first, a pending one included. Raises GitHubError."""
-        return self._listed(f"pulls/{self._number}/reviews", "reviews")
+        """Yields our reviews, oldest first, including a pending one. Raises GitHubError."""
+        return self._list_own(f"pulls/{self._number}/reviews", "reviews")
 
     def review_comments(self) -> Iterator[JsonValue]:
-        """Our comments on lines and files, oldest first. Raises GitHubError."""
-        return self._listed(f"pulls/{self._number}/comments", "review comments")
+        """Yields our comments on lines and files, oldest first. Raises GitHubError."""
+        return self._list_own(f"pulls/{self._number}/comments", "review comments")
 
     def comments(self) -> Iterator[JsonValue]:
-        """Our comments in the conversation, oldest first. Raises GitHubError."""
-        return self._listed(f"issues/{self._number}/comments", "comments")
+        """Yields our comments in the conversation, oldest first. Raises GitHubError."""
+        return self._list_own(f"issues/{self._number}/comments", "comments")
 
     def pending(self, marker: str) -> Iterator[int]:
-        """Ids of our pending reviews that say nothing but a marker of that beginning. Raises GitHubError."""
+        """Yields ids of our pending reviews whose body is one marker that starts with `marker`. Raises GitHubError."""
         for review in self.reviews():
-            said = review.text_or("body", "").strip()
-            is_marker = said.startswith(marker) and said.endswith("-->") and said.count("-->") == 1
+            body = review.text_or("body", "").strip()
+            is_marker = body.startswith(marker) and body.endswith("-->") and body.count("-->") == 1
             if review.text_or("state", "") == ReviewState.PENDING and is_marker:
                 yield review.number("id")
 
-    def _listed(self, path: str, what: str) -> Iterator[JsonValue]:
+    def _list_own(self, path: str, what: str) -> Iterator[JsonValue]:
         if self._account is None:
-            self._account = self._asked()
-        address = f"/repos/{self._github.repository}/{path}"
-        for said in entries_of(self._github.connection, address, what):
-            if self._account.wrote(said):
-                yield said
+            self._account = self._read_account()
+        full_path = f"/repos/{self._github.repository}/{path}"
+        for entry in entries_of(self._github.connection, full_path, what):
+            if self._account.wrote(entry):
+                yield entry
 
-    def _asked(self) -> Account:
-        """REST tells it to people's tokens, and GraphQL to an app's. Raises GitHubError."""
+    def _read_account(self) -> Account:
+        """Reads the token's account: by REST for a person, by GraphQL for an app. Raises GitHubError."""
         connection = self._github.connection
         try:
-            me = connection.get("/user")
-            account = Account(bare(me.text("login")), bot=is_bot(JsonValue({"user": me.value}, me.request)))
+            user = connection.get("/user")
+            is_app = is_bot(JsonValue({"user": user.value}, user.request))
+            account = Account(bare(user.text("login")), bot=is_app)
         except GitHubError as error:
             if error.kind is not GitHubErrorKind.FORBIDDEN:
                 raise
-            me = connection.graphql(_VIEWER, {}).at("viewer")
-            account = Account(bare(me.text("login")), bot=True)
+            user = connection.graphql(_VIEWER_QUERY, {}).at("viewer")
+            account = Account(bare(user.text("login")), bot=True)
         if not account.login:
-            raise malformed_response_error(me.request, "an empty login")
+            raise malformed_response_error(user.request, "an empty login")
         return account
 
 
 def marker_line(text: str) -> str:
-    """The line on which our texts carry their marker."""
+    """Returns the last line of a text, which is the one with our marker."""
     return text.rstrip().rpartition("\n")[2].strip()
 
 
-def address(said: JsonValue) -> str:
-    """Where GitHub shows what it stored. Raises GitHubError where the answer tells of nothing stored."""
-    said.number("id")
-    found = said.text("html_url")
-    if not found.startswith(("https://", "http://")):
-        raise malformed_response_error(said.request, "no address at `html_url`")
-    return found
+def address(post: JsonValue) -> str:
+    """Returns the URL of a stored post. Raises GitHubError if the value is not a stored post."""
+    post.number("id")
+    url = post.text("html_url")
+    if not url.startswith(("https://", "http://")):
+        raise malformed_response_error(post.request, "no address at `html_url`")
+    return url
 
 
-_MOST_ATTEMPTS = 3
-_BETWEEN_ATTEMPTS = 1.0
+_MAX_ATTEMPTS = 3
+_RETRY_PAUSE = 1.0
 _T = TypeVar("_T")
 
 
 class Writer:
-    """Writes to one repository. Paths begin behind `/repos/owner/name/`. All methods raise GitHubError."""
+    """Writes to one repository. Paths are relative to `/repos/owner/name/`. All methods raise GitHubError."""
 
     def __init__(
         self, github: GitHub, scan: SecretScan, *, sleep: Callable[[float], None] = time.sleep
@@ -99,12 +100,12 @@ class Writer:
         self._scan = scan
         self._sleep = sleep
         self.sent = 0
-        """How many writes were tried."""
+        """The number of writes that were attempted."""
 
     def post(
         self, path: str, body: Mapping[str, Any], *, again: Callable[[], None] = lambda: None
     ) -> JsonValue:
-        """`again`: see Connection.post."""
+        """`again`: see GitHubConnection.post."""
         self._check(body)
         return self._connection.post(f"{self._root}/{path}", body, again=again)
 
@@ -117,12 +118,12 @@ class Writer:
         return self._connection.put(f"{self._root}/{path}", body)
 
     def delete(self, path: str) -> JsonValue:
-        """What GitHub shows of what it deleted: null for most kinds."""
+        """Deletes something. Returns what GitHub responds with: null for most kinds."""
         self._check({})
         return self._connection.delete(f"{self._root}/{path}")
 
     def mutation(self, document: str, variables: Mapping[str, Any], *, writes: int) -> GraphqlResponse:
-        """Several mutations in one request, each with its own outcome. `writes`: how many."""
+        """Sends several mutations in one request, each with its own outcome. `writes`: their number."""
         self._check(variables)
         return self._connection.graphql_partly(document, variables, repeat=False, writes=writes)
 
@@ -132,12 +133,12 @@ class Writer:
         look: Callable[[], _T | None] = lambda: None,
         again: Callable[[], None] = lambda: None,
     ) -> _T:
-        """What `send` gives. Where its outcome is unknown, what `look` finds stored, else it is sent again.
+        """Returns the result of `send`. If its outcome is unknown, returns what `look` finds, or retries `send`.
 
-        `again` is called before that: what it raises ends the sending.
+        `again` is called before a retry; an error that it raises prevents the retry.
 
-        Raises what `send` raised last, also where `look` fails: to write twice would be worse than not at all.
-        Without `look`, `send` must do no harm when it is done twice.
+        Raises the last error of `send`, also if `look` fails: writing twice would be worse than not writing.
+        Without `look`, `send` must be harmless when repeated.
         """
         attempt = 0
         while True:
@@ -149,17 +150,17 @@ class Writer:
                     raise
                 try:
                     stored = look()
-                except GitHubError as blind:
-                    raise error from blind
+                except GitHubError as look_error:
+                    raise error from look_error
                 if stored is not None:
                     return stored
-                if attempt == _MOST_ATTEMPTS or self._connection.over:
+                if attempt == _MAX_ATTEMPTS or self._connection.over:
                     raise
-            self._sleep(_BETWEEN_ATTEMPTS * attempt)
+            self._sleep(_RETRY_PAUSE * attempt)
             again()
 
     def refuse_secrets(self, text: str) -> None:
-        """For what leaves compressed: raises GitHubError (FORBIDDEN) where the text holds a secret of ours."""
+        """Raises GitHubError (FORBIDDEN) if the text contains a secret of ours. For content that is sent compressed."""
         if self._scan.found_in(text):
             message = "What was to be posted holds one of this run's secrets, and was withheld."
             raise GitHubError(

@@ -1,1 +1,1 @@
-"""The code under review: git objects at a pinned SHA, and a working tree for what its author tries."""
+"""The code under review: Git objects at a pinned SHA, and working trees for local previews."""

@@ -28,17 +28,17 @@ from hunkwise.repository.git_process import (
 )
 
 _ARGUMENTS = 100_000
-"""Bytes of paths in one call: they are arguments, which the system bounds."""
+"""Bytes of paths per call: the operating system limits the length of arguments."""
 _LISTING = 64 << 20
 _HEADER = 200
-"""Bytes around a content of `cat-file --batch`."""
+"""Bytes that `cat-file --batch` adds to each content, at most."""
 
 
 class RunGit(Protocol):
-    """Calls git."""
+    """Runs git. `stdin` is its standard input."""
 
     def __call__(
-        self, command: str, *arguments: str | bytes, limit: int = ..., asked: bytes = ...
+        self, command: str, *arguments: str | bytes, limit: int = ..., stdin: bytes = ...
     ) -> GitResult: ...
 
 
@@ -49,69 +49,69 @@ class _Blob:
 
 
 def read_contents(run: RunGit, sha: str, paths: Sequence[str], *, most: int, together: int) -> Known:
-    """The contents by path, None where there is no file.
+    """Returns contents by path, None if there is no file.
 
-    What has more than `most` bytes is not in it, nor what would make more than `together` bytes of all.
+    Files with more than `most` bytes are missing, as are files beyond `together` bytes in total.
     Raises RepositoryError.
     """
-    wanted = {path: clean(path) for path in paths}
-    names = [name for name in dict.fromkeys(wanted.values()) if is_path(name)]
-    known: dict[str, Entry] = {}
-    for some in _portions(names):
-        blobs = _listed(run, sha, some)
-        known |= {name: None for name in some if name not in blobs}
-        chosen: dict[str, _Blob] = {}
+    names_by_path = {path: clean(path) for path in paths}
+    names = [name for name in dict.fromkeys(names_by_path.values()) if is_path(name)]
+    entries: dict[str, Entry] = {}
+    for batch in _batches(names):
+        blobs = _list_blobs(run, sha, batch)
+        entries |= {name: None for name in batch if name not in blobs}
+        selected: dict[str, _Blob] = {}
         for name, blob in blobs.items():
             if blob.size <= min(most, together):
-                chosen[name] = blob
+                selected[name] = blob
                 together -= blob.size
-        contents = _read(run, list(chosen.values()))
-        known |= {name: contents[blob.oid] for name, blob in chosen.items() if blob.oid in contents}
-    return {path: known[name] for path, name in wanted.items() if name in known}
+        contents = _read_blobs(run, list(selected.values()))
+        entries |= {name: contents[blob.oid] for name, blob in selected.items() if blob.oid in contents}
+    return {path: entries[name] for path, name in names_by_path.items() if name in entries}
 
 
-def _portions(names: Sequence[str]) -> Iterator[list[str]]:
-    portion: list[str] = []
+def _batches(names: Sequence[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
     size = 0
     for name in names:
         size += len(as_argument(name)) + 1
-        if size > _ARGUMENTS and portion:
-            yield portion
-            portion, size = [], len(as_argument(name)) + 1
-        portion.append(name)
-    if portion:
-        yield portion
+        if size > _ARGUMENTS and batch:
+            yield batch
+            batch, size = [], len(as_argument(name)) + 1
+        batch.append(name)
+    if batch:
+        yield batch
 
 
-def _listed(run: RunGit, sha: str, names: Sequence[str]) -> Mapping[str, _Blob]:
-    """The files among the names; links and submodules are none."""
-    where = [as_argument(name) for name in names]
-    answer = run("ls-tree", "-z", "-l", "--full-tree", sha, "--", *where, limit=_LISTING)
+def _list_blobs(run: RunGit, sha: str, names: Sequence[str]) -> Mapping[str, _Blob]:
+    """Returns the regular files among the names, without links and submodules."""
+    pathspecs = [as_argument(name) for name in names]
+    answer = run("ls-tree", "-z", "-l", "--full-tree", sha, "--", *pathspecs, limit=_LISTING)
     blobs: dict[str, _Blob] = {}
     for entry in _checked_files(answer).split(b"\0")[:-1]:
-        words, _, name = entry.partition(b"\t")
-        mode, _kind, oid, size = words.decode("ascii").split()
+        fields, _, name = entry.partition(b"\t")
+        mode, _kind, oid, size = fields.decode("ascii").split()
         if mode.startswith("100"):
             blobs[name.decode("utf-8", "surrogateescape")] = _Blob(oid, int(size))
     return blobs
 
 
-def _read(run: RunGit, blobs: Sequence[_Blob]) -> dict[str, bytes]:
-    """Contents by object. One that git does not have, as in a clone with a filter, is not in it."""
+def _read_blobs(run: RunGit, blobs: Sequence[_Blob]) -> dict[str, bytes]:
+    """Returns contents by object id. Objects that git does not have, as in a partial clone, are missing."""
     if not blobs:
         return {}
-    asked = "".join(f"{blob.oid}\n" for blob in blobs).encode("ascii")
-    room = sum(blob.size + _HEADER for blob in blobs)
-    output = _checked_files(run("cat-file", "--batch", limit=room, asked=asked))
+    stdin = "".join(f"{blob.oid}\n" for blob in blobs).encode("ascii")
+    limit = sum(blob.size + _HEADER for blob in blobs)
+    output = _checked_files(run("cat-file", "--batch", limit=limit, stdin=stdin))
     contents: dict[str, bytes] = {}
     position = 0
     for blob in blobs:
         end = output.find(b"\n", position)
-        words = output[position:end].split(b" ") if end >= 0 else []
+        header = output[position:end].split(b" ") if end >= 0 else []
         position = end + 1
-        if words[:1] != [blob.oid.encode("ascii")] or words[1:2] == [b"missing"]:
+        if header[:1] != [blob.oid.encode("ascii")] or header[1:2] == [b"missing"]:
             continue
-        size = int(words[2])
+        size = int(header[2])
         contents[blob.oid] = output[position : position + size]
         position += size + 1
     return contents
@@ -129,14 +129,14 @@ def _checked_files(answer: GitResult) -> bytes:
 
 GREP_TIMEOUT = 10.0
 GREP_MEMORY = 1 << 29
-"""Bytes: nested repetition counts make a short expression need any amount."""
+"""Bytes: with nested repetition counts, a short expression can need any amount."""
 _OUTPUT = 4 << 20
 _PATTERN_LIMIT = 1_000
 _OPTIONS = ("-n", "-z", "-I", "--no-color", "--no-textconv", "--full-name", "--threads=2")
 
 
 class RunSearch(Protocol):
-    """Calls git; `globs`: whether its paths may be patterns."""
+    """Runs git; `globs`: whether its paths may be patterns."""
 
     def __call__(
         self,
@@ -152,22 +152,22 @@ class RunSearch(Protocol):
 def search(
     run: RunSearch, sha: str, pattern: str, paths: Sequence[str], limit: int, *, fixed: bool
 ) -> list[tuple[str, int, str]]:
-    """Path, line number and text of the first `limit` lines that match.
+    """Returns path, line number and text of the first `limit` lines that match.
 
-    `pattern` is a POSIX extended expression, or plain text if `fixed`; `paths` are names, folders or
-    globs (`src/**/*.py`), none meaning all. Binary files and submodules are left out. Raises RepositoryError.
+    `pattern` is a POSIX extended expression, or plain text if `fixed`; `paths` are names, folders or globs
+    (`src/**/*.py`), empty for all files. Binary files and submodules are skipped. Raises RepositoryError.
     """
     if not pattern or len(pattern) > _PATTERN_LIMIT or "\0" in pattern or "\n" in pattern:
         raise RepositoryError(f"A search pattern is one line of 1 to {_PATTERN_LIMIT} characters.")
     folders = [clean(path) for path in paths]
-    where = [b":(top,glob)" + as_argument(path) for path in folders if is_path(path)]
-    if folders and not where and "" not in folders:
+    pathspecs = [b":(top,glob)" + as_argument(path) for path in folders if is_path(path)]
+    if folders and not pathspecs and "" not in folders:
         return []
     if "" in folders:
-        where = []
-    kind = "-F" if fixed else "-E"
-    asked: list[str | bytes] = [*_OPTIONS, kind, "-e", as_argument(pattern), sha, "--", *where]
-    answer = run("grep", *asked, limit=_OUTPUT, timeout=GREP_TIMEOUT, memory=GREP_MEMORY, globs=True)
+        pathspecs = []
+    syntax = "-F" if fixed else "-E"
+    arguments: list[str | bytes] = [*_OPTIONS, syntax, "-e", as_argument(pattern), sha, "--", *pathspecs]
+    answer = run("grep", *arguments, limit=_OUTPUT, timeout=GREP_TIMEOUT, memory=GREP_MEMORY, globs=True)
     if answer.code not in (0, 1, None):
         raise RepositoryError(
             f"The search for {pattern!r} failed: {answer.complaint or 'git grep was ended'}.",
@@ -177,12 +177,12 @@ def search(
 
 
 DIFF_LIMIT = 64 << 20
-"""Bytes of a diff that are read; the files behind them are `patch_missing`."""
+"""Bytes of a diff that are read; files after them are `patch_missing`."""
 DIFF_TIMEOUT = 180.0
 SMALL_OUTPUT = 1 << 20
-"""Bytes of any other answer."""
+"""Bytes of any other output."""
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_SHAPE = ("-U3", "--no-color", "--no-ext-diff", "--no-textconv", "--full-index")
+_DIFF_OPTIONS = ("-U3", "--no-color", "--no-ext-diff", "--no-textconv", "--full-index")
 _FETCH_MORE = (
     "Check out with `fetch-depth: 0` and without a filter, so that both sides of the change are there."
 )
@@ -192,11 +192,11 @@ _NAME_ANOTHER = (
 
 
 class Git:
-    """Reads the repository at or above `path`: a checkout, a work tree of one, or, if `bare`, a bare repository.
+    """Reads the repository at or above `path`: a checkout, a linked work tree, or, if `bare`, a bare repository.
 
-    Nothing that the repository configures is run or heeded (`repository.git_process`). Paths are text with
-    surrogate escapes for bytes that are not UTF-8. Every method raises RepositoryError where there is no
-    repository, where git fails, and where it takes too long; a SHA must be a full one (see `resolve`).
+    The repository's configuration is ignored, and none of its programs run (`repository.git_process`). Paths are
+    text with surrogate escapes for bytes that are not UTF-8. Every method raises RepositoryError if there is no
+    repository, or git fails or takes too long; a SHA must be a full one (see `resolve`).
     """
 
     def __init__(
@@ -207,7 +207,7 @@ class Git:
         diff_limit: int = DIFF_LIMIT,
         seconds_left: Callable[[], float] = lambda: math.inf,
     ) -> None:
-        """`seconds_left`: until the run's deadline, past which no call of git goes on."""
+        """`seconds_left`: returns the seconds until the run's deadline, which ends all calls of git."""
         self._path = path
         self._bare = bare
         self._seconds_left = seconds_left
@@ -218,17 +218,17 @@ class Git:
         self._mirror: Mirror | None = None
 
     def close(self) -> None:
-        """Ends what another thread still waits for; nothing is read any more."""
+        """Ends the calls that other threads wait for; later calls fail."""
         self._closed = True
         for process in tuple(self._running):
             kill(process)
 
     def has(self, sha: str) -> bool:
-        """Whether the commit is here."""
-        return self._run("cat-file", "-e", _full(sha) + "^{commit}").code == 0
+        """Returns whether the repository contains the commit."""
+        return self._run("cat-file", "-e", _checked_sha(sha) + "^{commit}").code == 0
 
     def resolve(self, rev: str) -> str:
-        """The SHA of the commit that a branch, a tag, a SHA or an expression like `HEAD~2` names."""
+        """Returns the SHA of the commit that a branch, a tag, a SHA or an expression like `HEAD~2` refers to."""
         answer = None
         if "\0" not in rev and rev:
             name = as_argument(rev + "^{commit}")
@@ -239,7 +239,7 @@ class Git:
         return sha
 
     def default_branch(self) -> str | None:
-        """What origin/HEAD points at (`origin/main`), else the main or master that is here."""
+        """Returns the branch of origin/HEAD (`origin/main`), else an existing main or master, else None."""
         answer = self._run("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
         names = [answer.output.decode("utf-8", "replace").strip()] if answer.code == 0 else []
         for name in [*names, "origin/main", "origin/master", "main", "master"]:
@@ -249,27 +249,27 @@ class Git:
         return None
 
     def merge_base(self, a: str, b: str) -> str | None:
-        """The SHA of the best common ancestor; None where the history that is here has none."""
-        answer = self._run("merge-base", _full(a), _full(b))
+        """Returns the SHA of the best common ancestor; None if the available history has none."""
+        answer = self._run("merge-base", _checked_sha(a), _checked_sha(b))
         if answer.code == 1:
             return None
         return _checked(answer, "The merge base could not be found").decode("ascii").split("\n")[0]
 
     def diff(self, base: str, head: str) -> tuple[FileDiff, ...]:
-        """All files that differ between two commits, with renames and three lines of context."""
+        """Returns all files that differ between two commits, with renames and three lines of context."""
         return self._diff(base, head, [])
 
     def diff_file(self, base: str, head: str, path: str, old_path: str | None = None) -> FileDiff | None:
-        """One file's change, or None where it has none. Give `old_path` to have a rename recognized."""
-        wanted = [as_argument(name) for name in (path, old_path) if name is not None and is_path(name)]
-        files = self._diff(base, head, wanted) if wanted else ()
+        """Returns the change of one file, None if unchanged. Pass `old_path` to detect a rename."""
+        pathspecs = [as_argument(name) for name in (path, old_path) if name is not None and is_path(name)]
+        files = self._diff(base, head, pathspecs) if pathspecs else ()
         return next((file for file in files if file.path == path), None)
 
     def blob(self, sha: str, path: str, limit: int) -> bytes | None:
-        """A file's content; None where there is none, and for links. Raises OversizeError above `limit` bytes."""
-        wanted = clean(path)
-        for mode, oid, name in self._listing(sha, wanted) if wanted else ():
-            if name == wanted and mode.startswith("100"):
+        """Returns a file's content; None for no file and for links. Raises OversizeError above `limit` bytes."""
+        cleaned = clean(path)
+        for mode, oid, name in self._list_entries(sha, cleaned) if cleaned else ():
+            if name == cleaned and mode.startswith("100"):
                 answer = self._run("cat-file", "blob", oid, limit=limit)
                 if answer.cut:
                     raise OversizeError(path, limit)
@@ -277,31 +277,33 @@ class Git:
         return None
 
     def blobs(self, sha: str, paths: Sequence[str], *, most: int, together: int) -> Known:
-        """Files by their paths in two calls of git; see `repository.git.read_contents`."""
-        return read_contents(self._run, _full(sha), paths, most=most, together=together)
+        """Returns files by path, in two calls of git; see `read_contents`."""
+        return read_contents(self._run, _checked_sha(sha), paths, most=most, together=together)
 
     def tree(self, sha: str, prefix: str = "") -> tuple[str, ...]:
-        """Names in the folder `prefix`, folders with a final `/`; empty if there is no such folder."""
+        """Lists the names in the folder `prefix`, folders with a final `/`; empty if there is no such folder."""
         folder = clean(prefix)
-        inside = f"{folder}/" if folder else ""
-        names = ((mode, name.removeprefix(inside)) for mode, _, name in self._listing(sha, inside))
+        root = f"{folder}/" if folder else ""
+        names = ((mode, name.removeprefix(root)) for mode, _, name in self._list_entries(sha, root))
         return tuple(name + "/" if mode == "040000" else name for mode, name in names)
 
     def grep(
         self, sha: str, pattern: str, paths: Sequence[str], limit: int, *, fixed: bool = False
     ) -> list[tuple[str, int, str]]:
-        """Path, line number and text of the first `limit` lines that match; see `repository.git.search`."""
-        return search(self._run, _full(sha), pattern, paths, limit, fixed=fixed)
+        """Returns path, line number and text of the first `limit` lines that match; see `search`."""
+        return search(self._run, _checked_sha(sha), pattern, paths, limit, fixed=fixed)
 
     def log_subject(self, sha: str) -> str:
-        """The first paragraph of the commit's message, on one line."""
-        answer = self._run("log", "-1", "--no-show-signature", "--format=%s", "--encoding=UTF-8", _full(sha))
+        """Returns the first paragraph of the commit's message, on one line."""
+        answer = self._run(
+            "log", "-1", "--no-show-signature", "--format=%s", "--encoding=UTF-8", _checked_sha(sha)
+        )
         return _checked(answer, f"The commit {sha} could not be read").decode("utf-8", "replace").strip()
 
     @staticmethod
     def diff_blobs(old: bytes, new: bytes) -> tuple[Hunk, ...]:
-        """The hunks between two contents, as git makes them; none where one is binary. Needs no repository."""
-        arguments = ["diff", "--no-index", *_SHAPE, "--", "old", "new"]
+        """Returns the hunks of `git diff` between two contents; none if one is binary. Needs no repository."""
+        arguments = ["diff", "--no-index", *_DIFF_OPTIONS, "--", "old", "new"]
         try:
             with tempfile.TemporaryDirectory(prefix="hunkwise-blobs-") as folder:
                 home = Path(folder).resolve()
@@ -313,24 +315,26 @@ class Git:
         return parse_hunks(_checked(answer, "Two files could not be compared", (0, 1)))
 
     def _diff(self, base: str, head: str, paths: Sequence[bytes]) -> tuple[FileDiff, ...]:
-        arguments = ["-r", "--raw", "-p", "--no-abbrev", "-M", "--submodule=short", *_SHAPE]
-        between: list[str | bytes] = [_full(base), _full(head), "--", *paths]
-        answer = self._run("diff-tree", *arguments, *between, limit=self._diff_limit, timeout=DIFF_TIMEOUT)
+        arguments = ["-r", "--raw", "-p", "--no-abbrev", "-M", "--submodule=short", *_DIFF_OPTIONS]
+        operands: list[str | bytes] = [_checked_sha(base), _checked_sha(head), "--", *paths]
+        answer = self._run("diff-tree", *arguments, *operands, limit=self._diff_limit, timeout=DIFF_TIMEOUT)
         if not answer.cut:
             _checked(answer, f"The change {base[:12]}..{head[:12]} could not be read")
         return read_changes(answer.output, answer.cut)
 
-    def _listing(self, sha: str, path: str) -> list[tuple[str, str, str]]:
-        """Mode, object and full path of the entry at `path`, or of what a folder holds (`path/`)."""
+    def _list_entries(self, sha: str, path: str) -> list[tuple[str, str, str]]:
+        """Returns mode, object id and full path of the entry at `path`, or of the entries of a folder (`path/`)."""
         if path and not is_path(path.removesuffix("/")):
             return []
-        where = [as_argument(path)] if path else []
-        answer = self._run("ls-tree", "-z", "--full-tree", _full(sha), "--", *where, limit=_LISTING)
+        pathspecs = [as_argument(path)] if path else []
+        answer = self._run(
+            "ls-tree", "-z", "--full-tree", _checked_sha(sha), "--", *pathspecs, limit=_LISTING
+        )
         output = answer.output if answer.cut else _checked(answer, f"The files of {sha} could not be listed")
         entries = []
         for entry in output.split(b"\0")[:-1]:
-            words, _, name = entry.partition(b"\t")
-            mode, _, oid = words.decode("ascii").split(" ")
+            fields, _, name = entry.partition(b"\t")
+            mode, _, oid = fields.decode("ascii").split(" ")
             entries.append((mode, oid, name.decode("utf-8", "surrogateescape")))
         return entries
 
@@ -342,14 +346,14 @@ class Git:
         timeout: float = TIMEOUT,
         memory: int | None = None,
         globs: bool = False,
-        asked: bytes = b"",
+        stdin: bytes = b"",
     ) -> GitResult:
         with self._lock:
             if self._mirror is None:
                 self._mirror = Mirror(self._path, bare=self._bare, ask=self._call)
         env = self._mirror.env if globs else {**self._mirror.env, "GIT_LITERAL_PATHSPECS": "1"}
         return self._call(
-            [command, *arguments], env, limit=limit, timeout=timeout, memory=memory, asked=asked
+            [command, *arguments], env, limit=limit, timeout=timeout, memory=memory, stdin=stdin
         )
 
     def _call(
@@ -360,13 +364,13 @@ class Git:
         limit: int,
         timeout: float = TIMEOUT,
         memory: int | None = None,
-        asked: bytes = b"",
+        stdin: bytes = b"",
     ) -> GitResult:
         if self._closed:
             raise RepositoryError("The repository was not read: the run is over.")
         seconds = min(timeout, max(0.0, self._seconds_left()))
         return call(
-            arguments, env, limit=limit, timeout=seconds, memory=memory, running=self._running, asked=asked
+            arguments, env, limit=limit, timeout=seconds, memory=memory, running=self._running, stdin=stdin
         )
 
 
@@ -376,7 +380,7 @@ def _checked(answer: GitResult, what: str, codes: Sequence[int] = (0,)) -> bytes
     return answer.output
 
 
-def _full(sha: str) -> str:
+def _checked_sha(sha: str) -> str:
     if not _SHA.fullmatch(sha):
         raise RepositoryError(f"{sha!r} is not the full SHA of a commit.", "Name all 40 (or 64) hex digits.")
     return sha

@@ -1,4 +1,4 @@
-"""Parses what git prints."""
+"""Parses the output of git."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.diff_parser import FileSection, count_changes, parse_sections, unquote
 from hunkwise.errors import RepositoryError
 
-_LONGEST = 4_096
+_MAX_PATH = 4_096
 
 
 def clean(path: str) -> str:
-    """Without the `./` and slashes that people write around a path; empty for the root."""
-    bare = path.strip("/")
-    return "" if bare == "." else bare.removeprefix("./").lstrip("/")
+    """Returns the path without a leading `./` and surrounding slashes; empty for the root."""
+    stripped = path.strip("/")
+    return "" if stripped == "." else stripped.removeprefix("./").lstrip("/")
 
 
 def is_path(path: str) -> bool:
-    """Whether a tree can have such a path: not empty, no `.` or `..`, and fit to be an argument."""
-    if "\0" in path or not 0 < len(path) <= _LONGEST:
+    """Returns whether a tree can contain this path: not empty, no `.` or `..`, and valid as an argument."""
+    if "\0" in path or not 0 < len(path) <= _MAX_PATH:
         return False
     return not any(part in ("", ".", "..") for part in path.split("/"))
 
 
 def as_argument(text: str) -> bytes:
-    """As git takes it: UTF-8, surrogate escapes as the bytes that they stand for, other surrogates as `?`."""
+    """Encodes an argument for git: UTF-8, surrogate escapes as their original bytes, other surrogates as `?`."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -35,7 +35,7 @@ def as_argument(text: str) -> bytes:
 
 
 HIT_LIMIT = 1_000
-"""Bytes of a matching line that are given."""
+"""Bytes of a matching line that are returned."""
 _STATUS = {
     "A": FileStatus.ADDED,
     "C": FileStatus.COPIED,
@@ -56,22 +56,22 @@ class RawRecord:
 
     @property
     def sections(self) -> int:
-        """A change of type is shown as a removal and an addition."""
+        """The number of sections in the patch: git shows a change of type as a removal and an addition."""
         return 2 if self.letter == "T" else 1
 
 
 def read_changes(output: bytes, cut: bool = False) -> tuple[FileDiff, ...]:
-    """The changed files: names and status from the raw lines, hunks from the patch behind them.
+    """Returns the changed files: names and status from the raw lines, hunks from the patch after them.
 
-    Not with `-z`: it leaves names in the patch's header lines unquoted as well, so that a name with line
-    feeds could pass for a section. Where the output was `cut`, files behind the cut are `patch_missing`.
-    Raises RepositoryError where the two parts do not belong together.
+    The output must not be of `-z`, which also leaves names in the patch's headers unquoted, so that a name with
+    line feeds could imitate a section. If the output was `cut`, files after the cut are `patch_missing`.
+    Raises RepositoryError if the two parts do not match.
     """
     sections = parse_sections(output)
     rest = iter(sections[:-1] if cut else sections)
     files = tuple(_file(record, tuple(islice(rest, record.sections)), cut) for record in _records(output))
     if next(rest, None) is not None:
-        raise _senseless("it shows more files than it lists")
+        raise _malformed_output_error("it shows more files than it lists")
     return files
 
 
@@ -80,11 +80,11 @@ def _records(output: bytes) -> Iterator[RawRecord]:
     while output.startswith(b":", position):
         end = output.find(b"\n", position)
         if end < 0:
-            raise _senseless("it ends within its list of files")
-        words, *names = output[position:end].split(b"\t")
-        letter = words.rsplit(b" ", 1)[-1][:1].decode("latin-1")
+            raise _malformed_output_error("it ends within its list of files")
+        fields, *names = output[position:end].split(b"\t")
+        letter = fields.rsplit(b" ", 1)[-1][:1].decode("latin-1")
         if letter not in _STATUS or not names:
-            raise _senseless(f"it has a line {output[position:end]!r}")
+            raise _malformed_output_error(f"it has a line {output[position:end]!r}")
         paths = [unquote(name).decode("utf-8", "surrogateescape") for name in names]
         yield RawRecord(letter, paths[0], paths[-1])
         position = end + 1
@@ -95,18 +95,18 @@ def _file(record: RawRecord, sections: tuple[FileSection, ...], cut: bool) -> Fi
     old_path = record.old_path if record.old_path != record.path else None
     if len(sections) < record.sections:
         if not cut:
-            raise _senseless(f"it shows no change of {record.path!r}")
+            raise _malformed_output_error(f"it shows no change of {record.path!r}")
         return FileDiff(record.path, status, old_path=old_path, patch_missing=True)
     for section in sections:
         if record.path not in (section.header.old_path, section.header.new_path):
-            raise _senseless(f"the change of {record.path!r} stands at another place")
+            raise _malformed_output_error(f"the change of {record.path!r} stands at another place")
     hunks = tuple(hunk for section in sections for hunk in section.hunks)
     additions, deletions = count_changes(hunks)
     binary = any(section.header.binary for section in sections)
     return FileDiff(record.path, status, hunks, additions, deletions, old_path, binary)
 
 
-def _senseless(why: str) -> RepositoryError:
+def _malformed_output_error(why: str) -> RepositoryError:
     return RepositoryError(
         f"Git's account of the change could not be understood: {why}.",
         "Check the clone with `git fsck`; if it is sound, please report this with the output of `git --version`.",
@@ -114,8 +114,8 @@ def _senseless(why: str) -> RepositoryError:
 
 
 def read_hits(output: bytes, prefix: int, limit: int) -> list[tuple[str, int, str]]:
-    """Path, line number and text of the first `limit` lines that `git grep -nz` wrote; `prefix` bytes before each path
-    name the commit."""
+    """Returns path, line number and text of the first `limit` lines of `git grep -nz`. The commit's name takes `prefix`
+    bytes before each path."""
     hits: list[tuple[str, int, str]] = []
     position = 0
     while len(hits) < limit:

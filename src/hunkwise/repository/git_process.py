@@ -1,9 +1,9 @@
-"""Runs git so that nothing the reviewed repository configures has an effect.
+"""Runs git so that the configuration of the reviewed repository has no effect.
 
-The repository is never opened as such. Git sees a private folder that links to its objects and refs and has no
+The repository is never opened directly. Git uses a private folder that links to its objects and refs and has no
 configuration, hooks, attributes, index or work tree. So there is no driver, filter, monitor, alias or promisor remote
-that it could run, and no `-diff` attribute by which a change could pass for binary. Root, as in a container, reads a
-checkout as the user who owns it: objects are untrusted bytes, and git is large.
+that it could run, and no `-diff` attribute that could mark a change as binary. Root, as in a container, runs git as
+the owner of the checkout: objects are untrusted data, and git is a large program.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from typing import IO, Protocol
 from hunkwise.errors import RepositoryError
 
 TIMEOUT = 60.0
-"""Seconds that a call of git may take unless the caller says otherwise."""
+"""Default time limit of a call of git, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class GitResult:
-    """What git wrote and how it ended. `code` is None where reading stopped at the limit."""
+    """Git's output and exit code. `code` is None if reading stopped at the limit."""
 
     code: int | None
     output: bytes
@@ -50,66 +50,66 @@ def call(
     timeout: float = TIMEOUT,
     memory: int | None = None,
     running: set[subprocess.Popen[bytes]] | None = None,
-    asked: bytes = b"",
+    stdin: bytes = b"",
 ) -> GitResult:
-    """Runs `git` with the arguments and reads at most `limit` bytes of its output; `asked` is its standard input.
+    """Runs `git` with the arguments and reads at most `limit` bytes of its output; `stdin` is its standard input.
 
-    `memory` bounds the bytes that it may allocate, where the system can (Linux). While it runs it is in `running`,
-    so that another thread can `kill` it.
-    Raises RepositoryError where git is not installed or is not done within `timeout` seconds.
+    `memory` limits the bytes that it may allocate, if the system supports this (Linux). While the process runs it
+    is in `running`, so that another thread can `kill` it.
+    Raises RepositoryError if git is not installed or does not end within `timeout` seconds.
     """
-    late = threading.Event()
+    timed_out = threading.Event()
     with ExitStack() as files:
-        complaints = files.enter_context(_temporary())
-        process = _start(arguments, env, complaints, _input(asked, files))
+        stderr = files.enter_context(_temporary_file())
+        process = _start(arguments, env, stderr, _input_file(stdin, files))
         running = set() if running is None else running
         running.add(process)
         if memory is not None and hasattr(resource, "prlimit"):
-            _bound_memory(process.pid, memory)
-        watchdog = threading.Timer(timeout, _end, (process, late))
+            _limit_memory(process.pid, memory)
+        watchdog = threading.Timer(timeout, _end, (process, timed_out))
         watchdog.daemon = True
         try:
             watchdog.start()
         except RuntimeError as error:
-            _end(process, late)
+            _end(process, timed_out)
             raise RepositoryError("No thread could be started to watch git.", "Raise `ulimit -u`.") from error
         try:
-            output, ended = _read(process, limit)
+            output, complete = _read_output(process, limit)
         finally:
             watchdog.cancel()
             running.discard(process)
-        if late.is_set():
+        if timed_out.is_set():
             raise RepositoryError(
-                f"`git {_name(arguments)}` was not done within {timeout:g} s and was ended.",
+                f"`git {_command_name(arguments)}` was not done within {timeout:g} s and was ended.",
                 "Narrow the question, or look whether the disk or the repository is damaged (git fsck).",
             )
-        complaints.seek(0)
-        complaint = complaints.read(2_000).decode("utf-8", "replace").partition("\n")[0]
-    return GitResult(process.returncode if ended else None, output, complaint)
+        stderr.seek(0)
+        complaint = stderr.read(2_000).decode("utf-8", "replace").partition("\n")[0]
+    return GitResult(process.returncode if complete else None, output, complaint)
 
 
 @contextmanager
-def _temporary() -> Iterator[IO[bytes]]:
+def _temporary_file() -> Iterator[IO[bytes]]:
     try:
-        made = tempfile.TemporaryFile()  # noqa: SIM115  # closed below, apart from the errors of making it
+        file = tempfile.TemporaryFile()  # noqa: SIM115  # closed below; only its creation is in `try`
     except OSError as error:
         raise tempfile_error(error) from error
-    with made:
-        yield made
+    with file:
+        yield file
 
 
-def _input(asked: bytes, files: ExitStack) -> IO[bytes] | int:
-    """A file, so that a git that writes before it has read everything cannot wait for us."""
-    if not asked:
+def _input_file(stdin: bytes, files: ExitStack) -> IO[bytes] | int:
+    """Returns a file, not a pipe: git could block if it writes output before it has read all input."""
+    if not stdin:
         return subprocess.DEVNULL
-    standard_input = files.enter_context(_temporary())
-    standard_input.write(asked)
-    standard_input.seek(0)
-    return standard_input
+    file = files.enter_context(_temporary_file())
+    file.write(stdin)
+    file.seek(0)
+    return file
 
 
 def tempfile_error(error: OSError) -> RepositoryError:
-    """Git's own few files cannot be written."""
+    """Returns the error for a temporary file or folder that cannot be created or written."""
     message = f"Git could not be given a temporary file: {error.strerror or error}."
     return RepositoryError(message, "Look at the space on the disk, and at the rights of TMPDIR.")
 
@@ -117,59 +117,59 @@ def tempfile_error(error: OSError) -> RepositoryError:
 def _start(
     arguments: Sequence[str | bytes],
     env: Mapping[str, str],
-    complaints: IO[bytes],
-    standard_input: IO[bytes] | int,
+    stderr: IO[bytes],
+    stdin: IO[bytes] | int,
 ) -> subprocess.Popen[bytes]:
     home = Path(env["HOME"])
     try:
         owner = home.stat()
-        other = os.geteuid() == 0 != owner.st_uid  # root gave the folder to the owner of the objects
+        switch_user = os.geteuid() == 0 != owner.st_uid  # `_give_to_owner` has changed the folder's owner
         return subprocess.Popen(
             ["git", *arguments],
-            stdin=standard_input,
+            stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=stderr,
             env=dict(env),
             cwd=home,
-            user=owner.st_uid if other else None,
-            group=owner.st_gid if other else None,
-            extra_groups=() if other else None,
-            start_new_session=True,  # so that whatever it starts can be ended with it
+            user=owner.st_uid if switch_user else None,
+            group=owner.st_gid if switch_user else None,
+            extra_groups=() if switch_user else None,
+            start_new_session=True,  # so that its child processes can be killed with it
         )
     except OSError as error:
         raise RepositoryError(f"git could not be started: {error}.", "Install git 2.38 or newer.") from error
 
 
-def _read(process: subprocess.Popen[bytes], limit: int | None) -> tuple[bytes, bool]:
-    """The output, and whether that was all of it; the process is gone afterwards."""
+def _read_output(process: subprocess.Popen[bytes], limit: int | None) -> tuple[bytes, bool]:
+    """Returns the output, and whether it is complete. The process has ended afterwards."""
     assert process.stdout is not None
     with process, process.stdout as stream:
         output = stream.read() if limit is None else stream.read(limit)
-        ended = limit is None or not stream.read(1)
-        if not ended:
+        complete = limit is None or not stream.read(1)
+        if not complete:
             kill(process)
-    return output, ended
+    return output, complete
 
 
-def _end(process: subprocess.Popen[bytes], late: threading.Event) -> None:
-    late.set()
+def _end(process: subprocess.Popen[bytes], timed_out: threading.Event) -> None:
+    timed_out.set()
     kill(process)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """Ends it and whatever it started."""
+    """Kills the process and its child processes."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _bound_memory(pid: int, memory: int) -> None:
+def _limit_memory(pid: int, memory: int) -> None:
     try:
         resource.prlimit(pid, resource.RLIMIT_DATA, (memory, memory))
     except (ProcessLookupError, PermissionError):
-        return  # it is done already
+        return  # it has ended already
 
 
-def _name(arguments: Sequence[str | bytes]) -> str:
+def _command_name(arguments: Sequence[str | bytes]) -> str:
     words = (word for word in arguments if isinstance(word, str) and not word.startswith("-"))
     return next(words, "")
 
@@ -187,14 +187,14 @@ _OVERRIDES = {
     "core.attributesFile": os.devnull,
     "core.pager": "cat",
     "diff.external": "",
-    "core.bigFileThreshold": "64m",  # what is larger counts as binary, and is never held in memory whole
+    "core.bigFileThreshold": "64m",  # larger files count as binary, and are never completely in memory
     "protocol.allow": "never",
     "safe.directory": "*",
 }
 
 
 class AskGit(Protocol):
-    """Calls git with arguments and an environment; see repository.git_process."""
+    """Runs git with arguments and environment variables; see `call`."""
 
     def __call__(
         self, arguments: Sequence[str | bytes], env: Mapping[str, str], *, limit: int
@@ -202,7 +202,7 @@ class AskGit(Protocol):
 
 
 def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Git's whole environment, from scratch; `home` is a private folder."""
+    """Returns all environment variables for git; `home` is a private folder."""
     settings = {
         f"GIT_CONFIG_{part}_{number}": text
         for number, pair in enumerate(_OVERRIDES.items())
@@ -227,30 +227,30 @@ def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, 
 
 
 class Mirror:
-    """The private folder through which git sees the objects and refs of the repository at `path`.
+    """A private folder that gives git access to the objects and refs of the repository at `path`.
 
-    Raises RepositoryError where there is no repository. The folder goes when the object goes.
+    Raises RepositoryError if there is no repository. The folder is deleted together with this object.
     """
 
     def __init__(self, path: Path, *, bare: bool = False, ask: AskGit = call) -> None:
-        """`bare`: a bare repository counts as well. Among foreign files one may lie whose objects are forged:
-        git does not look whether they are what they are called. `ask` calls git."""
+        """`bare`: accept a bare repository too. Untrusted files may contain one with forged objects: git does not
+        verify that an object matches its id. `ask` runs git."""
         own, common = _locate(path, bare=bare)
         try:
             self.folder = Path(tempfile.mkdtemp(prefix="hunkwise-git-"))
             weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
-            self._furnish(own, common, ask)
+            self._create(own, common, ask)
         except OSError as error:
             raise tempfile_error(error) from error
 
-    def _furnish(self, own: Path, common: Path, ask: AskGit) -> None:
-        _give(self.folder, common / "objects")
+    def _create(self, own: Path, common: Path, ask: AskGit) -> None:
+        _give_to_owner(self.folder, common / "objects")
         for name in _LINKED:
             if (common / name).exists():
                 (self.folder / name).symlink_to((common / name).absolute())
         (self.folder / "refs").mkdir(exist_ok=True)
-        (self.folder / "HEAD").write_text(_word(own / "HEAD") + "\n")
-        extensions = _extensions(common, self.folder, ask)
+        (self.folder / "HEAD").write_text(_read_small_file(own / "HEAD") + "\n")
+        extensions = _read_extensions(common, self.folder, ask)
         lines = [f"\t{name} = {value}\n" for name, value in extensions.items()]
         (self.folder / "config").write_text(
             "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n" + "".join(lines)
@@ -265,22 +265,22 @@ class Mirror:
         )
 
 
-def _give(folder: Path, objects: Path) -> None:
-    """Gives our folder to the owner of the objects, where we are root: then git runs as that user."""
+def _give_to_owner(folder: Path, objects: Path) -> None:
+    """If we are root, changes the folder's owner to that of the objects: git then runs as that user."""
     if os.geteuid() == 0 and objects.is_dir():
         owner = objects.stat()
         os.chown(folder, owner.st_uid, owner.st_gid)
 
 
 def _locate(path: Path, *, bare: bool) -> tuple[Path, Path]:
-    """The git folder that `path` or a folder above it has, and the one it shares with other work trees."""
+    """Returns the Git folder of `path` or a folder above it, and the one that it shares with other work trees."""
     try:
         start = path.resolve()
         for folder in (start, *start.parents):
             own = _git_folder(folder, bare=bare)
             if own is not None:
                 link = own / "commondir"
-                return own, own / _word(link) if link.is_file() else own
+                return own, own / _read_small_file(link) if link.is_file() else own
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise RepositoryError(f"The repository at {path} could not be read: {error}.") from error
     raise RepositoryError(
@@ -288,8 +288,8 @@ def _locate(path: Path, *, bare: bool) -> tuple[Path, Path]:
     )
 
 
-def _word(path: Path) -> str:
-    """What a small file of git's says."""
+def _read_small_file(path: Path) -> str:
+    """Returns the stripped text of one of Git's small files."""
     with path.open("rb") as file:
         return file.read(_SMALL_FILE).decode().strip()
 
@@ -297,7 +297,7 @@ def _word(path: Path) -> str:
 def _git_folder(folder: Path, *, bare: bool) -> Path | None:
     inner = folder / ".git"
     if inner.is_file():
-        inner = folder / _word(inner).removeprefix("gitdir:").strip()
+        inner = folder / _read_small_file(inner).removeprefix("gitdir:").strip()
     for candidate in (inner, folder) if bare else (inner,):
         if (candidate / "HEAD").is_file() and (candidate / "refs").is_dir():
             return candidate
@@ -306,12 +306,19 @@ def _git_folder(folder: Path, *, bare: bool) -> Path | None:
     return None
 
 
-def _extensions(common: Path, home: Path, ask: AskGit) -> dict[str, str]:
-    """How objects and refs are stored: the only two words of the repository's configuration that count."""
+def _read_extensions(common: Path, home: Path, ask: AskGit) -> dict[str, str]:
+    """Reads the format of objects and refs: the only two settings of the repository that are used."""
     if not (common / "config").is_file():
         return {}
-    question = ["config", "--file", str(common / "config"), "--no-includes", "--get-regexp", r"^extensions\."]
-    answer = ask(question, environment(home), limit=10_000)
+    arguments = [
+        "config",
+        "--file",
+        str(common / "config"),
+        "--no-includes",
+        "--get-regexp",
+        r"^extensions\.",
+    ]
+    answer = ask(arguments, environment(home), limit=10_000)
     pairs = (line.partition(" ") for line in answer.output.decode("utf-8", "replace").lower().split("\n"))
-    known = {name.removeprefix("extensions."): value for name, _, value in pairs}
-    return {name: known[name] for name, values in _EXTENSIONS.items() if known.get(name) in values}
+    settings = {name.removeprefix("extensions."): value for name, _, value in pairs}
+    return {name: settings[name] for name, values in _EXTENSIONS.items() if settings.get(name) in values}

@@ -1,4 +1,4 @@
-"""The files of a commit or of a working tree, and a temporary repository that is built from files and patches."""
+"""The files of a commit or of a working tree, and a temporary repository for given files and patches."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from hunkwise.repository.git_process import GitResult, call, environment, tempfi
 MAX_FILE = 2_000_000
 """Bytes."""
 MAX_SMALL = 500_000
-"""Bytes of one of many files."""
+"""Bytes per file when many files are read."""
 MAX_TOGETHER = 48_000_000
+"""Bytes of all these files."""
 MAX_HITS = 100
 MOST_LOST_SEARCHES = 3
-_LOST_SECONDS = 1.0
+_SLOW_SECONDS = 1.0
 
 
 class GitTree:
@@ -37,59 +38,56 @@ class GitTree:
         self._git = git
         self._sha = sha
         self._searching = threading.Lock()
-        self._lost = 0
-        """Searches that took their time and came to nothing."""
+        self._slow_failures = 0
+        """The number of searches that failed after more than a second."""
 
     def read(self, path: str) -> bytes | None:
-        """A file's bytes; None where there is no such file. Raises OversizeError above MAX_FILE."""
+        """Returns a file's bytes; None if there is no such file. Raises OversizeError above MAX_FILE."""
         return self._git.blob(self._sha, path, MAX_FILE)
 
     def read_many(self, paths: Sequence[str]) -> Known:
-        """Files by their paths, None where there is no file. What is larger than MAX_SMALL, or lies past MAX_TOGETHER,
-        is not in it. Raises RepositoryError."""
+        """Returns files by path, None if there is no file. Files above MAX_SMALL, or beyond MAX_TOGETHER in total, are
+        missing. Raises RepositoryError."""
         return self._git.blobs(self._sha, paths, most=MAX_SMALL, together=MAX_TOGETHER)
 
     def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
-        """(path, line, text) of the first hundred lines that match. Raises RepositoryError.
+        """Returns (path, line, text) of the first hundred lines that match. Raises RepositoryError.
 
-        A hostile expression takes all the time and memory that it gets: so there is one search at a time, and none
-        any more when MOST_LOST_SEARCHES came to nothing.
+        A malicious expression uses all the time and memory that is allowed: so only one search runs at a time, and
+        none after MOST_LOST_SEARCHES slow failures.
         """
         with self._searching:
-            if self._lost >= MOST_LOST_SEARCHES:
+            if self._slow_failures >= MOST_LOST_SEARCHES:
                 raise RepositoryError("Too many searches took too long.", "Use repo_list and repo_read.")
-            began = time.monotonic()
+            start = time.monotonic()
             try:
                 return self._git.grep(self._sha, pattern, paths, MAX_HITS)
             except RepositoryError:
-                self._lost += time.monotonic() - began > _LOST_SECONDS
+                self._slow_failures += time.monotonic() - start > _SLOW_SECONDS
                 raise
 
     def list(self, path: str) -> tuple[str, ...] | None:
-        """The names in a folder, folders with a final slash; None where there is no such folder."""
+        """Lists the names in a folder, folders with a final slash; None if there is no such folder."""
         return self._git.tree(self._sha, path) or None
 
 
-"""Bytes."""
-
-
 class WorkingTree:
-    """The repository at or above `folder` as it stands on disk; the folder itself where there is none."""
+    """The files on disk of the repository at or above `folder`, or of the folder itself if there is none."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises RepositoryError where there is no such folder."""
+        """Raises RepositoryError if the folder does not exist."""
         if not folder.is_dir():
             raise RepositoryError(f"{folder} is no folder.", "Name the folder of a clone by --repository.")
         start = folder.resolve()
         self.root = next((top for top in (start, *start.parents) if (top / ".git").exists()), start)
 
     def read(self, path: str) -> bytes | None:
-        """A file's bytes; None where there is no such file, and for links. Raises OversizeError, RepositoryError."""
-        place = self._place(path, stat.S_IFREG)
-        if place is None:
+        """Returns a file's bytes; None for no file and for links. Raises OversizeError, RepositoryError."""
+        file = self._find(path, stat.S_IFREG)
+        if file is None:
             return None
         try:
-            content = self._opened(place)
+            content = self._read_bytes(file)
         except OSError as error:
             remedy = "Make the file readable."
             raise RepositoryError(f"{path!r} could not be read: {error.strerror}.", remedy) from error
@@ -98,20 +96,20 @@ class WorkingTree:
         return content
 
     def read_many(self, paths: Sequence[str]) -> Known:
-        """Files by their paths, None where there is no file. What is too large is not in it."""
-        found: dict[str, bytes | None] = {}
+        """Returns files by path, None if there is no file. Files above MAX_FILE are missing."""
+        contents: dict[str, bytes | None] = {}
         for path in paths:
             with suppress(OversizeError):
-                found[path] = self.read(path)
-        return found
+                contents[path] = self.read(path)
+        return contents
 
     def list(self, path: str) -> tuple[str, ...] | None:
-        """The names in a folder, folders with a final slash; None where there is no such folder."""
-        place = self._place(path, stat.S_IFDIR)
-        if place is None:
+        """Lists the names in a folder, folders with a final slash; None if there is no such folder."""
+        folder = self._find(path, stat.S_IFDIR)
+        if folder is None:
             return None
         try:
-            entries = self._names(place)
+            entries = self._sorted_entries(folder)
         except OSError as error:
             remedy = "Make the folder readable."
             raise RepositoryError(f"{path!r} could not be listed: {error.strerror}.", remedy) from error
@@ -119,37 +117,37 @@ class WorkingTree:
             f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name for entry in entries
         )
 
-    def _opened(self, place: Path) -> bytes:
-        return read_given(place, MAX_FILE)
+    def _read_bytes(self, file: Path) -> bytes:
+        return read_given(file, MAX_FILE)
 
-    def _names(self, place: Path) -> Sequence[os.DirEntry[str]]:
-        with os.scandir(place) as entries:
+    def _sorted_entries(self, folder: Path) -> Sequence[os.DirEntry[str]]:
+        with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
 
-    def _place(self, path: str, kind: int) -> Path | None:
-        """Where the path leads, if it leads through folders of the tree to a thing of that kind."""
+    def _find(self, path: str, kind: int) -> Path | None:
+        """Returns the full path, if it leads through folders of the tree, not links, to an entry of that kind."""
         parts = path.rstrip("/").split("/")
         if {"", ".", "..", ".git"} & set(parts) or "\0" in path:
             return None
-        place = self.root
+        current = self.root
         for part in parts:
-            place /= part
+            current /= part
             try:
-                found = stat.S_IFMT(place.lstat().st_mode)
-            except OSError:  # not there, or a file where a folder was meant
+                current_kind = stat.S_IFMT(current.lstat().st_mode)
+            except OSError:  # it does not exist, or its parent is a file
                 return None
-            if found == stat.S_IFLNK:
+            if current_kind == stat.S_IFLNK:
                 return None
-        return place if found == kind else None
+        return current if current_kind == kind else None
 
 
 _SECONDS = 60.0
 _MEMORY = 1 << 29
-_WHO = "hunkwise <hunkwise@example.invalid> 1700000000 +0000"
-_DATED = {
-    f"GIT_{role}_{part}": said
+_IDENTITY = "hunkwise <hunkwise@example.invalid> 1700000000 +0000"
+_IDENTITY_VARIABLES = {
+    f"GIT_{role}_{part}": value
     for role in ("AUTHOR", "COMMITTER")
-    for part, said in (
+    for part, value in (
         ("NAME", "hunkwise"),
         ("EMAIL", "hunkwise@example.invalid"),
         ("DATE", "1700000000 +0000"),
@@ -160,7 +158,7 @@ _REF = "refs/heads/made"
 
 
 class ScratchRepository:
-    """A bare repository in a folder of its own, which goes with `close`. Raises RepositoryError."""
+    """A bare repository in a temporary folder, which `close` deletes. Methods raise RepositoryError."""
 
     def __init__(self) -> None:
         try:
@@ -169,13 +167,12 @@ class ScratchRepository:
             raise tempfile_error(error) from error
         self._home = Path(self._folder.name).resolve()
         self._store = self._home / "made.git"
-        self._env = {**environment(self._home), "GIT_DIR": str(self._store), **_DATED}
+        self._env = {**environment(self._home), "GIT_DIR": str(self._store), **_IDENTITY_VARIABLES}
         self._count = 0
         self._checked(
             call(["init", "-q", "--bare", str(self._store)], environment(self._home), timeout=_SECONDS),
             "A repository could not be made",
         )
-
         self._git = Git(self._store, bare=True)
 
     def close(self) -> None:
@@ -183,32 +180,32 @@ class ScratchRepository:
         self._folder.cleanup()
 
     def diff(self, base: str, head: str) -> tuple[FileDiff, ...]:
-        """All files that differ between two commits; see repository.git."""
+        """Returns all files that differ between two commits; see `Git.diff`."""
         return self._git.diff(base, head)
 
     def at(self, sha: str) -> GitTree:
-        """The files of a commit."""
+        """Returns the files of a commit."""
         return GitTree(self._git, sha)
 
     def commit(self, files: Mapping[str, tuple[bytes, bool]], parent: str | None = None) -> str:
-        """The SHA of a commit with exactly these files: bytes and whether they are executable, by path."""
-        strange = next((path for path in files if not is_path(path)), None)
-        if strange is not None:
-            raise RepositoryError(f"The files cannot be kept: no tree has the path {strange[:200]!r}.")
+        """Creates a commit with exactly these files (by path: bytes, executable) and returns its SHA."""
+        invalid = next((path for path in files if not is_path(path)), None)
+        if invalid is not None:
+            raise RepositoryError(f"The files cannot be kept: no tree has the path {invalid[:200]!r}.")
         self._count += 1
-        stream = b"".join(_stream(files, parent, f"{_REF}-{self._count}"))
+        stream = b"".join(_import_stream(files, parent, f"{_REF}-{self._count}"))
         arguments = ["fast-import", "--quiet", "--force"]
-        said = self._checked(
-            call(arguments, self._env, timeout=_SECONDS, asked=stream), "The files cannot be kept"
+        sha = self._checked(
+            call(arguments, self._env, timeout=_SECONDS, stdin=stream), "The files cannot be kept"
         )
-        if not _SHA.fullmatch(said):
+        if not _SHA.fullmatch(sha):
             raise RepositoryError("git fast-import named no commit.", "Install git 2.38 or newer.")
-        return said
+        return sha
 
     def apply(self, base: str, diff: bytes) -> str:
-        """The SHA of the commit that the diff makes of another one. Raises RepositoryError where it does not apply.
+        """Applies the diff to a commit and returns the new commit's SHA. Raises RepositoryError if it does not apply.
 
-        Nothing is written but git's objects: a link in the diff stays a word.
+        It writes Git objects only, no files: a link in the diff is never created on disk.
         """
         self._count += 1
         env = {**self._env, "GIT_INDEX_FILE": str(self._home / f"index-{self._count}")}
@@ -221,8 +218,8 @@ class ScratchRepository:
         arguments = ["apply", "--cached", "--whitespace=nowarn", str(patch)]
         self._checked(call(arguments, env, timeout=_SECONDS, memory=_MEMORY), "It does not apply")
         tree = self._checked(call(["write-tree"], env, timeout=_SECONDS), "The tree could not be written")
-        made = call(["commit-tree", tree, "-p", base, "-m", "Change"], env, timeout=_SECONDS)
-        return self._checked(made, "The commit could not be made")
+        result = call(["commit-tree", tree, "-p", base, "-m", "Change"], env, timeout=_SECONDS)
+        return self._checked(result, "The commit could not be made")
 
     def _checked(self, answer: GitResult, what: str) -> str:
         if answer.code != 0:
@@ -231,10 +228,10 @@ class ScratchRepository:
         return answer.output.decode("utf-8", "replace").strip()
 
 
-def _stream(files: Mapping[str, tuple[bytes, bool]], parent: str | None, ref: str) -> Iterator[bytes]:
-    """What git fast-import reads."""
+def _import_stream(files: Mapping[str, tuple[bytes, bool]], parent: str | None, ref: str) -> Iterator[bytes]:
+    """Yields the input of `git fast-import`."""
     message = b"Change" if parent else b"Base"
-    yield f"commit {ref}\nmark :1\nauthor {_WHO}\ncommitter {_WHO}\n".encode()
+    yield f"commit {ref}\nmark :1\nauthor {_IDENTITY}\ncommitter {_IDENTITY}\n".encode()
     yield b"data %d\n%s\n" % (len(message), message)
     if parent:
         yield f"from {parent}\n".encode()
@@ -246,7 +243,7 @@ def _stream(files: Mapping[str, tuple[bytes, bool]], parent: str | None, ref: st
 
 
 def _quoted(path: str) -> bytes:
-    """In quotes, with what could end the line or the quotes in octal."""
+    """Returns the path in quotes, with control characters, quotes and backslashes in octal."""
     raw = path.encode("utf-8", "surrogateescape")
     return (
         b'"'
