@@ -217,7 +217,7 @@ def test_the_report_of_one_workflow_is_published_by_the_other() -> None:
 
 
 def test_the_report_has_the_name_that_is_read() -> None:
-    assert f'"{REPORT}"' in (ROOT / "src/hunkwise/commands/publishing.py").read_text(encoding="utf-8")
+    assert f'"{REPORT}"' in (ROOT / "src/hunkwise/commands/publish.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", NAMES)
