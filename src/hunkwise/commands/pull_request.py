@@ -1,7 +1,7 @@
 """Reviews a pull request, or publishes the report of a job that could not write.
 
-Importing this module imports PyGithub and pydantic; the SDK follows when fetching has begun. Nothing of the head is
-run or read but as text, and a report is untrusted (publish.report_input).
+This module imports PyGithub and pydantic; the SDK is imported after fetching has begun. The head is read as text only,
+nothing of it is run, and a report is untrusted (publish.report_input).
 """
 
 from __future__ import annotations
@@ -37,37 +37,37 @@ from hunkwise.settings.github_context import NothingToDo, PublishTask, ReviewTas
 from hunkwise.settings.inputs import Inputs
 
 _MOST_READS = 20
-"""Files that are read over the API to prove a suggestion, or that code is gone; a checkout has no such limit."""
+"""Maximum number of files read over the API to check suggestions and removed code; a checkout has no such limit."""
 
 
 class UnreadFiles:
-    """Stands for a file that could not be had."""
+    """Marks a file that could not be read."""
 
 
 class HeadContents:
-    """Files at the head, for proofs. Each is read once."""
+    """Reads files at the head, to check suggestions and removed code. Each file is read once."""
 
     def __init__(self, commit: GitTree | ApiTree) -> None:
         self._commit = commit
         self._left = _MOST_READS if isinstance(commit, ApiTree) else None
-        self._known: dict[str, bytes | UnreadFiles | None] = {}
+        self._cache: dict[str, bytes | UnreadFiles | None] = {}
 
     def read(self, path: str) -> bytes | None:
-        """The file's bytes; None where there is none, or it cannot be had."""
-        content = self._fetched(path)
+        """Returns the file's bytes; None where there is no such file, or it cannot be read."""
+        content = self._read_cached(path)
         return None if isinstance(content, UnreadFiles) else content
 
     def text(self, path: str) -> str | None:
-        """The file's text, empty where there is no such file; None where nobody can say."""
-        content = self._fetched(path)
+        """Returns the file's text, empty where there is no such file; None where it cannot be read."""
+        content = self._read_cached(path)
         return None if isinstance(content, UnreadFiles) else (content or b"").decode("utf-8", "replace")
 
-    def _fetched(self, path: str) -> bytes | UnreadFiles | None:
-        if path not in self._known:
-            self._known[path] = self._asked(path)
-        return self._known[path]
+    def _read_cached(self, path: str) -> bytes | UnreadFiles | None:
+        if path not in self._cache:
+            self._cache[path] = self._read_file(path)
+        return self._cache[path]
 
-    def _asked(self, path: str) -> bytes | UnreadFiles | None:
+    def _read_file(self, path: str) -> bytes | UnreadFiles | None:
         if self._left is not None:
             if self._left == 0:
                 return UnreadFiles()
@@ -79,19 +79,19 @@ class HeadContents:
 
 
 class RepositoryReader:
-    """Reads one repository on GitHub. Constructed without I/O; `close` when all is done."""
+    """Reads one repository on GitHub. The constructor does no I/O; call `close` at the end."""
 
     def __init__(self, environment: RunnerEnvironment, inputs: Inputs, started: float) -> None:
         self._environment = environment
         self._inputs = inputs
-        # The configuration may tell another one: it is read first of all, and that takes seconds.
+        # `fetch` replaces it by the configuration's deadline, which takes seconds to read.
         minutes = cast("float", inputs.overrides.get("deadline", Config().deadline))
         self.deadlines = Deadlines(started, minutes)
         workspace = environment.workspace
         self._git = Git(workspace, seconds_left=self.deadlines.last_seconds) if workspace else None
         self.scan = SecretScan(inputs.secrets)
         self.run = f"{environment.run_id or 'local'}.{secrets.token_hex(8)}"
-        """This run's own name, which nobody can guess."""
+        """This run's unguessable name."""
         self.github = GitHub(
             inputs.github_token,
             environment.api_url,
@@ -101,27 +101,27 @@ class RepositoryReader:
         )
 
     def close(self) -> None:
-        """Closes the connections, and ends whatever is still being read."""
+        """Closes the connections, and ends the running git processes."""
         self.github.close()
         if self._git is not None:
             self._git.close()
 
     def fetch(self, number: int) -> FetchedPullRequest:
-        """The pull request and what its base says. The deadline holds from here on. Raises Error."""
+        """Fetches the pull request and its base's configuration, whose deadline applies from now on. Raises Error."""
         git = self._git = self._checkout()
         withheld = MissingPatches(self.github, git, Git.diff_blobs)
         overrides = self._inputs.overrides
-        fetch = PullRequestFetch(self.github, withheld, self._near, self._far)
+        fetch = PullRequestFetch(self.github, withheld, self._local_tree, self._api_tree)
         fetched = fetch.run(number, self._inputs.config_path, lambda config: config.with_overrides(overrides))
         self.deadlines.minutes = fetched.texts.config.deadline
         return fetched
 
     def commit(self, sha: str) -> GitTree | ApiTree:
-        """The files of a commit: from the checkout's objects where they are there, else over the API."""
-        return self._near(sha) or self._far(sha)
+        """Returns the files of a commit: from the checkout's Git objects if they are there, else over the API."""
+        return self._local_tree(sha) or self._api_tree(sha)
 
     def publishing(self, fetched: FetchedPullRequest, *, own_review: bool = True) -> Publisher:
-        """What publishes the review of what was fetched."""
+        """Returns the publisher for the fetched pull request."""
         return Publisher(
             self._environment,
             self.github,
@@ -134,14 +134,14 @@ class RepositoryReader:
             own_review=own_review,
         )
 
-    def _near(self, sha: str) -> GitTree | None:
+    def _local_tree(self, sha: str) -> GitTree | None:
         return GitTree(self._git, sha) if self._git is not None and self._git.has(sha) else None
 
-    def _far(self, sha: str) -> ApiTree:
+    def _api_tree(self, sha: str) -> ApiTree:
         return ApiTree(self.github, sha)
 
     def _checkout(self) -> Git | None:
-        """The workspace, if there is a repository in it at all."""
+        """Returns the workspace's repository; None if there is no repository in it."""
         if self._git is None:
             return None
         try:
@@ -152,7 +152,7 @@ class RepositoryReader:
 
 
 class PullRequestReview:
-    """Reviews one pull request. Constructed after the sidecar was started; `run` does everything else."""
+    """Reviews one pull request. Construct it after the sidecar was started; `run` does all I/O."""
 
     def __init__(
         self,
@@ -173,9 +173,9 @@ class PullRequestReview:
     def run(
         self, task: ReviewTask, where: Sidecar | Sequence[Address], *, demo: bool = False
     ) -> PublishedRun:
-        """Fetches, asks, publishes. Raises Error where no review can be made."""
+        """Fetches and reviews the pull request, and publishes the review. Raises Error where no review is possible."""
         fetching: Future[ReviewInput] = in_background(lambda: self._fetch(task.number, demo=demo))
-        # The SDK is imported while GitHub answers: one waits for the network, the other for the processor.
+        # Importing the SDK while GitHub answers saves time: one needs the processor, the other the network.
         from hunkwise.copilot.sdk_import import import_sdk
 
         import_sdk()
@@ -193,7 +193,7 @@ class PullRequestReview:
         )
         try:
             review = asyncio.run(run.review())
-            assert self._publishing is not None, "a review is of what was fetched"
+            assert self._publishing is not None, "_fetch has set it"
             return self._publishing.publish(review)
         except Error as error:
             if self._publishing is not None:
@@ -206,7 +206,7 @@ class PullRequestReview:
 
     def _progress(self, done: int, total: int) -> None:
         publishing = self._publishing
-        assert publishing is not None, "nothing is asked before it was fetched"
+        assert publishing is not None, "no question is asked before _fetch has set it"
         if done:
             self._log(f"Reviewed {done} of {total} parts of the change.")
             publishing.progress(done, total)
@@ -217,29 +217,29 @@ class PullRequestReview:
         fetched = self._reading.fetch(number)
         head = self._reading.commit(fetched.snapshot.pull_request.head_sha)
         self._publishing = self._reading.publishing(fetched)
-        told = fetched.state.told if fetched.state is not None else NOTHING_TOLD
-        order = ReviewRequest(
+        earlier = fetched.state.told if fetched.state is not None else NOTHING_TOLD
+        request = ReviewRequest(
             fetched.snapshot,
             fetched.texts.config,
             fetched.texts.templates,
             demo=demo,
             state=fetched.state,
             full=self._inputs.full_review,
-            earlier_summary=told.overview,
-            earlier_walkthrough=told.walkthrough,
+            earlier_summary=earlier.overview,
+            earlier_walkthrough=earlier.walkthrough,
         )
-        return ReviewInput(order, head)
+        return ReviewInput(request, head)
 
 
 def in_background(work: Callable[[], ReviewInput]) -> Future[ReviewInput]:
-    """Runs `work` in a thread that nobody waits for when the process ends."""
+    """Runs `work` in a daemon thread, which does not keep the process from ending."""
     future: Future[ReviewInput] = Future()
-    future.set_running_or_notify_cancel()  # so that whoever stops waiting does not cancel it
+    future.set_running_or_notify_cancel()  # so that a caller that stops waiting does not cancel it
 
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as error:  # noqa: BLE001  # carried to whoever awaits the result
+        except BaseException as error:  # noqa: BLE001  # raised again where the result is awaited
             future.set_exception(error)
 
     threading.Thread(target=run, name="fetch", daemon=True).start()
@@ -250,7 +250,7 @@ _WITHOUT_REPORT = ("cancelled", "skipped")
 
 
 class ReportPublication:
-    """Publishes one report. `run` does everything."""
+    """Publishes one report. `run` does all I/O."""
 
     def __init__(
         self, environment: RunnerEnvironment, inputs: Inputs, started: float, log: Callable[[str], None]
@@ -263,7 +263,7 @@ class ReportPublication:
         """Checks the report against the event and GitHub, and publishes it. Raises Error."""
         if task.conclusion in _WITHOUT_REPORT and not path.exists():
             return NothingToDo(f"The run that was to make the report was {task.conclusion}: there is none.")
-        report = read_report(_contents(path))
+        report = read_report(_read_file(path))
         check(
             report,
             repository=self._repository,
@@ -271,13 +271,13 @@ class ReportPublication:
             head_sha=task.head_sha,
             head_repository=task.head_repository,
         )
-        assert report.pull_request is not None, "check refuses a report on a range of commits"
+        assert report.pull_request is not None, "`check` refuses a report on a range of commits"
         self._log(f"The report is on pull request #{report.pull_request} at {report.head_sha[:12]}.")
         try:
             fetched = self._reading.fetch(report.pull_request)
             pull_request = fetched.snapshot.pull_request
-            if (why := _moved_on(pull_request, report.head_sha)) is not None:
-                return why
+            if (reason := _reason_to_skip(pull_request, report.head_sha)) is not None:
+                return reason
             check(
                 report,
                 repository=pull_request.repository,
@@ -287,21 +287,21 @@ class ReportPublication:
             _check_head(pull_request, task)
             publishing = self._reading.publishing(fetched, own_review=False)
             try:
-                return publishing.publish(_review(report, fetched))
+                return publishing.publish(_to_review(report, fetched))
             finally:
                 publishing.announcement.close()
         finally:
             self._reading.close()
 
 
-def _review(report: ReportedReview, fetched: FetchedPullRequest) -> Review:
-    """The reported review under the base's own configuration, whatever the job that made it went by."""
+def _to_review(report: ReportedReview, fetched: FetchedPullRequest) -> Review:
+    """Returns the reported review, with the base's `min-severity` applied instead of the reviewing job's."""
     review = as_review(report, fetched.snapshot.files)
-    findings, left_out = merge(review.findings, fetched.texts.config.min_severity)
-    return replace(review, findings=findings, dropped=review.dropped + left_out)
+    findings, omitted = merge(review.findings, fetched.texts.config.min_severity)
+    return replace(review, findings=findings, dropped=review.dropped + omitted)
 
 
-def _contents(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
         return read_given(path, MAX_BYTES)
     except OSError as error:
@@ -313,8 +313,8 @@ def _contents(path: Path) -> bytes:
         ) from error
 
 
-def _moved_on(pull_request: PullRequest, head_sha: str) -> NothingToDo | None:
-    """Why the report is of no use any more, which is nobody's fault."""
+def _reason_to_skip(pull_request: PullRequest, head_sha: str) -> NothingToDo | None:
+    """Returns why the report is outdated, which is not an error; None if it can be published."""
     if pull_request.state != "open":
         return NothingToDo(f"Pull request #{pull_request.number} is closed: nothing is published.")
     if pull_request.head_sha != head_sha:
@@ -326,12 +326,12 @@ def _moved_on(pull_request: PullRequest, head_sha: str) -> NothingToDo | None:
 
 
 def _check_head(pull_request: PullRequest, task: PublishTask) -> None:
-    """The run that made the report must have been on this pull request's own head repository."""
-    asked, found = task.head_repository, pull_request.head_repository
-    if asked is not None and found and asked.casefold() != found.casefold():
+    """Raises SettingsError if the run that made the report was not on the pull request's head repository."""
+    of_run, of_head = task.head_repository, pull_request.head_repository
+    if of_run is not None and of_head and of_run.casefold() != of_head.casefold():
         raise SettingsError(
             [
-                f"The run that made the report was on the repository {asked}, but the head of pull request "
-                f"#{pull_request.number} is in {found}: only that head's own run can be published."
+                f"The run that made the report was on the repository {of_run}, but the head of pull request "
+                f"#{pull_request.number} is in {of_head}: only that head's own run can be published."
             ]
         )

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from hunkwise.commands.signals import heeding, kept
+from hunkwise.commands.signals import cancel_on_signal, deferred_signals
 from hunkwise.copilot.connection import CopilotConnection, connect_to_first, connect_to_sidecar, preflight
 from hunkwise.copilot.errors import SDK_ERRORS, from_sdk
 from hunkwise.copilot.find_cli import CliCommand
@@ -226,11 +226,11 @@ def _started(
         listener = listens(sidecar.pid, address.port) if sidecar.pid is not None else None
         return replace(seen, seconds=seconds, listener=listener)
 
-    with kept() as signals:
+    with deferred_signals() as signals:
         try:
             started = time.monotonic()
             sidecar.start()
-            return asyncio.run(heeding(signals, _quietly(look(started))))
+            return asyncio.run(cancel_on_signal(signals, _quietly(look(started))))
         finally:
             sidecar.stop()
 
