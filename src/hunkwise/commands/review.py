@@ -119,7 +119,7 @@ def review(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCod
     refuse_unsafe(environ)
     if arguments.post and not arguments.pr:
         raise SettingsError(["--post needs --pr OWNER/REPO#N: a range of commits has no place to post to."])
-    wanted = wanted_in(arguments.pr, environ) if arguments.pr else None
+    wanted = requested_pull_request(arguments.pr, environ) if arguments.pr else None
     with ExitStack() as stack:
         backend = select_backend(arguments.model, environ, stack)
         sidecar = Sidecar(find_cli(environ), backend.credential, environ)
@@ -137,7 +137,7 @@ def publish(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCo
     """Publishes a report on the pull request that --pr names. Raises Error."""
     from hunkwise.commands.pull_request import ReportPublication
 
-    wanted = wanted_in(arguments.pr, environ)
+    wanted = requested_pull_request(arguments.pr, environ)
     inputs = Inputs(github_token=wanted.token, copilot_token="")
     with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder:
         environment = _environment(wanted, Path(folder), None)
@@ -249,7 +249,7 @@ def _review_pull_request(
     return finished.exit_code
 
 
-def wanted_in(option: str, environ: Mapping[str, str]) -> RequestedPullRequest:
+def requested_pull_request(option: str, environ: Mapping[str, str]) -> RequestedPullRequest:
     """Parses the option `--pr`, and reads a token from the environment. Raises SettingsError."""
     match = _PULL_REQUEST.fullmatch(option)
     if match is None:

@@ -135,15 +135,15 @@ def _code(finding: Finding, file: FileDiff) -> Syntax | Text:
     assert anchor is not None, "the caller checks it"
     lines = file.lines_by_side[anchor.side]
     around = range(anchor.lines.start - _AROUND, anchor.line + _AROUND + 1)
-    shown = [number for number in around if number in lines][:_MOST_LINES]
-    if not shown or shown != list(range(shown[0], shown[-1] + 1)):
+    numbers = [number for number in around if number in lines][:_MOST_LINES]
+    if not numbers or numbers != list(range(numbers[0], numbers[-1] + 1)):
         return Text("\n".join(_row(line) for line in anchor.code.split("\n")[:_MOST_LINES]))
-    code = "\n".join(_row(lines[number].text) for number in shown)
+    code = "\n".join(_row(lines[number].text) for number in numbers)
     return Syntax(
         code,
         Syntax.guess_lexer(file.path),
         line_numbers=True,
-        start_line=shown[0],
+        start_line=numbers[0],
         highlight_lines=set(anchor.lines),
         word_wrap=True,
         background_color="default",

@@ -129,7 +129,7 @@ _MAX_REQUEST = 8_000_000
 def serving() -> Iterator[tuple[str, str]]:
     """Serves on a free loopback port; yields the base URL and the key that every request needs."""
     key = secrets.token_hex(16)
-    server = _Server(("127.0.0.1", 0), _Answering)
+    server = _Server(("127.0.0.1", 0), _Handler)
     server.key = key
     thread = threading.Thread(target=server.serve_forever, name="demo-model", args=(0.05,), daemon=True)
     thread.start()
@@ -145,7 +145,7 @@ class _Server(ThreadingHTTPServer):
     key = ""
 
 
-class _Answering(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _Server

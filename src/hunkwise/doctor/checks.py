@@ -44,20 +44,20 @@ class Section:
     checks: tuple[Check, ...]
 
 
-def ok(name: str, said: str) -> Check:
-    return Check(name, CheckState.OK, said)
+def ok(name: str, text: str) -> Check:
+    return Check(name, CheckState.OK, text)
 
 
-def warning(name: str, said: str, remedy: str) -> Check:
-    return Check(name, CheckState.WARNING, said, remedy)
+def warning(name: str, text: str, remedy: str) -> Check:
+    return Check(name, CheckState.WARNING, text, remedy)
 
 
-def wrong(name: str, said: str, remedy: str = "") -> Check:
-    return Check(name, CheckState.WRONG, said, remedy)
+def wrong(name: str, text: str, remedy: str = "") -> Check:
+    return Check(name, CheckState.WRONG, text, remedy)
 
 
-def fault(name: str, said: str, remedy: str) -> Check:
-    return Check(name, CheckState.FAULT, said, remedy)
+def fault(name: str, text: str, remedy: str) -> Check:
+    return Check(name, CheckState.FAULT, text, remedy)
 
 
 def unchecked(name: str, why: str) -> Check:

@@ -102,7 +102,7 @@ class _Checkup:
     offline: bool
 
     def sections(self) -> Iterator[Section]:
-        settings = self.settings.asked
+        settings = self.settings.review
         yield Section("Settings", self.settings.checks)
         yield Section("Machine", tuple(self._machine(settings)))
         tokens = tokens_in(self.environ, job=is_job(self.environ))
@@ -179,7 +179,7 @@ class _Checkup:
     def _cli(
         self, settings: ReviewSettings | None, config: Config | None
     ) -> tuple[tuple[Check, ...], CliStatus | None]:
-        if settings is not None and settings.by is None:
+        if settings is not None and settings.backend is None:
             return (unchecked("Program", _PUBLISHING),), None
         if settings is not None and settings.addresses and self.offline:
             return (unchecked("Program", f"copilot-url is not asked with {_OFFLINE}"),), None
@@ -195,34 +195,34 @@ class _Checkup:
         import_sdk()
         from hunkwise.doctor.copilot import NOWHERE, CopilotQuestion, try_own, try_running
 
-        silent = settings is None or settings.by is None or (self.offline and settings.copilot)
-        if silent or settings is None or settings.by is None:
+        silent = settings is None or settings.backend is None or (self.offline and settings.copilot)
+        if silent or settings is None or settings.backend is None:
             return try_own(find_cli(self.environ), NOWHERE, self.environ, CopilotQuestion(copilot=False))
-        question = CopilotQuestion(settings.copilot, config.model if config else settings.by.model)
+        question = CopilotQuestion(settings.copilot, config.model if config else settings.backend.model)
         if settings.addresses:
             return try_running(settings.addresses, question)
-        return try_own(find_cli(self.environ), settings.by.credential, self.environ, question)
+        return try_own(find_cli(self.environ), settings.backend.credential, self.environ, question)
 
     def _model(
         self, settings: ReviewSettings | None, seen: CliStatus | None, config: Config | None
     ) -> Iterator[Check]:
-        if settings is None or settings.by is None:
+        if settings is None or settings.backend is None:
             yield unchecked("Model", _SETTINGS if settings is None else _PUBLISHING)
             return
-        model = config.model if config else settings.by.model
-        if settings.by.demo:
+        model = config.model if config else settings.backend.model
+        if settings.backend.demo:
             yield warning("Model", *_DEMO)
         elif self.offline:
             yield unchecked("Model", _OFFLINE)
-        elif settings.by.provider is not None:
-            yield from provider_checks(settings.by.provider, model, self.environ)
+        elif settings.backend.provider is not None:
+            yield from provider_checks(settings.backend.provider, model, self.environ)
         elif seen is None:
             yield unchecked("Copilot", "no Copilot CLI runs")
         else:
             yield from copilot_checks(seen, model)
 
     def _isolation(self, settings: ReviewSettings | None, seen: CliStatus | None) -> Iterator[Check]:
-        if settings is not None and settings.by is None:
+        if settings is not None and settings.backend is None:
             yield unchecked("Set apart", _PUBLISHING)
             return
         if settings is not None and settings.addresses:

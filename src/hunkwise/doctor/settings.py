@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hunkwise.commands.action import settings
 from hunkwise.commands.backend import Backend, select_backend
-from hunkwise.commands.review import url_in, wanted_in
+from hunkwise.commands.review import requested_pull_request, url_in
 from hunkwise.copilot.isolation import Credential, refuse_unsafe
 from hunkwise.copilot.sidecar import Address
 from hunkwise.doctor.checks import Check, failed, ok, unchecked, warning, wrong
@@ -221,7 +221,7 @@ class ReviewSettings:
     checkout: Path | None = None
     config_path: str = DEFAULT_CONFIG_PATH
     overrides: Mapping[str, object] = field(default_factory=dict)
-    by: Backend | None = None
+    backend: Backend | None = None
     """The model backend; None where a report is published, and no model is asked."""
     addresses: tuple[Address, ...] = ()
     """Addresses of running CLIs; if empty, a CLI is started."""
@@ -231,7 +231,7 @@ class ReviewSettings:
     @property
     def copilot(self) -> bool:
         """True if the backend is Copilot."""
-        return self.by is not None and self.by.provider is None
+        return self.backend is not None and self.backend.provider is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +239,7 @@ class SettingsChecks:
     """The checks of the settings, and the settings of the review; None where they are wrong."""
 
     checks: tuple[Check, ...]
-    asked: ReviewSettings | None = None
+    review: ReviewSettings | None = None
 
 
 def is_job(environ: Mapping[str, str]) -> bool:
@@ -260,14 +260,14 @@ def read_settings(
         read = _read_job(environ) if is_job(environ) else _read_shell(arguments, environ, stack)
     except SettingsError as error:
         read = SettingsChecks(failed("Settings", error))
-    return SettingsChecks((*read.checks, *checks), read.asked)
+    return SettingsChecks((*read.checks, *checks), read.review)
 
 
 def _read_shell(
     arguments: argparse.Namespace, environ: Mapping[str, str], stack: ExitStack
 ) -> SettingsChecks:
-    by = select_backend(arguments.model, environ, stack)
-    pull_request = wanted_in(arguments.pr, environ) if arguments.pr else None
+    backend = select_backend(arguments.model, environ, stack)
+    pull_request = requested_pull_request(arguments.pr, environ) if arguments.pr else None
     checkout = Path(arguments.repository)
     review = ReviewSettings(
         job=False,
@@ -277,8 +277,8 @@ def _read_shell(
         number=pull_request.number if pull_request else None,
         checkout=checkout if checkout.is_dir() else None,
         config_path=arguments.config or DEFAULT_CONFIG_PATH,
-        overrides={"model": by.model} if by.model else {},
-        by=by,
+        overrides={"model": backend.model} if backend.model else {},
+        backend=backend,
     )
     return SettingsChecks((ok("Options", "are right, and the variables beside them too"),), review)
 
@@ -302,7 +302,7 @@ def _read_job(environ: Mapping[str, str]) -> SettingsChecks:
         checkout=environment.workspace,
         config_path=inputs.config_path,
         overrides=inputs.overrides,
-        by=_backend(inputs),
+        backend=_backend(inputs),
         addresses=tuple(
             Address(host_of(url), port_of(url), inputs.copilot_connection_token)
             for url in inputs.copilot_urls

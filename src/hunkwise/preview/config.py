@@ -14,7 +14,14 @@ from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import visible
 from hunkwise.errors import SettingsError
 from hunkwise.flows.base_config import BaseConfig, base_texts
-from hunkwise.preview.source import FileSource, config_path, configuration, file_faults, fronts_of, place_of
+from hunkwise.preview.source import (
+    FileSource,
+    config_path,
+    configuration,
+    file_faults,
+    fronts_of,
+    open_source,
+)
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.repository.trees import WorkingTree
 from hunkwise.settings.config import Config
@@ -49,25 +56,25 @@ class Overrides:
 
     config_path: str
     overrides: Mapping[str, tuple[object, ValueSource]]
-    """See `sources.Layers`."""
+    """See `settings.sources.ConfigLayers`."""
     inputs: tuple[InputValue, ...] = ()
     """Empty if no input is set, as in most shells."""
     warnings: tuple[str, ...] = ()
 
 
-def read_asked(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Overrides:
+def read_overrides(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Overrides:
     """Reads the overrides: options before inputs, and variables only if no input is set. Raises SettingsError."""
     texts = set_inputs(environ, KNOWN_INPUTS)
     path = config_path(arguments.config)
     overrides: dict[str, tuple[object, ValueSource]] = {}
-    shown: tuple[InputValue, ...] = ()
+    inputs: tuple[InputValue, ...] = ()
     warnings: tuple[str, ...] = ()
     if texts:
         read = read_inputs({**environ, **_stand_in(texts)})
         path = path if arguments.config else read.config_path
         for name, value in read.overrides.items():
             overrides[name] = (value, ValueSource(SourceKind.INPUT, name.replace("_", "-")))
-        shown, warnings = _other_inputs(texts), read.warnings
+        inputs, warnings = _other_inputs(texts), read.warnings
     elif environ.get("COPILOT_MODEL"):
         source = ValueSource(SourceKind.VARIABLE, "COPILOT_MODEL")
         overrides["model"] = (_checked_model(environ["COPILOT_MODEL"], "COPILOT_MODEL"), source)
@@ -76,7 +83,7 @@ def read_asked(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Ove
             _checked_model(arguments.model, "--model"),
             ValueSource(SourceKind.OPTION, "--model"),
         )
-    return Overrides(path, overrides, shown, warnings)
+    return Overrides(path, overrides, inputs, warnings)
 
 
 def _stand_in(texts: Mapping[str, str]) -> dict[str, str]:
@@ -93,8 +100,8 @@ def _other_inputs(texts: Mapping[str, str]) -> tuple[InputValue, ...]:
         if text is not None and name in SECRET_INPUTS:
             text = "set"
         elif text is not None:
-            shown = reading.shown(text)
-            text = text if shown == quoted(text) else shown
+            printable = reading.shown(text)
+            text = text if printable == quoted(text) else printable
         values.append(InputValue(name, text))
     return tuple(values)
 
@@ -119,9 +126,9 @@ def safe(text: str) -> str:
 
 def columns(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
     """Returns the rows as lines with aligned columns."""
-    shown = [tuple(map(safe, row)) for row in rows]
-    widths = [min(_WIDEST, max(map(len, column))) for column in zip(*shown, strict=True)]
-    for row in shown:
+    escaped = [tuple(map(safe, row)) for row in rows]
+    widths = [min(_WIDEST, max(map(len, column))) for column in zip(*escaped, strict=True)]
+    for row in escaped:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
@@ -135,9 +142,9 @@ def print_text(text: str) -> None:
     if not sys.stdout.isatty():
         sys.stdout.write(text)
         return
-    shown = "\n".join(map(visible, text.split("\n")))
-    sys.stdout.write(shown)
-    if shown != text:
+    escaped = "\n".join(map(visible, text.split("\n")))
+    sys.stdout.write(escaped)
+    if escaped != text:
         sys.stdout.flush()
         sys.stderr.write("hunkwise: Some characters are shown as \\u escapes; redirect for the exact text.\n")
 
@@ -161,8 +168,8 @@ def show(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
     Raises SettingsError where one is wrong, RepositoryError or GitHubError where one cannot be read.
     """
-    overrides = read_asked(arguments, environ)
-    with place_of(arguments, environ) as place:
+    overrides = read_overrides(arguments, environ)
+    with open_source(arguments, environ) as place:
         file, document = configuration(place, overrides.config_path)
         bare = ConfigLayers({}, file, document, overrides.config_path, overrides.overrides)
         fronts = fronts_of(bare.config.prompts, place)
@@ -182,7 +189,7 @@ def show(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 def _as_text(
     settings: list[Setting], overrides: Overrides, place: FileSource, *, found: bool
 ) -> Iterator[str]:
-    file = f"{overrides.config_path} of {place.said}"
+    file = f"{overrides.config_path} of {place.description}"
     yield safe(file if found else f"There is no {file}: the defaults hold.")
     yield ""
     yield from columns([(setting.key, _text(setting), str(setting.source)) for setting in settings])
@@ -207,7 +214,7 @@ def _as_json(
         "configuration": {
             "path": overrides.config_path,
             "found": found,
-            "read-from": place.said,
+            "read-from": place.description,
             "commit": place.sha,
         },
         "values": {
@@ -248,7 +255,7 @@ def check(arguments: argparse.Namespace) -> ExitCode:
     path = config_path(arguments.config)
     config, document = configuration(place, path)
     if document is None and arguments.config is not None:
-        raise SettingsError([f"There is no {path} in {place.said}: correct --config."])
+        raise SettingsError([f"There is no {path} in {place.description}: correct --config."])
     if faults := list(file_faults(config, place)):
         raise SettingsError(faults)
     texts = base_texts(place.commit, path, lambda config: config)

@@ -24,7 +24,6 @@ from hunkwise.preview.source import (
     TEMPLATES,
     FileSource,
     PreviewSource,
-    alone,
     config_path,
     configuration,
     fronts_of,
@@ -32,6 +31,7 @@ from hunkwise.preview.source import (
     read_subject,
     read_template,
     refuse_unknown,
+    select_prompt,
     template_names,
 )
 from hunkwise.prompts.renderer import HOUSE, built_in_text
@@ -205,7 +205,7 @@ def render_prompt(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
     """Prints the rendered texts of a prompt. Raises Error where none can be rendered."""
     wanted = _chunk_number(arguments.chunk)
     with ExitStack() as stack:
-        subject = read_subject(arguments, environ, alone(arguments.name), stack)
+        subject = read_subject(arguments, environ, select_prompt(arguments.name), stack)
         rendering = rendered(subject.order, subject.head, arguments.name)
     parts = _select_parts(rendering, wanted)
     if arguments.format == "json":

@@ -54,7 +54,7 @@ def refuse_unknown(name: str, names: Iterable[str], kind: str) -> None:
         raise SettingsError([f"There is no {kind} {quoted(name)}{near}"])
 
 
-def alone(name: str) -> Callable[[Config], Config]:
+def select_prompt(name: str) -> Callable[[Config], Config]:
     """Returns a function that makes the prompt the only one of a configuration that reviews the diff.
 
     The function raises SettingsError if there is no such prompt.
@@ -77,14 +77,14 @@ class FileSource:
     """The files of a commit or of the working tree, with a description of it for messages."""
 
     commit: CommitFiles
-    said: str
-    """The description, for example "the working tree"."""
+    description: str
+    """For example "the working tree"."""
     sha: str | None = None
     """None for the working tree."""
 
 
 @contextmanager
-def place_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Iterator[FileSource]:
+def open_source(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Iterator[FileSource]:
     """Opens the commit that --base or --pr name, else the working tree.
 
     Raises SettingsError, RepositoryError, GitHubError.
@@ -111,10 +111,10 @@ def _local_commit(folder: Path, rev: str) -> FileSource:
 def _base_of_pull_request(option: str, folder: Path, environ: Mapping[str, str]) -> Iterator[FileSource]:
     """Opens the base commit: from the checkout if the commit is there, else over the API."""
     # Imported here because PyGithub takes half a second, and nothing else needs it.
-    from hunkwise.commands.review import wanted_in
+    from hunkwise.commands.review import requested_pull_request
     from hunkwise.github.client import ApiTree, GitHub
 
-    wanted = wanted_in(option, environ)
+    wanted = requested_pull_request(option, environ)
     github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: _READING_SECONDS)
     try:
         sha = github.pull_request(wanted.number).base_sha
@@ -170,7 +170,10 @@ def read_template(place: FileSource, who: str, path: str) -> str:
     except OversizeError as error:
         raise SettingsError([f"{error.message} Shorten it."]) from error
     if text is None:
-        message = f"{who} names the template {path}, which is not in {place.said}: correct the path, or add the file."
+        message = (
+            f"{who} names the template {path}, which is not in {place.description}: "
+            "correct the path, or add the file."
+        )
         raise SettingsError([message])
     if len(text) > MAX_TEMPLATE:
         raise SettingsError([f"{path} is larger than {MAX_TEMPLATE:,} bytes: shorten the template."])
@@ -290,10 +293,10 @@ def _read_pull_request(
 ) -> PreviewSource:
     """Fetches a pull request in the same way as commands.pull_request.RepositoryReader."""
     # Imported here because PyGithub takes half a second, and a range of commits does not need it.
-    from hunkwise.commands.review import wanted_in
+    from hunkwise.commands.review import requested_pull_request
     from hunkwise.github.client import GitHub
 
-    wanted = wanted_in(option, environ)
+    wanted = requested_pull_request(option, environ)
     ends = time.monotonic() + _SECONDS
     github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: ends - time.monotonic())
     stack.callback(github.close)
