@@ -212,7 +212,7 @@ assert Literal["low", "medium", "high", "critical"].__args__ == SEVERITIES  # ty
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of `golden.json`, for editors (draft 2020-12)."""
+    """Returns the JSON Schema of `golden.json`, for editors (draft 2020-12)."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **Golden.model_json_schema(),
