@@ -50,6 +50,7 @@ check: setup-dev ## lint, format and types; scripts, workflows and the Dockerfil
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/mypy
+	@$(BIN)/python scripts/check_words.py
 	@$(TOOLS) command -v shellcheck >/dev/null || \
 	  { echo "make check needs shellcheck, and pip has none for this machine: on Debian, apt-get install shellcheck" >&2; exit 1; }
 	@$(TOOLS) shellcheck $(SCRIPTS) && echo "shellcheck: no fault in $(words $(SCRIPTS)) scripts"

@@ -39,21 +39,21 @@ def test_a_signal_that_came_early_is_told_as_soon_as_somebody_listens(
 
 
 def test_a_second_early_signal_ends_the_run(signals: Signals) -> None:
-    signals.heed()
+    signals.raise_on_second()
     send(signal.SIGINT)
     with pytest.raises(ModelError, match="stopped before anything was reviewed"):
         send(signal.SIGTERM)
 
 
-def test_signals_before_they_are_heeded_wait_for_that(signals: Signals) -> None:
+def test_signals_before_they_may_raise_wait_for_that(signals: Signals) -> None:
     send(signal.SIGINT)
     send(signal.SIGTERM)
     with pytest.raises(ModelError, match="stopped before anything was reviewed"):
-        signals.heed()
+        signals.raise_on_second()
 
 
 def test_a_third_signal_does_not_disturb_what_the_second_one_ends(signals: Signals) -> None:
-    signals.heed()
+    signals.raise_on_second()
     send(signal.SIGINT)
     with pytest.raises(ModelError):
         send(signal.SIGTERM)

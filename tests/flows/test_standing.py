@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hunkwise.domain.finding import MAX_OVERVIEW, NOTHING_TOLD, Area, Finding, Severity, Walkthrough
+from hunkwise.domain.finding import MAX_OVERVIEW, NO_SUMMARY, Area, Finding, Severity, Walkthrough
 from hunkwise.domain.pull_request import Comment, Conversation
 from hunkwise.domain.review import Coverage, Destination, FileCoverage, PostResult, SkipReason
 from hunkwise.flows.publish_plan import PublishPlan
@@ -125,9 +125,9 @@ def test_a_state_without_a_conversation_carries_no_hunks() -> None:
 def test_what_was_said_of_the_change_is_remembered_bounded_and_of_our_own_review_alone() -> None:
     told = Walkthrough((Area("Pool", "New."),))
     made = standing(talk=said(), summary="w" * 9_000, walkthrough=told)
-    kept = made.state({}, "success").told
+    kept = made.state({}, "success").summary
     assert (len(kept.overview), kept.walkthrough) == (MAX_OVERVIEW, told)
     reported = standing(
         talk=said(), summary="Words.", walkthrough=told, terms=replace(TERMS, own_review=False)
     )
-    assert reported.state({}, "success").told == NOTHING_TOLD
+    assert reported.state({}, "success").summary == NO_SUMMARY

@@ -32,7 +32,7 @@ from hunkwise.publish.conclusion import (
     still_asks,
     superseded,
 )
-from hunkwise.publish.documents import failure_summary, told
+from hunkwise.publish.documents import failure_summary, log_text
 from tests.publish.samples import anchor, clean, finding, review
 
 HIGH = finding(severity=Severity.HIGH, at=anchor())
@@ -343,13 +343,13 @@ def test_changes_are_not_asked_for_twice_nor_after_a_dismissal(states: list[str]
 
 def test_the_log_has_one_line_a_finding_and_one_of_figures() -> None:
     hostile = finding("One\n::error::two\x1b[2J", severity=Severity.LOW, at=anchor(3))
-    lines = told(clean(review(HIGH, hostile)), "https://github.com/octo/repo/pull/1").split("\n")
+    lines = log_text(clean(review(HIGH, hostile)), "https://github.com/octo/repo/pull/1").split("\n")
     assert lines[0].startswith("high     src/a.py")
     assert lines[1].startswith("low      src/a.py")
     assert lines[1].endswith("One ::error::two[2J")
     assert "reviewed 4 of 4 changed lines (100 %); 2 model calls" in lines[2]
     assert lines[3] == "The review: https://github.com/octo/repo/pull/1"
-    assert len(told(clean(review()), None).split("\n")) == 1
+    assert len(log_text(clean(review()), None).split("\n")) == 1
 
 
 def test_a_failure_claims_nothing_of_the_change() -> None:

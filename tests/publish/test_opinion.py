@@ -10,7 +10,7 @@ from hunkwise.domain.finding import Finding, Verification
 from hunkwise.domain.review import Destination, RefutedFinding, Review, ReviewEvent
 from hunkwise.publish.annotations import attributes
 from hunkwise.publish.conclusion import Gates, conclude, review_event
-from hunkwise.publish.documents import comment, job_summary, review_body, summary_comment, told
+from hunkwise.publish.documents import comment, job_summary, log_text, review_body, summary_comment
 from hunkwise.publish.placement import CommentPlan, place
 from hunkwise.publish.sarif import as_sarif
 from hunkwise.publish.sections import check_of, evidence_fold, headline, tally
@@ -41,7 +41,7 @@ def test_all_checks_are_counted_in_one_line() -> None:
 
 def test_summaries_and_the_log_have_the_line_and_nothing_of_what_was_dropped() -> None:
     whole = opined()
-    texts = [job_summary(view(whole)).text, summary_comment(view(whole), state()), told(whole, None)]
+    texts = [job_summary(view(whole)).text, summary_comment(view(whole), state()), log_text(whole, None)]
     for text in texts:
         assert text.count(f"Second opinion: {TALLY}.") == 1
         assert "Gone" not in text
@@ -49,7 +49,7 @@ def test_summaries_and_the_log_have_the_line_and_nothing_of_what_was_dropped() -
 
 
 def test_the_log_marks_what_is_unverified() -> None:
-    lines = told(opined(), None).splitlines()
+    lines = log_text(opined(), None).splitlines()
     assert [line.endswith("(unverified)") for line in lines[:7]] == [
         "unverified 0" in line for line in lines[:7]
     ]

@@ -607,4 +607,4 @@ def test_the_input_model_may_name_several_and_wins_over_the_file(
     model: str | None, models: tuple[str, ...]
 ) -> None:
     config = parse("version: 1\nmodels: [x, y]")
-    assert config.with_overrides({"model": model} if model else {}).lineup == models
+    assert config.with_overrides({"model": model} if model else {}).model_order == models

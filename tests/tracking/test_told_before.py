@@ -13,7 +13,7 @@ from hunkwise.domain.finding import (
     MAX_AREAS,
     MAX_DIAGRAM,
     MAX_OVERVIEW,
-    NOTHING_TOLD,
+    NO_SUMMARY,
     Area,
     ChangeSummary,
     Risk,
@@ -51,10 +51,10 @@ def read(of: HiddenState, room: int = 30_000) -> HiddenState | None:
 
 
 @pytest.mark.parametrize(
-    "told", [TOLD, ChangeSummary("Words."), ChangeSummary("", Walkthrough()), NOTHING_TOLD]
+    "told", [TOLD, ChangeSummary("Words."), ChangeSummary("", Walkthrough()), NO_SUMMARY]
 )
 def test_what_was_told_comes_back_as_it_was(told: ChangeSummary) -> None:
-    of = replace(state("A" * 20), told=told)
+    of = replace(state("A" * 20), summary=told)
     assert read(of) == of
 
 
@@ -79,9 +79,11 @@ def test_what_is_too_long_is_cut_but_for_a_diagram() -> None:
 
 
 def test_without_room_the_walkthrough_goes_first_then_the_overview_then_hunks() -> None:
-    whole = replace(state(*KEYS), told=replace(TOLD, overview="".join(chr(0x4E00 + n) for n in range(600))))
-    without = replace(whole, told=ChangeSummary(whole.told.overview))
-    bare = replace(whole, told=NOTHING_TOLD)
+    whole = replace(
+        state(*KEYS), summary=replace(TOLD, overview="".join(chr(0x4E00 + n) for n in range(600)))
+    )
+    without = replace(whole, summary=ChangeSummary(whole.summary.overview))
+    bare = replace(whole, summary=NO_SUMMARY)
     for room, left in [
         (len(encode(whole, 60_000)), whole),
         (len(encode(whole, 60_000)) - 1, without),

@@ -1,1 +1,1 @@
-"""What `hunkwise` is told to do, a module each, and what they share: they put the parts together."""
+"""The commands of `hunkwise`, a module for each, and what they share. They connect the other packages."""

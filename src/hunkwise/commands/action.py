@@ -1,6 +1,6 @@
-"""hunkwise as a step of a workflow: the runner's environment in; review, outputs, summary and report out.
+"""Runs hunkwise as a step of a workflow: reads the runner's environment, and writes review, outputs, summary, report.
 
-Imports at the top are those that are quick: the sidecar starts before the heavy ones.
+Only fast imports are at the top: the sidecar starts before the slow ones.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Action:
         self._runner: Runner | None = None
 
     def run(self) -> ExitCode:
-        """Reviews the pull request of the event. Raises Error where no review can be made."""
+        """Reviews the pull request of the event, or publishes a report. Raises Error where neither is possible."""
         environment, inputs = settings(self._environ)
         runner = self._runner = Runner(environment, self._stream)
         for secret in inputs.secrets:
@@ -57,20 +57,20 @@ class Action:
         refuse_unsafe(self._environ)
         task = read_event(
             environment.event_name,
-            _payload(environment.event_path),
+            _read_payload(environment.event_path),
             repository=environment.repository,
             pull_request=inputs.pull_request,
             publishing=inputs.publish_report is not None,
         )
-        done = self._done(environment, inputs, task, runner)
-        if isinstance(done, NothingToDo):
-            runner.notice(done.why)
-            self._outputs({"conclusion": "success", "findings": "0"})
+        outcome = self._run_task(environment, inputs, task, runner)
+        if isinstance(outcome, NothingToDo):
+            runner.notice(outcome.why)
+            self._write_outputs({"conclusion": "success", "findings": "0"})
             return ExitCode.REVIEWED
-        self._tell(done, runner)
-        return done.exit_code
+        self._write_result(outcome, runner)
+        return outcome.exit_code
 
-    def _done(
+    def _run_task(
         self, environment: RunnerEnvironment, inputs: Inputs, task: Task, runner: Runner
     ) -> PublishedRun | NothingToDo:
         match task:
@@ -79,7 +79,7 @@ class Action:
             case PublishTask():
                 from hunkwise.commands.pull_request import ReportPublication
 
-                assert inputs.publish_report is not None, "the event is read by it"
+                assert inputs.publish_report is not None, "only with that input the event gives a PublishTask"
                 publication = ReportPublication(environment, inputs, self._started, runner.log)
                 return publication.run(task, inputs.publish_report)
             case ReviewTask():
@@ -87,24 +87,28 @@ class Action:
             case _:
                 assert_never(task)
 
-    def _tell(self, finished: PublishedRun, runner: Runner) -> None:
-        """The log, the annotations, the summary and the outputs: all from one view."""
+    def _write_result(self, finished: PublishedRun, runner: Runner) -> None:
+        """Writes the log, the annotations, the summary and the outputs, all from the same view."""
+        from hunkwise.publish import documents
         from hunkwise.publish.annotations import Level
-        from hunkwise.publish.documents import told
 
         view = finished.view
         runner.log(
-            told(view.review, view.posted.review_url, fixed=len(view.fixed), dismissed=len(view.dismissed))
+            documents.log_text(
+                view.review, view.posted.review_url, fixed=len(view.fixed), dismissed=len(view.dismissed)
+            )
         )
         for warning in finished.warnings:
             runner.warning(warning)
         for error in finished.errors:
             runner.error(error)
         for note in finished.annotations:
-            say = runner.notice if note.level is Level.NOTICE else runner.warning
-            say(note.message, title=note.title, file=note.path, line=note.start_line, end_line=note.end_line)
+            annotate = runner.notice if note.level is Level.NOTICE else runner.warning
+            annotate(
+                note.message, title=note.title, file=note.path, line=note.start_line, end_line=note.end_line
+            )
         runner.summary(finished.summary)
-        self._outputs(finished.outputs)
+        self._write_outputs(finished.outputs)
 
     def _review(
         self, environment: RunnerEnvironment, inputs: Inputs, task: ReviewTask, runner: Runner
@@ -113,7 +117,7 @@ class Action:
         signals.install()
         sidecar = start_sidecar(inputs, self._environ)
         try:
-            signals.heed()
+            signals.raise_on_second()
             from hunkwise.commands.pull_request import PullRequestReview
 
             return PullRequestReview(environment, inputs, self._started, signals, runner.log).run(
@@ -124,7 +128,7 @@ class Action:
                 sidecar.stop()
 
     def fail(self, error: Error) -> None:
-        """Says why there is no review: in the log, the summary and the outputs, all the same."""
+        """Writes why there is no review to the log and the summary, and sets the outputs of a failure."""
         runner = self._runner or Runner(_bare_environment(self._environ), self._stream)
         faults = error.faults if isinstance(error, SettingsError) else (str(error),)
         for fault in faults:
@@ -133,16 +137,16 @@ class Action:
 
         runner.summary(failure_summary(faults))
         self._runner = runner
-        self._outputs({"conclusion": "failure", "findings": "0", "coverage": "0"})
+        self._write_outputs({"conclusion": "failure", "findings": "0", "coverage": "0"})
 
-    def _outputs(self, outputs: Mapping[str, str]) -> None:
-        assert self._runner is not None, "whoever writes outputs has made the runner before"
+    def _write_outputs(self, outputs: Mapping[str, str]) -> None:
+        assert self._runner is not None, "both callers set the runner before"
         for name, value in outputs.items():
             self._runner.set_output(name, value)
 
 
 def settings(environ: Mapping[str, str]) -> tuple[RunnerEnvironment, Inputs]:
-    """The runner's environment and the inputs. Raises SettingsError with the faults of both."""
+    """Reads the runner's environment and the inputs. Raises SettingsError with the faults of both."""
     faults: list[str] = []
     environment, inputs = None, None
     try:
@@ -159,7 +163,7 @@ def settings(environ: Mapping[str, str]) -> tuple[RunnerEnvironment, Inputs]:
 
 
 def start_sidecar(inputs: Inputs, environ: Mapping[str, str]) -> Sidecar | list[Address]:
-    """A CLI of our own, already starting; or the addresses of those that run. Raises ModelError."""
+    """Starts a CLI; returns it, or the addresses of the CLIs at `copilot-url`. Raises ModelError."""
     if inputs.copilot_urls:
         token = inputs.copilot_connection_token
         return [Address(host_of(url), port_of(url), token) for url in inputs.copilot_urls]
@@ -172,7 +176,7 @@ def start_sidecar(inputs: Inputs, environ: Mapping[str, str]) -> Sidecar | list[
     return sidecar
 
 
-def _payload(path: Path) -> bytes:
+def _read_payload(path: Path) -> bytes:
     try:
         return read_given(path, MAX_PAYLOAD_BYTES)
     except OSError as error:
@@ -185,7 +189,7 @@ def _payload(path: Path) -> bytes:
 
 
 def _bare_environment(environ: Mapping[str, str]) -> RunnerEnvironment:
-    """What can be told to a runner whose environment is wrong."""
+    """Returns an environment that is enough to report errors where the runner's environment is wrong."""
     output, summary = environ.get("GITHUB_OUTPUT"), environ.get("GITHUB_STEP_SUMMARY")
     return RunnerEnvironment(
         event_name="",

@@ -1,4 +1,4 @@
-"""Which model backend answers a command: Copilot, a provider, or the demo."""
+"""Selects the model backend of a command: Copilot, a provider, or the demo."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hunkwise.settings.parsing import is_loopback, is_private, parse_url
 
 @dataclass(frozen=True)
 class Backend:
-    """Who answers, as the environment and the options say."""
+    """A model backend, selected from the environment and the options."""
 
     credential: Credential
     provider: Provider | None
@@ -25,7 +25,7 @@ class Backend:
 
 
 def select_backend(asked: str | None, environ: Mapping[str, str], stack: ExitStack) -> Backend:
-    """Copilot where its token is in the environment, else a provider's settings, else the demo, which `stack` ends.
+    """Returns Copilot if its token is in the environment, else the provider, else the demo, which `stack` ends.
 
     `asked` is the option --model. Raises SettingsError.
     """
@@ -48,14 +48,14 @@ def select_backend(asked: str | None, environ: Mapping[str, str], stack: ExitSta
 
 
 def _provider(environ: Mapping[str, str], model: str | None) -> Provider | None:
-    """The provider of the user's own that the CLI's own variables name, if they name one."""
-    said = environ.get("COPILOT_PROVIDER_BASE_URL")
-    if not said:
+    """Returns the provider in the CLI's own variables; None if they name none. Raises SettingsError."""
+    base_url = environ.get("COPILOT_PROVIDER_BASE_URL")
+    if not base_url:
         return None
     if model is None:
         raise SettingsError(["COPILOT_PROVIDER_BASE_URL needs a model: add --model, or set COPILOT_MODEL."])
     try:
-        url = parse_url(said)
+        url = parse_url(base_url)
     except ValueError as fault:
         raise SettingsError([f"COPILOT_PROVIDER_BASE_URL {fault}."]) from fault
     if not (url.encrypted or is_private(url.host) or is_loopback(url.host)):
@@ -73,15 +73,15 @@ def _provider(environ: Mapping[str, str], model: str | None) -> Provider | None:
 
 def _provider_type(environ: Mapping[str, str]) -> ProviderType:
     kinds: dict[str, ProviderType] = {"openai": "openai", "azure": "azure", "anthropic": "anthropic"}
-    said = environ.get("COPILOT_PROVIDER_TYPE", "openai")
-    if said not in kinds:
-        raise SettingsError([f"COPILOT_PROVIDER_TYPE is {said!r}; it can be openai, azure or anthropic."])
-    return kinds[said]
+    name = environ.get("COPILOT_PROVIDER_TYPE", "openai")
+    if name not in kinds:
+        raise SettingsError([f"COPILOT_PROVIDER_TYPE is {name!r}; it can be openai, azure or anthropic."])
+    return kinds[name]
 
 
 def _wire_api(environ: Mapping[str, str]) -> WireApi | None:
     kinds: dict[str, WireApi] = {"completions": "completions", "responses": "responses"}
-    said = environ.get("COPILOT_PROVIDER_WIRE_API")
-    if said is not None and said not in kinds:
-        raise SettingsError([f"COPILOT_PROVIDER_WIRE_API is {said!r}; it can be completions or responses."])
-    return kinds[said] if said else None
+    name = environ.get("COPILOT_PROVIDER_WIRE_API")
+    if name is not None and name not in kinds:
+        raise SettingsError([f"COPILOT_PROVIDER_WIRE_API is {name!r}; it can be completions or responses."])
+    return kinds[name] if name else None

@@ -1,4 +1,4 @@
-"""`hunkwise eval`."""
+"""The command `hunkwise eval`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MAX_PARALLEL: Final = 16
 
 @dataclass(frozen=True)
 class Options:
-    """One evaluation as it was asked for."""
+    """The options of one evaluation."""
 
     cases: Path
     repository: Path
@@ -62,26 +62,26 @@ class Options:
         return self.config or DEFAULT_CONFIG_PATH
 
     def check_config(self, found: bool) -> None:
-        """Raises SettingsError where a configuration was named and is not there; the usual one may be missing."""
+        """Raises SettingsError where --config names a missing file; the default file may be missing."""
         if self.config is not None and not found:
-            said = (
+            message = (
                 f"--config {self.config}: there is no such file in {self.repository}; name it from its root."
             )
-            raise SettingsError([said])
+            raise SettingsError([message])
 
     def check_comparable(self, earlier: Evaluation, cases: Sequence[Case]) -> None:
-        """Raises SettingsError where no case could be compared: a gate that cannot fail is none."""
-        now = {(case.name, case.digest) for case in cases}
-        if not any((one.name, one.digest) in now for one in earlier.evaluated):
-            said = (
+        """Raises SettingsError where no case could be compared: such a gate could never fail."""
+        current = {(case.name, case.digest) for case in cases}
+        if not any((result.name, result.digest) in current for result in earlier.evaluated):
+            message = (
                 f"--against {self.against}: it has measured none of these cases as they are now; name a report of "
                 "the same cases, or leave the option out."
             )
-            raise SettingsError([said])
+            raise SettingsError([message])
 
 
 def read_options(arguments: argparse.Namespace) -> Options:
-    """Raises SettingsError with all faults."""
+    """Reads and checks the options. Raises SettingsError with all faults."""
     faults: list[str] = []
     if not 1 <= arguments.parallel <= MAX_PARALLEL:
         faults.append(f"--parallel is {arguments.parallel}; it must be 1 to {MAX_PARALLEL} cases.")
@@ -116,41 +116,42 @@ def read_options(arguments: argparse.Namespace) -> Options:
     )
 
 
-def _path(said: str | None) -> Path | None:
-    return None if said is None else Path(said)
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def report(options: Options, evaluation: Evaluation, comparison: Comparison | None, scan: SecretScan) -> bool:
-    """Prints it, and writes it where --output says; whether that was possible."""
-    told = comparison_json(comparison) if comparison is not None else None
-    contents = without_secrets(as_json(evaluation, told), scan)
+    """Prints the report, and writes it to --output. Returns False where the file could not be written."""
+    compared = comparison_json(comparison) if comparison is not None else None
+    contents = without_secrets(as_json(evaluation, compared), scan)
     match options.format:
         case "json":
-            said = json.dumps(contents, indent=1)
+            text = json.dumps(contents, indent=1)
         case "markdown":
-            said = scan.redacted(as_markdown(evaluation, comparison))
+            text = scan.redacted(as_markdown(evaluation, comparison))
         case _:
-            said = scan.redacted(as_text(evaluation, comparison))
-    sys.stdout.write(f"{said}\n")
+            text = scan.redacted(as_text(evaluation, comparison))
+    sys.stdout.write(f"{text}\n")
     return options.output is None or bool(write_whole(options.output, contents))
 
 
 def close(state: Checkpoint | None, evaluation: Evaluation) -> None:
-    """What was measured is kept until all of it is."""
+    """Removes the state file once all cases are measured; else prints how to resume."""
     if state is None:
         return
     if not evaluation.failed:
         state.forget()
     elif evaluation.evaluated:
         done = len(evaluation.evaluated)
-        kept = "1 case is" if done == 1 else f"{done} cases are"
-        say(f"{kept} kept in {state.path}: the same command asks the others alone.")
+        subject = "1 case is" if done == 1 else f"{done} cases are"
+        say(f"{subject} kept in {state.path}: the same command asks the others alone.")
 
 
 def exit_code(evaluation: Evaluation, comparison: Comparison | None, *, written: bool) -> ExitCode:
-    for marks in evaluation.failed:
-        assert marks.failure is not None, "it is among those that failed"
-        say(f'The case "{marks.name}" failed: {marks.failure.message}')
+    """Prints the failed cases, and returns the exit code of the evaluation."""
+    for result in evaluation.failed:
+        assert result.failure is not None, "it is among those that failed"
+        say(f'The case "{result.name}" failed: {result.failure.message}')
     if not evaluation.evaluated:
         return ExitCode.NO_REVIEW
     if comparison is not None and comparison.regressed:
@@ -163,12 +164,12 @@ def say(text: str) -> None:
 
 
 def evaluate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Measures and prints. Raises Error where nothing can be evaluated at all."""
+    """Measures the cases and prints the report. Raises Error where no case can be evaluated."""
     refuse_unsafe(environ)
     options = read_options(arguments)
     scan = SecretScan(secrets_of(environ))
     with ExitStack() as stack:
-        header, by = _who(options, environ, stack)
+        header, backend = _select_models(options, environ, stack)
         rules = _rules(options, header)
         cases = read_cases(options.cases)
         earlier = read_report(options.against) if options.against else None
@@ -176,33 +177,33 @@ def evaluate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitC
             options.check_comparable(earlier, cases)
         store = stack.enter_context(closing(ScratchRepository()))
         ready = make_ready(cases, rules, store)
-        _say_unprovable(ready)
+        _warn_about_empty_cases(ready)
         settings = _settings(rules, header)
         state = _state(options, settings, scan, environ)
         if options.record is not None:
             write_header(options.record, header)
         work = _Work(options, header, rules, settings, state, scan, environ)
-        evaluation = work.run(ready, by, stack)
+        evaluation = work.run(ready, backend, stack)
     comparison = compare(earlier, evaluation, options.max_regression) if earlier is not None else None
     written = report(options, evaluation, comparison, scan)
     close(state, evaluation)
     return exit_code(evaluation, comparison, written=written)
 
 
-def _who(
+def _select_models(
     options: Options, environ: Mapping[str, str], stack: ExitStack
 ) -> tuple[CassetteHeader, Backend | None]:
-    """Who answers, as a recording keeps it; nobody where one is replayed."""
+    """Returns the models, as a recording stores them, and the backend, which is None for a replay."""
     if options.replay is not None:
         header = read_header(options.replay)
         model, judge = options.model or header.model, options.judge or header.judge
         return CassetteHeader(model=model, judge=judge, demo=header.demo), None
-    by = select_backend(options.model, environ, stack)
-    return CassetteHeader(model=by.model, judge=options.judge, demo=by.demo), by
+    backend = select_backend(options.model, environ, stack)
+    return CassetteHeader(model=backend.model, judge=options.judge, demo=backend.demo), backend
 
 
 def _rules(options: Options, header: CassetteHeader) -> EvalSettings:
-    """Configuration, templates and instructions of the working tree: what the author of prompts is about to change."""
+    """Reads configuration, templates and instructions from the working tree, where prompts are edited."""
     tree = WorkingTree(options.repository)
     options.check_config(tree.read(options.config_path) is not None)
     texts = base_texts(tree, options.config_path, lambda config: config)
@@ -212,15 +213,15 @@ def _rules(options: Options, header: CassetteHeader) -> EvalSettings:
     return EvalSettings(config, texts.templates, texts.instructions, header.demo)
 
 
-def _say_unprovable(cases: tuple[ReadyCase, ...]) -> None:
-    """A case of which nothing will be asked is told before it is measured."""
+def _warn_about_empty_cases(cases: tuple[ReadyCase, ...]) -> None:
+    """Reports each case of which nothing is sent to a model, before it is measured."""
     for ready in cases:
         if not ready.prepared.plan.works:
             say(f'Of the case "{ready.case.name}" nothing is put before a model: all of it is left out.')
 
 
 def _settings(rules: EvalSettings, header: CassetteHeader) -> str:
-    """Digest of all that decides on results beside the cases."""
+    """Returns a digest of everything besides the cases that results depend on."""
     return settings_key(
         rules.config, rules.templates, rules.instructions, demo=header.demo, judge=header.judge
     )
@@ -229,7 +230,7 @@ def _settings(rules: EvalSettings, header: CassetteHeader) -> str:
 def _state(
     options: Options, settings: str, scan: SecretScan, environ: Mapping[str, str]
 ) -> Checkpoint | None:
-    """None for a replay, which costs nothing."""
+    """Returns the state file's results of an earlier run; None for a replay, which costs nothing."""
     if options.replay is not None:
         return None
     state = Checkpoint(state_path(options.output, options.cases, environ), settings, scan)
@@ -242,7 +243,7 @@ def _state(
 
 @dataclass(frozen=True)
 class _Work:
-    """The cases on an event loop."""
+    """Runs the cases on an event loop."""
 
     options: Options
     header: CassetteHeader
@@ -252,54 +253,61 @@ class _Work:
     scan: SecretScan
     environ: Mapping[str, str]
 
-    def run(self, cases: tuple[ReadyCase, ...], by: Backend | None, stack: ExitStack) -> Evaluation:
-        """Raises ModelError where nobody answers."""
+    def run(self, cases: tuple[ReadyCase, ...], backend: Backend | None, stack: ExitStack) -> Evaluation:
+        """Measures all cases. Raises ModelError where the backend does not answer."""
         started = time.monotonic()
         signals = Signals()
-        opening = self._opening(cases, by, signals, stack)
-        marks = asyncio.run(self._course(cases, opening, signals))
-        lineup = [name for name in self.rules.config.lineup if name is not None]
+        open_models = self._start(cases, backend, signals, stack)
+        results = asyncio.run(self._measure(cases, open_models, signals))
+        models = [name for name in self.rules.config.model_order if name is not None]
         return Evaluation(
-            marks,
-            ", ".join(lineup) or None,
+            results,
+            ", ".join(models) or None,
             self.header.judge,
             self.header.demo,
             self.settings,
             time.monotonic() - started,
         )
 
-    def _opening(
-        self, cases: tuple[ReadyCase, ...], by: Backend | None, signals: Signals, stack: ExitStack
+    def _start(
+        self, cases: tuple[ReadyCase, ...], backend: Backend | None, signals: Signals, stack: ExitStack
     ) -> Callable[[], AbstractAsyncContextManager[ModelFactory]]:
+        """Starts the CLI, except for a replay; returns the function that connects to the models."""
         signals.install()
         if self.options.replay is not None:
             replays = ReplayModels(self.options.replay, [ready.case.name for ready in cases])
             return lambda: nullcontext[ModelFactory](replays)
-        assert by is not None, "whoever replays asks nobody"
-        known = [ready.case.name for ready in cases if self._known(ready.case) is not None]
-        if known:
+        assert backend is not None, "it is None for a replay only"
+        resumed = [ready.case.name for ready in cases if self._earlier_result(ready.case) is not None]
+        if resumed:
             say(
-                f"{len(known)} of {len(cases)} cases: measured already by a run that was ended (--fresh: again)."
+                f"{len(resumed)} of {len(cases)} cases: measured already by a run that was ended "
+                "(--fresh: again)."
             )
-        sidecar = Sidecar(find_cli(self.environ), by.credential, self.environ)
+        sidecar = Sidecar(find_cli(self.environ), backend.credential, self.environ)
         stack.callback(sidecar.stop)
         sidecar.start()
-        signals.heed()
+        signals.raise_on_second()
         from hunkwise.copilot.sdk_import import import_sdk
 
         import_sdk()
         from hunkwise.commands.run import EvalBackend, asking
 
         config = self.rules.config
-        asked = EvalBackend(
-            by.provider, config.lineup, self.header.judge, config.deadline, self.options.record, self.scan
+        settings = EvalBackend(
+            backend.provider,
+            config.model_order,
+            self.header.judge,
+            config.deadline,
+            self.options.record,
+            self.scan,
         )
-        return lambda: asking(sidecar, asked)
+        return lambda: asking(sidecar, settings)
 
-    async def _course(
+    async def _measure(
         self,
         cases: tuple[ReadyCase, ...],
-        opening: Callable[[], AbstractAsyncContextManager[ModelFactory]],
+        open_models: Callable[[], AbstractAsyncContextManager[ModelFactory]],
         signals: Signals,
     ) -> tuple[CaseResult, ...]:
         from hunkwise.commands.terminal import console, progress
@@ -307,36 +315,35 @@ class _Work:
         gc.enable()  # see cli.main
         interrupted = asyncio.Event()
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(
-            lambda _loop, _context: None
-        )  # see run.py: foreign text, and nothing awaited
-        signals.tell(lambda: _soon(loop, interrupted))
+        # See run.py: the message would contain untrusted text, and nothing waits for these callbacks.
+        loop.set_exception_handler(lambda _loop, _context: None)
+        signals.tell(lambda: _set_soon(loop, interrupted))
         try:
-            with progress(console(stderr=True)) as told:
-                async with opening() as cast:
-                    course = EvalRunner(
+            with progress(console(stderr=True)) as report_progress:
+                async with open_models() as models:
+                    runner = EvalRunner(
                         CaseRunner(self.header.judge, interrupted, time.monotonic),
-                        cast,
-                        self._known,
-                        self._keep,
-                        told,
+                        models,
+                        self._earlier_result,
+                        self._store_result,
+                        report_progress,
                         self.options.parallel,
                     )
-                    return await course.run(cases)
+                    return await runner.run(cases)
         finally:
             signals.hold()
 
-    def _known(self, case: Case) -> CaseResult | None:
+    def _earlier_result(self, case: Case) -> CaseResult | None:
         if self.state is None:
             return None
         record = self.options.record
         recorded = record is None or tape_path(record, case.name).is_file()
         return self.state.of(case) if recorded else None
 
-    def _keep(self, marks: CaseResult) -> None:
+    def _store_result(self, result: CaseResult) -> None:
         if self.state is not None:
-            self.state.add(marks)
+            self.state.add(result)
 
 
-def _soon(loop: asyncio.AbstractEventLoop, interrupted: asyncio.Event) -> None:
+def _set_soon(loop: asyncio.AbstractEventLoop, interrupted: asyncio.Event) -> None:
     loop.call_soon_threadsafe(interrupted.set)

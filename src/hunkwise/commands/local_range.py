@@ -25,9 +25,9 @@ def read_range(
     rules: CommitFiles | None = None,
     overridden: Callable[[Config], Config] = lambda config: config,
 ) -> ReviewInput:
-    """The commits since the merge base of `base` (default: the default branch) up to `head`.
+    """Reads the commits from the merge base of `base` (default: the default branch) to `head`.
 
-    Configuration, templates and instructions are those of `rules`, else of the merge base, as in a workflow.
+    Configuration, templates and instructions are read from `rules`, else from the merge base, as in a workflow.
     Raises RepositoryError, SettingsError.
     """
     git = Git(folder)

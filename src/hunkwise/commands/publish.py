@@ -1,4 +1,4 @@
-"""Connects a publication with GitHub."""
+"""Publishes a review on GitHub, with report, SARIF, job summary and outputs."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from hunkwise.settings.config import Config
 from hunkwise.settings.github_context import RunnerEnvironment
 
 _SPARE, _SPARE_A_FINDING = 16 * 1024, 256
-"""Bytes by which a job summary may grow when it is known where everything stands."""
+"""Bytes by which a job summary may grow when the place of each finding is known."""
 _MOST_WARNINGS = 10
-"""GitHub shows no more annotations of a kind from one step."""
+"""GitHub shows at most this number of annotations of one kind from one step."""
 _MOST_LETTERS = 2_000
 
 
 @dataclass(frozen=True)
 class PublishedRun:
-    """What the step tells its runner."""
+    """The results that the step writes to its runner: warnings, annotations, job summary, outputs, exit code."""
 
     published: PublishedFindings
     summary: str
@@ -56,24 +56,26 @@ class PublishedRun:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Faults on the way, what was not reviewed and what did not get where it belongs, one sentence each."""
+        """Faults of the run, what was not reviewed and what could not be posted, as unique messages; at most 10."""
         view = self.view
         faults = [*view.review.faults, *([view.posted.fault] if view.posted.fault else [])]
-        said = [f"{fault.message} {fault.hint}".strip() for fault in faults]
+        messages = [f"{fault.message} {fault.hint}".strip() for fault in faults]
         if self.exit_code is ExitCode.PARTIAL:
-            said += view.verdict.reasons
-        said += [*view.verdict.warnings, *self.published.warnings]
-        said += [view.stale] if view.stale else []
-        return tuple(dict.fromkeys(said))[:_MOST_WARNINGS]
+            messages += view.verdict.reasons
+        messages += [*view.verdict.warnings, *self.published.warnings]
+        messages += [view.stale] if view.stale else []
+        return tuple(dict.fromkeys(messages))[:_MOST_WARNINGS]
 
     @property
     def annotations(self) -> tuple[Annotation, ...]:
-        """Findings that stand nowhere on GitHub, as annotations of the step: as many as GitHub shows."""
+        """Findings that could not be posted on the pull request, as annotations; as many as GitHub shows."""
         view = self.view
-        below = (Destination.SUMMARY, Destination.REPORT)
-        homeless = [found for found in self.published.left if view.posted.where.get(found) in below]
+        not_on_github = (Destination.SUMMARY, Destination.REPORT)
+        unposted = [
+            finding for finding in self.published.left if view.posted.where.get(finding) in not_on_github
+        ]
         return workflow_annotations(
-            homeless,
+            unposted,
             view.review.files,
             server_url=view.server_url,
             warnings=_MOST_WARNINGS - len(self.warnings),
@@ -86,7 +88,7 @@ class PublishedRun:
 
 
 class Publisher:
-    """Publishes the review of one pull request. Constructed when that was fetched; does no I/O until asked."""
+    """Publishes the review of one fetched pull request. The constructor does no I/O."""
 
     def __init__(
         self,
@@ -122,27 +124,28 @@ class Publisher:
         )
 
     def begin(self) -> None:
-        """Says on GitHub that the review is under way, unless nothing is to be written there."""
+        """Starts the check run that shows the progress, except with `dry-run`."""
         if not self._config.dry_run:
             self.announcement.begin(self._pull_request.head_sha)
 
     def abandon(self, error: Error) -> None:
-        """Says there why no review was made. Others have their words in an error: the model's provider, GitHub."""
-        said = sanitize.line(self._scan.redacted(str(error)), _MOST_LETTERS)
-        self.announcement.abandon("No review was made", said)
+        """Writes to the check run why no review was made."""
+        # The error can contain text of the model's provider or of GitHub.
+        reason = sanitize.line(self._scan.redacted(str(error)), _MOST_LETTERS)
+        self.announcement.abandon("No review was made", reason)
 
     def progress(self, done: int, total: int) -> None:
-        """Says there how far it is."""
+        """Writes to the check run how many parts of the change are done."""
         self.announcement.progress(done, total)
 
-    def publish(self, found: Review) -> PublishedRun:
-        """Posts, and writes report and SARIF. Never raises GitHubError."""
-        review = withhold(found, self._scan)
-        publication = Publication(self._terms(review), self._outlets(), self._conversation, self._files)
+    def publish(self, result: Review) -> PublishedRun:
+        """Posts the review, and writes report and SARIF. Never raises GitHubError."""
+        review = withhold(result, self._scan)
+        publication = Publication(self._settings(review), self._ports(), self._conversation, self._files)
         published = publication.publish(review)
         view = published.view
-        report = self._written("report.json", self._report(view))
-        sarif = self._written("hunkwise.sarif", self._sarif(view))
+        report = self._write_report_file("report.json", self._report(view))
+        sarif = self._write_report_file("hunkwise.sarif", self._sarif(view))
         outputs = outputs_of(view, report, sarif)
         return PublishedRun(published, job_summary(view).text, outputs)
 
@@ -158,11 +161,11 @@ class Publisher:
         config = self._config
         return Gates(config.fail_on, config.request_changes_on, config.min_coverage, config.approve)
 
-    def _terms(self, review: Review) -> PublishSettings:
+    def _settings(self, review: Review) -> PublishSettings:
         pull_request, config = self._pull_request, self._config
-        # The report is written now already: nothing that was found is lost from here on.
+        # Writes the report before anything is posted: no finding is lost if posting fails.
         early = PublishedReview(review, conclude(review, self._gates), repository=pull_request.repository)
-        told, spare = job_summary(early).text, _SPARE + len(review.findings) * _SPARE_A_FINDING
+        text, spare = job_summary(early).text, _SPARE + len(review.findings) * _SPARE_A_FINDING
         return PublishSettings(
             repository=pull_request.repository,
             number=pull_request.number,
@@ -174,16 +177,16 @@ class Publisher:
             strict=config.verify == "strict",
             dry_run=config.dry_run,
             own_review=self._own_review,
-            summary=not self._environment.actions or takes(self._environment.step_summary, told, spare),
-            report=bool(self._written("report.json", self._report(early))),
+            summary=not self._environment.actions or takes(self._environment.step_summary, text, spare),
+            report=bool(self._write_report_file("report.json", self._report(early))),
         )
 
-    def _written(self, name: str, contents: object) -> str:
-        """The path by which later steps find the file; empty where it could not be written."""
+    def _write_report_file(self, name: str, contents: object) -> str:
+        """Writes a JSON file; returns its path for later steps, or an empty text where it could not be written."""
         written = write_whole(self._reports.inside / name, without_secrets(contents, self._scan))
         return str(self._reports.outside / name) if written else ""
 
-    def _outlets(self) -> GitHubPorts:
+    def _ports(self) -> GitHubPorts:
         github, number = self._github, self._pull_request.number
         head_sha = self._pull_request.head_sha
         return GitHubPorts(
@@ -219,7 +222,7 @@ class Publisher:
 
 
 class _Reviews:
-    """Posts reviews and takes them back, as the flow wants it."""
+    """Posts, dismisses and deletes reviews: the flow's port for reviews."""
 
     def __init__(self, github: GitHub, number: int, scan: SecretScan) -> None:
         posted = OwnReviews(github, number, scan)
@@ -229,7 +232,7 @@ class _Reviews:
 
 
 class _Threads:
-    """Closes threads, as the flow wants it."""
+    """Closes threads: the flow's port for threads."""
 
     def __init__(self, github: GitHub, scan: SecretScan) -> None:
         self._threads = Threads(github, scan)

@@ -1,7 +1,7 @@
 """Reviews a pull request, or publishes the report of a job that could not write.
 
-Importing this module imports PyGithub and pydantic; the SDK follows when fetching has begun. Nothing of the head is
-run or read but as text, and a report is untrusted (publish.report_input).
+This module imports PyGithub and pydantic; the SDK is imported after fetching has begun. The head is read as text only,
+nothing of it is run, and a report is untrusted (publish.report_input).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hunkwise.commands.repository_reader import RepositoryReader
 from hunkwise.commands.run import Journal
 from hunkwise.commands.signals import Signals
 from hunkwise.copilot.sidecar import Address, Sidecar
-from hunkwise.domain.finding import NOTHING_TOLD
+from hunkwise.domain.finding import NO_SUMMARY
 from hunkwise.domain.pull_request import PullRequest
 from hunkwise.domain.review import Review
 from hunkwise.errors import Error, SettingsError
@@ -32,7 +32,7 @@ from hunkwise.settings.inputs import Inputs
 
 
 class PullRequestReview:
-    """Reviews one pull request. Constructed after the sidecar was started; `run` does everything else."""
+    """Reviews one pull request. Construct it after the sidecar was started; `run` does all I/O."""
 
     def __init__(
         self,
@@ -53,9 +53,9 @@ class PullRequestReview:
     def run(
         self, task: ReviewTask, where: Sidecar | Sequence[Address], *, demo: bool = False
     ) -> PublishedRun:
-        """Fetches, asks, publishes. Raises Error where no review can be made."""
+        """Fetches and reviews the pull request, and publishes the review. Raises Error where no review is possible."""
         fetching: Future[ReviewInput] = in_background(lambda: self._fetch(task.number, demo=demo))
-        # The SDK is imported while GitHub answers: one waits for the network, the other for the processor.
+        # Importing the SDK while GitHub answers saves time: one needs the processor, the other the network.
         from hunkwise.copilot.sdk_import import import_sdk
 
         import_sdk()
@@ -73,7 +73,7 @@ class PullRequestReview:
         )
         try:
             review = asyncio.run(run.review())
-            assert self._publishing is not None, "a review is of what was fetched"
+            assert self._publishing is not None, "_fetch has set it"
             return self._publishing.publish(review)
         except Error as error:
             if self._publishing is not None:
@@ -86,7 +86,7 @@ class PullRequestReview:
 
     def _progress(self, done: int, total: int) -> None:
         publishing = self._publishing
-        assert publishing is not None, "nothing is asked before it was fetched"
+        assert publishing is not None, "no question is asked before _fetch has set it"
         if done:
             self._log(f"Reviewed {done} of {total} parts of the change.")
             publishing.progress(done, total)
@@ -97,29 +97,29 @@ class PullRequestReview:
         fetched = self._reading.fetch(number)
         head = self._reading.commit(fetched.snapshot.pull_request.head_sha)
         self._publishing = self._reading.publishing(fetched)
-        told = fetched.state.told if fetched.state is not None else NOTHING_TOLD
-        order = ReviewRequest(
+        earlier = fetched.state.summary if fetched.state is not None else NO_SUMMARY
+        request = ReviewRequest(
             fetched.snapshot,
             fetched.texts.config,
             fetched.texts.templates,
             demo=demo,
             state=fetched.state,
             full=self._inputs.full_review,
-            earlier_summary=told.overview,
-            earlier_walkthrough=told.walkthrough,
+            earlier_summary=earlier.overview,
+            earlier_walkthrough=earlier.walkthrough,
         )
-        return ReviewInput(order, head)
+        return ReviewInput(request, head)
 
 
 def in_background(work: Callable[[], ReviewInput]) -> Future[ReviewInput]:
-    """Runs `work` in a thread that nobody waits for when the process ends."""
+    """Runs `work` in a daemon thread, which does not keep the process from ending."""
     future: Future[ReviewInput] = Future()
-    future.set_running_or_notify_cancel()  # so that whoever stops waiting does not cancel it
+    future.set_running_or_notify_cancel()  # so that a caller that stops waiting does not cancel it
 
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as error:  # noqa: BLE001  # carried to whoever awaits the result
+        except BaseException as error:  # noqa: BLE001  # raised again where the result is awaited
             future.set_exception(error)
 
     threading.Thread(target=run, name="fetch", daemon=True).start()
@@ -130,7 +130,7 @@ _WITHOUT_REPORT = ("cancelled", "skipped")
 
 
 class ReportPublication:
-    """Publishes one report. `run` does everything."""
+    """Publishes one report. `run` does all I/O."""
 
     def __init__(
         self, environment: RunnerEnvironment, inputs: Inputs, started: float, log: Callable[[str], None]
@@ -143,7 +143,7 @@ class ReportPublication:
         """Checks the report against the event and GitHub, and publishes it. Raises Error."""
         if task.conclusion in _WITHOUT_REPORT and not path.exists():
             return NothingToDo(f"The run that was to make the report was {task.conclusion}: there is none.")
-        report = read_report(_contents(path))
+        report = read_report(_read_file(path))
         check(
             report,
             repository=self._repository,
@@ -151,13 +151,13 @@ class ReportPublication:
             head_sha=task.head_sha,
             head_repository=task.head_repository,
         )
-        assert report.pull_request is not None, "check refuses a report on a range of commits"
+        assert report.pull_request is not None, "`check` refuses a report on a range of commits"
         self._log(f"The report is on pull request #{report.pull_request} at {report.head_sha[:12]}.")
         try:
             fetched = self._reading.fetch(report.pull_request)
             pull_request = fetched.snapshot.pull_request
-            if (why := _moved_on(pull_request, report.head_sha)) is not None:
-                return why
+            if (reason := _reason_to_skip(pull_request, report.head_sha)) is not None:
+                return reason
             check(
                 report,
                 repository=pull_request.repository,
@@ -167,21 +167,21 @@ class ReportPublication:
             _check_head(pull_request, task)
             publishing = self._reading.publishing(fetched, own_review=False)
             try:
-                return publishing.publish(_review(report, fetched))
+                return publishing.publish(_to_review(report, fetched))
             finally:
                 publishing.announcement.close()
         finally:
             self._reading.close()
 
 
-def _review(report: ReportedReview, fetched: FetchedPullRequest) -> Review:
-    """The reported review under the base's own configuration, whatever the job that made it went by."""
+def _to_review(report: ReportedReview, fetched: FetchedPullRequest) -> Review:
+    """Returns the reported review, with the base's `min-severity` applied instead of the reviewing job's."""
     review = as_review(report, fetched.snapshot.files)
-    findings, left_out = merge(review.findings, fetched.texts.config.min_severity)
-    return replace(review, findings=findings, dropped=review.dropped + left_out)
+    findings, omitted = merge(review.findings, fetched.texts.config.min_severity)
+    return replace(review, findings=findings, dropped=review.dropped + omitted)
 
 
-def _contents(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
         return read_given(path, MAX_BYTES)
     except OSError as error:
@@ -193,8 +193,8 @@ def _contents(path: Path) -> bytes:
         ) from error
 
 
-def _moved_on(pull_request: PullRequest, head_sha: str) -> NothingToDo | None:
-    """Why the report is of no use any more, which is nobody's fault."""
+def _reason_to_skip(pull_request: PullRequest, head_sha: str) -> NothingToDo | None:
+    """Returns why the report is outdated, which is not an error; None if it can be published."""
     if pull_request.state != "open":
         return NothingToDo(f"Pull request #{pull_request.number} is closed: nothing is published.")
     if pull_request.head_sha != head_sha:
@@ -206,12 +206,12 @@ def _moved_on(pull_request: PullRequest, head_sha: str) -> NothingToDo | None:
 
 
 def _check_head(pull_request: PullRequest, task: PublishTask) -> None:
-    """The run that made the report must have been on this pull request's own head repository."""
-    asked, found = task.head_repository, pull_request.head_repository
-    if asked is not None and found and asked.casefold() != found.casefold():
+    """Raises SettingsError if the run that made the report was not on the pull request's head repository."""
+    of_run, of_head = task.head_repository, pull_request.head_repository
+    if of_run is not None and of_head and of_run.casefold() != of_head.casefold():
         raise SettingsError(
             [
-                f"The run that made the report was on the repository {asked}, but the head of pull request "
-                f"#{pull_request.number} is in {found}: only that head's own run can be published."
+                f"The run that made the report was on the repository {of_run}, but the head of pull request "
+                f"#{pull_request.number} is in {of_head}: only that head's own run can be published."
             ]
         )

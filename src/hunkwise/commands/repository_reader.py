@@ -18,37 +18,37 @@ from hunkwise.settings.github_context import RunnerEnvironment
 from hunkwise.settings.inputs import Inputs
 
 _MOST_READS = 20
-"""Files that are read over the API to prove a suggestion, or that code is gone; a checkout has no such limit."""
+"""Maximum number of files read over the API to check suggestions and removed code; a checkout has no such limit."""
 
 
 class UnreadFiles:
-    """Stands for a file that could not be had."""
+    """Marks a file that could not be read."""
 
 
 class HeadContents:
-    """Files at the head, for proofs. Each is read once."""
+    """Reads files at the head, to check suggestions and removed code. Each file is read once."""
 
     def __init__(self, commit: GitTree | ApiTree) -> None:
         self._commit = commit
         self._left = _MOST_READS if isinstance(commit, ApiTree) else None
-        self._known: dict[str, bytes | UnreadFiles | None] = {}
+        self._cache: dict[str, bytes | UnreadFiles | None] = {}
 
     def read(self, path: str) -> bytes | None:
-        """The file's bytes; None where there is none, or it cannot be had."""
-        content = self._fetched(path)
+        """Returns the file's bytes; None where there is no such file, or it cannot be read."""
+        content = self._read_cached(path)
         return None if isinstance(content, UnreadFiles) else content
 
     def text(self, path: str) -> str | None:
-        """The file's text, empty where there is no such file; None where nobody can say."""
-        content = self._fetched(path)
+        """Returns the file's text, empty where there is no such file; None where it cannot be read."""
+        content = self._read_cached(path)
         return None if isinstance(content, UnreadFiles) else (content or b"").decode("utf-8", "replace")
 
-    def _fetched(self, path: str) -> bytes | UnreadFiles | None:
-        if path not in self._known:
-            self._known[path] = self._asked(path)
-        return self._known[path]
+    def _read_cached(self, path: str) -> bytes | UnreadFiles | None:
+        if path not in self._cache:
+            self._cache[path] = self._read_file(path)
+        return self._cache[path]
 
-    def _asked(self, path: str) -> bytes | UnreadFiles | None:
+    def _read_file(self, path: str) -> bytes | UnreadFiles | None:
         if self._left is not None:
             if self._left == 0:
                 return UnreadFiles()
@@ -60,19 +60,19 @@ class HeadContents:
 
 
 class RepositoryReader:
-    """Reads one repository on GitHub. Constructed without I/O; `close` when all is done."""
+    """Reads one repository on GitHub. The constructor does no I/O; call `close` at the end."""
 
     def __init__(self, environment: RunnerEnvironment, inputs: Inputs, started: float) -> None:
         self._environment = environment
         self._inputs = inputs
-        # The configuration may tell another one: it is read first of all, and that takes seconds.
+        # `fetch` replaces it by the configuration's deadline, which takes seconds to read.
         minutes = cast("float", inputs.overrides.get("deadline", Config().deadline))
         self.deadlines = Deadlines(started, minutes)
         workspace = environment.workspace
         self._git = Git(workspace, seconds_left=self.deadlines.last_seconds) if workspace else None
         self.scan = SecretScan(inputs.secrets)
         self.run = f"{environment.run_id or 'local'}.{secrets.token_hex(8)}"
-        """This run's own name, which nobody can guess."""
+        """This run's unguessable name."""
         self.github = GitHub(
             inputs.github_token,
             environment.api_url,
@@ -82,27 +82,27 @@ class RepositoryReader:
         )
 
     def close(self) -> None:
-        """Closes the connections, and ends whatever is still being read."""
+        """Closes the connections, and ends the running git processes."""
         self.github.close()
         if self._git is not None:
             self._git.close()
 
     def fetch(self, number: int) -> FetchedPullRequest:
-        """The pull request and what its base says. The deadline holds from here on. Raises Error."""
+        """Fetches the pull request and its base's configuration, whose deadline applies from now on. Raises Error."""
         git = self._git = self._checkout()
         withheld = MissingPatches(self.github, git, Git.diff_blobs)
         overrides = self._inputs.overrides
-        fetch = PullRequestFetch(self.github, withheld, self._near, self._far)
+        fetch = PullRequestFetch(self.github, withheld, self._local_tree, self._api_tree)
         fetched = fetch.run(number, self._inputs.config_path, lambda config: config.with_overrides(overrides))
         self.deadlines.minutes = fetched.texts.config.deadline
         return fetched
 
     def commit(self, sha: str) -> GitTree | ApiTree:
-        """The files of a commit: from the checkout's objects where they are there, else over the API."""
-        return self._near(sha) or self._far(sha)
+        """Returns the files of a commit: from the checkout's Git objects if they are there, else over the API."""
+        return self._local_tree(sha) or self._api_tree(sha)
 
     def publishing(self, fetched: FetchedPullRequest, *, own_review: bool = True) -> Publisher:
-        """What publishes the review of what was fetched."""
+        """Returns the publisher for the fetched pull request."""
         return Publisher(
             self._environment,
             self.github,
@@ -115,14 +115,14 @@ class RepositoryReader:
             own_review=own_review,
         )
 
-    def _near(self, sha: str) -> GitTree | None:
+    def _local_tree(self, sha: str) -> GitTree | None:
         return GitTree(self._git, sha) if self._git is not None and self._git.has(sha) else None
 
-    def _far(self, sha: str) -> ApiTree:
+    def _api_tree(self, sha: str) -> ApiTree:
         return ApiTree(self.github, sha)
 
     def _checkout(self) -> Git | None:
-        """The workspace, if there is a repository in it at all."""
+        """Returns the workspace's repository; None if there is no repository in it."""
         if self._git is None:
             return None
         try:

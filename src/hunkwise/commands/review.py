@@ -1,4 +1,4 @@
-"""`hunkwise review` and `hunkwise publish`."""
+"""The commands `hunkwise review` and `hunkwise publish`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _LOCAL = "local"
 
 @dataclass(frozen=True)
 class RequestedPullRequest:
-    """A pull request, and the token to read it with."""
+    """A pull request of the option --pr, and the token to read it with."""
 
     repository: str
     number: int
@@ -55,47 +55,47 @@ class RequestedPullRequest:
 
 
 def review(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Reviews and prints. Raises Error where no review can be made."""
+    """Reviews a range of commits or a pull request, and prints the review. Raises Error where that is not possible."""
     started = time.monotonic()
     refuse_unsafe(environ)
     if arguments.post and not arguments.pr:
         raise SettingsError(["--post needs --pr OWNER/REPO#N: a range of commits has no place to post to."])
-    wanted = wanted_in(arguments.pr, environ) if arguments.pr else None
+    wanted = requested_pull_request(arguments.pr, environ) if arguments.pr else None
     with ExitStack() as stack:
-        by = select_backend(arguments.model, environ, stack)
-        sidecar = Sidecar(find_cli(environ), by.credential, environ)
+        backend = select_backend(arguments.model, environ, stack)
+        sidecar = Sidecar(find_cli(environ), backend.credential, environ)
         stack.callback(sidecar.stop)
         signals = Signals()
         signals.install()
         sidecar.start()
-        signals.heed()
+        signals.raise_on_second()
         if wanted is not None:
-            return _pull_request(arguments, wanted, by, sidecar, signals, started)
-        return _range(arguments, by, sidecar, signals, started)
+            return _review_pull_request(arguments, wanted, backend, sidecar, signals, started)
+        return _review_range(arguments, backend, sidecar, signals, started)
 
 
 def publish(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Publishes a report on the pull request that --pr names. Raises Error."""
     from hunkwise.commands.pull_request import ReportPublication
 
-    wanted = wanted_in(arguments.pr, environ)
+    wanted = requested_pull_request(arguments.pr, environ)
     inputs = Inputs(github_token=wanted.token, copilot_token="")
     with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder:
         environment = _environment(wanted, Path(folder), None)
         task = PublishTask(wanted.repository, None, None, None, "", wanted.number)
         publication = ReportPublication(environment, inputs, time.monotonic(), _say)
-        done = publication.run(task, Path(arguments.report))
-    if isinstance(done, NothingToDo):
-        _say(done.why)
+        outcome = publication.run(task, Path(arguments.report))
+    if isinstance(outcome, NothingToDo):
+        _say(outcome.why)
         return ExitCode.REVIEWED
-    _print("text", done.view)
-    for said in dict.fromkeys((*done.errors, *done.warnings)):
-        _say(said)
-    return done.exit_code
+    _print("text", outcome.view)
+    for message in dict.fromkeys((*outcome.errors, *outcome.warnings)):
+        _say(message)
+    return outcome.exit_code
 
 
 def _environment(wanted: RequestedPullRequest, folder: Path, checkout: Path | None) -> RunnerEnvironment:
-    """What a runner would say of itself."""
+    """Returns the environment that a runner would have for this pull request."""
     return RunnerEnvironment(
         event_name=_LOCAL,
         event_path=Path(),
@@ -107,9 +107,9 @@ def _environment(wanted: RequestedPullRequest, folder: Path, checkout: Path | No
     )
 
 
-def _range(
+def _review_range(
     arguments: argparse.Namespace,
-    by: Backend,
+    backend: Backend,
     sidecar: Sidecar,
     signals: Signals,
     started: float,
@@ -123,8 +123,8 @@ def _range(
         base=arguments.base,
         head=arguments.head,
         config_path=arguments.config or DEFAULT_CONFIG_PATH,
-        model=by.model,
-        demo=by.demo,
+        model=backend.model,
+        demo=backend.demo,
     )
     fetching: Future[ReviewInput] = Future()
     fetching.set_result(ready)
@@ -133,32 +133,35 @@ def _range(
     import_sdk()
     from hunkwise.commands.run import ReviewRun, RunBackend
 
-    with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder, progress(console(stderr=True)) as told:
+    with (
+        tempfile.TemporaryDirectory(prefix="hunkwise-") as folder,
+        progress(console(stderr=True)) as report_progress,
+    ):
         run = ReviewRun(
-            RunBackend(sidecar, by.provider),
+            RunBackend(sidecar, backend.provider),
             fetching,
             Journal(Path(folder) / "journal.jsonl"),
-            told,
+            report_progress,
             signals,
             started,
             Deadlines(started, ready.order.config.deadline),
         )
-        found = asyncio.run(run.review())
+        result = asyncio.run(run.review())
     config = ready.order.config
-    verdict = conclude(found, Gates(config.fail_on, None, config.min_coverage))
+    verdict = conclude(result, Gates(config.fail_on, None, config.min_coverage))
     _print(
         arguments.format,
-        PublishedReview(found, verdict, repository=ready.order.snapshot.pull_request.repository),
+        PublishedReview(result, verdict, repository=ready.order.snapshot.pull_request.repository),
     )
     for reason in verdict.reasons:
         _say(reason)
     return verdict.exit_code
 
 
-def _pull_request(
+def _review_pull_request(
     arguments: argparse.Namespace,
     wanted: RequestedPullRequest,
-    by: Backend,
+    backend: Backend,
     sidecar: Sidecar,
     signals: Signals,
     started: float,
@@ -167,12 +170,12 @@ def _pull_request(
 
     inputs = Inputs(
         github_token=wanted.token,
-        copilot_token=by.credential.copilot_token or "",
-        provider=by.provider,
-        model=by.model,
+        copilot_token=backend.credential.copilot_token or "",
+        provider=backend.provider,
+        model=backend.model,
         config_path=arguments.config or DEFAULT_CONFIG_PATH,
         overrides={
-            **({"model": by.model} if by.model else {}),
+            **({"model": backend.model} if backend.model else {}),
             **({} if arguments.post else {"dry_run": True}),
         },
     )
@@ -181,18 +184,18 @@ def _pull_request(
         environment = _environment(wanted, Path(folder), checkout if checkout.is_dir() else None)
         task = ReviewTask(wanted.repository, wanted.number, None, None, fork=False, action=_LOCAL)
         work = PullRequestReview(environment, inputs, started, signals, _say)
-        finished = work.run(task, sidecar, demo=by.demo)
+        finished = work.run(task, sidecar, demo=backend.demo)
     _print(arguments.format, finished.view)
-    for said in dict.fromkeys((*finished.errors, *finished.warnings)):
-        _say(said)
+    for message in dict.fromkeys((*finished.errors, *finished.warnings)):
+        _say(message)
     return finished.exit_code
 
 
-def wanted_in(said: str, environ: Mapping[str, str]) -> RequestedPullRequest:
-    """What `--pr` names, with a token of the environment. Raises SettingsError."""
-    match = _PULL_REQUEST.fullmatch(said)
+def requested_pull_request(option: str, environ: Mapping[str, str]) -> RequestedPullRequest:
+    """Parses the option `--pr`, and reads a token from the environment. Raises SettingsError."""
+    match = _PULL_REQUEST.fullmatch(option)
     if match is None:
-        raise SettingsError([f"--pr is {said!r}; it must read OWNER/REPO#N, octo/site#12 for example."])
+        raise SettingsError([f"--pr is {option!r}; it must read OWNER/REPO#N, octo/site#12 for example."])
     token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
     if not token:
         raise SettingsError(["--pr needs a token that may read the pull request: set GITHUB_TOKEN."])
@@ -206,7 +209,7 @@ def wanted_in(said: str, environ: Mapping[str, str]) -> RequestedPullRequest:
 
 
 def url_in(environ: Mapping[str, str], name: str, usual: str) -> str:
-    """The address that a variable holds, else the usual one. Raises SettingsError."""
+    """Returns the URL in a variable, or `usual` if it is not set. Raises SettingsError."""
     try:
         return parse_url(environ.get(name) or usual).text
     except ValueError as fault:
@@ -241,6 +244,6 @@ def _print(kind: str, view: PublishedReview) -> None:
 
 
 def _json(contents: object) -> str:
-    """Readable JSON in what the terminal can show."""
+    """Returns indented JSON, with escapes if the terminal cannot show Unicode."""
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     return json.dumps(contents, indent=1, ensure_ascii=not unicode)

@@ -1,4 +1,4 @@
-"""Runs one review, or the questions of an evaluation, on an event loop; with deadlines and a journal."""
+"""Runs one review, or connects the models of an evaluation, on an event loop; with deadlines and a journal."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from hunkwise.redaction import SecretScan
 from hunkwise.settings.inputs import Provider
 
 PUBLISHING_SECONDS: Final = 30.0
-"""Kept for publishing what was found, of the run's time where that is five minutes or more."""
+"""Reserved for publishing, of the run's time, if that is at least five minutes."""
 _PUBLISHING_SHARE = 0.1
 
 
 class Deadlines:
-    """Moments on a monotonic clock, in seconds. They move when the configuration has told its own `deadline`."""
+    """Deadlines on a monotonic clock, in seconds. They move when `minutes` is set to the configuration's `deadline`."""
 
     def __init__(
         self, started: float, minutes: float, *, clock: Callable[[], float] = time.monotonic
@@ -49,20 +49,21 @@ class Deadlines:
 
     @property
     def asking_ends(self) -> float:
-        """When reading, preparing and asking end: what was found by then is published."""
+        """When reading, preparing and asking end. The findings so far are published then."""
         seconds = self.minutes * 60
         return self._started + seconds - min(PUBLISHING_SECONDS, seconds * _PUBLISHING_SHARE)
 
     def seconds_to_ask(self) -> float:
+        """Returns the seconds until `asking_ends`; negative after it."""
         return self.asking_ends - self._clock()
 
     def seconds_left(self) -> float:
-        """Until the deadline: nobody waits for his turn beyond it."""
+        """Returns the seconds until the deadline, at least 0: no request waits for its turn after it."""
         return max(0.0, self._started + self.minutes * 60 - self._clock())
 
     def last_seconds(self) -> float:
-        """Until nothing is sent or read any more: the deadline, and later only where that leaves publishing less
-        than its thirty seconds."""
+        """Returns the seconds until the last moment to send or read: the deadline, or later where publishing would
+        get less than thirty seconds."""
         return max(0.0, self.asking_ends + PUBLISHING_SECONDS - self._clock())
 
 
@@ -70,9 +71,9 @@ logger = logging.getLogger(__name__)
 
 
 class Journal:
-    """A file of one JSON object a line. A disk that takes no more is said once, and stops no review.
+    """Appends findings to a file, one JSON object per line. If that fails, it warns once, and the review continues.
 
-    What holds a secret, as `holds_secret` says of the line, is not written.
+    A line for which `holds_secret` is true is not written.
     """
 
     def __init__(self, path: Path, holds_secret: Callable[[str], bool] = lambda _line: False) -> None:
@@ -87,7 +88,7 @@ class Journal:
         if self._holds_secret(line):
             return
         try:
-            _make(self._path.parent)
+            _make_folder(self._path.parent)
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
         except OSError as error:
@@ -98,10 +99,10 @@ class Journal:
 
 
 def write_whole(path: Path, contents: object) -> str:
-    """Writes values as JSON, whole or not at all; gives the path, or nothing where the disk does not take it."""
+    """Writes values as JSON, whole or not at all. Returns the path, or an empty text if it cannot be written."""
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
-        _make(path.parent)
+        _make_folder(path.parent)
         unfinished.write_text(json.dumps(contents, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         unfinished.replace(path)
     except OSError as error:
@@ -112,9 +113,11 @@ def write_whole(path: Path, contents: object) -> str:
     return str(path)
 
 
-def _make(folder: Path) -> None:
-    """Makes the folder; where we are root, as in a container, it is given to whose folder it is in: the runner
-    wipes both at the end of the job, and is not root. Raises OSError."""
+def _make_folder(folder: Path) -> None:
+    """Creates the folder; as root, with the owner of its parent folder. Raises OSError.
+
+    The runner, which is not root, wipes both at the end of the job.
+    """
     if folder.is_dir():
         return
     folder.mkdir(parents=True)
@@ -128,7 +131,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class RunBackend:
-    """Who answers."""
+    """The CLI and the provider that answer."""
 
     where: Sidecar | Sequence[Address]
     provider: Provider | None
@@ -136,7 +139,7 @@ class RunBackend:
 
 @dataclass(frozen=True)
 class ReviewRun:
-    """One review, from what is being fetched to the value that is published."""
+    """Runs one review: waits for the fetched change, prepares the prompts, and asks the model."""
 
     backend: RunBackend
     fetching: Future[ReviewInput]
@@ -144,11 +147,11 @@ class ReviewRun:
     progress: Progress
     signals: Signals
     started: float
-    """When the process began, on the monotonic clock."""
+    """When the process started, on the monotonic clock."""
     deadlines: Deadlines
 
     async def review(self) -> Review:
-        """Raises SettingsError, GitHubError or ModelError where no review can be made."""
+        """Returns the review. Raises SettingsError, GitHubError or ModelError where no review can be made."""
         interrupted = asyncio.Event()
         loop = asyncio.get_running_loop()
         self.signals.tell(lambda: _set_soon(loop, interrupted))
@@ -164,18 +167,18 @@ class ReviewRun:
             try:
                 fetching = asyncio.wrap_future(self.fetching)
                 ready = await self._within(interrupted, fetching, "the change was being read")
-                # A second more: the template is not to blame where it is the run's own time that ends.
+                # One second more, so that the error names the run's deadline and not the template.
                 preparing = asyncio.to_thread(
                     prepare, ready.order, lambda: self.deadlines.seconds_to_ask() + 1.0, ready.repository
                 )
                 prepared = await self._within(interrupted, preparing, "the prompts were being written")
-                _collect_from_now_on()
+                _enable_collection()
                 if not prepared.plan.works:
                     return nothing_to_ask(ready.order, prepared, time.monotonic() - self.started)
                 connection = await self._within(interrupted, opening, "the Copilot CLI was being reached")
                 model = await self._model(connection, ready)
-                watchers = RunHooks(self.journal, self.progress, interrupted, time.monotonic, self.started)
-                return await review(ready.order, prepared, model, watchers)
+                hooks = RunHooks(self.journal, self.progress, interrupted, time.monotonic, self.started)
+                return await review(ready.order, prepared, model, hooks)
             finally:
                 opening.cancel()
                 await asyncio.gather(opening, return_exceptions=True)
@@ -189,8 +192,8 @@ class ReviewRun:
         config = ready.order.config
         offered = None
         if self.backend.provider is None:
-            # Asks nobody: the SDK keeps the list of models.
-            offered = await preflight(connection, config.lineup)
+            # Costs no request: the SDK caches the list of models.
+            offered = await preflight(connection, config.model_order)
         provider = provider_config(self.backend.provider) if self.backend.provider else None
         return Copilot(
             connection,
@@ -200,13 +203,15 @@ class ReviewRun:
         )
 
     async def _within(self, interrupted: asyncio.Event, work: Awaitable[_T], meanwhile: str) -> _T:
-        """What `work` gives before the time for asking ends. Raises ModelError where it does not."""
+        """Awaits `work` and returns its result. Raises ModelError if the time for asking ends before."""
         while True:
             task = asyncio.ensure_future(work)
             try:
-                return await _unless(interrupted, task, self.deadlines.seconds_to_ask())
+                return await _wait_for(interrupted, task, self.deadlines.seconds_to_ask())
             except _LateError:
-                if self.deadlines.seconds_to_ask() > 0:  # the configuration has told a later one meanwhile
+                if (
+                    self.deadlines.seconds_to_ask() > 0
+                ):  # the configuration has set a later deadline meanwhile
                     work = task
                     continue
                 task.cancel()
@@ -214,32 +219,35 @@ class ReviewRun:
                 raise ModelError(ModelKind.TIMEOUT, message, "Raise `deadline`.") from None
 
 
-def _collect_from_now_on() -> None:
-    """What was imported and read lives to the end: looking for garbage in it takes a third of a large plan's time."""
+def _enable_collection() -> None:
+    """Enables garbage collection, except for the objects so far.
+
+    They live to the end, and scanning them would take a third of the time for planning a large change.
+    """
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     gc.enable()
 
 
 def _set_soon(loop: asyncio.AbstractEventLoop, interrupted: asyncio.Event) -> None:
-    """A signal no longer ends us: it ends the asking, and what was found is published."""
+    """Ends the questions to the model, from a signal handler. The findings so far are published."""
     loop.call_soon_threadsafe(interrupted.set)
 
 
 def _log_quietly(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """The SDK parses events in callbacks, where one that it does not know fails: nothing that we wait for.
+    """Logs only the error's type. The SDK's callbacks fail on unknown events, and nothing waits for them.
 
-    The loop's own message would print the event, which is foreign text.
+    The loop's own message would print the event, which is untrusted text.
     """
     error = context.get("exception")
     logger.debug("A callback failed: %s", type(error).__name__ if error else context.get("message"))
 
 
 class _LateError(Exception):
-    """The time was over first."""
+    """The time was over before the work was done."""
 
 
-async def _unless(interrupted: asyncio.Event, task: asyncio.Future[_T], seconds: float) -> _T:
+async def _wait_for(interrupted: asyncio.Event, task: asyncio.Future[_T], seconds: float) -> _T:
     stop = asyncio.create_task(interrupted.wait())
     try:
         either: set[asyncio.Future[Any]] = {task, stop}
@@ -253,10 +261,10 @@ async def _unless(interrupted: asyncio.Event, task: asyncio.Future[_T], seconds:
 
 @dataclass(frozen=True)
 class EvalBackend:
-    """Whom to ask, and for how long."""
+    """The provider, models and recording of an evaluation."""
 
     provider: Provider | None
-    lineup: Sequence[str | None]
+    models: Sequence[str | None]
     judge: str | None
     minutes: float
     """For each case."""
@@ -265,40 +273,40 @@ class EvalBackend:
 
 
 @asynccontextmanager
-async def asking(sidecar: Sidecar, asked: EvalBackend) -> AsyncIterator[LiveModels]:
-    """Raises ModelError where nobody answers, or the judge is not offered."""
-    async with connected(sidecar, copilot=asked.provider is None) as connection:
-        if asked.provider is not None:
-            yield LiveModels(connection, ModelSource(provider_config(asked.provider)), asked)
+async def asking(sidecar: Sidecar, settings: EvalBackend) -> AsyncIterator[LiveModels]:
+    """Connects to the CLI. Raises ModelError where it does not answer, or Copilot does not offer the judge."""
+    async with connected(sidecar, copilot=settings.provider is None) as connection:
+        if settings.provider is not None:
+            yield LiveModels(connection, ModelSource(provider_config(settings.provider)), settings)
             return
-        offered = await preflight(connection, asked.lineup)
-        if asked.judge is not None and asked.judge not in offered:
-            raise not_offered((asked.judge,), offered)
-        yield LiveModels(connection, ModelSource(None, offered), asked)
+        offered = await preflight(connection, settings.models)
+        if settings.judge is not None and settings.judge not in offered:
+            raise not_offered((settings.judge,), offered)
+        yield LiveModels(connection, ModelSource(None, offered), settings)
 
 
 @dataclass
 class LiveModels:
-    """Gives each case a model of its own, over the one connection."""
+    """Creates a model for each case, over one connection, and records its answers if a folder for that is set."""
 
     connection: CopilotConnection
     source: ModelSource
-    asked: EvalBackend
+    settings: EvalBackend
     _tapes: dict[str, Cassette] = field(default_factory=dict)
 
     def model(self, ready: ReadyCase) -> Model:
-        deadline = Deadline(time.monotonic() + self.asked.minutes * 60, time.monotonic)
+        deadline = Deadline(time.monotonic() + self.settings.minutes * 60, time.monotonic)
 
         def fresh() -> Copilot:
             return Copilot(self.connection, self.source, ready.ready.repository, deadline)
 
-        if self.asked.record is None:
+        if self.settings.record is None:
             return fresh()
         tape = self._tapes[ready.case.name] = Cassette(ready.case.name)
-        return Recorder(fresh, tape, self.asked.scan)
+        return Recorder(fresh, tape, self.settings.scan)
 
     def done(self, marks: CaseResult) -> None:
-        """Writes down what was said of a case that was measured. Raises SettingsError."""
+        """Writes the recorded answers of a case that was measured. Raises SettingsError."""
         tape = self._tapes.pop(marks.name, None)
-        if tape is not None and self.asked.record is not None and marks.failure is None:
-            tape.write(self.asked.record, self.asked.scan)
+        if tape is not None and self.settings.record is not None and marks.failure is None:
+            tape.write(self.settings.record, self.settings.scan)

@@ -1,7 +1,7 @@
-"""How SIGTERM and SIGINT end a command.
+"""Handles SIGTERM and SIGINT.
 
-In a review they are kept until the event loop runs, then they end the asking, and they do nothing while findings are
-being published.
+In a review they are recorded until the event loop runs, then they end the questions to the model, and they are ignored
+while findings are published.
 """
 
 from __future__ import annotations
@@ -16,51 +16,51 @@ from hunkwise.errors import Error, stopped
 
 
 class Signals:
-    """The process's reaction to being stopped. `install`, then `heed`, once, from the main thread."""
+    """Reacts to SIGTERM and SIGINT. Call `install`, then `raise_on_second`, once, from the main thread."""
 
     def __init__(self) -> None:
-        self._came = 0
-        self._heeding = False
-        self._react: Callable[[], None] = self._keep
+        self._count = 0
+        self._raises_on_second = False
+        self._react: Callable[[], None] = self._record
 
     def install(self) -> None:
-        """From here on signals are kept for `heed` and `tell`.
+        """Starts to record signals, for `raise_on_second` and `tell`. No signal raises.
 
-        None raises: between the sidecar's spawn and the `finally` that ends it an exception would leave it behind.
+        Between the sidecar's spawn and the `finally` that ends it an exception would leave it behind.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: self._react())
 
-    def heed(self) -> None:
-        """From here on a second signal raises, through every `finally`; here, where two have come already.
+    def raise_on_second(self) -> None:
+        """Lets the second signal raise Error from now on; raises immediately if two have already come.
 
-        The first is kept: in an import an exception would be lost.
+        The first one is only recorded: in an import an exception would be lost.
         """
-        self._heeding = True
-        if self._came > 1:
+        self._raises_on_second = True
+        if self._count > 1:
             self._end()
 
     def tell(self, react: Callable[[], None]) -> None:
-        """From here on a signal calls `react`, in the main thread; at once where one has come already."""
+        """Calls `react` in the main thread for each signal from now on; immediately if one has already come."""
         self._react = react
-        if self._came:
+        if self._count:
             react()
 
     def hold(self) -> None:
-        """From here on signals do nothing: GitHub gives ten seconds after the first, and publishing takes two.
+        """Ignores signals from now on: GitHub gives ten seconds after the first, and publishing takes two.
 
-        Ignored by the kernel, for Python takes its own handlers off before it ends. From the main thread only.
+        The kernel ignores them, because Python removes its own handlers before it exits. From the main thread only.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
 
-    def _keep(self) -> None:
-        self._came += 1
-        if self._heeding and self._came > 1:
+    def _record(self) -> None:
+        self._count += 1
+        if self._raises_on_second and self._count > 1:
             self._end()
 
     def _end(self) -> None:
-        self.hold()  # a third would break off what the second one makes us do
+        self.hold()  # a third would interrupt the cleanup that the second one starts
         raise stopped()
 
 
@@ -68,23 +68,25 @@ _T = TypeVar("_T")
 
 
 def listen() -> None:
-    """From here on a signal raises Error, through every `finally`. To be called from the main thread."""
+    """Lets each signal raise Error from now on. Must be called from the main thread."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
 
 
 def _stop(_number: int, _frame: object) -> None:
-    raise _stopped()
+    raise _stopped_error()
 
 
-def _stopped() -> Error:
+def _stopped_error() -> Error:
     return Error("The checkup was stopped.")
 
 
 @contextmanager
-def kept() -> Iterator[Signals]:
-    """In the block a signal waits for `heeding`: between a spawn and the `finally` that ends what was spawned, an
-    exception would leave it behind."""
+def deferred_signals() -> Iterator[Signals]:
+    """Records signals in the block for `cancel_on_signal`.
+
+    Between a spawn and the `finally` that ends the process an exception would leave it behind.
+    """
     signals = Signals()
     signals.install()
     try:
@@ -93,8 +95,8 @@ def kept() -> Iterator[Signals]:
         listen()
 
 
-async def heeding(signals: Signals, work: Coroutine[None, None, _T]) -> _T:
-    """The work, which a signal ends, also one that was kept. Raises Error then."""
+async def cancel_on_signal(signals: Signals, work: Coroutine[None, None, _T]) -> _T:
+    """Awaits `work` and returns its result. Raises Error if a signal comes, or was recorded before."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None, "a coroutine runs in a task"
 
@@ -105,15 +107,15 @@ async def heeding(signals: Signals, work: Coroutine[None, None, _T]) -> _T:
     try:
         return await work
     except asyncio.CancelledError as error:
-        raise _stopped() from error
+        raise _stopped_error() from error
     finally:
         signals.hold()
 
 
 @contextmanager
 def stoppable(message: str) -> Iterator[None]:
-    """In the block SIGTERM and SIGINT raise Error with that message; the handlers of before come back after it."""
-    # SIGINT, too: a shell has the commands that it starts in the background ignore it.
+    """Lets SIGTERM and SIGINT raise Error with `message` in the block; restores the earlier handlers after it."""
+    # SIGINT, too: commands that a shell starts in the background ignore it.
     before = {
         number: signal.signal(number, signal.default_int_handler)
         for number in (signal.SIGINT, signal.SIGTERM)

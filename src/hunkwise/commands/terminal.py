@@ -1,4 +1,4 @@
-"""The report of a local review for a person at a terminal, and the progress before it."""
+"""Prints the report of a local review to a terminal, and a progress bar before it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Finding, Severity, Verification
 from hunkwise.domain.review import Coverage, Review
 from hunkwise.domain.text import cut, plain
-from hunkwise.flows.analysis import Progress as Told
+from hunkwise.flows.analysis import Progress as ProgressCallback
 from hunkwise.publish.sections import check_of, tally
 
 _STYLES = {
@@ -32,27 +32,27 @@ _STYLES = {
     Severity.LOW: "cyan",
 }
 _AROUND = 2
-"""Lines shown before and after an anchored one."""
+"""Number of lines shown before and after an anchored one."""
 _MOST_LINES = 40
-"""Lines of code shown of one finding."""
+"""Maximum number of code lines shown for one finding."""
 _LINE_WIDTH = 400
-"""Characters shown of one line: lexers are slow on long ones, and whoever wrote the code is a stranger."""
+"""Maximum number of characters shown of one line: lexers are slow on long ones, and the code is untrusted."""
 
 
 class _Terminal(Console):
     def on_broken_pipe(self) -> None:
-        """Leaves it to `cli`: rich would end the process with 1, which is the code of a gate."""
+        """Raises BrokenPipeError for `cli`: rich would exit with 1, which is the exit code of a gate."""
         raise BrokenPipeError
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Standard output, for the report; or standard error."""
+    """Returns a console on standard output, or on standard error."""
     return _Terminal(highlight=False, stderr=stderr)
 
 
 @contextmanager
-def progress(console: Console) -> Iterator[Told]:
-    """A bar over the questions to the model; nothing where the output is not a terminal."""
+def progress(console: Console) -> Iterator[ProgressCallback]:
+    """Shows a progress bar of the questions to the model, or nothing if the output is not a terminal."""
     columns = (
         SpinnerColumn(),
         TextColumn("Reviewing"),
@@ -63,32 +63,34 @@ def progress(console: Console) -> Iterator[Told]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("review", total=None)
 
-        def told(done: int, total: int) -> None:
+        def update(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        yield told
+        yield update
 
 
 def show(review: Review, console: Console, review_url: str | None = None) -> None:
-    """Prints findings from the gravest to the least, then what was and was not looked at.
+    """Prints findings from the highest severity to the lowest, then what was and was not reviewed.
 
-    Everything foreign passes `plain`, which leaves no escape sequence to the terminal.
+    All untrusted text passes `plain`, which removes escape sequences.
     """
     files = {file.path: file for file in review.files}
-    ordered = sorted(review.findings, key=lambda found: (-found.severity, found.path, found.anchor is None))
+    ordered = sorted(
+        review.findings, key=lambda finding: (-finding.severity, finding.path, finding.anchor is None)
+    )
     for finding in ordered:
         console.print(_finding(finding, files.get(finding.path)))
         console.print()
-    if told := _told(review):
-        console.print(Text(told))
+    if summary := _summary_text(review):
+        console.print(Text(summary))
         console.print()
     console.print(_conclusion(review))
     if review_url is not None:
         console.print(Text(plain(f"The review: {review_url}")))
 
 
-def _told(review: Review) -> str:
-    """What the model says of the change as a whole; a diagram is for where it can be drawn."""
+def _summary_text(review: Review) -> str:
+    """Returns the model's summary of the change, without the diagram, which a terminal cannot draw."""
     lines = [review.summary] if review.summary else []
     walkthrough = review.walkthrough
     if walkthrough is not None:
@@ -121,8 +123,8 @@ def _finding(finding: Finding, file: FileDiff | None) -> Group:
 def _place(finding: Finding) -> str:
     anchor = finding.anchor
     if anchor is None:
-        said = f" (line {finding.said_line} was named, and is not in the diff)" if finding.said_line else ""
-        return plain(finding.path) + said
+        note = f" (line {finding.said_line} was named, and is not in the diff)" if finding.said_line else ""
+        return plain(finding.path) + note
     first = f"{anchor.start_line}-" if anchor.start_line and anchor.start_line != anchor.line else ""
     old = " (removed)" if anchor.side is Side.LEFT else ""
     return f"{plain(anchor.path)}:{first}{anchor.line}{old}"
@@ -130,18 +132,18 @@ def _place(finding: Finding) -> str:
 
 def _code(finding: Finding, file: FileDiff) -> Syntax | Text:
     anchor = finding.anchor
-    assert anchor is not None, "asked for anchored findings alone"
+    assert anchor is not None, "the caller checks it"
     lines = file.lines_by_side[anchor.side]
     around = range(anchor.lines.start - _AROUND, anchor.line + _AROUND + 1)
-    shown = [number for number in around if number in lines][:_MOST_LINES]
-    if not shown or shown != list(range(shown[0], shown[-1] + 1)):
+    numbers = [number for number in around if number in lines][:_MOST_LINES]
+    if not numbers or numbers != list(range(numbers[0], numbers[-1] + 1)):
         return Text("\n".join(_row(line) for line in anchor.code.split("\n")[:_MOST_LINES]))
-    code = "\n".join(_row(lines[number].text) for number in shown)
+    code = "\n".join(_row(lines[number].text) for number in numbers)
     return Syntax(
         code,
         Syntax.guess_lexer(file.path),
         line_numbers=True,
-        start_line=shown[0],
+        start_line=numbers[0],
         highlight_lines=set(anchor.lines),
         word_wrap=True,
         background_color="default",

@@ -1,1 +1,1 @@
-"""A stand-in for a model that works by fixed rules: no account, no network, no understanding."""
+"""A demo model with fixed rules, which needs no account and no network."""

@@ -1,4 +1,4 @@
-"""The demo's rules over added lines."""
+"""The demo's rules, which are applied to added lines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ADDED = re.compile(r"^R(\d+) \+ (.*)$")
 
 @dataclass(frozen=True, slots=True)
 class DemoRule:
-    """A pattern over one added line, and what is said where it matches."""
+    """A pattern for one added line, and the finding where it matches."""
 
     pattern: re.Pattern[str]
     severity: str
@@ -26,26 +26,27 @@ class DemoRule:
     suffixes: tuple[str, ...] = ()
     """File name endings that it applies to; empty for all."""
     replacement: str | None = None
-    """What the match becomes in a suggestion."""
+    """The replacement of the match in a suggestion."""
     then: re.Pattern[str] | None = None
-    """What must stand somewhere behind the match; two searches stay linear where one expression would not."""
+    """A second pattern that must match after the first; two searches are linear where one expression would not be."""
     documents: bool = False
-    """Applies to documentation too, which otherwise may show what it warns of."""
+    """Applies to documentation too, which is otherwise skipped because it may show bad examples."""
 
     def matches(self, path: str, text: str) -> bool:
+        """Returns True if the rule applies to the file and matches the line."""
         if self.suffixes and not path.endswith(self.suffixes):
             return False
         if path.endswith(_DOCUMENTS) and not self.documents:
             return False
-        found = self.pattern.search(text)
-        return found is not None and (self.then is None or self.then.search(text, found.end()) is not None)
+        match = self.pattern.search(text)
+        return match is not None and (self.then is None or self.then.search(text, match.end()) is not None)
 
 
 def _rule(
     pattern: str, severity: str, category: str, title: str, body: str, then: str | None = None, **rest: Any
 ) -> DemoRule:
-    behind = None if then is None else re.compile(then)
-    return DemoRule(re.compile(pattern), severity, category, title, body, then=behind, **rest)
+    second = None if then is None else re.compile(then)
+    return DemoRule(re.compile(pattern), severity, category, title, body, then=second, **rest)
 
 
 _SCRIPT = (".js", ".ts", ".jsx", ".tsx", ".mjs", ".cjs")
@@ -69,13 +70,13 @@ RULES = (
         documents=True,
     ),
     _rule(
-        # A digit tells a value from a name: `token: "required"` says nothing secret.
+        # Requires a digit, which most names do not have: `token: "required"` is not a secret.
         r"(?i)(?:\b|_)(?:password|passwd|secret|api_?key|token)[\"']?\s{0,9}[:=]\s{0,9}"
         r"[\"'](?=[^\"'\d]{0,200}\d)[^\"'{}$<>\s]{8,200}[\"']",
         "high",
         "security",
         "A secret is written into the code",
-        "Whoever reads the repository has it. Read it from the environment or a secret store, and change it.",
+        "Anybody who can read the repository has it. Read it from the environment or a secret store, and change it.",
     ),
     _rule(
         r"[\"'`]\s?(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|select|insert into|update|delete from)\s",
@@ -83,7 +84,7 @@ RULES = (
         "security",
         "SQL is built from strings",
         "A value with a quote in it changes the statement. Pass values as parameters of the query.",
-        # An f-string's or a template's placeholder, or a quote with an operator behind it.
+        # An f-string's or a template's placeholder, or a quote that is followed by an operator.
         then=r"\{[\w.()\[\]]{1,80}[}!]|[\"']\s{0,9}(?:%\s|\+|\.format\()",
     ),
     _rule(
@@ -91,7 +92,7 @@ RULES = (
         "high",
         "security",
         "Input is evaluated as code",
-        "Whoever controls the argument runs code here. Parse it instead, with `ast.literal_eval` or `json.loads` say.",
+        "Anybody who controls the argument runs code here. Parse it instead, with `ast.literal_eval` or `json.loads`.",
     ),
     _rule(
         r"shell\s*=\s*True|os\.system\(",
@@ -169,7 +170,7 @@ RULES = (
 
 
 def added_lines(prompt: str) -> Iterator[tuple[str, int, str]]:
-    """(path, line, text) of every added row that the prompt shows."""
+    """Yields the path, line number and text (at most 2,000 characters) of every added row in the prompt."""
     path = ""
     for row in prompt.split("\n"):
         header = _FILE.match(row)
@@ -182,25 +183,25 @@ def added_lines(prompt: str) -> Iterator[tuple[str, int, str]]:
 
 
 def findings_in(prompt: str) -> list[dict[str, Any]]:
-    """The arguments' `findings`, as a model would write them: the first rule that matches a line speaks."""
-    found = []
+    """Returns the argument `findings` of `report_findings`: for each line, the first rule that matches."""
+    findings = []
     for path, number, text in added_lines(prompt):
         rule = next((rule for rule in RULES if rule.matches(path, text)), None)
         if rule is not None:
-            found.append(_finding(rule, path, number, text))
-    return found
+            findings.append(_finding(rule, path, number, text))
+    return findings
 
 
 def _name(quoted: str) -> str:
     try:
         name = json.loads(quoted)
-    except ValueError:  # a row of somebody's own template that only looks like a file's
+    except ValueError:  # a row of a custom template that only looks like a file's header
         return ""
     return str(name)
 
 
 def _finding(rule: DemoRule, path: str, number: int, text: str) -> dict[str, Any]:
-    said: dict[str, Any] = {
+    finding: dict[str, Any] = {
         "path": path,
         "line": number,
         "severity": rule.severity,
@@ -210,8 +211,8 @@ def _finding(rule: DemoRule, path: str, number: int, text: str) -> dict[str, Any
         "confidence": 0.9,
     }
     if rule.replacement is not None:
-        said["suggestion"] = rule.pattern.sub(rule.replacement, text)
-    return said
+        finding["suggestion"] = rule.pattern.sub(rule.replacement, text)
+    return finding
 
 
 _HEADING = re.compile(r"^## Finding (\d{1,9})$")
@@ -219,7 +220,7 @@ _LINE = re.compile(r"RIGHT lines? (?:\d+ to )?(\d{1,9})")
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _ShownFinding:
     """A finding as the prompt shows it."""
 
     number: int
@@ -228,30 +229,30 @@ class _Asked:
 
 
 def verdicts_on(prompt: str) -> list[dict[str, Any]]:
-    """The arguments' `verdicts`: one on each finding that the prompt shows."""
+    """Returns the argument `verdicts` of `report_verdicts`: one for each finding in the prompt."""
     rows = {line: (path, text) for path, line, text in added_lines(prompt)}
-    return [_verdict(asked, rows) for asked in _asked(prompt)]
+    return [_verdict(finding, rows) for finding in _shown_findings(prompt)]
 
 
-def _verdict(asked: _Asked, rows: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
-    row = rows.get(asked.line) if asked.line is not None else None
+def _verdict(finding: _ShownFinding, rows: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
+    row = rows.get(finding.line) if finding.line is not None else None
     if row is None:
         verdict, evidence = "keep", "Its row is not shown here, so nothing speaks against it."
-    elif any(rule.title == asked.title and rule.matches(*row) for rule in RULES):
-        verdict, evidence = "keep", f"The same rule matches line {asked.line} again."
+    elif any(rule.title == finding.title and rule.matches(*row) for rule in RULES):
+        verdict, evidence = "keep", f"The same rule matches line {finding.line} again."
     else:
-        verdict, evidence = "drop", f"No rule of this name matches line {asked.line}."
-    return {"finding": asked.number, "verdict": verdict, "evidence": evidence}
+        verdict, evidence = "drop", f"No rule of this name matches line {finding.line}."
+    return {"finding": finding.number, "verdict": verdict, "evidence": evidence}
 
 
-def _asked(prompt: str) -> Iterator[_Asked]:
-    """Each heading, with the line and the title behind it; what is quoted cannot pose as either."""
+def _shown_findings(prompt: str) -> Iterator[_ShownFinding]:
+    """Yields each heading with the line and the title after it; quoted text cannot imitate a heading or a line."""
     rows = prompt.split("\n")
     for index, row in enumerate(rows):
         heading = _HEADING.match(row)
         if heading is None:
             continue
-        behind = rows[index + 1 : index + 8]
-        line = next((found for text in behind if text[:1] != ">" and (found := _LINE.search(text))), None)
-        title = next((text[2:] for text in behind if text.startswith("> ")), "")
-        yield _Asked(int(heading[1]), int(line[1]) if line else None, title)
+        following = rows[index + 1 : index + 8]
+        line = next((match for text in following if text[:1] != ">" and (match := _LINE.search(text))), None)
+        title = next((text[2:] for text in following if text.startswith("> ")), "")
+        yield _ShownFinding(int(heading[1]), int(line[1]) if line else None, title)

@@ -1,4 +1,4 @@
-"""The demo: a small OpenAI-compatible server that answers by fixed rules."""
+"""The demo model: a small OpenAI-compatible server that answers by fixed rules."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _GOLDEN = "=== What is wrong, on "
 _FINDING = "=== What the reviewer found, on "
 _WORD = re.compile(r"[a-z]{5,40}")
 _STEM = 6
-"""Letters of a word that count: `state` stays itself, `statement` and `statements` are one."""
+"""Number of letters of a word that are compared: `statement` and `statements` are the same, `state` is not."""
 _COMMON = frozenset(
     word[:_STEM]
     for word in "about above added after again before being below change could first there these thing this value "
     "values where which while with would always never should other another their".split()
 )
-"""Words that remarks on any code may share."""
+"""Words that are ignored, because remarks on any code may share them."""
 
 
 def sameness_in(prompt: str) -> dict[str, Any]:
-    """The arguments of the verdict on the two remarks that the prompt quotes."""
+    """Returns the arguments of `report_same` for the two remarks that the prompt quotes."""
     golden, finding = _words(prompt, _GOLDEN), _words(prompt, _FINDING)
     shared = sorted(golden & finding)
     why = f"Both speak of {', '.join(shared[:5])}." if shared else "They share no word that matters."
@@ -36,7 +36,7 @@ def sameness_in(prompt: str) -> dict[str, Any]:
 
 
 def _words(prompt: str, heading: str) -> set[str]:
-    """The beginnings of the words quoted below a heading; what is quoted cannot pose as one."""
+    """Returns the first letters of the words quoted below a heading; quoted text cannot imitate a heading."""
     rows = iter(prompt.split("\n"))
     for row in rows:
         if row.startswith(heading):
@@ -57,7 +57,7 @@ _TOP = "the top folder"
 
 @dataclass(slots=True)
 class _Tally:
-    """Files and lines of one folder."""
+    """The number of files and lines in one folder."""
 
     files: int = 0
     added: int = 0
@@ -68,12 +68,12 @@ class _Tally:
 
 
 def telling_in(prompt: str) -> dict[str, Any]:
-    """The arguments of `report_summary`, with the folders that have most lines as areas."""
+    """Returns the arguments of `report_summary`; the areas are the folders with the most changed lines."""
     folders, more = _folders(prompt)
     whole = _Tally(
-        more + sum(one.files for one in folders.values()),
-        sum(one.added for one in folders.values()),
-        sum(one.removed for one in folders.values()),
+        more + sum(tally.files for tally in folders.values()),
+        sum(tally.added for tally in folders.values()),
+        sum(tally.removed for tally in folders.values()),
     )
     largest = sorted(folders.items(), key=lambda item: (-item[1].added - item[1].removed, item[0]))
     areas = [{"area": name, "what": f"{tally}."} for name, tally in largest[:_MOST_AREAS]]
@@ -86,7 +86,7 @@ def telling_in(prompt: str) -> dict[str, Any]:
 
 
 def _folders(prompt: str) -> tuple[dict[str, _Tally], int]:
-    """A tally for each folder at the top of the tree, and the number of files that are not listed."""
+    """Returns a tally for each top-level folder, and the number of files that are not listed."""
     folders: dict[str, _Tally] = {}
     more = 0
     for row in prompt.split("\n"):
@@ -104,7 +104,7 @@ def _folders(prompt: str) -> tuple[dict[str, _Tally], int]:
 def _folder(quoted: str) -> str:
     try:
         path = str(json.loads(quoted))
-    except ValueError:  # a row of somebody's own template that only looks like a file's
+    except ValueError:  # a row of a custom template that only looks like a file's
         return _TOP
     folder, slash, _ = path.partition("/")
     return f"{folder}/" if slash and folder else _TOP
@@ -121,15 +121,15 @@ def _count(number: int, noun: str) -> str:
 
 MODEL = "demo"
 MAX_FINDINGS = 100
-"""Findings a call, as the tool takes them; the rest follows in further calls."""
+"""Maximum number of findings per call, the tool's limit; the others follow in further calls."""
 _MAX_REQUEST = 8_000_000
 
 
 @contextmanager
 def serving() -> Iterator[tuple[str, str]]:
-    """Serves on a free port of loopback; gives the base URL, and the key without which nobody is answered."""
+    """Serves on a free loopback port; yields the base URL and the key that every request needs."""
     key = secrets.token_hex(16)
-    server = _Server(("127.0.0.1", 0), _Answering)
+    server = _Server(("127.0.0.1", 0), _Handler)
     server.key = key
     thread = threading.Thread(target=server.serve_forever, name="demo-model", args=(0.05,), daemon=True)
     thread.start()
@@ -145,7 +145,7 @@ class _Server(ThreadingHTTPServer):
     key = ""
 
 
-class _Answering(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _Server
@@ -159,7 +159,7 @@ class _Answering(BaseHTTPRequestHandler):
         if not self.path.endswith("/chat/completions"):
             self._answer(404, _error("the demo model answers /chat/completions alone"))
         elif not length.isdecimal() or not 0 < int(length[:12]) <= _MAX_REQUEST:
-            self.close_connection = True  # the body stays unread
+            self.close_connection = True  # the body is not read
             self._answer(413, _error(f"the demo model takes requests of 1 to {_MAX_REQUEST:,} bytes"))
         else:
             self._complete(self.rfile.read(int(length)))
@@ -183,7 +183,7 @@ class _Answering(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
-        """Says nothing: what a review prints is its report."""
+        """Logs nothing: a review prints only its report."""
 
 
 def _error(message: str) -> dict[str, Any]:
@@ -191,11 +191,11 @@ def _error(message: str) -> dict[str, Any]:
 
 
 def completion(request: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a chat completion request: one call of the reporting tool that it offers."""
+    """Returns the answer to a chat completion request: one call of the reporting tool that it offers."""
     messages = [message for message in request["messages"] if isinstance(message, dict)]
     prompt = "\n".join(_text(message) for message in messages if message.get("role") == "user")
     calls = sum(1 for message in messages if message.get("role") == "tool")
-    name, report = next((pair for pair in _REPORTS.items() if pair[0] in _offered(request)), _FINDINGS)
+    name, report = next((pair for pair in _REPORTS.items() if pair[0] in _tool_names(request)), _FINDINGS)
     call = {
         "id": f"call_{secrets.token_hex(8)}",
         "type": "function",
@@ -212,22 +212,22 @@ def completion(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _offered(request: dict[str, Any]) -> set[str]:
-    """The names of the tools in the request."""
+def _tool_names(request: dict[str, Any]) -> set[str]:
+    """Returns the names of the tools in the request."""
     tools = request.get("tools")
     functions = (
         [tool.get("function") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
     )
-    return {str(one.get("name")) for one in functions if isinstance(one, dict)}
+    return {str(function.get("name")) for function in functions if isinstance(function, dict)}
 
 
 def _findings(prompt: str, calls: int) -> dict[str, Any]:
-    found = findings_in(prompt)
+    findings = findings_in(prompt)
     count = sum(1 for _ in added_lines(prompt))
     return {
-        "findings": found[calls * MAX_FINDINGS : (calls + 1) * MAX_FINDINGS],
+        "findings": findings[calls * MAX_FINDINGS : (calls + 1) * MAX_FINDINGS],
         "summary": f"Rules, not a model, looked at {count} added lines.",
-        "done": len(found) <= (calls + 1) * MAX_FINDINGS,
+        "done": len(findings) <= (calls + 1) * MAX_FINDINGS,
     }
 
 
@@ -245,7 +245,7 @@ def _sameness(prompt: str, _calls: int) -> dict[str, Any]:
 
 _FINDINGS: Final = ("report_findings", _findings)
 _REPORTS: Final = {"report_verdicts": _verdicts, "report_summary": _summary, "report_same": _sameness}
-"""What is answered where one of these tools is offered."""
+"""The reports by the names of their tools."""
 
 
 def _text(message: dict[str, Any]) -> str:

@@ -1,1 +1,1 @@
-"""What `hunkwise doctor` looks at: each check is a small function that gives a line, with a remedy where needed."""
+"""The checks of `hunkwise doctor`. Each is a small function that returns a line, with a remedy where needed."""

@@ -16,48 +16,48 @@ from hunkwise.settings.parsing import SECRET_INPUTS, set_inputs
 
 
 class CheckState(StrEnum):
-    """How it stands. The word is the sign in front of the line."""
+    """The state of a check. The value is the sign at the start of its line."""
 
     OK = "ok"
-    WARNING = "warning"  # a review is made all the same
+    WARNING = "warning"  # a review is possible
     WRONG = "wrong"  # a setting: a review would end with exit code 2
     FAULT = "fault"  # missing or broken: a review would end with exit code 3
-    UNCHECKED = "-"  # not asked, and `said` tells why
+    UNCHECKED = "-"  # not checked, and `said` has the reason
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was looked at, how it stands, what was seen, and what to do where it is neither ok nor unchecked."""
+    """The result of one check: its name, state, result text, and what to do if it is neither ok nor unchecked."""
 
     name: str
     state: CheckState
     said: str
     remedy: str = ""
-    """One sentence; empty where `said`, a fault of the settings, ends in it."""
+    """One sentence; empty if `said` already ends with it, as the faults of the settings do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Checks of one kind."""
+    """A group of checks with a title."""
 
     title: str
     checks: tuple[Check, ...]
 
 
-def ok(name: str, said: str) -> Check:
-    return Check(name, CheckState.OK, said)
+def ok(name: str, text: str) -> Check:
+    return Check(name, CheckState.OK, text)
 
 
-def warning(name: str, said: str, remedy: str) -> Check:
-    return Check(name, CheckState.WARNING, said, remedy)
+def warning(name: str, text: str, remedy: str) -> Check:
+    return Check(name, CheckState.WARNING, text, remedy)
 
 
-def wrong(name: str, said: str, remedy: str = "") -> Check:
-    return Check(name, CheckState.WRONG, said, remedy)
+def wrong(name: str, text: str, remedy: str = "") -> Check:
+    return Check(name, CheckState.WRONG, text, remedy)
 
 
-def fault(name: str, said: str, remedy: str) -> Check:
-    return Check(name, CheckState.FAULT, said, remedy)
+def fault(name: str, text: str, remedy: str) -> Check:
+    return Check(name, CheckState.FAULT, text, remedy)
 
 
 def unchecked(name: str, why: str) -> Check:
@@ -65,14 +65,14 @@ def unchecked(name: str, why: str) -> Check:
 
 
 def failed(name: str, error: Error) -> tuple[Check, ...]:
-    """What an error says: one line for each fault of the settings, else one with its remedy."""
+    """Returns the checks of an error: one for each fault of the settings, else one with its remedy."""
     if isinstance(error, SettingsError):
-        return tuple(wrong(name, said) for said in error.faults)
+        return tuple(wrong(name, message) for message in error.faults)
     return (fault(name, error.message, error.hint),)
 
 
 def verdict(sections: Iterable[Section]) -> ExitCode:
-    """The exit code with which a review would end, as far as can be seen without asking a model."""
+    """Returns the exit code that a review would have, as far as that is known without asking a model."""
     states = {check.state for section in sections for check in section.checks}
     if CheckState.WRONG in states:
         return ExitCode.WRONG_SETTINGS
@@ -97,34 +97,33 @@ _WITHHELD = "not shown: it holds one of this run's secrets"
 
 
 def secrets_of(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Every secret value that the environment is known to hold, once each, whether or not the settings are right."""
-    held = [*set_inputs(environ, SECRET_INPUTS).values(), *(environ.get(name, "") for name in _VARIABLES)]
-    held += [_password(environ.get(name, "")) for name in _PROXIES]
-    return tuple(dict.fromkeys(secret.strip() for secret in held if len(secret.strip()) >= _SHORTEST))
+    """Returns the unique secret values in the environment's known variables, also where the settings are wrong."""
+    values = [*set_inputs(environ, SECRET_INPUTS).values(), *(environ.get(name, "") for name in _VARIABLES)]
+    values += [_password(environ.get(name, "")) for name in _PROXIES]
+    return tuple(dict.fromkeys(secret.strip() for secret in values if len(secret.strip()) >= _SHORTEST))
 
 
 class Mask:
-    """Hides the secrets in what is shown."""
+    """Masks secrets in the output."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted(secrets, key=len, reverse=True)  # one may be a part of another
+        self._secrets = sorted(secrets, key=len, reverse=True)  # a secret may be a part of another
         self._scan = SecretScan(self._secrets)
 
     def section(self, section: Section) -> Section:
-        """The section as it may be shown."""
-        return replace(section, checks=tuple(self._check(check) for check in section.checks))
+        """Returns the section with masked texts."""
+        return replace(section, checks=tuple(self._mask(check) for check in section.checks))
 
-    def _check(self, check: Check) -> Check:
-        said, remedy = self.text(check.said), self.text(check.remedy)
-        return Check(self.text(check.name), check.state, said, remedy)
+    def _mask(self, check: Check) -> Check:
+        return Check(self.text(check.name), check.state, self.text(check.said), self.text(check.remedy))
 
     def text(self, text: str) -> str:
-        """One line of bounded length without a secret, in whatever encoding we know of."""
-        shown = one_line(text)
+        """Returns one line of at most 700 characters, without secrets in any known encoding."""
+        masked = one_line(text)
         for secret in self._secrets:
-            shown = shown.replace(secret, _HIDDEN)
-        # Looked for in the whole text: one that is cut would no longer be found, and half of it would stand there.
-        return _WITHHELD if self._scan.found_in(shown) else cut(shown, _LONGEST)
+            masked = masked.replace(secret, _HIDDEN)
+        # Searches the whole text: a truncated secret would not be found, and a part of it would be shown.
+        return _WITHHELD if self._scan.found_in(masked) else cut(masked, _LONGEST)
 
 
 def _password(url: str) -> str:
@@ -143,7 +142,7 @@ _ENDS = {
 
 
 def as_text(sections: Sequence[Section], heading: str) -> str:
-    """Each check on a line behind its sign, its remedy on the next one; the last line says what it comes to."""
+    """Returns a line for each check, which begins with its sign, then its remedy; the last line is the conclusion."""
     lines = [heading]
     for section in sections:
         lines += ["", section.title]
@@ -156,7 +155,7 @@ def as_text(sections: Sequence[Section], heading: str) -> str:
 
 
 def conclusion(sections: Sequence[Section]) -> str:
-    """What it comes to, in one sentence with the number of lines that ask for something."""
+    """Returns the result in one sentence, with the number of checks in each state other than ok."""
     counts = Counter(check.state for section in sections for check in section.checks)
     words = {
         CheckState.WRONG: "wrong",
@@ -164,18 +163,19 @@ def conclusion(sections: Sequence[Section]) -> str:
         CheckState.WARNING: "warning",
         CheckState.UNCHECKED: "not checked",
     }
-    told = [
-        f"{counts[state]} {_several(word, counts[state])}" for state, word in words.items() if counts[state]
+    numbers = [
+        f"{counts[state]} {_plural(word, counts[state])}" for state, word in words.items() if counts[state]
     ]
-    return f"{_ENDS[verdict(sections)]}: {', '.join(told)}." if told else f"{_ENDS[verdict(sections)]}."
+    result = _ENDS[verdict(sections)]
+    return f"{result}: {', '.join(numbers)}." if numbers else f"{result}."
 
 
-def _several(word: str, count: int) -> str:
+def _plural(word: str, count: int) -> str:
     return f"{word}s" if count > 1 and word in ("fault", "warning") else word
 
 
 def as_json(sections: Sequence[Section], version: str) -> dict[str, object]:
-    """The same for programs: `state` is `unchecked` where the text has a dash."""
+    """Returns the same as values for JSON; `state` is `unchecked` where the text has a dash."""
     return {
         "version": 1,
         "hunkwise": version,

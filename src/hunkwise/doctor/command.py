@@ -1,4 +1,4 @@
-"""`hunkwise doctor`."""
+"""The command `hunkwise doctor`."""
 
 from __future__ import annotations
 
@@ -63,15 +63,15 @@ _DEMO = (
 
 
 def doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Looks at everything and prints it. Raises Error where it is stopped."""
-    logging.getLogger("hunkwise").addHandler(logging.NullHandler())  # what it would say is in the checks
+    """Runs all checks and prints them. Raises Error where a signal stops it."""
+    logging.getLogger("hunkwise").addHandler(logging.NullHandler())  # the checks have the same information
     listen()
     secrets = secrets_of(environ)
     with ExitStack() as stack:
         settings = read_settings(arguments, environ, stack)
-        found = list(_Checkup(settings, environ, offline=arguments.offline).sections())
+        unmasked = list(_Checkup(settings, environ, offline=arguments.offline).sections())
     mask = Mask(secrets)
-    sections = [mask.section(section) for section in found]
+    sections = [mask.section(section) for section in unmasked]
     if arguments.format == "json":
         sys.stdout.write(inert(json.dumps(as_json(sections, __version__), indent=1)) + "\n")
     elif is_job(environ):
@@ -82,7 +82,7 @@ def doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCod
 
 
 def _log(sections: list[Section], secrets: Iterable[str], *, actions: bool) -> None:
-    """To the log of the job, with an annotation for each thing that stops a review."""
+    """Writes the checks to the log of the job, with an annotation for each that prevents a review."""
     bare = RunnerEnvironment(event_name="", event_path=Path(os.devnull), repository="", actions=actions)
     runner = Runner(bare, sys.stdout)
     for secret in secrets:
@@ -95,66 +95,79 @@ def _log(sections: list[Section], secrets: Iterable[str], *, actions: bool) -> N
 
 @dataclass(frozen=True)
 class _Checkup:
-    """Looks at one part after the other; each may go by what those before it found."""
+    """Runs the checks of one part after the other; each can use the results of those before it."""
 
     settings: SettingsChecks
     environ: Mapping[str, str]
     offline: bool
 
     def sections(self) -> Iterator[Section]:
-        asked = self.settings.asked
+        settings = self.settings.review
         yield Section("Settings", self.settings.checks)
-        yield Section("Machine", tuple(self._machine(asked)))
+        yield Section("Machine", tuple(self._machine(settings)))
         tokens = tokens_in(self.environ, job=is_job(self.environ))
-        if asked is not None and not asked.job:
-            tokens = replace(tokens, copilot_answers=asked.copilot)
+        if settings is not None and not settings.job:
+            tokens = replace(tokens, copilot_answers=settings.copilot)
         yield Section("Tokens", tuple(token_checks(tokens, self.environ)))
-        yield Section("GitHub", tuple(self._github(asked)))
-        base = self._base(asked)
+        yield Section("GitHub", tuple(self._github(settings)))
+        base = self._base(settings)
         yield Section("Configuration", base.checks)
-        cli, seen = self._cli(asked, base.config)
+        cli, seen = self._cli(settings, base.config)
         yield Section("Copilot CLI", cli)
-        yield Section("Model", tuple(self._model(asked, seen, base.config)))
-        yield Section("Isolation", tuple(self._isolation(asked, seen)))
+        yield Section("Model", tuple(self._model(settings, seen, base.config)))
+        yield Section("Isolation", tuple(self._isolation(settings, seen)))
 
-    def _machine(self, asked: ReviewSettings | None) -> Iterator[Check]:
+    def _machine(self, settings: ReviewSettings | None) -> Iterator[Check]:
         job = is_job(self.environ)
         yield machine.python_check()
         yield machine.git_check(git_version, needed=not job)
         yield machine.temporary_check(self.environ)
-        if asked is not None and asked.environment is not None:
-            yield machine.reports_check(asked.environment.reports.inside)
+        if settings is not None and settings.environment is not None:
+            yield machine.reports_check(settings.environment.reports.inside)
         if job:
             yield machine.runner_file_check("GITHUB_OUTPUT", self.environ, "outputs are not passed on")
             yield machine.runner_file_check("GITHUB_STEP_SUMMARY", self.environ, "there is no job summary")
         if (space := machine.free_space()) is not None:
             yield machine.space_check(*space)
 
-    def _github(self, asked: ReviewSettings | None) -> Iterator[Check]:
-        if asked is None or self.offline or not asked.github_token:
+    def _github(self, settings: ReviewSettings | None) -> Iterator[Check]:
+        if settings is None or self.offline or not settings.github_token:
             why = (
-                _SETTINGS if asked is None else _OFFLINE if self.offline else "there is no token to ask with"
+                _SETTINGS
+                if settings is None
+                else _OFFLINE
+                if self.offline
+                else "there is no token to ask with"
             )
             yield unchecked("Server", why)
             return
-        with asking(asked) as ask:
+        with asking(settings) as ask:
             yield from server_checks(
-                ask, api_url=asked.api_url, repository=asked.repository, number=asked.number, now=time.time
+                ask,
+                api_url=settings.api_url,
+                repository=settings.repository,
+                number=settings.number,
+                now=time.time,
             )
 
-    def _base(self, asked: ReviewSettings | None) -> ConfigCheck:
-        """The configuration of the commit that a review would go by."""
-        if asked is None:
+    def _base(self, settings: ReviewSettings | None) -> ConfigCheck:
+        """Checks the configuration at the commit that a review would read it from."""
+        if settings is None:
             return ConfigCheck((unchecked("Configuration", _SETTINGS),))
         github = GitHub(
-            asked.github_token, asked.api_url, asked.repository or "", deadline=lambda: _READING_SECONDS
+            settings.github_token,
+            settings.api_url,
+            settings.repository or "",
+            deadline=lambda: _READING_SECONDS,
         )
         try:
-            base = base_commit(asked, None if self.offline else github)
+            base = base_commit(settings, None if self.offline else github)
             if base is None:
                 why = "its commit is not in the checkout, and GitHub was not asked"
                 return ConfigCheck((unchecked("Configuration", why),))
-            return read_base(base, asked.config_path, lambda config: config.with_overrides(asked.overrides))
+            return read_base(
+                base, settings.config_path, lambda config: config.with_overrides(settings.overrides)
+            )
         except GitHubError:
             return ConfigCheck((unchecked("Configuration", "GitHub does not give the pull request"),))
         except RepositoryError as error:
@@ -164,56 +177,56 @@ class _Checkup:
             github.close()
 
     def _cli(
-        self, asked: ReviewSettings | None, config: Config | None
+        self, settings: ReviewSettings | None, config: Config | None
     ) -> tuple[tuple[Check, ...], CliStatus | None]:
-        if asked is not None and asked.by is None:
+        if settings is not None and settings.backend is None:
             return (unchecked("Program", _PUBLISHING),), None
-        if asked is not None and asked.addresses and self.offline:
+        if settings is not None and settings.addresses and self.offline:
             return (unchecked("Program", f"copilot-url is not asked with {_OFFLINE}"),), None
         try:
-            seen = self._seen(asked, config)
+            seen = self._try_cli(settings, config)
         except ModelError as error:
             return (fault("Program", error.message, error.hint),), None
         return tuple(program_checks(seen, CLI_VERSION, SDK_VERSION)), seen
 
-    def _seen(self, asked: ReviewSettings | None, config: Config | None) -> CliStatus:
+    def _try_cli(self, settings: ReviewSettings | None, config: Config | None) -> CliStatus:
         from hunkwise.copilot.sdk_import import import_sdk
 
         import_sdk()
         from hunkwise.doctor.copilot import NOWHERE, CopilotQuestion, try_own, try_running
 
-        silent = asked is None or asked.by is None or (self.offline and asked.copilot)
-        if silent or asked is None or asked.by is None:
+        silent = settings is None or settings.backend is None or (self.offline and settings.copilot)
+        if silent or settings is None or settings.backend is None:
             return try_own(find_cli(self.environ), NOWHERE, self.environ, CopilotQuestion(copilot=False))
-        question = CopilotQuestion(asked.copilot, config.model if config else asked.by.model)
-        if asked.addresses:
-            return try_running(asked.addresses, question)
-        return try_own(find_cli(self.environ), asked.by.credential, self.environ, question)
+        question = CopilotQuestion(settings.copilot, config.model if config else settings.backend.model)
+        if settings.addresses:
+            return try_running(settings.addresses, question)
+        return try_own(find_cli(self.environ), settings.backend.credential, self.environ, question)
 
     def _model(
-        self, asked: ReviewSettings | None, seen: CliStatus | None, config: Config | None
+        self, settings: ReviewSettings | None, seen: CliStatus | None, config: Config | None
     ) -> Iterator[Check]:
-        if asked is None or asked.by is None:
-            yield unchecked("Model", _SETTINGS if asked is None else _PUBLISHING)
+        if settings is None or settings.backend is None:
+            yield unchecked("Model", _SETTINGS if settings is None else _PUBLISHING)
             return
-        model = config.model if config else asked.by.model
-        if asked.by.demo:
+        model = config.model if config else settings.backend.model
+        if settings.backend.demo:
             yield warning("Model", *_DEMO)
         elif self.offline:
             yield unchecked("Model", _OFFLINE)
-        elif asked.by.provider is not None:
-            yield from provider_checks(asked.by.provider, model, self.environ)
+        elif settings.backend.provider is not None:
+            yield from provider_checks(settings.backend.provider, model, self.environ)
         elif seen is None:
             yield unchecked("Copilot", "no Copilot CLI runs")
         else:
             yield from copilot_checks(seen, model)
 
-    def _isolation(self, asked: ReviewSettings | None, seen: CliStatus | None) -> Iterator[Check]:
-        if asked is not None and asked.by is None:
+    def _isolation(self, settings: ReviewSettings | None, seen: CliStatus | None) -> Iterator[Check]:
+        if settings is not None and settings.backend is None:
             yield unchecked("Set apart", _PUBLISHING)
             return
-        if asked is not None and asked.addresses:
-            yield elsewhere_check([str(address) for address in asked.addresses])
+        if settings is not None and settings.addresses:
+            yield elsewhere_check([str(address) for address in settings.addresses])
             return
         try:
             apart = isolation(self.environ)
@@ -224,9 +237,9 @@ class _Checkup:
                     started=seen is not None,
                 )
                 return
-            checkout = asked.checkout if asked is not None else None
+            checkout = settings.checkout if settings is not None else None
             paths = [checkout.absolute()] if checkout is not None else []
-            # A folder of that name in the sidecar's own tree would be another one.
+            # If the sidecar's own root has a folder of that name, it is a different one.
             hidden = [path for path in paths if not (apart.root / path.relative_to(path.anchor)).exists()]
             yield from attempt_checks(probe_isolation(apart, hidden), apart.uid)
         except ModelError as error:

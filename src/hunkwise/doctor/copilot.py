@@ -16,7 +16,7 @@ from importlib.metadata import version
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from hunkwise.commands.signals import heeding, kept
+from hunkwise.commands.signals import cancel_on_signal, deferred_signals
 from hunkwise.copilot.connection import CopilotConnection, connect_to_first, connect_to_sidecar, preflight
 from hunkwise.copilot.errors import SDK_ERRORS, from_sdk
 from hunkwise.copilot.find_cli import CliCommand
@@ -28,7 +28,7 @@ from hunkwise.errors import ModelError, ModelKind
 from hunkwise.settings.inputs import Provider
 
 _SLOW = 5.0
-"""Seconds. An unpacked CLI listens after 0.02 to 0.6 s, one that unpacks itself first after some 2 s."""
+"""Seconds. An unpacked CLI listens after 0.02 to 0.6 s, one that unpacks itself first after about 2 s."""
 _LEADS = {
     ModelKind.AUTHENTICATION: "the token was not accepted",
     ModelKind.FORBIDDEN: "refused by a policy, by a plan without Copilot, or for want of the job's permission",
@@ -40,28 +40,28 @@ _MOST_MODELS = 12
 
 @dataclass(frozen=True, slots=True)
 class CliStatus:
-    """One CLI, started or found, and asked."""
+    """The state of one CLI, which was started here or was already running."""
 
     program: str
     version: str
     sdk: str
     seconds: float | None = None
-    """From its spawn until it listened; None for one that ran already."""
+    """Seconds from its spawn until it listened; None for one that was already running."""
     not_first: str = ""
-    """Why another program, which comes first, is not the one; empty where it is."""
+    """Why the first program was not used; empty if it was."""
     listener: bool | None = None
-    """The kernel says that the port is this process's; None where it does not tell, or was not asked."""
+    """True if the kernel confirms that the port is this process's; None if it cannot, or was not asked."""
     models: tuple[str, ...] = ()
-    """That Copilot offers; empty where it was not asked."""
+    """The models that Copilot offers; empty if it was not asked."""
     refusal: ModelError | None = None
-    """What Copilot said instead, or why it lacks the model that is asked for."""
+    """Copilot's error, or the error that it does not offer the model."""
 
 
 def program_checks(seen: CliStatus, cli: str, sdk: str) -> Iterator[Check]:
-    """Which program, how fast, and whether its versions are `cli` and `sdk`, which were measured together."""
+    """Checks the program, its start time, and whether its versions are `cli` and `sdk`, which were tested together."""
     if seen.not_first:
-        said = f"{seen.program} listens, because the program before it does not: {seen.not_first}"
-        yield warning("Program", said, "Run `make setup` again; in the image, report it.")
+        message = f"{seen.program} listens, because the program before it does not: {seen.not_first}"
+        yield warning("Program", message, "Run `make setup` again; in the image, report it.")
     else:
         yield ok("Program", seen.program)
     if seen.seconds is not None and seen.seconds > _SLOW:
@@ -73,12 +73,12 @@ def program_checks(seen: CliStatus, cli: str, sdk: str) -> Iterator[Check]:
     if (seen.version, seen.sdk) == (cli, sdk):
         yield ok("Versions", f"{pair}, which were measured together")
     else:
-        said = f"{pair}; hunkwise is tested with CLI {cli} and SDK {sdk}."
-        yield warning("Versions", said, "Run `make setup`, and remove COPILOT_CLI_PATH where it is set.")
+        message = f"{pair}; hunkwise is tested with CLI {cli} and SDK {sdk}."
+        yield warning("Versions", message, "Run `make setup`, and remove COPILOT_CLI_PATH where it is set.")
 
 
 def copilot_checks(seen: CliStatus, model: str | None) -> Iterator[Check]:
-    """What Copilot said: authentication, policy and a missing model are told apart."""
+    """Checks Copilot's answer; distinguishes authentication, policy and a missing model."""
     refusal = seen.refusal
     if refusal is not None and refusal.kind is not ModelKind.UNAVAILABLE_MODEL:
         lead = _LEADS.get(refusal.kind, "could not be asked")
@@ -106,8 +106,8 @@ _CHECK_CERTIFICATES = "Set NODE_EXTRA_CA_CERTS to the file of your certificate a
 
 
 def provider_checks(provider: Provider, model: str | None, environ: Mapping[str, str]) -> Iterator[Check]:
-    """An HTTP request without key or text, which costs nothing, and what was left untried."""
-    yield _reached(provider.base_url, environ)
+    """Checks the address with an HTTP request without key or text, which costs nothing; names what was not tried."""
+    yield _address_check(provider.base_url, environ)
     key = (
         "was not tried"
         if provider.api_key
@@ -117,33 +117,37 @@ def provider_checks(provider: Provider, model: str | None, environ: Mapping[str,
     yield unchecked("Model", f"{model or 'the model'} is asked for by its name in a review only")
 
 
-def _reached(base_url: str, environ: Mapping[str, str]) -> Check:
+def _address_check(base_url: str, environ: Mapping[str, str]) -> Check:
     parts = urlsplit(base_url)
     address = f"{parts.scheme}://{parts.netloc}"
     try:
-        status = _status(base_url, environ)
+        status = _request_status(base_url, environ)
     except urllib.error.URLError as error:
         if isinstance(error.reason, ssl.SSLError):
-            said = f"{address} has a certificate that could not be verified: {error.reason.reason or error.reason}."
-            return fault("Provider", said, _CHECK_CERTIFICATES)
-        return fault("Provider", f"{address} could not be reached: {_words(error.reason)}.", _CHECK_ADDRESS)
+            message = f"{address} has a certificate that could not be verified: {error.reason.reason or error.reason}."
+            return fault("Provider", message, _CHECK_CERTIFICATES)
+        return fault(
+            "Provider", f"{address} could not be reached: {_describe(error.reason)}.", _CHECK_ADDRESS
+        )
     except (OSError, http.client.HTTPException, ValueError) as error:
-        said = f"{address} gave no answer that is HTTP: {type(error).__name__}."
-        return fault("Provider", said, _CHECK_ADDRESS)
+        message = f"{address} gave no answer that is HTTP: {type(error).__name__}."
+        return fault("Provider", message, _CHECK_ADDRESS)
     if status in _OF_A_PROXY:
-        said = f"{address} answered {status}, which can be a proxy's word."
-        return warning("Provider", said, "Look whether the provider is up, and at the proxy settings.")
+        message = f"{address} answered {status}, which can be a proxy's word."
+        return warning("Provider", message, "Look whether the provider is up, and at the proxy settings.")
     return ok("Provider", f"{address} answers")
 
 
-def _words(reason: object) -> str:
+def _describe(reason: object) -> str:
     return (reason.strerror if isinstance(reason, OSError) else None) or str(reason)
 
 
-def _status(base_url: str, environ: Mapping[str, str]) -> int:
-    """The status, whichever it is; redirects are not followed. Raises URLError and what the socket raises."""
+def _request_status(base_url: str, environ: Mapping[str, str]) -> int:
+    """Returns the HTTP status, also of an error or a redirect. Raises URLError, and the socket's errors."""
     request = urllib.request.Request(base_url, method="HEAD", headers={"User-Agent": "hunkwise"})  # noqa: S310  # http or https: settings.parsing
-    opener = urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=_trusted(environ)))
+    opener = urllib.request.build_opener(
+        _NoRedirects, urllib.request.HTTPSHandler(context=_tls_context(environ))
+    )
     try:
         with opener.open(request, timeout=_PROVIDER_SECONDS) as answer:
             return int(answer.status)
@@ -152,9 +156,9 @@ def _status(base_url: str, environ: Mapping[str, str]) -> int:
         return error.code
 
 
-def _trusted(environ: Mapping[str, str]) -> ssl.SSLContext:
-    """The certificates that the CLI goes by. Raises OSError where a file that is named cannot be read."""
-    context = ssl.create_default_context()  # heeds SSL_CERT_FILE and SSL_CERT_DIR
+def _tls_context(environ: Mapping[str, str]) -> ssl.SSLContext:
+    """Returns a context with the certificates that the CLI uses. Raises OSError if their file cannot be read."""
+    context = ssl.create_default_context()  # uses SSL_CERT_FILE and SSL_CERT_DIR
     more = environ.get("NODE_EXTRA_CA_CERTS")
     if more and os.path.isfile(more):  # noqa: PTH113  # Node ignores one that is missing, and so do we
         context.load_verify_locations(more)
@@ -162,22 +166,22 @@ def _trusted(environ: Mapping[str, str]) -> ssl.SSLContext:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Leaves a redirect as it is: an answer of the address that was asked."""
+    """Does not follow redirects: a redirect is an answer of the address too."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> None:
-        """None: not followed."""
+        """Returns None, so that the redirect is not followed."""
 
 
 _CLI_SECONDS = 10.0
 NOWHERE = Credential(provider_base_url="http://127.0.0.1:9")
-"""Lets the CLI start without a token; it is offline then, and nothing is asked there."""
+"""Lets the CLI start without a token. It is offline then, and sends nothing to this address."""
 
 
 @dataclass(frozen=True, slots=True)
 class CopilotQuestion:
-    """What Copilot is asked: nothing, or whether it takes the token and offers the model (None: its choice)."""
+    """The question to Copilot: none, or whether it accepts the token and offers the model (None: its choice)."""
 
     copilot: bool
     model: str | None = None
@@ -186,34 +190,34 @@ class CopilotQuestion:
 def try_own(
     command: CliCommand, credential: Credential, environ: Mapping[str, str], question: CopilotQuestion
 ) -> CliStatus:
-    """The first of the programs that listens. Raises ModelError, that of the first one, where none does.
+    """Returns the state of the first program that listens. Raises the first program's ModelError if none does.
 
-    To be called from the main thread, as Sidecar.start.
+    Must be called from the main thread, as Sidecar.start.
     """
     first: ModelError | None = None
     candidate: CliCommand | None = command
     while candidate is not None:
         try:
-            seen = _started(replace(candidate, instead=None), credential, environ, question)
+            seen = _start(replace(candidate, instead=None), credential, environ, question)
             return replace(seen, not_first=first.message if first else "")
         except ModelError as error:
             first = first or error
             candidate = candidate.instead
-    assert first is not None, "there is one candidate at least"
+    assert first is not None, "there is at least one candidate"
     raise first
 
 
 def try_running(addresses: Sequence[Address], question: CopilotQuestion) -> CliStatus:
-    """The first CLI that answers. Raises ModelError with every reason where none does."""
+    """Returns the state of the first CLI that answers. Raises ModelError with all reasons if none does."""
 
     async def look() -> CliStatus:
         async with _closing(await connect_to_first(addresses)) as connection:
-            return await _asked(connection, "one that runs already, at copilot-url", question)
+            return await _query(connection, "one that runs already, at copilot-url", question)
 
     return asyncio.run(_quietly(look()))
 
 
-def _started(
+def _start(
     command: CliCommand, credential: Credential, environ: Mapping[str, str], question: CopilotQuestion
 ) -> CliStatus:
     sidecar = Sidecar(command, credential, environ)
@@ -222,20 +226,20 @@ def _started(
         address = await sidecar.ready()
         seconds = time.monotonic() - started
         async with _closing(await connect_to_sidecar(sidecar)) as connection:
-            seen = await _asked(connection, _described(command, environ), question)
+            seen = await _query(connection, _program_text(command, environ), question)
         listener = listens(sidecar.pid, address.port) if sidecar.pid is not None else None
         return replace(seen, seconds=seconds, listener=listener)
 
-    with kept() as signals:
+    with deferred_signals() as signals:
         try:
             started = time.monotonic()
             sidecar.start()
-            return asyncio.run(heeding(signals, _quietly(look(started))))
+            return asyncio.run(cancel_on_signal(signals, _quietly(look(started))))
         finally:
             sidecar.stop()
 
 
-def _described(command: CliCommand, environ: Mapping[str, str]) -> str:
+def _program_text(command: CliCommand, environ: Mapping[str, str]) -> str:
     if environ.get("COPILOT_CLI_PATH"):
         return f"{command.program}, which COPILOT_CLI_PATH names"
     kind = "the package's runtime" if command.program.name == "copilot-runtime" else "the CLI"
@@ -250,8 +254,8 @@ async def _closing(connection: CopilotConnection) -> AsyncIterator[CopilotConnec
         await connection.close()
 
 
-async def _asked(connection: CopilotConnection, program: str, question: CopilotQuestion) -> CliStatus:
-    """Raises ModelError where the CLI does not say which version it is."""
+async def _query(connection: CopilotConnection, program: str, question: CopilotQuestion) -> CliStatus:
+    """Asks the CLI for its version, and Copilot the question. Raises ModelError if the CLI gives no version."""
     try:
         async with asyncio.timeout(_CLI_SECONDS):
             status = await connection.client.get_status()
@@ -262,7 +266,7 @@ async def _asked(connection: CopilotConnection, program: str, question: CopilotQ
         return seen
     try:
         await preflight(connection, (question.model,))
-        listed = await connection.client.list_models()  # asks nobody: the SDK keeps the list
+        listed = await connection.client.list_models()  # costs no request: the SDK caches the list
     except ModelError as refusal:
         return replace(seen, refusal=refusal)
     offered = (entry.id for entry in listed if entry.policy is None or entry.policy.state != "disabled")
@@ -270,6 +274,6 @@ async def _asked(connection: CopilotConnection, program: str, question: CopilotQ
 
 
 async def _quietly(work: Coroutine[None, None, CliStatus]) -> CliStatus:
-    """The SDK parses events in callbacks; what fails there is foreign text, and nothing that we wait for."""
+    """Awaits `work` without logging failed callbacks: their messages are untrusted text, and nothing waits for them."""
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
     return await work

@@ -23,33 +23,33 @@ from hunkwise.repository.git_process import call, environment
 from hunkwise.repository.trees import GitTree
 
 _FEW = 100
-"""Requests: a review of a small change takes some ten, one of a large change without a checkout some hundred."""
+"""Requests: a review of a small change takes about ten, of a large change without a checkout about a hundred."""
 _SKEW_SECONDS = 60
 _LAST_TIME = 253_402_300_799
-"""The end of the year 9999, after which there is no date."""
+"""The end of the year 9999, the last date of datetime."""
 
 
 class ServerReply(Protocol):
-    """What came back."""
+    """A response of GitHub's API."""
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """By lower-case name."""
+        """The headers by their lower-case names."""
 
 
 Ask = Callable[[str], ServerReply]
-"""Reads a path of the API. Raises GitHubError, also for every status but 2xx."""
+"""Reads a path of the API. Raises GitHubError, also for every status except 2xx."""
 
 
 def server_checks(
     ask: Ask, *, api_url: str, repository: str | None, number: int | None, now: Callable[[], float]
 ) -> Iterator[Check]:
-    """One read, and all that its answer tells. `now` is the Unix time."""
+    """Makes one request, and checks its answer. `now` returns the Unix time."""
     name = "Pull requests" if repository else "Rate limit"
     try:
         answer = ask(_path(repository, number))
     except GitHubError as error:
-        yield from _refused(error, api_url, name)
+        yield from _error_checks(error, api_url, name)
         return
     yield ok("Server", f"{api_url} answers")
     yield ok("Token", "is accepted")
@@ -70,7 +70,7 @@ def _path(repository: str | None, number: int | None) -> str:
     return f"/repos/{repository}/pulls/{number}" if number else f"/repos/{repository}/pulls?per_page=1"
 
 
-def _refused(error: GitHubError, api_url: str, name: str) -> Iterator[Check]:
+def _error_checks(error: GitHubError, api_url: str, name: str) -> Iterator[Check]:
     if error.kind is GitHubErrorKind.UNAVAILABLE:
         yield fault("Server", error.message, error.hint)
         return
@@ -86,14 +86,14 @@ def _rate_limit(headers: Mapping[str, str], now: float) -> Iterator[Check]:
     if left is None or limit is None:
         yield ok("Rate limit", "this server tells of none")
         return
-    said = f"{left:,} of {limit:,} requests are left"
+    message = f"{left:,} of {limit:,} requests are left"
     reset = _count(headers, "reset")
     if reset is not None and reset <= _LAST_TIME and reset > now:
-        said += f" until {datetime.fromtimestamp(reset, UTC):%Y-%m-%d %H:%M} UTC"
+        message += f" until {datetime.fromtimestamp(reset, UTC):%Y-%m-%d %H:%M} UTC"
     if left < _FEW:
-        yield warning("Rate limit", f"{said}.", "Wait until then, or let fewer jobs share this token.")
+        yield warning("Rate limit", f"{message}.", "Wait until then, or let fewer jobs share this token.")
     else:
-        yield ok("Rate limit", said)
+        yield ok("Rate limit", message)
 
 
 def _count(headers: Mapping[str, str], name: str) -> int | None:
@@ -109,8 +109,8 @@ def _clock(headers: Mapping[str, str], now: float) -> Iterator[Check]:
         return
     if abs(skew) > _SKEW_SECONDS:
         ahead = "ahead of" if skew > 0 else "behind"
-        said = f"this machine's clock is {abs(skew):,.0f} s {ahead} GitHub's."
-        yield warning("Clock", said, "Set it by NTP: waits for rate limits and certificates go by it.")
+        message = f"this machine's clock is {abs(skew):,.0f} s {ahead} GitHub's."
+        yield warning("Clock", message, "Set it by NTP: waits for rate limits and certificates go by it.")
     else:
         yield ok("Clock", f"within {_SKEW_SECONDS} s of GitHub's")
 
@@ -120,7 +120,7 @@ _REQUEST_SECONDS = 30.0
 
 
 def git_version() -> str:
-    """What `git --version` says. Raises RepositoryError."""
+    """Returns the output of `git --version`. Raises RepositoryError."""
     try:
         answer = call(["--version"], environment(Path(os.sep)), limit=200, timeout=_GIT_SECONDS)
     except OSError as error:
@@ -128,24 +128,24 @@ def git_version() -> str:
     return answer.output.decode("utf-8", "replace")
 
 
-def base_commit(asked: ReviewSettings, github: GitHub | None) -> CommitFiles | None:
-    """The files of the base; None where they are only to be had from GitHub, and `github` is None.
+def base_commit(settings: ReviewSettings, github: GitHub | None) -> CommitFiles | None:
+    """Returns the files of the base; None if only GitHub has them, and `github` is None.
 
     Raises GitHubError, RepositoryError.
     """
-    git = Git(asked.checkout) if asked.checkout is not None else None
-    if asked.repository is None:
-        return _of_range(git)
-    sha = asked.base
-    if asked.number is not None and github is not None:
-        sha = github.pull_request(asked.number).base_sha
+    git = Git(settings.checkout) if settings.checkout is not None else None
+    if settings.repository is None:
+        return _range_base(git)
+    sha = settings.base
+    if settings.number is not None and github is not None:
+        sha = github.pull_request(settings.number).base_sha
     if sha is not None and git is not None and _has(git, sha):
         return GitTree(git, sha)
     return ApiTree(github, sha) if sha is not None and github is not None else None
 
 
-def _of_range(git: Git | None) -> CommitFiles:
-    """The merge base that `hunkwise review` without options goes by; HEAD where there is none."""
+def _range_base(git: Git | None) -> CommitFiles:
+    """Returns the merge base that `hunkwise review` without options uses; HEAD if there is none."""
     if git is None:
         raise RepositoryError("--repository does not name a folder.", "Name the folder of a clone.")
     head = git.resolve("HEAD")
@@ -157,18 +157,18 @@ def _of_range(git: Git | None) -> CommitFiles:
 def _has(git: Git, sha: str) -> bool:
     try:
         return git.has(sha)
-    except RepositoryError:  # no checkout: the API has the files
+    except RepositoryError:  # there is no repository; the files are read over the API
         return False
 
 
 @contextmanager
-def asking(asked: ReviewSettings) -> Iterator[Ask]:
-    """Reads GitHub's API by the wire that a review uses, with the headers that a review does not look at."""
-    wire = open_transport(asked.github_token, asked.api_url)
+def asking(settings: ReviewSettings) -> Iterator[Ask]:
+    """Opens the transport that a review uses; the responses include the headers, which a review does not need."""
+    transport = open_transport(settings.github_token, settings.api_url)
 
     def ask(path: str) -> ApiResponse:
         request = f"GET {path}"
-        answer = wire.ask("GET", path, {}, None, request, seconds=_REQUEST_SECONDS)
+        answer = transport.ask("GET", path, {}, None, request, seconds=_REQUEST_SECONDS)
         if not 200 <= answer.status < 300:
             raise refusal_error(answer, request)
         try:
@@ -180,4 +180,4 @@ def asking(asked: ReviewSettings) -> Iterator[Ask]:
     try:
         yield ask
     finally:
-        wire.close()
+        transport.close()

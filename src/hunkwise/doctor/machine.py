@@ -23,7 +23,7 @@ _CONTAINER = "Use hunkwise as a container action, which starts as root and sets 
 
 
 class IsolationAttempt(Protocol):
-    """One thing that was tried as the sidecar's user; see copilot.isolation_probe."""
+    """One attempt to break the isolation, made as the sidecar's user; see copilot.isolation_probe."""
 
     @property
     def what(self) -> str: ...
@@ -36,13 +36,13 @@ class IsolationAttempt(Protocol):
 
 
 def attempt_checks(attempts: Sequence[IsolationAttempt], user: int) -> Iterator[Check]:
-    """The table of what the sidecar's user tried, in which all must have held; how many did comes first."""
+    """Returns a check for each attempt of the sidecar's user, preceded by the number of controls that held."""
     held = sum(attempt.held for attempt in attempts)
-    said = f"user {user}, in a root folder of its own: {held} of {len(attempts)} controls held when they were tried"
+    message = f"user {user}, in a root folder of its own: {held} of {len(attempts)} controls held when they were tried"
     if attempts and held == len(attempts):
-        yield ok("Set apart", said)
+        yield ok("Set apart", message)
     else:
-        yield fault("Set apart", f"{said}.", _REPORT)
+        yield fault("Set apart", f"{message}.", _REPORT)
     for attempt in attempts:
         if attempt.held:
             yield ok(attempt.what, attempt.happened)
@@ -51,7 +51,7 @@ def attempt_checks(attempts: Sequence[IsolationAttempt], user: int) -> Iterator[
 
 
 def shared_user_checks(*, in_image: bool, listener: bool | None, started: bool) -> Iterator[Check]:
-    """Where the CLI runs as our own user: what holds all the same, and what is missing."""
+    """Returns the checks for a CLI that runs as our own user: which controls hold, and which are missing."""
     yield ok("Environment", "made from scratch: of this process's variables the CLI gets those that it needs")
     yield ok("Tools", "no built-in one is offered to the model, and no permission is granted")
     yield ok("Home", "private, empty at the start, and wiped at the end")
@@ -62,60 +62,73 @@ def shared_user_checks(*, in_image: bool, listener: bool | None, started: bool) 
         why = "the kernel does not tell who listens" if started else "no CLI was started"
         yield unchecked("Listener", why)
     remedy = "Start the image as root, as GitHub's runner does." if in_image else _CONTAINER
-    said = "missing: the CLI runs as this user, and could read this process's memory and environment."
-    yield warning("Own user", said, remedy)
+    message = "missing: the CLI runs as this user, and could read this process's memory and environment."
+    yield warning("Own user", message, remedy)
     yield warning("Own root folder", "missing: the CLI could read every file that this user can.", remedy)
     yield docker_check()
 
 
 def docker_check(sockets: Sequence[Path] = _SOCKETS) -> Check:
-    """Whether a CLI that runs as our user could have Docker's socket. Nobody connects to it."""
-    there = [path for path in sockets if path.exists()]
-    open_ones = [path for path in there if os.access(path, os.R_OK | os.W_OK)]
+    """Checks whether a CLI that runs as our user could use Docker's socket. Does not connect to it."""
+    existing = [path for path in sockets if path.exists()]
+    open_ones = [path for path in existing if os.access(path, os.R_OK | os.W_OK)]
     if open_ones:
-        said = f"{open_ones[0]} is there, and this user can write to it: whoever holds it owns the machine."
-        return warning("Docker's socket", said, _CONTAINER)
-    return ok("Docker's socket", f"{there[0]} is there, and closed to this user" if there else "is not there")
+        message = (
+            f"{open_ones[0]} is there, and this user can write to it: a process with access to it controls the "
+            "machine."
+        )
+        return warning("Docker's socket", message, _CONTAINER)
+    return ok(
+        "Docker's socket", f"{existing[0]} is there, and closed to this user" if existing else "is not there"
+    )
 
 
 def elsewhere_check(addresses: Sequence[str]) -> Check:
-    """Of a CLI at copilot-url."""
-    return unchecked("Set apart", f"the CLI at {', '.join(addresses)} is for whoever runs it to set apart")
+    """Returns the check for a CLI at copilot-url, whose isolation cannot be checked from here."""
+    return unchecked("Set apart", f"the CLI at {', '.join(addresses)} must be set apart by its operator")
 
 
 OLDEST_GIT = (2, 38)
 _LITTLE, _TOO_LITTLE = 500 << 20, 50 << 20
-"""Bytes. The CLI's home and a large diff take some 100 MB; a CLI that is not unpacked yet takes 235 MB more."""
+"""Bytes. The CLI's home and a large diff take about 100 MB; a CLI that is not unpacked yet takes 235 MB more."""
 _GIT = re.compile(r"git version (\d{1,4})\.(\d{1,4})\S*")
 _NOT_THERE = "it is not set"
 
 
 def python_check() -> Check:
-    """Which Python runs this: pip has refused one that is too old."""
+    """Reports the Python version. It is never too old, because pip refuses to install hunkwise there."""
     return ok("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
 
 
 def git_check(version: Callable[[], str], *, needed: bool) -> Check:
-    """Whether git is there and new enough. `version` gives what `git --version` says, or raises RepositoryError."""
-    say = fault if needed else warning
+    """Checks whether git is installed and new enough.
+
+    `version` returns the output of `git --version`, or raises RepositoryError.
+    """
+    problem = fault if needed else warning
     lost = "" if needed else " Without it the model cannot search, and files are read through GitHub's API."
     oldest = ".".join(map(str, OLDEST_GIT))
     try:
-        said = version().strip()
+        output = version().strip()
     except RepositoryError as error:
-        return say("git", f"{error.message}{lost}", f"Install git {oldest} or newer.")
-    found = _GIT.match(said)
-    if found is None:
-        return say(
-            "git", f"`git --version` says {said[:80]!r}, which is no version.{lost}", f"Install git {oldest}."
+        return problem("git", f"{error.message}{lost}", f"Install git {oldest} or newer.")
+    match = _GIT.match(output)
+    if match is None:
+        return problem(
+            "git",
+            f"`git --version` says {output[:80]!r}, which is no version.{lost}",
+            f"Install git {oldest}.",
         )
-    if (int(found[1]), int(found[2])) < OLDEST_GIT:
-        return say("git", f"{found[0]} is older than {oldest}.{lost}", f"Install git {oldest} or newer.")
-    return ok("git", found[0].removeprefix("git version "))
+    if (int(match[1]), int(match[2])) < OLDEST_GIT:
+        return problem("git", f"{match[0]} is older than {oldest}.{lost}", f"Install git {oldest} or newer.")
+    return ok("git", match[0].removeprefix("git version "))
 
 
 def temporary_check(environ: Mapping[str, str], usable: Callable[[], str] = tempfile.gettempdir) -> Check:
-    """Whether files can be made where the CLI's private home will be. `usable` gives that folder, or raises OSError."""
+    """Checks whether files can be created where the CLI's private home will be.
+
+    `usable` returns that folder, or raises OSError.
+    """
     named = environ.get("TMPDIR")
     remedy = "Set TMPDIR to a folder that can be written: the Copilot CLI's private home is made there."
     try:
@@ -128,7 +141,7 @@ def temporary_check(environ: Mapping[str, str], usable: Callable[[], str] = temp
 
 
 def reports_check(folder: Path) -> Check:
-    """Whether the JSON report can be written: to a folder that need not exist yet."""
+    """Checks whether the JSON report can be written to the folder, which need not exist yet."""
     unwritable = _cannot_be_made_in(folder)
     if unwritable:
         remedy = (
@@ -139,7 +152,7 @@ def reports_check(folder: Path) -> Check:
 
 
 def runner_file_check(name: str, environ: Mapping[str, str], loss: str) -> Check:
-    """Whether a file that the runner names takes more text; nothing is written to it."""
+    """Checks whether text can be appended to a file that the runner names. Writes nothing to it."""
     named = environ.get(name)
     unwritable = _cannot_be_appended_to(Path(named)) if named else _NOT_THERE
     if unwritable:
@@ -149,16 +162,16 @@ def runner_file_check(name: str, environ: Mapping[str, str], loss: str) -> Check
 
 
 def space_check(free: int, folder: str) -> Check:
-    """Whether so many free bytes are enough."""
+    """Checks whether the number of free bytes is enough."""
     remedy = f"Make room in {folder}: the Copilot CLI and git need up to 500 MB there."
     if free < _LITTLE:
-        say = fault if free < _TOO_LITTLE else warning
-        return say("Disk", f"only {free / 2**20:,.0f} MB are free in {folder}.", remedy)
+        problem = fault if free < _TOO_LITTLE else warning
+        return problem("Disk", f"only {free / 2**20:,.0f} MB are free in {folder}.", remedy)
     return ok("Disk", f"{free / 2**30:,.1f} GB are free in {folder}")
 
 
 def free_space(usable: Callable[[], str] = tempfile.gettempdir) -> tuple[int, str] | None:
-    """Free bytes where temporary files go, and where that is; None where nobody can say."""
+    """Returns the free bytes in the folder for temporary files, and the folder; None if they are unknown."""
     try:
         folder = usable()
         return shutil.disk_usage(folder).free, folder
@@ -167,12 +180,12 @@ def free_space(usable: Callable[[], str] = tempfile.gettempdir) -> tuple[int, st
 
 
 def _cannot_be_made_in(folder: Path) -> str:
-    """Why no file can be made in the folder, or, where it is not there, in the first above it that is; or nothing."""
+    """Returns why no file can be created in the folder, or in its first existing parent; empty if it can."""
     try:
-        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-        if not there.is_dir():
-            return f"{there} is not a folder"
-        with tempfile.TemporaryFile(prefix="hunkwise-doctor-", dir=there):
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if not existing.is_dir():
+            return f"{existing} is not a folder"
+        with tempfile.TemporaryFile(prefix="hunkwise-doctor-", dir=existing):
             return ""
     except OSError as error:
         return error.strerror or type(error).__name__

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hunkwise.commands.action import settings
 from hunkwise.commands.backend import Backend, select_backend
-from hunkwise.commands.review import url_in, wanted_in
+from hunkwise.commands.review import requested_pull_request, url_in
 from hunkwise.copilot.isolation import Credential, refuse_unsafe
 from hunkwise.copilot.sidecar import Address
 from hunkwise.doctor.checks import Check, failed, ok, unchecked, warning, wrong
@@ -48,20 +48,20 @@ _NEED = (
 
 @dataclass(frozen=True, slots=True)
 class TokenSettings:
-    """The tokens that are set, before any of them was tried."""
+    """The tokens that are set; none of them has been tried."""
 
     job: bool
     github: str | None = field(default=None, repr=False)
     copilot: str | None = field(default=None, repr=False)
-    """Copilot's own; in a job github-token stands in for it."""
+    """Copilot's own token; if it is None, a job uses github-token instead."""
     copilot_answers: bool = True
-    """A CLI is started here, and Copilot answers: no provider, no CLI that runs already, no report to publish."""
+    """True if a CLI is started for Copilot: no provider, no running CLI, and no report to publish."""
     posts: bool = True
-    """The step writes to the pull request: it has no `dry-run: true`."""
+    """True if the step writes to the pull request: it has no `dry-run: true`."""
 
 
 def tokens_in(environ: Mapping[str, str], *, job: bool) -> TokenSettings:
-    """What the inputs of a step, or the variables of a shell, hold."""
+    """Reads the tokens from the inputs of a step, or from the variables of a shell."""
     if not job:
         github = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
         copilot = environ.get("COPILOT_GITHUB_TOKEN")
@@ -77,34 +77,34 @@ def tokens_in(environ: Mapping[str, str], *, job: bool) -> TokenSettings:
 
 
 def kind_of(token: str) -> str:
-    """What its prefix says; nothing of the rest."""
+    """Returns the kind of a token, from its prefix only."""
     return next(
         (kind for prefix, kind in _KINDS if token.startswith(prefix)), "a token of a kind that is not known"
     )
 
 
 def token_checks(tokens: TokenSettings, environ: Mapping[str, str]) -> Iterator[Check]:
-    """Both tokens, whether they are one, and tokens that lie about."""
-    yield _github(tokens)
-    yield _copilot(tokens)
+    """Checks both tokens, whether they are the same, and other tokens in the environment."""
+    yield _github_check(tokens)
+    yield _copilot_check(tokens)
     if tokens.copilot_answers:
-        yield from _one_for_both(tokens)
-    yield from _stray(tokens, environ)
+        yield from _shared_token_checks(tokens)
+    yield from _unused_token_checks(tokens, environ)
 
 
-def _github(tokens: TokenSettings) -> Check:
+def _github_check(tokens: TokenSettings) -> Check:
     if tokens.github is None and tokens.job:
         return wrong("github-token", "is not set.", "Leave it at its default, ${{ github.token }}.")
     if tokens.github is None:
         return unchecked("GITHUB_TOKEN", "it is not set, and only `--pr` needs it")
     name = "github-token" if tokens.job else "GITHUB_TOKEN"
     if tokens.github.startswith(_CLASSIC):
-        said = "is a classic personal access token, which reaches all that its account can reach."
-        return warning(name, said, "Use the job's own ${{ github.token }}, or a fine-grained token.")
+        message = "is a classic personal access token, which reaches all that its account can reach."
+        return warning(name, message, "Use the job's own ${{ github.token }}, or a fine-grained token.")
     return ok(name, kind_of(tokens.github))
 
 
-def _copilot(tokens: TokenSettings) -> Check:
+def _copilot_check(tokens: TokenSettings) -> Check:
     name = "copilot-token" if tokens.job else "COPILOT_GITHUB_TOKEN"
     if not tokens.copilot_answers:
         why = "Copilot is not asked from here" if tokens.job else "it is not set, so Copilot is not asked"
@@ -119,8 +119,8 @@ def _copilot(tokens: TokenSettings) -> Check:
     )
 
 
-def _one_for_both(tokens: TokenSettings) -> Iterator[Check]:
-    """Whoever takes over the CLI has what it holds."""
+def _shared_token_checks(tokens: TokenSettings) -> Iterator[Check]:
+    """Checks whether the CLI holds github-token, which a compromised CLI could use."""
     name = "One token for both"
     if (tokens.copilot or tokens.github) != tokens.github or tokens.github is None:
         yield ok(name, "no: the Copilot CLI does not get the token that reads and posts")
@@ -134,67 +134,67 @@ def _one_for_both(tokens: TokenSettings) -> Iterator[Check]:
         )
 
 
-def _stray(tokens: TokenSettings, environ: Mapping[str, str]) -> Iterator[Check]:
-    """Tokens that a reader of the workflow could take for ours."""
+def _unused_token_checks(tokens: TokenSettings, environ: Mapping[str, str]) -> Iterator[Check]:
+    """Warns about tokens in the environment that are not used, although their names suggest it."""
     if not tokens.job:
         both = (environ.get("GITHUB_TOKEN"), environ.get("GH_TOKEN"))
         if all(both) and both[0] != both[1]:
-            said = "is set, and is not GITHUB_TOKEN, which is the one that is used."
-            yield warning("GH_TOKEN", said, "Remove one of the two.")
+            message = "is set, and is not GITHUB_TOKEN, which is the one that is used."
+            yield warning("GH_TOKEN", message, "Remove one of the two.")
         return
     if environ.get("COPILOT_GITHUB_TOKEN"):
-        said = "is set in this step, and is not used."
-        yield warning("COPILOT_GITHUB_TOKEN", said, "Set the input copilot-token instead.")
+        message = "is set in this step, and is not used."
+        yield warning("COPILOT_GITHUB_TOKEN", message, "Set the input copilot-token instead.")
     for name in ("GH_TOKEN", "GITHUB_TOKEN"):
         if environ.get(name):
-            said = "is set in this step: hunkwise does not use it, and the Copilot CLI does not get it."
-            yield warning(name, said, f"Remove {name} from the `env` of this step.")
+            message = "is set in this step: hunkwise does not use it, and the Copilot CLI does not get it."
+            yield warning(name, message, f"Remove {name} from the `env` of this step.")
 
 
 _SHOWN = 12
 _BELOW = "the AGENTS.md of the folders above a changed file, if there are any"
-"""Only a change says which those are."""
+"""The files depend on the change, which the checkup does not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigCheck:
-    """What was found, and the configuration where it is right."""
+    """The checks of the configuration, and the configuration if it is right."""
 
     checks: tuple[Check, ...]
     config: Config | None = None
 
 
 def read_base(base: CommitFiles, config_path: str, overridden: Callable[[Config], Config]) -> ConfigCheck:
-    """Reads configuration, templates and instructions at a commit."""
+    """Reads and checks configuration, templates and instructions at a commit."""
     try:
         texts = base_texts(base, config_path, overridden)
-        there = base.read(config_path) is not None
+        exists = base.read(config_path) is not None
     except Error as error:
         return ConfigCheck(failed("Configuration", error))
-    said = f"{config_path} is right" if there else f"there is no {config_path}: the defaults hold"
-    checks = [ok("Configuration", said), *_prompts(texts), _instructions(texts)]
+    message = f"{config_path} is right" if exists else f"there is no {config_path}: the defaults hold"
+    checks = [ok("Configuration", message), *_prompt_checks(texts), _instructions_check(texts)]
     checks += [warning("Instructions", note, "Make the file readable, or remove it.") for note in texts.notes]
     return ConfigCheck(tuple(checks), texts.config)
 
 
-def _prompts(texts: BaseConfig) -> list[Check]:
-    """Each template of the user's own is compiled where a review renders it: in a process that is bounded."""
+def _prompt_checks(texts: BaseConfig) -> list[Check]:
+    """Compiles each template of the user in the same limited worker process in which a review renders it."""
     renderer = Renderer(texts.templates, paths=texts.config.own_files)
     checks = [ok("Prompts", ", ".join(prompt.name for prompt in texts.config.reviewing))]
     for name in texts.templates:
         try:
             renderer.check(name)
         except SettingsError as error:
-            checks += [wrong("Template", said) for said in error.faults]
+            checks += [wrong("Template", message) for message in error.faults]
         else:
             checks.append(ok("Template", f"that of {name} compiles"))
     return checks
 
 
-def _instructions(texts: BaseConfig) -> Check:
+def _instructions_check(texts: BaseConfig) -> Check:
     if not texts.config.context.instructions:
         return ok("Instructions", "not shown to the model: context.instructions is false")
-    paths = [found.path for found in texts.instructions]
+    paths = [instruction.path for instruction in texts.instructions]
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return ok("Instructions", f"{', '.join(paths[:_SHOWN])}{more}, and {_BELOW}" if paths else _BELOW)
 
@@ -208,66 +208,68 @@ _FORK = (
 
 @dataclass(frozen=True, slots=True)
 class ReviewSettings:
-    """What a review would be made of, where the settings are right."""
+    """The settings of a review, if they are right."""
 
     job: bool
     github_token: str = field(default="", repr=False)
-    """Empty in a shell that has none."""
+    """Empty in a shell without a token."""
     api_url: str = "https://api.github.com"
     repository: str | None = None
     number: int | None = None
     base: str | None = None
-    """The commit whose configuration holds, as far as the event knows it."""
+    """The commit whose configuration applies, if the event has it."""
     checkout: Path | None = None
     config_path: str = DEFAULT_CONFIG_PATH
     overrides: Mapping[str, object] = field(default_factory=dict)
-    by: Backend | None = None
-    """Who answers; None where a report is published, and nobody is asked."""
+    backend: Backend | None = None
+    """The model backend; None where a report is published, and no model is asked."""
     addresses: tuple[Address, ...] = ()
-    """Of CLIs that run already; empty: one is started."""
+    """Addresses of running CLIs; if empty, a CLI is started."""
     environment: RunnerEnvironment | None = None
     """The runner's, in a job."""
 
     @property
     def copilot(self) -> bool:
-        """Whether Copilot answers."""
-        return self.by is not None and self.by.provider is None
+        """True if the backend is Copilot."""
+        return self.backend is not None and self.backend.provider is None
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsChecks:
-    """The settings' own checks, and what they ask for; None where they are wrong."""
+    """The checks of the settings, and the settings of the review; None where they are wrong."""
 
     checks: tuple[Check, ...]
-    asked: ReviewSettings | None = None
+    review: ReviewSettings | None = None
 
 
 def is_job(environ: Mapping[str, str]) -> bool:
-    """Whether this is a step of a workflow, or is made to look like one."""
+    """Returns True in a step of a workflow, or where the environment simulates one."""
     return environ.get("GITHUB_ACTIONS") == "true" or bool(environ.get("GITHUB_EVENT_NAME"))
 
 
 def read_settings(
     arguments: argparse.Namespace, environ: Mapping[str, str], stack: ExitStack
 ) -> SettingsChecks:
-    """Reads them as a review does. A demo that answers is ended by `stack`."""
+    """Reads and checks the settings as a review does. If the demo is used, `stack` ends it."""
     checks: tuple[Check, ...] = ()
     try:
         refuse_unsafe(environ)
     except SettingsError as error:
         checks = failed("COPILOT_ALLOW_ALL", error)
     try:
-        read = _job(environ) if is_job(environ) else _shell(arguments, environ, stack)
+        read = _read_job(environ) if is_job(environ) else _read_shell(arguments, environ, stack)
     except SettingsError as error:
         read = SettingsChecks(failed("Settings", error))
-    return SettingsChecks((*read.checks, *checks), read.asked)
+    return SettingsChecks((*read.checks, *checks), read.review)
 
 
-def _shell(arguments: argparse.Namespace, environ: Mapping[str, str], stack: ExitStack) -> SettingsChecks:
-    by = select_backend(arguments.model, environ, stack)
-    pull_request = wanted_in(arguments.pr, environ) if arguments.pr else None
+def _read_shell(
+    arguments: argparse.Namespace, environ: Mapping[str, str], stack: ExitStack
+) -> SettingsChecks:
+    backend = select_backend(arguments.model, environ, stack)
+    pull_request = requested_pull_request(arguments.pr, environ) if arguments.pr else None
     checkout = Path(arguments.repository)
-    asked = ReviewSettings(
+    review = ReviewSettings(
         job=False,
         github_token=environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN") or "",
         api_url=url_in(environ, "GITHUB_API_URL", "https://api.github.com"),
@@ -275,41 +277,42 @@ def _shell(arguments: argparse.Namespace, environ: Mapping[str, str], stack: Exi
         number=pull_request.number if pull_request else None,
         checkout=checkout if checkout.is_dir() else None,
         config_path=arguments.config or DEFAULT_CONFIG_PATH,
-        overrides={"model": by.model} if by.model else {},
-        by=by,
+        overrides={"model": backend.model} if backend.model else {},
+        backend=backend,
     )
-    return SettingsChecks((ok("Options", "are right, and the variables beside them too"),), asked)
+    return SettingsChecks((ok("Options", "are right, and the variables beside them too"),), review)
 
 
-def _job(environ: Mapping[str, str]) -> SettingsChecks:
+def _read_job(environ: Mapping[str, str]) -> SettingsChecks:
     environment, inputs = settings(environ)
     checks = [ok("Inputs", "are right")]
     checks += [
-        warning("Inputs", said, "Correct the `with` or the `env` of this step.") for said in inputs.warnings
+        warning("Inputs", message, "Correct the `with` or the `env` of this step.")
+        for message in inputs.warnings
     ]
-    task, said = _event(environment, inputs)
-    review = task if isinstance(task, ReviewTask) else None
-    asked = ReviewSettings(
+    task, event_checks = _read_event(environment, inputs)
+    review_task = task if isinstance(task, ReviewTask) else None
+    review = ReviewSettings(
         job=True,
         github_token=inputs.github_token,
         api_url=environment.api_url,
         repository=environment.repository,
         number=task.number if isinstance(task, ReviewTask | PublishTask) else None,
-        base=(review.base_sha if review else None) or environment.sha or None,
+        base=(review_task.base_sha if review_task else None) or environment.sha or None,
         checkout=environment.workspace,
         config_path=inputs.config_path,
         overrides=inputs.overrides,
-        by=_answering(inputs),
+        backend=_backend(inputs),
         addresses=tuple(
             Address(host_of(url), port_of(url), inputs.copilot_connection_token)
             for url in inputs.copilot_urls
         ),
         environment=environment,
     )
-    return SettingsChecks((*checks, *said), asked)
+    return SettingsChecks((*checks, *event_checks), review)
 
 
-def _answering(inputs: Inputs) -> Backend | None:
+def _backend(inputs: Inputs) -> Backend | None:
     if inputs.publish_report is not None:
         return None
     if inputs.provider is not None:
@@ -319,13 +322,13 @@ def _answering(inputs: Inputs) -> Backend | None:
     return Backend(credential, inputs.provider, inputs.model, demo=False)
 
 
-def _event(environment: RunnerEnvironment, inputs: Inputs) -> tuple[Task | None, tuple[Check, ...]]:
-    """What the event asks for. One that brings nothing to review is no fault of a checkup."""
+def _read_event(environment: RunnerEnvironment, inputs: Inputs) -> tuple[Task | None, tuple[Check, ...]]:
+    """Returns the event's task and its checks. An event with nothing to review is only a warning."""
     name, publishing = environment.event_name, inputs.publish_report is not None
     try:
         task = read_event(
             name,
-            _payload(environment.event_path),
+            _read_payload(environment.event_path),
             repository=environment.repository,
             pull_request=inputs.pull_request,
             publishing=publishing,
@@ -333,12 +336,12 @@ def _event(environment: RunnerEnvironment, inputs: Inputs) -> tuple[Task | None,
     except SettingsError as error:
         unnamed = name == "workflow_dispatch" and inputs.pull_request is None
         if not publishing and (name not in EVENTS or unnamed):
-            return None, tuple(warning("Event", said, _ONLY_HERE) for said in error.faults)
+            return None, tuple(warning("Event", message, _ONLY_HERE) for message in error.faults)
         return None, failed("Event", error)
-    return task, tuple(_told(name, task))
+    return task, tuple(_task_checks(name, task))
 
 
-def _told(name: str, task: Task) -> Iterator[Check]:
+def _task_checks(name: str, task: Task) -> Iterator[Check]:
     if isinstance(task, ReviewTask):
         yield ok("Event", f"{name}: pull request #{task.number} of {task.repository} is to be reviewed")
         if task.fork and name == "pull_request":
@@ -350,7 +353,7 @@ def _told(name: str, task: Task) -> Iterator[Check]:
         yield ok("Event", f"{name}: nothing to review. {task.why}")
 
 
-def _payload(path: Path) -> bytes:
+def _read_payload(path: Path) -> bytes:
     try:
         return read_given(path, MAX_PAYLOAD_BYTES)
     except OSError as error:

@@ -175,4 +175,4 @@ class ChangeSummary:
         return bool(self.overview or self.walkthrough)
 
 
-NOTHING_TOLD: Final = ChangeSummary()
+NO_SUMMARY: Final = ChangeSummary()

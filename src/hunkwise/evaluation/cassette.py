@@ -24,12 +24,12 @@ from hunkwise.settings.parsing import listed
 
 
 def request_key(question: Question) -> str:
-    """64 hex digits over system message, prompt, tools and model: the same question has the same ones."""
+    """Returns a digest of system message, prompt, tools and model, 64 hex digits."""
     return _digest(_parts(question))
 
 
 def part_digests(question: Question) -> dict[str, str]:
-    """Twelve hex digits of each part of it, by which one can tell what has changed."""
+    """Returns a digest of each part of the question, 12 hex digits, to report which part has changed."""
     return {name: _digest(part)[:12] for name, part in _parts(question).items() if name != "purpose"}
 
 
@@ -60,7 +60,7 @@ class _Shape(BaseModel):
 
 
 class RecordedUsage(_Shape):
-    """What an answer cost; see domain.review.Usage."""
+    """The cost of an answer; see domain.review.Usage."""
 
     model_calls: _Count = 0
     input_tokens: _Count = 0
@@ -76,11 +76,11 @@ class RecordedUsage(_Shape):
 
 
 class RecordedAnswer(_Shape):
-    """How one question went."""
+    """The answer to one question, or its failure."""
 
     purpose: str
     parts: Mapping[str, str]
-    """See keys.part_digests."""
+    """See `part_digests`."""
     calls: Annotated[tuple[Any, ...], Field(strict=False)] = ()
     """The arguments of the reporting tool's calls."""
     usage: RecordedUsage = RecordedUsage()
@@ -94,7 +94,7 @@ class _File(_Shape):
 
 
 class CassetteHeader(_Shape):
-    """Who was recorded."""
+    """The models of a recording."""
 
     version: Literal[1] = 1
     model: str | None = None
@@ -104,7 +104,7 @@ class CassetteHeader(_Shape):
 
 @dataclass
 class Cassette:
-    """The answers of one case, in the order in which they came."""
+    """The answers of one case, in their order, by the digest of the request."""
 
     case: str
     answers: dict[str, list[RecordedAnswer]] = field(default_factory=dict)
@@ -116,7 +116,7 @@ class Cassette:
         return (answer for same in self.answers.values() for answer in same if answer.purpose == purpose)
 
     def write(self, folder: Path, scan: SecretScan) -> None:
-        """Raises SettingsError where the disk does not take it."""
+        """Writes the answers to a file in the folder. Raises SettingsError where it cannot be written."""
         by_key = {key: [_json(answer) for answer in answers] for key, answers in self.answers.items()}
         contents = {"version": VERSION, "case": self.case, "answers": by_key}
         _write(tape_path(folder, self.case), without_secrets(contents, scan))
@@ -127,41 +127,44 @@ def tape_path(folder: Path, case: str) -> Path:
 
 
 def read_cassette(folder: Path, case: str) -> Cassette:
-    """The recorded answers of a case. Raises SettingsError where there are none, or they cannot be read."""
+    """Reads the recorded answers of a case. Raises SettingsError where there are none, or they cannot be read."""
     path = tape_path(folder, case)
     try:
-        found = _File.model_validate_json(_read(path, f'Nothing was recorded of the case "{case}"'))
+        file = _File.model_validate_json(_read(path, f'Nothing was recorded of the case "{case}"'))
     except ValidationError as error:
-        raise _damaged(path, error) from error
-    return Cassette(case, {key: list(answers) for key, answers in found.answers.items()})
+        raise _damaged_error(path, error) from error
+    return Cassette(case, {key: list(answers) for key, answers in file.answers.items()})
 
 
 def write_header(folder: Path, header: CassetteHeader) -> None:
-    """Makes the folder a recording. Raises SettingsError where it holds something else, or cannot be written."""
+    """Creates a recording's folder with its header.
+
+    Raises SettingsError where the folder has other files, or cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        strange = any(folder.iterdir()) and not (folder / RECORDING).is_file()
+        has_other_files = any(folder.iterdir()) and not (folder / RECORDING).is_file()
     except OSError as error:
         raise SettingsError([f"--record {folder}: it cannot be written ({error.strerror})."]) from error
-    if strange:
-        said = (
+    if has_other_files:
+        message = (
             f"--record {folder}: there is something else in it; name a new folder, or an earlier recording."
         )
-        raise SettingsError([said])
+        raise SettingsError([message])
     _write(folder / RECORDING, header.model_dump())
 
 
 def read_header(folder: Path) -> CassetteHeader:
-    """Raises SettingsError where the folder is no recording."""
+    """Reads a recording's header. Raises SettingsError where the folder is not a recording."""
     path = folder / RECORDING
     try:
         return CassetteHeader.model_validate_json(_read(path, f"--replay {folder}: it is no recording"))
     except ValidationError as error:
-        raise _damaged(path, error) from error
+        raise _damaged_error(path, error) from error
 
 
 def _json(answer: RecordedAnswer) -> dict[str, Any]:
-    """Without what says nothing, so that files stay small."""
+    """Returns the answer without default values, so that files stay small."""
     return answer.model_dump(mode="json", exclude_defaults=True)
 
 
@@ -179,8 +182,8 @@ def _read(path: Path, missing: str) -> bytes:
     try:
         raw = read_given(path, _MOST_BYTES)
     except FileNotFoundError as error:
-        said = f"{missing}: there is no {path.name} in {path.parent}; record it with --record."
-        raise SettingsError([said]) from error
+        message = f"{missing}: there is no {path.name} in {path.parent}; record it with --record."
+        raise SettingsError([message]) from error
     except OSError as error:
         raise SettingsError([f"{path} cannot be read ({error.strerror})."]) from error
     if len(raw) > _MOST_BYTES:
@@ -188,17 +191,17 @@ def _read(path: Path, missing: str) -> bytes:
     return raw
 
 
-def _damaged(path: Path, error: ValidationError) -> SettingsError:
+def _damaged_error(path: Path, error: ValidationError) -> SettingsError:
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part)[:20] for part in first["loc"]) or "its top"
     return SettingsError([f"{path}: {place}: {first['msg'][:200]}; record it again with --record."])
 
 
 class Recorder:
-    """Asks a real model, and keeps on a tape what it reported and what it cost."""
+    """Asks a real model, and records the calls of the reporting tool and their cost."""
 
     def __init__(self, fresh: Callable[[], Model], tape: Cassette, scan: SecretScan) -> None:
-        """`fresh` gives a model that nobody has asked yet: one a question, so that each one's cost is its own."""
+        """`fresh` returns a new model for each question, so that the cost of each is known."""
         self._scan = scan
         self._fresh = fresh
         self._tape = tape
@@ -209,37 +212,39 @@ class Recorder:
         return sum(self.spent.values(), Usage())
 
     async def ask(self, question: Question) -> None:
-        """As the real model. A question that was broken off is not kept: nobody knows what it would have said."""
+        """Asks the real model. A cancelled question is not recorded, because its answer is incomplete."""
         calls: list[object] = []
         take = question.tool.take
 
-        def taken(arguments: object) -> ToolReply:
-            # Without secrets here as well: the questions that follow are made of it, and must be the same again.
-            said = without_secrets(arguments, self._scan)
-            calls.append(json.loads(json.dumps(said)))  # as it was: whoever takes it may change it
-            return take(said)
+        def record_and_take(arguments: object) -> ToolReply:
+            # The tool also gets the arguments without secrets: later questions depend on them, and must be
+            # the same in a replay.
+            cleaned = without_secrets(arguments, self._scan)
+            calls.append(json.loads(json.dumps(cleaned)))  # a copy, because the tool may change its arguments
+            return take(cleaned)
 
         model = self._fresh()
         failed: ModelKind | None = None
         try:
-            await model.ask(replace(question, tool=replace(question.tool, take=taken)))
+            await model.ask(replace(question, tool=replace(question.tool, take=record_and_take)))
         except ModelError as error:
             failed = error.kind
-            self._keep(question, calls, model.usage, failed)
+            self._record(question, calls, model.usage, failed)
             raise
         else:
-            self._keep(question, calls, model.usage, failed)
+            self._record(question, calls, model.usage, failed)
         finally:
             spent = self.spent.get(question.purpose, Usage())
             self.spent[question.purpose] = spent + model.usage
 
-    def _keep(self, question: Question, calls: list[object], usage: Usage, failed: ModelKind | None) -> None:
-        said = RecordedUsage(**asdict(usage))
+    def _record(
+        self, question: Question, calls: list[object], usage: Usage, failed: ModelKind | None
+    ) -> None:
         answer = RecordedAnswer(
             purpose=question.purpose,
             parts=part_digests(question),
             calls=tuple(calls),
-            usage=said,
+            usage=RecordedUsage(**asdict(usage)),
             failed=failed,
         )
         self._tape.put(request_key(question), answer)
@@ -256,14 +261,14 @@ _AGAIN = "Record it again with --record."
 
 
 class ReplayModel:
-    """Answers each question as it was answered when the tape was made, at the same cost."""
+    """Answers each question with its recorded answer, at the recorded cost."""
 
     def __init__(self, tape: Cassette) -> None:
         self._tape = tape
         self._left = {key: list(answers) for key, answers in tape.answers.items()}
         self.spent: dict[str, Usage] = {}
         self.missing: list[str] = []
-        """What was asked and is not on the tape, one sentence each: the case has then no result."""
+        """Questions without a recorded answer, one sentence each. If there is one, the case has no result."""
 
     @property
     def usage(self) -> Usage:
@@ -271,16 +276,16 @@ class ReplayModel:
 
     @property
     def unused(self) -> int:
-        """Recorded answers that nobody asked for."""
+        """The number of recorded answers that were not used."""
         return sum(map(len, self._left.values()))
 
     async def ask(self, question: Question) -> None:
-        """Raises the recorded failure, of its kind; and ModelError for what was not recorded."""
+        """Replays the recorded answer. Raises ModelError for a recorded failure, or if nothing was recorded."""
         answers = self._left.get(request_key(question))
         if not answers:
-            said = self._what_changed(question)
-            self.missing.append(said)
-            raise ModelError(ModelKind.SIDECAR, said, _AGAIN)
+            reason = self._what_changed(question)
+            self.missing.append(reason)
+            raise ModelError(ModelKind.SIDECAR, reason, _AGAIN)
         answer = answers.pop(0)
         self._spend(question, answer.usage.value)
         for arguments in answer.calls:
@@ -313,10 +318,10 @@ def _changed(parts: Mapping[str, str], answer: RecordedAnswer) -> list[str]:
 
 
 class ReplayModels:
-    """Gives each case its recorded answers."""
+    """Creates a replay model for each case."""
 
     def __init__(self, folder: Path, cases: Iterable[str]) -> None:
-        """Reads them all. Raises SettingsError that names every case without a recording."""
+        """Reads all recordings. Raises SettingsError that names every case without one."""
         faults: list[str] = []
         self._tapes: dict[str, Cassette] = {}
         for case in cases:
@@ -331,4 +336,4 @@ class ReplayModels:
         return ReplayModel(self._tapes[ready.case.name])
 
     def done(self, marks: CaseResult) -> None:
-        """Nothing is kept of a replay."""
+        """Does nothing: a replay writes no files."""

@@ -23,36 +23,36 @@ from hunkwise.settings.strict_yaml import YamlDocument
 
 
 class TreeFile(NamedTuple):
-    """A file of a tree."""
+    """A file of a tree: its bytes and its mode."""
 
     raw: bytes
     executable: bool = False
 
 
 Tree = Mapping[str, TreeFile]
-"""Files by their paths, with slashes; nothing but plain files."""
+"""Regular files by their paths, with slashes."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One known change."""
+    """One case: a change and the findings that are expected."""
 
     name: str
-    """Its folder's name."""
+    """The name of its folder."""
     golden: Golden
     base: Tree = field(repr=False)
     head: Tree | None = field(repr=False, default=None)
-    """None where `diff` says it."""
+    """None if the case has a `diff` instead."""
     diff: bytes = field(repr=False, default=b"")
-    """What makes the head of the base."""
+    """The diff from the base to the head."""
     where: str = ""
-    """Path of its golden.json, as the reader named it."""
+    """Path of its golden.json, for messages."""
     document: YamlDocument = field(repr=False, default_factory=lambda: YamlDocument(None, {}, ()))
-    """Lines of its golden.json, for faults."""
+    """The parsed golden.json with line numbers, for messages."""
 
     @property
     def digest(self) -> str:
-        """Sixteen hex digits over all that makes the case what it is."""
+        """Digest of the golden.json and all files of the case, 16 hex digits."""
         whole = sha256(json.dumps(self.golden.model_dump(), sort_keys=True).encode("ascii"))
         for tree in (self.base, self.head or {}):
             for path, content in sorted(tree.items()):
@@ -65,21 +65,21 @@ class Case:
 
 
 MAX_LINES: Final = 200_000
-"""Lines of all files together: a hunk may call itself the billionth line's."""
+"""Maximum number of lines of all files together: a hunk's header may claim any line number."""
 UNSHOWN: Final = "…"
-"""Stands for each line that the diff does not show, so that the others keep their numbers."""
+"""Placeholder for each line that the diff does not show, so that the others keep their numbers."""
 
 
 def unfolded(diff: bytes) -> dict[str, TreeFile] | None:
-    """The files of the base with the lines that the diff shows; None where that would take more than MAX_LINES.
+    """Returns the files of the base with the lines that the diff shows; None if they exceed MAX_LINES.
 
-    Paths that no tree can have are left out: git then refuses the diff and says why.
+    Skips paths that are not valid in a tree: git then refuses the diff with the reason.
     """
     lines_by_path: dict[str, dict[int, DiffLine]] = {}
     executable: set[str] = set()
     for section in parse_sections(diff):
         path = section.header.old_path
-        if path is None or not _fit(path):
+        if path is None or not _is_valid(path):
             continue
         lines = lines_by_path.setdefault(path, {})
         lines.update(
@@ -99,14 +99,14 @@ def _text(lines: dict[int, DiffLine]) -> bytes:
     return b"\n".join(rows) + (b"" if open_end else b"\n")
 
 
-def _fit(path: str) -> bool:
+def _is_valid(path: str) -> bool:
     steps = path.lower().split("/")
     return "\0" not in path and not {"", ".", "..", ".git"} & set(steps)
 
 
 MAX_FILES: Final = 2_000
 MAX_FILE: Final = 2_000_000
-"""Bytes; a model reads none that is larger."""
+"""Bytes; the same as the largest file that a model can read."""
 MAX_TREE: Final = 20_000_000
 """Bytes."""
 _MAX_DEPTH: Final = 30
@@ -115,32 +115,32 @@ _MAX_TREE_FAULTS: Final = 10
 
 @dataclass(slots=True)
 class TreeReader:
-    """Reads one tree of a case; what is wrong with it is in `faults`, as `path: …`."""
+    """Reads one tree of a case; `faults` has its errors, as `path: …`."""
 
     folder: Path
     shown: str
-    """The folder's path as the reader named it."""
+    """The folder's path, for messages."""
     faults: list[str] = field(default_factory=list)
     _left: int = MAX_TREE
 
     def read(self) -> dict[str, TreeFile]:
-        """All files below the folder, in the order of their names."""
-        found: dict[str, TreeFile] = {}
+        """Returns all files below the folder, in the order of their names."""
+        tree: dict[str, TreeFile] = {}
         for path, entry in self._entries(self.folder, "", 0):
             if len(self.faults) >= _MAX_TREE_FAULTS:
                 break
-            if len(found) >= MAX_FILES:
+            if len(tree) >= MAX_FILES:
                 self._refuse("", f"it has more than {MAX_FILES:,} files; keep those that the change needs")
                 break
-            content = self._content(path, entry)
+            content = self._read_file(path, entry)
             if content is not None:
-                found[path] = content
+                tree[path] = content
             if self._left < 0:
                 self._refuse(
                     "", f"its files have more than {MAX_TREE:,} bytes; keep those that the change needs"
                 )
                 break
-        return found
+        return tree
 
     def _entries(self, folder: Path, prefix: str, depth: int) -> Iterator[tuple[str, os.DirEntry[str]]]:
         try:
@@ -160,7 +160,7 @@ class TreeReader:
             else:
                 yield from self._entries(Path(entry.path), f"{path}/", depth + 1)
 
-    def _content(self, path: str, entry: os.DirEntry[str]) -> TreeFile | None:
+    def _read_file(self, path: str, entry: os.DirEntry[str]) -> TreeFile | None:
         try:
             status = entry.stat(follow_symlinks=False)
             if not stat.S_ISREG(status.st_mode):
@@ -187,7 +187,7 @@ class TreeReader:
 GOLDEN: Final = "golden.json"
 DIFF: Final = "change.diff"
 RECORDING: Final = "recording.json"
-"""A folder with such a file holds recorded answers, and no case."""
+"""A folder with this file is a recording, not a case."""
 MAX_CASES: Final = 500
 MAX_DIFF: Final = 4_000_000
 """Bytes."""
@@ -199,22 +199,22 @@ _MAX_CASE_FAULTS: Final = 50
 
 
 def read_cases(folder: Path) -> tuple[Case, ...]:
-    """The cases in the folder, by name; or the one case that it is. Raises SettingsError with all faults."""
+    """Reads the cases in the folder, by name, or the folder as one case. Raises SettingsError with all faults."""
     shown = cut(one_line(str(folder)), 300)
     if not folder.is_dir():
         raise SettingsError([f"{shown}: there is no such folder; name a folder of cases, or one case"])
     if os.path.lexists(folder / GOLDEN):
-        found = [folder]
+        folders = [folder]
     else:
-        found = sorted(path for path in folder.iterdir() if _may_be_case(path))
-    if not found:
+        folders = sorted(path for path in folder.iterdir() if _may_be_case(path))
+    if not folders:
         raise SettingsError([f"{shown}: it holds no case; a case is a folder with a {GOLDEN}"])
-    if len(found) > MAX_CASES:
+    if len(folders) > MAX_CASES:
         raise SettingsError([f"{shown}: it holds more than {MAX_CASES} cases; split it"])
     faults: list[str] = []
     cases: list[Case] = []
     size = 0
-    for path in found:
+    for path in folders:
         reader = _CaseReader(path, shown if path == folder else f"{shown}/{one_line(path.name)}")
         case = reader.read()
         faults += reader.faults
@@ -229,7 +229,7 @@ def read_cases(folder: Path) -> tuple[Case, ...]:
 
 
 def _may_be_case(path: Path) -> bool:
-    """A folder, or a link that poses as one; hidden ones, plain files and recordings are something else."""
+    """Returns True for a folder or a symbolic link, except hidden ones and recordings."""
     if path.name.startswith("."):
         return False
     return path.is_symlink() or (path.is_dir() and not (path / RECORDING).exists())
@@ -249,17 +249,17 @@ class _CaseReader:
     faults: list[str] = field(default_factory=list)
 
     def read(self) -> Case | None:
-        """The case; None where it has faults."""
-        if self._is_strange():
+        """Returns the case; None if it has faults."""
+        if self._check_folder():
             return None
         self.faults += self._entry_faults()
         where = f"{self.shown}/{GOLDEN}"
-        raw = self._file(GOLDEN, MAX_BYTES)
+        raw = self._read_file(GOLDEN, MAX_BYTES)
         golden, document = None, None
         if raw is not None:
             golden, document, faults = parse_golden(raw, where)
             self.faults += faults
-        trees = self._trees()
+        trees = self._read_trees()
         if golden is None or document is None or trees is None or self.faults:
             return None
         base, head, diff = trees
@@ -269,7 +269,8 @@ class _CaseReader:
     def _name(self) -> str:
         return self.folder.resolve().name
 
-    def _is_strange(self) -> bool:
+    def _check_folder(self) -> bool:
+        """Checks the folder's kind and name; returns True if there are faults."""
         if self.folder.is_symlink():
             self.faults.append(f"{self.shown}: it is a symbolic link; put the case's own folder there")
         elif not _NAME.fullmatch(self._name):
@@ -286,7 +287,7 @@ class _CaseReader:
                 )
                 yield f"{self.shown}/{cut(one_line(name), 100)}: it is no part of a case{hint}"
 
-    def _trees(self) -> tuple[dict[str, TreeFile], dict[str, TreeFile] | None, bytes] | None:
+    def _read_trees(self) -> tuple[dict[str, TreeFile], dict[str, TreeFile] | None, bytes] | None:
         has_base, has_head, has_diff = (
             os.path.lexists(self.folder / name) for name in ("base", "head", DIFF)
         )
@@ -296,32 +297,32 @@ class _CaseReader:
         if not has_head and not has_diff:
             self.faults.append(f"{self.shown}: it has no change; add head/ beside base/, or {DIFF}")
             return None
-        base = self._tree("base") if has_base else {}
+        base = self._read_tree("base") if has_base else {}
         if has_head:
-            return base, self._tree("head"), b""
-        diff = self._file(DIFF, MAX_DIFF)
+            return base, self._read_tree("head"), b""
+        diff = self._read_file(DIFF, MAX_DIFF)
         if diff is not None and not diff.strip():
             self.faults.append(f"{self.shown}/{DIFF}: it is empty; write there what `git diff` prints")
         if diff is not None and not has_base:
-            shown = unfolded(diff)
-            if shown is None:
+            files = unfolded(diff)
+            if files is None:
                 self.faults.append(
                     f"{self.shown}/{DIFF}: its files have more than {MAX_LINES:,} lines; add base/"
                 )
-            base = shown or {}
+            base = files or {}
         return None if diff is None else (base, None, diff)
 
-    def _tree(self, name: str) -> dict[str, TreeFile]:
+    def _read_tree(self, name: str) -> dict[str, TreeFile]:
         path = self.folder / name
         if path.is_symlink() or not path.is_dir():
             self.faults.append(f"{self.shown}/{name}: it must be a folder, and no link to one")
             return {}
         reader = TreeReader(path, f"{self.shown}/{name}")
-        found = reader.read()
+        tree = reader.read()
         self.faults += reader.faults
-        return found
+        return tree
 
-    def _file(self, name: str, most: int) -> bytes | None:
+    def _read_file(self, name: str, most: int) -> bytes | None:
         path = self.folder / name
         if path.is_symlink():
             self.faults.append(f"{self.shown}/{name}: it is a symbolic link; put the file itself there")

@@ -1,4 +1,4 @@
-"""Reads golden.json, the findings that a case expects, with errors by line."""
+"""Reads golden.json, which has the expected findings of a case; errors have line numbers."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from hunkwise.settings.strict_yaml import Loc, YamlDocument, YamlFault
 
 MAX_BYTES: Final = 512 * 1024
 MAX_DEPTH: Final = 16
-# A text that never ends is one word: else each quote in it would be tried as its beginning.
+# An unterminated text is one token: otherwise each quote in it would be tried as the start of a text.
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[{}\[\],:]|[^\s{}\[\],:"]+|\n', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_json(raw: bytes) -> YamlDocument:
-    """The value in `raw` (UTF-8), its lines, and what is wrong with it. Never raises; a fault at () means: unreadable.
+    """Parses `raw` (UTF-8); returns the value, the lines of its keys, and its faults. Never raises.
 
-    Refused beside what is no JSON: keys that stand twice, NaN and infinities, lone surrogates, deep nesting.
+    A fault at () means that the file is unreadable. Besides invalid JSON these are faults: duplicate keys, NaN and
+    infinities, lone surrogates, deep nesting.
     """
     fault = _size_fault(raw)
     if fault is not None:
@@ -36,15 +37,15 @@ def read_json(raw: bytes) -> YamlDocument:
         return YamlDocument(None, {}, (YamlFault((), line, "the file is not UTF-8; save it as UTF-8"),))
     deep = _deep_line(text)
     if deep:
-        said = f"more than {MAX_DEPTH} levels of nesting; flatten the file"
-        return YamlDocument(None, {}, (YamlFault((), deep, said),))
+        message = f"more than {MAX_DEPTH} levels of nesting; flatten the file"
+        return YamlDocument(None, {}, (YamlFault((), deep, message),))
     try:
         value: Any = json.loads(text, parse_constant=_no_number)
     except json.JSONDecodeError as error:
         return YamlDocument(
             None, {}, (YamlFault((), error.lineno, f"not valid JSON: {_uncapitalized(error.msg)}"),)
         )
-    except ValueError as error:  # a constant that is no number, or one of thousands of digits
+    except ValueError as error:  # NaN or infinity, or a number of thousands of digits
         return YamlDocument(None, {}, (YamlFault((), 1, f"not valid JSON: {str(error)[:200]}"),))
     places = _Places()
     places.walk(text)
@@ -58,7 +59,7 @@ def _size_fault(raw: bytes) -> YamlFault | None:
 
 
 def _deep_line(text: str) -> int:
-    """The line on which the nesting is too deep; 0 where it never is. Python's own parser gives up by crashing."""
+    """Returns the line on which the nesting is too deep, or 0. Python's parser would raise RecursionError there."""
     depth, line = 0, 1
     words: list[str] = _TOKEN.findall(text)
     for word in words:
@@ -78,7 +79,7 @@ def _uncapitalized(text: str) -> str:
 
 
 class _Places:
-    """Walks the tokens of valid JSON and notes where each key and list item stands."""
+    """Walks the tokens of valid JSON and stores the line of each key and list item."""
 
     def __init__(self) -> None:
         self.lines: dict[Loc, int] = {}
@@ -111,8 +112,8 @@ class _Places:
             key = json.loads(word)
             place = (*loc, key)
             if place in self.lines:
-                said = f"{quoted(key)} stands on line {self.lines[place]} already; keep one of them"
-                self.faults.append(YamlFault(place, self._line, said))
+                message = f"{quoted(key)} stands on line {self.lines[place]} already; keep one of them"
+                self.faults.append(YamlFault(place, self._line, message))
             self.lines.setdefault(place, self._line)
             self._next()  # the colon
             self._value(self._next(), place)
@@ -131,9 +132,9 @@ class _Places:
 MAX_GOLDENS: Final = 100
 MAX_WINDOW: Final = 100
 MAX_SPAN: Final = 1_000
-"""Lines of one golden finding."""
+"""Maximum number of lines of one golden finding."""
 DEFAULT_WINDOW: Final = 3
-"""Lines that a finding may stand off and still be the golden one."""
+"""Number of lines that a finding may be away from a golden one and still match."""
 
 _Line = Annotated[int, Field(ge=1, le=10_000_000)]
 
@@ -203,7 +204,7 @@ class Golden(_Shape):
 
     @property
     def reach(self) -> int:
-        """Lines that a finding may stand off."""
+        """The window, or its default."""
         return DEFAULT_WINDOW if self.window is None else self.window
 
 
@@ -211,7 +212,7 @@ assert Literal["low", "medium", "high", "critical"].__args__ == SEVERITIES  # ty
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of `golden.json`, for editors (draft 2020-12)."""
+    """Returns the JSON Schema of `golden.json`, for editors (draft 2020-12)."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **Golden.model_json_schema(),
@@ -245,7 +246,7 @@ _CHOICES: Final = {"severity": SEVERITIES, "side": ("RIGHT", "LEFT")}
 
 
 def parse_golden(raw: bytes, path: str) -> tuple[Golden | None, YamlDocument, list[str]]:
-    """The golden of a case, where its file's lines are, and its faults as `path:line: …`; None where it has any."""
+    """Returns the golden (None if it has faults), its document with lines, and its faults as `path:line: …`."""
     document = read_json(raw)
     faults = list(document.faults)
     if any(not fault.loc for fault in faults):
@@ -257,30 +258,30 @@ def parse_golden(raw: bytes, path: str) -> tuple[Golden | None, YamlDocument, li
     try:
         golden = Golden.model_validate(document.value)
     except ValidationError as error:
-        faults += [_fault(found, document) for found in error.errors(include_url=False)]
+        faults += [_fault(details, document) for details in error.errors(include_url=False)]
     if golden is not None:
         faults += _span_faults(golden, document)
     return (None if faults else golden), document, sentences(faults, path)
 
 
-def _fault(found: Any, document: YamlDocument) -> YamlFault:
-    loc: Loc = found["loc"]
-    return YamlFault(loc, document.line(loc), _sentence(found["type"], loc, found["input"]))
+def _fault(details: Any, document: YamlDocument) -> YamlFault:
+    loc: Loc = details["loc"]
+    return YamlFault(loc, document.line(loc), _sentence(details["type"], loc, details["input"]))
 
 
-def _sentence(kind: str, loc: Loc, found: object) -> str:
+def _sentence(kind: str, loc: Loc, value: object) -> str:
     key = next((str(part) for part in reversed(loc) if isinstance(part, str)), "")
     if kind == "extra_forbidden":
-        known = _KEYS[next((part for part in loc[:-1] if isinstance(part, str)), "")]
-        near = did_you_mean(key.replace("-", "_"), known) or f"; there is {listed(known)}"
+        keys = _KEYS[next((part for part in loc[:-1] if isinstance(part, str)), "")]
+        near = did_you_mean(key.replace("-", "_"), keys) or f"; there is {listed(keys)}"
         return f"unknown key {quoted(key)}{near}"
     if kind == "missing":
         return f"{quoted(key)} is missing; give {_WANTS[key]}"
     if isinstance(loc[-1], int):
-        return f"an entry of {quoted(key)} must be an object with path, line and text, not {quoted(found)}"
-    near = did_you_mean(found, _CHOICES[key]) if isinstance(found, str) and key in _CHOICES else ""
-    many = f"; there are {len(found)}" if kind == "too_long" and isinstance(found, list | tuple) else ""
-    return f"{quoted(key)} must be {_WANTS[key]}, not {quoted(found)}{near or many}"
+        return f"an entry of {quoted(key)} must be an object with path, line and text, not {quoted(value)}"
+    near = did_you_mean(value, _CHOICES[key]) if isinstance(value, str) and key in _CHOICES else ""
+    many = f"; there are {len(value)}" if kind == "too_long" and isinstance(value, list | tuple) else ""
+    return f"{quoted(key)} must be {_WANTS[key]}, not {quoted(value)}{near or many}"
 
 
 def _span_faults(golden: Golden, document: YamlDocument) -> list[YamlFault]:
@@ -288,9 +289,12 @@ def _span_faults(golden: Golden, document: YamlDocument) -> list[YamlFault]:
     for index, finding in enumerate(golden.findings):
         loc: Loc = ("findings", index, "end_line")
         if finding.end_line is not None and finding.end_line < finding.line:
-            said = f'"end_line" {finding.end_line} comes before "line" {finding.line}; swap them'
-            faults.append(YamlFault(loc, document.line(loc), said))
+            message = f'"end_line" {finding.end_line} comes before "line" {finding.line}; swap them'
+            faults.append(YamlFault(loc, document.line(loc), message))
         elif len(finding.lines) > MAX_SPAN:
-            said = f"lines {finding.line}–{finding.end_line} are more than {MAX_SPAN:,}; name the few that it is about"
-            faults.append(YamlFault(loc, document.line(loc), said))
+            message = (
+                f"lines {finding.line}–{finding.end_line} are more than {MAX_SPAN:,}; "
+                "name the few that it is about"
+            )
+            faults.append(YamlFault(loc, document.line(loc), message))
     return faults

@@ -1,4 +1,4 @@
-"""Has a model judge whether two findings are the same."""
+"""Asks a model whether two findings describe the same fault, and matches findings by its answers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from hunkwise.errors import ModelError
 from hunkwise.evaluation.golden import MAX_WINDOW, GoldenFinding
 from hunkwise.evaluation.scoring import Match, MatchSource, best, distance, lines_of, near_pairs
 
-PURPOSE: Final = "eval judge"  # no prompt can be called so
+PURPOSE: Final = "eval judge"  # not a valid name of a prompt
 TOOL: Final = "report_same"
 MOST_CALLS: Final = 120
-"""Model calls that the judge may cost a case."""
+"""Maximum number of the judge's model calls per case."""
 _CALLS_A_PAIR: Final = 3
 _AROUND: Final = 6
-"""Rows of the diff that are shown before and after a place."""
+"""Number of rows of the diff shown before and after a place."""
 _MOST_ROWS: Final = 80
 _ROW: Final = 400
 _TEXT: Final = 6_000
@@ -37,7 +37,7 @@ _PROMPT: Final = """\
 Somebody who knows the change wrote down what is wrong in it. A reviewer wrote down what he found.
 Do both speak of the same fault?
 
-They do where mending what the one describes mends what the other describes. Other words, another severity and a line
+They do where fixing what the one describes fixes what the other describes. Other words, another severity and a line
 that is a little off make no difference. They do not where both only stand near each other, or where the reviewer
 speaks of something so general that it would fit any code.
 
@@ -65,8 +65,8 @@ _DESCRIPTION: Final = "Say whether both remarks speak of the same fault. The onl
 Ask = Callable[[Question], Awaitable[None]]
 
 
-class _Said(BaseModel):
-    """A call of `report_same`, as strictly as a verdict needs it."""
+class _Arguments(BaseModel):
+    """The arguments of a call of `report_same`."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -76,45 +76,45 @@ class _Said(BaseModel):
 
 @dataclass(slots=True)
 class _Verdict:
-    """Stands behind `report_same` in one session."""
+    """Handles the calls of `report_same` in one session."""
 
-    said: bool | None = None
+    answer: bool | None = None
     contradicted: bool = False
     tries: int = 0
 
     @property
     def same(self) -> bool | None:
-        """None where nothing was said, or both."""
-        return None if self.contradicted else self.said
+        """The verdict; None if there was none, or the calls contradicted each other."""
+        return None if self.contradicted else self.answer
 
     def take(self, arguments: object) -> ToolReply:
         self.tries += 1
         try:
-            said = _Said.model_validate(arguments)
+            call = _Arguments.model_validate(arguments)
         except ValidationError:
-            over = self.tries >= _MOST_TRIES
-            return ToolReply("`same` must be true or false, and `why` a text. Call again.", accepted=over)
-        self.contradicted = self.contradicted or self.said not in (None, said.same)
-        self.said = said.same
+            is_last = self.tries >= _MOST_TRIES
+            return ToolReply("`same` must be true or false, and `why` a text. Call again.", accepted=is_last)
+        self.contradicted = self.contradicted or self.answer not in (None, call.same)
+        self.answer = call.same
         return ToolReply("Taken.", accepted=True)
 
     @property
     def answered(self) -> bool:
-        return self.said is not None or self.tries >= _MOST_TRIES
+        return self.answer is not None or self.tries >= _MOST_TRIES
 
 
 @dataclass
 class Judge:
-    """Judges pairs of one case; all of its questions spend from one budget."""
+    """Judges pairs of one case; all its questions share one budget."""
 
     ask: Ask
     files: dict[str, FileDiff]
     budget: Budget = field(default_factory=lambda: Budget(MOST_CALLS, of=" of the judge"))
     failed: list[str] = field(default_factory=list)
-    """Why verdicts are missing, one sentence each."""
+    """The reasons for missing verdicts, one sentence each."""
 
     async def same(self, golden: GoldenFinding, finding: Finding) -> bool | None:
-        """Whether both speak of the same fault; None where the judge did not say."""
+        """Returns whether both describe the same fault; None if the judge gave no verdict."""
         verdict = _Verdict()
         tool = ReportTool(TOOL, _DESCRIPTION, _PARAMETERS, verdict.take, lambda: verdict.answered)
         budget = Budget(_CALLS_A_PAIR, of=" of one verdict", within=self.budget)
@@ -144,61 +144,61 @@ class Judge:
         )
 
     def _rows(self, golden: GoldenFinding, finding: Finding) -> str:
-        """The rows of the file's diff around both places, each with its side and number."""
+        """Returns the rows of the file's diff around both places, each with its side and number."""
         file = self.files.get(golden.path)
         rows = [line for hunk in file.hunks for line in hunk.lines] if file else []
         places = [(golden.side, golden.lines)]
         lines = lines_of(finding)
         if lines is not None:
             places.append((finding.anchor.side.value if finding.anchor else "RIGHT", lines))
-        hit = {
+        matching = {
             index
             for index, line in enumerate(rows)
             for side, wanted in places
-            if _at(_anchor(line), side, wanted)
+            if _is_at(_anchor(line), side, wanted)
         }
-        near = {other for index in hit for other in range(index - _AROUND, index + _AROUND + 1)}
-        shown = []
+        near = {other for index in matching for other in range(index - _AROUND, index + _AROUND + 1)}
+        texts = []
         for index in sorted(near & set(range(len(rows))))[:_MOST_ROWS]:
             side, number = _anchor(rows[index])
-            shown.append(f"> {side[0]}{number} {rows[index].kind} {visible(rows[index].text)[:_ROW]}")
-        return "\n".join(shown) or "> (none of these lines is in the diff)"
+            texts.append(f"> {side[0]}{number} {rows[index].kind} {visible(rows[index].text)[:_ROW]}")
+        return "\n".join(texts) or "> (none of these lines is in the diff)"
 
 
 def _anchor(line: DiffLine) -> tuple[str, int | None]:
-    """The side and number that a prompt calls the row by."""
+    """Returns the side and number of a row in a prompt."""
     return (Side.LEFT.value, line.old) if line.kind == "-" else (Side.RIGHT.value, line.new)
 
 
-def _at(place: tuple[str, int | None], side: str, lines: range) -> bool:
+def _is_at(place: tuple[str, int | None], side: str, lines: range) -> bool:
     return place[0] == side and place[1] is not None and place[1] in lines
 
 
 def _place(lines: range | None, side: str) -> str:
     if lines is None:
         return "the file"
-    said = f"line {lines.start}" if len(lines) == 1 else f"lines {lines.start} to {lines[-1]}"
-    return f"{said} ({side})" if side else said
+    text = f"line {lines.start}" if len(lines) == 1 else f"lines {lines.start} to {lines[-1]}"
+    return f"{text} ({side})" if side else text
 
 
 def _quoted(text: str) -> str:
-    """Each line behind a sign of its own, so that none can pose as one of ours."""
+    """Returns the text with `> ` before each line, so that no line can imitate the prompt's own."""
     return "\n".join(f"> {visible(line)}" for line in text[:_TEXT].splitlines())
 
 
 MOST_PAIRS: Final = 40
-"""Pairs of a case that are put before the judge beside those by place."""
+"""Maximum number of pairs per case that the judge compares besides those by place."""
 _PARALLEL: Final = 4
 _ELSEWHERE: Final = 1_000_000
-"""Stands for the distance of what has no line in common to measure by: other sides, no line at all."""
+"""The distance of pairs whose distance is not defined: on different sides, or without a line."""
 
 Pair = tuple[int, int]
-"""Indices of a golden and a finding."""
+"""The indices of a golden and a finding."""
 
 
 @dataclass(frozen=True)
 class JudgedMatches:
-    """The matches, and what the reader should know of them."""
+    """The matches, and notes on them for the reader."""
 
     matches: tuple[Match, ...]
     notes: tuple[str, ...] = ()
@@ -206,7 +206,7 @@ class JudgedMatches:
 
 @dataclass
 class JudgedMatcher:
-    """One case before its judge."""
+    """Matches the findings of one case by the judge's verdicts."""
 
     goldens: Sequence[GoldenFinding]
     findings: Sequence[Finding]
@@ -215,54 +215,57 @@ class JudgedMatcher:
     _verdicts: dict[Pair, bool | None] = field(default_factory=dict)
 
     async def matches(self) -> JudgedMatches:
-        """Pairs that are near are asked about first; then, of what is left over, those of the same file.
+        """Judges pairs that are near first, then unmatched pairs of the same file; returns the matches.
 
-        A verdict that could not be had leaves what the place says; the notes count those.
+        Where a verdict is missing, the place decides; the notes have the number of such pairs.
         """
         near = near_pairs(self.goldens, self.findings, self.window)
         first = best(self.goldens, self.findings, near)
         await self._ask(first.items())
-        stand = {pair for pair in first.items() if self._verdicts[pair] is not False}
-        rest = self._left_over({golden for golden, _ in stand}, {finding for _, finding in stand})
-        asked = sorted(rest, key=lambda pair: (rest[pair], pair))[:MOST_PAIRS]
-        await self._ask(asked)
-        made = {pair: rest[pair] for pair in asked if self._holds(pair, near=pair in near)}
-        later = best(self.goldens, self.findings, made)
-        pairs = sorted(stand | set(later.items()))
+        confirmed = {pair for pair in first.items() if self._verdicts[pair] is not False}
+        rest = self._unmatched_pairs(
+            {golden for golden, _ in confirmed}, {finding for _, finding in confirmed}
+        )
+        candidates = sorted(rest, key=lambda pair: (rest[pair], pair))[:MOST_PAIRS]
+        await self._ask(candidates)
+        accepted = {pair: rest[pair] for pair in candidates if self._is_match(pair, near=pair in near)}
+        second = best(self.goldens, self.findings, accepted)
+        pairs = sorted(confirmed | set(second.items()))
         return JudgedMatches(
-            tuple(Match(*pair, self._by(pair)) for pair in pairs), self._notes(len(rest) - len(asked))
+            tuple(Match(*pair, self._source(pair)) for pair in pairs),
+            self._notes(len(rest) - len(candidates)),
         )
 
-    def _left_over(self, goldens: set[int], findings: set[int]) -> dict[Pair, int]:
-        """Pairs of the same file that nobody has judged, of which neither side is taken."""
-        found = {}
+    def _unmatched_pairs(self, goldens: set[int], findings: set[int]) -> dict[Pair, int]:
+        """Returns the distances of the unjudged pairs of the same file, without the matched goldens and findings."""
+        distances = {}
         for row, golden in enumerate(self.goldens):
             for column, finding in enumerate(self.findings):
                 pair = (row, column)
-                taken = row in goldens or column in findings or pair in self._verdicts
-                if golden.path == finding.path and not taken:
-                    off = distance(golden, finding)
-                    found[pair] = _ELSEWHERE if off is None else off
-        return found
+                excluded = row in goldens or column in findings or pair in self._verdicts
+                if golden.path == finding.path and not excluded:
+                    lines = distance(golden, finding)
+                    distances[pair] = _ELSEWHERE if lines is None else lines
+        return distances
 
-    def _holds(self, pair: Pair, *, near: bool) -> bool:
+    def _is_match(self, pair: Pair, *, near: bool) -> bool:
         verdict = self._verdicts[pair]
         return near if verdict is None else verdict
 
-    def _by(self, pair: Pair) -> MatchSource:
+    def _source(self, pair: Pair) -> MatchSource:
         return MatchSource.PLACE if self._verdicts[pair] is None else MatchSource.JUDGE
 
     async def _ask(self, pairs: Iterable[Pair]) -> None:
         slots = asyncio.Semaphore(_PARALLEL)
 
-        async def one(pair: Pair) -> None:
+        async def judge(pair: Pair) -> None:
             async with slots:
                 golden, finding = pair
                 self._verdicts[pair] = await self.judge.same(self.goldens[golden], self.findings[finding])
 
         async with asyncio.TaskGroup() as group:
             for pair in pairs:
-                group.create_task(one(pair))
+                group.create_task(judge(pair))
 
     def _notes(self, unasked: int) -> tuple[str, ...]:
         notes = []

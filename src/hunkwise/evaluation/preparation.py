@@ -16,11 +16,11 @@ from hunkwise.publish.placement import by_path, resolve_anchor
 from hunkwise.settings.config import Config
 
 _SECONDS: Final = 60.0
-"""For the texts of one prompt: no run's deadline bounds them here."""
+"""Time to render the texts of one prompt; no run's deadline applies here."""
 
 
 class CommitStore(Protocol):
-    """Makes commits, and reads them; see repository.trees."""
+    """Creates and reads commits; see repository.trees."""
 
     def commit(self, files: Mapping[str, tuple[bytes, bool]], parent: str | None = None) -> str: ...
 
@@ -33,7 +33,7 @@ class CommitStore(Protocol):
 
 @dataclass(frozen=True)
 class EvalSettings:
-    """By what every case is reviewed: the words of the checkout where the command runs, not the cases' own."""
+    """The configuration, templates and instructions for all cases, from the checkout where the command runs."""
 
     config: Config
     templates: dict[str, str] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class EvalSettings:
 
 @dataclass(frozen=True)
 class ReadyCase:
-    """A case as a review reads it, and what will be asked about it."""
+    """A case as the input of a review, and its prepared questions."""
 
     case: Case
     ready: ReviewInput
@@ -51,70 +51,73 @@ class ReadyCase:
 
 
 def make_ready(cases: Sequence[Case], rules: EvalSettings, store: CommitStore) -> tuple[ReadyCase, ...]:
-    """All cases. Raises SettingsError with the faults of all: diffs that do not apply, goldens that are not in the
-    change, templates that fail."""
-    made: list[tuple[Case, ReviewInput]] = []
+    """Prepares all cases.
+
+    Raises SettingsError with all faults: diffs that do not apply, goldens that are not in the change, templates that
+    fail.
+    """
+    inputs: list[tuple[Case, ReviewInput]] = []
     faults: list[str] = []
     for case in cases:
         try:
-            ready = _ready(case, rules, store)
+            ready = _review_input(case, rules, store)
         except RepositoryError as error:
             where = case.where.rpartition("/")[0]
-            named = f"{where}/{DIFF}" if case.diff else where
-            faults.append(f"{named}: {error.message[:500]} {_REMAKE if case.diff else ''}".rstrip())
+            path = f"{where}/{DIFF}" if case.diff else where
+            faults.append(f"{path}: {error.message[:500]} {_REMAKE if case.diff else ''}".rstrip())
         else:
             faults += _golden_faults(case, ready.order.snapshot.files)
-            made.append((case, ready))
+            inputs.append((case, ready))
     if faults:
         raise SettingsError(faults)
-    return tuple(ReadyCase(case, ready, _prepared(case, ready)) for case, ready in made)
+    return tuple(ReadyCase(case, ready, _prepare(case, ready)) for case, ready in inputs)
 
 
 _REMAKE: Final = "Make it again with `git diff`, against the files in base/ where there are any."
 
 
-def _prepared(case: Case, ready: ReviewInput) -> PreparedReview:
+def _prepare(case: Case, ready: ReviewInput) -> PreparedReview:
     try:
         return prepare(ready.order, lambda: _SECONDS, ready.repository)
     except SettingsError as error:
         raise SettingsError([f'{fault} (over the case "{case.name}")' for fault in error.faults]) from error
 
 
-def _ready(case: Case, rules: EvalSettings, store: CommitStore) -> ReviewInput:
+def _review_input(case: Case, rules: EvalSettings, store: CommitStore) -> ReviewInput:
     base = store.commit(case.base)
     head = store.apply(base, case.diff) if case.head is None else store.commit(case.head, base)
-    said = case.golden.pull_request
+    texts = case.golden.pull_request
     pull_request = PullRequest(
-        # Nothing of this machine or moment: a prompt is the same wherever the case is reviewed.
+        # No value depends on the machine or the time, so that the prompts are always the same.
         repository=f"cases/{case.name}",
-        number=1 if said else 0,
-        title=said.title if said else "",
-        body=said.body if said else "",
-        author="author" if said else "",
+        number=1 if texts else 0,
+        title=texts.title if texts else "",
+        body=texts.body if texts else "",
+        author="author" if texts else "",
         base="main",
         base_sha=base,
         head="change",
         head_sha=head,
     )
     snapshot = Snapshot(pull_request, store.diff(base, head), instructions=rules.instructions)
-    order = ReviewRequest(
-        snapshot, rules.config, rules.templates, local=said is None, demo=rules.demo, full=True
+    request = ReviewRequest(
+        snapshot, rules.config, rules.templates, local=texts is None, demo=rules.demo, full=True
     )
-    return ReviewInput(order, store.at(head))
+    return ReviewInput(request, store.at(head))
 
 
 def _golden_faults(case: Case, files: Iterable[FileDiff]) -> list[str]:
-    """A golden that no finding could stand near would count as missed for ever."""
+    """Returns the faults of goldens that are not in the change: no finding could ever match them."""
     files_by_path = by_path(files)
     if not files_by_path:
         return [f"{case.where}:1: the case changes nothing: base and head are the same"]
     faults = []
     for index, golden in enumerate(case.golden.findings):
-        said = _golden_fault(golden, files_by_path)
-        if said:
+        fault = _golden_fault(golden, files_by_path)
+        if fault:
             key = "line" if golden.path in files_by_path else "path"
             line = case.document.line(("findings", index, key))
-            faults.append(f"{case.where}:{line}: findings[{index}]: {said}")
+            faults.append(f"{case.where}:{line}: findings[{index}]: {fault}")
     return faults
 
 
@@ -123,7 +126,7 @@ def _golden_fault(golden: GoldenFinding, files: Mapping[str, FileDiff]) -> str |
     side = Side(golden.side)
     if file is not None and any(number in golden.lines for number in file.lines_by_side[side]):
         return None
-    found = resolve_anchor(golden.path, golden.line, None, side, files)
-    if isinstance(found, str):
-        return found
-    return f"{golden.path} is the name before the change; write the one at the head, {found.path}"
+    anchor = resolve_anchor(golden.path, golden.line, None, side, files)
+    if isinstance(anchor, str):
+        return anchor
+    return f"{golden.path} is the name before the change; write the one at the head, {anchor.path}"

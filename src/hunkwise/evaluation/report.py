@@ -4,14 +4,14 @@ Version 1 has these keys: `version`, `tool` (name, version, demo), `model`, `jud
 `cases` and `comparison` (null without --against).
 
 A case has `name`, `digest` (of its own files), `description`, `outcome` (evaluated or failed), `failure` (null, or
-kind and message), `goldens` (as in golden.json, with `finding`: the index of the finding that it is, or null, and
-`by`: place or judge), `findings` (with `golden`: the index of the golden that it is, or null for noise), `refuted`,
+kind and message), `goldens` (as in golden.json, with `finding`: the index of the matching finding, or null, and
+`by`: place or judge), `findings` (with `golden`: the index of the matching golden, or null for noise), `refuted`,
 `measures` (null for a failed case), `usage`, `judge_usage`, `seconds` and `notes`.
 
-`measures` and `totals` have whole numbers (`cases`, `clean`, `silent`, `matched`, `missed`, `noise`, `rated`,
-`agreed`) and what is made of them (`precision`, `recall`, `f1`, `noise_per_case`, `silent_share`,
-`severity_agreement`; the last three are null where there is nothing to divide by, all of them where no case was
-measured). `totals` has `failed`, `usage` and `judge_usage` beside them: the sums over all cases.
+`measures` and `totals` have integers (`cases`, `clean`, `silent`, `matched`, `missed`, `noise`, `rated`, `agreed`)
+and ratios of them (`precision`, `recall`, `f1`, `noise_per_case`, `silent_share`, `severity_agreement`; the last
+three are null where the divisor is 0, all of them where no case was measured). `totals` also has `failed`, `usage`
+and `judge_usage`: the sums over all cases.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _MARKS: Final = TypeAdapter(CaseResult)
 
 
 def as_json(evaluation: Evaluation, comparison: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The report as JSON values."""
+    """Returns the report as JSON values."""
     return {
         "version": VERSION,
         "tool": {"name": "hunkwise", "version": __version__, "demo": evaluation.demo},
@@ -52,13 +52,13 @@ def as_json(evaluation: Evaluation, comparison: Mapping[str, Any] | None = None)
             "usage": usage_json(evaluation.usage),
             "judge_usage": usage_json(evaluation.judge_usage),
         },
-        "cases": [marks_json(one) for one in evaluation.marks],
+        "cases": [marks_json(result) for result in evaluation.marks],
         "comparison": comparison,
     }
 
 
 def measures_json(counts: Counts) -> dict[str, Any]:
-    """The counts, and the ratios that are made of them; of no case there are none."""
+    """Returns the counts and their ratios, which are None without cases."""
     ratios = {name: getattr(counts, name) if counts.cases else None for name in _RATIOS}
     return {**asdict(counts), **{name: _rounded(value) for name, value in ratios.items()}}
 
@@ -68,10 +68,10 @@ def usage_json(usage: Usage) -> dict[str, Any]:
 
 
 def marks_json(marks: CaseResult) -> dict[str, Any]:
-    """One case, from which `read_marks` makes the same value again."""
-    said: dict[str, Any] = _plain(asdict(marks))
+    """Returns one case as JSON values, which `read_marks` reads back."""
+    values: dict[str, Any] = _plain(asdict(marks))
     return {
-        **said,
+        **values,
         "outcome": "evaluated" if marks.failure is None else "failed",
         "measures": measures_json(marks.counts) if marks.failure is None else None,
         "usage": usage_json(marks.usage),
@@ -81,7 +81,7 @@ def marks_json(marks: CaseResult) -> dict[str, Any]:
 
 
 def read_marks(value: object) -> CaseResult:
-    """One case as `marks_json` wrote it. Raises ValueError."""
+    """Reads one case as `marks_json` wrote it. Raises ValueError."""
     marks = _MARKS.validate_python(value)
     for golden in marks.goldens:
         if golden.finding is not None and not 0 <= golden.finding < len(marks.findings):
@@ -103,27 +103,27 @@ class _Earlier(BaseModel):
 
 
 def read_report(path: Path) -> Evaluation:
-    """An earlier report. Raises SettingsError that says what is wrong with the file."""
-    asked = f"--against {path}"
+    """Reads an earlier report. Raises SettingsError that says what is wrong with the file."""
+    option = f"--against {path}"
     try:
         raw = read_given(path, _MOST_BYTES)
     except OSError as error:
-        raise SettingsError([f"{asked}: it cannot be read ({error.strerror})."]) from error
+        raise SettingsError([f"{option}: it cannot be read ({error.strerror})."]) from error
     if len(raw) > _MOST_BYTES:
-        raise SettingsError([f"{asked}: it has more than {_MOST_BYTES:,} bytes."])
+        raise SettingsError([f"{option}: it has more than {_MOST_BYTES:,} bytes."])
     try:
-        found = _Earlier.model_validate_json(raw)
-        if found.version != VERSION:
-            raise SettingsError([f"{asked}: it has version {found.version}; only {VERSION} is read here."])
-        marks = tuple(read_marks(case) for case in found.cases)
+        earlier = _Earlier.model_validate_json(raw)
+        if earlier.version != VERSION:
+            raise SettingsError([f"{option}: it has version {earlier.version}; only {VERSION} is read here."])
+        marks = tuple(read_marks(case) for case in earlier.cases)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "its top"
-        said = f"{asked}: it is no report of `hunkwise eval`: {place}: {first['msg'][:200]}."
-        raise SettingsError([said]) from error
+        message = f"{option}: it is no report of `hunkwise eval`: {place}: {first['msg'][:200]}."
+        raise SettingsError([message]) from error
     except ValueError as error:
-        raise SettingsError([f"{asked}: it is damaged: {error}."]) from error
-    return Evaluation(marks, found.model, found.judge, settings=found.settings)
+        raise SettingsError([f"{option}: it is damaged: {error}."]) from error
+    return Evaluation(marks, earlier.model, earlier.judge, settings=earlier.settings)
 
 
 def _rounded(value: float | None) -> float | None:
@@ -131,7 +131,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _plain(value: Any) -> Any:
-    """Strings as valid UTF-8 without unseen characters, so that no text moves a terminal or breaks a file."""
+    """Makes all strings valid UTF-8 without invisible characters, which are safe for terminals and files."""
     match value:
         case str():
             return plain(value)
@@ -147,19 +147,19 @@ assert {entry.name for entry in fields(Counts)}.isdisjoint(_RATIOS)
 
 
 _SAME: Final = 1e-9
-"""Floats of the same counts differ by less."""
+"""Tolerance for floats of the same counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class CasePair:
-    """One case, before and now."""
+    """The results of one case, before and now."""
 
     before: CaseResult
     now: CaseResult
 
     @property
     def new_misses(self) -> tuple[ScoredGolden, ...]:
-        """What was found before and is missed now."""
+        """The goldens that were found before and are missed now."""
         return tuple(_lost(self.before, self.now))
 
     @property
@@ -169,19 +169,19 @@ class CasePair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What has changed since an earlier run."""
+    """The differences to an earlier run."""
 
     pairs: tuple[CasePair, ...]
-    """Cases that can be compared: measured in both, and the same."""
+    """Cases that can be compared: measured in both runs, with unchanged files."""
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
-    """Cases of which files or goldens are others now: not compared."""
+    """Cases whose files or goldens have changed: not compared."""
     unmeasured: tuple[str, ...] = ()
-    """Cases that failed then or now: not compared."""
+    """Cases that failed in one of the runs: not compared."""
     max_regression: float = 0.0
     notes: tuple[str, ...] = ()
-    """What else is another: who answered, and who judged."""
+    """Other differences: the model and the judge."""
 
     @property
     def before(self) -> Counts:
@@ -193,7 +193,7 @@ class Comparison:
 
     @property
     def drop(self) -> float:
-        """By how much F1 over the compared cases is lower now; negative where it is higher."""
+        """The decrease of F1 over the compared cases; negative if it is higher now."""
         return self.before.f1 - self.now.f1
 
     @property
@@ -202,7 +202,7 @@ class Comparison:
 
 
 def compare(before: Evaluation, now: Evaluation, max_regression: float = 0.0) -> Comparison:
-    """By the cases' names."""
+    """Compares two runs by the names of their cases."""
     old, new = _by_name(before.marks), _by_name(now.marks)
     both = [CasePair(old[name], new[name]) for name in new if name in old]
     same = [pair for pair in both if pair.before.digest == pair.now.digest]
@@ -214,12 +214,12 @@ def compare(before: Evaluation, now: Evaluation, max_regression: float = 0.0) ->
         changed=_names(pair for pair in both if pair not in same),
         unmeasured=_names(pair for pair in same if pair not in measured),
         max_regression=max_regression,
-        notes=tuple(_others(before, now)),
+        notes=tuple(_other_differences(before, now)),
     )
 
 
 def comparison_json(comparison: Comparison) -> dict[str, Any]:
-    """For the report: `before`, `now` and `delta` are over the compared cases alone."""
+    """Returns the comparison as JSON values; `before`, `now` and `delta` include the compared cases only."""
     before, now = measures_json(comparison.before), measures_json(comparison.now)
     pairs = comparison.pairs
     return {
@@ -239,7 +239,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def delta(before: Counts, now: Counts) -> dict[str, float | None]:
-    """By measure, what it is now less what it was; None where one of them is not defined."""
+    """Returns the change of each measure, now minus before; None where one of them is not defined."""
     old, new = measures_json(before), measures_json(now)
     return {name: _difference(old[name], new[name]) for name in new}
 
@@ -262,14 +262,15 @@ def _golden_json(golden: ScoredGolden) -> dict[str, Any]:
 
 
 def _lost(found_in: CaseResult, missed_in: CaseResult) -> Iterable[ScoredGolden]:
-    """The same files and goldens stand behind both, so the goldens stand in the same order."""
-    for one, other in zip(found_in.goldens, missed_in.goldens, strict=False):
-        if one.finding is not None and other.finding is None:
+    """Yields the goldens that were found in the first and missed in the second result of the same case."""
+    # The goldens of both have the same order, because the files of the case are the same.
+    for golden, other in zip(found_in.goldens, missed_in.goldens, strict=False):
+        if golden.finding is not None and other.finding is None:
             yield other
 
 
-def _others(before: Evaluation, now: Evaluation) -> Iterator[str]:
-    """Reasons for a difference that are not in the prompts."""
+def _other_differences(before: Evaluation, now: Evaluation) -> Iterator[str]:
+    """Yields differences between the runs other than the prompts."""
     if before.model != now.model:
         yield f"The model was {before.model or 'nobody by name'}, and is {now.model or 'nobody by name'}."
     if before.judge != now.judge:
@@ -277,7 +278,7 @@ def _others(before: Evaluation, now: Evaluation) -> Iterator[str]:
 
 
 def _by_name(marks: Iterable[CaseResult]) -> Mapping[str, CaseResult]:
-    return {one.name: one for one in marks}
+    return {result.name: result for result in marks}
 
 
 def _names(pairs: Iterable[CasePair]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from hunkwise.evaluation.scoring import Counts, Match, MatchSource, added, summe
 
 @dataclass(frozen=True, slots=True)
 class CaseFailure:
-    """Why a case could not be measured."""
+    """The reason why a case could not be measured."""
 
     kind: str
     message: str
@@ -23,7 +23,7 @@ class CaseFailure:
 
 @dataclass(frozen=True, slots=True)
 class ScoredGolden:
-    """What should be found, and by which of the findings it was."""
+    """A golden, and the finding that matches it."""
 
     path: str
     line: int
@@ -32,14 +32,14 @@ class ScoredGolden:
     severity: str | None
     text: str
     finding: int | None = None
-    """Its index in the findings; None where it was missed."""
+    """The index of the finding; None if the golden was missed."""
     by: str | None = None
     """`place` or `judge`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredFinding:
-    """What was found, and which golden it is."""
+    """A finding, and the golden that it matches."""
 
     path: str
     line: int | None
@@ -51,21 +51,21 @@ class ScoredFinding:
     prompt: str
     check: str | None = None
     golden: int | None = None
-    """Its index in the goldens; None for noise."""
+    """The index of the golden; None for noise."""
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """One case after its review; in a failed one nothing is said of goldens and findings."""
+    """The result of one case; a failed one has no goldens and findings."""
 
     name: str
     digest: str
-    """Of the case's own files."""
+    """Digest of the case's own files."""
     description: str = ""
     goldens: tuple[ScoredGolden, ...] = ()
     findings: tuple[ScoredFinding, ...] = ()
     refuted: int = 0
-    """Findings that the second opinion dropped."""
+    """Number of findings that verification dropped."""
     usage: Usage = field(default_factory=Usage)
     judge_usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
@@ -74,21 +74,23 @@ class CaseResult:
 
     @cached_property
     def counts(self) -> Counts:
-        """Nothing of a failed case counts."""
+        """The counts for the measures; all 0 for a failed case."""
         if self.failure is not None:
             return Counts()
-        found = [golden for golden in self.goldens if golden.finding is not None]
-        rated = [golden for golden in found if golden.severity is not None]
+        matched = [golden for golden in self.goldens if golden.finding is not None]
+        rated = [golden for golden in matched if golden.severity is not None]
         noise = sum(1 for finding in self.findings if finding.golden is None)
         return Counts(
             cases=1,
             clean=int(self.clean),
             silent=int(self.clean and not self.findings),
-            matched=len(found),
-            missed=len(self.goldens) - len(found),
+            matched=len(matched),
+            missed=len(self.goldens) - len(matched),
             noise=noise,
             rated=len(rated),
-            agreed=sum(1 for one in rated if self.findings[one.finding or 0].severity == one.severity),
+            agreed=sum(
+                1 for golden in rated if self.findings[golden.finding or 0].severity == golden.severity
+            ),
         )
 
     @property
@@ -99,7 +101,7 @@ class CaseResult:
 def marked(
     case: Case, findings: Sequence[Finding], matches: Sequence[Match]
 ) -> tuple[tuple[ScoredGolden, ...], tuple[ScoredFinding, ...]]:
-    """Goldens and findings in their order, each with its match."""
+    """Returns goldens and findings in their order, each with its match."""
     by_golden = {match.golden: match for match in matches}
     by_finding = {match.finding: match.golden for match in matches}
     goldens = tuple(
@@ -139,35 +141,35 @@ def _finding(finding: Finding, golden: int | None) -> ScoredFinding:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A whole run, in the order of the cases' names."""
+    """The result of a whole run, in the order of the cases' names."""
 
     marks: tuple[CaseResult, ...]
     model: str | None = None
-    """As it was asked for; None is the choice of whoever answers."""
+    """The model ids that were set; None for the backend's choice."""
     judge: str | None = None
     demo: bool = False
     settings: str = ""
     """Digest of configuration, prompts and instructions; see evaluation.run."""
     seconds: float = 0.0
-    """Of the whole run, which is less than the cases' sum where they ran side by side."""
+    """Seconds of the whole run, less than the sum over the cases if they ran in parallel."""
 
     @cached_property
     def counts(self) -> Counts:
-        return summed(one.counts for one in self.marks)
+        return summed(result.counts for result in self.marks)
 
     @cached_property
     def usage(self) -> Usage:
-        """Of all reviews, those that failed included."""
-        return added(one.usage for one in self.marks)
+        """The usage of all reviews, including failed ones."""
+        return added(result.usage for result in self.marks)
 
     @cached_property
     def judge_usage(self) -> Usage:
-        return added(one.judge_usage for one in self.marks)
+        return added(result.judge_usage for result in self.marks)
 
     @property
     def evaluated(self) -> tuple[CaseResult, ...]:
-        return tuple(one for one in self.marks if one.failure is None)
+        return tuple(result for result in self.marks if result.failure is None)
 
     @property
     def failed(self) -> tuple[CaseResult, ...]:
-        return tuple(one for one in self.marks if one.failure is not None)
+        return tuple(result for result in self.marks if result.failure is not None)

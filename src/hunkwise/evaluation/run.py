@@ -41,7 +41,7 @@ _MOST_NOTES: Final = 20
 
 @dataclass(frozen=True)
 class CaseRunner:
-    """How cases are measured."""
+    """Reviews and scores single cases."""
 
     judge: str | None
     """Model id of the judge; None without one."""
@@ -49,40 +49,40 @@ class CaseRunner:
     clock: Callable[[], float]
 
     async def marks(self, ready: ReadyCase, model: Model) -> CaseResult:
-        """What became of the case; never raises for what the model or the outside did wrong."""
+        """Returns the result of the case; errors of the model and the environment are failures in it."""
         case, started = ready.case, self.clock()
-        blank = CaseResult(case.name, case.digest, case.golden.description)
+        empty = CaseResult(case.name, case.digest, case.golden.description)
         try:
-            made = await self._review(ready, model, started)
-            failure = _failure(made, model)
+            result = await self._review(ready, model, started)
+            failure = _failure(result, model)
         except Error as error:
-            failure = _missing(model) or CaseFailure(_kind(error), str(error))
+            failure = _replay_failure(model) or CaseFailure(_kind(error), str(error))
         if failure is not None:
-            return self._costed(replace(blank, failure=failure), model, started)
-        judged = await self._matches(ready, made.findings, model)
-        unsaid = _missing(model)  # the judge's questions are replayed, too
-        if unsaid is None and self.interrupted.is_set():
-            unsaid = _STOPPED
-        if unsaid is not None:
-            return self._costed(replace(blank, failure=unsaid), model, started)
-        goldens, findings = marked(case, made.findings, judged.matches)
-        whole = replace(
-            blank,
+            return self._with_cost(replace(empty, failure=failure), model, started)
+        judged = await self._match(ready, result.findings, model)
+        failure = _replay_failure(model)  # the judge's questions are replayed, too
+        if failure is None and self.interrupted.is_set():
+            failure = _STOPPED
+        if failure is not None:
+            return self._with_cost(replace(empty, failure=failure), model, started)
+        goldens, findings = marked(case, result.findings, judged.matches)
+        scored = replace(
+            empty,
             goldens=goldens,
             findings=findings,
-            refuted=len(made.refuted),
-            notes=_notes(made, judged, model),
+            refuted=len(result.refuted),
+            notes=_notes(result, judged, model),
         )
-        return self._costed(whole, model, started)
+        return self._with_cost(scored, model, started)
 
     async def _review(self, ready: ReadyCase, model: Model, started: float) -> Review:
         order = ready.ready.order
         if not ready.prepared.plan.works:
             return nothing_to_ask(order, ready.prepared, 0.0)
-        watchers = RunHooks(_nowhere, _nobody, self.interrupted, self.clock, started)
-        return await review(order, ready.prepared, model, watchers)
+        hooks = RunHooks(_no_journal, _no_progress, self.interrupted, self.clock, started)
+        return await review(order, ready.prepared, model, hooks)
 
-    async def _matches(self, ready: ReadyCase, findings: Sequence[Finding], model: Model) -> JudgedMatches:
+    async def _match(self, ready: ReadyCase, findings: Sequence[Finding], model: Model) -> JudgedMatches:
         golden = ready.case.golden
         if self.judge is None:
             return JudgedMatches(match(golden.findings, findings, golden.reach))
@@ -93,42 +93,42 @@ class CaseRunner:
         files = {file.path: file for file in ready.ready.order.snapshot.files}
         return await JudgedMatcher(golden.findings, findings, golden.reach, Judge(ask, files)).matches()
 
-    def _costed(self, marks: CaseResult, model: Model, started: float) -> CaseResult:
+    def _with_cost(self, result: CaseResult, model: Model, started: float) -> CaseResult:
         spent = dict(model.spent)
         judge = spent.pop(PURPOSE, Usage())
         seconds = self.clock() - started
-        return replace(marks, usage=sum(spent.values(), Usage()), judge_usage=judge, seconds=seconds)
+        return replace(result, usage=sum(spent.values(), Usage()), judge_usage=judge, seconds=seconds)
 
 
 _STOPPED: Final = CaseFailure("interrupted", "The run was stopped before the case was done.")
 
 
-def _missing(model: Model) -> CaseFailure | None:
-    """Whatever became of the review, one with unrecorded questions is none."""
+def _replay_failure(model: Model) -> CaseFailure | None:
+    """Returns the failure of a replay with unrecorded questions, which has no valid result."""
     if isinstance(model, ReplayModel) and model.missing:
         more = f" (and {len(model.missing) - 1} more)" if len(model.missing) > 1 else ""
         return CaseFailure("replay", f"{model.missing[0]}{more} Record it again with --record.")
     return None
 
 
-def _failure(made: Review, model: Model) -> CaseFailure | None:
-    """Why the review does not count: a case that was looked at in part has no honest recall."""
-    missing = _missing(model)
-    if missing is not None:
-        return missing
-    if any(fault.kind == "interrupted" for fault in made.faults):
+def _failure(result: Review, model: Model) -> CaseFailure | None:
+    """Returns why the review does not count: the recall of a partly reviewed case would be wrong."""
+    failure = _replay_failure(model)
+    if failure is not None:
+        return failure
+    if any(fault.kind == "interrupted" for fault in result.faults):
         return _STOPPED
-    coverage = made.coverage
+    coverage = result.coverage
     if coverage.complete:
         return None
     reasons = ", ".join(f"{file.path}: {file.reason}" for file in coverage.missing[:3])
-    why = f" {made.faults[0].message}" if made.faults else ""
+    why = f" {result.faults[0].message}" if result.faults else ""
     done, due = coverage.reviewed_lines, coverage.changed_lines
     return CaseFailure("partial", f"{done} of {due} changed lines were reviewed ({reasons}).{why}")
 
 
-def _notes(made: Review, judged: JudgedMatches, model: Model) -> tuple[str, ...]:
-    notes = [*made.notes, *(fault.message for fault in made.faults), *judged.notes]
+def _notes(result: Review, judged: JudgedMatches, model: Model) -> tuple[str, ...]:
+    notes = [*result.notes, *(fault.message for fault in result.faults), *judged.notes]
     if isinstance(model, ReplayModel) and model.unused:
         answers = "1 recorded answer was" if model.unused == 1 else f"{model.unused} recorded answers were"
         notes.append(f"{answers} not asked for: record again with --record.")
@@ -143,11 +143,11 @@ def _kind(error: Error) -> str:
     )
 
 
-def _nowhere(_finding: Finding) -> None:
-    """Keeps no journal: what a broken-off case found is not its result."""
+def _no_journal(_finding: Finding) -> None:
+    """Writes no journal: the findings of an interrupted case are not its result."""
 
 
-def _nobody(done: int, total: int) -> None:
+def _no_progress(done: int, total: int) -> None:
     """Shows no progress within a case."""
 
 
@@ -156,60 +156,60 @@ _NOT_BEGUN: Final = CaseFailure("interrupted", "The run was stopped before the c
 
 
 class ModelFactory(Protocol):
-    """Who answers the questions of a case."""
+    """Creates the model that answers the questions of a case."""
 
     def model(self, ready: ReadyCase) -> Model: ...
 
     def done(self, marks: CaseResult) -> None:
-        """The case is over: what belongs to it can be put away."""
+        """Is called with the result when the case is done."""
 
 
 @dataclass
 class EvalRunner:
-    """Measures cases."""
+    """Measures cases in parallel."""
 
-    measuring: CaseRunner
-    cast: ModelFactory
-    known: Callable[[Case], CaseResult | None]
-    """What an earlier run made of a case."""
-    keep: Callable[[CaseResult], None]
+    runner: CaseRunner
+    models: ModelFactory
+    earlier: Callable[[Case], CaseResult | None]
+    """Returns the result of an earlier run for an unchanged case."""
+    store: Callable[[CaseResult], None]
     progress: Progress
     parallel: int
     _done: int = 0
     _fatal: CaseFailure | None = field(default=None)
-    """After it no other case can succeed."""
+    """A failure after which no other case can succeed."""
 
     async def run(self, cases: Sequence[ReadyCase]) -> tuple[CaseResult, ...]:
-        """In the order of the cases."""
+        """Returns the results in the order of the cases."""
         slots = asyncio.Semaphore(self.parallel)
         self.progress(0, len(cases))
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._one(ready, slots, len(cases))) for ready in cases]
-        except BaseExceptionGroup as failed:  # the disk that takes no recording, or a fault of our own
+                tasks = [group.create_task(self._run_case(ready, slots, len(cases))) for ready in cases]
+        except BaseExceptionGroup as failed:  # the recording cannot be written, or a bug of ours
             raise failed.exceptions[0] from failed
         return tuple(task.result() for task in tasks)
 
-    async def _one(self, ready: ReadyCase, slots: asyncio.Semaphore, total: int) -> CaseResult:
-        known = self.known(ready.case)
-        if known is None:
+    async def _run_case(self, ready: ReadyCase, slots: asyncio.Semaphore, total: int) -> CaseResult:
+        result = self.earlier(ready.case)
+        if result is None:
             async with slots:
-                known = await self._measured(ready)
+                result = await self._measure(ready)
         self._done += 1
         self.progress(self._done, total)
-        return known
+        return result
 
-    async def _measured(self, ready: ReadyCase) -> CaseResult:
+    async def _measure(self, ready: ReadyCase) -> CaseResult:
         case = ready.case
-        unbegun = _NOT_BEGUN if self.measuring.interrupted.is_set() else self._fatal
-        if unbegun is not None:
-            return CaseResult(case.name, case.digest, case.golden.description, failure=unbegun)
-        marks = await self.measuring.marks(ready, self.cast.model(ready))
-        if marks.failure is not None and marks.failure.kind in _FATAL:
-            self._fatal = marks.failure
-        self.cast.done(marks)
-        self.keep(marks)
-        return marks
+        failure = _NOT_BEGUN if self.runner.interrupted.is_set() else self._fatal
+        if failure is not None:
+            return CaseResult(case.name, case.digest, case.golden.description, failure=failure)
+        result = await self.runner.marks(ready, self.models.model(ready))
+        if result.failure is not None and result.failure.kind in _FATAL:
+            self._fatal = result.failure
+        self.models.done(result)
+        self.store(result)
+        return result
 
 
 logger = logging.getLogger(__name__)
@@ -224,21 +224,21 @@ def settings_key(
     demo: bool,
     judge: str | None,
 ) -> str:
-    """Sixteen hex digits over all that decides on a case's result beside the case: who is asked, and what."""
-    what: dict[str, Any] = {
+    """Returns a digest of everything besides the case that its result depends on, 16 hex digits."""
+    values: dict[str, Any] = {
         "version": __version__,
         "config": config.model_dump(mode="json"),
         "templates": dict(templates),
         "built_in": _built_in(),
-        "instructions": [[said.path, said.text, list(said.apply_to)] for said in instructions],
+        "instructions": [[entry.path, entry.text, list(entry.apply_to)] for entry in instructions],
         "demo": demo,
         "judge": judge,
     }
-    return sha256(json.dumps(what, sort_keys=True).encode("ascii")).hexdigest()[:16]
+    return sha256(json.dumps(values, sort_keys=True).encode("ascii")).hexdigest()[:16]
 
 
 def state_path(output: Path | None, cases: Path, environ: Mapping[str, str]) -> Path:
-    """Beside the output; else in the user's cache, by a digest of where the cases are."""
+    """Returns a path next to the output; else in the user's cache, by a digest of the cases' path."""
     if output is not None:
         return output.with_name(f"{output.name}.state.jsonl")
     cache_home = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME") or ".") / ".cache")
@@ -248,19 +248,21 @@ def state_path(output: Path | None, cases: Path, environ: Mapping[str, str]) -> 
 
 @dataclass
 class Checkpoint:
-    """The cases that were measured under the same settings; one JSON object a line. A disk that takes no more is said
-    once, and stops nothing."""
+    """A file with the results under the same settings, one JSON object per line.
+
+    If it cannot be written, it warns once, and the run continues.
+    """
 
     path: Path
     settings: str
     scan: SecretScan
     _broken: bool = False
     _open_end: bool = False
-    """Whoever wrote the last line was ended in the middle of it."""
-    _known: dict[str, CaseResult] = field(default_factory=dict)
+    """True if the last line is incomplete, because its run was killed."""
+    _results: dict[str, CaseResult] = field(default_factory=dict)
 
     def load(self) -> None:
-        """Reads what is there; lines that are cut off, or are of other settings, are passed over."""
+        """Reads the file; skips incomplete lines and lines of other settings."""
         try:
             raw = read_given(self.path, _MOST_BYTES)
         except OSError:
@@ -268,22 +270,22 @@ class Checkpoint:
         self._open_end = not raw.endswith(b"\n") and bool(raw)
         for line in raw[:_MOST_BYTES].split(b"\n"):
             with suppress(ValueError, KeyError, TypeError):
-                said = json.loads(line)
-                if said["settings"] == self.settings:
-                    marks = read_marks(said["case"])
-                    self._known[marks.name] = marks
+                entry = json.loads(line)
+                if entry["settings"] == self.settings:
+                    result = read_marks(entry["case"])
+                    self._results[result.name] = result
 
     def of(self, case: Case) -> CaseResult | None:
-        """What became of the case, where it is as it was."""
-        known = self._known.get(case.name)
-        return known if known is not None and known.digest == case.digest else None
+        """Returns the result of an unchanged case, or None."""
+        result = self._results.get(case.name)
+        return result if result is not None and result.digest == case.digest else None
 
     def add(self, marks: CaseResult) -> None:
-        """Keeps a case that was measured; one that failed is to be asked again."""
+        """Appends the result of a measured case; a failed case is skipped, so that it is measured again."""
         if marks.failure is not None or self._broken:
             return
-        said = {"settings": self.settings, "case": marks_json(marks)}
-        line = json.dumps(without_secrets(said, self.scan), sort_keys=True)
+        entry = {"settings": self.settings, "case": marks_json(marks)}
+        line = json.dumps(without_secrets(entry, self.scan), sort_keys=True)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="ascii") as file:
@@ -296,20 +298,20 @@ class Checkpoint:
             logger.warning("The state %s cannot be written (%s); the run goes on.", self.path, error.strerror)
 
     def forget(self) -> None:
-        """Once all is done, or where a fresh start is asked for."""
-        self._known = {}
+        """Deletes the file and the results: after a complete run, or with --fresh."""
+        self._results = {}
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
 
 
 @cache
 def _built_in() -> dict[str, str]:
-    """The texts that come with hunkwise, by name."""
+    """Returns the built-in templates by name."""
     return dict(_texts(files("hunkwise.prompts") / "templates", ""))
 
 
 def _texts(folder: Traversable, prefix: str) -> Iterable[tuple[str, str]]:
-    for entry in sorted(folder.iterdir(), key=lambda one: one.name):
+    for entry in sorted(folder.iterdir(), key=lambda item: item.name):
         if entry.is_dir():
             yield from _texts(entry, f"{prefix}{entry.name}/")
         elif entry.name.endswith((".j2", ".md")):

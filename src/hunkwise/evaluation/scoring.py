@@ -13,13 +13,13 @@ from hunkwise.domain.review import Usage
 from hunkwise.evaluation.golden import GoldenFinding
 
 Costs = Mapping[tuple[int, int], int]
-"""Whole, not negative; by row and column. A pair that is not there may not be made."""
+"""Non-negative integers by row and column. A missing pair is not allowed."""
 
 
 def assign(rows: int, columns: int, costs: Costs) -> dict[int, int]:
-    """The column of each row that has one. Deterministic; rows² × columns steps at the most.
+    """Returns the column of each row that has one. Deterministic; at most rows² × columns steps.
 
-    The Hungarian method with potentials; each row may take a column of its own that stands for none.
+    The Hungarian method with potentials; each row has an extra column that means "no column".
     """
     none = 1 + sum(sorted(costs.values(), reverse=True)[: min(rows, columns)])
     width = columns + rows
@@ -33,8 +33,8 @@ def assign(rows: int, columns: int, costs: Costs) -> dict[int, int]:
 
 
 def _solve(matrix: Sequence[Sequence[int]], width: int) -> list[int | None]:
-    """The row of each column, where it has one."""
-    row_of: list[int | None] = [None] * (width + 1)  # the last one is where each search begins
+    """Returns the row of each column, or None."""
+    row_of: list[int | None] = [None] * (width + 1)  # each search starts at its last row
     row_potential, column_potential = [0] * len(matrix), [0] * (width + 1)
     for row in range(len(matrix)):
         row_of[width] = row
@@ -49,7 +49,7 @@ def _augment(
     row_potential: list[int],
     column_potential: list[int],
 ) -> None:
-    """Gives the row that waits at column `width` a column, moving others where that is cheaper."""
+    """Assigns a column to the row at column `width`, and moves other rows where that is cheaper."""
     least: list[int | None] = [None] * width
     before = [width] * width
     used: list[int] = []
@@ -60,18 +60,18 @@ def _augment(
         free.discard(column)
         for other in free:
             cost = matrix[row][other] - row_potential[row] - column_potential[other]
-            known = least[other]
-            if known is None or cost < known:
+            lowest = least[other]
+            if lowest is None or cost < lowest:
                 least[other], before[other] = cost, column
-        step, column = min((known, other) for other in free if (known := least[other]) is not None)
-        for one in used:
-            seen = row_of[one]
-            assert seen is not None, "a used column has a row"
-            row_potential[seen] += step
-            column_potential[one] -= step
+        step, column = min((lowest, other) for other in free if (lowest := least[other]) is not None)
+        for used_column in used:
+            used_row = row_of[used_column]
+            assert used_row is not None, "a used column has a row"
+            row_potential[used_row] += step
+            column_potential[used_column] -= step
         for other in free:
-            known = least[other]
-            least[other] = None if known is None else known - step
+            lowest = least[other]
+            least[other] = None if lowest is None else lowest - step
     while column != width:
         row_of[column], column = row_of[before[column]], before[column]
     row_of[width] = None
@@ -82,11 +82,11 @@ _Nothing = TypeVar("_Nothing", float, None)
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Whole numbers that are summed over cases; every ratio is made of their sums."""
+    """Numbers that are summed over cases; all ratios are computed from the sums."""
 
     cases: int = 0
     clean: int = 0
-    """Cases in which nothing is to be found."""
+    """Cases without goldens."""
     silent: int = 0
     """Clean cases in which nothing was found."""
     matched: int = 0
@@ -94,11 +94,11 @@ class Counts:
     missed: int = 0
     """Goldens that were not."""
     noise: int = 0
-    """Findings that are no golden one."""
+    """Findings that match no golden."""
     rated: int = 0
     """Matched goldens that have a severity."""
     agreed: int = 0
-    """Those of them whose finding has the same."""
+    """Rated goldens whose finding has the same severity."""
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(getattr(self, entry.name) + getattr(other, entry.name) for entry in fields(Counts)))
@@ -120,7 +120,7 @@ class Counts:
 
     @property
     def noise_per_case(self) -> float | None:
-        """Findings in vain a pull request; None without cases."""
+        """Average number of findings per case that match no golden; None without cases."""
         return _share(self.noise, self.cases, None)
 
     @property
@@ -150,7 +150,7 @@ _T = TypeVar("_T")
 
 
 class MatchSource(StrEnum):
-    """What says that a finding is a golden one."""
+    """The reason why a finding matches a golden."""
 
     PLACE = "place"
     """Its path and line."""
@@ -160,7 +160,7 @@ class MatchSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A finding that is a golden one: their indices in their lists."""
+    """A golden and the finding that matches it, as indices in their lists."""
 
     golden: int
     finding: int
@@ -168,14 +168,17 @@ class Match:
 
 
 def lines_of(finding: Finding) -> range | None:
-    """Where it stands; without a proved line where the model said; None where it said nothing."""
+    """Returns the lines of a finding: of its anchor, else the line that the model named, else None."""
     if finding.anchor is not None:
         return finding.anchor.lines
     return None if finding.said_line is None else range(finding.said_line, finding.said_line + 1)
 
 
 def distance(golden: GoldenFinding, finding: Finding) -> int | None:
-    """Lines between them, 0 where they overlap; None on other paths or sides, or where nothing tells a line."""
+    """Returns the number of lines between them, 0 if they overlap.
+
+    None on different paths or sides, or if the finding has no line.
+    """
     lines = lines_of(finding)
     side = finding.anchor.side if finding.anchor else Side.RIGHT
     if finding.path != golden.path or lines is None or side is not golden.side_of_diff:
@@ -186,23 +189,23 @@ def distance(golden: GoldenFinding, finding: Finding) -> int | None:
 def near_pairs(
     goldens: Sequence[GoldenFinding], findings: Sequence[Finding], window: int
 ) -> dict[tuple[int, int], int]:
-    """Distances of the pairs of golden and finding that are within the window, by their indices."""
-    found = {}
+    """Returns the distances of the pairs of golden and finding within the window, by their indices."""
+    distances = {}
     for row, golden in enumerate(goldens):
         for column, finding in enumerate(findings):
-            off = distance(golden, finding)
-            if off is not None and off <= window:
-                found[row, column] = off
-    return found
+            lines = distance(golden, finding)
+            if lines is not None and lines <= window:
+                distances[row, column] = lines
+    return distances
 
 
 def best(
     goldens: Sequence[GoldenFinding], findings: Sequence[Finding], pairs: Mapping[tuple[int, int], int]
 ) -> dict[int, int]:
-    """The finding of each golden that has one, of the pairs that may be made: as many as can be, nearest first.
+    """Returns the finding of each matched golden: as many of the allowed pairs as possible, the nearest first.
 
-    Among equally near ones those that agree on the severity, and then those that come first in the order of their
-    texts: the order of the lists makes no difference.
+    Equally near pairs are chosen by agreement on the severity, then by the order of their texts: the order of the
+    lists does not matter.
     """
     near_rows, near_columns = {row for row, _ in pairs}, {column for _, column in pairs}
     rows = [row for row in _order(goldens, _golden_key) if row in near_rows]
@@ -210,21 +213,21 @@ def best(
     row_at, column_at = _places(rows), _places(columns)
     weight = 1 + 4 * min(len(goldens), len(findings))
     costs = {
-        (row_at[row], column_at[column]): off * weight + _disagreement(goldens[row], findings[column])
-        for (row, column), off in pairs.items()
+        (row_at[row], column_at[column]): lines * weight + _disagreement(goldens[row], findings[column])
+        for (row, column), lines in pairs.items()
     }
     assigned = assign(len(rows), len(columns), costs)
     return dict(sorted((rows[row], columns[column]) for row, column in assigned.items()))
 
 
 def match(goldens: Sequence[GoldenFinding], findings: Sequence[Finding], window: int) -> tuple[Match, ...]:
-    """One to one, by place alone."""
+    """Returns one-to-one matches by place only."""
     pairs = near_pairs(goldens, findings, window)
     return tuple(Match(golden, finding) for golden, finding in best(goldens, findings, pairs).items())
 
 
 def _disagreement(golden: GoldenFinding, finding: Finding) -> int:
-    """Steps between the severities, 0 to 3."""
+    """Returns the number of levels between the severities, 0 to 3."""
     return 0 if golden.level is None else abs(golden.level - finding.severity)
 
 
@@ -235,8 +238,8 @@ def _golden_key(golden: GoldenFinding) -> tuple[Any, ...]:
 def _finding_key(finding: Finding) -> tuple[Any, ...]:
     lines = lines_of(finding)
     place = (lines.start, lines.stop) if lines else (0, 0)
-    said = (finding.title, finding.body, finding.prompt, finding.category)
-    return finding.path, *place, -finding.severity, *said
+    texts = (finding.title, finding.body, finding.prompt, finding.category)
+    return finding.path, *place, -finding.severity, *texts
 
 
 def _order(values: Sequence[_T], key: Callable[[_T], tuple[Any, ...]]) -> list[int]:

@@ -1,4 +1,4 @@
-"""An evaluation as tables for terminals and in Markdown."""
+"""Formats an evaluation as tables, as text and in Markdown."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ DEFINITIONS: Final = (
 
 
 def table(evaluation: Evaluation) -> list[tuple[str, ...]]:
-    """A row a case, and the total."""
-    rows = [_case_row(one) for one in evaluation.marks]
+    """Returns a row for each case, and the total."""
+    rows = [_case_row(result) for result in evaluation.marks]
     name = f"total of {_cases(len(evaluation.evaluated))}"
     return [
         *rows,
-        _row(name, evaluation.counts, evaluation.usage, sum(one.seconds for one in evaluation.marks)),
+        _row(name, evaluation.counts, evaluation.usage, sum(result.seconds for result in evaluation.marks)),
     ]
 
 
@@ -43,7 +43,7 @@ def _case_row(marks: CaseResult) -> tuple[str, ...]:
 
 
 def _bare_row(name: str, found: str, usage: Usage, seconds: float) -> tuple[str, ...]:
-    """Costs alone: nothing was measured."""
+    """Returns a row with costs only, for what was not measured."""
     cost = _cost(usage, seconds)
     return (name, found, *[_NONE] * (len(HEAD) - 2 - len(cost)), *cost)
 
@@ -75,46 +75,46 @@ def _cost(usage: Usage, seconds: float) -> tuple[str, ...]:
 
 
 def percent(share: float | None) -> str:
-    """With one digit behind the point; never 100 or 0 where it is not exactly that."""
+    """Returns the share in percent with one decimal; never 100 or 0 unless it is exactly that."""
     if share is None:
         return _NONE
-    said = f"{100 * share:.1f}"
-    if said == "100.0" and share < 1:
-        said = "99.9"
-    if said == "0.0" and share > 0:
-        said = "0.1"
-    return f"{said.removesuffix('.0')} %"
+    text = f"{100 * share:.1f}"
+    if text == "100.0" and share < 1:
+        text = "99.9"
+    if text == "0.0" and share > 0:
+        text = "0.1"
+    return f"{text.removesuffix('.0')} %"
 
 
 def facts(evaluation: Evaluation) -> list[str]:
-    """What the table has no column for."""
+    """Returns sentences about the run for which the table has no column."""
     counts = evaluation.counts
-    said = []
+    sentences = []
     if counts.noise_per_case is not None:
-        said.append(f"Noise per pull request: {counts.noise_per_case:.2f} findings.")
+        sentences.append(f"Noise per pull request: {counts.noise_per_case:.2f} findings.")
     if counts.clean:
         share = percent(counts.silent_share)
-        said.append(f"Silent clean cases: {counts.silent} of {counts.clean} ({share}).")
+        sentences.append(f"Silent clean cases: {counts.silent} of {counts.clean} ({share}).")
     if counts.rated:
         share = percent(counts.severity_agreement)
-        said.append(f"Severity: {counts.agreed} of {counts.rated} agree ({share}).")
+        sentences.append(f"Severity: {counts.agreed} of {counts.rated} agree ({share}).")
     judge = evaluation.judge_usage
     if evaluation.judge is not None:
         tokens = f"{judge.input_tokens:,} tokens in, {judge.output_tokens:,} out"
-        said.append(
+        sentences.append(
             f"The judge ({evaluation.judge}) took {_calls(judge.model_calls)}, {tokens}; not in the table."
         )
     if evaluation.failed:
         count = "counts" if len(evaluation.failed) == 1 else "count"
-        said.append(f"{_cases(len(evaluation.failed))} failed and {count} in no measure.")
+        sentences.append(f"{_cases(len(evaluation.failed))} failed and {count} in no measure.")
     if evaluation.demo:
-        said.append("This is the demo: fixed rules, not a model.")
-    return said
+        sentences.append("This is the demo: fixed rules, not a model.")
+    return sentences
 
 
 @dataclass(frozen=True, slots=True)
 class TableNote:
-    """Something about one case, with foreign text in it."""
+    """A note on one case, with untrusted text."""
 
     case: str
     what: str
@@ -122,12 +122,12 @@ class TableNote:
 
 
 def details(evaluation: Evaluation) -> list[TableNote]:
-    """Misses, noise, failures and notes, case by case; the most of them."""
-    told = [one for marks in evaluation.marks for one in _details(marks)]
-    more = len(told) - _MOST_LISTED
+    """Returns misses, noise, failures and notes by case; at most 100, and a note with the number of the others."""
+    notes = [note for result in evaluation.marks for note in _details(result)]
+    more = len(notes) - _MOST_LISTED
     if more <= 0:
-        return told
-    return [*told[:_MOST_LISTED], TableNote("", "and", f"{more} more: they are in the JSON report.")]
+        return notes
+    return [*notes[:_MOST_LISTED], TableNote("", "and", f"{more} more: they are in the JSON report.")]
 
 
 def _details(marks: CaseResult) -> Iterator[TableNote]:
@@ -154,15 +154,15 @@ def _finding_text(finding: ScoredFinding) -> str:
 
 
 def compared(comparison: Comparison) -> tuple[list[tuple[str, ...]], list[str], list[TableNote]]:
-    """The rows (measure, before, now, change), the sentences, and the goldens that were lost or won."""
+    """Returns the rows (measure, before, now, change), the sentences, and the new misses and finds."""
     rows = list(_measure_rows(comparison.before, comparison.now))
-    told = [
+    changes = [
         TableNote(pair.now.name, what, golden_text(golden))
         for pair in comparison.pairs
         for what, goldens in (("new miss", pair.new_misses), ("new find", pair.new_finds))
         for golden in goldens
     ]
-    return rows, list(_comparison_facts(comparison)), told
+    return rows, list(_comparison_facts(comparison)), changes
 
 
 COMPARISON_HEAD: Final = ("Measure", "Before", "Now", "Change")
@@ -212,41 +212,41 @@ def _calls(count: int) -> str:
 
 
 _WIDTH = 300
-"""Characters of foreign text in a line."""
+"""Maximum number of characters of untrusted text in a line."""
 
 
 def as_text(evaluation: Evaluation, comparison: Comparison | None = None) -> str:
-    """For a terminal."""
+    """Formats the evaluation for a terminal."""
 
-    def told(one: TableNote) -> str:
-        place = f"{one.case}: " if one.case else ""
-        return f"  {place}{one.what}: {cut(one_line(one.text), _WIDTH)}"
+    def note_line(note: TableNote) -> str:
+        place = f"{note.case}: " if note.case else ""
+        return f"  {place}{note.what}: {cut(one_line(note.text), _WIDTH)}"
 
     lines = [*_aligned(HEAD, table(evaluation)), "", *facts(evaluation)]
-    lines += _under("", map(told, details(evaluation)))
+    lines += _under("", map(note_line, details(evaluation)))
     if comparison is not None:
         measures, compared_facts, changes = compared(comparison)
-        lines += ["", *_aligned(COMPARISON_HEAD, measures), "", *compared_facts, *map(told, changes)]
+        lines += ["", *_aligned(COMPARISON_HEAD, measures), "", *compared_facts, *map(note_line, changes)]
     return "\n".join((*lines, "", DEFINITIONS))
 
 
 def as_markdown(evaluation: Evaluation, comparison: Comparison | None = None) -> str:
-    """For a job summary or a comment."""
+    """Formats the evaluation in Markdown, for a job summary or a comment."""
 
-    def told(one: TableNote) -> str:
-        place = f"**{_cell(one.case)}**, " if one.case else ""
-        return f"- {place}{one.what}: {harmless(one.text, _WIDTH)}"
+    def note_line(note: TableNote) -> str:
+        place = f"**{_cell(note.case)}**, " if note.case else ""
+        return f"- {place}{note.what}: {harmless(note.text, _WIDTH)}"
 
     lines = [
         *_piped(HEAD, table(evaluation), _cell),
         "",
         *_listed(map(_cell, facts(evaluation))),
     ]
-    lines += _under("", map(told, details(evaluation)))
+    lines += _under("", map(note_line, details(evaluation)))
     if comparison is not None:
         measures, compared_facts, changes = compared(comparison)
         lines += ["", *_piped(COMPARISON_HEAD, measures, _cell), ""]
-        lines += [*_listed(map(_cell, compared_facts)), *map(told, changes)]
+        lines += [*_listed(map(_cell, compared_facts)), *map(note_line, changes)]
     return "\n".join((*lines, "", f"_{DEFINITIONS}_"))
 
 
@@ -255,8 +255,8 @@ def _aligned(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
 
     def row(cells: Sequence[str]) -> str:
         first, *others = zip(cells, widths, strict=True)
-        told = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
-        return "  ".join(told).rstrip()
+        padded = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+        return "  ".join(padded).rstrip()
 
     return [row(head), *map(row, body)]
 
@@ -276,5 +276,5 @@ def _listed(sentences: Iterable[str]) -> list[str]:
 
 
 def _under(head: str, lines: Iterable[str]) -> list[str]:
-    found = list(lines)
-    return [head, *found] if found else []
+    rows = list(lines)
+    return [head, *rows] if rows else []

@@ -315,7 +315,7 @@ def settings_digest(
         "ignore": list(config.ignore),
         "paths": list(config.paths),
         "context": config.context.model_dump(),
-        "model": config.lineup[0],
+        "model": config.model_order[0],
         "demo": demo,
     }
     return sha256(json.dumps(settings, sort_keys=True).encode("ascii")).hexdigest()[:16]

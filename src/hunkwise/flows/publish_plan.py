@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from hunkwise.domain.finding import NOTHING_TOLD, Finding, code_key, reading_order
+from hunkwise.domain.finding import NO_SUMMARY, Finding, code_key, reading_order
 from hunkwise.domain.pull_request import Conversation
 from hunkwise.domain.review import Destination, FileCoverage, PostResult, Review, ReviewEvent, SkipReason
 from hunkwise.plan.incremental import file_key, hunk_keys
@@ -199,7 +199,7 @@ class PublishPlan:
             hunks=self._reviewed_hunks(where) if hunks_are_valid else frozenset(),
             findings=self._posted_findings(where),
             conclusion=conclusion,
-            told=bounded(run_review.summary, run_review.walkthrough) if terms.own_review else NOTHING_TOLD,
+            summary=bounded(run_review.summary, run_review.walkthrough) if terms.own_review else NO_SUMMARY,
         )
 
 

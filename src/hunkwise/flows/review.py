@@ -236,7 +236,7 @@ def assemble(order: ReviewRequest, prepared: PreparedReview, result: RunResult) 
             *prepared.prompting.notes,
             *result.changes,
             *summary.notes,
-            *other_models((*config.lineup, *stage_models), usage),
+            *other_models((*config.model_order, *stage_models), usage),
         ),
         dropped=result.filtered.dropped,
         demo=order.demo,
@@ -298,7 +298,7 @@ async def review(order: ReviewRequest, prepared: PreparedReview, model: Model, w
     Raises Error if no question was answered and nothing was found.
     """
     config, snapshot = order.config, order.snapshot
-    budgets, fallback = Budgets(config), ModelFallback(model, config.lineup)
+    budgets, fallback = Budgets(config), ModelFallback(model, config.model_order)
     analyzer = Analyzer(
         snapshot,
         fallback.ask,

@@ -1,1 +1,1 @@
-"""What a review would go by and send, shown before anything is spent: no CLI is started and no model asked."""
+"""Shows the settings and prompts of a review before anything is spent. Starts no CLI and asks no model."""

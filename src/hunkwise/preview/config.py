@@ -1,4 +1,4 @@
-"""`hunkwise config show` and `hunkwise config check`."""
+"""The commands `hunkwise config show` and `hunkwise config check`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import visible
 from hunkwise.errors import SettingsError
 from hunkwise.flows.base_config import BaseConfig, base_texts
-from hunkwise.preview.source import FileSource, config_path, configuration, file_faults, fronts_of, place_of
+from hunkwise.preview.source import (
+    FileSource,
+    config_path,
+    configuration,
+    file_faults,
+    fronts_of,
+    open_source,
+)
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.repository.trees import WorkingTree
 from hunkwise.settings.config import Config
@@ -31,73 +38,76 @@ from hunkwise.settings.parsing import (
 from hunkwise.settings.sources import ConfigLayers, Setting, SourceKind, ValueSource, settings_of
 
 _STAND_IN: Final = "not-given"
-"""Stands for the one input that must be there: nothing that is shown here needs a token of a job."""
+"""Placeholder for the required input `github-token`: no preview needs the token of a job."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputValue:
-    """An input that is no key of the configuration file. A secret's value is not kept."""
+    """An input that is not a key of the configuration file. A secret's value is not stored."""
 
     name: str
     shown: str | None
-    """None where it is not set."""
+    """None if it is not set."""
 
 
 @dataclass(frozen=True)
 class Overrides:
-    """What stands above the configuration file."""
+    """Values that take precedence over the configuration file."""
 
     config_path: str
     overrides: Mapping[str, tuple[object, ValueSource]]
-    """See `sources.Layers`."""
+    """See `settings.sources.ConfigLayers`."""
     inputs: tuple[InputValue, ...] = ()
-    """Empty where no input is set at all, as in most shells."""
+    """Empty if no input is set, as in most shells."""
     warnings: tuple[str, ...] = ()
 
 
-def read_asked(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Overrides:
-    """Options before inputs; variables of a shell where there are no inputs. Raises SettingsError."""
+def read_overrides(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Overrides:
+    """Reads the overrides: options before inputs, and variables only if no input is set. Raises SettingsError."""
     texts = set_inputs(environ, KNOWN_INPUTS)
     path = config_path(arguments.config)
     overrides: dict[str, tuple[object, ValueSource]] = {}
-    shown: tuple[InputValue, ...] = ()
+    inputs: tuple[InputValue, ...] = ()
     warnings: tuple[str, ...] = ()
     if texts:
         read = read_inputs({**environ, **_stand_in(texts)})
         path = path if arguments.config else read.config_path
         for name, value in read.overrides.items():
             overrides[name] = (value, ValueSource(SourceKind.INPUT, name.replace("_", "-")))
-        shown, warnings = _inputs(texts), read.warnings
+        inputs, warnings = _other_inputs(texts), read.warnings
     elif environ.get("COPILOT_MODEL"):
         source = ValueSource(SourceKind.VARIABLE, "COPILOT_MODEL")
-        overrides["model"] = (_model(environ["COPILOT_MODEL"], "COPILOT_MODEL"), source)
+        overrides["model"] = (_checked_model(environ["COPILOT_MODEL"], "COPILOT_MODEL"), source)
     if arguments.model:
-        overrides["model"] = (_model(arguments.model, "--model"), ValueSource(SourceKind.OPTION, "--model"))
-    return Overrides(path, overrides, shown, warnings)
+        overrides["model"] = (
+            _checked_model(arguments.model, "--model"),
+            ValueSource(SourceKind.OPTION, "--model"),
+        )
+    return Overrides(path, overrides, inputs, warnings)
 
 
 def _stand_in(texts: Mapping[str, str]) -> dict[str, str]:
     return {} if "github-token" in texts else {"INPUT_GITHUB-TOKEN": _STAND_IN}
 
 
-def _inputs(texts: Mapping[str, str]) -> tuple[InputValue, ...]:
-    """All that are no keys of the file, in their documented order."""
+def _other_inputs(texts: Mapping[str, str]) -> tuple[InputValue, ...]:
+    """Returns all inputs that are not keys of the file, in their documented order."""
     reading = InputReader(texts)
     others = [name for name in KNOWN_INPUTS if name not in SHARED and name != "prompts"]
-    found = []
+    values = []
     for name in others:
         text = texts.get(name)
         if text is not None and name in SECRET_INPUTS:
             text = "set"
         elif text is not None:
-            shown = reading.shown(text)
-            text = text if shown == quoted(text) else shown
-        found.append(InputValue(name, text))
-    return tuple(found)
+            printable = reading.shown(text)
+            text = text if printable == quoted(text) else printable
+        values.append(InputValue(name, text))
+    return tuple(values)
 
 
-def _model(text: str, what: str) -> str:
-    """Raises SettingsError, which does not show the text: it may be a token in the wrong place."""
+def _checked_model(text: str, what: str) -> str:
+    """Returns a valid model id. Raises SettingsError, without the text, which may be a misplaced token."""
     try:
         MODEL.parse(text)
     except ValueError as error:
@@ -106,35 +116,35 @@ def _model(text: str, what: str) -> str:
 
 
 _WIDEST = 48
-"""Characters to which a column is filled up; what is longer pushes its own line's next column."""
+"""Maximum width of a column in characters; a longer cell moves the next column in its line."""
 
 
 def safe(text: str) -> str:
-    """On one line, with every character visible."""
+    """Returns the text on one line, with control characters escaped."""
     return visible(text).replace("\t", "\\t")
 
 
 def columns(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
-    """The rows as lines, their cells below each other."""
-    shown = [tuple(map(safe, row)) for row in rows]
-    widths = [min(_WIDEST, max(map(len, column))) for column in zip(*shown, strict=True)]
-    for row in shown:
+    """Returns the rows as lines with aligned columns."""
+    escaped = [tuple(map(safe, row)) for row in rows]
+    widths = [min(_WIDEST, max(map(len, column))) for column in zip(*escaped, strict=True)]
+    for row in escaped:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def print_json(contents: object) -> None:
-    """Readable JSON that moves no terminal: all but printable ASCII is escaped."""
+    """Prints indented JSON that is safe for a terminal: everything except printable ASCII is escaped."""
     sys.stdout.write(json.dumps(contents, indent=1).replace("\x7f", "\\u007f") + "\n")
 
 
 def print_text(text: str) -> None:
-    """The text exactly as it is; on a terminal with every character visible, which is said where it differs."""
+    """Prints the text unchanged; on a terminal with control characters escaped, and with a note if there are any."""
     if not sys.stdout.isatty():
         sys.stdout.write(text)
         return
-    shown = "\n".join(map(visible, text.split("\n")))
-    sys.stdout.write(shown)
-    if shown != text:
+    escaped = "\n".join(map(visible, text.split("\n")))
+    sys.stdout.write(escaped)
+    if escaped != text:
         sys.stdout.flush()
         sys.stderr.write("hunkwise: Some characters are shown as \\u escapes; redirect for the exact text.\n")
 
@@ -148,73 +158,85 @@ _NOTHING: Final = {
     "max-severity": "any",
     "max-model-calls": "none of its own",
 }
-"""What holds where nothing is said, by the last part of the key."""
+"""Descriptions of the values that are not set, by the last part of the key."""
 _NOT_SHOWN: Final = "a value that looks like a token (not shown)"
 _IN_FILES: Final = (SourceKind.FILE, SourceKind.FRONT_MATTER)
 
 
 def show(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints them. Raises SettingsError where one is wrong, RepositoryError or GitHubError where one cannot be read."""
-    asked = read_asked(arguments, environ)
-    with place_of(arguments, environ) as place:
-        file, document = configuration(place, asked.config_path)
-        bare = ConfigLayers({}, file, document, asked.config_path, asked.overrides)
+    """Prints all values with their sources.
+
+    Raises SettingsError where one is wrong, RepositoryError or GitHubError where one cannot be read.
+    """
+    overrides = read_overrides(arguments, environ)
+    with open_source(arguments, environ) as place:
+        file, document = configuration(place, overrides.config_path)
+        bare = ConfigLayers({}, file, document, overrides.config_path, overrides.overrides)
         fronts = fronts_of(bare.config.prompts, place)
-    settings = list(settings_of(ConfigLayers(fronts, file, document, asked.config_path, asked.overrides)))
-    for warning in asked.warnings:
+    settings = list(
+        settings_of(ConfigLayers(fronts, file, document, overrides.config_path, overrides.overrides))
+    )
+    for warning in overrides.warnings:
         sys.stderr.write(f"hunkwise: {safe(warning)}\n")
     if arguments.format == "json":
-        print_json(_as_json(settings, asked, place, found=document is not None))
+        print_json(_as_json(settings, overrides, place, found=document is not None))
     else:
-        for line in _as_text(settings, asked, place, found=document is not None):
+        for line in _as_text(settings, overrides, place, found=document is not None):
             sys.stdout.write(f"{line}\n")
     return ExitCode.REVIEWED
 
 
-def _as_text(settings: list[Setting], asked: Overrides, place: FileSource, *, found: bool) -> Iterator[str]:
-    there = f"{asked.config_path} of {place.said}"
-    yield safe(there if found else f"There is no {there}: the defaults hold.")
+def _as_text(
+    settings: list[Setting], overrides: Overrides, place: FileSource, *, found: bool
+) -> Iterator[str]:
+    file = f"{overrides.config_path} of {place.description}"
+    yield safe(file if found else f"There is no {file}: the defaults hold.")
     yield ""
     yield from columns([(setting.key, _text(setting), str(setting.source)) for setting in settings])
-    if asked.inputs:
+    if overrides.inputs:
         yield ""
         yield "Inputs that are no keys of the file:"
-        yield from columns([(f"  {one.name}", one.shown or "not set") for one in asked.inputs])
+        yield from columns([(f"  {value.name}", value.shown or "not set") for value in overrides.inputs])
 
 
 def _text(setting: Setting) -> str:
-    value = _told(setting)
+    value = _printable_value(setting)
     if value is None:
         return f"({_NOTHING[setting.key.rpartition('.')[2]]})"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _as_json(settings: list[Setting], asked: Overrides, place: FileSource, *, found: bool) -> dict[str, Any]:
+def _as_json(
+    settings: list[Setting], overrides: Overrides, place: FileSource, *, found: bool
+) -> dict[str, Any]:
     return {
         "version": 1,
         "configuration": {
-            "path": asked.config_path,
+            "path": overrides.config_path,
             "found": found,
-            "read-from": place.said,
+            "read-from": place.description,
             "commit": place.sha,
         },
-        "values": {setting.key: {"value": _told(setting), **_source(setting.source)} for setting in settings},
+        "values": {
+            setting.key: {"value": _printable_value(setting), **_source_as_json(setting.source)}
+            for setting in settings
+        },
         "inputs": {
-            one.name: {"set": one.shown is not None, **({"value": one.shown} if one.shown else {})}
-            for one in asked.inputs
+            value.name: {"set": value.shown is not None, **({"value": value.shown} if value.shown else {})}
+            for value in overrides.inputs
         },
     }
 
 
-def _source(source: ValueSource) -> dict[str, Any]:
-    said: dict[str, Any] = {"source": str(source.kind)}
+def _source_as_json(source: ValueSource) -> dict[str, Any]:
+    values: dict[str, Any] = {"source": str(source.kind)}
     if source.kind in _IN_FILES:
-        return {**said, "path": source.name, "line": source.line}
-    return {**said, "name": source.name} if source.name else said
+        return {**values, "path": source.name, "line": source.line}
+    return {**values, "name": source.name} if source.name else values
 
 
-def _told(setting: Setting) -> object:
-    """The value; never a token that somebody put into the wrong input."""
+def _printable_value(setting: Setting) -> object:
+    """Returns the value, or a description if it looks like a token in the wrong input."""
     value = setting.value
     if setting.source.kind not in _IN_FILES and isinstance(value, str) and TOKEN_SHAPE.search(value):
         return _NOT_SHOWN
@@ -225,26 +247,32 @@ _IN_PROMPT: Final = " (in the prompt "
 
 
 def check(arguments: argparse.Namespace) -> ExitCode:
-    """Prints what was read. Raises SettingsError with all faults, RepositoryError where a file cannot be read."""
+    """Checks the configuration and its templates, and prints what was read.
+
+    Raises SettingsError with all faults, RepositoryError where a file cannot be read.
+    """
     place = FileSource(WorkingTree(Path(arguments.repository)), "the working tree")
     path = config_path(arguments.config)
     config, document = configuration(place, path)
     if document is None and arguments.config is not None:
-        raise SettingsError([f"There is no {path} in {place.said}: correct --config."])
+        raise SettingsError([f"There is no {path} in {place.description}: correct --config."])
     if faults := list(file_faults(config, place)):
         raise SettingsError(faults)
     texts = base_texts(place.commit, path, lambda config: config)
-    # A faulty partial is a fault of every prompt that includes it: it is told once, of the first.
+    # A faulty partial is a fault of every prompt that includes it: it is reported once, for the first prompt.
     first = {fault.partition(_IN_PROMPT)[0]: fault for fault in reversed(list(_compile_faults(texts)))}
     if first:
         raise SettingsError(list(reversed(first.values())))
-    sys.stdout.write("".join(f"{line}\n" for line in _read(path, config, texts, found=document is not None)))
+    lines = _summary(path, config, texts, found=document is not None)
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
     return ExitCode.REVIEWED
 
 
 def _compile_faults(texts: BaseConfig) -> Iterator[str]:
-    """Of every prompt that a run can put, and of every template of the user's own: each is compiled where a
-    review renders it, in a process that is bounded."""
+    """Compiles every prompt that a run can use and every template of the user; yields the faults.
+
+    They are compiled in the same limited worker process in which a review renders them.
+    """
     renderer = Renderer(texts.templates, paths=texts.config.own_files)
     for name in dict.fromkeys((*(prompt.name for prompt in texts.config.prompts), *texts.templates)):
         try:
@@ -253,7 +281,7 @@ def _compile_faults(texts: BaseConfig) -> Iterator[str]:
             yield from error.faults
 
 
-def _read(path: str, config: Config, texts: BaseConfig, *, found: bool) -> Iterator[str]:
+def _summary(path: str, config: Config, texts: BaseConfig, *, found: bool) -> Iterator[str]:
     yield "ok"
     yield f"  {path}" if found else f"  there is no {path}: the defaults hold"
     running = ", ".join(prompt.name for prompt in config.reviewing)

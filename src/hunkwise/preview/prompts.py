@@ -1,4 +1,4 @@
-"""`hunkwise prompts list`, `show` and `render`."""
+"""The commands `hunkwise prompts list`, `show` and `render`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from hunkwise.preview.source import (
     TEMPLATES,
     FileSource,
     PreviewSource,
-    alone,
     config_path,
     configuration,
     fronts_of,
@@ -32,6 +31,7 @@ from hunkwise.preview.source import (
     read_subject,
     read_template,
     refuse_unknown,
+    select_prompt,
     template_names,
 )
 from hunkwise.prompts.renderer import HOUSE, built_in_text
@@ -48,7 +48,7 @@ class _Listed:
     prompt: PromptSettings
     runs: bool
     least: Severity
-    """Below it nothing is asked for."""
+    """The lowest severity that the prompt reports."""
 
     @property
     def most(self) -> Severity:
@@ -56,11 +56,11 @@ class _Listed:
 
 
 def list_prompts(arguments: argparse.Namespace) -> ExitCode:
-    """Prints them. Raises SettingsError where the configuration or a template is wrong, RepositoryError."""
+    """Prints all prompts. Raises SettingsError where the configuration or a template is wrong, RepositoryError."""
     place = FileSource(WorkingTree(Path(arguments.repository)), "the working tree")
     path = config_path(arguments.config)
     config, document = configuration(place, path)
-    prompts = list(_listed(config, place))
+    prompts = list(_list(config, place))
     if arguments.format == "json":
         print_json(
             {
@@ -75,8 +75,8 @@ def list_prompts(arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.REVIEWED
 
 
-def _listed(config: Config, place: FileSource) -> Iterator[_Listed]:
-    """The configuration's, then the built-in ones that it does not name."""
+def _list(config: Config, place: FileSource) -> Iterator[_Listed]:
+    """Yields the configuration's prompts, then the built-in ones that it does not name."""
     entries = {prompt.name: prompt for prompt in config.prompts}
     running = {prompt.name for prompt in config.reviewing}
     running |= {
@@ -132,161 +132,161 @@ def _prompt_as_json(listed: _Listed) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
-    """A template, and where it stands."""
+class _Template:
+    """A template, and where it comes from."""
 
     name: str
     place: str
     text: str
 
 
-class _Shelf:
-    """All templates by their names; each is read when it is asked for."""
+class _Templates:
+    """Reads templates by their names, on demand."""
 
     def __init__(self, own: Mapping[str, str], place: FileSource) -> None:
-        """`own`: the paths of the user's own, by their names."""
+        """`own` has the paths of the user's own templates by their names."""
         self._own = own
         self._place = place
 
-    def get(self, name: str) -> _Shown | None:
-        """None where there is none of that name. Raises SettingsError where a file cannot be had."""
+    def get(self, name: str) -> _Template | None:
+        """Returns a template; None if there is none of that name. Raises SettingsError if a file cannot be read."""
         if name in self._own:
             path = self._own[name]
-            return _Shown(name, path, read_template(self._place, f'The template "{name}"', path))
+            return _Template(name, path, read_template(self._place, f'The template "{name}"', path))
         plain = name.removeprefix(HOUSE)
-        return _Shown(name, "built in", built_in_text(plain)) if plain in TEMPLATES else None
+        return _Template(name, "built in", built_in_text(plain)) if plain in TEMPLATES else None
 
-    def named_in(self, shown: _Shown) -> list[str]:
-        """The names that a template extends, includes or imports. Raises what Jinja2 raises of a faulty one."""
-        parts = divided(shown.text)
-        tree = sandbox({}).parse(parts.template if parts else shown.text)
+    def named_in(self, template: _Template) -> list[str]:
+        """Returns the names that a template extends, includes or imports. Raises Jinja2's errors."""
+        parts = divided(template.text)
+        tree = sandbox({}).parse(parts.template if parts else template.text)
         return [name for name in find_referenced_templates(tree) if name is not None]
 
 
 def show_prompt(arguments: argparse.Namespace) -> ExitCode:
-    """Prints the text. Raises SettingsError where there is no such template, RepositoryError."""
+    """Prints the text of a template. Raises SettingsError where there is no such template, RepositoryError."""
     place = FileSource(WorkingTree(Path(arguments.repository)), "the working tree")
     config, _ = configuration(place, config_path(arguments.config))
     refuse_unknown(arguments.name, template_names(config), "prompt or template")
-    shelf = _Shelf(config.own_files, place)
+    templates = _Templates(config.own_files, place)
     if not arguments.extended:
-        first = shelf.get(arguments.name)
-        assert first is not None, "its name is known"
+        first = templates.get(arguments.name)
+        assert first is not None, "refuse_unknown has checked the name"
         print_text(first.text)
         return ExitCode.REVIEWED
-    for shown in _extended(shelf, arguments.name):
-        sys.stdout.write(f"=== {safe(shown.name)} ({safe(shown.place)})\n")
-        print_text(shown.text if shown.text.endswith("\n") else shown.text + "\n")
+    for template in _extended(templates, arguments.name):
+        sys.stdout.write(f"=== {safe(template.name)} ({safe(template.place)})\n")
+        print_text(template.text if template.text.endswith("\n") else template.text + "\n")
     return ExitCode.REVIEWED
 
 
-def _extended(shelf: _Shelf, name: str) -> Iterator[_Shown]:
-    """The template and those that it names, each once, in the order in which they are named."""
-    ahead, seen = [name], set[str]()
-    while ahead:
-        shown = shelf.get(ahead.pop(0))
-        if shown is None or shown.name in seen:
+def _extended(templates: _Templates, name: str) -> Iterator[_Template]:
+    """Yields the template and those that it names, each once, in the order in which they are named."""
+    names, seen = [name], set[str]()
+    while names:
+        template = templates.get(names.pop(0))
+        if template is None or template.name in seen:
             continue
-        seen.add(shown.name)
-        yield shown
+        seen.add(template.name)
+        yield template
         try:
-            ahead = [*shelf.named_in(shown), *ahead]
+            names = [*templates.named_in(template), *names]
         except RENDER_ERRORS as error:
-            fault = safe(f"{shown.place} does not compile: {error}")
+            fault = safe(f"{template.place} does not compile: {error}")
             sys.stderr.write(f"hunkwise: {fault[:300]} (`hunkwise config check` says more)\n")
 
 
 _RULE: Final = "=== "
 _MOST_FILES: Final = 100
-"""Files that a header names; JSON has all of them."""
+"""Maximum number of files that a header lists; JSON has all of them."""
 
 
 def render_prompt(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints the texts. Raises Error where there are none to be had."""
-    wanted = _number(arguments.chunk)
+    """Prints the rendered texts of a prompt. Raises Error where none can be rendered."""
+    wanted = _chunk_number(arguments.chunk)
     with ExitStack() as stack:
-        subject = read_subject(arguments, environ, alone(arguments.name), stack)
-        found = rendered(subject.order, subject.head, arguments.name)
-    parts = _chosen(found, wanted)
+        subject = read_subject(arguments, environ, select_prompt(arguments.name), stack)
+        rendering = rendered(subject.order, subject.head, arguments.name)
+    parts = _select_parts(rendering, wanted)
     if arguments.format == "json":
-        print_json(_rendering_as_json(subject, found, parts, system=arguments.system))
+        print_json(_rendering_as_json(subject, rendering, parts, system=arguments.system))
     elif wanted is not None and parts:
-        sys.stderr.write("".join(f"{line}\n" for line in _header(found, parts[0])))
-        print_text(f"{found.system}\n{parts[0].text}" if arguments.system else parts[0].text)
+        sys.stderr.write("".join(f"{line}\n" for line in _header(rendering, parts[0])))
+        print_text(f"{rendering.system}\n{parts[0].text}" if arguments.system else parts[0].text)
     else:
-        _print(subject, found, parts, system=arguments.system)
-    if found.faults:
-        raise SettingsError([f"Not rendered: {fault}" for fault in found.faults])
+        _print(subject, rendering, parts, system=arguments.system)
+    if rendering.faults:
+        raise SettingsError([f"Not rendered: {fault}" for fault in rendering.faults])
     return ExitCode.REVIEWED
 
 
-def _number(said: str | None) -> int | None:
-    if said is not None and not re.fullmatch("[1-9][0-9]{0,5}", said):
-        raise SettingsError([f"--chunk is {said!r}; it must be the number of a chunk, from 1 on."])
-    return int(said) if said is not None else None
+def _chunk_number(text: str | None) -> int | None:
+    if text is not None and not re.fullmatch("[1-9][0-9]{0,5}", text):
+        raise SettingsError([f"--chunk is {text!r}; it must be the number of a chunk, from 1 on."])
+    return int(text) if text is not None else None
 
 
-def _chosen(found: PromptRendering, wanted: int | None) -> tuple[RenderedPart, ...]:
-    """Raises SettingsError where there is no such chunk."""
+def _select_parts(rendering: PromptRendering, wanted: int | None) -> tuple[RenderedPart, ...]:
+    """Returns all chunks, or only the wanted one. Raises SettingsError where there is no such chunk."""
     if wanted is None:
-        return found.parts
-    parts = tuple(part for part in found.parts if part.number == wanted)
-    if not parts and not found.faults:
-        there = f"there are {len(found.parts)}" if len(found.parts) != 1 else "there is 1"
-        remedy = "leave --chunk out" if len(found.parts) < 2 else f"choose 1 to {len(found.parts)}"
-        raise SettingsError([f"--chunk is {wanted}, and {there}: {remedy}."])
+        return rendering.parts
+    parts = tuple(part for part in rendering.parts if part.number == wanted)
+    if not parts and not rendering.faults:
+        count = f"there are {len(rendering.parts)}" if len(rendering.parts) != 1 else "there is 1"
+        remedy = "leave --chunk out" if len(rendering.parts) < 2 else f"choose 1 to {len(rendering.parts)}"
+        raise SettingsError([f"--chunk is {wanted}, and {count}: {remedy}."])
     return parts
 
 
 def _print(
-    subject: PreviewSource, found: PromptRendering, parts: tuple[RenderedPart, ...], *, system: bool
+    subject: PreviewSource, rendering: PromptRendering, parts: tuple[RenderedPart, ...], *, system: bool
 ) -> None:
-    sys.stdout.write(f"{_RULE}{safe(found.name)} over {safe(subject.change)}\n")
+    sys.stdout.write(f"{_RULE}{safe(rendering.name)} over {safe(subject.change)}\n")
     sys.stdout.write(f"{_RULE}configuration and templates: {safe(subject.rules)}\n")
-    if found.name in STAGE_PROMPTS:
+    if rendering.name in STAGE_PROMPTS:
         sys.stdout.write(
             f"{_RULE}with example findings, made from the diff: one a file, {MOST_EXAMPLES} at most\n"
         )
     if system:
-        sys.stdout.write(f"{_RULE}system message, sent with each: {_size(found.system)}\n")
-        print_text(found.system)
+        sys.stdout.write(f"{_RULE}system message, sent with each: {_size(rendering.system)}\n")
+        print_text(rendering.system)
     for part in parts:
-        sys.stdout.write("".join(f"{line}\n" for line in _header(found, part)))
+        sys.stdout.write("".join(f"{line}\n" for line in _header(rendering, part)))
         print_text(part.text)
-    sys.stdout.write("".join(f"{line}\n" for line in _footer(found, parts)))
+    sys.stdout.write("".join(f"{line}\n" for line in _footer(rendering, parts)))
 
 
-def _header(found: PromptRendering, part: RenderedPart) -> Iterator[str]:
-    about = _counted(part.lines, _unit(found.name))
+def _header(rendering: PromptRendering, part: RenderedPart) -> Iterator[str]:
+    about = _counted(part.lines, _unit(rendering.name))
     files = _counted(len(part.changed_lines), "file")
     size = _size(part.text)
-    yield f"{_RULE}{safe(found.name)}, chunk {part.number} of {part.count}: {size}, {about} in {files}"
+    yield f"{_RULE}{safe(rendering.name)}, chunk {part.number} of {part.count}: {size}, {about} in {files}"
     for path, lines in list(part.changed_lines.items())[:_MOST_FILES]:
-        yield f"{_RULE}  {safe(path)}: {_counted(lines, _unit(found.name))}"
+        yield f"{_RULE}  {safe(path)}: {_counted(lines, _unit(rendering.name))}"
     if len(part.changed_lines) > _MOST_FILES:
         yield f"{_RULE}  and {len(part.changed_lines) - _MOST_FILES:,} more files"
 
 
-def _footer(found: PromptRendering, parts: tuple[RenderedPart, ...]) -> Iterator[str]:
+def _footer(rendering: PromptRendering, parts: tuple[RenderedPart, ...]) -> Iterator[str]:
     total = "".join(part.text for part in parts)
     if parts:
         yield (
-            f"{_RULE}total: {_counted(len(parts), 'chunk')}, {_size(total)}, and {_size(found.system)} of system "
+            f"{_RULE}total: {_counted(len(parts), 'chunk')}, {_size(total)}, and {_size(rendering.system)} of system "
             "message with each; tokens are an estimate, characters divided by 4"
         )
-    elif not found.faults:
+    elif not rendering.faults:
         yield f"{_RULE}nothing would be sent"
-    if found.instructions:
-        yield f"{_RULE}instructions: {', '.join(map(safe, found.instructions))}"
-    for file in _not_sent(found):
+    if rendering.instructions:
+        yield f"{_RULE}instructions: {', '.join(map(safe, rendering.instructions))}"
+    for file in _not_sent(rendering):
         yield f"{_RULE}not sent: {safe(file.path)} ({file.reason})"
-    for note in found.notes:
+    for note in rendering.notes:
         yield f"{_RULE}{safe(note)}"
 
 
-def _not_sent(found: PromptRendering) -> list[FileCoverage]:
-    """Files of which something is not before the model, and why."""
-    return [file for file in found.coverage.files if file.reason is not None]
+def _not_sent(rendering: PromptRendering) -> list[FileCoverage]:
+    """Returns the files that are not sent completely, with the reasons."""
+    return [file for file in rendering.coverage.files if file.reason is not None]
 
 
 def _unit(name: str) -> str:
@@ -302,34 +302,34 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _rendering_as_json(
-    subject: PreviewSource, found: PromptRendering, parts: tuple[RenderedPart, ...], *, system: bool
+    subject: PreviewSource, rendering: PromptRendering, parts: tuple[RenderedPart, ...], *, system: bool
 ) -> dict[str, Any]:
     return {
         "version": 1,
-        "prompt": found.name,
+        "prompt": rendering.name,
         "change": subject.change,
         "read-from": subject.rules,
-        "examples": found.name in STAGE_PROMPTS,
+        "examples": rendering.name in STAGE_PROMPTS,
         "system": {
-            "characters": len(found.system),
-            "estimated-tokens": estimate(found.system),
-            **({"text": found.system} if system else {}),
+            "characters": len(rendering.system),
+            "estimated-tokens": estimate(rendering.system),
+            **({"text": rendering.system} if system else {}),
         },
-        "chunks": [_part_json(found, part) for part in parts],
+        "chunks": [_part_as_json(rendering, part) for part in parts],
         "total": {
             "chunks": len(parts),
             "characters": sum(len(part.text) for part in parts),
             "estimated-tokens": sum(part.tokens for part in parts),
         },
-        "not-sent": [{"path": file.path, "reason": str(file.reason)} for file in _not_sent(found)],
-        "instructions": list(found.instructions),
-        "notes": list(found.notes),
-        "faults": list(found.faults),
+        "not-sent": [{"path": file.path, "reason": str(file.reason)} for file in _not_sent(rendering)],
+        "instructions": list(rendering.instructions),
+        "notes": list(rendering.notes),
+        "faults": list(rendering.faults),
     }
 
 
-def _part_json(found: PromptRendering, part: RenderedPart) -> dict[str, Any]:
-    unit = "example-findings" if found.name == "verify" else "changed-lines"
+def _part_as_json(rendering: PromptRendering, part: RenderedPart) -> dict[str, Any]:
+    unit = "example-findings" if rendering.name == "verify" else "changed-lines"
     return {
         "number": part.number,
         "count": part.count,

@@ -25,20 +25,20 @@ from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import STAGE_PROMPTS
 
 MOST_EXAMPLES: Final = 40
-"""Findings that are made up, one a file."""
+"""Maximum number of example findings, one per file."""
 _CHARACTERS_A_TOKEN: Final = 4
 _BODY: Final = "An example that was made from the diff, for this preview: no model has found it."
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedPart:
-    """One question: its text, and what of the change it is about."""
+    """One question: its text, and the part of the change that it contains."""
 
     number: int
     count: int
     text: str
     changed_lines: dict[str, int]
-    """By path."""
+    """Number of changed lines, or of example findings, by path."""
 
     @property
     def lines(self) -> int:
@@ -57,21 +57,21 @@ class PromptRendering:
     system: str
     parts: tuple[RenderedPart, ...]
     coverage: Coverage
-    """What of the change is in them, and what is not."""
+    """The parts of the change that the questions contain, and the missing ones."""
     faults: tuple[str, ...] = ()
-    """Of chunks for which the template fails."""
+    """Errors of chunks for which the template fails."""
     instructions: tuple[str, ...] = ()
     """Paths of the repository's instructions that the prompts show."""
     notes: tuple[str, ...] = ()
 
 
 def estimate(text: str) -> int:
-    """Tokens that the text may have: a tokenizer would say another number."""
+    """Returns the estimated number of tokens, characters divided by 4; a tokenizer counts differently."""
     return -(-len(text) // _CHARACTERS_A_TOKEN)
 
 
 def rendered(order: ReviewRequest, head: HeadCommit, name: str) -> PromptRendering:
-    """The texts of a prompt of the order's configuration. Raises SettingsError where none can be made."""
+    """Renders the texts of a prompt of the order's configuration. Raises SettingsError where that is not possible."""
     prepared = prepare(order, head=head)
     if name == "verify":
         return _verification(order, prepared)
@@ -92,11 +92,11 @@ def rendered(order: ReviewRequest, head: HeadCommit, name: str) -> PromptRenderi
 
 
 def _verification(order: ReviewRequest, prepared: PreparedReview) -> PromptRendering:
-    """What the second opinion would be asked on example findings: a question for each file."""
+    """Renders the verification's questions with example findings, one for each file."""
     batches = batches_of(_examples(prepared))
     parts, faults = [], []
     for number, batch in enumerate(batches, 1):
-        question, fault = asyncio.run(_opinion(order, prepared, batch))
+        question, fault = asyncio.run(_verification_question(order, prepared, batch))
         if question is None:
             faults.append(f"{batch.path}: {fault}")
         else:
@@ -106,44 +106,44 @@ def _verification(order: ReviewRequest, prepared: PreparedReview) -> PromptRende
     return _rendering(order, prepared, "verify", parts, faults)
 
 
-async def _opinion(
+async def _verification_question(
     order: ReviewRequest, prepared: PreparedReview, batch: FindingBatch
 ) -> tuple[Question | None, str]:
-    """The question, or why there is none."""
+    """Returns the question, or None and the reasons."""
     verify = "on" if order.config.verify == "off" else order.config.verify
     config = order.config.model_copy(update={"verify": verify})
-    asked = _Asked()
-    opinions = Verifier(order.snapshot, asked.ask, prepared.prompting, Budgets(Config()), config)
-    opinion = await opinions.on(batch.findings, asyncio.Event())
-    return asked.question, " ".join(fault.message for fault in opinion.faults)
+    model = _CapturingModel()
+    verifier = Verifier(order.snapshot, model.ask, prepared.prompting, Budgets(Config()), config)
+    opinion = await verifier.on(batch.findings, asyncio.Event())
+    return model.question, " ".join(fault.message for fault in opinion.faults)
 
 
 def _summary(order: ReviewRequest, prepared: PreparedReview) -> PromptRendering:
-    """What the summary would be asked for, with example findings and words."""
-    question, fault = asyncio.run(_account(order, prepared))
+    """Renders the question for the summary, with example findings and example summaries of the parts."""
+    question, fault = asyncio.run(_summary_question(order, prepared))
     if question is None:
         return _rendering(order, prepared, "summary", (), (fault,))
     lines = {file.path: file.changed_lines for file in order.snapshot.files}
     return _rendering(order, prepared, "summary", (RenderedPart(1, 1, question.prompt, lines),), ())
 
 
-async def _account(order: ReviewRequest, prepared: PreparedReview) -> tuple[Question | None, str]:
-    """The question, or why there is none."""
+async def _summary_question(order: ReviewRequest, prepared: PreparedReview) -> tuple[Question | None, str]:
+    """Returns the question, or None and the reasons."""
     style = "short" if order.config.summary == "off" else order.config.summary
     config = order.config.model_copy(update={"summary": style})
     works = prepared.plan.works
-    said = tuple(f"An example of what is said of part {number}." for number in range(1, len(works) + 1))
-    many = max(2, len(works))  # of a single question nobody asks for a summary besides
+    summaries = tuple(f"An example of what is said of part {number}." for number in range(1, len(works) + 1))
+    count = max(2, len(works))  # with a single question, no separate summary would be asked for
     coverage = coverage_of(prepared.plan, {work.key: None for work in works}, order.snapshot)
-    analysis = Analysis((), coverage, (), said, asked=many, answered=many)
-    asked = _Asked()
-    summing = Summarizer(order.snapshot, asked.ask, prepared.prompting, Budgets(Config()), config)
-    account = await summing.of(analysis, tuple(_examples(prepared)), asyncio.Event(), "")
-    return asked.question, " ".join(fault.message for fault in account.faults)
+    analysis = Analysis((), coverage, (), summaries, asked=count, answered=count)
+    model = _CapturingModel()
+    summarizer = Summarizer(order.snapshot, model.ask, prepared.prompting, Budgets(Config()), config)
+    account = await summarizer.of(analysis, tuple(_examples(prepared)), asyncio.Event(), "")
+    return model.question, " ".join(fault.message for fault in account.faults)
 
 
-class _Asked:
-    """Stands where a model would, and never answers."""
+class _CapturingModel:
+    """A fake model that stores the question and does not answer."""
 
     def __init__(self) -> None:
         self.question: Question | None = None
@@ -153,7 +153,7 @@ class _Asked:
 
 
 def _examples(prepared: PreparedReview) -> Iterator[Finding]:
-    """A finding on the first changed line of each file that is put before a model."""
+    """Yields a finding on the first changed line of each file that is sent to a model."""
     files = {part.file.path: part.file for work in prepared.plan.works for part in work.chunk.parts}
     for file in list(files.values())[:MOST_EXAMPLES]:
         anchor = _first_change(file)
@@ -163,7 +163,7 @@ def _examples(prepared: PreparedReview) -> Iterator[Finding]:
 
 
 def _first_change(file: FileDiff) -> Anchor | None:
-    """The first line that was added; of a file without any the first that was removed."""
+    """Returns the first added line; in a file without added lines, the first removed line."""
     lines = [line for hunk in file.hunks for line in hunk.lines]
     added = ((Side.RIGHT, line.new) for line in lines if line.kind == "+")
     removed = ((Side.LEFT, line.old) for line in lines if line.kind == "-")

@@ -1,4 +1,4 @@
-"""Where configuration, templates and the change of a preview come from."""
+"""Reads the configuration, the templates and the change of a preview."""
 
 from __future__ import annotations
 
@@ -31,39 +31,42 @@ if TYPE_CHECKING:
 
 
 TEMPLATES: Final = (BASE, *BUILT_IN, *(PARTIAL + name for name in PARTIALS))
-"""All that are built in, by their plain names."""
+"""The names of all built-in templates, without prefix."""
 
 
 def prompt_names(config: Config) -> tuple[str, ...]:
-    """The prompts that can be put: the configuration's, then the built-in ones that it does not name."""
+    """Returns the names of the configuration's prompts, then of the built-in ones that it does not name."""
     return tuple(dict.fromkeys((*(prompt.name for prompt in config.prompts), *BUILT_IN)))
 
 
 def template_names(config: Config) -> tuple[str, ...]:
-    """All templates that can be shown."""
+    """Returns the names of all templates that can be shown."""
     names = (*prompt_names(config), *config.own_files, *TEMPLATES, *(HOUSE + name for name in TEMPLATES))
     return tuple(dict.fromkeys(names))
 
 
 def refuse_unknown(name: str, names: Iterable[str], kind: str) -> None:
-    """Raises SettingsError, with the nearest name, where there is no such prompt or template."""
+    """Raises SettingsError, with the most similar name, if `name` is not one of `names`."""
     names = tuple(names)
     if name not in names:
-        plain = [known for known in names if not known.startswith(HOUSE)]
+        plain = [other for other in names if not other.startswith(HOUSE)]
         near = did_you_mean(name, names) or f"; there is {listed(plain)}."
         raise SettingsError([f"There is no {kind} {quoted(name)}{near}"])
 
 
-def alone(name: str) -> Callable[[Config], Config]:
-    """The configuration with this prompt alone over the diff. Raises SettingsError where there is none such."""
+def select_prompt(name: str) -> Callable[[Config], Config]:
+    """Returns a function that makes the prompt the only one of a configuration that reviews the diff.
 
-    def chosen(config: Config) -> Config:
+    The function raises SettingsError if there is no such prompt.
+    """
+
+    def select(config: Config) -> Config:
         refuse_unknown(name, prompt_names(config), "prompt")
         if name in STAGE_PROMPTS:
             return config
         return config.with_overrides({"prompts": (name,)})
 
-    return chosen
+    return select
 
 
 _READING_SECONDS: Final = 60.0
@@ -71,17 +74,21 @@ _READING_SECONDS: Final = 60.0
 
 @dataclass(frozen=True)
 class FileSource:
-    """Files, and what to call the place that they are read from."""
+    """The files of a commit or of the working tree, with a description of it for messages."""
 
     commit: CommitFiles
-    said: str
+    description: str
+    """For example "the working tree"."""
     sha: str | None = None
     """None for the working tree."""
 
 
 @contextmanager
-def place_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Iterator[FileSource]:
-    """What --base or --pr name, else the working tree. Raises SettingsError, RepositoryError, GitHubError."""
+def open_source(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Iterator[FileSource]:
+    """Opens the commit that --base or --pr name, else the working tree.
+
+    Raises SettingsError, RepositoryError, GitHubError.
+    """
     folder = Path(arguments.repository)
     if arguments.pr and arguments.base:
         raise SettingsError(["--pr and --base both name a base: keep one of them."])
@@ -89,31 +96,31 @@ def place_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Itera
         with _base_of_pull_request(arguments.pr, folder, environ) as place:
             yield place
     elif arguments.base:
-        yield _commit(folder, arguments.base)
+        yield _local_commit(folder, arguments.base)
     else:
         yield FileSource(WorkingTree(folder), "the working tree")
 
 
-def _commit(folder: Path, rev: str) -> FileSource:
+def _local_commit(folder: Path, rev: str) -> FileSource:
     git = Git(folder)
     sha = git.resolve(rev)
     return FileSource(GitTree(git, sha), f"{rev} ({sha[:12]})", sha)
 
 
 @contextmanager
-def _base_of_pull_request(said: str, folder: Path, environ: Mapping[str, str]) -> Iterator[FileSource]:
-    """From the checkout where the commit is there, else over the API."""
+def _base_of_pull_request(option: str, folder: Path, environ: Mapping[str, str]) -> Iterator[FileSource]:
+    """Opens the base commit: from the checkout if the commit is there, else over the API."""
     # Imported here because PyGithub takes half a second, and nothing else needs it.
-    from hunkwise.commands.review import wanted_in
+    from hunkwise.commands.review import requested_pull_request
     from hunkwise.github.client import ApiTree, GitHub
 
-    wanted = wanted_in(said, environ)
+    wanted = requested_pull_request(option, environ)
     github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: _READING_SECONDS)
     try:
         sha = github.pull_request(wanted.number).base_sha
         git = Git(folder)
         commit: CommitFiles = GitTree(git, sha) if _has(git, sha) else ApiTree(github, sha)
-        yield FileSource(commit, f"the base of {said} ({sha[:12]})", sha)
+        yield FileSource(commit, f"the base of {option} ({sha[:12]})", sha)
     finally:
         github.close()
 
@@ -121,27 +128,27 @@ def _base_of_pull_request(said: str, folder: Path, environ: Mapping[str, str]) -
 def _has(git: Git, sha: str) -> bool:
     try:
         return git.has(sha)
-    except RepositoryError:  # no checkout: the API has the files
+    except RepositoryError:  # there is no repository; the files are read over the API
         return False
 
 
-def config_path(said: str | None) -> str:
-    """The path that --config names, from the repository's root. Raises SettingsError."""
-    if said is None:
+def config_path(option: str | None) -> str:
+    """Returns the path in --config, relative to the repository's root, or the default. Raises SettingsError."""
+    if option is None:
         return DEFAULT_CONFIG_PATH
-    path = said.removeprefix("./")
+    path = option.removeprefix("./")
     if {"", ".", ".."} & set(path.split("/")) or "\\" in path or not path.isprintable():
         raise SettingsError(
             [
                 "--config must be the path of a file in the repository, relative to its root, with slashes and"
-                f" without .., such as {DEFAULT_CONFIG_PATH}, not {said!r}."
+                f" without .., such as {DEFAULT_CONFIG_PATH}, not {option!r}."
             ]
         )
     return path
 
 
 def configuration(place: FileSource, path: str) -> tuple[Config, YamlDocument | None]:
-    """The configuration as its file says it, and the file; the defaults where there is none.
+    """Reads the configuration and its parsed file; returns the defaults and None if there is no file.
 
     Raises SettingsError with all faults, RepositoryError or GitHubError where it cannot be read.
     """
@@ -153,36 +160,39 @@ def configuration(place: FileSource, path: str) -> tuple[Config, YamlDocument | 
 
 
 MAX_TEMPLATE: Final = 65_536
-"""Bytes; the same as where a review reads them."""
+"""Bytes; the same limit as in a review."""
 
 
 def read_template(place: FileSource, who: str, path: str) -> str:
-    """The text of a file that `who` ("the prompt \\"x\\"") names as a template. Raises SettingsError."""
+    """Reads a template that `who` names, for example `The prompt "x"`. Raises SettingsError."""
     try:
         text = place.commit.read(path)
     except OversizeError as error:
         raise SettingsError([f"{error.message} Shorten it."]) from error
     if text is None:
-        said = f"{who} names the template {path}, which is not in {place.said}: correct the path, or add the file."
-        raise SettingsError([said])
+        message = (
+            f"{who} names the template {path}, which is not in {place.description}: "
+            "correct the path, or add the file."
+        )
+        raise SettingsError([message])
     if len(text) > MAX_TEMPLATE:
         raise SettingsError([f"{path} is larger than {MAX_TEMPLATE:,} bytes: shorten the template."])
     try:
         return text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        said = f"{path} is not UTF-8 at byte {error.start:,}: save the template as UTF-8."
-        raise SettingsError([said]) from error
+        message = f"{path} is not UTF-8 at byte {error.start:,}: save the template as UTF-8."
+        raise SettingsError([message]) from error
 
 
 def front_matter_of(prompt: PromptSettings, place: FileSource) -> TemplateFrontMatter:
-    """What the prompt's template says of itself. Raises SettingsError."""
+    """Reads the front matter of the prompt's template. Raises SettingsError."""
     if prompt.template is None:
         return front_of(built_in_text(prompt.name), HOUSE + prompt.name)
     return front_of(read_template(place, f'The prompt "{prompt.name}"', prompt.template), prompt.template)
 
 
 def fronts_of(prompts: Iterable[PromptSettings], place: FileSource) -> dict[str, TemplateFrontMatter]:
-    """By the prompt's name. Raises SettingsError with the faults of all of them."""
+    """Reads the front matter of each prompt, by the prompt's name. Raises SettingsError with all faults."""
     fronts: dict[str, TemplateFrontMatter] = {}
     faults: list[str] = []
     for prompt in prompts:
@@ -196,7 +206,7 @@ def fronts_of(prompts: Iterable[PromptSettings], place: FileSource) -> dict[str,
 
 
 def file_faults(config: Config, place: FileSource) -> Iterator[str]:
-    """Of templates and partials that cannot be had, and of their front matter."""
+    """Yields the faults of templates and partials that cannot be read, and of their front matter."""
     for name, path in config.own_files.items():
         partial = name.startswith(PARTIAL)
         who = f'The partial "{name.removeprefix(PARTIAL)}"' if partial else f'The prompt "{name}"'
@@ -209,35 +219,38 @@ def file_faults(config: Config, place: FileSource) -> Iterator[str]:
 
 
 _SECONDS: Final = 180.0
-"""For all that is read from GitHub."""
+"""Time for all requests to GitHub together."""
 Overridden = Callable[[Config], Config]
 
 
 @dataclass(frozen=True)
 class PreviewSource:
-    """What a review would be made of."""
+    """The input of a review."""
 
     order: ReviewRequest
     head: HeadCommit
-    """The files that stand around the change."""
+    """The files at the head commit."""
     change: str
-    """What it is, in words."""
+    """Description of the change, for messages."""
     rules: str
-    """Where configuration, templates and instructions were read from, in words."""
+    """Description of where configuration, templates and instructions were read from."""
 
 
 def read_subject(
     arguments: argparse.Namespace, environ: Mapping[str, str], overridden: Overridden, stack: ExitStack
 ) -> PreviewSource:
-    """`stack` closes what it reads from. Raises SettingsError, RepositoryError, GitHubError."""
+    """Reads the change and the rules of a preview; `stack` closes the connections.
+
+    Raises SettingsError, RepositoryError, GitHubError.
+    """
     folder = Path(arguments.repository)
     path = config_path(arguments.config)
     if arguments.pr and (arguments.base or arguments.head):
         raise SettingsError(["--pr names a whole pull request: leave out --base and --head."])
     tree = None if arguments.at_base else WorkingTree(folder)
-    overridden = _readable(tree, overridden)
+    overridden = _check_files(tree, overridden)
     if arguments.pr:
-        return _pull_request(arguments.pr, folder, environ, path, overridden, tree, stack)
+        return _read_pull_request(arguments.pr, folder, environ, path, overridden, tree, stack)
     ready = read_range(
         folder,
         base=arguments.base,
@@ -248,14 +261,14 @@ def read_subject(
         rules=tree,
         overridden=overridden,
     )
-    of = ready.order.snapshot.pull_request
-    change = f"{of.base}..{of.head} ({of.base_sha[:12]}..{of.head_sha[:12]})"
-    rules = f"the merge base ({of.base_sha[:12]})" if arguments.at_base else "the working tree"
-    return PreviewSource(ready.order, GitTree(Git(folder), of.head_sha), change, rules)
+    pull = ready.order.snapshot.pull_request
+    change = f"{pull.base}..{pull.head} ({pull.base_sha[:12]}..{pull.head_sha[:12]})"
+    rules = f"the merge base ({pull.base_sha[:12]})" if arguments.at_base else "the working tree"
+    return PreviewSource(ready.order, GitTree(Git(folder), pull.head_sha), change, rules)
 
 
-def _readable(tree: WorkingTree | None, overridden: Overridden) -> Overridden:
-    """Names what the tree lacks as a fault of the tree: a review speaks of the base."""
+def _check_files(tree: WorkingTree | None, overridden: Overridden) -> Overridden:
+    """Adds a check that the tree has all templates, whose messages name the tree: a review's would name the base."""
     if tree is None:
         return overridden
     place = FileSource(tree, "the working tree")
@@ -269,8 +282,8 @@ def _readable(tree: WorkingTree | None, overridden: Overridden) -> Overridden:
     return read
 
 
-def _pull_request(
-    said: str,
+def _read_pull_request(
+    option: str,
     folder: Path,
     environ: Mapping[str, str],
     path: str,
@@ -278,19 +291,19 @@ def _pull_request(
     tree: WorkingTree | None,
     stack: ExitStack,
 ) -> PreviewSource:
-    """As `reading.Reading` fetches it, of which nothing else is needed here."""
+    """Fetches a pull request in the same way as commands.pull_request.RepositoryReader."""
     # Imported here because PyGithub takes half a second, and a range of commits does not need it.
-    from hunkwise.commands.review import wanted_in
+    from hunkwise.commands.review import requested_pull_request
     from hunkwise.github.client import GitHub
 
-    wanted = wanted_in(said, environ)
+    wanted = requested_pull_request(option, environ)
     ends = time.monotonic() + _SECONDS
     github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: ends - time.monotonic())
     stack.callback(github.close)
-    return _fetched(github, wanted, _checkout(folder), path, overridden, tree)
+    return _fetch(github, wanted, _checkout(folder), path, overridden, tree)
 
 
-def _fetched(
+def _fetch(
     github: GitHub,
     wanted: RequestedPullRequest,
     git: Git | None,
@@ -301,22 +314,22 @@ def _fetched(
     from hunkwise.flows.fetch import MissingPatches, PullRequestFetch
     from hunkwise.github.client import ApiTree
 
-    def near(sha: str) -> GitTree | None:
+    def local_tree(sha: str) -> GitTree | None:
         return GitTree(git, sha) if git is not None and git.has(sha) else None
 
     def rules(sha: str) -> CommitFiles | None:
-        return tree or near(sha)
+        return tree or local_tree(sha)
 
-    def far(sha: str) -> ApiTree:
+    def api_tree(sha: str) -> ApiTree:
         return ApiTree(github, sha)
 
-    fetch = PullRequestFetch(github, MissingPatches(github, git, Git.diff_blobs), rules, far)
+    fetch = PullRequestFetch(github, MissingPatches(github, git, Git.diff_blobs), rules, api_tree)
     fetched = fetch.run(wanted.number, path, overridden)
     order = ReviewRequest(fetched.snapshot, fetched.texts.config, fetched.texts.templates, full=True)
-    of = fetched.snapshot.pull_request
-    change = f"{wanted.repository}#{wanted.number} ({of.base_sha[:12]}..{of.head_sha[:12]})"
-    base = f"the pull request's base ({of.base_sha[:12]})"
-    head = near(of.head_sha) or far(of.head_sha)
+    pull = fetched.snapshot.pull_request
+    change = f"{wanted.repository}#{wanted.number} ({pull.base_sha[:12]}..{pull.head_sha[:12]})"
+    base = f"the pull request's base ({pull.base_sha[:12]})"
+    head = local_tree(pull.head_sha) or api_tree(pull.head_sha)
     return PreviewSource(order, head, change, base if tree is None else "the working tree")
 
 

@@ -41,7 +41,7 @@ def failure_summary(faults: Sequence[str]) -> str:
     return f"## hunkwise: no review was made\n\nNothing was reviewed, so nothing is said of the change.\n\n{listed}\n"
 
 
-def told(review: Review, review_url: str | None, *, fixed: int = 0, dismissed: int = 0) -> str:
+def log_text(review: Review, review_url: str | None, *, fixed: int = 0, dismissed: int = 0) -> str:
     """Returns the review as plain text for the log; the caller must escape it for the runner.
 
     Untrusted parts are on one line each. `fixed` and `dismissed` are numbers of earlier findings that are closed.

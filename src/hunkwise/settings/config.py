@@ -192,7 +192,7 @@ class Config(BaseModel):
         return self
 
     @property
-    def lineup(self) -> tuple[str | None, ...]:
+    def model_order(self) -> tuple[str | None, ...]:
         """The model ids to ask, in order; `(None,)` leaves the choice to the provider."""
         return self.models or (self.model,)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import NOTHING_TOLD, ChangeSummary, Finding, Severity, Verification
+from hunkwise.domain.finding import NO_SUMMARY, ChangeSummary, Finding, Severity, Verification
 from hunkwise.domain.review import Destination
 from hunkwise.domain.text import cut
 
@@ -66,7 +66,7 @@ class HiddenState:
     """Open findings: raised, neither fixed nor dismissed; also dismissed ones whose comment was deleted."""
     conclusion: str = ""
     """The output of that name."""
-    told: ChangeSummary = NOTHING_TOLD
+    summary: ChangeSummary = NO_SUMMARY
     """The summary of the change, so that the next run can update it."""
 
 

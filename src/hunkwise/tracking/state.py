@@ -15,7 +15,7 @@ from hunkwise.domain.finding import (
     MAX_DIAGRAM,
     MAX_OVERVIEW,
     MAX_WORDS,
-    NOTHING_TOLD,
+    NO_SUMMARY,
     Area,
     ChangeSummary,
     Risk,
@@ -166,7 +166,7 @@ def _is_summary(body: str) -> bool:
 
 def _encode_attempts(state: HiddenState, keys: Sequence[str]) -> Iterator[str]:
     """Yields the line, shorter each time."""
-    summary = state.told
+    summary = state.summary
     if summary.walkthrough is not None:
         yield _encode_line(state, keys, state.findings, summary)
     if summary.overview:
@@ -185,7 +185,7 @@ def _encode_line(
     state: HiddenState,
     keys: Sequence[str],
     findings: Sequence[PreviousFinding],
-    summary: ChangeSummary = NOTHING_TOLD,
+    summary: ChangeSummary = NO_SUMMARY,
 ) -> str:
     values: dict[str, object] = {
         "r": state.repository,
@@ -225,7 +225,7 @@ def _parse_state(values: object) -> HiddenState | None:
     if not all(type(count) is int and 0 <= count <= _MOST_COUNT for count in counts):
         return None
     shas, hunks, findings = _parse_shas(values["s"]), _parse_keys(values["k"]), _parse_findings(values["f"])
-    summary = summary_from_values(values[_SUMMARY]) if _SUMMARY in values else NOTHING_TOLD
+    summary = summary_from_values(values[_SUMMARY]) if _SUMMARY in values else NO_SUMMARY
     if shas is None or hunks is None or findings is None or summary is None:
         return None
     return HiddenState(
@@ -239,7 +239,7 @@ def _parse_state(values: object) -> HiddenState | None:
         hunks=hunks,
         findings=findings,
         conclusion=values["c"],
-        told=summary,
+        summary=summary,
     )
 
 
