@@ -89,7 +89,7 @@ def _graphql_fault(ground: Ground, request: Request) -> str:
             if strange := {one.name.value for one in fields} - _MUTATIONS:
                 return f"the mutation {sorted(strange)[0]} is not on the list"
             mine = {thread.id for thread in ground.github.threads if thread.number == ground.number}
-            named = {str(text) for name, text in asked.get("variables", {}).items() if name != "said"}
+            named = {str(text) for name, text in asked.get("variables", {}).items() if name != "body"}
             if named - mine:
                 return "it names what is no thread of this pull request"
     return ""
