@@ -68,3 +68,24 @@ def test_what_could_not_be_claimed_is_not_released() -> None:
         ours.take(HEAD)
     ours.release()
     assert comments.to.told == []
+
+
+def test_what_a_newer_run_claimed_is_left_to_that_run() -> None:
+    ours, comments = claim(said(comments=(PREVIOUS,)))
+    ours.take(HEAD)
+    assert ours.lost(claimed("run.3"))
+    ours.release()
+    assert comments.to.told == ["save 5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "restored"),
+    [("…", {}), (f"…\n\n{PREVIOUS.body.partition(chr(10))[2]}", {5: f"{SUMMARY_MARKER}\n\nWhat stands."})],
+    ids=["nothing else", "a summary"],
+)
+def test_the_claim_of_a_run_that_was_replaced_does_not_come_back(text: str, restored: dict[int, str]) -> None:
+    before = said(comments=(Comment(5, f"{SUMMARY_MARKER}\n{claim_marker('run.1')}\n{text}"),))
+    ours, comments = claim(before)
+    ours.take(HEAD)
+    ours.release()
+    assert comments.bodies == restored

@@ -16,7 +16,7 @@ from hunkwise.domain.pull_request import CheckRun, Comment, Conversation
 from hunkwise.domain.review import Conclusion
 from hunkwise.errors import GitHubError
 from hunkwise.publish.annotations import Annotation
-from hunkwise.publish.documents import claim_comment
+from hunkwise.publish.documents import claim_comment, without_claim
 from hunkwise.tracking.state import claimed_by, summary_comments
 
 
@@ -38,6 +38,7 @@ class RunLock:
         self._run = run
         self._previous = existing[-1] if existing else None
         self._claimed: Comment | None = None
+        self._lost = False
 
     def take(self, head_sha: str) -> None:
         """Writes into the comment that this run is in progress. Raises GitHubError."""
@@ -46,19 +47,21 @@ class RunLock:
         self._claimed = self._comments.save(body, previous.id if previous else None)
 
     def lost(self, conversation: Conversation) -> bool:
-        """Returns whether a newer run has claimed the comment."""
+        """Returns whether a newer run has claimed the comment, which is that run's to restore from then on."""
         existing = summary_comments(conversation.comments)
         owner = claimed_by(existing[-1].body) if existing else ""
-        return self._claimed is not None and owner not in ("", self._run)
+        self._lost = self._claimed is not None and owner not in ("", self._run)
+        return self._lost
 
     def release(self) -> None:
         """Restores the earlier comment, for a run that ends without a summary. Raises GitHubError."""
-        if self._claimed is None:
+        if self._claimed is None or self._lost:
             return
-        if self._previous is None:
-            self._comments.delete(self._claimed.id)
+        # The earlier text may hold the claim of a run that this one has replaced.
+        if self._previous is not None and (body := without_claim(self._previous.body)):
+            self._comments.save(body, self._previous.id)
         else:
-            self._comments.save(self._previous.body, self._previous.id)
+            self._comments.delete(self._claimed.id)
         self._claimed = None
 
 

@@ -200,6 +200,9 @@ class Publication:
 
     def _reason_not_to_post(self, review: Review, now: Conversation) -> str:
         """Returns why the review must not be posted any more; empty if it may be."""
+        newer = self._ports.announcement.newer(
+            now
+        )  # in any case: what a newer run claimed is not ours to release
         if now.state != "open":
             return f"The pull request was {now.state} while it was reviewed: nothing was posted."
         if now.head_sha != review.head_sha:
@@ -207,7 +210,7 @@ class Publication:
                 f"The head moved from {review.head_sha[:12]} to {now.head_sha[:12]} while it was reviewed: "
                 "nothing was posted, for the lines may be others now. The run for the new head reviews it."
             )
-        if self._ports.announcement.newer(now):
+        if newer:
             return "A newer run reviews the same head: this one posted nothing, the newer one does."
         return ""
 

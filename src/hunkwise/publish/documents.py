@@ -32,7 +32,7 @@ from hunkwise.publish.sections import (
     unreviewed,
 )
 from hunkwise.tracking.markers import HiddenState, finding_marker, review_marker
-from hunkwise.tracking.state import SUMMARY_MARKER, claim_marker, encode
+from hunkwise.tracking.state import SUMMARY_MARKER, claim_marker, claimed_by, encode
 
 
 def failure_summary(faults: Sequence[str]) -> str:
@@ -289,6 +289,14 @@ def claim_comment(previous_body: str | None, head_sha: str, run: str) -> str:
         last = previous.rpartition("\n")[2]
         previous = last if last.startswith(_STATE) and size(last) <= LIMIT - size(claim) - 2 else ""
     return joined([claim, previous])
+
+
+def without_claim(body: str) -> str:
+    """Returns a summary comment without a claim; empty if it was nothing but that."""
+    if not claimed_by(body):
+        return body
+    rest = _remove_claim(body)
+    return joined([SUMMARY_MARKER, rest]) if rest else ""
 
 
 def _remove_claim(body: str) -> str:
