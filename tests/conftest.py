@@ -1,5 +1,6 @@
 """For all tests: what stands in shared modules shows its values when an assertion fails."""
 
+import gc
 import os
 import random
 import sys
@@ -42,6 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Beside a large heap, which GitHub's contracts are, the usual thresholds take a sixth of the processor time.
+    gc.set_threshold(50_000, 20, 50)
     if config.option.in_processes:
         os.environ[IN_PROCESSES] = "1"
 
