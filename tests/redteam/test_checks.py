@@ -66,7 +66,7 @@ ALLOWED = [
     request("POST", "check-runs", {"head_sha": HEAD}),
     request("PATCH", "check-runs/1", {"status": "completed"}),
     graphql("query { viewer { login } }"),
-    graphql(THREAD, t="T1", said="Fixed."),
+    graphql(THREAD, t="T1", body="Fixed."),
 ]
 FORBIDDEN = [
     request("POST", "pulls/1/reviews", {"event": "APPROVE"}),
