@@ -30,6 +30,11 @@ class ContainerStep(Step):
     without_event: bool = False
 
     @property
+    def needs_process(self) -> bool:
+        """Always: the container is one."""
+        return True
+
+    @property
     def job(self) -> Job:
         return Job(self.folder / "work", self.temp_is_mounted)
 
