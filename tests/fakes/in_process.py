@@ -1,6 +1,6 @@
 """Runs hunkwise's command line in the test's own process, on one Copilot CLI that all such runs share.
 
-A fifth of the time of a process of its own. What only a process shows (exit of the interpreter, closed streams,
+About a quarter of the time of a process of its own. What only a process shows (exit of the interpreter, closed streams,
 signals, kills, the start-up, a CLI with other settings) needs one: `Step.process`, `CommandLine.start`.
 """
 
