@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.commands.repository_reader import HeadContents
+from hunkwise.commands.pull_request import HeadContents
 from hunkwise.errors import OversizeError
 from hunkwise.repository.git import Git
 from hunkwise.repository.trees import MAX_FILE, GitTree

@@ -47,7 +47,7 @@ class ThreadPort(Protocol):
 
 
 class HeadFilePort(Protocol):
-    """Reads files at the reviewed head; see commands.repository_reader."""
+    """Reads files at the reviewed head; see commands.pull_request."""
 
     def read(self, path: str) -> bytes | None: ...
 
