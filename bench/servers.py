@@ -20,9 +20,9 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tests.fakes.github import FakeGitHub
 from tests.fakes.github_graphql import schema
-from tests.fakes.model import ScriptedModel
+from tests.fakes.http_server import serve
+from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import REPORT_TOOL, Answer, ModelRequest, ToolCall
-from tests.fakes.server import serve
 
 from bench.counterparts import GITHUB_TOKEN
 

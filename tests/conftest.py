@@ -11,7 +11,7 @@ from hypothesis import settings
 from tests.hard_diffs import AT_HAND, CASES
 
 IN_PROCESSES = "HUNKWISE_TESTS_IN_PROCESSES"
-"""Set where steps and commands run in processes of their own; tests/fakes/in_process.py reads it."""
+"""Set where steps and commands run in processes of their own; tests/fakes/command_line.py reads it."""
 
 pytest.register_assert_rewrite(
     "tests.end_to_end", "tests.copilot", "tests.github", "tests.fakes", "tests.redteam", "tests.fuzz"
@@ -76,8 +76,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_sessionfinish() -> None:
-    if "tests.fakes.in_process" in sys.modules:  # a worker, or the one process of `-n 0`
-        sys.modules["tests.fakes.in_process"].shared_cli.stop()
+    if "tests.fakes.command_line" in sys.modules:  # a worker, or the one process of `-n 0`
+        sys.modules["tests.fakes.command_line"].shared_cli.stop()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -15,9 +15,9 @@ import pytest
 from tests.fakes.command_line import CommandLine
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.github import FakeGitHub
-from tests.fakes.model import ScriptedModel
+from tests.fakes.http_server import serve
+from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Answer, Fault, ModelRequest, always, report
-from tests.fakes.server import serve
 
 BAD = "def run(x):\n    return eval(x)\n"
 OWN_MODEL = {"COPILOT_PROVIDER_API_KEY": "key", "COPILOT_MODEL": "scripted-model"}

@@ -20,9 +20,9 @@ from hunkwise.domain.model import Question as Asking
 from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError
 from hunkwise.prompts.report_findings import DESCRIPTION, PARAMETERS, REPORT
-from tests.fakes.model import ScriptedModel
+from tests.fakes.http_server import serve
+from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Script
-from tests.fakes.server import serve
 
 MODEL = "my-model"
 Take = Callable[[object], ToolReply]

@@ -12,9 +12,9 @@ from hunkwise.copilot.session import Turn
 from hunkwise.domain.model import MAX_DENIALS, TOOL_CALLS_PER_MODEL_CALL, Budget
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.asking import FakeRepository, Question, Talk, put
-from tests.fakes.model import ScriptedModel
+from tests.fakes.http_server import serve
+from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Answer, ToolCall, always, never_calls_tool, report
-from tests.fakes.server import serve
 
 LOOPS = {
     "bash": (ToolCall("bash", {"command": "ls"}),),

@@ -24,9 +24,9 @@ from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.asking import Question, put
 from tests.copilot.json_rpc_server import json_rpc_server
 from tests.copilot.programs import eventually, running, sidecar
-from tests.fakes.model import ScriptedModel
+from tests.fakes.http_server import serve
+from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Answer, report, sequence
-from tests.fakes.server import serve
 
 _SMALL = 64 * 1024
 _LONG = "x" * (_SMALL + 1)

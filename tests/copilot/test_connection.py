@@ -21,9 +21,9 @@ from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.asking import Question, SilentModel, put
 from tests.copilot.json_rpc_server import json_rpc_server
 from tests.copilot.programs import eventually, home_of, running, script, sidecar
-from tests.fakes.model import ScriptedModel
+from tests.fakes.http_server import serve
+from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import report
-from tests.fakes.server import serve
 
 GOOD = {"ok": True, "protocolVersion": 3, "version": "1.0.102", "message": "", "timestamp": 0}
 

@@ -13,8 +13,8 @@ from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.asking import Asked, Question, SilentModel, put
 from tests.copilot.programs import sidecar
 from tests.fakes.copilot_api import FakeCopilot, offered_model
+from tests.fakes.http_server import serve
 from tests.fakes.model_script import report
-from tests.fakes.server import serve
 
 TOKENS = ("ghs_good", "github_pat_good")
 

@@ -12,7 +12,8 @@ from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelKind
 from tests.copilot.asking import MODEL, FakeRepository, Question, SilentModel, Talk, put
 from tests.copilot.programs import eventually
-from tests.fakes.model import ScriptedModel
+from tests.fakes.http_server import serve
+from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import (
     Answer,
     Fault,
@@ -24,7 +25,6 @@ from tests.fakes.model_script import (
     sequence,
     turns,
 )
-from tests.fakes.server import serve
 
 FINDING = {"path": "a.py", "line": 3, "severity": "low", "title": "t", "body": "b"}
 PROVIDERS: list[Any] = [

@@ -21,9 +21,9 @@ from hunkwise.copilot.sidecar import Address, Sidecar, _signal_name
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.asking import MODEL, Question, environ, put
 from tests.copilot.programs import NOWHERE, alive, home_of, program_of, running, script, sidecar, until
-from tests.fakes.model import ScriptedModel
+from tests.fakes.http_server import serve
+from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import report
-from tests.fakes.server import serve
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -26,7 +26,7 @@ from hunkwise.repository.git import Git
 from hunkwise.repository.trees import GitTree
 from tests.copilot.asking import FakeRepository, Talk
 from tests.fakes.git_repository import GitRepository
-from tests.fakes.model import ScriptedModel
+from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Answer, ToolCall, turns
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.fakes import in_process
+from tests.fakes import command_line as in_process
 from tests.fakes.actions_runner import read_file_commands, read_log
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,7 +20,7 @@ from tests.copilot.programs import script
 from tests.end_to_end import traces
 from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN, PERSONAL_TOKEN, READ_TOKEN, ROOT, Step
 from tests.end_to_end.world import BASE, HEAD, SECRETS, World, wait_until
-from tests.fakes import in_process
+from tests.fakes import command_line as in_process
 from tests.fakes.actions_runner import read_log
 from tests.fakes_contract.cli import running_cli
 

@@ -16,7 +16,7 @@ from tests.end_to_end.places import BODY, FILE, LINE, assert_agreement, places, 
 from tests.end_to_end.prompts import paths_in, user_text
 from tests.end_to_end.step import GITHUB_TOKEN, READ_TOKEN, Result, Step
 from tests.end_to_end.world import BASE, HEAD, World, finding, said
-from tests.fakes import in_process
+from tests.fakes import command_line as in_process
 from tests.fakes.actions_runner import read_log
 from tests.fakes.model_script import report, turns
 from tests.publish.rendered import rendered

@@ -17,7 +17,7 @@ import pytest
 from tests.end_to_end.remains import remains
 from tests.end_to_end.step import Result
 from tests.end_to_end.world import World, finding
-from tests.fakes import in_process
+from tests.fakes import command_line as in_process
 from tests.fakes.model_script import report
 
 NUMBERS = re.compile(r"[0-9a-f]{64}|\d+(\.\d+)?")

@@ -11,9 +11,8 @@ import pytest
 from tests.end_to_end.step import Result
 from tests.end_to_end.test_model_faults import children_of
 from tests.end_to_end.world import World, finding, wait_until
-from tests.fakes.dripping import Dripping
+from tests.fakes.http_server import Dripping, serve
 from tests.fakes.model_script import Answer, always, report
-from tests.fakes.server import serve
 
 SOON = {"deadline": "0.1"}
 """Six seconds: the tests' own end of time is far behind it."""

@@ -21,9 +21,9 @@ from tests.end_to_end.prompts import user_text
 from tests.fakes.command_line import CommandLine
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.github import FakeGitHub
-from tests.fakes.model import ScriptedModel
+from tests.fakes.http_server import serve
+from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import ModelRequest, report
-from tests.fakes.server import serve
 
 HOME = ".github/hunkwise.yml"
 CONFIG = """\

@@ -21,15 +21,15 @@ from tests.end_to_end.step import (
     Step,
     own_provider,
 )
+from tests.fakes.command_line import shared_cli
 from tests.fakes.copilot_api import FakeCopilot
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.git_store import GitStore
 from tests.fakes.github import FakeGitHub
 from tests.fakes.github_state import PullRequest
-from tests.fakes.in_process import shared_cli
-from tests.fakes.model import ScriptedModel
+from tests.fakes.http_server import serve
+from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import REPORT_TOOL, Answer, Script, ToolCall, report
-from tests.fakes.server import serve
 
 Files = Mapping[str, str | bytes | None]
 

@@ -16,12 +16,11 @@ from typing import Any
 import pytest
 
 from tests.evaluation.samples import golden, said, write, write_case
-from tests.fakes.command_line import ROOT, CommandLine
+from tests.fakes.command_line import ROOT, CommandLine, Printed
 from tests.fakes.copilot_api import FakeCopilot
-from tests.fakes.in_process import Printed
-from tests.fakes.model import ScriptedModel
+from tests.fakes.http_server import serve
+from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Answer, Fault, ModelRequest, Script, ToolCall, report
-from tests.fakes.server import serve
 
 EXAMPLES = ROOT / "examples" / "eval"
 RECORDED = EXAMPLES / "recorded"

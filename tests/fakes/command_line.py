@@ -1,16 +1,142 @@
-"""Runs `hunkwise` as a person would: a folder, an environment from scratch, and what it printed."""
+"""Runs hunkwise's command line in the test's own process, on one Copilot CLI that all such runs share.
+
+About a quarter of the time of a process of its own. What only a process shows (exit of the interpreter, closed streams,
+signals, kills, the start-up, a CLI with other settings) needs one: `Step.process`, `CommandLine.start`.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import gc
+import io
+import logging
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fakes import in_process
-from tests.fakes.in_process import Printed
+from hunkwise.cli import main
+from hunkwise.copilot.find_cli import find_cli
+from hunkwise.copilot.isolation import Credential
+from hunkwise.copilot.sidecar import Address, Sidecar
+
+_NOBODY = "http://127.0.0.1:9"
+"""The shared CLI's own provider. Each session names another one."""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What a command left on the terminal."""
+
+    code: int
+    out: str
+    errors: str
+
+
+class SharedCli:
+    """A Copilot CLI that is started when it is first needed and runs until the tests end."""
+
+    def __init__(self) -> None:
+        self._sidecar: Sidecar | None = None
+        self._address: Address | None = None
+
+    @property
+    def address(self) -> Address:
+        """Where it listens. To be called from the main thread."""
+        if self._address is None:
+            environ = {"PATH": os.environ["PATH"]}
+            self._sidecar = Sidecar(find_cli(environ), Credential(provider_base_url=_NOBODY), environ)
+            self._sidecar.start()
+            self._address = asyncio.run(self._sidecar.ready())
+        return self._address
+
+    @property
+    def secrets(self) -> list[str]:
+        """The token that clients need, once it runs."""
+        return [self._address.connection_token or ""] if self._address else []
+
+    def stop(self) -> None:
+        """Ends it; a later use starts another."""
+        if self._sidecar is not None:
+            self._sidecar.stop()
+        self._sidecar = self._address = None
+
+
+shared_cli = SharedCli()
+
+
+def is_possible() -> bool:
+    """Whether a run may take place here, by the tests' options and by the thread.
+
+    Signals can be set in the main thread only, and folder, streams and temporary folder are the whole process's.
+    """
+    return (
+        "HUNKWISE_TESTS_IN_PROCESSES" not in os.environ
+        and threading.current_thread() is threading.main_thread()
+    )
+
+
+def with_shared_cli(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment of a step, which asks the shared CLI where it would start a usual one for a provider."""
+    own = any(name.startswith(("COPILOT_", "HUNKWISE_", "INPUT_COPILOT-URL")) for name in environ)
+    if own or "INPUT_PROVIDER-BASE-URL" not in environ:
+        return environ
+    address = shared_cli.address
+    return {
+        **environ,
+        "INPUT_COPILOT-URL": str(address),
+        "INPUT_COPILOT-CONNECTION-TOKEN": address.connection_token or "",
+    }
+
+
+def run(arguments: Sequence[str], environ: Mapping[str, str], folder: Path) -> Printed:
+    """`hunkwise ARGUMENTS` with that environment, started in `folder`. To be called from the main thread."""
+    encoding = environ.get("PYTHONIOENCODING", "utf-8")
+    bytes_out, bytes_errors = io.BytesIO(), io.BytesIO()
+    out, errors = (
+        io.TextIOWrapper(raw, encoding=encoding, write_through=True) for raw in (bytes_out, bytes_errors)
+    )
+    with (
+        _process_state_restored(),
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(errors),
+    ):
+        tempfile.tempdir = environ.get("TMPDIR")
+        try:
+            code = main(arguments, environ)
+        except SystemExit as error:  # argparse
+            code = error.code if isinstance(error.code, int) else 1
+    if "TMPDIR" in environ and any(Path(environ["TMPDIR"]).glob("hunkwise-*")):
+        gc.collect()  # folders that go with an object, which would go with the process
+    return Printed(code, *(raw.getvalue().decode("utf-8", "replace") for raw in (bytes_out, bytes_errors)))
+
+
+@contextlib.contextmanager
+def _process_state_restored() -> Iterator[None]:
+    """Puts back what a run leaves changed, since its process would end with it."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    threshold, temporary = gc.get_threshold(), tempfile.tempdir
+    logger = logging.getLogger("hunkwise")
+    level, propagate, log_handlers = logger.level, logger.propagate, logger.handlers
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        gc.set_threshold(*threshold)
+        gc.unfreeze()
+        gc.enable()
+        tempfile.tempdir = temporary
+        logger.setLevel(level)
+        logger.propagate, logger.handlers = propagate, log_handlers
+
 
 ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 60
@@ -59,9 +185,9 @@ class CommandLine:
 
     def run(self, *arguments: str) -> Printed:
         """Runs the command to its end: in this process where that is possible."""
-        if not in_process.is_possible():
+        if not is_possible():
             return self.finish(self.start(*arguments))
-        return in_process.run(arguments, self.environment(), self.folder)
+        return run(arguments, self.environment(), self.folder)
 
     def finish(self, process: subprocess.Popen[str]) -> Printed:
         """Waits for a started command."""

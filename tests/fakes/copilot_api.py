@@ -12,7 +12,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from tests.fakes.model import ScriptedModel
+from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import ModelRequest, Script
 
 Json = dict[str, Any]

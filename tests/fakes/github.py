@@ -31,8 +31,8 @@ from tests.fakes.github_state import (
     Thread,
 )
 from tests.fakes.github_tokens import Permission
+from tests.fakes.http_server import drop_connection
 from tests.fakes.moments import Action, Moment, Moments
-from tests.fakes.server import drop_connection
 
 __all__ = ["FakeGitHub", "GraphqlRefusal"]
 

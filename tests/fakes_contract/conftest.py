@@ -15,7 +15,7 @@ from github.Repository import Repository
 
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.github import FakeGitHub
-from tests.fakes.server import serve
+from tests.fakes.http_server import serve
 
 BASE_LINES = [f"line {number}" for number in range(1, 41)]
 

@@ -13,8 +13,8 @@ import requests
 from copilot import CopilotClient
 
 from tests.fakes.copilot_api import FakeCopilot, offered_model
+from tests.fakes.http_server import serve
 from tests.fakes.model_script import Fault, always, report
-from tests.fakes.server import serve
 from tests.fakes_contract.cli import running_cli
 from tests.fakes_contract.sdk import Asked, ask, connected
 

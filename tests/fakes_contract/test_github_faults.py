@@ -15,7 +15,7 @@ from github.GithubRetry import GithubRetry
 from tests.fakes.contracts import Contracts
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.github import FakeGitHub
-from tests.fakes.server import drop_connection, serve
+from tests.fakes.http_server import drop_connection, serve
 from tests.fakes_contract.conftest import Served
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.github import FakeGitHub
 from tests.fakes.github_state import Thread
-from tests.fakes.server import serve
+from tests.fakes.http_server import serve
 from tests.fakes_contract.conftest import Origin, Served
 from tests.fakes_contract.conversation import read
 from tests.fakes_contract.test_github_writing import comment

@@ -11,7 +11,7 @@ from github import GithubException, UnknownObjectException
 
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.github import FakeGitHub
-from tests.fakes.server import serve
+from tests.fakes.http_server import serve
 from tests.fakes_contract.conftest import Served
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.fakes.model import ScriptedModel
+from tests.fakes.http_server import serve
+from tests.fakes.model_provider import Dialect, ScriptedModel, dialect_of, normalized, stream_of, whole_of
 from tests.fakes.model_script import (
     Answer,
     Fault,
@@ -20,8 +21,6 @@ from tests.fakes.model_script import (
     sequence,
     turns,
 )
-from tests.fakes.model_wire import Dialect, dialect_of, normalized, stream_of, whole_of
-from tests.fakes.server import serve
 
 
 def request(number: int = 1, results: int = 0, tools: tuple[str, ...] = ("report_findings",)) -> ModelRequest:

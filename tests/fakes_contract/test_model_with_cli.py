@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from copilot import CopilotClient
 
-from tests.fakes.model import ScriptedModel
+from tests.fakes.http_server import serve
+from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Answer, Fault, ToolCall, always, report, sequence, turns
-from tests.fakes.server import serve
 from tests.fakes_contract.cli import running_cli
 from tests.fakes_contract.sdk import Asked, ask, connected
 

@@ -18,7 +18,7 @@ from hunkwise.flows.base_config import (
 )
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
-from tests.fakes.commit import FakeCommit
+from tests.fakes.changes import FakeCommit
 
 PATH = ".github/hunkwise.yml"
 OWN = b"version: 1\nprompts:\n  - name: mine\n    template: mine.j2\n"

@@ -16,8 +16,7 @@ from hunkwise.repository.git import Git
 from hunkwise.settings.config import Config
 from hunkwise.tracking.markers import HiddenState
 from hunkwise.tracking.state import SUMMARY_MARKER, encode
-from tests.fakes.changes import BASE, HEAD, added, pull_request
-from tests.fakes.commit import FakeCommit, FakeForge
+from tests.fakes.changes import BASE, HEAD, FakeCommit, FakeForge, added, pull_request
 from tests.fakes.git_repository import GitRepository
 
 AWAY = GitHubError(GitHubErrorKind.UNAVAILABLE, "GitHub is away.")

@@ -17,8 +17,7 @@ from hunkwise.flows.base_config import (
     instructions_of,
     nested_instructions,
 )
-from tests.fakes.changes import changed
-from tests.fakes.commit import FakeCommit
+from tests.fakes.changes import FakeCommit, changed
 
 FOLDER = ".github/instructions"
 ALL = b"---\napplyTo: '**'\n---\nText"

@@ -14,8 +14,7 @@ from hunkwise.errors import SettingsError
 from hunkwise.flows.base_config import base_texts
 from hunkwise.flows.review import ReviewRequest, prepare
 from hunkwise.settings.config import Config
-from tests.fakes.changes import added, snapshot
-from tests.fakes.commit import FakeCommit
+from tests.fakes.changes import FakeCommit, added, snapshot
 from tests.flows.test_analysis import FakeModel, Running, finding
 
 PATH = ".github/hunkwise.yml"

@@ -11,7 +11,7 @@ import pytest
 
 from hunkwise.github.client import GitHub
 from tests.fakes.github import FakeGitHub
-from tests.fakes.server import serve
+from tests.fakes.http_server import serve
 
 BASE_FILES = {
     "src/a.py": "".join(f"line {number}\n" for number in range(1, 61)),

@@ -14,7 +14,7 @@ from hunkwise.domain.diff import FileStatus, Side
 from hunkwise.errors import GitHubError, GitHubErrorKind, OversizeError
 from hunkwise.github.client import GitHub
 from tests.fakes.github import FakeGitHub
-from tests.fakes.server import serve
+from tests.fakes.http_server import serve
 from tests.github.conftest import BASE_FILES, Clock, World, git
 
 

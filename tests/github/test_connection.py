@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.connection import GitHubConnection
-from tests.fakes.server import drop_connection, serve
+from tests.fakes.http_server import drop_connection, serve
 from tests.github.conftest import NOW, Clock
 
 LIMITED = {"x-ratelimit-remaining": "0"}

@@ -15,7 +15,7 @@ from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.connection import GitHubConnection
 from hunkwise.github.responses import MAX_ANSWER, RequestTimeoutError
 from hunkwise.github.transport import DeadlineExceededError, RequestTimer
-from tests.fakes.raw_server import Behaviour, Connections, drip, raw_server
+from tests.fakes.http_server import Behaviour, Connections, drip, raw_server
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 LEFT = 0.6

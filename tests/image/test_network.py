@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.end_to_end.world import finding
+from tests.fakes.http_server import received
 from tests.fakes.model_script import report
-from tests.fakes.raw_server import received
 from tests.image.container_world import ContainerWorld
 
 _SECONDS = 30

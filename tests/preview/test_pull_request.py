@@ -12,7 +12,7 @@ import pytest
 from hunkwise.errors import Error, GitHubError
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.github import FakeGitHub
-from tests.fakes.server import serve
+from tests.fakes.http_server import serve
 from tests.preview.asking import ask
 
 HOME = ".github/hunkwise.yml"

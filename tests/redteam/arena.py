@@ -14,9 +14,9 @@ from starlette.types import ASGIApp
 from tests.end_to_end import traces
 from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN, PERSONAL_TOKEN, PROVIDER_KEY, Result, Step
 from tests.end_to_end.world import SECRETS, World
-from tests.fakes.in_process import shared_cli
+from tests.fakes.command_line import shared_cli
+from tests.fakes.http_server import serve
 from tests.fakes.model_script import ModelRequest
-from tests.fakes.server import serve
 from tests.redteam import checks, writes
 
 ENVIRONMENT = {

@@ -28,9 +28,9 @@ from tests.end_to_end.step import Result
 from tests.end_to_end.world import BASE, HEAD, finding, said
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.git_store import GitStore
-from tests.fakes.model import ScriptedModel
+from tests.fakes.http_server import serve
+from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Answer, Script, ToolCall, report, sequence, turns
-from tests.fakes.server import serve
 from tests.redteam.arena import FILE_CANARY, Arena
 from tests.redteam.cases import Case, each, play
 from tests.redteam.hostile_head import INSTRUCTIONS, MARK, MCP, hostile_head
