@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.end_to_end.step import own_provider
 from tests.image.container_step import ContainerStep
 from tests.image.engine import Engine, engine
-from tests.image.moments import began
+from tests.image.process_times import began
 from tests.image.socket_canary import listening
 
 from bench import cases

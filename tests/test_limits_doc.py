@@ -20,7 +20,7 @@ _ROWS = {
 _LIMITS: dict[str, tuple[list[str], str]] = {
     "Event file (GITHUB_EVENT_PATH)": (
         ["hunkwise.settings.github_context:MAX_PAYLOAD_BYTES"],
-        "tests/end_to_end/test_hosts.py::test_an_event_that_is_none_is_named_with_what_belongs_there",
+        "tests/end_to_end/test_machine_faults.py::test_an_event_that_is_none_is_named_with_what_belongs_there",
     ),
     "One input": (
         ["hunkwise.settings.parsing:MAX_INPUT"],

@@ -17,7 +17,7 @@ import pytest
 
 from tests.copilot.apart import root_folder
 from tests.copilot.programs import script
-from tests.end_to_end import traces
+from tests.end_to_end import step_checks
 from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN, PERSONAL_TOKEN, READ_TOKEN, ROOT, Step
 from tests.end_to_end.world import BASE, HEAD, SECRETS, World, wait_until
 from tests.fakes import command_line as in_process
@@ -95,7 +95,7 @@ def doctor(
         )
         told = Told(done.returncode, done.stdout, done.stderr)
     assert told.errors == ""
-    assert traces.secrets_in(traces.without_masks(told.out), SECRETS) == []
+    assert step_checks.secrets_in(step_checks.without_masks(told.out), SECRETS) == []
     return told
 
 
@@ -164,7 +164,7 @@ def test_the_text_is_a_line_a_check_and_faults_are_annotations(world: World) -> 
     titles = [command.properties["title"] for command in commands if command.name == "error"]
     assert titles == ["hunkwise doctor: Token", "hunkwise doctor: Copilot"]
     assert lines[-3].startswith("No review could be made (exit code 3): 2 faults, ")
-    assert "ghs_CanaryWrong1" not in traces.without_masks(told.out)
+    assert "ghs_CanaryWrong1" not in step_checks.without_masks(told.out)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 
 from tests.end_to_end.places import assert_agreement
 from tests.end_to_end.step import Result
-from tests.end_to_end.story import story, stubborn
 from tests.end_to_end.world import World
+from tests.end_to_end.write_log import story, stubborn
 
 CLEAN = "".join(f"line {number}\n" for number in range(1, 31))
 APPROVE = {".github/hunkwise.yml": "version: 1\napprove: true\n"}

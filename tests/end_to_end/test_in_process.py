@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.remains import remains
+from tests.end_to_end.github_snapshot import snapshot
 from tests.end_to_end.step import Result
 from tests.end_to_end.world import World, finding
 from tests.fakes import command_line as in_process
@@ -45,7 +45,7 @@ def test_both_ways_end_and_say_the_same(worlds: tuple[World, World]) -> None:
     # Here the log hides one secret more, the shared CLI's token, since the CLI is named by an input.
     lines = [NUMBERS.sub("N", result.log).splitlines() for result in (here, apart)]
     assert [line for line in lines[0] if line != "::add-mask::N"] == lines[1]
-    assert remains(worlds[0]) == remains(worlds[1])
+    assert snapshot(worlds[0]) == snapshot(worlds[1])
 
 
 def state() -> tuple[object, ...]:

@@ -12,11 +12,11 @@ from functools import partial
 
 import pytest
 
-from tests.end_to_end import traces
-from tests.end_to_end.remains import Remains, remains
+from tests.end_to_end import step_checks
+from tests.end_to_end.github_snapshot import Snapshot, snapshot
 from tests.end_to_end.step import Result, Step
-from tests.end_to_end.story import stubborn
 from tests.end_to_end.world import World, finding, said, wait_until
+from tests.end_to_end.write_log import stubborn
 from tests.fakes.model_script import REPORT_TOOL, Answer, ModelRequest
 
 _CONVERSATION = "reviewThreads"
@@ -140,16 +140,16 @@ def each(moments: Sequence[Moment]) -> pytest.MarkDecorator:
 
 
 @pytest.fixture(scope="module")
-def unharmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Remains, Remains]]:
+def unharmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Snapshot, Snapshot]]:
     """What stands after a first review and after that of a push, where nobody kills anything."""
     with ExitStack() as stack:
         world = World(tmp_path_factory.mktemp("unharmed"), stack)
         open_one(world)
         assert world.run(INPUTS).code == 0
-        first = remains(world)
+        first = snapshot(world)
         push_one(world)
         assert world.run(INPUTS).code == 0
-        yield first, remains(world)
+        yield first, snapshot(world)
         world.check()
 
 
@@ -163,9 +163,9 @@ def killed(world: World, order: Callable[[Killer], None], machine: Step | None =
         kill.process = process
         process.wait(timeout=60)
         assert process.returncode == -signal.SIGKILL, process.communicate()
-    wait_until(lambda: traces.processes_of((machine or step).temporary) == [])
+    wait_until(lambda: step_checks.processes_of((machine or step).temporary) == [])
     # What it sent before it died comes in, and is answered, before anything is ordered for the next run.
-    wait_until(lambda: traces.connections_to(world.github_url) == 0 and world.github.underway == 0)
+    wait_until(lambda: step_checks.connections_to(world.github_url) == 0 and world.github.underway == 0)
     return step
 
 
@@ -175,7 +175,7 @@ def again(world: World, machine: Step) -> Result:
     return world.run(INPUTS, environ=environ, process=True)
 
 
-def test_the_story_has_a_finding_on_every_rung(unharmed: tuple[Remains, Remains]) -> None:
+def test_the_story_has_a_finding_on_every_rung(unharmed: tuple[Snapshot, Snapshot]) -> None:
     first, then = unharmed
     assert first.comments == (
         ("app.py", 3, "Fault A"),
@@ -199,28 +199,28 @@ def test_the_story_has_a_finding_on_every_rung(unharmed: tuple[Remains, Remains]
 
 @each(FIRST_REVIEW)
 def test_a_first_review_that_is_killed_is_made_good(
-    world: World, unharmed: tuple[Remains, Remains], moment: Moment
+    world: World, unharmed: tuple[Snapshot, Snapshot], moment: Moment
 ) -> None:
     open_one(world)
     step = killed(world, partial(moment.order, world))
     assert again(world, step).code == 0
-    assert remains(world) == unharmed[0]
+    assert snapshot(world) == unharmed[0]
 
 
 @each(LATER_REVIEW)
 def test_a_later_review_that_is_killed_is_made_good(
-    world: World, unharmed: tuple[Remains, Remains], moment: Moment
+    world: World, unharmed: tuple[Snapshot, Snapshot], moment: Moment
 ) -> None:
     open_one(world)
     assert world.run(INPUTS).code == 0
     push_one(world)
     step = killed(world, partial(moment.order, world))
     assert again(world, step).code == 0
-    assert remains(world) == unharmed[1]
+    assert snapshot(world) == unharmed[1]
 
 
 def test_a_run_that_is_killed_before_its_first_request_leaves_nothing(
-    world: World, unharmed: tuple[Remains, Remains]
+    world: World, unharmed: tuple[Snapshot, Snapshot]
 ) -> None:
     open_one(world)
     step = world.step(INPUTS)
@@ -229,14 +229,14 @@ def test_a_run_that_is_killed_before_its_first_request_leaves_nothing(
         process.kill()
         process.wait()
     assert world.github.journal == []
-    wait_until(lambda: traces.processes_of(step.temporary) == [])
+    wait_until(lambda: step_checks.processes_of(step.temporary) == [])
     assert again(world, step).code == 0
-    assert remains(world) == unharmed[0]
+    assert snapshot(world) == unharmed[0]
 
 
 @pytest.mark.nightly
 def test_a_run_that_is_killed_while_the_model_answers_is_made_good(
-    world: World, unharmed: tuple[Remains, Remains]
+    world: World, unharmed: tuple[Snapshot, Snapshot]
 ) -> None:
     open_one(world)
 
@@ -250,12 +250,12 @@ def test_a_run_that_is_killed_while_the_model_answers_is_made_good(
     step = killed(world, order)
     world.answers(on_every_rung)
     assert again(world, step).code == 0
-    assert remains(world) == unharmed[0]
+    assert snapshot(world) == unharmed[0]
 
 
 @pytest.mark.nightly
 def test_a_run_that_is_killed_at_every_moment_in_turn_says_everything_once(
-    world: World, unharmed: tuple[Remains, Remains]
+    world: World, unharmed: tuple[Snapshot, Snapshot]
 ) -> None:
     open_one(world)
     first, *others = [moment for moment in FIRST_REVIEW if not moment.declined]
@@ -264,4 +264,4 @@ def test_a_run_that_is_killed_at_every_moment_in_turn_says_everything_once(
         killed(world, partial(moment.order, world), machine)
         assert len(list(machine.temporary.glob("hunkwise*"))) == 1, "each run wipes what the last one left"
     assert again(world, machine).code == 0
-    assert remains(world) == unharmed[0]
+    assert snapshot(world) == unharmed[0]

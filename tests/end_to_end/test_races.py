@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.end_to_end.remains import Remains, assert_nothing_hangs, remains, summaries
+from tests.end_to_end.github_snapshot import Snapshot, assert_nothing_hangs, snapshot, summaries
 from tests.end_to_end.step import GITHUB_TOKEN, Result, Step
-from tests.end_to_end.story import stubborn
 from tests.end_to_end.world import World, wait_until
+from tests.end_to_end.write_log import stubborn
 from tests.fakes.model_script import Answer, ModelRequest, Script
 
 
@@ -51,9 +51,9 @@ def together(world: World, steps: Sequence[Step], waits: Sequence[Callable[[], b
         return [world.done(one.result()) for one in running]
 
 
-def assert_one_review(world: World, results: Sequence[Result]) -> Remains:
+def assert_one_review(world: World, results: Sequence[Result]) -> Snapshot:
     """Each comment stands once; who posted and who stood back both say so."""
-    left = remains(world)
+    left = snapshot(world)
     assert left.comments == COMMENTS
     assert len(left.reviews) == 1
     assert len(summaries(world.github)) == 1
@@ -151,7 +151,7 @@ def test_a_push_while_the_model_is_asked_leaves_all_to_the_run_for_the_new_head(
     world.github.when("POST", "/check-runs$", lambda: push(world, rewritten=rewritten), after=True)
     assert_nothing_was_said(world, world.run(), "head moved", "nothing was posted")
     assert world.run().code == 0
-    assert remains(world).comments == (("app.py", 45, "Fault C"),)
+    assert snapshot(world).comments == (("app.py", 45, "Fault C"),)
 
 
 @pytest.mark.parametrize("rewritten", [False, True], ids=["a push", "a force-push"])

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.end_to_end.step import READ_TOKEN, Result
-from tests.end_to_end.story import stubborn
 from tests.end_to_end.world import World
+from tests.end_to_end.write_log import stubborn
 from tests.publish.test_sarif import validator
 
 BASE = {"app.py": "".join(f"line {number}\n" for number in range(1, 31))}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hunkwise.tracking.state import SUMMARY_MARKER
-from tests.end_to_end import traces
+from tests.end_to_end import step_checks
 from tests.end_to_end.rungs import misplaced
 from tests.end_to_end.step import (
     COPILOT_TOKEN,
@@ -184,15 +184,15 @@ class World:
         """What holds after every run, however it went."""
         assert self.github.violations == []
         for step in self._steps:
-            assert traces.processes_of(step.temporary) == []
+            assert step_checks.processes_of(step.temporary) == []
             assert [path.name for path in step.temporary.glob("hunkwise*")] == []
         for result in self._results:
-            traces.assert_tells_one_story(result)
-        traces.assert_nothing_hangs(self.github, self._results)
+            step_checks.assert_tells_one_story(result)
+        step_checks.assert_nothing_hangs(self.github, self._results)
         assert self.summary_comment.count(SUMMARY_MARKER) <= 1
         secrets = [*SECRETS, *self.more_secrets, *shared_cli.secrets]
         for place, text in self._left():
-            assert traces.secrets_in(text, secrets) == [], f"a secret in the {place}"
+            assert step_checks.secrets_in(text, secrets) == [], f"a secret in the {place}"
 
     def _left(self) -> list[tuple[str, str]]:
         """Every text that left a step, by where it went; headers of authorization excepted."""
@@ -200,7 +200,7 @@ class World:
             (name, text)
             for result in self._results
             for name, text in (
-                ("log", traces.without_masks(result.log)),
+                ("log", step_checks.without_masks(result.log)),
                 ("standard error", result.errors),
                 ("outputs", repr(result.outputs)),
                 ("summary", result.summary),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.end_to_end.step import Step
 from tests.image.engine import IMAGE, Engine
-from tests.image.job import Job
+from tests.image.runner_job import Job
 
 
 @dataclass

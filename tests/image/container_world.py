@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.end_to_end import traces
+from tests.end_to_end import step_checks
 from tests.end_to_end.step import Step
 from tests.end_to_end.world import SECRETS, World
 from tests.image.container_step import ContainerStep
 from tests.image.engine import Engine
-from tests.image.job import RUNTIME_TOKEN
+from tests.image.runner_job import RUNTIME_TOKEN
 from tests.image.socket_canary import listening
 from tests.redteam.checks import changed, contents
 
@@ -76,4 +76,4 @@ class ContainerWorld(World):
         assert strange == []
         for path in left:
             held = path.read_text("utf-8", "surrogateescape")
-            assert traces.secrets_in(held, [*SECRETS, *self.more_secrets, RUNTIME_TOKEN]) == [], path
+            assert step_checks.secrets_in(held, [*SECRETS, *self.more_secrets, RUNTIME_TOKEN]) == [], path

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.end_to_end.world import wait_until
 from tests.fakes.model_script import Answer, always
 from tests.image.container_world import ContainerWorld
-from tests.image.moments import child_named
+from tests.image.process_times import child_named
 
 _UID = "10001"
 _MUST_BE_TRIED = (

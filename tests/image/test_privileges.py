@@ -8,7 +8,7 @@ from tests.end_to_end.step import Result
 from tests.end_to_end.world import finding
 from tests.fakes.model_script import report
 from tests.image.container_world import ContainerWorld
-from tests.image.job import RUNNER_UID
+from tests.image.runner_job import RUNNER_UID
 
 _USER = str(RUNNER_UID)
 

@@ -13,7 +13,7 @@ from tests.end_to_end.world import finding, said, wait_until
 from tests.fakes.model_script import Answer, ModelRequest
 from tests.image.container_world import ContainerWorld
 from tests.image.engine import Engine
-from tests.image.moments import began, child_named, spent
+from tests.image.process_times import began, child_named, spent
 
 _RUNS = 5
 _LOOK_SECONDS = 1.5

@@ -10,7 +10,7 @@ import pytest
 
 from tests.end_to_end.step import Result
 from tests.fakes.model_script import Script, report
-from tests.redteam.arena import Arena
+from tests.redteam.attack import Arena
 
 
 def nothing_more(_arena: Arena, _result: Result) -> None:

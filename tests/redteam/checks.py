@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.end_to_end import traces
+from tests.end_to_end import step_checks
 from tests.end_to_end.step import ROOT
 from tests.fakes.actions_runner import Command, read_file_commands, read_log
 
@@ -27,7 +27,9 @@ _WRITTEN_BY_US = re.compile(r"::(?P<name>[a-z-]+)( [A-Za-z]+=[^:\r\n]*)?::[^\r\n
 def leaks(places: Iterable[tuple[str, str]], secrets: Collection[str]) -> list[str]:
     """Secrets in any notation, by the place that they were found in."""
     return [
-        f"{place} holds {found[:12]}…" for place, text in places for found in traces.secrets_in(text, secrets)
+        f"{place} holds {found[:12]}…"
+        for place, text in places
+        for found in step_checks.secrets_in(text, secrets)
     ]
 
 
@@ -115,7 +117,7 @@ def changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 def left_behind(temporary: Path) -> list[str]:
     """Processes of the step, and folders of ours in its TMPDIR."""
-    processes = [f"still runs: {command}" for command in traces.processes_of(temporary)]
+    processes = [f"still runs: {command}" for command in step_checks.processes_of(temporary)]
     folders = sorted(temporary.iterdir()) if temporary.is_dir() else []
     return [*processes, *(f"{path.name} was left behind" for path in folders)]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.redteam.arena import Arena
+from tests.redteam.attack import Arena
 from tests.redteam.counts import ATTACK
 
 

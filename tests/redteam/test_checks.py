@@ -19,11 +19,12 @@ from tests.fakes.github import FakeGitHub
 from tests.fakes.github_messages import Request
 from tests.fakes.github_state import CheckRun, Comment, IssueComment, Review, Thread
 from tests.fakes.model_script import report
-from tests.redteam import checks, writes
-from tests.redteam.arena import ENVIRONMENT, FILE_CANARY, Arena
+from tests.redteam import allowed_writes as writes
+from tests.redteam import checks
+from tests.redteam.allowed_writes import Ground
+from tests.redteam.attack import ENVIRONMENT, FILE_CANARY, Arena
 from tests.redteam.counts import group_of, line_of
 from tests.redteam.loopback import alone, strangers_in, watched
-from tests.redteam.writes import Ground
 
 HEAD, OTHER = "a" * 40, "b" * 40
 THREAD = "mutation($t: ID!) { a: resolveReviewThread(input: {threadId: $t}) { thread { id } } }"

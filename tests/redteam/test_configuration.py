@@ -8,7 +8,7 @@ from tests.end_to_end.prompts import user_text
 from tests.end_to_end.step import Result
 from tests.end_to_end.world import BASE, HEAD, Files, finding
 from tests.fakes.model_script import report
-from tests.redteam.arena import Arena
+from tests.redteam.attack import Arena
 
 CONFIG = ".github/hunkwise.yml"
 

@@ -25,11 +25,11 @@ from tests.end_to_end.world import BASE, HEAD, finding, said
 from tests.fakes.github_reviews import create_review
 from tests.fakes.github_state import BOT
 from tests.fakes.model_script import Answer, report, turns
-from tests.redteam.arena import Arena
-from tests.redteam.between import Change, Said, Spy, between
+from tests.redteam.attack import Arena
+from tests.redteam.change_kinds import COMMAND
 from tests.redteam.counts import ATTACK
-from tests.redteam.several import Act, in_turn
-from tests.redteam.shapes import COMMAND
+from tests.redteam.parallel import Act, in_turn
+from tests.redteam.proxy import Change, Said, Spy, between
 
 OFTEN = 200
 NO_WAIT = 0.8

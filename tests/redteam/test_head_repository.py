@@ -31,7 +31,7 @@ from tests.fakes.git_store import GitStore
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Answer, Script, ToolCall, report, sequence, turns
-from tests.redteam.arena import FILE_CANARY, Arena
+from tests.redteam.attack import FILE_CANARY, Arena
 from tests.redteam.cases import Case, each, play
 from tests.redteam.hostile_head import INSTRUCTIONS, MARK, MCP, hostile_head
 

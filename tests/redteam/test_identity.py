@@ -10,12 +10,12 @@ import pytest
 from hunkwise.tracking.markers import fixed_marker
 from hunkwise.tracking.state import SUMMARY_MARKER, claim_marker
 from tests.end_to_end.step import PERSONAL_TOKEN, READ_TOKEN
-from tests.end_to_end.story import stubborn
 from tests.end_to_end.world import BASE, finding
+from tests.end_to_end.write_log import stubborn
 from tests.fakes.github import GraphqlRefusal
 from tests.fakes.github_state import BOT, Thread
 from tests.fakes.model_script import report
-from tests.redteam.arena import Arena
+from tests.redteam.attack import Arena
 
 COMMAND = "/hunkwise review"
 READER: Mapping[str, Any] = {"login": "reader", "id": 7, "type": "User"}

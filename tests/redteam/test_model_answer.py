@@ -13,16 +13,16 @@ import pytest
 from hunkwise.tracking.markers import is_fixed, raised_in
 from tests.end_to_end.prompts import paths_in
 from tests.end_to_end.step import GITHUB_TOKEN, PROVIDER_KEY, READ_TOKEN, Result
-from tests.end_to_end.story import story
 from tests.end_to_end.world import BASE, HEAD, World, finding, said
+from tests.end_to_end.write_log import story
 from tests.fakes.actions_runner import read_log
 from tests.fakes.model_script import REPORT_TOOL, Answer, ModelRequest, Step, ToolCall, always, report, turns
 from tests.fuzz.judge import shown
-from tests.redteam.arena import Arena
+from tests.redteam.attack import Arena
 from tests.redteam.cases import Case, each, play
 from tests.redteam.hostile_findings import NO_FINDINGS, misshapen
 from tests.redteam.hostile_words import WORDS
-from tests.redteam.inert import assert_inert
+from tests.redteam.rendered_html import assert_inert
 
 DEEP = "[" * 50_000 + "]" * 50_000
 MERCILESS = {".github/hunkwise.yml": "version: 1\nfail-on: high\nrequest-changes-on: critical\n"}

@@ -13,7 +13,7 @@ from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN, PROVIDER_KEY, Res
 from tests.end_to_end.world import BASE, HEAD, finding, said
 from tests.fakes.actions_runner import read_log
 from tests.fakes.model_script import REPORT_TOOL, Answer, ModelRequest, Script, ToolCall, always, sequence
-from tests.redteam.arena import ENVIRONMENT, FILE_CANARY, Arena
+from tests.redteam.attack import ENVIRONMENT, FILE_CANARY, Arena
 from tests.redteam.cases import Case, each, play
 from tests.redteam.checks import FORGED
 from tests.redteam.hostile_text import UNSEEN

@@ -18,18 +18,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.remains import remains
+from tests.end_to_end.github_snapshot import snapshot
 from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN, PROVIDER_KEY, Result, Step
-from tests.end_to_end.story import stubborn
 from tests.end_to_end.test_model_faults import children_of
 from tests.end_to_end.world import HEAD, finding, said, wait_until
+from tests.end_to_end.write_log import stubborn
 from tests.fakes.model_script import Answer, Fault, ModelRequest, always, report, turns
-from tests.redteam.arena import Arena
+from tests.redteam.attack import Arena
 from tests.redteam.checks import FORGED
 from tests.redteam.counts import ATTACK
+from tests.redteam.fake_clis import cli, ports_of, python
 from tests.redteam.loopback import Sockets, alone, watched
-from tests.redteam.programs import cli, ports_of, python
-from tests.redteam.several import Act, side_by_side
+from tests.redteam.parallel import Act, side_by_side
 
 COMMAND = f"::error::{FORGED}"
 NEVER = Answer(delay=100)
@@ -498,7 +498,7 @@ def two_at_once(arena: Arena) -> None:
     with ThreadPoolExecutor(2) as pool:
         results = [pool.submit(arena.step().run) for _ in range(2)]
         assert [arena.done(one.result()).code for one in results] == [0, 0]
-    assert remains(arena).comments == (("app.py", 4, "Fault A"),)
+    assert snapshot(arena).comments == (("app.py", 4, "Fault A"),)
 
 
 WAITING: Mapping[str, Act] = {

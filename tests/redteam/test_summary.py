@@ -9,9 +9,9 @@ import pytest
 from tests.end_to_end.step import GITHUB_TOKEN
 from tests.end_to_end.world import said
 from tests.fakes.model_script import SUMMARY_TOOL, Answer, ModelRequest, Script, ToolCall, agreeing, always
-from tests.redteam.arena import Arena
+from tests.redteam.attack import Arena
 from tests.redteam.hostile_words import EVIL, WORDS
-from tests.redteam.inert import assert_inert
+from tests.redteam.rendered_html import assert_inert
 
 _AT_ONCE = 16
 FLOW = "flowchart LR\n  A --> B"

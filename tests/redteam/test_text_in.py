@@ -15,7 +15,7 @@ from tests.end_to_end.world import BASE, HEAD, finding, said
 from tests.fakes.actions_runner import read_log
 from tests.fakes.github_reviews import create_comment
 from tests.fakes.model_script import Answer, ModelRequest, ToolCall, report, sequence, turns
-from tests.redteam.arena import Arena
+from tests.redteam.attack import Arena
 from tests.redteam.cases import Case, each, play
 from tests.redteam.hostile_text import (
     BREAKS,

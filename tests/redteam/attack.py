@@ -11,13 +11,14 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from tests.end_to_end import traces
+from tests.end_to_end import step_checks
 from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN, PERSONAL_TOKEN, PROVIDER_KEY, Result, Step
 from tests.end_to_end.world import SECRETS, World
 from tests.fakes.command_line import shared_cli
 from tests.fakes.http_server import serve
 from tests.fakes.model_script import ModelRequest
-from tests.redteam import checks, writes
+from tests.redteam import allowed_writes as writes
+from tests.redteam import checks
 
 ENVIRONMENT = {
     "ACTIONS_RUNTIME_TOKEN": "canary-runtime-8Rz2LqVw5Xc",
@@ -133,7 +134,7 @@ class Arena(World):
         texts = super()._left()
         for step in self._steps:
             texts += [
-                (path.name, traces.without_masks(path.read_text("utf-8", "surrogateescape")))
+                (path.name, step_checks.without_masks(path.read_text("utf-8", "surrogateescape")))
                 for folder in (step.folder, step.folder / "temp")
                 for path in (folder.rglob("*") if folder.name == "temp" else folder.glob("*"))
                 if path.is_file() and path.name != "event.json"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tests.end_to_end.step import Result
 from tests.fuzz.judge import shown
-from tests.redteam.arena import Arena
+from tests.redteam.attack import Arena
 
 BEHIND = "What stands behind it stands alone."
 OURS = re.compile(

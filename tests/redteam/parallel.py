@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.redteam.arena import Arena
+from tests.redteam.attack import Arena
 
 Act = Callable[[Arena], object]
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from hunkwise.copilot.find_cli import find_cli
-from tests.redteam.arena import Arena
+from tests.redteam.attack import Arena
 
 
 def cli(arena: Arena, first: str, *, then: bool = True) -> dict[str, str]:

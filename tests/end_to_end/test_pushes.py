@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.step import Result
-from tests.end_to_end.story import story, stubborn
 from tests.end_to_end.world import Files, World, finding
+from tests.end_to_end.write_log import story, stubborn
 from tests.fakes.github import GraphqlRefusal
 from tests.fakes.model_script import report
 

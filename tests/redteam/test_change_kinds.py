@@ -9,9 +9,9 @@ from tests.end_to_end.prompts import Row, paths_in, rows_in
 from tests.end_to_end.step import Result
 from tests.end_to_end.world import BASE, finding, said
 from tests.fakes.model_script import Answer, ToolCall, report, sequence, turns
-from tests.redteam.arena import Arena
+from tests.redteam.attack import Arena
 from tests.redteam.cases import Case, each, play
-from tests.redteam.shapes import (
+from tests.redteam.change_kinds import (
     BINARY,
     COMMAND,
     LIKENESSES,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tests.redteam.arena import Arena
+from tests.redteam.attack import Arena
 
 
 @dataclass(frozen=True)

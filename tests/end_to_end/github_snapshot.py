@@ -15,7 +15,7 @@ _TITLES = re.compile(r"Fault \w+")
 
 
 @dataclass(frozen=True)
-class Remains:
+class Snapshot:
     """Findings by where they stand; nothing of it has an id, an address or a time."""
 
     comments: tuple[tuple[str, int | None, str], ...]
@@ -34,7 +34,7 @@ class Remains:
     """How many hunks the next run will not read again."""
 
 
-def remains(world: World) -> Remains:
+def snapshot(world: World) -> Snapshot:
     """What stands on pull request 1, after nothing was found to be left hanging."""
     github = world.github
     assert_nothing_hangs(world)
@@ -42,7 +42,7 @@ def remains(world: World) -> Remains:
     comments = tuple(Comment(one.id, one.body, "") for one in github.issue_comments)
     state = latest_state(comments, repository="octo/repo", number=1)
     checks = [run for run in github.check_runs if run.head_sha == github.hub.pulls[1].head_sha]
-    return Remains(
+    return Snapshot(
         comments=tuple(sorted(((one.path, one.line, title(one.body)) for one in first), key=repr)),
         threads=tuple(
             sorted(

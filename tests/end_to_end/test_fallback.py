@@ -14,8 +14,8 @@ from hunkwise.publish.documents import comment
 from hunkwise.tracking.markers import review_marker
 from tests.end_to_end.places import places, three_places, where
 from tests.end_to_end.step import READ_TOKEN
-from tests.end_to_end.story import stubborn
 from tests.end_to_end.world import World, finding, said
+from tests.end_to_end.write_log import stubborn
 from tests.fakes.github_messages import Request
 from tests.fakes.github_reviews import create_review
 from tests.fakes.github_state import BOT
