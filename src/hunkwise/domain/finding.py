@@ -54,6 +54,11 @@ class Anchor:
     def lines(self) -> range:
         return range(self.start_line or self.line, self.line + 1)
 
+    def overlaps(self, other: Anchor) -> bool:
+        """Returns whether the two have a line of one side in common; both must be of the same file."""
+        lines, other_lines = self.lines, other.lines
+        return self.side is other.side and lines.start < other_lines.stop and other_lines.start < lines.stop
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

@@ -75,9 +75,7 @@ def _title_key(finding: Finding) -> tuple[str, range | None, str, str]:
 def _overlap(finding: Finding, other: Finding) -> bool:
     if finding.anchor is None or other.anchor is None:
         return finding.anchor is other.anchor
-    lines, other_lines = finding.anchor.lines, other.anchor.lines
-    same_side = finding.anchor.side is other.anchor.side
-    return same_side and lines.start < other_lines.stop and other_lines.start < lines.stop
+    return finding.anchor.overlaps(other.anchor)
 
 
 @dataclass(frozen=True)

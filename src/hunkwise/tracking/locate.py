@@ -4,15 +4,37 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import PurePosixPath
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Anchor, code_key
-from hunkwise.tracking.previous import DISMISSED, TrackedFinding, paired
+from hunkwise.tracking.previous import (
+    CodeLocation,
+    Cost,
+    InDiff,
+    OutsideDiff,
+    Priority,
+    Removed,
+    TrackedFinding,
+    Unreadable,
+    WholeFile,
+    assign_by_cost,
+    group_by,
+)
 
+NEARBY = 50
+"""Maximum distance in lines at which short code outside of the diff still counts as the code of the finding."""
 _SUBSTANTIAL = 12
 """Non-space characters from which code is assumed to be unique: `}` is not."""
+_MOST_LISTED = 3_000
+"""Maximum of files that GitHub lists for a pull request: beyond it, a file may be in the diff but not listed."""
+_MOST_PLACES = 200
+"""At most this many places are compared for the same code."""
+
+_ReadText = Callable[[str], str | None]
+_Wanted = list[tuple[TrackedFinding, str]]
+"""Findings, and the path of a file to search for their code."""
 
 
 class NumberedLines:
@@ -48,23 +70,10 @@ class NumberedLines:
 
     def lines_with(self, keys: Collection[str], span: int) -> dict[str, list[int]]:
         """Returns, by key, the last lines of the code with these keys, ascending. One pass over all lines."""
-        last_lines: dict[str, list[int]] = {}
-        for line, code in self._codes(span):
-            key = code_key(code)
-            if key in keys:
-                last_lines.setdefault(key, []).append(line)
-        return last_lines
-
-    def _codes(self, span: int) -> Iterator[tuple[int, str]]:
-        """Yields the last line and the text of all code of `span` lines."""
-        numbers = sorted(self._texts)
-        texts = [self._texts[number] for number in numbers]
-        for first, number in enumerate(numbers[: len(numbers) - span + 1]):
-            last = number + span - 1
-            if numbers[first + span - 1] != last:
-                continue  # another hunk begins in between
-            if self._removed is None or not self._removed.isdisjoint(range(number, last + 1)):
-                yield last, texts[first] if span == 1 else "\n".join(texts[first : first + span])
+        codes = ((line, self.code_on(line, span)) for line in sorted(self._texts))
+        keyed = ((line, code_key(code)) for line, code in codes if code is not None)
+        by_key = group_by((item for item in keyed if item[1] in keys), lambda item: item[1])
+        return {key: [line for line, _ in found] for key, found in by_key.items()}
 
 
 def is_substantial(code: str) -> bool:
@@ -72,152 +81,18 @@ def is_substantial(code: str) -> bool:
     return len("".join(code.split())) >= _SUBSTANTIAL
 
 
-def assigned(wanted: Sequence[tuple[int, int]], lines: Sequence[int]) -> dict[int, int]:
-    """Returns a line for each index of `wanted`, one to one: exact matches first, then by rank, then the nearest.
-
-    `wanted` holds pairs of a rank and the preferred line; `lines` is in ascending order. For each item, only the
-    `len(wanted)` nearest lines on either side are compared: the other items cannot take more than that.
-    """
-    most = len(wanted)
-    scored = []
-    for index, (rank, line) in enumerate(wanted):
-        position = bisect_left(lines, line)
-        for near in lines[max(0, position - most) : position + most]:
-            scored.append(((near != line, rank, abs(near - line)), index, near))
-    return paired(scored)
-
-
-_Places = dict[tuple[str, int], list[tuple[str, int]]]
-_MOST_PLACES = 200
-"""At most this many places are compared for the same code."""
-
-
-def moved(
-    lost: Mapping[int, TrackedFinding],
-    files: Iterable[FileDiff],
-    lines_of: Callable[[str, Side], NumberedLines],
-) -> dict[int, tuple[str, int]]:
-    """Returns path and last line, by index, of entries whose code is in an added file; only substantial code.
-
-    Files of the same name come first, then the nearest line. Two entries of one fingerprint never get the same
-    place, except dismissed ones.
-    """
-    wanted = {index: entry for index, entry in lost.items() if entry.raised.side is Side.RIGHT}
-    places = _places_in_added_files(wanted, files, lines_of)
-    taken: set[tuple[str, str, int]] = set()
-    place_by_index: dict[int, tuple[str, int]] = {}
-    for index, entry in sorted(wanted.items(), key=lambda item: item[1].rank):
-        record = entry.raised
-        name = PurePosixPath(record.path).name
-        free = [
-            (PurePosixPath(path).name != name, abs(line - (record.line or 0)), path, line)
-            for path, line in places.get((record.code, record.span), [])
-            if entry.rank == DISMISSED or (record.fingerprint, path, line) not in taken
-        ]
-        if free:
-            _, _, path, line = min(free)
-            taken.add((record.fingerprint, path, line))
-            place_by_index[index] = path, line
-    return place_by_index
-
-
-def _places_in_added_files(
-    wanted: Mapping[int, TrackedFinding],
-    files: Iterable[FileDiff],
-    lines_of: Callable[[str, Side], NumberedLines],
-) -> _Places:
-    """Returns paths and last lines of the code in added and copied files, by key and number of lines."""
-    keys_by_span: dict[int, set[str]] = {}
-    for entry in wanted.values():
-        keys_by_span.setdefault(entry.raised.span, set()).add(entry.raised.code)
-    places: _Places = {}
-    if not keys_by_span:
-        return places
-    for file in files:
-        if file.status not in (FileStatus.ADDED, FileStatus.COPIED):
-            continue
-        lines = lines_of(file.path, Side.RIGHT)
-        for span, keys in keys_by_span.items():
-            for key, numbers in lines.lines_with(keys, span).items():
-                if is_substantial(lines.code_on(numbers[0], span) or ""):
-                    of_code = places.setdefault((key, span), [])
-                    of_code += [(file.path, line) for line in numbers[: _MOST_PLACES - len(of_code)]]
-    return places
-
-
-NEARBY = 50
-"""Maximum distance in lines at which short code outside of the diff still counts as the code of the finding."""
-_MOST_LISTED = 3_000
-"""Maximum of files that GitHub lists for a pull request: beyond it, a file may be in the diff but not listed."""
-
-
-@dataclass(frozen=True, slots=True)
-class InDiff:
-    """The diff shows the code."""
-
-    anchor: Anchor
-
-    @property
-    def path(self) -> str:
-        return self.anchor.path
-
-
-@dataclass(frozen=True, slots=True)
-class OutsideDiff:
-    """The code is in the file at the head, on lines that the diff does not show; `line` is the last of them."""
-
-    path: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class WholeFile:
-    """The finding is about the file, which is in the diff, or unchanged since the finding was raised."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """The file could not be read."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """The code no longer exists."""
-
-    path: str
-    changed: bool
-    """The diff shows the file as it is at the head: the code there now may have the same fault in another form."""
-
-
-CodeLocation = InDiff | OutsideDiff | WholeFile | Unreadable | Removed
-
-
-def locate_entries(
-    entries: Sequence[TrackedFinding], files: Sequence[FileDiff], text_at_head: Callable[[str], str | None]
-) -> tuple[CodeLocation, ...]:
-    """Returns the location of each entry, in their order.
+def locate(tracked: Sequence[TrackedFinding], files: Sequence[FileDiff], text_at_head: _ReadText) -> None:
+    """Sets the location of each finding.
 
     `text_at_head` returns the file's text, empty where the file does not exist, None where it is unreadable.
     """
-    search = _CodeSearch(entries, files, text_at_head)
-    search.run()
-    return tuple(search.location_of(index) for index in range(len(entries)))
+    _CodeSearch(files, text_at_head).locate(tracked)
 
 
 class _CodeSearch:
-    """Searches the code of all entries together, so that a file is read once for each number of lines."""
+    """Searches the code of all findings together, so that a file is read once for each number of lines."""
 
-    def __init__(
-        self,
-        entries: Sequence[TrackedFinding],
-        files: Sequence[FileDiff],
-        text_at_head: Callable[[str], str | None],
-    ) -> None:
-        self._entries = entries
+    def __init__(self, files: Sequence[FileDiff], text_at_head: _ReadText) -> None:
         self._files = files
         self._text_at_head = text_at_head
         self._by_path = {file.path: file for file in files}
@@ -226,146 +101,113 @@ class _CodeSearch:
         }
         self._lines_by_path: dict[str, NumberedLines | None] = {}
         self._lines_by_side: dict[tuple[str, Side], NumberedLines] = {}
-        self._candidates = [tuple(self._candidate_files(entry)) for entry in entries]
-        self._locations: dict[int, CodeLocation] = {}
 
-    def run(self) -> None:
+    def locate(self, tracked: Sequence[TrackedFinding]) -> None:
         """Searches the diff, by the file's latest name and then by earlier ones; the head; then added files."""
-        for turn in range(max(map(len, self._candidates), default=0)):
-            self._search_files(
-                [(index, files[turn].path) for index, files in self._unlocated() if len(files) > turn]
+        files_of = {item: self._candidate_files(item) for item in tracked}
+        with_code = [item for item in tracked if _has_code(item)]
+        for files in zip_longest(*(files_of[item] for item in with_code)):
+            self._search(
+                [(item, file.path) for item, file in zip(with_code, files, strict=True) if file is not None]
             )
-        on_head = [
-            (index, path)
-            for index, files in self._unlocated()
-            if self._entries[index].raised.side is Side.RIGHT
-            for path in self._head_paths(index, files)
-        ]
-        self._search_files(on_head, at_head=True)
-        lost = {index: self._entries[index] for index, files in self._unlocated() if not files}
-        for index, (path, line) in moved(lost, self._files, self._lines_in_diff).items():
-            self._set_location(index, path, self._lines_in_diff(path, Side.RIGHT), line, at_head=False)
+        missing = [item for item in with_code if item.location is None and item.previous.side is Side.RIGHT]
+        self._search(
+            [(item, path) for item in missing for path in _head_paths(item, files_of[item])], at_head=True
+        )
+        self._search_added_files([item for item in missing if item.location is None and not files_of[item]])
+        for item in tracked:
+            if item.location is None:
+                item.location = self._location_not_found(item, files_of[item])
 
-    def location_of(self, index: int) -> CodeLocation:
-        if index in self._locations:
-            return self._locations[index]
-        entry, files = self._entries[index], self._candidates[index]
-        path = files[0].path if files else entry.raised.path
+    def _candidate_files(self, item: TrackedFinding) -> list[FileDiff]:
+        """Returns the files of the diff that the finding's file may have become, without duplicates."""
+        matches = (files.get(path) for files in (self._by_path, self._by_old_path) for path in item.paths)
+        return list({file.path: file for file in matches if file is not None}.values())
+
+    def _search(self, wanted: _Wanted, *, at_head: bool = False) -> None:
+        """Searches the code of each finding that is not located yet in its file, in the diff or at the head."""
+        groups = group_by(wanted, lambda one: (one[1], one[0].previous.side, one[0].previous.span))
+        for (path, side, span), group in groups.items():
+            lines = self._lines_at_head(path) if at_head else self._lines_in_diff(path, side)
+            items = [item for item, _ in group if item.location is None]
+            if lines is None or not items:
+                continue
+            lines_by_code = lines.lines_with({item.previous.code for item in items}, span)
+            for same_code in group_by(items, _code_and_fingerprint).values():
+                code_lines = lines_by_code.get(same_code[0].previous.code, [])
+                if at_head:
+                    code_lines = [line for line in code_lines if self._is_new_at_head(path, line, span)]
+                for item, line in _assign_lines(same_code, code_lines):
+                    self._set_location(item, path, lines, line, at_head=at_head)
+
+    def _search_added_files(self, items: Sequence[TrackedFinding]) -> None:
+        """Locates substantial code in added and copied files.
+
+        Files of the same name come first, then the nearest line. Two findings of one fingerprint never get the same
+        place, except dismissed ones.
+        """
+        places = self._places_in_added_files(items)
+        candidates = []
+        for order, item in enumerate(sorted(items, key=lambda item: item.priority)):
+            record = item.previous
+            holder = item if item.priority is Priority.DISMISSED else record.fingerprint
+            for path, line in sorted(places.get((record.code, record.span), ())):
+                other_name = PurePosixPath(path).name != PurePosixPath(record.path).name
+                cost = (order, other_name, abs(line - (record.line or 0)))
+                candidates.append((cost, item, (holder, path, line)))
+        for item, (_, path, line) in assign_by_cost(candidates).items():
+            self._set_location(item, path, self._lines_in_diff(path, Side.RIGHT), line, at_head=False)
+
+    def _places_in_added_files(
+        self, items: Iterable[TrackedFinding]
+    ) -> dict[tuple[str, int], list[tuple[str, int]]]:
+        """Returns paths and last lines of the code in added and copied files, by key and number of lines."""
+        by_span = group_by(items, lambda item: item.previous.span)
+        places: dict[tuple[str, int], list[tuple[str, int]]] = {}
+        for file in self._files if by_span else ():
+            if file.status not in (FileStatus.ADDED, FileStatus.COPIED):
+                continue
+            lines = self._lines_in_diff(file.path, Side.RIGHT)
+            for span, group in by_span.items():
+                for key, numbers in lines.lines_with({item.previous.code for item in group}, span).items():
+                    if is_substantial(lines.code_on(numbers[0], span) or ""):
+                        of_code = places.setdefault((key, span), [])
+                        of_code += [(file.path, line) for line in numbers[: _MOST_PLACES - len(of_code)]]
+        return places
+
+    def _set_location(
+        self, item: TrackedFinding, path: str, lines: NumberedLines, line: int, *, at_head: bool
+    ) -> None:
+        span = item.previous.span
+        code = lines.code_on(line, span) or ""
+        if not at_head:
+            start = line - span + 1 if span > 1 else None
+            item.location = InDiff(Anchor(path, line, item.previous.side, start, code))
+        elif is_substantial(code) or abs(line - (item.line or 0)) <= NEARBY:
+            item.location = OutsideDiff(path, line)
+
+    def _location_not_found(self, item: TrackedFinding, files: Sequence[FileDiff]) -> CodeLocation:
+        """Returns the location of a finding about a file, or of one whose code the search did not find."""
+        path = files[0].path if files else item.previous.path
         unlisted = not files and len(self._files) >= _MOST_LISTED
-        if not _has_code(entry):
-            return self._location_without_code(entry, path, in_diff=bool(files), unlisted=unlisted)
-        if entry.raised.side is Side.LEFT:
+        if not _has_code(item):
+            return self._location_of_file(item.previous.code, path, in_diff=bool(files), unlisted=unlisted)
+        if item.previous.side is Side.LEFT:
             incomplete = unlisted or any(file.patch_missing or _is_truncated(file) for file in files)
-        else:
-            incomplete = any(
-                self._lines_at_head(head_path) is None for head_path in self._head_paths(index, files)
-            )
-        if incomplete:
+            return Unreadable(path) if incomplete else Removed(path, changed=bool(files))
+        if any(self._lines_at_head(head_path) is None for head_path in _head_paths(item, files)):
             return Unreadable(path)
-        removed = entry.raised.side is Side.RIGHT and all(file.status is FileStatus.REMOVED for file in files)
-        return Removed(path, changed=bool(files) and not removed)
+        return Removed(path, changed=any(file.status is not FileStatus.REMOVED for file in files))
 
-    def _location_without_code(
-        self, entry: TrackedFinding, path: str, *, in_diff: bool, unlisted: bool
-    ) -> CodeLocation:
+    def _location_of_file(self, key: str, path: str, *, in_diff: bool, unlisted: bool) -> CodeLocation:
         """Returns `WholeFile` while the file is in the diff; if its text's key was recorded, while that is the same."""
-        code = entry.raised.code
-        if not code:
+        if not key:
             missing = Unreadable(path) if unlisted else Removed(path, changed=False)
             return WholeFile(path) if in_diff else missing
         text = self._text_at_head(path)
         if text is None:
             return Unreadable(path)
-        return WholeFile(path) if text and code_key(text) == code else Removed(path, changed=in_diff)
-
-    def _candidate_files(self, entry: TrackedFinding) -> Iterator[FileDiff]:
-        """Yields the files of the diff that the entry's file may have become, without duplicates."""
-        matches = (files.get(path) for files in (self._by_path, self._by_old_path) for path in entry.paths)
-        yield from {file.path: file for file in matches if file is not None}.values()
-
-    def _head_paths(self, index: int, files: Sequence[FileDiff]) -> tuple[str, ...]:
-        if not files:
-            return (self._entries[index].raised.path,)
-        return tuple(file.path for file in files if file.status is not FileStatus.REMOVED)
-
-    def _unlocated(self) -> list[tuple[int, tuple[FileDiff, ...]]]:
-        """Returns the indexes of entries whose code is not located yet, with their candidate files."""
-        return [
-            (index, files)
-            for index, files in enumerate(self._candidates)
-            if index not in self._locations and _has_code(self._entries[index])
-        ]
-
-    def _search_files(self, wanted: Sequence[tuple[int, str]], *, at_head: bool = False) -> None:
-        """Searches each entry's code in the file of its path, in the diff or at the head."""
-        groups: dict[tuple[str, Side, int], list[int]] = {}
-        for index, path in wanted:
-            record = self._entries[index].raised
-            groups.setdefault((path, record.side, record.span), []).append(index)
-        for (path, side, span), group in groups.items():
-            lines = self._lines_at_head(path) if at_head else self._lines_in_diff(path, side)
-            group = [index for index in group if index not in self._locations]
-            if lines is not None and group:
-                self._locate_group(group, path, lines, span, at_head=at_head)
-
-    def _locate_group(
-        self, group: Sequence[int], path: str, lines: NumberedLines, span: int, *, at_head: bool
-    ) -> None:
-        lines_by_code = self._unmoved_lines(group, lines, span)
-        if lines_by_code is None:
-            lines_by_code = lines.lines_with({self._entries[index].raised.code for index in group}, span)
-        rivals: dict[tuple[str, str], dict[tuple[int | None, int | None], list[int]]] = {}
-        for index in group:
-            record = self._entries[index].raised
-            # Findings that were raised on the same lines stay together: they share one place.
-            place = record.line, record.start_line
-            of_code = rivals.setdefault((record.code, record.fingerprint), {})
-            of_code.setdefault(place, []).append(index)
-        for (code, _), places in rivals.items():
-            code_lines = lines_by_code.get(code, [])
-            if at_head:
-                code_lines = [line for line in code_lines if self._is_new_at_head(path, line, span)]
-            for twins, line in self._assign_lines(list(places.values()), code_lines):
-                for index in twins:
-                    self._set_location(index, path, lines, line, at_head=at_head)
-
-    def _unmoved_lines(
-        self, group: Sequence[int], lines: NumberedLines, span: int
-    ) -> dict[str, list[int]] | None:
-        """Returns the lines by code if no code has moved, which avoids a search of all lines; else None."""
-        lines_by_code: dict[str, set[int]] = {}
-        for index in group:
-            entry = self._entries[index]
-            code = lines.code_on(entry.line or 0, span)
-            if code is None or code_key(code) != entry.raised.code or entry.line != entry.raised.line:
-                return None
-            lines_by_code.setdefault(entry.raised.code, set()).add(entry.line or 0)
-        return {code: sorted(numbers) for code, numbers in lines_by_code.items()}
-
-    def _assign_lines(
-        self, places: Sequence[Sequence[int]], lines: Sequence[int]
-    ) -> Iterator[tuple[Sequence[int], int]]:
-        """Yields the entries of each place with a line of their own; dismissed ones may share a line with others."""
-        ranked = [(self._rank_and_line(twins), twins) for twins in places]
-        rivals = [item for item in ranked if item[0][0] < DISMISSED]
-        for group in (rivals, *([item] for item in ranked if item[0][0] == DISMISSED)):
-            for position, line in assigned([wanted for wanted, _ in group], lines).items():
-                yield group[position][1], line
-
-    def _rank_and_line(self, twins: Sequence[int]) -> tuple[int, int]:
-        """Returns the lowest rank among the entries of one place, and the preferred line of the first of them."""
-        rank = min(self._entries[index].rank for index in twins)
-        return rank, self._entries[twins[0]].line or 0
-
-    def _set_location(self, index: int, path: str, lines: NumberedLines, line: int, *, at_head: bool) -> None:
-        entry = self._entries[index]
-        span = entry.raised.span
-        code = lines.code_on(line, span) or ""
-        if not at_head:
-            start = line - span + 1 if span > 1 else None
-            self._locations[index] = InDiff(Anchor(path, line, entry.raised.side, start, code))
-        elif is_substantial(code) or abs(line - (entry.line or 0)) <= NEARBY:
-            self._locations[index] = OutsideDiff(path, line)
+        return WholeFile(path) if text and code_key(text) == key else Removed(path, changed=in_diff)
 
     def _is_new_at_head(self, path: str, line: int, span: int) -> bool:
         """Returns whether the diff does not show these lines: lines of the diff were searched before."""
@@ -383,8 +225,49 @@ class _CodeSearch:
         return self._lines_by_path[path]
 
 
-def _has_code(entry: TrackedFinding) -> bool:
-    return entry.raised.span > 0 and entry.raised.code != ""
+def _assign_lines(
+    items: Sequence[TrackedFinding], lines: Sequence[int]
+) -> Iterator[tuple[TrackedFinding, int]]:
+    """Yields the findings with a line for each: the one that they were on; else by priority, then the nearest.
+
+    Those that were raised on the same line share one. Others get different lines, except dismissed ones.
+    """
+    # The code has the same number of lines everywhere, so that its last line identifies its place.
+    places = [tuple(place) for place in group_by(items, lambda item: item.previous.line).values()]
+    competing = [place for place in places if _priority(place) is not Priority.DISMISSED]
+    alone = [[place] for place in places if _priority(place) is Priority.DISMISSED]
+    for group in (competing, *alone):
+        candidates = (candidate for place in group for candidate in _nearest(place, lines, len(group)))
+        for place, line in assign_by_cost(candidates).items():
+            yield from ((item, line) for item in place)
+
+
+def _nearest(
+    place: tuple[TrackedFinding, ...], lines: Sequence[int], most: int
+) -> Iterator[tuple[Cost, tuple[TrackedFinding, ...], int]]:
+    """Yields the `most` nearest lines on either side with their cost: other places cannot take more than that."""
+    wanted = place[0].line or 0
+    position = bisect_left(lines, wanted)
+    for line in lines[max(0, position - most) : position + most]:
+        yield (line != wanted, _priority(place), abs(line - wanted)), place, line
+
+
+def _priority(place: Iterable[TrackedFinding]) -> Priority:
+    return min(item.priority for item in place)
+
+
+def _code_and_fingerprint(item: TrackedFinding) -> tuple[str, str]:
+    return item.previous.code, item.previous.fingerprint
+
+
+def _head_paths(item: TrackedFinding, files: Sequence[FileDiff]) -> list[str]:
+    if not files:
+        return [item.previous.path]
+    return [file.path for file in files if file.status is not FileStatus.REMOVED]
+
+
+def _has_code(item: TrackedFinding) -> bool:
+    return item.previous.span > 0 and item.previous.code != ""
 
 
 def _is_truncated(file: FileDiff) -> bool:

@@ -3,44 +3,42 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
+from operator import itemgetter
+from typing import TypeVar
 
+from hunkwise.domain.finding import Anchor, Finding
 from hunkwise.domain.pull_request import Conversation, Reply, ReviewState, Thread
 from hunkwise.domain.review import Destination
-from hunkwise.tracking.markers import LONGEST_TITLE, HiddenState, PreviousFinding, is_fixed, raised_in
+from hunkwise.tracking.markers import HiddenState, PreviousFinding, is_fixed, raised_in
 
-_WORD = re.compile(r"[^\W_]+")
-_STOP_WORDS = frozenset(
-    "the and for not with that this from into are can may was has its when where which without".split()
-)
+_Left = TypeVar("_Left", bound=Hashable)
+_Right = TypeVar("_Right", bound=Hashable)
+Cost = tuple[float, ...]
 
 
-def paired(scored: Iterable[tuple[tuple[float, ...], int, int]]) -> dict[int, int]:
-    """Returns `right` by `left` for items of (score, left, right): one to one, the lowest scores first."""
-    pairs: dict[int, int] = {}
-    taken: set[int] = set()
-    for _, left, right in sorted(scored):
-        if left not in pairs and right not in taken:
-            pairs[left] = right
+def assign_by_cost(candidates: Iterable[tuple[Cost, _Left, _Right]]) -> dict[_Left, _Right]:
+    """Returns a right item for each left one: greedy one-to-one assignment by ascending cost.
+
+    Candidates of the same cost are taken in the given order.
+    """
+    assigned: dict[_Left, _Right] = {}
+    taken: set[_Right] = set()
+    for _, left, right in sorted(candidates, key=itemgetter(0)):
+        if left not in assigned and right not in taken:
+            assigned[left] = right
             taken.add(right)
-    return pairs
+    return assigned
 
 
-def words(title: str) -> frozenset[str]:
-    """Returns the words of a title, cut to the length that a marker stores."""
-    return frozenset(_WORD.findall(title[:LONGEST_TITLE].casefold()))
-
-
-def title_similarity(first: frozenset[str], second: frozenset[str]) -> float:
-    """Returns the share of words that two titles have in common, from 0 to 1."""
-    return len(first & second) / max(1, len(first | second))
-
-
-def share_a_word(first: frozenset[str], second: frozenset[str]) -> bool:
-    """Returns whether two titles share a word of more than 2 letters that is not a stop word."""
-    return any(len(word) > 2 for word in (first & second) - _STOP_WORDS)
+def group_by(items: Iterable[_Right], key: Callable[[_Right], _Left]) -> dict[_Left, list[_Right]]:
+    """Returns the items by their key, keys and items in the given order."""
+    groups: dict[_Left, list[_Right]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
 
 
 _LONGEST_REPLY = 4_000
@@ -143,8 +141,6 @@ def _prose_lines(body: str) -> Iterator[str]:
 
 _COMMENTED = frozenset({Destination.INLINE, Destination.FILE})
 _FAR = 10**9
-DISMISSED = 2
-"""`TrackedFinding.rank` of a finding that a trusted user dismissed."""
 
 
 class ThreadStatus(IntEnum):
@@ -156,42 +152,130 @@ class ThreadStatus(IntEnum):
     FIXED = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class FindingThread:
     """A thread of ours with its finding."""
 
     thread: Thread
     record: PreviousFinding
     """Read from the marker in the first comment."""
-    dismissed: Dismissal | None
-    rank: ThreadStatus
+    dismissal: Dismissal | None
+    status: ThreadStatus
 
 
 @dataclass(frozen=True, slots=True)
+class InDiff:
+    """The diff shows the code."""
+
+    anchor: Anchor
+
+    @property
+    def path(self) -> str:
+        return self.anchor.path
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideDiff:
+    """The code is in the file at the head, on lines that the diff does not show; `line` is the last of them."""
+
+    path: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class WholeFile:
+    """The finding is about the file, which is in the diff, or unchanged since the finding was raised."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The file could not be read."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The code no longer exists."""
+
+    path: str
+    changed: bool
+    """The diff shows the file as it is at the head: the code there now may have the same fault in another form."""
+
+
+CodeLocation = InDiff | OutsideDiff | WholeFile | Unreadable | Removed
+
+
+class Priority(IntEnum):
+    """Who gets a line that fits several findings: no open thread is closed for a finding without a thread."""
+
+    THREAD = 0
+    NO_THREAD = 1
+    DISMISSED = 2
+
+
+@dataclass(eq=False, slots=True)
 class TrackedFinding:
-    """A finding that was raised and may still be open."""
+    """An earlier finding in this run, which links it to its thread, locates its code, matches and classifies it.
 
-    raised: PreviousFinding
+    It is compared by identity: two findings can be equal in all values.
+    """
+
+    previous: PreviousFinding
     """Its last recorded state."""
-    thread: Thread | None = None
-    dismissed: Dismissal | None = None
-    paths: tuple[str, ...] = ()
-    """Paths that its file has had, the latest first."""
-    line: int | None = None
-    """The line at which the search for its code begins."""
+    posted: FindingThread | None = None
+    location: CodeLocation | None = None
+    """Where its code is at the head; None until `locate.locate` has set it."""
+    match: Finding | None = None
+    """The finding of this run that repeats it."""
 
     @property
-    def rank(self) -> int:
-        """Priority, 0 first, for a line that fits several: no open thread is closed for one without a thread."""
-        if self.dismissed is Dismissal.TRUSTED:
-            return DISMISSED
-        return 0 if self.thread is not None else 1
+    def thread(self) -> Thread | None:
+        return self.posted.thread if self.posted else None
 
     @property
-    def lines(self) -> tuple[int, ...]:
+    def fixed(self) -> bool:
+        """We closed its thread as fixed."""
+        return self.posted is not None and self.posted.status is ThreadStatus.FIXED
+
+    @property
+    def dismissal(self) -> Dismissal | None:
+        if self.posted:
+            return self.posted.dismissal
+        return Dismissal.TRUSTED if self.previous.deleted else None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Paths that its file has had, the latest first."""
+        posted = (self.posted.record.path, self.posted.thread.path) if self.posted else ()
+        return (self.previous.path, *posted)
+
+    @property
+    def line(self) -> int | None:
+        """The line at which the search for its code begins.
+
+        GitHub moves a thread along with its line, but not to other code that the finding was matched with later.
+        """
+        line = self.previous.line
+        if line is None or self.posted is None:
+            return line
+        thread = self.posted.thread
+        same_code = self.posted.record.code == self.previous.code and thread.side is self.previous.side
+        return thread.line if same_code and not thread.outdated and thread.line is not None else line
+
+    @property
+    def lines(self) -> set[int]:
         """Present and earlier lines of the finding and its thread."""
         thread_line = self.thread.line if self.thread else None
-        return tuple({line for line in (self.raised.line, thread_line, self.line) if line is not None})
+        return {line for line in (self.previous.line, thread_line) if line is not None}
+
+    @property
+    def priority(self) -> Priority:
+        if self.dismissal is Dismissal.TRUSTED:
+            return Priority.DISMISSED
+        return Priority.THREAD if self.posted else Priority.NO_THREAD
 
 
 def raised_before(
@@ -202,54 +286,43 @@ def raised_before(
     The findings of the state come first, in its order; then those that only our comments have, after a run that
     was killed.
     """
-    from_state = list(state.findings) if state else []
+    from_state = state.findings if state else ()
     if conversation is None:
-        return tuple(from_state)
+        return from_state
     threads = our_threads(conversation)
-    linked = _link_threads(from_state, threads)
-    still_open = [
-        record
-        for index, record in enumerate(from_state)
-        if index not in linked or threads[linked[index]].rank is not ThreadStatus.FIXED
-    ]
-    linked_threads = set(linked.values())
-    commented = [
+    tracked = _link_threads(from_state, threads)
+    linked = {item.posted for item in tracked}
+    known = [item.previous for item in tracked if not item.fixed]
+    known += [
         ours.record
-        for index, ours in enumerate(threads)
-        if index not in linked_threads and ours.rank is not ThreadStatus.FIXED and not ours.thread.edited
+        for ours in threads
+        if ours not in linked and ours.status is not ThreadStatus.FIXED and not ours.thread.edited
     ]
     threaded = {_place(ours.record) for ours in threads}
-    in_bodies = _raised_in_bodies(conversation, [*still_open, *commented])
-    return (*still_open, *commented, *(record for record in in_bodies if _place(record) not in threaded))
+    in_bodies = _raised_in_bodies(conversation, known)
+    return (*known, *(record for record in in_bodies if _place(record) not in threaded))
 
 
-def entries(before: Iterable[PreviousFinding], conversation: Conversation) -> tuple[TrackedFinding, ...]:
-    """Returns the findings with their threads and dismissals; those that we closed as fixed are omitted."""
-    records = list(before)
-    threads = our_threads(conversation)
-    linked = _link_threads(records, threads)
+def track(before: Sequence[PreviousFinding], conversation: Conversation) -> list[TrackedFinding]:
+    """Returns the findings, linked to their threads; those that we closed as fixed are omitted."""
     unreadable = {
         thread.path
         for thread in conversation.threads
         if thread.ours and (thread.edited or "hunkwise:finding" in thread.body) and not raised_in(thread.body)
     }
-    tracked = []
-    for index, record in enumerate(records):
-        ours = threads[linked[index]] if index in linked else None
-        if ours is None:
-            # Without our login no comment is known to be ours, and so none can be known to be deleted.
-            missing = (
-                record.where in _COMMENTED and record.path not in unreadable and conversation.viewer != ""
-            )
-            updated = replace(record, deleted=record.deleted or missing)
-            dismissed = Dismissal.TRUSTED if updated.deleted else None
-            tracked.append(TrackedFinding(updated, None, dismissed, (record.path,), record.line))
-        elif ours.rank is not ThreadStatus.FIXED:
-            tracked.append(_with_thread(record, ours))
-    return tuple(tracked)
+    tracked = _link_threads(before, our_threads(conversation))
+    for item in tracked:
+        record = item.previous
+        commented = record.where in _COMMENTED
+        # Without our login no comment is known to be ours, and so none can be known to be deleted.
+        if item.posted is None and commented and record.path not in unreadable and conversation.viewer:
+            item.previous = replace(record, deleted=True)
+        elif item.posted is not None and not commented:
+            item.previous = replace(record, where=item.posted.record.where)
+    return [item for item in tracked if not item.fixed]
 
 
-def our_threads(conversation: Conversation) -> tuple[FindingThread, ...]:
+def our_threads(conversation: Conversation) -> list[FindingThread]:
     """Returns our threads whose first comment has a finding's marker, in their order."""
     finding_threads = []
     for thread in conversation.threads:
@@ -258,36 +331,30 @@ def our_threads(conversation: Conversation) -> tuple[FindingThread, ...]:
         if record:
             dismissed = dismissal(thread, conversation)
             status = ThreadStatus.FIXED if is_closed_as_fixed(thread, conversation) else ThreadStatus.OPEN
-            rank = ThreadStatus.DISMISSED if dismissed is Dismissal.TRUSTED else status
-            finding_threads.append(FindingThread(thread, record[0], dismissed, rank))
-    return tuple(finding_threads)
+            status = ThreadStatus.DISMISSED if dismissed is Dismissal.TRUSTED else status
+            finding_threads.append(FindingThread(thread, record[0], dismissed, status))
+    return finding_threads
 
 
-def _with_thread(record: PreviousFinding, ours: FindingThread) -> TrackedFinding:
-    thread = ours.thread
-    paths = tuple(dict.fromkeys((record.path, ours.record.path, thread.path)))
-    where = record.where if record.where in _COMMENTED else ours.record.where
-    # GitHub moves a thread along with its line, but not to other code that the finding was matched with later.
-    follows = ours.record.code == record.code and thread.side is record.side and not thread.outdated
-    line = thread.line if follows and thread.line is not None and record.line is not None else record.line
-    return TrackedFinding(replace(record, where=where), thread, ours.dismissed, paths, line)
-
-
-def _link_threads(records: Sequence[PreviousFinding], threads: Sequence[FindingThread]) -> dict[int, int]:
-    """Returns the thread's index by the record's index, one to one, both with the same fingerprint."""
-    by_fingerprint: dict[str, list[int]] = {}
-    for index, ours in enumerate(threads):
-        by_fingerprint.setdefault(ours.record.fingerprint, []).append(index)
-    return paired(
-        (score, index, candidate)
-        for index, record in enumerate(records)
-        for candidate in by_fingerprint.get(record.fingerprint, ())
-        if (score := _thread_score(record, threads[candidate])) is not None
+def _link_threads(
+    records: Iterable[PreviousFinding], threads: Iterable[FindingThread]
+) -> list[TrackedFinding]:
+    """Returns the findings, each with a thread of its own fingerprint if there is one that fits."""
+    tracked = [TrackedFinding(record) for record in records]
+    by_fingerprint = group_by(threads, lambda ours: ours.record.fingerprint)
+    linked = assign_by_cost(
+        (cost, item, ours)
+        for item in tracked
+        for ours in by_fingerprint.get(item.previous.fingerprint, ())
+        if (cost := _thread_cost(item.previous, ours)) is not None
     )
+    for item, ours in linked.items():
+        item.posted = ours
+    return tracked
 
 
-def _thread_score(record: PreviousFinding, ours: FindingThread) -> tuple[float, ...] | None:
-    """Returns how well the thread fits, lower is better; None if it cannot belong to the record."""
+def _thread_cost(record: PreviousFinding, ours: FindingThread) -> Cost | None:
+    """Returns how badly the thread fits; None if it cannot belong to the record."""
     if record.deleted:
         return None
     distance = min(_distance(record.line, ours.record.line), _distance(record.line, ours.thread.line))
@@ -295,9 +362,9 @@ def _thread_score(record: PreviousFinding, ours: FindingThread) -> tuple[float, 
     # A fingerprint does not include the side, and a finding may have moved from the other side.
     other_side = record.side is not ours.record.side and None not in (record.line, ours.record.line)
     uncommented = record.where not in _COMMENTED
-    if uncommented and (distance or other_path or other_side or ours.rank is not ThreadStatus.OPEN):
+    if uncommented and (distance or other_path or other_side or ours.status is not ThreadStatus.OPEN):
         return None  # it has a thread only if its comment was posted without the run noticing
-    return uncommented, other_side, record != ours.record, ours.rank, other_path, distance
+    return uncommented, other_side, record != ours.record, ours.status, other_path, distance
 
 
 def _distance(first: int | None, second: int | None) -> int:
@@ -314,24 +381,15 @@ def _raised_in_bodies(conversation: Conversation, known: Sequence[PreviousFindin
         if review.state is not ReviewState.PENDING
         for record in raised_in(review.body)
     }
-    records = list(record_by_place.values())
-    by_fingerprint: dict[str, list[int]] = {}
-    for index, record in enumerate(records):
-        by_fingerprint.setdefault(record.fingerprint, []).append(index)
-    linked = paired(
-        ((record.side is not other.side, _distance(record.line, other.line)), index, candidate)
-        for index, record in enumerate(known)
+    by_fingerprint = group_by(record_by_place.values(), lambda record: record.fingerprint)
+    linked = assign_by_cost(
+        ((record.side is not other.side, _distance(record.line, other.line)), number, other)
+        for number, record in enumerate(known)
         if record.where not in _COMMENTED
-        for candidate in by_fingerprint.get(record.fingerprint, ())
-        for other in [records[candidate]]
+        for other in by_fingerprint.get(record.fingerprint, ())
     )
-    linked_records = set(linked.values())
-    places = {_place(record) for record in known}
-    return [
-        record
-        for index, record in enumerate(records)
-        if index not in linked_records and _place(record) not in places
-    ]
+    in_known = {_place(record) for record in (*known, *linked.values())}
+    return [record for place, record in record_by_place.items() if place not in in_known]
 
 
 def _place(record: PreviousFinding) -> tuple[str, str, str, int | None, int | None]:

@@ -2,186 +2,161 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding
 from hunkwise.domain.pull_request import Conversation, Thread
 from hunkwise.domain.review import Destination
-from hunkwise.tracking.locate import (
-    NEARBY,
-    CodeLocation,
+from hunkwise.tracking.locate import NEARBY, locate
+from hunkwise.tracking.markers import (
+    LONGEST_CATEGORY,
+    LONGEST_TITLE,
+    PreviousFinding,
+    raised,
+    without_markers,
+)
+from hunkwise.tracking.previous import (
+    Cost,
+    Dismissal,
     InDiff,
     OutsideDiff,
     Removed,
-    Unreadable,
-    WholeFile,
-    locate_entries,
-)
-from hunkwise.tracking.markers import LONGEST_CATEGORY, PreviousFinding, raised, without_markers
-from hunkwise.tracking.previous import (
-    Dismissal,
     ThreadStatus,
     TrackedFinding,
-    entries,
+    Unreadable,
+    WholeFile,
+    assign_by_cost,
+    group_by,
     is_reopened,
     our_threads,
-    paired,
-    share_a_word,
-    title_similarity,
-    words,
+    track,
 )
 
-_Score = tuple[float, ...] | None
-_Rule = Callable[[int, int], _Score]
 _SAME = 0.7
 """Title similarity from which two findings in the same place are the same."""
 _RELATED = 0.5
 """Title similarity from which a finding continues one whose code was changed."""
 _CLOSE = 10
 """Maximum distance in lines at which the same category and a shared word suffice for that."""
+_WORD = re.compile(r"[^\W_]+")
+_STOP_WORDS = frozenset(
+    "the and for not with that this from into are can may was has its when where which without".split()
+)
 
 
-def matched(
-    findings: Sequence[Finding], entries: Sequence[TrackedFinding], locations: Sequence[CodeLocation]
-) -> dict[int, int]:
-    """Returns, by the finding's index, the index of the entry that it repeats; one to one, strictest rule first."""
-    return _Matching(findings, entries, locations).pairs()
+def _match_findings(findings: Sequence[Finding], tracked: Sequence[TrackedFinding]) -> set[Finding]:
+    """Sets `match` of the earlier findings that were found again, one to one; returns their matches.
 
-
-class _Matching:
-    """Matches findings and entries by rules.
-
-    Each rule returns a score for a finding and an entry of the same file, lower is better; None for no match.
+    Each rule, the strictest first, returns a cost for a finding and an earlier one of the same file, None for no match.
     """
-
-    def __init__(
-        self,
-        findings: Sequence[Finding],
-        entries: Sequence[TrackedFinding],
-        locations: Sequence[CodeLocation],
-    ) -> None:
-        self._findings = findings
-        self._entries = entries
-        self._locations = locations
-        self._finding_words = [words(finding.title) for finding in findings]
-        self._entry_words = [words(entry.raised.title) for entry in entries]
-        self._entries_by_path: dict[str, list[int]] = {}
-        for index, location in enumerate(locations):
-            self._entries_by_path.setdefault(location.path, []).append(index)
-
-    def pairs(self) -> dict[int, int]:
-        pairs: dict[int, int] = {}
-        for rule in (
-            self._match_fingerprint,
-            self._match_title,
-            self._match_code,
-            self._match_without_line,
-            self._match_changed_code,
-        ):
-            pairs |= paired(self._scored(rule, pairs))
-        return pairs
-
-    def _scored(self, rule: _Rule, pairs: dict[int, int]) -> Iterator[tuple[tuple[float, ...], int, int]]:
-        taken = set(pairs.values())
-        for finding_index, finding in enumerate(self._findings):
-            if finding_index in pairs:
-                continue
-            for entry_index in self._entries_by_path.get(finding.path, ()):
-                if entry_index not in taken and (score := rule(finding_index, entry_index)) is not None:
-                    yield score, finding_index, entry_index
-
-    def _match_fingerprint(self, finding_index: int, entry_index: int) -> _Score:
-        finding, entry = self._findings[finding_index], self._entries[entry_index]
-        if finding.fingerprint != entry.raised.fingerprint:
-            return None
-        similarity = self._similarity(finding_index, entry_index)  # of several on one line, titles decide
-        if finding.anchor is None or entry.raised.line is None:
-            return (0, -similarity)
-        if finding.anchor.side is not entry.raised.side:
-            return None
-        match self._locations[entry_index]:
-            case InDiff(anchor):
-                # The same code on other lines is another fault: both findings are reported.
-                distance = abs(finding.anchor.line - anchor.line)
-                return (distance, -similarity) if _overlap(finding.anchor, anchor) else None
-            case OutsideDiff() | Removed() | Unreadable() | WholeFile():
-                return (_distance(finding, entry), -similarity)
-
-    def _match_title(self, finding_index: int, entry_index: int) -> _Score:
-        if self._shared_place(finding_index, entry_index) is None:
-            return None
-        similarity = self._similarity(finding_index, entry_index)
-        return (-similarity,) if similarity >= _SAME else None
-
-    def _match_code(self, finding_index: int, entry_index: int) -> _Score:
-        """Matches the same code in a renamed or moved file, or code that an entry was matched with before."""
-        finding, record = self._findings[finding_index], self._entries[entry_index].raised
-        anchor = self._shared_place(finding_index, entry_index)
-        if anchor is None or finding.code != record.code or not _same_category(finding, record.category):
-            return None
-        similarity = self._similarity(finding_index, entry_index)
-        return abs(anchor.line - (finding.anchor or anchor).line), -similarity
-
-    def _match_without_line(self, finding_index: int, entry_index: int) -> _Score:
-        """Matches similar titles where one of the two is about the file, and the lines are near if both are known."""
-        finding, entry = self._findings[finding_index], self._entries[entry_index]
-        if finding.anchor is not None and entry.raised.line is not None:
-            return None
-        similarity = self._similarity(finding_index, entry_index)
-        distance = _distance(finding, entry)
-        return (-similarity, distance) if similarity >= _SAME and distance <= NEARBY else None
-
-    def _match_changed_code(self, finding_index: int, entry_index: int) -> _Score:
-        """Matches an entry whose code was changed but still has the fault."""
-        finding, entry = self._findings[finding_index], self._entries[entry_index]
-        if not isinstance(self._locations[entry_index], Removed | Unreadable):
-            return None
-        if finding.anchor is not None and finding.anchor.side is not entry.raised.side:
-            return None
-        similarity = self._similarity(finding_index, entry_index)
-        distance = _distance(finding, entry)
-        if entry.dismissed is Dismissal.TRUSTED:
-            # The dismissal was about the old code: it applies to new code only with nearly the same title.
-            return (-similarity, distance) if similarity >= _SAME and distance <= _CLOSE else None
-        related = _same_category(finding, entry.raised.category) and share_a_word(
-            self._finding_words[finding_index], self._entry_words[entry_index]
+    by_path = group_by(tracked, lambda item: item.location.path if item.location else item.previous.path)
+    matched: set[Finding] = set()
+    for rule in (_same_fingerprint, _same_title, _same_code, _without_line, _changed_code):
+        assigned = assign_by_cost(
+            (cost, finding, item)
+            for finding in findings
+            if finding not in matched
+            for item in by_path.get(finding.path, ())
+            if item.match is None and (cost := rule(finding, item)) is not None
         )
-        near = similarity >= _RELATED and distance <= NEARBY
-        close = finding.category != "" and related and distance <= _CLOSE
-        return (-similarity, distance) if near or close else None
-
-    def _similarity(self, finding_index: int, entry_index: int) -> float:
-        return title_similarity(self._finding_words[finding_index], self._entry_words[entry_index])
-
-    def _shared_place(self, finding_index: int, entry_index: int) -> Anchor | None:
-        """Returns the entry's present place if the finding overlaps it."""
-        anchor, location = self._findings[finding_index].anchor, self._locations[entry_index]
-        if anchor is None or not isinstance(location, InDiff) or not _overlap(anchor, location.anchor):
-            return None
-        return location.anchor
+        for finding, item in assigned.items():
+            item.match = finding
+        matched.update(assigned)
+    return matched
 
 
-def _overlap(first: Anchor, second: Anchor) -> bool:
-    same_side = first.side is second.side
-    return same_side and first.lines.start < second.lines.stop and second.lines.start < first.lines.stop
+def _same_fingerprint(finding: Finding, item: TrackedFinding) -> Cost | None:
+    if finding.fingerprint != item.previous.fingerprint:
+        return None
+    similarity = _similarity(finding, item)  # of several on one line, titles decide
+    if finding.anchor is None or item.previous.line is None:
+        return (0, -similarity)
+    if finding.anchor.side is not item.previous.side:
+        return None
+    if isinstance(item.location, InDiff):
+        # The same code on other lines is another fault: both findings are reported.
+        anchor = item.location.anchor
+        distance = abs(finding.anchor.line - anchor.line)
+        return (distance, -similarity) if finding.anchor.overlaps(anchor) else None
+    return (_distance(finding, item), -similarity)
 
 
-def _distance(finding: Finding, entry: TrackedFinding) -> int:
-    """Returns the distance in lines to the nearest line of the entry; 0 if one of them has no line."""
+def _same_title(finding: Finding, item: TrackedFinding) -> Cost | None:
+    if _shared_place(finding, item) is None:
+        return None
+    similarity = _similarity(finding, item)
+    return (-similarity,) if similarity >= _SAME else None
+
+
+def _same_code(finding: Finding, item: TrackedFinding) -> Cost | None:
+    """Matches the same code in a renamed or moved file, or code that the earlier finding was matched with before."""
+    anchor = _shared_place(finding, item)
+    if anchor is None or finding.code != item.previous.code or not _same_category(finding, item):
+        return None
+    return abs(anchor.line - (finding.anchor or anchor).line), -_similarity(finding, item)
+
+
+def _without_line(finding: Finding, item: TrackedFinding) -> Cost | None:
+    """Matches similar titles where one of the two is about the file, and the lines are near if both are known."""
+    if finding.anchor is not None and item.previous.line is not None:
+        return None
+    similarity, distance = _similarity(finding, item), _distance(finding, item)
+    return (-similarity, distance) if similarity >= _SAME and distance <= NEARBY else None
+
+
+def _changed_code(finding: Finding, item: TrackedFinding) -> Cost | None:
+    """Matches an earlier finding whose code was changed but still has the fault."""
+    if not isinstance(item.location, Removed | Unreadable):
+        return None
+    if finding.anchor is not None and finding.anchor.side is not item.previous.side:
+        return None
+    similarity, distance = _similarity(finding, item), _distance(finding, item)
+    if item.dismissal is Dismissal.TRUSTED:
+        # The dismissal was about the old code: it applies to new code only with nearly the same title.
+        return (-similarity, distance) if similarity >= _SAME and distance <= _CLOSE else None
+    near = similarity >= _RELATED and distance <= NEARBY
+    related = finding.category != "" and _same_category(finding, item) and _share_a_word(finding, item)
+    return (-similarity, distance) if near or (related and distance <= _CLOSE) else None
+
+
+def _shared_place(finding: Finding, item: TrackedFinding) -> Anchor | None:
+    """Returns the earlier finding's present place if the finding overlaps it."""
+    anchor = item.location.anchor if isinstance(item.location, InDiff) else None
+    return anchor if anchor and finding.anchor and finding.anchor.overlaps(anchor) else None
+
+
+def _distance(finding: Finding, item: TrackedFinding) -> int:
+    """Returns the distance in lines to the nearest line of the earlier finding; 0 if one of them has no line."""
     line = finding.anchor.line if finding.anchor else finding.said_line
     if line is None:
         return 0
-    return min((abs(line - entry_line) for entry_line in entry.lines), default=0)
+    return min((abs(line - other) for other in item.lines), default=0)
 
 
-def _same_category(finding: Finding, category: str) -> bool:
-    return finding.category[:LONGEST_CATEGORY].casefold() == category.casefold()
+def _same_category(finding: Finding, item: TrackedFinding) -> bool:
+    return finding.category[:LONGEST_CATEGORY].casefold() == item.previous.category.casefold()
 
 
-_IN_THREAD = "Raised before; its thread has the details."
-_BEFORE = "Raised before."
+def _similarity(finding: Finding, item: TrackedFinding) -> float:
+    """Returns the share of words that the two titles have in common, from 0 to 1."""
+    first, second = _words(finding.title), _words(item.previous.title)
+    return len(first & second) / max(1, len(first | second))
+
+
+def _share_a_word(finding: Finding, item: TrackedFinding) -> bool:
+    """Returns whether the two titles share a word of more than 2 letters that is not a stop word."""
+    shared = _words(finding.title) & _words(item.previous.title)
+    return any(len(word) > 2 for word in shared - _STOP_WORDS)
+
+
+@lru_cache(maxsize=4_096)
+def _words(title: str) -> frozenset[str]:
+    """Returns the words of a title, cut to the length that a marker stores."""
+    return frozenset(_WORD.findall(title[:LONGEST_TITLE].casefold()))
 
 
 @dataclass(frozen=True)
@@ -241,26 +216,24 @@ def reconcile(
     """
     by_path = {file.path: file for file in files}
     findings = list(dict.fromkeys(_moved_to_right(finding, by_path.get(finding.path)) for finding in found))
-    tracked = entries(before, conversation)
-    locations = locate_entries(tracked, files, text_at_head)
-    pairs = matched(findings, tracked, locations)
-    finding_by_entry = {entry: finding for finding, entry in pairs.items()}
+    tracked = track(before, conversation)
+    locate(tracked, files, text_at_head)
+    matched = _match_findings(findings, tracked)
     kept: list[OpenFinding] = []
     fixed: dict[Thread, None] = {}
     dismissed: list[PreviousFinding] = []
     repeated = len(found) - len(findings)
-    for index, (entry, location) in enumerate(zip(tracked, locations, strict=True)):
-        match = findings[finding_by_entry[index]] if index in finding_by_entry else None
-        updated = _found_again(entry, location, match) if match else _not_found(entry, location)
-        if match is None and _is_fixed(entry, location, reviewed):
-            if entry.thread is not None and not entry.thread.resolved and entry.dismissed is None:
-                fixed[entry.thread] = None
-        elif entry.dismissed is Dismissal.TRUSTED:
+    for item in tracked:
+        updated = _found_again(item, item.match) if item.match else _not_found(item)
+        if item.match is None and _is_fixed(item, reviewed):
+            if item.thread is not None and not item.thread.resolved and item.dismissal is None:
+                fixed[item.thread] = None
+        elif item.dismissal is Dismissal.TRUSTED:
             dismissed.append(updated.raised)
-            repeated += match is not None
+            repeated += item.match is not None
         else:
             kept.append(updated)
-    post = tuple(finding for index, finding in enumerate(findings) if index not in pairs)
+    post = tuple(finding for finding in findings if finding not in matched)
     return Reconciliation(post, tuple(kept), tuple(fixed), tuple(dismissed), repeated)
 
 
@@ -270,13 +243,10 @@ def shown_threads(conversation: Conversation, files: Sequence[FileDiff]) -> tupl
     Ours have their present place, and are open even if dismissed: a model must not raise them again. Threads
     whose code was changed are omitted, so that a fault that still exists is found.
     """
-    ours = {item.thread: item for item in our_threads(conversation) if item.rank is not ThreadStatus.FIXED}
-    tracked = entries([item.record for item in ours.values()], conversation)
-    location_by_thread = {
-        entry.thread: location
-        for entry, location in zip(tracked, locate_entries(tracked, files, _unreadable), strict=True)
-        if entry.thread is not None
-    }
+    ours = [item for item in our_threads(conversation) if item.status is not ThreadStatus.FIXED]
+    tracked = [TrackedFinding(item.record, item) for item in ours]
+    locate(tracked, files, _unreadable)
+    location_by_thread = {item.thread: item.location for item in tracked}
     threads: list[Thread] = []
     for thread in conversation.threads:
         match location_by_thread.get(thread):
@@ -315,36 +285,37 @@ def _moved_to_right(finding: Finding, file: FileDiff | None) -> Finding:
     return replace(finding, anchor=replace(anchor, side=Side.RIGHT, line=numbers[-1], start_line=start_line))
 
 
-def _is_fixed(entry: TrackedFinding, location: CodeLocation, reviewed: Callable[[str], bool]) -> bool:
+def _is_fixed(item: TrackedFinding, reviewed: Callable[[str], bool]) -> bool:
     """Returns whether the code was removed and the file's changes, if any, are reviewed; False if reopened."""
+    location = item.location
     if not isinstance(location, Removed) or (location.changed and not reviewed(location.path)):
         return False
-    return entry.thread is None or not is_reopened(entry.thread)  # a person says that it is not fixed
+    return item.thread is None or not is_reopened(item.thread)  # a person says that it is not fixed
 
 
-def _found_again(entry: TrackedFinding, location: CodeLocation, finding: Finding) -> OpenFinding:
-    """Returns this run's finding under the old fingerprint; without a line of its own, at the entry's line.
+def _found_again(item: TrackedFinding, finding: Finding) -> OpenFinding:
+    """Returns this run's finding under the old fingerprint; without a line of its own, at the earlier finding's line.
 
-    If the entry's code was removed, the finding is then about the file: else the next run would count it as fixed.
+    If the old code was removed, the finding is then about the file: else the next run would count it as fixed.
     """
-    repeated = replace(finding, raised_as=entry.raised.fingerprint)
-    if repeated.anchor is None and isinstance(location, InDiff):
-        repeated = replace(repeated, anchor=location.anchor, suggestion=None)
-    if repeated.anchor is None and entry.raised.line is not None and not isinstance(location, Removed):
-        return replace(_not_found(entry, location), finding=repeated)
+    previous = item.previous
+    repeated = replace(finding, raised_as=previous.fingerprint)
+    if repeated.anchor is None and isinstance(item.location, InDiff):
+        repeated = replace(repeated, anchor=item.location.anchor, suggestion=None)
+    if repeated.anchor is None and previous.line is not None and not isinstance(item.location, Removed):
+        return replace(_not_found(item), finding=repeated)
     # Keep the category of the fingerprint: it distinguishes this finding from another fault on the same line.
-    record = raised(repeated, entry.raised.where)
-    record = replace(record, category=entry.raised.category, deleted=entry.raised.deleted)
-    return OpenFinding(repeated, record, entry.thread)
+    record = raised(repeated, previous.where)
+    record = replace(record, category=previous.category, deleted=previous.deleted)
+    return OpenFinding(repeated, record, item.thread)
 
 
-def _not_found(entry: TrackedFinding, location: CodeLocation) -> OpenFinding:
-    """Returns the entry as an open finding at its present place; at its recorded place if that is unknown."""
-    record = entry.raised
-    anchor = location.anchor if isinstance(location, InDiff) else None
-    match location:
-        case InDiff(place):
-            record = replace(record, path=place.path, line=place.line, start_line=place.start_line)
+def _not_found(item: TrackedFinding) -> OpenFinding:
+    """Returns the finding as open at its present place; at its recorded place if that is unknown."""
+    record, anchor = item.previous, None
+    match item.location:
+        case InDiff(anchor):
+            record = replace(record, path=anchor.path, line=anchor.line, start_line=anchor.start_line)
         case OutsideDiff(path, line):
             start_line = line - record.span + 1 if record.span > 1 else None
             record = replace(record, path=path, line=line, start_line=start_line)
@@ -356,7 +327,7 @@ def _not_found(entry: TrackedFinding, location: CodeLocation) -> OpenFinding:
         path=record.path,
         severity=record.severity,
         title=record.title,
-        body=_IN_THREAD if entry.thread is not None else _BEFORE,
+        body="Raised before; its thread has the details." if item.thread else "Raised before.",
         anchor=anchor,
         category=record.category,
         prompt=record.prompt,
@@ -364,4 +335,4 @@ def _not_found(entry: TrackedFinding, location: CodeLocation) -> OpenFinding:
         raised_as=record.fingerprint,
         check=record.check,
     )
-    return OpenFinding(finding, record, entry.thread)
+    return OpenFinding(finding, record, item.thread)
