@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import zip_longest
 from pathlib import PurePosixPath
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Anchor, code_key
 from hunkwise.tracking.previous import (
+    DISMISSED,
     CodeLocation,
     Cost,
     InDiff,
     OutsideDiff,
-    Priority,
     Removed,
     TrackedFinding,
     Unreadable,
@@ -31,10 +32,6 @@ _MOST_LISTED = 3_000
 """Maximum of files that GitHub lists for a pull request: beyond it, a file may be in the diff but not listed."""
 _MOST_PLACES = 200
 """At most this many places are compared for the same code."""
-
-_ReadText = Callable[[str], str | None]
-_Wanted = list[tuple[TrackedFinding, str]]
-"""Findings, and the path of a file to search for their code."""
 
 
 class NumberedLines:
@@ -54,8 +51,8 @@ class NumberedLines:
         return cls(texts, removed if side is Side.LEFT else None)
 
     @classmethod
-    def of_text(cls, text: str) -> NumberedLines:
-        return cls(dict(enumerate(text.split("\n"), 1)))
+    def of_text(cls, text: str | None) -> NumberedLines | None:
+        return None if text is None else cls(dict(enumerate(text.split("\n"), 1)))
 
     def shows(self, line: int, span: int) -> bool:
         """Returns whether all of the `span` lines that end with this one exist."""
@@ -81,29 +78,27 @@ def is_substantial(code: str) -> bool:
     return len("".join(code.split())) >= _SUBSTANTIAL
 
 
-def locate(tracked: Sequence[TrackedFinding], files: Sequence[FileDiff], text_at_head: _ReadText) -> None:
-    """Sets the location of each finding.
-
-    `text_at_head` returns the file's text, empty where the file does not exist, None where it is unreadable.
-    """
-    _CodeSearch(files, text_at_head).locate(tracked)
-
-
-class _CodeSearch:
+class CodeSearch:
     """Searches the code of all findings together, so that a file is read once for each number of lines."""
 
-    def __init__(self, files: Sequence[FileDiff], text_at_head: _ReadText) -> None:
+    def __init__(
+        self, files: Sequence[FileDiff], text_at_head: Callable[[str], str | None] = lambda _path: None
+    ) -> None:
+        """`text_at_head` returns a file's text, empty if it does not exist, None if it cannot be read."""
         self._files = files
         self._text_at_head = text_at_head
         self._by_path = {file.path: file for file in files}
         self._by_old_path = {
             file.old_path: file for file in files if file.old_path and file.status is FileStatus.RENAMED
         }
-        self._lines_by_path: dict[str, NumberedLines | None] = {}
-        self._lines_by_side: dict[tuple[str, Side], NumberedLines] = {}
+        self._lines_at_head = cache(lambda path: NumberedLines.of_text(text_at_head(path)))
+        self._lines_in_diff = cache(lambda path, side: NumberedLines.of_diff(self._by_path[path], side))
 
     def locate(self, tracked: Sequence[TrackedFinding]) -> None:
-        """Searches the diff, by the file's latest name and then by earlier ones; the head; then added files."""
+        """Sets the location of each finding.
+
+        It searches the diff, by the file's latest name and then by earlier ones; the head; then added files.
+        """
         files_of = {item: self._candidate_files(item) for item in tracked}
         with_code = [item for item in tracked if _has_code(item)]
         for files in zip_longest(*(files_of[item] for item in with_code)):
@@ -124,15 +119,17 @@ class _CodeSearch:
         matches = (files.get(path) for files in (self._by_path, self._by_old_path) for path in item.paths)
         return list({file.path: file for file in matches if file is not None}.values())
 
-    def _search(self, wanted: _Wanted, *, at_head: bool = False) -> None:
-        """Searches the code of each finding that is not located yet in its file, in the diff or at the head."""
+    def _search(self, wanted: Iterable[tuple[TrackedFinding, str]], *, at_head: bool = False) -> None:
+        """Searches the code of each finding that is not located yet in the file of this path."""
         groups = group_by(wanted, lambda one: (one[1], one[0].previous.side, one[0].previous.span))
         for (path, side, span), group in groups.items():
             lines = self._lines_at_head(path) if at_head else self._lines_in_diff(path, side)
             items = [item for item, _ in group if item.location is None]
             if lines is None or not items:
                 continue
-            lines_by_code = lines.lines_with({item.previous.code for item in items}, span)
+            lines_by_code = _unmoved_lines(items, lines, span)
+            if lines_by_code is None:
+                lines_by_code = lines.lines_with({item.previous.code for item in items}, span)
             for same_code in group_by(items, _code_and_fingerprint).values():
                 code_lines = lines_by_code.get(same_code[0].previous.code, [])
                 if at_head:
@@ -150,7 +147,7 @@ class _CodeSearch:
         candidates = []
         for order, item in enumerate(sorted(items, key=lambda item: item.priority)):
             record = item.previous
-            holder = item if item.priority is Priority.DISMISSED else record.fingerprint
+            holder = item if item.priority == DISMISSED else record.fingerprint
             for path, line in sorted(places.get((record.code, record.span), ())):
                 other_name = PurePosixPath(path).name != PurePosixPath(record.path).name
                 cost = (order, other_name, abs(line - (record.line or 0)))
@@ -180,11 +177,11 @@ class _CodeSearch:
     ) -> None:
         span = item.previous.span
         code = lines.code_on(line, span) or ""
+        anchor = Anchor(path, line, item.previous.side, line - span + 1 if span > 1 else None, code)
         if not at_head:
-            start = line - span + 1 if span > 1 else None
-            item.location = InDiff(Anchor(path, line, item.previous.side, start, code))
+            item.location = InDiff(path, anchor)
         elif is_substantial(code) or abs(line - (item.line or 0)) <= NEARBY:
-            item.location = OutsideDiff(path, line)
+            item.location = OutsideDiff(path, anchor)
 
     def _location_not_found(self, item: TrackedFinding, files: Sequence[FileDiff]) -> CodeLocation:
         """Returns the location of a finding about a file, or of one whose code the search did not find."""
@@ -213,16 +210,18 @@ class _CodeSearch:
         """Returns whether the diff does not show these lines: lines of the diff were searched before."""
         return path not in self._by_path or not self._lines_in_diff(path, Side.RIGHT).shows(line, span)
 
-    def _lines_in_diff(self, path: str, side: Side) -> NumberedLines:
-        if (path, side) not in self._lines_by_side:
-            self._lines_by_side[path, side] = NumberedLines.of_diff(self._by_path[path], side)
-        return self._lines_by_side[path, side]
 
-    def _lines_at_head(self, path: str) -> NumberedLines | None:
-        if path not in self._lines_by_path:
-            text = self._text_at_head(path)
-            self._lines_by_path[path] = None if text is None else NumberedLines.of_text(text)
-        return self._lines_by_path[path]
+def _unmoved_lines(
+    items: Iterable[TrackedFinding], lines: NumberedLines, span: int
+) -> dict[str, list[int]] | None:
+    """Returns the lines by code if no code has moved, which avoids a search of all lines; else None."""
+    lines_by_code: dict[str, set[int]] = {}
+    for item in items:
+        code = lines.code_on(item.line or 0, span)
+        if code is None or code_key(code) != item.previous.code or item.line != item.previous.line:
+            return None
+        lines_by_code.setdefault(item.previous.code, set()).add(item.line or 0)
+    return {code: sorted(numbers) for code, numbers in lines_by_code.items()}
 
 
 def _assign_lines(
@@ -234,8 +233,8 @@ def _assign_lines(
     """
     # The code has the same number of lines everywhere, so that its last line identifies its place.
     places = [tuple(place) for place in group_by(items, lambda item: item.previous.line).values()]
-    competing = [place for place in places if _priority(place) is not Priority.DISMISSED]
-    alone = [[place] for place in places if _priority(place) is Priority.DISMISSED]
+    competing = [place for place in places if _priority(place) != DISMISSED]
+    alone = [[place] for place in places if _priority(place) == DISMISSED]
     for group in (competing, *alone):
         candidates = (candidate for place in group for candidate in _nearest(place, lines, len(group)))
         for place, line in assign_by_cost(candidates).items():
@@ -252,7 +251,7 @@ def _nearest(
         yield (line != wanted, _priority(place), abs(line - wanted)), place, line
 
 
-def _priority(place: Iterable[TrackedFinding]) -> Priority:
+def _priority(place: Iterable[TrackedFinding]) -> int:
     return min(item.priority for item in place)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from operator import itemgetter
 from typing import TypeVar
 
@@ -141,18 +141,11 @@ def _prose_lines(body: str) -> Iterator[str]:
 
 _COMMENTED = frozenset({Destination.INLINE, Destination.FILE})
 _FAR = 10**9
+DISMISSED = 2
+"""`TrackedFinding.priority` of a finding that a trusted user dismissed."""
 
 
-class ThreadStatus(IntEnum):
-    """Status of a thread; if several threads fit a finding, the one with the lowest status is used."""
-
-    OPEN = 0
-    """Also if an untrusted author resolved it."""
-    DISMISSED = 1
-    FIXED = 2
-
-
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class FindingThread:
     """A thread of ours with its finding."""
 
@@ -160,60 +153,45 @@ class FindingThread:
     record: PreviousFinding
     """Read from the marker in the first comment."""
     dismissal: Dismissal | None
-    status: ThreadStatus
+    fixed: bool
+    """We closed it as fixed, and no trusted user dismissed it."""
 
 
-@dataclass(frozen=True, slots=True)
-class InDiff:
+@dataclass(frozen=True)
+class CodeLocation:
+    """Where the code of an earlier finding is at the head."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class InDiff(CodeLocation):
     """The diff shows the code."""
 
     anchor: Anchor
 
-    @property
-    def path(self) -> str:
-        return self.anchor.path
+
+@dataclass(frozen=True)
+class OutsideDiff(CodeLocation):
+    """The code is in the file at the head, on lines that the diff does not show."""
+
+    anchor: Anchor
 
 
-@dataclass(frozen=True, slots=True)
-class OutsideDiff:
-    """The code is in the file at the head, on lines that the diff does not show; `line` is the last of them."""
-
-    path: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class WholeFile:
+class WholeFile(CodeLocation):
     """The finding is about the file, which is in the diff, or unchanged since the finding was raised."""
 
-    path: str
 
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(CodeLocation):
     """The file could not be read."""
 
-    path: str
 
-
-@dataclass(frozen=True, slots=True)
-class Removed:
+@dataclass(frozen=True)
+class Removed(CodeLocation):
     """The code no longer exists."""
 
-    path: str
     changed: bool
     """The diff shows the file as it is at the head: the code there now may have the same fault in another form."""
-
-
-CodeLocation = InDiff | OutsideDiff | WholeFile | Unreadable | Removed
-
-
-class Priority(IntEnum):
-    """Who gets a line that fits several findings: no open thread is closed for a finding without a thread."""
-
-    THREAD = 0
-    NO_THREAD = 1
-    DISMISSED = 2
 
 
 @dataclass(eq=False, slots=True)
@@ -227,18 +205,13 @@ class TrackedFinding:
     """Its last recorded state."""
     posted: FindingThread | None = None
     location: CodeLocation | None = None
-    """Where its code is at the head; None until `locate.locate` has set it."""
+    """Where its code is at the head; None until `locate.CodeSearch` has set it."""
     match: Finding | None = None
     """The finding of this run that repeats it."""
 
     @property
     def thread(self) -> Thread | None:
         return self.posted.thread if self.posted else None
-
-    @property
-    def fixed(self) -> bool:
-        """We closed its thread as fixed."""
-        return self.posted is not None and self.posted.status is ThreadStatus.FIXED
 
     @property
     def dismissal(self) -> Dismissal | None:
@@ -266,16 +239,11 @@ class TrackedFinding:
         return thread.line if same_code and not thread.outdated and thread.line is not None else line
 
     @property
-    def lines(self) -> set[int]:
-        """Present and earlier lines of the finding and its thread."""
-        thread_line = self.thread.line if self.thread else None
-        return {line for line in (self.previous.line, thread_line) if line is not None}
-
-    @property
-    def priority(self) -> Priority:
+    def priority(self) -> int:
+        """0 is the first to get a line that fits several: no open thread is closed for one without a thread."""
         if self.dismissal is Dismissal.TRUSTED:
-            return Priority.DISMISSED
-        return Priority.THREAD if self.posted else Priority.NO_THREAD
+            return DISMISSED
+        return 0 if self.posted else 1
 
 
 def raised_before(
@@ -292,15 +260,12 @@ def raised_before(
     threads = our_threads(conversation)
     tracked = _link_threads(from_state, threads)
     linked = {item.posted for item in tracked}
-    known = [item.previous for item in tracked if not item.fixed]
-    known += [
-        ours.record
-        for ours in threads
-        if ours not in linked and ours.status is not ThreadStatus.FIXED and not ours.thread.edited
+    unlinked = (ours for ours in threads if ours not in linked and not ours.fixed and not ours.thread.edited)
+    known = [
+        *(item.previous for item in tracked if not (item.posted and item.posted.fixed)),
+        *(ours.record for ours in unlinked),
     ]
-    threaded = {_place(ours.record) for ours in threads}
-    in_bodies = _raised_in_bodies(conversation, known)
-    return (*known, *(record for record in in_bodies if _place(record) not in threaded))
+    return (*known, *_only_in_bodies(conversation, known, threads))
 
 
 def track(before: Sequence[PreviousFinding], conversation: Conversation) -> list[TrackedFinding]:
@@ -319,7 +284,7 @@ def track(before: Sequence[PreviousFinding], conversation: Conversation) -> list
             item.previous = replace(record, deleted=True)
         elif item.posted is not None and not commented:
             item.previous = replace(record, where=item.posted.record.where)
-    return [item for item in tracked if not item.fixed]
+    return [item for item in tracked if not (item.posted and item.posted.fixed)]
 
 
 def our_threads(conversation: Conversation) -> list[FindingThread]:
@@ -330,9 +295,8 @@ def our_threads(conversation: Conversation) -> list[FindingThread]:
         record = raised_in(thread.body)[-1:] if thread.ours else ()
         if record:
             dismissed = dismissal(thread, conversation)
-            status = ThreadStatus.FIXED if is_closed_as_fixed(thread, conversation) else ThreadStatus.OPEN
-            status = ThreadStatus.DISMISSED if dismissed is Dismissal.TRUSTED else status
-            finding_threads.append(FindingThread(thread, record[0], dismissed, status))
+            fixed = dismissed is not Dismissal.TRUSTED and is_closed_as_fixed(thread, conversation)
+            finding_threads.append(FindingThread(thread, record[0], dismissed, fixed))
     return finding_threads
 
 
@@ -362,9 +326,10 @@ def _thread_cost(record: PreviousFinding, ours: FindingThread) -> Cost | None:
     # A fingerprint does not include the side, and a finding may have moved from the other side.
     other_side = record.side is not ours.record.side and None not in (record.line, ours.record.line)
     uncommented = record.where not in _COMMENTED
-    if uncommented and (distance or other_path or other_side or ours.status is not ThreadStatus.OPEN):
+    dismissed = ours.dismissal is Dismissal.TRUSTED
+    if uncommented and (distance or other_path or other_side or dismissed or ours.fixed):
         return None  # it has a thread only if its comment was posted without the run noticing
-    return uncommented, other_side, record != ours.record, ours.status, other_path, distance
+    return uncommented, other_side, record != ours.record, ours.fixed, dismissed, other_path, distance
 
 
 def _distance(first: int | None, second: int | None) -> int:
@@ -373,8 +338,10 @@ def _distance(first: int | None, second: int | None) -> int:
     return abs(first - second)
 
 
-def _raised_in_bodies(conversation: Conversation, known: Sequence[PreviousFinding]) -> list[PreviousFinding]:
-    """Returns the findings in the bodies of our reviews, without those in `known`."""
+def _only_in_bodies(
+    conversation: Conversation, known: Sequence[PreviousFinding], threads: Iterable[FindingThread]
+) -> list[PreviousFinding]:
+    """Returns the findings in the bodies of our reviews that are neither in `known` nor in a thread."""
     record_by_place = {
         _place(record): record
         for review in conversation.reviews
@@ -388,8 +355,8 @@ def _raised_in_bodies(conversation: Conversation, known: Sequence[PreviousFindin
         if record.where not in _COMMENTED
         for other in by_fingerprint.get(record.fingerprint, ())
     )
-    in_known = {_place(record) for record in (*known, *linked.values())}
-    return [record for place, record in record_by_place.items() if place not in in_known]
+    elsewhere = set(map(_place, (*known, *linked.values(), *(ours.record for ours in threads))))
+    return [record for place, record in record_by_place.items() if place not in elsewhere]
 
 
 def _place(record: PreviousFinding) -> tuple[str, str, str, int | None, int | None]:

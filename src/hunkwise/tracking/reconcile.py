@@ -11,7 +11,7 @@ from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding
 from hunkwise.domain.pull_request import Conversation, Thread
 from hunkwise.domain.review import Destination
-from hunkwise.tracking.locate import NEARBY, locate
+from hunkwise.tracking.locate import NEARBY, CodeSearch
 from hunkwise.tracking.markers import (
     LONGEST_CATEGORY,
     LONGEST_TITLE,
@@ -25,7 +25,6 @@ from hunkwise.tracking.previous import (
     InDiff,
     OutsideDiff,
     Removed,
-    ThreadStatus,
     TrackedFinding,
     Unreadable,
     WholeFile,
@@ -134,7 +133,8 @@ def _distance(finding: Finding, item: TrackedFinding) -> int:
     line = finding.anchor.line if finding.anchor else finding.said_line
     if line is None:
         return 0
-    return min((abs(line - other) for other in item.lines), default=0)
+    known = (item.previous.line, item.thread.line if item.thread else None)
+    return min((abs(line - other) for other in known if other is not None), default=0)
 
 
 def _same_category(finding: Finding, item: TrackedFinding) -> bool:
@@ -217,7 +217,7 @@ def reconcile(
     by_path = {file.path: file for file in files}
     findings = list(dict.fromkeys(_moved_to_right(finding, by_path.get(finding.path)) for finding in found))
     tracked = track(before, conversation)
-    locate(tracked, files, text_at_head)
+    CodeSearch(files, text_at_head).locate(tracked)
     matched = _match_findings(findings, tracked)
     kept: list[OpenFinding] = []
     fixed: dict[Thread, None] = {}
@@ -243,15 +243,14 @@ def shown_threads(conversation: Conversation, files: Sequence[FileDiff]) -> tupl
     Ours have their present place, and are open even if dismissed: a model must not raise them again. Threads
     whose code was changed are omitted, so that a fault that still exists is found.
     """
-    ours = [item for item in our_threads(conversation) if item.status is not ThreadStatus.FIXED]
-    tracked = [TrackedFinding(item.record, item) for item in ours]
-    locate(tracked, files, _unreadable)
+    tracked = [TrackedFinding(ours.record, ours) for ours in our_threads(conversation) if not ours.fixed]
+    CodeSearch(files).locate(tracked)
     location_by_thread = {item.thread: item.location for item in tracked}
     threads: list[Thread] = []
     for thread in conversation.threads:
         match location_by_thread.get(thread):
-            case InDiff(anchor):
-                threads.append(_open_at(thread, anchor.path, anchor.line))
+            case InDiff(path, anchor):
+                threads.append(_open_at(thread, path, anchor.line))
             case WholeFile(path):
                 threads.append(_open_at(thread, path, None))
             case _ if thread.trusted and not thread.ours and not thread.resolved:
@@ -259,10 +258,6 @@ def shown_threads(conversation: Conversation, files: Sequence[FileDiff]) -> tupl
             case _:
                 pass
     return tuple(threads)
-
-
-def _unreadable(_path: str) -> None:
-    return None
 
 
 def _open_at(thread: Thread, path: str, line: int | None) -> Thread:
@@ -312,17 +307,13 @@ def _found_again(item: TrackedFinding, finding: Finding) -> OpenFinding:
 
 def _not_found(item: TrackedFinding) -> OpenFinding:
     """Returns the finding as open at its present place; at its recorded place if that is unknown."""
-    record, anchor = item.previous, None
-    match item.location:
-        case InDiff(anchor):
-            record = replace(record, path=anchor.path, line=anchor.line, start_line=anchor.start_line)
-        case OutsideDiff(path, line):
-            start_line = line - record.span + 1 if record.span > 1 else None
-            record = replace(record, path=path, line=line, start_line=start_line)
-        case WholeFile(path):
-            record = replace(record, path=path)
-        case _:
-            pass
+    record, location = item.previous, item.location
+    if isinstance(location, InDiff | OutsideDiff):
+        place = location.anchor
+        record = replace(record, path=place.path, line=place.line, start_line=place.start_line)
+    elif isinstance(location, WholeFile):
+        record = replace(record, path=location.path)
+    anchor = location.anchor if isinstance(location, InDiff) else None
     finding = Finding(
         path=record.path,
         severity=record.severity,
