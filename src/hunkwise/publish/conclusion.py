@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +20,9 @@ from hunkwise.domain.review import (
     Review,
     ReviewEvent,
 )
-from hunkwise.tracking.markers import PreviousFinding
+from hunkwise.tracking.markers import PreviousFinding, has_review_marker
 from hunkwise.tracking.reconcile import OpenFinding
 
-_REVIEW_MARKER = re.compile(r"<!-- hunkwise:review v\d{1,9} run=[\w.]* head=[\w.]* -->", re.ASCII)
 # States of reviews that approve or block the merge, or did so before.
 _DECISIVE = frozenset({ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED, ReviewState.DISMISSED})
 
@@ -158,7 +156,7 @@ def superseded(reviews: Sequence[PostedReview], event: ReviewEvent) -> tuple[Pos
         outdated.add(ReviewState.CHANGES_REQUESTED)
     if event is not ReviewEvent.APPROVE:
         outdated.add(ReviewState.APPROVED)
-    return tuple(review for review in reviews if review.state in outdated and _is_ours(review))
+    return tuple(review for review in reviews if review.state in outdated and has_review_marker(review.body))
 
 
 def still_asks(reviews: Sequence[PostedReview]) -> bool:
@@ -167,13 +165,8 @@ def still_asks(reviews: Sequence[PostedReview]) -> bool:
     Then the same findings are no reason to request changes again; a new one that reaches the gate is. For a
     dismissed review neither its former state nor who dismissed it is available.
     """
-    decisive = [review for review in reviews if review.state in _DECISIVE and _is_ours(review)]
+    decisive = [review for review in reviews if review.state in _DECISIVE and has_review_marker(review.body)]
     return bool(decisive) and decisive[-1].state is not ReviewState.APPROVED
-
-
-def _is_ours(review: PostedReview) -> bool:
-    """Returns whether it has our marker: an account such as github-actions[bot] is shared with other tools."""
-    return _REVIEW_MARKER.search(review.body) is not None
 
 
 def _found_nothing(review: Review) -> bool:

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from hunkwise.domain.text import cut, one_line, plain
+from hunkwise.tracking.markers import RESEMBLES_MARKER
 
 _RUNS = re.compile("`+")
 _LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+#._-]{0,29}")
 _SLASH_COMMAND = re.compile("^/[A-Za-z]", re.MULTILINE)
-_MARKER = re.compile(r"<!--(?=\s*hunkwise)", re.IGNORECASE)
 
 # GitHub renders these as graphics, or offers them as a change to commit.
 _RENDERED_LANGUAGES = frozenset({"suggestion", "math", "mermaid", "geojson", "topojson", "stl"})
@@ -25,7 +25,7 @@ _RENDERED_LANGUAGES = frozenset({"suggestion", "math", "mermaid", "geojson", "to
 
 def without_marker(text: str) -> str:
     """Returns the text with every hidden marker of ours made invalid: only we may write one."""
-    return _MARKER.sub("<! --", text)
+    return RESEMBLES_MARKER.sub("<! --", text)
 
 
 def code_span(text: str) -> str:

@@ -83,16 +83,33 @@ _LAST_LINE = 10**9
 _LONGEST_SPAN = 1_000
 _MOST_MARKERS = 300
 _LONGEST_MARKER = 4_096
-_LONGEST_TEXT = 70_000
-"""Somewhat above GitHub's 65,536 characters: a longer text is not ours."""
+LONGEST_TEXT = 70_000
+"""Somewhat above GitHub's limit of a body: a longer text is not ours."""
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
 _CODE = re.compile("(?:[0-9a-f]{12})?")
-_FINDING = re.compile(
-    r"^<!-- hunkwise:finding v1 fp=([0-9a-f]{16}) ([A-Za-z0-9+/]{4,4096}={0,2}) -->\r?$", re.MULTILINE
-)
-_REVIEW = re.compile(r"<!-- hunkwise:review v1 run=[0-9A-Za-z._]* head=[0-9A-Za-z._]* -->")
-_FIXED = re.compile(r"^<!-- hunkwise:fixed v1 head=[0-9A-Za-z._]{0,80} -->\r?$", re.MULTILINE)
-_OURS = re.compile(r"^<!-- hunkwise:[a-z]+ v1[^\n]*-->\r?\n?", re.MULTILINE)
+RESEMBLES_MARKER = re.compile(r"<!--(?=\s*hunkwise)", re.IGNORECASE)
+"""The start of what could be taken for one of our markers."""
+
+
+def marker(kind: str, *words: str) -> str:
+    """Returns a hidden line of ours; the words must not contain `-->`."""
+    return " ".join(("<!--", f"hunkwise:{kind}", "v1", *words, "-->"))
+
+
+def marker_pattern(kind: str, *words: str) -> re.Pattern[str]:
+    """Returns the pattern of a line that is such a marker; the words are patterns."""
+    return re.compile(f"^{marker(kind, *words)}\r?$", re.MULTILINE)
+
+
+def count_markers(kind: str, text: str) -> int:
+    """Returns how many markers of this kind a text has, also invalid ones and those of other versions."""
+    return text.count(f"<!-- hunkwise:{kind} ")
+
+
+_FINDING = marker_pattern("finding", "fp=([0-9a-f]{16})", "([A-Za-z0-9+/]{4,4096}={0,2})")
+_FIXED = marker_pattern("fixed", "head=[0-9A-Za-z._]{0,80}")
+_REVIEW = re.compile(r"<!-- hunkwise:review v\d{1,9} run=[\w.]* head=[\w.]* -->", re.ASCII)
+_ANY = re.compile(r"^<!-- hunkwise:[a-z]+ v1[^\n]*-->\r?\n?", re.MULTILINE)
 
 
 def raised(finding: Finding, where: Destination) -> PreviousFinding:
@@ -121,24 +138,22 @@ def finding_marker(finding: Finding, where: Destination) -> str:
     """
     # Only the state stores the verification result, so that a comment is recognized whatever the result was.
     record = replace(raised(finding, where), check=None)
-    head = f"<!-- hunkwise:finding v1 fp={record.fingerprint}"
+    fingerprint = f"fp={record.fingerprint}"
     values = as_values(record)
-    if values is not None:
-        marker = f"{head} {b64encode(as_bytes(values[1:])).decode('ascii')} -->"
-        if len(marker) <= _LONGEST_MARKER:
-            return marker
-    return f"{head} -->"
+    packed = b64encode(as_bytes(values[1:])).decode("ascii") if values else ""
+    whole = marker("finding", fingerprint, packed)
+    return whole if packed and len(whole) <= _LONGEST_MARKER else marker("finding", fingerprint)
 
 
 def raised_in(text: str) -> tuple[PreviousFinding, ...]:
     """Returns the findings of the markers in a text of ours, in their order; invalid markers are skipped."""
-    if len(text) > _LONGEST_TEXT:
+    if len(text) > LONGEST_TEXT:
         return ()
     records: list[PreviousFinding] = []
-    for number, marker in enumerate(_FINDING.finditer(text)):
+    for number, found in enumerate(_FINDING.finditer(text)):
         if number == _MOST_MARKERS:
             break
-        record = _parse_marker(marker)
+        record = _parse_marker(found)
         if record is not None:
             records.append(record)
     return tuple(records)
@@ -146,12 +161,17 @@ def raised_in(text: str) -> tuple[PreviousFinding, ...]:
 
 def without_markers(text: str) -> str:
     """Returns the text without our marker lines, for readers of the Markdown source."""
-    return _OURS.sub("", text).strip()
+    return _ANY.sub("", text).strip()
 
 
 def review_marker(run: str, head_sha: str) -> str:
     """Returns the hidden line by which a run recognizes its own review. `run` should be hard to guess."""
-    return f"<!-- hunkwise:review v1 run={word(run)} head={word(head_sha)} -->"
+    return marker("review", f"run={word(run)}", f"head={word(head_sha)}")
+
+
+def has_review_marker(text: str) -> bool:
+    """Returns whether a review is by hunkwise, of any version: accounts such as github-actions[bot] are shared."""
+    return _REVIEW.search(text) is not None
 
 
 def is_review_marker(text: str) -> bool:
@@ -161,12 +181,12 @@ def is_review_marker(text: str) -> bool:
 
 def fixed_marker(head_sha: str) -> str:
     """Returns the hidden line of a comment that marks its thread as fixed at `head_sha`."""
-    return f"<!-- hunkwise:fixed v1 head={word(head_sha)[:80]} -->"
+    return marker("fixed", f"head={word(head_sha)[:80]}")
 
 
 def is_fixed(text: str) -> bool:
     """Returns whether a text of ours marks its thread as fixed."""
-    return _FIXED.search(text[:_LONGEST_TEXT]) is not None
+    return _FIXED.search(text[:LONGEST_TEXT]) is not None
 
 
 def word(text: str) -> str:
@@ -238,15 +258,15 @@ def from_bytes(content: bytes) -> object:
         return None
 
 
-def _parse_marker(marker: re.Match[str]) -> PreviousFinding | None:
-    if len(marker[0]) > _LONGEST_MARKER:
+def _parse_marker(found: re.Match[str]) -> PreviousFinding | None:
+    if len(found[0]) > _LONGEST_MARKER:
         return None
     try:
-        content = b64decode(marker[2], validate=True)
+        content = b64decode(found[2], validate=True)
     except ValueError:
         return None
     values = from_bytes(content)
-    return from_values([marker[1], *values]) if isinstance(values, list) else None
+    return from_values([found[1], *values]) if isinstance(values, list) else None
 
 
 def _is_valid_range(start_line: object, line: object) -> bool:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from hunkwise.domain.finding import Anchor, Finding
 from hunkwise.domain.pull_request import Conversation, Reply, ReviewState, Thread
 from hunkwise.domain.review import Destination
-from hunkwise.tracking.markers import HiddenState, PreviousFinding, is_fixed, raised_in
+from hunkwise.tracking.markers import HiddenState, PreviousFinding, count_markers, is_fixed, raised_in
 
 _Left = TypeVar("_Left", bound=Hashable)
 _Right = TypeVar("_Right", bound=Hashable)
@@ -273,7 +273,9 @@ def track(before: Sequence[PreviousFinding], conversation: Conversation) -> list
     unreadable = {
         thread.path
         for thread in conversation.threads
-        if thread.ours and (thread.edited or "hunkwise:finding" in thread.body) and not raised_in(thread.body)
+        if thread.ours
+        and (thread.edited or count_markers("finding", thread.body))
+        and not raised_in(thread.body)
     }
     tracked = _link_threads(before, our_threads(conversation))
     for item in tracked:

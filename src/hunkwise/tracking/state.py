@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hunkwise.domain.diff import KEY_LENGTH
@@ -25,12 +26,16 @@ from hunkwise.domain.finding import (
 from hunkwise.domain.pull_request import Comment
 from hunkwise.domain.text import cut
 from hunkwise.tracking.markers import (
+    LONGEST_TEXT,
     HiddenState,
     PreviousFinding,
     as_bytes,
     as_values,
+    count_markers,
     from_bytes,
     from_values,
+    marker,
+    marker_pattern,
     word,
 )
 
@@ -89,13 +94,10 @@ def _parse_areas(rows: list[Any]) -> tuple[Area, ...] | None:
     return tuple(areas)
 
 
-SUMMARY_MARKER = "<!-- hunkwise:summary v1 -->"
+SUMMARY_MARKER = marker("summary")
 """The first line of the summary comment."""
-_STATE = "<!-- hunkwise:state "
-_LINE = re.compile(_STATE + r"v1 ([A-Za-z0-9+/]{4,65536}={0,2}) -->")
+_LINE = marker_pattern("state", "([A-Za-z0-9+/]{4,}={0,2})")
 _CLAIM = re.compile(r"^<!-- hunkwise:claim v1 run=([0-9A-Za-z._]{0,200}) -->\r?$", re.MULTILINE)
-_LONGEST_BODY = 70_000
-"""Somewhat above GitHub's 65,536 characters."""
 _LARGEST = 1024 * 1024
 """Maximum size of the state's JSON in bytes; ours is far smaller."""
 _MOST_SHAS = 20
@@ -106,26 +108,47 @@ _LONGEST_TEXT = 1_000
 _FIELDS = {"r", "n", "h", "s", "b", "w", "d", "k", "f", "c"}
 _SUMMARY = "t"
 """Optional field with the summary of the change."""
-_EIGHTHS = (8, 7, 6, 5, 4, 3, 2, 1, 0)
 
 
 def encode(state: HiddenState, room: int) -> str:
     """Returns the last line of the summary comment, of at most `room` characters; empty if none fits.
 
-    If the state does not fit, parts are omitted in this order: the summary of the change except its overview; the
-    overview; hunks, which the next run reviews again; the least severe findings, which their own comments still have.
+    If the state does not fit, as little as possible is omitted, in this order: the summary of the change except its
+    overview; the overview; hunks, which the next run reviews again; the least severe findings, which their own
+    comments still have.
     """
+    summaries = (state.summary, ChangeSummary(state.summary.overview), NO_SUMMARY)
     keys = sorted(key for key in state.hunks if _KEY.fullmatch(key))
-    for attempt in _encode_attempts(state, keys):
-        if len(attempt) <= room:
-            return attempt
-    return ""
+    records = [(-one.severity, values) for one in state.findings if (values := as_values(one)) is not None]
+    by_severity = sorted(range(len(records)), key=lambda index: records[index][0])
+    most = len(summaries) - 1 + len(keys) + len(records)
+
+    def without(omitted: int) -> str:
+        """Returns the line without this many of the parts."""
+        left = most - omitted
+        kept = sorted(by_severity[:left])
+        return _encode_line(
+            state,
+            keys[: max(0, left - len(records))],
+            [records[index][1] for index in kept],
+            summaries[min(omitted, len(summaries) - 1)],
+        )
+
+    line = without(0)
+    if len(line) > room:
+        line = without(bisect_left(range(most), True, key=lambda omitted: len(without(omitted)) <= room))
+    return line if len(line) <= room else ""
 
 
 def decode(comment: Comment, *, repository: str, number: int) -> HiddenState | None:
     """Returns the state of a summary comment of this pull request; None if it is not valid."""
     body = comment.body.replace("\r\n", "\n").rstrip()
-    if comment.edited or len(body) > _LONGEST_BODY or not _is_summary(body) or body.count(_STATE) != 1:
+    if (
+        comment.edited
+        or len(body) > LONGEST_TEXT
+        or not _is_summary(body)
+        or count_markers("state", body) != 1
+    ):
         return None
     line = _LINE.fullmatch(body.rpartition("\n")[2])
     content = _decompress(line[1]) if line else None
@@ -156,7 +179,7 @@ def claim_marker(run: str) -> str:
 
 def claimed_by(body: str) -> str:
     """Returns the run of a comment's claim, as written by `claim_marker`; empty if there is none."""
-    claim = _CLAIM.search(body[:_LONGEST_BODY])
+    claim = _CLAIM.search(body[:LONGEST_TEXT])
     return claim[1] if claim else ""
 
 
@@ -164,28 +187,8 @@ def _is_summary(body: str) -> bool:
     return body.partition("\n")[0].rstrip("\r") == SUMMARY_MARKER
 
 
-def _encode_attempts(state: HiddenState, keys: Sequence[str]) -> Iterator[str]:
-    """Yields the line, shorter each time."""
-    summary = state.summary
-    if summary.walkthrough is not None:
-        yield _encode_line(state, keys, state.findings, summary)
-    if summary.overview:
-        yield _encode_line(state, keys, state.findings, ChangeSummary(summary.overview))
-    for eighths in _EIGHTHS:
-        yield _encode_line(state, keys[: len(keys) * eighths // 8], state.findings)
-    by_severity = sorted(range(len(state.findings)), key=lambda index: -state.findings[index].severity)
-    for eighths in _EIGHTHS[1:]:
-        kept = set(by_severity[: len(by_severity) * eighths // 8])
-        yield _encode_line(
-            state, (), [finding for index, finding in enumerate(state.findings) if index in kept]
-        )
-
-
 def _encode_line(
-    state: HiddenState,
-    keys: Sequence[str],
-    findings: Sequence[PreviousFinding],
-    summary: ChangeSummary = NO_SUMMARY,
+    state: HiddenState, keys: Sequence[str], records: Sequence[Any], summary: ChangeSummary
 ) -> str:
     values: dict[str, object] = {
         "r": state.repository,
@@ -196,12 +199,11 @@ def _encode_line(
         "w": state.rewrites,
         "d": state.settings,
         "k": "".join(keys),
-        "f": [record for finding in findings if (record := as_values(finding)) is not None],
+        "f": records,
         "c": state.conclusion,
         **({_SUMMARY: summary_values(summary)} if summary else {}),
     }
-    packed = b64encode(zlib.compress(as_bytes(values), 9)).decode("ascii")
-    return f"{_STATE}v1 {packed} -->"
+    return marker("state", b64encode(zlib.compress(as_bytes(values), 9)).decode("ascii"))
 
 
 def _decompress(packed: str) -> bytes | None:
