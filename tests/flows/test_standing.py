@@ -42,7 +42,7 @@ def test_where_nothing_is_known_all_is_new() -> None:
 def test_what_stands_is_what_is_new_and_what_stood_in_reading_order() -> None:
     talk = remembering(inline(FOUND), thread(FOUND))
     both = standing(SECOND, talk=talk)
-    assert [(found.title, found.raised_as != "") for found in both.review.findings] == [
+    assert [(found.title, found.raised_as is not None) for found in both.review.findings] == [
         (FOUND.title, True), (SECOND.title, False),
     ]  # fmt: skip
     assert both.remembered == inline(FOUND)

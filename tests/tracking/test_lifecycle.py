@@ -116,53 +116,76 @@ def test_what_stands_is_kept_where_it_stands_now(file: FileDiff, line: int, post
     assert kept.raised == replace(BEFORE.findings[0], path=file.path, line=line)
 
 
-def test_a_file_renamed_twice_is_known_by_the_name_in_its_thread() -> None:
-    before = state(replace(BEFORE.findings[0], path="b.py"))
+def test_a_file_is_known_by_its_earlier_names() -> None:
+    renamed_twice = state(replace(BEFORE.findings[0], path="b.py"))
     file = changed("c.py", f"+{QUERY}", status=FileStatus.RENAMED, old_path="a.py")
-    assert run(said(LOST), file, before=before).kept[0].finding.path == "c.py"
+    assert run(said(LOST), file, before=renamed_twice).kept[0].finding.path == "c.py"
+    new_under_the_old_name = changed("a.py", "+nothing", status=FileStatus.ADDED)
+    assert run(said(LOST), new_under_the_old_name, file, before=BEFORE).kept[0].finding.path == "c.py"
 
 
-def test_a_new_file_under_the_old_name_does_not_hide_the_renamed_one() -> None:
-    files = [
-        changed("a.py", "+nothing", status=FileStatus.ADDED),
-        changed("b.py", f"+{QUERY}", status=FileStatus.RENAMED, old_path="a.py"),
-    ]
-    assert run(said(LOST), *files, before=BEFORE).kept[0].finding.path == "b.py"
+SPAN = fault(FILE, 3, start=2)
+HUNKS = [*changed("a.py", f"+{QUERY}").hunks, *changed("a.py", "+db.run(query)", at=40).hunks]
+TALL = fault(changed("a.py", *[f"+{number}" for number in range(5)]), 5, start=1)
+PASS = ["+    pass"] * 18
+TWINS = [fault(changed("a.py", "+except:", *PASS, "+except:"), line) for line in (1, 20)]
+COPIES = [fault(changed("a.py", f"+{QUERY}", "+other", f"+{QUERY}"), line) for line in (1, 3)]
+ONE_LINE = [FAULT, fault(FILE, 2, "Not checked", category="input"), replace(FAULT, title="Quotes break it")]
+SHORT = fault(changed("a.py", "+except:"), 1)
+LEFT = fault(changed("a.py", " one", "-check(name)", "+pass", " two"), 2, side=Side.LEFT)
+ABOUT = fault(FILE, None)
+MANY = [FileDiff(f"{number}.py", FileStatus.MODIFIED) for number in range(3_000)]
+ADDED = changed("b.py", f"+{QUERY}", "+x", f"+{QUERY}", "+except:", status=FileStatus.ADDED)
+RENAMED = changed("b.py", "+x", status=FileStatus.RENAMED, old_path="a.py")
 
 
-def test_several_lines_stand_together() -> None:
-    span = fault(FILE, 3, start=2)
-    (kept,) = run(said(thread(span)), SHIFTED, before=inline(span)).kept
-    assert kept.finding.anchor is not None
-    assert (kept.finding.anchor.start_line, kept.finding.anchor.line) == (4, 5)
-    apart = changed("a.py", f"+{QUERY}", "+between", "+db.run(query)")
-    assert len(run(said(thread(span)), apart, before=inline(span), texts={"a.py": "x"}).fixed) == 1
-
-
-def test_lines_of_two_hunks_do_not_stand_together() -> None:
-    span = fault(FILE, 3, start=2)
-    one, other = changed("a.py", f"+{QUERY}"), changed("a.py", "+db.run(query)", at=40)
-    file = replace(one, hunks=(*one.hunks, *other.hunks))
-    assert len(run(said(thread(span)), file, before=inline(span), texts={"a.py": "x"}).fixed) == 1
-
-
-def test_of_twins_the_one_that_is_still_there_stays_open() -> None:
-    file = changed("a.py", "+except:", *["+    pass"] * 18, "+except:")
-    first, second = fault(file, 1), fault(file, 20)
-    gone_first = changed("a.py", "+else:", *["+    pass"] * 18, "+except:")
-    talk = said(thread(first), thread(second, 2))
-    story = run(talk, gone_first, before=inline(first, second), texts={"a.py": "x"})
-    assert story.fixed == (talk.threads[0],)
-    assert [kept.thread for kept in story.kept] == [talk.threads[1]]
-
-
-def test_of_twins_that_moved_each_has_a_line_of_its_own() -> None:
-    file = changed("a.py", "+except:", "+    pass", "+except:", "+    pass")
-    first, second = fault(file, 1), fault(file, 3)
-    later = changed("a.py", "+import os", "+import re", "+except:", "+    pass", "+except:", "+    pass")
-    talk = said(thread(first, outdated=True), thread(second, 2, outdated=True))
-    kept = run(talk, later, before=inline(first, second)).kept
-    assert sorted(one.raised.line or 0 for one in kept) == [3, 5]
+@pytest.mark.parametrize(
+    ("earlier", "files", "text", "kept", "fixed"),
+    [
+        ([SPAN], [SHIFTED], None, "T1 a.py:4-5", ""),
+        ([SPAN], [changed("a.py", f"+{QUERY}", "+between", "+db.run(query)")], "x", "", "T1"),
+        ([SPAN], [replace(FILE, hunks=tuple(HUNKS))], "x", "", "T1"),
+        ([SPAN], [], f"\n\n\n{QUERY}\ndb.run(query)\n", "T1 a.py:4-5", ""),
+        ([TALL], [changed("a.py", "+x", "+y", "+z")], "x\ny\nz", "", "T1"),
+        (TWINS, [changed("a.py", "+else:", *PASS, "+except:")], "x", "T2 a.py:20", "T1"),
+        (TWINS, [changed("a.py", "+import os", "+except:", *PASS, "+except:")], None, "T1 a.py:2, T2 a.py:21", ""),
+        (ONE_LINE, [FILE], None, "T1 a.py:2, T2 a.py:2, T3 a.py:2", ""),
+        (ONE_LINE, [SHIFTED], None, "T1 a.py:4, T2 a.py:4, T3 a.py:4", ""),
+        (COPIES, [changed("a.py", f"+{QUERY}", "+other", "+z")], f"{QUERY}\nother\nz\n", "T1 a.py:1", "T2"),
+        ([SHORT], [], "\n" * 29 + "except:\n", "T1 a.py:30", ""),
+        ([SHORT], [], "\n" * 299 + "except:\n", "", "T1"),
+        ([*COPIES, SHORT], [ADDED], "", "T1 b.py:1, T2 b.py:3", "T3"),
+        ([LEFT], [changed("a.py", " one", "-check(name)", "+pass", " two")], None, "T1 a.py:2", ""),
+        ([LEFT], [changed("a.py", " one", " check(name)", "+pass", " two")], None, "", "T1"),
+        ([LEFT], [], None, "", "T1"),
+        ([LEFT], [FileDiff("a.py", FileStatus.MODIFIED, patch_missing=True)], None, "T1 a.py:2", ""),
+        ([LEFT], [replace(FILE, hunks=(replace(FILE.hunks[0], truncated=True),))], None, "T1 a.py:2", ""),
+        ([LEFT, ABOUT], MANY, None, "T1 a.py:2, T2 a.py:None", ""),
+        ([ABOUT], [MENDED], None, "T1 a.py:None", ""),
+        ([ABOUT], [RENAMED], None, "T1 b.py:None", ""),
+        ([ABOUT], [], None, "", "T1"),
+    ],
+    ids=[
+        "several lines, shifted", "several lines, apart now", "several lines, in two hunks now",
+        "several lines, outside of the diff", "several lines, more than the file has now",
+        "twins, the first is fixed", "twins, both shifted", "three on one line", "three on one line, shifted",
+        "the diff decides which copy is left", "short code, near", "short code, far away",
+        "twins in an added file, and short code", "removed lines, still removed", "removed lines, restored",
+        "removed lines, no diff", "removed lines, no patch", "removed lines, half a patch",
+        "a file that GitHub may not list", "about a file", "about a file, renamed", "about a file, no diff",
+    ],
+)  # fmt: skip
+def test_code_is_followed_until_it_is_gone(
+    earlier: list[Finding], files: list[FileDiff], text: str | None, kept: str, fixed: str
+) -> None:
+    talk = said(*(thread(one, number) for number, one in enumerate(earlier, 1)))
+    texts = {} if text is None else {"a.py": text}
+    story = run(talk, *files, before=inline(*earlier), texts=texts)
+    places = []
+    for one in story.kept:
+        first = f"{one.raised.start_line}-" if one.raised.start_line else ""
+        places.append(f"{one.thread and one.thread.id} {one.raised.path}:{first}{one.raised.line}")
+    assert (", ".join(places), ", ".join(one.id for one in story.fixed)) == (kept, fixed)
 
 
 def test_github_knows_better_than_we_where_a_line_went() -> None:
@@ -178,15 +201,6 @@ def test_a_thread_tells_nothing_of_code_that_its_finding_moved_on_to() -> None:
     before = state(replace(raised(later, Destination.INLINE), fingerprint=FAULT.fingerprint))
     talk = said(replace(POSTED, line=4))
     assert run(talk, MENDED, before=before).kept[0].raised == before.findings[0]
-
-
-def test_two_findings_on_the_same_code_both_stand() -> None:
-    other = fault(FILE, 2, "The name is not checked", category="input")
-    twin = replace(FAULT, title="Quotes in the name break it")
-    before = inline(FAULT, other, twin)
-    talk = said(POSTED, thread(other, 2), thread(twin, 3))
-    for file in (FILE, SHIFTED):
-        assert len(run(talk, file, before=before).kept) == 3
 
 
 @pytest.mark.parametrize(
@@ -213,30 +227,6 @@ def test_code_outside_of_the_diff_is_looked_for_at_the_head(
             assert kept.raised.code == FAULT.code
 
 
-def test_several_lines_outside_of_the_diff_keep_their_length() -> None:
-    span = fault(FILE, 3, start=2)
-    text = f"\n\n\n{QUERY}\ndb.run(query)\n"
-    (kept,) = run(said(thread(span)), before=inline(span), texts={"a.py": text}).kept
-    assert (kept.raised.start_line, kept.raised.line, kept.raised.span) == (4, 5, 2)
-
-
-@pytest.mark.parametrize(("line", "stands"), [(30, True), (300, False)])
-def test_a_code_that_is_found_everywhere_stands_only_near(line: int, stands: bool) -> None:
-    finding = fault(changed("a.py", "+except:"), 1)
-    text = "\n" * (line - 1) + "except:\n"
-    story = run(said(thread(finding)), before=inline(finding), texts={"a.py": text})
-    assert (len(story.kept) == 1) is stands
-
-
-def test_what_the_diff_shows_belongs_to_the_entry_that_stands_there() -> None:
-    file = changed("a.py", f"+{QUERY}", "+other", f"+{QUERY}")
-    first, second = fault(file, 1), fault(file, 3)
-    later = changed("a.py", f"+{QUERY}", "+other", "+mended")
-    talk = said(thread(first), thread(second, 2))
-    story = run(talk, later, before=inline(first, second), texts={"a.py": f"{QUERY}\nother\nmended\n"})
-    assert story.fixed == (talk.threads[1],)
-
-
 @pytest.mark.parametrize(
     ("files", "path"),
     [
@@ -257,45 +247,6 @@ def test_code_whose_file_left_the_diff_is_found_in_an_added_file(
     assert len(story.fixed) == (path is None)
 
 
-def test_twins_that_moved_have_a_place_each_and_a_short_code_none() -> None:
-    old = changed("a.py", f"+{QUERY}", f"+{QUERY}", "+except:")
-    before = inline(*(fault(old, line) for line in (1, 2, 3)))
-    new = changed("b.py", f"+{QUERY}", "+x", f"+{QUERY}", "+except:", status=FileStatus.ADDED)
-    story = run(said(viewer=""), new, before=before, texts={"a.py": ""})
-    assert [kept.raised.line for kept in story.kept] == [1, 3]
-
-
-def test_removed_code_stands_as_long_as_it_is_removed() -> None:
-    file = changed("a.py", " one", "-check(name)", "+pass", " two")
-    finding = fault(file, 2, side=Side.LEFT)
-    before, talk = inline(finding), said(thread(finding))
-    assert run(talk, file, before=before).kept[0].raised == before.findings[0]
-    restored = changed("a.py", " one", " check(name)", "+pass", " two")
-    assert run(talk, restored, before=before, unreviewed=()).fixed == talk.threads
-    assert run(talk, before=before).fixed == talk.threads
-
-
-@pytest.mark.parametrize(
-    "file",
-    [
-        FileDiff("a.py", FileStatus.MODIFIED, patch_missing=True),
-        replace(FILE, hunks=(replace(FILE.hunks[0], truncated=True),)),
-    ],
-)
-def test_what_is_removed_is_not_known_of_half_a_patch(file: FileDiff) -> None:
-    finding = fault(changed("a.py", "-check(name)"), 1, side=Side.LEFT)
-    assert len(run(said(thread(finding)), file, before=inline(finding)).kept) == 1
-
-
-def test_a_finding_about_a_file_stands_while_the_file_is_in_the_diff() -> None:
-    finding = fault(FILE, None)
-    before, talk = inline(finding), said(thread(finding))
-    assert run(talk, MENDED, before=before).kept[0].raised == before.findings[0]
-    renamed = changed("b.py", "+x", status=FileStatus.RENAMED, old_path="a.py")
-    assert run(talk, renamed, before=before).kept[0].finding.path == "b.py"
-    assert run(talk, before=before).fixed == talk.threads
-
-
 @pytest.mark.parametrize(
     ("text", "stands"),
     [("import db", True), ("import  db\n", True), ("mended", False), ("", False), (None, True)],
@@ -306,14 +257,6 @@ def test_a_finding_on_a_file_outside_of_the_diff_stands_as_long_as_that_file_is_
     pinned = replace(raised(fault(FILE, None), Destination.BODY), code=code_key("import db\n"))
     story = run(said(), before=state(pinned), texts={} if text is None else {"a.py": text})
     assert [kept.raised for kept in story.kept] == ([pinned] if stands else [])
-
-
-def test_a_file_that_github_does_not_list_may_still_be_in_the_diff() -> None:
-    many = [FileDiff(f"{number}.py", FileStatus.MODIFIED) for number in range(3_000)]
-    removed = fault(changed("a.py", "-check(name)"), 1, side=Side.LEFT)
-    about, talk = fault(FILE, None), said(thread(removed), thread(fault(FILE, None), 2))
-    story = run(talk, *many, before=inline(removed, about))
-    assert (len(story.kept), story.fixed) == (2, ())
 
 
 # What is gone

@@ -83,8 +83,8 @@ class Finding:
     """The result of the verification; None if it was not verified."""
     evidence: str = ""
     """The evidence of the verification; untrusted text."""
-    raised_as: str = ""
-    """The fingerprint under which an earlier run posted it; empty if it is new."""
+    raised_as: str | None = None
+    """The fingerprint under which an earlier run posted it; None if it is new."""
 
     @property
     def fingerprint(self) -> str:

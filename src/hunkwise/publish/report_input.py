@@ -101,7 +101,7 @@ def _load_open_finding(reported: ReportedFinding, files_by_path: Mapping[str, Fi
     """Returns the finding with its verification result, which is as untrusted as its severity."""
     return replace(
         _load_finding(reported, files_by_path),
-        raised_as=reported.fingerprint if reported.known else "",
+        raised_as=reported.fingerprint if reported.known else None,
         check=Verification(reported.check) if reported.check else None,
         evidence=reported.evidence,
     )
