@@ -157,32 +157,11 @@ def _forge(raw: bytes) -> None:
 
 _HARD = tuple(file.read_bytes()[:4_000] for file in sorted(CASES.glob("*/diff.patch"))) if AT_HAND else ()
 _DIFF_WORDS = (
-    b"@@ -1,2 +1,2 @@\\x0a",
-    b"@@@ -1 -1 +1 @@@\\x0a",
-    b"diff --git a/x b/x\\x0a",
-    b"--- a\\x0a+++ b\\x0a",
+    *(b"@@ -1,2 +1,2 @@\\x0a", b"@@@ -1 -1 +1 @@@\\x0a", b"diff --git a/x b/x\\x0a", b"--- a\\x0a+++ b\\x0a"),
 )
 _RAW = b":100644 100644 1 2 M\tsrc/a.py\n\ndiff --git a/src/a.py b/src/a.py\n--- a/src/a.py\n+++ b/src/a.py\n"
-_YAML_WORDS = (
-    b"version: 1",
-    b"ignore:",
-    b"prompts:",
-    b"- name: ",
-    b"<<: *a",
-    b"!!int ",
-    b"&a ",
-    b"%YAML 1.2",
-    b"\\x0a  ",
-)
-_LOG_WORDS = (
-    b"::error::",
-    b"##[error]",
-    b"::stop-commands::",
-    b"%0A",
-    b"%25",
-    b"\\xe2\\x80\\xa8",
-    b"\\xe2\\x80\\x8b",
-)
+_YAML_WORDS = tuple(b"version: 1|ignore:|prompts:|- name: |<<: *a|!!int |&a |%YAML 1.2|\\x0a  ".split(b"|"))
+_LOG_WORDS = tuple(b"::error:: ##[error] ::stop-commands:: %0A %25 \\xe2\\x80\\xa8 \\xe2\\x80\\x8b".split())
 _MARKDOWN = tuple(spelling(text) for text in HOSTILE)
 
 TARGETS: Final[Mapping[str, Target]] = {

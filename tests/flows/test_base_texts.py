@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from hunkwise.domain.finding import Severity
-from hunkwise.errors import GitHubError, GitHubErrorKind, OversizeError, SettingsError
+from hunkwise.errors import Error, GitHubError, GitHubErrorKind, OversizeError, SettingsError
 from hunkwise.flows.base_config import (
     MAX_TEXT,
     BaseConfig,
@@ -21,13 +21,16 @@ from hunkwise.settings.prompt_settings import PromptSettings
 from tests.fakes.changes import FakeCommit
 
 PATH = ".github/hunkwise.yml"
+AWAY = GitHubError(GitHubErrorKind.UNAVAILABLE, "GitHub is away.")
 OWN = b"version: 1\nprompts:\n  - name: mine\n    template: mine.j2\n"
 
 
 def read(
-    files: dict[str, bytes], overridden: Callable[[Config], Config] = lambda config: config
+    files: dict[str, bytes],
+    overridden: Callable[[Config], Config] = lambda config: config,
+    failing: dict[str, Error] | None = None,
 ) -> BaseConfig:
-    return base_texts(FakeCommit(files), PATH, overridden)
+    return base_texts(FakeCommit(files, failing or {}), PATH, overridden)
 
 
 def test_without_any_files_the_defaults_hold() -> None:
@@ -60,6 +63,10 @@ def test_configuration_template_and_instructions_are_read() -> None:
         ({PATH: OWN}, r"names the template mine\.j2, which is not in the base .* merge the template first"),
         ({PATH: OWN, "mine.j2": b"x" * 70_000}, r"mine\.j2 is larger than 65,536 bytes: shorten"),
         ({PATH: OWN, "mine.j2": b"caf\xe9"}, r"mine\.j2 is not UTF-8 at byte 3: save"),
+        (
+            {PATH: b"version: 1\nprompts: [{name: docs, min-severity: high}]"},
+            r"\(one of them stands in the built-in prompt docs\)",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_its_remedy(files: dict[str, bytes], said: str) -> None:
@@ -128,11 +135,6 @@ def test_a_range_of_severities_that_front_matter_and_entry_make_together_is_chec
     )
 
 
-def test_a_built_in_range_that_is_contradicted_names_the_built_in_prompt() -> None:
-    with pytest.raises(SettingsError, match=r"\(one of them stands in the built-in prompt docs\)"):
-        read({PATH: b"version: 1\nprompts: [{name: docs, min-severity: high}]"})
-
-
 def test_a_prompt_that_can_find_nothing_is_told() -> None:
     assert read({PATH: b"version: 1\nmin-severity: high\nprompts: [docs, review]"}).notes == (
         'The prompt "docs" can find nothing: its findings are at most medium, and those below high are left out.',
@@ -145,25 +147,9 @@ def test_the_default_configuration_asks_for_nothing_more() -> None:
     assert sorted(commit.asked) == sorted(certain_paths(PATH))
 
 
-def test_of_many_files_of_instructions_thirty_are_read_and_that_is_said() -> None:
-    folder = ".github/instructions"
-    texts = read({f"{folder}/{n:02}.instructions.md": b"---\napplyTo: '*'\n---\nText" for n in range(40)})
-    assert len(texts.instructions) == 30
-    assert texts.notes == ("Of 40 files in .github/instructions 30 were read.",)
-
-
-def test_instructions_that_cannot_be_read_cost_a_note() -> None:
-    refused = GitHubError(GitHubErrorKind.UNAVAILABLE, "GitHub is away.")
-    texts = base_texts(
-        FakeCommit({PATH: b"version: 1\n"}, {"AGENTS.md": refused}), PATH, lambda config: config
-    )
-    assert texts.notes == ("The repository's instructions for reviewers could not be read: GitHub is away.",)
-
-
 def test_a_configuration_that_cannot_be_read_is_an_error() -> None:
-    refused = GitHubError(GitHubErrorKind.UNAVAILABLE, "GitHub is away.")
     with pytest.raises(GitHubError, match="away"):
-        base_texts(FakeCommit({}, {PATH: refused}), PATH, lambda config: config)
+        read({}, failing={PATH: AWAY})
 
 
 def test_what_is_known_of_a_commit_is_what_it_is_and_nothing_else() -> None:
@@ -175,26 +161,28 @@ def test_what_is_known_of_a_commit_is_what_it_is_and_nothing_else() -> None:
     assert (commit.read("else"), commit.list("more")) == (b"asked for", ("name",))
 
 
-def oversize(path: str) -> FakeCommit:
-    """A commit in which one file is larger than any that is read."""
-    return FakeCommit({PATH: OWN, "mine.j2": b"x"}, {path: OversizeError(path, 2_000_000)})
-
-
 @pytest.mark.parametrize("path", [PATH, "mine.j2"])
 def test_what_is_too_large_is_not_taken_for_what_is_not_there(path: str) -> None:
     with pytest.raises(
         SettingsError, match=f"'{path}' has more than 2,000,000 bytes.* Shorten it at the base"
     ):
-        base_texts(oversize(path), PATH, lambda config: config)
+        read({PATH: OWN, "mine.j2": b"x"}, failing={path: OversizeError(path, 2_000_000)})
 
 
-def test_instructions_that_are_too_large_cost_a_note() -> None:
-    texts = base_texts(oversize("AGENTS.md"), PATH, lambda config: config)
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (AWAY, "GitHub is away."),
+        (
+            OversizeError("AGENTS.md", 2_000_000),
+            "'AGENTS.md' has more than 2,000,000 bytes, and was not read.",
+        ),
+    ],
+)
+def test_instructions_that_cannot_be_read_cost_a_note(error: Error, said: str) -> None:
+    texts = read({PATH: b"version: 1\n"}, failing={"AGENTS.md": error})
     assert texts.instructions == ()
-    assert texts.notes == (
-        "The repository's instructions for reviewers could not be read: 'AGENTS.md' has more than 2,000,000 bytes, "
-        "and was not read.",
-    )
+    assert texts.notes == (f"The repository's instructions for reviewers could not be read: {said}",)
 
 
 def test_instructions_of_which_a_part_is_read_are_named() -> None:

@@ -49,13 +49,15 @@ def forge(*files: FileDiff, changed_files: int | None = None, **given: Any) -> F
 
 def test_a_pull_request_is_read_whole() -> None:
     said = Conversation(threads=(THREAD,))
-    found = fetched(forge(added("a.py", "x"), said=said), config=b"version: 1\nmax-comments: 4\n")
+    found = fetched(
+        forge(added("a.py", "x"), changed_files=5, said=said), config=b"version: 1\nmax-comments: 4\n"
+    )
     assert found.snapshot.pull_request.number == 7
     assert [file.path for file in found.snapshot.files] == ["a.py"]
     assert found.snapshot.threads == (THREAD,)
     assert found.snapshot.conversation == said
     assert found.state is None
-    assert (found.snapshot.unlisted_files, found.snapshot.notes) == (0, ())
+    assert (found.snapshot.unlisted_files, found.snapshot.notes) == (4, ())
     assert found.texts.config.max_comments == 4
 
 
@@ -109,10 +111,6 @@ def test_a_base_that_is_checked_out_is_not_looked_at_elsewhere() -> None:
     assert (asked.looked_at, there.asked) == ([], [])
 
 
-def test_files_that_are_counted_and_not_listed_are_counted() -> None:
-    assert fetched(forge(added("a.py", "x"), changed_files=5)).snapshot.unlisted_files == 4
-
-
 def test_a_withheld_patch_is_made_of_both_versions() -> None:
     versions = {("old.py", BASE): b"one\ntwo\n", ("a.py", HEAD): b"one\n2\n3\n", ("b.py", HEAD): b"new\n"}
     files = (
@@ -143,18 +141,14 @@ def test_a_withheld_binary_is_told_by_its_content(versions: dict[tuple[str, str]
     assert not file.patch_missing
 
 
-def test_a_picture_costs_no_request() -> None:
-    asked = forge(FileDiff("logo.png", FileStatus.MODIFIED, patch_missing=True))
-    (file,) = fetched(asked).snapshot.files
-    assert file.binary
-    assert asked.reads == []
-
-
-def test_what_is_ignored_costs_no_request() -> None:
-    asked = forge(withheld("a.py"))
-    (file,) = fetched(asked, config=b"version: 1\nignore: ['a.py']\n").snapshot.files
-    assert file.patch_missing
-    assert asked.reads == []
+@pytest.mark.parametrize(
+    ("path", "config", "binary"),
+    [("logo.png", None, True), ("a.py", b"version: 1\nignore: ['a.py']\n", False)],
+)
+def test_a_picture_and_what_is_ignored_cost_no_request(path: str, config: bytes | None, binary: bool) -> None:
+    asked = forge(FileDiff(path, FileStatus.MODIFIED, patch_missing=True))
+    (file,) = fetched(asked, config=config).snapshot.files
+    assert (file.binary, file.patch_missing, asked.reads) == (binary, not binary, [])
 
 
 @pytest.mark.parametrize("failing", [{"a.py": AWAY}, {"merge_base": AWAY}, {}])

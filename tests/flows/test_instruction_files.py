@@ -56,26 +56,25 @@ def test_folders_below_githubs_own_are_looked_into() -> None:
     assert found(base) == ([f"{FOLDER}/b.instructions.md", f"{FOLDER}/deep/er/a.instructions.md"], ())
 
 
-def test_folders_without_measure_are_named() -> None:
-    base = Folders({f"{FOLDER}/{number}/a.instructions.md": ALL for number in range(MAX_FOLDERS + 5)})
-    paths, notes = found(base)
-    assert len(paths) == MAX_FOLDERS
-    assert notes == (f"5 folders below {FOLDER} were not looked into.",)
-
-
-def test_of_many_files_some_are_read_and_what_is_no_such_file_is_passed_over() -> None:
-    files = {f"{FOLDER}/{number}.instructions.md": ALL for number in range(MAX_INSTRUCTION_FILES + 1)}
-    paths, notes = found(Folders({**files, f"{FOLDER}/readme.md": b"x"}))
-    assert len(paths) == MAX_INSTRUCTION_FILES
-    assert notes == (f"Of {MAX_INSTRUCTION_FILES + 1} files in {FOLDER} {MAX_INSTRUCTION_FILES} were read.",)
-
-
-def test_what_cannot_be_read_costs_a_note() -> None:
-    paths, notes = found(FakeCommit({"AGENTS.md": b"x"}, {"AGENTS.md": REFUSED}))
-    assert (paths, notes) == (
-        [],
-        ("The repository's instructions for reviewers could not be read: GraphQL is refused.",),
-    )
+@pytest.mark.parametrize(
+    ("files", "read", "note"),
+    [
+        (
+            {f"{FOLDER}/{number}/a.instructions.md": ALL for number in range(MAX_FOLDERS + 5)},
+            MAX_FOLDERS,
+            f"5 folders below {FOLDER} were not looked into.",
+        ),
+        (
+            {f"{FOLDER}/{name}": ALL for name in (*map("{}.instructions.md".format, range(31)), "readme.md")},
+            MAX_INSTRUCTION_FILES,
+            f"Of 31 files in {FOLDER} {MAX_INSTRUCTION_FILES} were read.",
+        ),
+    ],
+    ids=["folders", "files"],
+)
+def test_of_many_some_are_read_and_that_is_said(files: dict[str, bytes], read: int, note: str) -> None:
+    paths, notes = found(Folders(files))
+    assert (len(paths), notes) == (read, (note,))
 
 
 @pytest.mark.parametrize("refused", [False, True])

@@ -62,28 +62,9 @@ def changed(value: object, words: Sequence[str]) -> st.SearchStrategy[Any]:
 
 
 _SCALARS: tuple[Any, ...] = (
-    *(
-        None,
-        True,
-        False,
-        0,
-        1,
-        -1,
-        2,
-        3,
-        10**9,
-        2**63,
-        10**4_299,
-        0.5,
-        math.nan,
-        math.inf,
-        -0.0,
-        "",
-        " ",
-        "\0",
-    ),
+    *(None, True, False, 0, 1, -1, 2, 3, 10**9, 2**63, 10**4_299, 0.5, math.nan, math.inf, -0.0, "", " ", "\0"),
     *("\ud800", "a" * 5_000, "\n", "\u202e", [], {}, [[]], [{}], [None] * 150, {"": None}),
-)
+)  # fmt: skip
 
 
 def edited(raw: bytes, value: Any, words: Sequence[str], deepest: int = 2_000) -> Any:

@@ -136,13 +136,6 @@ def test_whatever_a_finding_says_comes_back(path: str, title: str, category: str
     )
 
 
-def test_a_deleted_comment_is_one_value_more() -> None:
-    deleted = replace(RECORD, deleted=True)
-    values = as_values(deleted) or []
-    assert (from_values(values), from_values(values[:-1])) == (deleted, RECORD)
-    assert from_values([*values, "deleted"]) is None
-
-
 @pytest.mark.parametrize("check", [None, *Verification])
 @pytest.mark.parametrize("deleted", [False, True])
 def test_a_check_is_the_last_value(check: Verification | None, deleted: bool) -> None:
@@ -158,7 +151,7 @@ def test_a_check_is_the_last_value(check: Verification | None, deleted: bool) ->
         [["confirmed"]],
         ["confirmed", "deleted"],
         ["confirmed", "lowered"],
-        ["deleted", "deleted"],
+        ["deleted"] * 2,
     ],
 )
 def test_other_values_are_none_of_ours(more: list[object]) -> None:

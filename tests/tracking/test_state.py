@@ -71,24 +71,21 @@ def spelt(made: object) -> Comment:
 def test_a_state_comes_back_as_it_was() -> None:
     assert read(comment()) == STATE
     assert encode(STATE, ROOM) == encode(replace(STATE, hunks=frozenset(sorted(KEYS))), ROOM)
-
-
-def test_line_ends_that_github_changed_do_no_harm() -> None:
-    said = comment()
+    said = comment()  # GitHub changes line ends
     assert read(replace(said, body=said.body.replace("\n", "\r\n") + "\r\n")) == STATE
 
 
-def test_only_the_newest_shas_are_kept() -> None:
-    shas = tuple(f"{number:040x}" for number in range(30))
-    known = read(comment(replace(STATE, reviewed_shas=shas)))
-    assert known is not None
-    assert known.reviewed_shas == shas[-20:]
-
-
-def test_a_key_of_another_form_is_left_out() -> None:
-    known = read(comment(replace(STATE, hunks=KEYS | {"short", "-_-_-_-_", "AAAA AAA"})))
-    assert known is not None
-    assert known.hunks == KEYS
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"reviewed_shas": tuple(map(str, range(30)))}, {"reviewed_shas": tuple(map(str, range(10, 30)))}),
+        ({"hunks": KEYS | {"short", "-_-_-_-_", "AAAA AAA"}}, {}),
+        ({"findings": (record(1), replace(record(3), path="p" * 5_000))}, {"findings": (record(1),)}),
+    ],
+    ids=["older heads", "keys of another form", "a finding that cannot be read back"],
+)
+def test_what_cannot_be_carried_is_left_out(given: dict[str, Any], kept: dict[str, Any]) -> None:
+    assert read(comment(replace(STATE, **given))) == replace(STATE, **kept)
 
 
 def test_hunks_go_first_then_the_least_severe_findings() -> None:
@@ -102,7 +99,7 @@ def test_hunks_go_first_then_the_least_severe_findings() -> None:
     )
     hunks = [len(one.hunks) for one in known if one]
     kept = [one.findings for one in known if one]
-    assert KEYS > (known[0] or STATE).hunks != frozenset()
+    assert len(KEYS) > hunks[0] >= len(KEYS) - 3  # as few as possible
     assert hunks[1:] == [0, 0, 0]
     assert [len(found) for found in kept][:1] == [400]
     assert 400 > len(kept[1]) > len(kept[2]) > len(kept[3])
@@ -114,13 +111,6 @@ def test_hunks_go_first_then_the_least_severe_findings() -> None:
 
 def test_without_room_for_anything_there_is_no_state() -> None:
     assert encode(STATE, 100) == ""
-
-
-def test_a_record_that_cannot_be_carried_is_left_out() -> None:
-    odd = replace(record(3), path="p" * 5_000)
-    known = read(comment(replace(STATE, findings=(record(1), odd))))
-    assert known is not None
-    assert known.findings == (record(1),)
 
 
 @pytest.mark.parametrize(
