@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from hunkwise.domain.diff import Side
@@ -149,14 +150,8 @@ def raised_in(text: str) -> tuple[PreviousFinding, ...]:
     """Returns the findings of the markers in a text of ours, in their order; invalid markers are skipped."""
     if len(text) > LONGEST_TEXT:
         return ()
-    records: list[PreviousFinding] = []
-    for number, found in enumerate(_FINDING.finditer(text)):
-        if number == _MOST_MARKERS:
-            break
-        record = _parse_marker(found)
-        if record is not None:
-            records.append(record)
-    return tuple(records)
+    records = map(_parse_marker, islice(_FINDING.finditer(text), _MOST_MARKERS))
+    return tuple(record for record in records if record is not None)
 
 
 def without_markers(text: str) -> str:

@@ -6,8 +6,8 @@ import re
 import zlib
 from base64 import b64decode, b64encode
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from hunkwise.domain.diff import KEY_LENGTH
 from hunkwise.domain.finding import (
@@ -28,7 +28,6 @@ from hunkwise.domain.text import cut
 from hunkwise.tracking.markers import (
     LONGEST_TEXT,
     HiddenState,
-    PreviousFinding,
     as_bytes,
     as_values,
     count_markers,
@@ -38,6 +37,8 @@ from hunkwise.tracking.markers import (
     marker_pattern,
     word,
 )
+
+_Parsed = TypeVar("_Parsed")
 
 
 def bounded(overview: str, walkthrough: Walkthrough | None) -> ChangeSummary:
@@ -73,7 +74,7 @@ def summary_from_values(values: object) -> ChangeSummary | None:
         case [str(overview)]:
             summary = ChangeSummary(overview)
         case [str(overview), list(rows), str(level), str(why), str(diagram)]:
-            areas = _parse_areas(rows)
+            areas = _parse_all(rows, _parse_area)
             if areas is None or (level and level not in set(RiskLevel)):
                 return None
             risk = Risk(RiskLevel(level), why) if level else None
@@ -83,15 +84,18 @@ def summary_from_values(values: object) -> ChangeSummary | None:
     return summary if summary == bounded(summary.overview, summary.walkthrough) else None
 
 
-def _parse_areas(rows: list[Any]) -> tuple[Area, ...] | None:
-    areas = []
-    for row in rows:
-        match row:
-            case [str(area), str(what), str(why)]:
-                areas.append(Area(area, what, why))
-            case _:
-                return None
-    return tuple(areas)
+def _parse_area(row: object) -> Area | None:
+    match row:
+        case [str(area), str(what), str(why)]:
+            return Area(area, what, why)
+    return None
+
+
+def _parse_all(values: object, parse: Callable[[Any], _Parsed | None]) -> tuple[_Parsed, ...] | None:
+    """Returns the parsed values of a list; None if it is not a list, or one of its values is not valid."""
+    parsed = [parse(value) for value in values] if isinstance(values, list) else [None]
+    valid = tuple(value for value in parsed if value is not None)
+    return valid if len(valid) == len(parsed) else None
 
 
 SUMMARY_MARKER = marker("summary")
@@ -143,14 +147,9 @@ def encode(state: HiddenState, room: int) -> str:
 def decode(comment: Comment, *, repository: str, number: int) -> HiddenState | None:
     """Returns the state of a summary comment of this pull request; None if it is not valid."""
     body = comment.body.replace("\r\n", "\n").rstrip()
-    if (
-        comment.edited
-        or len(body) > LONGEST_TEXT
-        or not _is_summary(body)
-        or count_markers("state", body) != 1
-    ):
+    if comment.edited or len(body) > LONGEST_TEXT or not _is_summary(body):
         return None
-    line = _LINE.fullmatch(body.rpartition("\n")[2])
+    line = _LINE.fullmatch(body.rpartition("\n")[2]) if count_markers("state", body) == 1 else None
     content = _decompress(line[1]) if line else None
     state = _parse_state(from_bytes(content)) if content is not None else None
     if state is None or state.number != number or state.repository.casefold() != repository.casefold():
@@ -226,9 +225,10 @@ def _parse_state(values: object) -> HiddenState | None:
         return None
     if not all(type(count) is int and 0 <= count <= _MOST_COUNT for count in counts):
         return None
-    shas, hunks, findings = _parse_shas(values["s"]), _parse_keys(values["k"]), _parse_findings(values["f"])
+    shas, findings = _parse_all(values["s"], _parse_sha), _parse_all(values["f"], from_values)
+    hunks = _parse_keys(values["k"])
     summary = summary_from_values(values[_SUMMARY]) if _SUMMARY in values else NO_SUMMARY
-    if shas is None or hunks is None or findings is None or summary is None:
+    if shas is None or len(shas) > _MOST_SHAS or hunks is None or findings is None or summary is None:
         return None
     return HiddenState(
         repository=values["r"],
@@ -245,21 +245,11 @@ def _parse_state(values: object) -> HiddenState | None:
     )
 
 
-def _parse_shas(values: object) -> tuple[str, ...] | None:
-    if not isinstance(values, list) or len(values) > _MOST_SHAS:
-        return None
-    shas = tuple(sha for sha in values if isinstance(sha, str) and len(sha) <= _LONGEST_TEXT)
-    return shas if len(shas) == len(values) else None
+def _parse_sha(value: object) -> str | None:
+    return value if isinstance(value, str) and len(value) <= _LONGEST_TEXT else None
 
 
 def _parse_keys(joined: object) -> frozenset[str] | None:
     if not isinstance(joined, str) or not _KEYS.fullmatch(joined):
         return None
     return frozenset(joined[start : start + KEY_LENGTH] for start in range(0, len(joined), KEY_LENGTH))
-
-
-def _parse_findings(values: object) -> tuple[PreviousFinding, ...] | None:
-    if not isinstance(values, list):
-        return None
-    records = tuple(record for record in map(from_values, values) if record is not None)
-    return records if len(records) == len(values) else None
