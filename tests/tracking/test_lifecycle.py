@@ -262,16 +262,21 @@ def test_a_finding_on_a_file_outside_of_the_diff_stands_as_long_as_that_file_is_
 # What is gone
 
 
-def test_what_was_fixed_is_closed() -> None:
-    for posted in (POSTED, LOST):
-        story = run(said(posted), MENDED, before=BEFORE, texts={"a.py": "mended"})
-        assert story.fixed == (posted,)
-        assert (story.kept, story.dismissed, story.deleted) == ((), (), ())
-
-
-def test_a_deleted_file_needs_no_review_to_be_done_with() -> None:
-    deleted = changed("a.py", "-import db", status=FileStatus.REMOVED)
-    assert run(said(LOST), deleted, before=BEFORE, unreviewed=("a.py",)).fixed == (LOST,)
+@pytest.mark.parametrize(
+    ("posted", "file", "closed"),
+    [
+        (POSTED, MENDED, True),
+        (LOST, MENDED, True),
+        (LOST, changed("a.py", "-import db", status=FileStatus.REMOVED), True),
+        (replace(LOST, resolved=True, resolved_by="stranger"), MENDED, False),
+    ],
+    ids=["fixed", "fixed, and outdated", "deleted with its file", "resolved already"],
+)
+def test_what_was_fixed_is_closed(posted: Thread, file: FileDiff, closed: bool) -> None:
+    unreviewed = () if file is MENDED else ("a.py",)  # a deleted file needs no review
+    story = run(said(posted), file, before=BEFORE, texts={"a.py": "mended"}, unreviewed=unreviewed)
+    assert story.fixed == ((posted,) if closed else ())
+    assert (story.kept, story.dismissed, story.deleted) == ((), (), ())
 
 
 @pytest.mark.parametrize(
@@ -296,11 +301,6 @@ def test_what_has_no_thread_is_fixed_without_a_word() -> None:
     story = run(said(), MENDED, before=body, texts={"a.py": "mended"})
     assert (story.kept, story.fixed) == ((), ())
     assert run(said(), FILE, before=body).kept[0].finding.body == "Raised before."
-
-
-def test_a_thread_that_is_resolved_is_not_resolved_again() -> None:
-    resolved = replace(LOST, resolved=True, resolved_by="stranger")
-    assert run(said(resolved), MENDED, before=BEFORE, texts={"a.py": "mended"}).fixed == ()
 
 
 @pytest.mark.parametrize(
@@ -398,22 +398,31 @@ def test_a_finding_about_a_file_is_one_with_the_same_words_on_a_line() -> None:
     assert same.post == ()
 
 
-def test_the_same_code_elsewhere_is_another_fault() -> None:
-    file = changed("a.py", f"+{QUERY}", *["+x"] * 5, f"+{QUERY}")
-    first, second = fault(file, 1), fault(file, 7)
-    story = run(said(thread(first)), file, found=(second,), before=inline(first))
-    assert story.post == (second,)
-    assert [kept.raised.line for kept in story.kept] == [1]
+SWAPPED = changed("a.py", f"-{QUERY}", f"+ {QUERY}")
+OLD, NEW = fault(SWAPPED, 1, "Gone", side=Side.LEFT), fault(SWAPPED, 1, "There")
+APART = changed("a.py", f"+{QUERY}", *["+x"] * 5, f"+{QUERY}")
+AGAIN = replace(FAULT, body="Again.")
 
 
-def test_the_same_code_on_the_other_side_is_another_fault() -> None:
-    file = changed("a.py", f"-{QUERY}", f"+ {QUERY}")
-    left, right = fault(file, 1, "Gone", side=Side.LEFT), fault(file, 1, "There")
-    assert left.fingerprint == right.fingerprint
-    story = run(said(thread(left)), file, found=(right,), before=inline(left))
-    assert story.post == (right,)
-    about = replace(inline(left).findings[0], code="")
-    assert run(said(thread(left)), file, found=(right,), before=state(about)).post == (right,)
+@pytest.mark.parametrize(
+    ("earlier", "code", "file", "found", "posted"),
+    [
+        (fault(APART, 1), None, APART, [fault(APART, 7)], [fault(APART, 7)]),
+        (OLD, None, SWAPPED, [NEW], [NEW]),
+        (OLD, "", SWAPPED, [NEW], [NEW]),
+        (FAULT, "", FILE, [FAULT], []),
+        (FAULT, None, FILE, [FAULT, AGAIN], [AGAIN]),
+    ],
+    ids=["code elsewhere", "the other side", "the other side of unknown code", "unknown code", "two for one"],
+)
+def test_one_fingerprint_can_be_two_faults(
+    earlier: Finding, code: str | None, file: FileDiff, found: list[Finding], posted: list[Finding]
+) -> None:
+    assert {one.fingerprint for one in found} == {earlier.fingerprint}
+    (record,) = inline(earlier).findings
+    before = state(record if code is None else replace(record, code=code))
+    story = run(said(thread(earlier)), file, found=tuple(found), before=before)
+    assert (story.post, [kept.raised.line for kept in story.kept]) == (tuple(posted), [record.line])
 
 
 def test_what_the_diff_shows_is_first_what_stands_there() -> None:
@@ -436,18 +445,6 @@ def test_a_renamed_file_brings_its_findings_along() -> None:
     story = run(said(LOST), file, found=(again,), before=BEFORE)
     assert story.post == ()
     assert (story.kept[0].raised.path, story.kept[0].raised.fingerprint) == ("b.py", FAULT.fingerprint)
-
-
-def test_an_entry_without_known_code_is_found_by_its_fingerprint() -> None:
-    before = state(replace(BEFORE.findings[0], code=""))
-    assert run(said(POSTED), FILE, found=(FAULT,), before=before).post == ()
-
-
-def test_one_entry_speaks_for_one_finding() -> None:
-    twin = replace(FAULT, body="Again.")
-    story = run(said(POSTED), FILE, found=(FAULT, twin), before=BEFORE)
-    assert story.post == (twin,)
-    assert len(story.kept) == 1
 
 
 def test_what_is_shown_on_the_left_but_not_removed_is_raised_on_the_right() -> None:
