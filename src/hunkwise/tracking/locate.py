@@ -13,7 +13,6 @@ from hunkwise.domain.finding import Anchor, code_key
 from hunkwise.tracking.previous import (
     DISMISSED,
     CodeLocation,
-    Cost,
     InDiff,
     OutsideDiff,
     Removed,
@@ -236,19 +235,19 @@ def _assign_lines(
     competing = [place for place in places if _priority(place) != DISMISSED]
     alone = [[place] for place in places if _priority(place) == DISMISSED]
     for group in (competing, *alone):
-        candidates = (candidate for place in group for candidate in _nearest(place, lines, len(group)))
+        candidates = [
+            ((line != place[0].line, _priority(place), abs(line - (place[0].line or 0))), place, line)
+            for place in group
+            for line in _nearest(lines, place[0].line or 0, len(group))
+        ]
         for place, line in assign_by_cost(candidates).items():
             yield from ((item, line) for item in place)
 
 
-def _nearest(
-    place: tuple[TrackedFinding, ...], lines: Sequence[int], most: int
-) -> Iterator[tuple[Cost, tuple[TrackedFinding, ...], int]]:
-    """Yields the `most` nearest lines on either side with their cost: other places cannot take more than that."""
-    wanted = place[0].line or 0
+def _nearest(lines: Sequence[int], wanted: int, most: int) -> Sequence[int]:
+    """Returns the `most` nearest lines on either side: other findings cannot take more than that."""
     position = bisect_left(lines, wanted)
-    for line in lines[max(0, position - most) : position + most]:
-        yield (line != wanted, _priority(place), abs(line - wanted)), place, line
+    return lines[max(0, position - most) : position + most]
 
 
 def _priority(place: Iterable[TrackedFinding]) -> int:

@@ -248,20 +248,14 @@ def shown_threads(conversation: Conversation, files: Sequence[FileDiff]) -> tupl
     location_by_thread = {item.thread: item.location for item in tracked}
     threads: list[Thread] = []
     for thread in conversation.threads:
-        match location_by_thread.get(thread):
-            case InDiff(path, anchor):
-                threads.append(_open_at(thread, path, anchor.line))
-            case WholeFile(path):
-                threads.append(_open_at(thread, path, None))
-            case _ if thread.trusted and not thread.ours and not thread.resolved:
-                threads.append(thread)
-            case _:
-                pass
+        location = location_by_thread.get(thread)
+        if isinstance(location, InDiff | WholeFile):
+            line = location.anchor.line if isinstance(location, InDiff) else None
+            body = without_markers(thread.body)
+            threads.append(replace(thread, path=location.path, line=line, body=body, resolved=False))
+        elif thread.trusted and not thread.ours and not thread.resolved:
+            threads.append(thread)
     return tuple(threads)
-
-
-def _open_at(thread: Thread, path: str, line: int | None) -> Thread:
-    return replace(thread, path=path, line=line, body=without_markers(thread.body), resolved=False)
 
 
 def _moved_to_right(finding: Finding, file: FileDiff | None) -> Finding:
