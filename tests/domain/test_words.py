@@ -25,10 +25,10 @@ def finding(**given: object) -> Finding:
 
 
 def test_severities_are_ordered_and_have_names() -> None:
-    assert Severity.parse("high") > Severity.parse("medium")
+    assert Severity.from_label("high") > Severity.from_label("medium")
     assert [severity.label for severity in Severity] == ["low", "medium", "high", "critical"]
     with pytest.raises(KeyError):
-        Severity.parse("HIGH")
+        Severity.from_label("HIGH")
 
 
 def test_a_fingerprint_survives_shifted_lines_and_other_words() -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from hashlib import sha256
-from typing import Final
+from typing import Final, Literal, get_args
 
 from hunkwise.domain.diff import Side
+
+SeverityLabel = Literal["low", "medium", "high", "critical"]
+SEVERITY_LABELS: Final[tuple[SeverityLabel, ...]] = get_args(SeverityLabel)
 
 
 class Severity(IntEnum):
@@ -20,13 +23,12 @@ class Severity(IntEnum):
 
     @property
     def label(self) -> str:
-        return self.name.lower()
+        return SEVERITY_LABELS[self - 1]
 
     @classmethod
-    def parse(cls, label: str) -> Severity:
+    def from_label(cls, label: str) -> Severity:
         """Returns the severity with this label. Raises KeyError for any other text."""
-        by_label = {severity.label: severity for severity in cls}
-        return by_label[label]
+        return {severity.label: severity for severity in cls}[label]
 
 
 class Verification(StrEnum):

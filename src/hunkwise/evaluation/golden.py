@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import Severity
+from hunkwise.domain.finding import SEVERITY_LABELS, Severity, SeverityLabel
 from hunkwise.settings.config_errors import sentences
-from hunkwise.settings.parsing import SEVERITIES, did_you_mean, listed, quoted
+from hunkwise.settings.parsing import did_you_mean, listed, quoted
 from hunkwise.settings.strict_yaml import Loc, YamlDocument, YamlFault
 
 MAX_BYTES: Final = 512 * 1024
@@ -155,7 +155,7 @@ class GoldenFinding(_Shape):
         default="RIGHT",
         description="RIGHT: numbered as at the head; LEFT: as at the base, for removed lines.",
     )
-    severity: Literal["low", "medium", "high", "critical"] | None = Field(
+    severity: SeverityLabel | None = Field(
         default=None, description="How bad it is; agreement with it is reported, and is no condition."
     )
     text: str = Field(
@@ -174,7 +174,7 @@ class GoldenFinding(_Shape):
 
     @property
     def level(self) -> Severity | None:
-        return None if self.severity is None else Severity.parse(self.severity)
+        return None if self.severity is None else Severity.from_label(self.severity)
 
 
 class PullRequestText(_Shape):
@@ -208,9 +208,6 @@ class Golden(_Shape):
         return DEFAULT_WINDOW if self.window is None else self.window
 
 
-assert Literal["low", "medium", "high", "critical"].__args__ == SEVERITIES  # type: ignore[attr-defined]  # of typing
-
-
 def json_schema() -> dict[str, Any]:
     """Returns the JSON Schema of `golden.json`, for editors (draft 2020-12)."""
     return {
@@ -234,7 +231,7 @@ _WANTS: Final = {
     "line": _LINE,
     "end_line": _LINE,
     "side": "RIGHT (numbered as at the head) or LEFT (as at the base)",
-    "severity": listed(SEVERITIES),
+    "severity": listed(SEVERITY_LABELS),
     "text": "a text of 1 to 4,000 characters that says what is wrong there",
 }
 _KEYS: Final = {
@@ -242,7 +239,7 @@ _KEYS: Final = {
     "pull_request": tuple(PullRequestText.model_fields),
     "findings": tuple(GoldenFinding.model_fields),
 }
-_CHOICES: Final = {"severity": SEVERITIES, "side": ("RIGHT", "LEFT")}
+_CHOICES: Final = {"severity": SEVERITY_LABELS, "side": ("RIGHT", "LEFT")}
 
 
 def parse_golden(raw: bytes, path: str) -> tuple[Golden | None, YamlDocument, list[str]]:

@@ -194,7 +194,7 @@ def finding_from(raw: RawFinding, prompt: str, anchor: Anchor | None) -> Finding
     """Converts a reported finding; without an anchor, `said_line` is the line that the model named."""
     finding = Finding(
         path=anchor.path if anchor else raw.path,
-        severity=Severity.parse(raw.severity),
+        severity=Severity.from_label(raw.severity),
         title=raw.title if one_line(raw.title) else one_line(raw.body)[:80],
         body=raw.body,
         anchor=anchor,

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from hunkwise.domain.finding import SEVERITY_LABELS, SeverityLabel
+
 REPORT = "report_findings"
 DESCRIPTION = (
     "Report what you found. The only way to be heard: text outside of it is not read. Each finding "
@@ -21,7 +23,6 @@ _MAX_BODY = 10_000
 _MAX_SUMMARY = 5_000
 _MAX_PATH = 4_096
 _MAX_WORD = 100
-_Level = Literal["low", "medium", "high", "critical"]
 
 
 class RawFinding(BaseModel):
@@ -34,7 +35,7 @@ class RawFinding(BaseModel):
     line: int = Field(ge=1, le=10_000_000)
     start_line: int | None = Field(default=None, ge=1, le=10_000_000)
     side: Literal["RIGHT", "LEFT"] = "RIGHT"
-    severity: _Level
+    severity: SeverityLabel
     category: str = Field(default="", max_length=100)
     title: str = Field(min_length=1)
     body: str = Field(min_length=1)
@@ -121,11 +122,10 @@ def _read_partially(item: object) -> RawFinding | None:
     if not title and not body:
         return None
     severity = readable_text(item.get("severity"), _MAX_WORD).lower()
-    levels: dict[str, _Level] = {"low": "low", "medium": "medium", "high": "high", "critical": "critical"}
     return RawFinding(
         path=readable_text(item.get("path"), _MAX_PATH) or "(no file was named)",
         line=1,
-        severity=levels.get(severity, "medium"),
+        severity=next((label for label in SEVERITY_LABELS if label == severity), "medium"),
         title=title or body.splitlines()[0][:80],
         body=body or title,
     )
@@ -184,7 +184,7 @@ PARAMETERS: dict[str, Any] = {
                         "enum": ["RIGHT", "LEFT"],
                         "description": "RIGHT (the default): the new file. LEFT: a removed line, by its old number.",
                     },
-                    "severity": {"type": "string", "enum": ["low", "medium", "high", "critical"]},
+                    "severity": {"type": "string", "enum": list(SEVERITY_LABELS)},
                     "category": {
                         "type": "string",
                         "description": "One word: correctness, security, concurrency, performance, api, tests, ...",

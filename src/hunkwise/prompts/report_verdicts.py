@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.finding import SEVERITY_LABELS, Finding, Severity, SeverityLabel
 from hunkwise.domain.model import ToolReply
 from hunkwise.prompts.report_findings import readable_text, sentences, without_nulls
 
@@ -36,7 +36,7 @@ class RawVerdict(BaseModel):
 
     finding: int = Field(ge=0, le=_MAX_NUMBER)
     verdict: Literal["keep", "drop", "lower"]
-    severity: Literal["low", "medium", "high", "critical"] | None = None
+    severity: SeverityLabel | None = None
     evidence: str = ""
 
     @field_validator("evidence")
@@ -111,7 +111,7 @@ PARAMETERS: Final[dict[str, Any]] = {
                     },
                     "severity": {
                         "type": "string",
-                        "enum": ["low", "medium", "high", "critical"],
+                        "enum": list(SEVERITY_LABELS),
                         "description": "With `lower` alone: what it is instead, below what was said.",
                     },
                     "evidence": {
@@ -255,7 +255,7 @@ class VerdictCollector:
 
 def _convert(raw: RawVerdict) -> Verdict:
     lowered = raw.severity is not None and raw.verdict == "lower"
-    severity = Severity.parse(raw.severity) if lowered and raw.severity else None
+    severity = Severity.from_label(raw.severity) if lowered and raw.severity else None
     return Verdict(raw.verdict, severity, raw.evidence)
 
 

@@ -31,7 +31,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 from pydantic_core import PydanticCustomError
 
-from hunkwise.domain.finding import Finding, Walkthrough
+from hunkwise.domain.finding import Finding, SeverityLabel, Walkthrough
 from hunkwise.domain.pull_request import Thread
 from hunkwise.domain.review import Review, ReviewFault, SkipReason, Usage
 from hunkwise.domain.text import plain
@@ -197,7 +197,6 @@ MAX_FINDINGS: Final = 1_000
 _MAX_EVIDENCE: Final = 4_000
 """Maximum characters; a model may write half as many."""
 _Sha = Annotated[str, Field(pattern="^([0-9a-f]{40}|[0-9a-f]{64})$")]
-_Level = Literal["low", "medium", "high", "critical"]
 _Path = Annotated[str, Field(max_length=4_096)]
 _Address = Annotated[str, Field(max_length=2_000)]
 _Name = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")]
@@ -234,7 +233,7 @@ class _FindingFields(_StrictModel):
     start_line: _Line | None
     side: Literal["RIGHT", "LEFT"] | None
     said_line: _Line | None
-    severity: _Level
+    severity: SeverityLabel
     category: str = Field(max_length=100)
     confidence: float | None = Field(ge=0, le=1)
     prompt: _Name
@@ -367,7 +366,7 @@ class ReportedReview(_StrictModel):
     conclusion: _Word
     exit_code: int
     review_url: _Address | None
-    highest_severity: _Level | None
+    highest_severity: SeverityLabel | None
     findings: Annotated[tuple[ReportedFinding, ...], _limit_length(MAX_FINDINGS)]
     refuted: Annotated[tuple[ReportedRefutation, ...], _limit_length(MAX_FINDINGS)] = ()
     fixed: Annotated[tuple[ReportedThread, ...], _limit_length(10_000)] = ()

@@ -119,7 +119,7 @@ def _load_finding(
     anchor = resolved if isinstance(resolved, Anchor) else None
     return Finding(
         path=anchor.path if anchor else reported.path,
-        severity=Severity.parse(reported.severity),
+        severity=Severity.from_label(reported.severity),
         title=reported.title,
         body=reported.body,
         anchor=anchor,

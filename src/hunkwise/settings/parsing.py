@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from hunkwise.domain.finding import Severity
+from hunkwise.domain.finding import SEVERITY_LABELS, Severity
 
 SHOWN_CHARACTERS = 60
 
@@ -155,7 +155,6 @@ def _join_host_port(host: str, port: int | None) -> str:
 
 
 NONE: Final = "none"
-SEVERITIES: Final = tuple(severity.label for severity in Severity)
 
 
 @dataclass(frozen=True)
@@ -257,8 +256,8 @@ MODEL_PATTERN: Final = r"[!-~]{1,200}"
 
 MODEL: Final = text_like("a model id without spaces, of up to 200 characters", MODEL_PATTERN)
 TRUE_OR_FALSE: Final = word(("true", "false"), lambda text: text == "true")
-LEVEL: Final = word(SEVERITIES, Severity.parse)
-GATE: Final = word((NONE, *SEVERITIES), lambda text: None if text == NONE else Severity.parse(text))
+LEVEL: Final = word(SEVERITY_LABELS, Severity.from_label)
+GATE: Final = word((NONE, *SEVERITY_LABELS), lambda text: None if text == NONE else Severity.from_label(text))
 
 SHARED: Final[dict[str, SettingRule]] = {
     "model": MODEL,

@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from hunkwise.domain.finding import Severity
+from hunkwise.domain.finding import SEVERITY_LABELS, Severity
 from hunkwise.domain.model import READING_TOOLS, Limits
 from hunkwise.settings.parsing import (
     MAX_CREDITS,
@@ -24,14 +24,13 @@ from hunkwise.settings.parsing import (
     MAX_TOKENS,
     MODEL_PATTERN,
     NONE,
-    SEVERITIES,
     did_you_mean,
     quoted,
 )
 
 
 def _parse_level(value: object) -> object:
-    return Severity.parse(value) if isinstance(value, str) and value in SEVERITIES else value
+    return Severity.from_label(value) if isinstance(value, str) and value in SEVERITY_LABELS else value
 
 
 def _parse_gate(value: object) -> object:
@@ -48,8 +47,10 @@ def _check_relative(path: str) -> str:
     return path
 
 
-Level = Annotated[Severity, BeforeValidator(_parse_level), WithJsonSchema({"enum": list(SEVERITIES)})]
-Gate = Annotated[Severity | None, BeforeValidator(_parse_gate), WithJsonSchema({"enum": [NONE, *SEVERITIES]})]
+Level = Annotated[Severity, BeforeValidator(_parse_level), WithJsonSchema({"enum": list(SEVERITY_LABELS)})]
+Gate = Annotated[
+    Severity | None, BeforeValidator(_parse_gate), WithJsonSchema({"enum": [NONE, *SEVERITY_LABELS]})
+]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"^[^\r\n]*$")]
 RepositoryPath = Annotated[str, AfterValidator(_check_relative)]
 """A file's path relative to the repository's root, with slashes and without `..`."""
