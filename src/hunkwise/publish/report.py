@@ -1,198 +1,29 @@
-"""Writes the JSON report of a run, and defines its schema.
+"""Writes the JSON report of a run, and defines its keys: the models here write it and read it.
 
-Version 1 has these keys:
-
-`version`, `tool` (name, demo), `run`, `repository`, `pull_request` (null for a local range), `base_sha`,
-`head_sha`, `head_repository` (empty if unknown), `conclusion`, `exit_code`, `review_url`,
-`highest_severity`, `findings`, `refuted`, `fixed`, `dismissed`, `dropped`, `coverage`, `usage`, `prompts`,
-`instructions` (paths of the instruction files in the prompts), `summary`,
-`walkthrough`, `faults`, `notes`, `seconds` and `digest`.
-
-`findings` are all open findings. Each has `fingerprint`, `path`, `line`, `start_line`, `side`, `said_line`,
-`severity`, `category`, `confidence`, `prompt`, `title`, `body`, `suggestion`, `where` (inline, file, body,
-annotation, summary or report), `known` (raised before this run), `thread_url` (of the thread that an
-earlier run began, or null), `check` (confirmed, lowered or unverified; null if this run did not verify it) and
-`evidence` (from the verification). `refuted` are the candidates that the verification dropped: each has the
-keys of a finding up to `suggestion`, and `reason`. `fixed` has `fingerprint` (empty if it is unknown), `path` and
-`thread_url` of each thread of ours whose code was fixed; `dismissed` has `fingerprint` and `path` of each finding
-that a person dismissed. `summary` describes the whole change; `walkthrough`, or null, has `areas` (area, what,
-why), `risk` (level, why; or null) and `diagram` (Mermaid, or empty). `digest` covers all other keys and detects a
-damaged file; it does not authenticate the author. Texts are as the model wrote them, without invisible
-characters: the reader of the report must escape them.
+Version 1 has the keys of `ReportedReview`. Texts are as the model wrote them, without invisible characters: the reader
+of the report must escape them.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import is_dataclass
+from enum import Enum
 from hashlib import sha256
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 from pydantic_core import PydanticCustomError
 
-from hunkwise.domain.finding import Finding, SeverityLabel, Walkthrough
-from hunkwise.domain.pull_request import Thread
-from hunkwise.domain.review import Review, ReviewFault, SkipReason, Usage
+from hunkwise.domain.diff import Side
+from hunkwise.domain.finding import Finding, RiskLevel, SeverityLabel, Verification
+from hunkwise.domain.review import Review, SkipReason
 from hunkwise.domain.text import plain
 from hunkwise.publish.conclusion import PublishedReview
 from hunkwise.tracking.markers import raised_in
 
-VERSION = 1
-
-
-def as_json(view: PublishedReview, *, base_sha: str = "", head_repository: str = "") -> dict[str, Any]:
-    """Returns the report as JSON values; strings are valid UTF-8, so that `json.dump` cannot fail on them."""
-    review, posted = view.review, view.posted
-    report: dict[str, Any] = {
-        "version": VERSION,
-        "tool": {"name": "hunkwise", "demo": review.demo},
-        "run": plain(view.run),
-        "repository": plain(view.repository),
-        "pull_request": view.number,
-        "base_sha": plain(base_sha),
-        "head_sha": plain(review.head_sha),
-        "head_repository": plain(head_repository),
-        "conclusion": view.verdict.exit_code.conclusion.value,
-        "exit_code": view.verdict.exit_code.value,
-        "review_url": _dump_address(posted.review_url),
-        "highest_severity": review.highest.label if review.highest else None,
-        "findings": [_dump_finding(finding, view) for finding in review.findings],
-        "refuted": [
-            {**_dump_finding_fields(refuted.finding), "reason": plain(refuted.reason)}
-            for refuted in review.refuted
-        ],
-        "fixed": [_dump_fixed(thread) for thread in view.fixed],
-        "dismissed": [
-            {"fingerprint": plain(record.fingerprint), "path": plain(record.path)}
-            for record in view.dismissed
-        ],
-        "dropped": review.dropped,
-        "coverage": _dump_coverage(review),
-        "usage": {**_dump_usage(review.usage), "by_prompt": _dump_usage_by_prompt(review)},
-        "prompts": [plain(name) for name in review.prompts],
-        "instructions": [plain(path) for path in review.instructions],
-        "summary": plain(review.summary),
-        "walkthrough": _dump_walkthrough(review.walkthrough),
-        "faults": [
-            _dump_fault(fault) for fault in (*review.faults, *([posted.fault] if posted.fault else []))
-        ],
-        "notes": [plain(note) for note in (*review.notes, *posted.notes)],
-        "seconds": round(review.seconds, 3),
-    }
-    return {**report, "digest": digest_of(report)}
-
-
-def digest_of(report: Mapping[str, Any]) -> str:
-    """Returns `sha256:` and 64 hex digits, over the canonical JSON of all keys except `digest` itself."""
-    values = {key: value for key, value in report.items() if key != "digest"}
-    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return f"sha256:{sha256(canonical.encode('utf-8', 'surrogatepass')).hexdigest()}"
-
-
-def _dump_finding(finding: Finding, view: PublishedReview) -> dict[str, Any]:
-    kept = view.kept_by_finding.get(finding)
-    return {
-        **_dump_finding_fields(finding),
-        "where": view.where(finding).value,
-        "known": view.known(finding),
-        "thread_url": _dump_address(kept.thread.url) if kept and kept.thread else None,
-        "check": finding.check.value if finding.check else None,
-        "evidence": plain(finding.evidence),
-    }
-
-
-def _dump_finding_fields(finding: Finding) -> dict[str, Any]:
-    """Returns the fields that open and refuted findings have in common."""
-    anchor = finding.anchor
-    return {
-        "fingerprint": plain(finding.fingerprint),
-        "path": plain(finding.path),
-        "line": anchor.line if anchor else None,
-        "start_line": anchor.start_line if anchor else None,
-        "side": anchor.side.value if anchor else None,
-        "said_line": finding.said_line,
-        "severity": finding.severity.label,
-        "category": plain(finding.category),
-        "confidence": finding.confidence,
-        "prompt": plain(finding.prompt),
-        "title": plain(finding.title),
-        "body": plain(finding.body),
-        "suggestion": None if finding.suggestion is None else plain(finding.suggestion),
-    }
-
-
-def _dump_fixed(thread: Thread) -> dict[str, Any]:
-    raised = raised_in(thread.body)
-    return {
-        "fingerprint": plain(raised[0].fingerprint) if raised else "",
-        "path": plain(thread.path),
-        "thread_url": _dump_address(thread.url),
-    }
-
-
-def _dump_fault(fault: ReviewFault) -> dict[str, str]:
-    return {"kind": plain(fault.kind), "message": plain(fault.message), "hint": plain(fault.hint)}
-
-
-def _dump_walkthrough(walkthrough: Walkthrough | None) -> dict[str, Any] | None:
-    if walkthrough is None:
-        return None
-    risk = walkthrough.risk
-    return {
-        "areas": [
-            {"area": plain(area.area), "what": plain(area.what), "why": plain(area.why)}
-            for area in walkthrough.areas
-        ],
-        "risk": {"level": risk.level.value, "why": plain(risk.why)} if risk else None,
-        "diagram": plain(walkthrough.diagram),
-    }
-
-
-def _dump_address(url: str | None) -> str | None:
-    return plain(url) if url else None
-
-
-def _dump_coverage(review: Review) -> dict[str, Any]:
-    coverage = review.coverage
-    return {
-        "percent": coverage.percent,
-        "changed_lines": coverage.changed_lines,
-        "reviewed_lines": coverage.reviewed_lines,
-        "carried_lines": review.carried_lines,
-        "complete": coverage.complete,
-        "unlisted_files": coverage.unlisted_files,
-        "files": [
-            {
-                "path": plain(file.path),
-                "changed_lines": file.changed_lines,
-                "reviewed_lines": file.reviewed_lines,
-                "reason": file.reason.value if file.reason else None,
-                "missing": file.missing,
-                "detail": plain(file.detail),
-            }
-            for file in coverage.files
-        ],
-    }
-
-
-def _dump_usage(usage: Usage) -> dict[str, Any]:
-    return {
-        "model_calls": usage.model_calls,
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cached_tokens": usage.cached_tokens,
-        "tool_calls": usage.tool_calls,
-        "models": [plain(model) for model in usage.models],
-        "nano_credits": usage.nano_credits,
-    }
-
-
-def _dump_usage_by_prompt(review: Review) -> list[dict[str, Any]]:
-    """Returns the usage of each prompt; the sum is the whole usage."""
-    return [{"prompt": plain(name), **_dump_usage(usage)} for name, usage in sorted(review.spent.items())]
-
-
+VERSION: Final = 1
 MAX_FINDINGS: Final = 1_000
 _MAX_EVIDENCE: Final = 4_000
 """Maximum characters; a model may write half as many."""
@@ -205,6 +36,8 @@ _Words = Annotated[str, Field(max_length=2_000)]
 _Text = Annotated[str, Field(max_length=100_000)]
 _Line = Annotated[int, Field(ge=1, le=10_000_000)]
 _Count = Annotated[int, Field(ge=0, le=10**12)]
+_BY_VALUE = Field(strict=False)
+"""JSON has the value of an enum's member."""
 
 
 def _limit_length(most: int) -> BeforeValidator:
@@ -220,18 +53,55 @@ def _limit_length(most: int) -> BeforeValidator:
     return BeforeValidator(check_length)
 
 
-class _StrictModel(BaseModel):
+class _Dataclass(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+_T = TypeVar("_T", bound=_Dataclass)
+
+
+class _ReportPart(BaseModel):
+    """An object of the report: its fields are the keys, in their order. All that is read is untrusted."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
+    @classmethod
+    def dump(cls, source: Any, **others: object) -> dict[str, Any]:
+        """Returns the JSON values of a domain value: each from `others`, or from its attribute of that name."""
+        return {
+            key: _to_json(others[key] if key in others else getattr(source, key), field.annotation)
+            for key, field in cls.model_fields.items()
+        }
 
-class _FindingFields(_StrictModel):
+    def load(self, kind: type[_T], **others: object) -> _T:
+        """Returns a domain value: each of its fields from `others`, or from the key of that name."""
+        return kind(**{key: value for key, value in self if key in kind.__dataclass_fields__} | others)
+
+
+def _to_json(value: object, annotation: object) -> Any:
+    """Returns the JSON value: strings are valid UTF-8, so that `json.dump` cannot fail on them."""
+    if isinstance(value, tuple):
+        return [_to_json(entry, annotation) for entry in value]
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, dict) or not is_dataclass(value):
+        return value
+    parts = (annotation, *get_args(annotation))
+    return next(
+        part.dump(value) for part in parts if isinstance(part, type) and issubclass(part, _ReportPart)
+    )
+
+
+class _FindingFields(_ReportPart):
     """The common fields of open and refuted findings; the place is not verified yet."""
 
     fingerprint: str = Field(pattern="^[0-9a-f]{16}$")
     path: _Path
     line: _Line | None
     start_line: _Line | None
-    side: Literal["RIGHT", "LEFT"] | None
+    side: Annotated[Side | None, _BY_VALUE]
     said_line: _Line | None
     severity: SeverityLabel
     category: str = Field(max_length=100)
@@ -242,15 +112,26 @@ class _FindingFields(_StrictModel):
     body: str = Field(max_length=20_000)
     suggestion: str | None = Field(max_length=10_000)
 
+    @classmethod
+    def dump(cls, source: Any, **others: object) -> dict[str, Any]:
+        anchor = source.anchor
+        lines = {key: getattr(anchor, key, None) for key in ("line", "start_line", "side")}
+        return super().dump(source, severity=source.severity.label, **lines, **others)
+
 
 class ReportedFinding(_FindingFields):
     """An open finding."""
 
     where: _Word
+    """The value of a `Destination`."""
     known: bool = False
+    """Raised before this run."""
     thread_url: _Address | None = None
-    check: Literal["confirmed", "lowered", "unverified"] | None = None
+    """The thread that an earlier run began."""
+    check: Annotated[Verification | None, _BY_VALUE] = None
+    """None if this run did not verify it."""
     evidence: str = Field(default="", max_length=_MAX_EVIDENCE)
+    """From the verification."""
 
 
 class ReportedRefutation(_FindingFields):
@@ -258,20 +139,22 @@ class ReportedRefutation(_FindingFields):
 
     reason: str = Field(max_length=_MAX_EVIDENCE)
 
+    @classmethod
+    def dump(cls, source: Any, **others: object) -> dict[str, Any]:
+        return super().dump(source.finding, reason=source.reason, **others)
 
-class ReportedFile(_StrictModel):
-    """The coverage of one file, as reported."""
 
+class _File(_ReportPart):
     path: _Path
     changed_lines: _Count
     reviewed_lines: _Count
-    reason: Annotated[SkipReason | None, Field(strict=False)]
+    reason: Annotated[SkipReason | None, _BY_VALUE]
     missing: bool
     detail: _Text
 
 
-class ReportedCoverage(_StrictModel):
-    """The coverage of the change, as reported; its sums are computed again from `files`."""
+class _Coverage(_ReportPart):
+    """The coverage of the change; a reader computes its sums again from `files`."""
 
     percent: int
     changed_lines: _Count
@@ -279,12 +162,10 @@ class ReportedCoverage(_StrictModel):
     carried_lines: _Count = 0
     complete: bool
     unlisted_files: _Count
-    files: Annotated[tuple[ReportedFile, ...], FailFast(), _limit_length(100_000)]
+    files: Annotated[tuple[_File, ...], FailFast(), _limit_length(100_000)]
 
 
-class ReportedUsage(_StrictModel):
-    """The model usage of the run that wrote the report."""
-
+class _Usage(_ReportPart):
     model_calls: _Count
     input_tokens: _Count
     output_tokens: _Count
@@ -294,91 +175,146 @@ class ReportedUsage(_StrictModel):
     nano_credits: _Count = 0
 
 
-class ReportedSpending(ReportedUsage):
-    """The model usage of one prompt."""
-
+class _Spending(_Usage):
     prompt: _Name
 
 
-class ReportedTotalUsage(ReportedUsage):
-    """The usage of all prompts; the parts are shown as reported."""
+class _TotalUsage(_Usage):
+    """The usage of all prompts; their sum is the whole usage, but a reader shows them as reported."""
 
-    by_prompt: Annotated[tuple[ReportedSpending, ...], _limit_length(100)] = ()
+    by_prompt: Annotated[tuple[_Spending, ...], _limit_length(100)] = ()
 
 
-class ReportedFault(_StrictModel):
-    """A fault of the run that wrote the report, in its own words."""
-
+class _Fault(_ReportPart):
     kind: _Word
     message: _Text
     hint: _Text
 
 
-class ReportedTool(_StrictModel):
-    """The tool that wrote the report."""
-
+class _Tool(_ReportPart):
     name: Literal["hunkwise"]
     demo: bool
 
 
-class ReportedThread(_StrictModel):
-    """An earlier finding that was fixed or dismissed according to the report: validated, but not trusted."""
+class _Dismissal(_ReportPart):
+    """An earlier finding that a person dismissed."""
 
     fingerprint: _Word
     path: _Path
+
+
+class _Thread(_Dismissal):
+    """A thread of ours whose code was fixed; the fingerprint is empty if it is unknown."""
+
     thread_url: _Address | None = None
 
+    @classmethod
+    def dump(cls, source: Any, **others: object) -> dict[str, Any]:
+        raised = raised_in(source.body)
+        fingerprint = raised[0].fingerprint if raised else ""
+        return super().dump(source, fingerprint=fingerprint, thread_url=source.url or None, **others)
 
-class ReportedArea(_StrictModel):
-    """A part of the change, as reported."""
 
+class _Area(_ReportPart):
     area: _Word
     what: _Words
     why: _Words
 
 
-class ReportedRisk(_StrictModel):
-    """The risk of the change, as reported: it is shown, and decides nothing."""
+class _Risk(_ReportPart):
+    """The risk of the change: it is shown, and decides nothing."""
 
-    level: Literal["low", "medium", "high"]
+    level: Annotated[RiskLevel, _BY_VALUE]
     why: _Words
 
 
-class ReportedWalkthrough(_StrictModel):
-    """The parts of the summary besides the overview. The diagram is checked again before it is shown."""
+class _Walkthrough(_ReportPart):
+    """The parts of the summary besides the overview. The Mermaid diagram is checked again before it is shown."""
 
-    areas: Annotated[tuple[ReportedArea, ...], _limit_length(20)]
-    risk: ReportedRisk | None
+    areas: Annotated[tuple[_Area, ...], _limit_length(20)]
+    risk: _Risk | None
     diagram: str = Field(max_length=10_000)
 
 
-class ReportedReview(_StrictModel):
-    """A whole report. All of it is untrusted: the pull request's author may have written it."""
+class ReportedReview(_ReportPart):
+    """A whole report."""
 
     version: Literal[1]
-    tool: ReportedTool
+    tool: _Tool
     run: str = Field(default="", pattern="^[A-Za-z0-9._-]{0,100}$")
     repository: _Word
     pull_request: Annotated[int, Field(ge=1, le=999_999_999)] | None
+    """None for a local range."""
     base_sha: _Sha | Literal[""] = ""
     head_sha: _Sha
     head_repository: _Word = ""
+    """Empty if it is unknown."""
     conclusion: _Word
     exit_code: int
     review_url: _Address | None
     highest_severity: SeverityLabel | None
     findings: Annotated[tuple[ReportedFinding, ...], _limit_length(MAX_FINDINGS)]
+    """All open findings."""
     refuted: Annotated[tuple[ReportedRefutation, ...], _limit_length(MAX_FINDINGS)] = ()
-    fixed: Annotated[tuple[ReportedThread, ...], _limit_length(10_000)] = ()
-    dismissed: Annotated[tuple[ReportedThread, ...], _limit_length(10_000)] = ()
+    fixed: Annotated[tuple[_Thread, ...], _limit_length(10_000)] = ()
+    dismissed: Annotated[tuple[_Dismissal, ...], _limit_length(10_000)] = ()
     dropped: _Count
-    coverage: ReportedCoverage
-    usage: ReportedTotalUsage
+    coverage: _Coverage
+    usage: _TotalUsage
     prompts: Annotated[tuple[_Name, ...], _limit_length(100)]
     instructions: Annotated[tuple[_Path, ...], _limit_length(10_000)] = ()
+    """Paths of the instruction files in the prompts."""
     summary: str = Field(max_length=5_000_000)
-    walkthrough: ReportedWalkthrough | None = None
-    faults: Annotated[tuple[ReportedFault, ...], _limit_length(1_000)]
+    walkthrough: _Walkthrough | None = None
+    faults: Annotated[tuple[_Fault, ...], _limit_length(1_000)]
     notes: Annotated[tuple[_Text, ...], _limit_length(1_000)]
     seconds: float = Field(ge=0, le=10**7)
     digest: _Word
+    """`digest_of` all other keys: it detects a damaged file, and does not authenticate the author."""
+
+
+def as_json(view: PublishedReview, *, base_sha: str = "", head_repository: str = "") -> dict[str, Any]:
+    """Returns the report as JSON values; strings are valid UTF-8, so that `json.dump` cannot fail on them."""
+    review, posted, verdict = view.review, view.posted, view.verdict
+    report = ReportedReview.dump(
+        review,
+        version=VERSION,
+        tool=_Tool.dump(review, name="hunkwise"),
+        run=view.run,
+        repository=view.repository,
+        pull_request=view.number,
+        base_sha=base_sha,
+        head_repository=head_repository,
+        conclusion=verdict.exit_code.conclusion,
+        exit_code=verdict.exit_code,
+        review_url=posted.review_url or None,
+        highest_severity=review.highest.label if review.highest else None,
+        findings=[_dump_open_finding(finding, view) for finding in review.findings],
+        fixed=view.fixed,
+        dismissed=view.dismissed,
+        coverage=_Coverage.dump(review.coverage, carried_lines=review.carried_lines),
+        usage=_TotalUsage.dump(review.usage, by_prompt=_dump_usage_by_prompt(review)),
+        faults=(*review.faults, *([posted.fault] if posted.fault else [])),
+        notes=(*review.notes, *posted.notes),
+        seconds=round(review.seconds, 3),
+        digest="",
+    )
+    return {**report, "digest": digest_of(report)}
+
+
+def digest_of(report: Mapping[str, Any]) -> str:
+    """Returns `sha256:` and 64 hex digits, over the canonical JSON of all keys except `digest` itself."""
+    values = {key: value for key, value in report.items() if key != "digest"}
+    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"sha256:{sha256(canonical.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _dump_open_finding(finding: Finding, view: PublishedReview) -> dict[str, Any]:
+    kept = view.kept_by_finding.get(finding)
+    url = (kept.thread.url or None) if kept and kept.thread else None
+    return ReportedFinding.dump(finding, where=view.where(finding), known=view.known(finding), thread_url=url)
+
+
+def _dump_usage_by_prompt(review: Review) -> list[dict[str, Any]]:
+    parts = sorted(review.spent.items())
+    return [{"prompt": plain(name), **_Usage.dump(usage)} for name, usage in parts]

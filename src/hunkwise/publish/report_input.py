@@ -8,22 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from hunkwise.domain.diff import FileDiff, Side
-from hunkwise.domain.finding import (
-    Anchor,
-    Area,
-    Finding,
-    Risk,
-    RiskLevel,
-    Severity,
-    Verification,
-    Walkthrough,
-)
+from hunkwise.domain.diff import FileDiff
+from hunkwise.domain.finding import Anchor, Area, Finding, Risk, Severity, Walkthrough
 from hunkwise.domain.review import (
     Coverage,
     FileCoverage,
@@ -42,8 +32,6 @@ from hunkwise.publish.report import (
     ReportedFinding,
     ReportedRefutation,
     ReportedReview,
-    ReportedUsage,
-    ReportedWalkthrough,
     digest_of,
 )
 
@@ -59,51 +47,24 @@ def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
     not name counts as not reviewed.
     """
     files_by_path = by_path(files)
-    usage, coverage = report.usage, report.coverage
-    return Review(
-        head_sha=report.head_sha,
-        findings=tuple(_load_open_finding(reported, files_by_path) for reported in report.findings),
+    usage, reported_lines = report.usage, sum(file.reviewed_lines for file in report.coverage.files)
+    return report.load(
+        Review,
+        findings=tuple(_load_finding(reported, files_by_path) for reported in report.findings),
         refuted=tuple(
             RefutedFinding(_load_finding(reported, files_by_path), reported.reason)
             for reported in report.refuted
         ),
         coverage=_load_coverage(report, files),
-        usage=_load_usage(usage),
-        spent={part.prompt: _load_usage(part) for part in usage.by_prompt},
-        summary=report.summary,
-        walkthrough=_load_walkthrough(report.walkthrough),
-        faults=tuple(ReviewFault(fault.kind, fault.message, fault.hint) for fault in report.faults),
+        usage=usage.load(Usage),
+        spent={part.prompt: part.load(Usage) for part in usage.by_prompt},
+        walkthrough=_load_walkthrough(report),
+        faults=tuple(fault.load(ReviewFault) for fault in report.faults),
         notes=tuple(note for note in report.notes if not note.startswith(_DRY_RUN)),
-        dropped=report.dropped,
         demo=report.tool.demo,
-        seconds=report.seconds,
-        prompts=report.prompts,
-        instructions=report.instructions,
         files=tuple(files),
         asked=1,
-        carried_lines=min(coverage.carried_lines, sum(file.reviewed_lines for file in coverage.files)),
-    )
-
-
-def _load_usage(reported: ReportedUsage) -> Usage:
-    return Usage(
-        reported.model_calls,
-        reported.input_tokens,
-        reported.output_tokens,
-        reported.cached_tokens,
-        reported.tool_calls,
-        reported.models,
-        reported.nano_credits,
-    )
-
-
-def _load_open_finding(reported: ReportedFinding, files_by_path: Mapping[str, FileDiff]) -> Finding:
-    """Returns the finding with its verification result, which is as untrusted as its severity."""
-    return replace(
-        _load_finding(reported, files_by_path),
-        raised_as=reported.fingerprint if reported.known else None,
-        check=Verification(reported.check) if reported.check else None,
-        evidence=reported.evidence,
+        carried_lines=min(report.coverage.carried_lines, reported_lines),
     )
 
 
@@ -114,39 +75,34 @@ def _load_finding(
     resolved: Anchor | str = ""
     if reported.line is not None and reported.side is not None:
         resolved = resolve_anchor(
-            reported.path, reported.line, reported.start_line, Side(reported.side), files_by_path
+            reported.path, reported.line, reported.start_line, reported.side, files_by_path
         )
     anchor = resolved if isinstance(resolved, Anchor) else None
-    return Finding(
+    known = isinstance(reported, ReportedFinding) and reported.known
+    return reported.load(
+        Finding,
         path=anchor.path if anchor else reported.path,
         severity=Severity.from_label(reported.severity),
-        title=reported.title,
-        body=reported.body,
         anchor=anchor,
-        category=reported.category,
-        suggestion=reported.suggestion,
-        confidence=reported.confidence,
-        prompt=reported.prompt,
         said_line=None if anchor else reported.line or reported.said_line,
+        raised_as=reported.fingerprint if known else None,
     )
 
 
-def _load_walkthrough(reported: ReportedWalkthrough | None) -> Walkthrough | None:
+def _load_walkthrough(report: ReportedReview) -> Walkthrough | None:
+    reported = report.walkthrough
     if reported is None:
         return None
-    areas = tuple(Area(area.area, area.what, area.why) for area in reported.areas)
-    risk = Risk(RiskLevel(reported.risk.level), reported.risk.why) if reported.risk else None
-    return Walkthrough(areas, risk, reported.diagram)
+    areas = tuple(area.load(Area) for area in reported.areas)
+    return reported.load(Walkthrough, areas=areas, risk=reported.risk.load(Risk) if reported.risk else None)
 
 
 def _load_coverage(report: ReportedReview, files: Sequence[FileDiff]) -> Coverage:
     reported_files = [
-        FileCoverage(
-            file.path,
-            file.changed_lines,
-            min(file.reviewed_lines, file.changed_lines),
-            file.reason or (SkipReason.FAILED if file.reviewed_lines < file.changed_lines else None),
-            file.detail,
+        file.load(
+            FileCoverage,
+            reviewed_lines=min(file.reviewed_lines, file.changed_lines),
+            reason=file.reason or (SkipReason.FAILED if file.reviewed_lines < file.changed_lines else None),
         )
         for file in report.coverage.files
     ]
