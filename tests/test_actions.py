@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.actions import (
+    JOB_SUMMARY_BYTES,
     LOG_BYTES,
     MESSAGE,
     OUTPUT_BYTES,
-    SUMMARY_BYTES,
     Runner,
     append_whole,
     fitted,
@@ -226,7 +226,7 @@ def test_a_long_summary_is_cut_at_a_line_with_a_note(tmp_path: Path) -> None:
     runner, _ = spoken(replace(ENVIRONMENT, step_summary=path))
     runner.summary("é" * 49 + "\n" + "line\n" * 300_000)
     written = path.read_text()
-    assert SUMMARY_BYTES - 10 < path.stat().st_size <= SUMMARY_BYTES
+    assert JOB_SUMMARY_BYTES - 10 < path.stat().st_size <= JOB_SUMMARY_BYTES
     assert written.endswith(
         "line\n\n\n_The rest of this summary was cut: GitHub takes 1 MiB a step. The JSON report holds everything._\n"
     )

@@ -24,7 +24,7 @@ MAY_KNOW = {
     "copilot": {"domain", "errors", "redaction", "settings", "worker"},
     "github": {"domain", "errors", "publish", "redaction", "tracking"},
     "repository": {"domain", "errors", "files"},
-    "actions": {"redaction", "settings"},
+    "actions": {"domain", "redaction", "settings"},
     "flows": {"domain", "enclosing", "errors", "plan", "prompts", "publish", "settings", "tracking"},
     "evaluation": {"domain", "errors", "files", "flows", "publish", "redaction", "settings"},
 }

@@ -67,7 +67,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/github/test_watch.py::test_an_answer_that_is_too_large_is_not_read_to_its_end",
     ),
     "Files that GitHub lists": (
-        ["hunkwise.github.client:MOST_FILES"],
+        ["hunkwise.domain.limits:CHANGED_FILES"],
         "tests/end_to_end/test_large.py::test_files_beyond_githubs_list_come_from_the_checkout_or_are_counted_as_not_reviewed",
     ),
     "Threads, comments and reviews that are read": (
@@ -232,11 +232,11 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/github/test_checks.py::test_texts_that_are_too_long_are_cut_visibly",
     ),
     "Annotations": (
-        ["hunkwise.github.checks:_MAX_ANNOTATIONS", "hunkwise.publish.annotations:MESSAGE_LIMIT"],
+        ["hunkwise.domain.limits:ANNOTATIONS_PER_REQUEST", "hunkwise.publish.annotations:MESSAGE_LIMIT"],
         "tests/publish/test_annotations.py::test_long_texts_are_cut_to_what_github_takes",
     ),
     "Job summary": (
-        ["hunkwise.actions:SUMMARY_BYTES"],
+        ["hunkwise.domain.limits:JOB_SUMMARY_BYTES"],
         "tests/test_step_files.py::test_what_swallows_refuses_or_has_no_room_takes_nothing",
     ),
     "One output": (

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.actions import SUMMARY_BYTES, takes
+from hunkwise.actions import takes
+from hunkwise.domain.limits import JOB_SUMMARY_BYTES
 
 
 def test_a_summary_that_takes_the_text_is_left_as_it_was(tmp_path: Path) -> None:
@@ -25,7 +26,7 @@ def test_a_summary_that_is_not_there_yet_takes_it_too(tmp_path: Path) -> None:
 def test_what_swallows_refuses_or_has_no_room_takes_nothing(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     full = tmp_path / "full"
-    full.write_bytes(b"x" * (SUMMARY_BYTES - 100))
+    full.write_bytes(b"x" * (JOB_SUMMARY_BYTES - 100))
     for path in (None, Path("/dev/full"), Path("/dev/null"), tmp_path / "pipe", tmp_path, full, full / "x"):
         assert not takes(path, "x" * 101, 0), path
     assert takes(full, "x" * 100, 0)

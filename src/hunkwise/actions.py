@@ -16,11 +16,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TextIO, TypedDict, Unpack
 
+from hunkwise.domain.limits import JOB_SUMMARY_BYTES
 from hunkwise.redaction import SecretScan
 from hunkwise.settings.github_context import RunnerEnvironment
 
-SUMMARY_BYTES: Final = 1024 * 1024 - 1
-"""GitHub drops a step's summary of 1 MiB or more."""
 OUTPUT_BYTES: Final = 1024 * 1024
 """GitHub does not accept larger outputs from a job."""
 _CUT_NOTE = (
@@ -49,7 +48,7 @@ def takes(path: Path | None, markdown: str, spare: int) -> bool:
     """
     content = markdown.encode("utf-8", "backslashreplace") + b" " * spare
     size = size_of(path)
-    if path is None or size + len(content) > SUMMARY_BYTES:
+    if path is None or size + len(content) > JOB_SUMMARY_BYTES:
         return False
     try:
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
@@ -202,7 +201,7 @@ class Runner:
         """Appends to the job summary, cut to GitHub's limit. Writes a warning if that fails."""
         path = self._environment.step_summary
         whole = self._scan.redacted(markdown).removesuffix("\n") + "\n"
-        content = fitted(whole, SUMMARY_BYTES - size_of(path))
+        content = fitted(whole, JOB_SUMMARY_BYTES - size_of(path))
         self._append("GITHUB_STEP_SUMMARY", path, content, "there is no job summary")
 
     def configure_logging(self, debug: bool) -> None:

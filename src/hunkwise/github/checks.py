@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from hunkwise.domain.limits import ANNOTATIONS_PER_REQUEST, CHECK_TEXT_BYTES, TITLE_CHARACTERS
 from hunkwise.domain.text import cut
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.client import GitHub
@@ -19,9 +20,6 @@ from hunkwise.publish.annotations import Annotation, as_request
 from hunkwise.redaction import SecretScan
 
 NAME = "hunkwise"
-_MAX_ANNOTATIONS = 50  # per request
-_TITLE_LIMIT = 255
-_TEXT_LIMIT = 65_535  # bytes, for the summary and the text each
 _IN_PROGRESS = "in_progress"
 _log = logging.getLogger(__name__)
 
@@ -80,16 +78,16 @@ class CheckRuns:
         The first failed batch ends the annotations. Raises GitHubError only if the conclusion could not be sent.
         """
         pending = [as_request(annotation) for annotation in annotations]
-        last = max(len(pending) - 1, 0) // _MAX_ANNOTATIONS * _MAX_ANNOTATIONS
+        last = max(len(pending) - 1, 0) // ANNOTATIONS_PER_REQUEST * ANNOTATIONS_PER_REQUEST
         in_progress = {"status": _IN_PROGRESS, "output": _output(title, summary)}
         completed = {"status": "completed", "conclusion": conclusion, "output": _output(title, summary, text)}
         accepted = 0
         while accepted < last:
             if not self._annotate(
-                check_id, in_progress, pending[accepted : accepted + _MAX_ANNOTATIONS], accepted
+                check_id, in_progress, pending[accepted : accepted + ANNOTATIONS_PER_REQUEST], accepted
             ):
                 break
-            accepted += _MAX_ANNOTATIONS
+            accepted += ANNOTATIONS_PER_REQUEST
         if pending and accepted == last and self._annotate(check_id, completed, pending[last:], accepted):
             return len(pending)
         self._writer.surely(
@@ -133,16 +131,16 @@ class CheckRuns:
 
 
 def _output(title: str, summary: str, text: str = "") -> dict[str, Any]:
-    output = {"title": cut(title, _TITLE_LIMIT), "summary": _cut_to_bytes(summary)}
+    output = {"title": cut(title, TITLE_CHARACTERS), "summary": _cut_to_bytes(summary)}
     return {**output, "text": _cut_to_bytes(text)} if text else output
 
 
 def _cut_to_bytes(text: str) -> str:
     """Cuts the text to GitHub's limit in bytes; a cut text ends in an ellipsis."""
     encoded = text.encode("utf-8", "replace")
-    if len(encoded) <= _TEXT_LIMIT:
+    if len(encoded) <= CHECK_TEXT_BYTES:
         return text
-    return encoded[: _TEXT_LIMIT - len("…".encode())].decode("utf-8", "ignore") + "…"
+    return encoded[: CHECK_TEXT_BYTES - len("…".encode())].decode("utf-8", "ignore") + "…"
 
 
 _MAX_BYTES = 10 * 1024 * 1024  # of the compressed file: https://docs.github.com/rest/code-scanning

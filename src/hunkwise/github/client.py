@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.diff_parser import parse_hunks
+from hunkwise.domain.limits import CHANGED_FILES
 from hunkwise.domain.pull_request import Conversation, Known, PullRequest
 from hunkwise.errors import GitHubError, GitHubErrorKind, OversizeError
 from hunkwise.github.blob_lookup import BlobLookup, read_many
@@ -21,8 +22,6 @@ from hunkwise.github.connection import GitHubConnection
 from hunkwise.github.conversation import read_conversation
 from hunkwise.github.responses import JsonValue, malformed_response_error
 
-MOST_FILES = 3_000
-"""GitHub lists at most this many files of a pull request."""
 MAX_FILE = 5_000_000
 """Bytes of a file that is read to complete a patch; it arrives as Base64 within JSON."""
 _PARALLEL_PAGES = 6
@@ -92,7 +91,7 @@ class GitHub:
         all files add up to those of the pull request. (Beyond about 20,000 lines GitHub lists files as 0/0/0,
         and it does not mark binary files.)
         """
-        pages = max(1, -(-min(pull_request.changed_files, MOST_FILES) // PAGE))
+        pages = max(1, -(-min(pull_request.changed_files, CHANGED_FILES) // PAGE))
         path = self._at(f"pulls/{pull_request.number}/files")
 
         def read_page(number: int) -> list[JsonValue]:
@@ -100,7 +99,7 @@ class GitHub:
 
         with ThreadPoolExecutor(min(pages, _PARALLEL_PAGES), thread_name_prefix="files") as pool:
             fetched = list(pool.map(read_page, range(1, pages + 1)))
-        while len(fetched[-1]) == PAGE and len(fetched) * PAGE < MOST_FILES:
+        while len(fetched[-1]) == PAGE and len(fetched) * PAGE < CHANGED_FILES:
             fetched.append(read_page(len(fetched) + 1))
         entries = [entry for entries in fetched for entry in entries]
         complete = _counts_match(entries, pull_request)

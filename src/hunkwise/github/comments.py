@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.pull_request import Comment, Thread
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.client import GitHub
@@ -78,7 +79,6 @@ def _comment(entry: JsonValue) -> Comment:
 MOST_THREADS = 100
 """Threads closed per run; the next run continues."""
 _BATCH = 10
-_BODY_LIMIT = 65_536
 # A workflow's token may resolve threads only with the permission `contents: write`.
 _REFUSED = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
 _ONE_THREAD = (GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
@@ -189,7 +189,7 @@ class Threads:
                 closing.edited += 1
                 continue
             body = head + thread.body
-            if not thread.comment_id or len(body) > _BODY_LIMIT:
+            if not thread.comment_id or len(body) > BODY_CHARACTERS:
                 closing.leave_unchanged(
                     [thread], "A thread that was fixed could be neither resolved nor edited."
                 )

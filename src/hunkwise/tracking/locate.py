@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Anchor, code_key
+from hunkwise.domain.limits import CHANGED_FILES
 from hunkwise.tracking.previous import (
     DISMISSED,
     CodeLocation,
@@ -27,8 +28,6 @@ NEARBY = 50
 """Maximum distance in lines at which short code outside of the diff still counts as the code of the finding."""
 _SUBSTANTIAL = 12
 """Non-space characters from which code is assumed to be unique: `}` is not."""
-_MOST_LISTED = 3_000
-"""Maximum of files that GitHub lists for a pull request: beyond it, a file may be in the diff but not listed."""
 _MOST_PLACES = 200
 """At most this many places are compared for the same code."""
 
@@ -185,7 +184,7 @@ class CodeSearch:
     def _location_not_found(self, item: TrackedFinding, files: Sequence[FileDiff]) -> CodeLocation:
         """Returns the location of a finding about a file, or of one whose code the search did not find."""
         path = files[0].path if files else item.previous.path
-        unlisted = not files and len(self._files) >= _MOST_LISTED
+        unlisted = not files and len(self._files) >= CHANGED_FILES
         if not _has_code(item):
             return self._location_of_file(item.previous.code, path, in_diff=bool(files), unlisted=unlisted)
         if item.previous.side is Side.LEFT:

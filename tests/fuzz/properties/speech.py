@@ -7,7 +7,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from hunkwise.actions import SUMMARY_BYTES, Runner, fitted, harmless
+from hunkwise.actions import Runner, fitted, harmless
+from hunkwise.domain.limits import JOB_SUMMARY_BYTES
 from hunkwise.settings.github_context import RunnerEnvironment
 from tests.fakes.actions_runner import Command, read_file_commands, read_log
 
@@ -71,7 +72,7 @@ def is_summed_up(markdown: str, before: int) -> None:
         runner, _ = _runner(replace(ENVIRONMENT, step_summary=path))
         runner.summary(markdown)
         runner.summary(markdown)
-        assert path.stat().st_size <= SUMMARY_BYTES
+        assert path.stat().st_size <= JOB_SUMMARY_BYTES
         assert path.read_bytes().decode("utf-8").count(_stored(markdown)) >= 2 or not markdown
 
 
