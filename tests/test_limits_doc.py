@@ -216,7 +216,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/publish/test_markdown.py::test_the_longest_of_everything_fits",
     ),
     "Body of a review, a summary comment": (
-        ["hunkwise.publish.documents:BODY_LIMIT"],
+        ["hunkwise.domain.limits:BODY_CHARACTERS"],
         "tests/publish/test_markdown.py::test_a_body_within_its_limit_shows_or_counts_every_finding",
     ),
     "Inline comments": (
@@ -228,11 +228,11 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/github/test_threads.py::test_no_more_than_a_hundred_are_closed_in_one_run",
     ),
     "Summary and text of a check run": (
-        ["hunkwise.publish.documents:CHECK_LIMIT"],
+        ["hunkwise.domain.limits:CHECK_TEXT_BYTES"],
         "tests/github/test_checks.py::test_texts_that_are_too_long_are_cut_visibly",
     ),
     "Annotations": (
-        ["hunkwise.domain.limits:ANNOTATIONS_PER_REQUEST", "hunkwise.publish.annotations:MESSAGE_LIMIT"],
+        ["hunkwise.domain.limits:ANNOTATIONS_PER_REQUEST", "hunkwise.domain.limits:ANNOTATION_BYTES"],
         "tests/publish/test_annotations.py::test_long_texts_are_cut_to_what_github_takes",
     ),
     "Job summary": (

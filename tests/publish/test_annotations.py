@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Anchor, Finding, Severity
+from hunkwise.domain.limits import ANNOTATION_BYTES, TITLE_CHARACTERS
 from hunkwise.publish.annotations import (
-    MESSAGE_LIMIT,
-    TITLE_LIMIT,
     Annotation,
     Level,
     annotation,
@@ -139,9 +138,9 @@ def test_without_a_server_no_address_stays_whole() -> None:
 def test_long_texts_are_cut_to_what_github_takes() -> None:
     long = finding("\U0001f600" * 400, body="é" * 70_000, category="c" * 500, at=anchor())
     made = annotation(long, FILES)
-    assert len(made.title) == TITLE_LIMIT
+    assert len(made.title) == TITLE_CHARACTERS
     assert made.title.endswith("…")
-    assert MESSAGE_LIMIT - 3 <= len(made.message.encode()) <= MESSAGE_LIMIT
+    assert ANNOTATION_BYTES - 3 <= len(made.message.encode()) <= ANNOTATION_BYTES
     assert made.message.endswith("é…\n\n" + "c" * 59 + "… · prompt review")
 
 
@@ -178,7 +177,7 @@ def test_whatever_a_model_says_makes_an_annotation(
     made = annotation(said, FILES, server_url=GITHUB)
     assert 1 <= made.start_line <= made.end_line <= 2**31 - 1
     assert made.message
-    assert len(made.title) <= TITLE_LIMIT
+    assert len(made.title) <= TITLE_CHARACTERS
     assert "<!-- hunkwise" not in f"{made.title}{made.message}"
     assert json.loads(json.dumps(as_request(made), ensure_ascii=False).encode())
 

@@ -8,6 +8,7 @@ import pytest
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.limits import BODY_CHARACTERS, CHECK_TEXT_BYTES, JOB_SUMMARY_BYTES
 from hunkwise.domain.review import (
     Coverage,
     Destination,
@@ -22,9 +23,6 @@ from hunkwise.domain.review import (
 )
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.documents import (
-    BODY_LIMIT,
-    CHECK_LIMIT,
-    SUMMARY_LIMIT,
     check_output,
     comment,
     job_summary,
@@ -285,7 +283,7 @@ def many(number: int, body: str) -> tuple[Finding, ...]:
 def test_a_body_within_its_limit_shows_or_counts_every_finding(number: int, body: str, counted: bool) -> None:
     whole = review(*many(number, body))
     page = body_of(whole)
-    assert len(page.text.encode()) <= BODY_LIMIT
+    assert len(page.text.encode()) <= BODY_CHARACTERS
     assert bool(page.counted) is counted
     hidden = set(page.counted)
     shown = [one for one in whole.findings if one not in hidden]
@@ -301,7 +299,7 @@ def test_long_lists_of_files_give_way_to_findings_and_are_counted() -> None:
     files = tuple(FileCoverage(f"{'🦊' * 150}{number}", 5, 0, SkipReason.FAILED) for number in range(3_000))
     whole = replace(review(*many(300, "x")), coverage=Coverage(files), summary="🦊" * 5_000)
     output = check_output(view(whole))
-    assert len(output.summary.encode()) <= CHECK_LIMIT
+    assert len(output.summary.encode()) <= CHECK_TEXT_BYTES
     assert "files more, named in the JSON report" in output.summary
 
 
@@ -310,13 +308,13 @@ def test_the_longest_of_everything_fits() -> None:
     faults = tuple(ReviewFault(fox, fox, fox) for _ in range(20))
     whole = replace(review(*many(500, fox)), faults=faults, notes=(fox,) * 20, summary=fox)
     whole = replace(whole, usage=replace(whole.usage, models=(fox,) * 9))
-    assert len(body_of(whole).text.encode()) <= BODY_LIMIT
-    assert len(summary_of(whole).text.encode()) <= SUMMARY_LIMIT
+    assert len(body_of(whole).text.encode()) <= BODY_CHARACTERS
+    assert len(summary_of(whole).text.encode()) <= JOB_SUMMARY_BYTES
     output = check_output(view(whole, RunConclusion(ExitCode.GATE, ("Reason. " * 60,))))
     assert len(output.title) <= 255
     assert "\n" not in output.title
-    assert len(output.summary.encode()) <= CHECK_LIMIT
-    assert len(output.text.encode()) <= CHECK_LIMIT
+    assert len(output.summary.encode()) <= CHECK_TEXT_BYTES
+    assert len(output.text.encode()) <= CHECK_TEXT_BYTES
 
 
 def test_a_check_whose_overview_cannot_fit_says_its_verdict() -> None:

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.pull_request import Comment
 from hunkwise.domain.review import Coverage, Destination, FileCoverage, PostResult, ReviewFault, SkipReason
 from hunkwise.publish.conclusion import PublishedReview
-from hunkwise.publish.documents import LIMIT, STATE_ROOM, claim_comment, summary_comment
+from hunkwise.publish.documents import STATE_ROOM, claim_comment, summary_comment
 from hunkwise.tracking.state import SUMMARY_MARKER, claimed_by, decode, encode
 from tests.publish.rendered import rendered
 from tests.publish.samples import (
@@ -51,7 +52,7 @@ def test_the_comment_tells_at_a_glance_what_stands() -> None:
         dismissed=(raised(finding("gone")),),
     )
     blob = f"{SERVER}/o/r/blob/{HEAD}"
-    assert summary_comment(seen, state()).removesuffix(f"\n\n{encode(state(), LIMIT)}") == (
+    assert summary_comment(seen, state()).removesuffix(f"\n\n{encode(state(), BODY_CHARACTERS)}") == (
         f"{SUMMARY_MARKER}\n\n"
         "### hunkwise: 3 findings, 2 of them new\n\n"
         "**Reviewed.**\n\n"
@@ -145,9 +146,9 @@ def longest() -> PublishedReview:
 
 def test_the_longest_of_everything_fits_and_leaves_the_state_its_room() -> None:
     text = summary_comment(longest(), state()).rpartition("\n")[0]
-    assert len(text.encode()) <= LIMIT - STATE_ROOM
+    assert len(text.encode()) <= BODY_CHARACTERS - STATE_ROOM
     whole = summary_comment(longest(), state(*(f"{number:08d}" for number in range(9_000))))
-    assert len(whole.encode()) <= LIMIT
+    assert len(whole.encode()) <= BODY_CHARACTERS
     assert re.search(r"\*\*\d+ more findings\*\* in the job summary", whole)
 
 
@@ -187,13 +188,13 @@ def test_a_first_claim_stands_alone(previous: str | None) -> None:
 def test_a_claim_always_has_room() -> None:
     before = summary_comment(longest(), state(*(f"{number:08d}" for number in range(9_000))))
     claimed = claim_comment(before, HEAD, RUN)
-    assert len(claimed.encode()) <= LIMIT
+    assert len(claimed.encode()) <= BODY_CHARACTERS
     assert claimed.endswith(before.partition("\n\n")[2])
 
 
 @pytest.mark.parametrize("last", ["<!-- hunkwise:state v1 AAAA -->", "text"])
 def test_of_a_text_that_is_too_long_a_claim_keeps_the_state(last: str) -> None:
-    claimed = claim_comment(f"{SUMMARY_MARKER}\n\n{'x' * LIMIT}\n{last}", HEAD, RUN)
+    claimed = claim_comment(f"{SUMMARY_MARKER}\n\n{'x' * BODY_CHARACTERS}\n{last}", HEAD, RUN)
     assert claimed.endswith("…\n\n<!-- hunkwise:state v1 AAAA -->" if last != "text" else "…")
 
 

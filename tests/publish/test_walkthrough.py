@@ -7,12 +7,11 @@ from dataclasses import replace
 import pytest
 
 from hunkwise.domain.finding import Area, Risk, RiskLevel, Walkthrough
+from hunkwise.domain.limits import BODY_CHARACTERS, CHECK_TEXT_BYTES
 from hunkwise.domain.review import Coverage, FileCoverage, SkipReason
 from hunkwise.publish.change_summary import change_blocks
 from hunkwise.publish.conclusion import PublishedReview
 from hunkwise.publish.documents import (
-    CHECK_LIMIT,
-    LIMIT,
     STATE_ROOM,
     check_output,
     job_summary,
@@ -99,7 +98,7 @@ def test_a_summary_without_room_for_a_diagram_leaves_it_out_first() -> None:
     shown_whole = summary_comment(view(replace(whole, findings=many[:3])), state())
     assert "mermaid" in shown_whole
     text = summary_comment(view(whole), state())
-    assert len(text.encode()) <= LIMIT - STATE_ROOM + 1_000
+    assert len(text.encode()) <= BODY_CHARACTERS - STATE_ROOM + 1_000
     assert "mermaid" not in text
     assert "**50 more" not in text
 
@@ -109,7 +108,7 @@ def test_the_longest_words_leave_the_check_run_its_room() -> None:
     seen = told(fox, Walkthrough((Area(fox, fox, fox),) * 20, Risk(RiskLevel.LOW, fox)))
     output = check_output(seen)
     assert HEADING in output.summary
-    assert len(output.summary.encode()) <= CHECK_LIMIT
+    assert len(output.summary.encode()) <= CHECK_TEXT_BYTES
 
 
 @pytest.mark.parametrize("foreign", HOSTILE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hunkwise.domain.diff import DiffLine, FileDiff, Hunk
@@ -32,6 +33,33 @@ def one_line(text: str) -> str:
 def cut(text: str, limit: int) -> str:
     """Cuts a text to at most `limit` characters; a longer one ends in an ellipsis."""
     return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"[:limit]
+
+
+def cut_bytes(text: str, limit: int) -> str:
+    """Cuts a text to at most `limit` bytes of UTF-8; a longer one ends in an ellipsis."""
+    encoded = text.encode("utf-8", "replace")
+    return text if len(encoded) <= limit else encoded[: limit - size("…")].decode(errors="ignore") + "…"
+
+
+def size(text: str) -> int:
+    """Returns the number of bytes in UTF-8."""
+    return len(text.encode("utf-8"))
+
+
+def joined(blocks: Iterable[str]) -> str:
+    """Returns the blocks that are not empty, with a blank line between them."""
+    return "\n\n".join(block for block in blocks if block)
+
+
+def take_fitting(texts: Iterable[str], room: int, separator: str) -> list[str]:
+    """Returns the first texts that fit into `room` bytes, each with a separator."""
+    taken: list[str] = []
+    for text in texts:
+        room -= size(text) + len(separator)
+        if room < 0:
+            break
+        taken.append(text)
+    return taken
 
 
 _OPENING = re.compile(r"\A\ufeff?---[ \t]*(?:\r?\n|\Z)")

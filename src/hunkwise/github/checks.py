@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hunkwise.domain.limits import ANNOTATIONS_PER_REQUEST, CHECK_TEXT_BYTES, TITLE_CHARACTERS
-from hunkwise.domain.text import cut
+from hunkwise.domain.text import cut, cut_bytes
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.client import GitHub
 from hunkwise.github.connection import PAGE
@@ -131,16 +131,8 @@ class CheckRuns:
 
 
 def _output(title: str, summary: str, text: str = "") -> dict[str, Any]:
-    output = {"title": cut(title, TITLE_CHARACTERS), "summary": _cut_to_bytes(summary)}
-    return {**output, "text": _cut_to_bytes(text)} if text else output
-
-
-def _cut_to_bytes(text: str) -> str:
-    """Cuts the text to GitHub's limit in bytes; a cut text ends in an ellipsis."""
-    encoded = text.encode("utf-8", "replace")
-    if len(encoded) <= CHECK_TEXT_BYTES:
-        return text
-    return encoded[: CHECK_TEXT_BYTES - len("…".encode())].decode("utf-8", "ignore") + "…"
+    output = {"title": cut(title, TITLE_CHARACTERS), "summary": cut_bytes(summary, CHECK_TEXT_BYTES)}
+    return {**output, "text": cut_bytes(text, CHECK_TEXT_BYTES)} if text else output
 
 
 _MAX_BYTES = 10 * 1024 * 1024  # of the compressed file: https://docs.github.com/rest/code-scanning

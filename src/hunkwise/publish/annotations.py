@@ -10,15 +10,12 @@ from typing import Any
 
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity, reading_order
-from hunkwise.domain.text import cut, one_line, plain
+from hunkwise.domain.limits import ANNOTATION_BYTES, TITLE_CHARACTERS
+from hunkwise.domain.text import cut, cut_bytes, joined, one_line, plain, size
 from hunkwise.publish.placement import by_path
 from hunkwise.publish.sanitize import without_marker
 from hunkwise.publish.sections import check_of
 
-TITLE_LIMIT = 255
-"""GitHub's limit, in characters."""
-MESSAGE_LIMIT = 64_000
-"""Bytes; GitHub takes 64 KB."""
 MOST_IN_LOG = 10
 """GitHub shows at most this many annotations of a level per step."""
 _ADDRESS = re.compile(r"://(?=\S)|\bwww\.(?=\w)", re.IGNORECASE)
@@ -71,7 +68,7 @@ def annotation(
         start,
         end,
         _LEVELS[finding.severity],
-        cut(f"{finding.severity.label}: {title}", TITLE_LIMIT),
+        cut(f"{finding.severity.label}: {title}", TITLE_CHARACTERS),
         _write_message(finding, place, server_url),
     )
 
@@ -181,7 +178,7 @@ def _clamp(number: int) -> int:
 
 
 def _write_message(finding: Finding, place: str, server_url: str) -> str:
-    """Returns the message: place, body, suggestion and attributes, of at most `MESSAGE_LIMIT` bytes."""
+    """Returns the message: place, body, suggestion and attributes, of at most `ANNOTATION_BYTES` bytes."""
     body = plain_text(finding.body, server_url).strip() or plain_text(one_line(finding.title), server_url)
     blocks = [place, body]
     if finding.suggestion is not None:
@@ -189,8 +186,7 @@ def _write_message(finding: Finding, place: str, server_url: str) -> str:
         removes = not suggestion.strip()
         blocks.append("Suggested: remove these lines." if removes else f"Suggested instead:\n{suggestion}")
     tail = f"\n\n{attributes(finding, server_url)}"
-    text = "\n\n".join(block for block in blocks if block)
-    return (_cut_bytes(text, MESSAGE_LIMIT - len(tail.encode())) + tail).lstrip()
+    return (cut_bytes(joined(blocks), ANNOTATION_BYTES - size(tail)) + tail).lstrip()
 
 
 def plain_text(text: str, server_url: str) -> str:
@@ -207,9 +203,3 @@ def _break_links(text: str, server_url: str) -> str:
         return match[0] if ours else f"{match[0]} "
 
     return _ADDRESS.sub(add_space, text)
-
-
-def _cut_bytes(text: str, limit: int) -> str:
-    """Returns at most `limit` bytes of UTF-8; a longer text is cut and ends in an ellipsis."""
-    encoded = text.encode()
-    return text if len(encoded) <= limit else encoded[: limit - 3].decode(errors="ignore") + "…"

@@ -8,12 +8,13 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from hunkwise.domain.finding import Finding, Verification, reading_order
+from hunkwise.domain.limits import BODY_CHARACTERS, CHECK_TEXT_BYTES, JOB_SUMMARY_BYTES, TITLE_CHARACTERS
 from hunkwise.domain.review import Destination, Review, ReviewEvent
-from hunkwise.domain.text import cut, one_line, plain
+from hunkwise.domain.text import cut, joined, one_line, plain, size, take_fitting
 from hunkwise.publish import sanitize
 from hunkwise.publish.change_summary import change_blocks
 from hunkwise.publish.conclusion import PublishedReview
-from hunkwise.publish.placement import CommentPlan, Page, PageTemplate, fitted, joined, size
+from hunkwise.publish.placement import CommentPlan, Page, PageTemplate, fitted
 from hunkwise.publish.sanitize import suggestion_fence, without_marker
 from hunkwise.publish.sections import (
     BADGES,
@@ -75,13 +76,6 @@ def _count_findings(review: Review, fixed: int, dismissed: int) -> str:
     )
 
 
-BODY_LIMIT = 65_536
-"""GitHub's limit of a comment or a review's body, in characters; we count bytes, which are never fewer."""
-SUMMARY_LIMIT = 1024 * 1024 - 1
-"""The runner's limit of a step's summary, in bytes."""
-CHECK_LIMIT = 65_535
-"""GitHub's limit of a check run's summary, and of its text, in bytes."""
-CHECK_TITLE_LIMIT = 255
 _TITLE_LIMIT = 300
 _TEXT_LIMIT = 12_000
 _SHORT_LIMIT = 600
@@ -133,24 +127,24 @@ def review_body(view: PublishedReview, placement: CommentPlan, event: ReviewEven
     entry = _FindingWriter(
         FindingLinks(view).of, lambda finding: finding_marker(finding, Destination.BODY), view.server_url
     )
-    sheet = PageTemplate((head,), tail, entry.writers, BODY_LIMIT, _SUMMARY_HAS)
+    sheet = PageTemplate((head,), tail, entry.writers, BODY_CHARACTERS, _SUMMARY_HAS)
     return fitted(sheet, sorted(placement.in_body, key=reading_order))
 
 
 def job_summary(view: PublishedReview) -> Page:
     """Returns the review with every finding in full, and its destination. A local run prints it, too."""
     heads = tuple(overview(view, names=names, drawn=True) for names in _NAMES)
-    return _render_findings_page(view, heads, SUMMARY_LIMIT)
+    return _render_findings_page(view, heads, JOB_SUMMARY_BYTES)
 
 
 def check_output(view: PublishedReview) -> CheckOutput:
     """Returns the check run's output: the verdict, the overview, and as many findings as fit."""
     heads = (overview(view, names=names) for names in _NAMES)
     summary = next(
-        (text for head in heads if size(text := joined(head)) <= CHECK_LIMIT), view.verdict.sentence
+        (text for head in heads if size(text := joined(head)) <= CHECK_TEXT_BYTES), view.verdict.sentence
     )
-    title = cut(one_line(view.verdict.sentence), CHECK_TITLE_LIMIT)
-    return CheckOutput(title, summary, _render_findings_page(view, ([],), CHECK_LIMIT).text)
+    title = cut(one_line(view.verdict.sentence), TITLE_CHARACTERS)
+    return CheckOutput(title, summary, _render_findings_page(view, ([],), CHECK_TEXT_BYTES).text)
 
 
 def _render_findings_page(view: PublishedReview, heads: tuple[list[str], ...], limit: int) -> Page:
@@ -255,8 +249,7 @@ class _SummaryForm(Enum):
     NONE = auto()
 
 
-LIMIT = 65_536
-"""GitHub's limit of a comment, in characters; we count bytes, which are never fewer."""
+# GitHub limits bodies in characters; here bytes are counted, which are never fewer.
 STATE_ROOM = 30_000
 """Bytes that the text always leaves for the state."""
 _CLAIM_ROOM = 400
@@ -271,9 +264,9 @@ _STATE = "<!-- hunkwise:state "
 
 
 def summary_comment(view: PublishedReview, state: HiddenState) -> str:
-    """Returns the comment, of at most `LIMIT` bytes: open findings, coverage, and the state as its last line."""
-    text = _render_text(view, LIMIT - STATE_ROOM - _CLAIM_ROOM)
-    return f"{text}\n\n{encode(state, LIMIT - _CLAIM_ROOM - size(text) - 2)}"
+    """Returns the comment, of at most `BODY_CHARACTERS` bytes: findings, coverage, and the state as last line."""
+    text = _render_text(view, BODY_CHARACTERS - STATE_ROOM - _CLAIM_ROOM)
+    return f"{text}\n\n{encode(state, BODY_CHARACTERS - _CLAIM_ROOM - size(text) - 2)}"
 
 
 def claim_comment(previous_body: str | None, head_sha: str, run: str) -> str:
@@ -285,9 +278,9 @@ def claim_comment(previous_body: str | None, head_sha: str, run: str) -> str:
     at = f" {sanitize.code_span(head_sha[:7])}" if head_sha else ""
     claim = f"{SUMMARY_MARKER}\n{claim_marker(run)}\n⏳ hunkwise is reviewing{at}…"
     previous = _remove_claim(previous_body or "")
-    if size(previous) > LIMIT - size(claim) - 2:
+    if size(previous) > BODY_CHARACTERS - size(claim) - 2:
         last = previous.rpartition("\n")[2]
-        previous = last if last.startswith(_STATE) and size(last) <= LIMIT - size(claim) - 2 else ""
+        previous = last if last.startswith(_STATE) and size(last) <= BODY_CHARACTERS - size(claim) - 2 else ""
     return joined([claim, previous])
 
 
@@ -319,7 +312,7 @@ def _render_text(view: PublishedReview, limit: int) -> str:
         room = limit - size(joined([*above, _TABLE_HEAD, *below])) - _SUMMARY_COUNT_SPACE
         if size("\n".join(rows)) <= room:
             break
-    return joined([*above, *_render_table(_take_rows(rows, room), len(findings)), *below])
+    return joined([*above, *_render_table(take_fitting(rows, room, "\n"), len(findings)), *below])
 
 
 def _render_around_table(
@@ -344,17 +337,6 @@ def _render_rows(view: PublishedReview, findings: Sequence[Finding]) -> list[str
         title = sanitize.line(finding.title, _SUMMARY_TITLE_LIMIT)
         rows.append(f"| {BADGES[finding.severity]} | {place} | {title} | {links.state(finding)} |")
     return rows
-
-
-def _take_rows(rows: Sequence[str], room: int) -> list[str]:
-    """Returns the first rows that fit into `room` bytes."""
-    kept: list[str] = []
-    for row in rows:
-        room -= size(row) + 1
-        if room < 0:
-            break
-        kept.append(row)
-    return kept
 
 
 def _render_table(rows: Sequence[str], total: int) -> list[str]:

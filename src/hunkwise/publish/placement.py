@@ -10,7 +10,7 @@ from typing import Final
 from hunkwise.domain.diff import FileDiff, Hunk, Side
 from hunkwise.domain.finding import Anchor, Finding, Verification
 from hunkwise.domain.review import Destination, ReviewEvent
-from hunkwise.domain.text import cut, one_line, plain
+from hunkwise.domain.text import cut, joined, one_line, plain, size, take_fitting
 from hunkwise.publish.sanitize import without_marker
 from hunkwise.publish.sections import count
 
@@ -41,24 +41,14 @@ class PageTemplate:
     """A sentence on where to find those that are only counted."""
 
 
-def joined(blocks: Iterable[str]) -> str:
-    """Returns the blocks that are not empty, with a blank line between them."""
-    return "\n\n".join(block for block in blocks if block)
-
-
-def size(text: str) -> int:
-    """Returns the number of bytes in UTF-8."""
-    return len(text.encode("utf-8"))
-
-
 def fitted(sheet: PageTemplate, findings: Sequence[Finding]) -> Page:
     """Returns the page in the longest form that fits."""
     room = 0
     for head in sheet.heads:
         room = sheet.limit - size(joined([*head, *sheet.tail])) - _COUNT_SPACE
         for write in sheet.writers:
-            blocks = _all_within((write(finding) for finding in findings), room)
-            if blocks is not None:
+            blocks = take_fitting((write(finding) for finding in findings), room, "\n\n")
+            if len(blocks) == len(findings):
                 return Page(joined([*head, *blocks, *sheet.tail]))
     return _count_rest(sheet, findings, room)
 
@@ -66,27 +56,10 @@ def fitted(sheet: PageTemplate, findings: Sequence[Finding]) -> Page:
 def _count_rest(sheet: PageTemplate, findings: Sequence[Finding], room: int) -> Page:
     """Returns the page with as many findings as fit, a line each, the most severe first; the rest is counted."""
     by_severity = sorted(findings, key=lambda finding: -finding.severity)
-    blocks: list[str] = []
-    for finding in by_severity:
-        block = sheet.writers[-1](finding)
-        room -= size(block) + 2
-        if room < 0:
-            break
-        blocks.append(block)
+    blocks = take_fitting((sheet.writers[-1](finding) for finding in by_severity), room, "\n\n")
     counted = tuple(by_severity[len(blocks) :])
     more = f"**{count(len(counted), 'more finding')}** did not fit here. {sheet.rest}"
     return Page(joined([*sheet.heads[-1], *blocks, more, *sheet.tail]), counted)
-
-
-def _all_within(blocks: Iterable[str], room: int) -> list[str] | None:
-    """Returns all blocks, or None if they do not fit into `room` bytes."""
-    kept: list[str] = []
-    for block in blocks:
-        room -= size(block) + 2
-        if room < 0:
-            return None
-        kept.append(block)
-    return kept
 
 
 LONGEST_SPAN = 200

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from hunkwise.domain.text import cut, one_line, plain
@@ -286,16 +286,11 @@ def text(untrusted: str, limit: int, *, server_url: str = "") -> str:
     Emphasis, lists, quotes, code spans and fences are kept. Links are kept only if they lead to `server_url`.
     """
     context = InlineContext(server_url=server_url)
-    kept = untrusted[:limit]
-    shortened = len(untrusted) > limit
-    while kept:
-        written = _rewrite_blocks(without_marker(plain(kept)), context) + ("\n\n…" if shortened else "")
-        if len(written) <= limit:
-            return written
-        # Escapes made it longer than its source; the next attempt is shorter by at least a tenth.
-        kept = kept[: min(len(kept) * limit // len(written), len(kept) * 9 // 10)]
-        shortened = True
-    return cut("…" if shortened else "", limit)
+
+    def write(kept: str) -> str:
+        return _rewrite_blocks(without_marker(plain(kept)), context)
+
+    return _write_within(limit, write, untrusted[:limit], "\n\n…", shortened=len(untrusted) > limit)
 
 
 def line(untrusted: str, limit: int) -> str:
@@ -304,13 +299,22 @@ def line(untrusted: str, limit: int) -> str:
     Code spans are kept; emphasis, headings, lists and pipes are shown literally.
     """
     context = InlineContext(literal=True)
+
+    def write(kept: str) -> str:
+        return _guard(inert(without_marker(kept.rstrip()), context))
+
     kept = one_line(untrusted[: limit * 4])
-    shortened = len(untrusted) > limit * 4
+    return _write_within(limit, write, kept, "…", shortened=len(untrusted) > limit * 4)
+
+
+def _write_within(limit: int, write: Callable[[str], str], kept: str, end: str, *, shortened: bool) -> str:
+    """Returns as much of the text as fits into `limit` characters once it is written, then `end` if it is cut."""
     while kept:
-        written = _guard(inert(without_marker(kept), context)) + ("…" if shortened else "")
+        written = write(kept) + (end if shortened else "")
         if len(written) <= limit:
             return written
-        kept = kept[: min(len(kept) * limit // len(written), len(kept) * 9 // 10)].rstrip()
+        # Escapes made it longer than its source; the next attempt is shorter by at least a tenth.
+        kept = kept[: min(len(kept) * limit // len(written), len(kept) * 9 // 10)]
         shortened = True
     return cut("…" if shortened else "", limit)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +20,7 @@ from urllib.parse import quote
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding, Severity, reading_order
 from hunkwise.domain.review import FileCoverage, Review, ReviewFault
-from hunkwise.domain.text import cut, one_line
+from hunkwise.domain.text import cut, joined, one_line
 from hunkwise.publish import sanitize
 from hunkwise.publish.annotations import about, attributes, lines_at_head, plain_text
 
@@ -184,7 +184,7 @@ def _make_plain_message(finding: Finding, limit: int, server_url: str) -> str:
         code = _shorten(finding.suggestion, limit, server_url).rstrip("\n")
         blocks.append(f"Suggested instead:\n{code}" if code.strip() else "Suggested: remove these lines.")
     blocks.append(attributes(finding, server_url))
-    return _remove_markup(_join_blocks(blocks))
+    return _remove_markup(joined(blocks))
 
 
 def _make_markdown_message(finding: Finding, limit: int, server_url: str) -> str:
@@ -195,16 +195,12 @@ def _make_markdown_message(finding: Finding, limit: int, server_url: str) -> str
         fenced = f"Suggested instead:\n\n{sanitize.fence(code)}"
         blocks.append(fenced if code.strip() else "Suggested: remove these lines.")
     blocks.append(sanitize.line(attributes(finding, server_url), _TITLE_LIMIT))
-    return _join_blocks(blocks)
+    return joined(blocks)
 
 
 def _shorten(text: str, limit: int, server_url: str) -> str:
     """Returns untrusted text as at most `limit` characters; cut before it is processed, as it may be very long."""
     return cut(plain_text(cut(text, limit), server_url), limit)
-
-
-def _join_blocks(blocks: Iterable[str]) -> str:
-    return "\n\n".join(block for block in blocks if block)
 
 
 def _remove_markup(text: str) -> str:

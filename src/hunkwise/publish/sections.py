@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding, Severity, Verification
 from hunkwise.domain.review import Coverage, Destination, FileCoverage, Review, ReviewFault, Usage
-from hunkwise.domain.text import cut, one_line
+from hunkwise.domain.text import cut, one_line, take_fitting
 from hunkwise.publish import sanitize
 from hunkwise.publish.change_summary import change_blocks
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
@@ -336,22 +336,11 @@ def unreviewed(coverage: Coverage, names: int) -> list[str]:
 def _fold_files(title: str, files: Sequence[FileCoverage], names: int) -> str:
     """Returns a foldable list of files with their reasons; the list has at most `names` bytes."""
     lines = [f"<details><summary>{title}: {count(len(files), 'file')}</summary>", ""]
-    lines += _take_lines((_describe_file(file) for file in files), names)
+    lines += take_fitting((_describe_file(file) for file in files), names, "\n")
     left = len(files) - (len(lines) - 2)
     if left:
         lines.append(f"- {count(left, 'file')} more, named in the JSON report")
     return "\n".join([*lines, "", "</details>"])
-
-
-def _take_lines(lines: Iterable[str], budget: int) -> list[str]:
-    """Returns the first lines that fit into `budget` bytes."""
-    kept: list[str] = []
-    for entry in lines:
-        budget -= len(entry.encode()) + 1
-        if budget < 0:
-            break
-        kept.append(entry)
-    return kept
 
 
 def _describe_file(file: FileCoverage) -> str:

@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from hunkwise.domain.limits import BODY_CHARACTERS, JOB_SUMMARY_BYTES
 from hunkwise.domain.pull_request import Comment
 from hunkwise.domain.review import ExitCode, ReviewEvent
 from hunkwise.domain.text import one_line
 from hunkwise.errors import SettingsError
 from hunkwise.publish.conclusion import RunConclusion
-from hunkwise.publish.documents import LIMIT, SUMMARY_LIMIT, job_summary, review_body, summary_comment
+from hunkwise.publish.documents import job_summary, review_body, summary_comment
 from hunkwise.publish.placement import place
 from hunkwise.publish.report import as_json, digest_of
 from hunkwise.publish.report_input import as_review, check, read_report
@@ -43,7 +44,7 @@ def is_a_state_or_nothing(body: str) -> None:
     """Any comment gives a state that can be written again, or none; its markers give records, or none."""
     said = latest_state([Comment(1, body)], repository="o/r", number=7)
     if said is not None:
-        assert encode(said, LIMIT)
+        assert encode(said, BODY_CHARACTERS)
         assert (said.repository.casefold(), said.number) == ("o/r", 7)
     for record in raised_in(body):
         assert record.path
@@ -67,9 +68,9 @@ def is_a_report_or_refused(raw: bytes) -> None:
     seen = view(whole, RunConclusion(ExitCode.REVIEWED))
     placed = place(whole.findings, FILES, max_comments=3)
     pages = (
-        (job_summary(seen).text, SUMMARY_LIMIT),
-        (summary_comment(seen, state()), LIMIT),
-        (review_body(seen, placed, ReviewEvent.COMMENT).text, LIMIT),
+        (job_summary(seen).text, JOB_SUMMARY_BYTES),
+        (summary_comment(seen, state()), BODY_CHARACTERS),
+        (review_body(seen, placed, ReviewEvent.COMMENT).text, BODY_CHARACTERS),
     )
     for page, limit in pages:
         assert len(page.encode("utf-8")) <= limit
