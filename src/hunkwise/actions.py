@@ -17,6 +17,16 @@ from pathlib import Path
 from typing import Final, TextIO, TypedDict, Unpack
 
 from hunkwise.domain.limits import JOB_SUMMARY_BYTES
+from hunkwise.domain.text import (
+    BIDI,
+    CONTROLS,
+    JOINERS,
+    MONGOLIAN_SELECTORS,
+    SEPARATORS,
+    SURROGATES,
+    ZERO_WIDTH,
+    escape_character,
+)
 from hunkwise.redaction import SecretScan
 from hunkwise.settings.github_context import RunnerEnvironment
 
@@ -83,12 +93,9 @@ LOG_BYTES: Final = 8 * 1024 * 1024
 """Bytes of plain lines in the log of a run; commands are not counted."""
 MESSAGE: Final = 16_000
 """Characters of one line, and of one command's message."""
-# Controls except tab and line feed, Unicode line separators, lone surrogates, and bidi controls that reorder a line.
-_HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_HARMFUL = re.compile(f"[\r{CONTROLS}{SEPARATORS}{BIDI}{SURROGATES}]")
 # The runner compares text by .NET's culture rules, which ignore zero-width characters: so the patterns allow them.
-_UNSEEN = (
-    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u206f\ufe00-\ufe0f\ufeff"
-)
+_UNSEEN = f"{ZERO_WIDTH}{JOINERS}{MONGOLIAN_SELECTORS}\ufe00-\ufe0f"
 _SPACES = " \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _COMMAND_START = re.compile(f"^([{_SPACES}{_UNSEEN}]*:)([{_UNSEEN}]*:)", re.MULTILINE)
 _OLD_COMMAND = re.compile(f"(#[{_UNSEEN}]*#)([{_UNSEEN}]*\\[)")
@@ -96,17 +103,12 @@ _OLD_COMMAND = re.compile(f"(#[{_UNSEEN}]*#)([{_UNSEEN}]*\\[)")
 
 def harmless(text: str) -> str:
     """Escapes characters that move the cursor, end a line or hide text, for example as `\\x1b`."""
-    return _HARMFUL.sub(_escape, text.replace("\r\n", "\n"))
+    return _HARMFUL.sub(lambda match: escape_character(match[0]), text.replace("\r\n", "\n"))
 
 
 def inert(text: str) -> str:
     """Changes untrusted text so that the runner finds no command in its lines."""
     return _OLD_COMMAND.sub(r"\1 \2", _COMMAND_START.sub(r"\1 \2", harmless(text)))
-
-
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def _encode_message(text: str) -> str:

@@ -24,9 +24,10 @@ from copilot.tools import Tool
 
 from hunkwise.copilot.connection import CopilotConnection, not_offered
 from hunkwise.copilot.errors import SDK_ERRORS, fault, from_sdk, from_status
-from hunkwise.copilot.tools import ToolRepository, encodable, report_tool, repository_tools
+from hunkwise.copilot.tools import ToolRepository, report_tool, repository_tools
 from hunkwise.domain.model import Budget, Deadline, Question
 from hunkwise.domain.review import Usage
+from hunkwise.domain.text import encodable
 from hunkwise.errors import ModelError, ModelKind
 
 MAX_WORDS = 10_000

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 from copilot.tools import Tool, ToolInvocation, ToolResult
 
 from hunkwise.domain.model import Budget, ReportTool
-from hunkwise.domain.text import visible
+from hunkwise.domain.text import encodable, visible
 from hunkwise.errors import GitHubError, RepositoryError
 
 MAX_READ_LINES = 400
@@ -35,11 +35,6 @@ class ToolRepository(Protocol):
     def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None: ...
 
     def list(self, path: str) -> tuple[str, ...] | None: ...
-
-
-def encodable(text: str) -> str:
-    """Returns the text without lone surrogates, which would block the session until its timeout."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def report_tool(report: ReportTool, another: Callable[[], bool]) -> Tool:

@@ -9,20 +9,45 @@ from dataclasses import dataclass
 from hunkwise.domain.diff import DiffLine, FileDiff, Hunk
 
 _LINE_ENDS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
-_NO_CHARACTER = re.compile("[\ud800-\udfff\ufffe\uffff]")
+# Parts of character classes of regular expressions.
+CONTROLS = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+"""C0 without tab, line feed and carriage return; DEL; C1."""
+SEPARATORS = "\u2028\u2029"
+BIDI = "\u202a-\u202e\u2066-\u2069"
+"""Controls that reorder a line."""
+SURROGATES = "\ud800-\udfff"
+ZERO_WIDTH = "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2060-\u206f\ufeff"
+"""Soft hyphen, marks and fillers; not the joiners of scripts and emoji."""
+JOINERS = "\u200c\u200d"
+MONGOLIAN_SELECTORS = "\u180b-\u180d\u180f"
+_FILLERS = "\u3164\uffa0"
+
+_NO_CHARACTER = re.compile(f"[{SURROGATES}\ufffe\uffff]")
+# The tags and variation selectors at the end can hide text.
 _INVISIBLE = re.compile(
-    "["
-    "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"  # C0 without tab and line feed, DEL, C1
-    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u3164\uffa0"  # soft hyphen, joiners and fillers
-    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero width, bidi, interlinear
-    "\U000e0000-\U000e01ef"  # tags and the variation selectors that hide text
-    "]"
+    f"[{CONTROLS}{ZERO_WIDTH}{JOINERS}{_FILLERS}{BIDI}\ufff9-\ufffb\U000e0000-\U000e01ef]"
 )
 
 
 def plain(text: str) -> str:
     """Normalizes untrusted text: line feeds as the only line ends, no invisible characters; Markdown is kept."""
     return _INVISIBLE.sub("", _NO_CHARACTER.sub("\ufffd", _LINE_ENDS.sub("\n", text)))
+
+
+def encodable(text: str) -> str:
+    """Returns the text with lone surrogates replaced: neither UTF-8 nor JSON can have them."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def is_encodable(text: str) -> bool:
+    """Returns whether the text has no lone surrogate."""
+    return encodable(text) == text
+
+
+def escape_character(character: str) -> str:
+    """Returns the character's code, for example `\\x1b` or `\\u202e`."""
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def one_line(text: str) -> str:
@@ -49,6 +74,11 @@ def size(text: str) -> int:
 def joined(blocks: Iterable[str]) -> str:
     """Returns the blocks that are not empty, with a blank line between them."""
     return "\n\n".join(block for block in blocks if block)
+
+
+def count(number: int, noun: str) -> str:
+    """Returns, for example, `1 finding` or `2 findings`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def take_fitting(texts: Iterable[str], room: int, separator: str) -> list[str]:
@@ -106,14 +136,10 @@ HUNK_SIZE = 8
 FILE_SIZE = 80
 _PLAIN = re.compile(rb"[\t\x20-\x7e]*\r?")
 _HIDDEN = re.compile(
-    "["
-    "\x00-\x08\x0a-\x1f\x7f-\x9f"  # C0 without tab, DEL, C1 (NEL among them)
-    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0"  # soft hyphen, joiners and fillers
-    "\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb"  # zero width, line ends, bidi
-    "\ufe00-\ufe0d\U000e0000-\U000e0fff"  # tags and the variation selectors that can carry hidden text
+    f"[\n\r{CONTROLS}{SEPARATORS}{BIDI}{SURROGATES}{ZERO_WIDTH}{MONGOLIAN_SELECTORS}{_FILLERS}"
+    "\ufff0-\ufffb\ufe00-\ufe0d\U000e0000-\U000e0fff"  # tags and the variation selectors that can carry hidden text
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # shorthand and musical format controls
-    "\ud800-\udfff\ufffe\uffff"
-    "]"
+    "\ufffe\uffff]"
     # Joiners and variation selectors of scripts and emoji, in sequences that only hidden text has.
     "|[\u200c\u200d\ufe0e\ufe0f]{3,}|(?<=[!-~])[\u200c\u200d]"
 )

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import SEVERITY_LABELS, Severity, SeverityLabel
+from hunkwise.domain.text import is_encodable
 from hunkwise.settings.config_errors import sentences
 from hunkwise.settings.parsing import did_you_mean, listed, quoted
 from hunkwise.settings.strict_yaml import Loc, YamlDocument, YamlFault
@@ -18,7 +19,6 @@ MAX_BYTES: Final = 512 * 1024
 MAX_DEPTH: Final = 16
 # An unterminated text is one token: otherwise each quote in it would be tried as the start of a text.
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[{}\[\],:]|[^\s{}\[\],:"]+|\n', re.DOTALL)
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_json(raw: bytes) -> YamlDocument:
@@ -101,7 +101,7 @@ class _Places:
             self._object(loc)
         elif word == "[":
             self._array(loc)
-        elif word.startswith('"') and _SURROGATE.search(json.loads(word)):
+        elif word.startswith('"') and not is_encodable(json.loads(word)):
             self.faults.append(YamlFault(loc, self._line, "a text holds half of a character; write it whole"))
 
     def _object(self, loc: Loc) -> None:

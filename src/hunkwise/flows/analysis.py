@@ -12,7 +12,7 @@ from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.model import Question, ReportTool, ToolReply
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.review import Coverage, ReviewFault, SkipReason
-from hunkwise.domain.text import one_line
+from hunkwise.domain.text import count, one_line
 from hunkwise.errors import Error, ModelError, ModelKind, SettingsError
 from hunkwise.flows.models import Budgets, together, with_something_left
 from hunkwise.flows.planning import PromptTask, ReviewPlan, coverage_of, hunks_of
@@ -338,17 +338,20 @@ class Analyzer:
         """Returns faults with the number of findings that were lost, so that none is dropped silently."""
         faults = []
         if unreadable := sum(collector.unreadable for collector in self._collectors):
-            message = f"{_count(unreadable)} of the model had no title and no text that could be read."
+            message = (
+                f"{count(unreadable, 'finding')} of the model had no title and no text that could be read."
+            )
             faults.append(ReviewFault("answer", message))
         if above := sum(collector.above_cap for collector in self._collectors):
             message = (
-                f"{_count(above)} came above the limit of {MAX_FINDINGS} a question and {MAX_RUN_FINDINGS:,} a "
-                "run and were not taken."
+                f"{count(above, 'finding')} came above the limit of {MAX_FINDINGS} a question and {MAX_RUN_FINDINGS:,} "
+                "a run and were not taken."
             )
             faults.append(ReviewFault("answer", message, _HINT))
         if beyond := sum(collector.beyond for collector in self._collectors):
             message = (
-                f"{_count(beyond)} came above the limit of {MAX_IN_CALL} a call and were not reported again."
+                f"{count(beyond, 'finding')} came above the limit of {MAX_IN_CALL} a call "
+                "and were not reported again."
             )
             faults.append(ReviewFault("answer", message, _HINT))
         return faults
@@ -360,10 +363,6 @@ def _tool(work: PromptTask, collector: FindingCollector) -> ReportTool:
 
 
 _HINT = "Give each prompt less to do, or another model."
-
-
-def _count(findings: int) -> str:
-    return "1 finding" if findings == 1 else f"{findings} findings"
 
 
 def _skip_reason(error: ModelError) -> SkipReason:

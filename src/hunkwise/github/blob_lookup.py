@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hunkwise.domain.pull_request import Entry, Known
+from hunkwise.domain.text import is_encodable
 from hunkwise.github.connection import GitHubConnection
 from hunkwise.github.responses import GraphqlResponse, JsonValue
 
@@ -137,8 +138,4 @@ def read_many(connection: GitHubConnection, repository: str, sha: str, paths: Se
 
 def _is_valid_path(path: str) -> bool:
     """Returns whether JSON can encode the path and Git can contain it: otherwise GitHub rejects the whole query."""
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in path
+    return is_encodable(path) and "\0" not in path

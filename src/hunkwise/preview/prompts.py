@@ -16,7 +16,7 @@ from jinja2.meta import find_referenced_templates
 
 from hunkwise.domain.finding import Severity
 from hunkwise.domain.review import ExitCode, FileCoverage
-from hunkwise.domain.text import divided
+from hunkwise.domain.text import count, divided
 from hunkwise.errors import SettingsError
 from hunkwise.preview.config import print_json, print_text, safe
 from hunkwise.preview.render import MOST_EXAMPLES, PromptRendering, RenderedPart, estimate, rendered
@@ -257,12 +257,12 @@ def _print(
 
 
 def _header(rendering: PromptRendering, part: RenderedPart) -> Iterator[str]:
-    about = _counted(part.lines, _unit(rendering.name))
-    files = _counted(len(part.changed_lines), "file")
+    about = count(part.lines, _unit(rendering.name))
+    files = count(len(part.changed_lines), "file")
     size = _size(part.text)
     yield f"{_RULE}{safe(rendering.name)}, chunk {part.number} of {part.count}: {size}, {about} in {files}"
     for path, lines in list(part.changed_lines.items())[:_MOST_FILES]:
-        yield f"{_RULE}  {safe(path)}: {_counted(lines, _unit(rendering.name))}"
+        yield f"{_RULE}  {safe(path)}: {count(lines, _unit(rendering.name))}"
     if len(part.changed_lines) > _MOST_FILES:
         yield f"{_RULE}  and {len(part.changed_lines) - _MOST_FILES:,} more files"
 
@@ -271,7 +271,7 @@ def _footer(rendering: PromptRendering, parts: tuple[RenderedPart, ...]) -> Iter
     total = "".join(part.text for part in parts)
     if parts:
         yield (
-            f"{_RULE}total: {_counted(len(parts), 'chunk')}, {_size(total)}, and {_size(rendering.system)} of system "
+            f"{_RULE}total: {count(len(parts), 'chunk')}, {_size(total)}, and {_size(rendering.system)} of system "
             "message with each; tokens are an estimate, characters divided by 4"
         )
     elif not rendering.faults:
@@ -294,11 +294,7 @@ def _unit(name: str) -> str:
 
 
 def _size(text: str) -> str:
-    return f"{_counted(len(text), 'character')}, about {_counted(estimate(text), 'token')}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{count(len(text), 'character')}, about {count(estimate(text), 'token')}"
 
 
 def _rendering_as_json(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from hunkwise.domain.finding import SEVERITY_LABELS, SeverityLabel
+from hunkwise.domain.text import encodable
 
 REPORT = "report_findings"
 DESCRIPTION = (
@@ -133,7 +134,7 @@ def _read_partially(item: object) -> RawFinding | None:
 
 def readable_text(value: object, limit: int) -> str:
     """Returns the text with lone surrogates replaced, cut at `limit` characters; empty if it is not a text."""
-    return value[:limit].encode("utf-8", "replace").decode().strip() if isinstance(value, str) else ""
+    return encodable(value[:limit]).strip() if isinstance(value, str) else ""
 
 
 def sentences(error: ValidationError, where: str) -> list[str]:

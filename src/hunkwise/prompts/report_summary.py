@@ -18,6 +18,7 @@ from hunkwise.domain.finding import (
     RiskLevel,
     Walkthrough,
 )
+from hunkwise.domain.text import encodable
 
 REPORT: Final = "report_summary"
 DESCRIPTION: Final = (
@@ -110,7 +111,7 @@ def _read_diagram(value: object, faults: list[str]) -> str:
     if len(value) > MAX_DIAGRAM:
         faults.append(f"diagram: it must have {MAX_DIAGRAM:,} characters at the most, or be left out")
         return ""
-    source = _replace_surrogates(value).strip()
+    source = encodable(value).strip()
     fenced = _FENCED.fullmatch(source)
     return _BREAK.sub(" ", fenced[1] if fenced else source).expandtabs(4).strip()
 
@@ -119,12 +120,8 @@ def _read_text(value: object, limit: int) -> str:
     """Returns the text within its limit, with lone surrogates replaced; empty if it is not a text."""
     if not isinstance(value, str):
         return ""
-    text = _replace_surrogates(value[: limit + 1]).strip()
+    text = encodable(value[: limit + 1]).strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _replace_surrogates(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def parameters(style: Style) -> dict[str, Any]:

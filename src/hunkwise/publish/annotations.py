@@ -19,6 +19,7 @@ from hunkwise.publish.sections import check_of
 MOST_IN_LOG = 10
 """GitHub shows at most this many annotations of a level per step."""
 _ADDRESS = re.compile(r"://(?=\S)|\bwww\.(?=\w)", re.IGNORECASE)
+_BYTE = re.compile("[\udc80-\udcff]")
 _LAST_LINE = 2**31 - 1  # GitHub's numbers have 32 bits; with a larger one it rejects the whole request
 
 
@@ -111,16 +112,12 @@ def workflow_annotations(
 
 def sayable(path: str) -> str:
     """Returns the path with bytes that are not UTF-8 escaped, for example as `\\xe9`, so that it is valid in JSON."""
-    written = []
-    for character in path:
-        code = ord(character)
-        if 0xDC80 <= code <= 0xDCFF:  # a byte, as decoded by surrogateescape
-            written.append(f"\\x{code - 0xDC00:02x}")
-        elif 0xD800 <= code <= 0xDFFF:
-            written.append(f"\\u{code:04x}")
-        else:
-            written.append(character)
-    return "".join(written)
+    # A byte is decoded to a surrogate by `surrogateescape`.
+    return (
+        _BYTE.sub(lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", path)
+        .encode(errors="backslashreplace")
+        .decode()
+    )
 
 
 def about(finding: Finding) -> str:

@@ -20,6 +20,7 @@ from hunkwise.domain.review import (
     Review,
     ReviewEvent,
 )
+from hunkwise.domain.text import count
 from hunkwise.tracking.markers import PreviousFinding, has_review_marker
 from hunkwise.tracking.reconcile import OpenFinding
 
@@ -196,14 +197,14 @@ def _find_reached_gates(review: Review, gates: Gates) -> tuple[str, ...]:
 def _describe_missing(coverage: Coverage, held: FallbackCounts) -> tuple[str, ...]:
     reasons = []
     if not coverage.complete:
-        files = _count(len(coverage.missing) + coverage.unlisted_files, "file")
+        files = count(len(coverage.missing) + coverage.unlisted_files, "file")
         reasons.append(
             f"A part of the change was not reviewed: {files}, {coverage.percent} % of the lines covered."
         )
     if held.lost:
         verb = "is" if held.lost == 1 else "are"
         reasons.append(
-            f"{_count(held.lost, 'finding')} {verb} in the log alone: not posted, and neither the job summary nor "
+            f"{count(held.lost, 'finding')} {verb} in the log alone: not posted, and neither the job summary nor "
             "the JSON report could be written."
         )
     return tuple(reasons)
@@ -219,7 +220,7 @@ def _describe_fallbacks(held: FallbackCounts) -> tuple[str, ...]:
         (held.reported, "in the JSON report"),
     )
     places = ", ".join(f"{number:,} {place}" for number, place in counts if number)
-    return (f"{_count(held.below, 'finding')} could not be posted on the change itself: {places}.",)
+    return (f"{count(held.below, 'finding')} could not be posted on the change itself: {places}.",)
 
 
 def _describe_result(review: Review, gates: Gates) -> str:
@@ -229,16 +230,12 @@ def _describe_result(review: Review, gates: Gates) -> str:
         gate = "no gate reached"
         if threshold is not None and reached(review.findings, threshold):
             gate = f"request-changes-on: {threshold.label} reached"
-        return f"Reviewed: {_count(len(review.findings), 'finding')}, {gate}."
+        return f"Reviewed: {count(len(review.findings), 'finding')}, {gate}."
     if review.coverage.reviewed_lines == 0:
         return "Nothing was reviewed: there is no changed line but what is left out by choice."
     if review.refuted:
         return "Reviewed: nothing that was found in the reviewed lines held."
     return "Reviewed: nothing found in the reviewed lines."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hunkwise.domain.finding import Finding, Verification, reading_order
 from hunkwise.domain.limits import BODY_CHARACTERS, CHECK_TEXT_BYTES, JOB_SUMMARY_BYTES, TITLE_CHARACTERS
 from hunkwise.domain.review import Destination, Review, ReviewEvent
-from hunkwise.domain.text import cut, joined, one_line, plain, size, take_fitting
+from hunkwise.domain.text import count, cut, joined, one_line, plain, size, take_fitting
 from hunkwise.publish import sanitize
 from hunkwise.publish.change_summary import change_blocks
 from hunkwise.publish.conclusion import PublishedReview
@@ -22,7 +22,6 @@ from hunkwise.publish.sections import (
     FindingLinks,
     check_of,
     closing,
-    count,
     evidence_fold,
     faults,
     opening,

@@ -10,9 +10,8 @@ from typing import Final
 from hunkwise.domain.diff import FileDiff, Hunk, Side
 from hunkwise.domain.finding import Anchor, Finding, Verification
 from hunkwise.domain.review import Destination, ReviewEvent
-from hunkwise.domain.text import cut, joined, one_line, plain, size, take_fitting
+from hunkwise.domain.text import count, cut, is_encodable, joined, one_line, plain, size, take_fitting
 from hunkwise.publish.sanitize import without_marker
-from hunkwise.publish.sections import count
 
 _COUNT_SPACE = 400
 """Bytes that are reserved for the sentence on findings that are only counted."""
@@ -211,7 +210,7 @@ def place(
     in_body: list[Finding] = []
     for finding in sorted(findings, key=_comment_order):
         unverified = strict and finding.check not in _VERIFIED
-        if unverified or finding.path not in files_by_path or not _can_be_sent(finding.path):
+        if unverified or finding.path not in files_by_path or not is_encodable(finding.path):
             in_body.append(finding)
         elif finding.anchor is not None:
             fits = len(inline) < max_comments and _is_valid_anchor(finding.anchor, files_by_path)
@@ -243,15 +242,6 @@ def _comment_order(finding: Finding) -> tuple[int, bool, float, bool, str, int]:
     line = finding.anchor.line if finding.anchor else 0
     unverified, unsure = finding.check not in _VERIFIED, -(finding.confidence or 0.0)
     return -finding.severity, unverified, unsure, not finding.evidence, finding.path, line
-
-
-def _can_be_sent(path: str) -> bool:
-    """Returns whether the path is valid UTF-8: JSON cannot have any other."""
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _is_valid_anchor(anchor: Anchor, files_by_path: Mapping[str, FileDiff]) -> bool:

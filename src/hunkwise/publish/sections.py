@@ -11,7 +11,7 @@ from urllib.parse import quote
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding, Severity, Verification
 from hunkwise.domain.review import Coverage, Destination, FileCoverage, Review, ReviewFault, Usage
-from hunkwise.domain.text import cut, one_line, take_fitting
+from hunkwise.domain.text import count, cut, one_line, take_fitting
 from hunkwise.publish import sanitize
 from hunkwise.publish.change_summary import change_blocks
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
@@ -162,11 +162,6 @@ DEMO = (
 _MOST_FAULTS = 8
 _MOST_NOTES = 8
 _MOST_INSTRUCTIONS = 20
-
-
-def count(number: int, noun: str) -> str:
-    """Returns the number with its noun: `1 file`, `1,200 files`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def overview(view: PublishedReview, *, names: int, drawn: bool = False) -> list[str]:

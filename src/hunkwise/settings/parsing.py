@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from hunkwise.domain.finding import SEVERITY_LABELS, Severity
+from hunkwise.domain.text import escape_character
 
 SHOWN_CHARACTERS = 60
 
@@ -21,7 +22,7 @@ def quoted(value: object) -> str:
     """Formats a value for a message: on one line, of bounded length, without control characters."""
     if isinstance(value, str):
         cut = value if len(value) <= SHOWN_CHARACTERS else value[:SHOWN_CHARACTERS] + "…"
-        return '"' + "".join(char if char.isprintable() else _escape(char) for char in cut) + '"'
+        return '"' + "".join(char if char.isprintable() else escape_character(char) for char in cut) + '"'
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -30,11 +31,6 @@ def quoted(value: object) -> str:
         return str(value)
     kind = "mapping" if isinstance(value, dict) else "list"
     return f"a {kind}" if value else f"an empty {kind}"
-
-
-def _escape(char: str) -> str:
-    code = ord(char)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def listed(words: Sequence[str]) -> str:

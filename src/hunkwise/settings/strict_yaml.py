@@ -13,6 +13,7 @@ from typing import Final
 
 import yaml
 
+from hunkwise.domain.text import CONTROLS, SEPARATORS, SURROGATES
 from hunkwise.settings.parsing import quoted
 
 MAX_BYTES: Final = 64 * 1024
@@ -27,7 +28,7 @@ _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NAMED_SCALARS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _NULLS = ("", "~", "null", "Null", "NULL")
-_NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_NOT_TEXT = re.compile(f"[{CONTROLS}{SEPARATORS}{SURROGATES}]")
 _LINE_END = re.compile("\r\n|\r|\n")
 
 
