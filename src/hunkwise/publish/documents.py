@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import NamedTuple
 
 from hunkwise.domain.finding import Finding, Verification, reading_order
@@ -12,7 +11,6 @@ from hunkwise.domain.limits import BODY_CHARACTERS, CHECK_TEXT_BYTES, JOB_SUMMAR
 from hunkwise.domain.review import Destination, Review, ReviewEvent
 from hunkwise.domain.text import count, cut, joined, one_line, plain, size, take_fitting
 from hunkwise.publish import sanitize
-from hunkwise.publish.change_summary import change_blocks
 from hunkwise.publish.conclusion import PublishedReview
 from hunkwise.publish.placement import CommentPlan, Page, PageTemplate, fitted
 from hunkwise.publish.sanitize import suggestion_fence, without_marker
@@ -22,14 +20,12 @@ from hunkwise.publish.sections import (
     FindingLinks,
     check_of,
     closing,
+    details,
     evidence_fold,
-    faults,
     opening,
     overview,
     place_of,
-    since,
     tally,
-    unreviewed,
 )
 from hunkwise.tracking.markers import HiddenState, finding_marker, review_marker
 from hunkwise.tracking.state import SUMMARY_MARKER, claim_marker, claimed_by, encode
@@ -239,15 +235,6 @@ def _render_attributes(finding: Finding) -> str:
     return " · ".join(parts)
 
 
-class _SummaryForm(Enum):
-    """How much of the change's summary is included."""
-
-    WITH_DIAGRAM = auto()
-    TEXT = auto()
-    """Without the diagram."""
-    NONE = auto()
-
-
 # GitHub limits bodies in characters; here bytes are counted, which are never fewer.
 STATE_ROOM = 30_000
 """Bytes that the text always leaves for the state."""
@@ -255,7 +242,8 @@ _CLAIM_ROOM = 400
 """Bytes that a later run may need for its claim."""
 _MOST_ROWS = 50
 _SUMMARY_TITLE_LIMIT = 160
-_ATTEMPTS = ((6_000, _SummaryForm.WITH_DIAGRAM), (1_500, _SummaryForm.TEXT), (0, _SummaryForm.NONE))
+_ATTEMPTS = ((6_000, True, True), (1_500, True, False), (0, False, False))
+"""Bytes of file names, and whether the change's summary and its diagram are included."""
 _SUMMARY_COUNT_SPACE = 200
 _TABLE_HEAD = "| Severity | Where | Finding | State |\n|---|---|---|---|"
 _CLAIM = "<!-- hunkwise:claim "
@@ -306,24 +294,13 @@ def _render_text(view: PublishedReview, limit: int) -> str:
     findings = sorted(view.review.findings, key=lambda finding: (-finding.severity, reading_order(finding)))
     rows = _render_rows(view, findings[:_MOST_ROWS])
     room = 0
-    for names, form in _ATTEMPTS:
-        above, below = _render_around_table(view, names=names, form=form)
+    above, below = [SUMMARY_MARKER, *opening(view)], []
+    for names, summarized, drawn in _ATTEMPTS:
+        below = [*details(view, names=names, summarized=summarized, drawn=drawn), *closing(view)]
         room = limit - size(joined([*above, _TABLE_HEAD, *below])) - _SUMMARY_COUNT_SPACE
         if size("\n".join(rows)) <= room:
             break
     return joined([*above, *_render_table(take_fitting(rows, room, "\n"), len(findings)), *below])
-
-
-def _render_around_table(
-    view: PublishedReview, *, names: int, form: _SummaryForm
-) -> tuple[list[str], list[str]]:
-    """Returns the blocks above the table, and those below it."""
-    review = view.review
-    above = [SUMMARY_MARKER, *opening(view)]
-    below = [*since(view), *faults(review.faults, view.posted.fault)]
-    if form is not _SummaryForm.NONE:
-        below += change_blocks(view, drawn=form is _SummaryForm.WITH_DIAGRAM)
-    return above, [*below, *unreviewed(review.coverage, names), *closing(view)]
 
 
 def _render_rows(view: PublishedReview, findings: Sequence[Finding]) -> list[str]:

@@ -165,16 +165,24 @@ _MOST_INSTRUCTIONS = 20
 
 
 def overview(view: PublishedReview, *, names: int, drawn: bool = False) -> list[str]:
-    """Returns the blocks above the findings. Lists of files have up to `names` bytes each.
+    """Returns the blocks above the findings."""
+    table = [severity_table(view.review)] if view.review.findings else []
+    return [*opening(view), *table, *details(view, names=names, drawn=drawn)]
 
-    `drawn`: with the diagram, if there is one.
+
+def details(view: PublishedReview, *, names: int, summarized: bool = True, drawn: bool = False) -> list[str]:
+    """Returns the blocks on the run and the change, besides the findings. Lists of files have up to `names` bytes each.
+
+    `summarized`: with the summary of the change; `drawn`: with its diagram, if there is one.
     """
     review = view.review
-    blocks = opening(view)
-    if review.findings:
-        blocks.append(severity_table(review))
-    blocks += [*since(view), *faults(review.faults, view.posted.fault), *change_blocks(view, drawn=drawn)]
-    return [*blocks, *unreviewed(review.coverage, names)]
+    change = change_blocks(view, drawn=drawn) if summarized else []
+    return [
+        *since(view),
+        *faults(review.faults, view.posted.fault),
+        *change,
+        *unreviewed(review.coverage, names),
+    ]
 
 
 def opening(view: PublishedReview) -> list[str]:
