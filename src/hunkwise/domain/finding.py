@@ -121,6 +121,11 @@ def reading_order(finding: Finding) -> tuple[str, int, int, str]:
     return finding.path, line, -finding.severity, finding.title
 
 
+def severity_order(finding: Finding) -> tuple[int, tuple[str, int, int, str]]:
+    """Returns a sort key: the most severe first, then the reading order."""
+    return -finding.severity, reading_order(finding)
+
+
 MAX_OVERVIEW: Final = 1_200
 """Characters of an overview; a longer one would be a review in itself."""
 MAX_AREAS: Final = 8

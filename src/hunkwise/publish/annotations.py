@@ -9,11 +9,11 @@ from enum import StrEnum
 from typing import Any
 
 from hunkwise.domain.diff import FileDiff, Side
-from hunkwise.domain.finding import Anchor, Finding, Severity, reading_order
+from hunkwise.domain.finding import Anchor, Finding, Severity, severity_order
 from hunkwise.domain.limits import ANNOTATION_BYTES, TITLE_CHARACTERS
 from hunkwise.domain.text import cut, cut_bytes, joined, one_line, plain, size
 from hunkwise.publish.placement import by_path
-from hunkwise.publish.sanitize import without_marker
+from hunkwise.publish.sanitize import fence, without_marker
 from hunkwise.publish.sections import check_of
 
 MOST_IN_LOG = 10
@@ -100,7 +100,7 @@ def workflow_annotations(
     `warnings` become notices, before the others.
     """
     files_by_path = by_path(files)
-    ranked = sorted(findings, key=lambda finding: (-finding.severity, reading_order(finding)))
+    ranked = sorted(findings, key=severity_order)
     severe = [finding for finding in ranked if finding.severity >= Severity.HIGH][: max(warnings, 0)]
     others = ranked[len(severe) :][: max(notices, 0)]
     return tuple(
@@ -179,11 +179,16 @@ def _write_message(finding: Finding, place: str, server_url: str) -> str:
     body = plain_text(finding.body, server_url).strip() or plain_text(one_line(finding.title), server_url)
     blocks = [place, body]
     if finding.suggestion is not None:
-        suggestion = plain_text(finding.suggestion, server_url).rstrip("\n")
-        removes = not suggestion.strip()
-        blocks.append("Suggested: remove these lines." if removes else f"Suggested instead:\n{suggestion}")
+        blocks.append(suggestion_text(plain_text(finding.suggestion, server_url)))
     tail = f"\n\n{attributes(finding, server_url)}"
     return (cut_bytes(joined(blocks), ANNOTATION_BYTES - size(tail)) + tail).lstrip()
+
+
+def suggestion_text(code: str, *, fenced: bool = False) -> str:
+    """Returns the block that shows a suggestion as plain text or, `fenced`, as Markdown."""
+    if not code.strip():
+        return "Suggested: remove these lines."
+    return f"Suggested instead:\n\n{fence(code)}" if fenced else f"Suggested instead:\n{code.rstrip(chr(10))}"
 
 
 def plain_text(text: str, server_url: str) -> str:

@@ -93,6 +93,11 @@ _BY_MODEL = "#### The change, in the model's words"
 _BY_RULES = "#### The change, in the words of the demo's rules"
 
 
+def folded(title: str, markdown: str) -> str:
+    """Returns a block that shows the title until a reader unfolds it; both must be safe Markdown."""
+    return f"<details><summary>{title}</summary>\n\n{markdown}\n\n</details>"
+
+
 def change_blocks(view: PublishedReview, *, drawn: bool) -> list[str]:
     """Returns heading, overview, areas, risk and, if `drawn`, the diagram; empty if there is no summary."""
     review = view.review
@@ -110,7 +115,7 @@ def _render_areas(areas: tuple[Area, ...]) -> str:
     text = "\n".join(rows)
     if len(rows) <= _MOST_UNFOLDED:
         return text
-    return f"<details><summary>Area by area: {len(rows)}</summary>\n\n{text}\n\n</details>"
+    return folded(f"Area by area: {len(rows)}", text)
 
 
 def _render_area(area: Area) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hunkwise.domain.finding import Finding, Verification, reading_order
+from hunkwise.domain.finding import Finding, Verification, reading_order, severity_order
 from hunkwise.domain.limits import BODY_CHARACTERS, CHECK_TEXT_BYTES, JOB_SUMMARY_BYTES, TITLE_CHARACTERS
 from hunkwise.domain.review import Destination, Review, ReviewEvent
 from hunkwise.domain.text import count, cut, joined, one_line, plain, size, take_fitting
 from hunkwise.publish import sanitize
+from hunkwise.publish.annotations import suggestion_text
 from hunkwise.publish.conclusion import PublishedReview
 from hunkwise.publish.placement import CommentPlan, Page, PageTemplate, fitted
 from hunkwise.publish.sanitize import suggestion_fence, without_marker
@@ -218,9 +219,7 @@ def _render_suggestion(suggestion: str, applies: bool) -> str:
     text = suggestion.replace("\r\n", "\n")
     if applies and text == without_marker(plain(text)):
         return suggestion_fence(text)
-    if not text.strip():
-        return "Suggested: remove these lines."
-    return f"Suggested instead:\n\n{sanitize.fence(cut(text, _TEXT_LIMIT))}"
+    return suggestion_text(cut(text, _TEXT_LIMIT), fenced=True)
 
 
 def _render_attributes(finding: Finding) -> str:
@@ -291,7 +290,7 @@ def _remove_claim(body: str) -> str:
 
 def _render_text(view: PublishedReview, limit: int) -> str:
     """Returns the visible part. To fit more findings, file lists are shortened; the most severe findings come first."""
-    findings = sorted(view.review.findings, key=lambda finding: (-finding.severity, reading_order(finding)))
+    findings = sorted(view.review.findings, key=severity_order)
     rows = _render_rows(view, findings[:_MOST_ROWS])
     room = 0
     above, below = [SUMMARY_MARKER, *opening(view)], []

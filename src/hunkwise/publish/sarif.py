@@ -18,11 +18,11 @@ from typing import Any
 from urllib.parse import quote
 
 from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import Finding, Severity, reading_order
+from hunkwise.domain.finding import Finding, Severity, reading_order, severity_order
 from hunkwise.domain.review import FileCoverage, Review, ReviewFault
 from hunkwise.domain.text import cut, joined, one_line
 from hunkwise.publish import sanitize
-from hunkwise.publish.annotations import about, attributes, lines_at_head, plain_text
+from hunkwise.publish.annotations import about, attributes, lines_at_head, plain_text, suggestion_text
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 MOST_RESULTS = 5_000
@@ -62,7 +62,7 @@ def as_sarif(review: Review, *, repository: str, server_url: str, version: str) 
 
     `repository` is `owner/name`; it and `server_url` may be empty, for example for a local range.
     """
-    severe = sorted(review.findings, key=lambda finding: (-finding.severity, reading_order(finding)))
+    severe = sorted(review.findings, key=severity_order)
     findings = sorted(severe[:MOST_RESULTS], key=reading_order)
     rules = sorted({_make_rule(finding) for finding in findings})
     driver: Json = {
@@ -181,8 +181,7 @@ def _make_plain_message(finding: Finding, limit: int, server_url: str) -> str:
     title = _shorten(one_line(finding.title), _TITLE_LIMIT, server_url)
     blocks = [title, about(finding), _shorten(finding.body, limit, server_url).strip()]
     if finding.suggestion is not None:
-        code = _shorten(finding.suggestion, limit, server_url).rstrip("\n")
-        blocks.append(f"Suggested instead:\n{code}" if code.strip() else "Suggested: remove these lines.")
+        blocks.append(suggestion_text(_shorten(finding.suggestion, limit, server_url)))
     blocks.append(attributes(finding, server_url))
     return _remove_markup(joined(blocks))
 
@@ -191,9 +190,7 @@ def _make_markdown_message(finding: Finding, limit: int, server_url: str) -> str
     blocks = [f"**{sanitize.line(finding.title, _TITLE_LIMIT)}**" if finding.title.strip() else ""]
     blocks += [about(finding), sanitize.text(finding.body, limit, server_url=server_url)]
     if finding.suggestion is not None:
-        code = cut(finding.suggestion, limit)
-        fenced = f"Suggested instead:\n\n{sanitize.fence(code)}"
-        blocks.append(fenced if code.strip() else "Suggested: remove these lines.")
+        blocks.append(suggestion_text(cut(finding.suggestion, limit), fenced=True))
     blocks.append(sanitize.line(attributes(finding, server_url), _TITLE_LIMIT))
     return joined(blocks)
 

@@ -13,7 +13,7 @@ from hunkwise.domain.finding import Finding, Severity, Verification
 from hunkwise.domain.review import Coverage, Destination, FileCoverage, Review, ReviewFault, Usage
 from hunkwise.domain.text import count, cut, one_line, take_fitting
 from hunkwise.publish import sanitize
-from hunkwise.publish.change_summary import change_blocks
+from hunkwise.publish.change_summary import change_blocks, folded
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 
 _LONGEST_LINK = 1_000
@@ -144,9 +144,7 @@ def evidence_fold(finding: Finding, server_url: str) -> str:
     if finding.check not in (Verification.CONFIRMED, Verification.LOWERED):
         return ""
     evidence = sanitize.text(finding.evidence, _EVIDENCE_LIMIT, server_url=server_url)
-    if not evidence:
-        return ""
-    return f"<details><summary>Second opinion: {finding.check}</summary>\n\n{evidence}\n\n</details>"
+    return folded(f"Second opinion: {finding.check}", evidence) if evidence else ""
 
 
 BADGES = {
@@ -219,8 +217,7 @@ def instructions_used(paths: Sequence[str]) -> list[str]:
         return []
     names = ", ".join(sanitize.code_span(cut(path, 200)) for path in paths[:_MOST_INSTRUCTIONS])
     more = f" and {len(paths) - _MOST_INSTRUCTIONS:,} more" if len(paths) > _MOST_INSTRUCTIONS else ""
-    title = f"Instructions used: {count(len(paths), 'file')}"
-    return [f"<details><summary>{title}</summary>\n\n{names}{more}\n\n</details>"]
+    return [folded(f"Instructions used: {count(len(paths), 'file')}", names + more)]
 
 
 def headline(view: PublishedReview) -> str:
@@ -338,12 +335,10 @@ def unreviewed(coverage: Coverage, names: int) -> list[str]:
 
 def _fold_files(title: str, files: Sequence[FileCoverage], names: int) -> str:
     """Returns a foldable list of files with their reasons; the list has at most `names` bytes."""
-    lines = [f"<details><summary>{title}: {count(len(files), 'file')}</summary>", ""]
-    lines += take_fitting((_describe_file(file) for file in files), names, "\n")
-    left = len(files) - (len(lines) - 2)
-    if left:
+    lines = take_fitting((_describe_file(file) for file in files), names, "\n")
+    if left := len(files) - len(lines):
         lines.append(f"- {count(left, 'file')} more, named in the JSON report")
-    return "\n".join([*lines, "", "</details>"])
+    return folded(f"{title}: {count(len(files), 'file')}", "\n".join(lines))
 
 
 def _describe_file(file: FileCoverage) -> str:
