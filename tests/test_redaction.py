@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
-from hunkwise.domain.finding import Area, Risk, RiskLevel, Walkthrough
-from hunkwise.domain.review import ReviewFault
+from hunkwise.domain.finding import Area, Risk, RiskLevel, Verification, Walkthrough
+from hunkwise.domain.review import RefutedFinding, ReviewFault
 from hunkwise.publish.sanitize import line
 from hunkwise.redaction import SecretScan, withhold, without_secrets
 from tests.publish.samples import finding, review
@@ -84,6 +84,30 @@ def test_what_holds_a_secret_is_withheld_and_said_so() -> None:
 def test_a_walkthrough_that_holds_a_secret_is_withheld_whole(walkthrough: Walkthrough) -> None:
     safe = withhold(replace(review(finding()), summary="Fine.", walkthrough=walkthrough), SCAN)
     assert (safe.summary, safe.walkthrough, len(safe.findings)) == ("Fine.", None, 1)
+    assert [fault.kind for fault in safe.faults] == ["secret"]
+
+
+def test_a_secret_in_the_evidence_costs_the_evidence_and_not_the_finding() -> None:
+    held = replace(finding(), check=Verification.CONFIRMED, evidence=f"It is {SECRET}.")
+    safe = withhold(review(held, finding("Another")), SCAN)
+    assert safe.findings == (replace(held, evidence=""), finding("Another"))
+    assert safe.dropped == 0
+    assert [fault.kind for fault in safe.faults] == ["secret"]
+    assert withhold(review(replace(held, evidence="Why.", body=SECRET)), SCAN).findings == ()
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        RefutedFinding(finding(), f"It is {SECRET}."),
+        RefutedFinding(finding(body=SECRET), "Why."),
+        RefutedFinding(finding(SECRET[:20], body=SECRET[20:]), "Why."),
+    ],
+)
+def test_a_refuted_finding_that_holds_a_secret_is_withheld(gone: RefutedFinding) -> None:
+    fine = RefutedFinding(finding(), "Why.")
+    safe = withhold(replace(review(), refuted=(fine, gone)), SCAN)
+    assert (safe.refuted, safe.dropped) == ((fine,), 1)
     assert [fault.kind for fault in safe.faults] == ["secret"]
 
 

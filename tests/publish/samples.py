@@ -8,7 +8,16 @@ from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.pull_request import Thread
-from hunkwise.domain.review import Coverage, Destination, ExitCode, FileCoverage, Review, SkipReason, Usage
+from hunkwise.domain.review import (
+    Coverage,
+    Destination,
+    ExitCode,
+    FileCoverage,
+    Review,
+    ReviewFault,
+    SkipReason,
+    Usage,
+)
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.tracking.markers import HiddenState, PreviousFinding
 from hunkwise.tracking.reconcile import OpenFinding
@@ -98,3 +107,14 @@ def view(whole: Review, verdict: RunConclusion | None = None) -> PublishedReview
 
 def state(*hunks: str) -> HiddenState:
     return HiddenState("o/r", 7, HEAD, (HEAD,), "main", 0, "0123456789abcdef", frozenset(hunks))
+
+
+def longest() -> PublishedReview:
+    """The most of everything, in characters of four bytes."""
+    fox = "🦊" * 9_000
+    faults = tuple(ReviewFault(fox, fox, fox) for _ in range(20))
+    files = tuple(FileCoverage(f"{fox}{number}", 5, 0, SkipReason.FAILED) for number in range(300))
+    many = tuple(finding(f"{fox}{n}", at=anchor(n + 1, path="🦊" * 200), body=fox) for n in range(300))
+    whole = replace(review(*many), faults=faults, notes=(fox,) * 20, summary=fox, coverage=Coverage(files))
+    whole = replace(whole, usage=replace(whole.usage, models=(fox,) * 9))
+    return replace(view(whole), stale=fox)

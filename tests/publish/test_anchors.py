@@ -40,73 +40,44 @@ def test_a_line_that_the_diff_shows_is_an_anchor(
     assert resolve_anchor(path, line, start, side, FILES) == proved
 
 
+NEAR = "is not in the diff; changed lines near it: 2–3, 42"
+UNKNOWN = "is not among the changed files"
+
+
 @pytest.mark.parametrize(
-    ("path", "line", "start", "side", "sentence"),
+    ("path", "line", "start", "sentence"),
     [
-        (
-            "src/a.py",
-            20,
-            None,
-            RIGHT,
-            "line 20 of src/a.py is not in the diff; changed lines near it: 2–3, 42",
-        ),
-        (
-            "src/a.py",
-            40,
-            None,
-            RIGHT,
-            "line 40 of src/a.py is not in the diff; changed lines near it: 2–3, 42",
-        ),
-        (
-            "src/a.py",
-            99,
-            None,
-            LEFT,
-            "line 99 of src/a.py is not in the diff on side LEFT; changed lines near it: 2",
-        ),
-        (
-            "docs/only.md",
-            9,
-            None,
-            LEFT,
-            "line 9 of docs/only.md is not in the diff on side LEFT: it has no changed lines there; "
-            "name side RIGHT instead",
-        ),
-        ("logo.png", 1, None, RIGHT, "line 1 of logo.png is not in the diff: none of its lines is shown"),
-        ("src/a.py", 42, 2, RIGHT, "lines 2–42 of src/a.py reach over several hunks; stay within 41–44"),
-        ("src/a.py", 42, 20, RIGHT, "line 20 of src/a.py is not in the diff; changed lines near it: 2–3, 42"),
-        (
-            "src/a.py",
-            2,
-            4,
-            RIGHT,
-            "start_line 4 comes after line 2; start_line must be the first and line the last",
-        ),
-        ("src/a.py", 0, None, RIGHT, "line 0 does not exist: lines are counted from 1"),
-        ("src/a.py", 2, -1, RIGHT, "line -1 does not exist: lines are counted from 1"),
-        (
-            "src/long.py",
-            201,
-            1,
-            RIGHT,
-            "lines 1–201 are more than 200; name the few that the finding is about",
-        ),
-        ("a.py", 1, None, RIGHT, "a.py is not among the changed files; did you mean src/a.py?"),
-        (
-            "src/lang.py",
-            1,
-            None,
-            RIGHT,
-            "src/lang.py is not among the changed files; did you mean src/long.py?",
-        ),
-        ("zzz", 1, None, RIGHT, "zzz is not among the changed files"),
-        ("z\nz", 1, None, RIGHT, "z z is not among the changed files"),
+        ("src/a.py", 20, None, f"line 20 of src/a.py {NEAR}"),
+        ("src/a.py", 40, None, f"line 40 of src/a.py {NEAR}"),
+        ("src/a.py", 42, 20, f"line 20 of src/a.py {NEAR}"),
+        ("logo.png", 1, None, "line 1 of logo.png is not in the diff: none of its lines is shown"),
+        ("src/a.py", 42, 2, "lines 2–42 of src/a.py reach over several hunks; stay within 41–44"),
+        ("src/a.py", 2, 4, "start_line 4 comes after line 2; start_line must be the first and line the last"),
+        ("src/a.py", 0, None, "line 0 does not exist: lines are counted from 1"),
+        ("src/a.py", 2, -1, "line -1 does not exist: lines are counted from 1"),
+        ("src/long.py", 201, 1, "lines 1–201 are more than 200; name the few that the finding is about"),
+        ("a.py", 1, None, f"a.py {UNKNOWN}; did you mean src/a.py?"),
+        ("src/lang.py", 1, None, f"src/lang.py {UNKNOWN}; did you mean src/long.py?"),
+        ("zzz", 1, None, f"zzz {UNKNOWN}"),
+        ("z\nz", 1, None, f"z z {UNKNOWN}"),
     ],
 )
 def test_a_wrong_place_is_answered_with_its_remedy(
-    path: str, line: int, start: int | None, side: Side, sentence: str
+    path: str, line: int, start: int | None, sentence: str
 ) -> None:
-    assert resolve_anchor(path, line, start, side, FILES) == sentence
+    assert resolve_anchor(path, line, start, RIGHT, FILES) == sentence
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "rest"),
+    [
+        ("src/a.py", 99, "; changed lines near it: 2"),
+        ("docs/only.md", 9, ": it has no changed lines there; name side RIGHT instead"),
+    ],
+)
+def test_a_wrong_line_of_the_base_is_answered_for_that_side(path: str, line: int, rest: str) -> None:
+    fault = resolve_anchor(path, line, None, LEFT, FILES)
+    assert fault == f"line {line} of {path} is not in the diff on side LEFT{rest}"
 
 
 def test_a_line_of_the_other_side_is_told_so() -> None:

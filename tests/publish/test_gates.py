@@ -341,15 +341,30 @@ def test_changes_are_not_asked_for_twice_nor_after_a_dismissal(states: list[str]
     assert still_asks([posted_review(state) for state in states]) is asks
 
 
-def test_the_log_has_one_line_a_finding_and_one_of_figures() -> None:
-    hostile = finding("One\n::error::two\x1b[2J", severity=Severity.LOW, at=anchor(3))
-    lines = log_text(clean(review(HIGH, hostile)), "https://github.com/octo/repo/pull/1").split("\n")
-    assert lines[0].startswith("high     src/a.py")
-    assert lines[1].startswith("low      src/a.py")
-    assert lines[1].endswith("One ::error::two[2J")
-    assert "reviewed 4 of 4 changed lines (100 %); 2 model calls" in lines[2]
-    assert lines[3] == "The review: https://github.com/octo/repo/pull/1"
+def test_the_log_has_a_line_for_each_finding_and_one_for_the_numbers() -> None:
+    whole = clean(
+        review(
+            finding("Not\n::error::closed\x1b[2J", at=anchor(2), severity=Severity.HIGH), finding("Second")
+        )
+    )
+    assert log_text(whole, "https://x/1").split("\n") == [
+        "medium   src/a.py  Second",
+        "high     src/a.py:2  Not ::error::closed[2J",
+        "2 findings; reviewed 4 of 4 changed lines (100 %); 2 model calls, 12.3 s.",
+        "The review: https://x/1",
+    ]
     assert len(log_text(clean(review()), None).split("\n")) == 1
+
+
+def test_the_log_tells_new_known_fixed_and_dismissed_findings_apart() -> None:
+    known = replace(finding("Known", at=anchor(2)), raised_as="0" * 16)
+    lines = log_text(clean(review(known, finding("New"))), None, fixed=3, dismissed=1).split("\n")
+    assert lines == [
+        "medium   src/a.py  New",
+        "medium   src/a.py:2  Known  (raised before)",
+        "2 findings (1 new, 1 raised before), 3 fixed, 1 dismissed; "
+        "reviewed 4 of 4 changed lines (100 %); 2 model calls, 12.3 s.",
+    ]
 
 
 def test_a_failure_claims_nothing_of_the_change() -> None:

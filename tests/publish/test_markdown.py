@@ -22,17 +22,25 @@ from hunkwise.domain.review import (
     Usage,
 )
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
-from hunkwise.publish.documents import (
-    check_output,
-    comment,
-    job_summary,
-    review_body,
-)
+from hunkwise.publish.documents import check_output, comment, job_summary, review_body, summary_comment
 from hunkwise.publish.placement import CommentPlan, Page
 from hunkwise.publish.sections import linked, place_of
 from hunkwise.tracking.markers import finding_marker, raised_in, review_marker
 from tests.publish.rendered import rendered
-from tests.publish.samples import HEAD, SERVER, anchor, clean, finding, kept, raised, review, thread, view
+from tests.publish.samples import (
+    HEAD,
+    SERVER,
+    anchor,
+    clean,
+    finding,
+    kept,
+    longest,
+    raised,
+    review,
+    state,
+    thread,
+    view,
+)
 
 FAILED = RunConclusion(ExitCode.GATE, ("A finding reaches fail-on: high.", "Too little was read."))
 
@@ -60,11 +68,6 @@ def test_a_comment_has_severity_title_body_suggestion_and_marker() -> None:
     )
 
 
-def test_a_comment_on_a_file_says_so_in_its_marker() -> None:
-    of = finding()
-    assert comment(of, server_url=SERVER, applies=False).endswith(finding_marker(of, Destination.FILE))
-
-
 def test_a_finding_that_was_declined_on_its_lines_names_them_on_the_file_and_offers_nothing() -> None:
     of = finding(at=anchor(4, start_line=2), suggestion="x")
     written = comment(of, server_url=SERVER, applies=True, where=Destination.FILE)
@@ -78,7 +81,9 @@ def test_a_suggestion_that_does_not_apply_is_shown_as_code() -> None:
     written = comment(finding(at=anchor(), suggestion="a\r\nb"), server_url=SERVER, applies=False)
     assert "Suggested instead:\n\n```\na\nb\n```" in written
     assert "remove these lines" in comment(finding(suggestion="\n"), server_url=SERVER, applies=False)
-    assert "Suggested" not in comment(finding(), server_url=SERVER, applies=False)
+    bare = comment(finding(), server_url=SERVER, applies=False)
+    assert "Suggested" not in bare
+    assert bare.endswith(finding_marker(finding(), Destination.FILE))
 
 
 @pytest.mark.parametrize("applies", [True, False])
@@ -146,28 +151,17 @@ def test_each_finding_in_the_body_is_known_again() -> None:
     assert f"\n\n{finding_marker(first, Destination.BODY)}\n\n" in text
 
 
-@pytest.mark.parametrize(
-    ("event", "said"),
-    [
-        (
-            ReviewEvent.REQUEST_CHANGES,
-            "No new finding. Still open: 2 findings raised before (1 🟠 high, 1 🔵 low); the summary comment ",
-        ),
-        (ReviewEvent.COMMENT, "No new finding. Still open: 2 findings raised before"),
-    ],
-)
-def test_a_review_without_a_new_finding_says_what_is_still_open(event: ReviewEvent, said: str) -> None:
-    standing = (finding("a", severity=Severity.LOW), finding("b", severity=Severity.HIGH))
-    seen = replace(view(clean(review(*standing))), kept=tuple(kept(one, thread()) for one in standing))
-    assert review_body(seen, CommentPlan(), event).text.startswith(said)
-
-
-def test_a_new_finding_beside_known_ones_is_called_new() -> None:
-    old, new = finding("old", at=anchor(2)), finding("new", at=anchor(3))
-    seen = replace(view(review(old, new)), kept=(kept(old),))
-    text = review_body(seen, CommentPlan(inline=(new,)), ReviewEvent.COMMENT).text
+@pytest.mark.parametrize("event", [ReviewEvent.REQUEST_CHANGES, ReviewEvent.COMMENT])
+def test_a_review_says_what_is_still_open_and_what_is_new(event: ReviewEvent) -> None:
+    old, older = finding("a", severity=Severity.LOW), finding("b", severity=Severity.HIGH)
+    seen = replace(view(clean(review(old, older))), kept=(kept(old, thread()), kept(older, thread())))
+    assert review_body(seen, CommentPlan(), event).text.startswith(
+        "No new finding. Still open: 2 findings raised before (1 🟠 high, 1 🔵 low); the summary comment "
+    )
+    new = finding("new", at=anchor(3))
+    text = review_body(replace(seen, kept=(kept(old),)), CommentPlan(inline=(new,)), event).text
     assert text.startswith(
-        "**1 new finding**: 1 on the lines. Still open: 1 finding raised before (1 🟡 medium)"
+        "**1 new finding**: 1 on the lines. Still open: 1 finding raised before (1 🔵 low)"
     )
 
 
@@ -184,10 +178,8 @@ def test_a_review_without_findings_says_what_it_read() -> None:
     )
     assert "no issues" not in text.lower()
     assert "|" not in text
-
-
-def test_of_a_part_no_more_is_said_than_of_a_part() -> None:
-    assert summary_of(review()).text.startswith("### hunkwise: nothing found in the part that was reviewed")
+    part = summary_of(review()).text
+    assert part.startswith("### hunkwise: nothing found in the part that was reviewed")
 
 
 def test_what_was_fixed_or_dismissed_was_found_once() -> None:
@@ -304,13 +296,12 @@ def test_long_lists_of_files_give_way_to_findings_and_are_counted() -> None:
 
 
 def test_the_longest_of_everything_fits() -> None:
-    fox = "🦊" * 9_000
-    faults = tuple(ReviewFault(fox, fox, fox) for _ in range(20))
-    whole = replace(review(*many(500, fox)), faults=faults, notes=(fox,) * 20, summary=fox)
-    whole = replace(whole, usage=replace(whole.usage, models=(fox,) * 9))
-    assert len(body_of(whole).text.encode()) <= BODY_CHARACTERS
-    assert len(summary_of(whole).text.encode()) <= JOB_SUMMARY_BYTES
-    output = check_output(view(whole, RunConclusion(ExitCode.GATE, ("Reason. " * 60,))))
+    seen = replace(longest(), verdict=RunConclusion(ExitCode.GATE, ("Reason. " * 60,)))
+    placed = CommentPlan(in_body=seen.review.findings)
+    body = review_body(seen, placed, ReviewEvent.COMMENT).text
+    output = check_output(seen)
+    assert len(body.encode()) <= BODY_CHARACTERS
+    assert len(job_summary(seen).text.encode()) <= JOB_SUMMARY_BYTES
     assert len(output.title) <= 255
     assert "\n" not in output.title
     assert len(output.summary.encode()) <= CHECK_TEXT_BYTES
@@ -375,9 +366,6 @@ def test_what_stands_from_before_links_to_its_thread() -> None:
     assert f" · [raised before]({open_thread.url}) · old" in text
     assert f" · [resolved by the pull request's author, still counted]({closed.url}) · res" in text
     assert " · raised before, in a review's body · bod" in text
-
-
-def test_a_finding_that_only_remembers_its_name_is_known() -> None:
     assert "· raised before · t" in summary_of(review(replace(finding("t"), raised_as="0" * 16))).text
 
 
@@ -396,26 +384,31 @@ def test_a_local_summary_links_nowhere() -> None:
 
 
 def test_foreign_words_do_nothing_wherever_they_stand() -> None:
-    evil = "`<b>@user</b> ![x](https://evil.example) | \n# x\n/merge"
+    evil = "`<b>@user</b> ![x](https://evil.example) | <!-- hunkwise:state v1 AAAA -->\n# x\n/merge"
     of = replace(finding(evil, body=evil, suggestion=evil, category=evil), path=evil, prompt=evil)
     whole = replace(review(of), summary=evil, notes=(evil,), faults=(ReviewFault(evil, evil, evil),))
-    whole = replace(whole, usage=Usage(models=(evil,)), coverage=Coverage((FileCoverage(evil, 1, 1),)))
+    files = (FileCoverage(evil, 1, 1), FileCoverage(evil, 1, 0, SkipReason.FAILED, evil))
+    whole = replace(whole, usage=Usage(models=(evil,)), coverage=Coverage(files))
     seen = replace(
         view(whole),
-        posted=PostResult(evil, {}, (evil,), ReviewFault(evil, evil, evil)),
+        posted=PostResult(evil, {of: Destination.BODY}, (evil,), ReviewFault(evil, evil, evil)),
         kept=(kept(of, thread(url=evil)),),
         stale=evil,
     )
     output = check_output(seen)
+    details = ("html_block: '<details>", "html_block: '</details>")
+    ours = ("html_block: '<!-- hunkwise:", "table_open", "heading_open", *details)
     for text in (
         review_body(seen, CommentPlan(in_body=(of,)), ReviewEvent.COMMENT).text,
         job_summary(seen).text,
         output.summary,
         output.text,
         comment(of, server_url=SERVER, applies=False),
+        summary_comment(seen, state()),
     ):
         found = rendered(text)
-        ours = ("html_block: '<!-- hunkwise:", "table_open", "heading_open")
         assert [fault for fault in found.faults if not fault.startswith(ours)] == []
         assert all(link.startswith(f"{SERVER}/o/r/blob/") for link in found.links)
         assert "\n/merge" not in text
+    assert summary_comment(seen, state()).count("<!-- hunkwise") == 2
+    assert rendered(summary_comment(seen, state())).cells == 4

@@ -13,18 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
-from hunkwise.domain.finding import Area, Finding, Risk, RiskLevel, Severity, Walkthrough
+from hunkwise.domain.finding import Area, Finding, Risk, RiskLevel, Severity, Verification, Walkthrough
 from hunkwise.domain.review import (
     Coverage,
     ExitCode,
     FileCoverage,
     PostResult,
+    RefutedFinding,
     Review,
     ReviewFault,
     SkipReason,
 )
 from hunkwise.domain.text import one_line
 from hunkwise.errors import SettingsError
+from hunkwise.prompts.report_verdicts import MAX_EVIDENCE
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.placement import by_path, resolve_anchor
 from hunkwise.publish.report import ReportedReview, as_json, digest_of
@@ -35,6 +37,13 @@ FILES = (file_diff(), FileDiff("src/b.py", FileStatus.ADDED), FileDiff("poetry.l
 SAME_COMMIT = (
     "Use the same commit of hunkwise in the workflow that makes the report and in the one that publishes it."
 )
+
+
+WHY = "Row 3 lets it through."
+OF_OPEN_ONES = {"where", "known", "thread_url", "check", "evidence"}
+
+
+DAMAGED = "The report is damaged: its digest does not fit what it says. Run the workflow that made it again."
 
 
 def proved(line: int, start_line: int | None = None, side: Side = Side.RIGHT, **told: Any) -> Finding:
@@ -67,6 +76,11 @@ def taken(**changes: object) -> ReportedReview:
     return read_report(raw(forged(**changes)))
 
 
+def back(report: object) -> Review:
+    """The review of a report, as this job reads it."""
+    return as_review(read_report(raw(report)), FILES)
+
+
 def faults_of(content: bytes) -> list[str]:
     with pytest.raises(SettingsError) as caught:
         read_report(content)
@@ -84,8 +98,10 @@ def test_a_review_comes_back_as_it_was_written() -> None:
         review(
             proved(3, 2, severity=Severity.HIGH, suggestion="two", confidence=0.5, category="security"),
             proved(2, side=Side.LEFT, title="Gone"),
-            finding("On the file"),
+            replace(finding("On the file"), check=Verification.CONFIRMED, evidence=WHY),
+            replace(proved(3, title="Doubtful"), check=Verification.UNVERIFIED),
         ),
+        refuted=(RefutedFinding(proved(3, title="Gone"), WHY),),
         summary="It counts.",
         walkthrough=Walkthrough((Area("A", "What.", "Why."),), Risk(RiskLevel.LOW, "Small."), "graph LR"),
         faults=(ReviewFault("timeout", "It took long.", "Wait."),),
@@ -94,33 +110,42 @@ def test_a_review_comes_back_as_it_was_written() -> None:
         demo=True,
         carried_lines=2,
     )
-    back = as_review(read_report(raw(made(whole))), FILES)
-    assert back == replace(whole, seconds=12.34, files=FILES, asked=1)
+    assert back(made(whole)) == replace(whole, seconds=12.34, files=FILES, asked=1)
 
 
 @pytest.mark.parametrize("walkthrough", [Walkthrough(), Walkthrough(risk=Risk(RiskLevel.HIGH))])
 def test_little_said_of_a_change_comes_back_as_well(walkthrough: Walkthrough) -> None:
-    back = as_review(read_report(raw(made(replace(review(), walkthrough=walkthrough)))), FILES)
-    assert back.walkthrough == walkthrough
+    assert back(made(replace(review(), walkthrough=walkthrough))).walkthrough == walkthrough
 
 
-def test_a_report_from_before_there_were_walkthroughs_is_read() -> None:
+def test_a_report_from_before_there_were_walkthroughs_and_verification_is_read() -> None:
     report = made()
-    del report["walkthrough"]
-    assert as_review(read_report(raw(signed(report))), FILES).walkthrough is None
+    del report["walkthrough"], report["refuted"]
+    for one in report["findings"]:
+        del one["check"], one["evidence"]
+    old = back(signed(report))
+    assert (old.walkthrough, old.refuted, {one.check for one in old.findings}) == (None, (), {None})
+
+
+def test_a_report_has_room_for_all_that_a_model_may_say() -> None:
+    long = "x" * MAX_EVIDENCE
+    lowered = f"Lowered to low, and critical is the least that is asked for: {long}"
+    held = replace(proved(2), check=Verification.CONFIRMED, evidence=long)
+    read = back(made(replace(review(held), refuted=(RefutedFinding(proved(2), lowered),))))
+    assert (read.findings[0].evidence, read.refuted[0].reason) == (long, lowered)
 
 
 def test_a_report_lets_no_later_run_skip_code() -> None:
     whole = replace(review(), hunks=frozenset({"AAAAAAAA"}))
-    back = as_review(read_report(raw(made(whole))), FILES)
-    assert (back.hunks, back.asked) == (frozenset(), 1)
+    read = back(made(whole))
+    assert (read.hunks, read.asked) == (frozenset(), 1)
 
 
 def test_that_the_other_run_posted_nothing_is_not_said_of_this_one() -> None:
     report = as_json(
         replace(view(review()), posted=PostResult(notes=("Dry run: nothing was posted.", "Slow.")))
     )
-    assert as_review(read_report(raw(report)), FILES).notes == ("Slow.",)
+    assert back(report).notes == ("Slow.",)
 
 
 @pytest.fixture
@@ -146,14 +171,19 @@ def no_collection() -> Iterator[None]:
 def test_a_place_that_cannot_be_proved_again_is_kept_as_what_was_said(
     said: dict[str, object], line: int | None
 ) -> None:
-    (first, _) = as_review(read_report(raw(with_finding(**said))), FILES).findings
+    report = with_finding(**said)
+    shared = {key: value for key, value in report["findings"][0].items() if key not in OF_OPEN_ONES}
+    report["refuted"] = [{**shared, "reason": WHY}]
+    read = back(signed(report))
+    first = read.findings[0]
+    assert read.refuted == (RefutedFinding(first, WHY),)
     assert first.anchor is None
     assert (first.title, first.said_line) == ("A title", line)
     assert first.path == said.get("path", "src/a.py")
 
 
 def test_the_anchored_code_is_the_diffs_and_not_the_reports() -> None:
-    (first, _) = as_review(read_report(raw(with_finding(fingerprint="f" * 16))), FILES).findings
+    (first, _) = back(with_finding(fingerprint="f" * 16)).findings
     assert first.anchor is not None
     assert first.anchor.code == "two!"
     assert first.fingerprint == proved(2).fingerprint
@@ -161,7 +191,7 @@ def test_the_anchored_code_is_the_diffs_and_not_the_reports() -> None:
 
 def test_a_finding_that_was_known_before_is_known_again() -> None:
     whole = review(replace(finding("Stands outside"), raised_as="0123456789abcdef", said_line=7))
-    (first,) = as_review(read_report(raw(made(whole))), FILES).findings
+    (first,) = back(made(whole)).findings
     assert (first.raised_as, first.said_line) == ("0123456789abcdef", 7)
 
 
@@ -183,22 +213,21 @@ def test_a_file_whose_name_json_cannot_say_is_known_by_what_the_report_says_inst
 
 
 @pytest.mark.parametrize(
-    ("reviewed", "counted", "reason"),
-    [(40, 4, None), (3, 3, SkipReason.FAILED), (4, 4, None)],
+    ("reviewed", "counted", "reason"), [(40, 4, None), (3, 3, SkipReason.FAILED), (4, 4, None)]
 )
 def test_lines_that_the_report_does_not_account_for_were_not_reviewed(
     reviewed: int, counted: int, reason: SkipReason | None
 ) -> None:
     report = made()
     report["coverage"]["files"][0]["reviewed_lines"] = reviewed
-    (first, *_) = as_review(read_report(raw(signed(report))), FILES).coverage.files
+    (first, *_) = back(signed(report)).coverage.files
     assert (first.reviewed_lines, first.reason) == (counted, reason)
 
 
 def test_lines_of_an_earlier_run_are_no_more_than_all_lines() -> None:
     report = made()
     report["coverage"]["carried_lines"] = 10**9
-    assert as_review(read_report(raw(signed(report))), FILES).carried_lines == 4
+    assert back(signed(report)).carried_lines == 4
 
 
 @pytest.mark.parametrize(
@@ -232,23 +261,21 @@ def test_a_report_that_is_too_large_is_not_even_parsed() -> None:
 
 @pytest.mark.parametrize("version", [0, 2, "1", 1.0, True, None])
 def test_another_version_names_the_remedy(version: object) -> None:
-    assert faults_of(raw(forged(version=version))) == [
-        "The report is not of version 1, the only one that this hunkwise reads; use the same commit of"
-        " hunkwise in the workflow that makes it and in the one that publishes it."
-    ]
+    (fault,) = faults_of(raw(forged(version=version)))
+    assert fault.startswith(
+        "The report is not of version 1, the only one that this hunkwise reads; use the same"
+    )
 
 
 @pytest.mark.parametrize("digest", ["sha256:" + "0" * 64, "", None, 5, []])
 def test_a_damaged_report_is_known_by_its_digest(digest: object) -> None:
-    assert faults_of(raw(made() | {"digest": digest})) == [
-        "The report is damaged: its digest does not fit what it says. Run the workflow that made it again."
-    ]
+    assert faults_of(raw(made() | {"digest": digest})) == [DAMAGED]
 
 
 def test_a_changed_report_is_damaged() -> None:
     report = made()
     report["findings"][0]["severity"] = "low"
-    assert faults_of(raw(report))[0].startswith("The report is damaged")
+    assert faults_of(raw(report)) == [DAMAGED]
 
 
 def test_too_many_findings_are_an_error_and_never_cut() -> None:
@@ -258,12 +285,8 @@ def test_too_many_findings_are_an_error_and_never_cut() -> None:
         "The report has 1,001 findings, and at most 1,000 are published; narrow the review by `paths`, or raise"
         " `min-severity`."
     ]
-
-
-def test_a_thousand_findings_are_taken() -> None:
-    report = made()
-    report["findings"] = report["findings"][:1] * 1_000
-    assert len(as_review(read_report(raw(signed(report))), FILES).findings) == 1_000
+    del report["findings"][0]
+    assert len(back(signed(report)).findings) == 1_000
 
 
 @pytest.mark.parametrize(
@@ -284,6 +307,10 @@ def test_a_thousand_findings_are_taken() -> None:
         ({"fingerprint": "F" * 16}, "findings.0.fingerprint"),
         ({"title": "\ud800"}, "findings.0.title"),
         ({"event": "APPROVE"}, "findings.0.event"),
+        ({"check": "approved"}, "findings.0.check"),
+        ({"check": True}, "findings.0.check"),
+        ({"evidence": "x" * 4_001}, "findings.0.evidence"),
+        ({"evidence": None}, "findings.0.evidence"),
     ],
 )
 def test_a_wrong_finding_is_named_by_its_place(changes: dict[str, object], place: str) -> None:
@@ -293,8 +320,24 @@ def test_a_wrong_finding_is_named_by_its_place(changes: dict[str, object], place
 
 
 @pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"reason": "x" * 4_001}, "refuted.0.reason"),
+        ({"reason": 1}, "refuted.0.reason"),
+        ({"severity": "blocker"}, "refuted.0.severity"),
+        ({"check": "confirmed"}, "refuted.0.check"),
+    ],
+)
+def test_a_wrong_refutation_is_named_by_its_place(changes: dict[str, object], place: str) -> None:
+    report = made(replace(review(), refuted=(RefutedFinding(proved(3), WHY),)))
+    report["refuted"][0] |= changes
+    assert faults_of(raw(signed(report)))[0].startswith(f"The report has a fault at {place}: ")
+
+
+@pytest.mark.parametrize(
     ("key", "found"),
     [
+        ("refuted", [{}] * 1_001),
         ("head_sha", "main"),
         ("pull_request", 0),
         ("run", "a b"),
@@ -397,7 +440,7 @@ def test_any_report_is_a_review_or_refused_in_words(
     faults: tuple[str, ...] = ()
     kept = len(report["findings"]) if isinstance(report["findings"], list) else 0
     try:
-        kept -= len(as_review(read_report(raw(report)), FILES).findings)
+        kept -= len(back(report).findings)
     except SettingsError as error:
         faults = error.faults
     assert all(one_line(fault) == fault for fault in faults)

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from hunkwise.domain.finding import Severity
-from hunkwise.domain.review import Destination, ExitCode, PostResult, ReviewFault
+from hunkwise.domain.finding import Severity, Verification
+from hunkwise.domain.review import Destination, ExitCode, PostResult, RefutedFinding, ReviewFault
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.documents import comment
 from hunkwise.publish.report import as_json, digest_of
@@ -159,3 +159,35 @@ def test_the_digest_survives_writing_and_reading() -> None:
 def test_the_digest_notices_a_change(key: str) -> None:
     report = as_json(view(review(finding())))
     assert digest_of({**report, key: "\ud800"}) != report["digest"]
+
+
+def test_each_finding_has_its_check_and_each_refuted_one_its_reason() -> None:
+    why = "Row 3 lets it through."
+    held = replace(finding(at=anchor(2)), check=Verification.CONFIRMED, evidence=why)
+    doubtful = replace(finding("Doubtful", at=anchor(3)), check=Verification.UNVERIFIED)
+    gone = RefutedFinding(finding("Gone", at=anchor(3)), why)
+    odd = RefutedFinding(finding("On the file"), "x\u200b\ud800")
+    report = as_json(view(replace(review(held, doubtful, finding("Never asked")), refuted=(gone, odd))))
+    assert [(one["check"], one["evidence"]) for one in report["findings"]] == [
+        ("confirmed", why),
+        ("unverified", ""),
+        (None, ""),
+    ]
+    first, second = report["refuted"]
+    assert first == {
+        "fingerprint": gone.finding.fingerprint,
+        "path": "src/a.py",
+        "line": 3,
+        "start_line": None,
+        "side": "RIGHT",
+        "said_line": None,
+        "severity": "medium",
+        "category": "",
+        "confidence": None,
+        "prompt": "review",
+        "title": "Gone",
+        "body": "A body.",
+        "suggestion": None,
+        "reason": why,
+    }
+    assert (second["title"], second["line"], second["reason"]) == ("On the file", None, "x\ufffd")

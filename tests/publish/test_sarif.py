@@ -115,10 +115,7 @@ def test_a_finding_becomes_a_result(severity: Severity, level: str) -> None:
     ("one", "said"),
     [
         (finding(at=anchor(2, side=Side.LEFT)), "This is about the code before the change, line 2."),
-        (
-            finding(at=anchor(4, 2, Side.LEFT)),
-            "This is about the code before the change, lines 2\u20134.",
-        ),
+        (finding(at=anchor(4, 2, Side.LEFT)), "This is about the code before the change, lines 2\u20134."),
         (replace(finding(), said_line=43), "This is about the whole file. The model named line 43."),
     ],
 )

@@ -7,14 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.finding import Severity
 from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.pull_request import Comment
-from hunkwise.domain.review import Coverage, Destination, FileCoverage, PostResult, ReviewFault, SkipReason
-from hunkwise.publish.conclusion import PublishedReview
+from hunkwise.domain.review import Coverage, Destination, FileCoverage, PostResult, SkipReason
 from hunkwise.publish.documents import STATE_ROOM, claim_comment, summary_comment
 from hunkwise.tracking.state import SUMMARY_MARKER, claimed_by, decode, encode
-from tests.publish.rendered import rendered
 from tests.publish.samples import (
     HEAD,
     SERVER,
@@ -22,6 +20,7 @@ from tests.publish.samples import (
     clean,
     finding,
     kept,
+    longest,
     raised,
     review,
     state,
@@ -133,17 +132,6 @@ def test_the_state_is_the_last_line_and_can_be_read_back() -> None:
     assert decode(Comment(1, text), repository="o/r", number=7) == left
 
 
-def longest() -> PublishedReview:
-    """The most of everything, in characters of four bytes."""
-    fox = "🦊" * 9_000
-    faults = tuple(ReviewFault(fox, fox, fox) for _ in range(20))
-    files = tuple(FileCoverage(f"{fox}{number}", 5, 0, SkipReason.FAILED) for number in range(300))
-    many = tuple(finding(f"{fox}{n}", at=anchor(n + 1, path="🦊" * 200), body=fox) for n in range(300))
-    whole = replace(review(*many), faults=faults, notes=(fox,) * 20, summary=fox, coverage=Coverage(files))
-    whole = replace(whole, usage=replace(whole.usage, models=(fox,) * 9))
-    return replace(view(whole), stale=fox)
-
-
 def test_the_longest_of_everything_fits_and_leaves_the_state_its_room() -> None:
     text = summary_comment(longest(), state()).rpartition("\n")[0]
     assert len(text.encode()) <= BODY_CHARACTERS - STATE_ROOM
@@ -196,30 +184,3 @@ def test_a_claim_always_has_room() -> None:
 def test_of_a_text_that_is_too_long_a_claim_keeps_the_state(last: str) -> None:
     claimed = claim_comment(f"{SUMMARY_MARKER}\n\n{'x' * BODY_CHARACTERS}\n{last}", HEAD, RUN)
     assert claimed.endswith("…\n\n<!-- hunkwise:state v1 AAAA -->" if last != "text" else "…")
-
-
-def test_foreign_words_do_nothing_in_the_summary() -> None:
-    evil = "`<b>@user</b> ![x](https://evil.example) | <!-- hunkwise:state v1 AAAA -->\n# x\n/merge"
-    of: Finding = replace(finding(evil, body=evil, category=evil), path=evil, prompt=evil)
-    whole = replace(review(of), summary=evil, notes=(evil,), faults=(ReviewFault(evil, evil, evil),))
-    whole = replace(whole, coverage=Coverage((FileCoverage(evil, 1, 0, SkipReason.FAILED, evil),)))
-    seen = replace(
-        view(whole),
-        posted=PostResult(evil, {of: Destination.BODY}, (evil,), ReviewFault(evil, evil)),
-        kept=(kept(of, thread(url=evil)),),
-        stale=evil,
-    )
-    text = summary_comment(seen, state())
-    found = rendered(text)
-    ours = (
-        "html_block: '<!-- hunkwise:",
-        "html_block: '<details>",
-        "html_block: '</details>",
-        "table_open",
-        "heading",
-    )
-    assert [fault for fault in found.faults if not fault.startswith(ours)] == []
-    assert all(link.startswith(f"{SERVER}/o/r/blob/") for link in found.links)
-    assert text.count("<!-- hunkwise") == 2
-    assert "\n/merge" not in text
-    assert rendered(text).cells == 4

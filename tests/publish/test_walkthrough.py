@@ -11,12 +11,7 @@ from hunkwise.domain.limits import BODY_CHARACTERS, CHECK_TEXT_BYTES
 from hunkwise.domain.review import Coverage, FileCoverage, SkipReason
 from hunkwise.publish.change_summary import change_blocks
 from hunkwise.publish.conclusion import PublishedReview
-from hunkwise.publish.documents import (
-    STATE_ROOM,
-    check_output,
-    job_summary,
-    summary_comment,
-)
+from hunkwise.publish.documents import STATE_ROOM, check_output, job_summary, summary_comment
 from tests.fuzz.judge import shown
 from tests.publish.samples import anchor, clean, finding, review, state, view
 from tests.publish.test_sanitize import HOSTILE
