@@ -70,15 +70,12 @@ def test_removed_code_is_annotated_at_the_nearest_line_that_is_left(
     assert made.message.startswith(f"This is about the code before the change, {said}\n\nA body.")
 
 
-def test_a_place_in_a_file_that_is_not_known_is_its_first_line() -> None:
-    made = annotation(finding(at=Anchor("src/other.py", 40, Side.LEFT)), FILES)
-    assert (made.path, made.start_line, made.end_line) == ("src/other.py", 1, 1)
-
-
 def test_a_finding_without_a_line_is_annotated_on_the_first_and_says_so() -> None:
     made = annotation(finding(), FILES)
     assert (made.start_line, made.end_line) == (1, 1)
     assert made.message.startswith("This is about the whole file.\n\nA body.")
+    unknown = annotation(finding(at=Anchor("src/other.py", 40, Side.LEFT)), FILES)
+    assert (unknown.path, unknown.start_line, unknown.end_line) == ("src/other.py", 1, 1)
     named = annotation(replace(finding(), said_line=43), {})
     assert "whole file. The model named line 43." in named.message
 

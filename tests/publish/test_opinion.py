@@ -9,7 +9,6 @@ import pytest
 from hunkwise.domain.finding import Finding, Verification
 from hunkwise.domain.review import Destination, RefutedFinding, Review, ReviewEvent
 from hunkwise.publish.annotations import attributes
-from hunkwise.publish.conclusion import Gates, conclude, review_event
 from hunkwise.publish.documents import comment, job_summary, log_text, review_body, summary_comment
 from hunkwise.publish.placement import CommentPlan, place
 from hunkwise.publish.sarif import as_sarif
@@ -85,9 +84,8 @@ def test_evidence_is_folded_away_and_shown_for_what_holds_alone(check: Verificat
 
 
 def test_the_body_of_the_review_marks_findings_and_shows_their_evidence() -> None:
-    one = checked(Verification.UNVERIFIED, evidence="")
-    held = checked(Verification.CONFIRMED, "Held")
-    text = review_body(view(review(one, held)), CommentPlan((), (), (one, held)), ReviewEvent.COMMENT).text
+    found = (checked(Verification.UNVERIFIED, evidence=""), checked(Verification.CONFIRMED, "Held"))
+    text = review_body(view(review(*found)), CommentPlan((), (), found), ReviewEvent.COMMENT).text
     assert "unverified: no second opinion could be had" in text
     assert text.count("<summary>Second opinion: confirmed</summary>") == 1
 
@@ -124,15 +122,6 @@ def test_sarif_has_the_check_as_a_property() -> None:
 def test_where_all_was_refuted_nothing_is_praised() -> None:
     whole = replace(clean(review()), refuted=(RefutedFinding(finding(), WHY),))
     assert headline(view(whole)) == "### hunkwise: no finding stands in the reviewed lines"
-    assert conclude(whole, Gates()).sentence == "Reviewed: nothing that was found in the reviewed lines held."
-    assert conclude(clean(review()), Gates()).sentence == "Reviewed: nothing found in the reviewed lines."
-
-
-def test_a_change_of_which_something_was_refuted_is_not_approved() -> None:
-    gates = Gates(approve=True)
-    assert review_event(clean(review()), gates) is ReviewEvent.APPROVE
-    whole = replace(clean(review()), refuted=(RefutedFinding(finding(), WHY),))
-    assert review_event(whole, gates) is ReviewEvent.COMMENT
 
 
 def test_of_equals_the_places_go_to_what_held_then_to_what_has_evidence() -> None:
@@ -156,17 +145,14 @@ def test_a_graver_finding_goes_before_a_surer_one() -> None:
 def test_where_it_is_strict_only_what_held_has_a_comment(check: Verification | None) -> None:
     on_line = checked(check)
     on_file = replace(on_line, anchor=None)
+    both = CommentPlan((on_line,), (on_file,), ())
+    assert place([on_line, on_file], [file_diff()], max_comments=9) == both
     placement = place([on_line, on_file], [file_diff()], max_comments=9, strict=True)
     if check in (Verification.CONFIRMED, Verification.LOWERED):
-        assert placement == CommentPlan((on_line,), (on_file,), ())
+        assert placement == both
     else:
         assert (placement.inline, placement.on_file) == ((), ())
         assert set(placement.in_body) == {on_line, on_file}
-
-
-def test_where_it_is_not_strict_all_findings_have_comments() -> None:
-    for check in (None, *Verification):
-        assert place([checked(check)], [file_diff()], max_comments=9).inline
 
 
 def test_a_check_changes_no_fingerprint_and_no_marker() -> None:

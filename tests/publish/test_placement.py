@@ -72,7 +72,4 @@ def test_a_path_that_json_cannot_carry_stays_in_the_body() -> None:
 )
 def test_a_suggestion_is_offered_only_where_it_applies(of: Finding, applies: bool) -> None:
     assert suggestion_applies(of, FILES) is applies
-
-
-def test_the_files_may_come_by_their_paths() -> None:
-    assert suggestion_applies(finding(at=anchor(2), suggestion="x"), {"src/a.py": file_diff("src/a.py")})
+    assert suggestion_applies(of, {file.path: file for file in FILES}) is applies

@@ -97,41 +97,28 @@ def offered(
         ("a.toml", b"[a]\nb = 1\n", 2, "b = 1\nb = 2", False),
         ("a.txt", b"one\ntwo\n", 2, "three (", True),
         ("py", b"one\ntwo\n", 2, "three (", True),
+        # Line ends and encodings are kept, or nothing is offered; a byte order mark is no fault of the syntax.
+        ("a.py", CRLF, 2, "    2,", True),
+        ("a.py", CRLF, 2, "    2,\r\n    3,\r\n", True),
+        ("a.py", CRLF, 2, "    2,]", False),
+        ("a.py", b"x = 1\ny = 2", 2, "y = 3", True),
+        ("a.py", b"x = 1\ny = 2", 2, "y = (", False),
+        ("a.py", b"\xef\xbb\xbfx = 1\ny = 2\n", 2, "y = 3", True),
+        ("a.py", b"\xef\xbb\xbfx = 1\ny = 2\n", 2, "y = (", False),
+        ("a.py", b"\xef\xbb\xbfx = 1\ny = 2\n", 1, "x = 3", False),
+        ("a.py", b"# coding: latin-1\nx = '\xe9'\ny = 2\n", 3, "y = 3", False),
+        ("a.py", b"x = '\xc3\xa9'\ny = 2\n", 1, "x = '\u00e8'", True),
+        ("a.py", b"x = 1\x0c\ny = 2\n", 2, "y = 3", True),
+        ("a.py", b"x = 1\ry = 2\nz = 3\n", 2, "z = 4", True),
+        ("a.toml", b"\xef\xbb\xbf[a]\nb = 1\n", 2, "b = ", False),
+        ("a.json", b'\xef\xbb\xbf{"a":\n1}\n', 2, "1", False),
+        ("a.json", b'\xef\xbb\xbf{"a":\n1}\n', 2, "2}", True),
     ],
 )
 def test_what_parses_before_must_parse_after(
     path: str, content: bytes, line: int, suggestion: str, expected: bool
 ) -> None:
     assert offered(path, content, line, suggestion) is expected
-
-
-@pytest.mark.parametrize(
-    ("content", "line", "suggestion", "expected"),
-    [
-        (CRLF, 2, "    2,", True),
-        (CRLF, 2, "    2,\r\n    3,\r\n", True),
-        (CRLF, 2, "    2,]", False),
-        (b"x = 1\ny = 2", 2, "y = 3", True),
-        (b"x = 1\ny = 2", 2, "y = (", False),
-        (b"\xef\xbb\xbfx = 1\ny = 2\n", 2, "y = 3", True),
-        (b"\xef\xbb\xbfx = 1\ny = 2\n", 2, "y = (", False),
-        (b"\xef\xbb\xbfx = 1\ny = 2\n", 1, "x = 3", False),
-        (b"# coding: latin-1\nx = '\xe9'\ny = 2\n", 3, "y = 3", False),
-        (b"x = '\xc3\xa9'\ny = 2\n", 1, "x = '\u00e8'", True),
-        (b"x = 1\x0c\ny = 2\n", 2, "y = 3", True),
-        (b"x = 1\ry = 2\nz = 3\n", 2, "z = 4", True),
-    ],
-)
-def test_line_ends_and_encodings_are_kept_or_nothing_is_offered(
-    content: bytes, line: int, suggestion: str, expected: bool
-) -> None:
-    assert offered("a.py", content, line, suggestion) is expected
-
-
-def test_a_byte_order_mark_is_no_fault_of_the_syntax() -> None:
-    assert offered("a.toml", b"\xef\xbb\xbf[a]\nb = 1\n", 2, "b = ") is False
-    assert offered("a.json", b'\xef\xbb\xbf{"a":\n1}\n', 2, "1") is False
-    assert offered("a.json", b'\xef\xbb\xbf{"a":\n1}\n', 2, "2}") is True
 
 
 @pytest.mark.parametrize(

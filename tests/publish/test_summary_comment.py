@@ -10,7 +10,7 @@ import pytest
 from hunkwise.domain.finding import Severity
 from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.pull_request import Comment
-from hunkwise.domain.review import Coverage, Destination, FileCoverage, PostResult, SkipReason
+from hunkwise.domain.review import Destination, PostResult
 from hunkwise.publish.documents import STATE_ROOM, claim_comment, summary_comment
 from hunkwise.tracking.state import SUMMARY_MARKER, claimed_by, decode, encode
 from tests.publish.samples import (
@@ -92,12 +92,6 @@ def test_each_rung_is_named(where: Destination | None, said: str) -> None:
     assert rows_of(summary_comment(seen, state()))[0].endswith(f" | {said} |")
 
 
-def test_what_an_untrusted_author_resolved_is_still_listed() -> None:
-    of = finding()
-    seen = replace(view(review(of)), kept=(kept(of, thread(resolved=True)),))
-    assert "[resolved by the pull request's author, still counted](" in summary_comment(seen, state())
-
-
 def test_a_pipe_in_a_path_ends_no_cell() -> None:
     text = summary_comment(view(review(finding(path="a|b`c.py"))), state())
     assert "[``a\\|b`c.py``](https://github.com/o/r/blob/" in text
@@ -138,14 +132,6 @@ def test_the_longest_of_everything_fits_and_leaves_the_state_its_room() -> None:
     whole = summary_comment(longest(), state(*(f"{number:08d}" for number in range(9_000))))
     assert len(whole.encode()) <= BODY_CHARACTERS
     assert re.search(r"\*\*\d+ more findings\*\* in the job summary", whole)
-
-
-def test_long_lists_of_files_give_way_to_findings() -> None:
-    files = tuple(FileCoverage(f"{'f' * 190}{number}", 5, 0, SkipReason.FAILED) for number in range(300))
-    many = tuple(finding("t" * 150, at=anchor(n + 1, path=f"{'p' * 150}.py")) for n in range(50))
-    text = summary_comment(view(replace(review(*many), coverage=Coverage(files))), state())
-    assert len(rows_of(text)) == 50
-    assert "files more, named in the JSON report" in text
 
 
 def test_a_claim_stands_above_the_previous_text_and_keeps_its_state() -> None:

@@ -96,6 +96,7 @@ def test_a_summary_without_room_for_a_diagram_leaves_it_out_first() -> None:
     assert len(text.encode()) <= BODY_CHARACTERS - STATE_ROOM + 1_000
     assert "mermaid" not in text
     assert "**50 more" not in text
+    assert "files more, named in the JSON report" in text
 
 
 def test_the_longest_words_leave_the_check_run_its_room() -> None:
