@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.actions import (
-    JOB_SUMMARY_BYTES,
     LOG_BYTES,
     MESSAGE,
     OUTPUT_BYTES,
@@ -23,6 +22,7 @@ from hunkwise.actions import (
     fitted,
     inert,
 )
+from hunkwise.domain.limits import JOB_SUMMARY_BYTES
 from hunkwise.settings.github_context import RunnerEnvironment
 from tests.fakes.actions_runner import Command, read_file_commands, read_line, read_log
 
