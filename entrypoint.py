@@ -6,7 +6,6 @@ on with that one's Python.
 
 from __future__ import annotations
 
-import gc
 import importlib.util
 import os
 import sys
@@ -22,8 +21,6 @@ if importlib.util.find_spec("copilot") is None:
 
 sys.path.insert(0, str(ROOT / "src"))
 
-from hunkwise.cli import main  # noqa: E402  # found only now
+from hunkwise.cli import run_process  # noqa: E402  # found only now
 
-code = main(sys.argv[1:] or ["action"])
-gc.freeze()  # what is left goes with the process: the interpreter's last look for garbage takes 0.3 s
-sys.exit(code)
+run_process(sys.argv[1:] or ["action"])

@@ -10,153 +10,27 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 from hunkwise import __version__
 from hunkwise.domain.text import plain
 from hunkwise.errors import Error, SettingsError, host_fault
 
-_PULL_REQUEST: Final = "OWNER/REPO#N"
-
-
-def add_prompts(parser: argparse.ArgumentParser) -> None:
-    """Adds the subcommands `list`, `show NAME` and `render NAME`."""
-    parts = parser.add_subparsers(dest="part", required=True, metavar="list|show|render")
-    listing = parts.add_parser(
-        "list",
-        help="all prompts: what they look for, where they come from, whether they run",
-        description="Lists the built-in prompts and those of the configuration in the working tree, with their "
-        "template, files, severities, budget and tools, and whether the configuration runs them.",
-    )
-    _add_format(listing)
-    _add_repository(listing)
-    show = parts.add_parser(
-        "show",
-        help="the text of a template",
-        description="Prints a template as it stands. hunkwise/NAME is always the built-in one; partials/NAME is a "
-        "partial, base the skeleton of the prompts over a diff.",
-    )
-    show.add_argument("name", metavar="NAME", help="a prompt, as `hunkwise prompts list` names it")
-    show.add_argument(
-        "--extended", action="store_true", help="also what it extends and includes, in that order"
-    )
-    _add_repository(show)
-    render = parts.add_parser(
-        "render",
-        help="the exact text of each chunk that a review would send",
-        description="Renders a prompt over a range of commits (default: the merge base with the default branch up "
-        "to HEAD, as `hunkwise review`) or a pull request, by the code that a review uses. Configuration and "
-        "templates are those of the working tree, so that they can be tried before they are committed. "
-        "`verify` and `summary` are rendered with example findings, made from the diff. Sizes in tokens are an "
-        "estimate: characters divided by 4.",
-    )
-    render.add_argument("name", metavar="NAME", help="a prompt, as `hunkwise prompts list` names it")
-    _add_render_options(render)
-    _add_repository(render)
-
-
-def _add_render_options(render: argparse.ArgumentParser) -> None:
-    render.add_argument("--base", metavar="REV", help="what came since the merge base with REV")
-    render.add_argument("--head", metavar="REV", help="the last commit (default: HEAD)")
-    render.add_argument(
-        "--pr", metavar=_PULL_REQUEST, help="a pull request on GitHub, read with the token in GITHUB_TOKEN"
-    )
-    render.add_argument(
-        "--chunk", metavar="N", help="only chunk N; standard output has nothing but its text then"
-    )
-    render.add_argument("--system", action="store_true", help="the system message, too")
-    render.add_argument(
-        "--at-base",
-        action="store_true",
-        help="configuration and templates of the base commit, as a review reads them",
-    )
-    _add_format(render)
-
-
-def add_config(parser: argparse.ArgumentParser) -> None:
-    """Adds the subcommands `show` and `check`."""
-    parts = parser.add_subparsers(dest="part", required=True, metavar="show|check")
-    show = parts.add_parser(
-        "show",
-        help="every value with where it came from",
-        description="Shows every value and its source: default, path:line of the configuration, front matter of a "
-        "template, input (INPUT_* in the environment), variable or option. The configuration is that of the "
-        "working tree, of a commit (--base), or of the base of a pull request (--pr). Tokens are never shown.",
-    )
-    show.add_argument("--base", metavar="REV", help="the configuration of this commit")
-    show.add_argument(
-        "--pr",
-        metavar=_PULL_REQUEST,
-        help="that of the pull request's base, read with the token in GITHUB_TOKEN",
-    )
-    show.add_argument("--model", metavar="ID", help="as `hunkwise review --model` would have it")
-    _add_format(show)
-    _add_repository(show)
-    check = parts.add_parser(
-        "check",
-        help="find every fault of the configuration and its templates",
-        description="Reads the configuration of the working tree and all templates and partials that it names. "
-        "Prints ok and what was read, or every fault as path:line, and ends with 0 or 2. Needs no network and no "
-        "token: good as a pre-commit hook.",
-    )
-    _add_repository(check)
-
-
-def _add_format(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text for people")
-
-
-def _add_repository(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", metavar="PATH", help="the configuration (default: .github/hunkwise.yml)")
-    parser.add_argument("--repository", metavar="DIR", default=".", help="the checkout (default: here)")
-
-
-def add_eval(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that `hunkwise review` does not have."""
-    parser.add_argument("cases", metavar="CASES", help="a folder of case folders, or one case")
-    parser.add_argument(
-        "--judge", metavar="MODEL", help="a model that decides whether two texts say the same"
-    )
-    parser.add_argument("--against", metavar="FILE", help="compare with an earlier --output")
-    parser.add_argument(
-        "--max-regression",
-        metavar="F1_DROP",
-        type=float,
-        help="with --against: exit 1 when F1 drops by more (default: 0; 0.05 is five points)",
-    )
-    tapes = parser.add_mutually_exclusive_group()
-    tapes.add_argument("--record", metavar="DIR", help="keep the models' answers there")
-    tapes.add_argument("--replay", metavar="DIR", help="take the answers from there: no model, no network")
-    parser.add_argument("--output", metavar="FILE", help="write the JSON report there")
-    parser.add_argument(
-        "--format",
-        choices=("text", "json", "markdown"),
-        default="text",
-        help="what is printed (default: text for people)",
-    )
-    starts = parser.add_mutually_exclusive_group()
-    starts.add_argument(
-        "--resume",
-        dest="fresh",
-        action="store_false",
-        help="go on where a run was ended (the default)",
-    )
-    starts.add_argument("--fresh", action="store_true", help="measure every case again")
-    parser.set_defaults(fresh=False)
-    parser.add_argument(
-        "--parallel", metavar="N", type=int, default=2, help="cases at the same time (default: 2)"
-    )
-
-
-_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _UNKNOWN_HINT = "This is a fault of hunkwise's own: please report it with the lines above."
+
+
+def run_process(argv: Sequence[str] | None = None) -> NoReturn:
+    """Runs a command as all that this process does, and exits with its code."""
+    gc.disable()  # until imports and settings are loaded: none of that is garbage (commands.run enables it)
+    code = main(argv)
+    gc.freeze()  # the process ends here: the interpreter's final garbage collection takes 0.3 s
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Runs a command and returns its exit code (0 to 4, see `ExitCode`)."""
-    gc.disable()  # until imports and settings are loaded (run.py): none of that is garbage
     _open_streams()
-    arguments = _build_parser().parse_args(sys.argv[1:] if argv is None else argv)
+    arguments = build_parser().parse_args(argv)  # None: those of the process
     if arguments.command == "action":
         return _run_action(environ)
     if arguments.command == "publish" and not arguments.pr:
@@ -286,19 +160,35 @@ def unforeseen(error: Exception) -> Error:
     return Error(f"{type(error).__name__}: {error}.", _UNKNOWN_HINT)
 
 
-def _build_parser() -> argparse.ArgumentParser:
+_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "--model": {"metavar": "ID", "help": 'a model id, or "demo": fixed rules that need no account'},
+    "--config": {"metavar": "PATH", "help": "the configuration (default: .github/hunkwise.yml)"},
+    "--repository": {"metavar": "DIR", "default": ".", "help": "the checkout (default: here)"},
+    "--format": {"choices": ("text", "json"), "default": "text", "help": "default: text for people"},
+    "--pr": {"metavar": "OWNER/REPO#N"},
+    "--base": {"metavar": "REV"},
+    "--head": {"metavar": "REV"},
+}
+"""Options that several commands have."""
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _add(parser: argparse.ArgumentParser, *names: str, **more: Any) -> None:
+    """Adds options of `_OPTIONS`; `more` is what this command has different."""
+    for name in names:
+        parser.add_argument(name, **{**_OPTIONS[name], **more})
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="hunkwise", description="Reviews changes with GitHub Copilot, or with a model of your own."
     )
     parser.add_argument("--version", action="version", version=f"hunkwise {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("action", help="run as a step of a workflow (what entrypoint.py does)")
-    _add_review(commands)
-    _add_publish(commands)
-    _add_prompts(commands)
-    _add_config(commands)
-    _add_eval(commands)
-    _add_doctor(commands)
+    for add in (_add_review, _add_publish, _add_prompts, _add_config, _add_eval, _add_doctor):
+        add(commands)
     return parser
 
 
@@ -309,26 +199,12 @@ def _add_review(commands: _Commands) -> None:
         description="Without options: the merge base with the default branch up to HEAD. Posts nothing "
         "unless --pr and --post are given.",
     )
-    review.add_argument("--base", metavar="REV", help="review what came since the merge base with REV")
-    review.add_argument("--head", metavar="REV", default="HEAD", help="the last commit (default: HEAD)")
-    review.add_argument("--pr", metavar=_PULL_REQUEST, help="review a pull request on GitHub")
+    _add(review, "--base", help="review what came since the merge base with REV")
+    _add(review, "--head", default="HEAD", help="the last commit (default: HEAD)")
+    _add(review, "--pr", help="review a pull request on GitHub")
     review.add_argument("--post", action="store_true", help="with --pr: post the review")
-    review.add_argument(
-        "--format",
-        choices=("text", "json", "sarif", "markdown"),
-        default="text",
-        help="default: text for people",
-    )
-    _add_settings(review)
-
-
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    """Adds the options for the settings that `review`, `eval` and `doctor` share."""
-    parser.add_argument(
-        "--model", metavar="ID", help='a model id, or "demo": fixed rules that need no account'
-    )
-    parser.add_argument("--config", metavar="PATH", help="the configuration (default: .github/hunkwise.yml)")
-    parser.add_argument("--repository", metavar="DIR", default=".", help="the checkout (default: here)")
+    _add(review, "--format", choices=("text", "json", "sarif", "markdown"))
+    _add(review, "--model", "--config", "--repository")
 
 
 def _add_publish(commands: _Commands) -> None:
@@ -339,37 +215,131 @@ def _add_publish(commands: _Commands) -> None:
         "does; elsewhere with --pr and GITHUB_TOKEN. Nothing of the pull request's head is run or trusted.",
     )
     publish.add_argument("report", metavar="REPORT", help="the JSON report of that run")
-    publish.add_argument("--pr", metavar=_PULL_REQUEST, help="the pull request that it must be about")
+    _add(publish, "--pr", help="the pull request that it must be about")
 
 
 def _add_prompts(commands: _Commands) -> None:
+    """Adds the subcommands `list`, `show NAME` and `render NAME`."""
     prompts = commands.add_parser(
         "prompts",
         help="list, show and preview prompts, without asking a model",
         description="Shows prompts as they are and as they would be sent. No Copilot CLI is started and no model "
         "asked.",
     )
-    add_prompts(prompts)
+    parts = prompts.add_subparsers(dest="part", required=True, metavar="list|show|render")
+    listing = parts.add_parser(
+        "list",
+        help="all prompts: what they look for, where they come from, whether they run",
+        description="Lists the built-in prompts and those of the configuration in the working tree, with their "
+        "template, files, severities, budget and tools, and whether the configuration runs them.",
+    )
+    _add(listing, "--format", "--config", "--repository")
+    show = parts.add_parser(
+        "show",
+        help="the text of a template",
+        description="Prints a template as it stands. hunkwise/NAME is always the built-in one; partials/NAME is a "
+        "partial, base the skeleton of the prompts over a diff.",
+    )
+    render = parts.add_parser(
+        "render",
+        help="the exact text of each chunk that a review would send",
+        description="Renders a prompt over a range of commits (default: the merge base with the default branch up "
+        "to HEAD, as `hunkwise review`) or a pull request, by the code that a review uses. Configuration and "
+        "templates are those of the working tree, so that they can be tried before they are committed. "
+        "`verify` and `summary` are rendered with example findings, made from the diff. Sizes in tokens are an "
+        "estimate: characters divided by 4.",
+    )
+    for parser in (show, render):
+        parser.add_argument("name", metavar="NAME", help="a prompt, as `hunkwise prompts list` names it")
+    show.add_argument(
+        "--extended", action="store_true", help="also what it extends and includes, in that order"
+    )
+    _add(show, "--config", "--repository")
+    _add(render, "--base", help="what came since the merge base with REV")
+    _add(render, "--head", help="the last commit (default: HEAD)")
+    _add(render, "--pr", help="a pull request on GitHub, read with the token in GITHUB_TOKEN")
+    render.add_argument(
+        "--chunk", metavar="N", help="only chunk N; standard output has nothing but its text then"
+    )
+    render.add_argument("--system", action="store_true", help="the system message, too")
+    render.add_argument(
+        "--at-base",
+        action="store_true",
+        help="configuration and templates of the base commit, as a review reads them",
+    )
+    _add(render, "--format", "--config", "--repository")
 
 
 def _add_config(commands: _Commands) -> None:
+    """Adds the subcommands `show` and `check`."""
     config = commands.add_parser(
         "config",
         help="show the configuration with where each value came from, or check it",
         description="Shows or checks what a review would go by. No Copilot CLI is started and no model asked.",
     )
-    add_config(config)
+    parts = config.add_subparsers(dest="part", required=True, metavar="show|check")
+    show = parts.add_parser(
+        "show",
+        help="every value with where it came from",
+        description="Shows every value and its source: default, path:line of the configuration, front matter of a "
+        "template, input (INPUT_* in the environment), variable or option. The configuration is that of the "
+        "working tree, of a commit (--base), or of the base of a pull request (--pr). Tokens are never shown.",
+    )
+    _add(show, "--base", help="the configuration of this commit")
+    _add(show, "--pr", help="that of the pull request's base, read with the token in GITHUB_TOKEN")
+    _add(show, "--model", help="as `hunkwise review --model` would have it")
+    _add(show, "--format", "--config", "--repository")
+    check = parts.add_parser(
+        "check",
+        help="find every fault of the configuration and its templates",
+        description="Reads the configuration of the working tree and all templates and partials that it names. "
+        "Prints ok and what was read, or every fault as path:line, and ends with 0 or 2. Needs no network and no "
+        "token: good as a pre-commit hook.",
+    )
+    _add(check, "--config", "--repository")
 
 
 def _add_eval(commands: _Commands) -> None:
-    evaluation = commands.add_parser(
+    parser = commands.add_parser(
         "eval",
         help="measure prompts and model by cases with known faults",
         description="Reviews known changes with the configuration and prompts of the working tree, and says how "
         "much of what should be found was found (docs/evaluating.md).",
     )
-    add_eval(evaluation)
-    _add_settings(evaluation)
+    parser.add_argument("cases", metavar="CASES", help="a folder of case folders, or one case")
+    parser.add_argument(
+        "--judge", metavar="MODEL", help="a model that decides whether two texts say the same"
+    )
+    parser.add_argument("--against", metavar="FILE", help="compare with an earlier --output")
+    parser.add_argument(
+        "--max-regression",
+        metavar="F1_DROP",
+        type=float,
+        help="with --against: exit 1 when F1 drops by more (default: 0; 0.05 is five points)",
+    )
+    tapes = parser.add_mutually_exclusive_group()
+    tapes.add_argument("--record", metavar="DIR", help="keep the models' answers there")
+    tapes.add_argument("--replay", metavar="DIR", help="take the answers from there: no model, no network")
+    parser.add_argument("--output", metavar="FILE", help="write the JSON report there")
+    _add(
+        parser,
+        "--format",
+        choices=("text", "json", "markdown"),
+        help="what is printed (default: text for people)",
+    )
+    starts = parser.add_mutually_exclusive_group()
+    starts.add_argument(
+        "--resume",
+        dest="fresh",
+        action="store_false",
+        help="go on where a run was ended (the default)",
+    )
+    starts.add_argument("--fresh", action="store_true", help="measure every case again")
+    parser.set_defaults(fresh=False)
+    parser.add_argument(
+        "--parallel", metavar="N", type=int, default=2, help="cases at the same time (default: 2)"
+    )
+    _add(parser, "--model", "--config", "--repository")
 
 
 def _add_doctor(commands: _Commands) -> None:
@@ -380,6 +350,6 @@ def _add_doctor(commands: _Commands) -> None:
         "Posts nothing and spends nothing. Ends with the exit code that a review would end with.",
     )
     doctor.add_argument("--offline", action="store_true", help="ask neither GitHub nor a model")
-    doctor.add_argument("--format", choices=("text", "json"), default="text", help="default: text for people")
-    doctor.add_argument("--pr", metavar=_PULL_REQUEST, help="the pull request that is to be reviewed")
-    _add_settings(doctor)
+    _add(doctor, "--format")
+    _add(doctor, "--pr", help="the pull request that is to be reviewed")
+    _add(doctor, "--model", "--config", "--repository")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from hunkwise.cli import add_config, add_prompts, preview
+from hunkwise.cli import build_parser, preview
 from hunkwise.domain.review import ExitCode
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -60,8 +59,4 @@ def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:
 
 def ask(folder: Path, *words: str, environ: Mapping[str, str] = NOTHING) -> ExitCode:
     """Carries out `hunkwise WORDS` in the folder. Raises Error."""
-    parser = argparse.ArgumentParser()
-    commands = parser.add_subparsers(dest="command")
-    add_config(commands.add_parser("config"))
-    add_prompts(commands.add_parser("prompts"))
-    return ExitCode(preview(parser.parse_args([*words, "--repository", str(folder)]), environ))
+    return ExitCode(preview(build_parser().parse_args([*words, "--repository", str(folder)]), environ))
