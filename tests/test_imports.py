@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 MAY_KNOW = {
@@ -62,6 +66,21 @@ def test_a_stage_knows_only_what_stands_below_it() -> None:
         if name.startswith("hunkwise.")
     }
     assert {(own, name) for own, name in known if name not in {own, "", *MAY_KNOW[own]}} == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("hunkwise.commands.action", {"pydantic", "yaml", "jinja2", "github", "copilot", "rich"}),
+        ("hunkwise.commands.review", {"pydantic", "yaml", "jinja2", "github", "copilot", "rich"}),
+        ("hunkwise.commands.pull_request", {"copilot"}),
+        ("hunkwise.commands.eval", {"copilot"}),
+    ],
+)
+def test_the_sidecar_and_the_fetch_start_before_the_slow_imports(module: str, absent: set[str]) -> None:
+    script = f"import sys, {module}; print(sorted({absent} & set(sys.modules)))"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
 
 
 def test_a_vendor_is_known_in_one_folder() -> None:

@@ -260,7 +260,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/settings/test_config.py",
     ),
     "Publishing": (
-        ["hunkwise.commands.run:PUBLISHING_SECONDS"],
+        ["hunkwise.domain.model:PUBLISHING_SECONDS"],
         "tests/commands/test_deadlines.py::test_publishing_has_thirty_seconds_within_the_deadline_where_that_is_long_enough",
     ),
     "One request to GitHub, from its connection to the last byte": (

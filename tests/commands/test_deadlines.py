@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hunkwise.commands.run import PUBLISHING_SECONDS, Deadlines
+from hunkwise.domain.model import PUBLISHING_SECONDS, Deadlines
 
 
 def at(seconds: float, minutes: float) -> Deadlines:

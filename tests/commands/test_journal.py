@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.commands.run import Journal, write_whole
+from hunkwise.commands.journal import Journal, write_whole
 from tests.publish.samples import anchor, finding
 
 

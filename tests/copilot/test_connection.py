@@ -200,7 +200,7 @@ class Pinged:
 def test_closing_ends_also_where_an_answer_comes_at_that_moment(steps: int) -> None:
     async def story() -> None:
         client = Pinged()
-        connection = CopilotConnection(cast("CopilotClient", client), None, Heartbeat(0.0, 5.0))
+        connection = CopilotConnection(cast("CopilotClient", client), "1", None, Heartbeat(0.0, 5.0))
         connection.watch()
         await client.came.wait()
         client.answer.set_result(None)
@@ -221,7 +221,7 @@ def test_closing_ends_also_where_a_cancellation_is_swallowed() -> None:
 
     async def story() -> None:
         client = Deaf()
-        connection = CopilotConnection(cast("CopilotClient", client), None, Heartbeat(0.0, 5.0))
+        connection = CopilotConnection(cast("CopilotClient", client), "1", None, Heartbeat(0.0, 5.0))
         connection.watch()
         await client.came.wait()
         async with asyncio.timeout(2):

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from hunkwise.copilot.isolation_probe import ProbeAttempt
 from hunkwise.doctor.checks import CheckState
-from hunkwise.doctor.machine import attempt_checks, docker_check, elsewhere_check, shared_user_checks
-
-
-@dataclass(frozen=True)
-class Tried:
-    what: str
-    happened: str
-    held: bool
+from hunkwise.doctor.machine import attempt_checks, docker_check, shared_user_checks
 
 
 def test_every_attempt_is_a_line_and_one_that_succeeded_a_fault() -> None:
-    held, open_door = (
-        Tried("read it", "No such file or directory", True),
-        Tried("trace it", "it could", False),
-    )
+    held = ProbeAttempt("read it", "No such file or directory", True)
+    open_door = ProbeAttempt("trace it", "it could", False)
     whole = list(attempt_checks([held, held], 10001))
     assert [check.state for check in whole] == [CheckState.OK] * 3
     assert "2 of 2 controls held" in whole[0].said
@@ -66,7 +57,3 @@ def test_dockers_socket_is_seen_and_never_connected_to(tmp_path: Path) -> None:
         path.chmod(0)
         expected = CheckState.WARNING if os.geteuid() == 0 else CheckState.OK
         assert docker_check([path]).state is expected
-
-
-def test_of_a_cli_elsewhere_nothing_is_said() -> None:
-    assert elsewhere_check(["host:1"]).state is CheckState.UNCHECKED

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import sys
 import time
@@ -15,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from hunkwise.commands.backend import Backend, select_backend
-from hunkwise.commands.run import write_whole
-from hunkwise.commands.signals import Signals
+from hunkwise.commands.journal import write_whole
+from hunkwise.commands.signals import Signals, quiet_loop
 from hunkwise.copilot.find_cli import find_cli
 from hunkwise.copilot.isolation import refuse_unsafe
 from hunkwise.copilot.sidecar import Sidecar
@@ -312,26 +311,17 @@ class _Work:
     ) -> tuple[CaseResult, ...]:
         from hunkwise.commands.terminal import console, progress
 
-        gc.enable()  # see cli.main
-        interrupted = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        # See run.py: the message would contain untrusted text, and nothing waits for these callbacks.
-        loop.set_exception_handler(lambda _loop, _context: None)
-        signals.tell(lambda: _set_soon(loop, interrupted))
-        try:
-            with progress(console(stderr=True)) as report_progress:
-                async with open_models() as models:
-                    runner = EvalRunner(
-                        CaseRunner(self.header.judge, interrupted, time.monotonic),
-                        models,
-                        self._earlier_result,
-                        self._store_result,
-                        report_progress,
-                        self.options.parallel,
-                    )
-                    return await runner.run(cases)
-        finally:
-            signals.hold()
+        with quiet_loop(signals) as interrupted, progress(console(stderr=True)) as report_progress:
+            async with open_models() as models:
+                runner = EvalRunner(
+                    CaseRunner(self.header.judge, interrupted, time.monotonic),
+                    models,
+                    self._earlier_result,
+                    self._store_result,
+                    report_progress,
+                    self.options.parallel,
+                )
+                return await runner.run(cases)
 
     def _earlier_result(self, case: Case) -> CaseResult | None:
         if self.state is None:
@@ -343,7 +333,3 @@ class _Work:
     def _store_result(self, result: CaseResult) -> None:
         if self.state is not None:
             self.state.add(result)
-
-
-def _set_soon(loop: asyncio.AbstractEventLoop, interrupted: asyncio.Event) -> None:
-    loop.call_soon_threadsafe(interrupted.set)

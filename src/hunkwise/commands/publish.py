@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hunkwise import __version__
 from hunkwise.actions import takes
-from hunkwise.commands.run import write_whole
+from hunkwise.commands.journal import write_whole
 from hunkwise.domain.pull_request import Conversation, PullRequest, Thread
 from hunkwise.domain.review import Destination, ExitCode, Review
 from hunkwise.errors import Error, GitHubError

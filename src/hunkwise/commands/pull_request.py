@@ -15,11 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from hunkwise.commands.journal import Journal
 from hunkwise.commands.publish import PublishedRun, Publisher
-from hunkwise.commands.run import Deadlines, Journal
 from hunkwise.commands.signals import Signals
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.finding import NO_SUMMARY
+from hunkwise.domain.model import Deadlines
 from hunkwise.domain.pull_request import PullRequest
 from hunkwise.domain.review import Review
 from hunkwise.errors import Error, GitHubError, RepositoryError, SettingsError
@@ -31,7 +32,7 @@ from hunkwise.publish.report import ReportedReview
 from hunkwise.publish.report_input import MAX_BYTES, as_review, check, read_report
 from hunkwise.redaction import SecretScan
 from hunkwise.repository.git import Git
-from hunkwise.repository.trees import GitTree
+from hunkwise.repository.trees import GitTree, existing_repository, local_tree
 from hunkwise.settings.config import Config
 from hunkwise.settings.github_context import NothingToDo, PublishTask, ReviewTask, RunnerEnvironment
 from hunkwise.settings.inputs import Inputs
@@ -108,7 +109,7 @@ class RepositoryReader:
 
     def fetch(self, number: int) -> FetchedPullRequest:
         """Fetches the pull request and its base's configuration, whose deadline applies from now on. Raises Error."""
-        git = self._git = self._checkout()
+        git = self._git = existing_repository(self._git)
         withheld = MissingPatches(self.github, git, Git.diff_blobs)
         overrides = self._inputs.overrides
         fetch = PullRequestFetch(self.github, withheld, self._local_tree, self._api_tree)
@@ -135,20 +136,10 @@ class RepositoryReader:
         )
 
     def _local_tree(self, sha: str) -> GitTree | None:
-        return GitTree(self._git, sha) if self._git is not None and self._git.has(sha) else None
+        return local_tree(self._git, sha)
 
     def _api_tree(self, sha: str) -> ApiTree:
         return ApiTree(self.github, sha)
-
-    def _checkout(self) -> Git | None:
-        """Returns the workspace's repository; None if there is no repository in it."""
-        if self._git is None:
-            return None
-        try:
-            self._git.has("0" * 40)
-        except RepositoryError:
-            return None
-        return self._git
 
 
 class PullRequestReview:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hunkwise.commands.backend import Backend, select_backend
-from hunkwise.commands.run import Deadlines, Journal
 from hunkwise.commands.signals import Signals
 from hunkwise.copilot.find_cli import find_cli
 from hunkwise.copilot.isolation import refuse_unsafe
@@ -25,7 +24,6 @@ from hunkwise.copilot.sidecar import Sidecar
 from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import plain
 from hunkwise.errors import SettingsError
-from hunkwise.flows.review import ReviewInput
 from hunkwise.settings.github_context import (
     NothingToDo,
     PublishTask,
@@ -114,8 +112,11 @@ def _review_range(
     signals: Signals,
     started: float,
 ) -> ExitCode:
+    from hunkwise.commands.journal import Journal
     from hunkwise.commands.local_range import read_range
     from hunkwise.commands.terminal import console, progress
+    from hunkwise.domain.model import Deadlines
+    from hunkwise.flows.review import ReviewInput
     from hunkwise.publish.conclusion import Gates, PublishedReview, conclude
 
     ready = read_range(

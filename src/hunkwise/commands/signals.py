@@ -1,4 +1,4 @@
-"""Handles SIGTERM and SIGINT.
+"""Handles SIGTERM and SIGINT: they stop a command at once, or are recorded where an exception would do harm.
 
 In a review they are recorded until the event loop runs, then they end the questions to the model, and they are ignored
 while findings are published.
@@ -7,28 +7,33 @@ while findings are published.
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any
 
 from hunkwise.errors import Error, stopped
 
+_BOTH = (signal.SIGTERM, signal.SIGINT)
+
+logger = logging.getLogger(__name__)
+
 
 class Signals:
-    """Reacts to SIGTERM and SIGINT. Call `install`, then `raise_on_second`, once, from the main thread."""
+    """Records SIGTERM and SIGINT. Call `install`, then `raise_on_second`, once, from the main thread."""
 
     def __init__(self) -> None:
         self._count = 0
         self._raises_on_second = False
-        self._react: Callable[[], None] = self._record
+        self._react: Callable[[], object] = self._record
 
     def install(self) -> None:
         """Starts to record signals, for `raise_on_second` and `tell`. No signal raises.
 
         Between the sidecar's spawn and the `finally` that ends it an exception would leave it behind.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _BOTH:
             signal.signal(number, lambda _number, _frame: self._react())
 
     def raise_on_second(self) -> None:
@@ -40,7 +45,7 @@ class Signals:
         if self._count > 1:
             self._end()
 
-    def tell(self, react: Callable[[], None]) -> None:
+    def tell(self, react: Callable[[], object]) -> None:
         """Calls `react` in the main thread for each signal from now on; immediately if one has already come."""
         self._react = react
         if self._count:
@@ -51,7 +56,7 @@ class Signals:
 
         The kernel ignores them, because Python removes its own handlers before it exits. From the main thread only.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _BOTH:
             signal.signal(number, signal.SIG_IGN)
 
     def _record(self) -> None:
@@ -64,66 +69,53 @@ class Signals:
         raise stopped()
 
 
-_T = TypeVar("_T")
-
-
-def listen() -> None:
-    """Lets each signal raise Error from now on. Must be called from the main thread."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
-
-
-def _stop(_number: int, _frame: object) -> None:
-    raise _stopped_error()
-
-
-def _stopped_error() -> Error:
-    return Error("The checkup was stopped.")
+@contextmanager
+def stoppable(message: str) -> Iterator[None]:
+    """Lets SIGTERM and SIGINT raise KeyboardInterrupt in the block, and raises Error with `message` for it."""
+    try:
+        with _restored_handlers():
+            for number in _BOTH:  # SIGINT, too: commands that a shell starts in the background ignore it
+                signal.signal(number, signal.default_int_handler)
+            yield
+    except KeyboardInterrupt as stop:
+        raise Error(message) from stop
 
 
 @contextmanager
-def deferred_signals() -> Iterator[Signals]:
-    """Records signals in the block for `cancel_on_signal`.
-
-    Between a spawn and the `finally` that ends the process an exception would leave it behind.
-    """
-    signals = Signals()
-    signals.install()
-    try:
+def recorded_signals() -> Iterator[Signals]:
+    """Records signals in the block, for `quiet_loop`."""
+    with _restored_handlers():
+        signals = Signals()
+        signals.install()
         yield signals
-    finally:
-        listen()
 
 
-async def cancel_on_signal(signals: Signals, work: Coroutine[None, None, _T]) -> _T:
-    """Awaits `work` and returns its result. Raises Error if a signal comes, or was recorded before."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None, "a coroutine runs in a task"
-
-    def end() -> None:
-        loop.call_soon_threadsafe(task.cancel)
-
-    signals.tell(end)
+@contextmanager
+def _restored_handlers() -> Iterator[None]:
+    before = [(number, signal.getsignal(number)) for number in _BOTH]
     try:
-        return await work
-    except asyncio.CancelledError as error:
-        raise _stopped_error() from error
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+@contextmanager
+def quiet_loop(signals: Signals) -> Iterator[asyncio.Event]:
+    """Yields an event that a signal sets, in a running event loop; ignores all signals after the block.
+
+    Of a failed callback only the error's type is logged: the SDK's callbacks fail on unknown events, and nothing waits
+    for them. The loop's own message would print the event, which is untrusted text.
+    """
+    loop, interrupted = asyncio.get_running_loop(), asyncio.Event()
+    loop.set_exception_handler(_log_quietly)
+    signals.tell(lambda: loop.call_soon_threadsafe(interrupted.set))
+    try:
+        yield interrupted
     finally:
         signals.hold()
 
 
-@contextmanager
-def stoppable(message: str) -> Iterator[None]:
-    """Lets SIGTERM and SIGINT raise Error with `message` in the block; restores the earlier handlers after it."""
-    # SIGINT, too: commands that a shell starts in the background ignore it.
-    before = {
-        number: signal.signal(number, signal.default_int_handler)
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        raise Error(message) from stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)
+def _log_quietly(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    logger.debug("A callback failed: %s", type(error).__name__ if error else context.get("message"))

@@ -171,9 +171,10 @@ class CopilotConnection:
     """A connected client. `lost` is a future that gets the error when the connection is lost."""
 
     def __init__(
-        self, client: CopilotClient, sidecar: Sidecar | None, heartbeat: Heartbeat = _DEFAULT_HEARTBEAT
+        self, client: CopilotClient, cli_version: str, sidecar: Sidecar | None, heartbeat: Heartbeat
     ) -> None:
         self.client = client
+        self.cli_version = cli_version
         self.lost: asyncio.Future[ModelError] = asyncio.get_running_loop().create_future()
         self._sidecar = sidecar
         self._heartbeat = heartbeat
@@ -265,7 +266,7 @@ async def connect(
             raise fault(ModelKind.SIDECAR, message, provider=False) from error
         _check_version(status.version)
         stack.pop_all()
-    connection = CopilotConnection(client, sidecar, heartbeat)
+    connection = CopilotConnection(client, status.version, sidecar, heartbeat)
     connection.watch()
     return connection
 
@@ -291,7 +292,7 @@ def _check_version(version: str) -> None:
 
 async def preflight(
     connection: CopilotConnection, models: Sequence[str | None], seconds: float = _PREFLIGHT_SECONDS
-) -> frozenset[str]:
+) -> tuple[str, ...]:
     """Returns the models that Copilot offers. Verifies the token at no cost, and that one of `models` is offered.
 
     With an invalid token the CLI still reports itself as ready and authenticated, and a session then hangs.
@@ -306,12 +307,12 @@ async def preflight(
     except SDK_ERRORS as error:
         raise from_sdk(error, provider=False) from error
     # A model that a policy disables is still listed, and a request to it would not fail.
-    offered = [entry.id for entry in entries if entry.policy is None or entry.policy.state != "disabled"]
+    offered = tuple(entry.id for entry in entries if not (entry.policy and entry.policy.state == "disabled"))
     if not offered:
         raise fault(ModelKind.FORBIDDEN, "Copilot offers no model to this token.", provider=False)
     if models and not any(model is None or model in offered for model in models):
         raise not_offered(models, offered)
-    return frozenset(offered)
+    return offered
 
 
 def not_offered(models: Sequence[str | None], offered: Collection[str]) -> ModelError:

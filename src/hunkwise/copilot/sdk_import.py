@@ -9,7 +9,6 @@ fails.
 from __future__ import annotations
 
 import dataclasses
-import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -45,25 +44,13 @@ def _import_quickly() -> bool:
     import pydantic  # noqa: F401  # imported first, so that its own dataclasses are created as usual
 
     with suppress(Exception):  # after any error, the usual import follows and raises its own
-        with _collector_paused(), _classes_deferred():
+        with _classes_deferred():
             import copilot  # noqa: F401
         return True
     for name in [name for name in sys.modules if name == "copilot" or name.startswith(_PACKAGE)]:
         del sys.modules[name]
     _deferred.clear()
     return False
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Disables garbage collection: an import creates no garbage, and collecting costs 0.1 s."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -186,7 +186,7 @@ class ModelSource:
 
     provider: ProviderConfig | None = field(default=None, repr=False)
     """None for Copilot."""
-    offered: frozenset[str] | None = None
+    offered: Collection[str] | None = None
     """The models that Copilot offers to this account; None if they are not listed.
 
     The runtime silently replaces a model that it lacks, so such a model is never requested."""

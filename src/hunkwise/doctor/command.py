@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hunkwise import __version__
 from hunkwise.actions import Runner, inert
-from hunkwise.commands.signals import listen
+from hunkwise.commands.signals import stoppable
 from hunkwise.copilot.find_cli import CLI_VERSION, SDK_VERSION, find_cli
 from hunkwise.copilot.isolation import ROOT_VARIABLE, isolation
 from hunkwise.copilot.isolation_probe import probe_isolation
@@ -33,9 +33,18 @@ from hunkwise.doctor.checks import (
     verdict,
     warning,
 )
-from hunkwise.doctor.copilot import CliStatus, copilot_checks, program_checks, provider_checks
+from hunkwise.doctor.copilot import (
+    NOWHERE,
+    CliStatus,
+    CopilotQuestion,
+    copilot_checks,
+    program_checks,
+    provider_checks,
+    try_own,
+    try_running,
+)
 from hunkwise.doctor.github import asking, base_commit, git_version, server_checks
-from hunkwise.doctor.machine import attempt_checks, elsewhere_check, shared_user_checks
+from hunkwise.doctor.machine import attempt_checks, shared_user_checks
 from hunkwise.doctor.settings import (
     ConfigCheck,
     ReviewSettings,
@@ -65,9 +74,8 @@ _DEMO = (
 def doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Runs all checks and prints them. Raises Error where a signal stops it."""
     logging.getLogger("hunkwise").addHandler(logging.NullHandler())  # the checks have the same information
-    listen()
     secrets = secrets_of(environ)
-    with ExitStack() as stack:
+    with stoppable("The checkup was stopped."), ExitStack() as stack:
         settings = read_settings(arguments, environ, stack)
         unmasked = list(_Checkup(settings, environ, offline=arguments.offline).sections())
     mask = Mask(secrets)
@@ -131,24 +139,19 @@ class _Checkup:
             yield machine.space_check(*space)
 
     def _github(self, settings: ReviewSettings | None) -> Iterator[Check]:
-        if settings is None or self.offline or not settings.github_token:
-            why = (
-                _SETTINGS
-                if settings is None
-                else _OFFLINE
-                if self.offline
-                else "there is no token to ask with"
-            )
-            yield unchecked("Server", why)
-            return
-        with asking(settings) as ask:
-            yield from server_checks(
-                ask,
-                api_url=settings.api_url,
-                repository=settings.repository,
-                number=settings.number,
-                now=time.time,
-            )
+        if settings is None:
+            yield unchecked("Server", _SETTINGS)
+        elif self.offline or not settings.github_token:
+            yield unchecked("Server", _OFFLINE if self.offline else "there is no token to ask with")
+        else:
+            with asking(settings) as ask:
+                yield from server_checks(
+                    ask,
+                    api_url=settings.api_url,
+                    repository=settings.repository,
+                    number=settings.number,
+                    now=time.time,
+                )
 
     def _base(self, settings: ReviewSettings | None) -> ConfigCheck:
         """Checks the configuration at the commit that a review would read it from."""
@@ -190,13 +193,7 @@ class _Checkup:
         return tuple(program_checks(seen, CLI_VERSION, SDK_VERSION)), seen
 
     def _try_cli(self, settings: ReviewSettings | None, config: Config | None) -> CliStatus:
-        from hunkwise.copilot.sdk_import import import_sdk
-
-        import_sdk()
-        from hunkwise.doctor.copilot import NOWHERE, CopilotQuestion, try_own, try_running
-
-        silent = settings is None or settings.backend is None or (self.offline and settings.copilot)
-        if silent or settings is None or settings.backend is None:
+        if settings is None or settings.backend is None or (self.offline and settings.copilot):
             return try_own(find_cli(self.environ), NOWHERE, self.environ, CopilotQuestion(copilot=False))
         question = CopilotQuestion(settings.copilot, config.model if config else settings.backend.model)
         if settings.addresses:
@@ -226,7 +223,8 @@ class _Checkup:
             yield unchecked("Set apart", _PUBLISHING)
             return
         if settings is not None and settings.addresses:
-            yield elsewhere_check([str(address) for address in settings.addresses])
+            addresses = ", ".join(map(str, settings.addresses))
+            yield unchecked("Set apart", f"the CLI at {addresses} must be set apart by its operator")
             return
         try:
             apart = isolation(self.environ)

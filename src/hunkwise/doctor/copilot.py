@@ -9,22 +9,21 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from hunkwise.commands.signals import cancel_on_signal, deferred_signals
-from hunkwise.copilot.connection import CopilotConnection, connect_to_first, connect_to_sidecar, preflight
-from hunkwise.copilot.errors import SDK_ERRORS, from_sdk
+from hunkwise.commands.signals import Signals, quiet_loop, recorded_signals
+from hunkwise.copilot.connection import CopilotConnection, connected, preflight
 from hunkwise.copilot.find_cli import CliCommand
 from hunkwise.copilot.isolation import Credential
 from hunkwise.copilot.procfs import listens
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.doctor.checks import Check, fault, ok, unchecked, warning
 from hunkwise.errors import ModelError, ModelKind
+from hunkwise.flows.models import wait_unless
 from hunkwise.settings.inputs import Provider
 
 _SLOW = 5.0
@@ -174,7 +173,6 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         """Returns None, so that the redirect is not followed."""
 
 
-_CLI_SECONDS = 10.0
 NOWHERE = Credential(provider_base_url="http://127.0.0.1:9")
 """Lets the CLI start without a token. It is offline then, and sends nothing to this address."""
 
@@ -210,11 +208,12 @@ def try_own(
 def try_running(addresses: Sequence[Address], question: CopilotQuestion) -> CliStatus:
     """Returns the state of the first CLI that answers. Raises ModelError with all reasons if none does."""
 
-    async def look() -> CliStatus:
-        async with _closing(await connect_to_first(addresses)) as connection:
+    async def query() -> CliStatus:
+        async with connected(addresses, copilot=False) as connection:
             return await _query(connection, "one that runs already, at copilot-url", question)
 
-    return asyncio.run(_quietly(look()))
+    with recorded_signals() as signals:
+        return _run(query(), signals)
 
 
 def _start(
@@ -222,21 +221,36 @@ def _start(
 ) -> CliStatus:
     sidecar = Sidecar(command, credential, environ)
 
-    async def look(started: float) -> CliStatus:
+    async def query(started: float) -> CliStatus:
         address = await sidecar.ready()
         seconds = time.monotonic() - started
-        async with _closing(await connect_to_sidecar(sidecar)) as connection:
+        async with connected(sidecar, copilot=False) as connection:
             seen = await _query(connection, _program_text(command, environ), question)
         listener = listens(sidecar.pid, address.port) if sidecar.pid is not None else None
         return replace(seen, seconds=seconds, listener=listener)
 
-    with deferred_signals() as signals:
+    with recorded_signals() as signals:  # an exception before `try` would leave the process behind
+        started = time.monotonic()
+        sidecar.start()
         try:
-            started = time.monotonic()
-            sidecar.start()
-            return asyncio.run(cancel_on_signal(signals, _quietly(look(started))))
+            return _run(query(started), signals)
         finally:
             sidecar.stop()
+
+
+def _run(query: Coroutine[Any, Any, CliStatus], signals: Signals) -> CliStatus:
+    """Returns the result of the query. Raises KeyboardInterrupt if a signal comes, or was recorded before."""
+
+    async def run() -> CliStatus | None:
+        with quiet_loop(signals) as interrupted:
+            task = asyncio.create_task(query)
+            await wait_unless(interrupted, task)
+            return None if interrupted.is_set() else task.result()
+
+    status = asyncio.run(run())
+    if status is None:
+        raise KeyboardInterrupt
+    return status
 
 
 def _program_text(command: CliCommand, environ: Mapping[str, str]) -> str:
@@ -246,34 +260,12 @@ def _program_text(command: CliCommand, environ: Mapping[str, str]) -> str:
     return f"{kind}, {command.program}"
 
 
-@asynccontextmanager
-async def _closing(connection: CopilotConnection) -> AsyncIterator[CopilotConnection]:
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 async def _query(connection: CopilotConnection, program: str, question: CopilotQuestion) -> CliStatus:
-    """Asks the CLI for its version, and Copilot the question. Raises ModelError if the CLI gives no version."""
-    try:
-        async with asyncio.timeout(_CLI_SECONDS):
-            status = await connection.client.get_status()
-    except (TimeoutError, *SDK_ERRORS) as error:
-        raise from_sdk(error, provider=False) from error
-    seen = CliStatus(program, status.version, version("github-copilot-sdk"))
+    """Returns the state of the connected CLI, with Copilot's answer to the question."""
+    seen = CliStatus(program, connection.cli_version, version("github-copilot-sdk"))
     if not question.copilot:
         return seen
     try:
-        await preflight(connection, (question.model,))
-        listed = await connection.client.list_models()  # costs no request: the SDK caches the list
+        return replace(seen, models=await preflight(connection, (question.model,)))
     except ModelError as refusal:
         return replace(seen, refusal=refusal)
-    offered = (entry.id for entry in listed if entry.policy is None or entry.policy.state != "disabled")
-    return replace(seen, models=tuple(offered))
-
-
-async def _quietly(work: Coroutine[None, None, CliStatus]) -> CliStatus:
-    """Awaits `work` without logging failed callbacks: their messages are untrusted text, and nothing waits for them."""
-    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
-    return await work

@@ -9,18 +9,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Protocol
 
 from hunkwise.doctor.checks import Check, fault, ok, unchecked, warning
 from hunkwise.doctor.settings import ReviewSettings
 from hunkwise.errors import GitHubError, GitHubErrorKind, RepositoryError
 from hunkwise.flows.base_config import CommitFiles
 from hunkwise.github.client import ApiTree, GitHub
-from hunkwise.github.responses import ApiResponse, invalid_json_error, refusal_error
+from hunkwise.github.responses import invalid_json_error, refusal_error
 from hunkwise.github.transport import open_transport
 from hunkwise.repository.git import Git
 from hunkwise.repository.git_process import call, environment
-from hunkwise.repository.trees import GitTree
+from hunkwise.repository.trees import GitTree, local_tree
 
 _FEW = 100
 """Requests: a review of a small change takes about ten, of a large change without a checkout about a hundred."""
@@ -29,16 +28,8 @@ _LAST_TIME = 253_402_300_799
 """The end of the year 9999, the last date of datetime."""
 
 
-class ServerReply(Protocol):
-    """A response of GitHub's API."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers by their lower-case names."""
-
-
-Ask = Callable[[str], ServerReply]
-"""Reads a path of the API. Raises GitHubError, also for every status except 2xx."""
+Ask = Callable[[str], Mapping[str, str]]
+"""Reads a path of the API; returns the headers by their lower-case names. Raises GitHubError unless it answers 2xx."""
 
 
 def server_checks(
@@ -47,7 +38,7 @@ def server_checks(
     """Makes one request, and checks its answer. `now` returns the Unix time."""
     name = "Pull requests" if repository else "Rate limit"
     try:
-        answer = ask(_path(repository, number))
+        headers = ask(_path(repository, number))
     except GitHubError as error:
         yield from _error_checks(error, api_url, name)
         return
@@ -60,8 +51,8 @@ def server_checks(
     else:
         yield unchecked("Pull requests", "none is named; --pr OWNER/REPO#N names one")
     yield unchecked("Writing", "nothing is posted by a checkup")
-    yield from _rate_limit(answer.headers, now())
-    yield from _clock(answer.headers, now())
+    yield _rate_limit_check(headers, now())
+    yield _clock_check(headers, now())
 
 
 def _path(repository: str | None, number: int | None) -> str:
@@ -81,19 +72,17 @@ def _error_checks(error: GitHubError, api_url: str, name: str) -> Iterator[Check
     yield fault("Rate limit" if error.kind is GitHubErrorKind.RATE_LIMIT else name, error.message, error.hint)
 
 
-def _rate_limit(headers: Mapping[str, str], now: float) -> Iterator[Check]:
+def _rate_limit_check(headers: Mapping[str, str], now: float) -> Check:
     left, limit = _count(headers, "remaining"), _count(headers, "limit")
     if left is None or limit is None:
-        yield ok("Rate limit", "this server tells of none")
-        return
+        return ok("Rate limit", "this server tells of none")
     message = f"{left:,} of {limit:,} requests are left"
     reset = _count(headers, "reset")
     if reset is not None and reset <= _LAST_TIME and reset > now:
         message += f" until {datetime.fromtimestamp(reset, UTC):%Y-%m-%d %H:%M} UTC"
     if left < _FEW:
-        yield warning("Rate limit", f"{message}.", "Wait until then, or let fewer jobs share this token.")
-    else:
-        yield ok("Rate limit", message)
+        return warning("Rate limit", f"{message}.", "Wait until then, or let fewer jobs share this token.")
+    return ok("Rate limit", message)
 
 
 def _count(headers: Mapping[str, str], name: str) -> int | None:
@@ -101,18 +90,16 @@ def _count(headers: Mapping[str, str], name: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
 
 
-def _clock(headers: Mapping[str, str], now: float) -> Iterator[Check]:
+def _clock_check(headers: Mapping[str, str], now: float) -> Check:
     try:
         skew = now - parsedate_to_datetime(headers.get("date", "")).timestamp()
     except (ValueError, OverflowError):
-        yield unchecked("Clock", "the answer has no date")
-        return
+        return unchecked("Clock", "the answer has no date")
     if abs(skew) > _SKEW_SECONDS:
         ahead = "ahead of" if skew > 0 else "behind"
         message = f"this machine's clock is {abs(skew):,.0f} s {ahead} GitHub's."
-        yield warning("Clock", message, "Set it by NTP: waits for rate limits and certificates go by it.")
-    else:
-        yield ok("Clock", f"within {_SKEW_SECONDS} s of GitHub's")
+        return warning("Clock", message, "Set it by NTP: waits for rate limits and certificates go by it.")
+    return ok("Clock", f"within {_SKEW_SECONDS} s of GitHub's")
 
 
 _GIT_SECONDS = 10.0
@@ -139,9 +126,9 @@ def base_commit(settings: ReviewSettings, github: GitHub | None) -> CommitFiles 
     sha = settings.base
     if settings.number is not None and github is not None:
         sha = github.pull_request(settings.number).base_sha
-    if sha is not None and git is not None and _has(git, sha):
-        return GitTree(git, sha)
-    return ApiTree(github, sha) if sha is not None and github is not None else None
+    if sha is None:
+        return None
+    return local_tree(git, sha) or (ApiTree(github, sha) if github is not None else None)
 
 
 def _range_base(git: Git | None) -> CommitFiles:
@@ -154,19 +141,12 @@ def _range_base(git: Git | None) -> CommitFiles:
     return GitTree(git, start or head)
 
 
-def _has(git: Git, sha: str) -> bool:
-    try:
-        return git.has(sha)
-    except RepositoryError:  # there is no repository; the files are read over the API
-        return False
-
-
 @contextmanager
 def asking(settings: ReviewSettings) -> Iterator[Ask]:
-    """Opens the transport that a review uses; the responses include the headers, which a review does not need."""
+    """Opens the transport that a review uses."""
     transport = open_transport(settings.github_token, settings.api_url)
 
-    def ask(path: str) -> ApiResponse:
+    def ask(path: str) -> Mapping[str, str]:
         request = f"GET {path}"
         answer = transport.ask("GET", path, {}, None, request, seconds=_REQUEST_SECONDS)
         if not 200 <= answer.status < 300:
@@ -175,7 +155,7 @@ def asking(settings: ReviewSettings) -> Iterator[Ask]:
             json.loads(answer.text)
         except (ValueError, RecursionError) as error:
             raise invalid_json_error(request) from error
-        return answer
+        return answer.headers
 
     try:
         yield ask

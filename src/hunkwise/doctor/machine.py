@@ -9,8 +9,8 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
+from hunkwise.copilot.isolation_probe import ProbeAttempt
 from hunkwise.doctor.checks import Check, fault, ok, unchecked, warning
 from hunkwise.errors import RepositoryError
 
@@ -22,20 +22,7 @@ _REPORT = (
 _CONTAINER = "Use hunkwise as a container action, which starts as root and sets the CLI apart."
 
 
-class IsolationAttempt(Protocol):
-    """One attempt to break the isolation, made as the sidecar's user; see copilot.isolation_probe."""
-
-    @property
-    def what(self) -> str: ...
-
-    @property
-    def happened(self) -> str: ...
-
-    @property
-    def held(self) -> bool: ...
-
-
-def attempt_checks(attempts: Sequence[IsolationAttempt], user: int) -> Iterator[Check]:
+def attempt_checks(attempts: Sequence[ProbeAttempt], user: int) -> Iterator[Check]:
     """Returns a check for each attempt of the sidecar's user, preceded by the number of controls that held."""
     held = sum(attempt.held for attempt in attempts)
     message = f"user {user}, in a root folder of its own: {held} of {len(attempts)} controls held when they were tried"
@@ -83,16 +70,10 @@ def docker_check(sockets: Sequence[Path] = _SOCKETS) -> Check:
     )
 
 
-def elsewhere_check(addresses: Sequence[str]) -> Check:
-    """Returns the check for a CLI at copilot-url, whose isolation cannot be checked from here."""
-    return unchecked("Set apart", f"the CLI at {', '.join(addresses)} must be set apart by its operator")
-
-
 OLDEST_GIT = (2, 38)
 _LITTLE, _TOO_LITTLE = 500 << 20, 50 << 20
 """Bytes. The CLI's home and a large diff take about 100 MB; a CLI that is not unpacked yet takes 235 MB more."""
 _GIT = re.compile(r"git version (\d{1,4})\.(\d{1,4})\S*")
-_NOT_THERE = "it is not set"
 
 
 def python_check() -> Check:
@@ -105,23 +86,23 @@ def git_check(version: Callable[[], str], *, needed: bool) -> Check:
 
     `version` returns the output of `git --version`, or raises RepositoryError.
     """
-    problem = fault if needed else warning
-    lost = "" if needed else " Without it the model cannot search, and files are read through GitHub's API."
     oldest = ".".join(map(str, OLDEST_GIT))
     try:
         output = version().strip()
+        match = _GIT.match(output)
+        if match is None:
+            message = f"`git --version` says {output[:80]!r}, which is no version."
+        elif (int(match[1]), int(match[2])) < OLDEST_GIT:
+            message = f"{match[0]} is older than {oldest}."
+        else:
+            return ok("git", match[0].removeprefix("git version "))
     except RepositoryError as error:
-        return problem("git", f"{error.message}{lost}", f"Install git {oldest} or newer.")
-    match = _GIT.match(output)
-    if match is None:
-        return problem(
-            "git",
-            f"`git --version` says {output[:80]!r}, which is no version.{lost}",
-            f"Install git {oldest}.",
-        )
-    if (int(match[1]), int(match[2])) < OLDEST_GIT:
-        return problem("git", f"{match[0]} is older than {oldest}.{lost}", f"Install git {oldest} or newer.")
-    return ok("git", match[0].removeprefix("git version "))
+        message = error.message
+    remedy = f"Install git {oldest} or newer."
+    if needed:
+        return fault("git", message, remedy)
+    lost = "Without it the model cannot search, and files are read through GitHub's API."
+    return warning("git", f"{message} {lost}", remedy)
 
 
 def temporary_check(environ: Mapping[str, str], usable: Callable[[], str] = tempfile.gettempdir) -> Check:
@@ -154,7 +135,7 @@ def reports_check(folder: Path) -> Check:
 def runner_file_check(name: str, environ: Mapping[str, str], loss: str) -> Check:
     """Checks whether text can be appended to a file that the runner names. Writes nothing to it."""
     named = environ.get(name)
-    unwritable = _cannot_be_appended_to(Path(named)) if named else _NOT_THERE
+    unwritable = _cannot_be_appended_to(Path(named)) if named else "it is not set"
     if unwritable:
         remedy = f"Run hunkwise as a step of a job, whose runner sets {name} to a file."
         return warning(name, f"cannot be written, so {loss}: {unwritable}.", remedy)

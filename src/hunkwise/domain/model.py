@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 TOOL_CALLS_PER_MODEL_CALL = 10
 """Limit of read-only tool calls per model call, on average over the run."""
@@ -25,6 +26,41 @@ class Deadline:
     def remaining(self) -> float:
         """Seconds left, never negative."""
         return max(0.0, self.at - self.clock())
+
+
+PUBLISHING_SECONDS: Final = 30.0
+"""Reserved for publishing, of the run's time, if that is at least five minutes."""
+_PUBLISHING_SHARE = 0.1
+
+
+class Deadlines:
+    """Deadlines on a monotonic clock, in seconds. They move when `minutes` is set to the configuration's `deadline`."""
+
+    def __init__(
+        self, started: float, minutes: float, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._started = started
+        self._clock = clock
+        self.minutes = minutes
+
+    @property
+    def asking_ends(self) -> float:
+        """When reading, preparing and asking end. The findings so far are published then."""
+        seconds = self.minutes * 60
+        return self._started + seconds - min(PUBLISHING_SECONDS, seconds * _PUBLISHING_SHARE)
+
+    def seconds_to_ask(self) -> float:
+        """Returns the seconds until `asking_ends`; negative after it."""
+        return self.asking_ends - self._clock()
+
+    def seconds_left(self) -> float:
+        """Returns the seconds until the deadline, at least 0: no request waits for its turn after it."""
+        return max(0.0, self._started + self.minutes * 60 - self._clock())
+
+    def last_seconds(self) -> float:
+        """Returns the seconds until the last moment to send or read: the deadline, or later where publishing would
+        get less than thirty seconds."""
+        return max(0.0, self.asking_ends + PUBLISHING_SECONDS - self._clock())
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,18 +18,27 @@ from hunkwise.settings.prompt_settings import PromptSettings
 async def together(works: Iterable[Coroutine[Any, Any, None]], interrupted: asyncio.Event) -> None:
     """Runs all coroutines; cancels the unfinished ones on an interruption. Raises what one of them raised."""
     tasks = [asyncio.create_task(work) for work in works]
-    all_done = asyncio.gather(*tasks, return_exceptions=True)
-    stop = asyncio.create_task(interrupted.wait())
-    awaited: set[asyncio.Future[Any]] = {all_done, stop}
     try:
-        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+        await wait_unless(interrupted, asyncio.gather(*tasks, return_exceptions=True))
     finally:
-        for task in (*tasks, stop):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, stop, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
     for task in tasks:
         if not task.cancelled():
             task.result()  # raises a programming error instead of hiding it
+
+
+async def wait_unless(
+    interrupted: asyncio.Event, work: asyncio.Future[Any], seconds: float | None = None
+) -> None:
+    """Waits until `work` is done, an interruption, or the end of the time, whichever is first."""
+    stop = asyncio.create_task(interrupted.wait())
+    awaited: set[asyncio.Future[Any]] = {work, stop}
+    try:
+        await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stop.cancel()
 
 
 _RESERVE = 5

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hunkwise.commands.local_range import read_range
-from hunkwise.errors import OversizeError, RepositoryError, SettingsError
+from hunkwise.errors import OversizeError, SettingsError
 from hunkwise.flows.base_config import CommitFiles
 from hunkwise.flows.prompting import HeadCommit
 from hunkwise.flows.review import ReviewRequest
 from hunkwise.prompts.renderer import BASE, BUILT_IN, HOUSE, PARTIAL, PARTIALS, built_in_text
 from hunkwise.repository.git import Git
-from hunkwise.repository.trees import GitTree, WorkingTree
+from hunkwise.repository.trees import GitTree, WorkingTree, existing_repository, local_tree
 from hunkwise.settings.config import Config, read_config
 from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH
 from hunkwise.settings.parsing import did_you_mean, listed, quoted
@@ -118,18 +118,10 @@ def _base_of_pull_request(option: str, folder: Path, environ: Mapping[str, str])
     github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: _READING_SECONDS)
     try:
         sha = github.pull_request(wanted.number).base_sha
-        git = Git(folder)
-        commit: CommitFiles = GitTree(git, sha) if _has(git, sha) else ApiTree(github, sha)
+        commit = local_tree(Git(folder), sha) or ApiTree(github, sha)
         yield FileSource(commit, f"the base of {option} ({sha[:12]})", sha)
     finally:
         github.close()
-
-
-def _has(git: Git, sha: str) -> bool:
-    try:
-        return git.has(sha)
-    except RepositoryError:  # there is no repository; the files are read over the API
-        return False
 
 
 def config_path(option: str | None) -> str:
@@ -300,7 +292,7 @@ def _read_pull_request(
     ends = time.monotonic() + _SECONDS
     github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: ends - time.monotonic())
     stack.callback(github.close)
-    return _fetch(github, wanted, _checkout(folder), path, overridden, tree)
+    return _fetch(github, wanted, existing_repository(Git(folder)), path, overridden, tree)
 
 
 def _fetch(
@@ -314,11 +306,8 @@ def _fetch(
     from hunkwise.flows.fetch import MissingPatches, PullRequestFetch
     from hunkwise.github.client import ApiTree
 
-    def local_tree(sha: str) -> GitTree | None:
-        return GitTree(git, sha) if git is not None and git.has(sha) else None
-
     def rules(sha: str) -> CommitFiles | None:
-        return tree or local_tree(sha)
+        return tree or local_tree(git, sha)
 
     def api_tree(sha: str) -> ApiTree:
         return ApiTree(github, sha)
@@ -329,14 +318,5 @@ def _fetch(
     pull = fetched.snapshot.pull_request
     change = f"{wanted.repository}#{wanted.number} ({pull.base_sha[:12]}..{pull.head_sha[:12]})"
     base = f"the pull request's base ({pull.base_sha[:12]})"
-    head = local_tree(pull.head_sha) or api_tree(pull.head_sha)
+    head = local_tree(git, pull.head_sha) or api_tree(pull.head_sha)
     return PreviewSource(order, head, change, base if tree is None else "the working tree")
-
-
-def _checkout(folder: Path) -> Git | None:
-    git = Git(folder)
-    try:
-        git.has("0" * 40)
-    except RepositoryError:
-        return None
-    return git
