@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 from hunkwise import __version__
 from hunkwise.domain.text import plain
-from hunkwise.errors import Error, SettingsError, host_fault
+from hunkwise.errors import Error, host_fault
 
 _UNKNOWN_HINT = "This is a fault of hunkwise's own: please report it with the lines above."
 
@@ -61,8 +61,7 @@ def _run_local(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int
         sys.stdout.flush()
         return code
     except Error as error:
-        faults = error.faults if isinstance(error, SettingsError) else (str(error),)
-        for fault in faults:
+        for fault in error.faults:
             _print_error(plain(f"hunkwise: {fault}"))
         return error.exit_code
     except BrokenPipeError:

@@ -16,13 +16,15 @@ class Error(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.faults: tuple[str, ...] = (str(self),)
+        """All problems, each with what to do."""
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
 
 
 class SettingsError(Error):
-    """Inputs, event or configuration are invalid. `faults` has all problems, not only the first."""
+    """Inputs, event or configuration are invalid."""
 
     exit_code = 2
 

@@ -51,31 +51,6 @@ def _clear_capabilities() -> None:
 _NOBODY = 65534
 
 
-def start_worker(module: str, needs: ModuleType, *, python: str = sys.executable) -> subprocess.Popen[str]:
-    """Starts `python -m module` with text pipes and without this process's environment. Raises OSError.
-
-    `needs` is the package that the module imports besides hunkwise.
-    """
-    # The folders of both packages; not the working directory, which may be untrusted.
-    files = (package.__file__ for package in (hunkwise, needs))
-    roots = dict.fromkeys(str(Path(file).parents[1]) for file in files if file)
-    return subprocess.Popen(
-        [python, "-s", "-P", "-m", module],
-        env={
-            "PYTHONPATH": os.pathsep.join(roots),
-            "PYTHONIOENCODING": "utf-8",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
-        cwd=os.sep,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,  # signals to this process group must not reach the worker
-    )
-
-
 class WorkerReply(NamedTuple):
     """A line from a worker. Without a final line feed the worker died, or was killed because it was `late`."""
 
@@ -87,52 +62,74 @@ class WorkerReply(NamedTuple):
         return self.line.endswith("\n")
 
 
-def ask_worker(process: subprocess.Popen[str], question: str, seconds: float) -> WorkerReply:
-    """Sends one line to a worker and reads its reply. Kills the worker if it takes longer than `seconds`."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    watchdog = threading.Timer(seconds, process.kill)
-    watchdog.start()
-    try:
-        process.stdin.write(question + "\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
-    except BrokenPipeError:
-        line = ""
-    finally:
-        late = not watchdog.is_alive()
-        watchdog.cancel()
-    return WorkerReply(line, late)
-
-
 class Worker:
-    """A worker process, started by the first question at the latest. Not used any more once it died or was late."""
+    """A worker process, `python -m module`. Call `close` at the end."""
 
-    def __init__(self, module: str, needs: Callable[[], ModuleType | None], python: str) -> None:
-        """`needs` returns the package that the module imports; None if it is not installed."""
+    def __init__(
+        self, module: str, needs: Callable[[], ModuleType | None], python: str = sys.executable
+    ) -> None:
+        """`needs` returns the package that the module imports besides hunkwise; None if it is not installed."""
         self._module = module
         self._needs = needs
         self._python = python
         self.process: subprocess.Popen[str] | None = None
         self.failed = False
-        """The worker died, was late or could not be started: there are no more answers."""
+        """The worker died, was late or could not be started: `answer` returns no more replies."""
+
+    def start(self) -> None:
+        """Starts the process with text pipes and without this process's environment. Raises OSError."""
+        # The folders of both packages; not the working directory, which may be untrusted.
+        files = (package.__file__ for package in (hunkwise, self._needs()) if package is not None)
+        roots = dict.fromkeys(str(Path(file).parents[1]) for file in files if file)
+        self.process = subprocess.Popen(
+            [self._python, "-s", "-P", "-m", self._module],
+            env={
+                "PYTHONPATH": os.pathsep.join(roots),
+                "PYTHONIOENCODING": "utf-8",
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            cwd=os.sep,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,  # signals to this process group must not reach the worker
+        )
+
+    def ask(self, question: str, seconds: float) -> WorkerReply:
+        """Sends one line to the started worker and reads its reply. Kills it if it takes longer than `seconds`."""
+        process = self.process
+        assert process is not None, "call `start` first"
+        assert process.stdin is not None
+        assert process.stdout is not None
+        watchdog = threading.Timer(seconds, process.kill)
+        watchdog.start()
+        try:
+            process.stdin.write(question + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        finally:
+            late = not watchdog.is_alive()
+            watchdog.cancel()
+        return WorkerReply(line, late)
 
     def begin(self) -> None:
-        """Starts the process early, so that it is ready for the first question."""
-        if self.failed or self.process is not None:
-            return
-        package = self._needs()
-        with suppress(OSError):
-            if package is not None:
-                self.process = start_worker(self._module, package, python=self._python)
-        self.failed = self.process is None
+        """Starts the process early, so that it is ready for the first question of `answer`."""
+        if not self.failed and self.process is None:
+            with suppress(OSError):
+                if self._needs() is not None:
+                    self.start()
+            self.failed = self.process is None
 
     def answer(self, question: str, seconds: float) -> str:
         """Returns the worker's reply, a whole line; empty if the worker fails, and for every later question."""
         self.begin()
-        if self.failed or self.process is None:
+        if self.failed:
             return ""
-        reply = ask_worker(self.process, question, seconds)
+        reply = self.ask(question, seconds)
         self.failed = not reply.whole
         return reply.line if reply.whole else ""
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from hunkwise.copilot.connection import CopilotConnection, Heartbeat, connect_to_sidecar
+from hunkwise.copilot.connection import BoundedClient, CopilotConnection, Heartbeat, connect
 from hunkwise.copilot.find_cli import CliCommand, find_cli
 from hunkwise.copilot.isolation import Credential
 from hunkwise.copilot.sidecar import Sidecar
@@ -46,7 +46,7 @@ async def running(
     """Started and connected, closed and stopped at the end."""
     made.start()
     try:
-        connection = await connect_to_sidecar(made, heartbeat or Heartbeat())
+        connection = await connect(BoundedClient(await made.ready()), made, heartbeat or Heartbeat())
         try:
             yield made, connection
         finally:

@@ -314,25 +314,6 @@ def test_a_failing_chunk_leaves_the_others() -> None:
     assert isinstance(texts[1], SettingsError)
 
 
-def test_the_worker_sees_nothing_of_our_environment() -> None:
-    program = """
-import hunkwise.prompts.renderer as renderer
-with renderer._worker() as process:
-    process.stdin.write('{"sources": {"a": ""}, "name": "a", "shared": {}}\\n')
-    process.stdin.flush()
-    process.stdout.readline()
-    print(open(f"/proc/{process.pid}/environ").read())
-"""
-    environ = {**os.environ, "CANARY_TOKEN": "ghs_canary", "PYTHONPATH": "src"}
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
-    assert {entry.partition("=")[0] for entry in done.stdout.strip().split("\0") if entry} <= {
-        "PYTHONPATH",
-        "PYTHONIOENCODING",
-        "PYTHONDONTWRITEBYTECODE",
-    }
-
-
 def test_the_child_answers_line_by_line() -> None:
     first = {"sources": {"mine": "{{ a }}{{ b }}"}, "name": "mine", "shared": {"a": 1}}
     requests = io.StringIO("\n".join(json.dumps(line) for line in (first, {"b": 2}, {})))

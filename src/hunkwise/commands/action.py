@@ -130,12 +130,11 @@ class Action:
     def fail(self, error: Error) -> None:
         """Writes why there is no review to the log and the summary, and sets the outputs of a failure."""
         runner = self._runner or Runner(_bare_environment(self._environ), self._stream)
-        faults = error.faults if isinstance(error, SettingsError) else (str(error),)
-        for fault in faults:
+        for fault in error.faults:
             runner.error(fault, title="hunkwise")
         from hunkwise.publish.documents import failure_summary
 
-        runner.summary(failure_summary(faults))
+        runner.summary(failure_summary(error.faults))
         self._runner = runner
         self._write_outputs({"conclusion": "failure", "findings": "0", "coverage": "0"})
 

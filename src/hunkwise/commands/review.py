@@ -35,6 +35,7 @@ from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH, Inputs
 from hunkwise.settings.parsing import parse_url
 
 if TYPE_CHECKING:
+    from hunkwise.commands.publish import PublishedRun
     from hunkwise.publish.conclusion import PublishedReview
 
 _PULL_REQUEST = re.compile(r"([\w-]{1,100}/[\w.-]{1,100})#([1-9]\d{0,8})")
@@ -86,10 +87,7 @@ def publish(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCo
     if isinstance(outcome, NothingToDo):
         _say(outcome.why)
         return ExitCode.REVIEWED
-    _print("text", outcome.view)
-    for message in dict.fromkeys((*outcome.errors, *outcome.warnings)):
-        _say(message)
-    return outcome.exit_code
+    return _report("text", outcome)
 
 
 def _environment(wanted: RequestedPullRequest, folder: Path, checkout: Path | None) -> RunnerEnvironment:
@@ -186,10 +184,7 @@ def _review_pull_request(
         task = ReviewTask(wanted.repository, wanted.number, None, None, fork=False, action=_LOCAL)
         work = PullRequestReview(environment, inputs, started, signals, _say)
         finished = work.run(task, sidecar, demo=backend.demo)
-    _print(arguments.format, finished.view)
-    for message in dict.fromkeys((*finished.errors, *finished.warnings)):
-        _say(message)
-    return finished.exit_code
+    return _report(arguments.format, finished)
 
 
 def requested_pull_request(option: str, environ: Mapping[str, str]) -> RequestedPullRequest:
@@ -217,6 +212,13 @@ def url_in(environ: Mapping[str, str], name: str, usual: str) -> str:
         raise SettingsError([f"{name} {fault}."]) from fault
 
 
+def _report(kind: str, finished: PublishedRun) -> ExitCode:
+    _print(kind, finished.view)
+    for message in dict.fromkeys((*finished.errors, *finished.warnings)):
+        _say(message)
+    return finished.exit_code
+
+
 def _say(text: str) -> None:
     print(plain(text), file=sys.stderr)
 
@@ -232,12 +234,8 @@ def _print(kind: str, view: PublishedReview) -> None:
         case "json":
             print(_json(as_json(view)))
         case "sarif":
-            server_url, repository = view.server_url, view.repository
-            print(
-                _json(
-                    as_sarif(view.review, repository=repository, server_url=server_url, version=__version__)
-                )
-            )
+            where = {"repository": view.repository, "server_url": view.server_url}
+            print(_json(as_sarif(view.review, **where, version=__version__)))
         case "markdown":
             print(job_summary(view).text)
         case _:

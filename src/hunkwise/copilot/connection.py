@@ -222,13 +222,6 @@ class CopilotConnection:
         await _close(self.client)
 
 
-async def connect_to_sidecar(
-    sidecar: Sidecar, heartbeat: Heartbeat = _DEFAULT_HEARTBEAT
-) -> CopilotConnection:
-    """Connects to our own CLI. Raises ModelError (SIDECAR)."""
-    return await connect(BoundedClient(await sidecar.ready()), sidecar, heartbeat)
-
-
 async def connect_to_first(
     addresses: Sequence[Address], heartbeat: Heartbeat = _DEFAULT_HEARTBEAT
 ) -> CopilotConnection:
@@ -329,7 +322,7 @@ async def connected(where: Sidecar | Sequence[Address], *, copilot: bool) -> Asy
     `copilot`: Copilot is the provider, so its token is verified before anything is spent. Raises ModelError.
     """
     if isinstance(where, Sidecar):
-        connection = await connect_to_sidecar(where)
+        connection = await connect(BoundedClient(await where.ready()), where)
     else:
         connection = await connect_to_first(where)
     try:

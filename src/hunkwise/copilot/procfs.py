@@ -52,15 +52,12 @@ def _listening_sockets(port: int, proc: Path) -> set[tuple[str, str]] | None:
     return sockets if readable else None
 
 
-def _group_members(leader: int, proc: Path) -> list[int]:
-    members = [leader]
-    for entry in proc.iterdir():
-        if entry.name.isdigit() and int(entry.name) != leader:
-            try:
-                if os.getpgid(int(entry.name)) == leader:
-                    members.append(int(entry.name))
-            except (ProcessLookupError, PermissionError):
-                continue  # it has just ended, or belongs to another user
+def _group_members(leader: int, proc: Path) -> set[int]:
+    members = {leader}
+    for pid in _processes(proc):
+        with suppress(ProcessLookupError, PermissionError):  # it has just ended, or belongs to another user
+            if os.getpgid(pid) == leader:
+                members.add(pid)
     return members
 
 
@@ -71,10 +68,8 @@ def _open_files(folder: Path) -> set[str] | None:
         return None
     links = set()
     for name in names:
-        try:
+        with suppress(OSError):  # just closed
             links.add(os.readlink(folder / name))  # noqa: PTH115  # the text, not a path to resolve
-        except OSError:
-            continue  # just closed
     return links
 
 

@@ -166,15 +166,23 @@ def spawn(
     home = _create_home(isolation)
     try:
         (home.path / "scratch").mkdir()
-        start = _prepare(command, home, inherited, isolation)
+        folder = home.path
+        if isolation is not None:  # all paths as the sidecar sees them
+            inherited = {**inherited, **_furnish(isolation, folder, inherited)}
+            folder, cache = isolation.inside(folder), command.package_cache
+            command = replace(
+                command,
+                program=isolation.inside(command.program),
+                package_cache=isolation.inside(cache) if cache is not None else None,
+            )
         environment = sidecar_environment(
-            start.inherited,
-            home=start.home,
+            inherited,
+            home=folder,
             connection_token=connection_token,
             credential=credential,
-            package_cache=start.package_cache,
+            package_cache=command.package_cache,
         )
-        process = _popen(start, environment, isolation)
+        process = _popen(command, environment, isolation)
     except (OSError, ModelError):
         home.wipe()
         raise
@@ -193,46 +201,25 @@ def _create_home(isolation: Isolation | None) -> Home:
         raise isolation_error(str(error)) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Start:
-    """The arguments and settings of the process, with all paths as the sidecar sees them."""
-
-    arguments: tuple[str, ...]
-    home: Path
-    package_cache: Path | None
-    inherited: Mapping[str, str]
-
-
-def _prepare(
-    command: CliCommand, home: Home, inherited: Mapping[str, str], isolation: Isolation | None
-) -> _Start:
-    if isolation is None:
-        return _Start(command.arguments, home.path, command.package_cache, inherited)
-    cache = command.package_cache
+def _furnish(isolation: Isolation, home: Path, inherited: Mapping[str, str]) -> dict[str, str]:
     try:
-        variables = isolation.furnish(home.path, inherited)
+        return isolation.furnish(home, inherited)
     except OSError as error:
         raise isolation_error(str(error)) from error
-    return _Start(
-        replace(command, program=isolation.inside(command.program)).arguments,
-        isolation.inside(home.path),
-        isolation.inside(cache) if cache is not None else None,
-        {**inherited, **variables},
-    )
 
 
 def _popen(
-    start: _Start, environment: Mapping[str, str], isolation: Isolation | None
+    command: CliCommand, environment: Mapping[str, str], isolation: Isolation | None
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
-            start.arguments,
+            command.arguments,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_confine(os.getpid(), isolation, str(start.home / "scratch")),
+            preexec_fn=_confine(os.getpid(), isolation, environment["TMPDIR"]),
         )
     except subprocess.SubprocessError as error:  # Python gives no details of a failure between fork and exec
         raise isolation_error("no child of ours could become another user in another root folder") from error

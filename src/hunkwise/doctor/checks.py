@@ -134,6 +134,12 @@ def _password(url: str) -> str:
 
 
 _SIGNS = max(len(state) for state in CheckState)
+_COUNTED = (
+    (CheckState.WRONG, "wrong", "wrong"),
+    (CheckState.FAULT, "fault", "faults"),
+    (CheckState.WARNING, "warning", "warnings"),
+    (CheckState.UNCHECKED, "not checked", "not checked"),
+)
 _ENDS = {
     ExitCode.REVIEWED: "All that a review needs is here",
     ExitCode.WRONG_SETTINGS: "A review would end with exit code 2: its settings are wrong",
@@ -157,21 +163,11 @@ def as_text(sections: Sequence[Section], heading: str) -> str:
 def conclusion(sections: Sequence[Section]) -> str:
     """Returns the result in one sentence, with the number of checks in each state other than ok."""
     counts = Counter(check.state for section in sections for check in section.checks)
-    words = {
-        CheckState.WRONG: "wrong",
-        CheckState.FAULT: "fault",
-        CheckState.WARNING: "warning",
-        CheckState.UNCHECKED: "not checked",
-    }
     numbers = [
-        f"{counts[state]} {_plural(word, counts[state])}" for state, word in words.items() if counts[state]
+        f"{count} {one if count == 1 else more}" for state, one, more in _COUNTED if (count := counts[state])
     ]
     result = _ENDS[verdict(sections)]
     return f"{result}: {', '.join(numbers)}." if numbers else f"{result}."
-
-
-def _plural(word: str, count: int) -> str:
-    return f"{word}s" if count > 1 and word in ("fault", "warning") else word
 
 
 def as_json(sections: Sequence[Section], version: str) -> dict[str, object]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from hunkwise.commands.local_range import read_range
 from hunkwise.errors import OversizeError, SettingsError
@@ -24,11 +24,6 @@ from hunkwise.settings.parsing import did_you_mean, listed, quoted
 from hunkwise.settings.prompt_settings import STAGE_PROMPTS, PromptSettings
 from hunkwise.settings.sources import TemplateFrontMatter, front_of, read_front_matter
 from hunkwise.settings.strict_yaml import YamlDocument
-
-if TYPE_CHECKING:
-    from hunkwise.commands.review import RequestedPullRequest
-    from hunkwise.github.client import GitHub
-
 
 TEMPLATES: Final = (BASE, *BUILT_IN, *(PARTIAL + name for name in PARTIALS))
 """The names of all built-in templates, without prefix."""
@@ -286,37 +281,24 @@ def _read_pull_request(
     """Fetches a pull request in the same way as commands.pull_request.RepositoryReader."""
     # Imported here because PyGithub takes half a second, and a range of commits does not need it.
     from hunkwise.commands.review import requested_pull_request
-    from hunkwise.github.client import GitHub
+    from hunkwise.flows.fetch import MissingPatches, PullRequestFetch
+    from hunkwise.github.client import ApiTree, GitHub
 
     wanted = requested_pull_request(option, environ)
     ends = time.monotonic() + _SECONDS
     github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: ends - time.monotonic())
     stack.callback(github.close)
-    return _fetch(github, wanted, existing_repository(Git(folder)), path, overridden, tree)
-
-
-def _fetch(
-    github: GitHub,
-    wanted: RequestedPullRequest,
-    git: Git | None,
-    path: str,
-    overridden: Overridden,
-    tree: WorkingTree | None,
-) -> PreviewSource:
-    from hunkwise.flows.fetch import MissingPatches, PullRequestFetch
-    from hunkwise.github.client import ApiTree
-
-    def rules(sha: str) -> CommitFiles | None:
-        return tree or local_tree(git, sha)
-
-    def api_tree(sha: str) -> ApiTree:
-        return ApiTree(github, sha)
-
-    fetch = PullRequestFetch(github, MissingPatches(github, git, Git.diff_blobs), rules, api_tree)
+    git = existing_repository(Git(folder))
+    fetch = PullRequestFetch(
+        github,
+        MissingPatches(github, git, Git.diff_blobs),
+        lambda sha: tree or local_tree(git, sha),
+        lambda sha: ApiTree(github, sha),
+    )
     fetched = fetch.run(wanted.number, path, overridden)
     order = ReviewRequest(fetched.snapshot, fetched.texts.config, fetched.texts.templates, full=True)
     pull = fetched.snapshot.pull_request
     change = f"{wanted.repository}#{wanted.number} ({pull.base_sha[:12]}..{pull.head_sha[:12]})"
     base = f"the pull request's base ({pull.base_sha[:12]})"
-    head = local_tree(git, pull.head_sha) or api_tree(pull.head_sha)
+    head = local_tree(git, pull.head_sha) or ApiTree(github, pull.head_sha)
     return PreviewSource(order, head, change, base if tree is None else "the working tree")

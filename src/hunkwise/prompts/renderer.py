@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -25,7 +24,7 @@ from hunkwise.prompts.sandbox import (
     render_fault,
     sandbox,
 )
-from hunkwise.worker import ask_worker, start_worker
+from hunkwise.worker import Worker
 
 BUILT_IN = ("review", "security", "tests", "performance", "api", "docs", "verify", "summary")
 PARTIALS = ("prove", "severity", "writing", "change", "files", "threads", "instructions", "part")
@@ -107,13 +106,14 @@ def rendered(
     def time_limit() -> float:
         return min(seconds, max(0.0, left()))
 
-    with _worker() as process:
+    with closing(Worker("hunkwise.prompts.sandbox", lambda: jinja2)) as worker:
+        worker.start()
         first = {"sources": dict(job.sources), "name": job.name, "shared": dict(job.shared)}
-        fault = _ask(process, job, first, time_limit()).get("fault")
+        fault = _ask(worker, job, first, time_limit()).get("fault")
         if fault is not None:
             raise _job_error(job, TemplateFault(*fault))
         for context in contexts:
-            reply = _ask(process, job, dict(context), time_limit())
+            reply = _ask(worker, job, dict(context), time_limit())
             fault = reply.get("fault")
             yield reply["text"] if fault is None else _job_error(job, TemplateFault(*fault))
 
@@ -133,33 +133,17 @@ def _job_error(job: RenderJob, fault: TemplateFault) -> SettingsError:
     return template_error(job.name, fault, job.paths)
 
 
-@contextmanager
-def _worker() -> Iterator[subprocess.Popen[str]]:
-    """Starts the worker process, and kills it at the end of the block."""
-    process = start_worker("hunkwise.prompts.sandbox", jinja2)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def _ask(
-    process: subprocess.Popen[str], job: RenderJob, request: dict[str, Any], seconds: float
-) -> dict[str, Any]:
+def _ask(worker: Worker, job: RenderJob, request: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Returns the worker's answer. Raises SettingsError if there is none in time."""
-    answer = ask_worker(process, json.dumps(request), seconds)
+    answer = worker.ask(json.dumps(request), seconds)
     if not answer.line:
-        message = _failure_message(process, late=answer.late, seconds=seconds)
+        message = f"it took more than {seconds:g} seconds"
+        if not answer.late and worker.process is not None:
+            code = worker.process.wait()
+            message = f"it needs too much memory or time (its process ended with {code})"
         raise _job_error(job, TemplateFault(job.name, None, message))
     reply: dict[str, Any] = json.loads(answer.line)
     return reply
-
-
-def _failure_message(process: subprocess.Popen[str], *, late: bool, seconds: float) -> str:
-    if late:
-        return f"it took more than {seconds:g} seconds"
-    return f"it needs too much memory or time (its process ended with {process.wait()})"
 
 
 _SYSTEM = {"verify": "system_verify.md", "summary": "system_summary.md"}
