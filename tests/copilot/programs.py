@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from hunkwise.copilot.connection import BoundedClient, CopilotConnection, Heartbeat, connect
@@ -39,20 +39,27 @@ def sidecar(
     return Sidecar(command or find_cli(inherited), credential, inherited, seconds)
 
 
+@contextmanager
+def started(made: Sidecar) -> Iterator[Sidecar]:
+    """Started, and stopped at the end."""
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
 @asynccontextmanager
 async def running(
     made: Sidecar, heartbeat: Heartbeat | None = None
 ) -> AsyncIterator[tuple[Sidecar, CopilotConnection]]:
     """Started and connected, closed and stopped at the end."""
-    made.start()
-    try:
+    with started(made):
         connection = await connect(BoundedClient(await made.ready()), made, heartbeat or Heartbeat())
         try:
             yield made, connection
         finally:
             await connection.close()
-    finally:
-        made.stop()
 
 
 def alive(pid: int) -> bool:

@@ -23,7 +23,7 @@ from hunkwise.copilot.sidecar import Address
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.asking import Question, put
 from tests.copilot.json_rpc_server import json_rpc_server
-from tests.copilot.programs import eventually, running, sidecar
+from tests.copilot.programs import eventually, running, sidecar, started
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Answer, report, sequence
@@ -36,16 +36,12 @@ _STATUS = {"ok": True, "protocolVersion": 3, "version": CLI_VERSION, "message": 
 @asynccontextmanager
 async def connected_with_a_small_bound() -> AsyncIterator[CopilotConnection]:
     """To the real CLI."""
-    made = sidecar()
-    made.start()
-    try:
+    with started(sidecar()) as made:
         connection = await connect(BoundedClient(await made.ready(), _SMALL), made)
         try:
             yield connection
         finally:
             await connection.close()
-    finally:
-        made.stop()
 
 
 def test_a_larger_message_of_the_cli_is_passed_over_and_the_session_goes_on(

@@ -20,10 +20,22 @@ from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.asking import Question, SilentModel, put
 from tests.copilot.json_rpc_server import json_rpc_server
-from tests.copilot.programs import eventually, home_of, running, script, sidecar
+from tests.copilot.programs import eventually, home_of, running, script, sidecar, started
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import report
+
+
+def connect_to_server(answer: object, host: str = "127.0.0.1") -> None:
+    """Connects to a server that answers every request so, and closes the connection."""
+
+    async def story(port: int) -> None:
+        connection = await connect_to_first([Address(host, port)])
+        await connection.close()
+
+    with json_rpc_server(lambda _method: answer, host=host) as port:
+        asyncio.run(story(port))
+
 
 GOOD = {"ok": True, "protocolVersion": 3, "version": "1.0.102", "message": "", "timestamp": 0}
 
@@ -31,25 +43,19 @@ GOOD = {"ok": True, "protocolVersion": 3, "version": "1.0.102", "message": "", "
 @pytest.mark.parametrize("token", [None, "wrong"])
 def test_the_cli_refuses_a_client_without_its_token(token: str | None) -> None:
     async def story() -> None:
-        made = sidecar()
-        made.start()
-        try:
+        with started(sidecar()) as made:
             address = await made.ready()
             with pytest.raises(ModelError, match="AUTHENTICATION_FAILED") as raised:
                 await connect_to_first([Address("127.0.0.1", address.port, token)])
             assert raised.value.kind is ModelKind.SIDECAR
             assert "copilot-connection-token" in raised.value.hint
-        finally:
-            made.stop()
 
     asyncio.run(story())
 
 
 def test_the_first_address_that_answers_is_used_and_left_without_a_transcript() -> None:
     async def story(url: str) -> None:
-        made = sidecar()
-        made.start()
-        try:
+        with started(sidecar()) as made:
             live = await made.ready()
             dead = Address("localhost", free_port())
             async with connected([dead, live], copilot=False) as connection:
@@ -58,8 +64,6 @@ def test_the_first_address_that_answers_is_used_and_left_without_a_transcript() 
             assert made.pid is not None
             kept = [path for path in home_of(made.pid).rglob("*") if path.is_file()]
             assert [path for path in kept if b"secret prompt" in path.read_bytes()] == []
-        finally:
-            made.stop()
 
     with serve(ScriptedModel(report())) as url:
         asyncio.run(story(url))
@@ -80,35 +84,21 @@ def test_where_no_address_answers_each_is_named_with_its_reason() -> None:
 
 @pytest.mark.parametrize("version", ["0.0.1", "1.0.81", "1.0.88-beta.2"])
 def test_a_version_that_is_known_to_hang_is_refused(version: str) -> None:
-    async def story(port: int) -> None:
-        with pytest.raises(ModelError, match=f"is version {version}, which is known to hang"):
-            await connect_to_first([Address("127.0.0.1", port)])
-
-    with json_rpc_server(lambda _method: GOOD | {"version": version}) as port:
-        asyncio.run(story(port))
+    with pytest.raises(ModelError, match=f"is version {version}, which is known to hang"):
+        connect_to_server(GOOD | {"version": version})
 
 
 @pytest.mark.parametrize("version", ["1.0.103", "2.0.0", "1.0.102-beta.1", "dev"])
 def test_a_version_that_was_not_tested_is_said_and_used(
     version: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def story(port: int) -> None:
-        connection = await connect_to_first([Address("127.0.0.1", port)])
-        await connection.close()
-
-    with json_rpc_server(lambda _method: GOOD | {"version": version}) as port:
-        asyncio.run(story(port))
+    connect_to_server(GOOD | {"version": version})
     assert f"is version {version}; hunkwise is tested with 1.0.102" in caplog.text
 
 
 def test_an_ipv6_address_is_written_as_the_sdk_reads_it() -> None:
-    async def story(port: int) -> None:
-        connection = await connect_to_first([Address("::1", port)])
-        await connection.close()
-
     assert str(Address("::1", 4501)) == "[::1]:4501"
-    with json_rpc_server(lambda _method: GOOD, host="::1") as port:
-        asyncio.run(story(port))
+    connect_to_server(GOOD, "::1")
 
 
 @pytest.mark.parametrize(
@@ -117,13 +107,9 @@ def test_an_ipv6_address_is_written_as_the_sdk_reads_it() -> None:
     ids=str,
 )
 def test_a_server_that_is_no_copilot_cli_is_an_error(answer: object) -> None:
-    async def story(port: int) -> None:
-        with pytest.raises(ModelError, match="could not be reached") as raised:
-            await connect_to_first([Address("127.0.0.1", port)])
-        assert raised.value.kind is ModelKind.SIDECAR
-
-    with json_rpc_server(lambda _method: answer) as port:
-        asyncio.run(story(port))
+    with pytest.raises(ModelError, match="could not be reached") as raised:
+        connect_to_server(answer)
+    assert raised.value.kind is ModelKind.SIDECAR
 
 
 def test_a_web_server_is_no_copilot_cli() -> None:
@@ -239,26 +225,18 @@ def test_a_lost_connection_to_somebody_elses_cli_is_noticed() -> None:
         assert "does not answer any more" in error.message
         await connection.close()
 
-    made = sidecar()
-    made.start()
-    try:
+    with started(sidecar()) as made:
         asyncio.run(story(made))
-    finally:
-        made.stop()
 
 
 def test_a_connection_is_closed_whatever_happens_in_it() -> None:
     seen: list[CopilotConnection] = []
 
     async def story() -> None:
-        made = sidecar()
-        made.start()
-        try:
+        with started(sidecar()) as made:
             async with connected(made, copilot=False) as connection:
                 seen.append(connection)
                 raise KeyError("a fault of our own")
-        finally:
-            made.stop()
 
     with pytest.raises(KeyError):
         asyncio.run(story())

@@ -16,7 +16,7 @@ from hunkwise.copilot.sidecar import Sidecar
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.apart import image_environ, root_folder
 from tests.copilot.asking import environ
-from tests.copilot.programs import NOWHERE, alive
+from tests.copilot.programs import NOWHERE, alive, started
 
 WE_ARE_ROOT = os.geteuid() == 0
 
@@ -46,8 +46,7 @@ def test_the_sidecar_runs_as_a_user_of_its_own_where_we_are_root(root: Path) -> 
     """Where we are not, the same environment starts it as ourselves."""
     given = image_environ(root)
     made = Sidecar(find_cli(given), NOWHERE, given)
-    made.start()
-    try:
+    with started(made):
         asyncio.run(made.ready())
         told = status(made.pid)
         own = UID if WE_ARE_ROOT else os.geteuid()
@@ -58,8 +57,6 @@ def test_the_sidecar_runs_as_a_user_of_its_own_where_we_are_root(root: Path) -> 
             assert (told["NoNewPrivs"], told["Groups"]) == ("1", "")
             assert Path(f"/proc/{made.pid}/root").readlink() == root
             assert [home.stat().st_uid for home in (root / "home").iterdir()] == [UID]
-    finally:
-        made.stop()
     assert not alive(made.pid or 0)
     assert list((root / "home").iterdir()) == []
 

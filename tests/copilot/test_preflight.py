@@ -11,7 +11,7 @@ from hunkwise.copilot.connection import CopilotConnection, connected, preflight
 from hunkwise.copilot.isolation import Credential
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.asking import Asked, Question, SilentModel, put
-from tests.copilot.programs import sidecar
+from tests.copilot.programs import sidecar, started
 from tests.fakes.copilot_api import FakeCopilot, offered_model
 from tests.fakes.http_server import serve
 from tests.fakes.model_script import report
@@ -20,9 +20,13 @@ TOKENS = ("ghs_good", "github_pat_good")
 
 
 def told(
-    api: FakeCopilot | SilentModel, token: str | None, story: Callable[[CopilotConnection], Awaitable[None]]
+    api: FakeCopilot | SilentModel,
+    token: str | None,
+    story: Callable[[CopilotConnection], Awaitable[None]],
+    *,
+    copilot: bool = True,
 ) -> None:
-    """Runs the story on a CLI with this token; the preflight comes first."""
+    """Runs the story on a CLI with this token; the preflight comes first, if `copilot`."""
 
     async def whole(url: str) -> None:
         made = sidecar(
@@ -30,12 +34,9 @@ def told(
             COPILOT_API_URL=url,
             COPILOT_DEBUG_GITHUB_API_URL=url,
         )
-        made.start()
-        try:
-            async with connected(made, copilot=True) as connection:
+        with started(made):
+            async with connected(made, copilot=copilot) as connection:
                 await story(connection)
-        finally:
-            made.stop()
 
     with serve(api) as url:
         asyncio.run(whole(url))
@@ -74,33 +75,29 @@ def test_a_wrong_token_or_none_is_said_with_its_remedy(token: str | None) -> Non
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"),
-    [(402, ModelKind.PAYMENT), (403, ModelKind.FORBIDDEN), (429, ModelKind.RATE_LIMIT)],
+    ("path", "status", "kind"),
+    [
+        ("/models", 402, ModelKind.PAYMENT),
+        ("/models", 403, ModelKind.FORBIDDEN),
+        ("/models", 429, ModelKind.RATE_LIMIT),
+        ("/chat/completions", 401, ModelKind.AUTHENTICATION),
+        ("/chat/completions", 402, ModelKind.PAYMENT),
+        ("/chat/completions", 403, ModelKind.FORBIDDEN),
+    ],
 )
-def test_a_refused_list_of_models_has_its_kind(status: int, kind: ModelKind) -> None:
+def test_a_refused_list_of_models_or_answer_has_its_kind(path: str, status: int, kind: ModelKind) -> None:
     api = FakeCopilot(TOKENS)
-    api.refuse("/models", status, retry_after="1")
-    with pytest.raises(ModelError) as raised:
-        told(api, "ghs_good", nothing)
-    assert raised.value.kind is kind
-    assert api.requests == []
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [(401, ModelKind.AUTHENTICATION), (402, ModelKind.PAYMENT), (403, ModelKind.FORBIDDEN)],
-)
-def test_a_refused_answer_has_its_kind(status: int, kind: ModelKind) -> None:
-    api = FakeCopilot(TOKENS)
-    api.refuse("/chat/completions", status)
+    api.refuse(path, status, retry_after="1")
 
     async def story(connection: CopilotConnection) -> None:
         asked = await put(connection, "", Question(model="gpt-5-mini"), own=False)
         assert asked.error is not None
-        assert asked.error.kind is kind
-        assert asked.error.message.startswith("Copilot answered")
+        raise asked.error
 
-    told(api, "ghs_good", story)
+    with pytest.raises(ModelError, match=r"^Copilot answered") as raised:
+        told(api, "ghs_good", story)
+    assert raised.value.kind is kind
+    assert path != "/models" or api.requests == []
 
 
 def test_a_model_that_is_not_offered_is_said_with_those_that_are() -> None:
@@ -129,21 +126,7 @@ def test_a_copilot_that_does_not_answer_is_waited_for_no_longer_than_asked() -> 
             await preflight(connection, (), seconds=1.0)
         assert raised.value.kind is ModelKind.PROVIDER
 
-    async def whole(url: str) -> None:
-        made = sidecar(
-            credential=Credential(copilot_token="ghs_good"),
-            COPILOT_API_URL=url,
-            COPILOT_DEBUG_GITHUB_API_URL=url,
-        )
-        made.start()
-        try:
-            async with connected(made, copilot=False) as connection:
-                await story(connection)
-        finally:
-            made.stop()
-
-    with serve(SilentModel()) as url:
-        asyncio.run(whole(url))
+    told(SilentModel(), "ghs_good", story, copilot=False)
 
 
 def test_a_model_that_a_policy_disables_is_not_offered() -> None:

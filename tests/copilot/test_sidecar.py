@@ -20,7 +20,17 @@ from hunkwise.copilot.isolation import Credential
 from hunkwise.copilot.sidecar import Address, Sidecar, _signal_name
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.asking import MODEL, Question, environ, put
-from tests.copilot.programs import NOWHERE, alive, home_of, program_of, running, script, sidecar, until
+from tests.copilot.programs import (
+    NOWHERE,
+    alive,
+    home_of,
+    program_of,
+    running,
+    script,
+    sidecar,
+    started,
+    until,
+)
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import report
@@ -29,8 +39,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def listening(made: Sidecar) -> Address:
-    """Started, and where it then listens."""
-    made.start()
+    """Where a started one listens."""
     return asyncio.run(made.ready())
 
 
@@ -43,27 +52,21 @@ def plain_cli() -> CliCommand:
 
 @pytest.mark.parametrize("which", ["runtime", "plain"])
 def test_the_real_programs_listen_on_the_loopback_alone(which: str) -> None:
-    made = sidecar(plain_cli() if which == "plain" else None)
-    try:
+    with started(sidecar(plain_cli() if which == "plain" else None)) as made:
         address = listening(made)
         assert (address.host, len(address.connection_token or "")) == ("127.0.0.1", 64)
         assert str(address) == f"127.0.0.1:{address.port}"
         assert str(address.connection_token) not in repr(address)
         with socket.create_connection((address.host, address.port), 5):
             pass
-    finally:
-        made.stop()
 
 
-def test_a_program_that_is_named_is_started(tmp_path: Path) -> None:
+def test_a_program_that_is_named_is_started() -> None:
     named = plain_cli()
     cache = str(named.package_cache)
     command = find_cli(environ(COPILOT_CLI_PATH=str(named.program), COPILOT_PKG_CACHE_HOME=cache))
-    made = sidecar(command)
-    try:
+    with started(sidecar(command)) as made:
         assert listening(made).port
-    finally:
-        made.stop()
 
 
 @pytest.mark.parametrize(
@@ -96,11 +99,8 @@ def test_where_the_runtime_breaks_the_plain_cli_is_started_and_answers(
 
 def test_a_program_that_cannot_be_executed_gives_way_to_the_plain_cli(tmp_path: Path) -> None:
     broken = replace(find_cli(environ()), program=tmp_path / "missing")
-    made = sidecar(broken)
-    try:
+    with started(sidecar(broken)) as made:
         assert listening(made).port
-    finally:
-        made.stop()
 
 
 def test_a_program_that_cannot_be_executed_is_an_error_without_another(tmp_path: Path) -> None:
@@ -126,26 +126,21 @@ def test_a_program_that_cannot_be_executed_is_an_error_without_another(tmp_path:
     ],
 )
 def test_a_program_that_never_listens_is_an_error(tmp_path: Path, body: str, words: str) -> None:
-    made = sidecar(script(tmp_path, body), seconds=1.0)
-    try:
+    with started(sidecar(script(tmp_path, body), seconds=1.0)) as made:
         with pytest.raises(ModelError) as raised:
             listening(made)
         assert words in raised.value.message
         assert raised.value.kind is ModelKind.SIDECAR
         assert raised.value.hint
-    finally:
-        made.stop()
 
 
 def test_a_port_that_another_process_listens_on_is_refused(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as foreign:
         port = foreign.getsockname()[1]
-        made = sidecar(script(tmp_path, f"echo listening on port {port}; exec sleep 600"))
-        try:
+        program = script(tmp_path, f"echo listening on port {port}; exec sleep 600")
+        with started(sidecar(program)) as made:
             with pytest.raises(ModelError, match=f"Port {port} is not the Copilot CLI's own"):
                 listening(made)
-        finally:
-            made.stop()
 
 
 def test_the_child_gets_nothing_of_our_environment_but_what_it_needs() -> None:
@@ -165,14 +160,11 @@ def test_the_child_gets_nothing_of_our_environment_but_what_it_needs() -> None:
         "NO_PROXY": "kept",
     }
     own = Credential("ghs_own", "http://127.0.0.1:1")
-    made = Sidecar(find_cli(environ()), own, environ(**canaries))
-    try:
+    with started(Sidecar(find_cli(environ()), own, environ(**canaries))) as made:
         listening(made)
         assert made.pid is not None
         entries = Path(f"/proc/{made.pid}/environ").read_bytes().decode().split("\0")
         seen = dict(entry.split("=", 1) for entry in entries if entry)
-    finally:
-        made.stop()
     assert [value for value in seen.values() if "canary" in value] == []
     assert set(seen) == {
         "PATH",
@@ -192,23 +184,19 @@ def test_the_child_gets_nothing_of_our_environment_but_what_it_needs() -> None:
 
 
 def test_the_home_is_private_and_wiped_after_the_stop() -> None:
-    made = sidecar()
-    listening(made)
-    assert made.pid is not None
-    home = home_of(made.pid)
-    try:
+    with started(sidecar()) as made:
+        listening(made)
+        assert made.pid is not None
+        home = home_of(made.pid)
         assert stat.S_IMODE(home.stat().st_mode) == 0o700
         assert Path(f"/proc/{made.pid}/cwd").resolve() == (home / "scratch").resolve()
         assert list((home / "scratch").iterdir()) == []
-    finally:
-        made.stop()
     assert not home.exists()
     made.stop()
 
 
 def test_the_end_is_told_to_whoever_waits_for_it() -> None:
-    made = sidecar()
-    try:
+    with started(sidecar()) as made:
         listening(made)
 
         async def story() -> ModelError:
@@ -221,8 +209,6 @@ def test_the_end_is_told_to_whoever_waits_for_it() -> None:
             return await waiting
 
         assert "ended by signal SIGKILL" in asyncio.run(story()).message
-    finally:
-        made.stop()
 
 
 @pytest.mark.parametrize(
@@ -239,39 +225,29 @@ def test_the_program_and_its_children_end_with_the_stop(tmp_path: Path, body: st
     made = sidecar(
         script(tmp_path, body.replace("echo $! $$", f"echo $! $$ >{told}.new; mv {told}.new {told}"))
     )
-    made.start()
-    try:
+    with started(made):
         assert until(told.exists)
         pids = [int(pid) for pid in told.read_text().split()]
         assert made.pid in pids
-    finally:
-        made.stop()
     assert until(lambda: not any(alive(pid) for pid in pids))
 
 
 def test_a_child_of_a_dead_program_ends_with_the_stop_too(tmp_path: Path) -> None:
     told = tmp_path / "pid"
-    made = sidecar(script(tmp_path, f"sleep 600 & echo $! >{told}; exit 1"))
-    made.start()
-    try:
+    with started(sidecar(script(tmp_path, f"sleep 600 & echo $! >{told}; exit 1"))) as made:
         with pytest.raises(ModelError):
-            asyncio.run(made.ready())
+            listening(made)
         pid = int(told.read_text())
         assert alive(pid)
-    finally:
-        made.stop()
     assert until(lambda: not alive(pid))
 
 
 def test_a_flood_of_output_does_not_stop_the_program(tmp_path: Path) -> None:
     flood = "head -c 3000000 /dev/zero; echo; yes | head -n 300000; echo the end; exit 4"
-    made = sidecar(script(tmp_path, flood))
-    try:
+    with started(sidecar(script(tmp_path, flood))) as made:
         with pytest.raises(ModelError, match=r"ended with status 4\. It said: .*the end"):
             listening(made)
         assert "ended with status 4." in asyncio.run(made.exited()).message
-    finally:
-        made.stop()
 
 
 def test_the_kernel_ends_the_cli_when_its_parent_is_killed(tmp_path: Path) -> None:
@@ -312,22 +288,15 @@ def test_a_signal_without_a_name_is_said_by_its_number() -> None:
 
 @pytest.mark.parametrize("told", ["env", "env | base64 -w 0", "env | rev"])
 def test_last_words_that_tell_the_connection_token_are_not_repeated(tmp_path: Path, told: str) -> None:
-    made = sidecar(script(tmp_path, f"echo harmless; {told}; exit 3"))
-    try:
-        made.start()
+    with started(sidecar(script(tmp_path, f"echo harmless; {told}; exit 3"))) as made:
         with pytest.raises(ModelError) as caught:
-            asyncio.run(made.ready())
-    finally:
-        made.stop()
+            listening(made)
     assert caught.value.message == "The Copilot CLI ended with status 3."
 
 
 def test_a_child_that_left_the_programs_group_ends_with_the_stop_too(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    made = sidecar(script(tmp_path, f"(setsid sh -c 'echo $$ > {pid}; exec sleep 600' &); sleep 600"))
-    made.start()
-    try:
+    program = script(tmp_path, f"(setsid sh -c 'echo $$ > {pid}; exec sleep 600' &); sleep 600")
+    with started(sidecar(program)):
         until(lambda: pid.is_file() and pid.read_text().strip() != "")
-    finally:
-        made.stop()
     assert not alive(int(pid.read_text()))

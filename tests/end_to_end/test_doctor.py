@@ -18,7 +18,7 @@ import pytest
 from tests.copilot.apart import root_folder
 from tests.copilot.programs import script
 from tests.end_to_end import step_checks
-from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN, PERSONAL_TOKEN, READ_TOKEN, ROOT, Step
+from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN, PERSONAL_TOKEN, READ_TOKEN, ROOT
 from tests.end_to_end.world import BASE, HEAD, SECRETS, World, wait_until
 from tests.fakes import command_line as in_process
 from tests.fakes.actions_runner import read_log
@@ -99,15 +99,26 @@ def doctor(
     return told
 
 
-def checked(step: Step, *arguments: str, **more: str) -> Told:
-    """A checkup as a step, in the environment in which the review would run."""
-    return doctor({**step.environment(), **more}, step.folder, *arguments)
+def job(
+    world: World,
+    inputs: Mapping[str, str] | None = None,
+    *arguments: str,
+    copilot: bool = False,
+    environ: Mapping[str, str] | None = None,
+    **given: Any,
+) -> Told:
+    """A checkup as a step, in the environment in which the review of pull request 1 would run."""
+    if not world.github.hub.pulls:
+        world.change()
+    step = (world.copilot_step if copilot else world.step)(inputs, **{"payload": event(world), **given})
+    return doctor({**step.environment(), **(environ or {})}, step.folder, *arguments)
 
 
 def shell(world: World, *arguments: str, **environ: str) -> Told:
     """A checkup at a terminal in the repository's checkout."""
+    if not world.github.hub.pulls:
+        world.change()
     step = world.step()
-    step.environment()
     kept = ("PATH", "HOME", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE")
     own = {name: value for name, value in step.environment().items() if name in kept}
     return doctor({**own, **environ}, world.repository.path, *arguments)
@@ -119,7 +130,7 @@ def shell(world: World, *arguments: str, **environ: str) -> Told:
 def test_a_job_in_which_all_is_right_ends_with_0_and_touches_nothing(world: World) -> None:
     pull = world.change()
     step = world.copilot_step({"copilot-token": PERSONAL_TOKEN}, payload=event(world))
-    told = checked(step)
+    told = doctor(step.environment(), step.folder)
     assert (told.code, told.stopping) == (0, [])
     assert told.line("Versions") == "CLI 1.0.102 with SDK 1.0.25, which were measured together"
     assert "copilot-runtime" in told.line("Program")
@@ -168,53 +179,30 @@ def test_the_text_is_a_line_a_check_and_faults_are_annotations(world: World) -> 
 
 
 @pytest.mark.parametrize(
-    ("github", "copilot", "stopping", "words"),
+    ("github", "copilot", "stopping", "said"),
     [
-        ("ghs_CanaryUnknown2", COPILOT_TOKEN, ["Token"], {"Token": "did not accept the token"}),
-        (GITHUB_TOKEN, "ghs_CanaryUnknown2", ["Copilot"], {"Copilot": "the token was not accepted"}),
-        (GITHUB_TOKEN, "ghp_CanaryClassic3", ["Settings", "copilot-token"], {"copilot-token": "classic"}),
-        ("", COPILOT_TOKEN, ["Settings", "github-token"], {"github-token": "${{ github.token }}"}),
+        ("ghs_CanaryUnknown2", COPILOT_TOKEN, ["Token"], "did not accept the token"),
+        (GITHUB_TOKEN, "ghs_CanaryUnknown2", ["Copilot"], "the token was not accepted"),
+        (GITHUB_TOKEN, "ghp_CanaryClassic3", ["Settings", "copilot-token"], "classic"),
+        ("", COPILOT_TOKEN, ["Settings", "github-token"], "${{ github.token }}"),
     ],
     ids=["unknown to GitHub", "unknown to Copilot", "classic", "none"],
 )
 def test_a_wrong_token_is_told_with_its_remedy(
-    world: World, github: str, copilot: str, stopping: list[str], words: dict[str, str]
+    world: World, github: str, copilot: str, stopping: list[str], said: str
 ) -> None:
-    world.change()
-    step = world.copilot_step({"github-token": github}, token=copilot, payload=event(world))
-    told = checked(step)
-    assert told.code == (2 if "Settings" in stopping else 3)
-    assert told.stopping == stopping
-    for name, said in words.items():
-        assert said in told.line(name)
+    told = job(world, {"github-token": github}, copilot=True, token=copilot)
+    assert (told.code, told.stopping) == (2 if "Settings" in stopping else 3, stopping)
+    assert said in told.line(stopping[-1])
     assert "CanaryClassic3" not in told.out
     assert "CanaryUnknown2" not in told.out
 
 
 def test_one_token_for_both_is_said_plainly_with_the_workflow_that_parts_them(world: World) -> None:
-    world.change()
-    told = checked(world.copilot_step(token=None, payload=event(world)))
+    told = job(world, copilot=True, token=None)
     assert (told.code, told.states("Tokens")["One token for both"]) == (0, "warning")
     assert "holds a token that can write to the pull request" in told.line("One token for both")
     assert "examples/workflows/two-jobs.yml" in told.line("One token for both")
-    dry = checked(world.copilot_step({"dry-run": "true"}, token=None, payload=event(world)))
-    assert dry.states("Tokens")["One token for both"] == "ok"
-
-
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [
-        (401, "the token was not accepted"),
-        (402, "nothing is left to spend"),
-        (403, "refused by a policy"),
-    ],
-)
-def test_copilots_refusals_are_told_apart(world: World, status: int, words: str) -> None:
-    world.change()
-    world.copilot.refuse("/models", status)
-    told = checked(world.copilot_step(payload=event(world)))
-    assert (told.code, told.stopping) == (3, ["Copilot"])
-    assert words in told.line("Copilot")
 
 
 @pytest.mark.parametrize("where", ["input", "file"])
@@ -222,7 +210,7 @@ def test_a_model_that_copilot_lacks_is_named_wherever_it_is_asked_for(world: Wor
     config = "version: 1\nmodel: no-such-model\n"
     world.change({**BASE, ".github/hunkwise.yml": config} if where == "file" else BASE, HEAD)
     inputs = {"model": "no-such-model"} if where == "input" else {}
-    told = checked(world.copilot_step(inputs, payload=event(world)))
+    told = job(world, inputs, copilot=True)
     assert (told.code, told.stopping) == (3, ["Model"])
     assert 'does not offer the model "no-such-model"' in told.line("Model")
 
@@ -240,40 +228,31 @@ def test_what_github_refuses_has_its_line(
 ) -> None:
     world.change()
     world.github.fault("GET", r"/pulls/1$", **ordered)
-    told = checked(world.step(payload=event(world)))
+    told = job(world)
     assert (told.code, told.stopping[:1]) == (3, [stopping])
     assert words in told.line(stopping)
 
 
-def test_a_github_that_is_down_is_told_and_its_texts_are_not_asked_for(world: World) -> None:
-    world.change()
-    step = world.step(payload=event(world))
+def test_a_github_or_a_provider_that_is_down_is_a_fault(world: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         dead = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    told = checked(step, GITHUB_API_URL=dead)
-    assert (told.code, told.stopping) == (3, ["Server"])
-    assert "no connection" in told.line("Server")
-    assert told.states("Configuration") == {"Configuration": "unchecked"}
+    github = job(world, environ={"GITHUB_API_URL": dead})
+    assert (github.code, github.stopping) == (3, ["Server"])
+    assert "no connection" in github.line("Server")
+    assert github.states("Configuration") == {"Configuration": "unchecked"}
+    provider = job(world, {"provider-base-url": f"{dead}/v1"})
+    assert (provider.code, provider.stopping) == (3, ["Provider"])
+    assert "could not be reached: Connection refused" in provider.line("Provider")
 
 
 def test_a_provider_is_reached_without_its_key_and_not_asked(world: World) -> None:
-    world.change()
-    told = checked(world.step(payload=event(world)))
+    told = job(world)
     assert (told.code, told.states("Model")) == (
         0,
         {"Provider": "ok", "Key": "unchecked", "Model": "unchecked"},
     )
     assert told.line("Key") == "not checked: it was not tried"
     assert world.model.requests == []
-
-
-def test_a_provider_that_is_down_is_a_fault(world: World) -> None:
-    world.change()
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        dead = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
-    told = checked(world.step({"provider-base-url": dead}, payload=event(world)))
-    assert (told.code, told.stopping) == (3, ["Provider"])
-    assert "could not be reached: Connection refused" in told.line("Provider")
 
 
 @pytest.mark.parametrize(
@@ -301,7 +280,7 @@ def test_a_broken_base_ends_with_2_and_is_told_as_a_review_tells_it(
 ) -> None:
     world.change({**BASE, **files}, HEAD)
     workspace = world.repository.path if checkout else None
-    told = checked(world.step(payload=event(world), workspace=workspace))
+    told = job(world, workspace=workspace)
     assert (told.code, told.stopping) == (2, [name])
     assert said in told.line(name)
 
@@ -310,7 +289,7 @@ def test_prompts_and_instructions_of_the_base_are_named(world: World) -> None:
     config = "version: 1\nprompts:\n - name: mine\n   template: mine.j2\n"
     base = {**BASE, ".github/hunkwise.yml": config, "mine.j2": "{{ chunk.diff }}", "AGENTS.md": "Be kind."}
     world.change(base, {"mine.j2": "{% if %}", **HEAD})
-    told = checked(world.step(payload=event(world)))
+    told = job(world)
     assert told.code == 0
     assert told.line("Template") == "that of mine compiles"
     assert told.line("Instructions") == f"AGENTS.md, and {BELOW}"
@@ -325,29 +304,20 @@ def test_instructions_that_are_not_there_or_not_shown_are_not_named(
     config = f"version: 1\ncontext:\n  instructions: {shown}\n"
     files = {"AGENTS.md": "Be kind."} if shown == "false" else {}
     world.change({**BASE, ".github/hunkwise.yml": config, **files}, HEAD)
-    assert checked(world.step(payload=event(world))).line("Instructions") == said
+    assert job(world).line("Instructions") == said
 
 
 def test_allowing_the_cli_everything_is_refused(world: World) -> None:
-    world.change()
-    told = checked(world.step(payload=event(world)), COPILOT_ALLOW_ALL="true")
+    told = job(world, environ={"COPILOT_ALLOW_ALL": "true"})
     assert (told.code, told.stopping) == (2, ["COPILOT_ALLOW_ALL"])
-
-
-def test_tokens_that_lie_about_are_named(world: World) -> None:
-    world.change()
-    step = world.step(payload=event(world))
-    told = checked(step, GH_TOKEN=READ_TOKEN, GITHUB_TOKEN=READ_TOKEN, COPILOT_GITHUB_TOKEN=COPILOT_TOKEN)
-    stray = {"GH_TOKEN", "GITHUB_TOKEN", "COPILOT_GITHUB_TOKEN"}
-    assert {name for name, state in told.states("Tokens").items() if state == "warning"} == stray
 
 
 def test_a_run_of_a_fork_is_told_what_it_lacks(world: World) -> None:
     world.change()
     world.github.hub.pulls[1].head_repository = "stranger/repo"
-    told = checked(world.step(payload=event(world)))
+    told = job(world)
     assert (told.code, told.states("Settings")["Fork"]) == (0, "warning")
-    target = checked(world.step(payload=event(world), event_name="pull_request_target"))
+    target = job(world, event_name="pull_request_target")
     assert "Fork" not in target.states("Settings")
 
 
@@ -364,17 +334,14 @@ def test_an_event_that_brings_nothing_to_review_does_not_stop_a_checkup(
     world: World, name: str, inputs: dict[str, str], state: str, code: int
 ) -> None:
     pull = world.change()
-    step = world.step(inputs, event_name=name, payload=event(world))
-    told = checked(step, GITHUB_SHA=pull.base_sha)
+    told = job(world, inputs, event_name=name, environ={"GITHUB_SHA": pull.base_sha})
     assert (told.code, told.states("Settings")["Event"]) == (code, state)
     assert told.states("GitHub")["Pull requests"] == "ok"
     assert told.states("Configuration")["Configuration"] == "ok"
 
 
 def test_a_job_that_publishes_a_report_asks_no_model(world: World) -> None:
-    world.change()
-    step = world.copilot_step({"publish": "report/report.json"}, token=None, payload=event(world))
-    told = checked(step)
+    told = job(world, {"publish": "report/report.json"}, copilot=True, token=None)
     assert told.code == 0
     unasked = {"Program": "unchecked"}, {"Model": "unchecked"}, {"Set apart": "unchecked"}
     assert tuple(map(told.states, ("Copilot CLI", "Model", "Isolation"))) == unasked
@@ -382,23 +349,20 @@ def test_a_job_that_publishes_a_report_asks_no_model(world: World) -> None:
 
 
 def test_offline_nobody_is_asked(world: World) -> None:
-    world.change()
-    step = world.copilot_step(payload=event(world), workspace=world.repository.path)
-    told = checked(step, "--offline")
+    told = job(world, None, "--offline", copilot=True, workspace=world.repository.path)
     assert told.code == 0
     assert told.states("GitHub") == {"Server": "unchecked"}
     assert told.states("Model") == {"Model": "unchecked"}
     assert set(told.states("Copilot CLI")) == {"Program", "Start", "Versions"}
     assert told.states("Configuration")["Configuration"] == "ok"
-    without = checked(world.step(payload=event(world)), "--offline")
+    without = job(world, None, "--offline")
     assert (without.code, without.states("Configuration")) == (0, {"Configuration": "unchecked"})
     assert (world.github.journal, world.copilot.journal, world.model.requests) == ([], [], [])
 
 
 def test_wrong_settings_are_all_told_and_what_needs_none_is_checked_all_the_same(world: World) -> None:
-    world.change()
-    step = world.copilot_step({"fail-on": "always", "max-comments": "-1"}, payload=event(world))
-    told = checked(step, GITHUB_REPOSITORY="::error::x")
+    wrong = {"fail-on": "always", "max-comments": "-1"}
+    told = job(world, wrong, copilot=True, environ={"GITHUB_REPOSITORY": "::error::x"})
     assert (told.code, told.stopping) == (2, ["Settings"] * 3)
     assert told.states("Copilot CLI")["Program"] == "ok"
     assert told.states("GitHub") == {"Server": "unchecked"}
@@ -420,34 +384,23 @@ def test_foreign_text_stays_text(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("body", "said"),
-    [("exit 7", "The Copilot CLI ended with status 7."), ("echo $0; kill -9 $$", "by signal SIGKILL")],
+    [
+        ("exit 7", "The Copilot CLI ended with status 7."),
+        ("echo $0; kill -9 $$", "by signal SIGKILL"),
+        ("exec sleep 60", "did not listen within 15 seconds"),
+        (None, "Correct it, or remove it"),
+    ],
+    ids=["ends", "is killed", "does not listen", "is missing"],
 )
-def test_a_cli_that_ends_is_a_fault(world: World, body: str, said: str) -> None:
-    world.change()
-    program = script(world.folder, body)
-    told = checked(world.copilot_step(payload=event(world)), COPILOT_CLI_PATH=str(program))
+def test_a_cli_that_does_not_listen_is_a_fault(world: World, body: str | None, said: str) -> None:
+    program = script(world.folder, body) if body else world.folder / "none"
+    told = job(world, copilot=True, environ={"COPILOT_CLI_PATH": str(program)})
     assert (told.code, told.stopping) == (3, ["Program"])
     assert said in told.line("Program")
     assert told.states("Model") == {"Copilot": "unchecked"}
 
 
-def test_a_cli_that_does_not_listen_is_a_fault(world: World) -> None:
-    world.change()
-    program = script(world.folder, "exec sleep 60")
-    told = checked(world.copilot_step(payload=event(world)), COPILOT_CLI_PATH=str(program))
-    assert (told.code, told.stopping) == (3, ["Program"])
-    assert "did not listen within 15 seconds" in told.line("Program")
-
-
-def test_no_cli_where_one_is_named_is_a_fault(world: World) -> None:
-    world.change()
-    told = checked(world.step(payload=event(world)), COPILOT_CLI_PATH=str(world.folder / "none"))
-    assert (told.code, told.stopping) == (3, ["Program"])
-    assert "Correct it, or remove it" in told.line("Program")
-
-
 def test_a_cli_that_already_runs_is_asked_and_not_started(world: World) -> None:
-    world.change()
     url = world.copilot_url
     environment = {
         "COPILOT_API_URL": url,
@@ -456,13 +409,10 @@ def test_a_cli_that_already_runs_is_asked_and_not_started(world: World) -> None:
     }
     with running_cli(world.folder / "cli", environment) as cli:
         inputs = {"copilot-url": f"127.0.0.1:{cli.port}", "copilot-connection-token": cli.token}
-        told = checked(world.copilot_step(inputs, token=None, payload=event(world)))
-        offline = checked(world.copilot_step(inputs, token=None, payload=event(world)), "--offline")
-        wrong = checked(
-            world.copilot_step(
-                {**inputs, "copilot-connection-token": "x" * 9}, token=None, payload=event(world)
-            )
-        )
+        told = job(world, inputs, copilot=True, token=None)
+        offline = job(world, inputs, "--offline", copilot=True, token=None)
+        inputs["copilot-connection-token"] = "x" * 9
+        wrong = job(world, inputs, copilot=True, token=None)
     assert (told.code, told.line("Program")) == (0, "one that runs already, at copilot-url")
     assert told.states("Model") == {"Copilot": "ok", "Model": "ok"}
     assert told.states("Isolation") == {"Set apart": "unchecked"}
@@ -476,10 +426,9 @@ def test_in_the_image_every_attempt_of_the_sidecars_user_is_a_line(
     world: World, tmp_path_factory: pytest.TempPathFactory, given: tuple[str, ...]
 ) -> None:
     """Where we are not root, the same environment has the CLI run as ourselves, and says so."""
-    world.change()
     root = root_folder(tmp_path_factory.mktemp("image"))
     image = {"HUNKWISE_SIDECAR_ROOT": str(root), "COPILOT_PKG_CACHE_HOME": str(root / "copilot")}
-    told = checked(world.step(payload=event(world), workspace=world.repository.path), *given, **image)
+    told = job(world, None, *given, workspace=world.repository.path, environ=image)
     assert (told.code, told.stopping) == (0, [])
     states = told.states("Isolation")
     if os.geteuid() == 0:
@@ -492,7 +441,6 @@ def test_in_the_image_every_attempt_of_the_sidecars_user_is_a_line(
 def test_a_shell_in_the_image_tries_its_own_folder_but_not_one_of_the_sidecars(
     world: World, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    world.change()
     root = root_folder(tmp_path_factory.mktemp("image"))
     image = {"HUNKWISE_SIDECAR_ROOT": str(root), "COPILOT_PKG_CACHE_HOME": str(root / "copilot")}
     here = shell(world, "--offline", **image)
@@ -507,29 +455,27 @@ def test_a_shell_in_the_image_tries_its_own_folder_but_not_one_of_the_sidecars(
 
 
 def test_an_old_git_and_a_missing_one_cost_a_job_its_search(world: World, tmp_path: Path) -> None:
-    world.change()
     tools = tmp_path / "tools"
     tools.mkdir()
     script(tools, "echo git version 2.20.1", name="git")
-    old = checked(world.step(payload=event(world)), PATH=f"{tools}:{os.environ['PATH']}")
+    old = job(world, environ={"PATH": f"{tools}:{os.environ['PATH']}"})
     assert (old.code, old.states("Machine")["git"]) == (0, "warning")
     assert "git version 2.20.1 is older than 2.38" in old.line("git")
     (tools / "git").unlink()
-    missing = checked(world.step(payload=event(world)), PATH=str(tools))
+    missing = job(world, environ={"PATH": str(tools)})
     assert (missing.code, missing.states("Machine")["git"]) == (0, "warning")
 
 
 def test_places_that_cannot_be_written_are_named(world: World, tmp_path: Path) -> None:
-    world.change()
     nowhere = tmp_path / "file"
     nowhere.touch()
-    told = checked(
-        world.step(payload=event(world)),
-        TMPDIR=str(nowhere / "tmp"),
-        RUNNER_TEMP=str(nowhere / "temp"),
-        GITHUB_OUTPUT=str(tmp_path / "none" / "output"),
-        GITHUB_STEP_SUMMARY="",
-    )
+    places = {
+        "TMPDIR": str(nowhere / "tmp"),
+        "RUNNER_TEMP": str(nowhere / "temp"),
+        "GITHUB_OUTPUT": str(tmp_path / "none" / "output"),
+        "GITHUB_STEP_SUMMARY": "",
+    }
+    told = job(world, environ=places)
     states = {name: state for name, state in told.states("Machine").items() if state == "warning"}
     assert (told.code, set(states)) == (0, {"TMPDIR", "Reports", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"})
 
@@ -538,7 +484,6 @@ def test_places_that_cannot_be_written_are_named(world: World, tmp_path: Path) -
 
 
 def test_a_shell_without_anything_has_the_demo(world: World) -> None:
-    world.change()
     told = shell(world)
     assert (told.code, told.stopping) == (0, [])
     assert told.states("Model") == {"Model": "warning"}
@@ -547,7 +492,6 @@ def test_a_shell_without_anything_has_the_demo(world: World) -> None:
 
 
 def test_a_shell_with_tokens_checks_them_and_the_pull_request(world: World) -> None:
-    world.change()
     url = world.copilot_url
     told = shell(
         world,
@@ -572,7 +516,6 @@ def test_a_shell_with_tokens_checks_them_and_the_pull_request(world: World) -> N
 
 
 def test_a_token_alone_is_tried_by_its_rate_limit(world: World) -> None:
-    world.change()
     told = shell(world, GITHUB_TOKEN=GITHUB_TOKEN, GITHUB_API_URL=world.github_url)
     assert told.code == 0
     assert told.states("GitHub")["Token"] == "ok"

@@ -46,8 +46,9 @@ def find_cli(environ: Mapping[str, str], checkout: Path = CHECKOUT) -> CliComman
     cache_path = environ.get("COPILOT_PKG_CACHE_HOME")
     cache = Path(cache_path).absolute() if cache_path else checkout / "node_modules" / ".cache" / "copilot"
     runtime = _find_runtime(cache)
-    cli = _installed_cli(checkout) or _cli_on_path(environ)
-    plain = CliCommand(cli, cache if cache.is_dir() else None) if cli is not None else None
+    installed = checkout / "node_modules" / "@github" / f"copilot-{platform_name()}" / "copilot"
+    program = installed if installed.is_file() else shutil.which("copilot", path=environ.get("PATH", ""))
+    plain = CliCommand(Path(program).absolute(), cache if cache.is_dir() else None) if program else None
     if runtime is not None:
         return CliCommand(runtime, cache, plain)
     if plain is not None:
@@ -80,13 +81,3 @@ def _find_runtime(cache: Path) -> Path | None:
     program = cache / "pkg" / name / CLI_VERSION / "prebuilds" / name / "copilot-runtime"
     complete = program.is_file() and program.with_name("runtime.node").is_file()
     return program if complete else None
-
-
-def _installed_cli(checkout: Path) -> Path | None:
-    program = checkout / "node_modules" / "@github" / f"copilot-{platform_name()}" / "copilot"
-    return program if program.is_file() else None
-
-
-def _cli_on_path(environ: Mapping[str, str]) -> Path | None:
-    program = shutil.which("copilot", path=environ.get("PATH", ""))
-    return Path(program).absolute() if program else None

@@ -27,19 +27,21 @@ def carried(inherited: Mapping[str, str], folder: Path) -> dict[str, Path]:
     for name in _CERTIFICATE_FILES:
         source = Path(inherited.get(name) or os.devnull)
         if _is_certificate(source):
-            copies[name] = folder / name
-            shutil.copyfile(source, copies[name])
-            copies[name].chmod(0o644)
+            copies[name] = _copy(source, folder / name)
     sources = list(_files_in_folders(inherited.get(_CERTIFICATE_FOLDERS, "")))
     if sources:
-        target = folder / _CERTIFICATE_FOLDERS
+        target = copies[_CERTIFICATE_FOLDERS] = folder / _CERTIFICATE_FOLDERS
         target.mkdir()
         target.chmod(0o755)
         for source in sources:
-            shutil.copyfile(source, target / source.name)
-            (target / source.name).chmod(0o644)
-        copies[_CERTIFICATE_FOLDERS] = target
+            _copy(source, target / source.name)
     return copies
+
+
+def _copy(source: Path, target: Path) -> Path:
+    shutil.copyfile(source, target)
+    target.chmod(0o644)
+    return target
 
 
 def _files_in_folders(folders: str) -> Iterator[Path]:

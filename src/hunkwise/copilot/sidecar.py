@@ -301,17 +301,14 @@ class Sidecar:
 
         Raises ModelError (SIDECAR). Run it on the event loop of the main thread: it may call `start` again.
         """
-        try:
-            return await self._wait_until_listening()
-        except ModelError as failure:
-            if not self._fall_back(failure):
-                raise
-            return await self._wait_until_listening()
-
-    async def _wait_until_listening(self) -> Address:
-        assert self._cli is not None, "call `start` first"
-        port = await self._cli.port(self._start_seconds)
-        return Address("127.0.0.1", port, self._cli.connection_token)
+        while True:
+            assert self._cli is not None, "call `start` first"
+            try:
+                port = await self._cli.port(self._start_seconds)
+                return Address("127.0.0.1", port, self._cli.connection_token)
+            except ModelError as failure:
+                if not self._fall_back(failure):
+                    raise
 
     def _fall_back(self, failure: ModelError) -> bool:
         fallback = self._command.instead
