@@ -51,19 +51,6 @@ def test_a_home_is_private_and_goes_when_it_is_wiped() -> None:
     assert list(Path(tempfile.gettempdir()).glob(f"*{home.path.name}")) == []
 
 
-def test_a_home_is_wiped_however_deep_the_cli_made_it() -> None:
-    home = Home()
-    depth, here = 1_500, os.open(home.path, os.O_RDONLY)
-    for _ in range(depth):
-        os.mkdir("d", dir_fd=here)
-        inner = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = inner
-    os.close(here)
-    home.wipe()
-    assert not home.path.exists()
-
-
 def test_the_home_of_a_run_that_was_killed_is_wiped_by_the_next_one() -> None:
     with another_run() as (run, path):
         wipe_abandoned(Path(tempfile.gettempdir()))

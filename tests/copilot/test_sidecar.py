@@ -138,9 +138,9 @@ def test_a_port_that_another_process_listens_on_is_refused(tmp_path: Path) -> No
     with socket.create_server(("127.0.0.1", 0)) as foreign:
         port = foreign.getsockname()[1]
         program = script(tmp_path, f"echo listening on port {port}; exec sleep 600")
-        with started(sidecar(program)) as made:
-            with pytest.raises(ModelError, match=f"Port {port} is not the Copilot CLI's own"):
-                listening(made)
+        words = f"Port {port} is not the Copilot CLI's own"
+        with started(sidecar(program)) as made, pytest.raises(ModelError, match=words):
+            listening(made)
 
 
 def test_the_child_gets_nothing_of_our_environment_but_what_it_needs() -> None:
@@ -288,9 +288,9 @@ def test_a_signal_without_a_name_is_said_by_its_number() -> None:
 
 @pytest.mark.parametrize("told", ["env", "env | base64 -w 0", "env | rev"])
 def test_last_words_that_tell_the_connection_token_are_not_repeated(tmp_path: Path, told: str) -> None:
-    with started(sidecar(script(tmp_path, f"echo harmless; {told}; exit 3"))) as made:
-        with pytest.raises(ModelError) as caught:
-            listening(made)
+    program = script(tmp_path, f"echo harmless; {told}; exit 3")
+    with started(sidecar(program)) as made, pytest.raises(ModelError) as caught:
+        listening(made)
     assert caught.value.message == "The Copilot CLI ended with status 3."
 
 
