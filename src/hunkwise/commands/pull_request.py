@@ -32,7 +32,7 @@ from hunkwise.publish.report import ReportedReview
 from hunkwise.publish.report_input import MAX_BYTES, as_review, check, read_report
 from hunkwise.redaction import SecretScan
 from hunkwise.repository.git import Git
-from hunkwise.repository.trees import GitTree, existing_repository, local_tree
+from hunkwise.repository.trees import GitTree
 from hunkwise.settings.config import Config
 from hunkwise.settings.github_context import NothingToDo, PublishTask, ReviewTask, RunnerEnvironment
 from hunkwise.settings.inputs import Inputs
@@ -109,7 +109,7 @@ class RepositoryReader:
 
     def fetch(self, number: int) -> FetchedPullRequest:
         """Fetches the pull request and its base's configuration, whose deadline applies from now on. Raises Error."""
-        git = self._git = existing_repository(self._git)
+        git = self._git = self._checkout()
         withheld = MissingPatches(self.github, git, Git.diff_blobs)
         overrides = self._inputs.overrides
         fetch = PullRequestFetch(self.github, withheld, self._local_tree, self._api_tree)
@@ -136,10 +136,20 @@ class RepositoryReader:
         )
 
     def _local_tree(self, sha: str) -> GitTree | None:
-        return local_tree(self._git, sha)
+        return GitTree(self._git, sha) if self._git is not None and self._git.has(sha) else None
 
     def _api_tree(self, sha: str) -> ApiTree:
         return ApiTree(self.github, sha)
+
+    def _checkout(self) -> Git | None:
+        """Returns the workspace's repository; None if there is no repository in it."""
+        if self._git is None:
+            return None
+        try:
+            self._git.has("0" * 40)
+        except RepositoryError:
+            return None
+        return self._git
 
 
 class PullRequestReview:

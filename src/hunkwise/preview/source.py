@@ -8,22 +8,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hunkwise.commands.local_range import read_range
-from hunkwise.errors import OversizeError, SettingsError
+from hunkwise.errors import OversizeError, RepositoryError, SettingsError
 from hunkwise.flows.base_config import CommitFiles
 from hunkwise.flows.prompting import HeadCommit
 from hunkwise.flows.review import ReviewRequest
 from hunkwise.prompts.renderer import BASE, BUILT_IN, HOUSE, PARTIAL, PARTIALS, built_in_text
 from hunkwise.repository.git import Git
-from hunkwise.repository.trees import GitTree, WorkingTree, existing_repository, local_tree
+from hunkwise.repository.trees import GitTree, WorkingTree
 from hunkwise.settings.config import Config, read_config
 from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH
 from hunkwise.settings.parsing import did_you_mean, listed, quoted
 from hunkwise.settings.prompt_settings import STAGE_PROMPTS, PromptSettings
 from hunkwise.settings.sources import TemplateFrontMatter, front_of, read_front_matter
 from hunkwise.settings.strict_yaml import YamlDocument
+
+if TYPE_CHECKING:
+    from hunkwise.commands.review import RequestedPullRequest
+    from hunkwise.github.client import GitHub
+
 
 TEMPLATES: Final = (BASE, *BUILT_IN, *(PARTIAL + name for name in PARTIALS))
 """The names of all built-in templates, without prefix."""
@@ -113,10 +118,18 @@ def _base_of_pull_request(option: str, folder: Path, environ: Mapping[str, str])
     github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: _READING_SECONDS)
     try:
         sha = github.pull_request(wanted.number).base_sha
-        commit = local_tree(Git(folder), sha) or ApiTree(github, sha)
+        git = Git(folder)
+        commit: CommitFiles = GitTree(git, sha) if _has(git, sha) else ApiTree(github, sha)
         yield FileSource(commit, f"the base of {option} ({sha[:12]})", sha)
     finally:
         github.close()
+
+
+def _has(git: Git, sha: str) -> bool:
+    try:
+        return git.has(sha)
+    except RepositoryError:  # there is no repository; the files are read over the API
+        return False
 
 
 def config_path(option: str | None) -> str:
@@ -281,24 +294,49 @@ def _read_pull_request(
     """Fetches a pull request in the same way as commands.pull_request.RepositoryReader."""
     # Imported here because PyGithub takes half a second, and a range of commits does not need it.
     from hunkwise.commands.review import requested_pull_request
-    from hunkwise.flows.fetch import MissingPatches, PullRequestFetch
-    from hunkwise.github.client import ApiTree, GitHub
+    from hunkwise.github.client import GitHub
 
     wanted = requested_pull_request(option, environ)
     ends = time.monotonic() + _SECONDS
     github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: ends - time.monotonic())
     stack.callback(github.close)
-    git = existing_repository(Git(folder))
-    fetch = PullRequestFetch(
-        github,
-        MissingPatches(github, git, Git.diff_blobs),
-        lambda sha: tree or local_tree(git, sha),
-        lambda sha: ApiTree(github, sha),
-    )
+    return _fetch(github, wanted, _checkout(folder), path, overridden, tree)
+
+
+def _fetch(
+    github: GitHub,
+    wanted: RequestedPullRequest,
+    git: Git | None,
+    path: str,
+    overridden: Overridden,
+    tree: WorkingTree | None,
+) -> PreviewSource:
+    from hunkwise.flows.fetch import MissingPatches, PullRequestFetch
+    from hunkwise.github.client import ApiTree
+
+    def local_tree(sha: str) -> GitTree | None:
+        return GitTree(git, sha) if git is not None and git.has(sha) else None
+
+    def rules(sha: str) -> CommitFiles | None:
+        return tree or local_tree(sha)
+
+    def api_tree(sha: str) -> ApiTree:
+        return ApiTree(github, sha)
+
+    fetch = PullRequestFetch(github, MissingPatches(github, git, Git.diff_blobs), rules, api_tree)
     fetched = fetch.run(wanted.number, path, overridden)
     order = ReviewRequest(fetched.snapshot, fetched.texts.config, fetched.texts.templates, full=True)
     pull = fetched.snapshot.pull_request
     change = f"{wanted.repository}#{wanted.number} ({pull.base_sha[:12]}..{pull.head_sha[:12]})"
     base = f"the pull request's base ({pull.base_sha[:12]})"
-    head = local_tree(git, pull.head_sha) or ApiTree(github, pull.head_sha)
+    head = local_tree(pull.head_sha) or api_tree(pull.head_sha)
     return PreviewSource(order, head, change, base if tree is None else "the working tree")
+
+
+def _checkout(folder: Path) -> Git | None:
+    git = Git(folder)
+    try:
+        git.has("0" * 40)
+    except RepositoryError:
+        return None
+    return git

@@ -71,24 +71,6 @@ class GitTree:
         return self._git.tree(self._sha, path) or None
 
 
-def local_tree(git: Git | None, sha: str) -> GitTree | None:
-    """Returns the files of a commit; None if there is no repository, or it does not have the commit."""
-    try:
-        return GitTree(git, sha) if git is not None and git.has(sha) else None
-    except RepositoryError:
-        return None
-
-
-def existing_repository(git: Git | None) -> Git | None:
-    """Returns the same repository; None if there is none in its folder."""
-    try:
-        if git is not None:
-            git.has("0" * 40)
-    except RepositoryError:
-        return None
-    return git
-
-
 class WorkingTree:
     """The files on disk of the repository at or above `folder`, or of the folder itself if there is none."""
 
