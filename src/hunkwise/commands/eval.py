@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import sys
 import time
@@ -311,6 +312,7 @@ class _Work:
     ) -> tuple[CaseResult, ...]:
         from hunkwise.commands.terminal import console, progress
 
+        gc.enable()  # `cli.run_process` disables it, and an evaluation may run for hours
         with quiet_loop(signals) as interrupted, progress(console(stderr=True)) as report_progress:
             async with open_models() as models:
                 runner = EvalRunner(
