@@ -37,7 +37,7 @@ PLACES = ("src/*.py", "docs/*.md", "README.md", "SECURITY.md", "CONTRIBUTING.md"
 EXCUSED = {
     # What a model is shown: the recorded evaluations of examples/eval know it by its digest.
     "src/hunkwise/prompts/report_findings.py",
-    "src/hunkwise/prompts/report_summary.py",
+    "src/hunkwise/flows/summary.py",
     "src/hunkwise/prompts/report_verdicts.py",
 }
 

@@ -19,7 +19,7 @@ from hunkwise.domain.model import Budget, Deadline, ReportTool, ToolReply
 from hunkwise.domain.model import Question as Asking
 from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError
-from hunkwise.prompts.report_findings import DESCRIPTION, PARAMETERS, REPORT
+from hunkwise.prompts.report_findings import DESCRIPTION, REPORT, parameters
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Script
@@ -107,7 +107,7 @@ def copilot(connection: CopilotConnection, question: Question, provider: Provide
 
 def report_tool(desk: Desk) -> ReportTool:
     """The tool of the questions over the diff, with the desk behind it."""
-    return ReportTool(REPORT, DESCRIPTION, PARAMETERS, desk.take, lambda: desk.done)
+    return ReportTool(REPORT, DESCRIPTION, parameters(), desk.take, lambda: desk.done)
 
 
 def asked_of(question: Question, desk: Desk, budget: Budget) -> Asking:

@@ -21,7 +21,7 @@ from hunkwise.copilot.tools import (
 )
 from hunkwise.domain.model import READING_TOOLS, TOOL_CALLS_PER_MODEL_CALL, Budget, ReportTool, ToolReply
 from hunkwise.errors import RepositoryError
-from hunkwise.prompts.report_findings import DESCRIPTION, PARAMETERS, REPORT
+from hunkwise.prompts.report_findings import DESCRIPTION, REPORT, parameters
 from hunkwise.repository.git import Git
 from hunkwise.repository.trees import GitTree
 from tests.copilot.asking import FakeRepository, Talk
@@ -260,7 +260,7 @@ def test_a_report_ends_the_turn_unless_it_may_be_mended(accepted: bool, another:
         return ToolReply("odd \ud800", accepted)
 
     result = called(
-        report_tool(ReportTool(REPORT, DESCRIPTION, PARAMETERS, take, lambda: False), lambda: another),
+        report_tool(ReportTool(REPORT, DESCRIPTION, parameters(), take, lambda: False), lambda: another),
         {"k\ud800": ["v\ud800", 1, None]},
     )
     assert (result.result_type, result.text_result_for_llm) == (kind, "odd ?")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hunkwise.demo.server import completion, telling_in
+from hunkwise.flows.summary import read_summary
 from hunkwise.prompts.renderer import Renderer
-from hunkwise.prompts.report_summary import read_telling
 
 
 def listing(*rows: str) -> str:
@@ -55,7 +55,7 @@ def test_what_the_rules_say_is_what_the_tool_takes() -> None:
             "findings": [], "unreviewed": [], "earlier": "",
         },
     )  # fmt: skip
-    told = read_telling(telling_in(prompt), "short")
+    told = read_summary(telling_in(prompt), "short")
     assert (told.faults, told.done) == ((), True)
     assert [one.area for one in told.walkthrough.areas] == ["a/", "b/"]
     assert "2 files, 6 lines added, 2 removed" in told.overview

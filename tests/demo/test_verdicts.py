@@ -12,9 +12,9 @@ from hunkwise.demo.server import completion
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.flows.prompting import PromptWriter
+from hunkwise.flows.summary import read_summary
 from hunkwise.flows.verification import FindingBatch, ShownCode, names_of
 from hunkwise.prompts.renderer import Renderer
-from hunkwise.prompts.report_summary import read_telling
 from hunkwise.settings.config import Config
 from tests.fakes.changes import added, snapshot
 
@@ -79,7 +79,7 @@ def test_the_server_answers_with_the_tool_that_it_is_offered() -> None:
     name, said = answer(offer("report_verdicts"), prompt(finding()))
     assert (name, said["done"], len(said["verdicts"])) == ("report_verdicts", True, 1)
     name, said = answer(offer("report_summary"), "# Task")
-    told = read_telling(said, "short")
+    told = read_summary(said, "short")
     assert (name, told.faults, told.done) == ("report_summary", (), True)
     assert "Rules, not a model" in told.overview
 

@@ -161,7 +161,7 @@ def test_what_is_wrong_with_a_summary_is_told_and_mended(world: World) -> None:
     result = world.run()
     first, second = asked(world)
     assert first.tool_results == ()
-    assert "risk.level: it must be low, medium or high" in second.tool_results[0]
+    assert "risk.level: Input should be 'low', 'medium' or 'high'" in second.tool_results[0]
     assert result.report["walkthrough"]["risk"]["level"] == "medium"
 
 

@@ -17,7 +17,7 @@ from hunkwise.domain.finding import (
     RiskLevel,
     Walkthrough,
 )
-from hunkwise.prompts.report_summary import SHORT_AREAS, Style, SummaryReport, parameters, read_telling
+from hunkwise.flows.summary import SHORT_AREAS, Style, SummaryReport, parameters, read_summary
 from tests.prompts.test_answers import JSON
 
 CALL: dict[str, Any] = {
@@ -35,7 +35,7 @@ RISK = Risk(RiskLevel.HIGH, "It may run dry.")
 
 
 def faults(style: Style = "full", **changes: object) -> tuple[str, ...]:
-    return read_telling(CALL | changes, style).faults
+    return read_summary(CALL | changes, style).faults
 
 
 @given(
@@ -53,7 +53,7 @@ def faults(style: Style = "full", **changes: object) -> tuple[str, ...]:
     )
 )
 def test_no_arguments_whatever_raise(arguments: object) -> None:
-    told = read_telling(arguments, "full")
+    told = read_summary(arguments, "full")
     "\n".join([told.overview, *told.walkthrough.texts, *told.faults]).encode()
     assert len(told.overview) <= MAX_OVERVIEW
     assert len(told.walkthrough.areas) <= MAX_AREAS
@@ -61,17 +61,17 @@ def test_no_arguments_whatever_raise(arguments: object) -> None:
 
 def test_a_whole_call_is_read() -> None:
     walkthrough = Walkthrough(AREAS, RISK, "flowchart LR\n  A --> B")
-    assert read_telling(CALL, "full") == SummaryReport("It adds a pool.", walkthrough, (), done=True)
+    assert read_summary(CALL, "full") == SummaryReport("It adds a pool.", walkthrough, (), done=True)
 
 
 def test_a_short_summary_has_few_areas_and_no_diagram() -> None:
-    told = read_telling(CALL | {"areas": CALL["areas"] * 3}, "short")
+    told = read_summary(CALL | {"areas": CALL["areas"] * 3}, "short")
     assert (len(told.walkthrough.areas), told.walkthrough.diagram, told.faults) == (SHORT_AREAS, "", ())
 
 
 def test_null_is_taken_for_left_out_and_unknown_keys_are_passed_over() -> None:
     area = {"area": "A", "what": "B", "why": None, "files": 3}
-    told = read_telling(CALL | {"areas": [area], "diagram": None, "event": "APPROVE"}, "full")
+    told = read_summary(CALL | {"areas": [area], "diagram": None, "event": "APPROVE"}, "full")
     assert told.walkthrough == Walkthrough((Area("A", "B"),), RISK)
     assert told.faults == ()
     assert faults(areas=None) == ()
@@ -80,26 +80,22 @@ def test_null_is_taken_for_left_out_and_unknown_keys_are_passed_over() -> None:
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"overview": ""}, "overview: it must be a text that says what changed and why it matters"),
-        ({"overview": ["x"]}, "overview: it must be a text that says what changed and why it matters"),
-        ({"areas": "x"}, "areas: it must be a list, empty where there is only one"),
-        ({"areas": [3]}, "areas[0]: it must be an object with `area` and `what`"),
-        ({"areas": [{"area": "A", "what": " "}]}, "areas[0].what: it must be a text that is not empty"),
-        ({"areas": [{"what": "A"}]}, "areas[0].area: it must be a text that is not empty"),
-        ({"areas": [{"area": "A", "what": "B", "why": 3}]}, "areas[0].why: it must be a text"),
-        ({"risk": None}, "risk: it must be an object with `level` and `why`"),
-        ({"risk": {"level": "grave", "why": "x"}}, "risk.level: it must be low, medium or high"),
-        ({"risk": {"level": ["low"], "why": "x"}}, "risk.level: it must be low, medium or high"),
-        (
-            {"risk": {"level": "low"}},
-            "risk.why: it must say in a sentence what could go wrong, or why nothing much can",
-        ),
-        ({"diagram": 3}, "diagram: it must be the source of a Mermaid diagram, or be left out"),
+        ({"overview": ""}, "overview: String should have at least 1 character"),
+        ({"overview": None}, "overview: it is required"),
+        ({"areas": "x"}, "areas: Input should be a valid list"),
+        ({"areas": [3]}, "areas[0]: Input should be a valid dictionary or instance of _RawArea"),
+        ({"areas": [{"area": "A", "what": " "}]}, "areas[0].what: String should have at least 1 character"),
+        ({"areas": [{"what": "A"}]}, "areas[0].area: Field required"),
+        ({"risk": None}, "risk: it is required"),
+        ({"risk": {"level": "grave", "why": "x"}}, "risk.level: Input should be 'low', 'medium' or 'high'"),
+        ({"risk": {"level": ["low"], "why": "x"}}, "risk.level: Input should be 'low', 'medium' or 'high'"),
+        ({"risk": {"level": "low"}}, "risk.why: Field required"),
+        ({"diagram": 3}, "diagram: Input should be a valid string"),
         (
             {"diagram": "x" * (MAX_DIAGRAM + 1)},
-            f"diagram: it must have {MAX_DIAGRAM:,} characters at the most, or be left out",
+            f"diagram: String should have at most {MAX_DIAGRAM} characters",
         ),
-        ({"done": "yes"}, "done: it must be true or false"),
+        ({"done": "yes"}, "done: Input should be a valid boolean"),
     ],
 )
 def test_a_fault_is_told_so_that_it_can_be_mended(changes: dict[str, Any], fault: str) -> None:
@@ -108,21 +104,21 @@ def test_a_fault_is_told_so_that_it_can_be_mended(changes: dict[str, Any], fault
 
 @pytest.mark.parametrize("arguments", [None, [], "x", 3])
 def test_what_is_no_object_says_nothing(arguments: object) -> None:
-    assert read_telling(arguments, "short") == SummaryReport(
+    assert read_summary(arguments, "short") == SummaryReport(
         faults=("the arguments: they must be an object",)
     )
 
 
 def test_a_fault_costs_only_what_it_is_about() -> None:
-    told = read_telling(CALL | {"areas": [3, CALL["areas"][0]], "risk": {"level": "LOW"}}, "full")
+    told = read_summary(CALL | {"areas": [3, CALL["areas"][0]], "risk": {"level": "LOW", "why": "x"}}, "full")
     assert told.walkthrough.areas == AREAS[:1]
-    assert told.walkthrough.risk == Risk(RiskLevel.LOW)
+    assert told.walkthrough.risk == Risk(RiskLevel.LOW, "x")
     assert told.overview == "It adds a pool."
 
 
 def test_what_is_too_long_is_cut_and_needs_no_second_call() -> None:
     long = "x" * 9_000
-    told = read_telling(
+    told = read_summary(
         CALL | {"overview": long, "areas": [{"area": long, "what": long, "why": long}] * 30}, "full"
     )
     assert told.faults == ()
@@ -144,11 +140,11 @@ def test_the_faults_that_are_told_are_few() -> None:
     ],
 )
 def test_a_fence_around_a_diagram_is_taken_off(source: str) -> None:
-    assert read_telling(CALL | {"diagram": source}, "full").walkthrough.diagram == "flowchart LR\n  A --> B"
+    assert read_summary(CALL | {"diagram": source}, "full").walkthrough.diagram == "flowchart LR\n  A --> B"
 
 
 def test_line_breaks_within_labels_and_tabs_become_blanks() -> None:
-    told = read_telling(CALL | {"diagram": "flowchart LR\n\tA[x<br/>y] --> B[x<br>y]"}, "full")
+    told = read_summary(CALL | {"diagram": "flowchart LR\n\tA[x<br/>y] --> B[x<br>y]"}, "full")
     assert told.walkthrough.diagram == "flowchart LR\n    A[x y] --> B[x y]"
 
 

@@ -12,9 +12,9 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 from hunkwise.prompts.report_verdicts import (
     MAX_EVIDENCE,
     MAX_VERDICTS,
-    PARAMETERS,
     RawVerdict,
     VerdictReport,
+    parameters,
     read_verdicts,
 )
 
@@ -42,10 +42,10 @@ def test_verdicts_are_read_as_they_were_said() -> None:
     [
         (None, "they must be an object"),
         ([], "they must be an object"),
-        ({}, "done: it must be true or false"),
-        ({"verdicts": [], "done": "yes"}, "done: it must be true or false"),
-        ({"verdicts": {"1": "drop"}, "done": True}, "verdicts: it must be a list"),
-        ({"verdicts": [one()] * (MAX_VERDICTS + 1), "done": True}, "there are 61, and none was read"),
+        ({}, "done: it is required"),
+        ({"verdicts": [], "done": "yes"}, "done: Input should be a valid boolean"),
+        ({"verdicts": {"1": "drop"}, "done": True}, "verdicts: Input should be a valid list"),
+        ({"verdicts": [one()] * (MAX_VERDICTS + 1), "done": True}, "at most 60 items"),
         ({"verdicts": ["drop"], "done": True}, "verdicts[0]"),
         ({"verdicts": [one(verdict="DROP")], "done": True}, "verdicts[0].verdict"),
         ({"verdicts": [one(severity="tiny")], "done": True}, "verdicts[0].severity"),
@@ -108,7 +108,7 @@ def test_whatever_a_model_says_is_read(arguments: object) -> None:
 
 
 def test_the_schema_takes_what_the_reader_takes() -> None:
-    Draft202012Validator.check_schema(PARAMETERS)
-    validator = Draft202012Validator(PARAMETERS)
+    Draft202012Validator.check_schema(parameters())
+    validator = Draft202012Validator(parameters())
     assert validator.is_valid({"verdicts": [one(), one(2, "lower", severity="low")], "done": True})
     assert not validator.is_valid({"verdicts": [one(verdict="maybe")], "done": True})

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +17,7 @@ from hunkwise.domain.text import visible
 from hunkwise.errors import ModelError
 from hunkwise.evaluation.golden import MAX_WINDOW, GoldenFinding
 from hunkwise.evaluation.scoring import Match, MatchSource, best, distance, lines_of, near_pairs
+from hunkwise.prompts.report_call import tool_schema
 
 PURPOSE: Final = "eval judge"  # not a valid name of a prompt
 TOOL: Final = "report_same"
@@ -51,15 +52,6 @@ speaks of something so general that it would fit any code.
 
 Call `{tool}` once: `same` true or false, and `why` in one sentence.
 """
-_PARAMETERS: Final[dict[str, Any]] = {
-    "type": "object",
-    "properties": {
-        "same": {"type": "boolean", "description": "Whether both speak of the same fault."},
-        "why": {"type": "string", "description": "The reason, in one sentence."},
-    },
-    "required": ["same", "why"],
-    "additionalProperties": False,
-}
 _DESCRIPTION: Final = "Say whether both remarks speak of the same fault. The only way to be heard."
 
 Ask = Callable[[Question], Awaitable[None]]
@@ -68,10 +60,10 @@ Ask = Callable[[Question], Awaitable[None]]
 class _Arguments(BaseModel):
     """The arguments of a call of `report_same`."""
 
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(extra="ignore", strict=True, json_schema_extra={"required": ["same", "why"]})
 
-    same: bool
-    why: str = Field(default="", max_length=100_000)
+    same: bool = Field(description="Whether both speak of the same fault.")
+    why: str = Field(default="", max_length=100_000, description="The reason, in one sentence.")
 
 
 @dataclass(slots=True)
@@ -116,7 +108,7 @@ class Judge:
     async def same(self, golden: GoldenFinding, finding: Finding) -> bool | None:
         """Returns whether both describe the same fault; None if the judge gave no verdict."""
         verdict = _Verdict()
-        tool = ReportTool(TOOL, _DESCRIPTION, _PARAMETERS, verdict.take, lambda: verdict.answered)
+        tool = ReportTool(TOOL, _DESCRIPTION, tool_schema(_Arguments), verdict.take, lambda: verdict.answered)
         budget = Budget(_CALLS_A_PAIR, of=" of one verdict", within=self.budget)
         if budget.exhausted:
             self.failed.append(f"The judge's budget ran out: {budget.why}.")

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Final, Literal
 
-from hunkwise.domain.finding import MAX_OVERVIEW, Finding, Walkthrough
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator
+
+from hunkwise.domain.finding import (
+    MAX_AREA,
+    MAX_AREAS,
+    MAX_DIAGRAM,
+    MAX_OVERVIEW,
+    MAX_WORDS,
+    Area,
+    Finding,
+    Risk,
+    RiskLevel,
+    Walkthrough,
+)
 from hunkwise.domain.model import Question, ReportTool, ToolReply
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.review import ReviewFault
@@ -16,17 +30,22 @@ from hunkwise.errors import ModelError, SettingsError
 from hunkwise.flows.analysis import Analysis, Ask
 from hunkwise.flows.models import Budgets, together, with_something_left
 from hunkwise.flows.prompting import PromptWriter
-from hunkwise.prompts.report_summary import (
-    DESCRIPTION,
-    REPORT,
-    Style,
-    SummaryReport,
-    parameters,
-    read_telling,
-)
+from hunkwise.prompts.report_call import Reported, ReportedCall, read_call, text_within, tool_schema
 from hunkwise.publish.change_summary import diagram_fault
 from hunkwise.settings.config import Config
 
+REPORT: Final = "report_summary"
+DESCRIPTION: Final = (
+    "Report the summary of the change. The only way to be heard: text outside of it is not read. It is checked at "
+    "once, and you are told what is to be mended."
+)
+SHORT_AREAS: Final = 4
+"""Maximum number of areas in a short summary."""
+Style = Literal["short", "full"]
+_MAX_FAULTS: Final = 10
+# Models often write both: they are removed instead of rejecting the diagram.
+_FENCED: Final = re.compile(r"```(?:mermaid)?[ \t]*\n(.*)\n```", re.DOTALL)
+_BREAK: Final = re.compile(r"<br ?/?>")
 _PROMPT = "summary"
 _MAX_CALLS = 3
 _MAX_CHUNK_SUMMARIES = 24_000
@@ -38,6 +57,100 @@ _MAX_FILES = 60
 """Unreviewed files that are listed."""
 _MAX_TITLE = 200
 _FALLBACK = "What is said of the change is what was said of its parts."
+
+
+class _RawArea(Reported):
+    model_config = ConfigDict(json_schema_extra={"required": ["area", "what"]})
+
+    area: Annotated[str, text_within(MAX_AREA)] = Field(min_length=1, description="Its name, in a few words.")
+    what: Annotated[str, text_within(MAX_WORDS)] = Field(
+        min_length=1, description="What changed in it, in one sentence."
+    )
+    why: Annotated[str, text_within(MAX_WORDS)] = Field(
+        default="", description="Why that matters, where it is not plain."
+    )
+
+
+class _RawRisk(Reported):
+    level: Annotated[
+        Literal["low", "medium", "high"],
+        BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value),
+    ]
+    why: Annotated[str, text_within(MAX_WORDS)] = Field(
+        min_length=1, description="What could go wrong, and for whom, in one sentence."
+    )
+
+
+class _SummaryCall(ReportedCall):
+    model_config = ConfigDict(json_schema_extra={"required": ["overview", "areas", "risk", "done"]})
+
+    overview: Annotated[str, text_within(MAX_OVERVIEW)] = Field(
+        default="",
+        min_length=1,
+        description="What the change as a whole does and why it matters, in up to three sentences.",
+    )
+    areas: list[_RawArea] = Field(
+        default=[],
+        max_length=MAX_AREAS,
+        description="The parts that it falls into, the most important first; empty where there is one.",
+    )
+    risk: _RawRisk | None = None
+    diagram: str = Field(
+        default="",
+        max_length=MAX_DIAGRAM,
+        description="Only where it says more than words: the source of one small Mermaid diagram (flowchart, "
+        "sequenceDiagram, stateDiagram-v2 or classDiagram), without a fence, links, styles or HTML.",
+    )
+    done: bool = Field(default=False, description="True: nothing more is to be reported.")
+
+    @field_validator("diagram", mode="before")
+    @classmethod
+    def _whole_characters(cls, value: object) -> object:
+        return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+    @field_validator("diagram")
+    @classmethod
+    def _source(cls, value: str) -> str:
+        fenced = _FENCED.fullmatch(value.strip())
+        return _BREAK.sub(" ", fenced[1] if fenced else value).expandtabs(4).strip()
+
+    @property
+    def walkthrough(self) -> Walkthrough:
+        areas = tuple(Area(area.area, area.what, area.why) for area in self.areas)
+        return Walkthrough(
+            areas, Risk(RiskLevel(self.risk.level), self.risk.why) if self.risk else None, self.diagram
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryReport:
+    """A call of the tool: its valid parts, and the faults of the others."""
+
+    overview: str = ""
+    walkthrough: Walkthrough = field(default_factory=Walkthrough)
+    faults: tuple[str, ...] = ()
+    done: bool = False
+
+
+def read_summary(arguments: object, style: Style) -> SummaryReport:
+    """Parses the arguments of a call, which may be anything. Text that is too long is cut, without a fault."""
+    if isinstance(arguments, dict):
+        fields = parameters(style)["properties"]
+        areas = arguments.get("areas") or []
+        areas = areas[: fields["areas"]["maxItems"]] if isinstance(areas, list) else areas
+        arguments = {name: arguments.get(name) for name in fields} | {"areas": areas}
+    reading = read_call(_SummaryCall, arguments)
+    call = reading.call
+    return SummaryReport(call.overview, call.walkthrough, tuple(reading.faults[:_MAX_FAULTS]), call.done)
+
+
+def parameters(style: Style) -> dict[str, Any]:
+    """Returns the tool's JSON schema: a short summary has fewer areas and no diagram."""
+    schema = tool_schema(_SummaryCall)
+    if style == "short":
+        schema["properties"]["areas"]["maxItems"] = SHORT_AREAS
+        del schema["properties"]["diagram"]
+    return schema
 
 
 @dataclass(frozen=True)
@@ -127,7 +240,7 @@ class _SummaryCollector:
         if self._ended:
             return ToolReply("The summary was taken already.", accepted=True)
         self._calls += 1
-        report = read_telling(arguments, self.style)
+        report = read_summary(arguments, self.style)
         if report.overview:
             self.report = report
         self._ended = report.done and not report.faults

@@ -24,7 +24,7 @@ from hunkwise.flows.prompting import PromptWriter
 from hunkwise.plan.chunking import ChunkPart, LineSpan, hunks_around
 from hunkwise.plan.selection import matches
 from hunkwise.prompts.context import diff_text
-from hunkwise.prompts.report_verdicts import DESCRIPTION, PARAMETERS, REPORT, Verdict, VerdictCollector
+from hunkwise.prompts.report_verdicts import DESCRIPTION, REPORT, Verdict, VerdictCollector, parameters
 from hunkwise.publish.placement import by_path
 from hunkwise.settings.config import Config
 
@@ -236,7 +236,7 @@ class _Questions:
         async with self._rendering:
             # The user's own template is rendered in another process, which may take long.
             prompt = await asyncio.to_thread(self._text, batch)
-        tool = ReportTool(REPORT, DESCRIPTION, PARAMETERS, collector.take, lambda: collector.answered)
+        tool = ReportTool(REPORT, DESCRIPTION, parameters(), collector.take, lambda: collector.answered)
         system = self._prompting.system_for(_PROMPT)
         await self._ask_model(Question(_PROMPT, system, prompt, tool, budget, self._settings.tools))
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
-from hunkwise.domain.finding import SEVERITY_LABELS, Finding, Severity, SeverityLabel
+from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.model import ToolReply
-from hunkwise.prompts.report_findings import readable_text, sentences, without_nulls
+from hunkwise.prompts.report_call import Reported, ReportedCall, read_call, readable_text, tool_schema
 
 REPORT: Final = "report_verdicts"
 DESCRIPTION: Final = (
@@ -25,24 +25,42 @@ MAX_VERDICTS: Final = 60
 """Verdicts in one call: several times the number of findings in a question."""
 MAX_EVIDENCE: Final = 2_000
 """Maximum characters of a verdict's evidence."""
-_MAX_NUMBER = 1_000_000
+_TOO_LARGE = 1_000_001
+"""An invalid number, with `lt`: `le` would be in the tool's schema."""
 
 
-class RawVerdict(BaseModel):
+class RawVerdict(Reported):
     """One verdict as the model reported it: its types are valid, its finding's number is not checked yet."""
 
-    # Unknown keys are never used.
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+    model_config = ConfigDict(json_schema_extra={"required": ["finding", "verdict", "evidence"]})
 
-    finding: int = Field(ge=0, le=_MAX_NUMBER)
-    verdict: Literal["keep", "drop", "lower"]
-    severity: SeverityLabel | None = None
-    evidence: str = ""
+    finding: int = Field(
+        ge=0, lt=_TOO_LARGE, json_schema_extra={"minimum": 1}, description="The finding's number."
+    )
+    verdict: Literal["keep", "drop", "lower"] = Field(
+        description="keep: you could not refute it. drop: it is wrong. "
+        "lower: it is right, and less bad than was said."
+    )
+    severity: Literal["low", "medium", "high", "critical"] | None = Field(
+        default=None, description="With `lower` alone: what it is instead, below what was said."
+    )
+    evidence: str = Field(
+        default="", description="What in the code decides it, with file and line, in one to three sentences."
+    )
 
-    @field_validator("evidence")
+    @field_validator("evidence", mode="before")
     @classmethod
-    def _short_evidence(cls, value: str) -> str:
-        return readable_text(value, MAX_EVIDENCE)
+    def _short_evidence(cls, value: object) -> object:
+        return readable_text(value, MAX_EVIDENCE) if isinstance(value, str) else value
+
+
+class _VerdictsCall(ReportedCall):
+    model_config = ConfigDict(json_schema_extra={"required": ["verdicts", "done"]})
+
+    verdicts: list[RawVerdict] = Field(
+        default=[], max_length=MAX_VERDICTS, description="One for each finding."
+    )
+    done: bool = Field(default=False, description="True when each finding has its verdict.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +75,20 @@ class VerdictReport:
 
 
 def read_verdicts(arguments: object) -> VerdictReport:
-    """Parses the arguments of a call, which may be anything."""
-    if not isinstance(arguments, dict):
-        return VerdictReport(faults=("the arguments: they must be an object",))
-    items, done = arguments.get("verdicts"), arguments.get("done")
-    faults: list[str] = []
-    if not isinstance(done, bool):
-        faults.append("done: it must be true or false")
-    if not isinstance(items, list):
-        faults.append("verdicts: it must be a list with one verdict for each finding")
-        return VerdictReport(faults=tuple(faults))
-    if len(items) > MAX_VERDICTS:
-        # None is read: a verdict after the limit may contradict one before it.
-        faults.append(f"verdicts: there are {len(items):,}, and none was read; give one for each finding")
-        return VerdictReport(faults=tuple(faults))
-    verdicts: list[RawVerdict] = []
-    unreadable: set[int] = set()
-    for index, item in enumerate(items):
-        try:
-            verdicts.append(RawVerdict.model_validate(without_nulls(item)))
-        except ValidationError as error:
-            faults += sentences(error, f"verdicts[{index}]")
-            unreadable |= _read_number(item)
-    return VerdictReport(tuple(verdicts), tuple(faults), done is True, frozenset(unreadable))
+    """Parses the arguments of a call, which may be anything.
+
+    None of too many verdicts is read: one after the limit may contradict one before it.
+    """
+    items = arguments.get("verdicts") if isinstance(arguments, dict) else None
+    reading = read_call(_VerdictsCall, arguments)
+    if not isinstance(items, list) or len(items) > MAX_VERDICTS:
+        return VerdictReport(faults=tuple(reading.faults))
+    unreadable = {
+        number for name, value in reading.rejected if name == "verdicts" for number in _read_number(value)
+    }
+    return VerdictReport(
+        tuple(reading.call.verdicts), tuple(reading.faults), reading.call.done, frozenset(unreadable)
+    )
 
 
 def _read_number(item: object) -> set[int]:
@@ -88,43 +97,9 @@ def _read_number(item: object) -> set[int]:
     return {number} if type(number) is int else set()
 
 
-PARAMETERS: Final[dict[str, Any]] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["verdicts", "done"],
-    "properties": {
-        "verdicts": {
-            "type": "array",
-            "maxItems": MAX_VERDICTS,
-            "description": "One for each finding.",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["finding", "verdict", "evidence"],
-                "properties": {
-                    "finding": {"type": "integer", "minimum": 1, "description": "The finding's number."},
-                    "verdict": {
-                        "type": "string",
-                        "enum": ["keep", "drop", "lower"],
-                        "description": "keep: you could not refute it. drop: it is wrong. "
-                        "lower: it is right, and less bad than was said.",
-                    },
-                    "severity": {
-                        "type": "string",
-                        "enum": list(SEVERITY_LABELS),
-                        "description": "With `lower` alone: what it is instead, below what was said.",
-                    },
-                    "evidence": {
-                        "type": "string",
-                        "description": "What in the code decides it, with file and line, in one to three sentences.",
-                    },
-                },
-            },
-        },
-        "done": {"type": "boolean", "description": "True when each finding has its verdict."},
-    },
-}
-"""The tool's JSON schema for the model; `RawVerdict` validates."""
+def parameters() -> dict[str, Any]:
+    """Returns the tool's JSON schema."""
+    return tool_schema(_VerdictsCall)
 
 
 _MAX_CALLS = 10
@@ -255,7 +230,7 @@ class VerdictCollector:
 
 def _convert(raw: RawVerdict) -> Verdict:
     lowered = raw.severity is not None and raw.verdict == "lower"
-    severity = Severity.from_label(raw.severity) if lowered and raw.severity else None
+    severity = Severity.parse(raw.severity) if lowered and raw.severity else None
     return Verdict(raw.verdict, severity, raw.evidence)
 
 

@@ -14,7 +14,7 @@ from hunkwise.copilot.tools import MAX_ANSWER, MAX_NAMES, report_tool, repositor
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.model import READING_TOOLS, Budget, ReportTool
 from hunkwise.flows.analysis import FindingCollector
-from hunkwise.prompts.report_findings import DESCRIPTION, MAX_FINDINGS, PARAMETERS, REPORT, read_report
+from hunkwise.prompts.report_findings import DESCRIPTION, MAX_FINDINGS, REPORT, parameters, read_report
 from tests.publish.samples import file_diff
 
 WORDS = (
@@ -60,7 +60,7 @@ def is_taken(*calls: object) -> None:
     """The tool itself answers each call, and what it journals and keeps can be written to a file."""
     journaled: list[Finding] = []
     intake = FindingCollector("review", _FILES, journaled.append)
-    report = ReportTool(REPORT, DESCRIPTION, PARAMETERS, intake.take, lambda: intake.answered)
+    report = ReportTool(REPORT, DESCRIPTION, parameters(), intake.take, lambda: intake.answered)
     tool = report_tool(report, lambda: True)
     for arguments in calls:
         answer = _answer(tool, arguments)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hunkwise.domain.finding import MAX_AREA, MAX_AREAS, MAX_DIAGRAM, MAX_OVERVIEW, MAX_WORDS, Severity
 from hunkwise.errors import SettingsError
 from hunkwise.flows.base_config import read_instructions
-from hunkwise.prompts.report_summary import read_telling
+from hunkwise.flows.summary import read_summary
 from hunkwise.prompts.report_verdicts import VerdictCollector
 from hunkwise.settings.sources import read_front_matter
 from tests.publish.samples import finding
@@ -64,8 +64,8 @@ def drops_nothing_without_a_reason(calls: Sequence[object]) -> None:
 def is_told_within_bounds(arguments: object) -> None:
     """A summary keeps its lengths, and says in words what is to be mended."""
     for most, telling in (
-        (4, read_telling(arguments, "short")),
-        (MAX_AREAS, read_telling(arguments, "full")),
+        (4, read_summary(arguments, "short")),
+        (MAX_AREAS, read_summary(arguments, "full")),
     ):
         walkthrough = telling.walkthrough
         assert len(telling.overview) <= MAX_OVERVIEW
