@@ -179,7 +179,7 @@ def same(folder: Path) -> None:
         (no_change, "one: it has no change; add head/ beside base/, or change.diff"),
         (both, "one: it has both head/ and change.diff; keep one of them"),
         (misspelt, 'one/baes: it is no part of a case; did you mean "base"?'),
-        (same, "one/golden.json:1: the case changes nothing: base and head are the same"),
+        (same, "one/golden.json: the case changes nothing: base and head are the same"),
     ],
 )
 def test_what_is_no_case_is_refused_with_a_remedy(
@@ -228,11 +228,11 @@ def test_a_diff_that_does_not_apply_is_refused(
     [
         (
             golden(99),
-            "one/golden.json:6: findings[0]: line 99 of a.py is not in the diff; changed lines near it: 2–4",
+            "one/golden.json: findings[0]: line 99 of a.py is not in the diff; changed lines near it: 2–4",
         ),
         (
             golden(2, path="b/a.py"),
-            "one/golden.json:5: findings[0]: b/a.py is not among the changed files; did you",
+            "one/golden.json: findings[0]: b/a.py is not among the changed files; did you",
         ),
         (golden(9, side="LEFT"), "line 9 of a.py is not in the diff on side LEFT; changed lines near it: 2"),
     ],

@@ -14,7 +14,7 @@ PAGE = page("docs/evaluating.md")
 
 def test_the_example_is_a_golden_with_every_key() -> None:
     (text,) = code_blocks(PAGE, "json")
-    golden, _, faults = parse_golden(text.encode(), "page")
+    golden, faults = parse_golden(text.encode(), "page")
     assert golden is not None
     assert faults == []
     said = json.loads(text)

@@ -19,7 +19,6 @@ from hunkwise.errors import SettingsError
 from hunkwise.evaluation.golden import MAX_BYTES, Golden, parse_golden
 from hunkwise.files import read_given
 from hunkwise.settings.parsing import did_you_mean, listed
-from hunkwise.settings.strict_yaml import YamlDocument
 
 
 class TreeFile(NamedTuple):
@@ -47,8 +46,6 @@ class Case:
     """The diff from the base to the head."""
     where: str = ""
     """Path of its golden.json, for messages."""
-    document: YamlDocument = field(repr=False, default_factory=lambda: YamlDocument(None, {}, ()))
-    """The parsed golden.json with line numbers, for messages."""
 
     @property
     def digest(self) -> str:
@@ -255,15 +252,15 @@ class _CaseReader:
         self.faults += self._entry_faults()
         where = f"{self.shown}/{GOLDEN}"
         raw = self._read_file(GOLDEN, MAX_BYTES)
-        golden, document = None, None
+        golden = None
         if raw is not None:
-            golden, document, faults = parse_golden(raw, where)
+            golden, faults = parse_golden(raw, where)
             self.faults += faults
         trees = self._read_trees()
-        if golden is None or document is None or trees is None or self.faults:
+        if golden is None or trees is None or self.faults:
             return None
         base, head, diff = trees
-        return Case(self._name, golden, base, head, diff, where, document)
+        return Case(self._name, golden, base, head, diff, where)
 
     @property
     def _name(self) -> str:

@@ -1,134 +1,18 @@
-"""Reads golden.json, which has the expected findings of a case; errors have line numbers."""
+"""Reads golden.json, which has the expected findings of a case."""
 
 from __future__ import annotations
 
 import json
-import re
+from collections import Counter
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import SEVERITY_LABELS, Severity, SeverityLabel
-from hunkwise.domain.text import is_encodable
-from hunkwise.settings.config_errors import sentences
 from hunkwise.settings.parsing import did_you_mean, listed, quoted
-from hunkwise.settings.strict_yaml import Loc, YamlDocument, YamlFault
 
 MAX_BYTES: Final = 512 * 1024
-MAX_DEPTH: Final = 16
-# An unterminated text is one token: otherwise each quote in it would be tried as the start of a text.
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[{}\[\],:]|[^\s{}\[\],:"]+|\n', re.DOTALL)
-
-
-def read_json(raw: bytes) -> YamlDocument:
-    """Parses `raw` (UTF-8); returns the value, the lines of its keys, and its faults. Never raises.
-
-    A fault at () means that the file is unreadable. Besides invalid JSON these are faults: duplicate keys, NaN and
-    infinities, lone surrogates, deep nesting.
-    """
-    fault = _size_fault(raw)
-    if fault is not None:
-        return YamlDocument(None, {}, (fault,))
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        return YamlDocument(None, {}, (YamlFault((), line, "the file is not UTF-8; save it as UTF-8"),))
-    deep = _deep_line(text)
-    if deep:
-        message = f"more than {MAX_DEPTH} levels of nesting; flatten the file"
-        return YamlDocument(None, {}, (YamlFault((), deep, message),))
-    try:
-        value: Any = json.loads(text, parse_constant=_no_number)
-    except json.JSONDecodeError as error:
-        return YamlDocument(
-            None, {}, (YamlFault((), error.lineno, f"not valid JSON: {_uncapitalized(error.msg)}"),)
-        )
-    except ValueError as error:  # NaN or infinity, or a number of thousands of digits
-        return YamlDocument(None, {}, (YamlFault((), 1, f"not valid JSON: {str(error)[:200]}"),))
-    places = _Places()
-    places.walk(text)
-    return YamlDocument(value, places.lines, tuple(places.faults))
-
-
-def _size_fault(raw: bytes) -> YamlFault | None:
-    if len(raw) <= MAX_BYTES:
-        return None
-    return YamlFault((), 1, f"the file has more than {MAX_BYTES:,} bytes; shorten it")
-
-
-def _deep_line(text: str) -> int:
-    """Returns the line on which the nesting is too deep, or 0. Python's parser would raise RecursionError there."""
-    depth, line = 0, 1
-    words: list[str] = _TOKEN.findall(text)
-    for word in words:
-        depth += (word in ("{", "[")) - (word in ("}", "]"))
-        line += word.count("\n")
-        if depth > MAX_DEPTH:
-            return line
-    return 0
-
-
-def _no_number(name: str) -> object:
-    raise ValueError(f"{name} is no number of JSON; write a number")
-
-
-def _uncapitalized(text: str) -> str:
-    return text[:1].lower() + text[1:]
-
-
-class _Places:
-    """Walks the tokens of valid JSON and stores the line of each key and list item."""
-
-    def __init__(self) -> None:
-        self.lines: dict[Loc, int] = {}
-        self.faults: list[YamlFault] = []
-        self._line = 1
-        self._rest: list[str] = []
-
-    def walk(self, text: str) -> None:
-        self._rest = _TOKEN.findall(text)[::-1]
-        self._value(self._next(), ())
-
-    def _next(self) -> str:
-        while (word := self._rest.pop()) == "\n":
-            self._line += 1
-        return word
-
-    def _value(self, word: str, loc: Loc) -> None:
-        if word == "{":
-            self._object(loc)
-        elif word == "[":
-            self._array(loc)
-        elif word.startswith('"') and not is_encodable(json.loads(word)):
-            self.faults.append(YamlFault(loc, self._line, "a text holds half of a character; write it whole"))
-
-    def _object(self, loc: Loc) -> None:
-        word = self._next()
-        while word != "}":
-            if word == ",":
-                word = self._next()
-            key = json.loads(word)
-            place = (*loc, key)
-            if place in self.lines:
-                message = f"{quoted(key)} stands on line {self.lines[place]} already; keep one of them"
-                self.faults.append(YamlFault(place, self._line, message))
-            self.lines.setdefault(place, self._line)
-            self._next()  # the colon
-            self._value(self._next(), place)
-            word = self._next()
-
-    def _array(self, loc: Loc) -> None:
-        word, index = self._next(), 0
-        while word != "]":
-            if word == ",":
-                word = self._next()
-            self.lines[(*loc, index)] = self._line
-            self._value(word, (*loc, index))
-            word, index = self._next(), index + 1
-
-
 MAX_GOLDENS: Final = 100
 MAX_WINDOW: Final = 100
 MAX_SPAN: Final = 1_000
@@ -242,56 +126,66 @@ _KEYS: Final = {
 _CHOICES: Final = {"severity": SEVERITY_LABELS, "side": ("RIGHT", "LEFT")}
 
 
-def parse_golden(raw: bytes, path: str) -> tuple[Golden | None, YamlDocument, list[str]]:
-    """Returns the golden (None if it has faults), its document with lines, and its faults as `path:line: …`."""
-    document = read_json(raw)
-    faults = list(document.faults)
-    if any(not fault.loc for fault in faults):
-        return None, document, sentences(faults, path)
-    if not isinstance(document.value, dict):
-        top = YamlFault((), 1, 'the file must be an object, such as {"version": 1, "findings": []}')
-        return None, document, sentences([top], path)
-    golden: Golden | None = None
+def parse_golden(raw: bytes, path: str) -> tuple[Golden | None, list[str]]:
+    """Returns the golden, or None and its faults as `path: findings[2]: …`. Never raises."""
+    if len(raw) > MAX_BYTES:
+        return None, [f"{path}: the file has more than {MAX_BYTES:,} bytes; shorten it"]
     try:
-        golden = Golden.model_validate(document.value)
+        value = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_object)
+    except UnicodeDecodeError:
+        return None, [f"{path}: the file is not UTF-8; save it as UTF-8"]
+    except json.JSONDecodeError as error:
+        return None, [f"{path}:{error.lineno}: not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}"]
+    except RecursionError:
+        return None, [f"{path}: too many levels of nesting; flatten the file"]
+    except ValueError as error:  # a duplicate key, or a number of thousands of digits
+        return None, [f"{path}: {str(error)[:300]}"]
+    if not isinstance(value, dict):
+        return None, [f'{path}: the file must be an object, such as {{"version": 1, "findings": []}}']
+    try:
+        golden = Golden.model_validate(value)
     except ValidationError as error:
-        faults += [_fault(details, document) for details in error.errors(include_url=False)]
-    if golden is not None:
-        faults += _span_faults(golden, document)
-    return (None if faults else golden), document, sentences(faults, path)
+        details = error.errors(include_url=False)
+        return None, [f"{path}: {_sentence(one['type'], one['loc'], one['input'])}" for one in details]
+    faults = [
+        f"{path}: findings[{index}]: {fault}"
+        for index, finding in enumerate(golden.findings)
+        if (fault := _span_fault(finding))
+    ]
+    return (None if faults else golden), faults
 
 
-def _fault(details: Any, document: YamlDocument) -> YamlFault:
-    loc: Loc = details["loc"]
-    return YamlFault(loc, document.line(loc), _sentence(details["type"], loc, details["input"]))
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    counts = Counter(key for key, _ in pairs)
+    for key, count in counts.items():
+        if count > 1:
+            raise ValueError(f"{quoted(key)} stands {count} times in one object; keep one of them")
+    return dict(pairs)
 
 
-def _sentence(kind: str, loc: Loc, value: object) -> str:
+def _sentence(kind: str, loc: tuple[int | str, ...], value: object) -> str:
+    place = f"findings[{loc[1]}]: " if loc[0] == "findings" and len(loc) > 1 else ""
     key = next((str(part) for part in reversed(loc) if isinstance(part, str)), "")
     if kind == "extra_forbidden":
         keys = _KEYS[next((part for part in loc[:-1] if isinstance(part, str)), "")]
         near = did_you_mean(key.replace("-", "_"), keys) or f"; there is {listed(keys)}"
-        return f"unknown key {quoted(key)}{near}"
+        return f"{place}unknown key {quoted(key)}{near}"
     if kind == "missing":
-        return f"{quoted(key)} is missing; give {_WANTS[key]}"
+        return f"{place}{quoted(key)} is missing; give {_WANTS[key]}"
     if isinstance(loc[-1], int):
-        return f"an entry of {quoted(key)} must be an object with path, line and text, not {quoted(value)}"
+        return f"{place}it must be an object with path, line and text, not {quoted(value)}"
     near = did_you_mean(value, _CHOICES[key]) if isinstance(value, str) and key in _CHOICES else ""
     many = f"; there are {len(value)}" if kind == "too_long" and isinstance(value, list | tuple) else ""
-    return f"{quoted(key)} must be {_WANTS[key]}, not {quoted(value)}{near or many}"
+    return f"{place}{quoted(key)} must be {_WANTS[key]}, not {quoted(value)}{near or many}"
 
 
-def _span_faults(golden: Golden, document: YamlDocument) -> list[YamlFault]:
-    faults = []
-    for index, finding in enumerate(golden.findings):
-        loc: Loc = ("findings", index, "end_line")
-        if finding.end_line is not None and finding.end_line < finding.line:
-            message = f'"end_line" {finding.end_line} comes before "line" {finding.line}; swap them'
-            faults.append(YamlFault(loc, document.line(loc), message))
-        elif len(finding.lines) > MAX_SPAN:
-            message = (
-                f"lines {finding.line}–{finding.end_line} are more than {MAX_SPAN:,}; "
-                "name the few that it is about"
-            )
-            faults.append(YamlFault(loc, document.line(loc), message))
-    return faults
+def _span_fault(finding: GoldenFinding) -> str:
+    """Returns the fault of the range of lines; empty if it is valid."""
+    if finding.end_line is not None and finding.end_line < finding.line:
+        return f'"end_line" {finding.end_line} comes before "line" {finding.line}; swap them'
+    if len(finding.lines) > MAX_SPAN:
+        return (
+            f"lines {finding.line}–{finding.end_line} are more than {MAX_SPAN:,}; "
+            "name the few that it is about"
+        )
+    return ""

@@ -110,14 +110,11 @@ def _golden_faults(case: Case, files: Iterable[FileDiff]) -> list[str]:
     """Returns the faults of goldens that are not in the change: no finding could ever match them."""
     files_by_path = by_path(files)
     if not files_by_path:
-        return [f"{case.where}:1: the case changes nothing: base and head are the same"]
+        return [f"{case.where}: the case changes nothing: base and head are the same"]
     faults = []
     for index, golden in enumerate(case.golden.findings):
-        fault = _golden_fault(golden, files_by_path)
-        if fault:
-            key = "line" if golden.path in files_by_path else "path"
-            line = case.document.line(("findings", index, key))
-            faults.append(f"{case.where}:{line}: findings[{index}]: {fault}")
+        if fault := _golden_fault(golden, files_by_path):
+            faults.append(f"{case.where}: findings[{index}]: {fault}")
     return faults
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -11,71 +11,6 @@ from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.review import Usage
 from hunkwise.evaluation.golden import GoldenFinding
-
-Costs = Mapping[tuple[int, int], int]
-"""Non-negative integers by row and column. A missing pair is not allowed."""
-
-
-def assign(rows: int, columns: int, costs: Costs) -> dict[int, int]:
-    """Returns the column of each row that has one. Deterministic; at most rows² × columns steps.
-
-    The Hungarian method with potentials; each row has an extra column that means "no column".
-    """
-    none = 1 + sum(sorted(costs.values(), reverse=True)[: min(rows, columns)])
-    width = columns + rows
-    matrix = [
-        [costs.get((row, column), 2 * none) if column < columns else none for column in range(width)]
-        for row in range(rows)
-    ]
-    row_of = _solve(matrix, width)
-    pairs = ((row, column) for column, row in enumerate(row_of) if row is not None and column < columns)
-    return dict(sorted((row, column) for row, column in pairs if (row, column) in costs))
-
-
-def _solve(matrix: Sequence[Sequence[int]], width: int) -> list[int | None]:
-    """Returns the row of each column, or None."""
-    row_of: list[int | None] = [None] * (width + 1)  # each search starts at its last row
-    row_potential, column_potential = [0] * len(matrix), [0] * (width + 1)
-    for row in range(len(matrix)):
-        row_of[width] = row
-        _augment(matrix, width, row_of, row_potential, column_potential)
-    return row_of[:width]
-
-
-def _augment(
-    matrix: Sequence[Sequence[int]],
-    width: int,
-    row_of: list[int | None],
-    row_potential: list[int],
-    column_potential: list[int],
-) -> None:
-    """Assigns a column to the row at column `width`, and moves other rows where that is cheaper."""
-    least: list[int | None] = [None] * width
-    before = [width] * width
-    used: list[int] = []
-    free = set(range(width))
-    column = width
-    while (row := row_of[column]) is not None:
-        used.append(column)
-        free.discard(column)
-        for other in free:
-            cost = matrix[row][other] - row_potential[row] - column_potential[other]
-            lowest = least[other]
-            if lowest is None or cost < lowest:
-                least[other], before[other] = cost, column
-        step, column = min((lowest, other) for other in free if (lowest := least[other]) is not None)
-        for used_column in used:
-            used_row = row_of[used_column]
-            assert used_row is not None, "a used column has a row"
-            row_potential[used_row] += step
-            column_potential[used_column] -= step
-        for other in free:
-            lowest = least[other]
-            least[other] = None if lowest is None else lowest - step
-    while column != width:
-        row_of[column], column = row_of[before[column]], before[column]
-    row_of[width] = None
-
 
 _Nothing = TypeVar("_Nothing", float, None)
 
@@ -202,22 +137,21 @@ def near_pairs(
 def best(
     goldens: Sequence[GoldenFinding], findings: Sequence[Finding], pairs: Mapping[tuple[int, int], int]
 ) -> dict[int, int]:
-    """Returns the finding of each matched golden: as many of the allowed pairs as possible, the nearest first.
+    """Returns the finding of each matched golden: of the allowed pairs the nearest first.
 
     Equally near pairs are chosen by agreement on the severity, then by the order of their texts: the order of the
     lists does not matter.
     """
-    near_rows, near_columns = {row for row, _ in pairs}, {column for _, column in pairs}
-    rows = [row for row in _order(goldens, _golden_key) if row in near_rows]
-    columns = [column for column in _order(findings, _finding_key) if column in near_columns]
-    row_at, column_at = _places(rows), _places(columns)
-    weight = 1 + 4 * min(len(goldens), len(findings))
-    costs = {
-        (row_at[row], column_at[column]): lines * weight + _disagreement(goldens[row], findings[column])
-        for (row, column), lines in pairs.items()
-    }
-    assigned = assign(len(rows), len(columns), costs)
-    return dict(sorted((rows[row], columns[column]) for row, column in assigned.items()))
+
+    def order(pair: tuple[int, int]) -> tuple[Any, ...]:
+        golden, finding = goldens[pair[0]], findings[pair[1]]
+        return pairs[pair], _disagreement(golden, finding), _golden_key(golden), _finding_key(finding)
+
+    matched: dict[int, int] = {}
+    for golden, finding in sorted(pairs, key=order):
+        if golden not in matched and finding not in matched.values():
+            matched[golden] = finding
+    return dict(sorted(matched.items()))
 
 
 def match(goldens: Sequence[GoldenFinding], findings: Sequence[Finding], window: int) -> tuple[Match, ...]:
@@ -240,11 +174,3 @@ def _finding_key(finding: Finding) -> tuple[Any, ...]:
     place = (lines.start, lines.stop) if lines else (0, 0)
     texts = (finding.title, finding.body, finding.prompt, finding.category)
     return finding.path, *place, -finding.severity, *texts
-
-
-def _order(values: Sequence[_T], key: Callable[[_T], tuple[Any, ...]]) -> list[int]:
-    return sorted(range(len(values)), key=lambda index: key(values[index]))
-
-
-def _places(order: Sequence[int]) -> dict[int, int]:
-    return {index: place for place, index in enumerate(order)}
