@@ -16,7 +16,6 @@ from hunkwise.errors import SettingsError
 from hunkwise.flows.base_config import MAX_TEMPLATE, base_texts, built_in_fronts
 from hunkwise.flows.prompting import prompt_values
 from hunkwise.plan.chunking import pack
-from hunkwise.prompts.context import context_for
 from hunkwise.prompts.renderer import BASE, BUILT_IN, HOUSE, Renderer, built_in
 from hunkwise.prompts.sandbox import sandbox
 from hunkwise.settings.config import Config, ContextSettings, parse_config
@@ -32,6 +31,7 @@ from hunkwise.tracking.previous import Dismissal, dismissal
 from tests.fakes.changes import FakeCommit
 from tests.pages import PAGES, ROOT, code_blocks, code_spans, page, relative_links, table
 from tests.prompts.samples import context as sample
+from tests.prompts.samples import context_for
 
 CONFIGURATION, TEMPLATES = page("docs/configuration.md"), page("docs/templates.md")
 DISMISSING = code_spans(page("docs/lifecycle.md").split("tries each. -->")[1].split("\n\n")[0])

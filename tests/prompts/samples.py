@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hunkwise.domain.pull_request import Instructions, Snapshot, Thread
 from hunkwise.flows.base_config import built_in_fronts
 from hunkwise.flows.prompting import prompt_values
 from hunkwise.flows.verification import FindingBatch, ShownCode, names_of
-from hunkwise.plan.chunking import pack
+from hunkwise.plan.chunking import Chunk, pack
 from hunkwise.prompts.context import Contexts, instruction_values
 from hunkwise.prompts.renderer import BUILT_IN, Renderer
 from hunkwise.settings.prompt_settings import STAGE_PROMPTS, PromptSettings
@@ -93,3 +94,11 @@ def _stage_names(name: str) -> dict[str, Any]:
 
 def rendering(name: str) -> str:
     return Renderer({}).render(name, context(name))
+
+
+def context_for(
+    snapshot: Snapshot, chunk: Chunk, count: int, prompt: Mapping[str, Any], *, local: bool
+) -> dict[str, Any]:
+    """All variables of one rendering."""
+    contexts = Contexts(snapshot, local=local)
+    return {**contexts.shared, **contexts.varying(chunk, count, prompt)}

@@ -19,13 +19,12 @@ from hunkwise.domain.model import READING_TOOLS
 from hunkwise.domain.pull_request import Instructions, Thread
 from hunkwise.errors import SettingsError
 from hunkwise.plan.chunking import pack
-from hunkwise.prompts.context import context_for
 from hunkwise.prompts.renderer import BUILT_IN, Renderer, RenderJob, rendered
 from hunkwise.prompts.renderer import PARTIALS as LIBRARY_PARTIALS
 from hunkwise.prompts.sandbox import MAX_PROMPT, serve
 from hunkwise.settings.prompt_settings import BUILT_IN_PROMPTS, PARTIALS, STAGE_PROMPTS
 from tests.fakes.changes import added, changed, pull_request, snapshot
-from tests.prompts.samples import ENCLOSING, GOLDEN, NAMES, context, rendering
+from tests.prompts.samples import ENCLOSING, GOLDEN, NAMES, context, context_for, rendering
 
 REVIEW = context()["prompt"]
 DOUBLING = (

@@ -217,17 +217,6 @@ def test_each_kind_of_change_has_its_status_and_rows(repository: Git, change: tu
     assert files["empty"].hunks == files["run.sh"].hunks == ()
 
 
-def test_one_file_is_read_alone_and_with_its_old_name(repository: Git, change: tuple[str, str]) -> None:
-    whole = {file.path: file for file in repository.diff(*change)}
-    assert repository.diff_file(*change, "dir/moved", "moved") == whole["dir/moved"]
-    alone = repository.diff_file(*change, "dir/moved")
-    assert alone is not None
-    assert alone.status is FileStatus.ADDED
-    assert repository.diff_file(*change, "kept") is None
-    assert repository.diff_file(*change, "../kept") is None
-    assert repository.diff_file(*change, "*") is None
-
-
 def test_a_diff_above_the_limit_names_the_files_that_it_could_not_read(
     trees: Trees, change: tuple[str, str]
 ) -> None:

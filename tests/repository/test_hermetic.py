@@ -102,7 +102,6 @@ def test_nothing_that_the_repository_configures_is_run(hostile: tuple[Trees, str
     assert repository.grep(head, "th", [], 9) == [("f.py", 2, "three")]
     (file,) = repository.diff(base, head)
     assert (file.path, file.additions, file.deletions, file.binary) == ("f.py", 1, 1, False)
-    assert repository.diff_file(base, head, "f.py") == file
     assert not canary.exists()
 
 

@@ -10,13 +10,14 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hunkwise.domain.diff import DiffLine, FileDiff, Side
+from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.model import Budget, Question, ReportTool, ToolReply
 from hunkwise.domain.text import visible
 from hunkwise.errors import ModelError
 from hunkwise.evaluation.golden import MAX_WINDOW, GoldenFinding
 from hunkwise.evaluation.scoring import Match, MatchSource, best, distance, lines_of, near_pairs
+from hunkwise.prompts.context import anchor, row
 from hunkwise.prompts.report_call import tool_schema
 
 PURPOSE: Final = "eval judge"  # not a valid name of a prompt
@@ -147,19 +148,12 @@ class Judge:
             index
             for index, line in enumerate(rows)
             for side, wanted in places
-            if _is_at(_anchor(line), side, wanted)
+            if _is_at(anchor(line), side, wanted)
         }
         near = {other for index in matching for other in range(index - _AROUND, index + _AROUND + 1)}
-        texts = []
-        for index in sorted(near & set(range(len(rows))))[:_MOST_ROWS]:
-            side, number = _anchor(rows[index])
-            texts.append(f"> {side[0]}{number} {rows[index].kind} {visible(rows[index].text)[:_ROW]}")
+        shown = (rows[index] for index in sorted(near & set(range(len(rows))))[:_MOST_ROWS])
+        texts = (f"> {row(line, visible(line.text)[:_ROW])}" for line in shown)
         return "\n".join(texts) or "> (none of these lines is in the diff)"
-
-
-def _anchor(line: DiffLine) -> tuple[str, int | None]:
-    """Returns the side and number of a row in a prompt."""
-    return (Side.LEFT.value, line.old) if line.kind == "-" else (Side.RIGHT.value, line.new)
 
 
 def _is_at(place: tuple[str, int | None], side: str, lines: range) -> bool:
@@ -231,10 +225,10 @@ class JudgedMatcher:
     def _unmatched_pairs(self, goldens: set[int], findings: set[int]) -> dict[Pair, int]:
         """Returns the distances of the unjudged pairs of the same file, without the matched goldens and findings."""
         distances = {}
-        for row, golden in enumerate(self.goldens):
-            for column, finding in enumerate(self.findings):
-                pair = (row, column)
-                excluded = row in goldens or column in findings or pair in self._verdicts
+        for golden_index, golden in enumerate(self.goldens):
+            for finding_index, finding in enumerate(self.findings):
+                pair = (golden_index, finding_index)
+                excluded = golden_index in goldens or finding_index in findings or pair in self._verdicts
                 if golden.path == finding.path and not excluded:
                     lines = distance(golden, finding)
                     distances[pair] = _ELSEWHERE if lines is None else lines

@@ -187,10 +187,6 @@ class Chunk:
     def changed_lines(self) -> int:
         return sum(part.changed_lines for part in self.parts)
 
-    def lines_reviewed(self, path: str) -> int:
-        """Returns the number of a file's changed lines that the chunk shows completely."""
-        return sum(part.reviewed_lines for part in self.parts if part.file.path == path)
-
 
 def budget_for(files: Sequence[FileDiff], least: int) -> int:
     """Returns the characters per chunk: `least`, or up to 2.5 times as many for a large change.

@@ -184,14 +184,6 @@ def paths_of(chunk: Chunk) -> list[str]:
     return [part.file.path for part in chunk.parts]
 
 
-def context_for(
-    snapshot: Snapshot, chunk: Chunk, count: int, prompt: Mapping[str, Any], *, local: bool
-) -> dict[str, Any]:
-    """Returns all variables of one rendering."""
-    contexts = Contexts(snapshot, local=local)
-    return {**contexts.shared, **contexts.varying(chunk, count, prompt)}
-
-
 def instruction_values(texts: Iterable[InstructionText]) -> list[dict[str, str]]:
     return [{"path": text.path, "text": text.text} for text in texts]
 
@@ -264,14 +256,18 @@ def anchor(line: DiffLine) -> tuple[str, int | None]:
     return ("LEFT", line.old) if line.kind == "-" else ("RIGHT", line.new)
 
 
+def row(line: DiffLine, text: str) -> str:
+    """Returns a row of a prompt, for example `R12 + text`: it begins with its anchor, so no text can fake another."""
+    side, number = anchor(line)
+    return f"{side[0]}{number} {line.kind} {text}"
+
+
 def diff_text(part: ChunkPart) -> str:
-    """Returns the rows as the built-in templates show them: each begins with its anchor, so none can fake another."""
+    """Returns the rows as the built-in templates show them."""
     file = part.file
     renamed = f", was {named(file.old_path)}" if file.old_path else ""
     rows = [f"### {named(file.path)} ({file.status}{renamed})"]
     for hunk in part.hunks:
         rows.append(f"@@ {visible(hunk.heading)}".rstrip())
-        for line in hunk.lines:
-            side, number = anchor(line)
-            rows.append(f"{side[0]}{number} {line.kind} {shown_text(line)}")
+        rows += [row(line, shown_text(line)) for line in hunk.lines]
     return "\n".join(rows)

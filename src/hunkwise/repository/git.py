@@ -257,13 +257,14 @@ class Git:
 
     def diff(self, base: str, head: str) -> tuple[FileDiff, ...]:
         """Returns all files that differ between two commits, with renames and three lines of context."""
-        return self._diff(base, head, [])
-
-    def diff_file(self, base: str, head: str, path: str, old_path: str | None = None) -> FileDiff | None:
-        """Returns the change of one file, None if unchanged. Pass `old_path` to detect a rename."""
-        pathspecs = [as_argument(name) for name in (path, old_path) if name is not None and is_path(name)]
-        files = self._diff(base, head, pathspecs) if pathspecs else ()
-        return next((file for file in files if file.path == path), None)
+        arguments = ["-r", "--raw", "-p", "--no-abbrev", "-M", "--submodule=short", *_DIFF_OPTIONS]
+        commits = _checked_sha(base), _checked_sha(head)
+        answer = self._run(
+            "diff-tree", *arguments, *commits, "--", limit=self._diff_limit, timeout=DIFF_TIMEOUT
+        )
+        if not answer.cut:
+            _checked(answer, f"The change {base[:12]}..{head[:12]} could not be read")
+        return read_changes(answer.output, answer.cut)
 
     def blob(self, sha: str, path: str, limit: int) -> bytes | None:
         """Returns a file's content; None for no file and for links. Raises OversizeError above `limit` bytes."""
@@ -313,14 +314,6 @@ class Git:
         except OSError as error:
             raise tempfile_error(error) from error
         return parse_hunks(_checked(answer, "Two files could not be compared", (0, 1)))
-
-    def _diff(self, base: str, head: str, paths: Sequence[bytes]) -> tuple[FileDiff, ...]:
-        arguments = ["-r", "--raw", "-p", "--no-abbrev", "-M", "--submodule=short", *_DIFF_OPTIONS]
-        operands: list[str | bytes] = [_checked_sha(base), _checked_sha(head), "--", *paths]
-        answer = self._run("diff-tree", *arguments, *operands, limit=self._diff_limit, timeout=DIFF_TIMEOUT)
-        if not answer.cut:
-            _checked(answer, f"The change {base[:12]}..{head[:12]} could not be read")
-        return read_changes(answer.output, answer.cut)
 
     def _list_entries(self, sha: str, path: str) -> list[tuple[str, str, str]]:
         """Returns mode, object id and full path of the entry at `path`, or of the entries of a folder (`path/`)."""
