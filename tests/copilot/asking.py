@@ -14,9 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from hunkwise.copilot.connection import CopilotConnection
 from hunkwise.copilot.session import Copilot, ModelSource
-from hunkwise.copilot.tools import ToolRepository
 from hunkwise.domain.model import Budget, Deadline, ReportTool, ToolReply
 from hunkwise.domain.model import Question as Asking
+from hunkwise.domain.pull_request import Known, SearchableCommit
 from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError
 from hunkwise.prompts.report_findings import DESCRIPTION, REPORT, parameters
@@ -39,6 +39,9 @@ class FakeRepository:
     def read(self, path: str) -> bytes | None:
         self.calls.append(("read", path))
         return self.files.get(path)
+
+    def read_many(self, paths: Sequence[str]) -> Known:
+        return {path: self.read(path) for path in paths}
 
     def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
         self.calls.append(("search", pattern, paths))
@@ -88,7 +91,7 @@ class Question:
     max_model_calls: int = 50
     max_tokens: int | None = None
     seconds: float = 30.0
-    repository: ToolRepository = field(default_factory=FakeRepository)
+    repository: SearchableCommit = field(default_factory=FakeRepository)
     model: str | None = MODEL
     impatient: bool = False
     provider: ProviderConfig = field(default_factory=lambda: ProviderConfig(type="openai"))

@@ -14,12 +14,12 @@ from hunkwise.copilot.tools import (
     MAX_ANSWER,
     MAX_NAMES,
     MAX_READ_LINES,
-    ToolRepository,
     confined,
     report_tool,
     repository_tools,
 )
 from hunkwise.domain.model import READING_TOOLS, TOOL_CALLS_PER_MODEL_CALL, Budget, ReportTool, ToolReply
+from hunkwise.domain.pull_request import SearchableCommit
 from hunkwise.errors import RepositoryError
 from hunkwise.prompts.report_findings import DESCRIPTION, REPORT, parameters
 from hunkwise.repository.git import Git
@@ -40,7 +40,7 @@ def called(tool: Tool, arguments: object) -> ToolResult:
     return asyncio.run(call())
 
 
-def told(repository: ToolRepository, name: str, arguments: object, budget: Budget | None = None) -> str:
+def told(repository: SearchableCommit, name: str, arguments: object, budget: Budget | None = None) -> str:
     """What the tool of this name answers."""
     tools = {tool.name: tool for tool in repository_tools(repository, budget or Budget(100), READING_TOOLS)}
     return called(tools[name], arguments).text_result_for_llm

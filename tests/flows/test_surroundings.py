@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hunkwise.domain.diff import FileDiff, FileStatus
-from hunkwise.domain.pull_request import Known
 from hunkwise.enclosing.scopes import ScopeFinder
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, RepositoryError
 from hunkwise.flows.prompting import MAX_SOURCE, EnclosingCode
 from hunkwise.plan.chunking import ChunkPart
 from tests.fakes.changes import added, changed
+from tests.fakes.commit import FakeCommit
 
 SOURCE = b"class A:\n    def f(self):\n        one()\n        two()\n        three()\n        four()\n"
 PATCH = b"@@ -3,3 +3,3 @@\n         one()\n-        2()\n+        two()\n         three()"
@@ -28,28 +27,13 @@ SHOWN = [
 ]
 
 
-@dataclass
-class Files:
-    """The head, from memory."""
-
-    files: dict[str, bytes]
-    failing: Error | None = None
-    asked: list[Sequence[str]] = field(default_factory=list)
-
-    def read_many(self, paths: Sequence[str]) -> Known:
-        self.asked.append(tuple(paths))
-        if self.failing is not None:
-            raise self.failing
-        return {path: self.files.get(path) for path in paths}
-
-
 def part(path: str = "a.py", patch: bytes = PATCH, **given: object) -> ChunkPart:
     file = replace(changed(path, patch), **given)  # type: ignore[arg-type]  # whatever a test says of it
     return ChunkPart(file, file.hunks)
 
 
 def shown(content: bytes, *parts: ChunkPart, room: int = 5_000) -> str:
-    surroundings = EnclosingCode(Files({"a.py": content}), seconds=60)
+    surroundings = EnclosingCode(FakeCommit({"a.py": content}), seconds=60)
     surroundings.look_up(parts or (part(),))
     assert surroundings.notes == ()
     return surroundings.text(parts or (part(),), room)
@@ -96,24 +80,24 @@ def test_what_is_no_such_source_has_nothing_around_its_changes(content: bytes) -
     ],
 )
 def test_what_can_have_nothing_around_it_is_not_read(those: ChunkPart) -> None:
-    files = Files({"a.py": SOURCE})
+    files = FakeCommit({"a.py": SOURCE})
     surroundings = EnclosingCode(files)
     surroundings.look_up([those])
     assert (files.asked, surroundings.text([those], 5_000)) == ([], "")
 
 
 def test_all_files_are_read_at_once_and_each_is_looked_at_once() -> None:
-    files = Files({"a.py": SOURCE, "b.py": SOURCE})
+    files = FakeCommit({"a.py": SOURCE, "b.py": SOURCE})
     surroundings = EnclosingCode(files, seconds=60)
     surroundings.look_up([part(), part("b.py"), part()])
-    assert files.asked == [("a.py", "b.py")]
+    assert files.asked == ["a.py", "b.py"]
     assert surroundings.text([part(), part("b.py")], 5_000).count("class A:") == 2
 
 
 def test_a_file_that_the_chunks_share_is_shown_in_each_with_its_own_hunks() -> None:
     file = changed("a.py", PATCH + b"\n@@ -6,1 +6,1 @@\n-4\n+        four()")
     parts = [ChunkPart(file, (hunk,)) for hunk in file.hunks]
-    surroundings = EnclosingCode(Files({"a.py": SOURCE}), seconds=60)
+    surroundings = EnclosingCode(FakeCommit({"a.py": SOURCE}), seconds=60)
     surroundings.look_up(parts)
     assert [surroundings.text([one], 5_000).count("four()") for one in parts] == [1, 0]
 
@@ -133,14 +117,14 @@ def test_what_does_not_fit_is_said() -> None:
     ids=["forge", "repository"],
 )
 def test_a_head_that_cannot_be_read_costs_a_note(error: Error) -> None:
-    surroundings = EnclosingCode(Files({}, error))
+    surroundings = EnclosingCode(FakeCommit(failing={"a.py": error}))
     surroundings.look_up([part()])
     assert surroundings.notes == ("The code around the changes could not be read: No.",)
     assert surroundings.text([part()], 5_000) == ""
 
 
 def test_what_there_was_no_time_for_is_said() -> None:
-    surroundings = EnclosingCode(Files({"a.py": SOURCE}), left=lambda: -1.0)
+    surroundings = EnclosingCode(FakeCommit({"a.py": SOURCE}), left=lambda: -1.0)
     surroundings.look_up([part()])
     (note,) = surroundings.notes
     assert note.startswith(
@@ -153,7 +137,9 @@ def test_a_parser_that_fails_costs_a_note(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
     surroundings = EnclosingCode(
-        Files({"a.py": SOURCE, "b.py": SOURCE}), seconds=60, scout=lambda: ScopeFinder(python=str(program))
+        FakeCommit({"a.py": SOURCE, "b.py": SOURCE}),
+        seconds=60,
+        scout=lambda: ScopeFinder(python=str(program)),
     )
     surroundings.look_up([part(), part("b.py")])
     assert surroundings.notes == (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 from hunkwise.domain.finding import Anchor, Finding, Severity, Verification
 from hunkwise.domain.model import Question
-from hunkwise.domain.pull_request import Instructions, Known
+from hunkwise.domain.pull_request import Instructions
 from hunkwise.domain.review import RefutedFinding
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.flows.models import Budgets
@@ -22,6 +22,7 @@ from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.config import Config, ContextSettings
 from hunkwise.settings.prompt_settings import BudgetSettings, PromptSettings
 from tests.fakes.changes import changed, snapshot
+from tests.fakes.commit import FakeCommit
 
 PATHS = ("a.py", "b.py", "c.py")
 SNAPSHOT = snapshot(*(changed(path) for path in PATHS))
@@ -302,15 +303,12 @@ def test_the_prompt_may_name_the_only_files_that_are_checked() -> None:
 
 @pytest.mark.parametrize("ruled", [False, True], ids=["no instructions", "instructions"])
 def test_the_functions_around_the_rows_are_shown_in_the_room_that_instructions_leave(ruled: bool) -> None:
-    class Head:
-        def read_many(self, paths: Sequence[str]) -> Known:
-            return dict.fromkeys(paths, b"def whole():\n    one\n    two!\n    last = here()\n")
-
+    head = FakeCommit({"a.py": b"def whole():\n    one\n    two!\n    last = here()\n"})
     patch = b"@@ -2,2 +2,2 @@\n     one\n-    two\n+    two!"
     rules = (Instructions(".github/instructions/a.instructions.md", "x" * 700, ("a.py",)),) if ruled else ()
     seen = snapshot(changed("a.py", patch), instructions=rules)
     config = Config()
-    around = EnclosingCode(Head(), seconds=30)
+    around = EnclosingCode(head, seconds=30)
     prompting = PromptWriter(seen, Renderer({}), context=ContextSettings(size=1_400), surroundings=around)
     prompting.prepare(["review"], plan(seen, config).works)
     model = FakeModel(each("keep"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot
+from hunkwise.domain.pull_request import CommitFiles, Instructions, PullRequest, Snapshot
 from hunkwise.errors import SettingsError
-from hunkwise.flows.base_config import CommitFiles, base_texts, nested_instructions
+from hunkwise.flows.base_config import base_texts, nested_instructions
 from hunkwise.flows.review import ReviewInput, ReviewRequest
 from hunkwise.repository.git import Git
 from hunkwise.repository.trees import GitTree

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -32,7 +33,7 @@ from hunkwise.publish.report import ReportedReview
 from hunkwise.publish.report_input import MAX_BYTES, as_review, check, read_report
 from hunkwise.redaction import SecretScan
 from hunkwise.repository.git import Git
-from hunkwise.repository.trees import GitTree
+from hunkwise.repository.trees import GitTree, local_tree, readable
 from hunkwise.settings.config import Config
 from hunkwise.settings.github_context import NothingToDo, PublishTask, ReviewTask, RunnerEnvironment
 from hunkwise.settings.inputs import Inputs
@@ -109,17 +110,19 @@ class RepositoryReader:
 
     def fetch(self, number: int) -> FetchedPullRequest:
         """Fetches the pull request and its base's configuration, whose deadline applies from now on. Raises Error."""
-        git = self._git = self._checkout()
+        git = self._git = readable(self._git)
         withheld = MissingPatches(self.github, git, Git.diff_blobs)
         overrides = self._inputs.overrides
-        fetch = PullRequestFetch(self.github, withheld, self._local_tree, self._api_tree)
+        fetch = PullRequestFetch(
+            self.github, withheld, partial(local_tree, git), partial(ApiTree, self.github)
+        )
         fetched = fetch.run(number, self._inputs.config_path, lambda config: config.with_overrides(overrides))
         self.deadlines.minutes = fetched.texts.config.deadline
         return fetched
 
     def commit(self, sha: str) -> GitTree | ApiTree:
         """Returns the files of a commit: from the checkout's Git objects if they are there, else over the API."""
-        return self._local_tree(sha) or self._api_tree(sha)
+        return local_tree(self._git, sha) or ApiTree(self.github, sha)
 
     def publishing(self, fetched: FetchedPullRequest, *, own_review: bool = True) -> Publisher:
         """Returns the publisher for the fetched pull request."""
@@ -134,22 +137,6 @@ class RepositoryReader:
             files=HeadContents(self.commit(fetched.snapshot.pull_request.head_sha)),
             own_review=own_review,
         )
-
-    def _local_tree(self, sha: str) -> GitTree | None:
-        return GitTree(self._git, sha) if self._git is not None and self._git.has(sha) else None
-
-    def _api_tree(self, sha: str) -> ApiTree:
-        return ApiTree(self.github, sha)
-
-    def _checkout(self) -> Git | None:
-        """Returns the workspace's repository; None if there is no repository in it."""
-        if self._git is None:
-            return None
-        try:
-            self._git.has("0" * 40)
-        except RepositoryError:
-            return None
-        return self._git
 
 
 class PullRequestReview:

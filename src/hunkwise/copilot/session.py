@@ -24,8 +24,9 @@ from copilot.tools import Tool
 
 from hunkwise.copilot.connection import CopilotConnection, not_offered
 from hunkwise.copilot.errors import SDK_ERRORS, fault, from_sdk, from_status
-from hunkwise.copilot.tools import ToolRepository, report_tool, repository_tools
+from hunkwise.copilot.tools import report_tool, repository_tools
 from hunkwise.domain.model import Budget, Deadline, Question
+from hunkwise.domain.pull_request import SearchableCommit
 from hunkwise.domain.review import Usage
 from hunkwise.domain.text import encodable
 from hunkwise.errors import ModelError, ModelKind
@@ -199,7 +200,7 @@ class Copilot:
         self,
         connection: CopilotConnection,
         source: ModelSource,
-        repository: ToolRepository,
+        repository: SearchableCommit,
         deadline: Deadline,
     ) -> None:
         self._connection = connection

@@ -7,11 +7,12 @@ import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from copilot.tools import Tool, ToolInvocation, ToolResult
 
 from hunkwise.domain.model import Budget, ReportTool
+from hunkwise.domain.pull_request import SearchableCommit
 from hunkwise.domain.text import encodable, visible
 from hunkwise.errors import GitHubError, RepositoryError
 
@@ -27,14 +28,6 @@ _MAX_DEPTH = 10
 _READERS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="repository")
 
 
-class ToolRepository(Protocol):
-    """The code at the head SHA. Each call has limits; None means that the path does not exist."""
-
-    def read(self, path: str) -> bytes | None: ...
-
-    def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None: ...
-
-    def list(self, path: str) -> tuple[str, ...] | None: ...
 
 
 def report_tool(report: ReportTool, another: Callable[[], bool]) -> Tool:
@@ -78,7 +71,7 @@ def _make_encodable(value: Any, depth: int = 0) -> Any:
     return value
 
 
-def repository_tools(repository: ToolRepository, budget: Budget, offered: Collection[str]) -> list[Tool]:
+def repository_tools(repository: SearchableCommit, budget: Budget, offered: Collection[str]) -> list[Tool]:
     """Returns the tools `repo_read`, `repo_search` and `repo_list`, as far as `offered` names them."""
     return [_tool(reading, repository, budget) for reading in _READING_TOOLS if reading.name in offered]
 
@@ -91,10 +84,10 @@ class _ReadingTool:
     description: str
     properties: Mapping[str, Any]
     required: tuple[str, ...]
-    answer: Callable[[ToolRepository, Mapping[str, Any]], str]
+    answer: Callable[[SearchableCommit, Mapping[str, Any]], str]
 
 
-def _tool(reading: _ReadingTool, repository: ToolRepository, budget: Budget) -> Tool:
+def _tool(reading: _ReadingTool, repository: SearchableCommit, budget: Budget) -> Tool:
     async def handle(invocation: ToolInvocation) -> ToolResult:
         if not budget.take_tool_call():
             # "rejected" ends the turn; the model is then asked to report.
@@ -127,7 +120,7 @@ def confined(path: str) -> str | None:
     return None if ".." in steps or has_control else "/".join(steps)
 
 
-def _read(repository: ToolRepository, arguments: Mapping[str, Any]) -> str:
+def _read(repository: SearchableCommit, arguments: Mapping[str, Any]) -> str:
     requested = str(arguments.get("path", ""))
     path = confined(requested)
     content = repository.read(path) if path else None
@@ -161,7 +154,7 @@ def _numbered(lines: Sequence[str], first: int, last: int) -> str:
     return "\n".join(rows)
 
 
-def _search(repository: ToolRepository, arguments: Mapping[str, Any]) -> str:
+def _search(repository: SearchableCommit, arguments: Mapping[str, Any]) -> str:
     pattern = arguments.get("pattern")
     if not isinstance(pattern, str) or not 0 < len(pattern) <= 500 or "\0" in pattern or "\n" in pattern:
         return "`pattern` must be one line of 1 to 500 characters."
@@ -178,7 +171,7 @@ def _search(repository: ToolRepository, arguments: Mapping[str, Any]) -> str:
     return "\n".join(f"{visible(path)}:{line}: {_cut(text)}" for path, line, text in hits)
 
 
-def _list(repository: ToolRepository, arguments: Mapping[str, Any]) -> str:
+def _list(repository: SearchableCommit, arguments: Mapping[str, Any]) -> str:
     requested = str(arguments.get("path") or "")
     path = confined(requested)
     names = repository.list(path) if path is not None else None

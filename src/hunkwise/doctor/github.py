@@ -12,14 +12,14 @@ from pathlib import Path
 
 from hunkwise.doctor.checks import Check, fault, ok, unchecked, warning
 from hunkwise.doctor.settings import ReviewSettings
+from hunkwise.domain.pull_request import CommitFiles
 from hunkwise.errors import GitHubError, GitHubErrorKind, RepositoryError
-from hunkwise.flows.base_config import CommitFiles
 from hunkwise.github.client import ApiTree, GitHub
 from hunkwise.github.responses import invalid_json_error, refusal_error
 from hunkwise.github.transport import open_transport
 from hunkwise.repository.git import Git
 from hunkwise.repository.git_process import call, environment
-from hunkwise.repository.trees import GitTree
+from hunkwise.repository.trees import GitTree, local_tree, readable
 
 _FEW = 100
 """Requests: a review of a small change takes about ten, of a large change without a checkout about a hundred."""
@@ -126,9 +126,9 @@ def base_commit(settings: ReviewSettings, github: GitHub | None) -> CommitFiles 
     sha = settings.base
     if settings.number is not None and github is not None:
         sha = github.pull_request(settings.number).base_sha
-    if sha is not None and git is not None and _has(git, sha):
-        return GitTree(git, sha)
-    return ApiTree(github, sha) if sha is not None and github is not None else None
+    if sha is None:
+        return None
+    return local_tree(readable(git), sha) or (ApiTree(github, sha) if github is not None else None)
 
 
 def _range_base(git: Git | None) -> CommitFiles:
@@ -139,13 +139,6 @@ def _range_base(git: Git | None) -> CommitFiles:
     branch = git.default_branch()
     start = git.merge_base(git.resolve(branch), head) if branch is not None else None
     return GitTree(git, start or head)
-
-
-def _has(git: Git, sha: str) -> bool:
-    try:
-        return git.has(sha)
-    except RepositoryError:  # there is no repository; the files are read over the API
-        return False
 
 
 @contextmanager

@@ -14,9 +14,10 @@ from hunkwise.commands.review import requested_pull_request, url_in
 from hunkwise.copilot.isolation import Credential, refuse_unsafe
 from hunkwise.copilot.sidecar import Address
 from hunkwise.doctor.checks import Check, failed, ok, unchecked, warning, wrong
+from hunkwise.domain.pull_request import CommitFiles
 from hunkwise.errors import Error, SettingsError
 from hunkwise.files import read_given
-from hunkwise.flows.base_config import BaseConfig, CommitFiles, base_texts
+from hunkwise.flows.base_config import BaseConfig, base_texts
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.config import Config
 from hunkwise.settings.github_context import (

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 from hunkwise.domain.diff import FileDiff, Side
 
@@ -13,6 +14,22 @@ Entry = bytes | tuple[str, ...] | None
 
 Known = Mapping[str, Entry]
 """Entries by path. A path that is missing here may still exist: it has to be requested."""
+
+
+class CommitFiles(Protocol):
+    """Reads the files of one commit. Each call has limits; None means that the path does not exist."""
+
+    def read(self, path: str) -> bytes | None: ...
+
+    def read_many(self, paths: Sequence[str]) -> Known: ...
+
+    def list(self, path: str) -> tuple[str, ...] | None: ...
+
+
+class SearchableCommit(CommitFiles, Protocol):
+    """The files of a commit for a model; `search` returns None where there is no search."""
+
+    def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from hunkwise.domain.diff import FileDiff, Side
-from hunkwise.domain.pull_request import Instructions, PullRequest, Snapshot
+from hunkwise.domain.pull_request import Instructions, PullRequest, SearchableCommit, Snapshot
 from hunkwise.errors import RepositoryError, SettingsError
 from hunkwise.evaluation.dataset import DIFF, Case
 from hunkwise.evaluation.golden import GoldenFinding
-from hunkwise.flows.review import PreparedReview, RepositoryAtHead, ReviewInput, ReviewRequest, prepare
+from hunkwise.flows.review import PreparedReview, ReviewInput, ReviewRequest, prepare
 from hunkwise.publish.placement import by_path, resolve_anchor
 from hunkwise.settings.config import Config
 
@@ -28,7 +28,7 @@ class CommitStore(Protocol):
 
     def diff(self, base: str, head: str) -> tuple[FileDiff, ...]: ...
 
-    def at(self, sha: str) -> RepositoryAtHead: ...
+    def at(self, sha: str) -> SearchableCommit: ...
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
 
 from hunkwise.domain.diff import FileDiff
-from hunkwise.domain.pull_request import Instructions, Known
+from hunkwise.domain.pull_request import CommitFiles, Instructions, Known
 from hunkwise.errors import GitHubError, OversizeError, RepositoryError, SettingsError
 from hunkwise.prompts.renderer import BUILT_IN, PARTIAL, built_in_text
 from hunkwise.settings.config import Config, parse_config
@@ -139,17 +138,7 @@ Found = tuple[tuple[Instructions, ...], tuple[str, ...]]
 """Instructions, and a sentence for each thing that could not be read."""
 
 
-class BaseFiles(Protocol):
-    """Reads the files of the base commit."""
-
-    def read(self, path: str) -> bytes | None: ...
-
-    def read_many(self, paths: Sequence[str]) -> Known: ...
-
-    def list(self, path: str) -> tuple[str, ...] | None: ...
-
-
-def instructions_of(base: BaseFiles, pool: ThreadPoolExecutor) -> Found:
+def instructions_of(base: CommitFiles, pool: ThreadPoolExecutor) -> Found:
     """Reads the instructions of every change: the top AGENTS.md, GitHub's own file and the files in its folder."""
     notes: list[str] = []
     try:
@@ -163,7 +152,7 @@ def instructions_of(base: BaseFiles, pool: ThreadPoolExecutor) -> Found:
     return instructions, (*notes, *cut_notes)
 
 
-def nested_instructions(base: BaseFiles, files: Iterable[FileDiff]) -> Found:
+def nested_instructions(base: CommitFiles, files: Iterable[FileDiff]) -> Found:
     """Reads the AGENTS.md of the folders that contain or contained changed files."""
     changed = [path for file in files for path in (file.path, file.old_path) if path]
     paths = nested_paths(changed)
@@ -182,7 +171,7 @@ def nested_instructions(base: BaseFiles, files: Iterable[FileDiff]) -> Found:
     return instructions, (*notes, *cut_notes, *_unread_notes(unread))
 
 
-def _list_folder(base: BaseFiles, notes: list[str]) -> list[str]:
+def _list_folder(base: CommitFiles, notes: list[str]) -> list[str]:
     """Returns the paths of the instruction files in GitHub's folder and its subfolders."""
     paths: list[str] = []
     folders = [INSTRUCTION_FOLDER]
@@ -202,7 +191,7 @@ def _list_folder(base: BaseFiles, notes: list[str]) -> list[str]:
     return paths[:MAX_INSTRUCTION_FILES]
 
 
-def _read_existing(base: BaseFiles, paths: Sequence[str]) -> dict[str, bytes | None]:
+def _read_existing(base: CommitFiles, paths: Sequence[str]) -> dict[str, bytes | None]:
     """Reads files that exist: one by one where the bulk read does not return them."""
     try:
         known = base.read_many(paths) if paths else {}
@@ -211,7 +200,7 @@ def _read_existing(base: BaseFiles, paths: Sequence[str]) -> dict[str, bytes | N
     return _without_folders({path: known[path] if path in known else base.read(path) for path in paths})
 
 
-def _read_if_present(base: BaseFiles, paths: Sequence[str]) -> tuple[dict[str, bytes | None], list[str]]:
+def _read_if_present(base: CommitFiles, paths: Sequence[str]) -> tuple[dict[str, bytes | None], list[str]]:
     """Reads files of which most do not exist; also returns the paths for which that is not known.
 
     A few are read one by one: links, for example, which only the REST API resolves.
@@ -246,16 +235,6 @@ def _unread_notes(unread: Sequence[str]) -> tuple[str, ...]:
 
 MAX_TEMPLATE = 65_536
 _AT_ONCE = 6
-
-
-class CommitFiles(Protocol):
-    """Reads the files of one commit."""
-
-    def read(self, path: str) -> bytes | None: ...
-
-    def read_many(self, paths: Sequence[str]) -> Known: ...
-
-    def list(self, path: str) -> tuple[str, ...] | None: ...
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Hunk
-from hunkwise.domain.pull_request import Conversation, Known, PullRequest, Snapshot
+from hunkwise.domain.pull_request import CommitFiles, Conversation, Known, PullRequest, Snapshot
 from hunkwise.domain.review import SkipReason
 from hunkwise.errors import GitHubError, RepositoryError
 from hunkwise.flows.base_config import (
     BaseConfig,
-    CommitFiles,
     Found,
     PrefetchedFiles,
     base_texts,

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 from hunkwise.domain.diff import FileStatus
 from hunkwise.domain.finding import Severity
-from hunkwise.domain.pull_request import Instructions, Known, Snapshot
+from hunkwise.domain.pull_request import CommitFiles, Instructions, Snapshot
 from hunkwise.enclosing.scopes import (
     GAP,
     Chain,
@@ -45,12 +45,6 @@ _MIN_ROOM = 400
 """Characters below which no enclosing code is shown."""
 
 
-class HeadCommit(Protocol):
-    """Reads many files of the commit under review at once."""
-
-    def read_many(self, paths: Sequence[str]) -> Known: ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Source:
     """The lines of a file, and the scopes around each changed place."""
@@ -64,7 +58,7 @@ class EnclosingCode:
 
     def __init__(
         self,
-        head: HeadCommit,
+        head: CommitFiles,
         *,
         seconds: float = SECONDS,
         left: Callable[[], float] | None = None,

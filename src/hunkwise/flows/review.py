@@ -6,16 +6,15 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from hunkwise.domain.finding import Finding, Severity, Walkthrough, reading_order
-from hunkwise.domain.pull_request import Known, Snapshot
+from hunkwise.domain.pull_request import CommitFiles, SearchableCommit, Snapshot
 from hunkwise.domain.review import Review, ReviewFault, Usage
 from hunkwise.errors import stopped
 from hunkwise.flows.analysis import Analysis, Analyzer, Progress
 from hunkwise.flows.models import Budgets, Model, ModelFallback
 from hunkwise.flows.planning import ReviewPlan, coverage_of, hunks_of, plan
-from hunkwise.flows.prompting import EnclosingCode, HeadCommit, PromptWriter, settings_digest
+from hunkwise.flows.prompting import EnclosingCode, PromptWriter, settings_digest
 from hunkwise.flows.summary import Summarizer, SummaryResult
 from hunkwise.flows.verification import VerificationResult, Verifier
 from hunkwise.prompts.renderer import Renderer
@@ -98,24 +97,12 @@ class ReviewRequest:
     """The walkthrough of the previous run; None if it had none."""
 
 
-class RepositoryAtHead(Protocol):
-    """Reads the code at the head for a model; see copilot.tools."""
-
-    def read(self, path: str) -> bytes | None: ...
-
-    def read_many(self, paths: Sequence[str]) -> Known: ...
-
-    def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None: ...
-
-    def list(self, path: str) -> tuple[str, ...] | None: ...
-
-
 @dataclass(frozen=True)
 class ReviewInput:
     """The input of a review: the request, and the repository at the head."""
 
     order: ReviewRequest
-    repository: RepositoryAtHead
+    repository: SearchableCommit
 
 
 @dataclass(frozen=True)
@@ -250,7 +237,9 @@ def assemble(order: ReviewRequest, prepared: PreparedReview, result: RunResult) 
 
 
 def prepare(
-    order: ReviewRequest, seconds_left: Callable[[], float] = lambda: math.inf, head: HeadCommit | None = None
+    order: ReviewRequest,
+    seconds_left: Callable[[], float] = lambda: math.inf,
+    head: CommitFiles | None = None,
 ) -> PreparedReview:
     """Returns the plan and its prompts. Raises SettingsError before any model call.
 

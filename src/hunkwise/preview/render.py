@@ -11,12 +11,12 @@ from typing import Final
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.model import Question
+from hunkwise.domain.pull_request import CommitFiles
 from hunkwise.domain.review import Coverage
 from hunkwise.errors import SettingsError
 from hunkwise.flows.analysis import Analysis
 from hunkwise.flows.models import Budgets
 from hunkwise.flows.planning import coverage_of
-from hunkwise.flows.prompting import HeadCommit
 from hunkwise.flows.review import PreparedReview, ReviewRequest, prepare
 from hunkwise.flows.summary import Summarizer
 from hunkwise.flows.verification import FindingBatch, Verifier, batches_of
@@ -70,7 +70,7 @@ def estimate(text: str) -> int:
     return -(-len(text) // _CHARACTERS_A_TOKEN)
 
 
-def rendered(order: ReviewRequest, head: HeadCommit, name: str) -> PromptRendering:
+def rendered(order: ReviewRequest, head: CommitFiles, name: str) -> PromptRendering:
     """Renders the texts of a prompt of the order's configuration. Raises SettingsError where that is not possible."""
     prepared = prepare(order, head=head)
     if name == "verify":

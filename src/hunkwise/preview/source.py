@@ -7,17 +7,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hunkwise.commands.local_range import read_range
-from hunkwise.errors import OversizeError, RepositoryError, SettingsError
-from hunkwise.flows.base_config import CommitFiles
-from hunkwise.flows.prompting import HeadCommit
+from hunkwise.domain.pull_request import CommitFiles
+from hunkwise.errors import OversizeError, SettingsError
 from hunkwise.flows.review import ReviewRequest
 from hunkwise.prompts.renderer import BASE, BUILT_IN, HOUSE, PARTIAL, PARTIALS, built_in_text
 from hunkwise.repository.git import Git
-from hunkwise.repository.trees import GitTree, WorkingTree
+from hunkwise.repository.trees import GitTree, WorkingTree, local_tree, readable
 from hunkwise.settings.config import Config, read_config
 from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH
 from hunkwise.settings.parsing import did_you_mean, listed, quoted
@@ -118,18 +118,10 @@ def _base_of_pull_request(option: str, folder: Path, environ: Mapping[str, str])
     github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: _READING_SECONDS)
     try:
         sha = github.pull_request(wanted.number).base_sha
-        git = Git(folder)
-        commit: CommitFiles = GitTree(git, sha) if _has(git, sha) else ApiTree(github, sha)
+        commit = local_tree(readable(Git(folder)), sha) or ApiTree(github, sha)
         yield FileSource(commit, f"the base of {option} ({sha[:12]})", sha)
     finally:
         github.close()
-
-
-def _has(git: Git, sha: str) -> bool:
-    try:
-        return git.has(sha)
-    except RepositoryError:  # there is no repository; the files are read over the API
-        return False
 
 
 def config_path(option: str | None) -> str:
@@ -228,7 +220,7 @@ class PreviewSource:
     """The input of a review."""
 
     order: ReviewRequest
-    head: HeadCommit
+    head: CommitFiles
     """The files at the head commit."""
     change: str
     """Description of the change, for messages."""
@@ -300,7 +292,7 @@ def _read_pull_request(
     ends = time.monotonic() + _SECONDS
     github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: ends - time.monotonic())
     stack.callback(github.close)
-    return _fetch(github, wanted, _checkout(folder), path, overridden, tree)
+    return _fetch(github, wanted, readable(Git(folder)), path, overridden, tree)
 
 
 def _fetch(
@@ -314,29 +306,13 @@ def _fetch(
     from hunkwise.flows.fetch import MissingPatches, PullRequestFetch
     from hunkwise.github.client import ApiTree
 
-    def local_tree(sha: str) -> GitTree | None:
-        return GitTree(git, sha) if git is not None and git.has(sha) else None
-
-    def rules(sha: str) -> CommitFiles | None:
-        return tree or local_tree(sha)
-
-    def api_tree(sha: str) -> ApiTree:
-        return ApiTree(github, sha)
-
-    fetch = PullRequestFetch(github, MissingPatches(github, git, Git.diff_blobs), rules, api_tree)
+    near, far = partial(local_tree, git), partial(ApiTree, github)
+    rules = near if tree is None else lambda _sha: tree
+    fetch = PullRequestFetch(github, MissingPatches(github, git, Git.diff_blobs), rules, far)
     fetched = fetch.run(wanted.number, path, overridden)
     order = ReviewRequest(fetched.snapshot, fetched.texts.config, fetched.texts.templates, full=True)
     pull = fetched.snapshot.pull_request
     change = f"{wanted.repository}#{wanted.number} ({pull.base_sha[:12]}..{pull.head_sha[:12]})"
     base = f"the pull request's base ({pull.base_sha[:12]})"
-    head = local_tree(pull.head_sha) or api_tree(pull.head_sha)
+    head = near(pull.head_sha) or far(pull.head_sha)
     return PreviewSource(order, head, change, base if tree is None else "the working tree")
-
-
-def _checkout(folder: Path) -> Git | None:
-    git = Git(folder)
-    try:
-        git.has("0" * 40)
-    except RepositoryError:
-        return None
-    return git

@@ -71,6 +71,21 @@ class GitTree:
         return self._git.tree(self._sha, path) or None
 
 
+def readable(git: Git | None) -> Git | None:
+    """Returns `git` if there is a repository in its folder."""
+    try:
+        if git is not None:
+            git.has("0" * 40)
+    except RepositoryError:
+        return None
+    return git
+
+
+def local_tree(git: Git | None, sha: str) -> GitTree | None:
+    """Returns the files of a commit; None if there is no repository, or the commit is not in it."""
+    return GitTree(git, sha) if git is not None and git.has(sha) else None
+
+
 class WorkingTree:
     """The files on disk of the repository at or above `folder`, or of the folder itself if there is none."""
 

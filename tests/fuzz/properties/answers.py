@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +14,7 @@ from copilot.tools import Tool, ToolInvocation, ToolResult
 from hunkwise.copilot.tools import MAX_ANSWER, MAX_NAMES, report_tool, repository_tools
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.model import READING_TOOLS, Budget, ReportTool
+from hunkwise.domain.pull_request import Known
 from hunkwise.flows.analysis import FindingCollector
 from hunkwise.prompts.report_findings import DESCRIPTION, MAX_FINDINGS, REPORT, parameters, read_report
 from tests.publish.samples import file_diff
@@ -86,6 +88,9 @@ class Confined:
     def read(self, path: str) -> bytes | None:
         _is_inside(path)
         return b"one\ntwo\n" * 500
+
+    def read_many(self, paths: Sequence[str]) -> Known:
+        return {path: self.read(path) for path in paths}
 
     def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
         assert 0 < len(pattern) <= 500
