@@ -60,7 +60,10 @@ def test_configuration_template_and_instructions_are_read() -> None:
     ("files", "said"),
     [
         ({PATH: b"version: 2\n"}, r"\.github/hunkwise\.yml:1"),
-        ({PATH: OWN}, r"names the template mine\.j2, which is not in the base .* merge the template first"),
+        (
+            {PATH: OWN},
+            r"names the template mine\.j2, which is not in the base .* add the template there first",
+        ),
         ({PATH: OWN, "mine.j2": b"x" * 70_000}, r"mine\.j2 is larger than 65,536 bytes: shorten"),
         ({PATH: OWN, "mine.j2": b"caf\xe9"}, r"mine\.j2 is not UTF-8 at byte 3: save"),
         (
@@ -120,7 +123,7 @@ def test_the_faults_of_all_templates_are_told_together() -> None:
     assert caught.value.faults == (
         'mine.j2:2: unknown key "tool"; did you mean "tools"?',
         'The partial "severity" names the template partials/severity.j2, which is not in the base of the change:'
-        " correct the path, or merge the template first.",
+        " correct the path, or add the template there first.",
         "partials/part.j2 is not UTF-8 at byte 0: save the template as UTF-8.",
     )
 
@@ -164,7 +167,7 @@ def test_what_is_known_of_a_commit_is_what_it_is_and_nothing_else() -> None:
 @pytest.mark.parametrize("path", [PATH, "mine.j2"])
 def test_what_is_too_large_is_not_taken_for_what_is_not_there(path: str) -> None:
     with pytest.raises(
-        SettingsError, match=f"'{path}' has more than 2,000,000 bytes.* Shorten it at the base"
+        SettingsError, match=f"'{path}' has more than 2,000,000 bytes.* Shorten it in the base"
     ):
         read({PATH: OWN, "mine.j2": b"x"}, failing={path: OversizeError(path, 2_000_000)})
 

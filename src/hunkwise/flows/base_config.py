@@ -234,6 +234,8 @@ def _unread_notes(unread: Sequence[str]) -> tuple[str, ...]:
 
 
 MAX_TEMPLATE = 65_536
+"""Bytes."""
+_BASE = "the base of the change"
 _AT_ONCE = 6
 
 
@@ -282,7 +284,7 @@ def base_texts(base: CommitFiles, config_path: str, overridden: Callable[[Config
     are invalid, GitHubError or RepositoryError if they cannot be read at all."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="base") as pool:
         instructions = pool.submit(instructions_of, base, pool)
-        text = _read_file(base, config_path)
+        text = read_file(base, config_path)
         config = overridden(Config() if text is None else parse_config(text, path=config_path))
         templates, fronts = _read_templates(base, config, pool)
         found, notes = instructions.result()
@@ -295,7 +297,7 @@ def _read_templates(
 ) -> tuple[dict[str, str], dict[str, FrontMatter]]:
     """Returns the user's own templates without front matter, and the front matter of all prompts."""
     paths = config.own_files
-    readings = {name: pool.submit(_read_template, base, name, path) for name, path in paths.items()}
+    readings = {name: pool.submit(read_template, base, owner_of(name), path) for name, path in paths.items()}
     faults: list[str] = []
     templates: dict[str, str] = {}
     fronts = {name: front for name, front in built_in_fronts().items() if name not in paths}
@@ -341,29 +343,37 @@ def _range_notes(config: Config, paths: Mapping[str, str]) -> list[str]:
     return notes
 
 
-def _read_file(base: CommitFiles, path: str) -> bytes | None:
-    """Reads as `base.read`, but raises SettingsError if the file is too large to be read."""
+def read_file(commit: CommitFiles, path: str, where: str = _BASE) -> bytes | None:
+    """Reads as `commit.read`, but raises SettingsError if the file is too large to be read."""
     try:
-        return base.read(path)
+        return commit.read(path)
     except OversizeError as error:
-        raise SettingsError([f"{error.message} Shorten it at the base of the change."]) from error
+        raise SettingsError([f"{error.message} Shorten it in {where}."]) from error
 
 
-def _read_template(base: CommitFiles, name: str, path: str) -> str:
-    text = _read_file(base, path)
+def read_template(commit: CommitFiles, owner: str, path: str, where: str = _BASE) -> str:
+    """Reads a template that `owner` names, for example `The prompt "x"`; `where` describes the commit.
+
+    Raises SettingsError.
+    """
+    text = read_file(commit, path, where)
     if text is None:
-        owner = f'partial "{name.removeprefix(PARTIAL)}"' if name.startswith(PARTIAL) else f'prompt "{name}"'
-        raise SettingsError(
-            [
-                f"The {owner} names the template {path}, which is not in the base of the change: "
-                "correct the path, or merge the template first."
-            ]
+        fault = (
+            f"{owner} names the template {path}, which is not in {where}: "
+            "correct the path, or add the template there first."
         )
-    if len(text) > MAX_TEMPLATE:
-        raise SettingsError([f"{path} is larger than {MAX_TEMPLATE:,} bytes: shorten the template."])
-    try:
-        return text.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SettingsError(
-            [f"{path} is not UTF-8 at byte {error.start:,}: save the template as UTF-8."]
-        ) from error
+    elif len(text) > MAX_TEMPLATE:
+        fault = f"{path} is larger than {MAX_TEMPLATE:,} bytes: shorten the template."
+    else:
+        try:
+            return text.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            fault = f"{path} is not UTF-8 at byte {error.start:,}: save the template as UTF-8."
+    raise SettingsError([fault])
+
+
+def owner_of(name: str) -> str:
+    """Returns who names the file of a prompt or partial, for messages."""
+    return (
+        f'The partial "{name.removeprefix(PARTIAL)}"' if name.startswith(PARTIAL) else f'The prompt "{name}"'
+    )

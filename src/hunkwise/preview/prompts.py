@@ -29,7 +29,6 @@ from hunkwise.preview.source import (
     fronts_of,
     prompt_names,
     read_subject,
-    read_template,
     refuse_unknown,
     select_prompt,
     template_names,
@@ -152,7 +151,7 @@ class _Templates:
         """Returns a template; None if there is none of that name. Raises SettingsError if a file cannot be read."""
         if name in self._own:
             path = self._own[name]
-            return _Template(name, path, read_template(self._place, f'The template "{name}"', path))
+            return _Template(name, path, self._place.template(f'The template "{name}"', path))
         plain = name.removeprefix(HOUSE)
         return _Template(name, "built in", built_in_text(plain)) if plain in TEMPLATES else None
 

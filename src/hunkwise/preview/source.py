@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from hunkwise.commands.local_range import read_range
 from hunkwise.domain.pull_request import CommitFiles
-from hunkwise.errors import OversizeError, SettingsError
+from hunkwise.errors import SettingsError
+from hunkwise.flows.base_config import owner_of, read_file, read_template
 from hunkwise.flows.review import ReviewRequest
 from hunkwise.prompts.renderer import BASE, BUILT_IN, HOUSE, PARTIAL, PARTIALS, built_in_text
 from hunkwise.repository.git import Git
@@ -82,6 +83,10 @@ class FileSource:
     sha: str | None = None
     """None for the working tree."""
 
+    def template(self, owner: str, path: str) -> str:
+        """Reads a template that `owner` names; see `read_template`."""
+        return read_template(self.commit, owner, path, self.description)
+
 
 @contextmanager
 def open_source(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Iterator[FileSource]:
@@ -144,43 +149,15 @@ def configuration(place: FileSource, path: str) -> tuple[Config, YamlDocument | 
 
     Raises SettingsError with all faults, RepositoryError or GitHubError where it cannot be read.
     """
-    try:
-        text = place.commit.read(path)
-    except OversizeError as error:
-        raise SettingsError([f"{error.message} Shorten it."]) from error
+    text = read_file(place.commit, path, place.description)
     return (Config(), None) if text is None else read_config(text, path=path)
-
-
-MAX_TEMPLATE: Final = 65_536
-"""Bytes; the same limit as in a review."""
-
-
-def read_template(place: FileSource, who: str, path: str) -> str:
-    """Reads a template that `who` names, for example `The prompt "x"`. Raises SettingsError."""
-    try:
-        text = place.commit.read(path)
-    except OversizeError as error:
-        raise SettingsError([f"{error.message} Shorten it."]) from error
-    if text is None:
-        message = (
-            f"{who} names the template {path}, which is not in {place.description}: "
-            "correct the path, or add the file."
-        )
-        raise SettingsError([message])
-    if len(text) > MAX_TEMPLATE:
-        raise SettingsError([f"{path} is larger than {MAX_TEMPLATE:,} bytes: shorten the template."])
-    try:
-        return text.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        message = f"{path} is not UTF-8 at byte {error.start:,}: save the template as UTF-8."
-        raise SettingsError([message]) from error
 
 
 def front_matter_of(prompt: PromptSettings, place: FileSource) -> TemplateFrontMatter:
     """Reads the front matter of the prompt's template. Raises SettingsError."""
     if prompt.template is None:
         return front_of(built_in_text(prompt.name), HOUSE + prompt.name)
-    return front_of(read_template(place, f'The prompt "{prompt.name}"', prompt.template), prompt.template)
+    return front_of(place.template(owner_of(prompt.name), prompt.template), prompt.template)
 
 
 def fronts_of(prompts: Iterable[PromptSettings], place: FileSource) -> dict[str, TemplateFrontMatter]:
@@ -200,11 +177,9 @@ def fronts_of(prompts: Iterable[PromptSettings], place: FileSource) -> dict[str,
 def file_faults(config: Config, place: FileSource) -> Iterator[str]:
     """Yields the faults of templates and partials that cannot be read, and of their front matter."""
     for name, path in config.own_files.items():
-        partial = name.startswith(PARTIAL)
-        who = f'The partial "{name.removeprefix(PARTIAL)}"' if partial else f'The prompt "{name}"'
         try:
-            text = read_template(place, who, path)
-            if not partial:
+            text = place.template(owner_of(name), path)
+            if not name.startswith(PARTIAL):
                 read_front_matter(text, path)
         except SettingsError as error:
             yield from error.faults
