@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from hunkwise.cli import main, unforeseen
+from hunkwise.cli import main, unexpected_error
 
 
 def test_an_unforeseen_error_says_where_and_what(capsys: pytest.CaptureFixture[str]) -> None:
     try:
         raise KeyError("nothing\x1b[2J")
     except KeyError as error:
-        reported = unforeseen(error)
+        reported = unexpected_error(error)
     printed = capsys.readouterr().err
     assert "test_cli.py:" in printed
     assert "in test_an_unforeseen_error_says_where_and_what" in printed

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.files import read_given
+from hunkwise.files import read_bounded
 
 
 @pytest.mark.parametrize(("size", "read"), [(0, 0), (9, 9), (10, 10), (11, 11), (5_000, 11)])
@@ -16,13 +16,13 @@ def test_one_byte_more_than_the_bound_tells_that_a_file_is_too_large(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * size)
-    assert read_given(path, 10) == b"x" * read
+    assert read_bounded(path, 10) == b"x" * read
 
 
 def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "link").symlink_to("file")
-    assert read_given(tmp_path / "link", 10) == b"x"
+    assert read_bounded(tmp_path / "link", 10) == b"x"
 
 
 def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
@@ -34,5 +34,5 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
         (tmp_path / "gone", "No such file"),
     ):
         with pytest.raises(OSError, match=words) as refused:
-            read_given(path, 10)
+            read_bounded(path, 10)
         assert refused.value.strerror

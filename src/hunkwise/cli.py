@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 from hunkwise import __version__
 from hunkwise.domain.text import plain
-from hunkwise.errors import Error, host_fault
+from hunkwise.errors import Error, host_error
 
 _UNKNOWN_HINT = "This is a fault of hunkwise's own: please report it with the lines above."
 
@@ -48,7 +48,7 @@ def _run_action(environ: Mapping[str, str]) -> int:
         action.fail(error)
         return error.exit_code
     except Exception as error:
-        action.fail(unforeseen(error))
+        action.fail(unexpected_error(error))
         return 3
     finally:
         _flush_streams()
@@ -67,7 +67,7 @@ def _run_local(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int
     except BrokenPipeError:
         return 3  # the reader closed the pipe
     except Exception as error:
-        _print_error(plain(f"hunkwise: {unforeseen(error)}"))
+        _print_error(plain(f"hunkwise: {unexpected_error(error)}"))
         return 3
     finally:
         _flush_streams()
@@ -150,9 +150,9 @@ def _print_error(text: str) -> None:
         print(text, file=sys.stderr)
 
 
-def unforeseen(error: Exception) -> Error:
+def unexpected_error(error: Exception) -> Error:
     """Returns the Error for an unexpected exception, and prints its stack frames: the message may be untrusted text."""
-    if (fault := host_fault(error)) is not None:
+    if (fault := host_error(error)) is not None:
         return fault
     for frame in traceback.extract_tb(error.__traceback__):
         _print_error(f"  {frame.filename}:{frame.lineno} in {frame.name}")

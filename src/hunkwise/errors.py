@@ -132,7 +132,7 @@ _NO_THREAD = "can't start new thread"  # CPython's message of a RuntimeError, wh
 _NO_TEMPORARY = "No usable temporary directory"  # tempfile's message of a FileNotFoundError
 
 
-def host_fault(error: BaseException) -> Error | None:
+def host_error(error: BaseException) -> Error | None:
     """Returns an Error if the machine is the cause (full disk, limits, memory), directly or indirectly; else None."""
     for cause in _iterate_causes(error):
         description = _describe(cause)

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from hunkwise.errors import host_fault
+from hunkwise.errors import host_error
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from hunkwise.errors import host_fault
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_what_the_machine_lacks_is_told_with_a_remedy(error: Exception, message: str, hint: str) -> None:
-    fault = host_fault(error)
+    fault = host_error(error)
     assert fault is not None
     assert fault.message == message
     assert hint in fault.hint
@@ -45,7 +45,7 @@ def test_the_cause_of_an_error_is_looked_at_too() -> None:
         except OSError as error:
             raise KeyError("report") from error
     except KeyError as error:
-        fault = host_fault(error)
+        fault = host_error(error)
     assert fault is not None
     assert fault.message == "The disk is full."
 
@@ -59,4 +59,4 @@ def test_other_errors_are_not_explained_away() -> None:
         FileNotFoundError(errno.ENOENT, "x"),
         OSError("no number"),
     ):
-        assert host_fault(error) is None
+        assert host_error(error) is None

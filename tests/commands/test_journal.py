@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.commands.journal import Journal, write_whole
+from hunkwise.commands.journal import Journal, write_json
 from tests.publish.samples import anchor, finding
 
 
@@ -42,7 +42,7 @@ def test_a_disk_that_takes_no_more_is_said_once(tmp_path: Path, caplog: pytest.L
 
 def test_a_report_is_written_whole(tmp_path: Path) -> None:
     path = tmp_path / "new" / "report.json"
-    assert write_whole(path, {"title": "é"})
+    assert write_json(path, {"title": "é"})
     assert path.read_text(encoding="utf-8") == '{\n "title": "é"\n}\n'
 
 
@@ -50,5 +50,5 @@ def test_a_report_that_cannot_be_written_is_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")
-    assert not write_whole(tmp_path / "file" / "report.json", {})
+    assert not write_json(tmp_path / "file" / "report.json", {})
     assert "cannot be written" in caplog.text

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from hunkwise.demo.server import completion, sameness_in
+from hunkwise.demo.server import comparison_of, completion
 from hunkwise.domain.model import Question
 from hunkwise.evaluation.judge import TOOL
 from tests.evaluation.samples import finding, golden
@@ -50,8 +50,8 @@ def test_remarks_are_the_same_where_they_share_a_word_that_matters(text: str, ti
 def test_the_reason_names_the_words() -> None:
     golden_words, found_words = "> A leaking socket", "> Sockets leak"
     prompt = f"=== What is wrong, on line 1\n{golden_words}\n=== What the reviewer found, on line 1\n{found_words}\n==="
-    assert sameness_in(prompt) == {"same": True, "why": "Both speak of socket."}
+    assert comparison_of(prompt) == {"same": True, "why": "Both speak of socket."}
 
 
 def test_what_is_no_question_has_an_answer() -> None:
-    assert sameness_in("")["same"] is False
+    assert comparison_of("")["same"] is False

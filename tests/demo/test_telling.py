@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hunkwise.demo.server import completion, telling_in
+from hunkwise.demo.server import completion, summary_of
 from hunkwise.flows.summary import read_summary
 from hunkwise.prompts.renderer import Renderer
 
@@ -12,7 +12,7 @@ def listing(*rows: str) -> str:
 
 
 def test_files_and_lines_are_counted_by_folder() -> None:
-    told = telling_in(
+    told = summary_of(
         listing(
             '"api/a.py" (added, +40 -0)',
             '"api/b.py" (modified, +1 -2)',
@@ -29,7 +29,7 @@ def test_files_and_lines_are_counted_by_folder() -> None:
 
 def test_the_largest_folders_are_areas() -> None:
     rows = [f'"f{number}/a.py" (added, +{number} -1)' for number in range(1, 7)]
-    told = telling_in(listing(*rows, '"top.py" (removed, +0 -900)', "and 1200 more"))
+    told = summary_of(listing(*rows, '"top.py" (removed, +0 -900)', "and 1200 more"))
     assert [one["area"] for one in told["areas"]] == ["the top folder", "f6/", "f5/", "f4/"]
     assert told["areas"][1]["what"] == "1 file, 6 lines added, 1 removed."
     assert "1,207 files" in told["overview"]
@@ -37,8 +37,8 @@ def test_the_largest_folders_are_areas() -> None:
 
 
 def test_nothing_listed_is_nothing_counted_and_strange_rows_do_no_harm() -> None:
-    assert "0 files" in telling_in("")["overview"]
-    odd = telling_in(listing('"\\x" (added, +1 -0)', '"/a" (added, +9999 -0)'))
+    assert "0 files" in summary_of("")["overview"]
+    odd = summary_of(listing('"\\x" (added, +1 -0)', '"/a" (added, +9999 -0)'))
     assert [one["area"] for one in odd["areas"]] == []
     assert odd["risk"]["level"] == "high"
 
@@ -55,7 +55,7 @@ def test_what_the_rules_say_is_what_the_tool_takes() -> None:
             "findings": [], "unreviewed": [], "earlier": "",
         },
     )  # fmt: skip
-    told = read_summary(telling_in(prompt), "short")
+    told = read_summary(summary_of(prompt), "short")
     assert (told.faults, told.done) == ((), True)
     assert [one.area for one in told.walkthrough.areas] == ["a/", "b/"]
     assert "2 files, 6 lines added, 2 removed" in told.overview

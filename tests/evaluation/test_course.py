@@ -117,9 +117,9 @@ def test_a_case_in_which_the_run_is_stopped_has_no_measure(tmp_path: Path, tool:
     with closing(ScratchRepository()) as store:
         (ready,) = make_ready(read_cases(tmp_path), EvalSettings(QUIET), store)
         measuring = CaseRunner("wise", interrupted, lambda: 0.0)
-        marks = asyncio.run(measuring.marks(ready, Player(stopping)))
-    assert marks.failure == CaseFailure("interrupted", "The run was stopped before the case was done.")
-    assert (marks.findings, marks.usage.model_calls) == ((), 1)
+        result = asyncio.run(measuring.measure(ready, Player(stopping)))
+    assert result.failure == CaseFailure("interrupted", "The run was stopped before the case was done.")
+    assert (result.findings, result.usage.model_calls) == ((), 1)
 
 
 def test_a_case_of_which_all_is_left_out_is_measured_without_a_question(tmp_path: Path) -> None:

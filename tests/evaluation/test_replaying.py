@@ -19,10 +19,10 @@ from hunkwise.evaluation.cassette import (
     Recorder,
     ReplayModel,
     ReplayModels,
+    cassette_path,
     read_cassette,
     read_header,
     request_key,
-    tape_path,
     write_header,
 )
 from hunkwise.evaluation.preparation import ReadyCase
@@ -232,7 +232,7 @@ def test_a_failure_is_replayed_as_one_of_its_kind_and_what_came_before_it_stays(
     (tmp_path / "tapes").mkdir()
     for tape in tapes:
         tape.write(tmp_path / "tapes", SecretScan([]))
-        assert SECRET not in tape_path(tmp_path / "tapes", tape.case).read_text()
+        assert SECRET not in cassette_path(tmp_path / "tapes", tape.case).read_text()
     again = replayed(cases, tmp_path / "tapes", QUIET, None)
     assert [one.failure and one.failure.kind for one in again] == ["partial", "partial"]
     assert [one.usage for one in again] == [one.usage for one in first]

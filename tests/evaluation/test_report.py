@@ -11,7 +11,14 @@ import pytest
 
 from hunkwise.domain.review import Usage
 from hunkwise.errors import SettingsError
-from hunkwise.evaluation.report import as_json, compare, comparison_json, marks_json, read_marks, read_report
+from hunkwise.evaluation.report import (
+    as_json,
+    case_json,
+    compare,
+    comparison_json,
+    read_case_result,
+    read_report,
+)
 from hunkwise.evaluation.results import CaseFailure, Evaluation, ScoredGolden
 from hunkwise.evaluation.table import HEAD, as_markdown, as_text
 from tests.evaluation.samples import write
@@ -64,7 +71,7 @@ def test_the_totals_are_the_sums_of_the_cases() -> None:
 
 @pytest.mark.parametrize("one", [ONE, MISSED, CLEAN])
 def test_a_case_reads_back_as_it_was_written(one: Any) -> None:
-    assert read_marks(json.loads(json.dumps(marks_json(one)))) == one
+    assert read_case_result(json.loads(json.dumps(case_json(one)))) == one
 
 
 def test_a_report_reads_back(tmp_path: Path) -> None:
@@ -76,7 +83,7 @@ def test_a_report_reads_back(tmp_path: Path) -> None:
         "a, b",
         "wise",
     )
-    assert found.marks[:3] == WHOLE.marks[:3]
+    assert found.results[:3] == WHOLE.results[:3]
     assert found.failed[0].name == "four"
 
 
@@ -88,7 +95,7 @@ def test_of_no_measured_case_nothing_is_claimed() -> None:
 
 
 def broken(**more: Any) -> dict[str, Any]:
-    case = {**marks_json(ONE), **more}
+    case = {**case_json(ONE), **more}
     return {"version": 1, "cases": [case]}
 
 

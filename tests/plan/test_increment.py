@@ -16,10 +16,10 @@ from hunkwise.plan.incremental import (
     KEY_BYTES,
     HunkSplit,
     answered_hunks,
-    divided,
     file_key,
     hunk_keys,
     kept_keys,
+    split_reviewed,
 )
 from tests.plan.test_chunks import FILES, file_of
 
@@ -79,27 +79,27 @@ def test_lines_cannot_pose_as_the_next_hunk() -> None:
 
 def test_only_what_is_not_known_is_new() -> None:
     file = file_diff(ONE + OTHER)
-    found = divided(file, frozenset(keys(ONE)))
+    found = split_reviewed(file, frozenset(keys(ONE)))
     assert (found.carried, found.new) == (file.hunks[:1], file.hunks[1:])
-    assert divided(file, frozenset(keys(ONE + OTHER))).new == ()
-    assert divided(file, frozenset(keys(ONE, "b.py"))).carried == ()
+    assert split_reviewed(file, frozenset(keys(ONE + OTHER))).new == ()
+    assert split_reviewed(file, frozenset(keys(ONE, "b.py"))).carried == ()
 
 
 def test_nothing_is_known_without_keys() -> None:
-    assert divided(file_diff(ONE), frozenset()).carried == ()
-    assert divided(FileDiff("a", FileStatus.MODIFIED), frozenset({"x"})) == HunkSplit((), ())
+    assert split_reviewed(file_diff(ONE), frozenset()).carried == ()
+    assert split_reviewed(FileDiff("a", FileStatus.MODIFIED), frozenset({"x"})) == HunkSplit((), ())
 
 
 def test_a_file_key_covers_all_hunks_of_the_file_as_they_were() -> None:
     whole = file_diff(ONE + OTHER)
     known = frozenset({file_key("a.py", whole.hunks)})
-    assert divided(whole, known).new == ()
-    assert divided(file_diff(ONE), known).carried == ()
+    assert split_reviewed(whole, known).new == ()
+    assert split_reviewed(file_diff(ONE), known).carried == ()
 
 
 def test_a_twin_that_came_later_is_new() -> None:
-    found = divided(file_diff(ONE + ONE), frozenset(keys(ONE)))
-    assert found.known == (True, False)
+    found = split_reviewed(file_diff(ONE + ONE), frozenset(keys(ONE)))
+    assert found.reviewed == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -109,14 +109,14 @@ def test_a_twin_that_came_later_is_new() -> None:
 @pytest.mark.parametrize("key", [keys(ONE, "old.py")[0], file_key("old.py", parse_hunks(ONE))])
 def test_a_renamed_file_is_known_under_its_old_name(status: FileStatus, known: bool, key: str) -> None:
     file = replace(file_diff(ONE, "new.py", "old.py"), status=status)
-    assert bool(divided(file, frozenset({key})).carried) is known
+    assert bool(split_reviewed(file, frozenset({key})).carried) is known
 
 
 def test_a_truncated_hunk_is_never_known() -> None:
     file = file_diff(ONE + b"@@ -30,9 +31,9 @@\n thirty\n+more\n")
     assert file.hunks[1].truncated
     known = frozenset({*hunk_keys("a.py", file.hunks), file_key("a.py", file.hunks)})
-    assert divided(file, known).known == (True, False)
+    assert split_reviewed(file, known).reviewed == (True, False)
     assert kept_keys({"a.py": all_known(file)}) == frozenset(keys(ONE))
 
 
@@ -163,16 +163,16 @@ def test_whatever_is_kept_the_same_change_holds_nothing_new_but_what_was_cut(
     by_file = {file.path: all_known(file) for file in files}
     kept = kept_keys(by_file, most)
     assert len(kept) <= most
-    new = [hunk for file in files for hunk in divided(file, kept).new]
+    new = [hunk for file in files for hunk in split_reviewed(file, kept).new]
     if len(kept_keys(by_file, 10_000)) <= most:
         assert new == []
-    assert all(divided(file, frozenset()).new == file.hunks for file in files)
+    assert all(split_reviewed(file, frozenset()).new == file.hunks for file in files)
 
 
 def test_answers_are_told_of_the_new_hunks_alone() -> None:
     file = many("a", 4)
     division = HunkSplit(file.hunks, (True, False, True, False))
-    assert division.with_answers((False, True)).known == (True, False, True, True)
+    assert division.with_answers((False, True)).reviewed == (True, False, True, True)
 
 
 @pytest.mark.parametrize(

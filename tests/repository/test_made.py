@@ -10,7 +10,7 @@ import pytest
 
 from hunkwise.domain.diff import FileStatus
 from hunkwise.errors import RepositoryError
-from hunkwise.evaluation.dataset import UNSHOWN, unfolded
+from hunkwise.evaluation.dataset import UNSHOWN, files_of_diff
 from hunkwise.repository.trees import ScratchRepository
 
 DIFF = b"""\
@@ -71,7 +71,7 @@ def test_the_same_trees_make_the_same_commits(store: ScratchRepository) -> None:
 
 
 def test_a_diff_is_applied_to_what_it_shows_of_its_base(store: ScratchRepository) -> None:
-    shown = unfolded(DIFF)
+    shown = files_of_diff(DIFF)
     assert shown is not None
     assert {path: (content.raw.decode(), content.executable) for path, content in shown.items()} == {
         "run.sh": (f"{UNSHOWN}\n{UNSHOWN}\nthree\nfour", True),

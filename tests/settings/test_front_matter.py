@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.domain.finding import Severity
-from hunkwise.domain.text import divided
+from hunkwise.domain.text import split_front_matter
 from hunkwise.errors import SettingsError
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.prompt_settings import BudgetSettings, FrontMatter
@@ -164,7 +164,7 @@ def test_front_matter_is_bounded() -> None:
 @given(st.lists(st.sampled_from(["---", "--- ", "x: 1", "tools: []", "{{ a }}", "#}", "{#", "\r", "\ufeff"])))
 def test_any_lines_are_front_matter_and_body_or_faults(lines: list[str]) -> None:
     text = "\n".join(lines)
-    parts = divided(text)
+    parts = split_front_matter(text)
     if parts is not None and parts.closed:
         above = text[: len(text) - len(parts.body)]
         assert parts.template == "{#" + "\n" * above.count("\n") + "#}" + parts.body

@@ -18,7 +18,7 @@ from hunkwise.copilot.isolation import Credential, refuse_unsafe
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.review import ExitCode
 from hunkwise.errors import Error, SettingsError
-from hunkwise.files import read_given
+from hunkwise.files import read_bounded
 from hunkwise.settings.github_context import (
     MAX_PAYLOAD_BYTES,
     NothingToDo,
@@ -177,7 +177,7 @@ def start_sidecar(inputs: Inputs, environ: Mapping[str, str]) -> Sidecar | list[
 
 def _read_payload(path: Path) -> bytes:
     try:
-        return read_given(path, MAX_PAYLOAD_BYTES)
+        return read_bounded(path, MAX_PAYLOAD_BYTES)
     except OSError as error:
         raise SettingsError(
             [

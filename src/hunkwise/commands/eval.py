@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from hunkwise.commands.backend import Backend, select_backend
-from hunkwise.commands.journal import write_whole
+from hunkwise.commands.journal import write_json
 from hunkwise.commands.signals import Signals, quiet_loop
 from hunkwise.copilot.find_cli import find_cli
 from hunkwise.copilot.isolation import refuse_unsafe
@@ -24,7 +24,13 @@ from hunkwise.doctor.checks import secrets_of
 from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import plain
 from hunkwise.errors import SettingsError
-from hunkwise.evaluation.cassette import CassetteHeader, ReplayModels, read_header, tape_path, write_header
+from hunkwise.evaluation.cassette import (
+    CassetteHeader,
+    ReplayModels,
+    cassette_path,
+    read_header,
+    write_header,
+)
 from hunkwise.evaluation.dataset import Case, read_cases
 from hunkwise.evaluation.preparation import EvalSettings, ReadyCase, make_ready
 from hunkwise.evaluation.report import Comparison, as_json, compare, comparison_json, read_report
@@ -132,7 +138,7 @@ def report(options: Options, evaluation: Evaluation, comparison: Comparison | No
         case _:
             text = scan.redacted(as_text(evaluation, comparison))
     sys.stdout.write(f"{text}\n")
-    return options.output is None or bool(write_whole(options.output, contents))
+    return options.output is None or bool(write_json(options.output, contents))
 
 
 def close(state: Checkpoint | None, evaluation: Evaluation) -> None:
@@ -329,7 +335,7 @@ class _Work:
         if self.state is None:
             return None
         record = self.options.record
-        recorded = record is None or tape_path(record, case.name).is_file()
+        recorded = record is None or cassette_path(record, case.name).is_file()
         return self.state.of(case) if recorded else None
 
     def _store_result(self, result: CaseResult) -> None:

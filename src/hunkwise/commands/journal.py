@@ -6,11 +6,11 @@ import json
 import logging
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from hunkwise.domain.finding import Finding
+from hunkwise.files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -43,17 +43,13 @@ class Journal:
             )
 
 
-def write_whole(path: Path, contents: object) -> str:
+def write_json(path: Path, contents: object) -> str:
     """Writes values as JSON, whole or not at all. Returns the path, or an empty text if it cannot be written."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
     try:
         _make_folder(path.parent)
-        unfinished.write_text(json.dumps(contents, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        unfinished.replace(path)
+        write_whole(path, json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         logger.warning("%s cannot be written (%s).", path, error.strerror)
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
         return ""
     return str(path)
 

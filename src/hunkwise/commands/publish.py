@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hunkwise import __version__
 from hunkwise.actions import takes
-from hunkwise.commands.journal import write_whole
+from hunkwise.commands.journal import write_json
 from hunkwise.domain.pull_request import Conversation, PullRequest, Thread
 from hunkwise.domain.review import Destination, ExitCode, Review
 from hunkwise.errors import Error, GitHubError
@@ -183,7 +183,7 @@ class Publisher:
 
     def _write_report_file(self, name: str, contents: object) -> str:
         """Writes a JSON file; returns its path for later steps, or an empty text where it could not be written."""
-        written = write_whole(self._reports.inside / name, without_secrets(contents, self._scan))
+        written = write_json(self._reports.inside / name, without_secrets(contents, self._scan))
         return str(self._reports.outside / name) if written else ""
 
     def _ports(self) -> GitHubPorts:

@@ -25,7 +25,7 @@ from hunkwise.domain.model import Deadlines
 from hunkwise.domain.pull_request import PullRequest
 from hunkwise.domain.review import Review
 from hunkwise.errors import Error, GitHubError, RepositoryError, SettingsError
-from hunkwise.files import read_given
+from hunkwise.files import read_bounded
 from hunkwise.flows.fetch import FetchedPullRequest, MissingPatches, PullRequestFetch
 from hunkwise.flows.review import ReviewInput, ReviewRequest, merge
 from hunkwise.github.client import ApiTree, GitHub
@@ -291,7 +291,7 @@ def _to_review(report: ReportedReview, fetched: FetchedPullRequest) -> Review:
 
 def _read_file(path: Path) -> bytes:
     try:
-        return read_given(path, MAX_BYTES)
+        return read_bounded(path, MAX_BYTES)
     except OSError as error:
         raise SettingsError(
             [

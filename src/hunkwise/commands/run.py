@@ -157,7 +157,7 @@ class LiveModels:
     connection: CopilotConnection
     source: ModelSource
     settings: EvalBackend
-    _tapes: dict[str, Cassette] = field(default_factory=dict)
+    _cassettes: dict[str, Cassette] = field(default_factory=dict)
 
     def model(self, ready: ReadyCase) -> Model:
         deadline = Deadline(time.monotonic() + self.settings.minutes * 60, time.monotonic)
@@ -167,11 +167,11 @@ class LiveModels:
 
         if self.settings.record is None:
             return fresh()
-        tape = self._tapes[ready.case.name] = Cassette(ready.case.name)
-        return Recorder(fresh, tape, self.settings.scan)
+        cassette = self._cassettes[ready.case.name] = Cassette(ready.case.name)
+        return Recorder(fresh, cassette, self.settings.scan)
 
-    def done(self, marks: CaseResult) -> None:
+    def done(self, result: CaseResult) -> None:
         """Writes the recorded answers of a case that was measured. Raises SettingsError."""
-        tape = self._tapes.pop(marks.name, None)
-        if tape is not None and self.settings.record is not None and marks.failure is None:
-            tape.write(self.settings.record, self.settings.scan)
+        cassette = self._cassettes.pop(result.name, None)
+        if cassette is not None and self.settings.record is not None and result.failure is None:
+            cassette.write(self.settings.record, self.settings.scan)

@@ -27,7 +27,7 @@ _COMMON = frozenset(
 """Words that are ignored, because remarks on any code may share them."""
 
 
-def sameness_in(prompt: str) -> dict[str, Any]:
+def comparison_of(prompt: str) -> dict[str, Any]:
     """Returns the arguments of `report_same` for the two remarks that the prompt quotes."""
     golden, finding = _words(prompt, _GOLDEN), _words(prompt, _FINDING)
     shared = sorted(golden & finding)
@@ -67,7 +67,7 @@ class _Tally:
         return f"{_count(self.files, 'file')}, {_count(self.added, 'line')} added, {self.removed:,} removed"
 
 
-def telling_in(prompt: str) -> dict[str, Any]:
+def summary_of(prompt: str) -> dict[str, Any]:
     """Returns the arguments of `report_summary`; the areas are the folders with the most changed lines."""
     folders, more = _folders(prompt)
     whole = _Tally(
@@ -236,11 +236,11 @@ def _verdicts(prompt: str, _calls: int) -> dict[str, Any]:
 
 
 def _summary(prompt: str, _calls: int) -> dict[str, Any]:
-    return telling_in(prompt)
+    return summary_of(prompt)
 
 
 def _sameness(prompt: str, _calls: int) -> dict[str, Any]:
-    return sameness_in(prompt)
+    return comparison_of(prompt)
 
 
 _FINDINGS: Final = ("report_findings", _findings)

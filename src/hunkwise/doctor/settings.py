@@ -16,7 +16,7 @@ from hunkwise.copilot.sidecar import Address
 from hunkwise.doctor.checks import Check, failed, ok, unchecked, warning, wrong
 from hunkwise.domain.pull_request import CommitFiles
 from hunkwise.errors import Error, SettingsError
-from hunkwise.files import read_given
+from hunkwise.files import read_bounded
 from hunkwise.flows.base_config import BaseConfig, base_texts
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.config import Config
@@ -356,7 +356,7 @@ def _task_checks(name: str, task: Task) -> Iterator[Check]:
 
 def _read_payload(path: Path) -> bytes:
     try:
-        return read_given(path, MAX_PAYLOAD_BYTES)
+        return read_bounded(path, MAX_PAYLOAD_BYTES)
     except OSError as error:
         raise SettingsError(
             [f"GITHUB_EVENT_PATH names {path}, which cannot be read ({error.strerror})."]

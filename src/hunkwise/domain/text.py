@@ -115,7 +115,7 @@ class SplitText:
         return "{#" + "\n" * self.lines + "#}" + self.body
 
 
-def divided(text: str) -> SplitText | None:
+def split_front_matter(text: str) -> SplitText | None:
     """Splits a text into front matter and body; None if it has no front matter."""
     opening = _OPENING.match(text)
     if opening is None:

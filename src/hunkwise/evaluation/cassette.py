@@ -17,7 +17,7 @@ from hunkwise.errors import ModelError, ModelKind, SettingsError
 from hunkwise.evaluation.dataset import RECORDING
 from hunkwise.evaluation.preparation import ReadyCase
 from hunkwise.evaluation.results import CaseResult
-from hunkwise.files import read_given
+from hunkwise.files import read_bounded, write_whole
 from hunkwise.flows.models import Model
 from hunkwise.redaction import SecretScan, without_secrets
 from hunkwise.settings.parsing import listed
@@ -119,16 +119,16 @@ class Cassette:
         """Writes the answers to a file in the folder. Raises SettingsError where it cannot be written."""
         by_key = {key: [_json(answer) for answer in answers] for key, answers in self.answers.items()}
         contents = {"version": VERSION, "case": self.case, "answers": by_key}
-        _write(tape_path(folder, self.case), without_secrets(contents, scan))
+        _write(cassette_path(folder, self.case), without_secrets(contents, scan))
 
 
-def tape_path(folder: Path, case: str) -> Path:
+def cassette_path(folder: Path, case: str) -> Path:
     return folder / f"{case}.json"
 
 
 def read_cassette(folder: Path, case: str) -> Cassette:
     """Reads the recorded answers of a case. Raises SettingsError where there are none, or they cannot be read."""
-    path = tape_path(folder, case)
+    path = cassette_path(folder, case)
     try:
         file = _File.model_validate_json(_read(path, f'Nothing was recorded of the case "{case}"'))
     except ValidationError as error:
@@ -170,17 +170,15 @@ def _json(answer: RecordedAnswer) -> dict[str, Any]:
 
 def _write(path: Path, contents: object) -> None:
     text = json.dumps(contents, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
-    unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        unfinished.write_text(text, encoding="ascii")
-        unfinished.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise SettingsError([f"--record: {path} cannot be written ({error.strerror})."]) from error
 
 
 def _read(path: Path, missing: str) -> bytes:
     try:
-        raw = read_given(path, _MOST_BYTES)
+        raw = read_bounded(path, _MOST_BYTES)
     except FileNotFoundError as error:
         message = f"{missing}: there is no {path.name} in {path.parent}; record it with --record."
         raise SettingsError([message]) from error
@@ -200,11 +198,11 @@ def _damaged_error(path: Path, error: ValidationError) -> SettingsError:
 class Recorder:
     """Asks a real model, and records the calls of the reporting tool and their cost."""
 
-    def __init__(self, fresh: Callable[[], Model], tape: Cassette, scan: SecretScan) -> None:
+    def __init__(self, fresh: Callable[[], Model], cassette: Cassette, scan: SecretScan) -> None:
         """`fresh` returns a new model for each question, so that the cost of each is known."""
         self._scan = scan
         self._fresh = fresh
-        self._tape = tape
+        self._cassette = cassette
         self.spent: dict[str, Usage] = {}
 
     @property
@@ -247,7 +245,7 @@ class Recorder:
             usage=RecordedUsage(**asdict(usage)),
             failed=failed,
         )
-        self._tape.put(request_key(question), answer)
+        self._cassette.put(request_key(question), answer)
 
 
 _WORDS: Mapping[str, str] = {
@@ -263,9 +261,9 @@ _AGAIN = "Record it again with --record."
 class ReplayModel:
     """Answers each question with its recorded answer, at the recorded cost."""
 
-    def __init__(self, tape: Cassette) -> None:
-        self._tape = tape
-        self._left = {key: list(answers) for key, answers in tape.answers.items()}
+    def __init__(self, cassette: Cassette) -> None:
+        self._cassette = cassette
+        self._left = {key: list(answers) for key, answers in cassette.answers.items()}
         self.spent: dict[str, Usage] = {}
         self.missing: list[str] = []
         """Questions without a recorded answer, one sentence each. If there is one, the case has no result."""
@@ -304,10 +302,10 @@ class ReplayModel:
     def _what_changed(self, question: Question) -> str:
         which = f'A question of the prompt "{question.purpose}"'
         parts = part_digests(question)
-        recorded = list(self._tape.of_purpose(question.purpose))
+        recorded = list(self._cassette.of_purpose(question.purpose))
         if not recorded:
             return f"{which} was not recorded, and no other one of that prompt was."
-        if request_key(question) in self._tape.answers:
+        if request_key(question) in self._cassette.answers:
             return f"{which} is asked more often than it was when it was recorded."
         changed = min((_changed(parts, answer) for answer in recorded), key=len)
         return f"{which} was not recorded; what has changed since is {listed(changed)}."
@@ -323,17 +321,17 @@ class ReplayModels:
     def __init__(self, folder: Path, cases: Iterable[str]) -> None:
         """Reads all recordings. Raises SettingsError that names every case without one."""
         faults: list[str] = []
-        self._tapes: dict[str, Cassette] = {}
+        self._cassettes: dict[str, Cassette] = {}
         for case in cases:
             try:
-                self._tapes[case] = read_cassette(folder, case)
+                self._cassettes[case] = read_cassette(folder, case)
             except SettingsError as error:
                 faults += error.faults
         if faults:
             raise SettingsError(faults)
 
     def model(self, ready: ReadyCase) -> ReplayModel:
-        return ReplayModel(self._tapes[ready.case.name])
+        return ReplayModel(self._cassettes[ready.case.name])
 
-    def done(self, marks: CaseResult) -> None:
+    def done(self, result: CaseResult) -> None:
         """Does nothing: a replay writes no files."""

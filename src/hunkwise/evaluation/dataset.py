@@ -17,7 +17,7 @@ from hunkwise.domain.diff_parser import parse_sections
 from hunkwise.domain.text import cut, one_line
 from hunkwise.errors import SettingsError
 from hunkwise.evaluation.golden import MAX_BYTES, Golden, parse_golden
-from hunkwise.files import read_given
+from hunkwise.files import read_bounded
 from hunkwise.settings.parsing import did_you_mean, listed
 
 
@@ -67,7 +67,7 @@ UNSHOWN: Final = "…"
 """Placeholder for each line that the diff does not show, so that the others keep their numbers."""
 
 
-def unfolded(diff: bytes) -> dict[str, TreeFile] | None:
+def files_of_diff(diff: bytes) -> dict[str, TreeFile] | None:
     """Returns the files of the base with the lines that the diff shows; None if they exceed MAX_LINES.
 
     Skips paths that are not valid in a tree: git then refuses the diff with the reason.
@@ -169,7 +169,7 @@ class TreeReader:
             if status.st_size > MAX_FILE:
                 self._refuse(path, f"it has {status.st_size:,} bytes; keep files within {MAX_FILE:,}")
                 return None
-            raw = read_given(Path(entry.path), MAX_FILE)
+            raw = read_bounded(Path(entry.path), MAX_FILE)
         except OSError as error:
             self._refuse(path, f"it cannot be read ({error.strerror})")
             return None
@@ -301,7 +301,7 @@ class _CaseReader:
         if diff is not None and not diff.strip():
             self.faults.append(f"{self.shown}/{DIFF}: it is empty; write there what `git diff` prints")
         if diff is not None and not has_base:
-            files = unfolded(diff)
+            files = files_of_diff(diff)
             if files is None:
                 self.faults.append(
                     f"{self.shown}/{DIFF}: its files have more than {MAX_LINES:,} lines; add base/"
@@ -325,7 +325,7 @@ class _CaseReader:
             self.faults.append(f"{self.shown}/{name}: it is a symbolic link; put the file itself there")
             return None
         try:
-            raw = read_given(path, most)
+            raw = read_bounded(path, most)
         except FileNotFoundError:
             self.faults.append(f"{self.shown}: there is no {name}; add it, or move the folder elsewhere")
             return None

@@ -29,12 +29,12 @@ from hunkwise.domain.text import plain
 from hunkwise.errors import SettingsError
 from hunkwise.evaluation.results import CaseResult, Evaluation, ScoredGolden
 from hunkwise.evaluation.scoring import Counts, added, summed
-from hunkwise.files import read_given
+from hunkwise.files import read_bounded
 
 VERSION: Final = 1
 _MOST_BYTES: Final = 100_000_000
 _RATIOS: Final = ("precision", "recall", "f1", "noise_per_case", "silent_share", "severity_agreement")
-_MARKS: Final = TypeAdapter(CaseResult)
+_RESULT: Final = TypeAdapter(CaseResult)
 
 
 def as_json(evaluation: Evaluation, comparison: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def as_json(evaluation: Evaluation, comparison: Mapping[str, Any] | None = None)
             "usage": usage_json(evaluation.usage),
             "judge_usage": usage_json(evaluation.judge_usage),
         },
-        "cases": [marks_json(result) for result in evaluation.marks],
+        "cases": [case_json(result) for result in evaluation.results],
         "comparison": comparison,
     }
 
@@ -67,29 +67,29 @@ def usage_json(usage: Usage) -> dict[str, Any]:
     return {**asdict(usage), "models": list(usage.models), "credits": usage.credits}
 
 
-def marks_json(marks: CaseResult) -> dict[str, Any]:
-    """Returns one case as JSON values, which `read_marks` reads back."""
-    values: dict[str, Any] = _plain(asdict(marks))
+def case_json(result: CaseResult) -> dict[str, Any]:
+    """Returns one case as JSON values, which `read_case_result` reads back."""
+    values: dict[str, Any] = _plain(asdict(result))
     return {
         **values,
-        "outcome": "evaluated" if marks.failure is None else "failed",
-        "measures": measures_json(marks.counts) if marks.failure is None else None,
-        "usage": usage_json(marks.usage),
-        "judge_usage": usage_json(marks.judge_usage),
-        "seconds": round(marks.seconds, 3),
+        "outcome": "evaluated" if result.failure is None else "failed",
+        "measures": measures_json(result.counts) if result.failure is None else None,
+        "usage": usage_json(result.usage),
+        "judge_usage": usage_json(result.judge_usage),
+        "seconds": round(result.seconds, 3),
     }
 
 
-def read_marks(value: object) -> CaseResult:
-    """Reads one case as `marks_json` wrote it. Raises ValueError."""
-    marks = _MARKS.validate_python(value)
-    for golden in marks.goldens:
-        if golden.finding is not None and not 0 <= golden.finding < len(marks.findings):
+def read_case_result(value: object) -> CaseResult:
+    """Reads one case as `case_json` wrote it. Raises ValueError."""
+    result = _RESULT.validate_python(value)
+    for golden in result.goldens:
+        if golden.finding is not None and not 0 <= golden.finding < len(result.findings):
             raise ValueError("a golden names a finding that is not there")
-    for finding in marks.findings:
-        if finding.golden is not None and not 0 <= finding.golden < len(marks.goldens):
+    for finding in result.findings:
+        if finding.golden is not None and not 0 <= finding.golden < len(result.goldens):
             raise ValueError("a finding names a golden that is not there")
-    return marks
+    return result
 
 
 class _Earlier(BaseModel):
@@ -106,7 +106,7 @@ def read_report(path: Path) -> Evaluation:
     """Reads an earlier report. Raises SettingsError that says what is wrong with the file."""
     option = f"--against {path}"
     try:
-        raw = read_given(path, _MOST_BYTES)
+        raw = read_bounded(path, _MOST_BYTES)
     except OSError as error:
         raise SettingsError([f"{option}: it cannot be read ({error.strerror})."]) from error
     if len(raw) > _MOST_BYTES:
@@ -115,7 +115,7 @@ def read_report(path: Path) -> Evaluation:
         earlier = _Earlier.model_validate_json(raw)
         if earlier.version != VERSION:
             raise SettingsError([f"{option}: it has version {earlier.version}; only {VERSION} is read here."])
-        marks = tuple(read_marks(case) for case in earlier.cases)
+        results = tuple(read_case_result(case) for case in earlier.cases)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "its top"
@@ -123,7 +123,7 @@ def read_report(path: Path) -> Evaluation:
         raise SettingsError([message]) from error
     except ValueError as error:
         raise SettingsError([f"{option}: it is damaged: {error}."]) from error
-    return Evaluation(marks, earlier.model, earlier.judge, settings=earlier.settings)
+    return Evaluation(results, earlier.model, earlier.judge, settings=earlier.settings)
 
 
 def _rounded(value: float | None) -> float | None:
@@ -203,7 +203,7 @@ class Comparison:
 
 def compare(before: Evaluation, now: Evaluation, max_regression: float = 0.0) -> Comparison:
     """Compares two runs by the names of their cases."""
-    old, new = _by_name(before.marks), _by_name(now.marks)
+    old, new = _by_name(before.results), _by_name(now.results)
     both = [CasePair(old[name], new[name]) for name in new if name in old]
     same = [pair for pair in both if pair.before.digest == pair.now.digest]
     measured = [pair for pair in same if pair.before.failure is None and pair.now.failure is None]
@@ -277,8 +277,8 @@ def _other_differences(before: Evaluation, now: Evaluation) -> Iterator[str]:
         yield f"The judge was {before.judge or 'nobody'}, and is {now.judge or 'nobody'}: matches differ by that alone."
 
 
-def _by_name(marks: Iterable[CaseResult]) -> Mapping[str, CaseResult]:
-    return {result.name: result for result in marks}
+def _by_name(results: Iterable[CaseResult]) -> Mapping[str, CaseResult]:
+    return {result.name: result for result in results}
 
 
 def _names(pairs: Iterable[CasePair]) -> tuple[str, ...]:

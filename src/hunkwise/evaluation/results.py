@@ -143,7 +143,7 @@ def _finding(finding: Finding, golden: int | None) -> ScoredFinding:
 class Evaluation:
     """The result of a whole run, in the order of the cases' names."""
 
-    marks: tuple[CaseResult, ...]
+    results: tuple[CaseResult, ...]
     model: str | None = None
     """The model ids that were set; None for the backend's choice."""
     judge: str | None = None
@@ -155,21 +155,21 @@ class Evaluation:
 
     @cached_property
     def counts(self) -> Counts:
-        return summed(result.counts for result in self.marks)
+        return summed(result.counts for result in self.results)
 
     @cached_property
     def usage(self) -> Usage:
         """The usage of all reviews, including failed ones."""
-        return added(result.usage for result in self.marks)
+        return added(result.usage for result in self.results)
 
     @cached_property
     def judge_usage(self) -> Usage:
-        return added(result.judge_usage for result in self.marks)
+        return added(result.judge_usage for result in self.results)
 
     @property
     def evaluated(self) -> tuple[CaseResult, ...]:
-        return tuple(result for result in self.marks if result.failure is None)
+        return tuple(result for result in self.results if result.failure is None)
 
     @property
     def failed(self) -> tuple[CaseResult, ...]:
-        return tuple(result for result in self.marks if result.failure is not None)
+        return tuple(result for result in self.results if result.failure is not None)

@@ -26,10 +26,10 @@ from hunkwise.evaluation.cassette import ReplayModel
 from hunkwise.evaluation.dataset import Case
 from hunkwise.evaluation.judge import PURPOSE, Judge, JudgedMatcher, JudgedMatches
 from hunkwise.evaluation.preparation import ReadyCase
-from hunkwise.evaluation.report import marks_json, read_marks
+from hunkwise.evaluation.report import case_json, read_case_result
 from hunkwise.evaluation.results import CaseFailure, CaseResult, marked
 from hunkwise.evaluation.scoring import match
-from hunkwise.files import read_given
+from hunkwise.files import read_bounded
 from hunkwise.flows.analysis import Progress
 from hunkwise.flows.models import Model
 from hunkwise.flows.review import RunHooks, nothing_to_ask, review
@@ -48,7 +48,7 @@ class CaseRunner:
     interrupted: asyncio.Event
     clock: Callable[[], float]
 
-    async def marks(self, ready: ReadyCase, model: Model) -> CaseResult:
+    async def measure(self, ready: ReadyCase, model: Model) -> CaseResult:
         """Returns the result of the case; errors of the model and the environment are failures in it."""
         case, started = ready.case, self.clock()
         empty = CaseResult(case.name, case.digest, case.golden.description)
@@ -160,7 +160,7 @@ class ModelFactory(Protocol):
 
     def model(self, ready: ReadyCase) -> Model: ...
 
-    def done(self, marks: CaseResult) -> None:
+    def done(self, result: CaseResult) -> None:
         """Is called with the result when the case is done."""
 
 
@@ -204,7 +204,7 @@ class EvalRunner:
         failure = _NOT_BEGUN if self.runner.interrupted.is_set() else self._fatal
         if failure is not None:
             return CaseResult(case.name, case.digest, case.golden.description, failure=failure)
-        result = await self.runner.marks(ready, self.models.model(ready))
+        result = await self.runner.measure(ready, self.models.model(ready))
         if result.failure is not None and result.failure.kind in _FATAL:
             self._fatal = result.failure
         self.models.done(result)
@@ -264,7 +264,7 @@ class Checkpoint:
     def load(self) -> None:
         """Reads the file; skips incomplete lines and lines of other settings."""
         try:
-            raw = read_given(self.path, _MOST_BYTES)
+            raw = read_bounded(self.path, _MOST_BYTES)
         except OSError:
             return
         self._open_end = not raw.endswith(b"\n") and bool(raw)
@@ -272,7 +272,7 @@ class Checkpoint:
             with suppress(ValueError, KeyError, TypeError):
                 entry = json.loads(line)
                 if entry["settings"] == self.settings:
-                    result = read_marks(entry["case"])
+                    result = read_case_result(entry["case"])
                     self._results[result.name] = result
 
     def of(self, case: Case) -> CaseResult | None:
@@ -280,11 +280,11 @@ class Checkpoint:
         result = self._results.get(case.name)
         return result if result is not None and result.digest == case.digest else None
 
-    def add(self, marks: CaseResult) -> None:
+    def add(self, result: CaseResult) -> None:
         """Appends the result of a measured case; a failed case is skipped, so that it is measured again."""
-        if marks.failure is not None or self._broken:
+        if result.failure is not None or self._broken:
             return
-        entry = {"settings": self.settings, "case": marks_json(marks)}
+        entry = {"settings": self.settings, "case": case_json(result)}
         line = json.dumps(without_secrets(entry, self.scan), sort_keys=True)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

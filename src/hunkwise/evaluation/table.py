@@ -28,18 +28,18 @@ DEFINITIONS: Final = (
 
 def table(evaluation: Evaluation) -> list[tuple[str, ...]]:
     """Returns a row for each case, and the total."""
-    rows = [_case_row(result) for result in evaluation.marks]
+    rows = [_case_row(result) for result in evaluation.results]
     name = f"total of {_cases(len(evaluation.evaluated))}"
     return [
         *rows,
-        _row(name, evaluation.counts, evaluation.usage, sum(result.seconds for result in evaluation.marks)),
+        _row(name, evaluation.counts, evaluation.usage, sum(result.seconds for result in evaluation.results)),
     ]
 
 
-def _case_row(marks: CaseResult) -> tuple[str, ...]:
-    if marks.failure is None:
-        return _row(marks.name, marks.counts, marks.usage, marks.seconds)
-    return _bare_row(marks.name, "failed", marks.usage, marks.seconds)
+def _case_row(result: CaseResult) -> tuple[str, ...]:
+    if result.failure is None:
+        return _row(result.name, result.counts, result.usage, result.seconds)
+    return _bare_row(result.name, "failed", result.usage, result.seconds)
 
 
 def _bare_row(name: str, found: str, usage: Usage, seconds: float) -> tuple[str, ...]:
@@ -123,25 +123,25 @@ class TableNote:
 
 def details(evaluation: Evaluation) -> list[TableNote]:
     """Returns misses, noise, failures and notes by case; at most 100, and a note with the number of the others."""
-    notes = [note for result in evaluation.marks for note in _details(result)]
+    notes = [note for result in evaluation.results for note in _details(result)]
     more = len(notes) - _MOST_LISTED
     if more <= 0:
         return notes
     return [*notes[:_MOST_LISTED], TableNote("", "and", f"{more} more: they are in the JSON report.")]
 
 
-def _details(marks: CaseResult) -> Iterator[TableNote]:
-    if marks.failure is not None:
-        yield TableNote(marks.name, "failed", f"{marks.failure.message} ({marks.failure.kind})")
+def _details(result: CaseResult) -> Iterator[TableNote]:
+    if result.failure is not None:
+        yield TableNote(result.name, "failed", f"{result.failure.message} ({result.failure.kind})")
         return
-    for golden in marks.goldens:
+    for golden in result.goldens:
         if golden.finding is None:
-            yield TableNote(marks.name, "missed", golden_text(golden))
-    for finding in marks.findings:
+            yield TableNote(result.name, "missed", golden_text(golden))
+    for finding in result.findings:
         if finding.golden is None:
-            yield TableNote(marks.name, "noise", _finding_text(finding))
-    for note in marks.notes:
-        yield TableNote(marks.name, "note", note)
+            yield TableNote(result.name, "noise", _finding_text(finding))
+    for note in result.notes:
+        yield TableNote(result.name, "note", note)
 
 
 def golden_text(golden: ScoredGolden) -> str:

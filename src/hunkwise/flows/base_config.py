@@ -194,10 +194,10 @@ def _list_folder(base: CommitFiles, notes: list[str]) -> list[str]:
 def _read_existing(base: CommitFiles, paths: Sequence[str]) -> dict[str, bytes | None]:
     """Reads files that exist: one by one where the bulk read does not return them."""
     try:
-        known = base.read_many(paths) if paths else {}
+        entries = base.read_many(paths) if paths else {}
     except (GitHubError, RepositoryError):
-        known = {}
-    return _without_folders({path: known[path] if path in known else base.read(path) for path in paths})
+        entries = {}
+    return _without_folders({path: entries[path] if path in entries else base.read(path) for path in paths})
 
 
 def _read_if_present(base: CommitFiles, paths: Sequence[str]) -> tuple[dict[str, bytes | None], list[str]]:
@@ -205,10 +205,10 @@ def _read_if_present(base: CommitFiles, paths: Sequence[str]) -> tuple[dict[str,
 
     A few are read one by one: links, for example, which only the REST API resolves.
     """
-    known = base.read_many(paths)
-    unknown = [path for path in paths if path not in known]
+    entries = base.read_many(paths)
+    unknown = [path for path in paths if path not in entries]
     single = {path: base.read(path) for path in unknown[:_MAX_SINGLE_READS]}
-    return _without_folders({**known, **single}), unknown[_MAX_SINGLE_READS:]
+    return _without_folders({**entries, **single}), unknown[_MAX_SINGLE_READS:]
 
 
 def _without_folders(entries: Known) -> dict[str, bytes | None]:

@@ -12,7 +12,7 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.review import Coverage, FileCoverage, SkipReason
 from hunkwise.plan.chunking import Chunk, ChunkPart, budget_for, covered, pack
-from hunkwise.plan.incremental import HunkSplit, answered_hunks, divided, kept_keys
+from hunkwise.plan.incremental import HunkSplit, answered_hunks, kept_keys, split_reviewed
 from hunkwise.plan.selection import matches, select
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
@@ -58,7 +58,7 @@ class ReviewPlan:
         return tuple(
             ChunkPart(files[path], division.carried)
             for path, division in self.divisions.items()
-            if any(division.known)
+            if any(division.reviewed)
         )
 
     @property
@@ -143,7 +143,7 @@ def _divisions(
         if times[file.path] > 1:  # the list changed while it was read: which entry is right is unknown
             divisions[file.path] = HunkSplit((), ())
         else:
-            divisions[file.path] = divided(_drop_old_path(file, snapshot, config), reviewed)
+            divisions[file.path] = split_reviewed(_drop_old_path(file, snapshot, config), reviewed)
     return divisions
 
 
@@ -160,7 +160,7 @@ def _drop_old_path(file: FileDiff, snapshot: Snapshot, config: Config) -> FileDi
 
 
 def _without_carried(file: FileDiff, division: HunkSplit) -> FileDiff:
-    return replace(file, hunks=division.new) if any(division.known) else file
+    return replace(file, hunks=division.new) if any(division.reviewed) else file
 
 
 def _applies(prompt: PromptSettings, path: str) -> bool:

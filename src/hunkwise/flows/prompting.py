@@ -87,11 +87,11 @@ class EnclosingCode:
         with self._new_scout() as scout:
             scout.begin()  # the parser process starts while the files are read
             try:
-                known = self._head.read_many(wanted)
+                entries = self._head.read_many(wanted)
             except (GitHubError, RepositoryError) as error:
                 self._add_note(f"The code around the changes could not be read: {error.message}")
                 return
-            texts = {path: text for path in wanted if (text := _text(known.get(path))) is not None}
+            texts = {path: text for path in wanted if (text := _text(entries.get(path))) is not None}
             done = 0
             for path, text in sorted(texts.items(), key=lambda item: len(item[1])):
                 seconds = self._seconds - (self._clock() - start)

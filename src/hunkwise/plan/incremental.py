@@ -22,23 +22,23 @@ _HUNK, _FILE = b"hunk", b"file"
 
 @dataclass(frozen=True, slots=True)
 class HunkSplit:
-    """A file's hunks in order; `known` is True for each that is already reviewed."""
+    """A file's hunks in order; `reviewed` is True for each that an earlier run reviewed."""
 
     hunks: tuple[Hunk, ...]
-    known: tuple[bool, ...]
+    reviewed: tuple[bool, ...]
 
     @property
     def new(self) -> tuple[Hunk, ...]:
-        return tuple(hunk for hunk, known in zip(self.hunks, self.known, strict=True) if not known)
+        return tuple(hunk for hunk, done in zip(self.hunks, self.reviewed, strict=True) if not done)
 
     @property
     def carried(self) -> tuple[Hunk, ...]:
-        return tuple(hunk for hunk, known in zip(self.hunks, self.known, strict=True) if known)
+        return tuple(hunk for hunk, done in zip(self.hunks, self.reviewed, strict=True) if done)
 
     def with_answers(self, answers: Iterable[bool]) -> HunkSplit:
         """Returns the split after a run; `answers` is True for each of `new` that is reviewed now."""
         flags = iter(answers)
-        return HunkSplit(self.hunks, tuple(known or next(flags) for known in self.known))
+        return HunkSplit(self.hunks, tuple(done or next(flags) for done in self.reviewed))
 
 
 def hunk_keys(path: str, hunks: Sequence[Hunk]) -> tuple[str, ...]:
@@ -61,7 +61,7 @@ def file_key(path: str, hunks: Sequence[Hunk]) -> str:
     return _make_key(_FILE, path, [_serialize_hunk(hunk) for hunk in hunks])
 
 
-def divided(file: FileDiff, reviewed: frozenset[str]) -> HunkSplit:
+def split_reviewed(file: FileDiff, reviewed: frozenset[str]) -> HunkSplit:
     """Splits a file's hunks by an earlier run's keys, also by the keys of the path before a rename.
 
     A truncated hunk never counts as reviewed, because the rest of it is unknown.
@@ -74,8 +74,8 @@ def divided(file: FileDiff, reviewed: frozenset[str]) -> HunkSplit:
     whole = any(file_key(path, file.hunks) in reviewed for path in paths)
     keys_by_hunk = zip(*(hunk_keys(path, file.hunks) for path in paths), strict=True)
     flags = (whole or not reviewed.isdisjoint(keys) for keys in keys_by_hunk)
-    known = tuple(flag and not hunk.truncated for hunk, flag in zip(file.hunks, flags, strict=True))
-    return HunkSplit(file.hunks, known)
+    done = tuple(flag and not hunk.truncated for hunk, flag in zip(file.hunks, flags, strict=True))
+    return HunkSplit(file.hunks, done)
 
 
 def kept_keys(by_file: Mapping[str, HunkSplit], most: int = MOST_KEYS) -> frozenset[str]:
@@ -136,7 +136,7 @@ def _iterate_keys(by_file: Mapping[str, HunkSplit], whole: set[str]) -> Iterator
 
 def _reviewed_flags(split: HunkSplit) -> list[bool]:
     """Returns a flag per hunk: True if the next run can skip it."""
-    return [known and not hunk.truncated for hunk, known in zip(split.hunks, split.known, strict=True)]
+    return [done and not hunk.truncated for hunk, done in zip(split.hunks, split.reviewed, strict=True)]
 
 
 def _serialize_hunk(hunk: Hunk) -> bytes:

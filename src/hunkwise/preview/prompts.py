@@ -16,7 +16,7 @@ from jinja2.meta import find_referenced_templates
 
 from hunkwise.domain.finding import Severity
 from hunkwise.domain.review import ExitCode, FileCoverage
-from hunkwise.domain.text import count, divided
+from hunkwise.domain.text import count, split_front_matter
 from hunkwise.errors import SettingsError
 from hunkwise.preview.config import print_json, print_text, safe
 from hunkwise.preview.render import MOST_EXAMPLES, PromptRendering, RenderedPart, estimate, rendered
@@ -157,7 +157,7 @@ class _Templates:
 
     def named_in(self, template: _Template) -> list[str]:
         """Returns the names that a template extends, includes or imports. Raises Jinja2's errors."""
-        parts = divided(template.text)
+        parts = split_front_matter(template.text)
         tree = sandbox({}).parse(parts.template if parts else template.text)
         return [name for name in find_referenced_templates(tree) if name is not None]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import jinja2
 
-from hunkwise.domain.text import divided
+from hunkwise.domain.text import split_front_matter
 from hunkwise.errors import SettingsError
 from hunkwise.prompts.sandbox import (
     RENDER_ERRORS,
@@ -54,7 +54,7 @@ def built_in() -> Mapping[str, str]:
     sources = {}
     for name in (BASE, *BUILT_IN, *(PARTIAL + partial for partial in PARTIALS)):
         text = built_in_text(name)
-        parts = divided(text)
+        parts = split_front_matter(text)
         sources[name] = sources[HOUSE + name] = parts.template if parts else text
     return sources
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.pull_request import Known
 from hunkwise.errors import OversizeError, RepositoryError
-from hunkwise.files import read_given
+from hunkwise.files import read_bounded
 from hunkwise.repository.git import Git
 from hunkwise.repository.git_output import is_path
 from hunkwise.repository.git_process import GitResult, call, environment, tempfile_error
@@ -133,7 +133,7 @@ class WorkingTree:
         )
 
     def _read_bytes(self, file: Path) -> bytes:
-        return read_given(file, MAX_FILE)
+        return read_bounded(file, MAX_FILE)
 
     def _sorted_entries(self, folder: Path) -> Sequence[os.DirEntry[str]]:
         with os.scandir(folder) as entries:

@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import BaseModel, ValidationError
 
 from hunkwise.domain.finding import Severity
-from hunkwise.domain.text import divided
+from hunkwise.domain.text import split_front_matter
 from hunkwise.errors import SettingsError
 from hunkwise.settings.config import Config
 from hunkwise.settings.config_errors import missing_values, model_faults, sentences
@@ -29,7 +29,7 @@ def read_front_matter(text: str, path: str) -> tuple[FrontMatter, str]:
 
     Raises SettingsError with all faults, each as `path:line: …`.
     """
-    parts = divided(text)
+    parts = split_front_matter(text)
     if parts is None:
         return FrontMatter(), text.removeprefix("\ufeff")
     if not parts.closed:
@@ -130,7 +130,7 @@ class TemplateFrontMatter:
 def front_of(text: str, path: str) -> TemplateFrontMatter:
     """Reads the front matter of a template's text. Raises SettingsError with all its faults."""
     matter, _ = read_front_matter(text, path)
-    parts = divided(text)
+    parts = split_front_matter(text)
     return TemplateFrontMatter(
         matter, path, read_yaml(parts.matter.encode("utf-8", "surrogatepass") if parts else b"")
     )
