@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hunkwise.demo.server import completion, summary_of
+from hunkwise.demo.server import summary_of
 from hunkwise.flows.summary import read_summary
 from hunkwise.prompts.renderer import Renderer
 
@@ -59,16 +59,3 @@ def test_what_the_rules_say_is_what_the_tool_takes() -> None:
     assert (told.faults, told.done) == ((), True)
     assert [one.area for one in told.walkthrough.areas] == ["a/", "b/"]
     assert "2 files, 6 lines added, 2 removed" in told.overview
-
-
-def test_the_server_answers_by_the_tool_that_is_offered() -> None:
-    def called(*tools: object) -> str:
-        request = {
-            "messages": [{"role": "user", "content": listing('"a.py" (added, +1 -0)')}],
-            "tools": list(tools),
-        }
-        return str(completion(request)["choices"][0]["message"]["tool_calls"][0]["function"]["name"])
-
-    offered = {"type": "function", "function": {"name": "report_summary"}}
-    assert called("x", {}, {"function": 3}, offered) == "report_summary"
-    assert called() == "report_findings"

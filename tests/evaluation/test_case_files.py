@@ -67,55 +67,15 @@ def test_the_digest_tells_any_change_of_a_case(tmp_path: Path) -> None:
     assert digest() == seen[-1]
 
 
-def link(folder: Path) -> None:
-    (folder / "one/head/link").symlink_to("/etc/passwd")
-
-
-def linked_folder(folder: Path) -> None:
-    (folder / "one/head/link").symlink_to("/etc")
-
-
 def linked_tree(folder: Path) -> None:
     (folder / "one/base/a.py").unlink()
     (folder / "one/base").rmdir()
     (folder / "one/base").symlink_to("/etc")
 
 
-def linked_case(folder: Path) -> None:
-    (folder / "two").symlink_to("/etc")
-
-
 def linked_golden(folder: Path) -> None:
     (folder / "one/golden.json").unlink()
     (folder / "one/golden.json").symlink_to("/dev/zero")
-
-
-def pipe(folder: Path) -> None:
-    os.mkfifo(folder / "one/head/pipe")
-
-
-def deep(folder: Path) -> None:
-    write(folder / "one/head", {"/".join(["d"] * 40) + "/a": ""})
-
-
-def large(folder: Path) -> None:
-    write(folder / "one/head", {"large": b"0" * (dataset.MAX_FILE + 1)})
-
-
-def many_files(folder: Path) -> None:
-    write(folder / "one/head", {str(number): "" for number in range(dataset.MAX_FILES + 1)})
-
-
-def many_bytes(folder: Path) -> None:
-    write(folder / "one/head", {str(number): b"0" * dataset.MAX_FILE for number in range(11)})
-
-
-def git_folder(folder: Path) -> None:
-    write(folder / "one/head", {".GIT/config": "[core]\n"})
-
-
-def strange_name(folder: Path) -> None:
-    (folder / "one").rename(folder / "on\x1be")
 
 
 def no_golden(folder: Path) -> None:
@@ -129,14 +89,6 @@ def no_change(folder: Path) -> None:
         (folder / "one" / path).rmdir()
 
 
-def both(folder: Path) -> None:
-    write(folder / "one", {"change.diff": DIFF})
-
-
-def misspelt(folder: Path) -> None:
-    (folder / "one/base").rename(folder / "one/baes")
-
-
 def file_for_tree(folder: Path) -> None:
     linked_tree(folder)
     (folder / "one/base").unlink()
@@ -148,42 +100,75 @@ def folder_for_golden(folder: Path) -> None:
     (folder / "one/golden.json").mkdir()
 
 
-def same(folder: Path) -> None:
-    write(folder / "one", {"head/a.py": "1\n"})
-
-
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
         (
-            link,
+            lambda folder: (folder / "one/head/link").symlink_to("/etc/passwd"),
             "one/head/link: it is a symbolic link, and a tree is made of plain files; put a file in its place",
         ),
-        (linked_folder, "one/head/link: it is a symbolic link, and a tree is made of plain files"),
+        (
+            lambda folder: (folder / "one/head/link").symlink_to("/etc"),
+            "one/head/link: it is a symbolic link, and a tree is made of plain files",
+        ),
         (linked_tree, "one/base: it must be a folder, and no link to one"),
         (file_for_tree, "one/base: it must be a folder, and no link to one"),
-        (linked_case, "two: it is a symbolic link; put the case's own folder there"),
-        (linked_golden, "one/golden.json: it is a symbolic link; put the file itself there"),
-        (pipe, "one/head/pipe: it is no regular file, and a tree is made of plain files"),
-        (deep, "more than 30 folders are in each other; flatten the tree"),
-        (large, "one/head/large: it has 2,000,001 bytes; keep files within 2,000,000"),
-        (many_files, "one/head: it has more than 2,000 files; keep those that the change needs"),
-        (many_bytes, "one/head: its files have more than 20,000,000 bytes; keep those that the change needs"),
-        (git_folder, "one/head/.GIT: a tree has no .git; remove it"),
         (
-            strange_name,
+            lambda folder: (folder / "two").symlink_to("/etc"),
+            "two: it is a symbolic link; put the case's own folder there",
+        ),
+        (linked_golden, "one/golden.json: it is a symbolic link; put the file itself there"),
+        (
+            lambda folder: os.mkfifo(folder / "one/head/pipe"),
+            "one/head/pipe: it is no regular file, and a tree is made of plain files",
+        ),
+        (
+            lambda folder: write(folder / "one/head", {"/".join(["d"] * 40) + "/a": ""}),
+            "more than 30 folders are in each other; flatten the tree",
+        ),
+        (
+            lambda folder: write(folder / "one/head", {"large": b"0" * (dataset.MAX_FILE + 1)}),
+            "one/head/large: it has 2,000,001 bytes; keep files within 2,000,000",
+        ),
+        (
+            lambda folder: write(
+                folder / "one/head", {str(number): "" for number in range(dataset.MAX_FILES + 1)}
+            ),
+            "one/head: it has more than 2,000 files; keep those that the change needs",
+        ),
+        (
+            lambda folder: write(
+                folder / "one/head", {str(number): b"0" * dataset.MAX_FILE for number in range(11)}
+            ),
+            "one/head: its files have more than 20,000,000 bytes; keep those that the change needs",
+        ),
+        (
+            lambda folder: write(folder / "one/head", {".GIT/config": "[core]\n"}),
+            "one/head/.GIT: a tree has no .git; remove it",
+        ),
+        (
+            lambda folder: (folder / "one").rename(folder / "on\x1be"),
             "one: a case is called by up to 100 letters, digits, dots, - and _; rename the folder",
         ),
         (no_golden, "one: there is no golden.json; add it, or move the folder elsewhere"),
         (folder_for_golden, "one/golden.json: it cannot be read (Is a directory)"),
         (no_change, "one: it has no change; add head/ beside base/, or change.diff"),
-        (both, "one: it has both head/ and change.diff; keep one of them"),
-        (misspelt, 'one/baes: it is no part of a case; did you mean "base"?'),
-        (same, "one/golden.json: the case changes nothing: base and head are the same"),
+        (
+            lambda folder: write(folder / "one", {"change.diff": DIFF}),
+            "one: it has both head/ and change.diff; keep one of them",
+        ),
+        (
+            lambda folder: (folder / "one/base").rename(folder / "one/baes"),
+            'one/baes: it is no part of a case; did you mean "base"?',
+        ),
+        (
+            lambda folder: write(folder / "one", {"head/a.py": "1\n"}),
+            "one/golden.json: the case changes nothing: base and head are the same",
+        ),
     ],
 )
 def test_what_is_no_case_is_refused_with_a_remedy(
-    tmp_path: Path, spoil: Callable[[Path], None], said: str
+    tmp_path: Path, spoil: Callable[[Path], object], said: str
 ) -> None:
     write(tmp_path / "one", TREES)
     spoil(tmp_path)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hunkwise.domain.finding import (
     MAX_AREAS,
@@ -18,7 +16,6 @@ from hunkwise.domain.finding import (
     Walkthrough,
 )
 from hunkwise.flows.summary import SHORT_AREAS, Style, SummaryReport, parameters, read_summary
-from tests.prompts.test_answers import JSON
 
 CALL: dict[str, Any] = {
     "overview": " It adds a pool. ",
@@ -36,27 +33,6 @@ RISK = Risk(RiskLevel.HIGH, "It may run dry.")
 
 def faults(style: Style = "full", **changes: object) -> tuple[str, ...]:
     return read_summary(CALL | changes, style).faults
-
-
-@given(
-    JSON
-    | st.fixed_dictionaries(
-        {
-            "overview": JSON,
-            "areas": JSON | st.lists(st.fixed_dictionaries({"area": JSON, "what": JSON, "why": JSON})),
-        },
-        optional={
-            "risk": JSON | st.fixed_dictionaries({"level": JSON, "why": JSON}),
-            "diagram": JSON,
-            "done": JSON,
-        },
-    )
-)
-def test_no_arguments_whatever_raise(arguments: object) -> None:
-    told = read_summary(arguments, "full")
-    "\n".join([told.overview, *told.walkthrough.texts, *told.faults]).encode()
-    assert len(told.overview) <= MAX_OVERVIEW
-    assert len(told.walkthrough.areas) <= MAX_AREAS
 
 
 def test_a_whole_call_is_read() -> None:
