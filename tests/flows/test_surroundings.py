@@ -12,8 +12,7 @@ from hunkwise.enclosing.scopes import ScopeFinder
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, RepositoryError
 from hunkwise.flows.prompting import MAX_SOURCE, EnclosingCode
 from hunkwise.plan.chunking import ChunkPart
-from tests.fakes.changes import added, changed
-from tests.fakes.commit import FakeCommit
+from tests.fakes.changes import FakeCommit, added, changed
 
 SOURCE = b"class A:\n    def f(self):\n        one()\n        two()\n        three()\n        four()\n"
 PATCH = b"@@ -3,3 +3,3 @@\n         one()\n-        2()\n+        two()\n         three()"

@@ -21,8 +21,7 @@ from hunkwise.flows.verification import VerificationResult, Verifier
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.config import Config, ContextSettings
 from hunkwise.settings.prompt_settings import BudgetSettings, PromptSettings
-from tests.fakes.changes import changed, snapshot
-from tests.fakes.commit import FakeCommit
+from tests.fakes.changes import FakeCommit, changed, snapshot
 
 PATHS = ("a.py", "b.py", "c.py")
 SNAPSHOT = snapshot(*(changed(path) for path in PATHS))
