@@ -59,7 +59,7 @@ def test_null_is_taken_for_left_out_and_unknown_keys_are_passed_over() -> None:
         ({"overview": ""}, "overview: String should have at least 1 character"),
         ({"overview": None}, "overview: it is required"),
         ({"areas": "x"}, "areas: Input should be a valid list"),
-        ({"areas": [3]}, "areas[0]: Input should be a valid dictionary or instance of _RawArea"),
+        ({"areas": [3]}, "areas[0]: it must be an object"),
         ({"areas": [{"area": "A", "what": " "}]}, "areas[0].what: String should have at least 1 character"),
         ({"areas": [{"what": "A"}]}, "areas[0].area: Field required"),
         ({"risk": None}, "risk: it is required"),

@@ -33,11 +33,9 @@ class Reported(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _drop_nulls(cls, value: object) -> object:
-        return (
-            {key: item for key, item in value.items() if item is not None}
-            if isinstance(value, dict)
-            else value
-        )
+        if not isinstance(value, dict):
+            return value
+        return {key: item for key, item in value.items() if item is not None}
 
 
 class ReportedCall(Reported):
@@ -102,7 +100,8 @@ def read_call(model: type[_Call], arguments: object) -> CallReading[_Call]:
 
 def _sentence(name: str, detail: ErrorDetails) -> str:
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"])
-    return f"{name}{place}: {detail['msg']}"
+    message = "it must be an object" if detail["type"] == "model_type" else detail["msg"]
+    return f"{name}{place}: {message}"
 
 
 def readable_text(value: object, limit: int) -> str:
