@@ -20,8 +20,6 @@ from pydantic_core import ErrorDetails
 
 from hunkwise.domain.text import cut
 
-_MAX_ITEMS = 1_000
-"""Items of a list that are validated: more than any list may have."""
 _SCHEMA_KEYS = ("type", "description", "enum", "minimum", "maximum", "maxItems", "required")
 
 
@@ -56,7 +54,6 @@ class ReportedCall(Reported):
     def _keep_valid(cls, value: object, validate: Callable[[object], Any], info: ValidationInfo) -> Any:
         reading = cast("CallReading[Any]", info.context)
         name = str(info.field_name)
-        value = value[:_MAX_ITEMS] if isinstance(value, list) else value
         faulty: set[int | str] = set()
         if value is None:
             reading.faults.append(f"{name}: it is required")
@@ -89,7 +86,7 @@ class CallReading(Generic[_Call]):
 
 
 def read_call(model: type[_Call], arguments: object) -> CallReading[_Call]:
-    """Parses the arguments of a call, which may be anything."""
+    """Parses the arguments of a call, which may be anything; the caller bounds the length of its lists."""
     reading = CallReading(model.model_construct())
     is_object = isinstance(arguments, dict)
     reading.call = model.model_validate(arguments if is_object else {}, context=reading)

@@ -75,13 +75,14 @@ class VerdictReport:
 
 
 def read_verdicts(arguments: object) -> VerdictReport:
-    """Parses the arguments of a call, which may be anything.
-
-    None of too many verdicts is read: one after the limit may contradict one before it.
-    """
+    """Parses the arguments of a call, which may be anything."""
     items = arguments.get("verdicts") if isinstance(arguments, dict) else None
+    if isinstance(items, list) and len(items) > MAX_VERDICTS:
+        # None is read: a verdict after the limit may contradict one before it.
+        fault = f"verdicts: there are {len(items):,}, and none was read; give one for each finding"
+        return VerdictReport(faults=(fault,))
     reading = read_call(_VerdictsCall, arguments)
-    if not isinstance(items, list) or len(items) > MAX_VERDICTS:
+    if not isinstance(items, list):
         return VerdictReport(faults=tuple(reading.faults))
     unreadable = {
         number for name, value in reading.rejected if name == "verdicts" for number in _read_number(value)
