@@ -28,8 +28,6 @@ _MAX_DEPTH = 10
 _READERS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="repository")
 
 
-
-
 def report_tool(report: ReportTool, another: Callable[[], bool]) -> Tool:
     """Returns the terminal tool. `report` receives the arguments of each call as the model sent them.
 

@@ -25,7 +25,7 @@ from hunkwise.domain.finding import (
 from hunkwise.domain.model import Question, ReportTool, ToolReply
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.review import ReviewFault
-from hunkwise.domain.text import cut, one_line
+from hunkwise.domain.text import cut, encodable, one_line
 from hunkwise.errors import ModelError, SettingsError
 from hunkwise.flows.analysis import Analysis, Ask
 from hunkwise.flows.models import Budgets, together, with_something_left
@@ -106,7 +106,7 @@ class _SummaryCall(ReportedCall):
     @field_validator("diagram", mode="before")
     @classmethod
     def _whole_characters(cls, value: object) -> object:
-        return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+        return encodable(value) if isinstance(value, str) else value
 
     @field_validator("diagram")
     @classmethod

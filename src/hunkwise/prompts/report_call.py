@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from hunkwise.domain.text import cut
+from hunkwise.domain.text import cut, encodable
 
 _SCHEMA_KEYS = ("type", "description", "enum", "minimum", "maximum", "maxItems", "required")
 
@@ -105,7 +105,7 @@ def readable_text(value: object, limit: int) -> str:
     """Returns the text with lone surrogates replaced, cut at `limit` characters; empty if it is not a text."""
     if not isinstance(value, str):
         return ""
-    return cut(value[: limit + 1].encode("utf-8", "replace").decode().strip(), limit)
+    return cut(encodable(value[: limit + 1]).strip(), limit)
 
 
 def text_within(limit: int) -> BeforeValidator:

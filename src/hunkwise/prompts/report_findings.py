@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
+from hunkwise.domain.finding import SEVERITY_LABELS, SeverityLabel
 from hunkwise.prompts.report_call import (
     Reported,
     ReportedCall,
@@ -31,7 +32,6 @@ _MAX_PATH = 4_096
 _MAX_WORD = 100
 _TOO_LARGE = 10_000_001
 """An invalid line number, with `lt`: `le` would be in the tool's schema."""
-_Level = Literal["low", "medium", "high", "critical"]
 
 
 class RawFinding(Reported):
@@ -53,7 +53,7 @@ class RawFinding(Reported):
         default="RIGHT",
         description="RIGHT (the default): the new file. LEFT: a removed line, by its old number.",
     )
-    severity: _Level
+    severity: SeverityLabel
     category: str = Field(
         default="",
         max_length=100,
@@ -137,11 +137,10 @@ def _read_partially(item: object) -> RawFinding | None:
     if not title and not body:
         return None
     severity = readable_text(item.get("severity"), _MAX_WORD).lower()
-    levels: dict[str, _Level] = {"low": "low", "medium": "medium", "high": "high", "critical": "critical"}
     return RawFinding(
         path=readable_text(item.get("path"), _MAX_PATH) or "(no file was named)",
         line=1,
-        severity=levels.get(severity, "medium"),
+        severity=next((label for label in SEVERITY_LABELS if label == severity), "medium"),
         title=title or body.splitlines()[0][:80],
         body=body or title,
     )

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.finding import Finding, Severity, SeverityLabel
 from hunkwise.domain.model import ToolReply
 from hunkwise.prompts.report_call import Reported, ReportedCall, read_call, readable_text, tool_schema
 
@@ -41,7 +41,7 @@ class RawVerdict(Reported):
         description="keep: you could not refute it. drop: it is wrong. "
         "lower: it is right, and less bad than was said."
     )
-    severity: Literal["low", "medium", "high", "critical"] | None = Field(
+    severity: SeverityLabel | None = Field(
         default=None, description="With `lower` alone: what it is instead, below what was said."
     )
     evidence: str = Field(
@@ -231,7 +231,7 @@ class VerdictCollector:
 
 def _convert(raw: RawVerdict) -> Verdict:
     lowered = raw.severity is not None and raw.verdict == "lower"
-    severity = Severity.parse(raw.severity) if lowered and raw.severity else None
+    severity = Severity.from_label(raw.severity) if lowered and raw.severity else None
     return Verdict(raw.verdict, severity, raw.evidence)
 
 
