@@ -164,20 +164,12 @@ def test_nothing_is_posted_where_it_is_not_known_what_was_posted(now: Any, kind:
     world = World()
     world.talks = [now]
     published = world.publish(whole_review(FOUND))
-    assert world.told == ["check Reviewing", "conclude 100 success"]
+    assert world.told == ["check Reviewing", "annotate 100", "conclude 100 success"]
     fault = published.view.posted.fault
     assert fault is not None
     assert (fault.kind, fault.message.startswith("Nothing was posted")) == (kind, True)
     assert where(published) == {FOUND.title: Destination.ANNOTATION}
     assert published.view.verdict.warnings != ()
-
-
-@pytest.mark.parametrize("now", [AWAY, said(viewer="")], ids=["unreadable", "nobody's token"])
-def test_a_run_that_does_not_know_what_was_posted_takes_its_claim_with_it(now: Any) -> None:
-    world = World(None, errors={"check": FORBIDDEN})
-    world.talks = [now]
-    world.publish(whole_review(FOUND))
-    assert world.told == ["save 901", "delete 901"]
 
 
 @pytest.mark.parametrize(
@@ -198,14 +190,6 @@ def test_a_run_whose_time_is_over_stands_back(changes: dict[str, Any], words: st
     assert words in published.view.posted.notes[0]
     assert where(published) == {FOUND.title: Destination.SUMMARY}
     assert published.left == ()
-
-
-def test_a_run_that_stands_back_takes_its_claim_with_it() -> None:
-    world = World(None, errors={"check": FORBIDDEN})
-    world.talks = [said(state="closed")]
-    published = world.publish(whole_review(FOUND))
-    assert world.told == ["save 901", "delete 901"]
-    assert where(published) == {FOUND.title: Destination.SUMMARY}
 
 
 def test_a_review_that_github_finds_stale_is_one() -> None:

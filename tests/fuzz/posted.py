@@ -21,7 +21,6 @@ from hunkwise.domain.review import (
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.documents import (
     check_output,
-    claim_comment,
     comment,
     failure_summary,
     job_summary,
@@ -30,7 +29,7 @@ from hunkwise.publish.documents import (
 )
 from hunkwise.publish.placement import CommentPlan
 from hunkwise.publish.sarif import as_sarif
-from tests.publish.samples import HEAD, SERVER, anchor, finding, kept, review, state, thread, view
+from tests.publish.samples import SERVER, anchor, finding, kept, review, state, thread, view
 
 BEHIND: Final = "What stands behind it stands alone."
 """A paragraph that follows every posted text, as the next words on the page do."""
@@ -105,10 +104,6 @@ def _summary(foreign: str) -> str:
     return summary_comment(hostile_view(foreign), state("A" * 20))
 
 
-def _claim(foreign: str) -> str:
-    return claim_comment(_summary(foreign), HEAD, RUN)
-
-
 def _sarif(foreign: str) -> str:
     made: Any = as_sarif(review(hostile(foreign)), repository="o/r", server_url=SERVER, version="1.0.0")
     return str(made["runs"][0]["results"][0]["message"]["markdown"])
@@ -119,7 +114,6 @@ POSTED: Final[Mapping[str, Callable[[str], str]]] = {
     "comment on a file": _on_file,
     "review's body": _body,
     "summary comment": _summary,
-    "claim": _claim,
     "job summary": lambda foreign: job_summary(hostile_view(foreign)).text,
     "check run's summary": lambda foreign: check_output(hostile_view(foreign)).summary,
     "check run's text": lambda foreign: check_output(hostile_view(foreign)).text,

@@ -13,7 +13,7 @@ from hunkwise.commands.journal import write_whole
 from hunkwise.domain.pull_request import Conversation, PullRequest, Thread
 from hunkwise.domain.review import Destination, ExitCode, Review
 from hunkwise.errors import Error, GitHubError
-from hunkwise.flows.check_run import CheckRunProgress, RunLock
+from hunkwise.flows.check_run import CheckRunProgress
 from hunkwise.flows.publication import GitHubPorts, HeadFilePort, Publication, PublishedFindings
 from hunkwise.flows.publish_plan import PublishSettings
 from hunkwise.github.checks import CheckRuns, CodeScanning
@@ -114,10 +114,8 @@ class Publisher:
         self._files = files
         self._own_review = own_review
         self._reports = environment.reports
-        self._comments = SummaryComments(github, pull_request.number, scan)
         self.announcement = CheckRunProgress(
             CheckRuns(github, scan),
-            RunLock(self._comments, run, conversation),
             run=run,
             details_url=self._details_url,
             clock=time.monotonic,
@@ -193,7 +191,7 @@ class Publisher:
             conversation=lambda: github.conversation(number, head_sha),
             reviews=_Reviews(github, number, self._scan),
             threads=_Threads(github, self._scan),
-            comments=self._comments,
+            comments=SummaryComments(github, number, self._scan),
             announcement=self.announcement,
             upload=self._upload if self._config.upload_sarif else None,
         )

@@ -150,6 +150,15 @@ class ExitCode(IntEnum):
         return Conclusion.NEUTRAL if self is ExitCode.PARTIAL else Conclusion.FAILURE
 
 
+@dataclass(frozen=True, slots=True)
+class CheckOutput:
+    """The texts that a check run shows: a plain title, and two Markdown texts."""
+
+    title: str
+    summary: str
+    text: str = ""
+
+
 class ReviewEvent(StrEnum):
     """GitHub's event of a review. APPROVE requires `approve: true` at the base: a model alone can never approve."""
 

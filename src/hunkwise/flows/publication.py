@@ -16,9 +16,9 @@ from hunkwise.domain.finding import Finding
 from hunkwise.domain.pull_request import Comment, Conversation, PostedReview, ReviewState, Thread
 from hunkwise.domain.review import PostResult, Review, ReviewEvent, ReviewFault
 from hunkwise.errors import GitHubError
-from hunkwise.flows.check_run import CheckRunProgress, CheckRunResult, SummaryCommentPort
+from hunkwise.flows.check_run import CheckRunProgress
 from hunkwise.flows.publish_plan import PublishPlan, PublishSettings
-from hunkwise.publish.annotations import Annotation, annotation
+from hunkwise.publish.annotations import annotation
 from hunkwise.publish.conclusion import PublishedReview, review_event, superseded
 from hunkwise.publish.documents import check_output, comment, review_body, summary_comment
 from hunkwise.publish.placement import STALE, ReviewDraft, place
@@ -35,6 +35,14 @@ class ReviewPort(Protocol):
     def dismiss(self, review_id: int, message: str) -> None: ...
 
     def delete_pending(self, review_id: int) -> None: ...
+
+
+class SummaryCommentPort(Protocol):
+    """Writes our summary comment; see github.comments. Both methods raise GitHubError."""
+
+    def save(self, body: str, comment_id: int | None) -> Comment: ...
+
+    def delete(self, comment_id: int) -> None: ...
 
 
 class ThreadPort(Protocol):
@@ -153,12 +161,10 @@ class Publication:
         try:
             now = self._reread_conversation()
         except GitHubError as error:
-            self._ports.announcement.release()
             message = f"Nothing was posted, as what was said before could not be read: {error.message}"
             fault = ReviewFault(f"github {error.kind}", message, error.hint)
             return self._finish(plan, PostResult(fault=fault))
         if not now.viewer:
-            self._ports.announcement.release()
             return self._finish(plan, PostResult(fault=_UNKNOWN_VIEWER))
         plan = self._plan(review, now)
         reason = self._reason_not_to_post(review, now)
@@ -200,9 +206,6 @@ class Publication:
 
     def _reason_not_to_post(self, review: Review, now: Conversation) -> str:
         """Returns why the review must not be posted any more; empty if it may be."""
-        newer = self._ports.announcement.newer(
-            now
-        )  # in any case: what a newer run claimed is not ours to release
         if now.state != "open":
             return f"The pull request was {now.state} while it was reviewed: nothing was posted."
         if now.head_sha != review.head_sha:
@@ -210,13 +213,12 @@ class Publication:
                 f"The head moved from {review.head_sha[:12]} to {now.head_sha[:12]} while it was reviewed: "
                 "nothing was posted, for the lines may be others now. The run for the new head reviews it."
             )
-        if newer:
+        if self._ports.announcement.newer(now):
             return "A newer run reviews the same head: this one posted nothing, the newer one does."
         return ""
 
     def _finish_stale(self, plan: PublishPlan, why: str, posted: PostResult) -> PublishedFindings:
         """Leaves the findings to the job summary and the report; the run for the newer state posts its own."""
-        self._ports.announcement.release()
         return self._finish(plan, PostResult(where=posted.where, notes=(*posted.notes, why)), stale=why)
 
     def _post(self, plan: PublishPlan, now: Conversation) -> PublishedFindings:
@@ -267,22 +269,20 @@ class Publication:
     def _finish(
         self, plan: PublishPlan, posted: PostResult, *, stale: str = "", remember: bool = False
     ) -> PublishedFindings:
-        """Uploads to code scanning, concludes the check run with the remaining findings, then saves the summary."""
+        """Uploads to code scanning, annotates and completes the check run, then saves the summary comment."""
         left = () if stale else plan.left(posted)
         view = plan.view(replace(posted, where=plan.where(posted)), stale=stale)
         refused = self._ports.upload(view) if self._ports.upload is not None and not stale else ""
         warnings = (refused,) if refused else ()
         posted = replace(posted, notes=(*posted.notes, *warnings))
-        # The check run carries these findings as annotations, so its text must not name another place for them.
-        annotated_fully = replace(posted, where=plan.where(posted, len(left)))
-        notes = tuple(annotation(finding, plan.review.files) for finding in left)
-        ending = _check_run_result(plan.view(annotated_fully, stale=stale), notes)
-        older = self._ports.announcement.older(plan.conversation) if plan.conversation else ()
-        annotated = self._ports.announcement.end(plan.review.head_sha, ending, older=older)
+        head_sha, files = plan.review.head_sha, plan.review.files
+        annotated = self._ports.announcement.annotate(
+            head_sha, [annotation(finding, files) for finding in left]
+        )
         posted = replace(posted, where=plan.where(posted, annotated))
-        actual = _check_run_result(plan.view(posted, stale=stale))
-        if actual.conclusion is not ending.conclusion:  # refused annotations reached no other level
-            self._ports.announcement.end(plan.review.head_sha, actual)
+        view = plan.view(posted, stale=stale)
+        older = self._ports.announcement.older(plan.conversation) if plan.conversation else ()
+        self._ports.announcement.end(head_sha, view.verdict.conclusion, check_output(view), older=older)
         if remember:
             posted = self._save_summary(plan, posted)
         return PublishedFindings(plan.view(posted, stale=stale), left, warnings)
@@ -305,11 +305,6 @@ class Publication:
 
     def _find_summaries(self, conversation: Conversation | None) -> tuple[Comment, ...]:
         return summary_comments(conversation.comments) if conversation else ()
-
-
-def _check_run_result(view: PublishedReview, annotations: tuple[Annotation, ...] = ()) -> CheckRunResult:
-    output = check_output(view)
-    return CheckRunResult(view.verdict.conclusion, output.title, output.summary, output.text, annotations)
 
 
 def is_empty(review: Review) -> bool:
