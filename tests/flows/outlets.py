@@ -78,6 +78,7 @@ class FakeReviews:
 
     to: Refusals
     fault: ReviewFault | None = None
+    stale: str | None = None
     declined: frozenset[Finding] = frozenset()
     rendered: list[ReviewDraft] = field(default_factory=list)
 
@@ -85,6 +86,8 @@ class FakeReviews:
         self.rendered.append(rendered)
         if self.fault is not None:
             return PostResult(fault=self.fault)
+        if self.stale is not None:
+            return PostResult(stale=self.stale)
         placed = rendered.placement
         rungs = {
             Destination.INLINE: placed.inline,
@@ -198,7 +201,7 @@ class World:
         self.comments = FakeComments(self.to)
         self.checks = FakeChecks(self.to)
         self.files: dict[str, bytes] = {}
-        self.upload: Callable[[PublishedReview], str] | None = None
+        self.upload: Callable[[PublishedReview], None] | None = None
         self.slept: list[float] = []
         self.seconds = 0.0
 

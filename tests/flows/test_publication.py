@@ -22,7 +22,6 @@ from hunkwise.errors import GitHubError
 from hunkwise.flows.publication import PublishedFindings, leftovers
 from hunkwise.plan.incremental import hunk_keys
 from hunkwise.publish.conclusion import Gates, PublishedReview
-from hunkwise.publish.placement import STALE
 from hunkwise.tracking.markers import review_marker
 from hunkwise.tracking.state import SUMMARY_MARKER, latest_state
 from tests.flows.outlets import (
@@ -46,7 +45,7 @@ UNPOSTED = ReviewFault("github forbidden", "The review could not be posted: no."
 
 
 def where(published: PublishedFindings) -> dict[str, Destination]:
-    return {found.title: rung for found, rung in published.view.posted.where.items()}
+    return {one.finding.title: one.destination for one in published.view.findings}
 
 
 def reviewed(number: int, state: ReviewState, commit: str = "f" * 40) -> PostedReview:
@@ -66,7 +65,7 @@ def test_a_first_review_is_posted_then_concluded_then_remembered() -> None:
     assert world.told == ["check Reviewing", "review COMMENT 2", "conclude 100 success", "save 901"]
     assert set(where(published).values()) == {Destination.INLINE}
     assert published.view.posted.review_url == "https://github.com/o/r/pull/7#pullrequestreview-1"
-    assert (published.left, world.checks.annotations) == ((), ())
+    assert (published.unposted, world.checks.annotations) == ((), ())
     comments = [Comment(901, world.comments.bodies[901])]
     state = latest_state(comments, repository="o/r", number=7)
     assert state is not None
@@ -85,7 +84,7 @@ def test_a_second_run_that_finds_the_same_writes_no_second_comment() -> None:
     world = World(raised_once())
     published = world.publish(whole_review(replace(FOUND, title="In other words")))
     assert world.told == ["check Reviewing", "conclude 100 success", "save 901"]
-    (kept,) = published.view.kept
+    (kept,) = published.view.findings
     assert kept.thread == POSTED
     assert where(published) == {"In other words": Destination.INLINE}
 
@@ -186,17 +185,17 @@ def test_a_run_whose_time_is_over_stands_back(changes: dict[str, Any], words: st
     world.talks = [said(**changes)]
     published = world.publish(whole_review(FOUND))
     assert world.told == ["check Reviewing", "conclude 100 success"]
-    assert words in published.view.stale
+    assert words in (published.view.posted.stale or "")
     assert words in published.view.posted.notes[0]
     assert where(published) == {FOUND.title: Destination.SUMMARY}
-    assert published.left == ()
+    assert published.unposted == ()
 
 
 def test_a_review_that_github_finds_stale_is_one() -> None:
     world = World()
-    world.reviews.fault = ReviewFault(STALE, "The pull request moved on.", "")
+    world.reviews.stale = "The pull request moved on."
     published = world.publish(whole_review(FOUND))
-    assert published.view.stale == "The pull request moved on."
+    assert published.view.posted.stale == "The pull request moved on."
     assert world.told == ["check Reviewing", "conclude 100 success"]
 
 
@@ -231,7 +230,7 @@ def test_what_the_review_did_not_take_becomes_annotations_the_most_severe_first(
         f"low: {SECOND.title}",
     ]
     assert where(published) == {FOUND.title: Destination.ANNOTATION, SECOND.title: Destination.SUMMARY}
-    assert published.left == (critical, low)
+    assert published.unposted == (low,)
     view = published.view
     assert (view.verdict.exit_code, view.posted.fault) == (ExitCode.REVIEWED, UNPOSTED)
     assert "1 on annotations of the check run, 1 in the job summary" in view.verdict.warnings[0]
@@ -330,17 +329,23 @@ def test_no_earlier_verdict_is_taken_back_where_the_new_review_could_not_be_post
 
 
 @pytest.mark.parametrize(
-    ("fault", "notes"),
-    [("", ()), ("It was not uploaded.", ("It was not uploaded.",))],
+    ("refused", "notes"),
+    [
+        ([], ()),
+        ([AWAY], ("The findings could not be uploaded to code scanning: GitHub is away. Wait.",)),
+    ],
     ids=["taken", "refused"],
 )
-def test_findings_are_uploaded_where_that_is_asked_for(fault: str, notes: tuple[str, ...]) -> None:
+def test_findings_are_uploaded_where_that_is_asked_for(
+    refused: list[GitHubError], notes: tuple[str, ...]
+) -> None:
     world = World()
     uploaded: list[tuple[Finding, ...]] = []
 
-    def upload(view: PublishedReview) -> str:
+    def upload(view: PublishedReview) -> None:
         uploaded.append(view.review.findings)
-        return fault
+        for error in refused:
+            raise error
 
     world.upload = upload
     published = world.publish(whole_review(FOUND))
@@ -350,8 +355,10 @@ def test_findings_are_uploaded_where_that_is_asked_for(fault: str, notes: tuple[
 def test_a_stale_review_is_not_uploaded() -> None:
     world = World()
     world.talks = [said(state="closed")]
-    world.upload = lambda view: "uploaded"
-    assert "uploaded" not in world.publish(whole_review(FOUND)).view.posted.notes
+    uploaded: list[PublishedReview] = []
+    world.upload = uploaded.append
+    world.publish(whole_review(FOUND))
+    assert uploaded == []
 
 
 # What a review asks for

@@ -27,7 +27,7 @@ from hunkwise.publish.documents import (
     review_body,
     summary_comment,
 )
-from hunkwise.publish.placement import CommentPlan
+from hunkwise.publish.placement import CommentPlan, PublishedFinding
 from hunkwise.publish.sarif import as_sarif
 from tests.publish.samples import SERVER, anchor, finding, kept, review, state, thread, view
 
@@ -74,14 +74,21 @@ def hostile_view(foreign: str) -> PublishedReview:
         ),
         usage=Usage(1, 2, 3, models=(foreign, "calm")),
     )
-    seen = view(whole, RunConclusion(ExitCode.PARTIAL, ("A part was not reviewed.",), ("A warning.",)))
     told = PostResult(
         f"{SERVER}/o/r/pull/7#pullrequestreview-1",
-        {first: Destination.INLINE, last: Destination.BODY},
-        (foreign,),
-        ReviewFault("forbidden", foreign, _HINT),
+        notes=(foreign,),
+        fault=ReviewFault("forbidden", foreign, _HINT),
+        stale=foreign,
     )
-    return replace(seen, posted=told, kept=(kept(old, thread()),), stale=foreign, run=RUN)
+    seen = view(
+        whole,
+        RunConclusion(ExitCode.PARTIAL, ("A part was not reviewed.",), ("A warning.",)),
+        PublishedFinding(first, Destination.INLINE),
+        PublishedFinding(last, Destination.BODY),
+        kept(old, thread()),
+        posted=told,
+    )
+    return replace(seen, run=RUN)
 
 
 def _inline(foreign: str) -> str:

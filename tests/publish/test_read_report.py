@@ -407,7 +407,7 @@ def test_a_report_of_something_else_is_refused_with_all_that_differs() -> None:
 
 
 def test_a_report_of_a_local_range_is_for_no_pull_request() -> None:
-    local = as_json(PublishedReview(review(), RunConclusion(ExitCode.REVIEWED)))
+    local = as_json(PublishedReview(review(), RunConclusion(ExitCode.REVIEWED), ()))
     with pytest.raises(SettingsError) as caught:
         check(read_report(raw(local | signed(local | {"repository": "o/r"}))), repository="o/r", number=7)
     assert caught.value.faults == (

@@ -12,6 +12,7 @@ from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.pull_request import Comment
 from hunkwise.domain.review import Destination, PostResult
 from hunkwise.publish.documents import STATE_ROOM, summary_comment
+from hunkwise.publish.placement import PublishedFinding
 from hunkwise.tracking.state import SUMMARY_MARKER, decode, encode
 from tests.publish.samples import (
     HEAD,
@@ -42,11 +43,14 @@ def test_the_comment_tells_at_a_glance_what_stands() -> None:
     low = finding("Low", path="b.py", severity=Severity.LOW)
     on = thread()
     seen = replace(
-        view(replace(review(low, old, new), summary="It adds a pool.", carried_lines=3, dropped=1)),
-        posted=PostResult(
-            f"{SERVER}/o/r/pull/7#pullrequestreview-1", {new: Destination.INLINE, low: Destination.BODY}
+        view(
+            replace(review(low, old, new), summary="It adds a pool.", carried_lines=3, dropped=1),
+            None,
+            PublishedFinding(new, Destination.INLINE),
+            PublishedFinding(low, Destination.BODY),
+            kept(old, on),
+            posted=PostResult(f"{SERVER}/o/r/pull/7#pullrequestreview-1"),
         ),
-        kept=(kept(old, on),),
         fixed=(thread(), thread()),
         dismissed=(raised(finding("gone")),),
     )
@@ -83,12 +87,11 @@ def test_the_comment_tells_at_a_glance_what_stands() -> None:
         (Destination.ANNOTATION, "new, an annotation of the check run"),
         (Destination.SUMMARY, "new, in the job summary"),
         (Destination.REPORT, "new, in the JSON report"),
-        (None, "new"),
     ],
 )
-def test_each_rung_is_named(where: Destination | None, said: str) -> None:
+def test_each_rung_is_named(where: Destination, said: str) -> None:
     of = finding()
-    seen = replace(view(review(of)), posted=PostResult(None, {of: where} if where else {}))
+    seen = view(review(of), None, PublishedFinding(of, where))
     assert rows_of(summary_comment(seen, state()))[0].endswith(f" | {said} |")
 
 

@@ -116,6 +116,7 @@ def _review_range(
     from hunkwise.domain.model import Deadlines
     from hunkwise.flows.review import ReviewInput
     from hunkwise.publish.conclusion import Gates, PublishedReview, conclude
+    from hunkwise.publish.placement import in_report
 
     ready = read_range(
         Path(arguments.repository),
@@ -150,7 +151,12 @@ def _review_range(
     verdict = conclude(result, Gates(config.fail_on, None, config.min_coverage))
     _print(
         arguments.format,
-        PublishedReview(result, verdict, repository=ready.order.snapshot.pull_request.repository),
+        PublishedReview(
+            result,
+            verdict,
+            in_report(result.findings),
+            repository=ready.order.snapshot.pull_request.repository,
+        ),
     )
     for reason in verdict.reasons:
         _say(reason)

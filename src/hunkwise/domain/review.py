@@ -240,7 +240,7 @@ class Destination(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PostResult:
-    """The result of posting a review: its URL, and the destination of each finding."""
+    """The result of posting a review: its URL, and the destination of each finding that it holds."""
 
     review_url: str | None = None
     where: Mapping[Finding, Destination] = field(default_factory=dict)
@@ -248,3 +248,5 @@ class PostResult:
     """One sentence for each thing that was posted differently than requested."""
     fault: ReviewFault | None = None
     """Why the review could not be posted; None if it was posted, or there was none to post."""
+    stale: str | None = None
+    """Why the review must not be posted any more, for example a new head; None if it may be."""
