@@ -236,7 +236,7 @@ class Publication:
         placement = place(
             plan.reconciliation.post, review.files, max_comments=settings.max_comments, strict=settings.strict
         )
-        offered = Suggestions(self._files.read).offered(placement.inline, review.files)
+        offered = Suggestions(self._files.read).offered(placement, review.files)
         view = plan.view(PostResult())
         return ReviewDraft(
             placement=placement,

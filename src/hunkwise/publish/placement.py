@@ -19,8 +19,7 @@ from hunkwise.domain.diff import FileDiff, Hunk, Side
 from hunkwise.domain.finding import Anchor, Finding, Verification
 from hunkwise.domain.pull_request import Thread
 from hunkwise.domain.review import Destination, ReviewEvent
-from hunkwise.domain.text import count, cut, is_encodable, joined, one_line, plain, size, take_fitting
-from hunkwise.publish.sanitize import without_marker
+from hunkwise.domain.text import count, cut, is_encodable, joined, one_line, size, take_fitting
 from hunkwise.tracking.markers import PreviousFinding
 
 _COUNT_SPACE = 400
@@ -192,10 +191,6 @@ def _shorten(path: str) -> str:
 
 MOST_ON_FILE = 10
 _VERIFIED = (Verification.CONFIRMED, Verification.LOWERED)
-_MOST_SUGGESTED_LINES = 100
-_LONGEST_SUGGESTION = 9_999  # a longer one may have been cut when the model's answer was parsed
-# Code that runs with the repository's secrets must not be changed with one click because a model suggests it.
-_NEVER_SUGGESTED = (".github/workflows/", ".github/actions/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +198,7 @@ class CommentPlan:
     """Every finding, once, with the best destination that is possible for it."""
 
     inline: tuple[Finding, ...] = ()
+    """Their anchors are proved: the diff has them."""
     on_file: tuple[Finding, ...] = ()
     in_body: tuple[Finding, ...] = ()
 
@@ -272,23 +268,6 @@ class PublishedFinding:
 def in_report(findings: Iterable[Finding]) -> tuple[PublishedFinding, ...]:
     """Returns the findings as published in the JSON report alone."""
     return tuple(PublishedFinding(finding, Destination.REPORT) for finding in findings)
-
-
-def suggestion_applies(finding: Finding, files: Iterable[FileDiff] | Mapping[str, FileDiff]) -> bool:
-    """Returns whether the suggestion can be offered to commit: its lines are valid, and it changes them."""
-    anchor, suggestion = finding.anchor, finding.suggestion
-    if anchor is None or suggestion is None or anchor.side is not Side.RIGHT:
-        return False
-    files_by_path = files if isinstance(files, Mapping) else by_path(files)
-    if anchor.path.startswith(_NEVER_SUGGESTED) or not _is_valid_anchor(anchor, files_by_path):
-        return False
-    text = suggestion.replace("\r\n", "\n")
-    if len(text) > _LONGEST_SUGGESTION or text != without_marker(plain(text)):
-        return False  # invisible characters must not be committed
-    rows = files_by_path[anchor.path].lines_by_side[Side.RIGHT]
-    present = [rows[number].raw.decode("utf-8", "replace").removesuffix("\r") for number in anchor.lines]
-    suggested = text.removesuffix("\n").split("\n")
-    return len(suggested) <= _MOST_SUGGESTED_LINES >= len(present) and (not text or suggested != present)
 
 
 def _comment_order(finding: Finding) -> tuple[int, bool, float, bool, str, int]:
