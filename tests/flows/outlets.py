@@ -45,11 +45,11 @@ TALK = said()
 
 
 def whole_review(
-    *findings: Finding, files: Sequence[FileDiff] = (FILE,), asked: int = 1, **more: Any
+    *findings: Finding, files: Sequence[FileDiff] = (FILE,), questions: int = 1, **more: Any
 ) -> Review:
     """A review that looked at everything."""
     coverage = Coverage(tuple(FileCoverage(file.path, 2, 2) for file in files))
-    made = Review(HEAD, findings, coverage, Usage(), files=tuple(files), asked=asked, settings="d1")
+    made = Review(HEAD, findings, coverage, Usage(), files=tuple(files), questions=questions, settings="d1")
     return replace(made, **more)
 
 

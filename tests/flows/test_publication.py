@@ -91,7 +91,7 @@ def test_a_second_run_that_finds_the_same_writes_no_second_comment() -> None:
 
 def test_a_second_run_on_the_same_code_writes_nothing() -> None:
     world = World(raised_once())
-    published = world.publish(whole_review(asked=0), begun=False)
+    published = world.publish(whole_review(questions=0), begun=False)
     assert world.told == []
     assert published.view.posted.review_url == "C901"
     assert "Nothing has changed" in published.view.posted.notes[0]
@@ -101,16 +101,16 @@ def test_a_second_run_on_the_same_code_writes_nothing() -> None:
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
-        ({}, whole_review(asked=1)),
-        ({}, whole_review(SECOND, asked=0)),
-        ({}, whole_review(asked=0, files=(MENDED,))),
-        ({}, whole_review(asked=0, faults=(ReviewFault("model", "It failed."),))),
-        ({}, whole_review(asked=0, settings="d2")),
-        ({"reviews": (PostedReview(1, ReviewState.PENDING, MARKER),)}, whole_review(asked=0)),
-        ({"reviews": (reviewed(1, ReviewState.CHANGES_REQUESTED),)}, whole_review(asked=0)),
-        ({"check_runs": (mine(99),)}, whole_review(asked=0)),
-        ({"comments": ()}, whole_review(asked=0)),
-        ({"rewrites": 1}, whole_review(asked=0)),
+        ({}, whole_review(questions=1)),
+        ({}, whole_review(SECOND, questions=0)),
+        ({}, whole_review(questions=0, files=(MENDED,))),
+        ({}, whole_review(questions=0, faults=(ReviewFault("model", "It failed."),))),
+        ({}, whole_review(questions=0, settings="d2")),
+        ({"reviews": (PostedReview(1, ReviewState.PENDING, MARKER),)}, whole_review(questions=0)),
+        ({"reviews": (reviewed(1, ReviewState.CHANGES_REQUESTED),)}, whole_review(questions=0)),
+        ({"check_runs": (mine(99),)}, whole_review(questions=0)),
+        ({"comments": ()}, whole_review(questions=0)),
+        ({"rewrites": 1}, whole_review(questions=0)),
     ],
     ids=[
         "asked",

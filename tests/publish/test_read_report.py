@@ -110,7 +110,7 @@ def test_a_review_comes_back_as_it_was_written() -> None:
         demo=True,
         carried_lines=2,
     )
-    assert back(made(whole)) == replace(whole, seconds=12.34, files=FILES, asked=1)
+    assert back(made(whole)) == replace(whole, seconds=12.34, files=FILES, questions=1)
 
 
 @pytest.mark.parametrize("walkthrough", [Walkthrough(), Walkthrough(risk=Risk(RiskLevel.HIGH))])

@@ -144,10 +144,10 @@ def _review_range(
             report_progress,
             signals,
             started,
-            Deadlines(started, ready.order.config.deadline),
+            Deadlines(started, ready.request.config.deadline),
         )
         result = asyncio.run(run.review())
-    config = ready.order.config
+    config = ready.request.config
     verdict = conclude(result, Gates(config.fail_on, None, config.min_coverage))
     _print(
         arguments.format,
@@ -155,7 +155,7 @@ def _review_range(
             result,
             verdict,
             in_report(result.findings),
-            repository=ready.order.snapshot.pull_request.repository,
+            repository=ready.request.snapshot.pull_request.repository,
         ),
     )
     for reason in verdict.reasons:

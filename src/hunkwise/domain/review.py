@@ -212,7 +212,7 @@ class Review:
     files: tuple[FileDiff, ...] = field(default=(), repr=False)
     hunks: frozenset[str] = field(default=frozenset(), repr=False)
     """`plan.incremental.kept_keys` of the hunks that are reviewed at this head, by this run or an earlier one."""
-    asked: int = 0
+    questions: int = 0
     """Number of questions that this run sent to a model; 0 if everything had been reviewed before."""
     settings: str = ""
     """`flows.prompting.settings_digest`: a digest of the settings that decide what is looked for."""

@@ -176,7 +176,7 @@ class Publication:
     def _is_unchanged(self, plan: PublishPlan) -> bool:
         """Returns whether everything that would be written is on GitHub already."""
         conversation, reconciled = plan.conversation, plan.reconciliation
-        if conversation is None or plan.run_review.asked or plan.run_review.faults:
+        if conversation is None or plan.run_review.questions or plan.run_review.faults:
             return False
         if reconciled.post or reconciled.fixed:
             return False

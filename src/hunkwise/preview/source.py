@@ -227,7 +227,7 @@ Overridden = Callable[[Config], Config]
 class PreviewSource:
     """The input of a review."""
 
-    order: ReviewRequest
+    request: ReviewRequest
     head: HeadCommit
     """The files at the head commit."""
     change: str
@@ -261,10 +261,10 @@ def read_subject(
         rules=tree,
         overridden=overridden,
     )
-    pull = ready.order.snapshot.pull_request
+    pull = ready.request.snapshot.pull_request
     change = f"{pull.base}..{pull.head} ({pull.base_sha[:12]}..{pull.head_sha[:12]})"
     rules = f"the merge base ({pull.base_sha[:12]})" if arguments.at_base else "the working tree"
-    return PreviewSource(ready.order, GitTree(Git(folder), pull.head_sha), change, rules)
+    return PreviewSource(ready.request, GitTree(Git(folder), pull.head_sha), change, rules)
 
 
 def _check_files(tree: WorkingTree | None, overridden: Overridden) -> Overridden:
@@ -325,12 +325,12 @@ def _fetch(
 
     fetch = PullRequestFetch(github, MissingPatches(github, git, Git.diff_blobs), rules, api_tree)
     fetched = fetch.run(wanted.number, path, overridden)
-    order = ReviewRequest(fetched.snapshot, fetched.texts.config, fetched.texts.templates, full=True)
+    request = ReviewRequest(fetched.snapshot, fetched.texts.config, fetched.texts.templates, full=True)
     pull = fetched.snapshot.pull_request
     change = f"{wanted.repository}#{wanted.number} ({pull.base_sha[:12]}..{pull.head_sha[:12]})"
     base = f"the pull request's base ({pull.base_sha[:12]})"
     head = local_tree(pull.head_sha) or api_tree(pull.head_sha)
-    return PreviewSource(order, head, change, base if tree is None else "the working tree")
+    return PreviewSource(request, head, change, base if tree is None else "the working tree")
 
 
 def _checkout(folder: Path) -> Git | None:
