@@ -262,7 +262,7 @@ class PublishedFinding:
     @property
     def known(self) -> bool:
         """An earlier run raised it, by our records or by the report of another job."""
-        return self.previous is not None or self.finding.raised_as != ""
+        return self.previous is not None or self.finding.raised_as is not None
 
 
 def in_report(findings: Iterable[Finding]) -> tuple[PublishedFinding, ...]:
