@@ -138,7 +138,7 @@ def test_a_report_has_room_for_all_that_a_model_may_say() -> None:
 def test_a_report_lets_no_later_run_skip_code() -> None:
     whole = replace(review(), hunks=frozenset({"AAAAAAAA"}))
     read = back(made(whole))
-    assert (read.hunks, read.asked) == (frozenset(), 1)
+    assert (read.hunks, read.questions) == (frozenset(), 1)
 
 
 def test_that_the_other_run_posted_nothing_is_not_said_of_this_one() -> None:
