@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.end_to_end.github_snapshot import Snapshot, assert_nothing_hangs, snapshot, summaries
-from tests.end_to_end.step import GITHUB_TOKEN, Result, Step
+from tests.end_to_end.step import Result, Step
 from tests.end_to_end.world import World, wait_until
 from tests.end_to_end.write_log import stubborn
 from tests.fakes.model_script import Answer, ModelRequest, Script
@@ -22,12 +22,7 @@ def lines(**marked: str) -> str:
 
 BASE = {"app.py": lines()}
 HEAD = {"app.py": lines(at3="fault(A)", at30="fault(B, high)")}
-NO_CHECKS = "write:pulls,none:checks"
 COMMENTS = (("app.py", 3, "Fault A"), ("app.py", 30, "Fault B"))
-
-with_and_without_checks = pytest.mark.parametrize(
-    "token", ["write", NO_CHECKS], ids=["check runs", "no check runs"]
-)
 
 
 def slowly(*seconds: float) -> Script:
@@ -66,22 +61,14 @@ def assert_one_review(world: World, results: Sequence[Result]) -> Snapshot:
     return left
 
 
-@with_and_without_checks
-def test_a_second_run_that_comes_while_the_first_one_asks_posts_instead_of_it(
-    world: World, token: str
-) -> None:
-    world.github.tokens[GITHUB_TOKEN] = token
+def test_a_second_run_that_comes_while_the_first_one_asks_posts_instead_of_it(world: World) -> None:
     world.change(BASE, HEAD)
     world.answers(slowly(6, 3))
     results = together(world, [world.step(), world.step()], [lambda: world.model.in_flight == 1])
     assert_one_review(world, results)
 
 
-@with_and_without_checks
-def test_a_second_run_that_is_quicker_than_the_first_leaves_it_nothing_to_say(
-    world: World, token: str
-) -> None:
-    world.github.tokens[GITHUB_TOKEN] = token
+def test_a_second_run_that_is_quicker_than_the_first_leaves_it_nothing_to_say(world: World) -> None:
     world.change(BASE, HEAD)
     world.answers(slowly(6))
     results = together(world, [world.step(), world.step()], [lambda: world.model.in_flight == 1])
@@ -108,9 +95,7 @@ def test_a_run_that_was_made_to_wait_looks_again_before_it_posts(world: World) -
     assert_one_review(world, results)
 
 
-@with_and_without_checks
-def test_three_runs_that_begin_together_end_in_one_review(world: World, token: str) -> None:
-    world.github.tokens[GITHUB_TOKEN] = token
+def test_three_runs_that_begin_together_end_in_one_review(world: World) -> None:
     world.change(BASE, HEAD)
     world.answers(slowly(4, 4, 4))
     assert_one_review(world, together(world, [world.step() for _ in range(3)]))
@@ -182,14 +167,13 @@ def test_nothing_is_posted_on_a_pull_request_that_was_closed_meanwhile(world: Wo
 
 
 def test_a_summary_stays_as_it_was_where_the_head_moves_during_a_later_review(world: World) -> None:
-    world.github.tokens[GITHUB_TOKEN] = NO_CHECKS
     world.change(BASE, HEAD)
     world.answers(stubborn)
     assert world.run().code == 0
     before = summaries(world.github)
     world.repository.commit({"app.py": lines(at3="fault(A)", at30="fault(B, high)", at50="fault(D)")})
     world.github.push(1, "feature")
-    world.github.when("PATCH", "/issues/comments/", lambda: push(world, rewritten=False), after=True)
+    world.github.when("POST", "/check-runs$", lambda: push(world, rewritten=False), after=True)
     world.answers(slowly(0, 1))
     assert world.run().code == 0
     assert summaries(world.github) == before

@@ -10,9 +10,19 @@ from typing import Any
 from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.pull_request import CheckRun, Comment, Conversation, Thread
-from hunkwise.domain.review import Coverage, Destination, FileCoverage, PostResult, Review, ReviewFault, Usage
+from hunkwise.domain.review import (
+    CheckOutput,
+    Conclusion,
+    Coverage,
+    Destination,
+    FileCoverage,
+    PostResult,
+    Review,
+    ReviewFault,
+    Usage,
+)
 from hunkwise.errors import GitHubError, GitHubErrorKind
-from hunkwise.flows.check_run import CheckRunProgress, RunLock
+from hunkwise.flows.check_run import CheckRunProgress
 from hunkwise.flows.publication import GitHubPorts, Publication, PublishedFindings
 from hunkwise.flows.publish_plan import PublishSettings
 from hunkwise.publish.annotations import Annotation
@@ -35,11 +45,11 @@ TALK = said()
 
 
 def whole_review(
-    *findings: Finding, files: Sequence[FileDiff] = (FILE,), asked: int = 1, **more: Any
+    *findings: Finding, files: Sequence[FileDiff] = (FILE,), questions: int = 1, **more: Any
 ) -> Review:
     """A review that looked at everything."""
     coverage = Coverage(tuple(FileCoverage(file.path, 2, 2) for file in files))
-    made = Review(HEAD, findings, coverage, Usage(), files=tuple(files), asked=asked, settings="d1")
+    made = Review(HEAD, findings, coverage, Usage(), files=tuple(files), questions=questions, settings="d1")
     return replace(made, **more)
 
 
@@ -68,6 +78,7 @@ class FakeReviews:
 
     to: Refusals
     fault: ReviewFault | None = None
+    stale: str | None = None
     declined: frozenset[Finding] = frozenset()
     rendered: list[ReviewDraft] = field(default_factory=list)
 
@@ -75,6 +86,8 @@ class FakeReviews:
         self.rendered.append(rendered)
         if self.fault is not None:
             return PostResult(fault=self.fault)
+        if self.stale is not None:
+            return PostResult(stale=self.stale)
         placed = rendered.placement
         rungs = {
             Destination.INLINE: placed.inline,
@@ -130,36 +143,28 @@ class FakeChecks:
     to: Refusals
     takes: int = 1_000
     annotations: tuple[Annotation, ...] = ()
-    texts: list[str] = field(default_factory=list)
     lines: SimpleQueue[str] = field(default_factory=SimpleQueue)
     """Of progress, as they come."""
     hold: Callable[[], object] = lambda: None
     """Is called while a line of progress is on its way."""
 
-    def start(self, head_sha: str, *, external_id: str, title: str, summary: str, details_url: str) -> int:
+    def start(self, head_sha: str, external_id: str, output: CheckOutput, details_url: str) -> int:
         assert (external_id, details_url) == (f"hunkwise:{RUN}", "https://github.com/o/r/actions/runs/42")
-        self.to.write("check", title)
+        self.to.write("check", output.title)
         return 100
 
-    def progress(self, check_id: int, title: str, summary: str) -> None:
-        self.lines.put(summary)
+    def progress(self, check_id: int, output: CheckOutput) -> None:
+        self.lines.put(output.summary)
         self.hold()
-        self.to.write("progress", summary)
+        self.to.write("progress", output.summary)
 
-    def conclude(
-        self,
-        check_id: int,
-        *,
-        conclusion: str,
-        title: str,
-        summary: str,
-        text: str = "",
-        annotations: Sequence[Annotation] = (),
-    ) -> int:
-        self.to.write("conclude", f"{check_id} {conclusion}")
+    def annotate(self, check_id: int, output: CheckOutput, annotations: Sequence[Annotation]) -> int:
+        self.to.write("annotate", f"{check_id}")
         self.annotations = tuple(annotations)
-        self.texts += [title, summary, text]
         return min(self.takes, len(annotations))
+
+    def complete(self, check_id: int, conclusion: Conclusion, output: CheckOutput) -> None:
+        self.to.write("conclude", f"{check_id} {conclusion}")
 
 
 @dataclass(frozen=True)
@@ -196,7 +201,7 @@ class World:
         self.comments = FakeComments(self.to)
         self.checks = FakeChecks(self.to)
         self.files: dict[str, bytes] = {}
-        self.upload: Callable[[PublishedReview], str] | None = None
+        self.upload: Callable[[PublishedReview], None] | None = None
         self.slept: list[float] = []
         self.seconds = 0.0
 
@@ -207,7 +212,6 @@ class World:
     def announcement(self) -> CheckRunProgress:
         return CheckRunProgress(
             self.checks,
-            RunLock(self.comments, RUN, self.before),
             run=RUN,
             details_url="https://github.com/o/r/actions/runs/42",
             clock=lambda: self.seconds,

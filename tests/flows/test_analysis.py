@@ -422,8 +422,8 @@ def test_a_second_run_asks_nothing_and_covers_the_same() -> None:
     whole = snapshot(hunks_at(1, 50), hunks_at(7, path="b.py", more=long), added("poetry.lock", "x"))
     first, asked = analysed(whole)
     again, more = analysed(whole, reviewed=first.hunks)
-    assert (len(asked), first.asked, first.carried_lines) == (2, 2, 0)
-    assert (more, again.asked, again.answered, again.carried_lines) == ([], 0, 0, 4)
+    assert (len(asked), first.questions, first.carried_lines) == (2, 2, 0)
+    assert (more, again.questions, again.answered, again.carried_lines) == ([], 0, 0, 4)
     assert again.coverage == first.coverage
     assert again.hunks == first.hunks
     assert [file.reason for file in first.coverage.missing] == [SkipReason.LINE_TOO_LONG]
@@ -494,7 +494,7 @@ def test_what_no_prompt_looked_at_is_not_kept() -> None:
     whole = snapshot(added("poetry.lock", "x"), hunks_at(1, path="b.py"))
     settings = config(prompts=(PromptSettings(name="review", paths=("src/**",)),))
     found, _ = analysed(whole, settings)
-    assert (found.hunks, found.asked) == (frozenset(), 0)
+    assert (found.hunks, found.questions) == (frozenset(), 0)
 
 
 def test_a_hunk_that_the_patch_cut_off_is_asked_about_each_time() -> None:

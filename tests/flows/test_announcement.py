@@ -7,17 +7,16 @@ from functools import partial
 
 import pytest
 
-from hunkwise.domain.pull_request import CheckRun, Comment
-from hunkwise.domain.review import Conclusion
+from hunkwise.domain.pull_request import CheckRun
+from hunkwise.domain.review import CheckOutput, Conclusion
 from hunkwise.errors import GitHubError
-from hunkwise.flows.check_run import CheckRunProgress, CheckRunResult
+from hunkwise.flows.check_run import CheckRunProgress
 from hunkwise.publish.annotations import Annotation, Level
-from hunkwise.tracking.state import SUMMARY_MARKER, claim_marker, claimed_by
 from tests.flows.outlets import AWAY, FORBIDDEN, World, mine
 from tests.tracking.story import HEAD, said
 
 NOTES = tuple(Annotation("a.py", line, line, Level.NOTICE, "A title", "In full.") for line in (1, 2, 3))
-ENDING = CheckRunResult(Conclusion.SUCCESS, "Reviewed", "All of it.", "In full.", NOTES)
+ENDING = (HEAD, Conclusion.SUCCESS, CheckOutput("Reviewed", "All of it.", "In full."))
 
 
 def begun(**errors: GitHubError) -> tuple[World, CheckRunProgress]:
@@ -29,22 +28,29 @@ def begun(**errors: GitHubError) -> tuple[World, CheckRunProgress]:
     return world, announcement
 
 
-def test_a_review_is_announced_once_and_concluded_with_its_annotations() -> None:
+def test_a_review_is_announced_once_annotated_and_then_concluded() -> None:
     world, announcement = begun()
     announcement.begin(HEAD)
-    assert announcement.end(HEAD, ENDING) == 3
+    assert announcement.annotate(HEAD, ()) == 0
+    assert announcement.annotate(HEAD, NOTES) == 3
+    announcement.end(*ENDING)
     announcement.close()
-    assert world.told == ["check Reviewing", "conclude 100 success"]
+    assert world.told == ["check Reviewing", "annotate 100", "conclude 100 success"]
     assert world.checks.annotations == NOTES
 
 
-def test_a_check_run_that_was_never_begun_is_made_at_the_end() -> None:
+@pytest.mark.parametrize("taken", [0, 2])
+def test_a_check_run_that_was_never_begun_is_made_at_the_end(taken: int) -> None:
     world = World(None)
     announcement = world.announcement()
-    world.checks.takes = 2
-    assert announcement.end(HEAD, ENDING) == 2
+    world.checks.takes = taken
+    assert announcement.annotate(HEAD, NOTES[:taken]) == taken
+    announcement.end(*ENDING)
     announcement.close()
-    assert world.told == ["check Reviewing", "conclude 100 success"]
+    assert [line for line in world.told if "annotate" not in line] == [
+        "check Reviewing",
+        "conclude 100 success",
+    ]
 
 
 def test_progress_is_told_every_ten_seconds_and_neither_at_the_end_nor_after_it() -> None:
@@ -61,7 +67,7 @@ def test_progress_is_told_every_ten_seconds_and_neither_at_the_end_nor_after_it(
         world.seconds = seconds
         announcement.progress(done, 8)
         told += [world.checks.lines.get(timeout=60) for _ in range(due)]
-    announcement.end(HEAD, ENDING)
+    announcement.end(*ENDING)
     world.seconds = 60.0
     announcement.progress(6, 8)
     announcement.close()
@@ -81,7 +87,7 @@ def test_no_line_of_progress_comes_behind_the_conclusion(failed: bool) -> None:
     end = (
         (lambda: announcement.abandon("Failed", "It failed."))
         if failed
-        else partial(announcement.end, HEAD, ENDING)
+        else partial(announcement.end, *ENDING)
     )
     ending = threading.Thread(target=end)
     ending.start()
@@ -100,14 +106,6 @@ def test_nothing_is_told_of_a_run_that_was_not_begun() -> None:
     announcement.abandon("Failed", "It failed.")
     announcement.close()
     assert world.told == []
-
-
-def test_progress_needs_a_check_run() -> None:
-    world, announcement = begun(check=FORBIDDEN)
-    world.seconds = 60.0
-    announcement.progress(1, 8)
-    announcement.close()
-    assert world.told == ["save 901", "delete 901"]  # no line of progress; the claim ends with the run
 
 
 @pytest.mark.parametrize(
@@ -139,91 +137,50 @@ def test_before_it_has_begun_every_unfinished_check_run_is_older() -> None:
 
 def test_check_runs_of_dead_runs_are_concluded_too() -> None:
     world, announcement = begun()
-    announcement.end(HEAD, ENDING, older=(98, 99))
+    announcement.end(*ENDING, older=(98, 99))
     announcement.close()
     assert world.told == [
         "check Reviewing", "conclude 98 neutral", "conclude 99 neutral", "conclude 100 success",
     ]  # fmt: skip
 
 
-def test_without_check_runs_the_summary_comment_is_the_claim() -> None:
-    world, announcement = begun(check=FORBIDDEN)
-    (body,) = world.comments.bodies.values()
-    assert claimed_by(body) == "42.abc"
-    other = Comment(901, f"{SUMMARY_MARKER}\n{claim_marker('run.9')}\n…")
-    assert announcement.newer(said(comments=(other,)))
-    assert not announcement.newer(said(comments=(Comment(901, body),)))
-    assert announcement.end(HEAD, ENDING, older=(99,)) == 0
-    announcement.release()
-    announcement.close()
-    assert world.told == ["save 901", "delete 901"]
-
-
-def test_what_is_read_after_the_wait_has_the_claim_in_it() -> None:
+@pytest.mark.parametrize("begin", [True, False])
+def test_without_check_runs_nothing_is_shown_and_no_run_is_newer(begin: bool) -> None:
     world = World(None, errors={"check": FORBIDDEN})
     announcement = world.announcement()
     announcement.wait()
-    announcement.begin(HEAD)
+    if begin:
+        announcement.begin(HEAD)
     announcement.wait()
-    assert world.told == ["save 901"]
-    announcement.close()
-
-
-def test_what_can_neither_be_announced_nor_claimed_is_reviewed_all_the_same() -> None:
-    world, announcement = begun(check=FORBIDDEN, save=FORBIDDEN)
-    assert announcement.end(HEAD, ENDING) == 0
-    announcement.release()
+    world.seconds = 60.0
+    announcement.progress(1, 8)
+    assert not announcement.newer(said(check_runs=(mine(101, "other"),)))
+    assert announcement.annotate(HEAD, NOTES) == 0
+    announcement.end(*ENDING, older=(99,))
     announcement.close()
     assert world.told == []
 
 
-def test_a_check_run_that_is_refused_only_at_the_end_claims_nothing() -> None:
-    world = World(None, errors={"check": AWAY})
-    announcement = world.announcement()
-    assert announcement.end(HEAD, ENDING) == 0
-    announcement.close()
-    assert world.told == []
-
-
-def test_a_check_run_that_cannot_be_concluded_took_no_annotation(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_check_run_that_cannot_be_concluded_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     _, announcement = begun(conclude=AWAY)
-    assert announcement.end(HEAD, ENDING) == 0
+    announcement.end(*ENDING)
     announcement.close()
     assert "GitHub is away" in caplog.text
 
 
-def test_what_was_begun_and_failed_is_not_left_hanging() -> None:
+@pytest.mark.parametrize("abandoned", [0, 1, 2])
+def test_whatever_ends_a_run_its_check_run_does_not_stay_in_progress(abandoned: int) -> None:
     world, announcement = begun()
-    announcement.abandon("Failed", "It failed.")
-    announcement.abandon("Failed", "It failed.")
+    announcement.annotate(HEAD, NOTES)
+    for _ in range(abandoned):
+        announcement.abandon("Failed", "It failed.")
     announcement.close()
-    assert world.told == ["check Reviewing", "conclude 100 failure"]
-
-
-def test_whatever_ends_a_run_its_check_run_does_not_stay_in_progress() -> None:
-    world, announcement = begun()
-    announcement.close()
-    assert world.told == ["check Reviewing", "conclude 100 failure"]
-
-
-def test_a_claim_of_a_run_that_failed_is_taken_back() -> None:
-    world, announcement = begun(check=FORBIDDEN)
-    announcement.abandon("Failed", "It failed.")
-    announcement.close()
-    assert world.comments.bodies == {}
-
-
-def test_a_claim_that_cannot_be_taken_back_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    world, announcement = begun(check=FORBIDDEN)
-    world.to.errors["delete"] = AWAY
-    announcement.release()
-    announcement.close()
-    assert "still says that a review is under way" in caplog.text
+    assert world.told == ["check Reviewing", "annotate 100", "conclude 100 failure"]
 
 
 def test_what_has_ended_cannot_be_abandoned() -> None:
     world, announcement = begun()
-    announcement.end(HEAD, ENDING)
+    announcement.end(*ENDING)
     announcement.abandon("Failed", "It failed.")
     announcement.close()
     assert world.told[-1] == "conclude 100 success"

@@ -25,7 +25,7 @@ def prepared(folder: Path, config: bytes = b"version: 1\n") -> tuple[str, tuple[
     ready = read_range(
         folder, base=first, head=head, config_path=".github/hunkwise.yml", model=None, demo=True
     )
-    made = prepare(ready.order, head=ready.repository)
+    made = prepare(ready.request, head=ready.repository)
     (work,) = made.plan.works
     return made.prompting.text(work), made.prompting.instructions, made.prompting.notes
 

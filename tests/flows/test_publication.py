@@ -22,7 +22,6 @@ from hunkwise.errors import GitHubError
 from hunkwise.flows.publication import PublishedFindings, leftovers
 from hunkwise.plan.incremental import hunk_keys
 from hunkwise.publish.conclusion import Gates, PublishedReview
-from hunkwise.publish.placement import STALE
 from hunkwise.tracking.markers import review_marker
 from hunkwise.tracking.state import SUMMARY_MARKER, latest_state
 from tests.flows.outlets import (
@@ -46,7 +45,7 @@ UNPOSTED = ReviewFault("github forbidden", "The review could not be posted: no."
 
 
 def where(published: PublishedFindings) -> dict[str, Destination]:
-    return {found.title: rung for found, rung in published.view.posted.where.items()}
+    return {one.finding.title: one.destination for one in published.view.findings}
 
 
 def reviewed(number: int, state: ReviewState, commit: str = "f" * 40) -> PostedReview:
@@ -66,7 +65,7 @@ def test_a_first_review_is_posted_then_concluded_then_remembered() -> None:
     assert world.told == ["check Reviewing", "review COMMENT 2", "conclude 100 success", "save 901"]
     assert set(where(published).values()) == {Destination.INLINE}
     assert published.view.posted.review_url == "https://github.com/o/r/pull/7#pullrequestreview-1"
-    assert (published.left, world.checks.annotations) == ((), ())
+    assert (published.unposted, world.checks.annotations) == ((), ())
     comments = [Comment(901, world.comments.bodies[901])]
     state = latest_state(comments, repository="o/r", number=7)
     assert state is not None
@@ -85,14 +84,14 @@ def test_a_second_run_that_finds_the_same_writes_no_second_comment() -> None:
     world = World(raised_once())
     published = world.publish(whole_review(replace(FOUND, title="In other words")))
     assert world.told == ["check Reviewing", "conclude 100 success", "save 901"]
-    (kept,) = published.view.kept
+    (kept,) = published.view.findings
     assert kept.thread == POSTED
     assert where(published) == {"In other words": Destination.INLINE}
 
 
 def test_a_second_run_on_the_same_code_writes_nothing() -> None:
     world = World(raised_once())
-    published = world.publish(whole_review(asked=0), begun=False)
+    published = world.publish(whole_review(questions=0), begun=False)
     assert world.told == []
     assert published.view.posted.review_url == "C901"
     assert "Nothing has changed" in published.view.posted.notes[0]
@@ -102,16 +101,16 @@ def test_a_second_run_on_the_same_code_writes_nothing() -> None:
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
-        ({}, whole_review(asked=1)),
-        ({}, whole_review(SECOND, asked=0)),
-        ({}, whole_review(asked=0, files=(MENDED,))),
-        ({}, whole_review(asked=0, faults=(ReviewFault("model", "It failed."),))),
-        ({}, whole_review(asked=0, settings="d2")),
-        ({"reviews": (PostedReview(1, ReviewState.PENDING, MARKER),)}, whole_review(asked=0)),
-        ({"reviews": (reviewed(1, ReviewState.CHANGES_REQUESTED),)}, whole_review(asked=0)),
-        ({"check_runs": (mine(99),)}, whole_review(asked=0)),
-        ({"comments": ()}, whole_review(asked=0)),
-        ({"rewrites": 1}, whole_review(asked=0)),
+        ({}, whole_review(questions=1)),
+        ({}, whole_review(SECOND, questions=0)),
+        ({}, whole_review(questions=0, files=(MENDED,))),
+        ({}, whole_review(questions=0, faults=(ReviewFault("model", "It failed."),))),
+        ({}, whole_review(questions=0, settings="d2")),
+        ({"reviews": (PostedReview(1, ReviewState.PENDING, MARKER),)}, whole_review(questions=0)),
+        ({"reviews": (reviewed(1, ReviewState.CHANGES_REQUESTED),)}, whole_review(questions=0)),
+        ({"check_runs": (mine(99),)}, whole_review(questions=0)),
+        ({"comments": ()}, whole_review(questions=0)),
+        ({"rewrites": 1}, whole_review(questions=0)),
     ],
     ids=[
         "asked",
@@ -164,20 +163,12 @@ def test_nothing_is_posted_where_it_is_not_known_what_was_posted(now: Any, kind:
     world = World()
     world.talks = [now]
     published = world.publish(whole_review(FOUND))
-    assert world.told == ["check Reviewing", "conclude 100 success"]
+    assert world.told == ["check Reviewing", "annotate 100", "conclude 100 success"]
     fault = published.view.posted.fault
     assert fault is not None
     assert (fault.kind, fault.message.startswith("Nothing was posted")) == (kind, True)
     assert where(published) == {FOUND.title: Destination.ANNOTATION}
     assert published.view.verdict.warnings != ()
-
-
-@pytest.mark.parametrize("now", [AWAY, said(viewer="")], ids=["unreadable", "nobody's token"])
-def test_a_run_that_does_not_know_what_was_posted_takes_its_claim_with_it(now: Any) -> None:
-    world = World(None, errors={"check": FORBIDDEN})
-    world.talks = [now]
-    world.publish(whole_review(FOUND))
-    assert world.told == ["save 901", "delete 901"]
 
 
 @pytest.mark.parametrize(
@@ -194,25 +185,17 @@ def test_a_run_whose_time_is_over_stands_back(changes: dict[str, Any], words: st
     world.talks = [said(**changes)]
     published = world.publish(whole_review(FOUND))
     assert world.told == ["check Reviewing", "conclude 100 success"]
-    assert words in published.view.stale
+    assert words in (published.view.posted.stale or "")
     assert words in published.view.posted.notes[0]
     assert where(published) == {FOUND.title: Destination.SUMMARY}
-    assert published.left == ()
-
-
-def test_a_run_that_stands_back_takes_its_claim_with_it() -> None:
-    world = World(None, errors={"check": FORBIDDEN})
-    world.talks = [said(state="closed")]
-    published = world.publish(whole_review(FOUND))
-    assert world.told == ["save 901", "delete 901"]
-    assert where(published) == {FOUND.title: Destination.SUMMARY}
+    assert published.unposted == ()
 
 
 def test_a_review_that_github_finds_stale_is_one() -> None:
     world = World()
-    world.reviews.fault = ReviewFault(STALE, "The pull request moved on.", "")
+    world.reviews.stale = "The pull request moved on."
     published = world.publish(whole_review(FOUND))
-    assert published.view.stale == "The pull request moved on."
+    assert published.view.posted.stale == "The pull request moved on."
     assert world.told == ["check Reviewing", "conclude 100 success"]
 
 
@@ -247,7 +230,7 @@ def test_what_the_review_did_not_take_becomes_annotations_the_most_severe_first(
         f"low: {SECOND.title}",
     ]
     assert where(published) == {FOUND.title: Destination.ANNOTATION, SECOND.title: Destination.SUMMARY}
-    assert published.left == (critical, low)
+    assert published.unposted == (low,)
     view = published.view
     assert (view.verdict.exit_code, view.posted.fault) == (ExitCode.REVIEWED, UNPOSTED)
     assert "1 on annotations of the check run, 1 in the job summary" in view.verdict.warnings[0]
@@ -346,17 +329,23 @@ def test_no_earlier_verdict_is_taken_back_where_the_new_review_could_not_be_post
 
 
 @pytest.mark.parametrize(
-    ("fault", "notes"),
-    [("", ()), ("It was not uploaded.", ("It was not uploaded.",))],
+    ("refused", "notes"),
+    [
+        ([], ()),
+        ([AWAY], ("The findings could not be uploaded to code scanning: GitHub is away. Wait.",)),
+    ],
     ids=["taken", "refused"],
 )
-def test_findings_are_uploaded_where_that_is_asked_for(fault: str, notes: tuple[str, ...]) -> None:
+def test_findings_are_uploaded_where_that_is_asked_for(
+    refused: list[GitHubError], notes: tuple[str, ...]
+) -> None:
     world = World()
     uploaded: list[tuple[Finding, ...]] = []
 
-    def upload(view: PublishedReview) -> str:
+    def upload(view: PublishedReview) -> None:
         uploaded.append(view.review.findings)
-        return fault
+        for error in refused:
+            raise error
 
     world.upload = upload
     published = world.publish(whole_review(FOUND))
@@ -366,8 +355,10 @@ def test_findings_are_uploaded_where_that_is_asked_for(fault: str, notes: tuple[
 def test_a_stale_review_is_not_uploaded() -> None:
     world = World()
     world.talks = [said(state="closed")]
-    world.upload = lambda view: "uploaded"
-    assert "uploaded" not in world.publish(whole_review(FOUND)).view.posted.notes
+    uploaded: list[PublishedReview] = []
+    world.upload = uploaded.append
+    world.publish(whole_review(FOUND))
+    assert uploaded == []
 
 
 # What a review asks for

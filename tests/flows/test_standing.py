@@ -12,6 +12,7 @@ from hunkwise.domain.pull_request import Comment, Conversation
 from hunkwise.domain.review import Coverage, Destination, FileCoverage, PostResult, SkipReason
 from hunkwise.flows.publish_plan import PublishPlan
 from hunkwise.plan.incremental import hunk_keys
+from hunkwise.publish.conclusion import Gates
 from hunkwise.tracking.markers import HiddenState
 from hunkwise.tracking.state import SUMMARY_MARKER, encode
 from tests.flows.outlets import FILE, FOUND, MENDED, MENDED_TEXT, SECOND, TERMS, whole_review
@@ -79,11 +80,13 @@ def test_every_finding_has_a_rung(annotated: int, rungs: str, summary: bool) -> 
     made = standing(
         replace(FOUND, path="b.py"), severe, placed, talk=talk, terms=replace(TERMS, summary=summary)
     )
-    where = made.where(PostResult(where={placed: Destination.BODY}), annotated)
-    assert set(where) == set(made.review.findings)
+    posted = PostResult(where={placed: Destination.BODY})
+    view = made.view(posted, annotated)
+    where = {published.finding: published.destination for published in view.findings}
+    assert tuple(where) == made.review.findings
     below = Destination.SUMMARY if summary else Destination.REPORT
     names = {"s": below, "a": Destination.ANNOTATION}
-    left = made.left(PostResult(where={placed: Destination.BODY}))
+    left = made.unposted(posted)
     assert left[0] == severe
     assert [where[found] for found in left] == [names[letter] for letter in rungs]
     assert {found.title: rung for found, rung in where.items() if found not in left} == {
@@ -100,7 +103,7 @@ def test_hunks_are_remembered_only_where_the_next_run_can_tell_what_they_were(
     rewrites: int | None, own: bool, hunks: frozenset[str]
 ) -> None:
     made = standing(FOUND, talk=said(rewrites=rewrites), terms=replace(TERMS, own_review=own), hunks=KEYS)
-    left = made.state(made.where(PostResult(where={FOUND: Destination.INLINE})), "success")
+    left = made.state(made.view(PostResult(where={FOUND: Destination.INLINE})))
     assert left.hunks == hunks
     assert (left.rewrites, left.settings, left.base) == (rewrites or 0, "d1", "main")
 
@@ -109,15 +112,16 @@ def test_the_newest_heads_are_remembered_each_once() -> None:
     shas = tuple(f"{number:040x}" for number in range(19))
     before = replace(state(), reviewed_shas=(HEAD, *shas))
     made = standing(talk=remembering(before))
-    assert made.state({}, "success").reviewed_shas == (*shas, HEAD)
+    assert made.state(made.view(PostResult())).reviewed_shas == (*shas, HEAD)
     full = replace(state(), reviewed_shas=tuple(f"{number:040x}" for number in range(20)))
-    later = standing(talk=remembering(full)).state({}, "success").reviewed_shas
+    last = standing(talk=remembering(full))
+    later = last.state(last.view(PostResult())).reviewed_shas
     assert (len(later), later[-1]) == (20, HEAD)
 
 
 def test_a_state_without_a_conversation_carries_no_hunks() -> None:
-    made = standing(FOUND, hunks=KEYS)
-    left = made.state({FOUND: Destination.REPORT}, "failure")
+    made = standing(FOUND, hunks=KEYS, terms=replace(TERMS, gates=Gates(fail_on=Severity.LOW)))
+    left = made.state(made.view(PostResult()))
     assert (left.hunks, left.rewrites, left.conclusion) == (frozenset(), 0, "failure")
     assert left.findings == ()
 
@@ -125,9 +129,9 @@ def test_a_state_without_a_conversation_carries_no_hunks() -> None:
 def test_what_was_said_of_the_change_is_remembered_bounded_and_of_our_own_review_alone() -> None:
     told = Walkthrough((Area("Pool", "New."),))
     made = standing(talk=said(), summary="w" * 9_000, walkthrough=told)
-    kept = made.state({}, "success").summary
+    kept = made.state(made.view(PostResult())).summary
     assert (len(kept.overview), kept.walkthrough) == (MAX_OVERVIEW, told)
     reported = standing(
         talk=said(), summary="Words.", walkthrough=told, terms=replace(TERMS, own_review=False)
     )
-    assert reported.state({}, "success").summary == NO_SUMMARY
+    assert reported.state(reported.view(PostResult())).summary == NO_SUMMARY

@@ -64,9 +64,15 @@ def failing(kind: ModelKind = ModelKind.PROVIDER, first: Mapping[str, Any] | Non
     return answer
 
 
-def analysis(*summaries: str, asked: int = 2, **more: Any) -> Analysis:
+def analysis(*summaries: str, questions: int = 2, **more: Any) -> Analysis:
     return Analysis(
-        (), more.pop("coverage", Coverage()), (), summaries, asked, more.pop("answered", asked), **more
+        (),
+        more.pop("coverage", Coverage()),
+        (),
+        summaries,
+        questions,
+        more.pop("answered", questions),
+        **more,
     )
 
 
@@ -89,24 +95,24 @@ def told(
     model = Model(answer or calling(CALL))
     prompting = PromptWriter(what, Renderer(templates or {}))
     summing = Summarizer(what, model.ask, prompting, budgets or Budgets(config), config)
-    account = asyncio.run(summing.of(of, findings, interrupted or asyncio.Event(), earlier))
+    account = asyncio.run(summing.summarize(of, findings, interrupted or asyncio.Event(), earlier))
     return account, model.questions
 
 
 def test_one_question_that_saw_everything_has_said_it() -> None:
-    assert told(analysis("It adds a pool.", asked=1), earlier="Before.") == (
+    assert told(analysis("It adds a pool.", questions=1), earlier="Before.") == (
         SummaryResult("It adds a pool."),
         [],
     )
-    assert told(analysis(asked=1)) == (SummaryResult(), [])
+    assert told(analysis(questions=1)) == (SummaryResult(), [])
 
 
 @pytest.mark.parametrize(
     ("of", "given"),
     [
         (analysis("One.", "Two."), {}),
-        (analysis("One.", asked=1, carried_lines=3), {}),
-        (analysis("One.", asked=1), {"summary": "full"}),
+        (analysis("One.", questions=1, carried_lines=3), {}),
+        (analysis("One.", questions=1), {"summary": "full"}),
         (analysis(), {}),
     ],
 )
@@ -146,7 +152,7 @@ def test_the_prompt_tells_of_everything_but_the_diff() -> None:
 
 
 def test_the_prompt_stays_within_bounds_whatever_was_said() -> None:
-    of = analysis(*(f"{number} {'w' * 5_000}" for number in range(500)), asked=500)
+    of = analysis(*(f"{number} {'w' * 5_000}" for number in range(500)), questions=500)
     found = tuple(finding("t" * 300, Severity.LOW) for _ in range(900))
     _, (question,) = told(of, calling(CALL), *found, earlier="e" * 90_000)
     assert len(question.prompt) < 60_000
@@ -189,7 +195,7 @@ def test_without_budget_nobody_is_asked() -> None:
 
 
 def test_where_no_question_was_answered_none_is_put() -> None:
-    of = analysis(asked=3, answered=0)
+    of = analysis(questions=3, answered=0)
     assert told(of, earlier="Before.") == (SummaryResult("Before."), [])
 
 

@@ -31,7 +31,7 @@ def call(*verdicts: object, done: object = True) -> dict[str, Any]:
 
 def rulings(at: VerdictCollector) -> list[str]:
     """What was decided on each finding, in a word; empty where nothing was."""
-    made = (at.ruling(number) for number in range(1, 4))
+    made = (at.verdict_on(number) for number in range(1, 4))
     return [
         f"{one.verdict} {one.severity.label}" if one and one.severity else one.verdict if one else ""
         for one in made
@@ -44,7 +44,7 @@ def test_a_verdict_on_each_finding_is_an_answer() -> None:
     assert (reply.accepted, reply.text) == (True, "Taken so far: 3 of 3.")
     assert at.answered
     assert rulings(at) == ["keep", "drop", "keep"]
-    assert [at.ruling(number).evidence for number in (1, 2)] == [WHY, WHY]  # type: ignore[union-attr]  # both are there
+    assert [at.verdict_on(number).evidence for number in (1, 2)] == [WHY, WHY]  # type: ignore[union-attr]  # both are there
 
 
 def test_a_finding_is_lowered_to_what_was_said() -> None:
@@ -168,7 +168,7 @@ def test_the_same_verdict_twice_is_one() -> None:
     at.take(call(one(1, "drop", evidence=""), one(1, "drop"), one(2), one(2), one(3)))
     at.take(call(one(1, "drop", evidence=""), one(1, "drop", evidence="Other words.")))
     assert rulings(at) == ["drop", "keep", "keep"]
-    assert at.ruling(1).evidence == WHY  # type: ignore[union-attr]  # it is there
+    assert at.verdict_on(1).evidence == WHY  # type: ignore[union-attr]  # it is there
 
 
 @pytest.mark.parametrize("stranger", [0, 4, 999_999])
@@ -243,7 +243,7 @@ def test_no_finding_is_dropped_but_by_one_word_with_its_evidence(calls: list[tup
         at.take(call(*verdicts, done=done))
     said = [verdict for verdicts, _ in calls for verdict in verdicts]
     for number, severity in enumerate(SEVERITIES, 1):
-        ruling = at.ruling(number)
+        ruling = at.verdict_on(number)
         of_it = [verdict for verdict in said if verdict["finding"] == number]
         if ruling is None:
             continue

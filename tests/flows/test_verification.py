@@ -103,7 +103,7 @@ def opinion(
         if interrupted:
             event.set()
         second = Verifier(SNAPSHOT, asked.ask, prompting, Budgets(config), config)
-        return await second.on(findings or FINDINGS, event)
+        return await second.verify(findings or FINDINGS, event)
 
     return asyncio.run(on())
 
@@ -162,7 +162,7 @@ def test_nobody_is_asked_where_it_is_off_or_nothing_was_found() -> None:
     assert opinion(failing(), model=model, verify="off") == VerificationResult(FINDINGS)
     config = Config()
     second = Verifier(SNAPSHOT, model.ask, PromptWriter(SNAPSHOT, Renderer({})), Budgets(config), config)
-    assert asyncio.run(second.on((), asyncio.Event())) == VerificationResult(())
+    assert asyncio.run(second.verify((), asyncio.Event())) == VerificationResult(())
     assert model.questions == []
 
 
@@ -313,7 +313,7 @@ def test_the_functions_around_the_rows_are_shown_in_the_room_that_instructions_l
     model = FakeModel(each("keep"))
     second = Verifier(seen, model.ask, prompting, Budgets(config), config)
     asked = replace(finding(), anchor=Anchor("a.py", 3, code="two!"))
-    assert checks(asyncio.run(second.on([asked], asyncio.Event()))) == [Verification.CONFIRMED]
+    assert checks(asyncio.run(second.verify([asked], asyncio.Event()))) == [Verification.CONFIRMED]
     assert ("last = here()" in model.questions[0].prompt) is not ruled
     assert ("x" * 700 in model.questions[0].prompt) is ruled
 
@@ -339,7 +339,7 @@ def test_an_interruption_keeps_the_verdicts_that_there_are() -> None:
     model = Slow(by_file(a=each("drop"), b=lambda _question: None, c=lambda _question: None))
     config = Config(parallel=1)
     second = Verifier(SNAPSHOT, model.ask, PromptWriter(SNAPSHOT, Renderer({})), Budgets(config), config)
-    made = asyncio.run(second.on(FINDINGS, event))
+    made = asyncio.run(second.verify(FINDINGS, event))
     assert [gone.finding.path for gone in made.refuted] == ["a.py"]
     assert checks(made) == [Verification.UNVERIFIED, Verification.UNVERIFIED]
 
@@ -385,7 +385,7 @@ def test_hostile_code_is_shown_as_rows_alone() -> None:
     model = FakeModel(each("keep"))
     config = Config()
     second = Verifier(hostile, model.ask, PromptWriter(hostile, Renderer({})), Budgets(config), config)
-    made = asyncio.run(second.on([finding()], asyncio.Event()))
+    made = asyncio.run(second.verify([finding()], asyncio.Event()))
     assert checks(made) == [Verification.CONFIRMED]
     lines = model.questions[0].prompt.split("\n")
     assert [line for line in lines if line.startswith("## Finding")] == ["## Finding 1"]

@@ -21,16 +21,15 @@ from hunkwise.domain.review import (
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.documents import (
     check_output,
-    claim_comment,
     comment,
     failure_summary,
     job_summary,
     review_body,
     summary_comment,
 )
-from hunkwise.publish.placement import CommentPlan
+from hunkwise.publish.placement import CommentPlan, PublishedFinding
 from hunkwise.publish.sarif import as_sarif
-from tests.publish.samples import HEAD, SERVER, anchor, finding, kept, review, state, thread, view
+from tests.publish.samples import SERVER, anchor, finding, kept, review, state, thread, view
 
 BEHIND: Final = "What stands behind it stands alone."
 """A paragraph that follows every posted text, as the next words on the page do."""
@@ -75,14 +74,21 @@ def hostile_view(foreign: str) -> PublishedReview:
         ),
         usage=Usage(1, 2, 3, models=(foreign, "calm")),
     )
-    seen = view(whole, RunConclusion(ExitCode.PARTIAL, ("A part was not reviewed.",), ("A warning.",)))
     told = PostResult(
         f"{SERVER}/o/r/pull/7#pullrequestreview-1",
-        {first: Destination.INLINE, last: Destination.BODY},
-        (foreign,),
-        ReviewFault("forbidden", foreign, _HINT),
+        notes=(foreign,),
+        fault=ReviewFault("forbidden", foreign, _HINT),
+        stale=foreign,
     )
-    return replace(seen, posted=told, kept=(kept(old, thread()),), stale=foreign, run=RUN)
+    seen = view(
+        whole,
+        RunConclusion(ExitCode.PARTIAL, ("A part was not reviewed.",), ("A warning.",)),
+        PublishedFinding(first, Destination.INLINE),
+        PublishedFinding(last, Destination.BODY),
+        kept(old, thread()),
+        posted=told,
+    )
+    return replace(seen, run=RUN)
 
 
 def _inline(foreign: str) -> str:
@@ -105,10 +111,6 @@ def _summary(foreign: str) -> str:
     return summary_comment(hostile_view(foreign), state("A" * 20))
 
 
-def _claim(foreign: str) -> str:
-    return claim_comment(_summary(foreign), HEAD, RUN)
-
-
 def _sarif(foreign: str) -> str:
     made: Any = as_sarif(review(hostile(foreign)), repository="o/r", server_url=SERVER, version="1.0.0")
     return str(made["runs"][0]["results"][0]["message"]["markdown"])
@@ -119,7 +121,6 @@ POSTED: Final[Mapping[str, Callable[[str], str]]] = {
     "comment on a file": _on_file,
     "review's body": _body,
     "summary comment": _summary,
-    "claim": _claim,
     "job summary": lambda foreign: job_summary(hostile_view(foreign)).text,
     "check run's summary": lambda foreign: check_output(hostile_view(foreign)).summary,
     "check run's text": lambda foreign: check_output(hostile_view(foreign)).text,

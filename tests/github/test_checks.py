@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from hunkwise.domain.review import CheckOutput, Conclusion
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.checks import CheckRuns
 from hunkwise.publish.annotations import Annotation, Level
 from hunkwise.redaction import SecretScan
 from tests.github.conftest import World
 
+BEGUN = CheckOutput("Reviewing", "0 of 3 parts.")
+ANNOTATING = CheckOutput("Reviewing", "The findings are annotated.")
 SECRET = "a-secret-of-ours"
 LOST: list[dict[str, Any]] = [
     {"status": 502},
@@ -32,38 +35,29 @@ def checks(world: World, token: str = "ghs_write") -> CheckRuns:
 
 
 def start(world: World, writer: CheckRuns, external_id: str = "4711.c0ffee") -> int:
-    return writer.start(world.head, external_id=external_id, title="Reviewing", summary="0 of 3 parts.")
+    return writer.start(world.head, external_id, BEGUN)
 
 
 def conclude(writer: CheckRuns, check_id: int, count: int = 0, message: str = "Why.") -> int:
-    return writer.conclude(
-        check_id,
-        conclusion="neutral",
-        title="2 findings",
-        summary="What stands.",
-        text="All of it.",
-        annotations=notes(count, message),
-    )
+    taken = writer.annotate(check_id, ANNOTATING, notes(count, message))
+    writer.complete(check_id, Conclusion.NEUTRAL, CheckOutput("2 findings", "What stands.", "All of it."))
+    return taken
 
 
 def test_a_check_run_begins_goes_on_and_ends(world: World) -> None:
     writer = checks(world)
-    check_id = writer.start(
-        world.head,
-        external_id="4711.c0ffee",
-        title="Reviewing",
-        summary="0 of 3 parts.",
-        details_url="https://ci.example.org/1",
-    )
+    check_id = writer.start(world.head, "4711.c0ffee", BEGUN, "https://ci.example.org/1")
     (run,) = world.fake.check_runs
     assert (run.id, run.name, run.head_sha, run.status) == (check_id, "hunkwise", world.head, "in_progress")
     assert (run.external_id, run.details_url) == ("4711.c0ffee", "https://ci.example.org/1")
-    writer.progress(check_id, "Reviewing", "1 of 3 parts.")
+    writer.progress(check_id, CheckOutput("Reviewing", "1 of 3 parts."))
     assert run.status == "in_progress"
     assert conclude(writer, check_id, 2) == 2
     assert (run.status, run.conclusion) == ("completed", "neutral")
     assert run.output == {"title": "2 findings", "summary": "What stands.", "text": "All of it."}
-    assert [summary for _, summary in run.outputs] == ["0 of 3 parts.", "1 of 3 parts.", "What stands."]
+    assert [summary for _, summary in run.outputs] == [
+        "0 of 3 parts.", "1 of 3 parts.", ANNOTATING.summary, "What stands.",
+    ]  # fmt: skip
     assert run.annotations[0] == {
         "path": "src/a.py",
         "start_line": 1,
@@ -74,7 +68,7 @@ def test_a_check_run_begins_goes_on_and_ends(world: World) -> None:
     }
 
 
-@pytest.mark.parametrize(("count", "requests"), [(0, 1), (1, 1), (50, 1), (51, 2), (100, 2), (120, 3)])
+@pytest.mark.parametrize(("count", "requests"), [(0, 1), (1, 2), (50, 2), (51, 3), (100, 3), (120, 4)])
 def test_annotations_go_fifty_a_request(world: World, count: int, requests: int) -> None:
     writer = checks(world)
     check_id = start(world, writer)
@@ -88,9 +82,7 @@ def test_annotations_go_fifty_a_request(world: World, count: int, requests: int)
 
 @pytest.mark.parametrize("address", ["", "https://ci.example.org/1"])
 def test_a_check_run_leads_to_the_run_where_its_address_is_known(world: World, address: str) -> None:
-    checks(world).start(
-        world.head, external_id="4711.c0ffee", title="Reviewing", summary="So far.", details_url=address
-    )
+    checks(world).start(world.head, "4711.c0ffee", BEGUN, address)
     (run,) = world.fake.check_runs
     assert (run.status, run.external_id, run.details_url or "") == ("in_progress", "4711.c0ffee", address)
 
@@ -140,8 +132,8 @@ def test_progress_ends_at_its_first_failure_and_the_conclusion_is_sent(world: Wo
     check_id = start(world, writer)
     left, world.clock.left = world.clock.left, 0.0
     world.fake.fault("PATCH", "/check-runs", status=status)
-    writer.progress(check_id, "Reviewing", "1 of 3 parts.")
-    writer.progress(check_id, "Reviewing", "2 of 3 parts.")
+    writer.progress(check_id, CheckOutput("Reviewing", "1 of 3 parts."))
+    writer.progress(check_id, CheckOutput("Reviewing", "2 of 3 parts."))
     assert len(world.fake.writes) == 2
     world.clock.left = left
     assert conclude(writer, check_id, 1) == 1
@@ -211,8 +203,8 @@ def test_a_conclusion_whose_answer_is_lost_is_sent_again(world: World) -> None:
 @pytest.mark.parametrize("letter", ["x", "ü", "😀"])
 def test_texts_that_are_too_long_are_cut_visibly(world: World, letter: str) -> None:
     writer = checks(world)
-    check_id = writer.start(world.head, external_id="1", title=letter * 300, summary=letter * 70_000)
-    writer.conclude(check_id, conclusion="neutral", title="T", summary=letter * 70_000, text=letter * 70_000)
+    check_id = writer.start(world.head, "1", CheckOutput(letter * 300, letter * 70_000))
+    writer.complete(check_id, Conclusion.NEUTRAL, CheckOutput("T", letter * 70_000, letter * 70_000))
     (run,) = world.fake.check_runs
     assert len(run.outputs[0][0]) == 255
     for text in (run.output["summary"], run.output["text"], run.outputs[0][1]):

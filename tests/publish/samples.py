@@ -13,15 +13,17 @@ from hunkwise.domain.review import (
     Destination,
     ExitCode,
     FileCoverage,
+    PostResult,
     Review,
     ReviewFault,
     SkipReason,
     Usage,
 )
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
+from hunkwise.publish.placement import PublishedFinding, in_report
 from hunkwise.tracking.markers import HiddenState, PreviousFinding
-from hunkwise.tracking.reconcile import OpenFinding
 
+NOTHING_POSTED = PostResult()
 SERVER = "https://github.com"
 HEAD = "0123456789abcdef0123456789abcdef01234567"
 PATCH = b"""@@ -1,4 +1,5 @@ def first():
@@ -87,9 +89,9 @@ def thread(
     return Thread("src/a.py", 2, Side.RIGHT, "us", body, resolved, id="T1", ours=True, url=url)
 
 
-def kept(of: Finding, on: Thread | None = None, where: Destination = Destination.INLINE) -> OpenFinding:
+def kept(of: Finding, on: Thread | None = None, where: Destination = Destination.INLINE) -> PublishedFinding:
     """The finding as one that an earlier run raised."""
-    return OpenFinding(of, raised(of, where), on)
+    return PublishedFinding(of, where, raised(of, where), on)
 
 
 def raised(of: Finding, where: Destination = Destination.INLINE) -> PreviousFinding:
@@ -99,10 +101,19 @@ def raised(of: Finding, where: Destination = Destination.INLINE) -> PreviousFind
     )
 
 
-def view(whole: Review, verdict: RunConclusion | None = None) -> PublishedReview:
-    """A pull request's review on a server, with nothing posted yet."""
+def view(
+    whole: Review,
+    verdict: RunConclusion | None = None,
+    *published: PublishedFinding,
+    posted: PostResult = NOTHING_POSTED,
+) -> PublishedReview:
+    """A pull request's review on a server; what is not `published` is in the report alone."""
+    known = {one.finding: one for one in published}
+    findings = tuple(known.get(one.finding, one) for one in in_report(whole.findings))
     said = verdict or RunConclusion(ExitCode.REVIEWED)
-    return PublishedReview(whole, said, repository="o/r", number=7, server_url=SERVER, run="run.1")
+    return PublishedReview(
+        whole, said, findings, posted, repository="o/r", number=7, server_url=SERVER, run="run.1"
+    )
 
 
 def state(*hunks: str) -> HiddenState:
@@ -117,4 +128,4 @@ def longest() -> PublishedReview:
     many = tuple(finding(f"{fox}{n}", at=anchor(n + 1, path="🦊" * 200), body=fox) for n in range(300))
     whole = replace(review(*many), faults=faults, notes=(fox,) * 20, summary=fox, coverage=Coverage(files))
     whole = replace(whole, usage=replace(whole.usage, models=(fox,) * 9))
-    return replace(view(whole), stale=fox)
+    return view(whole, posted=PostResult(stale=fox))

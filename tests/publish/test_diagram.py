@@ -81,7 +81,7 @@ SIGNS = st.text(st.characters(), max_size=12) | st.sampled_from(
 
 @pytest.mark.parametrize("source", GOOD)
 def test_what_only_draws_is_shown_as_it_is(source: str) -> None:
-    assert diagram_fault(source) == ""
+    assert diagram_fault(source) is None
     assert diagram(source) == f"```mermaid\n{source.removesuffix(chr(10))}\n```"
     assert len(source) <= MAX_DIAGRAM
 
@@ -89,7 +89,7 @@ def test_what_only_draws_is_shown_as_it_is(source: str) -> None:
 @pytest.mark.parametrize("source", BAD)
 def test_what_could_do_more_is_not_shown_and_the_reason_is_told(source: str) -> None:
     assert diagram(source) == ""
-    assert diagram_fault(source).startswith(("it ", "its ", "a "))
+    assert (diagram_fault(source) or "").startswith(("it ", "its ", "a "))
 
 
 @settings(max_examples=200, deadline=None)

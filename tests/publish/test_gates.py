@@ -8,14 +8,13 @@ from itertools import product
 
 import pytest
 
-from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.finding import Severity
 from hunkwise.domain.pull_request import PostedReview, ReviewState
 from hunkwise.domain.review import (
     Coverage,
     Destination,
     ExitCode,
     FileCoverage,
-    PostResult,
     RefutedFinding,
     Review,
     ReviewEvent,
@@ -27,13 +26,14 @@ from hunkwise.publish.conclusion import (
     Gates,
     RunConclusion,
     conclude,
-    held,
+    count_fallbacks,
     reached,
     review_event,
     still_asks,
     superseded,
 )
 from hunkwise.publish.documents import failure_summary, log_text
+from hunkwise.publish.placement import PublishedFinding
 from tests.publish.samples import anchor, clean, finding, review
 
 HIGH = finding(severity=Severity.HIGH, at=anchor())
@@ -51,12 +51,12 @@ COVERAGES = {
     "unlisted files": (99, False, (FileCoverage("a.py", 4, 4),), 2),
 }
 POSTINGS = {
-    "on the line": (Destination.INLINE, None, True, True),
-    "in the body": (Destination.BODY, None, True, True),
-    "on an annotation": (Destination.ANNOTATION, FORBIDDEN, True, True),
-    "in the summary": (Destination.SUMMARY, FORBIDDEN, True, True),
-    "in the report": (Destination.REPORT, FORBIDDEN, False, True),
-    "in the log": (Destination.REPORT, FORBIDDEN, False, False),
+    "on the line": (Destination.INLINE, None, True),
+    "in the body": (Destination.BODY, None, True),
+    "on an annotation": (Destination.ANNOTATION, FORBIDDEN, True),
+    "in the summary": (Destination.SUMMARY, FORBIDDEN, True),
+    "in the report": (Destination.REPORT, FORBIDDEN, True),
+    "in the log": (Destination.REPORT, FORBIDDEN, False),
 }
 CELLS = tuple(product(COVERAGES, (0, 28, 29, 100), POSTINGS, (0, 3)))
 
@@ -65,7 +65,7 @@ CELLS = tuple(product(COVERAGES, (0, 28, 29, 100), POSTINGS, (0, 3)))
 def test_each_cell_of_the_matrix_says_the_same_everywhere(worst: str, fail_on: str, request_on: str) -> None:
     for coverage, minimum, posting, dropped in CELLS:
         percent, complete, files, unlisted = COVERAGES[coverage]
-        rung, fault, summary, report = POSTINGS[posting]
+        rung, fault, report = POSTINGS[posting]
         found = tuple(
             finding(f"As bad as {label}", severity=Severity(rank), at=anchor(rank))
             for label, rank in SCALE.items()
@@ -73,8 +73,9 @@ def test_each_cell_of_the_matrix_says_the_same_everywhere(worst: str, fail_on: s
         )
         whole = replace(review(*found), coverage=Coverage(files, unlisted), dropped=dropped)
         gates = Gates(gate(fail_on), gate(request_on), minimum)
-        posted = PostResult(where=dict.fromkeys(found, rung), fault=fault)
-        verdict = conclude(whole, gates, held(found, posted, summary=summary, report=report))
+        published = [PublishedFinding(one, rung) for one in found]
+        fallbacks = count_fallbacks(published, report=report, unposted=fault is not None)
+        verdict = conclude(whole, gates, fallbacks)
 
         lost = bool(found) and posting == "in the log"
         below = (
@@ -218,39 +219,30 @@ def test_what_ended_below_its_place_is_a_warning_and_no_failure(
     assert (verdict.exit_code, verdict.warnings) == (ExitCode.REVIEWED, warnings)
 
 
-KNOWN = replace(HIGH, raised_as="0123456789abcdef")
-
-
 @pytest.mark.parametrize(
-    ("one", "rung", "summary", "report", "expected"),
+    ("destination", "report", "expected"),
     [
-        (HIGH, Destination.INLINE, False, False, FallbackCounts(unposted=True)),
-        (HIGH, Destination.FILE, False, False, FallbackCounts(unposted=True)),
-        (HIGH, Destination.BODY, False, False, FallbackCounts(unposted=True)),
-        (HIGH, Destination.ANNOTATION, False, False, FallbackCounts(annotated=1, unposted=True)),
-        (HIGH, Destination.SUMMARY, True, False, FallbackCounts(summarized=1, unposted=True)),
-        (HIGH, Destination.SUMMARY, False, True, FallbackCounts(reported=1, unposted=True)),
-        (HIGH, Destination.SUMMARY, False, False, FallbackCounts(lost=1, unposted=True)),
-        (HIGH, Destination.REPORT, True, True, FallbackCounts(reported=1, unposted=True)),
-        (HIGH, Destination.REPORT, True, False, FallbackCounts(summarized=1, unposted=True)),
-        (HIGH, Destination.REPORT, False, False, FallbackCounts(lost=1, unposted=True)),
-        (HIGH, None, True, True, FallbackCounts(summarized=1, unposted=True)),
-        (HIGH, None, False, False, FallbackCounts(lost=1, unposted=True)),
-        (KNOWN, None, False, False, FallbackCounts(unposted=True)),
-        (KNOWN, Destination.SUMMARY, True, True, FallbackCounts(summarized=1, unposted=True)),
+        (Destination.INLINE, False, FallbackCounts(unposted=True)),
+        (Destination.FILE, False, FallbackCounts(unposted=True)),
+        (Destination.BODY, False, FallbackCounts(unposted=True)),
+        (Destination.ANNOTATION, False, FallbackCounts(annotated=1, unposted=True)),
+        (Destination.SUMMARY, False, FallbackCounts(summarized=1, unposted=True)),
+        (Destination.REPORT, True, FallbackCounts(reported=1, unposted=True)),
+        (Destination.REPORT, False, FallbackCounts(lost=1, unposted=True)),
     ],
 )
-def test_a_finding_counts_on_the_rung_that_holds_it(
-    one: Finding, rung: Destination | None, summary: bool, report: bool, expected: FallbackCounts
+def test_a_finding_counts_on_the_level_that_holds_it(
+    destination: Destination, report: bool, expected: FallbackCounts
 ) -> None:
-    posted = PostResult(where={one: rung} if rung else {}, fault=FORBIDDEN)
-    assert held([one], posted, summary=summary, report=report) == expected
+    published = [PublishedFinding(HIGH, destination)]
+    assert count_fallbacks(published, report=report, unposted=True) == expected
 
 
 def test_a_dry_run_has_nothing_out_of_its_place_but_what_nobody_can_read() -> None:
-    posted = PostResult(where={HIGH: Destination.SUMMARY, LOW: Destination.REPORT}, fault=FORBIDDEN)
-    assert held([HIGH, LOW], posted, summary=True, report=True, to_post=False) == FallbackCounts()
-    assert held([HIGH, LOW], posted, summary=False, report=False, to_post=False) == FallbackCounts(lost=2)
+    levels = (Destination.SUMMARY, Destination.REPORT)
+    published = [PublishedFinding(one, level) for one, level in zip((HIGH, LOW), levels, strict=True)]
+    assert count_fallbacks(published, report=True, to_post=False) == FallbackCounts()
+    assert count_fallbacks(published, report=False, to_post=False) == FallbackCounts(lost=1)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from hunkwise.domain.review import (
 )
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.documents import check_output, comment, job_summary, review_body, summary_comment
-from hunkwise.publish.placement import CommentPlan, Page
+from hunkwise.publish.placement import CommentPlan, Page, PublishedFinding, in_report
 from hunkwise.publish.sections import linked, place_of
 from hunkwise.tracking.markers import finding_marker, raised_in, review_marker
 from tests.publish.rendered import rendered
@@ -55,7 +55,8 @@ def body_of(
 def summary_of(
     whole: Review, where: dict[Finding, Destination] | None = None, url: str | None = None
 ) -> Page:
-    return job_summary(replace(view(whole), posted=PostResult(url, where or {})))
+    published = [PublishedFinding(of, destination) for of, destination in (where or {}).items()]
+    return job_summary(view(whole, None, *published, posted=PostResult(url)))
 
 
 def test_a_comment_has_severity_title_body_suggestion_and_marker() -> None:
@@ -154,12 +155,13 @@ def test_each_finding_in_the_body_is_known_again() -> None:
 @pytest.mark.parametrize("event", [ReviewEvent.REQUEST_CHANGES, ReviewEvent.COMMENT])
 def test_a_review_says_what_is_still_open_and_what_is_new(event: ReviewEvent) -> None:
     old, older = finding("a", severity=Severity.LOW), finding("b", severity=Severity.HIGH)
-    seen = replace(view(clean(review(old, older))), kept=(kept(old, thread()), kept(older, thread())))
+    seen = view(clean(review(old, older)), None, kept(old, thread()), kept(older, thread()))
     assert review_body(seen, CommentPlan(), event).text.startswith(
         "No new finding. Still open: 2 findings raised before (1 🟠 high, 1 🔵 low); the summary comment "
     )
     new = finding("new", at=anchor(3))
-    text = review_body(replace(seen, kept=(kept(old),)), CommentPlan(inline=(new,)), event).text
+    seen = view(clean(review(old, new)), None, kept(old))
+    text = review_body(seen, CommentPlan(inline=(new,)), event).text
     assert text.startswith(
         "**1 new finding**: 1 on the lines. Still open: 1 finding raised before (1 🔵 low)"
     )
@@ -197,7 +199,7 @@ def test_what_was_fixed_or_dismissed_was_found_once() -> None:
 )
 def test_the_headline_tells_new_findings_from_known_ones(known: int, said: str) -> None:
     standing = tuple(finding(str(number), at=anchor(number + 1)) for number in range(3))
-    seen = replace(view(review(*standing)), kept=tuple(kept(one) for one in standing[:known]))
+    seen = view(review(*standing), None, *(kept(one) for one in standing[:known]))
     assert job_summary(seen).text.startswith(f"### hunkwise: {said}\n")
 
 
@@ -357,10 +359,12 @@ def test_the_summary_and_the_check_say_the_verdict_and_what_it_does_not_tell() -
 def test_what_stands_from_before_links_to_its_thread() -> None:
     old, resolved, bodily = finding("old", at=anchor(2)), finding("res", at=anchor(3)), finding("bod")
     open_thread, closed = thread(), thread(resolved=True, url=f"{SERVER}/o/r/pull/7#discussion_r2")
-    seen = replace(
-        view(review(old, resolved, bodily)),
-        kept=(kept(old, open_thread), kept(resolved, closed), kept(bodily, None, Destination.BODY)),
-        posted=PostResult(None, {bodily: Destination.ANNOTATION}),
+    seen = view(
+        review(old, resolved, bodily),
+        None,
+        kept(old, open_thread),
+        kept(resolved, closed),
+        kept(bodily, None, Destination.BODY),
     )
     text = job_summary(seen).text
     assert f" · [raised before]({open_thread.url}) · old" in text
@@ -370,13 +374,16 @@ def test_what_stands_from_before_links_to_its_thread() -> None:
 
 
 def test_a_moved_head_is_told_at_the_top() -> None:
-    seen = replace(view(review()), stale="The head moved to <b>.")
+    seen = view(review(), posted=PostResult(stale="The head moved to <b>."))
     assert "reviewed\n\n> The head moved to &lt;b>.\n\n**" in job_summary(seen).text
 
 
 def test_a_local_summary_links_nowhere() -> None:
     seen = PublishedReview(
-        review(finding()), RunConclusion(ExitCode.PARTIAL), PostResult("https://x.example/1")
+        review(finding()),
+        RunConclusion(ExitCode.PARTIAL),
+        in_report([finding()]),
+        PostResult("https://x.example/1"),
     )
     text = job_summary(seen).text
     assert "](" not in text
@@ -389,12 +396,8 @@ def test_foreign_words_do_nothing_wherever_they_stand() -> None:
     whole = replace(review(of), summary=evil, notes=(evil,), faults=(ReviewFault(evil, evil, evil),))
     files = (FileCoverage(evil, 1, 1), FileCoverage(evil, 1, 0, SkipReason.FAILED, evil))
     whole = replace(whole, usage=Usage(models=(evil,)), coverage=Coverage(files))
-    seen = replace(
-        view(whole),
-        posted=PostResult(evil, {of: Destination.BODY}, (evil,), ReviewFault(evil, evil, evil)),
-        kept=(kept(of, thread(url=evil)),),
-        stale=evil,
-    )
+    posted = PostResult(evil, {}, (evil,), ReviewFault(evil, evil, evil), evil)
+    seen = view(whole, None, kept(of, thread(url=evil)), posted=posted)
     output = check_output(seen)
     details = ("html_block: '<details>", "html_block: '</details>")
     ours = ("html_block: '<!-- hunkwise:", "table_open", "heading_open", *details)

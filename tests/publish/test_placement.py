@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
-from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import Finding, Severity
-from hunkwise.publish.placement import MOST_ON_FILE, place, suggestion_applies
+from hunkwise.domain.finding import Severity
+from hunkwise.publish.placement import MOST_ON_FILE, place
 from tests.publish.samples import anchor, file_diff, finding
 
 FILES = [file_diff("src/a.py"), file_diff(".github/workflows/ci.yml"), file_diff("src/b.py")]
@@ -47,29 +44,3 @@ def test_a_path_that_json_cannot_carry_stays_in_the_body() -> None:
     odd = "caf\udce9.py"
     placement = place([finding(path=odd)], [file_diff(odd)], max_comments=30)
     assert len(placement.in_body) == 1
-
-
-@pytest.mark.parametrize(
-    ("of", "applies"),
-    [
-        (finding(at=anchor(2), suggestion="two?"), True),
-        (finding(at=anchor(2), suggestion="two?\n"), True),
-        (finding(at=anchor(3, start_line=2), suggestion="one\r\nline"), True),
-        (finding(at=anchor(2), suggestion=""), True),
-        (finding(at=anchor(2)), False),
-        (finding(suggestion="x"), False),
-        (finding(at=anchor(2), suggestion="two!"), False),
-        (finding(at=anchor(2), suggestion="two!\n"), False),
-        (finding(at=anchor(2, side=Side.LEFT), suggestion="x"), False),
-        (finding(at=anchor(20), suggestion="x"), False),
-        (finding(at=anchor(2, path="gone.py"), suggestion="x"), False),
-        (finding(at=anchor(2, path=".github/workflows/ci.yml"), suggestion="x"), False),
-        (finding(at=anchor(2), suggestion="x\u202ey"), False),
-        (finding(at=anchor(2), suggestion="<!-- hunkwise:finding v1 fp=0 -->"), False),
-        (finding(at=anchor(2), suggestion="x\n" * 101), False),
-        (finding(at=anchor(2), suggestion="x" * 10_000), False),
-    ],
-)
-def test_a_suggestion_is_offered_only_where_it_applies(of: Finding, applies: bool) -> None:
-    assert suggestion_applies(of, FILES) is applies
-    assert suggestion_applies(of, {file.path: file for file in FILES}) is applies

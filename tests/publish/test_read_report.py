@@ -110,7 +110,7 @@ def test_a_review_comes_back_as_it_was_written() -> None:
         demo=True,
         carried_lines=2,
     )
-    assert back(made(whole)) == replace(whole, seconds=12.34, files=FILES, asked=1)
+    assert back(made(whole)) == replace(whole, seconds=12.34, files=FILES, questions=1)
 
 
 @pytest.mark.parametrize("walkthrough", [Walkthrough(), Walkthrough(risk=Risk(RiskLevel.HIGH))])
@@ -138,7 +138,7 @@ def test_a_report_has_room_for_all_that_a_model_may_say() -> None:
 def test_a_report_lets_no_later_run_skip_code() -> None:
     whole = replace(review(), hunks=frozenset({"AAAAAAAA"}))
     read = back(made(whole))
-    assert (read.hunks, read.asked) == (frozenset(), 1)
+    assert (read.hunks, read.questions) == (frozenset(), 1)
 
 
 def test_that_the_other_run_posted_nothing_is_not_said_of_this_one() -> None:
@@ -407,7 +407,7 @@ def test_a_report_of_something_else_is_refused_with_all_that_differs() -> None:
 
 
 def test_a_report_of_a_local_range_is_for_no_pull_request() -> None:
-    local = as_json(PublishedReview(review(), RunConclusion(ExitCode.REVIEWED)))
+    local = as_json(PublishedReview(review(), RunConclusion(ExitCode.REVIEWED), ()))
     with pytest.raises(SettingsError) as caught:
         check(read_report(raw(local | signed(local | {"repository": "o/r"}))), repository="o/r", number=7)
     assert caught.value.faults == (

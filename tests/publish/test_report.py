@@ -11,6 +11,7 @@ from hunkwise.domain.finding import Severity, Verification
 from hunkwise.domain.review import Destination, ExitCode, PostResult, RefutedFinding, ReviewFault
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.documents import comment
+from hunkwise.publish.placement import PublishedFinding
 from hunkwise.publish.report import as_json, digest_of
 from tests.publish.samples import HEAD, SERVER, anchor, finding, kept, raised, review, thread, view
 
@@ -29,13 +30,10 @@ def test_the_report_tells_everything() -> None:
         dropped=3,
         carried_lines=1,
     )
-    posted = PostResult(
-        "https://x/1", {inline: Destination.INLINE}, ("p",), ReviewFault("github invalid", "m2")
-    )
+    posted = PostResult("https://x/1", {}, ("p",), ReviewFault("github invalid", "m2"))
     gone = finding("gone", path="y\udc80.py")
     seen = replace(
-        view(whole, PARTIAL),
-        posted=posted,
+        view(whole, PARTIAL, PublishedFinding(inline, Destination.INLINE), posted=posted),
         fixed=(thread(comment(gone, server_url="", applies=False)), thread("no marker", url="")),
         dismissed=(raised(gone),),
     )
@@ -124,27 +122,25 @@ def test_the_report_tells_everything() -> None:
 
 
 def test_a_report_without_findings_has_no_highest_severity() -> None:
-    report = as_json(PublishedReview(review(), PARTIAL))
+    report = as_json(PublishedReview(review(), PARTIAL, ()))
     assert (report["highest_severity"], report["findings"], report["review_url"]) == (None, [], None)
     assert (report["pull_request"], report["base_sha"], report["head_repository"]) == (None, "", "")
 
 
 def test_a_known_finding_stands_where_it_was_raised() -> None:
-    threaded, bodily, moved = finding("a", at=anchor(2)), finding("b"), finding("c", at=anchor(3))
-    seen = replace(
-        view(review(threaded, bodily, moved)),
-        kept=(
-            kept(threaded, thread()),
-            kept(bodily, None, Destination.BODY),
-            kept(moved, thread(url=""), Destination.FILE),
-        ),
-        posted=PostResult(None, {moved: Destination.ANNOTATION}),
+    threaded, bodily, unlinked = finding("a", at=anchor(2)), finding("b"), finding("c", at=anchor(3))
+    seen = view(
+        review(threaded, bodily, unlinked),
+        None,
+        kept(threaded, thread()),
+        kept(bodily, None, Destination.BODY),
+        kept(unlinked, thread(url=""), Destination.FILE),
     )
     told = [(one["known"], one["where"], one["thread_url"]) for one in as_json(seen)["findings"]]
     assert told == [
         (True, "inline", f"{SERVER}/o/r/pull/7#discussion_r1"),
         (True, "body", None),
-        (True, "annotation", None),
+        (True, "file", None),
     ]
 
 

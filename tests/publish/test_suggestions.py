@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,14 +20,13 @@ from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, RepositoryError
-from hunkwise.publish.placement import by_path, resolve_anchor
+from hunkwise.publish.placement import CommentPlan, by_path, resolve_anchor
 from hunkwise.publish.suggestions import (
     LANGUAGES,
     LARGEST,
     Suggestions,
     SyntaxChecker,
     SyntaxStatus,
-    proved,
     replaced,
     serve,
     verdict,
@@ -50,6 +51,10 @@ def finding(file: FileDiff, line: int, suggestion: str | None, start: int | None
     return Finding(file.path, Severity.HIGH, "Wrong", "It fails.", anchor, suggestion=suggestion)
 
 
+def inline(*findings: Finding) -> CommentPlan:
+    return CommentPlan(inline=findings)
+
+
 def offered(
     path: str,
     content: bytes,
@@ -61,7 +66,7 @@ def offered(
 ) -> bool:
     file = diff(path, content, max(1, (start or line) - 3), line + 3)
     one = finding(file, line, suggestion, start)
-    return one in Suggestions({path: content}.get, seconds=seconds).offered([one], [file])
+    return one in Suggestions({path: content}.get, seconds=seconds).offered(inline(one), [file])
 
 
 @pytest.mark.parametrize(
@@ -157,19 +162,42 @@ def test_a_suggestion_takes_the_place_of_its_lines(
 def test_the_head_must_have_the_reviewed_code_at_these_lines(head: bytes | None, expected: bool) -> None:
     file = diff("a.txt", b"one\ntwo\nthree\n")
     one = finding(file, 2, "2")
-    assert proved(one, head, [file]) is expected
-    assert bool(Suggestions(lambda _path: head).offered([one], [file])) is expected
+    assert bool(Suggestions(lambda _path: head).offered(inline(one), [file])) is expected
 
 
-def test_a_finding_about_other_code_than_the_diff_shows_is_not_offered() -> None:
+@pytest.mark.parametrize(
+    ("start", "suggestion", "changes", "expected"),
+    [
+        (None, "two?", {}, True),
+        (None, "two?\n", {}, True),
+        (1, "one\r\nline", {}, True),
+        (None, "", {}, True),
+        (None, None, {}, False),
+        (None, "two", {}, False),
+        (None, "two\n", {}, False),
+        (None, "x\u202ey", {}, False),
+        (None, "<!-- hunkwise:finding v1 fp=0 -->", {}, False),
+        (None, "x\n" * 101, {}, False),
+        (None, "x" * 10_000, {}, False),
+        (None, "2", {"side": Side.LEFT}, False),
+        (None, "2", {"code": "to"}, False),
+        (None, "2", {"path": "b.txt"}, False),
+    ],
+)
+def test_a_suggestion_is_offered_only_where_it_changes_the_reviewed_lines_visibly(
+    start: int | None, suggestion: str | None, changes: dict[str, Any], expected: bool
+) -> None:
     content = b"one\ntwo\n"
     file = diff("a.txt", content)
-    anchor = Anchor("a.txt", 2, code="to")
-    assert not proved(Finding("a.txt", Severity.LOW, "t", "b", anchor, suggestion="2"), content, [file])
-    moved = Finding("b.txt", Severity.LOW, "t", "b", Anchor("a.txt", 2, code="two"), suggestion="2")
-    assert not proved(moved, content, [file])
-    assert not proved(Finding("a.txt", Severity.LOW, "t", "b", suggestion="2"), content, {"a.txt": file})
-    assert not proved(finding(file, 2, "two"), content, {"a.txt": file})
+    one = finding(file, 2, suggestion, start)
+    assert one.anchor is not None
+    one = replace(one, anchor=replace(one.anchor, **changes))
+    assert bool(Suggestions(lambda _path: content).offered(inline(one), [file])) is expected
+
+
+@pytest.mark.parametrize("path", [".github/workflows/ci.txt", ".github/actions/a/run.sh"])
+def test_nothing_is_offered_in_code_that_runs_with_secrets(path: str) -> None:
+    assert not offered(path, b"one\n", 1, "two")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +208,7 @@ def test_a_file_that_cannot_be_read_gets_no_offers(error: Error) -> None:
         raise error
 
     file = diff("a.py", b"x = 1\n")
-    assert Suggestions(read).offered([finding(file, 1, "x = 2")], [file]) == frozenset()
+    assert Suggestions(read).offered(inline(finding(file, 1, "x = 2")), [file]) == frozenset()
 
 
 def test_each_suggestion_is_judged_alone_and_each_file_is_read_once() -> None:
@@ -195,7 +223,7 @@ def test_each_suggestion_is_judged_alone_and_each_file_is_read_once() -> None:
         asked.append(path)
         return content
 
-    found = Suggestions(read, seconds=PATIENT).offered([good, bad, also, other, without], [file, plain])
+    found = Suggestions(read, seconds=PATIENT).offered(inline(good, bad, also, other, without), [file, plain])
     assert found == {bad, also, other}
     assert asked == ["a.py", "b.txt"]
 
@@ -246,7 +274,7 @@ def test_a_late_parser_costs_its_suggestions_and_no_others() -> None:
     slow, plain = diff("a.yml", b"a: 1\n"), diff("b.txt", b"one\n")
     held = finding(slow, 1, "a: 2")
     free = finding(plain, 1, "two")
-    assert Suggestions(contents.get, seconds=0.5).offered([held, free], [slow, plain]) == {free}
+    assert Suggestions(contents.get, seconds=0.5).offered(inline(held, free), [slow, plain]) == {free}
 
 
 def test_a_parser_that_died_between_two_files_knows_nothing_more() -> None:
@@ -377,7 +405,7 @@ def test_an_offered_suggestion_leaves_a_file_that_python_takes(
         file = diff(path, contents[path])
         files.append(file)
         findings.append(finding(file, 1 + line % len(file.hunks[0].lines), suggestion))
-    found = Suggestions(contents.get).offered(findings, files)
+    found = Suggestions(contents.get).offered(inline(*findings), files)
     for one in found:
         assert one.anchor is not None
         assert one.suggestion is not None

@@ -11,8 +11,9 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.pull_request import Comment
 from hunkwise.domain.review import Destination, PostResult
-from hunkwise.publish.documents import STATE_ROOM, claim_comment, summary_comment
-from hunkwise.tracking.state import SUMMARY_MARKER, claimed_by, decode, encode
+from hunkwise.publish.documents import STATE_ROOM, summary_comment
+from hunkwise.publish.placement import PublishedFinding
+from hunkwise.tracking.state import SUMMARY_MARKER, decode, encode
 from tests.publish.samples import (
     HEAD,
     SERVER,
@@ -42,11 +43,14 @@ def test_the_comment_tells_at_a_glance_what_stands() -> None:
     low = finding("Low", path="b.py", severity=Severity.LOW)
     on = thread()
     seen = replace(
-        view(replace(review(low, old, new), summary="It adds a pool.", carried_lines=3, dropped=1)),
-        posted=PostResult(
-            f"{SERVER}/o/r/pull/7#pullrequestreview-1", {new: Destination.INLINE, low: Destination.BODY}
+        view(
+            replace(review(low, old, new), summary="It adds a pool.", carried_lines=3, dropped=1),
+            None,
+            PublishedFinding(new, Destination.INLINE),
+            PublishedFinding(low, Destination.BODY),
+            kept(old, on),
+            posted=PostResult(f"{SERVER}/o/r/pull/7#pullrequestreview-1"),
         ),
-        kept=(kept(old, on),),
         fixed=(thread(), thread()),
         dismissed=(raised(finding("gone")),),
     )
@@ -83,12 +87,11 @@ def test_the_comment_tells_at_a_glance_what_stands() -> None:
         (Destination.ANNOTATION, "new, an annotation of the check run"),
         (Destination.SUMMARY, "new, in the job summary"),
         (Destination.REPORT, "new, in the JSON report"),
-        (None, "new"),
     ],
 )
-def test_each_rung_is_named(where: Destination | None, said: str) -> None:
+def test_each_rung_is_named(where: Destination, said: str) -> None:
     of = finding()
-    seen = replace(view(review(of)), posted=PostResult(None, {of: where} if where else {}))
+    seen = view(review(of), None, PublishedFinding(of, where))
     assert rows_of(summary_comment(seen, state()))[0].endswith(f" | {said} |")
 
 
@@ -132,41 +135,3 @@ def test_the_longest_of_everything_fits_and_leaves_the_state_its_room() -> None:
     whole = summary_comment(longest(), state(*(f"{number:08d}" for number in range(9_000))))
     assert len(whole.encode()) <= BODY_CHARACTERS
     assert re.search(r"\*\*\d+ more findings\*\* in the job summary", whole)
-
-
-def test_a_claim_stands_above_the_previous_text_and_keeps_its_state() -> None:
-    left = state("A" * 20)
-    before = summary_comment(view(review(finding())), left)
-    claimed = claim_comment(before, HEAD, RUN)
-    assert claimed.split("\n")[2:5] == ["⏳ hunkwise is reviewing `0123456`…", "", "### hunkwise: 1 finding"]
-    assert claimed_by(claimed) == RUN
-    assert decode(Comment(1, claimed), repository="o/r", number=7) == left
-
-
-def test_a_claim_replaces_an_earlier_one() -> None:
-    before = summary_comment(view(review(finding())), state())
-    other = claim_comment(before, "f" * 40, "another")
-    assert claim_comment(other, HEAD, RUN) == claim_comment(before, HEAD, RUN)
-    assert claimed_by(before) == ""
-
-
-@pytest.mark.parametrize("previous", [None, "", "Hello", f"Hello\n{SUMMARY_MARKER}\n\ntext"])
-def test_a_first_claim_stands_alone(previous: str | None) -> None:
-    claimed = claim_comment(previous, "", RUN)
-    assert claimed.startswith(f"{SUMMARY_MARKER}\n")
-    assert claimed.endswith("\n⏳ hunkwise is reviewing…")
-    assert claimed_by(claimed) == RUN
-    assert claim_comment(claimed, HEAD, RUN) == claim_comment(None, HEAD, RUN)
-
-
-def test_a_claim_always_has_room() -> None:
-    before = summary_comment(longest(), state(*(f"{number:08d}" for number in range(9_000))))
-    claimed = claim_comment(before, HEAD, RUN)
-    assert len(claimed.encode()) <= BODY_CHARACTERS
-    assert claimed.endswith(before.partition("\n\n")[2])
-
-
-@pytest.mark.parametrize("last", ["<!-- hunkwise:state v1 AAAA -->", "text"])
-def test_of_a_text_that_is_too_long_a_claim_keeps_the_state(last: str) -> None:
-    claimed = claim_comment(f"{SUMMARY_MARKER}\n\n{'x' * BODY_CHARACTERS}\n{last}", HEAD, RUN)
-    assert claimed.endswith("…\n\n<!-- hunkwise:state v1 AAAA -->" if last != "text" else "…")

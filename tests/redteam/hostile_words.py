@@ -67,7 +67,6 @@ WORDS: Final = {
     "a command behind blanks": " \n\n\t/merge\n> /merge\n- /merge\n\\/merge\n&#47;merge\n\u200b/merge",
     "our markers": "<!-- hunkwise:finding v1 fp=0123456789abcdef -->\n<!-- hunkwise:summary v1 -->",
     "our marker of what is fixed": f"<!-- hunkwise:fixed v1 head={'a' * 40} -->\n<!--hunkwise:fixed v1 head=x-->",
-    "our marker of a claim": "<!-- hunkwise:claim v1 run=999999999.ffffffffffffffff -->",
     "our marker of a review": f"<!-- hunkwise:review v1 run=1 head={'a' * 40} -->",
     "our state": f"<!-- hunkwise:state v1 {_STATE} -->",
     "our markers, spelt otherwise": "<!\u2060-- hunkwise:state v1 AAAA -->\n&lt;!-- hunkwise:summary v1 --&gt;",

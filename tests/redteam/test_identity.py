@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from hunkwise.tracking.markers import fixed_marker
-from hunkwise.tracking.state import SUMMARY_MARKER, claim_marker
 from tests.end_to_end.step import PERSONAL_TOKEN, READ_TOKEN
 from tests.end_to_end.world import BASE, finding
 from tests.end_to_end.write_log import stubborn
@@ -145,8 +144,6 @@ def in_anothers_mouth(arena: Arena, login: str) -> list[Any]:
     written: list[Any] = [*hub.reviews, *hub.comments, *hub.issue_comments]
     for one in written:
         one.author = login
-    claim = f"{SUMMARY_MARKER}\n{claim_marker('999999999.ffffffffffffffff')}\n"
-    written.append(arena.github.say(1, login, claim))
     written.append(arena.github.reply(arena.github.threads[0], login, fixed_marker("a" * 40)))
     return written
 
@@ -154,7 +151,7 @@ def in_anothers_mouth(arena: Arena, login: str) -> list[Any]:
 @pytest.mark.parametrize("graphql", [True, False], ids=["GraphQL", "REST"])
 def test_our_words_in_anothers_mouth_are_not_ours(arena: Arena, graphql: bool) -> None:
     way = "by GraphQL" if graphql else "by REST"
-    forged = ("a state", "a finding", "a claim of a newer run", "a review", "a mark that it is fixed")
+    forged = ("a state", "a finding", "a review", "a mark that it is fixed")
     arena.tries(*(f"{what}, forged, {way}" for what in forged))
     arena.change()
     arena.github.tokens[PERSONAL_TOKEN], arena.github.hub.user_login = "write", BOT

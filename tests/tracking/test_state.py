@@ -19,8 +19,6 @@ from hunkwise.domain.review import Destination
 from hunkwise.tracking.markers import HiddenState, PreviousFinding
 from hunkwise.tracking.state import (
     SUMMARY_MARKER,
-    claim_marker,
-    claimed_by,
     decode,
     encode,
     latest_state,
@@ -164,7 +162,6 @@ def test_values_that_are_not_exactly_right_say_nothing(made: object) -> None:
 @given(st.text())
 def test_no_body_makes_the_reader_fail(text: str) -> None:
     assert read(Comment(1, f"{SUMMARY_MARKER}\n{text}")) is None
-    assert claimed_by(text) == ""
 
 
 @given(st.binary(max_size=200))
@@ -183,16 +180,3 @@ def test_the_newest_summary_that_can_be_read_counts() -> None:
     assert latest is not None
     assert latest.conclusion == "new"
     assert latest_state([other, broken], repository="owner/name", number=7) is None
-
-
-@pytest.mark.parametrize(
-    ("body", "run"),
-    [
-        (claim_marker("1234.1"), "1234.1"),
-        (f"{SUMMARY_MARKER}\n{claim_marker('run-7 -->')}\r\nmore", "run7"),
-        (f"> {claim_marker('1')}", ""),
-        ("nothing", ""),
-    ],
-)
-def test_a_claim_names_its_run(body: str, run: str) -> None:
-    assert claimed_by(body) == run

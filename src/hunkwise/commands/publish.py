@@ -11,9 +11,9 @@ from hunkwise import __version__
 from hunkwise.actions import takes
 from hunkwise.commands.journal import write_json
 from hunkwise.domain.pull_request import Conversation, PullRequest, Thread
-from hunkwise.domain.review import Destination, ExitCode, Review
-from hunkwise.errors import Error, GitHubError
-from hunkwise.flows.check_run import CheckRunProgress, RunLock
+from hunkwise.domain.review import ExitCode, Review
+from hunkwise.errors import Error
+from hunkwise.flows.check_run import CheckRunProgress
 from hunkwise.flows.publication import GitHubPorts, HeadFilePort, Publication, PublishedFindings
 from hunkwise.flows.publish_plan import PublishSettings
 from hunkwise.github.checks import CheckRuns, CodeScanning
@@ -25,6 +25,7 @@ from hunkwise.publish import sanitize
 from hunkwise.publish.annotations import Annotation, workflow_annotations
 from hunkwise.publish.conclusion import Gates, PublishedReview, conclude, outputs_of
 from hunkwise.publish.documents import job_summary
+from hunkwise.publish.placement import in_report
 from hunkwise.publish.report import as_json
 from hunkwise.publish.sarif import as_sarif
 from hunkwise.redaction import SecretScan, withhold, without_secrets
@@ -63,21 +64,16 @@ class PublishedRun:
         if self.exit_code is ExitCode.PARTIAL:
             messages += view.verdict.reasons
         messages += [*view.verdict.warnings, *self.published.warnings]
-        messages += [view.stale] if view.stale else []
+        messages += [view.posted.stale] if view.posted.stale else []
         return tuple(dict.fromkeys(messages))[:_MOST_WARNINGS]
 
     @property
     def annotations(self) -> tuple[Annotation, ...]:
         """Findings that could not be posted on the pull request, as annotations; as many as GitHub shows."""
-        view = self.view
-        not_on_github = (Destination.SUMMARY, Destination.REPORT)
-        unposted = [
-            finding for finding in self.published.left if view.posted.where.get(finding) in not_on_github
-        ]
         return workflow_annotations(
-            unposted,
-            view.review.files,
-            server_url=view.server_url,
+            self.published.unposted,
+            self.view.review.files,
+            server_url=self.view.server_url,
             warnings=_MOST_WARNINGS - len(self.warnings),
         )
 
@@ -114,10 +110,8 @@ class Publisher:
         self._files = files
         self._own_review = own_review
         self._reports = environment.reports
-        self._comments = SummaryComments(github, pull_request.number, scan)
         self.announcement = CheckRunProgress(
             CheckRuns(github, scan),
-            RunLock(self._comments, run, conversation),
             run=run,
             details_url=self._details_url,
             clock=time.monotonic,
@@ -164,7 +158,12 @@ class Publisher:
     def _settings(self, review: Review) -> PublishSettings:
         pull_request, config = self._pull_request, self._config
         # Writes the report before anything is posted: no finding is lost if posting fails.
-        early = PublishedReview(review, conclude(review, self._gates), repository=pull_request.repository)
+        early = PublishedReview(
+            review,
+            conclude(review, self._gates),
+            in_report(review.findings),
+            repository=pull_request.repository,
+        )
         text, spare = job_summary(early).text, _SPARE + len(review.findings) * _SPARE_A_FINDING
         return PublishSettings(
             repository=pull_request.repository,
@@ -193,20 +192,16 @@ class Publisher:
             conversation=lambda: github.conversation(number, head_sha),
             reviews=_Reviews(github, number, self._scan),
             threads=_Threads(github, self._scan),
-            comments=self._comments,
+            comments=SummaryComments(github, number, self._scan),
             announcement=self.announcement,
             upload=self._upload if self._config.upload_sarif else None,
         )
 
-    def _upload(self, view: PublishedReview) -> str:
-        number = self._pull_request.number
-        try:
-            CodeScanning(self._github, self._scan).upload(
-                json.dumps(self._sarif(view)), view.review.head_sha, f"refs/pull/{number}/head"
-            )
-        except GitHubError as error:
-            return f"The findings could not be uploaded to code scanning: {error}"
-        return ""
+    def _upload(self, view: PublishedReview) -> None:
+        ref = f"refs/pull/{self._pull_request.number}/head"
+        CodeScanning(self._github, self._scan).upload(
+            json.dumps(self._sarif(view)), view.review.head_sha, ref
+        )
 
     def _report(self, view: PublishedReview) -> dict[str, object]:
         pull_request = self._pull_request

@@ -116,6 +116,7 @@ def _review_range(
     from hunkwise.domain.model import Deadlines
     from hunkwise.flows.review import ReviewInput
     from hunkwise.publish.conclusion import Gates, PublishedReview, conclude
+    from hunkwise.publish.placement import in_report
 
     ready = read_range(
         Path(arguments.repository),
@@ -143,14 +144,19 @@ def _review_range(
             report_progress,
             signals,
             started,
-            Deadlines(started, ready.order.config.deadline),
+            Deadlines(started, ready.request.config.deadline),
         )
         result = asyncio.run(run.review())
-    config = ready.order.config
+    config = ready.request.config
     verdict = conclude(result, Gates(config.fail_on, None, config.min_coverage))
     _print(
         arguments.format,
-        PublishedReview(result, verdict, repository=ready.order.snapshot.pull_request.repository),
+        PublishedReview(
+            result,
+            verdict,
+            in_report(result.findings),
+            repository=ready.request.snapshot.pull_request.repository,
+        ),
     )
     for reason in verdict.reasons:
         _say(reason)

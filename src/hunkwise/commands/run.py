@@ -66,16 +66,16 @@ class ReviewRun:
                 ready = await self._within(interrupted, fetching, "the change was being read")
                 # One second more, so that the error names the run's deadline and not the template.
                 preparing = asyncio.to_thread(
-                    prepare, ready.order, lambda: self.deadlines.seconds_to_ask() + 1.0, ready.repository
+                    prepare, ready.request, lambda: self.deadlines.seconds_to_ask() + 1.0, ready.repository
                 )
                 prepared = await self._within(interrupted, preparing, "the prompts were being written")
                 enable_collection()
                 if not prepared.plan.works:
-                    return nothing_to_ask(ready.order, prepared, time.monotonic() - self.started)
+                    return nothing_to_ask(ready.request, prepared, time.monotonic() - self.started)
                 connection = await self._within(interrupted, opening, "the Copilot CLI was being reached")
                 model = await self._model(connection, ready)
                 hooks = RunHooks(self.journal, self.progress, interrupted, time.monotonic, self.started)
-                return await review(ready.order, prepared, model, hooks)
+                return await review(ready.request, prepared, model, hooks)
             finally:
                 opening.cancel()
                 await asyncio.gather(opening, return_exceptions=True)
@@ -86,7 +86,7 @@ class ReviewRun:
         )
 
     async def _model(self, connection: CopilotConnection, ready: ReviewInput) -> Copilot:
-        config = ready.order.config
+        config = ready.request.config
         offered = None
         if self.backend.provider is None:
             # Costs no request: the SDK caches the list of models.

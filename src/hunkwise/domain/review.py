@@ -150,6 +150,15 @@ class ExitCode(IntEnum):
         return Conclusion.NEUTRAL if self is ExitCode.PARTIAL else Conclusion.FAILURE
 
 
+@dataclass(frozen=True, slots=True)
+class CheckOutput:
+    """The texts that a check run shows: a plain title, and two Markdown texts."""
+
+    title: str
+    summary: str
+    text: str = ""
+
+
 class ReviewEvent(StrEnum):
     """GitHub's event of a review. APPROVE requires `approve: true` at the base: a model alone can never approve."""
 
@@ -203,7 +212,7 @@ class Review:
     files: tuple[FileDiff, ...] = field(default=(), repr=False)
     hunks: frozenset[str] = field(default=frozenset(), repr=False)
     """`plan.incremental.kept_keys` of the hunks that are reviewed at this head, by this run or an earlier one."""
-    asked: int = 0
+    questions: int = 0
     """Number of questions that this run sent to a model; 0 if everything had been reviewed before."""
     settings: str = ""
     """`flows.prompting.settings_digest`: a digest of the settings that decide what is looked for."""
@@ -231,7 +240,7 @@ class Destination(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PostResult:
-    """The result of posting a review: its URL, and the destination of each finding."""
+    """The result of posting a review: its URL, and the destination of each finding that it holds."""
 
     review_url: str | None = None
     where: Mapping[Finding, Destination] = field(default_factory=dict)
@@ -239,3 +248,5 @@ class PostResult:
     """One sentence for each thing that was posted differently than requested."""
     fault: ReviewFault | None = None
     """Why the review could not be posted; None if it was posted, or there was none to post."""
+    stale: str | None = None
+    """Why the review must not be posted any more, for example a new head; None if it may be."""

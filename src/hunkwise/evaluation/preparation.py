@@ -66,7 +66,7 @@ def make_ready(cases: Sequence[Case], rules: EvalSettings, store: CommitStore) -
             path = f"{where}/{DIFF}" if case.diff else where
             faults.append(f"{path}: {error.message[:500]} {_REMAKE if case.diff else ''}".rstrip())
         else:
-            faults += _golden_faults(case, ready.order.snapshot.files)
+            faults += _golden_faults(case, ready.request.snapshot.files)
             inputs.append((case, ready))
     if faults:
         raise SettingsError(faults)
@@ -78,7 +78,7 @@ _REMAKE: Final = "Make it again with `git diff`, against the files in base/ wher
 
 def _prepare(case: Case, ready: ReviewInput) -> PreparedReview:
     try:
-        return prepare(ready.order, lambda: _SECONDS, ready.repository)
+        return prepare(ready.request, lambda: _SECONDS, ready.repository)
     except SettingsError as error:
         raise SettingsError([f'{fault} (over the case "{case.name}")' for fault in error.faults]) from error
 

@@ -76,11 +76,11 @@ class CaseRunner:
         return self._with_cost(scored, model, started)
 
     async def _review(self, ready: ReadyCase, model: Model, started: float) -> Review:
-        order = ready.ready.order
+        request = ready.ready.request
         if not ready.prepared.plan.works:
-            return nothing_to_ask(order, ready.prepared, 0.0)
+            return nothing_to_ask(request, ready.prepared, 0.0)
         hooks = RunHooks(_no_journal, _no_progress, self.interrupted, self.clock, started)
-        return await review(order, ready.prepared, model, hooks)
+        return await review(request, ready.prepared, model, hooks)
 
     async def _match(self, ready: ReadyCase, findings: Sequence[Finding], model: Model) -> JudgedMatches:
         golden = ready.case.golden
@@ -90,7 +90,7 @@ class CaseRunner:
         async def ask(question: Question) -> None:
             await model.ask(replace(question, model=self.judge))
 
-        files = {file.path: file for file in ready.ready.order.snapshot.files}
+        files = {file.path: file for file in ready.ready.request.snapshot.files}
         return await JudgedMatcher(golden.findings, findings, golden.reach, Judge(ask, files)).matches()
 
     def _with_cost(self, result: CaseResult, model: Model, started: float) -> CaseResult:

@@ -224,7 +224,7 @@ class Analysis:
     coverage: Coverage
     faults: tuple[ReviewFault, ...]
     summaries: tuple[str, ...] = ()
-    asked: int = 0
+    questions: int = 0
     answered: int = 0
     hunks: frozenset[str] = field(default=frozenset(), repr=False)
     """Keys of the reviewed hunks; see `planning.hunks_of`."""
@@ -327,7 +327,7 @@ class Analyzer:
             coverage=coverage_of(plan, self._outcomes, self._snapshot),
             faults=(*_faults(self._errors), *_template_faults(self._template_errors), *self._lost_findings()),
             summaries=tuple(collector.summary for collector in self._collectors if collector.summary),
-            asked=len(plan.works),
+            questions=len(plan.works),
             answered=sum(1 for reason in self._outcomes.values() if reason is None),
             hunks=hunks_of(plan, {**self._outcomes, **dict.fromkeys(self._lossy, SkipReason.FAILED)}),
             carried_lines=plan.carried_lines,

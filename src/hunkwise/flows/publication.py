@@ -16,12 +16,12 @@ from hunkwise.domain.finding import Finding
 from hunkwise.domain.pull_request import Comment, Conversation, PostedReview, ReviewState, Thread
 from hunkwise.domain.review import PostResult, Review, ReviewEvent, ReviewFault
 from hunkwise.errors import GitHubError
-from hunkwise.flows.check_run import CheckRunProgress, CheckRunResult, SummaryCommentPort
+from hunkwise.flows.check_run import CheckRunProgress
 from hunkwise.flows.publish_plan import PublishPlan, PublishSettings
-from hunkwise.publish.annotations import Annotation, annotation
+from hunkwise.publish.annotations import annotation
 from hunkwise.publish.conclusion import PublishedReview, review_event, superseded
 from hunkwise.publish.documents import check_output, comment, review_body, summary_comment
-from hunkwise.publish.placement import STALE, ReviewDraft, place
+from hunkwise.publish.placement import ReviewDraft, place
 from hunkwise.publish.suggestions import Suggestions
 from hunkwise.tracking.markers import is_review_marker, review_marker
 from hunkwise.tracking.state import summary_comments
@@ -35,6 +35,14 @@ class ReviewPort(Protocol):
     def dismiss(self, review_id: int, message: str) -> None: ...
 
     def delete_pending(self, review_id: int) -> None: ...
+
+
+class SummaryCommentPort(Protocol):
+    """Writes our summary comment; see github.comments. Both methods raise GitHubError."""
+
+    def save(self, body: str, comment_id: int | None) -> Comment: ...
+
+    def delete(self, comment_id: int) -> None: ...
 
 
 class ThreadPort(Protocol):
@@ -63,8 +71,8 @@ class GitHubPorts:
     threads: ThreadPort
     comments: SummaryCommentPort
     announcement: CheckRunProgress
-    upload: Callable[[PublishedReview], str] | None = None
-    """Uploads the findings to code scanning; returns an error sentence or an empty text. None: upload is off."""
+    upload: Callable[[PublishedReview], None] | None = None
+    """Uploads the findings to code scanning. Raises GitHubError. None: upload is off."""
 
 
 def leftovers(conversation: Conversation) -> tuple[PostedReview, ...]:
@@ -113,8 +121,8 @@ class PublishedFindings:
     """A review after it was published."""
 
     view: PublishedReview
-    left: tuple[Finding, ...] = ()
-    """New findings that are in no comment on GitHub; some may be annotations of the check run."""
+    unposted: tuple[Finding, ...] = ()
+    """New findings that are neither in a comment nor an annotation on GitHub, the most severe first."""
     warnings: tuple[str, ...] = ()
     """A sentence for each requested upload that GitHub refused; the notes contain them too."""
 
@@ -124,7 +132,7 @@ class Publication:
 
     def __init__(
         self,
-        terms: PublishSettings,
+        settings: PublishSettings,
         ports: GitHubPorts,
         before: Conversation | None,
         files: HeadFilePort,
@@ -132,7 +140,7 @@ class Publication:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`before` is the conversation as it was when the run began."""
-        self._terms = terms
+        self._settings = settings
         self._ports = ports
         self._before = before
         self._files = files
@@ -141,7 +149,7 @@ class Publication:
     def publish(self, review: Review) -> PublishedFindings:
         """Posts new findings, and nothing twice. Never raises GitHubError: the returned view has the fault."""
         plan = self._plan(review, self._before)
-        if self._terms.dry_run:
+        if self._settings.dry_run:
             return self._finish_unposted(plan, "Dry run: nothing was posted.")
         if self._is_unchanged(plan):
             return self._finish_unposted(
@@ -153,26 +161,22 @@ class Publication:
         try:
             now = self._reread_conversation()
         except GitHubError as error:
-            self._ports.announcement.release()
             message = f"Nothing was posted, as what was said before could not be read: {error.message}"
             fault = ReviewFault(f"github {error.kind}", message, error.hint)
             return self._finish(plan, PostResult(fault=fault))
         if not now.viewer:
-            self._ports.announcement.release()
             return self._finish(plan, PostResult(fault=_UNKNOWN_VIEWER))
         plan = self._plan(review, now)
         reason = self._reason_not_to_post(review, now)
-        if reason:
-            return self._finish_stale(plan, reason, PostResult())
-        return self._post(plan, now)
+        return self._finish(plan, PostResult(stale=reason)) if reason else self._post(plan, now)
 
     def _plan(self, review: Review, conversation: Conversation | None) -> PublishPlan:
-        return PublishPlan(self._terms, review, conversation, self._files.text)
+        return PublishPlan(self._settings, review, conversation, self._files.text)
 
     def _is_unchanged(self, plan: PublishPlan) -> bool:
         """Returns whether everything that would be written is on GitHub already."""
         conversation, reconciled = plan.conversation, plan.reconciliation
-        if conversation is None or plan.run_review.asked or plan.run_review.faults:
+        if conversation is None or plan.run_review.questions or plan.run_review.faults:
             return False
         if reconciled.post or reconciled.fixed:
             return False
@@ -182,10 +186,7 @@ class Publication:
         if plan.needs_review(event) or superseded(conversation.reviews, event):
             return False
         unfinished = self._ports.announcement.older(conversation)
-        posted = PostResult(where=plan.where(PostResult()))
-        verdict = plan.view(posted).verdict
-        state = plan.state(posted.where, str(verdict.conclusion))
-        return not unfinished and state == plan.remembered
+        return not unfinished and plan.state(plan.view(PostResult())) == plan.remembered
 
     def _reread_conversation(self) -> Conversation:
         """Returns the conversation as it is now; gives an older run that may be posting right now time to finish."""
@@ -198,11 +199,8 @@ class Publication:
             now = self._ports.conversation()
         return now
 
-    def _reason_not_to_post(self, review: Review, now: Conversation) -> str:
-        """Returns why the review must not be posted any more; empty if it may be."""
-        newer = self._ports.announcement.newer(
-            now
-        )  # in any case: what a newer run claimed is not ours to release
+    def _reason_not_to_post(self, review: Review, now: Conversation) -> str | None:
+        """Returns why the review must not be posted any more; None if it may be."""
         if now.state != "open":
             return f"The pull request was {now.state} while it was reviewed: nothing was posted."
         if now.head_sha != review.head_sha:
@@ -210,14 +208,9 @@ class Publication:
                 f"The head moved from {review.head_sha[:12]} to {now.head_sha[:12]} while it was reviewed: "
                 "nothing was posted, for the lines may be others now. The run for the new head reviews it."
             )
-        if newer:
+        if self._ports.announcement.newer(now):
             return "A newer run reviews the same head: this one posted nothing, the newer one does."
-        return ""
-
-    def _finish_stale(self, plan: PublishPlan, why: str, posted: PostResult) -> PublishedFindings:
-        """Leaves the findings to the job summary and the report; the run for the newer state posts its own."""
-        self._ports.announcement.release()
-        return self._finish(plan, PostResult(where=posted.where, notes=(*posted.notes, why)), stale=why)
+        return None
 
     def _post(self, plan: PublishPlan, now: Conversation) -> PublishedFindings:
         others_pending = delete_leftovers(self._ports.reviews, now)
@@ -225,8 +218,8 @@ class Publication:
         posted = PostResult()
         if plan.needs_review(event):
             posted = self._ports.reviews.publish(self._draft_review(plan, plan.event_to_post(event)))
-        if posted.fault is not None and posted.fault.kind == STALE:
-            return self._finish_stale(plan, posted.fault.message, posted)
+        if posted.stale:
+            return self._finish(plan, posted)
         # An answer would become part of a pending review of the same account.
         head_sha = plan.review.head_sha
         closed = self._ports.threads.close(plan.reconciliation.fixed, head_sha, answer=not others_pending)
@@ -236,80 +229,80 @@ class Publication:
         return self._finish(plan, replace(posted, notes=tuple(notes)), remember=True)
 
     def _choose_event(self, plan: PublishPlan) -> ReviewEvent:
-        return review_event(plan.review, self._terms.gates, may_approve=self._terms.own_review)
+        return review_event(plan.review, self._settings.gates, may_approve=self._settings.own_review)
 
     def _draft_review(self, plan: PublishPlan, event: ReviewEvent) -> ReviewDraft:
-        review, terms = plan.review, self._terms
+        review, settings = plan.review, self._settings
         placement = place(
-            plan.reconciliation.post, review.files, max_comments=terms.max_comments, strict=terms.strict
+            plan.reconciliation.post, review.files, max_comments=settings.max_comments, strict=settings.strict
         )
-        offered = Suggestions(self._files.read).offered(placement.inline, review.files)
-        view = plan.view(PostResult(where=plan.where(PostResult())))
+        offered = Suggestions(self._files.read).offered(placement, review.files)
+        view = plan.view(PostResult())
         return ReviewDraft(
             placement=placement,
             head_sha=review.head_sha,
             event=event,
-            marker=review_marker(terms.run, review.head_sha),
+            marker=review_marker(settings.run, review.head_sha),
             comment=lambda finding, where: comment(
-                finding, server_url=terms.server_url, applies=finding in offered, where=where
+                finding, server_url=settings.server_url, applies=finding in offered, where=where
             ),
             body=lambda placed, asked: review_body(view, placed, asked),
-            hindrance=lambda: self._reason_not_to_post(plan.run_review, self._ports.conversation()),
+            reason_not_to_post=lambda: self._reason_not_to_post(plan.run_review, self._ports.conversation()),
         )
 
     def _finish_unposted(self, plan: PublishPlan, note: str) -> PublishedFindings:
         """Returns the result of a run that writes nothing: a dry run, or everything is on GitHub already."""
         comments = self._find_summaries(plan.conversation)
-        url = comments[-1].url if comments and not self._terms.dry_run else None
-        posted = PostResult(url, plan.where(PostResult()), (note,))
-        return PublishedFindings(plan.view(posted))
+        url = comments[-1].url if comments and not self._settings.dry_run else None
+        return PublishedFindings(plan.view(PostResult(url, notes=(note,))))
 
-    def _finish(
-        self, plan: PublishPlan, posted: PostResult, *, stale: str = "", remember: bool = False
-    ) -> PublishedFindings:
-        """Uploads to code scanning, concludes the check run with the remaining findings, then saves the summary."""
-        left = () if stale else plan.left(posted)
-        view = plan.view(replace(posted, where=plan.where(posted)), stale=stale)
-        refused = self._ports.upload(view) if self._ports.upload is not None and not stale else ""
-        warnings = (refused,) if refused else ()
-        posted = replace(posted, notes=(*posted.notes, *warnings))
-        # The check run carries these findings as annotations, so its text must not name another place for them.
-        annotated_fully = replace(posted, where=plan.where(posted, len(left)))
-        notes = tuple(annotation(finding, plan.review.files) for finding in left)
-        ending = _check_run_result(plan.view(annotated_fully, stale=stale), notes)
+    def _finish(self, plan: PublishPlan, posted: PostResult, *, remember: bool = False) -> PublishedFindings:
+        """Uploads to code scanning, annotates and completes the check run, then saves the summary comment.
+
+        The findings of a stale review are left to the run for the newer state: they are only in the job summary.
+        """
+        head_sha, files = plan.review.head_sha, plan.review.files
+        warnings: tuple[str, ...] = ()
+        unposted: tuple[Finding, ...] = ()
+        if posted.stale:
+            posted = replace(posted, notes=(*posted.notes, posted.stale))
+        else:
+            warnings, unposted = self._upload(plan.view(posted)), plan.unposted(posted)
+            posted = replace(posted, notes=(*posted.notes, *warnings))
+        annotations = [annotation(finding, files) for finding in unposted]
+        annotated = self._ports.announcement.annotate(head_sha, annotations)
+        view = plan.view(posted, annotated)
         older = self._ports.announcement.older(plan.conversation) if plan.conversation else ()
-        annotated = self._ports.announcement.end(plan.review.head_sha, ending, older=older)
-        posted = replace(posted, where=plan.where(posted, annotated))
-        actual = _check_run_result(plan.view(posted, stale=stale))
-        if actual.conclusion is not ending.conclusion:  # refused annotations reached no other level
-            self._ports.announcement.end(plan.review.head_sha, actual)
+        self._ports.announcement.end(head_sha, view.verdict.conclusion, check_output(view), older=older)
         if remember:
-            posted = self._save_summary(plan, posted)
-        return PublishedFindings(plan.view(posted, stale=stale), left, warnings)
+            view = self._save_summary(plan, view)
+        return PublishedFindings(view, unposted[annotated:], warnings)
 
-    def _save_summary(self, plan: PublishPlan, posted: PostResult) -> PostResult:
+    def _upload(self, view: PublishedReview) -> tuple[str, ...]:
+        """Uploads to code scanning if it is requested; returns a sentence if GitHub refused it."""
+        try:
+            if self._ports.upload is not None:
+                self._ports.upload(view)
+        except GitHubError as error:
+            return (f"The findings could not be uploaded to code scanning: {error}",)
+        return ()
+
+    def _save_summary(self, plan: PublishPlan, view: PublishedReview) -> PublishedReview:
         """Writes the summary comment; its URL becomes `review_url` where no review was posted."""
-        view = plan.view(posted)
-        state = plan.state(posted.where, str(view.verdict.conclusion))
-        existing = self._find_summaries(plan.conversation)
+        posted, existing = view.posted, self._find_summaries(plan.conversation)
         try:
             saved = self._ports.comments.save(
-                summary_comment(view, state), existing[-1].id if existing else None
+                summary_comment(view, plan.state(view)), existing[-1].id if existing else None
             )
             for duplicate in existing[:-1]:
                 self._ports.comments.delete(duplicate.id)
         except GitHubError as error:
             note = f"The summary comment could not be written, so the next run reviews all again: {error.message}"
-            return replace(posted, notes=(*posted.notes, note))
-        return replace(posted, review_url=posted.review_url or saved.url)
+            return replace(view, posted=replace(posted, notes=(*posted.notes, note)))
+        return replace(view, posted=replace(posted, review_url=posted.review_url or saved.url))
 
     def _find_summaries(self, conversation: Conversation | None) -> tuple[Comment, ...]:
         return summary_comments(conversation.comments) if conversation else ()
-
-
-def _check_run_result(view: PublishedReview, annotations: tuple[Annotation, ...] = ()) -> CheckRunResult:
-    output = check_output(view)
-    return CheckRunResult(view.verdict.conclusion, output.title, output.summary, output.text, annotations)
 
 
 def is_empty(review: Review) -> bool:

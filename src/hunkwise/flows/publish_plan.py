@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,14 +11,14 @@ from hunkwise.domain.pull_request import Conversation
 from hunkwise.domain.review import Destination, FileCoverage, PostResult, Review, ReviewEvent, SkipReason
 from hunkwise.plan.incremental import file_key, hunk_keys
 from hunkwise.publish.conclusion import (
-    FallbackCounts,
     Gates,
     PublishedReview,
     conclude,
-    held,
+    count_fallbacks,
     reached,
     still_asks,
 )
+from hunkwise.publish.placement import PublishedFinding, destinations, unposted
 from hunkwise.tracking.markers import HiddenState, PreviousFinding
 from hunkwise.tracking.previous import raised_before
 from hunkwise.tracking.reconcile import Reconciliation, reconcile
@@ -54,7 +54,7 @@ class PublishSettings:
 class PublishPlan:
     """A run's review, and the conversation that it is posted to."""
 
-    terms: PublishSettings
+    settings: PublishSettings
     run_review: Review
     """The review of this run, before it is reconciled with earlier findings."""
     conversation: Conversation | None
@@ -81,7 +81,7 @@ class PublishPlan:
     def remembered(self) -> HiddenState | None:
         """The hidden state in the summary comment; None if there is none."""
         comments = self.conversation.comments if self.conversation else ()
-        return latest_state(comments, repository=self.terms.repository, number=self.terms.number)
+        return latest_state(comments, repository=self.settings.repository, number=self.settings.number)
 
     @cached_property
     def review(self) -> Review:
@@ -93,43 +93,46 @@ class PublishPlan:
             dropped=self.run_review.dropped + self.reconciliation.repeated,
         )
 
-    def where(self, posted: PostResult, annotated: int = 0) -> dict[Finding, Destination]:
-        """Returns the level of each open finding. `annotated`: how many of `left` are annotations of the check run."""
-        left = self.left(posted)
-        below = Destination.SUMMARY if self.terms.summary else Destination.REPORT
-        return {
-            **{kept.finding: kept.raised.where for kept in self.reconciliation.kept},
-            **posted.where,
-            **dict.fromkeys(left[:annotated], Destination.ANNOTATION),
-            **dict.fromkeys(left[annotated:], below),
-        }
-
-    def left(self, posted: PostResult) -> tuple[Finding, ...]:
+    def unposted(self, posted: PostResult) -> tuple[Finding, ...]:
         """Returns the new findings that are not in the review, the most severe first."""
-        left = [finding for finding in self.reconciliation.post if finding not in posted.where]
-        return tuple(sorted(left, key=lambda finding: -finding.severity))
+        return unposted(self.reconciliation.post, posted.where)
 
-    def view(self, posted: PostResult, *, stale: str = "") -> PublishedReview:
-        """Returns the data of all published texts; `posted.where` must contain every open finding."""
+    def view(self, posted: PostResult, annotated: int = 0) -> PublishedReview:
+        """Returns the data of all published texts. `annotated`: how many of `unposted` are annotations."""
+        settings, findings = self.settings, self._published_findings(posted, annotated)
+        fallbacks = count_fallbacks(
+            findings,
+            report=settings.report,
+            unposted=posted.fault is not None,
+            to_post=not settings.dry_run,
+        )
         return PublishedReview(
             review=self.review,
-            verdict=conclude(self.review, self.terms.gates, self._count_fallbacks(posted)),
+            verdict=conclude(self.review, settings.gates, fallbacks),
+            findings=findings,
             posted=posted,
-            kept=self.reconciliation.kept,
             fixed=self.reconciliation.fixed,
             dismissed=self.reconciliation.dismissed,
-            stale=stale,
-            repository=self.terms.repository,
-            number=self.terms.number,
-            server_url=self.terms.server_url,
-            run=self.terms.run,
+            repository=settings.repository,
+            number=settings.number,
+            server_url=settings.server_url,
+            run=settings.run,
         )
+
+    def _published_findings(self, posted: PostResult, annotated: int) -> tuple[PublishedFinding, ...]:
+        new = destinations(self.reconciliation.post, posted.where, annotated, summary=self.settings.summary)
+        published = [PublishedFinding(finding, destination) for finding, destination in new.items()]
+        published += [
+            PublishedFinding(kept.finding, kept.raised.where, kept.raised, kept.thread)
+            for kept in self.reconciliation.kept
+        ]
+        return tuple(sorted(published, key=lambda one: reading_order(one.finding)))
 
     def event_to_post(self, event: ReviewEvent) -> ReviewEvent:
         """Returns the event to post: changes are not requested a second time because of the same findings."""
         if event is not ReviewEvent.REQUEST_CHANGES or self.conversation is None:
             return event
-        new_reason = reached(self.reconciliation.post, self.terms.gates.request_changes_on)
+        new_reason = reached(self.reconciliation.post, self.settings.gates.request_changes_on)
         return event if new_reason or not still_asks(self.conversation.reviews) else ReviewEvent.COMMENT
 
     def needs_review(self, event: ReviewEvent) -> bool:
@@ -143,11 +146,9 @@ class PublishPlan:
             return False
         return event is ReviewEvent.APPROVE or not still_asks(conversation.reviews)
 
-    def _reviewed_hunks(self, where: Mapping[Finding, Destination]) -> frozenset[str]:
+    def _reviewed_hunks(self, view: PublishedReview) -> frozenset[str]:
         """Returns the hunks that the next run may skip: none in files with a finding that could not be posted there."""
-        unposted = {
-            finding.path for finding in self.reconciliation.post if not _is_on_pull_request(where[finding])
-        }
+        unposted = {one.finding.path for one in view.findings if not _is_on_pull_request(one.destination)}
         keys = {
             key
             for file in self.run_review.files
@@ -156,9 +157,10 @@ class PublishPlan:
         }
         return self.run_review.hunks - keys
 
-    def _posted_findings(self, where: Mapping[Finding, Destination]) -> tuple[PreviousFinding, ...]:
+    def _posted_findings(self, view: PublishedReview) -> tuple[PreviousFinding, ...]:
         """Returns the findings on the pull request; the next run is to find and post the others again."""
         in_diff = {file.path for file in self.run_review.files}
+        where = {published.finding: published.destination for published in view.findings}
         records = (
             record for record in self.reconciliation.remembered(where) if _is_on_pull_request(record.where)
         )
@@ -171,35 +173,27 @@ class PublishPlan:
         text = self.text_at_head(record.path)
         return replace(record, code=code_key(text) if text else "")
 
-    def _count_fallbacks(self, posted: PostResult) -> FallbackCounts:
-        terms = self.terms
-        return held(
-            self.review.findings,
-            posted,
-            summary=terms.summary,
-            report=terms.report,
-            to_post=not terms.dry_run,
-        )
-
-    def state(self, where: Mapping[Finding, Destination], conclusion: str) -> HiddenState:
+    def state(self, view: PublishedReview) -> HiddenState:
         """Returns the hidden state for the next run."""
-        run_review, terms, conversation = self.run_review, self.terms, self.conversation
+        run_review, settings, conversation = self.run_review, self.settings, self.conversation
         rewrites = conversation.rewrites if conversation else None
-        hunks_are_valid = terms.own_review and rewrites is not None
+        hunks_are_valid = settings.own_review and rewrites is not None
         before = self.remembered.reviewed_shas if self.remembered else ()
         shas = [sha for sha in before if sha != run_review.head_sha]
         return HiddenState(
-            repository=terms.repository,
-            number=terms.number,
+            repository=settings.repository,
+            number=settings.number,
             head_sha=run_review.head_sha,
             reviewed_shas=(*shas, run_review.head_sha)[-_REMEMBERED_SHAS:],
-            base=terms.base,
+            base=settings.base,
             rewrites=rewrites or 0,
             settings=run_review.settings,
-            hunks=self._reviewed_hunks(where) if hunks_are_valid else frozenset(),
-            findings=self._posted_findings(where),
-            conclusion=conclusion,
-            summary=bounded(run_review.summary, run_review.walkthrough) if terms.own_review else NO_SUMMARY,
+            hunks=self._reviewed_hunks(view) if hunks_are_valid else frozenset(),
+            findings=self._posted_findings(view),
+            conclusion=view.verdict.conclusion.value,
+            summary=bounded(run_review.summary, run_review.walkthrough)
+            if settings.own_review
+            else NO_SUMMARY,
         )
 
 

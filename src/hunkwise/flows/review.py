@@ -101,7 +101,7 @@ class ReviewRequest:
 class ReviewInput:
     """The input of a review: the request, and the repository at the head."""
 
-    order: ReviewRequest
+    request: ReviewRequest
     repository: SearchableCommit
 
 
@@ -166,20 +166,20 @@ def filter_findings(findings: Iterable[Finding], config: Config) -> FilteredFind
     return FilteredFindings(merged, len(all_findings) - len(in_range) + duplicates)
 
 
-def nothing_to_ask(order: ReviewRequest, prepared: PreparedReview, seconds: float) -> Review:
+def nothing_to_ask(request: ReviewRequest, prepared: PreparedReview, seconds: float) -> Review:
     """Returns the review of a change with nothing, or nothing new, to ask a model about."""
     plan = prepared.plan
     analysis = Analysis(
         (),
-        coverage_of(plan, {}, order.snapshot),
+        coverage_of(plan, {}, request.snapshot),
         (),
         hunks=hunks_of(plan, {}),
         carried_lines=plan.carried_lines,
     )
-    earlier = SummaryResult(order.earlier_summary, walkthrough=order.earlier_walkthrough)
-    summary = earlier if order.config.summary != "off" else SummaryResult()
+    earlier = SummaryResult(request.earlier_summary, walkthrough=request.earlier_walkthrough)
+    summary = earlier if request.config.summary != "off" else SummaryResult()
     result = RunResult(analysis, FilteredFindings(()), VerificationResult(()), summary, seconds=seconds)
-    return assemble(order, prepared, result)
+    return assemble(request, prepared, result)
 
 
 def other_models(requested: Sequence[str | None], usage: Usage) -> tuple[str, ...]:
@@ -198,16 +198,16 @@ def _is_same_model(model: str, name: str) -> bool:
     return model.startswith(name) or name.startswith(model)
 
 
-def assemble(order: ReviewRequest, prepared: PreparedReview, result: RunResult) -> Review:
+def assemble(request: ReviewRequest, prepared: PreparedReview, result: RunResult) -> Review:
     """Builds the review from the results of all stages."""
-    config, analysis, summary = order.config, result.analysis, result.summary
+    config, analysis, summary = request.config, result.analysis, result.summary
     faults = (*analysis.faults, *result.verification.faults, *summary.faults)
     if result.interrupted:
         faults = (*faults, ReviewFault("interrupted", "The run was stopped from outside before it was done."))
     usage = sum(result.spent.values(), Usage())
     stage_models = [model for model in (config.verify_model, config.summary_model) if model is not None]
     return Review(
-        head_sha=order.snapshot.pull_request.head_sha,
+        head_sha=request.snapshot.pull_request.head_sha,
         findings=result.verification.findings,
         refuted=result.verification.refuted,
         coverage=analysis.coverage,
@@ -217,27 +217,27 @@ def assemble(order: ReviewRequest, prepared: PreparedReview, result: RunResult) 
         walkthrough=summary.walkthrough,
         faults=faults,
         notes=(
-            *order.snapshot.notes,
+            *request.snapshot.notes,
             *prepared.prompting.notes,
             *result.changes,
             *summary.notes,
             *other_models((*config.model_order, *stage_models), usage),
         ),
         dropped=result.filtered.dropped,
-        demo=order.demo,
+        demo=request.demo,
         seconds=result.seconds,
         prompts=tuple(prompt.name for prompt in config.reviewing),
         instructions=prepared.prompting.instructions,
-        files=order.snapshot.files,
+        files=request.snapshot.files,
         hunks=analysis.hunks,
-        asked=analysis.asked,
+        questions=analysis.questions,
         settings=prepared.settings,
         carried_lines=analysis.carried_lines,
     )
 
 
 def prepare(
-    order: ReviewRequest,
+    request: ReviewRequest,
     seconds_left: Callable[[], float] = lambda: math.inf,
     head: CommitFiles | None = None,
 ) -> PreparedReview:
@@ -246,45 +246,47 @@ def prepare(
     `seconds_left`: the time in which the user's own templates are rendered and enclosing code is looked up, which is
     read from `head`.
     """
-    renderer = Renderer(order.templates, seconds_left, order.config.own_files)
+    renderer = Renderer(request.templates, seconds_left, request.config.own_files)
     prompting = PromptWriter(
-        order.snapshot,
+        request.snapshot,
         renderer,
-        local=order.local,
-        context=order.config.context,
+        local=request.local,
+        context=request.config.context,
         surroundings=EnclosingCode(head, left=seconds_left) if head is not None else None,
     )
     settings = settings_digest(
-        order.config,
-        order.templates,
-        order.snapshot.instructions,
-        demo=order.demo,
+        request.config,
+        request.templates,
+        request.snapshot.instructions,
+        demo=request.demo,
         system=prompting.system,
     )
-    review_plan = plan(order.snapshot, order.config, reviewed_before(order, settings))
-    prompting.prepare([prompt.name for prompt in order.config.prompts], review_plan.works)
+    review_plan = plan(request.snapshot, request.config, reviewed_before(request, settings))
+    prompting.prepare([prompt.name for prompt in request.config.prompts], review_plan.works)
     return PreparedReview(review_plan, prompting, settings)
 
 
-def reviewed_before(order: ReviewRequest, settings: str) -> frozenset[str]:
+def reviewed_before(request: ReviewRequest, settings: str) -> frozenset[str]:
     """Returns the hunks that need no new review: none if head or base was rewritten, or the settings changed."""
-    state, conversation = order.state, order.snapshot.conversation
-    if state is None or conversation is None or order.full:
+    state, conversation = request.state, request.snapshot.conversation
+    if state is None or conversation is None or request.full:
         return frozenset()
     is_unchanged = (state.base, state.rewrites, state.settings) == (
-        order.snapshot.pull_request.base,
+        request.snapshot.pull_request.base,
         conversation.rewrites,
         settings,
     )
     return state.hunks if is_unchanged else frozenset()
 
 
-async def review(order: ReviewRequest, prepared: PreparedReview, model: Model, watchers: RunHooks) -> Review:
+async def review(
+    request: ReviewRequest, prepared: PreparedReview, model: Model, watchers: RunHooks
+) -> Review:
     """Asks the questions of the plan, then verifies the findings and asks for a summary.
 
     Raises Error if no question was answered and nothing was found.
     """
-    config, snapshot = order.config, order.snapshot
+    config, snapshot = request.config, request.snapshot
     budgets, fallback = Budgets(config), ModelFallback(model, config.model_order)
     analyzer = Analyzer(
         snapshot,
@@ -303,15 +305,15 @@ async def review(order: ReviewRequest, prepared: PreparedReview, model: Model, w
     verify_fallback = fallback.after(config.verify_model)
     summary_fallback = fallback.after(config.summary_model)
     verification, summary = await asyncio.gather(
-        Verifier(snapshot, verify_fallback.ask, prepared.prompting, budgets, config).on(
+        Verifier(snapshot, verify_fallback.ask, prepared.prompting, budgets, config).verify(
             filtered.findings, watchers.interrupted
         ),
-        Summarizer(snapshot, summary_fallback.ask, prepared.prompting, budgets, config).of(
-            analysis, filtered.findings, watchers.interrupted, order.earlier_summary
+        Summarizer(snapshot, summary_fallback.ask, prepared.prompting, budgets, config).summarize(
+            analysis, filtered.findings, watchers.interrupted, request.earlier_summary
         ),
     )
     return assemble(
-        order,
+        request,
         prepared,
         RunResult(
             analysis,

@@ -175,7 +175,7 @@ class Summarizer:
         self._budgets = budgets
         self._config = config
 
-    async def of(
+    async def summarize(
         self, analysis: Analysis, findings: Sequence[Finding], interrupted: asyncio.Event, earlier: str
     ) -> SummaryResult:
         """Returns the summary. `earlier` is the summary of the previous run. Never raises for a fault of the model, a
@@ -183,7 +183,7 @@ class Summarizer:
         style = self._config.summary
         if style == "off":
             return SummaryResult()
-        if style == "short" and analysis.asked == 1 == analysis.answered and not analysis.carried_lines:
+        if style == "short" and analysis.questions == 1 == analysis.answered and not analysis.carried_lines:
             return SummaryResult(_join(analysis.summaries))
         fallback = SummaryResult(_join((earlier, *analysis.summaries)))
         if interrupted.is_set() or not analysis.answered:

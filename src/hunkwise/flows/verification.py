@@ -165,7 +165,7 @@ class Verifier:
         self._budgets = budgets
         self._config = config
 
-    async def on(self, findings: Sequence[Finding], interrupted: asyncio.Event) -> VerificationResult:
+    async def verify(self, findings: Sequence[Finding], interrupted: asyncio.Event) -> VerificationResult:
         """Returns the verified findings. Never raises for a fault of the model, a prompt or the network: it keeps
         the findings then, unverified."""
         if self._config.verify == "off" or not findings:
@@ -247,7 +247,7 @@ class _Questions:
 
     def _store(self, batch: FindingBatch, collector: VerdictCollector, reason: _Reason) -> None:
         for number, finding in enumerate(batch.findings, 1):
-            verdict = collector.ruling(number)
+            verdict = collector.verdict_on(number)
             if verdict is not None:
                 self.verdicts[finding] = verdict
             else:

@@ -7,9 +7,11 @@ import logging
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from hunkwise.domain.limits import ANNOTATIONS_PER_REQUEST, CHECK_TEXT_BYTES, TITLE_CHARACTERS
+from hunkwise.domain.review import CheckOutput, Conclusion
 from hunkwise.domain.text import cut, cut_bytes
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.client import GitHub
@@ -35,16 +37,14 @@ class CheckRuns:
         self._writer = Writer(github, scan, sleep=sleep)
         self._progress_failed = False
 
-    def start(
-        self, head_sha: str, *, external_id: str, title: str, summary: str, details_url: str = ""
-    ) -> int:
+    def start(self, head_sha: str, external_id: str, output: CheckOutput, details_url: str = "") -> int:
         """Creates a check run in progress and returns its id. `external_id` must be unique. Raises GitHubError."""
         body = {
             "name": NAME,
             "head_sha": head_sha,
             "external_id": external_id,
             "status": _IN_PROGRESS,
-            "output": _output(title, summary),
+            "output": _as_request(output),
             **({"details_url": details_url} if details_url else {}),
         }
         return self._writer.surely(
@@ -52,48 +52,43 @@ class CheckRuns:
             lambda: self._find_created(head_sha, external_id),
         )
 
-    def progress(self, check_id: int, title: str, summary: str) -> None:
+    def progress(self, check_id: int, output: CheckOutput) -> None:
         """Updates the progress that the check run shows. Never raises; after one failure it does nothing."""
         if self._progress_failed:
             return
-        body = {"status": _IN_PROGRESS, "output": _output(title, summary)}
+        body = {"status": _IN_PROGRESS, "output": _as_request(output)}
         try:
             self._writer.patch(f"check-runs/{check_id}", body)
         except GitHubError as error:
             self._progress_failed = True
             _log.info("The check run shows no more progress: %s", error)
 
-    def conclude(
-        self,
-        check_id: int,
-        *,
-        conclusion: str,
-        title: str,
-        summary: str,
-        text: str = "",
-        annotations: Sequence[Annotation] = (),
-    ) -> int:
-        """Completes the check run and returns how many annotations GitHub accepted, counted from the first.
+    def annotate(self, check_id: int, output: CheckOutput, annotations: Sequence[Annotation]) -> int:
+        """Adds annotations to the check run in progress; returns how many GitHub accepted, counted from the first.
 
-        The first failed batch ends the annotations. Raises GitHubError only if the conclusion could not be sent.
+        The first failed request ends the annotations. Never raises. `output` is what the check run shows meanwhile.
         """
-        pending = [as_request(annotation) for annotation in annotations]
-        last = max(len(pending) - 1, 0) // ANNOTATIONS_PER_REQUEST * ANNOTATIONS_PER_REQUEST
-        in_progress = {"status": _IN_PROGRESS, "output": _output(title, summary)}
-        completed = {"status": "completed", "conclusion": conclusion, "output": _output(title, summary, text)}
-        accepted = 0
-        while accepted < last:
-            if not self._annotate(
-                check_id, in_progress, pending[accepted : accepted + ANNOTATIONS_PER_REQUEST], accepted
-            ):
-                break
-            accepted += ANNOTATIONS_PER_REQUEST
-        if pending and accepted == last and self._annotate(check_id, completed, pending[last:], accepted):
-            return len(pending)
-        self._writer.surely(
-            lambda: self._writer.patch(f"check-runs/{check_id}", completed).number("id"),
-        )
-        return accepted
+        for start in range(0, len(annotations), ANNOTATIONS_PER_REQUEST):
+            batch = [
+                as_request(annotation) for annotation in annotations[start : start + ANNOTATIONS_PER_REQUEST]
+            ]
+            body = {"status": _IN_PROGRESS, "output": {**_as_request(output), "annotations": batch}}
+            try:
+                self._patch(check_id, body, partial(self._find_appended, check_id, start, len(batch)))
+            except GitHubError as error:
+                _log.warning("Annotations %s and on were not posted: %s", start + 1, error)
+                return start
+        return len(annotations)
+
+    def complete(self, check_id: int, conclusion: Conclusion, output: CheckOutput) -> None:
+        """Completes the check run. Raises GitHubError."""
+        body = {"status": "completed", "conclusion": conclusion.value, "output": _as_request(output)}
+        self._patch(check_id, body)
+
+    def _patch(
+        self, check_id: int, body: Mapping[str, Any], look: Callable[[], int | None] = lambda: None
+    ) -> None:
+        self._writer.surely(lambda: self._writer.patch(f"check-runs/{check_id}", body).number("id"), look)
 
     def _find_created(self, head_sha: str, external_id: str) -> int | None:
         query = {"check_name": NAME, "filter": "all", "per_page": PAGE}
@@ -103,22 +98,8 @@ class CheckRuns:
                 return run.number("id")
         return None
 
-    def _annotate(
-        self, check_id: int, body: Mapping[str, Any], batch: Sequence[Mapping[str, Any]], before: int
-    ) -> bool:
-        """Sends a batch; false if GitHub may not have accepted all. GitHub appends: a retry first checks the count."""
-        request = {**body, "output": {**body["output"], "annotations": list(batch)}}
-        try:
-            self._writer.surely(
-                lambda: self._writer.patch(f"check-runs/{check_id}", request).number("id"),
-                lambda: self._find_appended(check_id, before, len(batch)),
-            )
-        except GitHubError as error:
-            _log.warning("Annotations %s and on were not posted: %s", before + 1, error)
-            return False
-        return True
-
     def _find_appended(self, check_id: int, before: int, more: int) -> int | None:
+        """Returns the id if the annotations were stored: GitHub appends, so that sending again would repeat them."""
         response = self._connection.get(f"{self._root}/check-runs/{check_id}")
         count = response.number("output.annotations_count")
         if count == before + more:
@@ -130,9 +111,12 @@ class CheckRuns:
         return None
 
 
-def _output(title: str, summary: str, text: str = "") -> dict[str, Any]:
-    output = {"title": cut(title, TITLE_CHARACTERS), "summary": cut_bytes(summary, CHECK_TEXT_BYTES)}
-    return {**output, "text": cut_bytes(text, CHECK_TEXT_BYTES)} if text else output
+def _as_request(output: CheckOutput) -> dict[str, Any]:
+    texts = {
+        "title": cut(output.title, TITLE_CHARACTERS),
+        "summary": cut_bytes(output.summary, CHECK_TEXT_BYTES),
+    }
+    return {**texts, "text": cut_bytes(output.text, CHECK_TEXT_BYTES)} if output.text else texts
 
 
 _MAX_BYTES = 10 * 1024 * 1024  # of the compressed file: https://docs.github.com/rest/code-scanning

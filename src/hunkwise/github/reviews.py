@@ -23,7 +23,7 @@ from hunkwise.github.rejected_comments import (
     pending_review_error,
 )
 from hunkwise.github.writer import OwnPosts, Writer, address
-from hunkwise.publish.placement import STALE, CommentPlan, Page, ReviewDraft
+from hunkwise.publish.placement import CommentPlan, Page, ReviewDraft
 from hunkwise.redaction import SecretScan
 
 _MAX_REQUESTS = 40
@@ -72,10 +72,12 @@ class ReviewPublisher:
         except GitHubError as error:
             _log.warning("The review could not be posted: %s", error)
             attempt.probes.close()
-            kind = STALE if isinstance(error, _PullRequestChangedError) else f"github {error.kind}"
-            fault = ReviewFault(kind, f"The review could not be posted: {error.message}", error.hint)
+            message = f"The review could not be posted: {error.message}"
             where = dict.fromkeys(attempt.placement.on_file, Destination.FILE)
-            return PostResult(None, where, tuple(attempt.notes), fault)
+            result = PostResult(None, where, tuple(attempt.notes))
+            if isinstance(error, _PullRequestChangedError):
+                return replace(result, stale=message)
+            return replace(result, fault=ReviewFault(f"github {error.kind}", message, error.hint))
         if page.counted:
             attempt.notes.append(f"The review's body had no room for {len(page.counted)} of the findings.")
         return PostResult(url, _destinations(attempt.placement, page), tuple(attempt.notes))
@@ -129,7 +131,7 @@ class ReviewPublisher:
         }
 
         def again() -> None:
-            if why := rendered.hindrance():
+            if why := rendered.reason_not_to_post():
                 raise _PullRequestChangedError(GitHubErrorKind.INVALID, why)
 
         return self._writer.surely(

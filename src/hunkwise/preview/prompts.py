@@ -205,7 +205,7 @@ def render_prompt(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
     wanted = _chunk_number(arguments.chunk)
     with ExitStack() as stack:
         subject = read_subject(arguments, environ, select_prompt(arguments.name), stack)
-        rendering = rendered(subject.order, subject.head, arguments.name)
+        rendering = rendered(subject.request, subject.head, arguments.name)
     parts = _select_parts(rendering, wanted)
     if arguments.format == "json":
         print_json(_rendering_as_json(subject, rendering, parts, system=arguments.system))

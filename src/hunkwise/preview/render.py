@@ -70,13 +70,13 @@ def estimate(text: str) -> int:
     return -(-len(text) // _CHARACTERS_A_TOKEN)
 
 
-def rendered(order: ReviewRequest, head: CommitFiles, name: str) -> PromptRendering:
-    """Renders the texts of a prompt of the order's configuration. Raises SettingsError where that is not possible."""
-    prepared = prepare(order, head=head)
+def rendered(request: ReviewRequest, head: CommitFiles, name: str) -> PromptRendering:
+    """Renders the texts of a prompt of the request's configuration. Raises SettingsError where that is not possible."""
+    prepared = prepare(request, head=head)
     if name == "verify":
-        return _verification(order, prepared)
+        return _verification(request, prepared)
     if name == "summary":
-        return _summary(order, prepared)
+        return _summary(request, prepared)
     parts, faults = [], []
     for work in prepared.plan.works:
         try:
@@ -88,57 +88,57 @@ def rendered(order: ReviewRequest, head: CommitFiles, name: str) -> PromptRender
         for part in work.chunk.parts:
             lines[part.file.path] = lines.get(part.file.path, 0) + part.changed_lines
         parts.append(RenderedPart(work.chunk.index + 1, work.count, text, lines))
-    return _rendering(order, prepared, name, parts, faults)
+    return _rendering(request, prepared, name, parts, faults)
 
 
-def _verification(order: ReviewRequest, prepared: PreparedReview) -> PromptRendering:
+def _verification(request: ReviewRequest, prepared: PreparedReview) -> PromptRendering:
     """Renders the verification's questions with example findings, one for each file."""
     batches = batches_of(_examples(prepared))
     parts, faults = [], []
     for number, batch in enumerate(batches, 1):
-        question, fault = asyncio.run(_verification_question(order, prepared, batch))
+        question, fault = asyncio.run(_verification_question(request, prepared, batch))
         if question is None:
             faults.append(f"{batch.path}: {fault}")
         else:
             parts.append(
                 RenderedPart(number, len(batches), question.prompt, {batch.path: len(batch.findings)})
             )
-    return _rendering(order, prepared, "verify", parts, faults)
+    return _rendering(request, prepared, "verify", parts, faults)
 
 
 async def _verification_question(
-    order: ReviewRequest, prepared: PreparedReview, batch: FindingBatch
+    request: ReviewRequest, prepared: PreparedReview, batch: FindingBatch
 ) -> tuple[Question | None, str]:
     """Returns the question, or None and the reasons."""
-    verify = "on" if order.config.verify == "off" else order.config.verify
-    config = order.config.model_copy(update={"verify": verify})
+    verify = "on" if request.config.verify == "off" else request.config.verify
+    config = request.config.model_copy(update={"verify": verify})
     model = _CapturingModel()
-    verifier = Verifier(order.snapshot, model.ask, prepared.prompting, Budgets(Config()), config)
-    opinion = await verifier.on(batch.findings, asyncio.Event())
+    verifier = Verifier(request.snapshot, model.ask, prepared.prompting, Budgets(Config()), config)
+    opinion = await verifier.verify(batch.findings, asyncio.Event())
     return model.question, " ".join(fault.message for fault in opinion.faults)
 
 
-def _summary(order: ReviewRequest, prepared: PreparedReview) -> PromptRendering:
+def _summary(request: ReviewRequest, prepared: PreparedReview) -> PromptRendering:
     """Renders the question for the summary, with example findings and example summaries of the parts."""
-    question, fault = asyncio.run(_summary_question(order, prepared))
+    question, fault = asyncio.run(_summary_question(request, prepared))
     if question is None:
-        return _rendering(order, prepared, "summary", (), (fault,))
-    lines = {file.path: file.changed_lines for file in order.snapshot.files}
-    return _rendering(order, prepared, "summary", (RenderedPart(1, 1, question.prompt, lines),), ())
+        return _rendering(request, prepared, "summary", (), (fault,))
+    lines = {file.path: file.changed_lines for file in request.snapshot.files}
+    return _rendering(request, prepared, "summary", (RenderedPart(1, 1, question.prompt, lines),), ())
 
 
-async def _summary_question(order: ReviewRequest, prepared: PreparedReview) -> tuple[Question | None, str]:
+async def _summary_question(request: ReviewRequest, prepared: PreparedReview) -> tuple[Question | None, str]:
     """Returns the question, or None and the reasons."""
-    style = "short" if order.config.summary == "off" else order.config.summary
-    config = order.config.model_copy(update={"summary": style})
+    style = "short" if request.config.summary == "off" else request.config.summary
+    config = request.config.model_copy(update={"summary": style})
     works = prepared.plan.works
     summaries = tuple(f"An example of what is said of part {number}." for number in range(1, len(works) + 1))
     count = max(2, len(works))  # with a single question, no separate summary would be asked for
-    coverage = coverage_of(prepared.plan, {work.key: None for work in works}, order.snapshot)
-    analysis = Analysis((), coverage, (), summaries, asked=count, answered=count)
+    coverage = coverage_of(prepared.plan, {work.key: None for work in works}, request.snapshot)
+    analysis = Analysis((), coverage, (), summaries, questions=count, answered=count)
     model = _CapturingModel()
-    summarizer = Summarizer(order.snapshot, model.ask, prepared.prompting, Budgets(Config()), config)
-    account = await summarizer.of(analysis, tuple(_examples(prepared)), asyncio.Event(), "")
+    summarizer = Summarizer(request.snapshot, model.ask, prepared.prompting, Budgets(Config()), config)
+    account = await summarizer.summarize(analysis, tuple(_examples(prepared)), asyncio.Event(), "")
     return model.question, " ".join(fault.message for fault in account.faults)
 
 
@@ -173,14 +173,14 @@ def _first_change(file: FileDiff) -> Anchor | None:
 
 
 def _rendering(
-    order: ReviewRequest,
+    request: ReviewRequest,
     prepared: PreparedReview,
     name: str,
     parts: Sequence[RenderedPart],
     faults: Sequence[str],
 ) -> PromptRendering:
     answered = {work.key: None for work in prepared.plan.works}
-    coverage = coverage_of(prepared.plan, answered, order.snapshot)
+    coverage = coverage_of(prepared.plan, answered, request.snapshot)
     prompting = prepared.prompting
     return PromptRendering(
         name,
@@ -189,5 +189,5 @@ def _rendering(
         coverage,
         tuple(faults),
         prompting.instructions if name not in STAGE_PROMPTS else (),
-        (*order.snapshot.notes, *prompting.notes),
+        (*request.snapshot.notes, *prompting.notes),
     )

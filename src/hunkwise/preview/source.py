@@ -194,7 +194,7 @@ Overridden = Callable[[Config], Config]
 class PreviewSource:
     """The input of a review."""
 
-    order: ReviewRequest
+    request: ReviewRequest
     head: CommitFiles
     """The files at the head commit."""
     change: str
@@ -228,10 +228,10 @@ def read_subject(
         rules=tree,
         overridden=overridden,
     )
-    pull = ready.order.snapshot.pull_request
+    pull = ready.request.snapshot.pull_request
     change = f"{pull.base}..{pull.head} ({pull.base_sha[:12]}..{pull.head_sha[:12]})"
     rules = f"the merge base ({pull.base_sha[:12]})" if arguments.at_base else "the working tree"
-    return PreviewSource(ready.order, GitTree(Git(folder), pull.head_sha), change, rules)
+    return PreviewSource(ready.request, GitTree(Git(folder), pull.head_sha), change, rules)
 
 
 def _check_files(tree: WorkingTree | None, overridden: Overridden) -> Overridden:
@@ -285,9 +285,9 @@ def _fetch(
     rules = near if tree is None else lambda _sha: tree
     fetch = PullRequestFetch(github, MissingPatches(github, git, Git.diff_blobs), rules, far)
     fetched = fetch.run(wanted.number, path, overridden)
-    order = ReviewRequest(fetched.snapshot, fetched.texts.config, fetched.texts.templates, full=True)
+    request = ReviewRequest(fetched.snapshot, fetched.texts.config, fetched.texts.templates, full=True)
     pull = fetched.snapshot.pull_request
     change = f"{wanted.repository}#{wanted.number} ({pull.base_sha[:12]}..{pull.head_sha[:12]})"
     base = f"the pull request's base ({pull.base_sha[:12]})"
     head = near(pull.head_sha) or far(pull.head_sha)
-    return PreviewSource(order, head, change, base if tree is None else "the working tree")
+    return PreviewSource(request, head, change, base if tree is None else "the working tree")

@@ -144,7 +144,7 @@ class VerdictCollector:
         """Whether the model has reported `done`, even if it did not fix the rejected verdicts."""
         return self.done or self._is_done_reported
 
-    def ruling(self, number: int) -> Verdict | None:
+    def verdict_on(self, number: int) -> Verdict | None:
         """Returns the verdict on a finding; None if there is none, or the model did not finish."""
         return self._verdicts.get(number) if self.answered else None
 

@@ -37,8 +37,8 @@ _SHAPE: Final = re.compile(
 _BRACKETS: Final = re.compile(r"[\[\](){}]")
 
 
-def diagram_fault(source: str) -> str:
-    """Returns why the source is not rendered, for a reader; empty if it is."""
+def diagram_fault(source: str) -> str | None:
+    """Returns why the source is not rendered, for a reader; None if it is."""
     if source != plain(source):
         return "it has characters that are not seen"
     lines = source.split("\n")
@@ -47,13 +47,15 @@ def diagram_fault(source: str) -> str:
         return "it is of no kind that is shown"
     if len(lines) < 2 or len(lines) > _MOST_LINES or len(source) > MAX_DIAGRAM:
         return f"it has no line, or more than {_MOST_LINES} lines or {MAX_DIAGRAM:,} characters"
-    fault = next((fault for line in lines[1:] if (fault := _find_line_fault(line))), "")
-    if fault:
+    if fault := next(filter(None, map(_find_line_fault, lines[1:])), None):
         return fault
+    unquoted = _QUOTED.sub("", source)  # each line has closed all of its quotes
     if kind["flow"]:
-        return next((fault for line in lines[1:] if (fault := _find_shape_fault(line))), "")
-    unquoted = _QUOTED.sub("", source)
-    return "" if unquoted.count("{") == unquoted.count("}") else "its brackets do not match"
+        # With brackets within brackets Mermaid renders nothing.
+        matching = not any(_BRACKETS.search(_SHAPE.sub("", line)) for line in unquoted.split("\n")[1:])
+    else:
+        matching = unquoted.count("{") == unquoted.count("}")
+    return None if matching else "its brackets do not match"
 
 
 def diagram(source: str) -> str:
@@ -61,7 +63,7 @@ def diagram(source: str) -> str:
     return "" if not source or diagram_fault(source) else drawn_fence(source)
 
 
-def _find_line_fault(line: str) -> str:
+def _find_line_fault(line: str) -> str | None:
     text = line.strip(" ")
     if len(line) > _LONGEST_LINE:
         return f"a line of it has more than {_LONGEST_LINE} characters"
@@ -75,13 +77,7 @@ def _find_line_fault(line: str) -> str:
         return "a quote in it is not closed"
     # These begin a bot's command, a workflow command, or the configuration of a diagram.
     is_command = bare[:1] == "/" or bare[:2] == "::" or (bare != "" and not bare.strip("-="))
-    return "a line of it begins as no line of a diagram does" if is_command else ""
-
-
-def _find_shape_fault(line: str) -> str:
-    """Returns the fault of a flowchart's line: brackets within brackets, with which Mermaid renders nothing."""
-    without_shapes = _SHAPE.sub("", _QUOTED.sub("", line))
-    return "its brackets do not match" if _BRACKETS.search(without_shapes) else ""
+    return "a line of it begins as no line of a diagram does" if is_command else None
 
 
 _OVERVIEW_LIMIT = 3_000

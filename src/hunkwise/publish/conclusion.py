@@ -21,8 +21,8 @@ from hunkwise.domain.review import (
     ReviewEvent,
 )
 from hunkwise.domain.text import count
+from hunkwise.publish.placement import PublishedFinding
 from hunkwise.tracking.markers import PreviousFinding, has_review_marker
-from hunkwise.tracking.reconcile import OpenFinding
 
 # States of reviews that approve or block the merge, or did so before.
 _DECISIVE = frozenset({ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED, ReviewState.DISMISSED})
@@ -89,48 +89,36 @@ class RunConclusion:
         return " ".join([f"{word}: {first[:1].lower()}{first[1:]}", *rest])
 
 
-def held(
-    findings: Iterable[Finding], posted: PostResult, *, summary: bool, report: bool, to_post: bool = True
+def count_fallbacks(
+    findings: Iterable[PublishedFinding], *, report: bool, unposted: bool = False, to_post: bool = True
 ) -> FallbackCounts:
     """Counts the open findings at each fallback level.
 
-    `summary`, `report`: the job summary, or the JSON report, is written and has every finding. `to_post` is False
-    for a dry run, which only counts lost findings. A finding that an earlier run raised and this one did not post
-    counts as in place.
+    `report`: the JSON report is written. `to_post` is False for a dry run, which only counts lost findings.
     """
-    tally = dict.fromkeys((Destination.ANNOTATION, Destination.SUMMARY, Destination.REPORT), 0)
-    lost = 0
-    for finding in findings:
-        default = Destination.INLINE if finding.raised_as else Destination.SUMMARY
-        destination = posted.where.get(finding, default)
-        if destination in (Destination.SUMMARY, Destination.REPORT):
-            if not summary and not report:
-                lost += 1
-                continue
-            written = summary if destination is Destination.SUMMARY else report
-            if not written:
-                destination = Destination.REPORT if report else Destination.SUMMARY
-        if destination in tally and to_post:
-            tally[destination] += 1
-    unposted = to_post and posted.fault is not None
+    tally = Counter(published.destination for published in findings)
+    in_report = tally[Destination.REPORT]
+    lost = 0 if report else in_report
+    if not to_post:
+        return FallbackCounts(lost=lost)
     return FallbackCounts(
-        tally[Destination.ANNOTATION], tally[Destination.SUMMARY], tally[Destination.REPORT], lost, unposted
+        tally[Destination.ANNOTATION], tally[Destination.SUMMARY], in_report - lost, lost, unposted
     )
 
 
-def conclude(review: Review, gates: Gates, held: FallbackCounts = _ALL_IN_PLACE) -> RunConclusion:
+def conclude(review: Review, gates: Gates, fallbacks: FallbackCounts = _ALL_IN_PLACE) -> RunConclusion:
     """Returns the conclusion: a reached gate decides first, then a part that was not reviewed or is lost.
 
     The review's findings are all open ones: those that an earlier run raised count for the gates like new ones.
     """
     failed = _find_reached_gates(review, gates)
-    missing = _describe_missing(review.coverage, held)
-    fallbacks = _describe_fallbacks(held)
+    missing = _describe_missing(review.coverage, fallbacks)
+    warnings = _describe_fallbacks(fallbacks)
     if failed:
-        return RunConclusion(ExitCode.GATE, failed, (*missing, *fallbacks))
+        return RunConclusion(ExitCode.GATE, failed, (*missing, *warnings))
     if missing:
-        return RunConclusion(ExitCode.PARTIAL, missing, fallbacks)
-    return RunConclusion(ExitCode.REVIEWED, (), fallbacks, _describe_result(review, gates))
+        return RunConclusion(ExitCode.PARTIAL, missing, warnings)
+    return RunConclusion(ExitCode.REVIEWED, (), warnings, _describe_result(review, gates))
 
 
 def reached(findings: Iterable[Finding], gate: Severity | None) -> bool:
@@ -194,33 +182,33 @@ def _find_reached_gates(review: Review, gates: Gates) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _describe_missing(coverage: Coverage, held: FallbackCounts) -> tuple[str, ...]:
+def _describe_missing(coverage: Coverage, fallbacks: FallbackCounts) -> tuple[str, ...]:
     reasons = []
     if not coverage.complete:
         files = count(len(coverage.missing) + coverage.unlisted_files, "file")
         reasons.append(
             f"A part of the change was not reviewed: {files}, {coverage.percent} % of the lines covered."
         )
-    if held.lost:
-        verb = "is" if held.lost == 1 else "are"
+    if fallbacks.lost:
+        verb = "is" if fallbacks.lost == 1 else "are"
         reasons.append(
-            f"{count(held.lost, 'finding')} {verb} in the log alone: not posted, and neither the job summary nor "
+            f"{count(fallbacks.lost, 'finding')} {verb} in the log alone: not posted, and neither the job summary nor "
             "the JSON report could be written."
         )
     return tuple(reasons)
 
 
-def _describe_fallbacks(held: FallbackCounts) -> tuple[str, ...]:
-    if not held.below:
+def _describe_fallbacks(fallbacks: FallbackCounts) -> tuple[str, ...]:
+    if not fallbacks.below:
         warning = "The review could not be posted as it should be; no finding is lost by that."
-        return (warning,) if held.unposted and not held.lost else ()
+        return (warning,) if fallbacks.unposted and not fallbacks.lost else ()
     counts = (
-        (held.annotated, "on annotations of the check run"),
-        (held.summarized, "in the job summary"),
-        (held.reported, "in the JSON report"),
+        (fallbacks.annotated, "on annotations of the check run"),
+        (fallbacks.summarized, "in the job summary"),
+        (fallbacks.reported, "in the JSON report"),
     )
     places = ", ".join(f"{number:,} {place}" for number, place in counts if number)
-    return (f"{count(held.below, 'finding')} could not be posted on the change itself: {places}.",)
+    return (f"{count(fallbacks.below, 'finding')} could not be posted on the change itself: {places}.",)
 
 
 def _describe_result(review: Review, gates: Gates) -> str:
@@ -240,21 +228,19 @@ def _describe_result(review: Review, gates: Gates) -> str:
 
 @dataclass(frozen=True)
 class PublishedReview:
-    """The review, its conclusion, the destination of each finding, and the findings of earlier runs."""
+    """The review, its conclusion, where each finding is published, and the closed findings of earlier runs."""
 
     review: Review
     """Its findings are all open ones: new ones, and those that an earlier run raised."""
     verdict: RunConclusion
+    findings: tuple[PublishedFinding, ...]
+    """The review's findings, in the same order."""
     posted: PostResult = field(default_factory=PostResult)
-    """The destination of each finding that this run posted, including fallback levels."""
-    kept: tuple[OpenFinding, ...] = ()
-    """Open findings that an earlier run raised; each `finding` is among the review's."""
+    """The result of posting the review."""
     fixed: tuple[Thread, ...] = ()
     """Threads of ours whose code was fixed since the last run."""
     dismissed: tuple[PreviousFinding, ...] = ()
     """Findings that a trusted user dismissed."""
-    stale: str = ""
-    """One sentence if something changed during the run, for example the head."""
     repository: str = ""
     """`owner/name`; empty if there is none, for example for a local range."""
     number: int | None = None
@@ -263,29 +249,23 @@ class PublishedReview:
     run: str = ""
     """The run's name in its markers."""
 
-    @cached_property
-    def kept_by_finding(self) -> Mapping[Finding, OpenFinding]:
-        return {kept.finding: kept for kept in self.kept}
+    def published(self, finding: Finding) -> PublishedFinding:
+        """Returns where a finding of the review is published."""
+        return self._by_finding[finding]
 
-    def known(self, finding: Finding) -> bool:
-        """Returns whether an earlier run raised it."""
-        return bool(finding.raised_as) or finding in self.kept_by_finding
-
-    def where(self, finding: Finding) -> Destination:
-        """Returns the destination of the finding, by this run or by an earlier one."""
-        kept = self.kept_by_finding.get(finding)
-        earlier = kept.raised.where if kept else Destination.REPORT
-        return self.posted.where.get(finding, earlier)
-
-    @cached_property
+    @property
     def known_findings(self) -> tuple[Finding, ...]:
         """The review's findings that an earlier run raised, in their order."""
-        return tuple(finding for finding in self.review.findings if self.known(finding))
+        return tuple(published.finding for published in self.findings if published.known)
+
+    @cached_property
+    def _by_finding(self) -> Mapping[Finding, PublishedFinding]:
+        return {published.finding: published for published in self.findings}
 
 
 def _count_by_destination(view: PublishedReview, report: str) -> dict[str, int]:
     """Returns the number of open findings by destination, without zeros, and without a report if none was written."""
-    tally = Counter(view.where(finding) for finding in view.review.findings)
+    tally = Counter(published.destination for published in view.findings)
     return {
         destination.value: tally[destination]
         for destination in Destination

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from hunkwise.domain.finding import Finding, Verification, reading_order, severity_order
 from hunkwise.domain.limits import BODY_CHARACTERS, CHECK_TEXT_BYTES, JOB_SUMMARY_BYTES, TITLE_CHARACTERS
-from hunkwise.domain.review import Destination, Review, ReviewEvent
+from hunkwise.domain.review import CheckOutput, Destination, Review, ReviewEvent
 from hunkwise.domain.text import count, cut, joined, one_line, plain, size, take_fitting
 from hunkwise.publish import sanitize
 from hunkwise.publish.annotations import suggestion_text
@@ -29,7 +28,7 @@ from hunkwise.publish.sections import (
     tally,
 )
 from hunkwise.tracking.markers import HiddenState, finding_marker, review_marker
-from hunkwise.tracking.state import SUMMARY_MARKER, claim_marker, claimed_by, encode
+from hunkwise.tracking.state import SUMMARY_MARKER, encode
 
 
 def failure_summary(faults: Sequence[str]) -> str:
@@ -78,14 +77,6 @@ _SHORT_LIMIT = 600
 _NAMES = (12_000, 2_000, 0)
 _REPORT_HAS = "The JSON report of this run has each of them in full."
 _SUMMARY_HAS = "The job summary and the JSON report of this run have each of them in full."
-
-
-class CheckOutput(NamedTuple):
-    """The output of a check run: a plain title, and two Markdown texts."""
-
-    title: str
-    summary: str
-    text: str
 
 
 def comment(
@@ -237,55 +228,18 @@ def _render_attributes(finding: Finding) -> str:
 # GitHub limits bodies in characters; here bytes are counted, which are never fewer.
 STATE_ROOM = 30_000
 """Bytes that the text always leaves for the state."""
-_CLAIM_ROOM = 400
-"""Bytes that a later run may need for its claim."""
 _MOST_ROWS = 50
 _SUMMARY_TITLE_LIMIT = 160
 _ATTEMPTS = ((6_000, True, True), (1_500, True, False), (0, False, False))
 """Bytes of file names, and whether the change's summary and its diagram are included."""
 _SUMMARY_COUNT_SPACE = 200
 _TABLE_HEAD = "| Severity | Where | Finding | State |\n|---|---|---|---|"
-_CLAIM = "<!-- hunkwise:claim "
-_STATE = "<!-- hunkwise:state "
 
 
 def summary_comment(view: PublishedReview, state: HiddenState) -> str:
     """Returns the comment, of at most `BODY_CHARACTERS` bytes: findings, coverage, and the state as last line."""
-    text = _render_text(view, BODY_CHARACTERS - STATE_ROOM - _CLAIM_ROOM)
-    return f"{text}\n\n{encode(state, BODY_CHARACTERS - _CLAIM_ROOM - size(text) - 2)}"
-
-
-def claim_comment(previous_body: str | None, head_sha: str, run: str) -> str:
-    """Returns the summary comment while `run` is reviewing: a line that says so, then the previous comment.
-
-    A claim replaces an earlier one. If the comment is too long, only its state is kept; text that is not a summary
-    comment of ours is removed.
-    """
-    at = f" {sanitize.code_span(head_sha[:7])}" if head_sha else ""
-    claim = f"{SUMMARY_MARKER}\n{claim_marker(run)}\n⏳ hunkwise is reviewing{at}…"
-    previous = _remove_claim(previous_body or "")
-    if size(previous) > BODY_CHARACTERS - size(claim) - 2:
-        last = previous.rpartition("\n")[2]
-        previous = last if last.startswith(_STATE) and size(last) <= BODY_CHARACTERS - size(claim) - 2 else ""
-    return joined([claim, previous])
-
-
-def without_claim(body: str) -> str:
-    """Returns a summary comment without a claim; empty if it was nothing but that."""
-    if not claimed_by(body):
-        return body
-    rest = _remove_claim(body)
-    return joined([SUMMARY_MARKER, rest]) if rest else ""
-
-
-def _remove_claim(body: str) -> str:
-    """Returns the text after the marker and the claim, if there is one; empty if it is not a summary comment."""
-    marker, _, rest = body.partition("\n")
-    if marker.rstrip("\r") != SUMMARY_MARKER:
-        return ""
-    if rest.startswith(_CLAIM):
-        rest = rest.partition("\n\n")[2]
-    return rest.strip("\n")
+    text = _render_text(view, BODY_CHARACTERS - STATE_ROOM)
+    return f"{text}\n\n{encode(state, BODY_CHARACTERS - size(text) - 2)}"
 
 
 def _render_text(view: PublishedReview, limit: int) -> str:

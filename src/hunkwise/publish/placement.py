@@ -1,17 +1,26 @@
-"""Decides where each finding is posted: on its lines, on its file or in the review's body."""
+"""Decides where each finding is published: on the first of these levels that can hold it.
+
+1. A comment on its lines, if they are in the diff, for the most severe `max_comments` findings.
+2. A comment on its file, if the finding has no lines, or GitHub rejects the comment on them.
+3. The body of the review, also if the file is not in the diff or GitHub rejects the comment on it.
+4. An annotation of the check run, if the review could not be posted or had no room.
+5. The job summary, if the annotation was not accepted; where there is none, the JSON report. Both have all findings.
+
+`place` plans the levels 1 to 3, github.reviews moves down what GitHub rejects, and `destinations` has the result.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Final
 
 from hunkwise.domain.diff import FileDiff, Hunk, Side
 from hunkwise.domain.finding import Anchor, Finding, Verification
+from hunkwise.domain.pull_request import Thread
 from hunkwise.domain.review import Destination, ReviewEvent
-from hunkwise.domain.text import count, cut, is_encodable, joined, one_line, plain, size, take_fitting
-from hunkwise.publish.sanitize import without_marker
+from hunkwise.domain.text import count, cut, is_encodable, joined, one_line, size, take_fitting
+from hunkwise.tracking.markers import PreviousFinding
 
 _COUNT_SPACE = 400
 """Bytes that are reserved for the sentence on findings that are only counted."""
@@ -182,10 +191,6 @@ def _shorten(path: str) -> str:
 
 MOST_ON_FILE = 10
 _VERIFIED = (Verification.CONFIRMED, Verification.LOWERED)
-_MOST_SUGGESTED_LINES = 100
-_LONGEST_SUGGESTION = 9_999  # a longer one may have been cut when the model's answer was parsed
-# Code that runs with the repository's secrets must not be changed with one click because a model suggests it.
-_NEVER_SUGGESTED = (".github/workflows/", ".github/actions/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +198,7 @@ class CommentPlan:
     """Every finding, once, with the best destination that is possible for it."""
 
     inline: tuple[Finding, ...] = ()
+    """Their anchors are proved: the diff has them."""
     on_file: tuple[Finding, ...] = ()
     in_body: tuple[Finding, ...] = ()
 
@@ -220,21 +226,48 @@ def place(
     return CommentPlan(tuple(inline), tuple(on_file), tuple(in_body))
 
 
-def suggestion_applies(finding: Finding, files: Iterable[FileDiff] | Mapping[str, FileDiff]) -> bool:
-    """Returns whether the suggestion can be offered to commit: its lines are valid, and it changes them."""
-    anchor, suggestion = finding.anchor, finding.suggestion
-    if anchor is None or suggestion is None or anchor.side is not Side.RIGHT:
-        return False
-    files_by_path = files if isinstance(files, Mapping) else by_path(files)
-    if anchor.path.startswith(_NEVER_SUGGESTED) or not _is_valid_anchor(anchor, files_by_path):
-        return False
-    text = suggestion.replace("\r\n", "\n")
-    if len(text) > _LONGEST_SUGGESTION or text != without_marker(plain(text)):
-        return False  # invisible characters must not be committed
-    rows = files_by_path[anchor.path].lines_by_side[Side.RIGHT]
-    present = [rows[number].raw.decode("utf-8", "replace").removesuffix("\r") for number in anchor.lines]
-    suggested = text.removesuffix("\n").split("\n")
-    return len(suggested) <= _MOST_SUGGESTED_LINES >= len(present) and (not text or suggested != present)
+def unposted(new: Iterable[Finding], posted: Mapping[Finding, Destination]) -> tuple[Finding, ...]:
+    """Returns the new findings that the review does not hold, the most severe first."""
+    left = (finding for finding in new if finding not in posted)
+    return tuple(sorted(left, key=lambda finding: -finding.severity))
+
+
+def destinations(
+    new: Iterable[Finding], posted: Mapping[Finding, Destination], annotated: int, *, summary: bool
+) -> dict[Finding, Destination]:
+    """Returns the level of each new finding. `posted` has those of the findings in the review.
+
+    The first `annotated` findings of `unposted` are annotations. `summary`: there is a job summary.
+    """
+    findings = tuple(new)
+    left, below = unposted(findings, posted), Destination.SUMMARY if summary else Destination.REPORT
+    fallbacks = {
+        **dict.fromkeys(left[:annotated], Destination.ANNOTATION),
+        **dict.fromkeys(left[annotated:], below),
+    }
+    return {finding: posted.get(finding) or fallbacks[finding] for finding in findings}
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFinding:
+    """An open finding, and where it is published."""
+
+    finding: Finding
+    destination: Destination
+    previous: PreviousFinding | None = None
+    """The record of the earlier run that raised it; None if it is new."""
+    thread: Thread | None = None
+    """The thread that the earlier run began."""
+
+    @property
+    def known(self) -> bool:
+        """An earlier run raised it, by our records or by the report of another job."""
+        return self.previous is not None or self.finding.raised_as is not None
+
+
+def in_report(findings: Iterable[Finding]) -> tuple[PublishedFinding, ...]:
+    """Returns the findings as published in the JSON report alone."""
+    return tuple(PublishedFinding(finding, Destination.REPORT) for finding in findings)
 
 
 def _comment_order(finding: Finding) -> tuple[int, bool, float, bool, str, int]:
@@ -250,10 +283,6 @@ def _is_valid_anchor(anchor: Anchor, files_by_path: Mapping[str, FileDiff]) -> b
     return isinstance(checked, Anchor) and checked.path == anchor.path
 
 
-STALE: Final = "stale"
-"""The fault's kind if the pull request changed while the review was running."""
-
-
 @dataclass(frozen=True)
 class ReviewDraft:
     """A review ready to post. The texts are callables: findings whose comment fails must move to the body."""
@@ -266,5 +295,5 @@ class ReviewDraft:
     comment: Callable[[Finding, Destination], str]
     """Returns a comment on lines (INLINE) or on the file (FILE). Its last line is unique."""
     body: Callable[[CommentPlan, ReviewEvent], Page]
-    hindrance: Callable[[], str] = lambda: ""
-    """Checks, after a wait, whether the review must not be posted any more: returns why, or an empty text."""
+    reason_not_to_post: Callable[[], str | None] = lambda: None
+    """Checks, after a wait, whether the review must not be posted any more: returns why, or None if it may be."""

@@ -17,10 +17,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 from pydantic_core import PydanticCustomError
 
 from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import Finding, RiskLevel, SeverityLabel, Verification
+from hunkwise.domain.finding import RiskLevel, SeverityLabel, Verification
 from hunkwise.domain.review import Review, SkipReason
 from hunkwise.domain.text import plain
 from hunkwise.publish.conclusion import PublishedReview
+from hunkwise.publish.placement import PublishedFinding
 from hunkwise.tracking.markers import raised_in
 
 VERSION: Final = 1
@@ -289,7 +290,7 @@ def as_json(view: PublishedReview, *, base_sha: str = "", head_repository: str =
         exit_code=verdict.exit_code,
         review_url=posted.review_url or None,
         highest_severity=review.highest.label if review.highest else None,
-        findings=[_dump_open_finding(finding, view) for finding in review.findings],
+        findings=[_dump_open_finding(published) for published in view.findings],
         fixed=view.fixed,
         dismissed=view.dismissed,
         coverage=_Coverage.dump(review.coverage, carried_lines=review.carried_lines),
@@ -309,10 +310,11 @@ def digest_of(report: Mapping[str, Any]) -> str:
     return f"sha256:{sha256(canonical.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
-def _dump_open_finding(finding: Finding, view: PublishedReview) -> dict[str, Any]:
-    kept = view.kept_by_finding.get(finding)
-    url = (kept.thread.url or None) if kept and kept.thread else None
-    return ReportedFinding.dump(finding, where=view.where(finding), known=view.known(finding), thread_url=url)
+def _dump_open_finding(published: PublishedFinding) -> dict[str, Any]:
+    url = (published.thread.url or None) if published.thread else None
+    return ReportedFinding.dump(
+        published.finding, where=published.destination, known=published.known, thread_url=url
+    )
 
 
 def _dump_usage_by_prompt(review: Review) -> list[dict[str, Any]]:

@@ -63,7 +63,7 @@ def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
         notes=tuple(note for note in report.notes if not note.startswith(_DRY_RUN)),
         demo=report.tool.demo,
         files=tuple(files),
-        asked=1,
+        questions=1,
         carried_lines=min(report.coverage.carried_lines, reported_lines),
     )
 

@@ -78,27 +78,22 @@ class FindingLinks:
 
     def with_destination(self, finding: Finding) -> str:
         """Returns the place in the code, then the state or destination, unless the reader is already there."""
-        parts = [self.of(finding)]
-        destination = self.view.posted.where.get(finding)
-        if self.view.known(finding):
-            parts.append(self.state(finding))
-        elif destination in _POSTED:
-            parts.append(_POSTED[destination])
-        return " · ".join(parts)
+        published = self.view.published(finding)
+        state = self.state(finding) if published.known else _POSTED.get(published.destination)
+        return f"{self.of(finding)} · {state}" if state else self.of(finding)
 
     def state(self, finding: Finding) -> str:
         """Returns the state of the finding: new, with its destination, or raised before, with a link to its thread."""
         view = self.view
-        destination = view.posted.where.get(finding)
-        if not view.known(finding):
-            label = _STATES[destination] if destination else "new"
+        published = view.published(finding)
+        destination, thread = published.destination, published.thread
+        if not published.known:
+            label = _STATES[destination]
             if destination is not Destination.BODY:
                 return label
             return linked(label, view.posted.review_url, view.server_url)
-        kept = view.kept_by_finding.get(finding)
-        thread = kept.thread if kept else None
         if thread is None:
-            return f"raised before{_EARLIER.get(kept.raised.where, '') if kept else ''}"
+            return f"raised before{_EARLIER.get(destination, '') if published.previous else ''}"
         label = "resolved by the pull request's author, still counted" if thread.resolved else "raised before"
         return linked(label, thread.url, view.server_url)
 
@@ -187,8 +182,8 @@ def opening(view: PublishedReview) -> list[str]:
     """Returns the first blocks: number of open findings, conclusion of the run, and coverage."""
     review = view.review
     blocks = [headline(view)]
-    if view.stale:
-        blocks.append(f"> {sanitize.line(view.stale, 300)}")
+    if view.posted.stale:
+        blocks.append(f"> {sanitize.line(view.posted.stale, 300)}")
     if review.demo:
         blocks.append(DEMO)
     blocks.append(verdict_block(view.verdict))

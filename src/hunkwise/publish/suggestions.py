@@ -12,7 +12,7 @@ import json
 import sys
 import tomllib
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import NoReturn, Self, TextIO
 
@@ -20,8 +20,10 @@ import yaml
 
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding
+from hunkwise.domain.text import plain
 from hunkwise.errors import Error
-from hunkwise.publish.placement import by_path, suggestion_applies
+from hunkwise.publish.placement import CommentPlan, by_path
+from hunkwise.publish.sanitize import without_marker
 from hunkwise.worker import Worker, limit_process
 
 MEMORY = 768 << 20
@@ -129,6 +131,10 @@ class SyntaxChecker:
 
 LARGEST = 1_000_000
 """Maximum size in bytes of a file that is parsed; for larger ones of these languages no suggestion is offered."""
+_MOST_LINES = 100
+_LONGEST = 9_999  # a longer one may have been cut when the model's answer was parsed
+# Code that runs with the repository's secrets must not be changed with one click because a model suggests it.
+_NEVER_SUGGESTED = (".github/workflows/", ".github/actions/")
 _BOM = b"\xef\xbb\xbf"
 _LANGUAGES = {
     ".py": "python",
@@ -150,8 +156,8 @@ class Suggestions:
         self._read = read
         self._seconds = seconds
 
-    def offered(self, findings: Iterable[Finding], files: Iterable[FileDiff]) -> frozenset[Finding]:
-        """Returns the findings whose suggestion applies to the head and does not break the syntax.
+    def offered(self, plan: CommentPlan, files: Iterable[FileDiff]) -> frozenset[Finding]:
+        """Returns the findings of `plan.inline` whose suggestion applies to the head and does not break the syntax.
 
         If a file did not parse before (it is broken, or in a newer version of the language), the syntax is not
         checked. Suggestions for files that cannot be read, or take too long to parse, are not offered. Raises no
@@ -159,15 +165,17 @@ class Suggestions:
         """
         files_by_path = by_path(files)
         candidates: dict[str, list[Finding]] = {}
-        for finding in findings:
-            if suggestion_applies(finding, files_by_path):
+        for finding in plan.inline:
+            if _is_committable(finding, files_by_path[finding.path]):
                 candidates.setdefault(finding.path, []).append(finding)
         offered: set[Finding] = set()
         with SyntaxChecker(seconds=self._seconds) as parser:
             for path, in_file in candidates.items():
-                content = self._read_file(path)
-                applicable = [finding for finding in in_file if proved(finding, content, files_by_path)]
-                if content is not None:
+                content, file = self._read_file(path), files_by_path[path]
+                if content and _is_utf8(content):
+                    applicable = [
+                        finding for finding in in_file if _replaces_reviewed_code(finding, content, file)
+                    ]
                     offered.update(_with_valid_syntax(path, content, applicable, parser))
         return frozenset(offered)
 
@@ -178,23 +186,34 @@ class Suggestions:
             return None
 
 
-def proved(
-    finding: Finding, content: bytes | None, files: Iterable[FileDiff] | Mapping[str, FileDiff]
-) -> bool:
+def _is_committable(finding: Finding, file: FileDiff) -> bool:
+    """Returns whether the suggestion changes lines of the head, not too many, and only in ways that a person sees."""
+    anchor, suggestion = finding.anchor, finding.suggestion
+    if anchor is None or suggestion is None or anchor.side is not Side.RIGHT or anchor.path != finding.path:
+        return False
+    text = suggestion.replace("\r\n", "\n")
+    if (
+        len(text) > _LONGEST
+        or text != without_marker(plain(text))
+        or anchor.path.startswith(_NEVER_SUGGESTED)
+    ):
+        return False
+    rows = file.lines_by_side[Side.RIGHT]
+    present = [rows[number].raw.decode("utf-8", "replace").removesuffix("\r") for number in anchor.lines]
+    suggested = text.removesuffix("\n").split("\n")
+    return len(suggested) <= _MOST_LINES >= len(present) and (not text or suggested != present)
+
+
+def _replaces_reviewed_code(finding: Finding, content: bytes, file: FileDiff) -> bool:
     """Returns whether the suggestion replaces exactly the reviewed code in this content of the head's file.
 
-    False if the file is not UTF-8, or on a line with a byte order mark: GitHub's behavior is unknown for these.
+    False on a line with a byte order mark: GitHub's behavior is unknown for it.
     """
-    files_by_path = files if isinstance(files, Mapping) else by_path(files)
     anchor = finding.anchor
-    if not content or anchor is None or anchor.path != finding.path:
+    assert anchor is not None  # as checked by `_is_committable`
+    if anchor.lines.start == 1 and content.startswith(_BOM):
         return False
-    if not suggestion_applies(finding, files_by_path):
-        return False
-    if not _is_utf8(content) or (anchor.lines.start == 1 and content.startswith(_BOM)):
-        return False
-    diff_lines = files_by_path[anchor.path].lines_by_side[Side.RIGHT]
-    reviewed = [diff_lines[number] for number in anchor.lines]
+    reviewed = [file.lines_by_side[Side.RIGHT][number] for number in anchor.lines]
     at_head = _split_lines(content)[anchor.lines.start - 1 : anchor.line]
     return anchor.code == "\n".join(line.text for line in reviewed) and (
         [line.raw.removesuffix(b"\r") for line in reviewed] == [line.removesuffix(b"\r") for line in at_head]
@@ -234,7 +253,7 @@ def _with_valid_syntax(
 
 
 def _parses(finding: Finding, content: bytes, language: str, parser: SyntaxChecker) -> bool:
-    assert finding.anchor is not None  # as checked by `proved`
+    assert finding.anchor is not None  # as checked by `_is_committable`
     assert finding.suggestion is not None
     after = replaced(content, finding.anchor, finding.suggestion)
     return len(after) <= LARGEST and parser.verdict(language, after.decode("utf-8")) is SyntaxStatus.PARSES

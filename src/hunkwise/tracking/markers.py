@@ -161,7 +161,7 @@ def without_markers(text: str) -> str:
 
 def review_marker(run: str, head_sha: str) -> str:
     """Returns the hidden line by which a run recognizes its own review. `run` should be hard to guess."""
-    return marker("review", f"run={word(run)}", f"head={word(head_sha)}")
+    return marker("review", f"run={_word(run)}", f"head={_word(head_sha)}")
 
 
 def has_review_marker(text: str) -> bool:
@@ -176,7 +176,7 @@ def is_review_marker(text: str) -> bool:
 
 def fixed_marker(head_sha: str) -> str:
     """Returns the hidden line of a comment that marks its thread as fixed at `head_sha`."""
-    return marker("fixed", f"head={word(head_sha)[:80]}")
+    return marker("fixed", f"head={_word(head_sha)[:80]}")
 
 
 def is_fixed(text: str) -> bool:
@@ -184,7 +184,7 @@ def is_fixed(text: str) -> bool:
     return _FIXED.search(text[:LONGEST_TEXT]) is not None
 
 
-def word(text: str) -> str:
+def _word(text: str) -> str:
     """Returns only the characters that are safe in a marker: ASCII letters, digits, `.` and `_`."""
     return "".join(char for char in text if char.isascii() and (char.isalnum() or char in "._"))
 

@@ -35,7 +35,6 @@ from hunkwise.tracking.markers import (
     from_values,
     marker,
     marker_pattern,
-    word,
 )
 
 _Parsed = TypeVar("_Parsed")
@@ -101,7 +100,6 @@ def _parse_all(values: object, parse: Callable[[Any], _Parsed | None]) -> tuple[
 SUMMARY_MARKER = marker("summary")
 """The first line of the summary comment."""
 _LINE = marker_pattern("state", "([A-Za-z0-9+/]{4,}={0,2})")
-_CLAIM = re.compile(r"^<!-- hunkwise:claim v1 run=([0-9A-Za-z._]{0,200}) -->\r?$", re.MULTILINE)
 _LARGEST = 1024 * 1024
 """Maximum size of the state's JSON in bytes; ours is far smaller."""
 _MOST_SHAS = 20
@@ -169,17 +167,6 @@ def latest_state(comments: Iterable[Comment], *, repository: str, number: int) -
 def summary_comments(comments: Iterable[Comment]) -> tuple[Comment, ...]:
     """Returns the comments that are summaries, in their order, also those that somebody else edited."""
     return tuple(comment for comment in comments if _is_summary(comment.body))
-
-
-def claim_marker(run: str) -> str:
-    """Returns the hidden line by which a run claims the head that it is reviewing."""
-    return f"<!-- hunkwise:claim v1 run={word(run)[:200]} -->"
-
-
-def claimed_by(body: str) -> str:
-    """Returns the run of a comment's claim, as written by `claim_marker`; empty if there is none."""
-    claim = _CLAIM.search(body[:LONGEST_TEXT])
-    return claim[1] if claim else ""
 
 
 def _is_summary(body: str) -> bool:

@@ -11,10 +11,10 @@ from hunkwise.domain.text import one_line, plain
 from hunkwise.publish import sanitize
 from hunkwise.publish.sanitize import without_marker
 from hunkwise.tracking.markers import is_fixed, is_review_marker, raised_in
-from hunkwise.tracking.state import claimed_by, decode
+from hunkwise.tracking.state import decode
 from tests.fuzz.alphabet import WORDS
 from tests.fuzz.judge import Shown, shown
-from tests.fuzz.posted import AFTERWARDS, BEHIND, POSTED, RUN, hostile
+from tests.fuzz.posted import AFTERWARDS, BEHIND, POSTED, hostile
 from tests.publish.samples import SERVER, state
 
 LONGEST: Final = 4_000
@@ -111,9 +111,8 @@ def _is_read_again_as_ours(place: str, foreign: str, posted: str) -> None:
         assert {record.fingerprint for record in raised_in(posted)} <= known - {"0123456789abcdef"}
     assert not is_fixed(posted)
     assert not is_review_marker(posted)
-    assert claimed_by(posted) == (RUN if place == "claim" else "")
     said = decode(Comment(1, posted), repository="o/r", number=7)
-    assert said == (state("A" * 20) if place in ("summary comment", "claim") else None)
+    assert said == (state("A" * 20) if place == "summary comment" else None)
 
 
 def _missing(before: Shown, after: Shown) -> list[str]:

@@ -51,7 +51,7 @@ def drops_nothing_without_a_reason(calls: Sequence[object]) -> None:
         reply = desk.take(arguments)
         assert 0 < len(reply.text) <= _LONGEST_REPLY
     for number, one in enumerate(_FINDINGS, 1):
-        ruling = desk.ruling(number)
+        ruling = desk.verdict_on(number)
         if ruling is None:
             continue
         assert desk.answered
