@@ -9,22 +9,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.fuzz.alphabet import spelled, spelling
-from tests.fuzz.posted import POSTED
+from tests.fuzz.markdown_alphabet import spelled, spelling
+from tests.fuzz.posted_texts import POSTED
+from tests.fuzz.properties.actions import is_grouped, is_logged_as_text, is_one_command, is_set
 from tests.fuzz.properties.answers import WORDS, is_answered, is_read, is_taken
 from tests.fuzz.properties.diffs import is_cut_anywhere, tells_of_files, tells_the_truth
-from tests.fuzz.properties.forge import is_told, is_understood
+from tests.fuzz.properties.github import is_told, is_understood
 from tests.fuzz.properties.markdown import does_nothing, keeps_its_limit, stays_itself
-from tests.fuzz.properties.opinions import WORDS as OPINION_WORDS
-from tests.fuzz.properties.opinions import (
+from tests.fuzz.properties.settings import asks, configures, matches_or_not, reads_what_yaml_says
+from tests.fuzz.properties.state import is_a_report_or_refused, is_a_state_or_nothing, signed
+from tests.fuzz.properties.verdicts import WORDS as OPINION_WORDS
+from tests.fuzz.properties.verdicts import (
     drops_nothing_without_a_reason,
     instructs_or_not,
     is_told_within_bounds,
     stands_above_its_template,
 )
-from tests.fuzz.properties.remembered import is_a_report_or_refused, is_a_state_or_nothing, signed
-from tests.fuzz.properties.settings import asks, configures, matches_or_not, reads_what_yaml_says
-from tests.fuzz.properties.speech import is_grouped, is_logged_as_text, is_one_command, is_set
 from tests.fuzz.samples import CALL, EVENT, GRAPHQL, REPORT, REST, STATE, TELLING, VERDICTS
 from tests.fuzz.values import edited
 from tests.hard_diffs import AT_HAND, CASES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import resource
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from hunkwise.actions import (
     append_whole,
     fitted,
     inert,
+    takes,
 )
 from hunkwise.domain.limits import JOB_SUMMARY_BYTES
 from hunkwise.settings.github_context import RunnerEnvironment
@@ -390,3 +392,41 @@ def test_what_was_masked_is_in_nothing_that_is_said(tmp_path: Path) -> None:
     assert "terces-yranac" not in said
     assert "logged ***" in stream.getvalue()
     assert summary.read_text() == "# Summary\n\n***\n"
+
+
+def test_a_summary_that_takes_the_text_is_left_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    path.write_text("before\n")
+    assert takes(path, "# Review\ud800\n", 1_000)
+    assert path.read_text() == "before\n"
+
+
+def test_a_summary_that_is_not_there_yet_takes_it_too(tmp_path: Path) -> None:
+    assert takes(tmp_path / "summary", "# Review\n", 0)
+
+
+def test_what_swallows_refuses_or_has_no_room_takes_nothing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    full = tmp_path / "full"
+    full.write_bytes(b"x" * (JOB_SUMMARY_BYTES - 100))
+    for path in (None, Path("/dev/full"), Path("/dev/null"), tmp_path / "pipe", tmp_path, full, full / "x"):
+        assert not takes(path, "x" * 101, 0), path
+    assert takes(full, "x" * 100, 0)
+    assert not takes(full, "x" * 100, 1)
+
+
+@pytest.fixture
+def step_files_small_disk() -> object:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, hard))
+    yield None
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.usefixtures("small_disk")
+def test_a_disk_that_is_too_small_is_noticed_before(tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    path.write_text("before\n")
+    assert takes(path, "x" * 4_000, 0)
+    assert not takes(path, "x" * 4_000, 200)
+    assert path.read_text() == "before\n"

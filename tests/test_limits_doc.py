@@ -48,15 +48,15 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "A prompt's template": (
         ["hunkwise.flows.base_config:MAX_TEMPLATE"],
-        "tests/flows/test_base_texts.py",
+        "tests/flows/test_base_config.py",
     ),
     "Files of instructions": (
         ["hunkwise.flows.base_config:MAX_INSTRUCTION_FILES", "hunkwise.flows.base_config:MAX_TEXT"],
-        "tests/flows/test_base_texts.py::test_instructions_of_which_a_part_is_read_are_named",
+        "tests/flows/test_base_config.py::test_instructions_of_which_a_part_is_read_are_named",
     ),
     "A file of the repository that is read whole": (
         ["hunkwise.repository.trees:MAX_FILE", "hunkwise.github.client:MAX_TOOL_FILE"],
-        "tests/commands/test_reading.py::test_a_file_that_is_too_large_is_neither_empty_nor_gone",
+        "tests/commands/test_pull_request.py::test_a_file_that_is_too_large_is_neither_empty_nor_gone",
     ),
     "A file that is read over the API to make a patch": (
         ["hunkwise.github.client:MAX_FILE", "hunkwise.flows.fetch:_MAX_BLOB_FILES"],
@@ -80,7 +80,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Any other short answer of git": (
         ["hunkwise.repository.git:SMALL_OUTPUT"],
-        "tests/repository/test_hermetic.py::test_an_endless_answer_is_read_to_the_limit",
+        "tests/repository/test_git_process.py::test_an_endless_answer_is_read_to_the_limit",
     ),
     "Patch of one file": (
         ["hunkwise.plan.selection:PATCH_LIMIT"],
@@ -88,11 +88,11 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "One line of a diff": (
         ["hunkwise.domain.text:LINE_LIMIT"],
-        "tests/plan/test_chunks.py",
+        "tests/plan/test_chunking.py",
     ),
     "A report that is published (`publish`)": (
         ["hunkwise.publish.report_input:MAX_BYTES", "hunkwise.publish.report:MAX_FINDINGS"],
-        "tests/publish/test_read_report.py::test_too_many_findings_are_an_error_and_never_cut",
+        "tests/publish/test_report_input.py::test_too_many_findings_are_an_error_and_never_cut",
     ),
     "State in the summary comment, unpacked": (
         ["hunkwise.tracking.state:_LARGEST"],
@@ -108,15 +108,15 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
             "hunkwise.prompts.sandbox:CPU_SECONDS",
             "hunkwise.prompts.sandbox:MEMORY",
         ],
-        "tests/prompts/test_render.py::test_a_template_that_does_not_end_is_ended",
+        "tests/prompts/test_renderer.py::test_a_template_that_does_not_end_is_ended",
     ),
     "A message from the CLI, a model's answer among them": (
         ["hunkwise.copilot.connection:MAX_MESSAGE"],
-        "tests/copilot/test_client.py::test_the_first_message_is_bounded_already",
+        "tests/copilot/test_message_limit.py::test_the_first_message_is_bounded_already",
     ),
     "Words of a model outside of its report, and of an error": (
         ["hunkwise.copilot.session:MAX_WORDS"],
-        "tests/copilot/test_words.py::test_of_a_message_the_beginning_is_kept",
+        "tests/copilot/test_errors.py::test_of_a_message_the_beginning_is_kept",
     ),
     "A line that the CLI prints": (
         ["hunkwise.copilot.sidecar:_LINE_BYTES"],
@@ -124,7 +124,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Findings of one call": (
         ["hunkwise.prompts.report_findings:MAX_FINDINGS"],
-        "tests/prompts/test_answers.py::test_what_is_above_the_limit_of_a_call_is_asked_for_again",
+        "tests/prompts/test_report_findings.py::test_what_is_above_the_limit_of_a_call_is_asked_for_again",
     ),
     "Findings of one question": (
         ["hunkwise.flows.analysis:MAX_FINDINGS", "hunkwise.flows.analysis:_MAX_CALLS"],
@@ -132,15 +132,15 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Findings of a run": (
         ["hunkwise.flows.analysis:MAX_RUN_FINDINGS"],
-        "tests/flows/test_intake.py::test_the_questions_of_a_run_have_one_allowance_together",
+        "tests/flows/test_finding_collector.py::test_the_questions_of_a_run_have_one_allowance_together",
     ),
     "Summary of a change": (
         ["hunkwise.domain.finding:MAX_OVERVIEW", "hunkwise.domain.finding:MAX_AREAS"],
-        "tests/prompts/test_telling.py::test_what_is_too_long_is_cut_and_needs_no_second_call",
+        "tests/prompts/test_report_summary.py::test_what_is_too_long_is_cut_and_needs_no_second_call",
     ),
     "Words on an area, or on the risk": (
         ["hunkwise.domain.finding:MAX_AREA", "hunkwise.domain.finding:MAX_WORDS"],
-        "tests/prompts/test_telling.py::test_what_is_too_long_is_cut_and_needs_no_second_call",
+        "tests/prompts/test_report_summary.py::test_what_is_too_long_is_cut_and_needs_no_second_call",
     ),
     "A diagram": (
         [
@@ -148,35 +148,35 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
             "hunkwise.publish.change_summary:_MOST_LINES",
             "hunkwise.publish.change_summary:_LONGEST_LINE",
         ],
-        "tests/publish/test_diagram.py::test_what_could_do_more_is_not_shown_and_the_reason_is_told",
+        "tests/publish/test_mermaid.py::test_what_could_do_more_is_not_shown_and_the_reason_is_told",
     ),
     "What a summary is asked with, of what was said of the parts": (
         ["hunkwise.flows.summary:_MAX_CHUNK_SUMMARIES"],
-        "tests/flows/test_summing_up.py::test_the_prompt_stays_within_bounds_whatever_was_said",
+        "tests/flows/test_summary.py::test_the_prompt_stays_within_bounds_whatever_was_said",
     ),
     "Calls for a summary": (
         ["hunkwise.flows.summary:_MAX_CALLS"],
-        "tests/flows/test_summing_up.py::test_a_model_that_mends_in_vain_is_not_asked_for_ever",
+        "tests/flows/test_summary.py::test_a_model_that_mends_in_vain_is_not_asked_for_ever",
     ),
     "Findings in one question of the second opinion": (
         ["hunkwise.flows.verification:MOST_IN_BATCH"],
-        "tests/flows/test_batches.py::test_many_findings_of_a_file_are_parted_by_their_severity",
+        "tests/flows/test_verification_batches.py::test_many_findings_of_a_file_are_parted_by_their_severity",
     ),
     "Code in one question of the second opinion": (
         ["hunkwise.flows.verification:_MAX_CODE"],
-        "tests/plan/test_around.py::test_there_is_never_more_than_room",
+        "tests/plan/test_chunking.py::test_there_is_never_more_than_room",
     ),
     "Verdicts of one call": (
         ["hunkwise.prompts.report_verdicts:MAX_VERDICTS", "hunkwise.prompts.report_verdicts:_MAX_CALLS"],
-        "tests/prompts/test_verdicts.py::test_what_cannot_be_read_is_told_and_counts_for_nothing",
+        "tests/prompts/test_report_verdicts.py::test_what_cannot_be_read_is_told_and_counts_for_nothing",
     ),
     "Evidence of a verdict": (
         ["hunkwise.prompts.report_verdicts:MAX_EVIDENCE"],
-        "tests/prompts/test_verdicts.py::test_a_novel_is_cut",
+        "tests/prompts/test_report_verdicts.py::test_a_novel_is_cut",
     ),
     "Title, body and suggestion of a finding": (
         ["hunkwise.prompts.report_findings:_MAX_TITLE", "hunkwise.prompts.report_findings:_MAX_BODY"],
-        "tests/prompts/test_answers.py::test_long_texts_are_cut_and_not_refused",
+        "tests/prompts/test_report_findings.py::test_long_texts_are_cut_and_not_refused",
     ),
     "Arguments of a tool": (
         ["hunkwise.copilot.tools:_MAX_DEPTH", "hunkwise.copilot.tools:_MAX_PATHS"],
@@ -213,11 +213,11 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Text of one finding in a comment": (
         ["hunkwise.publish.documents:_TEXT_LIMIT"],
-        "tests/publish/test_markdown.py::test_the_longest_of_everything_fits",
+        "tests/publish/test_documents.py::test_the_longest_of_everything_fits",
     ),
     "Body of a review, a summary comment": (
         ["hunkwise.domain.limits:BODY_CHARACTERS"],
-        "tests/publish/test_markdown.py::test_a_body_within_its_limit_shows_or_counts_every_finding",
+        "tests/publish/test_documents.py::test_a_body_within_its_limit_shows_or_counts_every_finding",
     ),
     "Inline comments": (
         ["hunkwise.settings.parsing:MAX_COMMENTS"],
@@ -237,7 +237,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Job summary": (
         ["hunkwise.domain.limits:JOB_SUMMARY_BYTES"],
-        "tests/test_step_files.py::test_what_swallows_refuses_or_has_no_room_takes_nothing",
+        "tests/test_actions.py::test_what_swallows_refuses_or_has_no_room_takes_nothing",
     ),
     "One output": (
         ["hunkwise.actions:OUTPUT_BYTES"],
@@ -261,7 +261,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Publishing": (
         ["hunkwise.domain.model:PUBLISHING_SECONDS"],
-        "tests/commands/test_deadlines.py::test_publishing_has_thirty_seconds_within_the_deadline_where_that_is_long_enough",
+        "tests/commands/test_run.py::test_publishing_has_thirty_seconds_within_the_deadline_where_that_is_long_enough",
     ),
     "One request to GitHub, from its connection to the last byte": (
         ["hunkwise.github.connection:REQUEST_SECONDS", "hunkwise.github.transport:TIMEOUT"],
@@ -281,7 +281,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Removing the CLI's homes": (
         ["hunkwise.copilot.home:ABANDONED_SECONDS", "hunkwise.copilot.home:WIPE_SECONDS"],
-        "tests/copilot/test_homes.py::test_what_there_is_no_time_for_is_left_to_the_next_run",
+        "tests/copilot/test_home.py::test_what_there_is_no_time_for_is_left_to_the_next_run",
     ),
     "One question to a model": (
         ["hunkwise.copilot.session:_QUESTION_SECONDS"],

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.copilot.asking import Talk
 from tests.copilot.programs import running, sidecar
+from tests.copilot.sessions import Talk
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from hunkwise.copilot.connection import BoundedClient, CopilotConnection, Heartb
 from hunkwise.copilot.find_cli import CliCommand, find_cli
 from hunkwise.copilot.isolation import Credential
 from hunkwise.copilot.sidecar import Sidecar
-from tests.copilot.asking import environ
+from tests.copilot.sessions import environ
 
 NOWHERE = Credential(provider_base_url="http://127.0.0.1:1")
 """Enough for the CLI to start offline; each session names its own provider."""

@@ -11,7 +11,7 @@ from copilot.session_events import AssistantUsageData, SessionEvent
 from hunkwise.copilot.session import Turn
 from hunkwise.domain.model import MAX_DENIALS, TOOL_CALLS_PER_MODEL_CALL, Budget
 from hunkwise.errors import ModelError, ModelKind
-from tests.copilot.asking import FakeRepository, Question, Talk, put
+from tests.copilot.sessions import FakeRepository, Question, Talk, put
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Answer, ToolCall, always, never_calls_tool, report

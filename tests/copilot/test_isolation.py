@@ -14,9 +14,9 @@ from hunkwise.copilot.isolation import UID, Isolation, carried, isolation
 from hunkwise.copilot.isolation_probe import outcome, probe_isolation, tries
 from hunkwise.copilot.sidecar import Sidecar
 from hunkwise.errors import ModelError, ModelKind
-from tests.copilot.apart import image_environ, root_folder
-from tests.copilot.asking import environ
 from tests.copilot.programs import NOWHERE, alive, started
+from tests.copilot.sessions import environ
+from tests.copilot.sidecar_root import image_environ, root_folder
 
 WE_ARE_ROOT = os.geteuid() == 0
 

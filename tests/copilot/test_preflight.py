@@ -10,8 +10,8 @@ import pytest
 from hunkwise.copilot.connection import CopilotConnection, connected, preflight
 from hunkwise.copilot.isolation import Credential
 from hunkwise.errors import ModelError, ModelKind
-from tests.copilot.asking import Asked, Question, SilentModel, put
 from tests.copilot.programs import sidecar, started
+from tests.copilot.sessions import Asked, Question, SilentModel, put
 from tests.fakes.copilot_api import FakeCopilot, offered_model
 from tests.fakes.http_server import serve
 from tests.fakes.model_script import report

@@ -15,7 +15,7 @@ import pytest
 from hunkwise.copilot import sdk_import
 from hunkwise.copilot.find_cli import SDK_VERSION
 from hunkwise.copilot.sdk_import import defer
-from tests.copilot.asking import environ
+from tests.copilot.sessions import environ
 
 ROOT = Path(__file__).resolve().parents[2]
 DESCRIBE = """

@@ -10,8 +10,8 @@ from copilot.session import ProviderConfig
 
 from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelKind
-from tests.copilot.asking import MODEL, FakeRepository, Question, SilentModel, Talk, put
 from tests.copilot.programs import eventually
+from tests.copilot.sessions import MODEL, FakeRepository, Question, SilentModel, Talk, put
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import (

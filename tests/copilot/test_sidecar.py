@@ -19,7 +19,6 @@ from hunkwise.copilot.find_cli import CliCommand, find_cli
 from hunkwise.copilot.isolation import Credential
 from hunkwise.copilot.sidecar import Address, Sidecar, _signal_name
 from hunkwise.errors import ModelError, ModelKind
-from tests.copilot.asking import MODEL, Question, environ, put
 from tests.copilot.programs import (
     NOWHERE,
     alive,
@@ -31,6 +30,7 @@ from tests.copilot.programs import (
     started,
     until,
 )
+from tests.copilot.sessions import MODEL, Question, environ, put
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import report

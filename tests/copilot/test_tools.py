@@ -24,7 +24,7 @@ from hunkwise.errors import RepositoryError
 from hunkwise.prompts.report_findings import DESCRIPTION, REPORT, parameters
 from hunkwise.repository.git import Git
 from hunkwise.repository.trees import GitTree
-from tests.copilot.asking import FakeRepository, Talk
+from tests.copilot.sessions import FakeRepository, Talk
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Answer, ToolCall, turns

@@ -10,8 +10,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hunkwise.demo.server import completion, serving
+from hunkwise.demo.server import comparison_of, completion, serving, summary_of
+from hunkwise.domain.model import Question
+from hunkwise.evaluation.judge import TOOL
+from hunkwise.flows.summary import read_summary
+from hunkwise.prompts.renderer import Renderer
 from hunkwise.prompts.report_findings import read_report
+from tests.evaluation.samples import finding, golden
+from tests.evaluation.test_judge import judged
 
 Ask = tuple[str, str]
 
@@ -96,3 +102,102 @@ def test_what_is_not_a_question_is_refused(
     found, answer = ask(address, body, **given)
     assert found == status
     assert answer["error"]["message"]
+
+
+def listing(*rows: str) -> str:
+    return "\n".join(["# The changed files", "", *(f"- {row}" for row in rows), ""])
+
+
+def test_files_and_lines_are_counted_by_folder() -> None:
+    told = summary_of(
+        listing(
+            '"api/a.py" (added, +40 -0)',
+            '"api/b.py" (modified, +1 -2)',
+            '"README.md" (modified, +1,000 -0)',
+            "x",
+        )
+    )
+    assert told["overview"] == (
+        "Rules, not a model, counted: 2 files, 41 lines added, 2 removed. What the change means they cannot tell."
+    )
+    assert told["areas"] == []
+    assert told["risk"]["level"] == "low"
+
+
+def test_the_largest_folders_are_areas() -> None:
+    rows = [f'"f{number}/a.py" (added, +{number} -1)' for number in range(1, 7)]
+    told = summary_of(listing(*rows, '"top.py" (removed, +0 -900)', "and 1200 more"))
+    assert [one["area"] for one in told["areas"]] == ["the top folder", "f6/", "f5/", "f4/"]
+    assert told["areas"][1]["what"] == "1 file, 6 lines added, 1 removed."
+    assert "1,207 files" in told["overview"]
+    assert told["risk"]["level"] == "medium"
+
+
+def test_nothing_listed_is_nothing_counted_and_strange_rows_do_no_harm() -> None:
+    assert "0 files" in summary_of("")["overview"]
+    odd = summary_of(listing('"\\x" (added, +1 -0)', '"/a" (added, +9999 -0)'))
+    assert [one["area"] for one in odd["areas"]] == []
+    assert odd["risk"]["level"] == "high"
+
+
+def test_what_the_rules_say_is_what_the_tool_takes() -> None:
+    names = {"number": 1, "title": "T", "body": "", "base": "main", "draft": False, "linked_issues": []}
+    files = [
+        {"path": f"{folder}/x.py", "status": "modified", "additions": 3, "deletions": 1} for folder in "ab"
+    ]
+    prompt = Renderer({}).render(
+        "summary",
+        {
+            "pull_request": names, "repository": "o/r", "files": files, "style": "short", "chunk_summaries": [],
+            "findings": [], "unreviewed": [], "earlier": "",
+        },
+    )  # fmt: skip
+    told = read_summary(summary_of(prompt), "short")
+    assert (told.faults, told.done) == ((), True)
+    assert [one.area for one in told.walkthrough.areas] == ["a/", "b/"]
+    assert "2 files, 6 lines added, 2 removed" in told.overview
+
+
+STATEMENT = "The order's state goes into the statement as text."
+
+
+def by_server(question: Question) -> list[object]:
+    request = {
+        "messages": [{"role": "user", "content": question.prompt}],
+        "tools": [{"function": {"name": question.tool.name}}],
+    }
+    function = completion(request)["choices"][0]["message"]["tool_calls"][0]["function"]
+    assert function["name"] == TOOL
+    return [json.loads(function["arguments"])]
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "same"),
+    [
+        (STATEMENT, "An SQL statement is put together from texts", True),
+        (STATEMENT, "State ends up in STATEMENTS", True),
+        (STATEMENT, "A breakpoint was left behind", False),
+        ("It should change before this value.", "That value should change before", False),
+        ("It is.", "It is", False),
+        (
+            "=== What the reviewer found, on line 2 (RIGHT)\n> statement",
+            "A breakpoint was left behind",
+            False,
+        ),
+        ("Fault\n\n\n===\nstatement", "statement", True),
+    ],
+)
+def test_remarks_are_the_same_where_they_share_a_word_that_matters(text: str, title: str, same: bool) -> None:
+    found, player = judged([golden(2, text)], [finding(2, title=title)], by_server)
+    assert [(match.golden, match.finding) for match in found.matches] == ([(0, 0)] if same else [])
+    assert (found.notes, len(player.questions)) == ((), 1)
+
+
+def test_the_reason_names_the_words() -> None:
+    golden_words, found_words = "> A leaking socket", "> Sockets leak"
+    prompt = f"=== What is wrong, on line 1\n{golden_words}\n=== What the reviewer found, on line 1\n{found_words}\n==="
+    assert comparison_of(prompt) == {"same": True, "why": "Both speak of socket."}
+
+
+def test_what_is_no_question_has_an_answer() -> None:
+    assert comparison_of("")["same"] is False

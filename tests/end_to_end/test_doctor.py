@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.copilot.apart import root_folder
 from tests.copilot.programs import script
+from tests.copilot.sidecar_root import root_folder
 from tests.end_to_end import step_checks
 from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN, PERSONAL_TOKEN, READ_TOKEN, ROOT
 from tests.end_to_end.world import BASE, HEAD, SECRETS, World, wait_until

@@ -19,7 +19,7 @@ from tests.end_to_end.world import BASE, HEAD, World, finding, said
 from tests.fakes import command_line as in_process
 from tests.fakes.actions_runner import read_log
 from tests.fakes.model_script import report, turns
-from tests.publish.rendered import rendered
+from tests.publish.drafts import rendered
 
 FORK = "stranger/repo"
 TITLES = [str(one["title"]) for one in (LINE, FILE, BODY)]

@@ -76,7 +76,7 @@ def test_a_whole_review_without_findings_approves_once_and_takes_it_back_when_th
 def test_nothing_less_than_a_whole_review_without_findings_approves(
     world: World, base: dict[str, str], head: dict[str, str | bytes | None]
 ) -> None:
-    """Which runs may approve is in tests/publish/test_gates.py and tests/flows/test_publication.py."""
+    """Which runs may approve is in tests/publish/test_conclusion.py and tests/flows/test_publication.py."""
     life = Life(world, base, min_severity="high")
     assert life.opened(head).code == 0
     assert life.reviews == []

@@ -169,7 +169,7 @@ def test_a_machine_on_which_nothing_can_be_written_is_told_so(world: World) -> N
 
 
 # In a namespace of its own, so that nobody else sees the disk. Where the kernel gives none to us, a file's largest
-# size is what stands for a full disk (tests/test_actions.py, tests/test_step_files.py).
+# size is what stands for a full disk (tests/test_actions.py, tests/test_actions.py).
 _CAN_MOUNT = subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode == 0
 
 

@@ -22,7 +22,7 @@ from hunkwise.evaluation.report import (
 from hunkwise.evaluation.results import CaseFailure, Evaluation, ScoredGolden
 from hunkwise.evaluation.table import HEAD, as_markdown, as_text
 from tests.evaluation.samples import write
-from tests.evaluation.test_measures import FOUND, marked_finding, marked_golden, marks
+from tests.evaluation.test_scoring import FOUND, marked_finding, marked_golden, marks
 
 COST = Usage(2, 1_000, 50, 10, 3, ("m", "n"), 1_500_000_000)
 HOSTILE = "x\x1b[2J | <script>@octocat\nnext"

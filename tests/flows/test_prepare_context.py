@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hunkwise.commands.local_range import read_range
 from hunkwise.flows.review import prepare
-from tests.repository.trees import Entry, Trees
+from tests.repository.repositories import Entry, Trees
 
 SOURCE = b"class A:\n    def f(self):\n" + b"".join(b"        step_%d()\n" % n for n in range(20))
 BASE: dict[bytes, Entry] = {

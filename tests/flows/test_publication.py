@@ -24,7 +24,7 @@ from hunkwise.plan.incremental import hunk_keys
 from hunkwise.publish.conclusion import Gates, PublishedReview
 from hunkwise.tracking.markers import review_marker
 from hunkwise.tracking.state import SUMMARY_MARKER, latest_state
-from tests.flows.outlets import (
+from tests.flows.ports import (
     AWAY,
     FILE,
     FORBIDDEN,
@@ -37,7 +37,7 @@ from tests.flows.outlets import (
     mine,
     whole_review,
 )
-from tests.tracking.story import HEAD, said, thread
+from tests.tracking.pushes import HEAD, said, thread
 
 POSTED = thread(FOUND)
 MARKER = review_marker("41.abc", HEAD)

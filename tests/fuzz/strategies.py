@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from tests.fuzz.alphabet import TRICKS, WORDS
+from tests.fuzz.markdown_alphabet import TRICKS, WORDS
 from tests.fuzz.properties.diffs import unified
 from tests.hard_diffs import AT_HAND, CASES
 from tests.publish.test_sanitize import HOSTILE

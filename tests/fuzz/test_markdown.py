@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.alphabet import TRICKS, spelled, spelling
-from tests.fuzz.judge import shown
-from tests.fuzz.posted import POSTED
+from tests.fuzz.github_markdown import shown
+from tests.fuzz.markdown_alphabet import TRICKS, spelled, spelling
+from tests.fuzz.posted_texts import POSTED
 from tests.fuzz.properties.markdown import does_nothing, keeps_its_limit, stays_itself
 from tests.fuzz.strategies import FOREIGN
 from tests.publish.test_sanitize import HOSTILE

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hunkwise.errors import RepositoryError, SettingsError
-from tests.preview.asking import CONFIG, FILES, SEVERITY, TEMPLATE, ask, write
+from tests.preview.preview_command import CONFIG, FILES, SEVERITY, TEMPLATE, ask, write
 
 HOME = ".github/hunkwise.yml"
 MINE = ".github/mine.md.j2"

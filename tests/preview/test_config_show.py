@@ -14,7 +14,7 @@ from hunkwise.settings.config import Config
 from hunkwise.settings.inputs import KNOWN_INPUTS
 from hunkwise.settings.prompt_settings import PromptSettings
 from tests.fakes.git_repository import GitRepository
-from tests.preview.asking import CONFIG, FILES, NOTHING, TEMPLATE, ask, write
+from tests.preview.preview_command import CONFIG, FILES, NOTHING, TEMPLATE, ask, write
 
 HOME = ".github/hunkwise.yml"
 

@@ -10,7 +10,7 @@ import pytest
 
 from hunkwise.errors import SettingsError
 from hunkwise.prompts.renderer import BASE, BUILT_IN, PARTIALS, built_in_text
-from tests.preview.asking import FILES, SEVERITY, TEMPLATE, ask, write
+from tests.preview.preview_command import FILES, SEVERITY, TEMPLATE, ask, write
 
 HOME = ".github/hunkwise.yml"
 

@@ -13,7 +13,7 @@ from hunkwise.errors import Error, GitHubError
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.github import FakeGitHub
 from tests.fakes.http_server import serve
-from tests.preview.asking import ask
+from tests.preview.preview_command import ask
 
 HOME = ".github/hunkwise.yml"
 CONFIG = "version: 1\nfail-on: low\nprompts: [{name: mine, template: mine.j2}]\n"

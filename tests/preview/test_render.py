@@ -15,7 +15,7 @@ from hunkwise.errors import Error, RepositoryError, SettingsError
 from hunkwise.preview.config import print_text
 from hunkwise.preview.render import estimate
 from tests.fakes.git_repository import GitRepository
-from tests.preview.asking import NOTHING, ask
+from tests.preview.preview_command import NOTHING, ask
 
 HOME = ".github/hunkwise.yml"
 OWN = "version: 1\nprompts:\n  - review\n  - {name: mine, template: mine.j2}\n"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hunkwise.domain.text import plain
 from hunkwise.publish.sanitize import code_span, fence, line, suggestion_fence, text
-from tests.publish.rendered import rendered
+from tests.publish.drafts import rendered
 
 SERVER = "https://github.com"
 

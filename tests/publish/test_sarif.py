@@ -19,7 +19,7 @@ from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.review import Coverage, FileCoverage, Review, ReviewFault, SkipReason
 from hunkwise.publish.sarif import MOST_RESULTS, as_sarif
-from tests.publish.rendered import rendered
+from tests.publish.drafts import rendered
 from tests.publish.samples import HEAD, anchor, clean, finding, review
 
 GITHUB = "https://github.com"

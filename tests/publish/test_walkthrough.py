@@ -12,7 +12,7 @@ from hunkwise.domain.review import Coverage, FileCoverage, SkipReason
 from hunkwise.publish.change_summary import change_blocks
 from hunkwise.publish.conclusion import PublishedReview
 from hunkwise.publish.documents import STATE_ROOM, check_output, job_summary, summary_comment
-from tests.fuzz.judge import shown
+from tests.fuzz.github_markdown import shown
 from tests.publish.samples import anchor, clean, finding, review, state, view
 from tests.publish.test_sanitize import HOSTILE
 

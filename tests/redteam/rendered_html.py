@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from tests.end_to_end.step import Result
-from tests.fuzz.judge import shown
+from tests.fuzz.github_markdown import shown
 from tests.redteam.attack import Arena
 
 BEHIND = "What stands behind it stands alone."

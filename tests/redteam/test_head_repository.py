@@ -21,8 +21,8 @@ from copilot.generated.rpc import PermissionDecisionApproveOnce
 
 from hunkwise.copilot.find_cli import CliCommand, find_cli
 from hunkwise.copilot.sidecar import Sidecar
-from tests.copilot.asking import Asked, Question, environ, put
 from tests.copilot.programs import running, sidecar
+from tests.copilot.sessions import Asked, Question, environ, put
 from tests.end_to_end.prompts import paths_in, rows_in, user_text
 from tests.end_to_end.step import Result
 from tests.end_to_end.world import BASE, HEAD, finding, said

@@ -17,7 +17,7 @@ from tests.end_to_end.world import BASE, HEAD, World, finding, said
 from tests.end_to_end.write_log import story
 from tests.fakes.actions_runner import read_log
 from tests.fakes.model_script import REPORT_TOOL, Answer, ModelRequest, Step, ToolCall, always, report, turns
-from tests.fuzz.judge import shown
+from tests.fuzz.github_markdown import shown
 from tests.redteam.attack import Arena
 from tests.redteam.cases import Case, each, play
 from tests.redteam.hostile_findings import NO_FINDINGS, misshapen

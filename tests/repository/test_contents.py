@@ -10,7 +10,7 @@ from hunkwise.errors import RepositoryError
 from hunkwise.repository.git import Git, read_contents
 from hunkwise.repository.git_process import GitResult
 from hunkwise.repository.trees import MAX_SMALL, GitTree
-from tests.repository.trees import Entry, Trees
+from tests.repository.repositories import Entry, Trees
 
 FILES: dict[bytes, Entry] = {
     b"a.txt": b"one\n",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Hunk, Side
 from hunkwise.errors import OversizeError, RepositoryError
 from hunkwise.repository.git import Git
-from tests.repository.trees import Trees, git
+from tests.repository.repositories import Trees, git
 
 Files = dict[bytes, bytes]
 

@@ -12,9 +12,9 @@ from hunkwise.publish import sanitize
 from hunkwise.publish.sanitize import without_marker
 from hunkwise.tracking.markers import is_fixed, is_review_marker, raised_in
 from hunkwise.tracking.state import decode
-from tests.fuzz.alphabet import WORDS
-from tests.fuzz.judge import Shown, shown
-from tests.fuzz.posted import AFTERWARDS, BEHIND, POSTED, hostile
+from tests.fuzz.github_markdown import Shown, shown
+from tests.fuzz.markdown_alphabet import WORDS
+from tests.fuzz.posted_texts import AFTERWARDS, BEHIND, POSTED, hostile
 from tests.publish.samples import SERVER, state
 
 LONGEST: Final = 4_000

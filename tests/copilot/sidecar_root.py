@@ -1,0 +1,49 @@
+"""A root folder for the sidecar, as the image has one, made of what is installed here."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from hunkwise.copilot.find_cli import find_cli
+from hunkwise.copilot.isolation import ROOT_VARIABLE
+from tests.copilot.sessions import environ
+
+_LIBRARY = re.compile(r"(/\S+) \(0x")
+
+
+def root_folder(folder: Path) -> Path:
+    """The folder, which others may pass: its parents are often private to the tests' user."""
+    root = folder / "root"
+    runtime = find_cli(environ()).program
+    inner = runtime.relative_to(runtime.parents[5])  # pkg/PLATFORM/VERSION/prebuilds/PLATFORM/copilot-runtime
+    package = root / "copilot" / inner.parent
+    shutil.copytree(runtime.parent, package, copy_function=_linked)
+    for program in (runtime, runtime.with_name("runtime.node")):
+        needed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+        for library in map(Path, _LIBRARY.findall(needed)):
+            target = root / library.relative_to("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(library, target)
+            target.chmod(0o755)
+    for name in ("home", "etc", "proc/self"):
+        (root / name).mkdir(parents=True)
+    (root / "home").chmod(0o711)
+    (root / "proc/self/exe").symlink_to(Path("/copilot") / inner)
+    return root
+
+
+def image_environ(root: Path, **more: str) -> dict[str, str]:
+    """A step's environment in the image."""
+    return environ(**{ROOT_VARIABLE: str(root), "COPILOT_PKG_CACHE_HOME": str(root / "copilot"), **more})
+
+
+def _linked(source: str, target: str) -> None:
+    """The runtime has 145 MB."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

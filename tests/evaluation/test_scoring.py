@@ -1,0 +1,214 @@
+"""Which finding is which golden: by path, side and nearness, one to one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hunkwise.domain.diff import Side
+from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.review import Usage
+from hunkwise.evaluation.golden import GoldenFinding
+from hunkwise.evaluation.results import CaseFailure, CaseResult, Evaluation, ScoredFinding, ScoredGolden
+from hunkwise.evaluation.scoring import Counts, Match, added, distance, lines_of, match, near_pairs, summed
+from hunkwise.evaluation.table import percent
+from tests.evaluation.samples import finding, golden
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "off"),
+    [
+        (golden(10), finding(10), 0),
+        (golden(10), finding(13), 3),
+        (golden(10), finding(7), 3),
+        (golden(10, end_line=20), finding(15), 0),
+        (golden(10, end_line=20), finding(22), 2),
+        (golden(10), finding(12, start=8), 0),
+        (golden(10, end_line=12), finding(9, start=7), 1),
+        (golden(10), finding(10, path="b.py"), None),
+        (golden(10), finding(10, side=Side.LEFT), None),
+        (golden(10, side="LEFT"), finding(10, side=Side.LEFT), 0),
+        (golden(10), finding(None, said=11), 1),
+        (golden(10, side="LEFT"), finding(None, said=10), None),
+        (golden(10), finding(None), None),
+    ],
+)
+def test_the_distance_is_the_lines_between_them(
+    wanted: GoldenFinding, found: Finding, off: int | None
+) -> None:
+    assert distance(wanted, found) == off
+
+
+@pytest.mark.parametrize(
+    ("goldens", "findings", "window", "pairs"),
+    [
+        ([], [], 3, []),
+        ([golden(1)], [], 3, []),
+        ([], [finding(1)], 3, []),
+        ([golden(1)], [finding(4)], 3, [(0, 0)]),
+        ([golden(1)], [finding(5)], 3, []),
+        ([golden(1)], [finding(2)], 0, []),
+        ([golden(1)], [finding(3), finding(2)], 3, [(0, 1)]),
+        ([golden(4), golden(7)], [finding(5), finding(8)], 3, [(0, 0), (1, 1)]),
+        # The nearest pair comes first, even where two pairs were possible.
+        ([golden(4), golden(7)], [finding(6), finding(9)], 3, [(1, 0)]),
+        ([golden(4), golden(7)], [finding(6)], 3, [(1, 0)]),
+        # Of equally near ones the one of the same severity.
+        (
+            [golden(4, severity="high")],
+            [finding(5), finding(3, severity=Severity.HIGH)],
+            3,
+            [(0, 1)],
+        ),
+        # Nearness counts more than severity.
+        ([golden(4, severity="high")], [finding(4), finding(5, severity=Severity.HIGH)], 3, [(0, 0)]),
+        ([golden(1), golden(1)], [finding(1)], 3, [(0, 0)]),
+        ([golden(1, path="b.py")], [finding(1)], 3, []),
+    ],
+)
+def test_the_nearest_pairs_are_matched_first(
+    goldens: list[GoldenFinding], findings: list[Finding], window: int, pairs: list[tuple[int, int]]
+) -> None:
+    assert match(goldens, findings, window) == tuple(Match(*pair) for pair in pairs)
+
+
+def test_a_finding_without_a_proved_line_stands_where_the_model_said() -> None:
+    assert [lines_of(one) for one in (finding(5, start=3), finding(None, said=7), finding(None))] == [
+        range(3, 6),
+        range(7, 8),
+        None,
+    ]
+
+
+lines = st.integers(1, 12)
+severities = st.sampled_from(list(Severity))
+golden_lists = st.lists(
+    st.builds(
+        lambda line, more, level: golden(line, end_line=line + more, severity=level),
+        lines,
+        st.integers(0, 3),
+        st.sampled_from([None, "low", "high"]),
+    ),
+    max_size=5,
+)
+finding_lists = st.lists(
+    st.builds(lambda line, level: finding(line, severity=level), lines, severities), max_size=5
+)
+
+
+@given(golden_lists, finding_lists, st.integers(0, 4))
+def test_matches_are_one_to_one_and_within_the_window(
+    goldens: list[GoldenFinding], findings: list[Finding], window: int
+) -> None:
+    found = match(goldens, findings, window)
+    assert len({one.golden for one in found}) == len({one.finding for one in found}) == len(found)
+    near = near_pairs(goldens, findings, window)
+    assert all((one.golden, one.finding) in near for one in found)
+
+
+@given(golden_lists, finding_lists, st.integers(0, 4), st.randoms(use_true_random=False))
+def test_the_order_of_the_lists_makes_no_difference(
+    goldens: list[GoldenFinding], findings: list[Finding], window: int, chance: object
+) -> None:
+    def told(goldens: list[GoldenFinding], findings: list[Finding]) -> list[str]:
+        return sorted(
+            repr((goldens[one.golden], findings[one.finding])) for one in match(goldens, findings, window)
+        )
+
+    shuffled, mixed = list(goldens), list(findings)
+    chance.shuffle(shuffled)  # type: ignore[attr-defined]  # a random.Random, which hypothesis does not type
+    chance.shuffle(mixed)  # type: ignore[attr-defined]  # as above
+    assert told(goldens, findings) == told(shuffled, mixed)
+
+
+def marked_golden(finding: int | None = None, severity: str | None = None) -> ScoredGolden:
+    return ScoredGolden(
+        "a.py", 1, None, "RIGHT", severity, "Wrong.", finding, "place" if finding is not None else None
+    )
+
+
+def marked_finding(golden: int | None = None, severity: str = "high") -> ScoredFinding:
+    return ScoredFinding("a.py", 1, None, "RIGHT", severity, "Wrong", "It is.", "review", None, golden)
+
+
+def marks(
+    goldens: tuple[ScoredGolden, ...] = (),
+    findings: tuple[ScoredFinding, ...] = (),
+    name: str = "one",
+    **more: object,
+) -> CaseResult:
+    return CaseResult(name, "0" * 16, goldens=goldens, findings=findings, **more)  # type: ignore[arg-type]  # the test's own
+
+
+FOUND = ((marked_golden(0, "high"),), (marked_finding(0),))
+
+
+@pytest.mark.parametrize(
+    ("one", "precision", "recall", "f1"),
+    [
+        (marks(), 1.0, 1.0, 1.0),  # clean and silent
+        (marks((), (marked_finding(),)), 0.0, 1.0, 0.0),
+        (marks((marked_golden(),)), 1.0, 0.0, 0.0),
+        (marks((marked_golden(),), (marked_finding(),)), 0.0, 0.0, 0.0),
+        (marks(*FOUND), 1.0, 1.0, 1.0),
+        (marks((marked_golden(0), marked_golden()), (marked_finding(0),)), 1.0, 0.5, 2 / 3),
+        (marks((marked_golden(0),), (marked_finding(0), marked_finding())), 0.5, 1.0, 2 / 3),
+    ],
+)
+def test_the_ratios_are_defined_everywhere(
+    one: CaseResult, precision: float, recall: float, f1: float
+) -> None:
+    counts = one.counts
+    assert (counts.precision, counts.recall, counts.f1) == (precision, recall, f1)
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (marks(), Counts(cases=1, clean=1, silent=1)),
+        (marks((), (marked_finding(),)), Counts(cases=1, clean=1, noise=1)),
+        (marks(*FOUND), Counts(cases=1, matched=1, rated=1, agreed=1)),
+        (marks((marked_golden(0, "low"),), (marked_finding(0),)), Counts(cases=1, matched=1, rated=1)),
+        (marks((marked_golden(0),), (marked_finding(0),)), Counts(cases=1, matched=1)),
+        (marks((marked_golden(None, "low"),)), Counts(cases=1, missed=1)),
+        (marks(*FOUND, failure=CaseFailure("timeout", "Late.")), Counts()),
+        (marks(failure=CaseFailure("timeout", "Late.")), Counts()),
+    ],
+)
+def test_a_case_is_counted_by_what_became_of_it(one: CaseResult, expected: Counts) -> None:
+    assert one.counts == expected
+
+
+def test_of_no_case_there_is_no_noise_and_no_share() -> None:
+    nothing = Counts()
+    assert (nothing.noise_per_case, nothing.silent_share, nothing.severity_agreement) == (None, None, None)
+
+
+def test_totals_are_made_of_the_sums_and_not_of_the_ratios() -> None:
+    whole = summed(
+        [Counts(cases=1, matched=1), Counts(cases=1, matched=1, missed=3, noise=1), Counts(cases=1, clean=1)]
+    )
+    assert whole == Counts(cases=3, clean=1, matched=2, missed=3, noise=1)
+    assert (whole.precision, whole.recall, whole.f1) == (2 / 3, 2 / 5, 4 / 8)
+    assert (whole.noise_per_case, whole.silent_share) == (1 / 3, 0.0)
+
+
+def test_what_failed_cases_cost_is_in_the_totals_and_nothing_else_of_them() -> None:
+    cost = Usage(2, 10, 5, 1, 1, ("m",), 3)
+    one = marks(*FOUND, usage=cost, judge_usage=Usage(model_calls=1))
+    other = marks(name="two", usage=cost, failure=CaseFailure("timeout", "Late."))
+    whole = Evaluation((one, other))
+    assert (whole.usage, whole.judge_usage) == (added([cost, cost]), Usage(model_calls=1))
+    assert (whole.counts, whole.evaluated, whole.failed) == (one.counts, (one,), (other,))
+
+
+@pytest.mark.parametrize(
+    ("share", "told"),
+    [
+        (None, "–"), (1.0, "100 %"), (0.0, "0 %"), (0.5, "50 %"), (2 / 3, "66.7 %"),
+        (0.9999, "99.9 %"), (0.0001, "0.1 %"),
+    ],
+)  # fmt: skip
+def test_all_and_nothing_are_never_said_of_what_is_only_nearly_so(share: float | None, told: str) -> None:
+    assert percent(share) == told

@@ -1,0 +1,137 @@
+"""What stands after a run, and what the next one is to know of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hunkwise.domain.finding import MAX_OVERVIEW, NO_SUMMARY, Area, Finding, Severity, Walkthrough
+from hunkwise.domain.pull_request import Comment, Conversation
+from hunkwise.domain.review import Coverage, Destination, FileCoverage, PostResult, SkipReason
+from hunkwise.flows.publish_plan import PublishPlan
+from hunkwise.plan.incremental import hunk_keys
+from hunkwise.publish.conclusion import Gates
+from hunkwise.tracking.markers import HiddenState
+from hunkwise.tracking.state import SUMMARY_MARKER, encode
+from tests.flows.ports import FILE, FOUND, MENDED, MENDED_TEXT, SECOND, TERMS, whole_review
+from tests.tracking.pushes import HEAD, inline, said, state, thread
+
+KEYS = frozenset(hunk_keys(FILE.path, FILE.hunks))
+
+
+def standing(
+    *findings: Finding, talk: Conversation | None = None, terms: Any = TERMS, **review: Any
+) -> PublishPlan:
+    return PublishPlan(terms, whole_review(*findings, **review), talk, lambda _: MENDED_TEXT)
+
+
+def remembering(before: HiddenState, *threads: Any, **changes: Any) -> Conversation:
+    """A conversation whose summary comment carries the state."""
+    body = f"{SUMMARY_MARKER}\nWhat stands.\n\n{encode(before, 30_000)}"
+    return said(*threads, comments=(Comment(5, body),), **changes)
+
+
+def test_where_nothing_is_known_all_is_new() -> None:
+    alone = standing(FOUND, SECOND)
+    assert alone.reconciliation.post == (FOUND, SECOND)
+    assert alone.remembered is None
+    assert alone.review.findings == (FOUND, SECOND)
+
+
+def test_what_stands_is_what_is_new_and_what_stood_in_reading_order() -> None:
+    talk = remembering(inline(FOUND), thread(FOUND))
+    both = standing(SECOND, talk=talk)
+    assert [(found.title, found.raised_as is not None) for found in both.review.findings] == [
+        (FOUND.title, True), (SECOND.title, False),
+    ]  # fmt: skip
+    assert both.remembered == inline(FOUND)
+
+
+@pytest.mark.parametrize(
+    ("coverage", "fixed"),
+    [
+        (FileCoverage("a.py", 2, 2), True),
+        (FileCoverage("a.py", 2, 1, SkipReason.BUDGET), False),
+        (FileCoverage("a.py", 2, 0, SkipReason.IGNORED), False),
+        (FileCoverage("a.py", 0, 0, SkipReason.NO_CHANGED_LINES), True),
+    ],
+)
+def test_a_finding_is_fixed_only_where_its_file_was_read_whole(coverage: FileCoverage, fixed: bool) -> None:
+    talk = remembering(inline(FOUND), thread(FOUND))
+    made = standing(talk=talk, files=(MENDED,), coverage=Coverage((coverage,)))
+    assert (made.reconciliation.fixed != ()) == fixed
+    assert (made.review.findings == ()) == fixed
+
+
+def test_repeated_findings_are_counted_as_left_out() -> None:
+    talk = remembering(inline(FOUND), thread(FOUND, thumbs_down=("maintainer",)))
+    made = standing(FOUND, talk=talk, dropped=2)
+    assert (made.review.findings, made.review.dropped) == ((), 3)
+
+
+@pytest.mark.parametrize(("annotated", "rungs"), [(0, "ss"), (1, "as"), (2, "aa")])
+@pytest.mark.parametrize("summary", [True, False])
+def test_every_finding_has_a_rung(annotated: int, rungs: str, summary: bool) -> None:
+    severe = replace(SECOND, severity=Severity.CRITICAL)
+    kept, placed = replace(FOUND, title="Was there"), replace(FOUND, title="Posted now", category="other")
+    talk = remembering(inline(kept), thread(kept))
+    made = standing(
+        replace(FOUND, path="b.py"), severe, placed, talk=talk, terms=replace(TERMS, summary=summary)
+    )
+    posted = PostResult(where={placed: Destination.BODY})
+    view = made.view(posted, annotated)
+    where = {published.finding: published.destination for published in view.findings}
+    assert tuple(where) == made.review.findings
+    below = Destination.SUMMARY if summary else Destination.REPORT
+    names = {"s": below, "a": Destination.ANNOTATION}
+    left = made.unposted(posted)
+    assert left[0] == severe
+    assert [where[found] for found in left] == [names[letter] for letter in rungs]
+    assert {found.title: rung for found, rung in where.items() if found not in left} == {
+        "Posted now": Destination.BODY, "Was there": Destination.INLINE,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rewrites", "own", "hunks"),
+    [(0, True, KEYS), (3, True, KEYS), (None, True, frozenset()), (0, False, frozenset())],
+    ids=["known", "rewritten before", "GitHub does not say", "a report"],
+)
+def test_hunks_are_remembered_only_where_the_next_run_can_tell_what_they_were(
+    rewrites: int | None, own: bool, hunks: frozenset[str]
+) -> None:
+    made = standing(FOUND, talk=said(rewrites=rewrites), terms=replace(TERMS, own_review=own), hunks=KEYS)
+    left = made.state(made.view(PostResult(where={FOUND: Destination.INLINE})))
+    assert left.hunks == hunks
+    assert (left.rewrites, left.settings, left.base) == (rewrites or 0, "d1", "main")
+
+
+def test_the_newest_heads_are_remembered_each_once() -> None:
+    shas = tuple(f"{number:040x}" for number in range(19))
+    before = replace(state(), reviewed_shas=(HEAD, *shas))
+    made = standing(talk=remembering(before))
+    assert made.state(made.view(PostResult())).reviewed_shas == (*shas, HEAD)
+    full = replace(state(), reviewed_shas=tuple(f"{number:040x}" for number in range(20)))
+    last = standing(talk=remembering(full))
+    later = last.state(last.view(PostResult())).reviewed_shas
+    assert (len(later), later[-1]) == (20, HEAD)
+
+
+def test_a_state_without_a_conversation_carries_no_hunks() -> None:
+    made = standing(FOUND, hunks=KEYS, terms=replace(TERMS, gates=Gates(fail_on=Severity.LOW)))
+    left = made.state(made.view(PostResult()))
+    assert (left.hunks, left.rewrites, left.conclusion) == (frozenset(), 0, "failure")
+    assert left.findings == ()
+
+
+def test_what_was_said_of_the_change_is_remembered_bounded_and_of_our_own_review_alone() -> None:
+    told = Walkthrough((Area("Pool", "New."),))
+    made = standing(talk=said(), summary="w" * 9_000, walkthrough=told)
+    kept = made.state(made.view(PostResult())).summary
+    assert (len(kept.overview), kept.walkthrough) == (MAX_OVERVIEW, told)
+    reported = standing(
+        talk=said(), summary="Words.", walkthrough=told, terms=replace(TERMS, own_review=False)
+    )
+    assert reported.state(reported.view(PostResult())).summary == NO_SUMMARY

@@ -1,0 +1,285 @@
+"""Tests that every line of every hunk is in exactly one chunk, chunks keep to the budget, and coverage adds up."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Hunk, Side
+from hunkwise.domain.diff_parser import count_changes, parse_hunks
+from hunkwise.domain.review import FileCoverage, SkipReason
+from hunkwise.domain.text import LINE_LIMIT, header_size, shown_size
+from hunkwise.plan.chunking import Chunk, LineSpan, allotted, budget_for, covered, hunks_around, pack
+from tests.fakes.changes import added, changed
+
+
+def hunk_of(kinds: str, old: int = 1, new: int = 1, raw: bytes = b"text of a line") -> Hunk:
+    """Returns a hunk with lines of these kinds; a capital P is an added line that is too long, `_` an empty one."""
+    rows: list[DiffLine] = []
+    start = (old, new)
+    for letter in kinds:
+        kind = {"P": "+", "_": "+"}.get(letter, letter)
+        content = {"P": b"x" * (LINE_LIMIT + 1), "_": b""}.get(letter, raw)
+        rows.append(DiffLine(kind, None if kind == "+" else old, None if kind == "-" else new, content))
+        old += kind != "+"
+        new += kind != "-"
+    return Hunk(*start, tuple(rows), "def f")
+
+
+def file_of(path: str, *kinds: str) -> FileDiff:
+    hunks: list[Hunk] = []
+    for number, letters in enumerate(kinds):
+        hunks.append(hunk_of(letters, 1_000 * number + 1, 1_000 * number + 1))
+    return FileDiff(path, FileStatus.MODIFIED, tuple(hunks), *count_changes(hunks))
+
+
+def size_of(chunk: Chunk) -> int:
+    return sum(header_size(part.file) + sum(map(shown_size, part.hunks)) for part in chunk.parts)
+
+
+KINDS = st.text("+- ", min_size=1, max_size=40)
+FILES = st.lists(st.lists(KINDS, max_size=4), max_size=8).map(
+    lambda files: [file_of(f"dir/{number}.py", *kinds) for number, kinds in enumerate(files)]
+)
+
+
+@given(FILES, st.integers(60, 3_000))
+@settings(max_examples=200, deadline=None)
+def test_every_line_is_in_exactly_one_chunk_in_order(files: list[FileDiff], budget: int) -> None:
+    chunks = pack(files, budget)
+    assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
+    shown = [
+        (part.file.path, line)
+        for chunk in chunks
+        for part in chunk.parts
+        for hunk in part.hunks
+        for line in hunk.lines
+    ]
+    assert shown == [(file.path, line) for file in files for hunk in file.hunks for line in hunk.lines]
+    assert all(part.hunks for chunk in chunks for part in chunk.parts)
+    assert sum(chunk.changed_lines for chunk in chunks) == sum(file.changed_lines for file in files)
+
+
+@given(FILES, st.integers(300, 3_000))
+@settings(max_examples=200, deadline=None)
+def test_chunks_keep_to_the_budget_and_small_files_stay_whole(files: list[FileDiff], budget: int) -> None:
+    chunks = pack(files, budget)
+    assert all(size_of(chunk) <= budget for chunk in chunks)
+    for file in files:
+        if header_size(file) + sum(map(shown_size, file.hunks)) <= budget and file.hunks:
+            assert sum(part.file is file for chunk in chunks for part in chunk.parts) == 1
+
+
+@given(FILES, st.integers(60, 1_000))
+@settings(max_examples=100, deadline=None)
+def test_pieces_of_a_hunk_are_numbered_from_their_start(files: list[FileDiff], budget: int) -> None:
+    for chunk in pack(files, budget):
+        for part in chunk.parts:
+            for hunk in part.hunks:
+                old = [line.old for line in hunk.lines if line.old is not None]
+                new = [line.new for line in hunk.lines if line.new is not None]
+                assert old == list(range(hunk.old_start, hunk.old_start + len(old)))
+                assert new == list(range(hunk.new_start, hunk.new_start + len(new)))
+                assert hunk.heading == "def f"
+
+
+def pieces(kinds: str, budget: int) -> list[str]:
+    return [
+        "".join(line.kind for line in hunk.lines)
+        for chunk in pack([file_of("f", kinds)], budget)
+        for part in chunk.parts
+        for hunk in part.hunks
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ("++++++ +++++++++", ["++++++ ", "+++++++++"]),
+        ("+++++++-+++++++", ["+++++++", "-+++++++"]),
+        ("++++++++_+++++++", ["++++++++", "++++++++"]),
+        ("++++++++++++++++", ["+++++++++", "+++++++"]),
+        ("------------++", ["---------", "---++"]),
+    ],
+)
+def test_a_large_hunk_is_split_where_it_hurts_least(kinds: str, expected: list[str]) -> None:
+    assert pieces(kinds, 380) == expected
+
+
+def test_a_side_without_lines_is_named_by_the_line_before() -> None:
+    (hunk,) = parse_hunks(b"@@ -0,0 +1,20 @@\n" + b"+some added line\n" * 20)
+    file = FileDiff("n", FileStatus.ADDED, (hunk,), additions=20)
+    starts = [
+        (piece.old_start, piece.new_start)
+        for chunk in pack([file], 300)
+        for part in chunk.parts
+        for piece in part.hunks
+    ]
+    assert starts[0] == (0, 1)
+    assert {old for old, _ in starts} == {0}
+    assert [new for _, new in starts] == sorted({new for _, new in starts})
+
+
+def test_only_the_last_piece_of_a_cut_hunk_is_truncated() -> None:
+    (hunk,) = parse_hunks(b"@@ -0,0 +1,99 @@\n" + b"+some added line\n" * 20)
+    file = FileDiff("n", FileStatus.ADDED, (hunk,), additions=99)
+    cut = [piece.truncated for chunk in pack([file], 300) for part in chunk.parts for piece in part.hunks]
+    assert cut == [False] * (len(cut) - 1) + [True]
+
+
+def test_small_files_share_a_chunk_and_a_larger_one_begins_its_own() -> None:
+    files = [file_of("a", "+"), file_of("b", "+"), file_of("c", "+" * 20)]
+    assert [[part.file.path for part in chunk.parts] for chunk in pack(files, 800)] == [["a", "b"], ["c"]]
+
+
+def test_a_file_above_the_budget_fills_what_is_left_of_a_chunk() -> None:
+    chunks = pack([file_of("a", "+"), file_of("b", "+++", "+++", "+" * 20), file_of("c", "+")], 840)
+    assert [[part.file.path for part in chunk.parts] for chunk in chunks] == [["a", "b"], ["b", "c"]]
+
+
+def test_a_name_as_long_as_the_budget_does_not_make_a_chunk_of_each_line() -> None:
+    assert len(pack([file_of("d/" * 500, "+" * 40)], 1_000)) == 3
+
+
+def test_nothing_to_show_makes_no_chunk() -> None:
+    assert pack([], 1_000) == ()
+    assert pack([FileDiff("a", FileStatus.RENAMED)], 1_000) == ()
+
+
+def test_what_was_reviewed_is_what_was_asked_about_with_success() -> None:
+    files = [
+        file_of("whole", "+-"),
+        file_of("half", "+" * 10, "-" * 20),
+        file_of("long", "+P"),
+        file_of("none", "+"),
+    ]
+    chunks = pack(files, 500)
+    failing = next(
+        chunk.index for chunk in chunks if any(part.hunks[0].lines[0].kind == "-" for part in chunk.parts)
+    )
+    outcomes = {chunk.index: SkipReason.FAILED if chunk.index == failing else None for chunk in chunks}
+    whole, half, long, none = covered(chunks, files, outcomes)
+    assert whole == FileCoverage("whole", 2, 2)
+    assert (half.changed_lines, half.reason) == (30, SkipReason.FAILED)
+    assert 0 < half.reviewed_lines < 30
+    assert half.detail.endswith("parts")
+    assert (long.reviewed_lines, long.reason) == (1, SkipReason.LINE_TOO_LONG)
+    assert long.detail == "1 changed lines of more than 4,000 bytes"
+    assert none == FileCoverage("none", 1, 1)
+
+
+def test_a_chunk_that_was_never_asked_about_was_interrupted() -> None:
+    files = [file_of("a", "++")]
+    (coverage,) = covered(pack(files, 1_000), files, {})
+    assert coverage == FileCoverage("a", 2, 0, SkipReason.INTERRUPTED)
+
+
+def test_lines_that_are_not_in_the_patch_are_missing() -> None:
+    (hunk,) = parse_hunks(b"@@ -1,9 +1,9 @@\n-a\n+b\n+cu")
+    file = FileDiff("a", FileStatus.MODIFIED, (hunk,), additions=9, deletions=9)
+    chunks = pack([file], 1_000)
+    (coverage,) = covered(chunks, [file], {0: None})
+    assert coverage == FileCoverage(
+        "a", 18, 2, SkipReason.NO_PATCH, "16 of its changed lines are not in the patch"
+    )
+    assert covered(chunks, [], {0: None}) == ()
+
+
+def test_chunks_grow_where_a_large_change_would_take_many() -> None:
+    assert budget_for([], 1_000) == 1_000
+    files = [added(f"f{number}.py", *["x" * 84] * 100) for number in range(4)]
+    assert budget_for(files, 4_000) == 4_000
+    some = [added(f"f{number}.py", *["x" * 84] * 100) for number in range(8)]
+    grown = budget_for(some, 4_000)
+    assert 4_000 < grown < 10_000
+    assert len(pack(some, grown)) <= 24
+    many = [added(f"f{number}.py", *["x" * 84] * 100) for number in range(40)]
+    assert budget_for(many, 4_000) == 10_000
+
+
+SMALL = changed(
+    "a.py", b"@@ -1,2 +1,2 @@ def one():\n-one\n+one!\n two\n@@ -50,2 +50,3 @@\n fifty\n+more\n end"
+)
+LARGE = added("b.py", *(f"line {number}" for number in range(1, 3001)))
+
+
+def at(line: int, side: Side = Side.RIGHT, last: int | None = None) -> LineSpan:
+    return LineSpan(side, range(line, (last or line) + 1))
+
+
+def numbers(hunks: tuple[Hunk, ...]) -> list[int | None]:
+    return [row.new for hunk in hunks for row in hunk.lines]
+
+
+def size(file: FileDiff, hunks: tuple[Hunk, ...]) -> int:
+    return header_size(file) + sum(map(shown_size, hunks))
+
+
+@pytest.mark.parametrize(
+    ("places", "starts"),
+    [
+        ([at(1)], [1]),
+        ([at(1, Side.LEFT)], [1]),
+        ([at(51)], [50]),
+        ([at(51), at(1)], [1, 50]),
+        ([at(20)], [1, 50]),
+        ([], [1, 50]),
+        ([at(51, Side.LEFT), at(900)], [50]),
+    ],
+)
+def test_the_hunks_of_the_places_are_shown_whole(places: list[LineSpan], starts: list[int]) -> None:
+    hunks = hunks_around(SMALL, places, 10_000)
+    assert [hunk.new_start for hunk in hunks] == starts
+    assert all(hunk in SMALL.hunks for hunk in hunks)
+
+
+def test_a_large_hunk_is_cut_around_its_places() -> None:
+    hunks = hunks_around(LARGE, [at(1000), at(2500, last=2502)], 4_000)
+    assert size(LARGE, hunks) <= 4_000
+    assert len(hunks) == 2
+    assert {1000, 2500, 2501, 2502} <= set(numbers(hunks))
+    assert [hunk.new_start for hunk in hunks] == [hunk.lines[0].new for hunk in hunks]
+
+
+def test_rows_of_near_places_are_not_shown_twice() -> None:
+    hunks = hunks_around(LARGE, [at(1000), at(1005), at(1001)], 4_000)
+    assert len(hunks) == 1
+    assert numbers(hunks) == sorted(set(numbers(hunks)), key=lambda number: number or 0)
+
+
+@pytest.mark.parametrize("room", [0, 100, 150, 200, 1_000, 5_000, 90_000])
+def test_there_is_never_more_than_room(room: int) -> None:
+    places = [at(number) for number in range(1, 3000, 7)]
+    hunks = hunks_around(LARGE, places, room)
+    assert not hunks or size(LARGE, hunks) <= room
+    assert bool(hunks) == (room >= 150)
+
+
+def test_a_file_without_hunks_shows_nothing() -> None:
+    assert hunks_around(FileDiff("a.bin", LARGE.status), [at(1)], 1_000) == ()
+
+
+@pytest.mark.parametrize(
+    ("wants", "room", "shares"),
+    [
+        ((), 10, []),
+        ((3, 4), 10, [3, 4]),
+        ((100, 4, 100), 24, [10, 4, 10]),
+        ((5, 5), 0, [0, 0]),
+        ((5, 5), -3, [0, 0]),
+        ((7, 0), 7, [7, 0]),
+    ],
+)
+def test_who_wants_little_gets_it_and_the_rest_is_parted(
+    wants: tuple[int, ...], room: int, shares: list[int]
+) -> None:
+    assert allotted(wants, room) == shares
+
+
+@given(st.lists(st.integers(0, 1_000), max_size=20), st.integers(-10, 5_000))
+def test_nobody_gets_more_than_is_wanted_or_than_there_is(wants: list[int], room: int) -> None:
+    shares = allotted(wants, room)
+    assert all(0 <= share <= want for share, want in zip(shares, wants, strict=True))
+    assert sum(shares) <= max(0, room)
+    assert shares == wants or sum(shares) > max(0, room) - len(wants)

@@ -1,0 +1,417 @@
+"""What a reader is told: every finding, how much was looked at, and what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hunkwise.domain.diff import Side
+from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.limits import BODY_CHARACTERS, CHECK_TEXT_BYTES, JOB_SUMMARY_BYTES
+from hunkwise.domain.review import (
+    Coverage,
+    Destination,
+    ExitCode,
+    FileCoverage,
+    PostResult,
+    Review,
+    ReviewEvent,
+    ReviewFault,
+    SkipReason,
+    Usage,
+)
+from hunkwise.publish.conclusion import PublishedReview, RunConclusion
+from hunkwise.publish.documents import check_output, comment, job_summary, review_body, summary_comment
+from hunkwise.publish.placement import CommentPlan, Page, PublishedFinding, in_report
+from hunkwise.publish.sections import linked, place_of
+from hunkwise.tracking.markers import finding_marker, raised_in, review_marker
+from tests.publish.drafts import rendered
+from tests.publish.samples import (
+    HEAD,
+    SERVER,
+    anchor,
+    clean,
+    finding,
+    kept,
+    longest,
+    raised,
+    review,
+    state,
+    thread,
+    view,
+)
+
+FAILED = RunConclusion(ExitCode.GATE, ("A finding reaches fail-on: high.", "Too little was read."))
+
+
+def body_of(
+    whole: Review, placement: CommentPlan | None = None, event: ReviewEvent = ReviewEvent.COMMENT
+) -> Page:
+    placed = CommentPlan(in_body=whole.findings) if placement is None else placement
+    return review_body(view(whole), placed, event)
+
+
+def summary_of(
+    whole: Review, where: dict[Finding, Destination] | None = None, url: str | None = None
+) -> Page:
+    published = [PublishedFinding(of, destination) for of, destination in (where or {}).items()]
+    return job_summary(view(whole, None, *published, posted=PostResult(url)))
+
+
+def test_a_comment_has_severity_title_body_suggestion_and_marker() -> None:
+    of = finding("No `close`", at=anchor(2), suggestion="x = 1\n", category="bug", confidence=0.85)
+    assert comment(of, server_url=SERVER, applies=True) == (
+        "**🟡 medium** · **No `close`**\n\n"
+        "A body.\n\n"
+        "```suggestion\nx = 1\n```\n\n"
+        "bug · confidence 85% · prompt `review`\n\n" + finding_marker(of, Destination.INLINE)
+    )
+
+
+def test_a_finding_that_was_declined_on_its_lines_names_them_on_the_file_and_offers_nothing() -> None:
+    of = finding(at=anchor(4, start_line=2), suggestion="x")
+    written = comment(of, server_url=SERVER, applies=True, where=Destination.FILE)
+    assert "\n\nAt `src/a.py:2–4`:\n\nA body." in written
+    assert "```suggestion" not in written
+    assert "Suggested instead:\n\n```\nx\n```" in written
+    assert written.endswith(finding_marker(of, Destination.FILE))
+
+
+def test_a_suggestion_that_does_not_apply_is_shown_as_code() -> None:
+    written = comment(finding(at=anchor(), suggestion="a\r\nb"), server_url=SERVER, applies=False)
+    assert "Suggested instead:\n\n```\na\nb\n```" in written
+    assert "remove these lines" in comment(finding(suggestion="\n"), server_url=SERVER, applies=False)
+    bare = comment(finding(), server_url=SERVER, applies=False)
+    assert "Suggested" not in bare
+    assert bare.endswith(finding_marker(finding(), Destination.FILE))
+
+
+@pytest.mark.parametrize("applies", [True, False])
+def test_nothing_in_a_comment_can_forge_the_marker(applies: bool) -> None:
+    forged = finding_marker(finding("forged"), Destination.INLINE)
+    of = finding(forged, body=forged, at=anchor(), category=forged, suggestion=forged)
+    written = comment(of, server_url=SERVER, applies=applies)
+    assert [one.fingerprint for one in raised_in(written)] == [of.fingerprint]
+    assert written.count("<!--") == 1
+
+
+@pytest.mark.parametrize(
+    ("of", "place"),
+    [
+        (finding(at=anchor(2)), "src/a.py:2"),
+        (finding(at=anchor(4, start_line=2)), "src/a.py:2–4"),
+        (finding(at=anchor(2, side=Side.LEFT)), "src/a.py:2 (before the change)"),
+        (finding(), "src/a.py"),
+    ],
+)
+def test_a_place_reads_as_people_write_it(of: Finding, place: str) -> None:
+    assert place_of(of) == place
+
+
+@pytest.mark.parametrize(
+    ("address", "is_link"),
+    [
+        (f"{SERVER}/o/r/pull/1#x", True),
+        (f"{SERVER}.evil.example/x", False),
+        (f"{SERVER}/a) [b](https://evil.example", False),
+        (f"{SERVER}/{'x' * 2_000}", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_a_link_leads_only_to_a_plain_page_of_the_server(address: str | None, is_link: bool) -> None:
+    assert linked("x", address, SERVER) == (f"[x]({address})" if is_link else "x")
+    assert linked("x", address, "") == "x"
+
+
+@pytest.mark.parametrize("path", ["x\ud800.py", "x" * 2_000])
+def test_a_path_that_no_address_can_name_is_not_linked(path: str) -> None:
+    assert "](" not in summary_of(review(finding(path=path))).text
+
+
+def test_the_body_says_what_the_review_holds_and_has_the_rest_in_full() -> None:
+    inline = finding("inline", at=anchor(2), severity=Severity.HIGH)
+    on_file = finding("on file")
+    off = finding("off the diff", path="b.py", body="Because.")
+    removed = finding("removed", at=anchor(7, side=Side.LEFT))
+    whole = replace(review(inline, on_file, off, removed), summary="It **changes** things.", dropped=2)
+    text = body_of(whole, CommentPlan((inline,), (on_file,), (off, removed))).text
+    assert text.startswith("**4 findings**: 1 on the lines, 1 on files, 2 below.\n\n#### ")
+    assert f"[`b.py`]({SERVER}/o/r/blob/{HEAD}/b.py) · off the diff\n\nBecause." in text
+    assert "`src/a.py:7 (before the change)` · removed" in text
+    assert text.endswith(review_marker("run.1", HEAD))
+    assert "Reviewed 4 of" not in text
+    assert "It **changes**" not in text
+
+
+def test_each_finding_in_the_body_is_known_again() -> None:
+    first, second = finding("first", path="b.py"), finding("second", at=anchor(9))
+    text = body_of(review(first, second)).text
+    assert [one.fingerprint for one in raised_in(text)] == [first.fingerprint, second.fingerprint]
+    assert f"\n\n{finding_marker(first, Destination.BODY)}\n\n" in text
+
+
+@pytest.mark.parametrize("event", [ReviewEvent.REQUEST_CHANGES, ReviewEvent.COMMENT])
+def test_a_review_says_what_is_still_open_and_what_is_new(event: ReviewEvent) -> None:
+    old, older = finding("a", severity=Severity.LOW), finding("b", severity=Severity.HIGH)
+    seen = view(clean(review(old, older)), None, kept(old, thread()), kept(older, thread()))
+    assert review_body(seen, CommentPlan(), event).text.startswith(
+        "No new finding. Still open: 2 findings raised before (1 🟠 high, 1 🔵 low); the summary comment "
+    )
+    new = finding("new", at=anchor(3))
+    seen = view(clean(review(old, new)), None, kept(old))
+    text = review_body(seen, CommentPlan(inline=(new,)), event).text
+    assert text.startswith(
+        "**1 new finding**: 1 on the lines. Still open: 1 finding raised before (1 🔵 low)"
+    )
+
+
+def test_an_approval_claims_what_makes_it_one() -> None:
+    text = body_of(clean(review()), CommentPlan(), ReviewEvent.APPROVE).text
+    assert text.startswith("Every changed line was reviewed; nothing was found.\n\n<!-- ")
+
+
+def test_a_review_without_findings_says_what_it_read() -> None:
+    text = summary_of(clean(review())).text
+    assert text.startswith(
+        "### hunkwise: nothing found in the reviewed lines\n\n**Reviewed.**\n\n"
+        "Reviewed 4 of 4 changed lines (100 %)"
+    )
+    assert "no issues" not in text.lower()
+    assert "|" not in text
+    part = summary_of(review()).text
+    assert part.startswith("### hunkwise: nothing found in the part that was reviewed")
+
+
+def test_what_was_fixed_or_dismissed_was_found_once() -> None:
+    seen = replace(view(clean(review())), fixed=(thread(), thread()), dismissed=(raised(finding()),))
+    text = job_summary(seen).text
+    assert text.startswith("### hunkwise: no finding stands in the reviewed lines\n")
+    assert "2 fixed in `0123456`. 1 dismissed by a person: not raised again." in text
+    headless = replace(seen, review=replace(seen.review, head_sha=""), dismissed=())
+    assert "2 fixed.\n" in job_summary(headless).text
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [(0, "3 findings"), (1, "3 findings, 2 of them new"), (3, "3 findings, none of them new")],
+)
+def test_the_headline_tells_new_findings_from_known_ones(known: int, said: str) -> None:
+    standing = tuple(finding(str(number), at=anchor(number + 1)) for number in range(3))
+    seen = view(review(*standing), None, *(kept(one) for one in standing[:known]))
+    assert job_summary(seen).text.startswith(f"### hunkwise: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("carried", "said"),
+    [
+        (0, "at `0123456789ab`.\n"),
+        (1, "3 new changed lines were reviewed now, the rest before."),
+        (3, "1 new changed line was reviewed now, the rest before."),
+        (4, "Nothing in it was new: an earlier run reviewed all of these lines."),
+    ],
+)
+def test_what_an_earlier_run_reviewed_is_told_apart(carried: int, said: str) -> None:
+    assert said in summary_of(replace(clean(review()), carried_lines=carried)).text
+
+
+@pytest.mark.parametrize(
+    ("coverage", "said"),
+    [
+        (Coverage(), "There was nothing to review"),
+        (Coverage((FileCoverage("a.lock", 5, 0, SkipReason.LOCK_FILE),)), "There was nothing to review"),
+        (
+            Coverage((FileCoverage("a", 5, 0, SkipReason.FAILED),)),
+            "Reviewed 0 of 5 changed lines (0 %) in 0 of 1 file",
+        ),
+        (Coverage((), unlisted_files=7), "GitHub did not list 7 more files: not reviewed."),
+    ],
+)
+def test_nothing_read_is_said_so(coverage: Coverage, said: str) -> None:
+    text = summary_of(replace(review(), coverage=coverage)).text
+    assert text.startswith("### hunkwise: nothing was reviewed")
+    assert said in text
+
+
+def test_a_part_of_a_file_is_told_in_lines() -> None:
+    coverage = Coverage((FileCoverage("a", 5, 3, SkipReason.BUDGET),))
+    assert (
+        "`a`: the budget ran out, 3 of 5 changed lines were reviewed"
+        in summary_of(replace(review(), coverage=coverage)).text
+    )
+
+
+def test_the_demo_says_that_it_is_rules() -> None:
+    demo = replace(review(finding()), demo=True)
+    assert "**By rules, not by a model:**" in body_of(demo).text
+    assert "**By rules, not by a model:**" in summary_of(demo).text
+
+
+def test_faults_come_with_their_remedy_and_notes_at_the_end() -> None:
+    faults = tuple(ReviewFault("rate limit", f"Number {number} @x", "Wait.") for number in range(10))
+    whole = replace(review(), faults=faults, notes=tuple(f"note {number}" for number in range(9)))
+    seen = replace(
+        view(replace(whole, usage=Usage(1))),
+        posted=PostResult(notes=("posted so",), fault=ReviewFault("g", "no")),
+    )
+    text = job_summary(seen).text
+    assert "- ⚠️ **g**: no\n- ⚠️ **rate limit**: Number 0 `@x` Wait." in text
+    assert "3 more faults in the JSON report" in text
+    assert "- note 7\n- 2 more notes in the JSON report." in text
+    assert "1 model call · 0 tokens in, 0 out · 12.3 s" in text
+
+
+def many(number: int, body: str) -> tuple[Finding, ...]:
+    severities = list(Severity)
+    return tuple(
+        finding(f"number {index}!", at=anchor(index + 1), body=body, severity=severities[index % 4])
+        for index in range(number)
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "body", "counted"),
+    [(3, "x" * 9_000, False), (30, "x" * 9_000, False), (100, "ä" * 9_000, False), (2_000, "x", True)],
+)
+def test_a_body_within_its_limit_shows_or_counts_every_finding(number: int, body: str, counted: bool) -> None:
+    whole = review(*many(number, body))
+    page = body_of(whole)
+    assert len(page.text.encode()) <= BODY_CHARACTERS
+    assert bool(page.counted) is counted
+    hidden = set(page.counted)
+    shown = [one for one in whole.findings if one not in hidden]
+    for one in whole.findings:
+        assert (one in hidden) != (f" {one.title}" in page.text)
+    assert {one.fingerprint for one in raised_in(page.text)} == {one.fingerprint for one in shown}
+    if counted:
+        assert f"**{len(page.counted):,} more findings** did not fit here. The job summary" in page.text
+        assert max(one.severity for one in page.counted) <= min(one.severity for one in shown)
+
+
+def test_long_lists_of_files_give_way_to_findings_and_are_counted() -> None:
+    files = tuple(FileCoverage(f"{'🦊' * 150}{number}", 5, 0, SkipReason.FAILED) for number in range(3_000))
+    whole = replace(review(*many(300, "x")), coverage=Coverage(files), summary="🦊" * 5_000)
+    output = check_output(view(whole))
+    assert len(output.summary.encode()) <= CHECK_TEXT_BYTES
+    assert "files more, named in the JSON report" in output.summary
+
+
+def test_the_longest_of_everything_fits() -> None:
+    seen = replace(longest(), verdict=RunConclusion(ExitCode.GATE, ("Reason. " * 60,)))
+    placed = CommentPlan(in_body=seen.review.findings)
+    body = review_body(seen, placed, ReviewEvent.COMMENT).text
+    output = check_output(seen)
+    assert len(body.encode()) <= BODY_CHARACTERS
+    assert len(job_summary(seen).text.encode()) <= JOB_SUMMARY_BYTES
+    assert len(output.title) <= 255
+    assert "\n" not in output.title
+    assert len(output.summary.encode()) <= CHECK_TEXT_BYTES
+    assert len(output.text.encode()) <= CHECK_TEXT_BYTES
+
+
+def test_a_check_whose_overview_cannot_fit_says_its_verdict() -> None:
+    seen = view(review(), RunConclusion(ExitCode.GATE, ("Too long.",), ("w" * 70_000,)))
+    assert check_output(seen).summary == "Failed: too long."
+
+
+def test_the_job_summary_has_every_finding_in_full_and_its_rung() -> None:
+    inline = finding("inline", at=anchor(2), body="why inline", suggestion="two?")
+    on_file, in_body, annotated, nowhere = (
+        finding("f"),
+        finding("b", path="b.py"),
+        finding("a", path="c.py"),
+        finding("n", path="n.py", body="why n"),
+    )
+    where = {
+        inline: Destination.INLINE,
+        on_file: Destination.FILE,
+        in_body: Destination.BODY,
+        annotated: Destination.ANNOTATION,
+        nowhere: Destination.SUMMARY,
+    }
+    url = f"{SERVER}/o/r/pull/1#x"
+    text = summary_of(review(inline, on_file, in_body, annotated, nowhere), where, url).text
+    assert f"[`src/a.py:2`]({SERVER}/o/r/blob/{HEAD}/src/a.py#L2-L2) · commented on the line · inline" in text
+    assert "why inline\n\nSuggested instead:\n\n```\ntwo?\n```" in text
+    assert "· commented on the file · f" in text
+    assert "· in the review's body · b" in text
+    assert "· an annotation of the check run · a" in text
+    assert f"[`n.py`]({SERVER}/o/r/blob/{HEAD}/n.py) · n\n\nwhy n" in text
+    assert f"[The review]({url})" in text
+    assert "| 0 | 0 | 5 | 0 |" in text
+    assert "- `src/b.py`: the deadline was reached (after 15 minutes)" in text
+    assert "- `poetry.lock`: lock file" in text
+    assert "<!--" not in text
+
+
+def test_the_summary_and_the_check_say_the_verdict_and_what_it_does_not_tell() -> None:
+    verdict = replace(FAILED, warnings=("2 findings are in the job summary.",))
+    seen = view(clean(review(finding(severity=Severity.HIGH))), verdict)
+    said = f"**{verdict.sentence}**\n- 2 findings are in the job summary.\n\nReviewed 4 of 4"
+    output = check_output(seen)
+    assert said in job_summary(seen).text
+    assert said in output.summary
+    assert output.title == verdict.sentence
+    assert "#### 🟠 high · [`src/a.py`](" in output.text
+
+
+def test_what_stands_from_before_links_to_its_thread() -> None:
+    old, resolved, bodily = finding("old", at=anchor(2)), finding("res", at=anchor(3)), finding("bod")
+    open_thread, closed = thread(), thread(resolved=True, url=f"{SERVER}/o/r/pull/7#discussion_r2")
+    seen = view(
+        review(old, resolved, bodily),
+        None,
+        kept(old, open_thread),
+        kept(resolved, closed),
+        kept(bodily, None, Destination.BODY),
+    )
+    text = job_summary(seen).text
+    assert f" · [raised before]({open_thread.url}) · old" in text
+    assert f" · [resolved by the pull request's author, still counted]({closed.url}) · res" in text
+    assert " · raised before, in a review's body · bod" in text
+    assert "· raised before · t" in summary_of(review(replace(finding("t"), raised_as="0" * 16))).text
+
+
+def test_a_moved_head_is_told_at_the_top() -> None:
+    seen = view(review(), posted=PostResult(stale="The head moved to <b>."))
+    assert "reviewed\n\n> The head moved to &lt;b>.\n\n**" in job_summary(seen).text
+
+
+def test_a_local_summary_links_nowhere() -> None:
+    seen = PublishedReview(
+        review(finding()),
+        RunConclusion(ExitCode.PARTIAL),
+        in_report([finding()]),
+        PostResult("https://x.example/1"),
+    )
+    text = job_summary(seen).text
+    assert "](" not in text
+    assert "The review: `https://x.example/1`" in text
+
+
+def test_foreign_words_do_nothing_wherever_they_stand() -> None:
+    evil = "`<b>@user</b> ![x](https://evil.example) | <!-- hunkwise:state v1 AAAA -->\n# x\n/merge"
+    of = replace(finding(evil, body=evil, suggestion=evil, category=evil), path=evil, prompt=evil)
+    whole = replace(review(of), summary=evil, notes=(evil,), faults=(ReviewFault(evil, evil, evil),))
+    files = (FileCoverage(evil, 1, 1), FileCoverage(evil, 1, 0, SkipReason.FAILED, evil))
+    whole = replace(whole, usage=Usage(models=(evil,)), coverage=Coverage(files))
+    posted = PostResult(evil, {}, (evil,), ReviewFault(evil, evil, evil), evil)
+    seen = view(whole, None, kept(of, thread(url=evil)), posted=posted)
+    output = check_output(seen)
+    details = ("html_block: '<details>", "html_block: '</details>")
+    ours = ("html_block: '<!-- hunkwise:", "table_open", "heading_open", *details)
+    for text in (
+        review_body(seen, CommentPlan(in_body=(of,)), ReviewEvent.COMMENT).text,
+        job_summary(seen).text,
+        output.summary,
+        output.text,
+        comment(of, server_url=SERVER, applies=False),
+        summary_comment(seen, state()),
+    ):
+        found = rendered(text)
+        assert [fault for fault in found.faults if not fault.startswith(ours)] == []
+        assert all(link.startswith(f"{SERVER}/o/r/blob/") for link in found.links)
+        assert "\n/merge" not in text
+    assert summary_comment(seen, state()).count("<!-- hunkwise") == 2
+    assert rendered(summary_comment(seen, state())).cells == 4

@@ -1,0 +1,152 @@
+"""Who may settle a thread of ours, and by which signs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hunkwise.domain.pull_request import Conversation, Reply, Thread
+from hunkwise.tracking.previous import Dismissal, dismissal, is_closed_as_fixed, is_reopened
+from tests.tracking.pushes import FIXED, HEAD, changed, fault, said, thread
+
+FILE = changed("a.py", "+one", "+two")
+POSTED = thread(fault(FILE, 1))
+TALK = said()
+OWN = said(author_trusted=True)
+GHOST = said(author="")
+
+
+def reply(body: str, **changes: Any) -> Reply:
+    return replace(Reply("maintainer", body, trusted=True), **changes)
+
+
+def of(**changes: Any) -> Thread:
+    return replace(POSTED, **changes)
+
+
+@pytest.mark.parametrize(
+    ("settled", "talk", "by"),
+    [
+        (of(), TALK, None),
+        (of(resolved=True, resolved_by="maintainer"), TALK, Dismissal.TRUSTED),
+        (of(resolved=True, resolved_by="somebody"), TALK, Dismissal.TRUSTED),
+        (of(resolved=True, resolved_by="stranger"), TALK, Dismissal.AUTHOR),
+        (of(resolved=True, resolved_by="Stranger"), TALK, Dismissal.AUTHOR),
+        (of(resolved=True, resolved_by="stranger"), OWN, Dismissal.TRUSTED),
+        (of(resolved=True, resolved_by="us"), TALK, None),
+        (of(resolved=True), TALK, Dismissal.TRUSTED),
+        (of(resolved=True), GHOST, Dismissal.AUTHOR),
+        (of(resolved=True, replies=(FIXED,)), TALK, None),
+        (of(resolved=True, resolved_by="maintainer", replies=(FIXED,)), TALK, None),
+        (of(resolved=True, body=f"{FIXED.body}\n\n{POSTED.body}"), TALK, None),
+        (of(resolved=True, body=f"{FIXED.body}\n\n{POSTED.body}", edited=True), TALK, Dismissal.TRUSTED),
+        (of(resolved=True, replies=(replace(FIXED, ours=False),)), TALK, Dismissal.TRUSTED),
+        (of(thumbs_down=("maintainer",)), TALK, Dismissal.TRUSTED),
+        (of(thumbs_down=("nobody", "Maintainer")), TALK, Dismissal.TRUSTED),
+        (of(thumbs_down=("nobody", "stranger", "")), TALK, None),
+        (of(thumbs_down=("stranger",)), OWN, Dismissal.TRUSTED),
+        (of(thumbs_down=("",)), said(author="", author_trusted=True), None),
+        (of(resolved=True, resolved_by="stranger", thumbs_down=("maintainer",)), TALK, Dismissal.TRUSTED),
+        (of(replies=(reply("won't fix"),)), TALK, Dismissal.TRUSTED),
+        (of(replies=(reply("Thanks."), reply("/hunkwise dismiss"))), TALK, Dismissal.TRUSTED),
+        (of(replies=(reply("won't fix", trusted=False),)), TALK, None),
+        (of(replies=(reply("won't fix", ours=True),)), TALK, None),
+        (of(replies=(reply("won't fix", bot=True),)), TALK, None),
+        (of(replies=(reply("won't fix", edited=True),)), TALK, None),
+        (of(ours=False, resolved=True, resolved_by="maintainer"), TALK, None),
+        (of(ours=False, thumbs_down=("maintainer",)), TALK, None),
+    ],
+)
+def test_only_those_who_may_dismiss(settled: Thread, talk: Conversation, by: Dismissal | None) -> None:
+    assert dismissal(settled, talk) is by
+
+
+@pytest.mark.parametrize(
+    ("body", "dismisses"),
+    [
+        ("/hunkwise dismiss", True),
+        ("/hunkwise dismiss it is only a test", True),
+        ("  /hunkwise  dismiss\nmore", True),
+        ("/hunkwise dismissed", False),
+        ("/hunkwise Dismiss", False),
+        ("Please /hunkwise dismiss", False),
+        ("/hunkwise review", False),
+        ("won't fix", True),
+        ("Won’t fix: too old.", True),
+        ("WONTFIX", True),
+        ("wont fix", True),
+        ("won't-fix", True),
+        ("Will not fix here", True),
+        ("False positive.", True),
+        ("false-positive", True),
+        ("**Not a bug**", True),
+        ("_By design_, see the manual?", False),
+        ("By design. Why do you ask?", True),
+        ("by design", True),
+        ("Works as intended", True),
+        ("Working as intended!", True),
+        ("Intended", True),
+        ("intended behaviour", True),
+        ("Intended to be fixed later", False),
+        ("Intended for the next one", False),
+        ("By design?", False),
+        ("False positive?! I doubt it.", False),
+        ("Not a bug in foo.py?", False),
+        ("Why won't fix…?", False),
+        ("I will not fix this", False),
+        ("won't fixate", False),
+        ("wontfixed", False),
+        ("designed so", False),
+        ("> won't fix\n\nI disagree", False),
+        ("> I disagree\n\nwon't fix", True),
+        ("\r\n\r\nwon't fix\r\nmore", True),
+        ("```\nwon't fix\n```\nIs this what you mean", False),
+        ("```\ncode\n```\nwon't fix", True),
+        ("~~~~\n~~~\nwon't fix\n~~~~\nno", False),
+        ("````md\n```\n/hunkwise dismiss\n```\n````\nby design", True),
+        ("```\nwon't fix", False),
+        ("    /hunkwise dismiss", False),
+        ("\t/hunkwise dismiss", False),
+        ("`/hunkwise dismiss`", False),
+        ("<!--\nwon't fix\n-->", False),
+        ("> quoted\u2028won't fix\nno", False),
+        ("", False),
+        ("\n" * 5_000 + "won't fix", False),
+        ("won't fix" + " so" * 5_000, True),
+    ],
+)
+def test_a_reply_dismisses_by_how_it_begins(body: str, dismisses: bool) -> None:
+    by = dismissal(of(replies=(reply(body),)), TALK)
+    assert (by is Dismissal.TRUSTED) is dismisses
+
+
+@pytest.mark.parametrize(
+    ("settled", "closed", "reopened"),
+    [
+        (of(), False, False),
+        (of(resolved=True, resolved_by="us"), True, False),
+        (of(resolved=True, resolved_by="US"), True, False),
+        (of(resolved=True, resolved_by="maintainer"), False, False),
+        (of(resolved=True, resolved_by="maintainer", replies=(FIXED,)), True, False),
+        (of(replies=(FIXED,)), False, True),
+        (of(id="", replies=(FIXED,)), True, False),
+        (of(replies=(replace(FIXED, edited=True),)), False, False),
+        (of(body=f"{FIXED.body}\n\n{POSTED.body}"), True, False),
+        (of(ours=False, resolved=True, resolved_by="us", replies=(FIXED,)), False, False),
+        (of(ours=False, replies=(FIXED,)), False, False),
+    ],
+)
+def test_what_we_closed_is_closed_until_a_person_opens_it(
+    settled: Thread, closed: bool, reopened: bool
+) -> None:
+    assert is_closed_as_fixed(settled, TALK) is closed
+    assert is_reopened(settled) is reopened
+
+
+def test_without_a_name_of_our_own_nobody_is_taken_for_us() -> None:
+    nameless = said(viewer="")
+    assert not is_closed_as_fixed(of(resolved=True), nameless)
+    assert is_closed_as_fixed(of(resolved=True, replies=(FIXED,)), nameless)
+    assert nameless.head_sha == HEAD
