@@ -415,14 +415,6 @@ def test_what_swallows_refuses_or_has_no_room_takes_nothing(tmp_path: Path) -> N
     assert not takes(full, "x" * 100, 1)
 
 
-@pytest.fixture
-def step_files_small_disk() -> object:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, hard))
-    yield None
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.usefixtures("small_disk")
 def test_a_disk_that_is_too_small_is_noticed_before(tmp_path: Path) -> None:
     path = tmp_path / "summary"
