@@ -56,7 +56,7 @@ def requests(world: World, method: str, path: str) -> list[Request]:
     ("fault", "rungs"),
     [
         (UNKNOWN, "annotation file annotation"),
-        (DECLINED, "file file annotation"),
+        (DECLINED, "inline file annotation"),
         (DOWN, "annotation file annotation"),
         (SECONDARY, ALL_IN_PLACE),
     ],

@@ -88,7 +88,7 @@ def test_a_read_that_fails_for_a_while_is_repeated(world: World, fault: dict[str
     world.change()
     world.answers(report(FOUND))
     world.github.fault("GET", "/pulls/1/files$", **fault)
-    world.github.fault("POST", "/graphql$", **fault)
+    world.github.fault("POST", "/graphql$", asking="reviewThreads", **fault)
     result = world.run()
     assert result.code == 0
     assert len(world.github.comments) == 2
@@ -166,9 +166,10 @@ def test_a_review_that_cannot_be_stored_is_in_the_summary(world: World) -> None:
 def test_a_conversation_that_cannot_be_read_at_first_costs_a_note_alone(world: World) -> None:
     world.change()
     world.answers(report(FOUND))
-    outage = [("POST", "/graphql$"), ("GET", "/issues/1/comments$")]
-    for method, path in outage:
-        world.github.fault(method, path, status=403, body={"message": "Resource not accessible"})
+    outage = [("POST", "/graphql$", "reviewThreads"), ("GET", "/issues/1/comments$", "")]
+    for method, path, asking in outage:
+        refused = {"message": "Resource not accessible"}
+        world.github.fault(method, path, status=403, body=refused, asking=asking)
     result = world.run()
     assert result.code == 0
     assert len(world.github.comments) == 2

@@ -22,7 +22,7 @@ from tests.fakes.model_script import REPORT_TOOL, Answer, ModelRequest
 _CONVERSATION = "reviewThreads"
 _RESOLVE = "resolveReviewThread"
 _IN_LINE = r'"event": '
-"""Tells a review from the pending ones that ask whether GitHub takes its comments."""
+"""Tells a review from one that is begun and not submitted yet."""
 
 
 def lines(**marked: str) -> str:

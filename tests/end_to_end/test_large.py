@@ -15,11 +15,11 @@ def many(count: int, lines: int = 3) -> dict[str, str | bytes | None]:
     return {f"pkg{n // 100:02}/mod{n:04}.py": body for n in range(count)}
 
 
-@pytest.mark.parametrize(("count", "requests"), [(60, 9), (1_200, 21)])
+@pytest.mark.parametrize(("count", "requests"), [(60, 10), (1_200, 22)])
 def test_a_large_pull_request_is_covered_whole_with_few_requests(
     world: World, count: int, requests: int
 ) -> None:
-    """Nothing is checked out: one of the requests looks for AGENTS.md in the folders of the change."""
+    """Nothing is checked out: two of the requests read the base, and AGENTS.md in the folders of the change."""
     world.change({"README": "x\n"}, many(count))
     last = f"pkg{(count - 1) // 100:02}/mod{count - 1:04}.py"
     world.answers(report([finding("pkg00/mod0000.py", 2), finding(last, 3)]))

@@ -6,8 +6,8 @@ from typing import Any
 
 from tests.fakes.github_checks import latest
 from tests.fakes.github_graphql_objects import git_object
-from tests.fakes.github_graphql_pages import Asking, actor, connection, pages, refusal
-from tests.fakes.github_graphql_threads import thread_shape
+from tests.fakes.github_graphql_pages import Asking, actor, connection, no_node, pages, refusal
+from tests.fakes.github_graphql_threads import comment_shape, thread_shape
 from tests.fakes.github_messages import Json
 from tests.fakes.github_state import CheckRun, IssueComment, LinkedIssue, PullRequest, Review, Thread, node_id
 
@@ -29,6 +29,15 @@ class Reading:
             "pullRequest": self._pull_request,
             "object": lambda _info, **named: git_object(self._asking, **named),
         }
+
+    def node(self, _info: object, id: str) -> Json:  # noqa: A002  # GraphQL's name
+        review = next((one for one in self._hub.reviews if node_id(one.id) == id), None)
+        pending = review is not None and review.state == "PENDING"
+        if review is None or (pending and not self._asking.authored(review.author)):
+            raise no_node(id)
+        mine = [comment for comment in self._hub.comments if comment.review_id == review.id]
+        comments = pages(mine, lambda comment: comment_shape(self._asking, comment, pending))
+        return {"__typename": "PullRequestReview", **self._review(review), "comments": comments}
 
     def _pull_request(self, _info: object, number: int) -> Json:
         if number not in self._hub.pulls:

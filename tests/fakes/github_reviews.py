@@ -39,6 +39,17 @@ def create_review(hub: Hub, pull: PullRequest, author: str, given: Json) -> Revi
     return review
 
 
+def add_to_review(hub: Hub, review: Review, given: Json) -> Comment:
+    """A thread of a review that is not submitted. Raises RefusedError (422)."""
+    check_comment(given["body"])
+    pull = hub.pulls[review.number]
+    files = hub.store.diff(pull.base_sha, review.commit_id)
+    faults = place_faults(files, given)
+    if faults:
+        raise declined(joined([fault.sentence for fault in faults]))
+    return _store(hub, pull, review.author, given, files, review.commit_id, review.id)
+
+
 def create_comment(hub: Hub, pull: PullRequest, author: str, given: Json) -> Comment:
     """A single comment, on a line or on the file. Raises RefusedError (422)."""
     commit = given["commit_id"]

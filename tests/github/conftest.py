@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from hunkwise.github.client import GitHub
+from hunkwise.github.writer import Writer
+from hunkwise.redaction import SecretScan
 from tests.fakes.github import FakeGitHub
 from tests.fakes.http_server import serve
 
@@ -22,6 +24,7 @@ BASE_FILES = {
 }
 
 
+SECRET = "a-secret-of-ours"
 NOW = 1_767_323_045
 """Unix time at which every test begins: 2026-01-02 03:04:05 UTC."""
 
@@ -72,6 +75,9 @@ class World:
         )
         self.clients.append(github)
         return github
+
+    def writer(self, token: str = "ghs_write") -> Writer:
+        return Writer(self.client(token), 1, SecretScan([SECRET]), sleep=self.clock.sleep)
 
 
 def git(path: Path, *arguments: str) -> str:

@@ -10,12 +10,10 @@ from hunkwise.domain.review import CheckOutput, Conclusion
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.checks import CheckRuns
 from hunkwise.publish.annotations import Annotation, Level
-from hunkwise.redaction import SecretScan
-from tests.github.conftest import World
+from tests.github.conftest import SECRET, World
 
 BEGUN = CheckOutput("Reviewing", "0 of 3 parts.")
 ANNOTATING = CheckOutput("Reviewing", "The findings are annotated.")
-SECRET = "a-secret-of-ours"
 LOST: list[dict[str, Any]] = [
     {"status": 502},
     {"status": 200, "html": True},
@@ -31,7 +29,7 @@ def notes(count: int, message: str = "Why.") -> list[Annotation]:
 
 
 def checks(world: World, token: str = "ghs_write") -> CheckRuns:
-    return CheckRuns(world.client(token), SecretScan([SECRET]), sleep=world.clock.sleep)
+    return CheckRuns(world.writer(token))
 
 
 def start(world: World, writer: CheckRuns, external_id: str = "4711.c0ffee") -> int:

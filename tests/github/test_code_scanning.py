@@ -9,7 +9,6 @@ import pytest
 
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.checks import CodeScanning
-from hunkwise.redaction import SecretScan
 from tests.github.conftest import World
 
 SARIF = '{"version": "2.1.0", "runs": []}'
@@ -17,8 +16,7 @@ REF = "refs/pull/1/head"
 
 
 def upload(world: World, text: str = SARIF, token: str = "ghs_write") -> str:
-    scanning = CodeScanning(world.client(token), SecretScan(["a-secret-of-ours"]), sleep=world.clock.sleep)
-    return scanning.upload(text, world.head, REF)
+    return CodeScanning(world.writer(token)).upload(text, world.head, REF)
 
 
 def test_a_file_is_uploaded(world: World) -> None:

@@ -8,12 +8,10 @@ import pytest
 
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.comments import SummaryComments
-from hunkwise.redaction import SecretScan
 from tests.fakes.github_state import IssueComment
-from tests.github.conftest import World
+from tests.github.conftest import SECRET, World
 
 BOT = "github-actions[bot]"
-SECRET = "a-secret-of-ours"
 BODY = "<!-- hunkwise:summary v1 -->\n\nNothing found.\n\n<!-- hunkwise:state v1 abcd -->"
 LOST: list[dict[str, Any]] = [
     {"status": 502},
@@ -26,7 +24,7 @@ LOST: list[dict[str, Any]] = [
 
 
 def comments(world: World, token: str = "ghs_write") -> SummaryComments:
-    return SummaryComments(world.client(token), 1, SecretScan([SECRET]), sleep=world.clock.sleep)
+    return SummaryComments(world.writer(token))
 
 
 def add_comment(world: World, body: str, author: str = BOT) -> IssueComment:

@@ -10,18 +10,16 @@ import pytest
 
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.review import Destination, PostResult, ReviewEvent
-from hunkwise.github.reviews import ReviewPublisher
+from hunkwise.github.reviews import Reviews
 from hunkwise.publish.documents import comment
 from hunkwise.publish.placement import CommentPlan, Page, ReviewDraft, place
-from hunkwise.redaction import SecretScan
 from hunkwise.tracking.markers import finding_marker, review_marker
 from tests.fakes.github import GraphqlRefusal
-from tests.fakes.github_state import Comment, Review
-from tests.github.conftest import World
+from tests.fakes.github_state import Comment, Review, node_id
+from tests.github.conftest import SECRET, World
 
 BOT = "github-actions[bot]"
 RUN = "4711.c0ffee"
-SECRET = "a-secret-of-ours"
 INLINE = Finding("src/a.py", Severity.HIGH, "Inline", "Why.", Anchor("src/a.py", 5))
 SPAN = Finding("src/a.py", Severity.LOW, "Span", "Why.", Anchor("src/a.py", 6, start_line=5))
 ON_FILE = Finding("logo.png", Severity.LOW, "On file", "Why.")
@@ -68,8 +66,7 @@ def publish(
         reader = world.client()
         placement = place(findings, reader.files(reader.pull_request(1)), max_comments=30)
         world.fake.journal.clear()
-    publisher = ReviewPublisher(world.client(token), 1, SecretScan([SECRET]), sleep=world.clock.sleep)
-    return publisher.publish(rendered(world, placement, **changes))
+    return Reviews(world.writer(token)).publish(rendered(world, placement, **changes))
 
 
 def publish_inline(world: World, findings: Sequence[Finding], **changes: Any) -> PostResult:
@@ -87,6 +84,15 @@ def many(count: int, bad: set[int]) -> list[Finding]:
 
 def pending(world: World) -> list[Review]:
     return [review for review in world.fake.reviews if review.state == "PENDING"]
+
+
+def assert_each_is_shown_once(world: World, findings: Sequence[Finding], posted: PostResult) -> None:
+    """Everyone sees each finding once, where the result says, and no review is left pending."""
+    assert pending(world) == []
+    shown = [one.body for one in world.fake.reviews] + [one.body for one in world.fake.comments]
+    assert set(posted.where) == set(findings)
+    for one in findings:
+        assert sum(finding_marker(one, posted.where[one]) in text for text in shown) == 1, one.title
 
 
 def add_review(world: World, text: str, author: str = BOT, state: str = "COMMENTED") -> Review:
@@ -144,75 +150,120 @@ def test_where_actions_may_not_approve_the_review_is_a_comment(world: World) -> 
     assert [review.state for review in world.fake.reviews] == ["COMMENTED"]
 
 
-@pytest.mark.parametrize("position", range(30))
-def test_one_bad_line_of_thirty_costs_twelve_requests_and_no_other_finding(
-    world: World, position: int
+@pytest.mark.parametrize(
+    ("count", "bad", "requests"),
+    [
+        (50, {0}, 6),
+        (50, {25}, 6),
+        (50, {49}, 6),
+        (50, {0, 7, 14, 48, 49}, 6),
+        (30, set(range(30)), 6),
+        (1, {0}, 6),
+        (51, {50}, 7),
+    ],
+)
+def test_lines_that_are_refused_cost_no_other_finding_and_six_requests(
+    world: World, count: int, bad: set[int], requests: int
 ) -> None:
-    findings = many(30, {position})
+    findings = many(count, bad)
     posted = publish_inline(world, findings)
-    bad = findings[position]
-    assert posted.where == dict.fromkeys(findings, Destination.INLINE) | {bad: Destination.FILE}
-    assert posted.fault is None
-    assert len(posted.notes) == 1
+    below = dict.fromkeys((findings[number] for number in bad), Destination.FILE)
+    assert posted.where == dict.fromkeys(findings, Destination.INLINE) | below
+    assert (posted.fault, len(posted.notes)) == (None, 1)
     assert "must be part of the diff" in posted.notes[0]
-    assert len(world.fake.journal) <= 12
+    assert len(world.fake.journal) == requests
     (stored,) = world.fake.reviews
     assert stored.state == "COMMENTED"
-    assert sum(kept.review_id == stored.id for kept in world.fake.comments) == 29
-    assert [kept.body.count(bad.title) for kept in world.fake.comments if kept.subject_type == "file"] == [1]
+    assert {kept.review_id for kept in world.fake.comments} == {stored.id}
+    assert_each_is_shown_once(world, findings, posted)
 
 
-@pytest.mark.parametrize("position", [0, 17, 29])
-def test_an_offender_that_its_file_does_not_take_is_in_the_body(world: World, position: int) -> None:
+@pytest.mark.parametrize("refused_mutation", [False, True])
+def test_what_its_file_does_not_take_either_is_in_the_body(world: World, refused_mutation: bool) -> None:
+    if refused_mutation:
+        world.fake.refused_mutations.add("addPullRequestReviewThread")
     findings = many(30, set())
     lost = Anchor("nowhere.py", 1)
-    findings[position] = replace(findings[position], path=lost.path, anchor=lost)
+    findings[17] = replace(findings[17], path=lost.path, anchor=lost)
     posted = publish_inline(world, findings)
-    assert posted.where == dict.fromkeys(findings, Destination.INLINE) | {
-        findings[position]: Destination.BODY
-    }
-    assert findings[position].title in world.fake.reviews[0].body
-    assert len(world.fake.journal) <= 12
+    assert posted.where == dict.fromkeys(findings, Destination.INLINE) | {findings[17]: Destination.BODY}
+    assert_each_is_shown_once(world, findings, posted)
 
 
-def test_a_single_comment_that_is_declined_needs_no_search(world: World) -> None:
-    assert publish_inline(world, [OFF]).where == {OFF: Destination.FILE}
-    assert [request.method for request in world.fake.journal] == ["POST", "GET", "POST", "POST"]
+def test_a_review_that_is_declined_for_no_line_keeps_all_lines(world: World) -> None:
+    world.fake.fault("POST", "/reviews$", status=422)
+    findings = many(4, set())
+    posted = publish_inline(world, findings)
+    assert posted.where == dict.fromkeys(findings, Destination.INLINE)
+    assert posted.notes == ()
+    assert_each_is_shown_once(world, findings, posted)
 
 
 @pytest.mark.parametrize(
-    "bad", [{0, 1}, {0, 29}, {13, 14}, {3, 9, 27}, {0, 7, 14, 21, 28}, {25, 26, 27, 28, 29}, set(range(30))]
+    "refusal",
+    [
+        GraphqlRefusal(403),
+        GraphqlRefusal(404),
+        GraphqlRefusal(200, ({"type": "FORBIDDEN", "message": "Resource not accessible"},)),
+        GraphqlRefusal(200, ({"message": "Field 'addPullRequestReviewThread' doesn't exist"},)),
+        "/events$",
+        "/reviews$",
+    ],
 )
-def test_with_several_bad_lines_nothing_is_lost_within_forty_requests(world: World, bad: set[int]) -> None:
-    findings = many(30, bad)
+def test_where_threads_or_their_review_are_refused_the_comments_are_posted_one_by_one(
+    world: World, refusal: GraphqlRefusal | str
+) -> None:
+    if isinstance(refusal, str):
+        world.fake.fault("POST", refusal, status=422, asking='^(?!.*"comments": )')
+    else:
+        world.fake.graphql_refusal = refusal
+    findings = many(6, {0, 3})
     posted = publish_inline(world, findings)
-    assert posted.fault is None
-    assert set(posted.where) == set(findings)
-    assert len(world.fake.journal) <= 40
-    assert [review.state for review in world.fake.reviews] == ["COMMENTED"]
-    said = [world.fake.reviews[0].body, *(kept.body for kept in world.fake.comments)]
-    assert all(sum(finding_marker(one, posted.where[one]) in text for text in said) == 1 for one in findings)
-    if len(bad) <= 3:
-        below = {findings[n] for n in bad}
-        assert posted.where == dict.fromkeys(findings, Destination.INLINE) | dict.fromkeys(
-            below, Destination.FILE
-        )
+    below = {findings[0]: Destination.FILE, findings[3]: Destination.FILE}
+    assert posted.where == dict.fromkeys(findings, Destination.INLINE) | below
+    assert (posted.fault, [review.state for review in world.fake.reviews]) == (None, ["COMMENTED"])
+    assert_each_is_shown_once(world, findings, posted)
 
 
-def test_a_review_that_is_declined_with_every_comment_taken_singly_ends_in_its_body(world: World) -> None:
-    """GitHub declines the whole for a reason that is in no line."""
-    world.fake.fault("POST", "/reviews", status=422, times=2, asking='"event"')
-    findings = many(4, set())
+def test_at_a_rate_limit_the_rest_of_the_single_comments_are_in_the_body(world: World) -> None:
+    world.fake.graphql_refusal = GraphqlRefusal(403)
+    world.clock.left = 30.0
+    world.fake.fault(
+        "POST", "/pulls/1/comments", status=429, headers={"retry-after": "60"}, asking="Number 2"
+    )
+    findings = many(5, {0})
     posted = publish_inline(world, findings)
-    assert posted.fault is None
-    assert sorted(posted.where.values()) == [
-        Destination.BODY,
-        Destination.BODY,
-        Destination.BODY,
+    assert [posted.where[one] for one in findings] == [
         Destination.FILE,
+        Destination.INLINE,
+        *[Destination.BODY] * 3,
     ]
-    assert set(posted.where) == set(findings)
-    assert pending(world) == []
+    assert_each_is_shown_once(world, findings, posted)
+
+
+def test_after_a_single_comment_that_may_be_posted_nothing_more_is_posted(world: World) -> None:
+    world.fake.graphql_refusal = GraphqlRefusal(403)
+    world.fake.fault("POST", "/pulls/1/comments", status=502, commit_then_fail=True, asking="Number 2")
+    findings = many(5, {4})
+    posted = publish_inline(world, findings)
+    assert posted.where == dict.fromkeys(findings[:2], Destination.INLINE)
+    assert posted.fault is not None
+    assert [kept.body.count("Number 2") for kept in world.fake.comments].count(1) == 1
+    assert world.fake.reviews == []
+
+
+def test_a_comment_that_github_stores_on_no_line_is_moved_to_its_file(world: World) -> None:
+    number = world.fake.hub.next_id()
+    thread = {"line": None, "comments": {"nodes": [{"id": node_id(number + 3)}]}}
+    said = {
+        "data": {"m0": {"thread": {**thread, "line": 5, "comments": {"nodes": []}}}, "m1": {"thread": thread}}
+    }
+    world.fake.fault("POST", "/reviews$", status=422)
+    world.fake.fault("POST", "/graphql", status=200, body=said, commit_then_fail=True)
+    findings = many(2, set())
+    posted = publish_inline(world, findings)
+    assert posted.where == {findings[0]: Destination.INLINE, findings[1]: Destination.FILE}
+    assert [kept.subject_type for kept in world.fake.comments] == ["line", "file"]
 
 
 def test_a_body_that_is_declined_leaves_all_to_the_caller(world: World) -> None:
@@ -223,11 +274,11 @@ def test_a_body_that_is_declined_leaves_all_to_the_caller(world: World) -> None:
     assert (posted.fault.kind, "422" in posted.fault.message) == ("github invalid", True)
 
 
-def test_a_server_that_declines_everything_is_asked_forty_times_at_the_most(world: World) -> None:
-    world.fake.fault("POST", "/", status=422, times=99)
+def test_a_locked_pull_request_is_not_asked_for_each_comment(world: World) -> None:
+    world.fake.fault("POST", "/", status=422, body={"message": "lock prevents review"}, times=99)
     posted = publish_inline(world, many(30, set()))
-    assert posted.where == {}
-    assert len(world.fake.journal) <= 40
+    assert (posted.where, posted.fault is None) == ({}, False)
+    assert len(world.fake.journal) == 24
 
 
 def test_writing_too_quickly_is_not_taken_for_a_bad_line(world: World) -> None:
@@ -299,14 +350,17 @@ def test_what_was_posted_on_files_is_told_where_the_review_then_fails(world: Wor
     assert len(world.fake.journal) == 2
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429])
-def test_a_search_that_is_refused_leaves_all_to_the_caller(world: World, status: int) -> None:
+@pytest.mark.parametrize("path", ["/reviews$", "/graphql", "/events$"])
+@pytest.mark.parametrize("status", [401, 429])
+def test_a_limit_or_a_bad_token_in_the_midst_leaves_all_to_the_caller(
+    world: World, status: int, path: str
+) -> None:
     world.clock.left = 0.0
-    world.fake.fault("POST", "/reviews", status=status, asking='^(?!.*"event")')
+    world.fake.fault("POST", path, status=status, asking='^(?!.*"comments": )')
     posted = publish_inline(world, many(5, {2}))
     assert posted.where == {}
     assert posted.fault is not None
-    assert world.fake.reviews == []
+    assert (world.fake.reviews, world.fake.comments) == ([], [])
 
 
 def test_a_head_that_moved_on_is_stale_and_nothing_is_posted(world: World) -> None:
@@ -341,20 +395,12 @@ FAULTS: list[dict[str, Any]] = [
     {"disconnect": True},
     {"truncate": True},
 ]
-NOT_STORED = [fault for fault in FAULTS if "truncate" not in fault]
 
 
-@pytest.mark.parametrize("fault", NOT_STORED)
-def test_a_review_that_was_not_stored_is_posted_again(world: World, fault: dict[str, Any]) -> None:
-    world.fake.fault("POST", "/reviews", **fault)
-    posted = publish(world, INLINE)
-    assert len(world.fake.reviews) == 1
-    assert posted.where == {INLINE: Destination.INLINE}
-
-
+@pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_review_that_was_stored_is_not_posted_again(world: World, fault: dict[str, Any]) -> None:
-    world.fake.fault("POST", "/reviews", commit_then_fail=True, **fault)
+def test_a_review_is_posted_once(world: World, fault: dict[str, Any], stored: bool) -> None:
+    world.fake.fault("POST", "/reviews", commit_then_fail=stored, **fault)
     posted = publish(world, INLINE)
     assert len(world.fake.reviews) == 1
     assert posted.where == {INLINE: Destination.INLINE}
@@ -385,48 +431,69 @@ def test_the_same_words_on_another_head_or_by_another_are_not_the_comment_that_w
 
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_probe_whose_answer_is_lost_leaves_nothing_pending(
-    world: World, fault: dict[str, Any], stored: bool
+@pytest.mark.parametrize("path", ["/reviews$", "/graphql", "/events$"])
+def test_a_lost_answer_on_the_way_posts_nothing_twice(
+    world: World, path: str, fault: dict[str, Any], stored: bool
 ) -> None:
-    world.fake.fault("POST", "/reviews", commit_then_fail=stored, asking='^(?!.*"event")', **fault)
-    findings = many(5, {4})
+    world.fake.fault("POST", path, commit_then_fail=stored, asking='^(?!.*"comments": )', **fault)
+    findings = many(5, {2})
     posted = publish_inline(world, findings)
-    assert posted.where == dict.fromkeys(findings, Destination.INLINE) | {findings[4]: Destination.FILE}
+    assert posted.where == dict.fromkeys(findings, Destination.INLINE) | {findings[2]: Destination.FILE}
     assert [review.state for review in world.fake.reviews] == ["COMMENTED"]
+    assert_each_is_shown_once(world, findings, posted)
+
+
+def test_an_outcome_that_github_does_not_tell_is_looked_up(world: World) -> None:
+    """One comment was added and its outcome lost, one was not added, and one outcome is missing."""
+    error = {"type": "SERVICE_UNAVAILABLE", "message": "Something went wrong.", "path": ["m1"]}
+    said = {"data": {"m0": {"thread": None}, "m1": None}, "errors": [error]}
+    world.fake.fault("POST", "/graphql", status=200, body=said, commit_then_fail=True)
+    findings = many(3, {0})
+    posted = publish_inline(world, findings)
+    assert [posted.where[one] for one in findings] == [
+        Destination.FILE,
+        Destination.INLINE,
+        Destination.INLINE,
+    ]
+    assert_each_is_shown_once(world, findings, posted)
+
+
+def test_where_added_comments_cannot_be_seen_nothing_is_posted(world: World) -> None:
+    world.fake.fault(
+        "POST", "/graphql", status=502, commit_then_fail=True, asking="addPullRequestReviewThread"
+    )
+    world.fake.fault("POST", "/graphql", status=401, asking="node\\(id")
+    posted = publish_inline(world, many(5, {2}))
+    assert (posted.where, posted.fault is None) == ({}, False)
+    assert (world.fake.reviews, world.fake.comments) == ([], [])
 
 
 @pytest.mark.parametrize("stored", [False, True])
-@pytest.mark.parametrize("fault", [*NOT_STORED[:3], {"disconnect": True}])
-def test_a_probe_is_deleted_although_the_answer_to_that_is_lost(
+@pytest.mark.parametrize("fault", FAULTS[1:4])
+def test_a_begun_review_is_deleted_although_the_answer_to_that_is_lost(
     world: World, fault: dict[str, Any], stored: bool
 ) -> None:
+    world.fake.refused_mutations.add("addPullRequestReviewThread")
     world.fake.fault("DELETE", "/reviews/", commit_then_fail=stored, **fault)
     findings = many(5, {4})
-    posted = publish_inline(world, findings)
-    assert posted.where == dict.fromkeys(findings, Destination.INLINE) | {findings[4]: Destination.FILE}
-    assert pending(world) == []
+    assert_each_is_shown_once(world, findings, publish_inline(world, findings))
 
 
-def test_where_a_probe_cannot_be_deleted_at_first_it_is_in_the_end(world: World) -> None:
+def test_a_begun_review_that_was_neither_submitted_nor_deleted_is_deleted_by_the_next_run(
+    world: World,
+) -> None:
+    world.fake.fault("POST", "/graphql", status=401, commit_then_fail=True)
     world.fake.fault("DELETE", "/reviews/", status=502, times=3)
-    posted = publish_inline(world, many(5, {4}))
-    assert posted.where == {}
-    assert posted.fault is not None
-    assert "502" in posted.fault.message
-    assert world.fake.reviews == []
-
-
-def test_what_cannot_be_deleted_at_all_is_deleted_by_the_next_run(world: World) -> None:
-    world.fake.fault("DELETE", "/reviews/", status=502, times=6)
     findings = many(5, {4})
-    publish_inline(world, findings)
-    assert len(pending(world)) == 1
+    assert publish_inline(world, findings).where == {}
+    (left,) = pending(world)
+    assert left.body == review_marker(RUN, "0" * 40)
     again = review_marker("4712.decaf", "0" * 40)
     posted = publish_inline(
         world, findings, marker=again, body=lambda placement, event: Page(f"Again.\n\n{again}")
     )
-    assert list(posted.where.values()).count(Destination.INLINE) == 4
     assert [review.body for review in world.fake.reviews] == [f"Again.\n\n{again}"]
+    assert_each_is_shown_once(world, findings, posted)
 
 
 def test_a_leftover_of_an_earlier_run_stands_in_the_way_of_no_file_comment(world: World) -> None:
@@ -434,17 +501,6 @@ def test_a_leftover_of_an_earlier_run_stands_in_the_way_of_no_file_comment(world
     posted = publish(world, *ALL)
     assert posted.where == WHERE
     assert [review.state for review in world.fake.reviews] == ["COMMENTED"]
-
-
-def test_a_leftover_that_appears_in_the_midst_of_a_search_is_deleted(world: World) -> None:
-    marker = review_marker("1.dead", world.base)
-    world.fake.when(
-        "POST", "/reviews", lambda: add_review(world, marker, state="PENDING"), body='^(?!.*"event")'
-    )
-    findings = many(5, {4})
-    posted = publish_inline(world, findings)
-    assert posted.where == dict.fromkeys(findings, Destination.INLINE) | {findings[4]: Destination.FILE}
-    assert pending(world) == []
 
 
 @pytest.mark.parametrize("text", ["My own words.", f"My words on {review_marker('1.dead', '0' * 40)}", ""])
@@ -460,11 +516,16 @@ def test_a_pending_review_of_another_tool_with_the_same_account_is_not_touched(
     assert world.fake.reviews == [theirs]
 
 
-def test_a_pending_review_of_another_tool_that_appears_in_a_search_ends_it(world: World) -> None:
+@pytest.mark.parametrize("text", [review_marker("1.dead", "0" * 40), "Mine."])
+def test_a_pending_review_that_appears_in_the_midst_is_deleted_if_it_is_ours(world: World, text: str) -> None:
     world.fake.when(
-        "POST", "/reviews", lambda: add_review(world, "Mine.", state="PENDING"), body='^(?!.*"event")'
+        "POST", "/reviews$", lambda: add_review(world, text, state="PENDING"), body='^(?!.*"event")'
     )
-    posted = publish_inline(world, many(5, {4}))
+    findings = many(5, {4})
+    posted = publish_inline(world, findings)
+    if text != "Mine.":
+        assert_each_is_shown_once(world, findings, posted)
+        return
     assert posted.where == {}
     assert posted.fault is not None
     assert "did not begin" in posted.fault.message
@@ -520,7 +581,7 @@ def test_a_strangers_review_with_our_marker_is_not_ours(world: World) -> None:
     assert posted.where == {INLINE: Destination.INLINE}
 
 
-def test_a_probe_that_is_pending_is_not_taken_for_the_review(world: World) -> None:
+def test_a_pending_review_is_not_taken_for_the_review(world: World) -> None:
     add_review(world, review_marker(RUN, "0" * 40), state="PENDING")
     world.fake.fault("POST", "/reviews", status=502)
     posted = publish(world, INLINE)

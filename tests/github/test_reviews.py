@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from hunkwise.errors import GitHubError, GitHubErrorKind
-from hunkwise.github.rejected_comments import OwnReviews
-from hunkwise.redaction import SecretScan
+from hunkwise.github.reviews import Reviews
 from tests.fakes.github_state import Review
 from tests.github.conftest import World
 
@@ -20,10 +19,6 @@ LOST: list[dict[str, Any]] = [
 ]
 
 
-def reviews(world: World, token: str = "ghs_write") -> OwnReviews:
-    return OwnReviews(world.client(token), 1, SecretScan(["a-secret-of-ours"]), sleep=world.clock.sleep)
-
-
 def add_review(world: World, state: str) -> Review:
     review = Review(world.fake.hub.next_id(), 1, "github-actions[bot]", "No.", state, world.head)
     world.fake.reviews.append(review)
@@ -33,7 +28,7 @@ def add_review(world: World, state: str) -> Review:
 @pytest.mark.parametrize("state", ["CHANGES_REQUESTED", "APPROVED"])
 def test_a_review_is_dismissed(world: World, state: str) -> None:
     review = add_review(world, state)
-    reviews(world).dismiss(review.id, "Nothing blocks any more.")
+    Reviews(world.writer()).dismiss(review.id, "Nothing blocks any more.")
     assert (review.state, review.dismissal) == ("DISMISSED", "Nothing blocks any more.")
     assert len(world.fake.journal) == 1
 
@@ -43,13 +38,13 @@ def test_a_review_is_dismissed(world: World, state: str) -> None:
 def test_a_dismissal_whose_answer_is_lost_holds(world: World, fault: dict[str, Any], stored: bool) -> None:
     other, review = add_review(world, "COMMENTED"), add_review(world, "CHANGES_REQUESTED")
     world.fake.fault("PUT", "/dismissals", commit_then_fail=stored, **fault)
-    reviews(world).dismiss(review.id, "Nothing blocks any more.")
+    Reviews(world.writer()).dismiss(review.id, "Nothing blocks any more.")
     assert (other.state, review.state) == ("COMMENTED", "DISMISSED")
     assert len(world.fake.writes) == (1 if stored else 2)
 
 
 def test_what_a_person_dismissed_stays_so(world: World) -> None:
-    reviews(world).dismiss(add_review(world, "DISMISSED").id, "Nothing blocks any more.")
+    Reviews(world.writer()).dismiss(add_review(world, "DISMISSED").id, "Nothing blocks any more.")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +63,7 @@ def test_a_dismissal_that_is_refused_says_why(world: World, status: int, kind: G
     world.clock.left = 0.0
     world.fake.fault("PUT", "/dismissals", status=status, times=3)
     with pytest.raises(GitHubError) as caught:
-        reviews(world).dismiss(review.id, "Nothing blocks any more.")
+        Reviews(world.writer()).dismiss(review.id, "Nothing blocks any more.")
     assert caught.value.kind is kind
     assert review.state == "CHANGES_REQUESTED"
 
@@ -76,7 +71,7 @@ def test_a_dismissal_that_is_refused_says_why(world: World, status: int, kind: G
 def test_a_secret_in_a_message_does_not_leave(world: World) -> None:
     review = add_review(world, "CHANGES_REQUESTED")
     with pytest.raises(GitHubError, match="secrets"):
-        reviews(world).dismiss(review.id, "It is a-secret-of-ours.")
+        Reviews(world.writer()).dismiss(review.id, "It is a-secret-of-ours.")
     assert world.fake.journal == []
 
 
@@ -85,13 +80,13 @@ def test_a_secret_in_a_message_does_not_leave(world: World) -> None:
 def test_a_pending_review_is_deleted(world: World, fault: dict[str, Any], stored: bool) -> None:
     review = add_review(world, "PENDING")
     world.fake.fault("DELETE", "/reviews/", commit_then_fail=stored, **fault)
-    reviews(world).delete_pending(review.id)
+    Reviews(world.writer()).delete_pending(review.id)
     assert world.fake.reviews == []
 
 
 def test_a_review_that_others_have_seen_is_not_deleted(world: World) -> None:
     review = add_review(world, "COMMENTED")
     with pytest.raises(GitHubError) as caught:
-        reviews(world).delete_pending(review.id)
+        Reviews(world.writer()).delete_pending(review.id)
     assert caught.value.kind is GitHubErrorKind.INVALID
     assert world.fake.reviews == [review]

@@ -11,9 +11,17 @@ from graphql import FieldNode, GraphQLSyntaxError, OperationDefinitionNode, Oper
 
 from tests.fakes.github import FakeGitHub
 from tests.fakes.github_messages import Request
+from tests.fakes.github_state import Comment, Review, node_id
 
 _SHA = re.compile("[0-9a-f]{40}")
-_MUTATIONS = frozenset({"resolveReviewThread", "addPullRequestReviewThreadReply"})
+_MUTATIONS = frozenset(
+    {
+        "resolveReviewThread",
+        "addPullRequestReviewThreadReply",
+        "addPullRequestReviewThread",
+        "deletePullRequestReviewComment",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -89,17 +97,28 @@ def _graphql_fault(ground: Ground, request: Request) -> str:
             if strange := {one.name.value for one in fields} - _MUTATIONS:
                 return f"the mutation {sorted(strange)[0]} is not on the list"
             mine = {thread.id for thread in ground.github.threads if thread.number == ground.number}
-            named = {str(text) for name, text in asked.get("variables", {}).items() if name != "body"}
-            if named - mine:
+            given = [value for name, value in asked.get("variables", {}).items() if name != "body"]
+            if {str(value) for value in given if not isinstance(value, dict)} - mine:
                 return "it names what is no thread of this pull request"
+            # A review that was begun, and a comment of it, may be deleted by now.
+            said: list[Review | Comment] = [*ground.github.reviews, *ground.github.comments]
+            others = {node_id(one.id) for one in said if one.number != ground.number}
+            if others & {
+                str(one.get("pullRequestReviewId", one.get("id"))) for one in given if isinstance(one, dict)
+            }:
+                return "it names what is of another pull request"
     return ""
 
 
+_WORDS = {
+    *("body", "message", "event", "path", "commit_id", "subject_type"),
+    *("line", "side", "start_line", "start_side"),
+}
 _Look = Callable[[Ground, Any, int], str]
 
 
 def _plain(_ground: Ground, said: Any, _id: int) -> str:
-    return "" if said.keys() <= {"body", "message", "event", "path", "commit_id", "subject_type"} else "more"
+    return "" if said.keys() <= _WORDS else "more"
 
 
 def _review(ground: Ground, said: Any, _id: int) -> str:

@@ -410,6 +410,7 @@ def one_of_thirty(arena: Arena) -> None:
     found = [finding("many.py", line, title=f"Fault number {line}") for line in range(1, 31)]
     arena.answers(report(found))
     errors = [f"Pull request review thread line must be part of the diff {HOSTILE} {ENCODED}"]
+    arena.github.hub.refused_lines.add(17)
     arena.github.fault(
         "POST",
         "/reviews$",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hunkwise import __version__
 from hunkwise.actions import takes
 from hunkwise.commands.journal import write_json
-from hunkwise.domain.pull_request import Conversation, PullRequest, Thread
+from hunkwise.domain.pull_request import Conversation, PullRequest
 from hunkwise.domain.review import ExitCode, Review
 from hunkwise.errors import Error
 from hunkwise.flows.check_run import CheckRunProgress
@@ -19,8 +19,8 @@ from hunkwise.flows.publish_plan import PublishSettings
 from hunkwise.github.checks import CheckRuns, CodeScanning
 from hunkwise.github.client import GitHub
 from hunkwise.github.comments import SummaryComments, Threads
-from hunkwise.github.rejected_comments import OwnReviews
-from hunkwise.github.reviews import ReviewPublisher
+from hunkwise.github.reviews import Reviews
+from hunkwise.github.writer import Writer
 from hunkwise.publish import sanitize
 from hunkwise.publish.annotations import Annotation, workflow_annotations
 from hunkwise.publish.conclusion import Gates, PublishedReview, conclude, outputs_of
@@ -110,8 +110,9 @@ class Publisher:
         self._files = files
         self._own_review = own_review
         self._reports = environment.reports
+        self._writer = Writer(github, pull_request.number, scan)
         self.announcement = CheckRunProgress(
-            CheckRuns(github, scan),
+            CheckRuns(self._writer),
             run=run,
             details_url=self._details_url,
             clock=time.monotonic,
@@ -190,18 +191,16 @@ class Publisher:
         head_sha = self._pull_request.head_sha
         return GitHubPorts(
             conversation=lambda: github.conversation(number, head_sha),
-            reviews=_Reviews(github, number, self._scan),
-            threads=_Threads(github, self._scan),
-            comments=SummaryComments(github, number, self._scan),
+            reviews=Reviews(self._writer),
+            threads=Threads(self._writer),
+            comments=SummaryComments(self._writer),
             announcement=self.announcement,
             upload=self._upload if self._config.upload_sarif else None,
         )
 
     def _upload(self, view: PublishedReview) -> None:
         ref = f"refs/pull/{self._pull_request.number}/head"
-        CodeScanning(self._github, self._scan).upload(
-            json.dumps(self._sarif(view)), view.review.head_sha, ref
-        )
+        CodeScanning(self._writer).upload(json.dumps(self._sarif(view)), view.review.head_sha, ref)
 
     def _report(self, view: PublishedReview) -> dict[str, object]:
         pull_request = self._pull_request
@@ -214,23 +213,3 @@ class Publisher:
             server_url=self._environment.server_url,
             version=__version__,
         )
-
-
-class _Reviews:
-    """Posts, dismisses and deletes reviews: the flow's port for reviews."""
-
-    def __init__(self, github: GitHub, number: int, scan: SecretScan) -> None:
-        posted = OwnReviews(github, number, scan)
-        self.publish = ReviewPublisher(github, number, scan).publish
-        self.dismiss = posted.dismiss
-        self.delete_pending = posted.delete_pending
-
-
-class _Threads:
-    """Closes threads: the flow's port for threads."""
-
-    def __init__(self, github: GitHub, scan: SecretScan) -> None:
-        self._threads = Threads(github, scan)
-
-    def close(self, threads: Sequence[Thread], head_sha: str, *, answer: bool) -> tuple[str, ...]:
-        return self._threads.close(threads, head_sha, answer=answer).notes

@@ -76,7 +76,7 @@ class GitHubPorts:
 
 
 def leftovers(conversation: Conversation) -> tuple[PostedReview, ...]:
-    """Returns our pending reviews: a killed run left them while it searched for a comment that GitHub rejects."""
+    """Returns our pending reviews: a killed run began them and did not submit them."""
     return tuple(
         review
         for review in conversation.reviews

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.github.connection import GitHubConnection
 from hunkwise.github.responses import JsonValue
 
 GHOST = "ghost"
 """GitHub's login for the author of posts whose account was deleted."""
 _TRUSTED_ASSOCIATIONS = ("OWNER", "MEMBER", "COLLABORATOR")
 _APP_SUFFIX = "[bot]"
+_VIEWER_QUERY = "query { viewer { login } }"
+_REFUSED = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,27 @@ class Account:
         """Returns whether REST names this account as the author; always false for an unknown account."""
         author = entry.text_or("user.login", "")
         return bool(self.login) and bare(author) == self.login and is_bot(entry) == self.bot
+
+
+def read_account(connection: GitHubConnection) -> Account:
+    """Reads the token's account: REST reports a person's, GraphQL an app's. Unknown if both refuse.
+
+    Raises GitHubError for a temporary failure: with an unknown account, our earlier posts would be repeated.
+    """
+    try:
+        user = connection.get("/user")
+        return Account(bare(user.text("login")), bot=user.text_or("type", "") == "Bot")
+    except GitHubError as error:
+        if error.kind not in _REFUSED:
+            raise
+        if error.kind is not GitHubErrorKind.FORBIDDEN:  # only an app's token is forbidden to ask
+            return Account("")
+    try:
+        return Account(bare(connection.graphql(_VIEWER_QUERY, {}).text("viewer.login")), bot=True)
+    except GitHubError as error:
+        if error.kind not in _REFUSED:
+            raise
+    return Account("")
 
 
 def bare(login: str) -> str:

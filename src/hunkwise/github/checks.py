@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import logging
-import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -14,12 +13,10 @@ from hunkwise.domain.limits import ANNOTATIONS_PER_REQUEST, CHECK_TEXT_BYTES, TI
 from hunkwise.domain.review import CheckOutput, Conclusion
 from hunkwise.domain.text import cut, cut_bytes
 from hunkwise.errors import GitHubError, GitHubErrorKind
-from hunkwise.github.client import GitHub
 from hunkwise.github.connection import PAGE
 from hunkwise.github.responses import malformed_response_error
 from hunkwise.github.writer import Writer
 from hunkwise.publish.annotations import Annotation, as_request
-from hunkwise.redaction import SecretScan
 
 NAME = "hunkwise"
 _IN_PROGRESS = "in_progress"
@@ -29,12 +26,8 @@ _log = logging.getLogger(__name__)
 class CheckRuns:
     """Creates and updates check runs with the name `hunkwise`."""
 
-    def __init__(
-        self, github: GitHub, scan: SecretScan, *, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        self._connection = github.connection
-        self._root = f"/repos/{github.repository}"
-        self._writer = Writer(github, scan, sleep=sleep)
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
         self._progress_failed = False
 
     def start(self, head_sha: str, external_id: str, output: CheckOutput, details_url: str = "") -> int:
@@ -92,7 +85,7 @@ class CheckRuns:
 
     def _find_created(self, head_sha: str, external_id: str) -> int | None:
         query = {"check_name": NAME, "filter": "all", "per_page": PAGE}
-        response = self._connection.get(f"{self._root}/commits/{head_sha}/check-runs", query)
+        response = self._writer.get(f"commits/{head_sha}/check-runs", query)
         for run in response.entries("check_runs"):
             if run.text_or("external_id", "") == external_id:
                 return run.number("id")
@@ -100,7 +93,7 @@ class CheckRuns:
 
     def _find_appended(self, check_id: int, before: int, more: int) -> int | None:
         """Returns the id if the annotations were stored: GitHub appends, so that sending again would repeat them."""
-        response = self._connection.get(f"{self._root}/check-runs/{check_id}")
+        response = self._writer.get(f"check-runs/{check_id}")
         count = response.number("output.annotations_count")
         if count == before + more:
             return check_id
@@ -134,10 +127,8 @@ _REFUSED = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND)
 class CodeScanning:
     """Uploads findings as SARIF. Repeating an upload shows each finding only once."""
 
-    def __init__(
-        self, github: GitHub, scan: SecretScan, *, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        self._writer = Writer(github, scan, sleep=sleep)
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
 
     def upload(self, sarif_text: str, commit_sha: str, ref: str) -> str:
         """Uploads the SARIF and returns the upload's id. `ref`: `refs/pull/N/head`, or a branch. Raises GitHubError."""

@@ -9,6 +9,7 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from urllib.parse import quote
 
 from hunkwise.domain.diff import FileDiff, FileStatus
@@ -16,6 +17,7 @@ from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.limits import CHANGED_FILES
 from hunkwise.domain.pull_request import Conversation, Known, PullRequest
 from hunkwise.errors import GitHubError, GitHubErrorKind, OversizeError
+from hunkwise.github.accounts import Account, read_account
 from hunkwise.github.blob_lookup import BlobLookup, read_many
 from hunkwise.github.connection import PAGE as PAGE
 from hunkwise.github.connection import GitHubConnection
@@ -52,6 +54,11 @@ class GitHub:
 
     def close(self) -> None:
         self.connection.close()
+
+    @cached_property
+    def account(self) -> Account:
+        """The token's account, which is read once; its login is empty if GitHub does not report it."""
+        return read_account(self.connection)
 
     def pull_request(self, number: int) -> PullRequest:
         """Reads the current state of the pull request."""
@@ -155,7 +162,8 @@ class GitHub:
         return self._read_conversation(pull_request.number, pull_request.head_sha, look)
 
     def _read_conversation(self, number: int, head_sha: str, look: BlobLookup) -> tuple[Conversation, Known]:
-        return read_conversation(self.connection, self.repository, number, _checked_sha(head_sha), look)
+        sha = _checked_sha(head_sha)
+        return read_conversation(self.connection, self.repository, number, sha, look, lambda: self.account)
 
     def _read_contents(self, path: str, sha: str) -> JsonValue | None:
         if path and not _stays_inside(path):

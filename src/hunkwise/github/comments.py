@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.pull_request import Comment, Thread
 from hunkwise.errors import GitHubError, GitHubErrorKind
-from hunkwise.github.client import GitHub
 from hunkwise.github.responses import GraphqlResponse, JsonValue
-from hunkwise.github.writer import OwnPosts, Writer, address, marker_line
-from hunkwise.redaction import SecretScan
+from hunkwise.github.writer import Writer, address, marker_line
 from hunkwise.tracking.markers import fixed_marker, is_fixed
 
 
 class SummaryComments:
     """Writes our summary comment on one pull request. Methods raise GitHubError."""
 
-    def __init__(
-        self,
-        github: GitHub,
-        number: int,
-        scan: SecretScan,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._writer = Writer(github, scan, sleep=sleep)
-        self._own = OwnPosts(github, number)
-        self._number = number
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
 
     def save(self, body: str, comment_id: int | None) -> Comment:
         """Writes `body` into the comment, or into a new one if the comment no longer exists.
@@ -43,7 +31,7 @@ class SummaryComments:
             except GitHubError as error:
                 if error.kind is not GitHubErrorKind.NOT_FOUND:
                     raise
-        path = f"issues/{self._number}/comments"
+        path = f"issues/{self._writer.number}/comments"
         return self._writer.surely(
             lambda: _comment(self._writer.post(path, {"body": body})), lambda: self._find_stored(body)
         )
@@ -65,7 +53,7 @@ class SummaryComments:
         return next(
             (
                 _comment(entry)
-                for entry in self._own.comments()
+                for entry in self._writer.own_comments()
                 if marker_line(entry.text_or("body", "")) == marker
             ),
             None,
@@ -85,31 +73,17 @@ _ONE_THREAD = (GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class ClosedThreads:
-    """Counts of threads that were resolved, edited to say that they are fixed, and left unchanged."""
-
-    resolved: int = 0
-    edited: int = 0
-    left: int = 0
-    notes: tuple[str, ...] = ()
-
-
 @dataclass
 class _Closing:
     """The state of one call of `Threads.close`."""
 
     head_sha: str
     answer: bool
-    resolved: int = 0
-    edited: int = 0
-    left: int = 0
     notes: list[str] = field(default_factory=list)
     refused: list[Thread] = field(default_factory=list)
     """Threads that GraphQL certainly did not resolve."""
 
     def leave_unchanged(self, threads: Sequence[Thread], why: str) -> None:
-        self.left += len(threads)
         if threads and why not in self.notes:
             self.notes.append(why)
 
@@ -120,12 +94,10 @@ class _Closing:
 class Threads:
     """Closes threads of one repository."""
 
-    def __init__(
-        self, github: GitHub, scan: SecretScan, *, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        self._writer = Writer(github, scan, sleep=sleep)
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
 
-    def close(self, threads: Sequence[Thread], head_sha: str, *, answer: bool = True) -> ClosedThreads:
+    def close(self, threads: Sequence[Thread], head_sha: str, *, answer: bool = True) -> tuple[str, ...]:
         """Closes our open threads, and no others. Never raises GitHubError, and retries nothing: the next run
         handles the rest.
 
@@ -139,7 +111,7 @@ class Threads:
         )
         self._resolve([thread for thread in current if thread.id], closing)
         self._mark_fixed(closing.refused, closing)
-        return ClosedThreads(closing.resolved, closing.edited, closing.left, tuple(closing.notes))
+        return tuple(closing.notes)
 
     def _resolve(self, threads: Sequence[Thread], closing: _Closing) -> None:
         for start in range(0, len(threads), _BATCH):
@@ -153,9 +125,7 @@ class Threads:
                 else:
                     closing.leave_unchanged([*batch, *rest], f"Threads were not resolved: {error.message}")
                 return
-            before = closing.resolved
-            refusals = _record_outcomes(batch, response, closing)
-            if closing.resolved == before and refusals == {GitHubErrorKind.FORBIDDEN}:
+            if _record_outcomes(batch, response, closing) == {GitHubErrorKind.FORBIDDEN}:
                 closing.refused += rest
                 return
 
@@ -186,7 +156,6 @@ class Threads:
         head = f"**Fixed in {closing.head_sha}.**\n\n{fixed_marker(closing.head_sha)}\n\n"
         for index, thread in enumerate(threads):
             if is_fixed(thread.body):
-                closing.edited += 1
                 continue
             body = head + thread.body
             if not thread.comment_id or len(body) > BODY_CHARACTERS:
@@ -203,19 +172,17 @@ class Threads:
                 closing.leave_unchanged(left, f"Threads that were fixed stay open: {error.message}")
                 if not only_this:
                     return
-            else:
-                closing.edited += 1
 
 
 def _record_outcomes(
     batch: Sequence[Thread], response: GraphqlResponse, closing: _Closing
-) -> set[GitHubErrorKind]:
-    """Records the outcome of each thread. Returns the kinds of the refusals."""
-    refusals: set[GitHubErrorKind] = set()
+) -> set[GitHubErrorKind | None]:
+    """Records the outcome of each thread. Returns the kinds of the refusals, with None if any was resolved."""
+    refusals: set[GitHubErrorKind | None] = set()
     for index, thread in enumerate(batch):
         error = response.fault_at(f"c{index}")
         if response.data.at(f"c{index}").truth("thread.isResolved"):
-            closing.resolved += 1
+            refusals.add(None)
         elif error is not None and error.kind in _REFUSED:
             closing.refused.append(thread)
             refusals.add(error.kind)

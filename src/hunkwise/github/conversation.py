@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -23,17 +24,18 @@ from hunkwise.github.connection import GitHubConnection, TooManyError, entries_o
 from hunkwise.github.conversation_graphql import LINKED_ISSUES_FIELD, checks_by_rest, conversation_by_graphql
 from hunkwise.github.responses import JsonValue
 
-_NOT_READABLE = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
-_VIEWER_QUERY = "query { viewer { login } }"
-
 
 def conversation_by_rest(
-    connection: GitHubConnection, repository: str, number: int, head_sha: str, check_name: str
+    connection: GitHubConnection,
+    repository: str,
+    number: int,
+    head_sha: str,
+    check_name: str,
+    viewer: Account,
 ) -> Conversation:
     """Reads the conversation by REST, which lacks parts of it. Raises GitHubError, TooManyError past 30 pages."""
     root = f"/repos/{repository}"
     pull = connection.get(f"{root}/pulls/{number}")
-    viewer = _read_viewer(connection)
     review_comments = list(entries_of(connection, f"{root}/pulls/{number}/comments", "review comments"))
     comments = list(entries_of(connection, f"{root}/issues/{number}/comments", "comments"))
     reviews = list(entries_of(connection, f"{root}/pulls/{number}/reviews", "reviews"))
@@ -50,25 +52,6 @@ def conversation_by_rest(
         rewrites=None,
         writers=rest_writers([pull, *review_comments, *comments, *reviews]),
     )
-
-
-def _read_viewer(connection: GitHubConnection) -> Account:
-    """Reads the token's account: REST reports a person's, GraphQL an app's. Unknown if both refuse.
-
-    Raises GitHubError for a temporary failure: with an unknown account, our earlier posts would be repeated.
-    """
-    try:
-        user = connection.get("/user")
-        return Account(bare(user.text("login")), bot=user.text_or("type", "") == "Bot")
-    except GitHubError as error:
-        if error.kind not in _NOT_READABLE:
-            raise
-    try:
-        return Account(bare(connection.graphql(_VIEWER_QUERY, {}).text("viewer.login")), bot=True)
-    except GitHubError as error:
-        if error.kind not in _NOT_READABLE:
-            raise
-    return Account("")
 
 
 def _threads(review_comments: list[JsonValue], viewer: Account) -> tuple[Thread, ...]:
@@ -141,12 +124,13 @@ def read_conversation(
     number: int,
     head_sha: str,
     look: BlobLookup,
+    viewer: Callable[[], Account],
     *,
     check_name: str = "hunkwise",
 ) -> tuple[Conversation, Known]:
     """Reads the conversation, the check runs of that name at `head_sha`, and the result of the lookup.
 
-    The result of the lookup is empty if GraphQL is refused.
+    The result of the lookup is empty if GraphQL is refused. `viewer` reads the token's account, which REST needs.
 
     REST does not report who resolved a thread or gave a 👎, nor how often the head was rewritten. Only
     GraphQL reports the account of an app's token: if it is refused, `viewer` is empty and nothing is ours.
@@ -161,7 +145,7 @@ def read_conversation(
         if error.kind not in _TRY_REST:
             raise
         _log.info("The conversation is read by REST, because GraphQL failed: %s", error.message)
-        return conversation_by_rest(connection, repository, number, head_sha, check_name), {}
+        return conversation_by_rest(connection, repository, number, head_sha, check_name, viewer()), {}
     critics = _unknown_critics(conversation)
     writers = {login for login in critics if _may_write(connection, repository, login)}
     return replace(conversation, writers=conversation.writers | writers), known

@@ -1,4 +1,4 @@
-"""Writes to GitHub: each write is checked for secrets and happens once, even if its response is lost."""
+"""Writes to a pull request: each write is checked for secrets and happens once, even if its response is lost."""
 
 from __future__ import annotations
 
@@ -8,66 +8,10 @@ from typing import Any, TypeVar
 
 from hunkwise.domain.pull_request import ReviewState
 from hunkwise.errors import GitHubError, GitHubErrorKind
-from hunkwise.github.accounts import Account, bare, is_bot
 from hunkwise.github.client import GitHub
 from hunkwise.github.connection import entries_of
 from hunkwise.github.responses import GraphqlResponse, JsonValue, malformed_response_error
 from hunkwise.redaction import SecretScan
-
-_VIEWER_QUERY = "query { viewer { login } }"
-
-
-class OwnPosts:
-    """Lists the posts of the token's own account, which is read once, when it is first needed."""
-
-    def __init__(self, github: GitHub, number: int) -> None:
-        self._github = github
-        self._number = number
-        self._account: Account | None = None
-
-    def reviews(self) -> Iterator[JsonValue]:
-        """Yields our reviews, oldest first, including a pending one. Raises GitHubError."""
-        return self._list_own(f"pulls/{self._number}/reviews", "reviews")
-
-    def review_comments(self) -> Iterator[JsonValue]:
-        """Yields our comments on lines and files, oldest first. Raises GitHubError."""
-        return self._list_own(f"pulls/{self._number}/comments", "review comments")
-
-    def comments(self) -> Iterator[JsonValue]:
-        """Yields our comments in the conversation, oldest first. Raises GitHubError."""
-        return self._list_own(f"issues/{self._number}/comments", "comments")
-
-    def pending(self, marker: str) -> Iterator[int]:
-        """Yields ids of our pending reviews whose body is one marker that starts with `marker`. Raises GitHubError."""
-        for review in self.reviews():
-            body = review.text_or("body", "").strip()
-            is_marker = body.startswith(marker) and body.endswith("-->") and body.count("-->") == 1
-            if review.text_or("state", "") == ReviewState.PENDING and is_marker:
-                yield review.number("id")
-
-    def _list_own(self, path: str, what: str) -> Iterator[JsonValue]:
-        if self._account is None:
-            self._account = self._read_account()
-        full_path = f"/repos/{self._github.repository}/{path}"
-        for entry in entries_of(self._github.connection, full_path, what):
-            if self._account.wrote(entry):
-                yield entry
-
-    def _read_account(self) -> Account:
-        """Reads the token's account: by REST for a person, by GraphQL for an app. Raises GitHubError."""
-        connection = self._github.connection
-        try:
-            user = connection.get("/user")
-            is_app = is_bot(JsonValue({"user": user.value}, user.request))
-            account = Account(bare(user.text("login")), bot=is_app)
-        except GitHubError as error:
-            if error.kind is not GitHubErrorKind.FORBIDDEN:
-                raise
-            user = connection.graphql(_VIEWER_QUERY, {}).at("viewer")
-            account = Account(bare(user.text("login")), bot=True)
-        if not account.login:
-            raise malformed_response_error(user.request, "an empty login")
-        return account
 
 
 def marker_line(text: str) -> str:
@@ -90,17 +34,56 @@ _T = TypeVar("_T")
 
 
 class Writer:
-    """Writes to one repository. Paths are relative to `/repos/owner/name/`. All methods raise GitHubError."""
+    """Writes to one pull request and its repository, and lists what the token's own account wrote there.
+
+    Paths are relative to `/repos/owner/name/`. All methods raise GitHubError.
+    """
 
     def __init__(
-        self, github: GitHub, scan: SecretScan, *, sleep: Callable[[float], None] = time.sleep
+        self,
+        github: GitHub,
+        number: int,
+        scan: SecretScan,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.github = github
+        self.number = number
         self._connection = github.connection
         self._root = f"/repos/{github.repository}"
         self._scan = scan
         self._sleep = sleep
-        self.sent = 0
-        """The number of writes that were attempted."""
+
+    def own_reviews(self) -> Iterator[JsonValue]:
+        """Yields our reviews, oldest first, including a pending one."""
+        return self._list_own(f"pulls/{self.number}/reviews", "reviews")
+
+    def own_review_comments(self) -> Iterator[JsonValue]:
+        """Yields our comments on lines and files, oldest first."""
+        return self._list_own(f"pulls/{self.number}/comments", "review comments")
+
+    def own_comments(self) -> Iterator[JsonValue]:
+        """Yields our comments in the conversation, oldest first."""
+        return self._list_own(f"issues/{self.number}/comments", "comments")
+
+    def own_pending(self, marker: str) -> Iterator[JsonValue]:
+        """Yields our reviews that are not submitted and whose body is one marker that starts with `marker`."""
+        for review in self.own_reviews():
+            body = review.text_or("body", "").strip()
+            is_marker = body.startswith(marker) and body.endswith("-->") and body.count("-->") == 1
+            if review.text_or("state", "") == ReviewState.PENDING and is_marker:
+                yield review
+
+    def delete_pending(self, review_id: int) -> None:
+        """Deletes a review that was never submitted, if it still exists."""
+        try:
+            self.surely(lambda: self.delete(f"pulls/{self.number}/reviews/{review_id}").number("id"))
+        except GitHubError as error:
+            if error.kind is not GitHubErrorKind.NOT_FOUND:
+                raise
+
+    def get(self, path: str, query: Mapping[str, Any] | None = None) -> JsonValue:
+        return self._connection.get(f"{self._root}/{path}", query)
 
     def post(
         self, path: str, body: Mapping[str, Any], *, again: Callable[[], None] = lambda: None
@@ -159,6 +142,13 @@ class Writer:
             self._sleep(_RETRY_PAUSE * attempt)
             again()
 
+    def _list_own(self, path: str, what: str) -> Iterator[JsonValue]:
+        account = self.github.account
+        if not account.login:
+            raise GitHubError(GitHubErrorKind.NOT_FOUND, "GitHub does not say whose the token is.")
+        entries = entries_of(self._connection, f"{self._root}/{path}", what)
+        return (entry for entry in entries if account.wrote(entry))
+
     def refuse_secrets(self, text: str) -> None:
         """Raises GitHubError (FORBIDDEN) if the text contains a secret of ours. For content that is sent compressed."""
         if self._scan.found_in(text):
@@ -169,7 +159,6 @@ class Writer:
 
     def _check(self, body: Mapping[str, Any]) -> None:
         self.refuse_secrets("\n".join(_texts(body)))
-        self.sent += 1
 
 
 def _texts(value: object) -> Iterator[str]:
