@@ -250,22 +250,24 @@ def numbered(world: World, count: int) -> list[dict[str, Any]]:
 
 def test_one_bad_line_of_thirty_costs_its_own_place_alone(world: World) -> None:
     numbered(world, 30)
-    refused(world, "POST", "/pulls/1/reviews$", DECLINED, asking=r"\*\*Fault number 17\*\*")
+    world.github.hub.refused_lines.add(17)
     result = world.run()
     assert result.code == 0
     rungs = where(world, result)
     assert rungs.pop("Fault number 17") == "file"
     assert list(rungs.values()) == ["inline"] * 29
-    posts = [one.position for one in requests(world, "POST", "/pulls/1/reviews")]
     assert len(world.github.reviews) == 1
-    assert posts[-1] - posts[0] + 1 <= 12
+    first = requests(world, "POST", "/pulls/1/reviews")[0]
+    last = requests(world, "POST", "/events")[0]
+    assert last.position - first.position + 1 == 6
 
 
 def test_a_bad_line_whose_file_takes_no_comment_is_in_the_body(world: World) -> None:
     numbered(world, 30)
-    inline = r'"comments": \[.*\*\*Fault number 17\*\*'
-    refused(world, "POST", "/pulls/1/reviews$", DECLINED, asking=inline)
-    refused(world, "POST", "/pulls/1/comments$", DECLINED)
+    world.github.hub.refused_lines.add(17)
+    error = {"type": "UNPROCESSABLE", "message": "path is invalid", "path": ["m0"]}
+    no_file = {"status": 200, "body": {"data": {"m0": None}, "errors": [error]}}
+    refused(world, "POST", "/graphql", no_file, asking='"subjectType": "FILE"')
     result = world.run()
     assert result.code == 0
     rungs = where(world, result)

@@ -52,13 +52,11 @@ def test_comments_that_github_declines_are_all_on_their_files_or_in_the_reviews_
 ) -> None:
     world.change()
     world.answers(report(FOUND))
-    declined = {
-        "message": "Unprocessable Entity",
-        "errors": ["Pull request review thread line must be part of the diff"],
-    }
-    world.github.fault("POST", "/reviews$", asking='"line": ', status=422, body=declined, times=50)
+    world.github.hub.refused_lines.update(range(100))
     if rung == "body":
-        world.github.fault("POST", "/comments$", asking='"file"', status=422, times=50)
+        errors = [{"type": "UNPROCESSABLE", "message": "No.", "path": [alias]} for alias in ("m0", "m1")]
+        answer = {"data": {"m0": None, "m1": None}, "errors": errors}
+        world.github.fault("POST", "/graphql", asking='"subjectType": "FILE"', status=200, body=answer)
     result = world.run()
     assert result.code == 0
     assert [comment.subject_type for comment in world.github.comments] == (

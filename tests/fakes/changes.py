@@ -72,10 +72,13 @@ class FakeCommit:
         return self.files.get(path)
 
     def read_many(self, paths: Sequence[str]) -> Known:
-        return {path: self.read(path) for path in paths}
+        return {path: self._names(path) or self.read(path) for path in paths}
 
     def list(self, path: str) -> tuple[str, ...] | None:
         self.asked.append(path)
+        return self._names(path)
+
+    def _names(self, path: str) -> tuple[str, ...] | None:
         inside = [name.removeprefix(f"{path}/") for name in self.files if name.startswith(f"{path}/")]
         return tuple(inside) or None
 
@@ -87,14 +90,10 @@ class FakeForge:
     asked: PullRequest
     listed: tuple[FileDiff, ...]
     said: Conversation = field(default_factory=Conversation)
-    known: Known = field(default_factory=dict)
-    """What is told of the base beside the conversation."""
     versions: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
     """Contents by path and SHA."""
     failing: Mapping[str, Error] = field(default_factory=dict)
     reads: list[tuple[str, str]] = field(default_factory=list)
-    looked_at: list[str] = field(default_factory=list)
-    """Paths of the base that were asked for beside the conversation."""
 
     def pull_request(self, number: int) -> PullRequest:
         assert number == self.asked.number
@@ -103,12 +102,10 @@ class FakeForge:
     def files(self, pull_request: PullRequest) -> tuple[FileDiff, ...]:
         return self.listed
 
-    def conversation_and_base(
-        self, pull_request: PullRequest, paths: Sequence[str]
-    ) -> tuple[Conversation, Known]:
-        self.looked_at += paths
+    def conversation(self, number: int, head_sha: str) -> Conversation:
+        assert (number, head_sha) == (self.asked.number, self.asked.head_sha)
         self._fail("conversation")
-        return self.said, {path: self.known[path] for path in paths if path in self.known}
+        return self.said
 
     def merge_base(self, base_sha: str, head_sha: str) -> str:
         self._fail("merge_base")

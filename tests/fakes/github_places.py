@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from tests.fakes.git_store import ChangedFile
@@ -34,7 +34,9 @@ _OTHER_HUNK = PlaceFault("start_line", "custom", "must be part of the same hunk 
 _NO_HUNK = PlaceFault("diff_hunk", "missing_field", "can't be blank")
 
 
-def place_faults(files: Sequence[ChangedFile], given: Json) -> list[PlaceFault]:
+def place_faults(
+    files: Sequence[ChangedFile], given: Json, refused: Collection[int] = ()
+) -> list[PlaceFault]:
     """Everything that is wrong with where the comment points; nothing, where it can stand."""
     file = next((file for file in files if file.path == given["path"]), None)
     if file is None:
@@ -43,7 +45,7 @@ def place_faults(files: Sequence[ChangedFile], given: Json) -> list[PlaceFault]:
         return []
     line, side = given.get("line"), given.get("side", "RIGHT")
     start, start_side = given.get("start_line"), given.get("start_side") or side
-    hunk = file.hunk_text(side, line) if line is not None else None
+    hunk = file.hunk_text(side, line) if line is not None and line not in refused else None
     if hunk is None:
         return [_BAD_LINE, *([_OTHER_HUNK] if start is not None else []), _NO_HUNK]
     if start is None:

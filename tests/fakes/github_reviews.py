@@ -28,7 +28,7 @@ def create_review(hub: Hub, pull: PullRequest, author: str, given: Json) -> Revi
         raise declined(f"User {_ONE_PENDING}")
     files = hub.store.diff(pull.base_sha, commit)
     for comment in given.get("comments") or []:
-        faults = place_faults(files, comment)
+        faults = place_faults(files, comment, hub.refused_lines)
         if faults:
             raise declined(joined([fault.sentence for fault in faults]))
     state = _STATES[given["event"]] if given.get("event") else "PENDING"
@@ -44,7 +44,7 @@ def add_to_review(hub: Hub, review: Review, given: Json) -> Comment:
     check_comment(given["body"])
     pull = hub.pulls[review.number]
     files = hub.store.diff(pull.base_sha, review.commit_id)
-    faults = place_faults(files, given)
+    faults = place_faults(files, given, hub.refused_lines)
     if faults:
         raise declined(joined([fault.sentence for fault in faults]))
     return _store(hub, pull, review.author, given, files, review.commit_id, review.id)
@@ -59,7 +59,7 @@ def create_comment(hub: Hub, pull: PullRequest, author: str, given: Json) -> Com
     check_comment(given["body"])
     _check_not_pending(hub, pull, author)
     files = hub.store.diff(pull.base_sha, commit)
-    faults = place_faults(files, given)
+    faults = place_faults(files, given, hub.refused_lines)
     if faults:
         raise RefusedError(422, "Validation Failed", [fault.entry for fault in faults], _COMMENT_PAGE)
     return _store(hub, pull, author, given, files, commit, None)

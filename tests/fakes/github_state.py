@@ -190,6 +190,8 @@ class Hub:
     file_limit: int = 3_000
     graphql_refusal: GraphqlRefusal | None = None
     refused_mutations: set[str] = field(default_factory=set)
+    refused_lines: set[int] = field(default_factory=set)
+    """Lines of any file that GitHub takes no comment on, although they are in the diff."""
     pulls: dict[int, PullRequest] = field(default_factory=dict)
     reviews: list[Review] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)

@@ -12,15 +12,15 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.pull_request import Instructions, Known
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, OversizeError, SettingsError
 from hunkwise.flows.base_config import (
+    INSTRUCTION_FILES,
+    INSTRUCTION_FOLDER,
     MAX_FOLDERS,
     MAX_INSTRUCTION_FILES,
     MAX_NESTED,
     MAX_TEXT,
     BaseConfig,
-    PrefetchedFiles,
     base_texts,
     built_in_fronts,
-    certain_paths,
     instructions_of,
     nested_instructions,
 )
@@ -155,21 +155,12 @@ def test_a_prompt_that_can_find_nothing_is_told() -> None:
 def test_the_default_configuration_asks_for_nothing_more() -> None:
     commit = FakeCommit({})
     base_texts(commit, PATH, lambda config: config)
-    assert sorted(commit.asked) == sorted(certain_paths(PATH))
+    assert sorted(commit.asked) == sorted([PATH, *INSTRUCTION_FILES, INSTRUCTION_FOLDER])
 
 
 def test_a_configuration_that_cannot_be_read_is_an_error() -> None:
     with pytest.raises(GitHubError, match="away"):
         read({}, failing={PATH: AWAY})
-
-
-def test_what_is_known_of_a_commit_is_what_it_is_and_nothing_else() -> None:
-    told = FakeCommit({"file": b"other", "folder/name": b"x", "else": b"asked for", "more/name": b"x"})
-    commit = PrefetchedFiles(told, {"file": b"known", "folder": ("known",), "nothing": None})
-    assert [commit.read(path) for path in ("file", "folder", "nothing")] == [b"known", None, None]
-    assert [commit.list(path) for path in ("file", "folder", "nothing")] == [None, ("known",), None]
-    assert told.asked == []
-    assert (commit.read("else"), commit.list("more")) == (b"asked for", ("name",))
 
 
 @pytest.mark.parametrize("path", [PATH, "mine.j2"])

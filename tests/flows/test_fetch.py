@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
-from hunkwise.domain.pull_request import Comment, Conversation, PullRequest, Thread
+from hunkwise.domain.pull_request import Comment, Conversation, Known, PullRequest, Thread
 from hunkwise.errors import GitHubError, GitHubErrorKind, RepositoryError
 from hunkwise.flows.fetch import FetchedPullRequest, MissingPatches, PullRequestFetch
 from hunkwise.repository.git import Git
@@ -62,7 +63,7 @@ def test_a_pull_request_is_read_whole() -> None:
 
 
 def test_a_conversation_that_cannot_be_read_costs_a_note() -> None:
-    asked = forge(added("a.py", "x"), failing={"conversation": AWAY}, known={"c.yml": None})
+    asked = forge(added("a.py", "x"), failing={"conversation": AWAY})
     found = fetched(asked, config=b"version: 1\nmax-comments: 4\n")
     assert (found.snapshot.conversation, found.snapshot.threads, found.state) == (None, (), None)
     assert found.snapshot.notes == ("What was said before could not be read: GitHub is away.",)
@@ -79,36 +80,32 @@ def test_what_an_earlier_run_remembers_is_read_from_its_summary() -> None:
 CERTAIN = ["c.yml", "AGENTS.md", ".github/copilot-instructions.md", ".github/instructions"]
 
 
-def test_nothing_is_asked_for_that_came_with_the_conversation() -> None:
-    names = ("py.instructions.md",)
-    known = {
-        "c.yml": b"version: 1\nmax-comments: 4\n",
-        "AGENTS.md": None,
-        ".github/copilot-instructions.md": b"Be exact.\n",
-        ".github/instructions": names,
-    }
-    told = FakeCommit({f"{CERTAIN[3]}/{names[0]}": b"---\napplyTo: '*'\n---\nBe brief."})
-    asked = forge(added("a.py", "x"), known=known)
-    found = fetched(asked, far=told)
-    assert asked.looked_at == CERTAIN
-    assert told.asked == [f"{CERTAIN[3]}/{names[0]}"]
+def test_what_a_bulk_read_of_the_base_tells_is_not_asked_for_again() -> None:
+    text = b"---\napplyTo: '*'\n---\nBe brief."
+    config = b"version: 1\nmax-comments: 4\n"
+    told = FakeCommit({"c.yml": config, CERTAIN[2]: b"Be exact.\n", f"{CERTAIN[3]}/py.instructions.md": text})
+    found = fetched(forge(added("a.py", "x")), far=told)
+    assert told.asked == [*CERTAIN[:3], f"{CERTAIN[3]}/py.instructions.md"]
     assert found.texts.config.max_comments == 4
     assert [one.text for one in found.texts.instructions] == ["Be exact.", "Be brief."]
 
 
-def test_what_the_conversation_does_not_tell_is_asked_for() -> None:
-    told = FakeCommit({"AGENTS.md": b"Be exact."})
-    found = fetched(forge(added("a.py", "x"), known={"c.yml": None}), far=told)
-    assert sorted(told.asked) == sorted(CERTAIN[1:])
+def test_what_a_bulk_read_does_not_tell_is_asked_for() -> None:
+    class Silent(FakeCommit):
+        def read_many(self, paths: Sequence[str]) -> Known:
+            raise AWAY
+
+    told = Silent({"AGENTS.md": b"Be exact."})
+    found = fetched(forge(added("a.py", "x")), far=told)
+    assert sorted(told.asked) == sorted(CERTAIN)
     assert [one.text for one in found.texts.instructions] == ["Be exact."]
 
 
 def test_a_base_that_is_checked_out_is_not_looked_at_elsewhere() -> None:
     here, there = FakeCommit({"c.yml": b"version: 1\nmax-comments: 4\n"}), FakeCommit()
-    asked = forge(added("a.py", "x"), known={"c.yml": None})
-    found = fetched(asked, near=here, far=there)
+    found = fetched(forge(added("a.py", "x")), near=here, far=there)
     assert found.texts.config.max_comments == 4
-    assert (asked.looked_at, there.asked) == ([], [])
+    assert there.asked == []
 
 
 def test_a_withheld_patch_is_made_of_both_versions() -> None:

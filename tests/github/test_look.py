@@ -1,16 +1,15 @@
-"""Files of the base come with the conversation where they are proved, and are asked for where they are not."""
+"""Many files of a commit come in one query, where they are proved, and are asked for singly where they are not."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from hunkwise.domain.pull_request import Known, PullRequest
+from hunkwise.domain.pull_request import Known
 from hunkwise.errors import GitHubError
-from hunkwise.github.blob_lookup import BlobLookup
+from hunkwise.github.client import MAX_LOOKUP_FILES, ApiTree, proven_entries
 from hunkwise.github.responses import JsonValue, read_answer
 from tests.fakes.github import GraphqlRefusal
 from tests.github.conftest import BASE_FILES, World
@@ -32,32 +31,43 @@ def tree(*entries: Any) -> dict[str, Any]:
 def known(repository: Any, *errors: Any) -> Known:
     """What is known of `a` and `b` after such an answer."""
     answer = {"data": {"repository": repository}, "errors": list(errors)}
-    return BlobLookup(SHA, ("a", "b")).known(read_answer(JsonValue(answer, "POST /graphql")))
+    response = read_answer(JsonValue(answer, "POST /graphql"))
+    return proven_entries(response, SHA, {"path0": "a", "path1": "b"})
 
 
 def asked_of(world: World, *paths: str, token: str = "ghs_write") -> Known:
-    client = world.client(token)
-    pull_request = client.pull_request(1)
-    world.fake.journal.clear()
-    conversation, found = client.conversation_and_base(pull_request, paths)
-    assert conversation.head_sha == world.head
-    return found
+    return ApiTree(world.client(token), world.base).read_many(paths)
 
 
-def test_files_folders_and_gaps_come_with_the_conversation_in_its_one_request(world: World) -> None:
-    found = asked_of(world, "src/a.py", "docs/ü/read me.md", "docs", ".github/hunkwise.yml", "src")
+def test_files_folders_and_gaps_come_in_one_request(world: World) -> None:
+    found = asked_of(
+        world, "src/a.py", "gone.txt", "docs/ü/read me.md", "docs", ".github/hunkwise.yml", "empty.txt"
+    )
     assert found == {
         "src/a.py": BASE_FILES["src/a.py"].encode(),
+        "gone.txt": b"gone\n",
         "docs/ü/read me.md": b"hello\n",
         "docs": ("ü/",),
         ".github/hunkwise.yml": None,
-        "src": ("a.py", "old name.py"),
+        "empty.txt": None,
     }
     assert [request.path for request in world.fake.journal] == ["/graphql"]
 
 
-def test_what_is_known_is_of_the_base_and_not_of_the_head(world: World) -> None:
-    assert asked_of(world, "empty.txt", "gone.txt") == {"empty.txt": None, "gone.txt": b"gone\n"}
+def test_more_files_than_a_query_takes_are_not_known(world: World) -> None:
+    known = asked_of(world, *(f"nothing/{number}" for number in range(MAX_LOOKUP_FILES + 1)))
+    assert list(known) == [f"nothing/{number}" for number in range(MAX_LOOKUP_FILES)]
+
+
+def test_without_paths_nothing_is_asked(world: World) -> None:
+    assert asked_of(world, "../x") == {}
+    assert world.fake.journal == []
+
+
+def test_where_graphql_is_refused_nothing_is_known(world: World) -> None:
+    world.fake.graphql_refusal = GraphqlRefusal(403)
+    with pytest.raises(GitHubError):
+        asked_of(world, "src/a.py")
 
 
 @pytest.mark.parametrize("path", ["link.py", "away", "big.txt", "logo.png", "", "../x", "src//a.py"])
@@ -74,40 +84,18 @@ def test_a_path_is_a_variable_whatever_it_says(world: World, path: str) -> None:
     assert odd.json["variables"]["path0"] == f"{world.base}:{path}"
 
 
-def test_without_paths_the_query_asks_for_no_object(world: World) -> None:
-    assert asked_of(world) == {}
-    assert "object(" not in world.fake.journal[0].json["query"]
+def test_a_commit_that_graphql_does_not_see_proves_nothing(world: World) -> None:
+    assert ApiTree(world.client(), "0" * 40).read_many(["AGENTS.md"]) == {}
 
 
-def test_a_base_that_graphql_does_not_see_proves_nothing(world: World) -> None:
-    client = world.client()
-    unseen: PullRequest = replace(client.pull_request(1), base_sha="0" * 40)
-    assert client.conversation_and_base(unseen, ["AGENTS.md"])[1] == {}
-
-
-def test_a_base_that_is_no_sha_is_not_asked_for(world: World) -> None:
-    client = world.client()
+def test_a_commit_that_is_no_sha_is_not_asked_for(world: World) -> None:
     with pytest.raises(GitHubError, match="is no commit's SHA"):
-        client.conversation_and_base(replace(client.pull_request(1), base_sha="main"), ["AGENTS.md"])
-
-
-def test_nothing_is_known_where_graphql_is_refused(world: World) -> None:
-    world.fake.graphql_refusal = GraphqlRefusal(403)
-    assert asked_of(world, "AGENTS.md", token="ghp_person") == {}
+        ApiTree(world.client(), "main").read_many(["AGENTS.md"])
 
 
 def test_nothing_is_known_to_a_token_that_may_not_read_contents(world: World) -> None:
-    pull_request = world.client().pull_request(1)
     world.fake.tokens["ghs_blind"] = frozenset({"none:contents"})
-    conversation, found = world.client("ghs_blind").conversation_and_base(pull_request, ["AGENTS.md", "src"])
-    assert (conversation.viewer, found) == ("github-actions", {})
-
-
-def test_another_page_does_not_look_again(world: World) -> None:
-    for number in range(101):
-        world.fake.say(1, "octocat", f"comment {number}")
-    assert asked_of(world, "AGENTS.md") == {"AGENTS.md": None}
-    assert [request.json["variables"]["once"] for request in world.fake.journal] == [True, False]
+    assert asked_of(world, "AGENTS.md", "src", token="ghs_blind") == {}
 
 
 def test_null_is_absence_only_where_the_commit_was_seen() -> None:

@@ -193,11 +193,16 @@ def _list_folder(base: CommitFiles, notes: list[str]) -> list[str]:
 
 def _read_existing(base: CommitFiles, paths: Sequence[str]) -> dict[str, bytes | None]:
     """Reads files that exist: one by one where the bulk read does not return them."""
-    try:
-        entries = base.read_many(paths) if paths else {}
-    except (GitHubError, RepositoryError):
-        entries = {}
+    entries = _read_known(base, paths)
     return _without_folders({path: entries[path] if path in entries else base.read(path) for path in paths})
+
+
+def _read_known(base: CommitFiles, paths: Sequence[str]) -> Known:
+    """Returns what one bulk read returns; nothing if it fails."""
+    try:
+        return base.read_many(paths) if paths else {}
+    except (GitHubError, RepositoryError):
+        return {}
 
 
 def _read_if_present(base: CommitFiles, paths: Sequence[str]) -> tuple[dict[str, bytes | None], list[str]]:
@@ -240,7 +245,7 @@ _AT_ONCE = 6
 
 
 @dataclass(frozen=True)
-class PrefetchedFiles:
+class _PrefetchedFiles:
     """Reads the files of a commit, without a request for those that are `known` already."""
 
     commit: CommitFiles
@@ -251,9 +256,7 @@ class PrefetchedFiles:
         return entry if isinstance(entry, bytes) else None
 
     def read_many(self, paths: Sequence[str]) -> Known:
-        known = {path: self.known[path] for path in paths if path in self.known}
-        unknown = [path for path in paths if path not in known]
-        return {**known, **(self.commit.read_many(unknown) if unknown else {})}
+        return self.commit.read_many(paths)
 
     def list(self, path: str) -> tuple[str, ...] | None:
         entry = self.known[path] if path in self.known else self.commit.list(path)
@@ -274,9 +277,9 @@ class BaseConfig:
     """A sentence for each thing that could not be read and that the review does not depend on."""
 
 
-def certain_paths(config_path: str) -> tuple[str, ...]:
-    """Returns the paths that are read in every base; templates and more instruction files follow from these."""
-    return (config_path, *INSTRUCTION_FILES, INSTRUCTION_FOLDER)
+def prefetched(base: CommitFiles, config_path: str) -> CommitFiles:
+    """Reads together what every base is asked for; templates and more instruction files follow from that."""
+    return _PrefetchedFiles(base, _read_known(base, (config_path, *INSTRUCTION_FILES, INSTRUCTION_FOLDER)))
 
 
 def base_texts(base: CommitFiles, config_path: str, overridden: Callable[[Config], Config]) -> BaseConfig:

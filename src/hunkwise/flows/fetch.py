@@ -8,16 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Hunk
-from hunkwise.domain.pull_request import CommitFiles, Conversation, Known, PullRequest, Snapshot
+from hunkwise.domain.pull_request import CommitFiles, Conversation, PullRequest, Snapshot
 from hunkwise.domain.review import SkipReason
 from hunkwise.errors import GitHubError, RepositoryError
 from hunkwise.flows.base_config import (
     BaseConfig,
     Found,
-    PrefetchedFiles,
     base_texts,
-    certain_paths,
     nested_instructions,
+    prefetched,
 )
 from hunkwise.plan.selection import is_binary_name, select
 from hunkwise.settings.config import Config
@@ -155,9 +154,7 @@ class GitHubPort(Protocol):
 
     def files(self, pull_request: PullRequest) -> tuple[FileDiff, ...]: ...
 
-    def conversation_and_base(
-        self, pull_request: PullRequest, paths: Sequence[str]
-    ) -> tuple[Conversation, Known]: ...
+    def conversation(self, number: int, head_sha: str) -> Conversation: ...
 
 
 @dataclass(frozen=True)
@@ -195,16 +192,14 @@ class PullRequestFetch:
         base = self._near(pull_request.base_sha)
         with ThreadPoolExecutor(2, thread_name_prefix="fetch") as pool:
             files_read = pool.submit(self._github.files, pull_request)
-            # Without a checkout, the same request returns most files of the base too: that saves a round trip.
-            paths = () if base else certain_paths(config_path)
-            conversation_read = pool.submit(self._read_conversation, pull_request, paths)
+            conversation_read = pool.submit(self._read_conversation, pull_request)
             if base is None:
-                base = PrefetchedFiles(self._far(pull_request.base_sha), conversation_read.result()[1])
+                base = prefetched(self._far(pull_request.base_sha), config_path)
             texts = base_texts(base, config_path, overridden)
             listed = files_read.result()
             nested_read = pool.submit(self._read_nested, base, texts.config, listed)
             files = self._withheld.completed(pull_request, listed, texts.config)
-            conversation = conversation_read.result()[0]
+            conversation = conversation_read.result()
             nested, nested_notes = nested_read.result()
             snapshot = Snapshot(
                 pull_request=pull_request,
@@ -222,12 +217,10 @@ class PullRequestFetch:
     def _read_nested(self, base: CommitFiles, config: Config, files: Sequence[FileDiff]) -> Found:
         return nested_instructions(base, files) if config.context.instructions else ((), ())
 
-    def _read_conversation(
-        self, pull_request: PullRequest, paths: Sequence[str]
-    ) -> tuple[Conversation | None, Known]:
-        """Returns the conversation, None if it cannot be read, and the base's files that came with it."""
+    def _read_conversation(self, pull_request: PullRequest) -> Conversation | None:
+        """Returns the conversation; None if it cannot be read."""
         try:
-            return self._github.conversation_and_base(pull_request, paths)
+            return self._github.conversation(pull_request.number, pull_request.head_sha)
         except GitHubError as error:
             self._notes.append(f"What was said before could not be read: {error.message}")
-            return None, {}
+            return None

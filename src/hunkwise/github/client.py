@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 import time
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from urllib.parse import quote
@@ -15,17 +16,18 @@ from urllib.parse import quote
 from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.limits import CHANGED_FILES
-from hunkwise.domain.pull_request import Conversation, Known, PullRequest
+from hunkwise.domain.pull_request import Conversation, Entry, Known, PullRequest
+from hunkwise.domain.text import is_encodable
 from hunkwise.errors import GitHubError, GitHubErrorKind, OversizeError
 from hunkwise.github.accounts import Account, read_account
-from hunkwise.github.blob_lookup import BlobLookup, read_many
-from hunkwise.github.connection import PAGE as PAGE
-from hunkwise.github.connection import GitHubConnection
+from hunkwise.github.connection import PAGE, GitHubConnection
 from hunkwise.github.conversation import read_conversation
-from hunkwise.github.responses import JsonValue, malformed_response_error
+from hunkwise.github.responses import GraphqlResponse, JsonValue, malformed_response_error
 
 MAX_FILE = 5_000_000
 """Bytes of a file that is read to complete a patch; it arrives as Base64 within JSON."""
+MAX_LOOKUP_FILES = 60
+"""Files per query: more make it slow, and GitHub aborts a query after ten seconds."""
 _PARALLEL_PAGES = 6
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -129,9 +131,18 @@ class GitHub:
         return _decode_content(self.connection.get(self._at(f"git/blobs/{blob}")))
 
     def read_many(self, paths: Sequence[str], sha: str) -> Known:
-        """Reads files of a commit as far as one request proves them; see github.blob_lookup."""
-        valid = [path for path in paths if _stays_inside(path)]
-        return read_many(self.connection, self.repository, _checked_sha(sha), valid)
+        """Reads files and folders of a commit, as far as one query of the first MAX_LOOKUP_FILES proves them."""
+        inside = [path for path in paths if _stays_inside(path)][:MAX_LOOKUP_FILES]
+        aliases = {f"path{number}": path for number, path in enumerate(inside) if _is_valid_path(path)}
+        if not aliases:
+            return {}
+        declared = " ".join(f"${alias}: String!" for alias in aliases)
+        fields = "\n".join(f"{alias}: object(expression: ${alias}) {{ ...Entry }}" for alias in aliases)
+        query = _ENTRIES_QUERY.replace("#declared", declared).replace("#fields", fields)
+        owner, _, name = self.repository.partition("/")
+        expressions = {alias: f"{_checked_sha(sha)}:{path}" for alias, path in aliases.items()}
+        variables = {"owner": owner, "name": name, "commit": sha, **expressions}
+        return proven_entries(self.connection.graphql_partly(query, variables), sha, aliases)
 
     def directory(self, path: str, sha: str) -> tuple[str, ...] | None:
         """Lists the names in a folder (at most 1,000), folders with a final slash; None if it is not a folder."""
@@ -151,19 +162,8 @@ class GitHub:
 
     def conversation(self, number: int, head_sha: str) -> Conversation:
         """Reads the conversation of the pull request, and our check runs at `head_sha`; see github.conversation."""
-        return self._read_conversation(number, head_sha, BlobLookup())[0]
-
-    def conversation_and_base(
-        self, pull_request: PullRequest, paths: Sequence[str]
-    ) -> tuple[Conversation, Known]:
-        """Reads the conversation, and these paths of the base as far as the same request proves them."""
-        valid = tuple(path for path in paths if _stays_inside(path))
-        look = BlobLookup(_checked_sha(pull_request.base_sha), valid)
-        return self._read_conversation(pull_request.number, pull_request.head_sha, look)
-
-    def _read_conversation(self, number: int, head_sha: str, look: BlobLookup) -> tuple[Conversation, Known]:
         sha = _checked_sha(head_sha)
-        return read_conversation(self.connection, self.repository, number, sha, look, lambda: self.account)
+        return read_conversation(self.connection, self.repository, number, sha, lambda: self.account)
 
     def _read_contents(self, path: str, sha: str) -> JsonValue | None:
         if path and not _stays_inside(path):
@@ -226,6 +226,78 @@ def _file_diff(entry: JsonValue, *, complete: bool) -> FileDiff:
 
 def _status(word: str) -> FileStatus:
     return FileStatus(word) if word in FileStatus.__members__.values() else FileStatus.CHANGED
+
+
+_ENTRIES_QUERY = """
+query($owner: String!, $name: String!, $commit: GitObjectID!, #declared) {
+  repository(owner: $owner, name: $name) {
+    commit: object(oid: $commit) { __typename oid }
+    #fields
+  }
+}
+fragment Entry on GitObject {
+  __typename oid
+  ... on Blob { text }
+  ... on Tree { entries { name type } }
+}
+"""
+
+
+def proven_entries(answer: GraphqlResponse, sha: str, aliases: Mapping[str, str]) -> Known:
+    """Returns the files and folders that the answer proves, by path. `aliases`: the paths by their names in the answer.
+
+    A path is proven absent (None) by null without an error, if the answer contains the commit itself.
+    """
+    repository = answer.data.at("repository")
+    commit = repository.at("commit")
+    if (commit.at("__typename").value, commit.at("oid").value) != ("Commit", sha):
+        return {}
+    entries: dict[str, Entry] = {}
+    for alias, path in aliases.items():
+        node = repository.at(alias)
+        if node.value is not None:
+            entry = _read_file(node) if node.at("text").value is not None else _read_folder(node)
+            if entry is not None:
+                entries[path] = entry
+        elif _has_key(repository, alias) and answer.fault_at("repository", alias) is None:
+            entries[path] = None
+    return entries
+
+
+def _has_key(repository: JsonValue, alias: str) -> bool:
+    """Returns whether the answer contains this alias, even with null."""
+    return isinstance(repository.value, dict) and alias in repository.value
+
+
+def _read_file(node: JsonValue) -> bytes | None:
+    """Returns the file's bytes if their Git hash equals GitHub's `oid`: its text may be cut or re-encoded.
+
+    Returns None also for a single line without a newline: it may be a symbolic link, which only REST follows.
+    """
+    text = node.at("text").value
+    if node.at("__typename").value != "Blob" or not isinstance(text, str) or "\n" not in text:
+        return None
+    content = text.encode("utf-8", "surrogatepass")
+    oid = node.text_or("oid", "")
+    new_hash = hashlib.sha256 if len(oid) == 64 else hashlib.sha1
+    digest = new_hash(b"blob %d\0" % len(content) + content, usedforsecurity=False)
+    return content if digest.hexdigest() == oid else None
+
+
+def _read_folder(node: JsonValue) -> tuple[str, ...] | None:
+    """Returns the names in a folder; None if the node is not a folder, or an entry has no name."""
+    entries = node.at("entries").value
+    if node.at("__typename").value != "Tree" or not isinstance(entries, list):
+        return None
+    names = [(entry.text_or("name", ""), entry.text_or("type", "")) for entry in node.entries("entries")]
+    if not all(name for name, _ in names):
+        return None
+    return tuple(f"{name}/" if kind == "tree" else name for name, kind in names)
+
+
+def _is_valid_path(path: str) -> bool:
+    """Returns whether JSON can encode the path and Git can contain it: otherwise GitHub rejects the whole query."""
+    return is_encodable(path) and "\0" not in path
 
 
 MAX_TOOL_FILE = 2_000_000

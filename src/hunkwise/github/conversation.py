@@ -11,7 +11,6 @@ from hunkwise.domain.diff import Side
 from hunkwise.domain.pull_request import (
     Comment,
     Conversation,
-    Known,
     PostedReview,
     Reply,
     ReviewState,
@@ -19,7 +18,6 @@ from hunkwise.domain.pull_request import (
 )
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.accounts import GHOST, Account, bare, is_bot, rest_trusted, rest_writers
-from hunkwise.github.blob_lookup import BlobLookup
 from hunkwise.github.connection import GitHubConnection, TooManyError, entries_of
 from hunkwise.github.conversation_graphql import LINKED_ISSUES_FIELD, checks_by_rest, conversation_by_graphql
 from hunkwise.github.responses import JsonValue
@@ -123,14 +121,13 @@ def read_conversation(
     repository: str,
     number: int,
     head_sha: str,
-    look: BlobLookup,
     viewer: Callable[[], Account],
     *,
     check_name: str = "hunkwise",
-) -> tuple[Conversation, Known]:
-    """Reads the conversation, the check runs of that name at `head_sha`, and the result of the lookup.
+) -> Conversation:
+    """Reads the conversation, and the check runs of that name at `head_sha`.
 
-    The result of the lookup is empty if GraphQL is refused. `viewer` reads the token's account, which REST needs.
+    `viewer` reads the token's account, which only REST needs.
 
     REST does not report who resolved a thread or gave a 👎, nor how often the head was rewritten. Only
     GraphQL reports the account of an app's token: if it is refused, `viewer` is empty and nothing is ours.
@@ -138,17 +135,17 @@ def read_conversation(
     conversation, comments would be posted again.
     """
     try:
-        conversation, known = _read_by_graphql(connection, repository, number, head_sha, check_name, look)
+        conversation = _read_by_graphql(connection, repository, number, head_sha, check_name)
     except TooManyError:
         raise
     except GitHubError as error:
         if error.kind not in _TRY_REST:
             raise
         _log.info("The conversation is read by REST, because GraphQL failed: %s", error.message)
-        return conversation_by_rest(connection, repository, number, head_sha, check_name, viewer()), {}
+        return conversation_by_rest(connection, repository, number, head_sha, check_name, viewer())
     critics = _unknown_critics(conversation)
     writers = {login for login in critics if _may_write(connection, repository, login)}
-    return replace(conversation, writers=conversation.writers | writers), known
+    return replace(conversation, writers=conversation.writers | writers)
 
 
 def _read_by_graphql(
@@ -157,15 +154,14 @@ def _read_by_graphql(
     number: int,
     head_sha: str,
     check_name: str,
-    look: BlobLookup,
-) -> tuple[Conversation, Known]:
+) -> Conversation:
     """Reads by GraphQL; retries without the linked issues if the schema of an old server lacks them."""
     try:
-        return conversation_by_graphql(connection, repository, number, head_sha, check_name, look)
+        return conversation_by_graphql(connection, repository, number, head_sha, check_name)
     except GitHubError as error:
         if error.kind is not GitHubErrorKind.INVALID or LINKED_ISSUES_FIELD not in error.message:
             raise
-    return conversation_by_graphql(connection, repository, number, head_sha, check_name, look, linked=False)
+    return conversation_by_graphql(connection, repository, number, head_sha, check_name, linked=False)
 
 
 def _unknown_critics(conversation: Conversation) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from hunkwise.domain.pull_request import (
     CheckRun,
     Comment,
     Conversation,
-    Known,
     LinkedIssue,
     PostedReview,
     Reply,
@@ -18,7 +17,6 @@ from hunkwise.domain.pull_request import (
 )
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.accounts import GHOST, bare, graphql_trusted, graphql_writers
-from hunkwise.github.blob_lookup import BlobLookup
 from hunkwise.github.connection import MOST_PAGES, PAGE, GitHubConnection, TooManyError
 from hunkwise.github.responses import GraphqlResponse, JsonValue, malformed_response_error
 
@@ -112,11 +110,9 @@ query(
   $reviewThreads: Boolean!, $reviewThreadsAfter: String
   $comments: Boolean!, $commentsAfter: String
   $reviews: Boolean!, $reviewsAfter: String
-  #declared
 ) {
   viewer { login }
   repository(owner: $owner, name: $name) {
-    #looked
     pullRequest(number: $number) {
       state headRefOid authorAssociation author { __typename login }
       #linked
@@ -169,25 +165,23 @@ def conversation_by_graphql(
     number: int,
     head_sha: str,
     check_name: str,
-    look: BlobLookup,
     *,
     linked: bool = True,
-) -> tuple[Conversation, Known]:
-    """Reads the conversation and the result of the lookup. Raises GitHubError, TooManyError past 30 pages of a list.
+) -> Conversation:
+    """Reads the conversation. Raises GitHubError, TooManyError past 30 pages of a list.
 
     Optional parts that a token may not read (check runs, number of rewrites, linked issues) stay empty; threads,
     comments and reviews are required. `linked`: whether the server's schema has linked issues.
     """
-    query = look.added_to(_QUERY.replace("#linked", LINKED_ISSUES_SELECTION) if linked else _QUERY)
-    answer, nodes = _read_pages(connection, query, repository, number, check_name, look)
-    data = answer.data
+    query = _QUERY.replace("#linked", LINKED_ISSUES_SELECTION) if linked else _QUERY
+    data, nodes = _read_pages(connection, query, repository, number, check_name)
     pull = data.at(_PULL_PATH)
     threads, comments, reviews = (nodes[name] for name in _LISTS)
     checks = checks_by_graphql(pull, head_sha)
     if checks is None:
         checks = checks_by_rest(connection, repository, head_sha, check_name)
     review_comments = [comment for thread in threads for comment in _comments_of(thread)]
-    conversation = Conversation(
+    return Conversation(
         state=pull.text("state").lower(),
         head_sha=pull.text("headRefOid"),
         viewer=bare(data.text_or("viewer.login", "")),
@@ -201,24 +195,17 @@ def conversation_by_graphql(
         writers=graphql_writers([pull, *review_comments, *comments, *reviews]),
         linked_issues=linked_issues(pull),
     )
-    return conversation, look.known(answer)
 
 
 def _read_pages(
-    connection: GitHubConnection, query: str, repository: str, number: int, check_name: str, look: BlobLookup
-) -> tuple[GraphqlResponse, dict[str, list[JsonValue]]]:
-    """Returns the first page's answer, and the nodes of all pages. A complete list is not requested again."""
+    connection: GitHubConnection, query: str, repository: str, number: int, check_name: str
+) -> tuple[JsonValue, dict[str, list[JsonValue]]]:
+    """Returns the first page's data, and the nodes of all pages. A complete list is not requested again."""
     owner, _, repository_name = repository.partition("/")
-    variables = {
-        "owner": owner,
-        "name": repository_name,
-        "number": number,
-        "check": check_name,
-        **look.variables,
-    }
+    variables = {"owner": owner, "name": repository_name, "number": number, "check": check_name}
     nodes: dict[str, list[JsonValue]] = {name: [] for name in _LISTS}
     after: dict[str, str | None] = dict.fromkeys(_LISTS)
-    first: GraphqlResponse | None = None
+    first: JsonValue | None = None
     for _ in range(MOST_PAGES):
         cursors = {f"{name}After": after.get(name) for name in _LISTS}
         included = {name: name in after for name in _LISTS}
@@ -231,7 +218,7 @@ def _read_pages(
             for name in after
             if pull.truth(f"{name}.pageInfo.hasNextPage")
         }
-        first = first or answer
+        first = first or answer.data
         if not after:
             return first, nodes
     raise TooManyError(" or ".join(_LISTS[name] for name in after))

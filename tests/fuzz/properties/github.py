@@ -8,7 +8,8 @@ from typing import Any
 
 from hunkwise.domain.pull_request import Conversation
 from hunkwise.errors import GitHubError
-from hunkwise.github.blob_lookup import BlobLookup
+from hunkwise.github.accounts import read_account
+from hunkwise.github.client import proven_entries
 from hunkwise.github.connection import GitHubConnection
 from hunkwise.github.conversation import read_conversation
 from hunkwise.github.responses import (
@@ -37,7 +38,9 @@ def is_told(status: int, headers: Mapping[str, str], text: str) -> None:
 def is_understood(value: object, rest: object) -> None:
     """A conversation is read from any JSON that GraphQL, and then REST, can answer with; else it is refused."""
     try:
-        said, _ = read_conversation(_Said(value, rest), "o/r", 7, HEAD, BlobLookup(HEAD, ("AGENTS.md",)))
+        connection = _Said(value, rest)
+        said = read_conversation(connection, "o/r", 7, HEAD, lambda: read_account(connection))
+        proven_entries(connection.graphql_partly("", {}), HEAD, {"path0": "AGENTS.md"})
     except GitHubError as error:
         _is_sayable(error)
         return
