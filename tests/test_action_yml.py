@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from hunkwise.domain.finding import Severity
-from hunkwise.settings.config import Config
-from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH, KNOWN_INPUTS, read_inputs
-from hunkwise.settings.parsing import SHARED
+from hunkwise.settings.inputs import KNOWN_INPUTS, read_inputs
+from hunkwise.settings.parsing import DEFAULT_CONFIG_PATH
 
 ACTION: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "action.yml").read_text())
 INPUTS: dict[str, dict[str, str]] = ACTION["inputs"]
@@ -46,22 +44,8 @@ def test_only_inputs_that_no_file_may_set_have_a_default() -> None:
     }
 
 
-@pytest.mark.parametrize("name", sorted(SHARED.keys() - {"model"}))
-def test_the_default_in_words_is_the_configurations(name: str) -> None:
-    default = getattr(Config(), name.replace("-", "_"))
-    if isinstance(default, Severity):
-        said = default.label
-    elif isinstance(default, str):
-        said = default
-    elif isinstance(default, bool) or default is None:
-        said = str(default).lower()
-    else:
-        said = f"{default:g}"
-    assert INPUTS[name]["description"].endswith(f"Default: {said}.")
-
-
 def test_the_defaults_as_the_runner_sets_them_are_valid() -> None:
     variables = {f"INPUT_{name.upper()}": said.get("default", "") for name, said in INPUTS.items()}
     inputs = read_inputs(variables | {"INPUT_GITHUB-TOKEN": "ghs_token"})
-    assert inputs.overrides == {}
+    assert inputs.texts == {}
     assert inputs.warnings == ()

@@ -6,11 +6,11 @@ import re
 
 import pytest
 from jinja2.filters import FILTERS
-from pydantic import BaseModel
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Severity
+from hunkwise.domain.model import BUILT_IN_PROMPTS, PARTIALS
 from hunkwise.domain.pull_request import Conversation, Instructions, PullRequest, Reply, Snapshot, Thread
 from hunkwise.errors import SettingsError
 from hunkwise.flows.base_config import MAX_TEMPLATE, base_texts, built_in_fronts
@@ -18,10 +18,8 @@ from hunkwise.flows.prompting import prompt_values
 from hunkwise.plan.chunking import pack
 from hunkwise.prompts.renderer import BASE, BUILT_IN, HOUSE, Renderer, built_in
 from hunkwise.prompts.sandbox import sandbox
-from hunkwise.settings.config import Config, ContextSettings, parse_config
+from hunkwise.settings.config import Config, parse_config
 from hunkwise.settings.prompt_settings import (
-    BUILT_IN_PROMPTS,
-    PARTIALS,
     BudgetSettings,
     FrontMatter,
     PromptSettings,
@@ -40,7 +38,6 @@ SETTINGS = prompt_values(
     PromptSettings(name="migrations", template="m.j2", paths=("db/**",), categories=("locks",)),
     Severity.MEDIUM,
 )
-BUDGET_TABLE, CONTEXT_TABLE = "The keys of a budget", "The keys of `context`"
 
 
 def snapshot() -> Snapshot:
@@ -72,42 +69,6 @@ def test_every_link_leads_to_a_file(name: str) -> None:
 def test_every_file_that_is_named_in_full_is_there(name: str) -> None:
     named = re.findall(r"`((?:src|tests|examples|docs)/[\w./-]+)`", page(name))
     assert [path for path in named if not (ROOT / path).exists()] == []
-
-
-@pytest.mark.parametrize(
-    ("rows", "model"),
-    [
-        (table(CONFIGURATION, "Key"), Config),
-        (table(CONFIGURATION.split("An entry")[1], "Key"), PromptSettings),
-        (table(CONFIGURATION.split(BUDGET_TABLE)[1], "Key"), BudgetSettings),
-        (table(CONFIGURATION.split(CONTEXT_TABLE)[1], "Key"), ContextSettings),
-        (table(TEMPLATES, "In front matter"), FrontMatter),
-    ],
-)
-def test_every_key_of_the_configuration_is_told(rows: list[list[str]], model: type[BaseModel]) -> None:
-    assert [row[0] for row in rows] == [f"`{name.replace('_', '-')}`" for name in keys(model)]
-
-
-def keys(model: type[BaseModel]) -> list[str]:
-    told = ["name", "template"] if model is PromptSettings else []
-    return [*told, *(name for name in model.model_fields if name not in told)]
-
-
-@pytest.mark.parametrize("row", [row for row in table(CONFIGURATION, "Key") if row[1].startswith("`")])
-def test_the_defaults_that_are_told_hold(row: list[str]) -> None:
-    (key,), (default,) = code_spans(row[0]), code_spans(row[1])
-    found = getattr(Config(), key.replace("-", "_"))
-    if isinstance(found, Severity):
-        found = found.label
-    elif isinstance(found, tuple):
-        found = " ".join(prompt.name for prompt in found)
-    assert default == ("none" if found is None else str(found).lower().removesuffix(".0"))
-
-
-@pytest.mark.parametrize("row", table(CONFIGURATION.split(CONTEXT_TABLE)[1], "Key"))
-def test_the_defaults_of_the_context_that_are_told_hold(row: list[str]) -> None:
-    (key,), (default,) = code_spans(row[0]), code_spans(row[1])
-    assert default == str(getattr(ContextSettings(), key.replace("-", "_"))).lower()
 
 
 def test_the_configuration_for_editors_is_valid() -> None:

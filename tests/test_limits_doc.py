@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.settings.parsing import Bounds
+from hunkwise.settings.config import json_schema
 from tests.pages import ROOT, page
 
 _ROWS = {
@@ -27,7 +27,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/settings/test_inputs.py::test_an_input_that_is_too_long_is_named_and_not_shown",
     ),
     "Prompts of a run": (
-        ["hunkwise.settings.parsing:PROMPTS"],
+        ["hunkwise.settings.config:MAX_PROMPTS"],
         "tests/settings/test_inputs.py::test_prompts_and_addresses_beyond_those_that_are_used_are_counted",
     ),
     "Addresses in `copilot-url`": (
@@ -204,11 +204,11 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/copilot/test_budget.py::test_a_model_that_keeps_asking_for_permissions_is_ended",
     ),
     "Model calls": (
-        ["hunkwise.settings.parsing:MAX_MODEL_CALLS"],
+        ["hunkwise.settings.config:max-model-calls"],
         "tests/copilot/test_budget.py::test_a_looping_model_is_called_as_often_as_allowed",
     ),
     "Questions at the same time": (
-        ["hunkwise.settings.parsing:PARALLEL"],
+        ["hunkwise.settings.config:parallel"],
         "tests/settings/test_config.py",
     ),
     "Text of one finding in a comment": (
@@ -220,7 +220,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/publish/test_documents.py::test_a_body_within_its_limit_shows_or_counts_every_finding",
     ),
     "Inline comments": (
-        ["hunkwise.settings.parsing:MAX_COMMENTS"],
+        ["hunkwise.settings.config:max-comments"],
         "tests/publish/test_placement.py",
     ),
     "Threads that are closed in a run": (
@@ -256,7 +256,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/github/test_pace.py::test_no_more_than_sixty_fall_into_any_minute",
     ),
     "`deadline`": (
-        ["hunkwise.settings.parsing:MAX_DEADLINE"],
+        ["hunkwise.settings.config:deadline"],
         "tests/settings/test_config.py",
     ),
     "Publishing": (
@@ -301,11 +301,11 @@ _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+|\d+")
 
 
 def number(constant: str) -> str:
-    """The value of `package.module:NAME` as the page writes it; the greatest of bounds."""
+    """The value of `package.module:NAME` as the page writes it; the greatest that a key of the configuration takes."""
     module, _, name = constant.partition(":")
+    if name in (keys := json_schema()["properties"]):
+        return f"{keys[name]['maximum']:,}"
     value = getattr(import_module(module), name)
-    if isinstance(value, Bounds):
-        value = value.high
     assert isinstance(value, int | float)
     return f"{int(value):,}"
 

@@ -35,7 +35,7 @@ def test_no_job_has_both_a_model_and_the_right_to_write() -> None:
         "copilot-requests": "write",
     }
     assert JOBS["publish"]["permissions"] == {"contents": "read", "pull-requests": "write", "checks": "write"}
-    assert inputs("review").overrides["dry_run"] is True
+    assert inputs("review").overrides()["dry_run"] is True
     assert str(inputs("publish").publish_report) == f"report/{REPORT}"
     assert [inputs(job).warnings for job in JOBS] == [(), ()]
 

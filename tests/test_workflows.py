@@ -128,7 +128,7 @@ def test_a_job_gets_the_least_that_its_way_to_a_model_needs(name: str) -> None:
         "contents": "read",
         **({"pull-requests": "read"} if name in READ_ONLY else {"pull-requests": "write", "checks": "write"}),
         **({"copilot-requests": "write"} if billed_to_the_organization else {}),
-        **({"security-events": "write"} if inputs(name).overrides.get("upload_sarif") else {}),
+        **({"security-events": "write"} if inputs(name).overrides().get("upload_sarif") else {}),
         **({"actions": "read"} if inputs(name).publish_report else {}),
     }
 
@@ -150,7 +150,7 @@ def test_each_way_asks_whom_its_name_says() -> None:
     assert inputs("personal-token.yml").copilot_token == "github_pat_token"
     assert inputs("organization.yml").copilot_token == "ghs_token"
     assert inputs("by-number.yml").pull_request == 12
-    assert [name for name in NAMES if inputs(name).overrides.get("upload_sarif")] == ["code-scanning.yml"]
+    assert [name for name in NAMES if inputs(name).overrides().get("upload_sarif")] == ["code-scanning.yml"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -207,7 +207,7 @@ def test_the_report_of_one_workflow_is_published_by_the_other() -> None:
         "workflows": [workflow(reviewing)["name"]],
         "types": ["completed"],
     }
-    assert inputs(reviewing).overrides["dry_run"] is True
+    assert inputs(reviewing).overrides()["dry_run"] is True
     upload, download = job(reviewing)["steps"][-1]["with"], job(publishing)["steps"][0]["with"]
     assert upload["name"] == download["name"]
     assert upload["path"] == f"${{{{ steps.{review(reviewing)['id']}.outputs.report }}}}"

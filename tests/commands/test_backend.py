@@ -17,7 +17,9 @@ COPILOT = {"COPILOT_GITHUB_TOKEN": "github_pat_x"}
 
 def asked(model: str | None, environ: dict[str, str]) -> Backend:
     with ExitStack() as stack:
-        return select_backend(model, environ, stack)
+        backend = select_backend(model, environ, stack)
+        backend.overrides()
+        return backend
 
 
 def test_copilot_answers_where_its_token_is() -> None:
@@ -53,11 +55,13 @@ def test_the_demo_answers_where_it_is_asked_for_or_nothing_else_is_there(
     ("model", "environ", "said"),
     [
         ("gpt-9", {}, "The model 'gpt-9' cannot be asked: set COPILOT_GITHUB_TOKEN"),
-        (None, {"COPILOT_PROVIDER_BASE_URL": "https://a.example"}, "needs a model: add --model"),
+        (None, {"COPILOT_PROVIDER_BASE_URL": "https://a.example"}, "needs --model or COPILOT_MODEL"),
         ("m", {"COPILOT_PROVIDER_BASE_URL": "nonsense"}, "COPILOT_PROVIDER_BASE_URL is not a URL"),
-        ("m", {"COPILOT_PROVIDER_BASE_URL": "http://a.example"}, "unencrypted: use https"),
-        ("m", {**OWN, "COPILOT_PROVIDER_TYPE": "x"}, "COPILOT_PROVIDER_TYPE is 'x'; it can be openai"),
-        ("m", {**OWN, "COPILOT_PROVIDER_WIRE_API": "x"}, "COPILOT_PROVIDER_WIRE_API is 'x'; it can be comp"),
+        ("m", {"COPILOT_PROVIDER_BASE_URL": "http://a.example"}, "unencrypted; use https"),
+        ("m", {**OWN, "COPILOT_PROVIDER_TYPE": "x"}, "COPILOT_PROVIDER_TYPE must be openai"),
+        ("m", {**OWN, "COPILOT_PROVIDER_WIRE_API": "x"}, "COPILOT_PROVIDER_WIRE_API must be comp"),
+        ("a b", COPILOT, "--model or COPILOT_MODEL must be a model id without spaces"),
+        (None, {**COPILOT, "COPILOT_MODEL": "a,b c"}, "COPILOT_MODEL must be a list of up to 8 model ids"),
     ],
 )
 def test_whom_nobody_could_ask_is_refused(model: str | None, environ: dict[str, str], said: str) -> None:

@@ -112,16 +112,27 @@ def test_a_template_with_a_fault_ends_the_run_before_anything_is_spent(
     assert world.model.requests == []
 
 
-def test_faults_of_the_inputs_are_told_all_at_once(world: World) -> None:
+LATE = {"fail-on": "sometimes", "max-comments": "many", "deadline": "-1"}
+"""What is validated while the CLI starts."""
+
+
+@pytest.mark.parametrize(
+    ("inputs", "named"),
+    [
+        (LATE, {*LATE}),
+        ({**LATE, "model": "", "github-token": ""}, {*LATE, "github-token", "provider-base-url"}),
+    ],
+    ids=["after the CLI's start", "before it, and those of after it too"],
+)
+def test_faults_of_the_inputs_are_told_all_at_once(
+    world: World, inputs: dict[str, str], named: set[str]
+) -> None:
     world.change()
-    result = world.run(
-        {"fail-on": "sometimes", "max-comments": "many", "model": "", "deadline": "-1", "github-token": ""}
-    )
+    result = world.run(inputs)
     assert result.code == 2
-    errors = "\n".join(result.commands("error"))
-    assert len(result.commands("error")) == 5
-    for name in ("github-token", "fail-on", "max-comments", "deadline", "provider-base-url"):
-        assert f'"{name}"' in errors
+    errors = result.commands("error")
+    assert {error.split('"')[1] for error in errors} == named
+    assert len(errors) == len(named)
     assert world.github.journal == []
     assert not any(world.folder.glob("step0/tmp/hunkwise*"))
 

@@ -22,9 +22,7 @@ def prepared(folder: Path, config: bytes = b"version: 1\n") -> tuple[str, tuple[
     base = {**BASE, b".github/hunkwise.yml": config}
     first = trees.commit(base)
     head = trees.commit({**base, b"src/a.py": SOURCE.replace(b"step_10", b"step_ten")}, [first])
-    ready = read_range(
-        folder, base=first, head=head, config_path=".github/hunkwise.yml", model=None, demo=True
-    )
+    ready = read_range(folder, base=first, head=head, config_path=".github/hunkwise.yml", demo=True)
     made = prepare(ready.request, head=ready.repository)
     (work,) = made.plan.works
     return made.prompting.text(work), made.prompting.instructions, made.prompting.notes

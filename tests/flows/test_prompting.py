@@ -10,13 +10,14 @@ import pytest
 
 from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.finding import Severity
+from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.domain.pull_request import Instructions
 from hunkwise.enclosing.scopes import ScopeFinder
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, RepositoryError
 from hunkwise.flows.prompting import MAX_SOURCE, EnclosingCode, settings_digest
 from hunkwise.plan.chunking import ChunkPart
 from hunkwise.settings.config import Config, ContextSettings
-from hunkwise.settings.prompt_settings import STAGE_PROMPTS, BudgetSettings, PromptSettings
+from hunkwise.settings.prompt_settings import BudgetSettings, PromptSettings
 from tests.fakes.changes import FakeCommit, added, changed
 
 SOURCE = b"class A:\n    def f(self):\n        one()\n        two()\n        three()\n        four()\n"

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from hunkwise.domain.model import PARTIALS
 from hunkwise.errors import SettingsError
-from hunkwise.prompts.renderer import BASE, BUILT_IN, PARTIALS, built_in_text
+from hunkwise.prompts.renderer import BASE, BUILT_IN, built_in_text
 from tests.preview.preview_command import FILES, SEVERITY, TEMPLATE, ask, write
 
 HOME = ".github/hunkwise.yml"

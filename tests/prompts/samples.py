@@ -8,6 +8,7 @@ from typing import Any
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
+from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.domain.pull_request import Instructions, Snapshot, Thread
 from hunkwise.flows.base_config import built_in_fronts
 from hunkwise.flows.prompting import prompt_values
@@ -15,7 +16,7 @@ from hunkwise.flows.verification import FindingBatch, ShownCode, names_of
 from hunkwise.plan.chunking import Chunk, pack
 from hunkwise.prompts.context import Contexts, instruction_values
 from hunkwise.prompts.renderer import BUILT_IN, Renderer
-from hunkwise.settings.prompt_settings import STAGE_PROMPTS, PromptSettings
+from hunkwise.settings.prompt_settings import PromptSettings
 from tests.fakes.changes import added, changed, pull_request, snapshot
 
 GOLDEN = Path(__file__).parent / "golden"

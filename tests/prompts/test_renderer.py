@@ -16,14 +16,12 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.diff import Side
-from hunkwise.domain.model import READING_TOOLS
+from hunkwise.domain.model import READING_TOOLS, STAGE_PROMPTS
 from hunkwise.domain.pull_request import Instructions, Thread
 from hunkwise.errors import SettingsError
 from hunkwise.plan.chunking import pack
-from hunkwise.prompts.renderer import BUILT_IN, Renderer, RenderJob, rendered
-from hunkwise.prompts.renderer import PARTIALS as LIBRARY_PARTIALS
+from hunkwise.prompts.renderer import Renderer, RenderJob, rendered
 from hunkwise.prompts.sandbox import MAX_PROMPT, serve
-from hunkwise.settings.prompt_settings import BUILT_IN_PROMPTS, PARTIALS, STAGE_PROMPTS
 from tests.fakes.changes import added, changed, pull_request, snapshot
 from tests.prompts.samples import ENCLOSING, GOLDEN, NAMES, context, context_for, rendering
 
@@ -335,8 +333,3 @@ def test_the_child_confines_itself() -> None:
     environ = {**os.environ, "PYTHONPATH": "src"}
     done = subprocess.run(program, input=lines, env=environ, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[1] == '{"text": "x\\n"}'
-
-
-def test_the_configuration_knows_the_built_in_templates_and_no_others() -> None:
-    assert (*BUILT_IN_PROMPTS, *STAGE_PROMPTS) == BUILT_IN
-    assert LIBRARY_PARTIALS == PARTIALS

@@ -9,9 +9,8 @@ from pydantic import ValidationError
 
 from hunkwise.domain.finding import Severity
 from hunkwise.errors import SettingsError
-from hunkwise.settings.config import Config, ContextSettings, parse_config
-from hunkwise.settings.inputs import KNOWN_INPUTS, read_inputs
-from hunkwise.settings.parsing import SHARED
+from hunkwise.settings.config import Config, ContextSettings, parse_config, parse_overrides
+from hunkwise.settings.inputs import KNOWN_INPUTS, SHARED_INPUTS, read_inputs
 from hunkwise.settings.prompt_settings import BudgetSettings, FrontMatter, PromptSettings
 
 PATH = ".github/hunkwise.yml"
@@ -188,223 +187,107 @@ WRONG = [
     ("version: 1\nversion: 1", '2: "version" stands on line 1 already; keep one of them'),
     ("version: [", "1: not valid YAML: expected the node content, but found '<stream end>'"),
 ]
+GATE = "none, low, medium, high or critical"
+LEVEL = "low, medium, high or critical"
+MODEL = "a model id without spaces, of up to 200 characters"
+MODELS = "a list of up to 8 model ids without spaces, of up to 200 characters"
+GLOBS = 'a list of globs, such as ["src/**"]'
+PROMPTS = 'a list of 1 to 32 prompts, such as "- name: review"'
+FILE = "the path of a file in the repository, relative to its root, without .."
+NAME = "a name of lower-case letters, digits, - and _, of up to 64 characters"
+CATEGORIES = "a list of up to 32 names of lower-case letters, digits, - and _, of up to 40 characters"
+TOOLS = "a list of repo_read, repo_search and repo_list"
+BUDGET = 'keys and values, such as "max-model-calls: 20"'
+BUILT_IN = "and only review, security, tests, performance, api, docs, verify and summary are built in"
 WRONG_KEYS = [
     ("fail_on: high", 'unknown key "fail_on"; did you mean "fail-on"?'),
     ("frobnicate: 1", 'unknown key "frobnicate"; remove it'),
-    ("fail-on:", '"fail-on" has no value; write none, low, medium, high or critical, or remove the line'),
-    ("ignore:", '"ignore" has no value; write a list of globs, such as ["src/**"], or remove the line'),
-    (
-        "fail-on: hihg",
-        '"fail-on" must be none, low, medium, high or critical, not "hihg"; did you mean "high"?',
-    ),
-    ("fail-on: 3", '"fail-on" must be none, low, medium, high or critical, not 3'),
-    (
-        "request-changes-on: [high]",
-        '"request-changes-on" must be none, low, medium, high or critical, not a list',
-    ),
-    ("min-severity: none", '"min-severity" must be low, medium, high or critical, not "none"'),
+    ("fail-on:", f'"fail-on" has no value; write {GATE}, or remove the line'),
+    ("fail-on: hihg", f'"fail-on" must be {GATE}, not "hihg"; did you mean "high"?'),
+    ("fail-on: 3", f'"fail-on" must be {GATE}, not 3'),
+    ("request-changes-on: [high]", f'"request-changes-on" must be {GATE}, not a list'),
+    ("min-severity: none", f'"min-severity" must be {LEVEL}, not "none"'),
     ("max-comments: 501", '"max-comments" must be a whole number from 0 to 500, not 501'),
     ("max-comments: '5'", '"max-comments" must be a whole number from 0 to 500, not "5"'),
+    ("max-comments: 0.5", '"max-comments" must be a whole number from 0 to 500, not 0.5'),
     ("max-comments: true", '"max-comments" must be a whole number from 0 to 500, not true'),
     ("min-coverage: 80%", '"min-coverage" must be a whole number from 0 to 100, not "80%"'),
-    ("min-coverage: 0.5", '"min-coverage" must be a whole number from 0 to 100, not 0.5'),
     ("deadline: 0", '"deadline" must be a number of minutes above 0 and up to 360, not 0'),
     ("deadline: 1e400", '"deadline" must be a number of minutes above 0 and up to 360, not inf'),
     ("max-model-calls: 0", '"max-model-calls" must be a whole number from 1 to 10000, not 0'),
     ("max-tokens: 0", '"max-tokens" must be a whole number from 1 to 1000000000, or none, not 0'),
-    ("max-tokens: nine", '"max-tokens" must be a whole number from 1 to 1000000000, or none, not "nine"'),
     ("dry-run: yes", '"dry-run" must be true or false, not "yes"'),
-    ("upload-sarif: 1", '"upload-sarif" must be true or false, not 1'),
-    ("approve: high", '"approve" must be true or false, not "high"'),
-    ("approve:", '"approve" has no value; write true or false, or remove the line'),
-    ("approves: true", 'unknown key "approves"; did you mean "approve"?'),
-    ("model: a b", '"model" must be a model id without spaces, of up to 200 characters, not "a b"'),
+    ("model: a b", f'"model" must be {MODEL}, not "a b"'),
     ("parallel: 33", '"parallel" must be a whole number from 1 to 32, not 33'),
     ("chunk-size: 100", '"chunk-size" must be a whole number from 4000 to 400000, not 100'),
-    ("ignore: x", '"ignore" must be a list of globs, such as ["src/**"], not "x"'),
-    ("ignore: {}", '"ignore" must be a list of globs, such as ["src/**"], not an empty mapping'),
-    ("paths: [a, 1]", '"paths" must be a list of globs, such as ["src/**"], and holds 1'),
-    ("paths: ['']", '"paths" must be a list of globs, such as ["src/**"], and holds ""'),
-    ('paths: ["a\\nb"]', '"paths" must be a list of globs, such as ["src/**"], and holds "a\\x0ab"'),
-    (
-        "prompts: []",
-        '"prompts" must be a list of 1 to 32 prompts, such as "- name: review", not an empty list',
-    ),
-    (
-        "prompts: review",
-        '"prompts" must be a list of 1 to 32 prompts, such as "- name: review", not "review"',
-    ),
-    ("prompts: [5]", '"prompts" must be a list of 1 to 32 prompts, such as "- name: review", not 5'),
-    (
-        "prompts: [revew]",
-        'the prompt "revew" has no "template", and only review, security, tests, performance, api,'
-        ' docs, verify and summary are built in; did you mean "review"?',
-    ),
-    (
-        "prompts: [{name: mine}]",
-        'the prompt "mine" has no "template", and only review, security, tests, performance, api, docs,'
-        " verify and summary are built in; name its template",
-    ),
-    (
-        "prompts: [{template: a.j2}]",
-        'a prompt has no "name"; give it a name of lower-case letters, digits, - and _, of up to 64'
-        " characters",
-    ),
-    (
-        "prompts: [{name: A, template: a}]",
-        '"name" must be a name of lower-case letters, digits, - and _, of up to 64 characters, not "A"',
-    ),
+    ("ignore: x", f'"ignore" must be {GLOBS}, not "x"'),
+    ("ignore: {}", f'"ignore" must be {GLOBS}, not an empty mapping'),
+    ("paths: [a, 1]", f'"paths" must be {GLOBS}, and holds 1'),
+    ("paths: ['']", f'"paths" must be {GLOBS}, and holds ""'),
+    ('paths: ["a\\nb"]', f'"paths" must be {GLOBS}, and holds "a\\x0ab"'),
+    ("prompts: []", f'"prompts" must be {PROMPTS}, not an empty list'),
+    ("prompts: review", f'"prompts" must be {PROMPTS}, not "review"'),
+    ("prompts: [5]", f'"prompts" must be {PROMPTS}, not 5'),
+    ("prompts: [revew]", f'the prompt "revew" has no "template", {BUILT_IN}; did you mean "review"?'),
+    ("prompts: [{name: mine}]", f'the prompt "mine" has no "template", {BUILT_IN}; name its template'),
+    ("prompts: [{template: a.j2}]", f'a prompt has no "name"; give it {NAME}'),
+    ("prompts: [{name: A, template: a}]", f'"name" must be {NAME}, not "A"'),
     ("prompts: [{name: a, temlate: b}]", 'unknown key "temlate"; did you mean "template"?'),
     ("prompts: [review, review]", 'the prompt "review" stands in the list twice; give one another name'),
-    (
-        "prompts: [{name: review, min-severity: bad}]",
-        '"min-severity" must be low, medium, high or critical, not "bad"',
-    ),
-    (
-        "prompts: [{name: review, paths: [1]}]",
-        '"paths" must be a list of globs, such as ["src/**"], and holds 1',
-    ),
-    (
-        "prompts: [{name: review, template: }]",
-        '"template" has no value; write the path of a file in the repository, relative to its root,'
-        " without .., or remove the line",
-    ),
-] + [
-    (
-        f"prompts: [{{name: a, template: '{path}'}}]",
-        '"template" must be the path of a file in the repository, relative to its root, without ..,'
-        f' not "{path}"',
-    )
-    for path in ["", "/etc/x", "../x", "a/../x", "./x", "a//x", "a\\x", "a/"]
-]
-
-WRONG_NEW_KEYS = [
-    (
-        "models: [a b]",
-        '"models" must be a list of up to 8 model ids without spaces, of up to 200 characters, and'
-        ' holds "a b"',
-    ),
-    (
-        "models: x",
-        '"models" must be a list of up to 8 model ids without spaces, of up to 200 characters, not "x"',
-    ),
-    (
-        "models: [1]",
-        '"models" must be a list of up to 8 model ids without spaces, of up to 200 characters, and holds 1',
-    ),
+    ("models: [a b]", f'"models" must be {MODELS}, and holds "a b"'),
+    ("models: [1]", f'"models" must be {MODELS}, and holds 1'),
     ("partials: {sevrity: a}", 'unknown key "sevrity"; did you mean "severity"?'),
-    (
-        "partials: {severity: /a}",
-        '"severity" must be the path of a file in the repository, relative to its root, without .., not "/a"',
-    ),
-    (
-        "partials: {severity: 1}",
-        '"severity" must be the path of a file in the repository, relative to its root, without .., not 1',
-    ),
-    (
-        "partials: {severity: }",
-        '"severity" has no value; write the path of a file in the repository, relative to its root,'
-        " without .., or remove the line",
-    ),
+    ("partials: {severity: /a}", f'"severity" must be {FILE}, not "/a"'),
+    ("partials: {severity: }", f'"severity" has no value; write {FILE}, or remove the line'),
     (
         "partials: [a]",
         '"partials" must be keys and values, such as "severity: .github/hunkwise/severity.md.j2", not a list',
     ),
-    ("partials: {xyzzy: a}", 'unknown key "xyzzy"; remove it'),
     ("verify: true", '"verify" must be off, on or strict, not true'),
     ("verify: of", '"verify" must be off, on or strict, not "of"; did you mean "off"?'),
     ("summary: shrot", '"summary" must be off, short or full, not "shrot"; did you mean "short"?'),
-    ("summary: no", '"summary" must be off, short or full, not "no"'),
-    (
-        "verify-model: a b",
-        '"verify-model" must be a model id without spaces, of up to 200 characters, not "a b"',
-    ),
-    ("summary-model: 5", '"summary-model" must be a model id without spaces, of up to 200 characters, not 5'),
-    ("verify-budget: 5", '"verify-budget" must be keys and values, such as "max-model-calls: 20", not 5'),
+    ("verify-model: a b", f'"verify-model" must be {MODEL}, not "a b"'),
+    ("verify-budget: 5", f'"verify-budget" must be {BUDGET}, not 5'),
     ("verify-budget: {max-calls: 5}", 'unknown key "max-calls"; did you mean "max-model-calls"?'),
     (
         "verify-budget: {max-model-calls: 0}",
         '"max-model-calls" must be a whole number from 1 to 10000, not 0',
     ),
-    (
-        "verify-budget: {max-tokens: x}",
-        '"max-tokens" must be a whole number from 1 to 1000000000, or none, not "x"',
-    ),
-    (
-        "verify-budget: {max-credits: 0}",
-        '"max-credits" must be a number above 0 and up to 1000000, or none, not 0',
-    ),
     ("verify-budget: {config: 1}", 'unknown key "config"; remove it'),
     ("context: off", '"context" must be keys and values, such as "threads: false", not "off"'),
-    ("context: {thread: false}", 'unknown key "thread"; did you mean "threads"?'),
     ("context: {threads: 1}", '"threads" must be true or false, not 1'),
     ("context: {size: -1}", '"size" must be a whole number from 0 to 200000, not -1'),
-    ("context: {size: }", '"size" has no value; write a whole number from 0 to 200000, or remove the line'),
     ("context: {description: text}", '"description" must be true or false, not "text"'),
     ("context: {linked_issues: false}", 'unknown key "linked_issues"; did you mean "linked-issues"?'),
     ("max-credits: 0", '"max-credits" must be a number above 0 and up to 1000000, or none, not 0'),
-    ("max-credits: lots", '"max-credits" must be a number above 0 and up to 1000000, or none, not "lots"'),
     (
         "max-credits: 1e9",
         '"max-credits" must be a number above 0 and up to 1000000, or none, not 1000000000.0',
     ),
     (
-        "prompts: [{name: review, max-severity: hihg}]",
-        '"max-severity" must be low, medium, high or critical, not "hihg"; did you mean "high"?',
-    ),
-    (
         "prompts: [{name: review, min-severity: high, max-severity: low}]",
         '"min-severity" (high) is above "max-severity" (low); swap them',
     ),
-    (
-        "prompts: [{name: review, categories: x}]",
-        '"categories" must be a list of up to 32 names of lower-case letters, digits, - and _, of up to'
-        ' 40 characters, not "x"',
-    ),
-    (
-        "prompts: [{name: review, categories: [A b]}]",
-        '"categories" must be a list of up to 32 names of lower-case letters, digits, - and _, of up to'
-        ' 40 characters, and holds "A b"',
-    ),
+    ("prompts: [{name: review, categories: [A b]}]", f'"categories" must be {CATEGORIES}, and holds "A b"'),
     (
         "prompts: [{name: review, tools: [repo-read]}]",
-        '"tools" must be a list of repo_read, repo_search and repo_list, and holds "repo-read"; did you'
-        ' mean "repo_read"?',
+        f'"tools" must be {TOOLS}, and holds "repo-read"; did you mean "repo_read"?',
     ),
     (
         "prompts: [{name: review, tools: repo_read}]",
-        '"tools" must be a list of repo_read, repo_search and repo_list, not "repo_read"; did you mean'
-        ' "repo_read"?',
+        f'"tools" must be {TOOLS}, not "repo_read"; did you mean "repo_read"?',
     ),
-    (
-        "prompts: [{name: review, budget: {max-model-calls: 0}}]",
-        '"max-model-calls" must be a whole number from 1 to 10000, not 0',
-    ),
-    (
-        "prompts: [{name: review, budget: {max-model-call: 1}}]",
-        'unknown key "max-model-call"; did you mean "max-model-calls"?',
-    ),
-    (
-        "prompts: [{name: review, chunk-budget: 3}]",
-        '"chunk-budget" must be keys and values, such as "max-model-calls: 20", not 3',
-    ),
+    ("prompts: [{name: review, chunk-budget: 3}]", f'"chunk-budget" must be {BUDGET}, not 3'),
     (
         "prompts: [{name: review, description: 5}]",
         '"description" must be text of up to 300 characters, not 5',
     ),
-    (
-        "prompts: [{name: review, description: }]",
-        '"description" has no value; write text of up to 300 characters, or remove the line',
-    ),
-    (
-        "prompts: [secruity]",
-        'the prompt "secruity" has no "template", and only review, security, tests, performance, api,'
-        ' docs, verify and summary are built in; did you mean "security"?',
-    ),
-    ("prompts: [null]", '"prompts" must be a list of 1 to 32 prompts, such as "- name: review", not nothing'),
-    ("ignore: [null]", '"ignore" must be a list of globs, such as ["src/**"], and holds nothing'),
+    ("prompts: [null]", f'"prompts" must be {PROMPTS}, not nothing'),
+    ("ignore: [null]", f'"ignore" must be {GLOBS}, and holds nothing'),
+] + [
+    (f"prompts: [{{name: a, template: '{path}'}}]", f'"template" must be {FILE}, not "{path}"')
+    for path in ["", "/etc/x", "../x", "a/../x", "./x", "a//x", "a\\x", "a/"]
 ]
-WRONG_KEYS += WRONG_NEW_KEYS
 
 
 @pytest.mark.parametrize(("text", "fault"), WRONG)
@@ -417,30 +300,25 @@ def test_a_wrong_key_is_one_sentence_with_its_line(text: str, fault: str) -> Non
     assert faults_of(f"version: 1\n\n{text}") == [f"3: {fault}"]
 
 
-@pytest.mark.parametrize(
-    ("key", "reason"),
-    [
-        ("github-token", "anyone who can change this file must not choose whose token is used"),
-        ("copilot-token", "anyone who can change this file must not choose whose token is used"),
-        ("copilot-connection-token", "anyone who can change this file must not choose whose token is used"),
-        ("copilot-url", "anyone who can change this file must not choose where code and keys are sent"),
-        ("provider-base-url", "anyone who can change this file must not choose where code and keys are sent"),
-        ("provider-type", "anyone who can change this file must not choose where code and keys are sent"),
-        ("config", "it says where this file is"),
-        ("pull-request", "it belongs to one run"),
-        ("full-review", "it belongs to one run"),
-        ("publish", "it belongs to one run"),
-    ],
-)
-def test_keys_that_only_inputs_may_set_say_why(key: str, reason: str) -> None:
+ACCOUNT = "anyone who can change this file must not choose whose token is used"
+ADDRESS = "anyone who can change this file must not choose where code and keys are sent"
+RUN = "it belongs to one run"
+REASONS = {
+    "github-token": ACCOUNT,
+    "copilot-token": ACCOUNT,
+    "copilot-connection-token": ACCOUNT,
+    "config": "it says where this file is",
+    "pull-request": RUN,
+    "full-review": RUN,
+    "publish": RUN,
+}
+
+
+@pytest.mark.parametrize("key", sorted(set(KNOWN_INPUTS) - set(SHARED_INPUTS) - {"prompts"}))
+def test_keys_that_only_inputs_may_set_say_why(key: str) -> None:
     assert faults_of(f"version: 1\n{key}: x") == [
-        f'2: "{key}" cannot be set here ({reason}); set it as an input in the workflow'
+        f'2: "{key}" cannot be set here ({REASONS.get(key, ADDRESS)}); set it as an input in the workflow'
     ]
-
-
-@pytest.mark.parametrize("key", sorted(set(KNOWN_INPUTS) - set(SHARED) - {"prompts"}))
-def test_every_other_input_is_refused_by_name(key: str) -> None:
-    assert "set it as an input in the workflow" in faults_of(f"version: 1\n{key}: x")[0]
 
 
 MANY_FAULTS = """\
@@ -536,42 +414,15 @@ def test_inputs_stand_above_the_file() -> None:
         "INPUT_DEADLINE": "3",
         "INPUT_MODEL": "other",
     }
-    config = parse(FULL).with_overrides(read_inputs(variables).overrides)
+    config = parse(FULL).with_overrides(read_inputs(variables).overrides())
     assert (config.fail_on, config.deadline, config.model) == (None, 3.0, "other")
     assert config.max_comments == 10
 
 
 def test_no_input_can_make_a_review_approve() -> None:
     inputs = read_inputs({"INPUT_GITHUB-TOKEN": "t", "INPUT_APPROVE": "true"})
-    assert Config().with_overrides(inputs.overrides).approve is False
+    assert Config().with_overrides(inputs.overrides()).approve is False
     assert inputs.warnings == ('Input "approve" is unknown; it is not used.',)
-
-
-def test_no_overrides_change_nothing() -> None:
-    config = parse(FULL)
-    assert config.with_overrides({}) == config
-
-
-def test_every_input_of_the_file_can_override_it() -> None:
-    texts = {
-        "model": "m",
-        "dry-run": "true",
-        "upload-sarif": "true",
-        "max-tokens": "7",
-        "deadline": "1",
-        "verify": "strict",
-        "summary": "off",
-    }
-    for name in SHARED:
-        variables = {
-            "INPUT_GITHUB-TOKEN": "t",
-            f"INPUT_{name.upper()}": texts.get(
-                name, "low" if "on" in name.split("-") or "severity" in name else "5"
-            ),
-        }
-        overrides = read_inputs(variables).overrides
-        config = Config().with_overrides(overrides)
-        assert {key: getattr(config, key) for key in overrides} == dict(overrides)
 
 
 def test_the_prompts_input_chooses_among_the_files_and_the_built_in_ones() -> None:
@@ -607,4 +458,5 @@ def test_the_input_model_may_name_several_and_wins_over_the_file(
     model: str | None, models: tuple[str, ...]
 ) -> None:
     config = parse("version: 1\nmodels: [x, y]")
-    assert config.with_overrides({"model": model} if model else {}).model_order == models
+    overrides = parse_overrides({"model": model} if model else {})
+    assert config.with_overrides(overrides).model_order == models

@@ -92,43 +92,27 @@ def test_a_template_may_end_with_its_front_matter_and_hold_more_dashes() -> None
     assert Renderer({"mine": body}).render("mine", {}) == "above\n---\n- below\n"
 
 
+NOT_MAPPING = '2: the front matter must be keys and values, such as "description: what it looks for"'
 WRONG = [
-    ("descripton: x", '2: unknown key "descripton"; did you mean "description"?'),
     ("max_severity: low", '2: unknown key "max_severity"; did you mean "max-severity"?'),
     ("name: mine", '2: unknown key "name"; remove it'),
     ("config: x", '2: unknown key "config"; remove it'),
-    ("description: 5", '2: "description" must be text of up to 300 characters, not 5'),
     ("description:", '2: "description" has no value; write text of up to 300 characters, or remove the line'),
-    ("paths: db/**", '2: "paths" must be a list of globs, such as ["src/**"], not "db/**"'),
-    (
-        "min-severity: hihg",
-        '2: "min-severity" must be low, medium, high or critical, not "hihg"; did you mean "high"?',
-    ),
     ("max-severity: none", '2: "max-severity" must be low, medium, high or critical, not "none"'),
     (
         "min-severity: high\nmax-severity: medium",
         '2: "min-severity" (high) is above "max-severity" (medium); swap them',
     ),
     (
-        "categories: [Big]",
-        '2: "categories" must be a list of up to 32 names of lower-case letters, digits, - and _, of up to 40'
-        ' characters, and holds "Big"',
-    ),
-    (
         "tools:\n- repo_read\n- repo-serch",
         '4: "tools" must be a list of repo_read, repo_search and repo_list, and holds "repo-serch"; did you mean'
         ' "repo_search"?',
     ),
-    ("budget: 5", '2: "budget" must be keys and values, such as "max-model-calls: 20", not 5'),
-    (
-        "budget: {max-model-calls: 0}",
-        '2: "max-model-calls" must be a whole number from 1 to 10000, not 0',
-    ),
-    ("chunk-budget: {max-calls: 3}", '2: unknown key "max-calls"; did you mean "max-model-calls"?'),
+    ("budget:\n  max-model-calls: 0", '3: "max-model-calls" must be a whole number from 1 to 10000, not 0'),
     ("tools: []\n\ntools: []", '4: "tools" stands on line 2 already; keep one of them'),
     ("tools: &all [repo_read]", "2: anchors (&name) are not allowed; remove it"),
-    ("- tools", '2: the front matter must be keys and values, such as "description: what it looks for"'),
-    ("tools", '2: the front matter must be keys and values, such as "description: what it looks for"'),
+    ("- tools", NOT_MAPPING),
+    ("tools", NOT_MAPPING),
     ("tools: [", "3: not valid YAML: expected the node content, but found '<stream end>'"),
     ("description: \x07", '2: the file holds the character "\\x07"; remove it'),
     ("description: \ud800", "2: the file is not UTF-8; save it as UTF-8"),

@@ -1,23 +1,118 @@
-"""Tests that the published JSON Schemas are up to date and agree with the code."""
+"""Tests that schemas, action.yml and the documentation's tables are those of the settings, and that schemas agree with
+the code."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import re
+from collections.abc import Callable, Mapping
+from textwrap import wrap
+from typing import Any
 
 import pytest
+import yaml
 from openapi_schema_validator import OAS31Validator
+from pydantic import BaseModel
 
 from hunkwise.errors import SettingsError
-from hunkwise.settings.config import json_schema, parse_config, prompt_schema
+from hunkwise.settings.config import Config, json_schema, parse_config, prompt_schema
+from hunkwise.settings.config_errors import describe_expected, shape_at
+from hunkwise.settings.inputs import SHARED_INPUTS
+from hunkwise.settings.prompt_settings import FrontMatter
 from hunkwise.settings.sources import read_front_matter
 from hunkwise.settings.strict_yaml import read_yaml
+from tests.pages import page
 from tests.settings.test_config import FULL, WRONG_KEYS
 from tests.settings.test_front_matter import FULL as FULL_FRONT_MATTER
 from tests.settings.test_front_matter import WRONG as WRONG_FRONT_MATTER
 
-SCHEMAS = Path(__file__).parents[2] / "schemas"
-PUBLISHED = {"hunkwise": json_schema, "prompt": prompt_schema}
+_TABLE = re.compile(r"^\| Key \|.*\n(?:\|.*\n)+", re.MULTILINE)
+
+
+def as_text(schema: object) -> str:
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def default_of(shape: Mapping[str, Any], *, required: bool) -> str:
+    """Returns the default as the documentation has it."""
+    match shape:
+        case _ if required:
+            return "required"
+        case {"unset": text}:
+            return str(text)
+        case {"default": [] | {} | ""}:
+            return "nothing"
+        case {"default": list(values)}:
+            return ", ".join(f"`{value}`" for value in values)
+        case {"default": float(value)}:
+            return f"`{value:g}`"
+        case {"default": value}:
+            return f"`{value}`".lower()
+        case {"anyOf": [_, {"const": word}]}:
+            return f"`{word}`"
+    return "its keys' own"
+
+
+def key_table(model: type[BaseModel], *loc: str | int) -> str:
+    """Returns the Markdown table of the keys at a location."""
+    rows = ["| Key | Default | Values | Meaning |", "|---|---|---|---|"]
+    properties = shape_at(model, loc)["properties"]
+    for key in sorted(properties, key=lambda key: key not in ("name", "template")):
+        shape = shape_at(model, (*loc, key))
+        if (*loc, key) == ("prompts",):
+            shape = {**shape, "default": [prompt.name for prompt in Config().prompts]}
+        default = default_of(shape, required=key in ("version", "name"))
+        rows.append(f"| `{key}` | {default} | {describe_expected(shape)} | {shape['description']} |")
+    return "\n".join(rows) + "\n"
+
+
+def with_tables(path: str, *tables: str) -> str:
+    """Returns the page with these tables instead of its own tables of keys."""
+    wanted = iter(tables)
+    return _TABLE.sub(lambda _: next(wanted), page(path))
+
+
+def action() -> str:
+    """Returns action.yml with the descriptions of the inputs that are also keys of the configuration."""
+    text = page("action.yml")
+    for name in SHARED_INPUTS[1:]:  # `model` differs: the input can name several
+        shape = shape_at(Config, (name,))
+        default = default_of(shape, required=False).strip("`")
+        words = f"{shape['description']} Values: {describe_expected(shape)}. Default: {default}."
+        lines = wrap(words, 110, break_on_hyphens=False)
+        block = f"  {name}:\n    description: >-\n" + "".join(f"      {line}\n" for line in lines)
+        text = text.replace(
+            re.findall(rf"(?m)^  {name}:\n    description: >-\n(?: {{6}}.*\n)+", text)[0], block
+        )
+    return text
+
+
+def readme() -> str:
+    """Returns README.md with the table of action.yml's inputs."""
+    rows = ["| Input | Default | Meaning |", "|---|---|---|"]
+    for name, said in yaml.safe_load(page("action.yml"))["inputs"].items():
+        meaning, _, in_words = said["description"].partition(" Default: ")
+        default = f"`{said['default']}`" if "default" in said else in_words.removesuffix(".")
+        rows.append(f"| `{name}` | {default} | {meaning} |")
+    table = "\n".join(rows) + "\n"
+    return re.sub(r"(?m)^\| Input \|.*\n(?:\|.*\n)+", lambda _: table, page("README.md"))
+
+
+PUBLISHED: dict[str, Callable[[], str]] = {
+    "schemas/hunkwise.schema.json": lambda: as_text(json_schema()),
+    "schemas/prompt.schema.json": lambda: as_text(prompt_schema()),
+    "action.yml": action,
+    "README.md": readme,
+    "docs/configuration.md": lambda: with_tables(
+        "docs/configuration.md",
+        key_table(Config),
+        key_table(Config, "prompts", 0),
+        key_table(Config, "verify-budget"),
+        key_table(Config, "context"),
+    ),
+    "docs/templates.md": lambda: with_tables("docs/templates.md", key_table(FrontMatter)),
+}
+"""What is published and comes from the fields of the settings: paths, with a function that returns the text."""
 SEEN_IN_THE_TEXT_ONLY = (
     "stands on line",
     "not valid YAML",
@@ -53,11 +148,9 @@ def read_listed(text: str) -> object:
     return json.loads(json.dumps(read_yaml(text.encode()).value))
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_the_published_schema_is_what_the_code_gives(name: str) -> None:
-    written = json.dumps(PUBLISHED[name](), indent=2) + "\n"
-    path = SCHEMAS / f"{name}.schema.json"
-    assert path.read_text() == written, "run python -m tests.settings.rewrite_schemas"
+@pytest.mark.parametrize("path", PUBLISHED)
+def test_what_is_published_is_what_the_code_gives(path: str) -> None:
+    assert page(path) == PUBLISHED[path](), "run python -m tests.settings.rewrite_published"
 
 
 @pytest.mark.parametrize(
@@ -79,39 +172,6 @@ def test_the_schema_takes_what_the_code_takes(text: str) -> None:
 )
 def test_the_schema_refuses_what_the_code_refuses(text: str) -> None:
     assert not takes(text)
-
-
-def test_the_schema_knows_every_key_and_default() -> None:
-    keys = json_schema()["properties"]
-    assert {key: shape.get("default") for key, shape in keys.items()} == {
-        "version": 1,
-        "model": None,
-        "models": [],
-        "prompts": ["review"],
-        "partials": None,
-        "ignore": [],
-        "paths": [],
-        "min-severity": "low",
-        "fail-on": "none",
-        "request-changes-on": "none",
-        "approve": False,
-        "max-comments": 30,
-        "min-coverage": 0,
-        "deadline": 15.0,
-        "max-model-calls": 200,
-        "max-tokens": "none",
-        "max-credits": "none",
-        "verify": "on",
-        "verify-model": None,
-        "verify-budget": None,
-        "summary": "short",
-        "summary-model": None,
-        "context": None,
-        "dry-run": False,
-        "upload-sarif": False,
-        "parallel": 8,
-        "chunk-size": 64_000,
-    }
 
 
 FRONT_MATTER = [

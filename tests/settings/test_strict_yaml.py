@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import yaml
@@ -156,6 +157,11 @@ def test_dumped_yaml_is_read_as_what_it_says(value: object, flow: bool) -> None:
 class _PlainDumper(yaml.SafeDumper):
     def ignore_aliases(self, data: object) -> bool:
         return True
+
+
+# A number in YAML 1.2 that PyYAML would write without quotes where it is a text.
+_EXPONENT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
+_PlainDumper.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
 
 
 CHARACTERS = [*"a:?-[]{},&*<!|>%#@`~'\"\\ \t\n0", "\ufeff", "9" * 5000]

@@ -55,14 +55,7 @@ class Action:
         for warning in inputs.warnings:
             runner.warning(warning)
         refuse_unsafe(self._environ)
-        task = read_event(
-            environment.event_name,
-            _read_payload(environment.event_path),
-            repository=environment.repository,
-            pull_request=inputs.pull_request,
-            publishing=inputs.publish_report is not None,
-        )
-        outcome = self._run_task(environment, inputs, task, runner)
+        outcome = self._run_task(environment, inputs, read_task(environment, inputs), runner)
         if isinstance(outcome, NothingToDo):
             runner.notice(outcome.why)
             self._write_outputs({"conclusion": "success", "findings": "0"})
@@ -75,6 +68,7 @@ class Action:
     ) -> PublishedRun | NothingToDo:
         match task:
             case NothingToDo():
+                inputs.overrides()
                 return task
             case PublishTask():
                 from hunkwise.commands.pull_request import ReportPublication
@@ -115,7 +109,7 @@ class Action:
     ) -> PublishedRun:
         signals = Signals()
         signals.install()
-        sidecar = start_sidecar(inputs, self._environ)
+        sidecar = start_sidecar(inputs, self._environ)  # the other inputs are validated while it starts
         try:
             signals.raise_on_second()
             from hunkwise.commands.pull_request import PullRequestReview
@@ -145,7 +139,10 @@ class Action:
 
 
 def settings(environ: Mapping[str, str]) -> tuple[RunnerEnvironment, Inputs]:
-    """Reads the runner's environment and the inputs. Raises SettingsError with the faults of both."""
+    """Reads the runner's environment and the inputs. Raises SettingsError with the faults of both.
+
+    `Inputs.overrides` raises those of the other inputs, if there are none here.
+    """
     faults: list[str] = []
     environment, inputs = None, None
     try:
@@ -154,6 +151,8 @@ def settings(environ: Mapping[str, str]) -> tuple[RunnerEnvironment, Inputs]:
         faults += error.faults
     try:
         inputs = read_inputs(environ)
+        if faults:
+            inputs.overrides()
     except SettingsError as error:
         faults += error.faults
     if environment is None or inputs is None:
@@ -164,27 +163,43 @@ def settings(environ: Mapping[str, str]) -> tuple[RunnerEnvironment, Inputs]:
 def start_sidecar(inputs: Inputs, environ: Mapping[str, str]) -> Sidecar | list[Address]:
     """Starts a CLI; returns it, or the addresses of the CLIs at `copilot-url`. Raises ModelError."""
     if inputs.copilot_urls:
-        token = inputs.copilot_connection_token
-        return [Address(host_of(url), port_of(url), token) for url in inputs.copilot_urls]
-    if inputs.provider is not None:
-        credential = Credential(provider_base_url=inputs.provider.base_url)
-    else:
-        credential = Credential(copilot_token=inputs.copilot_token)
-    sidecar = Sidecar(find_cli(environ), credential, environ)
+        return addresses(inputs)
+    sidecar = Sidecar(find_cli(environ), credential(inputs), environ)
     sidecar.start()
     return sidecar
 
 
-def _read_payload(path: Path) -> bytes:
+def addresses(inputs: Inputs) -> list[Address]:
+    """Returns the addresses at `copilot-url`."""
+    token = inputs.copilot_connection_token
+    return [Address(host_of(url), port_of(url), token) for url in inputs.copilot_urls]
+
+
+def credential(inputs: Inputs) -> Credential:
+    """Returns the CLI's credential: the provider of one's own, else the Copilot token."""
+    if inputs.provider is not None:
+        return Credential(provider_base_url=inputs.provider.base_url)
+    return Credential(copilot_token=inputs.copilot_token)
+
+
+def read_task(environment: RunnerEnvironment, inputs: Inputs) -> Task:
+    """Reads the event file, and returns the event's task. Raises SettingsError."""
     try:
-        return read_bounded(path, MAX_PAYLOAD_BYTES)
+        payload = read_bounded(environment.event_path, MAX_PAYLOAD_BYTES)
     except OSError as error:
         raise SettingsError(
             [
-                f"GITHUB_EVENT_PATH names {path}, which cannot be read ({error.strerror}); it must name the file "
-                "that the runner wrote for this event."
+                f"GITHUB_EVENT_PATH names {environment.event_path}, which cannot be read ({error.strerror}); it must "
+                "name the file that the runner wrote for this event."
             ]
         ) from error
+    return read_event(
+        environment.event_name,
+        payload,
+        repository=environment.repository,
+        pull_request=inputs.pull_request,
+        publishing=inputs.publish_report is not None,
+    )
 
 
 def _bare_environment(environ: Mapping[str, str]) -> RunnerEnvironment:

@@ -10,8 +10,8 @@ from hunkwise.copilot.isolation import Credential
 from hunkwise.demo.server import MODEL as DEMO
 from hunkwise.demo.server import serving
 from hunkwise.errors import SettingsError
-from hunkwise.settings.inputs import Provider, ProviderType, WireApi
-from hunkwise.settings.parsing import is_loopback, is_private, parse_url
+from hunkwise.settings.inputs import PROVIDER_INPUTS, Provider, read_provider
+from hunkwise.settings.parsing import InputReader
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,15 @@ class Backend:
     provider: Provider | None
     model: str | None
     demo: bool
+
+    def overrides(self) -> dict[str, object]:
+        """Returns the model as fields of `Config`. Raises SettingsError.
+
+        Imports pydantic: call it after the sidecar's start.
+        """
+        from hunkwise.settings.config import parse_overrides
+
+        return parse_overrides({"model": self.model} if self.model else {}, _variable)
 
 
 def select_backend(asked: str | None, environ: Mapping[str, str], stack: ExitStack) -> Backend:
@@ -49,39 +58,15 @@ def select_backend(asked: str | None, environ: Mapping[str, str], stack: ExitSta
 
 def _provider(environ: Mapping[str, str], model: str | None) -> Provider | None:
     """Returns the provider in the CLI's own variables; None if they name none. Raises SettingsError."""
-    base_url = environ.get("COPILOT_PROVIDER_BASE_URL")
-    if not base_url:
+    values = {name: environ.get(_variable(name)) for name in PROVIDER_INPUTS} | {"model": model}
+    if not values["provider-base-url"]:
         return None
-    if model is None:
-        raise SettingsError(["COPILOT_PROVIDER_BASE_URL needs a model: add --model, or set COPILOT_MODEL."])
-    try:
-        url = parse_url(base_url)
-    except ValueError as fault:
-        raise SettingsError([f"COPILOT_PROVIDER_BASE_URL {fault}."]) from fault
-    if not (url.encrypted or is_private(url.host) or is_loopback(url.host)):
-        raise SettingsError(
-            ["COPILOT_PROVIDER_BASE_URL would send your code and key unencrypted: use https://."]
-        )
-    return Provider(
-        _provider_type(environ),
-        url.text,
-        environ.get("COPILOT_PROVIDER_API_KEY"),
-        _wire_api(environ),
-        environ.get("COPILOT_PROVIDER_AZURE_API_VERSION"),
-    )
+    reading = InputReader({name: text for name, text in values.items() if text}, _variable)
+    provider = read_provider(reading)
+    if reading.faults:
+        raise SettingsError(reading.faults)
+    return provider
 
 
-def _provider_type(environ: Mapping[str, str]) -> ProviderType:
-    kinds: dict[str, ProviderType] = {"openai": "openai", "azure": "azure", "anthropic": "anthropic"}
-    name = environ.get("COPILOT_PROVIDER_TYPE", "openai")
-    if name not in kinds:
-        raise SettingsError([f"COPILOT_PROVIDER_TYPE is {name!r}; it can be openai, azure or anthropic."])
-    return kinds[name]
-
-
-def _wire_api(environ: Mapping[str, str]) -> WireApi | None:
-    kinds: dict[str, WireApi] = {"completions": "completions", "responses": "responses"}
-    name = environ.get("COPILOT_PROVIDER_WIRE_API")
-    if name is not None and name not in kinds:
-        raise SettingsError([f"COPILOT_PROVIDER_WIRE_API is {name!r}; it can be completions or responses."])
-    return kinds[name] if name else None
+def _variable(name: str) -> str:
+    return "--model or COPILOT_MODEL" if name == "model" else f"COPILOT_{name.upper().replace('-', '_')}"

@@ -40,7 +40,8 @@ from hunkwise.evaluation.table import as_markdown, as_text
 from hunkwise.flows.base_config import base_texts
 from hunkwise.redaction import SecretScan, without_secrets
 from hunkwise.repository.trees import ScratchRepository, WorkingTree
-from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH
+from hunkwise.settings.config import parse_overrides
+from hunkwise.settings.parsing import parse_config_path
 
 MAX_PARALLEL: Final = 16
 
@@ -65,7 +66,7 @@ class Options:
 
     @property
     def config_path(self) -> str:
-        return self.config or DEFAULT_CONFIG_PATH
+        return parse_config_path(self.config, "--config")
 
     def check_config(self, found: bool) -> None:
         """Raises SettingsError where --config names a missing file; the default file may be missing."""
@@ -215,7 +216,8 @@ def _rules(options: Options, header: CassetteHeader) -> EvalSettings:
     texts = base_texts(tree, options.config_path, lambda config: config)
     for note in texts.notes:
         say(note)
-    config = texts.config.with_overrides({"model": header.model} if header.model else {})
+    model = {"model": header.model} if header.model else {}
+    config = texts.config.with_overrides(parse_overrides(model, lambda _: "--model or COPILOT_MODEL"))
     return EvalSettings(config, texts.templates, texts.instructions, header.demo)
 
 

@@ -20,7 +20,6 @@ def read_range(
     base: str | None,
     head: str,
     config_path: str,
-    model: str | None,
     demo: bool,
     rules: CommitFiles | None = None,
     overridden: Callable[[Config], Config] = lambda config: config,
@@ -39,8 +38,7 @@ def read_range(
     if base_sha is None:
         raise SettingsError([f"{start} and {head} have no commit in common: choose another --base."])
     rules = rules or GitTree(git, base_sha)
-    chosen = {"model": model} if model else {}
-    texts = base_texts(rules, config_path, lambda config: overridden(config).with_overrides(chosen))
+    texts = base_texts(rules, config_path, overridden)
     config = texts.config
     pull_request = PullRequest(
         repository=folder.resolve().name,

@@ -81,13 +81,17 @@ class HeadContents:
 
 
 class RepositoryReader:
-    """Reads one repository on GitHub. The constructor does no I/O; call `close` at the end."""
+    """Reads one repository on GitHub. The constructor does no I/O, and raises SettingsError for invalid inputs.
+
+    Call `close` at the end.
+    """
 
     def __init__(self, environment: RunnerEnvironment, inputs: Inputs, started: float) -> None:
         self._environment = environment
         self._inputs = inputs
+        self._overrides = inputs.overrides()
         # `fetch` replaces it by the configuration's deadline, which takes seconds to read.
-        minutes = cast("float", inputs.overrides.get("deadline", Config().deadline))
+        minutes = cast("float", self._overrides.get("deadline", Config().deadline))
         self.deadlines = Deadlines(started, minutes)
         workspace = environment.workspace
         self._git = Git(workspace, seconds_left=self.deadlines.last_seconds) if workspace else None
@@ -112,11 +116,12 @@ class RepositoryReader:
         """Fetches the pull request and its base's configuration, whose deadline applies from now on. Raises Error."""
         git = self._git = readable(self._git)
         withheld = MissingPatches(self.github, git, Git.diff_blobs)
-        overrides = self._inputs.overrides
         fetch = PullRequestFetch(
             self.github, withheld, partial(local_tree, git), partial(ApiTree, self.github)
         )
-        fetched = fetch.run(number, self._inputs.config_path, lambda config: config.with_overrides(overrides))
+        fetched = fetch.run(
+            number, self._inputs.config_path, lambda config: config.with_overrides(self._overrides)
+        )
         self.deadlines.minutes = fetched.texts.config.deadline
         return fetched
 

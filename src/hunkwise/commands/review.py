@@ -31,8 +31,8 @@ from hunkwise.settings.github_context import (
     ReviewTask,
     RunnerEnvironment,
 )
-from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH, Inputs
-from hunkwise.settings.parsing import parse_url
+from hunkwise.settings.inputs import Inputs
+from hunkwise.settings.parsing import parse_config_path, parse_url
 
 if TYPE_CHECKING:
     from hunkwise.commands.publish import PublishedRun
@@ -118,13 +118,14 @@ def _review_range(
     from hunkwise.publish.conclusion import Gates, PublishedReview, conclude
     from hunkwise.publish.placement import in_report
 
+    overrides = backend.overrides()
     ready = read_range(
         Path(arguments.repository),
         base=arguments.base,
         head=arguments.head,
-        config_path=arguments.config or DEFAULT_CONFIG_PATH,
-        model=backend.model,
+        config_path=parse_config_path(arguments.config, "--config"),
         demo=backend.demo,
+        overridden=lambda config: config.with_overrides(overrides),
     )
     fetching: Future[ReviewInput] = Future()
     fetching.set_result(ready)
@@ -173,15 +174,15 @@ def _review_pull_request(
 ) -> ExitCode:
     from hunkwise.commands.pull_request import PullRequestReview
 
+    backend.overrides()  # a message names the option, and not the input
     inputs = Inputs(
         github_token=wanted.token,
         copilot_token=backend.credential.copilot_token or "",
         provider=backend.provider,
-        model=backend.model,
-        config_path=arguments.config or DEFAULT_CONFIG_PATH,
-        overrides={
+        config_path=parse_config_path(arguments.config, "--config"),
+        texts={
             **({"model": backend.model} if backend.model else {}),
-            **({} if arguments.post else {"dry_run": True}),
+            **({} if arguments.post else {"dry-run": "true"}),
         },
     )
     checkout = Path(arguments.repository)

@@ -8,29 +8,26 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hunkwise.commands.action import settings
+from hunkwise.commands.action import addresses, credential, read_task, settings
 from hunkwise.commands.backend import Backend, select_backend
 from hunkwise.commands.review import requested_pull_request, url_in
-from hunkwise.copilot.isolation import Credential, refuse_unsafe
+from hunkwise.copilot.isolation import refuse_unsafe
 from hunkwise.copilot.sidecar import Address
 from hunkwise.doctor.checks import Check, failed, ok, unchecked, warning, wrong
 from hunkwise.domain.pull_request import CommitFiles
 from hunkwise.errors import Error, SettingsError
-from hunkwise.files import read_bounded
 from hunkwise.flows.base_config import BaseConfig, base_texts
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.config import Config
 from hunkwise.settings.github_context import (
     EVENTS,
-    MAX_PAYLOAD_BYTES,
     PublishTask,
     ReviewTask,
     RunnerEnvironment,
     Task,
-    read_event,
 )
-from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH, KNOWN_INPUTS, Inputs
-from hunkwise.settings.parsing import host_of, port_of, set_inputs
+from hunkwise.settings.inputs import KNOWN_INPUTS, Inputs
+from hunkwise.settings.parsing import DEFAULT_CONFIG_PATH, parse_config_path, set_inputs
 
 TWO_JOBS = "examples/workflows/two-jobs.yml"
 _KINDS = (
@@ -277,8 +274,8 @@ def _read_shell(
         repository=pull_request.repository if pull_request else None,
         number=pull_request.number if pull_request else None,
         checkout=checkout if checkout.is_dir() else None,
-        config_path=arguments.config or DEFAULT_CONFIG_PATH,
-        overrides={"model": backend.model} if backend.model else {},
+        config_path=parse_config_path(arguments.config, "--config"),
+        overrides=backend.overrides(),
         backend=backend,
     )
     return SettingsChecks((ok("Options", "are right, and the variables beside them too"),), review)
@@ -286,6 +283,7 @@ def _read_shell(
 
 def _read_job(environ: Mapping[str, str]) -> SettingsChecks:
     environment, inputs = settings(environ)
+    overrides = inputs.overrides()
     checks = [ok("Inputs", "are right")]
     checks += [
         warning("Inputs", message, "Correct the `with` or the `env` of this step.")
@@ -302,38 +300,21 @@ def _read_job(environ: Mapping[str, str]) -> SettingsChecks:
         base=(review_task.base_sha if review_task else None) or environment.sha or None,
         checkout=environment.workspace,
         config_path=inputs.config_path,
-        overrides=inputs.overrides,
-        backend=_backend(inputs),
-        addresses=tuple(
-            Address(host_of(url), port_of(url), inputs.copilot_connection_token)
-            for url in inputs.copilot_urls
-        ),
+        overrides=overrides,
+        backend=None
+        if inputs.publish_report
+        else Backend(credential(inputs), inputs.provider, inputs.model, demo=False),
+        addresses=tuple(addresses(inputs)),
         environment=environment,
     )
     return SettingsChecks((*checks, *event_checks), review)
-
-
-def _backend(inputs: Inputs) -> Backend | None:
-    if inputs.publish_report is not None:
-        return None
-    if inputs.provider is not None:
-        credential = Credential(provider_base_url=inputs.provider.base_url)
-    else:
-        credential = Credential(copilot_token=inputs.copilot_token)
-    return Backend(credential, inputs.provider, inputs.model, demo=False)
 
 
 def _read_event(environment: RunnerEnvironment, inputs: Inputs) -> tuple[Task | None, tuple[Check, ...]]:
     """Returns the event's task and its checks. An event with nothing to review is only a warning."""
     name, publishing = environment.event_name, inputs.publish_report is not None
     try:
-        task = read_event(
-            name,
-            _read_payload(environment.event_path),
-            repository=environment.repository,
-            pull_request=inputs.pull_request,
-            publishing=publishing,
-        )
+        task = read_task(environment, inputs)
     except SettingsError as error:
         unnamed = name == "workflow_dispatch" and inputs.pull_request is None
         if not publishing and (name not in EVENTS or unnamed):
@@ -352,12 +333,3 @@ def _task_checks(name: str, task: Task) -> Iterator[Check]:
         yield ok("Event", f"{name}: a report on {which} is to be published, and no model is asked")
     else:
         yield ok("Event", f"{name}: nothing to review. {task.why}")
-
-
-def _read_payload(path: Path) -> bytes:
-    try:
-        return read_bounded(path, MAX_PAYLOAD_BYTES)
-    except OSError as error:
-        raise SettingsError(
-            [f"GITHUB_EVENT_PATH names {path}, which cannot be read ({error.strerror})."]
-        ) from error

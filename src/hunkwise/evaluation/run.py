@@ -14,7 +14,7 @@ from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from hunkwise import __version__
 from hunkwise.domain.finding import Finding
@@ -32,6 +32,7 @@ from hunkwise.evaluation.scoring import match
 from hunkwise.files import read_bounded
 from hunkwise.flows.analysis import Progress
 from hunkwise.flows.models import Model
+from hunkwise.flows.prompting import settings_digest
 from hunkwise.flows.review import RunHooks, nothing_to_ask, review
 from hunkwise.redaction import SecretScan, without_secrets
 from hunkwise.settings.config import Config
@@ -225,16 +226,14 @@ def settings_key(
     judge: str | None,
 ) -> str:
     """Returns a digest of everything besides the case that its result depends on, 16 hex digits."""
-    values: dict[str, Any] = {
+    more = {
         "version": __version__,
         "config": config.model_dump(mode="json"),
-        "templates": dict(templates),
-        "built_in": _built_in(),
-        "instructions": [[entry.path, entry.text, list(entry.apply_to)] for entry in instructions],
-        "demo": demo,
+        "own templates": dict(templates),
+        "package": _built_in(),
         "judge": judge,
     }
-    return sha256(json.dumps(values, sort_keys=True).encode("ascii")).hexdigest()[:16]
+    return settings_digest(config, templates, instructions, demo=demo, system="", more=more)
 
 
 def state_path(output: Path | None, cases: Path, environ: Mapping[str, str]) -> Path:

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 
 from hunkwise.domain.diff import FileStatus
 from hunkwise.domain.finding import Severity
+from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.domain.pull_request import CommitFiles, Instructions, Snapshot
 from hunkwise.enclosing.scopes import (
     GAP,
@@ -30,7 +32,7 @@ from hunkwise.prompts.context import Contexts, InstructionText, cut_notes, instr
 from hunkwise.prompts.renderer import HOUSE, Renderer, built_in
 from hunkwise.prompts.sandbox import named
 from hunkwise.settings.config import Config, ContextSettings
-from hunkwise.settings.prompt_settings import STAGE_PROMPTS, PromptSettings
+from hunkwise.settings.prompt_settings import PromptSettings
 
 MAX_SOURCE = 500_000
 """Maximum bytes of a file that is parsed."""
@@ -292,13 +294,14 @@ def settings_digest(
     *,
     demo: bool,
     system: str,
+    more: Mapping[str, object] = MappingProxyType({}),
 ) -> str:
     """Returns sixteen hex digits over all settings that decide on what is found: prompts with their texts and partials,
     the system message, instructions, severities, categories, tools, globs, the first model.
 
     `templates` are the user's own by name; the built-in ones always count, as own templates may include them. Not
     included are settings that only limit or publish (budgets, gates, comments), and the stages after the findings
-    (verification, summary).
+    (verification, summary), unless `more` has them.
     """
     texts = {name: text for name, text in {**built_in(), **templates}.items() if name not in _STAGES}
     settings: dict[str, Any] = {
@@ -311,6 +314,7 @@ def settings_digest(
         "context": config.context.model_dump(),
         "model": config.model_order[0],
         "demo": demo,
+        **more,
     }
     return sha256(json.dumps(settings, sort_keys=True).encode("ascii")).hexdigest()[:16]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,6 @@ from hunkwise.errors import SettingsError
 from hunkwise.flows.base_config import BaseConfig, base_texts
 from hunkwise.preview.source import (
     FileSource,
-    config_path,
     configuration,
     file_faults,
     fronts_of,
@@ -24,14 +24,14 @@ from hunkwise.preview.source import (
 )
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.repository.trees import WorkingTree
-from hunkwise.settings.config import Config
-from hunkwise.settings.inputs import KNOWN_INPUTS, read_inputs
+from hunkwise.settings.config import Config, parse_overrides
+from hunkwise.settings.config_errors import shape_at
+from hunkwise.settings.inputs import KNOWN_INPUTS, SHARED_INPUTS, read_inputs
 from hunkwise.settings.parsing import (
-    MODEL,
     SECRET_INPUTS,
-    SHARED,
     TOKEN_SHAPE,
     InputReader,
+    parse_config_path,
     quoted,
     set_inputs,
 )
@@ -65,25 +65,28 @@ class Overrides:
 def read_overrides(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Overrides:
     """Reads the overrides: options before inputs, and variables only if no input is set. Raises SettingsError."""
     texts = set_inputs(environ, KNOWN_INPUTS)
-    path = config_path(arguments.config)
+    path = parse_config_path(arguments.config, "--config")
     overrides: dict[str, tuple[object, ValueSource]] = {}
     inputs: tuple[InputValue, ...] = ()
     warnings: tuple[str, ...] = ()
     if texts:
         read = read_inputs({**environ, **_stand_in(texts)})
         path = path if arguments.config else read.config_path
-        for name, value in read.overrides.items():
-            overrides[name] = (value, ValueSource(SourceKind.INPUT, name.replace("_", "-")))
+        for name, value in read.overrides().items():
+            key = "model" if name == "models" else name.replace("_", "-")
+            overrides[name] = (value, ValueSource(SourceKind.INPUT, key))
         inputs, warnings = _other_inputs(texts), read.warnings
     elif environ.get("COPILOT_MODEL"):
-        source = ValueSource(SourceKind.VARIABLE, "COPILOT_MODEL")
-        overrides["model"] = (_checked_model(environ["COPILOT_MODEL"], "COPILOT_MODEL"), source)
+        overrides |= _model_from(environ["COPILOT_MODEL"], SourceKind.VARIABLE, "COPILOT_MODEL")
     if arguments.model:
-        overrides["model"] = (
-            _checked_model(arguments.model, "--model"),
-            ValueSource(SourceKind.OPTION, "--model"),
-        )
+        overrides |= _model_from(arguments.model, SourceKind.OPTION, "--model")
     return Overrides(path, overrides, inputs, warnings)
+
+
+def _model_from(text: str, kind: SourceKind, name: str) -> dict[str, tuple[object, ValueSource]]:
+    source = ValueSource(kind, name)
+    fields = parse_overrides({"model": text}, lambda _: name)
+    return {field: (value, source) for field, value in fields.items()}
 
 
 def _stand_in(texts: Mapping[str, str]) -> dict[str, str]:
@@ -93,7 +96,7 @@ def _stand_in(texts: Mapping[str, str]) -> dict[str, str]:
 def _other_inputs(texts: Mapping[str, str]) -> tuple[InputValue, ...]:
     """Returns all inputs that are not keys of the file, in their documented order."""
     reading = InputReader(texts)
-    others = [name for name in KNOWN_INPUTS if name not in SHARED and name != "prompts"]
+    others = [name for name in KNOWN_INPUTS if name not in SHARED_INPUTS and name != "prompts"]
     values = []
     for name in others:
         text = texts.get(name)
@@ -104,15 +107,6 @@ def _other_inputs(texts: Mapping[str, str]) -> tuple[InputValue, ...]:
             text = text if printable == quoted(text) else printable
         values.append(InputValue(name, text))
     return tuple(values)
-
-
-def _checked_model(text: str, what: str) -> str:
-    """Returns a valid model id. Raises SettingsError, without the text, which may be a misplaced token."""
-    try:
-        MODEL.parse(text)
-    except ValueError as error:
-        raise SettingsError([f"{what} must be {MODEL.wants}."]) from error
-    return text
 
 
 _WIDEST = 48
@@ -149,16 +143,6 @@ def print_text(text: str) -> None:
         sys.stderr.write("hunkwise: Some characters are shown as \\u escapes; redirect for the exact text.\n")
 
 
-_NOTHING: Final = {
-    "model": "Copilot's choice",
-    "verify-model": "the review's own",
-    "summary-model": "the review's own",
-    "template": "built in",
-    "min-severity": "the run's own",
-    "max-severity": "any",
-    "max-model-calls": "none of its own",
-}
-"""Descriptions of the values that are not set, by the last part of the key."""
 _NOT_SHOWN: Final = "a value that looks like a token (not shown)"
 _IN_FILES: Final = (SourceKind.FILE, SourceKind.FRONT_MATTER)
 
@@ -173,9 +157,7 @@ def show(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
         file, document = configuration(place, overrides.config_path)
         bare = ConfigLayers({}, file, document, overrides.config_path, overrides.overrides)
         fronts = fronts_of(bare.config.prompts, place)
-    settings = list(
-        settings_of(ConfigLayers(fronts, file, document, overrides.config_path, overrides.overrides))
-    )
+    settings = list(settings_of(replace(bare, fronts=fronts)))
     for warning in overrides.warnings:
         sys.stderr.write(f"hunkwise: {safe(warning)}\n")
     if arguments.format == "json":
@@ -202,7 +184,8 @@ def _as_text(
 def _text(setting: Setting) -> str:
     value = _printable_value(setting)
     if value is None:
-        return f"({_NOTHING[setting.key.rpartition('.')[2]]})"
+        loc = tuple(int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", setting.key))
+        return f"({shape_at(Config, loc)['unset']})"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -252,7 +235,7 @@ def check(arguments: argparse.Namespace) -> ExitCode:
     Raises SettingsError with all faults, RepositoryError where a file cannot be read.
     """
     place = FileSource(WorkingTree(Path(arguments.repository)), "the working tree")
-    path = config_path(arguments.config)
+    path = parse_config_path(arguments.config, "--config")
     config, document = configuration(place, path)
     if document is None and arguments.config is not None:
         raise SettingsError([f"There is no {path} in {place.description}: correct --config."])

@@ -15,6 +15,7 @@ from typing import Any, Final
 from jinja2.meta import find_referenced_templates
 
 from hunkwise.domain.finding import Severity
+from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.domain.review import ExitCode, FileCoverage
 from hunkwise.domain.text import count, split_front_matter
 from hunkwise.errors import SettingsError
@@ -24,7 +25,6 @@ from hunkwise.preview.source import (
     TEMPLATES,
     FileSource,
     PreviewSource,
-    config_path,
     configuration,
     fronts_of,
     prompt_names,
@@ -37,7 +37,8 @@ from hunkwise.prompts.renderer import HOUSE, built_in_text
 from hunkwise.prompts.sandbox import RENDER_ERRORS, sandbox
 from hunkwise.repository.trees import WorkingTree
 from hunkwise.settings.config import Config
-from hunkwise.settings.prompt_settings import STAGE_PROMPTS, BudgetSettings, PromptSettings
+from hunkwise.settings.parsing import parse_config_path
+from hunkwise.settings.prompt_settings import BudgetSettings, PromptSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class _Listed:
 def list_prompts(arguments: argparse.Namespace) -> ExitCode:
     """Prints all prompts. Raises SettingsError where the configuration or a template is wrong, RepositoryError."""
     place = FileSource(WorkingTree(Path(arguments.repository)), "the working tree")
-    path = config_path(arguments.config)
+    path = parse_config_path(arguments.config, "--config")
     config, document = configuration(place, path)
     prompts = list(_list(config, place))
     if arguments.format == "json":
@@ -165,7 +166,7 @@ class _Templates:
 def show_prompt(arguments: argparse.Namespace) -> ExitCode:
     """Prints the text of a template. Raises SettingsError where there is no such template, RepositoryError."""
     place = FileSource(WorkingTree(Path(arguments.repository)), "the working tree")
-    config, _ = configuration(place, config_path(arguments.config))
+    config, _ = configuration(place, parse_config_path(arguments.config, "--config"))
     refuse_unknown(arguments.name, template_names(config), "prompt or template")
     templates = _Templates(config.own_files, place)
     if not arguments.extended:

@@ -10,7 +10,7 @@ from typing import Final
 
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.domain.model import Question
+from hunkwise.domain.model import STAGE_PROMPTS, Question
 from hunkwise.domain.pull_request import CommitFiles
 from hunkwise.domain.review import Coverage
 from hunkwise.errors import SettingsError
@@ -22,7 +22,6 @@ from hunkwise.flows.summary import Summarizer
 from hunkwise.flows.verification import FindingBatch, Verifier, batches_of
 from hunkwise.publish.placement import by_path, resolve_anchor
 from hunkwise.settings.config import Config
-from hunkwise.settings.prompt_settings import STAGE_PROMPTS
 
 MOST_EXAMPLES: Final = 40
 """Maximum number of example findings, one per file."""

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hunkwise.commands.local_range import read_range
+from hunkwise.domain.model import PARTIALS, STAGE_PROMPTS
 from hunkwise.domain.pull_request import CommitFiles
 from hunkwise.errors import SettingsError
 from hunkwise.flows.base_config import owner_of, read_file, read_template
 from hunkwise.flows.review import ReviewRequest
-from hunkwise.prompts.renderer import BASE, BUILT_IN, HOUSE, PARTIAL, PARTIALS, built_in_text
+from hunkwise.prompts.renderer import BASE, BUILT_IN, HOUSE, PARTIAL, built_in_text
 from hunkwise.repository.git import Git
 from hunkwise.repository.trees import GitTree, WorkingTree, local_tree, readable
 from hunkwise.settings.config import Config, read_config
-from hunkwise.settings.inputs import DEFAULT_CONFIG_PATH
-from hunkwise.settings.parsing import did_you_mean, listed, quoted
-from hunkwise.settings.prompt_settings import STAGE_PROMPTS, PromptSettings
+from hunkwise.settings.parsing import did_you_mean, listed, parse_config_path, quoted
+from hunkwise.settings.prompt_settings import PromptSettings
 from hunkwise.settings.sources import TemplateFrontMatter, front_of, read_front_matter
 from hunkwise.settings.strict_yaml import YamlDocument
 
@@ -129,21 +129,6 @@ def _base_of_pull_request(option: str, folder: Path, environ: Mapping[str, str])
         github.close()
 
 
-def config_path(option: str | None) -> str:
-    """Returns the path in --config, relative to the repository's root, or the default. Raises SettingsError."""
-    if option is None:
-        return DEFAULT_CONFIG_PATH
-    path = option.removeprefix("./")
-    if {"", ".", ".."} & set(path.split("/")) or "\\" in path or not path.isprintable():
-        raise SettingsError(
-            [
-                "--config must be the path of a file in the repository, relative to its root, with slashes and"
-                f" without .., such as {DEFAULT_CONFIG_PATH}, not {option!r}."
-            ]
-        )
-    return path
-
-
 def configuration(place: FileSource, path: str) -> tuple[Config, YamlDocument | None]:
     """Reads the configuration and its parsed file; returns the defaults and None if there is no file.
 
@@ -211,7 +196,7 @@ def read_subject(
     Raises SettingsError, RepositoryError, GitHubError.
     """
     folder = Path(arguments.repository)
-    path = config_path(arguments.config)
+    path = parse_config_path(arguments.config, "--config")
     if arguments.pr and (arguments.base or arguments.head):
         raise SettingsError(["--pr names a whole pull request: leave out --base and --head."])
     tree = None if arguments.at_base else WorkingTree(folder)
@@ -223,7 +208,6 @@ def read_subject(
         base=arguments.base,
         head=arguments.head or "HEAD",
         config_path=path,
-        model=None,
         demo=False,
         rules=tree,
         overridden=overridden,

@@ -14,6 +14,7 @@ from typing import Any
 
 import jinja2
 
+from hunkwise.domain.model import BUILT_IN_PROMPTS, PARTIALS, STAGE_PROMPTS
 from hunkwise.domain.text import split_front_matter
 from hunkwise.errors import SettingsError
 from hunkwise.prompts.sandbox import (
@@ -26,8 +27,7 @@ from hunkwise.prompts.sandbox import (
 )
 from hunkwise.worker import Worker
 
-BUILT_IN = ("review", "security", "tests", "performance", "api", "docs", "verify", "summary")
-PARTIALS = ("prove", "severity", "writing", "change", "files", "threads", "instructions", "part")
+BUILT_IN = (*BUILT_IN_PROMPTS, *STAGE_PROMPTS)
 BASE = "base"
 """The template that the prompts about a diff extend."""
 HOUSE = "hunkwise/"

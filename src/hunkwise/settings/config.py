@@ -2,67 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Literal, Self, cast
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal, Self, cast, get_args
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from hunkwise.domain.finding import Severity
+from hunkwise.domain.model import BUILT_IN_PROMPTS, STAGE_PROMPTS
 from hunkwise.errors import SettingsError
-from hunkwise.settings.config_errors import missing_values, model_faults, sentences
+from hunkwise.settings.config_errors import (
+    build_schema,
+    describe_expected,
+    read_model,
+    shape_at,
+    similar_word,
+)
 from hunkwise.settings.parsing import (
-    CHUNK_SIZE,
-    CONTEXT_SIZE,
-    MAX_COMMENTS,
-    MAX_DEADLINE,
-    MAX_MODEL_CALLS,
-    MAX_MODELS,
-    MIN_COVERAGE,
-    NONE,
-    PARALLEL,
-    PROMPTS,
     did_you_mean,
+    input_subject,
     listed,
     quoted,
+    safely_quoted,
+    wrong_value,
 )
 from hunkwise.settings.prompt_settings import (
-    BUILT_IN_PROMPTS,
-    STAGE_PROMPTS,
-    STRICT,
     BudgetSettings,
     CreditLimit,
     FrontMatter,
     Gate,
-    Glob,
+    Globs,
     Level,
+    ModelCalls,
     ModelId,
     PartialName,
     PromptSettings,
     RepositoryPath,
+    SettingsModel,
     TokenLimit,
+    extra,
+    setting,
 )
-from hunkwise.settings.strict_yaml import YamlDocument, YamlFault, read_yaml
+from hunkwise.settings.strict_yaml import YamlDocument
+
+MAX_PROMPTS: Final = 32
+MAX_MODELS: Final = 8
+MAX_DEADLINE: Final = 360
+"""In minutes."""
 
 
-class ContextSettings(BaseModel):
+class ContextSettings(SettingsModel):
     """Context that a chunk's prompt shows besides the changed lines. If it does not fit, later parts are cut first."""
 
-    model_config = STRICT
+    model_config = ConfigDict(json_schema_extra=extra(wants='keys and values, such as "threads: false"'))
 
-    enclosing: bool = Field(
-        default=True, description="The functions and classes that the changed lines stand in."
-    )
-    instructions: bool = Field(default=True, description="The repository's instructions for reviewers.")
-    description: bool = Field(default=True, description="The pull request's title and description.")
-    linked_issues: bool = Field(default=True, description="The issues that the pull request closes.")
-    threads: bool = Field(default=True, description="Findings that stand open on the pull request.")
-    files: bool = Field(default=True, description="The names of all changed files.")
-    size: int = Field(
-        default=24_000,
-        ge=CONTEXT_SIZE.low,
-        le=CONTEXT_SIZE.high,
-        description="Characters a chunk for enclosing code and instructions together.",
+    enclosing: bool = setting(True, "The functions and classes that the changed lines are in.")
+    instructions: bool = setting(True, "The repository's instructions for reviewers.")
+    description: bool = setting(True, "The pull request's title and description.")
+    linked_issues: bool = setting(True, "The issues that the pull request closes.")
+    threads: bool = setting(True, "Open findings on the pull request.")
+    files: bool = setting(True, "The names of all changed files.")
+    size: int = setting(
+        24_000, "Characters per chunk for enclosing code and instructions together.", ge=0, le=200_000
     )
 
     @property
@@ -74,95 +76,100 @@ class ContextSettings(BaseModel):
 _REVIEW: Final = (PromptSettings(name="review"),)
 
 
-class Config(BaseModel):
+class Config(SettingsModel):
     """The configuration of a review and its gates. `Config()` has the defaults that apply without a file."""
 
-    model_config = STRICT
-
-    version: Literal[1] = Field(default=1, description="The version of this file's format.")
-    model: ModelId | None = Field(default=None, description="Model id; Copilot's choice by default.")
-    models: tuple[ModelId, ...] = Field(
-        default=(),
+    version: Literal[1] = setting(
+        1, "The version of this format.", wants="1, the only version that this hunkwise reads"
+    )
+    model: ModelId | None = setting(
+        None, "Model id. Needed with a provider of your own.", unset="Copilot's choice"
+    )
+    models: tuple[ModelId, ...] = setting(
+        (),
+        "Model ids instead of `model`: where one is gone, retired or rate-limited, the next one is used for the rest of"
+        " the run, and the summary says so.",
+        wants=f"a list of up to {MAX_MODELS} model ids without spaces, of up to 200 characters",
         max_length=MAX_MODELS,
-        description="Model ids, instead of `model`: the next one is asked where one is gone or rate-limited.",
     )
-    prompts: tuple[PromptSettings, ...] = Field(
-        default=_REVIEW,
-        description="The prompts to run.",
-        json_schema_extra={"minItems": PROMPTS.low, "maxItems": PROMPTS.high},
+    prompts: tuple[PromptSettings, ...] = setting(
+        _REVIEW,
+        "The prompts to run, each by its name alone or with keys of its own.",
+        wants=f'a list of 1 to {MAX_PROMPTS} prompts, such as "- name: review"',
+        minItems=1,
+        maxItems=MAX_PROMPTS,
     )
-    partials: Mapping[PartialName, RepositoryPath] = Field(
-        default_factory=dict,
-        description="Templates of one's own in the place of built-in partials, by the partial's name.",
+    partials: Mapping[PartialName, RepositoryPath] = setting(
+        {},
+        "Paths of your own partials by the names of the built-in ones.",
+        wants='keys and values, such as "severity: .github/hunkwise/severity.md.j2"',
     )
-    ignore: tuple[Glob, ...] = Field(default=(), description="Globs of files that are not reviewed.")
-    paths: tuple[Glob, ...] = Field(
-        default=(), description="Globs of the only files that are reviewed; empty: all."
+    ignore: Globs = setting(
+        (), "Patterns of files that are not reviewed, as in `.gitignore`; `!pattern` includes again."
     )
-    min_severity: Level = Field(default=Severity.LOW, description="Findings below it are left out.")
-    fail_on: Gate = Field(default=None, description="Exit 1 when a finding reaches it.")
-    request_changes_on: Gate = Field(
-        default=None, description="The review requests changes when a finding reaches it."
+    paths: Globs = setting((), "Patterns of the only files that are reviewed; without any, all are.")
+    min_severity: Level = setting(Severity.LOW, "Omits findings below it, and counts them.")
+    fail_on: Gate = setting(None, "Fails the run (exit code 1) when a finding reaches it.")
+    request_changes_on: Gate = setting(None, "Requests changes when a finding reaches it.")
+    approve: bool = setting(
+        False, "Approves where nothing was found and everything was reviewed. No input sets it."
     )
-    approve: bool = Field(
-        default=False,
-        description="Approves a change in which nothing was found and nothing was left unreviewed.",
+    max_comments: int = setting(30, "Inline comments per review; the rest goes into its body.", ge=0, le=500)
+    min_coverage: int = setting(
+        0,
+        "Percent of the changed lines that must have been reviewed; fails the run (exit code 1) below it.",
+        ge=0,
+        le=100,
     )
-    max_comments: int = Field(
-        default=30,
-        ge=MAX_COMMENTS.low,
-        le=MAX_COMMENTS.high,
-        description="Inline comments a review; the rest goes into its body.",
+    deadline: float = setting(
+        15.0,
+        "Minutes for the whole run; what was found by then is published. Up to 30 seconds of it are reserved for"
+        " publishing.",
+        wants=f"a number of minutes above 0 and up to {MAX_DEADLINE}",
+        gt=0,
+        le=MAX_DEADLINE,
     )
-    min_coverage: int = Field(
-        default=0,
-        ge=MIN_COVERAGE.low,
-        le=MIN_COVERAGE.high,
-        description="Percent of the changed lines that must be reviewed.",
+    max_model_calls: ModelCalls = setting(
+        200, "Model calls for the whole run; what was found by then is published."
     )
-    deadline: float = Field(default=15.0, gt=0, le=MAX_DEADLINE, description="Minutes for the whole run.")
-    max_model_calls: int = Field(
-        default=200,
-        ge=MAX_MODEL_CALLS.low,
-        le=MAX_MODEL_CALLS.high,
-        description="Model calls of the whole run.",
+    max_tokens: TokenLimit = setting(
+        None,
+        "Tokens in and out for the whole run; what was found by then is published. Answers in progress may exceed it.",
     )
-    max_tokens: TokenLimit = Field(default=None, description="Tokens of the whole run.")
-    max_credits: CreditLimit = Field(default=None, description="AI credits of the whole run.")
-    verify: Literal["off", "on", "strict"] = Field(
-        default="on",
-        description="A second session tries to refute each finding; strict: only what held gets a line's comment.",
+    max_credits: CreditLimit = setting(
+        None,
+        "AI credits of Copilot for the whole run (one is 0.01 USD); what was found by then is published.",
     )
-    verify_model: ModelId | None = Field(
-        default=None, description="Model id for the second opinion; the review's own by default."
+    verify: Literal["off", "on", "strict"] = setting(
+        "on",
+        "A second session tries to refute each finding before it is posted; `strict`: what it could not check gets no"
+        " comment on a line.",
     )
-    verify_budget: BudgetSettings = Field(
-        default=BudgetSettings(),
-        description="What the second opinion may spend, beside the run's own limits.",
+    verify_model: ModelId | None = setting(
+        None, "Model id for verification, for example a cheaper one.", unset="the review's own"
     )
-    summary: Literal["off", "short", "full"] = Field(
-        default="short",
-        description="What the summary says of the change; full asks for areas, a risk note and a diagram.",
+    verify_budget: BudgetSettings = setting(
+        BudgetSettings(), "What verification may spend, by the keys of a budget."
     )
-    summary_model: ModelId | None = Field(
-        default=None, description="Model id for the summary; the review's own by default."
+    summary: Literal["off", "short", "full"] = setting(
+        "short", "What the summary says about the change; `full`: also areas, a risk note and a diagram."
     )
-    context: ContextSettings = Field(
-        default=ContextSettings(), description="What a prompt shows beside the changed lines."
+    summary_model: ModelId | None = setting(None, "Model id for the summary.", unset="the review's own")
+    context: ContextSettings = setting(
+        ContextSettings(), "What a prompt contains besides the changed lines, by keys of its own."
     )
-    dry_run: bool = Field(default=False, description="Everything but the posting.")
-    upload_sarif: bool = Field(
-        default=False,
-        description="Uploads the findings to code scanning; the job needs security-events: write.",
+    dry_run: bool = setting(
+        False, "Does everything except posting; the review is in the job summary and the report."
     )
-    parallel: int = Field(
-        default=8, ge=PARALLEL.low, le=PARALLEL.high, description="Chunks that are reviewed at the same time."
+    upload_sarif: bool = setting(
+        False, "Uploads the findings to code scanning, for which the job needs `security-events: write`."
     )
-    chunk_size: int = Field(
-        default=64_000,
-        ge=CHUNK_SIZE.low,
-        le=CHUNK_SIZE.high,
-        description="Characters of diff in one prompt; up to 2.5 times as many where a change is large.",
+    parallel: int = setting(8, "Number of chunks that are reviewed at the same time.", ge=1, le=32)
+    chunk_size: int = setting(
+        64_000,
+        "Characters of diff in one prompt; up to 2.5 times as many where a change would take more than 16 of them.",
+        ge=4_000,
+        le=400_000,
     )
 
     @field_validator("version", mode="before")
@@ -175,7 +182,7 @@ class Config(BaseModel):
     @field_validator("prompts")
     @classmethod
     def _check_count_and_names(cls, prompts: tuple[PromptSettings, ...]) -> tuple[PromptSettings, ...]:
-        if not PROMPTS.low <= len(prompts) <= PROMPTS.high:
+        if not 1 <= len(prompts) <= MAX_PROMPTS:
             raise PydanticCustomError("count", "count")
         names = [prompt.name for prompt in prompts]
         for name in names:
@@ -222,14 +229,11 @@ class Config(BaseModel):
         )
 
     def with_overrides(self, overrides: Mapping[str, object]) -> Config:
-        """Returns a copy with the inputs that were set applied (`Inputs.overrides`). Raises SettingsError."""
-        fields = {name: getattr(self, name) for name in type(self).model_fields} | dict(overrides)
-        if overrides.get("model") is not None:
-            named = tuple(name for name in str(overrides["model"]).split(",") if name)
-            fields["model"], fields["models"] = (named[0], ()) if len(named) == 1 else (None, named)
+        """Returns a copy with overrides from `parse_overrides` applied. Raises SettingsError for unknown prompts."""
+        fields = dict(overrides)
         if "prompts" in overrides:
             fields["prompts"] = self._select_prompts(cast("tuple[str, ...]", overrides["prompts"]))
-        return Config.model_validate(fields, by_alias=False, by_name=True)
+        return self.model_copy(update=fields)
 
     def _select_prompts(self, names: tuple[str, ...]) -> tuple[PromptSettings, ...]:
         """Returns the prompts with these names, from the file or built in, then the file's other stage prompts."""
@@ -247,6 +251,56 @@ class Config(BaseModel):
         return (*(by_name[name] for name in names), *stages)
 
 
+def parse_overrides(
+    texts: Mapping[str, str],
+    subject: Callable[[str], str] = input_subject,
+    secrets: Sequence[str] = (),
+) -> dict[str, object]:
+    """Validates the texts of inputs, options or variables, which have the names of the file's keys.
+
+    `model` may name several, separated by commas, and `prompts` has a name per line. `subject` returns what a message
+    calls a text; `secrets` are not shown. Returns fields for `Config.with_overrides`. Raises SettingsError with all
+    faults.
+    """
+    values = {name: _to_file_value(name, text) for name, text in texts.items()}
+    prompts = tuple(dict.fromkeys(filter(None, map(str.strip, str(values.pop("prompts", "")).splitlines()))))
+    models = tuple(filter(None, str(values.pop("model", "")).split(",")))
+    if models:
+        values |= {"model": models[0]} if len(models) == 1 else {"models": models}
+    faults: list[str] = []
+    overrides: dict[str, object] = {}
+    try:
+        given = Config.model_validate(values, by_alias=True, by_name=False)
+        overrides = {name: getattr(given, name) for name in given.model_fields_set}
+    except ValidationError as error:
+        for key in dict.fromkeys(str(detail["loc"][0]) for detail in error.errors()):
+            name, shape = "model" if key == "models" else key, shape_at(Config, (key,))
+            found, near = safely_quoted(texts[name], secrets), similar_word(shape, texts[name])
+            faults.append(wrong_value(subject(name), describe_expected(shape), found, near))
+    if len(prompts) > MAX_PROMPTS:
+        faults.append(
+            f"{subject('prompts')} names {len(prompts)} prompts, and at most {MAX_PROMPTS} are run; name fewer."
+        )
+    if faults:
+        raise SettingsError(faults)
+    if "model" in texts:
+        overrides = {"model": None, "models": (), **overrides}
+    return {**overrides, "prompts": prompts} if "prompts" in texts else overrides
+
+
+def _to_file_value(name: str, text: str) -> object:
+    """Returns the value that a file would have instead of the text: a number or a boolean if the field wants one."""
+    annotation = Config.model_fields[name.replace("-", "_")].annotation
+    types = {getattr(part, "__origin__", part) for part in (annotation, *get_args(annotation))}
+    if bool in types:
+        return {"true": True, "false": False}.get(text, text)
+    if int in types and re.fullmatch("[0-9]{1,12}", text):
+        return int(text)
+    if float in types and re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,6})?", text):
+        return float(text)
+    return text
+
+
 def parse_config(text: bytes, *, path: str) -> Config:
     """Parses the bytes of a configuration file. Raises SettingsError with all errors, each as `path:line: …`."""
     return read_config(text, path=path)[0]
@@ -254,26 +308,9 @@ def parse_config(text: bytes, *, path: str) -> Config:
 
 def read_config(text: bytes, *, path: str) -> tuple[Config, YamlDocument]:
     """Like `parse_config`, but also returns the YAML document, which has the line number of each value."""
-    document = read_yaml(text)
-    faults = list(document.faults)
-    if any(not fault.loc for fault in faults):
-        raise SettingsError(sentences(faults, path))
-    value = {} if document.value is None else document.value
-    if not isinstance(value, dict):
-        fault = YamlFault((), 1, 'the file must be keys and values, such as "version: 1"')
-        raise SettingsError(sentences([fault], path))
-    if "version" not in value:
-        faults.append(
-            YamlFault(("version",), 1, '"version" is missing; add the line "version: 1" at the top')
-        )
-    faults += missing_values(document, Config)
-    try:
-        config = Config.model_validate(value, by_alias=True, by_name=False)
-    except ValidationError as error:
-        faults += model_faults(error, document, {fault.loc for fault in faults}, Config)
-    if faults:
-        raise SettingsError(sentences(faults, path))
-    return config, document
+    kind = 'file must be keys and values, such as "version: 1"'
+    required = {"version": '"version" is missing; add the line "version: 1" at the top'}
+    return read_model(text, Config, path, kind=kind, required=required)
 
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -281,14 +318,10 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 def json_schema() -> dict[str, Any]:
     """Returns the JSON Schema of the configuration file, for editors (draft 2020-12)."""
-    schema = _build_schema(Config)
-    keys = schema["properties"]
-    built_in = {"enum": [*BUILT_IN_PROMPTS, *STAGE_PROMPTS]}
-    keys["prompts"]["items"] = {"anyOf": [built_in, keys["prompts"]["items"]]}
-    keys["prompts"]["default"] = [prompt.name for prompt in Config().prompts]
-    keys["min-severity"]["default"] = Severity.LOW.label
-    for key in ("fail-on", "request-changes-on", "max-tokens", "max-credits"):
-        keys[key]["default"] = NONE
+    schema = _for_editors(build_schema(Config))
+    prompts = schema["properties"]["prompts"]
+    prompts["items"] = {"anyOf": [{"enum": [*BUILT_IN_PROMPTS, *STAGE_PROMPTS]}, prompts["items"]]}
+    prompts["default"] = [prompt.name for prompt in Config().prompts]
     return {
         "$schema": _DRAFT,
         **schema,
@@ -302,26 +335,18 @@ def prompt_schema() -> dict[str, Any]:
     """Returns the JSON Schema of a template's front matter, for editors (draft 2020-12)."""
     return {
         "$schema": _DRAFT,
-        **_build_schema(FrontMatter),
+        **_for_editors(build_schema(FrontMatter)),
         "title": "hunkwise prompt",
         "description": "The front matter of a prompt's template for hunkwise",
     }
 
 
-def _build_schema(model: type[BaseModel]) -> dict[str, Any]:
-    schema = model.model_json_schema(by_alias=True)
-    for part in (schema, *schema.get("$defs", {}).values()):
-        part["properties"] = {key: _simplify_for_editors(shape) for key, shape in part["properties"].items()}
-    return schema
-
-
-def _simplify_for_editors(shape: dict[str, Any]) -> dict[str, Any]:
-    """Returns a key's schema without `title` and null: a key can be omitted, but needs a value if it is present."""
-    schema = {keyword: value for keyword, value in shape.items() if keyword != "title"}
-    # A $ref needs no default: the schema of the referenced model has the defaults of its keys.
-    if schema.get("default", ...) is None or "$ref" in schema:
-        schema.pop("default", None)
-    choices = [choice for choice in schema.pop("anyOf", ()) if choice != {"type": "null"}]
-    if len(choices) == 1:
-        return schema | dict(choices[0])
-    return schema | {"anyOf": choices} if choices else schema
+def _for_editors(schema: Any) -> Any:
+    """Returns a copy of the schema without the keywords that only hunkwise's own messages use."""
+    if isinstance(schema, dict):
+        return {
+            keyword: _for_editors(value)
+            for keyword, value in schema.items()
+            if keyword not in ("wants", "unset")
+        }
+    return [_for_editors(value) for value in schema] if isinstance(schema, list) else schema

@@ -1,87 +1,111 @@
-"""Turns errors in the configuration and in front matter into sentences."""
+"""Reads a settings file, describes the keys and values that it can have, and turns its errors into sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, TypeGuard, get_args
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from hunkwise.domain.model import READING_TOOLS
-from hunkwise.settings.parsing import (
-    CHUNK_SIZE,
-    CONTEXT_SIZE,
-    LEVEL,
-    MAX_MODELS,
-    MODEL,
-    PARALLEL,
-    PROMPTS,
-    SHARED,
-    TRUE_OR_FALSE,
-    did_you_mean,
-    quoted,
-    whole,
-)
-from hunkwise.settings.prompt_settings import PARTIALS
-from hunkwise.settings.strict_yaml import Loc, YamlDocument, YamlFault
+from hunkwise.errors import SettingsError
+from hunkwise.settings.parsing import BOOLEANS, did_you_mean, listed, quoted
+from hunkwise.settings.strict_yaml import Loc, YamlDocument, YamlFault, read_yaml
 
 MAX_FAULTS: Final = 30
 """Number of errors shown; the rest is only counted."""
 
-_GLOBS = 'a list of globs, such as ["src/**"]'
-_NAME = "a name of lower-case letters, digits, - and _, of up to 64 characters"
-_FILE = "the path of a file in the repository, relative to its root, without .."
-_BUDGET = 'keys and values, such as "max-model-calls: 20"'
-_WANTS: dict[str, str] = {
-    **{key: rule.wants for key, rule in SHARED.items()},
-    "version": "1, the only version that this hunkwise reads",
-    "models": f"a list of up to {MAX_MODELS} model ids without spaces, of up to 200 characters",
-    "prompts": f'a list of {PROMPTS.low} to {PROMPTS.high} prompts, such as "- name: review"',
-    "partials": 'keys and values, such as "severity: .github/hunkwise/severity.md.j2"',
-    "ignore": _GLOBS,
-    "paths": _GLOBS,
-    "approve": TRUE_OR_FALSE.wants,
-    "verify-model": MODEL.wants,
-    "verify-budget": _BUDGET,
-    "summary-model": MODEL.wants,
-    "context": 'keys and values, such as "threads: false"',
-    "parallel": whole(PARALLEL).wants,
-    "chunk-size": whole(CHUNK_SIZE).wants,
-    "name": _NAME,
-    "template": _FILE,
-    "description": "text of up to 300 characters",
-    "max-severity": LEVEL.wants,
-    "categories": "a list of up to 32 names of lower-case letters, digits, - and _, of up to 40 characters",
-    "budget": _BUDGET,
-    "chunk-budget": _BUDGET,
-    "tools": f"a list of {', '.join(READING_TOOLS[:-1])} and {READING_TOOLS[-1]}",
-}
-_CONTEXT_SIZE = whole(CONTEXT_SIZE).wants
-_WORDS: dict[str, tuple[str, ...]] = {
-    **{key: rule.words for key, rule in SHARED.items()},
-    "max-severity": LEVEL.words,
-    "tools": READING_TOOLS,
-}
-"""The allowed values of keys that have a fixed set of them."""
+Shape = dict[str, Any]
+"""The JSON Schema of a value."""
+
+_MISSING: Final = object()
+"""Replaces the value of a key without one: no field accepts it."""
+_Model = TypeVar("_Model", bound=BaseModel)
 _KEY = "[key]"
 """Pydantic appends this to the location of a mapping's key that is itself invalid."""
 
-_REFUSED_REASON = {
-    "token": "anyone who can change this file must not choose whose token is used",
-    "address": "anyone who can change this file must not choose where code and keys are sent",
-    "config": "it says where this file is",
-    "run": "it belongs to one run",
-}
+_ACCOUNT = "anyone who can change this file must not choose whose token is used"
+_ADDRESS = "anyone who can change this file must not choose where code and keys are sent"
+_RUN = "it belongs to one run"
 _REFUSED = {
-    "github-token": "token",
-    "copilot-token": "token",
-    "copilot-connection-token": "token",
-    "copilot-url": "address",
-    "config": "config",
-    "pull-request": "run",
-    "full-review": "run",
-    "publish": "run",
+    "github-token": _ACCOUNT,
+    "copilot-token": _ACCOUNT,
+    "copilot-connection-token": _ACCOUNT,
+    "copilot-url": _ADDRESS,
+    "config": "it says where this file is",
+    "pull-request": _RUN,
+    "full-review": _RUN,
+    "publish": _RUN,
 }
+
+
+@cache
+def build_schema(model: type[BaseModel]) -> Shape:
+    """Returns the JSON Schema of a file's keys, with the defaults as a file would have them.
+
+    The keyword `wants` (see `prompt_settings.wants`) is not part of JSON Schema.
+    """
+    schema = model.model_json_schema(by_alias=True)
+    for part in (schema, *schema.get("$defs", {}).values()):
+        part["properties"] = {key: _simplify(shape) for key, shape in part["properties"].items()}
+    for key, default in model.model_construct().model_dump(mode="json", by_alias=True).items():
+        if "default" in (shape := schema["properties"][key]) or isinstance(default, str):
+            shape["default"] = default
+    return schema
+
+
+def _simplify(shape: Shape) -> Shape:
+    """Returns a key's schema without `title` and null: a key can be omitted, but needs a value if it is present."""
+    schema = {keyword: value for keyword, value in shape.items() if keyword != "title"}
+    # A $ref needs no default: the schema of the referenced model has the defaults of its keys.
+    if schema.get("default", ...) is None or "$ref" in schema:
+        schema.pop("default", None)
+    choices = [choice for choice in schema.pop("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) == 1:
+        return schema | dict(choices[0])
+    return schema | {"anyOf": choices} if choices else schema
+
+
+def shape_at(model: type[BaseModel], loc: Loc) -> Shape:
+    """Returns the schema of the value at a location; empty if the location is unknown."""
+    schema = shape = build_schema(model)
+    for part in loc:
+        if isinstance(part, int):
+            inner = shape.get("items", {})
+        else:
+            inner = shape.get("properties", {}).get(part) or shape.get("additionalProperties") or {}
+        definition = inner.get("$ref", "").rpartition("/")[2]
+        shape = {**schema["$defs"][definition], **inner} if definition else inner
+    return shape
+
+
+def describe_expected(shape: Shape) -> str:
+    """Completes "must be …" for a value of this schema."""
+    match shape:
+        case {"wants": str(expected)}:
+            return expected
+        case {"enum": list(words)}:
+            return listed(words)
+        case {"type": "boolean"}:
+            return listed(BOOLEANS)
+        case {"type": "integer", "minimum": low, "maximum": high}:
+            return f"a whole number from {low} to {high}"
+        case {"type": "number", "maximum": high}:
+            return f"a number above 0 and up to {high}"
+        case {"type": "array", "items": {"enum": list(words)}}:
+            return f"a list of {', '.join(words[:-1])} and {words[-1]}"
+        case {"type": "string", "maxLength": most}:
+            return f"text of up to {most} characters"
+        case {"anyOf": [number, {"const": word}]}:
+            return f"{describe_expected(number)}, or {word}"
+    raise AssertionError(f"the field with the schema {shape} needs `wants`")
+
+
+def similar_word(shape: Shape, value: object) -> str:
+    """Returns `; did you mean …?` with the most similar valid word, or an empty text."""
+    known: Sequence[str] = BOOLEANS if shape.get("type") == "boolean" else ()
+    words = shape.get("enum") or shape.get("items", {}).get("enum") or known
+    return did_you_mean(value, words) if isinstance(value, str) else ""
 
 
 def sentences(faults: Iterable[YamlFault], path: str) -> list[str]:
@@ -93,30 +117,41 @@ def sentences(faults: Iterable[YamlFault], path: str) -> list[str]:
     return texts
 
 
-def missing_values(document: YamlDocument, model: type[BaseModel]) -> list[YamlFault]:
-    """Returns a fault for each known key without a value, unless the document already has a fault there."""
-    reported = {fault.loc for fault in document.faults}
-    faults = []
-    for loc, value in _walk(document.value, ()):
-        if value is None and loc not in reported and loc[-1] in _list_known_keys(model, loc):
-            text = f"{quoted(loc[-1])} has no value; write {_describe_expected(loc)}, or remove the line"
-            faults.append(YamlFault(loc, document.line(loc), text))
-    return faults
+def read_model(
+    raw: bytes, model: type[_Model], path: str, *, kind: str, line: int = 1, required: Mapping[str, str] = {}
+) -> tuple[_Model, YamlDocument]:
+    """Parses the YAML of a settings file, whose top is the `kind` of it for messages, and begins at `line`.
+
+    `required` has the fault of each key that must be there. Raises SettingsError with all faults, each as
+    `path:line: …`.
+    """
+    document = read_yaml(raw)
+    faults = list(document.faults)
+    value = {} if document.value is None else document.value
+    if any(not fault.loc for fault in faults):
+        raise SettingsError(sentences(faults, path))
+    if not isinstance(value, dict):
+        raise SettingsError(sentences([YamlFault((), line, f"the {kind}")], path))
+    faults += [YamlFault((key,), line, text) for key, text in required.items() if key not in value]
+    try:
+        settings = model.model_validate(_mark_missing(value), by_alias=True, by_name=False)
+    except ValidationError as error:
+        faults += _model_faults(error, document, {fault.loc for fault in faults}, model)
+    if faults:
+        raise SettingsError(sentences(faults, path))
+    return settings, document
 
 
-def _walk(value: object, loc: Loc) -> Iterator[tuple[Loc, object]]:
-    """Yields the location and value of every key and list item, at any depth."""
-    entries: Iterable[tuple[str | int, object]] = ()
+def _mark_missing(value: object) -> object:
+    """Returns the value with _MISSING instead of each None, which is the default of some fields."""
     if isinstance(value, dict):
-        entries = value.items()
-    elif isinstance(value, tuple):
-        entries = enumerate(value)
-    for key, inner in entries:
-        yield (*loc, key), inner
-        yield from _walk(inner, (*loc, key))
+        return {key: _mark_missing(inner) for key, inner in value.items()}
+    if isinstance(value, tuple):
+        return tuple(map(_mark_missing, value))
+    return _MISSING if value is None else value
 
 
-def model_faults(
+def _model_faults(
     error: ValidationError, document: YamlDocument, named: set[Loc], model: type[BaseModel]
 ) -> list[YamlFault]:
     """Turns pydantic's errors into faults. Locations in `named` already have a fault and are skipped."""
@@ -134,58 +169,29 @@ def _describe_error(kind: str, loc: Loc, value: Any, message: str, model: type[B
     if kind == "sentence":
         return message
     if kind == "extra_forbidden" or loc[-1] == _KEY:
-        loc = loc[:-1] if loc[-1] == _KEY else loc
-        return _describe_unknown_key(
-            str(loc[-1]), _list_known_keys(model, loc), top=model if len(loc) == 1 else None
-        )
-    key = next((part for part in reversed(loc) if isinstance(part, str)), "prompts")
+        return _describe_unknown_key(loc[:-1] if loc[-1] == _KEY else loc, model)
     if kind == "missing":
-        return f"a prompt has no {quoted(key)}; give it {_describe_expected(loc)}"
-    near = did_you_mean(value, _WORDS.get(key, ())) if isinstance(value, str) else ""
-    if isinstance(loc[-1], int) and key != "prompts":
-        return f"{quoted(key)} must be {_describe_expected(loc)}, and holds {quoted(value)}{near}"
-    return f"{quoted(key)} must be {_describe_expected(loc)}, not {quoted(value)}{near}"
+        return f"a prompt has no {quoted(loc[-1])}; give it {describe_expected(shape_at(model, loc))}"
+    in_list = isinstance(loc[-1], int)
+    key = loc[-2] if in_list else loc[-1]
+    shape = shape_at(model, loc[:-1] if in_list else loc)
+    if value is _MISSING and not in_list:
+        return f"{quoted(key)} has no value; write {describe_expected(shape)}, or remove the line"
+    verb = "and holds" if in_list and key != "prompts" else "not"
+    near = similar_word(shape, value)
+    found = quoted(None if value is _MISSING else value)
+    return f"{quoted(key)} must be {describe_expected(shape)}, {verb} {found}{near}"
 
 
-def _describe_expected(loc: Loc) -> str:
-    """Describes the values that are valid at this location."""
-    keys = [part for part in loc if isinstance(part, str)]
-    if keys[:1] == ["partials"] and len(keys) > 1:
-        return _FILE
-    if keys[:1] == ["context"] and len(keys) > 1:
-        return _CONTEXT_SIZE if keys[1] == "size" else TRUE_OR_FALSE.wants
-    return _WANTS[keys[-1] if keys else "prompts"]
-
-
-def _list_known_keys(model: type[BaseModel], loc: Loc) -> tuple[str, ...]:
+def _list_known_keys(model: type[BaseModel], loc: Loc) -> list[str]:
     """Returns the keys that are valid in the mapping that holds this location's last key."""
-    annotation: object = model
-    for part in loc[:-1]:
-        fields = annotation.model_fields if _is_model(annotation) else {}
-        inner = {field.alias: field.annotation for field in fields.values()}
-        if isinstance(part, str):
-            annotation = inner.get(part)
-        annotation = next((nested for nested in _walk_types(annotation) if _is_model(nested)), annotation)
-    if _is_model(annotation):
-        return tuple(field.alias or name for name, field in annotation.model_fields.items())
-    return PARTIALS if loc[:1] == ("partials",) else ()
+    shape = shape_at(model, loc[:-1])
+    return [*shape.get("properties", {}), *shape.get("propertyNames", {}).get("enum", ())]
 
 
-def _is_model(annotation: object) -> TypeGuard[type[BaseModel]]:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
-
-
-def _walk_types(annotation: object) -> Iterator[object]:
-    """Yields a type and its type arguments, at any depth."""
-    yield annotation
-    for part in get_args(annotation):
-        yield from _walk_types(part)
-
-
-def _describe_unknown_key(key: str, known: tuple[str, ...], *, top: type[BaseModel] | None) -> str:
-    kind = "address" if key.startswith("provider-") else _REFUSED.get(key)
-    if kind is not None and top is not None and "version" in top.model_fields:
-        return (
-            f"{quoted(key)} cannot be set here ({_REFUSED_REASON[kind]}); set it as an input in the workflow"
-        )
+def _describe_unknown_key(loc: Loc, model: type[BaseModel]) -> str:
+    key, known = str(loc[-1]), _list_known_keys(model, loc)
+    reason = _ADDRESS if key.startswith("provider-") else _REFUSED.get(key)
+    if reason is not None and len(loc) == 1 and "version" in known:
+        return f"{quoted(key)} cannot be set here ({reason}); set it as an input in the workflow"
     return f"unknown key {quoted(key)}{did_you_mean(key, known) or '; remove it'}"

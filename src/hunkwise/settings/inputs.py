@@ -10,29 +10,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal, cast
+from typing import Final, Literal, cast, get_args
 
 from hunkwise.errors import SettingsError
 from hunkwise.settings.parsing import (
-    MODEL,
-    PROMPTS,
-    SHARED,
-    TRUE_OR_FALSE,
-    Bounds,
+    BOOLEANS,
+    DEFAULT_CONFIG_PATH,
     InputReader,
     Url,
     host_of,
     is_loopback,
     is_private,
     oversize,
+    parse_config_path,
     parse_host_port,
     parse_url,
     quoted,
     set_inputs,
-    text_like,
     unknown_inputs,
-    whole,
-    word,
+    wrong_value,
 )
 
 PROVIDER_INPUTS: Final = (
@@ -45,10 +41,6 @@ PROVIDER_INPUTS: Final = (
 
 ProviderType = Literal["openai", "azure", "anthropic"]
 WireApi = Literal["completions", "responses"]
-
-_PROVIDER_TYPE = word(("openai", "azure", "anthropic"))
-_WIRE_API = word(("completions", "responses"))
-_AZURE_API_VERSION = text_like("a version such as 2024-10-21 or 2025-01-01-preview", r"[A-Za-z0-9.-]{1,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +57,18 @@ class Provider:
 
 def read_provider(reading: InputReader) -> Provider | None:
     """Reads the provider's inputs; None if none is configured or `provider-base-url` is invalid."""
-    kind = cast("ProviderType | None", reading.parsed("provider-type", _PROVIDER_TYPE))
-    wire_api = cast("WireApi | None", reading.parsed("provider-wire-api", _WIRE_API))
-    azure = cast("str | None", reading.parsed("provider-azure-api-version", _AZURE_API_VERSION))
+    kind = cast("ProviderType | None", reading.word("provider-type", get_args(ProviderType)))
+    wire_api = cast("WireApi | None", reading.word("provider-wire-api", get_args(WireApi)))
+    azure = reading.matching(
+        "provider-azure-api-version",
+        "a version such as 2024-10-21 or 2025-01-01-preview",
+        r"[A-Za-z0-9.-]{1,40}",
+    )
     api_key = reading.secret("provider-api-key")
     if "provider-base-url" not in reading.texts:
         for name in sorted(name for name in reading.texts if name.startswith("provider-")):
             reading.faults.append(
-                f'Input "{name}" needs "provider-base-url"; set it to your provider\'s URL,'
+                f'{reading.subject(name)} needs "provider-base-url"; set it to your provider\'s URL,'
                 f' or leave "{name}" out.'
             )
         return None
@@ -84,46 +80,63 @@ def read_provider(reading: InputReader) -> Provider | None:
 
 def _check_provider(reading: InputReader, kind: ProviderType | None) -> None:
     """Checks the provider's inputs against each other."""
+    subject = reading.subject
     if "model" not in reading.texts:
+        model = subject("model").removeprefix("Input ")
         reading.faults.append(
-            'Input "provider-base-url" needs "model"; set it to the id of a model of that provider.'
+            f"{subject('provider-base-url')} needs {model}; set it to the id of a model of that provider."
         )
     if "provider-azure-api-version" in reading.texts and kind != "azure":
         reading.faults.append(
-            'Input "provider-azure-api-version" is for Azure only; set "provider-type" to azure,'
-            " or leave it out."
+            f"{subject('provider-azure-api-version')} is for Azure only; set"
+            f" {subject('provider-type').removeprefix('Input ')} to azure, or leave it out."
         )
     if "provider-wire-api" in reading.texts and kind == "anthropic":
         reading.faults.append(
-            'Input "provider-wire-api" is not for anthropic, which has one API only; leave it out.'
+            f"{subject('provider-wire-api')} is not for anthropic, which has one API only; leave it out."
         )
 
 
 def _read_base_url(reading: InputReader) -> Url | None:
-    text = reading.texts["provider-base-url"]
+    subject = reading.subject("provider-base-url")
     try:
-        url = parse_url(text)
+        url = parse_url(reading.texts["provider-base-url"])
     except ValueError as fault:
         # The text is not quoted: a URL may contain a password or a key.
-        reading.faults.append(f'Input "provider-base-url" {fault}.')
+        reading.faults.append(f"{subject} {fault}.")
         return None
     if url.encrypted or is_loopback(url.host):
         return url
     if not is_private(url.host):
         reading.faults.append(
-            f'Input "provider-base-url" would send your code and key to {quoted(url.host)} unencrypted;'
+            f"{subject} would send your code and key to {quoted(url.host)} unencrypted;"
             " use https:// (http:// is taken for loopback and private names only)."
         )
         return None
     reading.warnings.append(
-        f'Input "provider-base-url" sends your code and key to {quoted(url.host)} unencrypted;'
-        " use https:// where you can."
+        f"{subject} sends your code and key to {quoted(url.host)} unencrypted; use https:// where you can."
     )
     return url
 
 
-DEFAULT_CONFIG_PATH: Final = ".github/hunkwise.yml"
 _RUNNER_TOKENS = ("ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+SHARED_INPUTS: Final = (
+    "model",
+    "min-severity",
+    "fail-on",
+    "request-changes-on",
+    "max-comments",
+    "min-coverage",
+    "deadline",
+    "max-model-calls",
+    "max-tokens",
+    "max-credits",
+    "verify",
+    "summary",
+    "dry-run",
+    "upload-sarif",
+)
+"""Inputs that are also keys of the configuration file, with the same values: the fields of `Config` describe them."""
 KNOWN_INPUTS: Final = (
     "github-token",
     "copilot-token",
@@ -135,7 +148,7 @@ KNOWN_INPUTS: Final = (
     "pull-request",
     "full-review",
     "publish",
-    *SHARED,
+    *SHARED_INPUTS,
 )
 MAX_ADDRESSES: Final = 10
 """Addresses of headless CLIs; each may take ten seconds until its connection times out."""
@@ -150,8 +163,6 @@ FOR_A_MODEL: Final = (
 )
 """Inputs for runs that ask a model; they have no effect if a report is published."""
 
-_PULL_REQUEST = whole(Bounds(1, 999_999_999))
-
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -164,11 +175,10 @@ class Inputs:
     """`host:port` of headless CLIs that already run, tried in order; if empty, one is started."""
     copilot_connection_token: str | None = field(default=None, repr=False)
     provider: Provider | None = None
-    model: str | None = None
     config_path: str = DEFAULT_CONFIG_PATH
     """Relative to the repository's root, with slashes."""
-    overrides: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
-    """Fields of `Config` that inputs set, by their Python names and with their types."""
+    texts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """`prompts` and SHARED_INPUTS, as far as they are set; see `overrides`."""
     pull_request: int | None = None
     full_review: bool = False
     """Everything is reviewed, including what an earlier run has reviewed."""
@@ -192,9 +202,25 @@ class Inputs:
         )
         return tuple(dict.fromkeys(secret for secret in values if secret))
 
+    @property
+    def model(self) -> str | None:
+        return self.texts.get("model")
+
+    def overrides(self) -> dict[str, object]:
+        """Validates `texts`: see `settings.config.parse_overrides`. Raises SettingsError.
+
+        Imports pydantic: call it after the sidecar's start.
+        """
+        from hunkwise.settings.config import parse_overrides
+
+        return parse_overrides(self.texts, secrets=self.secrets)
+
 
 def read_inputs(environ: Mapping[str, str]) -> Inputs:
-    """Reads the inputs from the runner's environment. Raises SettingsError with a sentence for every fault."""
+    """Reads the inputs from the runner's environment. Raises SettingsError with a sentence for every fault.
+
+    `texts` are not validated, unless there are other faults: then theirs are raised together with those.
+    """
     texts = set_inputs(environ, KNOWN_INPUTS)
     if faults := oversize(texts):
         raise SettingsError(faults)
@@ -212,40 +238,30 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
     report = _read_publish_report(reading)
     if not provider and not urls and not {"provider-base-url", "publish"} & reading.texts.keys():
         _refuse_classic_token(reading, copilot_token)
+    pull_request = reading.matching(
+        "pull-request", "a whole number from 1 to 999999999", "0{0,3}[1-9][0-9]{0,8}"
+    )
     inputs = Inputs(
         github_token=github_token or "",
         copilot_token=copilot_token or "",
         copilot_urls=urls,
         copilot_connection_token=reading.secret("copilot-connection-token"),
         provider=provider,
-        model=cast("str | None", reading.parsed("model", MODEL)),
         config_path=_read_config_path(reading),
-        overrides=MappingProxyType(_read_overrides(reading)),
-        pull_request=cast("int | None", reading.parsed("pull-request", _PULL_REQUEST)),
-        full_review=bool(reading.parsed("full-review", TRUE_OR_FALSE)),
+        texts=MappingProxyType({name: texts[name] for name in ("prompts", *SHARED_INPUTS) if name in texts}),
+        pull_request=int(pull_request) if pull_request else None,
+        full_review=reading.word("full-review", BOOLEANS) == "true",
         publish_report=report,
         runner_tokens=tuple(filter(None, map(environ.get, _RUNNER_TOKENS))),
         warnings=tuple(reading.warnings),
     )
     if reading.faults:
+        try:
+            inputs.overrides()
+        except SettingsError as error:
+            reading.faults += error.faults
         raise SettingsError(list(dict.fromkeys(reading.faults)))
     return inputs
-
-
-def _read_overrides(reading: InputReader) -> dict[str, object]:
-    overrides: dict[str, object] = {}
-    for name, rule in SHARED.items():
-        if name in reading.texts:
-            overrides[name.replace("-", "_")] = reading.parsed(name, rule)
-    if "prompts" in reading.texts:
-        lines = (line.strip() for line in reading.texts["prompts"].splitlines())
-        names = tuple(dict.fromkeys(line for line in lines if line))
-        if len(names) > PROMPTS.high:
-            reading.faults.append(
-                f'Input "prompts" names {len(names)} prompts, and at most {PROMPTS.high} are run; name fewer.'
-            )
-        overrides["prompts"] = names
-    return overrides
 
 
 def _read_publish_report(reading: InputReader) -> Path | None:
@@ -254,10 +270,9 @@ def _read_publish_report(reading: InputReader) -> Path | None:
     if text is None:
         return None
     if text.lower() in ("true", "false") or not text.isprintable():
-        reading.faults.append(
-            'Input "publish" must be the path of a JSON report that another workflow made, such as'
-            f" report/report.json, not {reading.shown(text)}; leave it out to review."
-        )
+        expected = "the path of a JSON report that another workflow made, such as report/report.json"
+        remedy = "; leave it out to review."
+        reading.faults.append(wrong_value('Input "publish"', expected, reading.shown(text), remedy))
     reading.warnings.extend(
         f'Input "{name}" is not used: "publish" asks no model; leave it out.'
         for name in FOR_A_MODEL
@@ -267,15 +282,11 @@ def _read_publish_report(reading: InputReader) -> Path | None:
 
 
 def _read_config_path(reading: InputReader) -> str:
-    text = reading.texts.get("config", DEFAULT_CONFIG_PATH)
-    path = text.removeprefix("./")
-    parts = path.split("/")
-    if path.startswith("/") or ".." in parts or "" in parts or "\\" in path or not path.isprintable():
-        reading.faults.append(
-            f'Input "config" must be the path of a file in the repository, relative to its root, with slashes'
-            f" and without .., such as {DEFAULT_CONFIG_PATH}, not {reading.shown(text)}."
-        )
-    return path
+    try:
+        return parse_config_path(reading.texts.get("config"), reading.subject("config"), reading.secrets)
+    except SettingsError as error:
+        reading.faults += error.faults
+        return DEFAULT_CONFIG_PATH
 
 
 def _read_copilot_urls(reading: InputReader) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""Parses single values: numbers, words, URLs. Error messages name what is allowed.
+"""Parses words, paths and URLs, and the inputs that are needed before the sidecar is started.
 
-An input and its key in the configuration file share one rule. Standard library only: inputs are read before the
-sidecar is started, which must not wait for pydantic.
+Standard library only: the sidecar's start must not wait for pydantic. Settings that are also keys of the configuration
+file are validated later, by `settings.config`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from hunkwise.domain.finding import SEVERITY_LABELS, Severity
 from hunkwise.domain.text import escape_character
+from hunkwise.errors import SettingsError
 
 SHOWN_CHARACTERS = 60
 
@@ -150,138 +150,52 @@ def _join_host_port(host: str, port: int | None) -> str:
     return bracketed if port is None else f"{bracketed}:{port}"
 
 
-NONE: Final = "none"
-
-
-@dataclass(frozen=True)
-class SettingRule:
-    """The valid values of a setting: `wants` completes "must be …"; `parse` raises ValueError for invalid text."""
-
-    wants: str
-    parse: Callable[[str], object]
-    words: tuple[str, ...] = ()
-    """All valid values, if they are a fixed set of words."""
-
-    def near(self, text: str) -> str:
-        """Returns `; did you mean …?` with the most similar word, or an empty text."""
-        return did_you_mean(text, self.words) if self.words else ""
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The minimum and maximum of a whole number."""
-
-    low: int
-    high: int
-
-
-def whole(bounds: Bounds) -> SettingRule:
-    """Returns the rule for a whole number within bounds."""
-
-    def parse(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,12}", text) or not bounds.low <= int(text) <= bounds.high:
-            raise ValueError(text)
-        return int(text)
-
-    return SettingRule(f"a whole number from {bounds.low} to {bounds.high}", parse)
-
-
-def whole_or_none(bounds: Bounds) -> SettingRule:
-    """Returns the rule for a whole number within bounds, or the word `none` for no limit (None)."""
-    number = whole(bounds)
-    return SettingRule(f"{number.wants}, or none", lambda text: None if text == NONE else number.parse(text))
-
-
-def minutes(high: int) -> SettingRule:
-    """Returns the rule for a number of minutes above zero, fractions allowed."""
-
-    def parse(text: str) -> float:
-        if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,6})?", text) or not 0 < float(text) <= high:
-            raise ValueError(text)
-        return float(text)
-
-    return SettingRule(f"a number of minutes above 0 and up to {high}", parse)
-
-
-def number_or_none(high: int) -> SettingRule:
-    """Returns the rule for a number above zero, fractions allowed, or the word `none` for no limit (None)."""
-    number = minutes(high)
-    return SettingRule(
-        f"a number above 0 and up to {high}, or none",
-        lambda text: None if text == NONE else number.parse(text),
-    )
-
-
-def word(words: tuple[str, ...], parse: Callable[[str], object] = str) -> SettingRule:
-    """Returns the rule for one of a fixed set of words; `parse` is called with these only."""
-
-    def parse_known(text: str) -> object:
-        if text not in words:
-            raise ValueError(text)
-        return parse(text)
-
-    return SettingRule(listed(words), parse_known, words)
-
-
-def text_like(wants: str, pattern: str) -> SettingRule:
-    """Returns the rule for text that fully matches a regular expression; `wants` describes it in words."""
-
-    def parse(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(text)
-        return text
-
-    return SettingRule(wants, parse)
-
-
-MAX_COMMENTS: Final = Bounds(0, 500)
-MIN_COVERAGE: Final = Bounds(0, 100)
-MAX_MODEL_CALLS: Final = Bounds(1, 10_000)
-MAX_TOKENS: Final = Bounds(1, 1_000_000_000)
-PROMPTS: Final = Bounds(1, 32)
-PARALLEL: Final = Bounds(1, 32)
-CHUNK_SIZE: Final = Bounds(4_000, 400_000)
-"""In characters."""
-CONTEXT_SIZE: Final = Bounds(0, 200_000)
-"""In characters."""
-MAX_CREDITS: Final = 1_000_000
-MAX_MODELS: Final = 8
-MAX_DEADLINE: Final = 360
-"""In minutes."""
-MODEL_PATTERN: Final = r"[!-~]{1,200}"
-
-MODEL: Final = text_like("a model id without spaces, of up to 200 characters", MODEL_PATTERN)
-TRUE_OR_FALSE: Final = word(("true", "false"), lambda text: text == "true")
-LEVEL: Final = word(SEVERITY_LABELS, Severity.from_label)
-GATE: Final = word((NONE, *SEVERITY_LABELS), lambda text: None if text == NONE else Severity.from_label(text))
-
-SHARED: Final[dict[str, SettingRule]] = {
-    "model": MODEL,
-    "min-severity": LEVEL,
-    "fail-on": GATE,
-    "request-changes-on": GATE,
-    "max-comments": whole(MAX_COMMENTS),
-    "min-coverage": whole(MIN_COVERAGE),
-    "deadline": minutes(MAX_DEADLINE),
-    "max-model-calls": whole(MAX_MODEL_CALLS),
-    "max-tokens": whole_or_none(MAX_TOKENS),
-    "max-credits": number_or_none(MAX_CREDITS),
-    "verify": word(("off", "on", "strict")),
-    "summary": word(("off", "short", "full")),
-    "dry-run": TRUE_OR_FALSE,
-    "upload-sarif": TRUE_OR_FALSE,
-}
-"""Settings with a single value that are both an input and a key of the configuration file."""
-
-
 SECRET_INPUTS: Final = ("github-token", "copilot-token", "copilot-connection-token", "provider-api-key")
 """Inputs whose values are never shown in a message."""
 MAX_INPUT: Final = 10_000
 """Characters of one input."""
 MAX_UNKNOWN: Final = 10
 """Number of unknown inputs that are named; the rest is only counted."""
+BOOLEANS: Final = ("true", "false")
 TOKEN_SHAPE: Final = re.compile(r"gh[a-z]_\w|github_pat_|sk-\w|eyJ\w")
 """Prefixes of the tokens that people paste into the wrong input."""
+
+
+def safely_quoted(text: str, secrets: Iterable[str] = ()) -> str:
+    """Quotes a value for a message; a placeholder if it contains a secret or looks like a token."""
+    if TOKEN_SHAPE.search(text) or any(secret in text for secret in secrets):
+        return "a value that looks like a token (not shown)"
+    return quoted(text)
+
+
+def wrong_value(subject: str, expected: str, found: str, near: str = "") -> str:
+    """Returns a sentence: the setting, what it must be, what it is, and from `did_you_mean` what may be meant."""
+    return f"{subject} must be {expected}, not {found}{near or '.'}"
+
+
+def input_subject(name: str) -> str:
+    """Returns what a message calls an input."""
+    return f'Input "{name}"'
+
+
+def is_repository_path(path: str) -> bool:
+    """Returns True for a file's path relative to the repository's root, with slashes and without `.` and `..`."""
+    return path.isprintable() and "\\" not in path and not {"", ".", ".."} & set(path.split("/"))
+
+
+DEFAULT_CONFIG_PATH: Final = ".github/hunkwise.yml"
+
+
+def parse_config_path(text: str | None, subject: str, secrets: Iterable[str] = ()) -> str:
+    """Returns the configuration file's path, without a leading `./`; the default for None. Raises SettingsError."""
+    path = DEFAULT_CONFIG_PATH if text is None else text.removeprefix("./")
+    if not is_repository_path(path):
+        expected = (
+            "the path of a file in the repository, relative to its root, with slashes and without .., such as"
+            f" {DEFAULT_CONFIG_PATH}"
+        )
+        raise SettingsError([wrong_value(subject, expected, safely_quoted(text or "", secrets))])
+    return path
 
 
 @dataclass(slots=True)
@@ -289,33 +203,43 @@ class InputReader:
     """The text of the inputs that are set, and the faults and warnings so far."""
 
     texts: Mapping[str, str]
+    subject: Callable[[str], str] = input_subject
+    """Returns what a message calls an input, which may be read from a variable of the environment."""
     faults: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def shown(self, text: str) -> str:
-        """Quotes a value for a message; a placeholder if it contains a secret or looks like a token."""
-        secrets = [self.texts[name] for name in SECRET_INPUTS if name in self.texts]
-        if TOKEN_SHAPE.search(text) or any(secret in text for secret in secrets):
-            return "a value that looks like a token (not shown)"
-        return quoted(text)
+    @property
+    def secrets(self) -> list[str]:
+        return [self.texts[name] for name in SECRET_INPUTS if name in self.texts]
 
-    def parsed(self, name: str, rule: SettingRule) -> object:
-        """Returns the input's parsed value; None if it is not set or is invalid, which adds a fault."""
-        if (text := self.texts.get(name)) is None:
+    def shown(self, text: str) -> str:
+        """Quotes a value for a message, unless it may be a secret."""
+        return safely_quoted(text, self.secrets)
+
+    def matching(self, name: str, expected: str, pattern: str) -> str | None:
+        """Returns the input's text; None if it is not set or does not match, which adds a fault."""
+        return self._checked(name, expected, lambda text: re.fullmatch(pattern, text) is not None)
+
+    def word(self, name: str, words: Sequence[str]) -> str | None:
+        """Returns the input's text; None if it is not set or not one of the words, which adds a fault."""
+        return self._checked(name, listed(words), words.__contains__, words)
+
+    def _checked(
+        self, name: str, expected: str, is_valid: Callable[[str], bool], words: Sequence[str] = ()
+    ) -> str | None:
+        text = self.texts.get(name)
+        if text is not None and not is_valid(text):
+            near = did_you_mean(text, words)
+            self.faults.append(wrong_value(self.subject(name), expected, self.shown(text), near))
             return None
-        try:
-            return rule.parse(text)
-        except ValueError:
-            near = rule.near(text) or "."
-            self.faults.append(f'Input "{name}" must be {rule.wants}, not {self.shown(text)}{near}')
-            return None
+        return text
 
     def secret(self, name: str) -> str | None:
         """Returns a token, None if it is not set. Anything but printable ASCII without spaces adds a fault."""
         text = self.texts.get(name)
         if text is not None and not re.fullmatch("[!-~]+", text):
             self.faults.append(
-                f'Input "{name}" holds a space, a line break or a character outside ASCII (value not shown);'
+                f"{self.subject(name)} holds a space, a line break or a character outside ASCII (value not shown);"
                 " set it to the bare token."
             )
         return text

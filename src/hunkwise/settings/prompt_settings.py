@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self, get_args
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -10,139 +11,167 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
+    GetJsonSchemaHandler,
+    PlainSerializer,
     WithJsonSchema,
+    WrapSerializer,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from hunkwise.domain.finding import SEVERITY_LABELS, Severity
-from hunkwise.domain.model import READING_TOOLS, Limits
-from hunkwise.settings.parsing import (
-    MAX_CREDITS,
-    MAX_MODEL_CALLS,
-    MAX_TOKENS,
-    MODEL_PATTERN,
-    NONE,
-    did_you_mean,
-    quoted,
-)
+from hunkwise.domain.model import BUILT_IN_PROMPTS, PARTIALS, READING_TOOLS, STAGE_PROMPTS, Limits
+from hunkwise.settings.parsing import did_you_mean, is_repository_path, quoted
+
+_NONE: Final = "none"
 
 
 def _parse_level(value: object) -> object:
     return Severity.from_label(value) if isinstance(value, str) and value in SEVERITY_LABELS else value
 
 
-def _parse_gate(value: object) -> object:
-    return None if value == NONE else _parse_level(value)
-
-
-def _parse_limit(value: object) -> object:
-    return None if value == NONE else value
-
-
 def _check_relative(path: str) -> str:
-    if not path.isprintable() or "\\" in path or {"", ".", ".."} & set(path.split("/")):
+    if not is_repository_path(path):
         raise PydanticCustomError("path", "path")
     return path
 
 
-Level = Annotated[Severity, BeforeValidator(_parse_level), WithJsonSchema({"enum": list(SEVERITY_LABELS)})]
-Gate = Annotated[
-    Severity | None, BeforeValidator(_parse_gate), WithJsonSchema({"enum": [NONE, *SEVERITY_LABELS]})
+def _one_of(words: Sequence[str]) -> AfterValidator:
+    def check(word: str) -> str:
+        if word not in words:
+            raise PydanticCustomError("word", "word")
+        return word
+
+    return AfterValidator(check)
+
+
+def extra(*, wants: str = "", unset: str = "", **keywords: object) -> dict[str, Any]:
+    """Returns keywords for a field's JSON Schema.
+
+    `wants` completes "must be …" where the other keywords do not say it all; `unset` is what applies where the value is
+    None. These two are for hunkwise's own messages and documentation, and are not published.
+    """
+    texts = {"wants": wants, "unset": unset}
+    return {keyword: text for keyword, text in texts.items() if text} | keywords
+
+
+def setting(default: object, description: str, **keywords: Any) -> Any:
+    """Declares a setting once, for messages, schemas, documentation and inputs.
+
+    `keywords` are bounds of pydantic's `Field`, else those of `extra`.
+    """
+    bounds = {name: keywords.pop(name) for name in _BOUNDS & keywords.keys()}
+    return Field(default=default, description=description, json_schema_extra=extra(**keywords), **bounds)
+
+
+_BOUNDS: Final = {"ge", "gt", "le", "max_length", "pattern"}
+
+
+def _wants(expected: str) -> Any:
+    return Field(json_schema_extra=extra(wants=expected))
+
+
+class _NoneSchema:
+    """Puts the word `none` instead of null into a type's JSON Schema."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        shape = handler(schema)["anyOf"][0]
+        return {"enum": [_NONE, *shape["enum"]]} if "enum" in shape else {"anyOf": [shape, {"const": _NONE}]}
+
+
+_FROM_NONE: Final = BeforeValidator(lambda value: None if value == _NONE else value)
+_TO_NONE: Final = WrapSerializer(
+    lambda value, serialize: _NONE if value is None else serialize(value), when_used="json"
+)
+Level = Annotated[
+    Severity,
+    BeforeValidator(_parse_level),
+    PlainSerializer(lambda level: level.label, when_used="json"),
+    WithJsonSchema({"enum": list(SEVERITY_LABELS)}),
 ]
-Glob = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"^[^\r\n]*$")]
-RepositoryPath = Annotated[str, AfterValidator(_check_relative)]
+Gate = Annotated[Level | None, _FROM_NONE, _TO_NONE, _NoneSchema()]
+Globs = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=1_000, pattern=r"^[^\r\n]*$")], ...],
+    _wants('a list of globs, such as ["src/**"]'),
+]
+RepositoryPath = Annotated[
+    str,
+    AfterValidator(_check_relative),
+    _wants("the path of a file in the repository, relative to its root, without .."),
+]
 """A file's path relative to the repository's root, with slashes and without `..`."""
-ModelId = Annotated[str, StringConstraints(pattern=f"^{MODEL_PATTERN}$")]
+ModelId = Annotated[
+    str,
+    Field(pattern="^[!-~]{1,200}$"),
+    _wants("a model id without spaces, of up to 200 characters"),
+]
+ModelCalls = Annotated[int, Field(ge=1, le=10_000)]
 TokenLimit = Annotated[
-    Annotated[int, Field(ge=MAX_TOKENS.low, le=MAX_TOKENS.high)] | None,
-    BeforeValidator(_parse_limit),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": MAX_TOKENS.low, "maximum": MAX_TOKENS.high},
-                {"const": NONE},
-            ]
-        }
-    ),
+    Annotated[int, Field(ge=1, le=1_000_000_000)] | None, _FROM_NONE, _TO_NONE, _NoneSchema()
 ]
 CreditLimit = Annotated[
-    Annotated[float, Field(gt=0, le=MAX_CREDITS)] | None,
-    BeforeValidator(_parse_limit),
-    WithJsonSchema(
-        {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": MAX_CREDITS}, {"const": NONE}]}
-    ),
+    Annotated[float, Field(gt=0, le=1_000_000)] | None, _FROM_NONE, _TO_NONE, _NoneSchema()
 ]
-STRICT: Final = ConfigDict(
-    frozen=True,
-    extra="forbid",
-    strict=True,
-    allow_inf_nan=False,
-    alias_generator=lambda name: name.replace("_", "-"),
-    validate_by_name=True,
-    validate_by_alias=True,
-)
-"""For all settings models: keys with dashes, unknown keys are errors, and values are not converted."""
+PartialName = Annotated[str, _one_of(PARTIALS), WithJsonSchema({"enum": list(PARTIALS), "type": "string"})]
+_Category = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+_ReadingTool = Annotated[
+    str, _one_of(READING_TOOLS), WithJsonSchema({"enum": list(READING_TOOLS), "type": "string"})
+]
 
 
-BUILT_IN_PROMPTS: Final = ("review", "security", "tests", "performance", "api", "docs")
-"""Prompts that review the diff and are built in: they need no template in the repository."""
-STAGE_PROMPTS: Final = ("verify", "summary")
-"""Built-in prompts that run after the others, if `verify` and `summary` of the configuration enable them."""
-PARTIALS: Final = ("prove", "severity", "writing", "change", "files", "threads", "instructions", "part")
-"""Partials that the built-in prompts share; the configuration can replace each of them."""
-PartialName = Literal["prove", "severity", "writing", "change", "files", "threads", "instructions", "part"]
-assert PartialName.__args__ == PARTIALS  # type: ignore[attr-defined]  # typing sets it, but does not declare it
-Category = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
-ReadingTool = Literal["repo_read", "repo_search", "repo_list"]
-_ALL_TOOLS: Final[tuple[ReadingTool, ...]] = get_args(ReadingTool)
-assert _ALL_TOOLS == READING_TOOLS
+class SettingsModel(BaseModel):
+    """Keys with dashes, of which unknown ones are errors; values are not converted."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        alias_generator=lambda name: name.replace("_", "-"),
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
 
 
-class BudgetSettings(BaseModel):
+class BudgetSettings(SettingsModel):
     """Limits for a prompt, for one of its chunks, or for the verification of findings."""
 
-    model_config = STRICT
+    model_config = ConfigDict(json_schema_extra=extra(wants='keys and values, such as "max-model-calls: 20"'))
 
-    max_model_calls: Annotated[int, Field(ge=MAX_MODEL_CALLS.low, le=MAX_MODEL_CALLS.high)] | None = Field(
-        default=None, description="Model calls."
-    )
-    max_tokens: TokenLimit = Field(default=None, description="Tokens in and out.")
-    max_credits: CreditLimit = Field(default=None, description="AI credits of Copilot; one is 0.01 USD.")
+    max_model_calls: ModelCalls | None = setting(None, "Model calls.", unset="none of its own")
+    max_tokens: TokenLimit = setting(None, "Tokens in and out.")
+    max_credits: CreditLimit = setting(None, "AI credits of Copilot; one is 0.01 USD.")
 
     @property
     def limits(self) -> Limits:
         return Limits(self.max_model_calls, self.max_tokens, self.max_credits)
 
 
-class FrontMatter(BaseModel):
+class FrontMatter(SettingsModel):
     """The front matter of a template: the YAML between two lines of three dashes at its top."""
 
-    model_config = STRICT
-
-    description: str = Field(default="", max_length=300, description="What the prompt looks for, in a line.")
-    paths: tuple[Glob, ...] = Field(default=(), description="Globs of the files that it reviews; empty: all.")
-    min_severity: Level | None = Field(
-        default=None, description="Findings of this prompt below it are left out."
+    description: str = setting("", "What the prompt looks for, in a line.", max_length=300)
+    paths: Globs = setting((), "Patterns of the files that this prompt reviews; without any, all.")
+    min_severity: Level | None = setting(
+        None, "Findings of this prompt below it are omitted.", unset="the run's own"
     )
-    max_severity: Level | None = Field(
-        default=None, description="Findings of this prompt above it are lowered to it."
+    max_severity: Level | None = setting(
+        None, "Findings of this prompt above it are lowered to it.", unset="any"
     )
-    categories: tuple[Category, ...] = Field(
-        default=(),
+    categories: tuple[_Category, ...] = setting(
+        (),
+        "The words that the model may choose a finding's category from; without any, it is free.",
+        wants="a list of up to 32 names of lower-case letters, digits, - and _, of up to 40 characters",
         max_length=32,
-        description="The categories that the model may choose from; empty: any word.",
     )
-    budget: BudgetSettings = Field(
-        default=BudgetSettings(),
-        description="What the prompt may spend in a run, beside the run's own limits.",
+    budget: BudgetSettings = setting(
+        BudgetSettings(), "What the prompt may spend in a run, by the keys of a budget."
     )
-    chunk_budget: BudgetSettings = Field(
-        default=BudgetSettings(), description="What it may spend on one chunk of the diff."
-    )
-    tools: tuple[ReadingTool, ...] = Field(
-        default=_ALL_TOOLS, description="Which of the tools that read the repository the model is offered."
+    chunk_budget: BudgetSettings = setting(BudgetSettings(), "What it may spend on one chunk of the diff.")
+    tools: tuple[_ReadingTool, ...] = setting(
+        READING_TOOLS, "Which of the tools that read the repository the model is offered; `[]` for none."
     )
 
     @model_validator(mode="after")
@@ -157,12 +186,14 @@ class FrontMatter(BaseModel):
 class PromptSettings(FrontMatter):
     """One prompt to run: built in, or the user's own template."""
 
-    name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="What findings and the input `prompts` call it."
+    name: str = setting(
+        ...,
+        "Its name in findings and in the input `prompts`.",
+        wants="a name of lower-case letters, digits, - and _, of up to 64 characters",
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$",
     )
-    template: RepositoryPath | None = Field(
-        default=None,
-        description="The template's path from the repository's root; without it, a built-in prompt is meant.",
+    template: RepositoryPath | None = setting(
+        None, "The template's path from the repository's root.", unset="built in"
     )
 
     @model_validator(mode="before")

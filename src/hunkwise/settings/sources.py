@@ -8,20 +8,14 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from pydantic import BaseModel, ValidationError
-
-from hunkwise.domain.finding import Severity
 from hunkwise.domain.text import split_front_matter
 from hunkwise.errors import SettingsError
 from hunkwise.settings.config import Config
-from hunkwise.settings.config_errors import missing_values, model_faults, sentences
-from hunkwise.settings.parsing import NONE
+from hunkwise.settings.config_errors import read_model
 from hunkwise.settings.prompt_settings import FrontMatter, PromptSettings
-from hunkwise.settings.strict_yaml import Loc, YamlDocument, YamlFault, read_yaml
+from hunkwise.settings.strict_yaml import Loc, YamlDocument
 
 MAX_CHARACTERS: Final = 8_192
-_TOP = b"\n"
-"""Replaces the line of dashes above the YAML, so that line numbers are those of the file."""
 
 
 def read_front_matter(text: str, path: str) -> tuple[FrontMatter, str]:
@@ -29,40 +23,8 @@ def read_front_matter(text: str, path: str) -> tuple[FrontMatter, str]:
 
     Raises SettingsError with all faults, each as `path:line: …`.
     """
-    parts = split_front_matter(text)
-    if parts is None:
-        return FrontMatter(), text.removeprefix("\ufeff")
-    if not parts.closed:
-        problem = 'the front matter is not closed; write a line "---" below it, or remove this one'
-        raise SettingsError(sentences([YamlFault((), 1, problem)], path))
-    if len(parts.matter) > MAX_CHARACTERS:
-        problem = f"the front matter has {len(parts.matter):,} characters; keep it within {MAX_CHARACTERS:,}"
-        raise SettingsError(sentences([YamlFault((), 1, problem)], path))
-    front, faults = _validate_matter(parts.matter)
-    if faults:
-        raise SettingsError(sentences(faults, path))
-    return front, parts.template
-
-
-def _validate_matter(matter: str) -> tuple[FrontMatter, list[YamlFault]]:
-    document = read_yaml(_TOP + matter.encode("utf-8", "surrogatepass"))
-    faults = list(document.faults)
-    if any(not fault.loc for fault in faults):
-        return FrontMatter(), faults
-    value = {} if document.value is None else document.value
-    if not isinstance(value, dict):
-        problem = 'the front matter must be keys and values, such as "description: what it looks for"'
-        return FrontMatter(), [YamlFault((), 2, problem)]
-    faults += missing_values(document, FrontMatter)
-    try:
-        return FrontMatter.model_validate(value, by_alias=True, by_name=False), faults
-    except ValidationError as error:
-        faults += model_faults(error, document, {fault.loc for fault in faults}, FrontMatter)
-        return FrontMatter(), faults
-
-
-_NONE_IS_WRITTEN: Final = ("fail_on", "request_changes_on", "max_tokens", "max_credits")
-"""Settings for which a file can have the word `none`."""
+    front = front_of(text, path)
+    return front.matter, front.body
 
 
 class SourceKind(StrEnum):
@@ -97,8 +59,13 @@ class ValueSource:
 
 
 DEFAULT: Final = ValueSource(SourceKind.DEFAULT)
-_SourceOf = Callable[[str], ValueSource]
-"""Returns the source of a key (as the file spells it) in one mapping of a file."""
+
+
+def _source_at(loc: Loc, document: YamlDocument | None, kind: SourceKind, path: str) -> ValueSource:
+    """Returns the source of a value; DEFAULT if the document does not have it."""
+    if document is None or loc not in document.lines:
+        return DEFAULT
+    return ValueSource(kind, path, document.lines[loc])
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,33 +74,41 @@ class Setting:
 
     key: str
     value: object
-    """As a file would write it: severities by their names, lists of text, None if nothing is set."""
+    """As a file would have it; None if nothing is set."""
     source: ValueSource
 
 
 @dataclass(frozen=True)
 class TemplateFrontMatter:
-    """A template's front matter, its path and its YAML document."""
+    """A template's front matter, its path, its YAML document, and the text below it."""
 
     matter: FrontMatter
     path: str
-    document: YamlDocument
+    document: YamlDocument | None
+    body: str
 
-    def sources_in(self, at: Loc) -> _SourceOf:
-        def source_of(key: str) -> ValueSource:
-            # One line more, for the line of dashes above the YAML.
-            return ValueSource(SourceKind.FRONT_MATTER, self.path, self.document.line((*at, key)) + 1)
-
-        return source_of
+    def source(self, loc: Loc) -> ValueSource:
+        """Returns the source of a value; DEFAULT if the front matter does not have it."""
+        return _source_at(loc, self.document, SourceKind.FRONT_MATTER, self.path)
 
 
 def front_of(text: str, path: str) -> TemplateFrontMatter:
     """Reads the front matter of a template's text. Raises SettingsError with all its faults."""
-    matter, _ = read_front_matter(text, path)
     parts = split_front_matter(text)
-    return TemplateFrontMatter(
-        matter, path, read_yaml(parts.matter.encode("utf-8", "surrogatepass") if parts else b"")
-    )
+    if parts is None:
+        return TemplateFrontMatter(FrontMatter(), path, None, text.removeprefix("\ufeff"))
+    problem = ""
+    if not parts.closed:
+        problem = 'the front matter is not closed; write a line "---" below it, or remove this one'
+    elif len(parts.matter) > MAX_CHARACTERS:
+        problem = f"the front matter has {len(parts.matter):,} characters; keep it within {MAX_CHARACTERS:,}"
+    if problem:
+        raise SettingsError([f"{path}:1: {problem}"])
+    # The line feed stands for the line of dashes above the YAML, so that line numbers are those of the file.
+    raw = b"\n" + parts.matter.encode("utf-8", "surrogatepass")
+    kind = 'front matter must be keys and values, such as "description: what it looks for"'
+    matter, document = read_model(raw, FrontMatter, path, kind=kind, line=2)
+    return TemplateFrontMatter(matter, path, document, parts.template)
 
 
 @dataclass(frozen=True)
@@ -154,21 +129,14 @@ class ConfigLayers:
         """The configuration with the overrides applied, without front matter. Raises SettingsError."""
         return self.file.with_overrides({name: value for name, (value, _) in self.overrides.items()})
 
-    def sources_in(self, at: Loc) -> _SourceOf:
-        def source_of(key: str) -> ValueSource:
-            line = self.document.line((*at, key)) if self.document is not None else None
-            return ValueSource(SourceKind.FILE, self.path, line)
+    def file_source(self, loc: Loc) -> ValueSource:
+        """Returns the source of a value of the file; DEFAULT if the file does not have it."""
+        return _source_at(loc, self.document, SourceKind.FILE, self.path)
 
-        return source_of
-
-    def source(self, name: str) -> ValueSource:
-        """Returns the source of a top-level field."""
-        override = self.overrides.get(name)
-        if override is None and name == "models" and self.file.models:
-            override = self.overrides.get("model")  # it replaces the file's `models`
-        if override is not None:
-            return override[1]
-        return self.sources_in(())(_to_file_key(name)) if name in self.file.model_fields_set else DEFAULT
+    def source(self, key: str) -> ValueSource:
+        """Returns the source of a top-level key."""
+        override = self.overrides.get(key.replace("-", "_"))
+        return override[1] if override is not None else self.file_source((key,))
 
 
 def settings_of(layers: ConfigLayers) -> Iterator[Setting]:
@@ -177,68 +145,46 @@ def settings_of(layers: ConfigLayers) -> Iterator[Setting]:
     Raises SettingsError if the overrides do not fit the file.
     """
     config = layers.config
-    for name in Config.model_fields:
-        value, source = getattr(config, name), layers.source(name)
-        if name == "prompts":
-            yield Setting(name, [prompt.name for prompt in config.prompts], source)
+    for key, value in config.model_dump(mode="json", by_alias=True).items():
+        source = layers.source(key)
+        if key == "prompts":
+            yield Setting(key, [prompt.name for prompt in config.prompts], source)
             for index, prompt in enumerate(config.prompts):
                 yield from _list_prompt_settings(layers, prompt, f"prompts[{index}]", source)
         else:
-            yield from _list_value_settings(
-                name, value, _to_file_key(name), source, layers.sources_in((_to_file_key(name),))
-            )
+            yield from _list_value_settings(key, value, source, layers.file_source, (key,))
 
 
 def _list_prompt_settings(
-    layers: ConfigLayers, prompt: PromptSettings, key: str, list_source: ValueSource
+    layers: ConfigLayers, prompt: PromptSettings, prefix: str, list_source: ValueSource
 ) -> Iterator[Setting]:
     """Yields each field of a prompt: the entry's value, else the front matter's, else the default."""
     names = [entry.name for entry in layers.file.prompts] if layers.document is not None else []
-    at: Loc = ("prompts", names.index(prompt.name)) if prompt.name in names else ("prompts",)
+    at: Loc = ("prompts", names.index(prompt.name)) if prompt.name in names else ("prompts", -1)
     front = layers.fronts.get(prompt.name)
-    completed = prompt.under(front.matter) if front is not None else prompt
-    for name in ("name", "template", *FrontMatter.model_fields):
-        field_key = _to_file_key(name)
-        source, inner = DEFAULT, layers.sources_in((*at, field_key))
-        if name == "name" and list_source.kind is not SourceKind.FILE:
+    values = (prompt.under(front.matter) if front else prompt).model_dump(mode="json", by_alias=True)
+    for key in ("name", "template", *(key for key in values if key not in ("name", "template"))):
+        source_at, loc = layers.file_source, (*at, key)
+        if front is not None and source_at(loc) == DEFAULT:
+            source_at, loc = front.source, (key,)
+        source = source_at(loc)
+        if key == "name" and source == DEFAULT:  # the entry is the bare name, or an input has it
+            source = layers.file_source(at)
+        if key == "name" and list_source.kind is not SourceKind.FILE:
             source = list_source
-        elif name in prompt.model_fields_set:
-            source = layers.sources_in(at)(field_key)
-        elif front is not None and name in front.matter.model_fields_set:
-            source, inner = front.sources_in(())(field_key), front.sources_in((field_key,))
-        yield from _list_value_settings(name, getattr(completed, name), f"{key}.{field_key}", source, inner)
+        yield from _list_value_settings(f"{prefix}.{key}", values[key], source, source_at, loc)
 
 
 def _list_value_settings(
-    name: str, value: object, key: str, source: ValueSource, inner: _SourceOf
+    key: str, value: object, source: ValueSource, source_at: Callable[[Loc], ValueSource], loc: Loc
 ) -> Iterator[Setting]:
-    """Yields the value with its source; for a model or a mapping, its entries, each with its own source."""
-    if isinstance(value, BaseModel):
-        for field_name in type(value).model_fields:
-            field_source = (
-                inner(_to_file_key(field_name)) if field_name in value.model_fields_set else DEFAULT
-            )
-            written = _to_file_value(field_name, getattr(value, field_name))
-            yield Setting(f"{key}.{_to_file_key(field_name)}", written, field_source)
-    elif isinstance(value, Mapping) and value:
-        for entry, text in value.items():
-            yield Setting(f"{key}.{entry}", text, inner(entry))
+    """Yields the value with its source; for a mapping, its entries, each with the source of its own location."""
+    if isinstance(value, dict) and value:
+        for entry, inner in value.items():
+            yield Setting(f"{key}.{entry}", _without_fraction(inner), source_at((*loc, entry)))
     else:
-        yield Setting(key, _to_file_value(name, value), source)
+        yield Setting(key, _without_fraction(value), source)
 
 
-def _to_file_value(name: str, value: object) -> object:
-    """Returns a value as a file would write it."""
-    if value is None:
-        return NONE if name in _NONE_IS_WRITTEN else None
-    if isinstance(value, Severity):
-        return value.label
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, tuple):
-        return list(value)
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def _to_file_key(name: str) -> str:
-    return name.replace("_", "-")
+def _without_fraction(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
