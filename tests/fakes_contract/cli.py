@@ -1,4 +1,4 @@
-"""The real CLI's runtime as a child process, for the tests that hold the fakes against it."""
+"""Runs the real CLI as a child process, for tests that compare the fakes with it."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _START_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class RealCli:
-    """A CLI that listens: connect the SDK to `localhost:port` with `token`."""
+    """A listening CLI: connect the SDK to `localhost:port` with `token`."""
 
     port: int
     token: str
 
 
 def cli_binary() -> Path:
-    """The packaged runtime if it is unpacked, else the CLI itself."""
+    """Returns the packaged runtime if it is unpacked, otherwise the CLI itself."""
     unpacked = sorted(_MODULES.glob(".cache/copilot/pkg/*/*/prebuilds/*/copilot-runtime"))
     return unpacked[-1] if unpacked else next(_MODULES.glob("@github/copilot-*/copilot"))
 
 
 @contextmanager
 def running_cli(home: Path, environment: Mapping[str, str]) -> Iterator[RealCli]:
-    """Starts the CLI with an environment from scratch and its homes below `home`."""
+    """Starts the CLI with only this environment and its homes below `home`."""
     token = secrets.token_hex(16)
     binary = cli_binary()
     home.mkdir(parents=True, exist_ok=True)
@@ -67,12 +67,11 @@ def _port_of(process: subprocess.Popen[str]) -> int:
     timer = threading.Timer(_START_SECONDS, process.kill)
     timer.start()
     try:
-        said: list[str] = []
+        lines: list[str] = []
         for line in process.stdout:
-            said.append(line)
-            found = re.search(r"listening on port (\d+)", line)
-            if found:
+            lines.append(line)
+            if found := re.search(r"listening on port (\d+)", line):
                 return int(found[1])
     finally:
         timer.cancel()
-    raise RuntimeError(f"The CLI did not listen. It said: {''.join(said)!r}")
+    raise RuntimeError(f"The CLI did not listen. It wrote: {''.join(lines)!r}")

@@ -1,9 +1,10 @@
-"""A repository with every kind of change, a fake GitHub over it, and the real PyGithub in front."""
+"""Provides a repository with every kind of change, a fake GitHub over it, and the real PyGithub."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,6 @@ BASE_LINES = [f"line {number}" for number in range(1, 41)]
 
 @dataclass(frozen=True)
 class Origin:
-    """The repository and its two commits."""
-
     repository: GitRepository
     base: str
     head: str
@@ -31,14 +30,14 @@ class Origin:
 
 @dataclass(frozen=True)
 class Served:
-    """A fake GitHub that listens."""
+    """A listening fake GitHub."""
 
     fake: FakeGitHub
     url: str
     origin: Origin
 
     def client(self, token: str | None = "ghs_write", prefix: str = "") -> Github:
-        """PyGithub without pauses and retries."""
+        """Returns PyGithub without pauses and retries."""
         return Github(
             base_url=self.url + prefix,
             auth=Auth.Token(token) if token else None,
@@ -48,7 +47,7 @@ class Served:
         )
 
     def ask(self, method: str, path: str, body: Any = None, token: str = "ghs_write") -> tuple[int, Any]:
-        """Status and JSON of a request that PyGithub sends as it is; `path` is within the repository."""
+        """Returns status and JSON of a request that PyGithub sends; `path` is within the repository."""
         requester = self.client(token).requester
         status, _, answer = requester.requestJson(method, f"/repos/octo/repo{path}", input=body)
         return status, json.loads(answer) if answer else None
@@ -102,18 +101,31 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Origin:
 
 @pytest.fixture
 def make_github(origin: Origin) -> Iterator[Callable[..., FakeGitHub]]:
-    made: list[FakeGitHub] = []
+    fakes: list[FakeGitHub] = []
 
-    def make(git_dir: Path | None = None, **options: object) -> FakeGitHub:
+    def make(git_dir: Path | None = None) -> FakeGitHub:
         tokens = {"ghs_write": "write", "ghs_read": "read", "ghs_none": "none", "github_pat_x": "write"}
-        fake = FakeGitHub(git_dir or origin.repository.git_dir, tokens=tokens)
-        for name, given in options.items():
-            setattr(fake, name, given)
-        made.append(fake)
-        return fake
+        fakes.append(FakeGitHub(git_dir or origin.repository.git_dir, tokens=tokens))
+        return fakes[-1]
 
     yield make
-    assert [violation for fake in made for violation in fake.violations] == []
+    assert [violation for fake in fakes for violation in fake.violations] == []
+
+
+ServeCommits = Callable[[GitRepository, str, str], Served]
+
+
+@pytest.fixture
+def serve_commits(make_github: Callable[..., FakeGitHub]) -> Iterator[ServeCommits]:
+    """Serves pull request 1 of another repository, between two commits."""
+    with ExitStack() as stack:
+
+        def serve_repository(repository: GitRepository, base: str, head: str) -> Served:
+            fake = make_github(repository.git_dir)
+            fake.add_pull_request(1, base_sha=base, head_sha=head)
+            return Served(fake, stack.enter_context(serve(fake)), Origin(repository, base, head))
+
+        yield serve_repository
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Whole conversations asked for in GraphQL, and the words with which tests begin one."""
+"""A GraphQL query for a whole conversation, and helpers that begin one."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ WHERE: dict[str, Any] = {"owner": "octo", "name": "repo", "number": 1}
 
 
 def graphql(served: Served, query: str, token: str = "ghs_write", **variables: Any) -> Any:
-    """The whole answer, errors included."""
+    """Returns the whole response, errors included."""
     given = {"query": query, "variables": variables}
     status, _, answer = served.client(token).requester.requestJson("POST", "/graphql", input=given)
     assert status == 200
@@ -71,7 +71,7 @@ def read(served: Served, token: str = "ghs_write") -> Any:
 
 
 def talk(served: Served) -> None:
-    """A review with two threads, and a comment in the conversation."""
+    """Creates a review with two threads, and a comment in the conversation."""
     lines = [comment(), comment(line=12, start_line=11, start_side="RIGHT", body="Range.")]
     served.pull.create_review(body="Summary", event="COMMENT", comments=lines)
     served.pull.create_issue_comment("Sticky")

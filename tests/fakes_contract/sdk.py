@@ -1,4 +1,4 @@
-"""One question to the real CLI through the real SDK, as a test asks it."""
+"""Sends one prompt to the real CLI through the real SDK."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SCHEMA = {
 
 @dataclass
 class Asked:
-    """What came of one question."""
+    """The result of one prompt."""
 
     reported: list[Any] = field(default_factory=list)
     """The arguments of each call of the reporting tool."""
@@ -37,7 +37,7 @@ class Asked:
 
 @asynccontextmanager
 async def connected(cli: RealCli) -> AsyncIterator[CopilotClient]:
-    """A client in empty mode."""
+    """Yields a client in empty mode."""
     address = RuntimeConnection.for_uri(f"localhost:{cli.port}", connection_token=cli.token)
     client = CopilotClient(connection=address, mode="empty")
     await client.start()
@@ -56,7 +56,7 @@ async def ask(
     declined: int = 0,
     seconds: float = 20,
 ) -> Asked:
-    """Asks for a report; the first `declined` calls of the tool are sent back to be mended."""
+    """Asks for a report; the first `declined` calls of the tool are rejected."""
     asked = Asked()
 
     async def take(invocation: ToolInvocation) -> ToolResult:

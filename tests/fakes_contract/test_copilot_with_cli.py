@@ -1,4 +1,4 @@
-"""The real CLI authenticates with the stand-in for Copilot, lists models and gets its answers there."""
+"""Compares the fake Copilot with the real CLI: authentication, models and answers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.fakes_contract.cli import running_cli
 from tests.fakes_contract.sdk import Asked, ask, connected
 
 TOKENS = ("ghs_good", "github_pat_good")
-_Told = TypeVar("_Told")
-Story = Callable[[CopilotClient], Awaitable[_Told]]
+Result = TypeVar("Result")
+ClientCall = Callable[[CopilotClient], Awaitable[Result]]
 
 
 @contextmanager
@@ -30,13 +30,13 @@ def environment(copilot: FakeCopilot, token: str | None) -> Iterator[dict[str, s
         yield addresses | ({"COPILOT_GITHUB_TOKEN": token} if token else {})
 
 
-def told(home: Path, copilot: FakeCopilot, token: str | None, story: Story[_Told]) -> _Told:
-    """Runs the story on a CLI of its own."""
+def run_client(home: Path, copilot: FakeCopilot, token: str | None, call: ClientCall[Result]) -> Result:
+    """Runs the call on a CLI of its own."""
 
-    async def whole() -> _Told:
+    async def whole() -> Result:
         with environment(copilot, token) as given, running_cli(home, given) as cli:
             async with connected(cli) as client:
-                return await story(client)
+                return await call(client)
 
     return asyncio.run(whole())
 
@@ -47,9 +47,9 @@ async def list_and_ask(client: CopilotClient) -> tuple[list[str], Asked]:
 
 
 @pytest.mark.parametrize("token", TOKENS)
-def test_a_token_in_the_environment_lists_models_and_reports(tmp_path: Path, token: str) -> None:
+def test_lists_models_and_reports_with_token(tmp_path: Path, token: str) -> None:
     copilot = FakeCopilot(TOKENS, report(summary="Fine."))
-    models, asked = told(tmp_path, copilot, token, list_and_ask)
+    models, asked = run_client(tmp_path, copilot, token, list_and_ask)
     assert sorted(models) == ["auto", "claude-sonnet-4.5", "gpt-5-mini"]
     assert asked.reported == [{"findings": [], "summary": "Fine.", "done": True}]
     assert {entry.token for entry in copilot.journal} == {token}
@@ -60,76 +60,76 @@ def test_a_token_in_the_environment_lists_models_and_reports(tmp_path: Path, tok
 
 
 @pytest.mark.parametrize("endpoint", ["/responses", "/v1/messages"])
-def test_a_model_is_asked_where_it_says(tmp_path: Path, endpoint: str) -> None:
+def test_uses_endpoint_of_the_model(tmp_path: Path, endpoint: str) -> None:
     copilot = FakeCopilot(TOKENS, report())
     copilot.models = [
         offered_model(name, supported_endpoints=[endpoint]) for name in ("claude-sonnet-4.5", "gpt-5-mini")
     ]
-    _, asked = told(tmp_path, copilot, "ghs_good", list_and_ask)
+    _, asked = run_client(tmp_path, copilot, "ghs_good", list_and_ask)
     assert [request.path for request in copilot.requests] == [endpoint]
     assert len(asked.reported) == 1
 
 
-def test_model_auto_is_settled_by_the_fake(tmp_path: Path) -> None:
+def test_fake_resolves_model_auto(tmp_path: Path) -> None:
     copilot = FakeCopilot(TOKENS, report())
     copilot.auto_model = "claude-sonnet-4.5"
-    told(tmp_path, copilot, "ghs_good", lambda client: ask(client, model="auto"))
+    run_client(tmp_path, copilot, "ghs_good", lambda client: ask(client, model="auto"))
     assert [request.model for request in copilot.requests] == ["claude-sonnet-4.5"]
 
 
 @pytest.mark.parametrize("token", ["ghs_wrong", "github_pat_wrong"])
-def test_a_wrong_token_fails_at_the_list_of_models(tmp_path: Path, token: str) -> None:
-    async def story(client: CopilotClient) -> None:
+def test_wrong_token_fails_at_list_of_models(tmp_path: Path, token: str) -> None:
+    async def call(client: CopilotClient) -> None:
         with pytest.raises(Exception, match=r'"status":401.*Bad credentials'):
             await client.list_models()
 
-    told(tmp_path, FakeCopilot(TOKENS), token, story)
+    run_client(tmp_path, FakeCopilot(TOKENS), token, call)
 
 
-def test_no_token_is_said_without_a_request(tmp_path: Path) -> None:
+def test_missing_token_sends_no_request(tmp_path: Path) -> None:
     copilot = FakeCopilot(TOKENS)
 
-    async def story(client: CopilotClient) -> None:
+    async def call(client: CopilotClient) -> None:
         with pytest.raises(Exception, match="Not authenticated"):
             await client.list_models()
 
-    told(tmp_path, copilot, None, story)
+    run_client(tmp_path, copilot, None, call)
     assert copilot.journal == []
 
 
 @pytest.mark.parametrize("status", [402, 403, 429])
-def test_a_refused_list_of_models_has_its_status(tmp_path: Path, status: int) -> None:
+def test_refused_list_of_models_has_status(tmp_path: Path, status: int) -> None:
     copilot = FakeCopilot(TOKENS)
     copilot.refuse("/models", status, retry_after="1")
 
-    async def story(client: CopilotClient) -> None:
+    async def call(client: CopilotClient) -> None:
         with pytest.raises(Exception, match=f'"status":{status}'):
             await client.list_models()
 
-    told(tmp_path, copilot, "ghs_good", story)
+    run_client(tmp_path, copilot, "ghs_good", call)
 
 
 @pytest.mark.parametrize(
     ("status", "requests_made", "kind"),
     [(401, 3, "authorization"), (402, 1, "quota"), (403, 1, "authorization")],
 )
-def test_a_refused_answer_has_its_kind(tmp_path: Path, status: int, requests_made: int, kind: str) -> None:
+def test_refused_answer_has_error_type(tmp_path: Path, status: int, requests_made: int, kind: str) -> None:
     copilot = FakeCopilot(TOKENS)
     copilot.refuse("/chat/completions", status)
     events: list[Any] = []
 
-    async def story(client: CopilotClient) -> None:
+    async def call(client: CopilotClient) -> None:
         session = await client.create_session(model="gpt-5-mini", available_tools=[])
         session.on(events.append)
         with pytest.raises(Exception, match="Session error"):
             await session.send_and_wait("Hello", timeout=20)
 
-    told(tmp_path, copilot, "ghs_good", story)
+    run_client(tmp_path, copilot, "ghs_good", call)
     assert copilot.paths.count("POST /chat/completions") == requests_made
     assert [event.data.error_type for event in events if event.type.value == "session.error"] == [kind]
 
 
-def test_faults_of_the_script_reach_the_journal(tmp_path: Path) -> None:
+def test_journal_has_faults_of_the_script(tmp_path: Path) -> None:
     copilot = FakeCopilot(("any",), always(Fault(disconnect=True)))
     headers = {"Authorization": "token any"}
     with serve(copilot) as url:

@@ -1,4 +1,4 @@
-"""Check runs are followed, SARIF is taken, and a token may do so much in each scope and no more."""
+"""Compares check runs, SARIF uploads and the permissions of tokens with PyGithub."""
 
 from __future__ import annotations
 
@@ -25,14 +25,13 @@ def run_of(served: Served, name: str = "hunkwise", **more: Any) -> int:
     return number
 
 
-def test_a_check_run_is_started_followed_and_concluded(github: Served) -> None:
-    first = {"title": "Reading", "summary": "0 of 4"}
+def test_updates_and_concludes_check_run(github: Served) -> None:
     run = run_of(
         github,
         external_id="run-1",
         started_at="2026-02-03T04:05:06Z",
         details_url="https://x.test/1",
-        output=first,
+        output={"title": "Reading", "summary": "0 of 4"},
     )
     path = f"/check-runs/{run}"
     github.ask("PATCH", path, {"output": {"title": "Asking", "summary": "2 of 4"}})
@@ -41,20 +40,13 @@ def test_a_check_run_is_started_followed_and_concluded(github: Served) -> None:
     _, ended = github.ask("GET", path)
     assert (working["status"], working["conclusion"], working["completed_at"]) == ("in_progress", None, None)
     assert (working["external_id"], working["started_at"]) == ("run-1", "2026-02-03T04:05:06Z")
-    assert (ended["status"], ended["conclusion"], ended["output"]["title"]) == (
-        "completed",
-        "neutral",
-        "Done",
-    )
-    assert ended["details_url"] == "https://x.test/1"
-    assert github.fake.check_runs[0].outputs == [
-        ("Reading", "0 of 4"),
-        ("Asking", "2 of 4"),
-        ("Done", "4 of 4"),
-    ]
+    assert (ended["status"], ended["conclusion"]) == ("completed", "neutral")
+    assert (ended["output"]["title"], ended["details_url"]) == ("Done", "https://x.test/1")
+    outputs = [("Reading", "0 of 4"), ("Asking", "2 of 4"), ("Done", "4 of 4")]
+    assert github.fake.check_runs[0].outputs == outputs
 
 
-def test_check_runs_of_a_commit_are_listed_the_newest_of_each_name(github: Served) -> None:
+def test_lists_newest_check_run_of_each_name(github: Served) -> None:
     old, other, new = run_of(github), run_of(github, "tests"), run_of(github)
     github.ask("PATCH", f"/check-runs/{other}", {"conclusion": "success"})
     where = f"/commits/{github.origin.head}/check-runs"
@@ -71,7 +63,7 @@ def test_check_runs_of_a_commit_are_listed_the_newest_of_each_name(github: Serve
     assert github.ask("GET", "/commits/main/check-runs")[1]["check_runs"] == []
 
 
-def test_check_runs_need_a_commit_and_an_app(github: Served) -> None:
+def test_check_run_needs_commit_and_app(github: Served) -> None:
     given = {"name": "hunkwise", "head_sha": "0" * 40}
     status, answer = github.ask("POST", "/check-runs", given)
     assert (status, answer["message"]) == (422, f"No commit found for SHA: {'0' * 40}")
@@ -85,16 +77,13 @@ def sarif(raw: bytes, **more: Any) -> dict[str, Any]:
     return {"commit_sha": "1" * 40, "ref": "refs/pull/1/head", "sarif": packed, **more}
 
 
-def test_sarif_is_taken_and_unpacked(github: Served) -> None:
+def test_stores_sarif(github: Served) -> None:
     given = sarif(gzip.compress(b'{"version": "2.1.0"}'), tool_name="hunkwise")
     status, answer = github.ask("POST", "/code-scanning/sarifs", given)
     (stored,) = github.fake.sarifs
     assert (status, answer["id"]) == (202, stored.id)
-    assert (stored.text, stored.ref, stored.tool_name) == (
-        '{"version": "2.1.0"}',
-        "refs/pull/1/head",
-        "hunkwise",
-    )
+    assert (stored.text, stored.ref) == ('{"version": "2.1.0"}', "refs/pull/1/head")
+    assert stored.tool_name == "hunkwise"
 
 
 @pytest.mark.parametrize(
@@ -104,17 +93,13 @@ def test_sarif_is_taken_and_unpacked(github: Served) -> None:
         (sarif(gzip.compress(b"cut in the middle")[:-9]), 400),
         (sarif(gzip.compress(b"\xff")), 400),
         (sarif(b"") | {"sarif": "no Base64"}, 400),
+        (sarif(gzip.compress(base64.b16encode(os.urandom(11 * 1024 * 1024)), 1)), 413),
     ],
+    ids=["not packed", "truncated", "no UTF-8", "no Base64", "too large"],
 )
-def test_sarif_that_cannot_be_unpacked_is_declined(github: Served, given: Any, status: int) -> None:
+def test_refuses_invalid_sarif(github: Served, given: Any, status: int) -> None:
     assert github.ask("POST", "/code-scanning/sarifs", given) == (status, None)
     assert github.fake.sarifs == []
-
-
-def test_sarif_above_ten_megabytes_is_declined(github: Served) -> None:
-    raw = base64.b16encode(os.urandom(11 * 1024 * 1024))
-    given = sarif(gzip.compress(raw, 1))
-    assert github.ask("POST", "/code-scanning/sarifs", given) == (413, None)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +112,7 @@ def test_sarif_above_ten_megabytes_is_declined(github: Served) -> None:
         ("MEMBER", "none", "none", "none"),
     ],
 )
-def test_what_somebody_may_do_is_told(
+def test_returns_permission_of_user(
     github: Served, association: str, named: str | None, permission: str, role: str
 ) -> None:
     github.fake.hub.associations["ann"] = association
@@ -138,15 +123,15 @@ def test_what_somebody_may_do_is_told(
     assert github.repo.get_collaborator_permission("ann") == permission
 
 
-def test_associations_stand_on_everything_that_was_said(github: Served) -> None:
+def test_comments_have_author_association(github: Served) -> None:
     github.fake.hub.associations |= {BOT: "CONTRIBUTOR", "octocat": "OWNER"}
     github.pull.create_review(body="x", event="COMMENT", comments=[comment()])
     github.pull.create_issue_comment("x")
-    said = [
+    posts = [
         github.ask("GET", path)[1][0]
         for path in (f"{PULL}/reviews", f"{PULL}/comments", "/issues/1/comments")
     ]
-    assert {one["author_association"] for one in said} == {"CONTRIBUTOR"}
+    assert {one["author_association"] for one in posts} == {"CONTRIBUTOR"}
     assert github.pull.raw_data["author_association"] == "OWNER"
 
 
@@ -161,7 +146,7 @@ def test_associations_stand_on_everything_that_was_said(github: Served) -> None:
         ("write:security-events,none:checks", 403, 403, 403, 202, 403),
     ],
 )
-def test_a_token_may_do_what_its_scopes_allow(
+def test_token_permissions_limit_requests(
     github: Served,
     permission: Permission,
     pulls: int,
@@ -187,12 +172,12 @@ def test_a_token_may_do_what_its_scopes_allow(
 
 
 @pytest.mark.parametrize("words", ["all", "write:everything", "shout:pulls", ""])
-def test_a_permission_that_does_not_exist_is_a_mistake_of_the_test(words: str) -> None:
+def test_unknown_permission_raises_error(words: str) -> None:
     with pytest.raises(ValueError, match="no permission"):
         level(words, "pulls")
 
 
-def test_a_rest_call_that_is_a_mistake_of_the_client_reaches_no_route(github: Served) -> None:
+def test_unknown_query_parameter_is_a_violation(github: Served) -> None:
     with pytest.raises(GithubException, match="unknown query parameter"):
         github.client().requester.requestJsonAndCheck(
             "GET", "/repos/octo/repo/commits/main/check-runs?name=x"

@@ -1,4 +1,4 @@
-"""A whole conversation in one GraphQL query, by pages, and refused in parts."""
+"""Compares a whole conversation in GraphQL with PyGithub: one query, pages, and refused parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.fakes_contract.conversation import WHERE, WHOLE, graphql, read, talk
 from tests.fakes_contract.test_github_writing import comment
 
 
-def test_a_conversation_is_one_query(github: Served) -> None:
+def test_reads_conversation_in_one_query(github: Served) -> None:
     talk(github)
     fake, head = github.fake, github.origin.head
     fake.hub.associations |= {"octocat": "MEMBER", "ann": "OWNER"}
@@ -44,7 +44,7 @@ def test_a_conversation_is_one_query(github: Served) -> None:
     ]
 
 
-def test_what_people_did_is_seen(github: Served) -> None:
+def test_reads_actions_of_people(github: Served) -> None:
     talk(github)
     fake = github.fake
     fake.hub.associations["ann"] = "COLLABORATOR"
@@ -57,15 +57,21 @@ def test_what_people_did_is_seen(github: Served) -> None:
     fake.edit(second.comments[0], "Changed", by="mallory")
     whole = read(github)
     one, two = whole["reviewThreads"]["nodes"]
-    said, reply = one["comments"]["nodes"]
-    assert said["reactions"]["nodes"] == [{"user": {"login": "bob"}}]
+    first_comment, reply = one["comments"]["nodes"]
+    assert first_comment["reactions"]["nodes"] == [{"user": {"login": "bob"}}]
     assert (reply["body"], reply["authorAssociation"], reply["editor"]) == (
         "Won't fix.", "COLLABORATOR", {"login": "ann"},
     )  # fmt: skip
-    assert (reply["author"], said["author"]["__typename"]) == ({"login": "ann", "__typename": "User"}, "Bot")
+    assert (reply["author"], first_comment["author"]["__typename"]) == (
+        {"login": "ann", "__typename": "User"},
+        "Bot",
+    )
     assert (one["isResolved"], one["resolvedBy"]) == (False, None)
     assert (two["isResolved"], two["resolvedBy"]) == (True, {"login": "ann"})
-    assert (two["comments"]["nodes"][0]["editor"], said["lastEditedAt"]) == ({"login": "mallory"}, None)
+    assert (two["comments"]["nodes"][0]["editor"], first_comment["lastEditedAt"]) == (
+        {"login": "mallory"},
+        None,
+    )
     assert whole["comments"]["nodes"][0]["editor"] == {"login": "mallory"}
     listed = github.ask("GET", "/pulls/1/comments")[1]
     assert listed[0]["reactions"]["-1"] == 1
@@ -80,7 +86,7 @@ def test_what_people_did_is_seen(github: Served) -> None:
     assert len(read(github)["reviewThreads"]["nodes"]) == 1
 
 
-def test_a_pending_review_is_in_its_authors_query_only(github: Served) -> None:
+def test_only_author_reads_pending_review(github: Served) -> None:
     github.pull.create_review(body="Later", comments=[comment()])
     mine, theirs = read(github), read(github, "github_pat_x")
     assert [node["state"] for node in mine["reviews"]["nodes"]] == ["PENDING"]
@@ -98,7 +104,7 @@ def test_a_pending_review_is_in_its_authors_query_only(github: Served) -> None:
         ("first: 100", ["0", "1", "2", "3", "4"], (False, False)),
     ],
 )
-def test_lists_are_paged_from_both_ends(
+def test_pages_lists_from_both_ends(
     github: Served, arguments: str, bodies: list[str], more: tuple[bool, bool]
 ) -> None:
     for number in range(5):
@@ -127,7 +133,7 @@ def test_lists_are_paged_from_both_ends(
         ('(first: 1, after: "x")', "INVALID_CURSOR_ARGUMENTS"),
     ],
 )
-def test_pages_that_github_declines(github: Served, arguments: str, kind: str) -> None:
+def test_refuses_invalid_pages(github: Served, arguments: str, kind: str) -> None:
     query = (
         '{ repository(owner: "octo", name: "repo") { pullRequest(number: 1) { comments%s { totalCount } } } }'
     )
@@ -135,7 +141,7 @@ def test_pages_that_github_declines(github: Served, arguments: str, kind: str) -
     assert answer["errors"][0]["type"] == kind
 
 
-def test_reviews_are_chosen_by_state_and_author(github: Served) -> None:
+def test_filters_reviews_by_state_and_author(github: Served) -> None:
     github.pull.create_review(body="No.", event="REQUEST_CHANGES")
     github.pull.create_review(body="Hm.", event="COMMENT")
     github.client("github_pat_x").get_repo("octo/repo").get_pull(1).create_review(
@@ -153,7 +159,7 @@ def test_reviews_are_chosen_by_state_and_author(github: Served) -> None:
         assert [node["body"] for node in nodes] == bodies
 
 
-def test_a_token_that_may_not_read_checks_gets_the_rest(github: Served) -> None:
+def test_token_without_checks_reads_the_rest(github: Served) -> None:
     talk(github)
     github.fake.tokens["ghs_some"] = "write:pulls,none:checks"
     answer = graphql(github, WHOLE, "ghs_some", **WHERE)
@@ -165,7 +171,7 @@ def test_a_token_that_may_not_read_checks_gets_the_rest(github: Served) -> None:
     assert len(pull["reviewThreads"]["nodes"]) == 2
 
 
-def test_a_token_that_may_not_read_pull_requests_gets_none(github: Served) -> None:
+def test_token_without_pull_requests_reads_none(github: Served) -> None:
     github.fake.tokens["ghs_some"] = "none:pulls"
     answer = graphql(github, WHOLE, "ghs_some", **WHERE)
     assert answer["data"]["repository"]["pullRequest"] is None
@@ -173,9 +179,7 @@ def test_a_token_that_may_not_read_pull_requests_gets_none(github: Served) -> No
 
 
 @pytest.mark.parametrize(("size", "declined"), [(33, False), (100, True)])
-def test_a_query_for_too_many_nodes_is_declined_before_it_is_looked_at(
-    github: Served, size: int, declined: bool
-) -> None:
+def test_refuses_query_for_too_many_nodes(github: Served, size: int, declined: bool) -> None:
     query = """
     query($size: Int!) { repository(owner: "octo", name: "repo") { ... on Repository { pullRequest(number: 1) {
       reviewThreads(first: 100) { nodes { comments(first: 100) { nodes { reactions(first: $size) { totalCount } } } } }
@@ -187,13 +191,13 @@ def test_a_query_for_too_many_nodes_is_declined_before_it_is_looked_at(
     assert ("data" in answer) is not declined
 
 
-def test_a_document_that_is_no_graphql_is_a_violation(github: Served) -> None:
+def test_invalid_document_is_a_violation(github: Served) -> None:
     assert "Syntax Error" in graphql(github, "{ viewer { login ")["errors"][0]["message"]
     assert github.fake.violations
     github.fake.violations.clear()
 
 
-def test_graphql_and_rest_agree_on_ids(github: Served) -> None:
+def test_graphql_and_rest_have_the_same_ids(github: Served) -> None:
     talk(github)
     whole = read(github)
     paths = ("/pulls/1/reviews", "/pulls/1/comments", "/issues/1/comments")
@@ -205,7 +209,7 @@ def test_graphql_and_rest_agree_on_ids(github: Served) -> None:
     ]
 
 
-def test_a_missing_pull_request_is_an_error_with_its_path(github: Served) -> None:
+def test_missing_pull_request_is_an_error_with_path(github: Served) -> None:
     answer = graphql(github, WHOLE, **(WHERE | {"number": 9}))
     assert answer["errors"][0]["path"] == ["repository", "pullRequest"]
     with pytest.raises(GithubException):

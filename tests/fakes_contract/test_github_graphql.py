@@ -1,4 +1,4 @@
-"""PyGithub asks the fake GitHub's GraphQL: threads, resolving, minimizing, and what is declined."""
+"""Compares the fake's GraphQL with PyGithub: threads, resolving, minimizing, and refused requests."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ query($owner: String!, $name: String!, $number: Int!, $size: Int!, $after: Strin
   }
 }
 """
+UNBOUNDED = (
+    '{ repository(owner: "octo", name: "repo") { pullRequest(number: 1) { reviewThreads { totalCount } } } }'
+)
 
 
 def graphql(served: Served, query: str, token: str = "ghs_write", **variables: Any) -> Any:
@@ -38,7 +41,7 @@ def threads_of(served: Served, size: int = 50, after: str | None = None) -> Any:
     return whole["repository"]["pullRequest"]["reviewThreads"]
 
 
-def test_threads_are_listed_page_by_page(github: Served) -> None:
+def test_pages_threads(github: Served) -> None:
     comments = [comment(), comment(line=12, start_line=11, start_side="RIGHT", body="Range.")]
     github.pull.create_review(body="Summary", event="COMMENT", comments=comments)
     first = threads_of(github, 1)
@@ -48,13 +51,13 @@ def test_threads_are_listed_page_by_page(github: Served) -> None:
     assert {key: node[key] for key in ("path", "line", "startLine", "diffSide", "subjectType")} == {
         "path": "src/long.txt", "line": 12, "startLine": 11, "diffSide": "RIGHT", "subjectType": "LINE",
     }  # fmt: skip
-    (said,) = node["comments"]["nodes"]
-    assert (said["body"], said["author"]["login"]) == ("Range.", "github-actions")
-    assert said["databaseId"] == github.fake.comments[1].id
+    (first_comment,) = node["comments"]["nodes"]
+    assert (first_comment["body"], first_comment["author"]["login"]) == ("Range.", "github-actions")
+    assert first_comment["databaseId"] == github.fake.comments[1].id
     assert not [write for write in github.fake.writes if write.path == "/graphql"]
 
 
-def test_a_thread_is_resolved_and_a_comment_minimized(github: Served) -> None:
+def test_resolves_thread_and_minimizes_comment(github: Served) -> None:
     github.pull.create_review(body="Summary", event="COMMENT", comments=[comment()])
     (node,) = threads_of(github)["nodes"]
     requester = github.client().requester
@@ -66,7 +69,7 @@ def test_a_thread_is_resolved_and_a_comment_minimized(github: Served) -> None:
     assert [write.path for write in github.fake.writes][1:] == ["/graphql", "/graphql"]
 
 
-def test_an_outdated_thread_has_no_line(github: Served) -> None:
+def test_outdated_thread_has_no_line(github: Served) -> None:
     github.pull.create_review(body="Summary", event="COMMENT", comments=[comment()])
     github.fake.threads[0].outdated = True
     (node,) = threads_of(github)["nodes"]
@@ -86,7 +89,7 @@ def test_an_outdated_thread_has_no_line(github: Served) -> None:
         ),
     ],
 )
-def test_mutations_that_github_declines(
+def test_refuses_mutations(
     github: Served, token: str, name: str, argument: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(GithubException, match=words):
@@ -99,42 +102,38 @@ def test_mutations_that_github_declines(
         ({"name": "other"}, "Could not resolve to a Repository"),
         ({"number": 77}, "Could not resolve to a PullRequest"),
         ({"size": 101}, "exceeds the `first` limit"),
+        ({"query": UNBOUNDED}, "You must provide"),
     ],
 )
-def test_queries_that_github_declines(github: Served, variables: dict[str, Any], words: str) -> None:
+def test_refuses_queries(github: Served, variables: dict[str, Any], words: str) -> None:
     asked: dict[str, Any] = {"owner": "octo", "name": "repo", "number": 1, "size": 5} | variables
+    query = asked.pop("query", THREADS)
     with pytest.raises(GithubException, match=words):
-        graphql(github, THREADS, **asked)
+        graphql(github, query, **asked)
 
 
-def test_threads_without_a_bound_are_declined(github: Served) -> None:
-    query = '{ repository(owner: "octo", name: "repo") { pullRequest(number: 1) { reviewThreads { totalCount } } } }'
-    with pytest.raises(GithubException, match="You must provide"):
-        graphql(github, query)
-
-
-def test_a_query_that_breaks_the_schema_is_a_violation(github: Served) -> None:
+def test_query_outside_of_schema_is_a_violation(github: Served) -> None:
     with pytest.raises(GithubException, match="Cannot query field"):
         graphql(github, "{ viewer { colour } }")
     assert any("colour" in violation for violation in github.fake.violations)
     github.fake.violations.clear()
 
 
-def test_the_viewer_is_who_asks(github: Served) -> None:
+def test_viewer_is_owner_of_token(github: Served) -> None:
     assert graphql(github, "{ viewer { login } }", "github_pat_x") == {"viewer": {"login": "hubot"}}
 
 
 @pytest.mark.parametrize(
     "refused", [GraphqlRefusal(403), GraphqlRefusal(200, ({"message": "No.", "type": "FORBIDDEN"},))]
 )
-def test_graphql_can_be_refused_altogether(github: Served, refused: GraphqlRefusal) -> None:
+def test_graphql_can_be_refused(github: Served, refused: GraphqlRefusal) -> None:
     github.fake.graphql_refusal = refused
     with pytest.raises(GithubException):
         graphql(github, "{ viewer { login } }")
 
 
 @pytest.mark.parametrize("token", ["ghs_wrong", None])
-def test_graphql_needs_a_token(github: Served, token: str | None) -> None:
+def test_graphql_requires_token(github: Served, token: str | None) -> None:
     with pytest.raises(GithubException) as caught:
         github.client(token).requester.graphql_query("{ viewer { login } }", {})
     assert caught.value.status == 401

@@ -1,4 +1,4 @@
-"""Something happens at a moment that a test chose, even the client's death, and the fake goes on."""
+"""Runs an action at a chosen request, even the kill of the client, while the fake continues."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ urllib.request.urlopen(request)
 """
 
 
-def test_the_journal_says_where_and_when_each_request_came(github: Served) -> None:
+def test_journal_has_position_and_time(github: Served) -> None:
     github.pull.create_issue_comment("x")
     journal = github.fake.journal
     assert [request.position for request in journal] == [0, 1, 2]
@@ -30,14 +30,12 @@ def test_the_journal_says_where_and_when_each_request_came(github: Served) -> No
 
 
 @pytest.mark.parametrize(("after", "seen"), [(False, []), (True, ["First"])])
-def test_an_action_runs_before_a_request_takes_effect_or_before_it_is_answered(
-    github: Served, after: bool, seen: list[str]
-) -> None:
+def test_action_runs_before_or_after_effect(github: Served, after: bool, seen: list[str]) -> None:
     found: list[str] = []
     github.fake.when(
         "POST",
         "/issues/1/comments$",
-        lambda: found.extend(said.body for said in github.fake.issue_comments),
+        lambda: found.extend(comment.body for comment in github.fake.issue_comments),
         after=after,
     )
     github.pull.create_issue_comment("First")
@@ -45,7 +43,7 @@ def test_an_action_runs_before_a_request_takes_effect_or_before_it_is_answered(
     assert (found, github.fake.moments.left) == (seen, 0)
 
 
-def test_what_is_ordered_while_a_request_is_answered_is_for_a_later_one(github: Served) -> None:
+def test_action_set_during_request_is_for_later_one(github: Served) -> None:
     came: list[str] = []
 
     def order() -> None:
@@ -58,7 +56,7 @@ def test_what_is_ordered_while_a_request_is_answered_is_for_a_later_one(github: 
     assert came == ["later"]
 
 
-def test_an_action_waits_for_its_request_as_often_as_it_was_told(github: Served) -> None:
+def test_action_repeats_given_times(github: Served) -> None:
     came: list[int] = []
     github.fake.when("*", "/pulls/1$", lambda: came.append(len(github.fake.journal)), times=2)
     github.fake.when("GET", "/nowhere$", lambda: came.append(-1))
@@ -67,7 +65,7 @@ def test_an_action_waits_for_its_request_as_often_as_it_was_told(github: Served)
     assert (came, github.fake.moments.left) == ([2, 4], 1)
 
 
-def test_requests_to_graphql_are_told_apart_by_their_text(github: Served) -> None:
+def test_matches_graphql_requests_by_text(github: Served) -> None:
     talk(github)
     first, second = github.fake.threads
     came: list[str] = []
@@ -80,23 +78,23 @@ def test_requests_to_graphql_are_told_apart_by_their_text(github: Served) -> Non
     assert (caught.value.status, came) == (502, ["mutation"])
 
 
-def test_an_action_may_itself_ask_the_server_and_push(github: Served) -> None:
-    said: list[str] = []
+def test_action_can_send_requests_and_push(github: Served) -> None:
+    comment: list[str] = []
 
     def meanwhile() -> None:
         github.pull.create_issue_comment("Meanwhile")
-        said.append(github.fake.push(1, github.origin.base))
+        comment.append(github.fake.push(1, github.origin.base))
 
     github.fake.when("POST", "/reviews$", meanwhile)
     pull, commit = github.pull, github.repo.get_commit(github.origin.head)
     with pytest.raises(GithubException) as caught:
         pull.create_review(commit, "x", "COMMENT")
     assert caught.value.data["errors"] == ["Commit is not part of the pull request"]
-    assert said == [github.origin.base]
+    assert comment == [github.origin.base]
     assert [comment.body for comment in github.fake.issue_comments] == ["Meanwhile"]
 
 
-def test_an_action_that_fails_is_a_violation(github: Served) -> None:
+def test_failing_action_is_a_violation(github: Served) -> None:
     def broken() -> None:
         raise OSError("the test's own mistake")
 
@@ -109,9 +107,7 @@ def test_an_action_that_fails_is_a_violation(github: Served) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_what_a_client_sent_before_it_died_takes_effect_and_breaks_nothing(
-    github: Served, after: bool
-) -> None:
+def test_request_of_killed_client_takes_effect(github: Served, after: bool) -> None:
     started: list[subprocess.Popen[bytes]] = []
     begun, dead = threading.Event(), threading.Event()
 
@@ -128,4 +124,4 @@ def test_what_a_client_sent_before_it_died_takes_effect_and_breaks_nothing(
         assert dead.wait(20)
     assert process.returncode == -9
     github.pull.create_issue_comment("Alive")
-    assert [said.body for said in github.fake.issue_comments] == ["x", "Alive"]
+    assert [comment.body for comment in github.fake.issue_comments] == ["x", "Alive"]

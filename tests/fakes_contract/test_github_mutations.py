@@ -1,4 +1,4 @@
-"""Several mutations in one GraphQL document: each takes effect, or fails, on its own."""
+"""Compares several mutations in one GraphQL document: each succeeds or fails on its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.fakes_contract.conftest import Served
 from tests.fakes_contract.conversation import REPLY_AND_RESOLVE, graphql, read, talk
 
 
-def test_mutations_of_one_document_fail_each_on_its_own(github: Served) -> None:
+def test_mutations_of_a_document_fail_independently(github: Served) -> None:
     talk(github)
     first, second = github.fake.threads
     answer = graphql(github, REPLY_AND_RESOLVE % (first.id, first.id, second.id, "Fixed, too."))
@@ -21,7 +21,7 @@ def test_mutations_of_one_document_fail_each_on_its_own(github: Served) -> None:
         "thread": {"isResolved": True, "resolvedBy": {"login": "github-actions"}},
     }
     assert answer["data"]["r1"]["comment"]["databaseId"] == second.comments[1].id
-    assert [[said.body for said in thread.comments] for thread in (first, second)] == [
+    assert [[comment.body for comment in thread.comments] for thread in (first, second)] == [
         ["Here.", "Fixed."],
         ["Range.", "Fixed, too."],
     ]
@@ -30,7 +30,7 @@ def test_mutations_of_one_document_fail_each_on_its_own(github: Served) -> None:
 
 
 @pytest.mark.parametrize("body", ["", "x" * 65_537])
-def test_a_reply_that_is_blank_or_too_long_is_declined(github: Served, body: str) -> None:
+def test_refuses_blank_or_too_long_reply(github: Served, body: str) -> None:
     talk(github)
     first, second = github.fake.threads
     answer = graphql(github, REPLY_AND_RESOLVE % (first.id, first.id, second.id, body))
@@ -41,7 +41,7 @@ def test_a_reply_that_is_blank_or_too_long_is_declined(github: Served, body: str
     assert len(second.comments) == 1
 
 
-def test_one_kind_of_mutation_can_be_forbidden(github: Served) -> None:
+def test_one_kind_of_mutation_can_be_refused(github: Served) -> None:
     talk(github)
     github.fake.refused_mutations.add("resolveReviewThread")
     first, second = github.fake.threads
@@ -54,7 +54,7 @@ def test_one_kind_of_mutation_can_be_forbidden(github: Served) -> None:
     assert len(read(github)["reviewThreads"]["nodes"]) == 2
 
 
-def test_a_resolved_thread_keeps_who_resolved_it_and_can_be_opened_again(github: Served) -> None:
+def test_unresolves_thread_that_another_resolved(github: Served) -> None:
     talk(github)
     thread = github.fake.threads[0]
     github.fake.resolve(thread, by="ann")
@@ -65,7 +65,7 @@ def test_a_resolved_thread_keeps_who_resolved_it_and_can_be_opened_again(github:
     assert (thread.resolved, thread.resolved_by) == (False, "")
 
 
-def test_a_reply_beside_a_pending_review_becomes_a_part_of_it(github: Served) -> None:
+def test_reply_joins_pending_review(github: Served) -> None:
     talk(github)
     review = github.pull.create_review(body="Later")
     first, second = github.fake.threads
@@ -76,7 +76,7 @@ def test_a_reply_beside_a_pending_review_becomes_a_part_of_it(github: Served) ->
     assert [len(node["comments"]["nodes"]) for node in shown] == [1, 1]
 
 
-def test_a_mutation_is_a_write_wherever_it_stands_in_the_document(github: Served) -> None:
+def test_detects_mutations_in_documents(github: Served) -> None:
     talk(github)
     query = """
     fragment shown on ResolveReviewThreadPayload { thread { isResolved } }

@@ -1,4 +1,4 @@
-"""The fake GitHub's GraphQL tells of git's objects what its REST tells, as far as GraphQL does."""
+"""Compares git objects in the fake's GraphQL with its REST."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ query($owner: String!, $name: String!, $commit: GitObjectID!, $path: String!) {
 """
 
 
-def asked(served: Served, path: str, *, commit: str = "", token: str = "ghs_write") -> Any:
-    """The answer's JSON; `path` at the base."""
+def ask(served: Served, path: str, *, commit: str = "", token: str = "ghs_write") -> Any:
+    """Returns the response's JSON; `path` is at the base."""
     base = commit or served.origin.base
     variables = {"owner": "octo", "name": "repo", "commit": base, "path": f"{base}:{path}"}
     _, _, answer = served.client(token).requester.requestJson(
@@ -35,11 +35,11 @@ def asked(served: Served, path: str, *, commit: str = "", token: str = "ghs_writ
 
 
 def found(served: Served, path: str) -> Any:
-    return asked(served, path)["data"]["repository"]["found"]
+    return ask(served, path)["data"]["repository"]["found"]
 
 
 @pytest.mark.parametrize("path", ["src/long.txt", "no-end.txt", "docs/README.md"])
-def test_a_text_is_what_rest_gives(github: Served, path: str) -> None:
+def test_text_equals_rest(github: Served, path: str) -> None:
     status, rest = github.ask("GET", f"/contents/{path}?ref={github.origin.base}")
     blob = found(github, path)
     assert status == 200
@@ -48,38 +48,32 @@ def test_a_text_is_what_rest_gives(github: Served, path: str) -> None:
     assert (blob["isBinary"], blob["isTruncated"]) == (False, False)
 
 
-def test_a_link_is_a_blob_with_its_target(github: Served) -> None:
+def test_reads_link_binary_large_file_and_folder(github: Served) -> None:
     assert found(github, "link.txt")["text"] == "target.txt"
-
-
-def test_a_binary_has_no_text_and_a_large_file_is_cut(github: Served) -> None:
     binary, large = found(github, "logo.bin"), found(github, "large.txt")
     assert (binary["text"], binary["isBinary"]) == (None, True)
     assert large["isTruncated"]
     assert len(large["text"]) < large["byteSize"]
-
-
-def test_a_folder_lists_its_entries(github: Served) -> None:
     folder = found(github, "src")
     assert folder["__typename"] == "Tree"
     assert folder["entries"][0] == {"name": "gone.txt", "type": "blob", "mode": 0o100644}
     assert "src" in [entry["name"] for entry in found(github, "")["entries"]]
 
 
-def test_what_is_not_there_is_null_without_an_error(github: Served) -> None:
-    answer = asked(github, "nowhere/at all")
+def test_missing_object_is_null_without_error(github: Served) -> None:
+    answer = ask(github, "nowhere/at all")
     assert answer["data"]["repository"] == {
         "commit": {"__typename": "Commit", "oid": github.origin.base},
         "found": None,
     }
     assert "errors" not in answer
-    unseen = asked(github, "src", commit="0" * 40)
+    unseen = ask(github, "src", commit="0" * 40)
     assert unseen["data"]["repository"] == {"commit": None, "found": None}
 
 
-def test_a_token_that_may_not_read_contents_is_told_so(github: Served) -> None:
+def test_token_without_contents_gets_error(github: Served) -> None:
     github.fake.tokens["ghs_blind"] = frozenset({"none:contents"})
-    answer = asked(github, "src", token="ghs_blind")
+    answer = ask(github, "src", token="ghs_blind")
     assert answer["data"]["repository"] == {"commit": None, "found": None}
     assert {error["type"] for error in answer["errors"]} == {"FORBIDDEN"}
     assert ["repository", "found"] in [error["path"] for error in answer["errors"]]

@@ -1,9 +1,8 @@
-"""What a push does to a pull request: its head, its diff, and the places of its threads."""
+"""Checks what a push changes on a pull request: its head, its diff, and the lines of its threads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,13 @@ import pytest
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.github import FakeGitHub
 from tests.fakes.github_state import Thread
-from tests.fakes.http_server import serve
-from tests.fakes_contract.conftest import Origin, Served
+from tests.fakes_contract.conftest import Origin, ServeCommits, Served
 from tests.fakes_contract.conversation import read
 from tests.fakes_contract.test_github_writing import comment
 
 BASE = [f"line {number}" for number in range(1, 41)]
 HEAD = [*BASE[:2], "third", "added", *BASE[3:19], *BASE[20:]]
-"""Line 3 changed, one added behind it, line 20 removed."""
+"""Line 3 changed, one added after it, line 20 removed."""
 
 
 def text(lines: list[str]) -> str:
@@ -27,7 +25,7 @@ def text(lines: list[str]) -> str:
 
 @dataclass(frozen=True)
 class Pushed:
-    """A pull request whose file is app.py, and the repository in which further commits are made."""
+    """A pull request whose file is app.py, and its repository for further commits."""
 
     served: Served
     repository: GitRepository
@@ -46,18 +44,17 @@ class Pushed:
 
 
 @pytest.fixture
-def pushed(make_github: Callable[..., FakeGitHub], tmp_path: Path) -> Iterator[Pushed]:
+def pushed(serve_commits: ServeCommits, tmp_path: Path) -> Pushed:
     repository = GitRepository.create(tmp_path / "pushed")
-    base = repository.commit({"app.py": text(BASE), "other.py": "x\n"})
+    repository.commit({"app.py": text(BASE), "other.py": "x\n"})
+    base = repository.git("rev-parse", "main")
     repository.branch("feature")
     head = repository.commit({"app.py": text(HEAD)})
-    fake = make_github(repository.git_dir)
-    fake.add_pull_request(1, base_sha="main", head_sha="feature")
-    with serve(fake) as url:
-        yield Pushed(Served(fake, url, Origin(repository, base, head)), repository)
+    served = serve_commits(repository, "main", "feature")
+    return Pushed(replace(served, origin=Origin(repository, base, head)), repository)
 
 
-def test_a_push_moves_the_head(pushed: Pushed) -> None:
+def test_push_moves_head(pushed: Pushed) -> None:
     sha = pushed.push({"new.py": "new\n"})
     assert pushed.served.pull.head.sha == read(pushed.served)["headRefOid"] == sha
     assert {file.filename for file in pushed.served.pull.get_files()} == {"app.py", "new.py"}
@@ -80,7 +77,7 @@ def test_a_push_moves_the_head(pushed: Pushed) -> None:
         (BASE, 2, None, None),
     ],
 )
-def test_a_line_moves_along_until_it_is_changed(
+def test_line_moves_until_it_is_changed(
     pushed: Pushed, after: list[str], line: int, start: int | None, place: tuple[int | None, int] | None
 ) -> None:
     thread = pushed.comment(line, start=start)
@@ -103,7 +100,7 @@ def test_a_line_moves_along_until_it_is_changed(
         (BASE, 3, None),
     ],
 )
-def test_a_line_on_the_left_stays_until_it_is_taken_away_no_more(
+def test_left_line_stays_while_it_is_removed(
     pushed: Pushed, after: list[str], line: int, place: int | None
 ) -> None:
     thread = pushed.comment(line, side="LEFT")
@@ -111,7 +108,7 @@ def test_a_line_on_the_left_stays_until_it_is_taken_away_no_more(
     assert (thread.outdated, thread.line) == (place is None, place)
 
 
-def test_a_line_on_the_left_moves_with_the_base(pushed: Pushed) -> None:
+def test_left_line_moves_with_base(pushed: Pushed) -> None:
     thread = pushed.comment(20, side="LEFT")
     pushed.repository.git("checkout", "-q", "main")
     pushed.fake.push_base(1, pushed.repository.commit({"app.py": text(["top", *BASE])}))
@@ -123,7 +120,7 @@ def test_a_line_on_the_left_moves_with_the_base(pushed: Pushed) -> None:
     assert pushed.fake.hub.pulls[1].timeline == []
 
 
-def test_a_range_from_the_left_to_the_right_moves_at_both_ends(pushed: Pushed) -> None:
+def test_range_across_sides_moves_at_both_ends(pushed: Pushed) -> None:
     across = comment(path="app.py", start_line=3, start_side="LEFT", line=4)
     pushed.served.pull.create_review(body="x", event="COMMENT", comments=[across])
     (thread,) = pushed.fake.threads
@@ -134,7 +131,7 @@ def test_a_range_from_the_left_to_the_right_moves_at_both_ends(pushed: Pushed) -
 @pytest.mark.parametrize(
     "gone", [{"app.py": None, "moved.py": text(HEAD)}, {"app.py": text(BASE), "other.py": "y\n"}]
 )
-def test_a_file_that_is_renamed_or_left_the_diff_takes_its_threads_out_of_date(
+def test_renamed_or_unchanged_file_outdates_threads(
     pushed: Pushed, gone: dict[str, str | bytes | None]
 ) -> None:
     on_line = pushed.comment(4)
@@ -145,14 +142,14 @@ def test_a_file_that_is_renamed_or_left_the_diff_takes_its_threads_out_of_date(
     assert (on_line.outdated, on_line.line, on_file.outdated) == (True, None, True)
 
 
-def test_a_thread_on_a_file_stays_with_the_file(pushed: Pushed) -> None:
+def test_thread_on_file_stays(pushed: Pushed) -> None:
     head = pushed.served.repo.get_commit(pushed.served.origin.head)
     pushed.served.pull.create_review_comment("File.", head, "app.py", subject_type="file")
     pushed.push({"app.py": text(["new", *HEAD])})
     assert (pushed.fake.threads[0].outdated, pushed.fake.threads[0].line) == (False, None)
 
 
-def test_a_force_push_is_noted_and_undone(pushed: Pushed) -> None:
+def test_force_push_is_in_timeline(pushed: Pushed) -> None:
     thread = pushed.comment(4)
     old = pushed.served.origin.head
     pushed.repository.git("checkout", "-q", "-B", "feature", "main")
@@ -166,7 +163,7 @@ def test_a_force_push_is_noted_and_undone(pushed: Pushed) -> None:
     assert pushed.fake.hub.pulls[1].timeline[-1] == "BASE_REF_CHANGED_EVENT"
 
 
-def test_another_base_changes_the_diff(pushed: Pushed) -> None:
+def test_other_base_changes_diff(pushed: Pushed) -> None:
     thread = pushed.comment(4)
     pushed.repository.git("branch", "release", "feature")
     assert pushed.fake.retarget(1, "release") == pushed.served.origin.head
@@ -176,7 +173,7 @@ def test_another_base_changes_the_diff(pushed: Pushed) -> None:
     assert thread.outdated
 
 
-def test_a_base_that_was_pushed_by_force_is_noted(pushed: Pushed) -> None:
+def test_force_push_of_base_is_in_timeline(pushed: Pushed) -> None:
     pushed.repository.git("checkout", "-q", "main")
     pushed.fake.push_base(1, pushed.repository.commit({"other.py": "y\n"}))
     assert pushed.fake.hub.pulls[1].timeline == []
@@ -186,7 +183,7 @@ def test_a_base_that_was_pushed_by_force_is_noted(pushed: Pushed) -> None:
     assert pushed.fake.hub.pulls[1].timeline == ["BASE_REF_FORCE_PUSHED_EVENT"]
 
 
-def test_a_comment_on_an_earlier_commit_stands_where_the_head_has_its_line(pushed: Pushed) -> None:
+def test_comment_on_earlier_commit_moves_to_head(pushed: Pushed) -> None:
     earlier = pushed.served.repo.get_commit(pushed.served.origin.head)
     pushed.push({"app.py": text(["new", *HEAD[:3], "changed", *HEAD[4:]])})
     pull = pushed.served.pull
@@ -201,7 +198,7 @@ def test_a_comment_on_an_earlier_commit_stands_where_the_head_has_its_line(pushe
 
 
 @pytest.mark.parametrize(("merged", "state"), [(False, "CLOSED"), (True, "MERGED")])
-def test_a_pull_request_is_closed_and_reopened(pushed: Pushed, merged: bool, state: str) -> None:
+def test_closes_and_reopens_pull_request(pushed: Pushed, merged: bool, state: str) -> None:
     pushed.fake.close(1, merged=merged)
     assert (pushed.served.pull.state, pushed.served.pull.merged) == ("closed", merged)
     assert read(pushed.served)["state"] == state

@@ -1,4 +1,4 @@
-"""PyGithub writes to the fake GitHub: reviews, comments, threads, check runs, and what is declined."""
+"""Compares writes to the fake GitHub with PyGithub: reviews, comments, threads, check runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def refusal(served: Served, event: str, body: str, *comments: ReviewComment, tok
     return caught.value.data
 
 
-def test_a_review_is_stored_whole(github: Served) -> None:
+def test_stores_review(github: Served) -> None:
     review = github.pull.create_review(
         body="Summary",
         event="COMMENT",
@@ -91,7 +91,7 @@ def test_a_review_is_stored_whole(github: Served) -> None:
         ({"body": "x" * 65_537}, "Body is too long (maximum is 65536 characters)"),
     ],
 )
-def test_one_bad_comment_loses_the_review(github: Served, bad: dict[str, Any], sentence: str) -> None:
+def test_invalid_comment_refuses_review(github: Served, bad: dict[str, Any], sentence: str) -> None:
     declined = refusal(github, "COMMENT", "Summary", comment(), comment(**bad))
     assert declined == {
         "message": "Unprocessable Entity",
@@ -99,12 +99,6 @@ def test_one_bad_comment_loses_the_review(github: Served, bad: dict[str, Any], s
         "documentation_url": "https://docs.github.com/rest/pulls/reviews#create-a-review-for-a-pull-request",
         "status": "422",
     }
-
-
-def test_a_range_may_reach_from_the_left_side_to_the_right(github: Served) -> None:
-    across = comment(start_line=11, start_side="LEFT", line=12)
-    github.pull.create_review(body="Summary", event="COMMENT", comments=[across])
-    assert github.fake.comments[0].start_side == "LEFT"
 
 
 @pytest.mark.parametrize(
@@ -115,40 +109,24 @@ def test_a_range_may_reach_from_the_left_side_to_the_right(github: Served) -> No
         ("APPROVE", "Yes.", "hubot", "Review Can not approve your own pull request"),
     ],
 )
-def test_reviews_that_github_declines(
-    github: Served, event: str, body: str, author: str, sentence: str
-) -> None:
+def test_refuses_reviews(github: Served, event: str, body: str, author: str, sentence: str) -> None:
     github.fake.hub.pulls[1].author = author
     assert refusal(github, event, body, token="github_pat_x")["errors"] == [sentence]
 
 
-def test_changes_are_requested_on_the_pull_request_of_another(github: Served) -> None:
-    assert github.pull.create_review(body="No.", event="REQUEST_CHANGES").state == "CHANGES_REQUESTED"
-
-
-def test_a_review_of_a_commit_that_is_not_in_the_pull_request_is_declined(github: Served) -> None:
+def test_refuses_review_of_other_commit(github: Served) -> None:
     with pytest.raises(GithubException) as caught:
         github.pull.create_review(github.repo.get_commit(github.origin.base), "Summary", "COMMENT")
     assert caught.value.data["errors"] == ["Commit is not part of the pull request"]
 
 
-def test_there_is_one_pending_review_at_most(github: Served) -> None:
-    pull = github.pull
-    pending = pull.create_review(body="Later")
-    assert pending.state == "PENDING"
-    assert "submitted_at" not in pending.raw_data
-    with pytest.raises(GithubException) as caught:
-        pull.create_review(body="Again")
-    assert caught.value.data["errors"] == ["User can only have one pending review per pull request"]
-
-
-def test_the_body_of_a_review_is_replaced(github: Served) -> None:
+def test_edits_review(github: Served) -> None:
     review = github.pull.create_review(body="First", event="COMMENT")
     review.edit("Second")
     assert [kept.body for kept in github.fake.reviews] == ["Second"]
 
 
-def test_single_comments_stand_on_lines_and_files(github: Served) -> None:
+def test_posts_single_comments_on_lines_and_files(github: Served) -> None:
     pull = github.pull
     commit = github.repo.get_commit(github.origin.head)
     on_line = pull.create_review_comment("Line.", commit, "new/file.py", line=1, side="RIGHT")
@@ -172,7 +150,7 @@ def test_single_comments_stand_on_lines_and_files(github: Served) -> None:
         ("src/long.txt", 2, 2, ["start_line"]),
     ],
 )
-def test_single_comments_are_declined_field_by_field(
+def test_refuses_single_comments_by_field(
     github: Served, path: str, line: int, start: Any, fields: list[str]
 ) -> None:
     commit = github.repo.get_commit(github.origin.head)
@@ -183,7 +161,7 @@ def test_single_comments_are_declined_field_by_field(
     assert [error["field"] for error in errors] == [f"pull_request_review_thread.{name}" for name in fields]
 
 
-def test_a_single_comment_needs_a_commit_of_the_pull_request_and_a_body(github: Served) -> None:
+def test_single_comment_needs_commit_and_body(github: Served) -> None:
     base = github.repo.get_commit(github.origin.base)
     head = github.repo.get_commit(github.origin.head)
     with pytest.raises(GithubException, match="commit_id"):
@@ -192,21 +170,27 @@ def test_a_single_comment_needs_a_commit_of_the_pull_request_and_a_body(github: 
         github.pull.create_review_comment(" ", head, "new/file.py", line=1)
 
 
-def test_the_conversation_is_written_and_edited(github: Served) -> None:
+def test_writes_and_edits_issue_comments(github: Served) -> None:
     issue = github.pull
-    said = issue.create_issue_comment("First")
-    said.edit("Second")
+    posted = issue.create_issue_comment("First")
+    posted.edit("Second")
     assert [kept.body for kept in issue.get_issue_comments()] == ["Second"]
-    assert said.html_url.endswith(f"#issuecomment-{said.id}")
+    assert posted.html_url.endswith(f"#issuecomment-{posted.id}")
     with pytest.raises(GithubException, match="too long"):
         issue.create_issue_comment("x" * 65_537)
 
 
-def test_check_runs_collect_their_annotations(github: Served) -> None:
+def test_limits_annotations_per_request(github: Served) -> None:
     note: Any = {
         "path": "a.py", "start_line": 1, "end_line": 1, "annotation_level": "warning", "message": "m",
     }  # fmt: skip
-    output: Any = {"title": "Review", "summary": "Fine.", "annotations": [note] * 50}
+    output: Any = {"title": "t", "summary": "s", "annotations": [note] * 51}
+    given = {"name": "hunkwise", "head_sha": github.origin.head, "output": output}
+    assert github.ask("POST", "/check-runs", given)[0] == 422
+    assert github.fake.check_runs == []
+    assert any("is too long" in violation for violation in github.fake.violations)
+    github.fake.violations.clear()
+    output["annotations"].pop()
     run = github.repo.create_check_run("hunkwise", github.origin.head, status="in_progress", output=output)
     run.edit(conclusion="neutral", output={"title": "Review", "summary": "Done.", "annotations": [note]})
     stored = github.fake.check_runs[0]
@@ -214,26 +198,7 @@ def test_check_runs_collect_their_annotations(github: Served) -> None:
     assert stored.output["summary"] == "Done."
 
 
-def test_more_than_fifty_annotations_are_declined(github: Served) -> None:
-    note: Any = {
-        "path": "a.py", "start_line": 1, "end_line": 1, "annotation_level": "warning", "message": "m",
-    }  # fmt: skip
-    status, _, _ = github.client().requester.requestJson(
-        "POST",
-        "/repos/octo/repo/check-runs",
-        input={
-            "name": "hunkwise",
-            "head_sha": github.origin.head,
-            "output": {"title": "t", "summary": "s", "annotations": [note] * 51},
-        },
-    )
-    assert status == 422
-    assert github.fake.check_runs == []
-    assert any("is too long" in violation for violation in github.fake.violations)
-    github.fake.violations.clear()
-
-
-def test_a_token_that_reads_cannot_write(github: Served) -> None:
+def test_read_only_token_cannot_write(github: Served) -> None:
     pull = github.client("ghs_read").get_repo("octo/repo").get_pull(1)
     for write in (
         lambda: pull.create_review(body="x", event="COMMENT"),
@@ -248,9 +213,7 @@ def test_a_token_that_reads_cannot_write(github: Served) -> None:
         )
 
 
-def test_what_the_contract_does_not_know_is_a_violation(
-    make_github: Callable[..., FakeGitHub], github: Served
-) -> None:
+def test_unknown_requests_are_violations(make_github: Callable[..., FakeGitHub], github: Served) -> None:
     requester = github.client().requester
     for path, body in (
         ("/repos/octo/repo/pulls/1/reviews", {"body": "x", "event": "SHOUT"}),
@@ -273,19 +236,3 @@ def test_what_the_contract_does_not_know_is_a_violation(
     ):
         assert words in found
     github.fake.violations.clear()
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("PUT", "/pulls/1/reviews/1", {"body": "x"}),
-        ("POST", "/pulls/1/comments/1/replies", {"body": "x"}),
-        ("PATCH", "/issues/comments/1", {"body": "x"}),
-        ("PATCH", "/check-runs/1", {"conclusion": "success"}),
-        ("GET", "/compare/main", None),
-        ("GET", "/compare/main...nowhere", None),
-    ],
-)
-def test_what_does_not_exist_is_not_found(github: Served, method: str, path: str, body: Any) -> None:
-    status, _, _ = github.client().requester.requestJson(method, f"/repos/octo/repo{path}", input=body)
-    assert status == 404

@@ -1,4 +1,4 @@
-"""The scripted model's words, and its dialects as far as the CLI does not speak them."""
+"""Tests the scripted model, and its APIs as far as the CLI does not use them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.fakes.model_script import (
 
 
 def request(number: int = 1, results: int = 0, tools: tuple[str, ...] = ("report_findings",)) -> ModelRequest:
-    said = (Message("system", "S"), Message("user", "first"), Message("user", "last"))
+    messages = (Message("system", "S"), Message("user", "first"), Message("user", "last"))
     offered = tuple(OfferedTool(name, "", {}) for name in tools)
-    return ModelRequest("m", said + (Message("tool", "taken"),) * results, offered, False, {}, number)
+    return ModelRequest("m", messages + (Message("tool", "taken"),) * results, offered, False, {}, number)
 
 
-def test_a_request_knows_its_prompt_and_system() -> None:
+def test_request_has_prompt_and_system() -> None:
     assert (request().system, request().prompt, request(results=2).tool_results) == (
         "S",
         "last",
@@ -39,18 +39,18 @@ def test_a_request_knows_its_prompt_and_system() -> None:
 
 
 @pytest.mark.parametrize(("number", "text"), [(1, "a"), (2, "b"), (3, "c"), (9, "c")])
-def test_a_sequence_goes_by_the_number_of_the_request(number: int, text: str) -> None:
+def test_sequence_counts_requests(number: int, text: str) -> None:
     steps = sequence([Answer("a"), always(Answer("b")), Answer("c")])
     assert steps(request(number)) == Answer("b" if text == "b" else text)
 
 
 @pytest.mark.parametrize(("results", "text"), [(0, "a"), (1, "b"), (5, "b")])
-def test_turns_go_by_the_conversation(results: int, text: str) -> None:
+def test_turns_count_tool_results(results: int, text: str) -> None:
     assert turns([Answer("a"), Answer("b")])(request(9, results)) == Answer(text)
 
 
 @pytest.mark.parametrize("asked", [request(results=1), request(tools=("repo_read",))])
-def test_a_report_is_made_once_and_only_where_the_tool_is_offered(asked: ModelRequest) -> None:
+def test_reports_once_and_only_with_the_tool(asked: ModelRequest) -> None:
     assert report([{"path": "a"}])(asked) == Answer("That is all.")
 
 
@@ -62,11 +62,11 @@ def test_a_report_is_made_once_and_only_where_the_tool_is_offered(asked: ModelRe
         ("/v2/chat/completions", None),
     ],
 )
-def test_paths_have_dialects(path: str, dialect: Dialect | None) -> None:
+def test_dialect_of_path(path: str, dialect: Dialect | None) -> None:
     assert dialect_of(path) == dialect
 
 
-def test_bodies_are_read_in_their_variants() -> None:
+def test_reads_variants_of_bodies() -> None:
     plain = normalized(Dialect.RESPONSES, {"input": "Hello", "instructions": "S"})
     assert plain.messages == (Message("system", "S"), Message("user", "Hello"))
     typed: Any = [
@@ -88,7 +88,7 @@ def test_bodies_are_read_in_their_variants() -> None:
     assert nothing.messages == (Message("assistant", ""),)
 
 
-def test_an_answer_can_be_cut_short_by_length() -> None:
+def test_answer_with_finish_reason_length() -> None:
     answer = Answer("Half", finish_reason="length")
     whole = whole_of(Dialect.RESPONSES, request(), answer)
     assert (whole["status"], whole["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
@@ -96,7 +96,7 @@ def test_an_answer_can_be_cut_short_by_length() -> None:
     assert whole_of(Dialect.ANTHROPIC, request(), answer)["stop_reason"] == "max_tokens"
 
 
-def test_broken_arguments_go_out_as_they_are() -> None:
+def test_sends_broken_arguments_unchanged() -> None:
     broken = Answer(tool_calls=(ToolCall("report_findings", '{"findings": ['),))
     message = whole_of(Dialect.COMPLETIONS, request(), broken)["choices"][0]["message"]
     assert message["tool_calls"][0]["function"]["arguments"] == '{"findings": ['
@@ -106,7 +106,7 @@ def test_broken_arguments_go_out_as_they_are() -> None:
     )
 
 
-def test_an_unknown_path_is_not_found_and_not_counted() -> None:
+def test_unknown_path_is_not_found() -> None:
     model = ScriptedModel(always(Fault(418, {"x-reason": "teapot"}, {"error": "short"})))
     with serve(model) as url:
         assert requests.get(f"{url}/chat/completions", timeout=10).status_code == 404
@@ -121,7 +121,7 @@ def test_an_unknown_path_is_not_found_and_not_counted() -> None:
     )
 
 
-def test_an_answer_may_take_its_time() -> None:
+def test_delays_answer() -> None:
     model = ScriptedModel(always(Answer("Late.", delay=0.01)))
     with serve(model) as url:
         answer = requests.post(f"{url}/v1/messages", json={"messages": []}, timeout=10)

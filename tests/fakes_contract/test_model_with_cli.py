@@ -1,4 +1,4 @@
-"""The real CLI and SDK talk to the scripted model in all its dialects."""
+"""Compares the scripted model with the real CLI and SDK in all its APIs."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ DIALECTS: list[Any] = [
 
 
 @dataclass(frozen=True)
-class Talk:
-    """One client for all tests of the module: to stop one takes the SDK a second."""
+class SharedClient:
+    """One client for all tests of the module: stopping one takes the SDK a second."""
 
     runner: asyncio.Runner
     client: CopilotClient
@@ -43,22 +43,22 @@ class Talk:
 
 
 @pytest.fixture(scope="module")
-def talk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talk]:
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedClient]:
     offline = {"COPILOT_OFFLINE": "true", "COPILOT_PROVIDER_BASE_URL": "http://127.0.0.1:1"}
     with running_cli(tmp_path_factory.mktemp("cli"), offline) as cli, asyncio.Runner() as runner:
         connection = connected(cli)
-        yield Talk(runner, runner.run(connection.__aenter__()))
+        yield SharedClient(runner, runner.run(connection.__aenter__()))
         runner.run(connection.__aexit__(None, None, None))
 
 
 @pytest.mark.parametrize(("provider", "path"), DIALECTS)
 @pytest.mark.parametrize("streaming", [False, True])
-def test_a_report_reaches_the_tool_in_one_model_call(
-    talk: Talk, provider: dict[str, Any], path: str, streaming: bool
+def test_reports_in_one_model_call(
+    client: SharedClient, provider: dict[str, Any], path: str, streaming: bool
 ) -> None:
     model = ScriptedModel(report([FINDING], "Fine."))
     with serve(model) as url:
-        seen = talk.ask(provider, url, streaming=streaming)
+        seen = client.ask(provider, url, streaming=streaming)
     assert seen.reported == [{"findings": [FINDING], "summary": "Fine.", "done": True}]
     (request,) = model.requests
     assert (request.path, request.model, request.number) == (path, "my-model", 1)
@@ -71,33 +71,25 @@ def test_a_report_reaches_the_tool_in_one_model_call(
 
 
 @pytest.mark.parametrize(("provider", "path"), DIALECTS[1:4])
-def test_a_declined_report_is_mended(talk: Talk, provider: dict[str, Any], path: str) -> None:
+def test_model_corrects_declined_report(client: SharedClient, provider: dict[str, Any], path: str) -> None:
     calls = [
         Answer("Let me report.", (ToolCall("report_findings", {"findings": [], "done": done}),))
         for done in (False, True)
     ]
     model = ScriptedModel(turns(calls))
     with serve(model) as url:
-        seen = talk.ask(provider, url, declined=1)
+        seen = client.ask(provider, url, declined=1)
     assert [call["done"] for call in seen.reported] == [False, True]
     assert [len(request.tool_results) for request in model.requests] == [0, 1]
     assert "line 7 is not in the diff" in model.requests[1].tool_results[0]
 
 
 @pytest.mark.parametrize(("provider", "path"), DIALECTS[1:4])
-def test_a_model_that_only_talks_is_heard(talk: Talk, provider: dict[str, Any], path: str) -> None:
-    model = ScriptedModel()
+def test_reads_text_and_usage(client: SharedClient, provider: dict[str, Any], path: str) -> None:
+    model = ScriptedModel(always(Answer("Fine.", input_tokens=1234, output_tokens=56, cached_tokens=1000)))
     with serve(model) as url:
-        seen = talk.ask(provider, url)
-    assert seen.reported == []
-    assert seen.text == "I looked at the change and it seems fine to me."
-
-
-@pytest.mark.parametrize(("provider", "path"), DIALECTS[1:4])
-def test_usage_reaches_the_events(talk: Talk, provider: dict[str, Any], path: str) -> None:
-    model = ScriptedModel(always(Answer("Hello.", input_tokens=1234, output_tokens=56, cached_tokens=1000)))
-    with serve(model) as url:
-        seen = talk.ask(provider, url)
+        seen = client.ask(provider, url)
+    assert (seen.reported, seen.text) == ([], "Fine.")
     (usage,) = [event.data for event in seen.events if str(event.type.value) == "assistant.usage"]
     assert (getattr(usage, "input_tokens", 0), getattr(usage, "output_tokens", 0)) == (1234, 56)
     assert getattr(usage, "cache_read_tokens", 0) == 1000
@@ -108,10 +100,10 @@ def test_usage_reaches_the_events(talk: Talk, provider: dict[str, Any], path: st
     [Fault(500), Fault(200, html=True), Fault(disconnect=True), Fault(cut=True), Fault(503, body="busy")],
 )
 @pytest.mark.parametrize("streaming", [False, True])
-def test_the_cli_tries_again_after_a_fault(talk: Talk, fault: Fault, streaming: bool) -> None:
+def test_cli_retries_after_fault(client: SharedClient, fault: Fault, streaming: bool) -> None:
     model = ScriptedModel(sequence([fault, report([FINDING])]))
     with serve(model) as url:
-        seen = talk.ask({"type": "openai", "base_url": ""}, url, streaming=streaming)
+        seen = client.ask({"type": "openai", "base_url": ""}, url, streaming=streaming)
     assert len(model.requests) == 2
     assert len(seen.reported) == 1
 
@@ -119,21 +111,21 @@ def test_the_cli_tries_again_after_a_fault(talk: Talk, fault: Fault, streaming: 
 @pytest.mark.parametrize(
     "fault", [Fault(400), Fault(403, {"x-reason": "policy"}, {"error": {"message": "no"}})]
 )
-def test_the_cli_gives_up_on_what_cannot_be_mended(talk: Talk, fault: Fault) -> None:
+def test_cli_does_not_retry_after_client_error(client: SharedClient, fault: Fault) -> None:
     model = ScriptedModel(always(fault))
     with serve(model) as url, pytest.raises(Exception, match="Session error"):
-        talk.ask({"type": "openai", "base_url": ""}, url)
+        client.ask({"type": "openai", "base_url": ""}, url)
     assert len(model.requests) == 1
 
 
-def test_sessions_meet_in_flight(talk: Talk) -> None:
+def test_sessions_run_in_parallel(client: SharedClient) -> None:
     model = ScriptedModel(report(), latency=0.5)
 
     async def story(url: str) -> None:
         provider = {"type": "openai", "base_url": url}
-        await asyncio.gather(*(ask(talk.client, model="my-model", provider=provider) for _ in range(4)))
+        await asyncio.gather(*(ask(client.client, model="my-model", provider=provider) for _ in range(4)))
 
     with serve(model) as url:
-        talk.runner.run(story(url))
+        client.runner.run(story(url))
     assert len(model.requests) == 4
     assert model.in_flight_max > 1
