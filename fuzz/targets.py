@@ -27,7 +27,7 @@ from tests.fuzz.properties.verdicts import (
 )
 from tests.fuzz.samples import CALL, EVENT, GRAPHQL, REPORT, REST, STATE, TELLING, VERDICTS
 from tests.fuzz.values import edited
-from tests.hard_diffs import AT_HAND, CASES
+from tests.hard_diffs import AVAILABLE, CASES
 from tests.publish.samples import PATCH
 from tests.publish.test_sanitize import HOSTILE
 from tests.settings.test_config import FULL
@@ -155,7 +155,7 @@ def _forge(raw: bytes) -> None:
     )
 
 
-_HARD = tuple(file.read_bytes()[:4_000] for file in sorted(CASES.glob("*/diff.patch"))) if AT_HAND else ()
+_HARD = tuple(file.read_bytes()[:4_000] for file in sorted(CASES.glob("*/diff.patch"))) if AVAILABLE else ()
 _DIFF_WORDS = (
     *(b"@@ -1,2 +1,2 @@\\x0a", b"@@@ -1 -1 +1 @@@\\x0a", b"diff --git a/x b/x\\x0a", b"--- a\\x0a+++ b\\x0a"),
 )

@@ -1,4 +1,4 @@
-"""For all tests: what stands in shared modules shows its values when an assertion fails."""
+"""Settings for all tests, for example assertion details in shared modules."""
 
 import gc
 import os
@@ -8,25 +8,25 @@ import sys
 import pytest
 from hypothesis import settings
 
-from tests.hard_diffs import AT_HAND, CASES
+from tests.hard_diffs import AVAILABLE, CASES
 
 IN_PROCESSES = "HUNKWISE_TESTS_IN_PROCESSES"
-"""Set where steps and commands run in processes of their own; tests/fakes/command_line.py reads it."""
+"""Set where steps and commands run in processes of their own; read by tests/fakes/command_line.py."""
 
 pytest.register_assert_rewrite(
     "tests.end_to_end", "tests.copilot", "tests.github", "tests.fakes", "tests.redteam", "tests.fuzz"
 )
-# The same examples in each run of CI: what fails there fails here, and nothing fails by chance. On a desk each
-# run tries others, and the fuzzer tries many more.
+# CI always runs the same examples, so that failures can be repeated. Elsewhere each run tries others, and the fuzzer
+# many more.
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-collect_ignore = [] if AT_HAND else ["domain/test_hard_diffs.py"]
+collect_ignore = [] if AVAILABLE else ["domain/test_hard_diffs.py"]
 
 
-STEP_FIXTURES = {"world", "arena", "terminal"}
-"""A test with one of these runs steps or commands."""
+STEP_FIXTURES = {"world", "terminal"}
+"""A test with one of these fixtures runs steps or commands."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,14 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SHARE",
         help="run only this share (0 to 1) of the tests that run steps, each step in a process of its own",
     )
-    parser.addoption(
-        "--seed", type=int, default=0, help="what chooses the tests of --in-processes (default: 0)"
-    )
+    parser.addoption("--seed", type=int, default=0, help="seed for the choice of --in-processes (default: 0)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # GitHub's contracts make a large heap, in which to look for garbage often is slow: 57 s became 48 s where 1,092
-    # tests were measured alone.
+    # GitHub's contracts make a large heap, in which frequent garbage collection is slow: this saved 9 s of 57 s for
+    # 1,092 tests.
     gc.set_threshold(50_000, 20, 50)
     if config.option.in_processes:
         os.environ[IN_PROCESSES] = "1"
@@ -66,7 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     lines = [
-        f"hard diffs: {CASES}" if AT_HAND else f"hard diffs: none at {CASES}, so their cases are not run"
+        f"hard diffs: {CASES}" if AVAILABLE else f"hard diffs: none at {CASES}, so their cases are not run"
     ]
     if config.option.in_processes:
         lines.append(
@@ -81,7 +79,7 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    # Here, and not beside the red team's fixtures: under xdist the process that prints loads no more than this.
-    from tests.redteam.counts import tell
+    # Not in tests/redteam/conftest.py: under xdist the printing process loads this file only.
+    from tests.redteam.counts import print_counts
 
-    tell(terminalreporter)
+    print_counts(terminalreporter)

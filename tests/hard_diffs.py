@@ -1,4 +1,4 @@
-"""Where the hard cases of the diff parser lie: they are not ours to copy."""
+"""The location of the hard cases of the diff parser, which are not part of the repository."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from pathlib import Path
 CASES = Path(
     os.environ.get("HUNKWISE_HARD_DIFFS") or Path(__file__).resolve().parents[2] / "shared" / "hard-diffs"
 ).resolve()
-AT_HAND = "HUNKWISE_HARD_DIFFS" in os.environ or CASES.is_dir()
+AVAILABLE = "HUNKWISE_HARD_DIFFS" in os.environ or CASES.is_dir()
 """A place that was named must hold them; beside the checkout they may be missing."""

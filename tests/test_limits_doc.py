@@ -20,7 +20,7 @@ _ROWS = {
 _LIMITS: dict[str, tuple[list[str], str]] = {
     "Event file (GITHUB_EVENT_PATH)": (
         ["hunkwise.settings.github_context:MAX_PAYLOAD_BYTES"],
-        "tests/end_to_end/test_machine_faults.py::test_an_event_that_is_none_is_named_with_what_belongs_there",
+        "tests/end_to_end/test_machine_faults.py::test_names_unreadable_event_file",
     ),
     "One input": (
         ["hunkwise.settings.parsing:MAX_INPUT"],
@@ -68,7 +68,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Files that GitHub lists": (
         ["hunkwise.domain.limits:CHANGED_FILES"],
-        "tests/end_to_end/test_large.py::test_files_beyond_githubs_list_come_from_the_checkout_or_are_counted_as_not_reviewed",
+        "tests/end_to_end/test_large.py::test_files_beyond_githubs_list_need_a_checkout",
     ),
     "Threads, comments and reviews that are read": (
         ["hunkwise.github.connection:MOST_PAGES", "hunkwise.github.connection:PAGE"],
@@ -237,7 +237,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Job summary": (
         ["hunkwise.domain.limits:JOB_SUMMARY_BYTES"],
-        "tests/test_actions.py::test_what_swallows_refuses_or_has_no_room_takes_nothing",
+        "tests/test_actions.py::test_refuses_special_full_and_unwritable_files",
     ),
     "One output": (
         ["hunkwise.actions:OUTPUT_BYTES"],
@@ -269,7 +269,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "One call of git": (
         ["hunkwise.repository.git_process:TIMEOUT", "hunkwise.repository.git:DIFF_TIMEOUT"],
-        "tests/end_to_end/test_limits.py::test_a_git_that_hangs_is_ended_with_the_run",
+        "tests/end_to_end/test_limits.py::test_deadline_ends_hanging_git",
     ),
     "The CLI, until it listens": (
         [
@@ -277,7 +277,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
             "hunkwise.copilot.connection:_CONNECT_SECONDS",
             "hunkwise.copilot.connection:_PREFLIGHT_SECONDS",
         ],
-        "tests/end_to_end/test_limits.py::test_a_cli_that_is_stopped_while_it_is_idle_is_left_at_the_deadline",
+        "tests/end_to_end/test_limits.py::test_deadline_ends_stopped_idle_cli",
     ),
     "Removing the CLI's homes": (
         ["hunkwise.copilot.home:ABANDONED_SECONDS", "hunkwise.copilot.home:WIPE_SECONDS"],
@@ -285,7 +285,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "One question to a model": (
         ["hunkwise.copilot.session:_QUESTION_SECONDS"],
-        "tests/end_to_end/test_limits.py::test_a_cli_that_is_stopped_in_a_turn_is_left_at_the_deadline",
+        "tests/end_to_end/test_limits.py::test_deadline_ends_cli_stopped_in_a_turn",
     ),
     "Parsing a file for a suggestion": (
         [

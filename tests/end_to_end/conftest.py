@@ -1,4 +1,4 @@
-"""A world for each test, and the check that ends each of them."""
+"""Provides a world for each test and checks it at the end."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ from tests.end_to_end.world import World
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     with ExitStack() as stack:
-        made = World(tmp_path, stack)
-        yield made
-        made.check()
+        world = World(tmp_path, stack)
+        yield world
+        world.check()

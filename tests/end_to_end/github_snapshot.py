@@ -1,4 +1,4 @@
-"""What stands on GitHub when runs are over, in words that are the same however often it took to get there."""
+"""Compares what is on GitHub after runs, independently of the number of requests that it took."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ _TITLES = re.compile(r"Fault \w+")
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Findings by where they stand; nothing of it has an id, an address or a time."""
+    """Findings by their location, without ids, addresses and times."""
 
     comments: tuple[tuple[str, int | None, str], ...]
-    """Path, line as posted and title of every thread of ours, doubles included."""
+    """Path, line as posted and title of each of our threads, duplicates included."""
     threads: tuple[tuple[str, bool, int], ...]
-    """Title, whether it is resolved, and how many answers it has."""
+    """Title, whether it is resolved, and the number of replies."""
     in_bodies: tuple[str, ...]
-    """Titles that stand in the text of a review, as often as they do."""
+    """Titles in the texts of reviews, once per occurrence."""
     reviews: tuple[str, ...]
-    """The states of the reviews that were submitted."""
+    """The states of the submitted reviews."""
     conclusion: str | None
     """Of the newest check run at the head."""
     remembered: tuple[tuple[str, str], ...]
-    """Title and rung of every finding that the next run will know of."""
+    """Title and fallback level of each finding in the hidden state."""
     hunks: int
-    """How many hunks the next run will not read again."""
+    """The number of reviewed hunks in the hidden state."""
 
 
 def snapshot(world: World) -> Snapshot:
-    """What stands on pull request 1, after nothing was found to be left hanging."""
+    """Returns the state of pull request 1, after checking that nothing is unfinished."""
     github = world.github
-    assert_nothing_hangs(world)
+    assert_nothing_unfinished(world)
     first = [thread.comments[0] for thread in github.threads]
     comments = tuple(Comment(one.id, one.body, "") for one in github.issue_comments)
     state = latest_state(comments, repository="octo/repo", number=1)
@@ -58,22 +58,22 @@ def snapshot(world: World) -> Snapshot:
     )
 
 
-def assert_nothing_hangs(world: World) -> None:
-    """No review is pending, and no check run in progress."""
+def assert_nothing_unfinished(world: World) -> None:
+    """Checks that no review is pending, no check run in progress and no comment posted twice."""
     github = world.github
     assert [review for review in github.reviews if review.state == "PENDING"] == []
     assert [run.id for run in github.check_runs if run.status != "completed"] == []
-    assert len(summaries(github)) <= 1
+    assert len(summary_comments(github)) <= 1
     doubles = Counter((thread.comments[0].path, title(thread.comments[0].body)) for thread in github.threads)
     assert [place for place, times in doubles.items() if times > 1] == []
 
 
-def summaries(github: FakeGitHub) -> list[str]:
-    """Our summary comments; there must never be two for long."""
+def summary_comments(github: FakeGitHub) -> list[str]:
+    """Returns the bodies of our summary comments."""
     return [one.body for one in github.issue_comments if one.body.startswith(SUMMARY_MARKER)]
 
 
 def title(body: str) -> str:
-    """The title of the finding that a comment of ours is about; the comment itself where it is of nobody's."""
+    """Returns the title of the finding that a comment is about, or the start of the comment."""
     found = _TITLES.search(body)
     return found[0] if found else body[:60]

@@ -1,4 +1,4 @@
-"""Reads the diff back out of a prompt: files, and rows with their anchors."""
+"""Parses the diff of a prompt: files, and rows with their anchors."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import json
 import re
 from dataclasses import dataclass
 
-from tests.fakes.model_script import ModelRequest
+from tests.fakes.model_script import Answer, Fault, ModelRequest, Script, Step
 
 _HEADER = re.compile(r'### ("(?:[^"\\]|\\.)*") \(([a-z]+)(?:, was ("(?:[^"\\]|\\.)*"))?\)')
 _ROW = re.compile(r"([LR])(\d+) ([-+ ]) (.*)", re.DOTALL)
 _LAST_ROW = re.compile(r"([LR])(\d+)(?: ([-+]))?()")
-"""The CLI cuts the spaces at the end of a prompt: a blank line may stand there without its text."""
+"""The CLI removes spaces at the end of a prompt: a blank line may lack its text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a diff, as a prompt shows it."""
-
     path: str
     side: str
     number: int
@@ -26,12 +24,12 @@ class Row:
 
 
 def user_text(request: ModelRequest) -> str:
-    """All that the user said in the conversation."""
+    """Returns all user messages of the conversation."""
     return "\n".join(message.text for message in request.messages if message.role == "user")
 
 
 def rows_in(request: ModelRequest) -> list[Row]:
-    """The rows of the part to review. Raises ValueError for a line there that is neither row nor header."""
+    """Returns the rows of the part to review. Raises ValueError for an unknown line."""
     rows: list[Row] = []
     path = ""
     part = user_text(request).partition("\n# The part to review")[2].partition("\n")[2]
@@ -47,5 +45,15 @@ def rows_in(request: ModelRequest) -> list[Row]:
 
 
 def paths_in(request: ModelRequest) -> list[str]:
-    """The files of the part to review, in order."""
+    """Returns the files of the part to review, in order."""
     return list(dict.fromkeys(row.path for row in rows_in(request)))
+
+
+def by_file(scripts: dict[str, Step]) -> Script:
+    """Returns a script that answers by the file that a prompt shows."""
+
+    def script(request: ModelRequest) -> Answer | Fault:
+        step = next(step for name, step in scripts.items() if f'### "{name}"' in user_text(request))
+        return step if isinstance(step, (Answer, Fault)) else step(request)
+
+    return script

@@ -1,4 +1,4 @@
-"""Runs `python entrypoint.py` as GitHub's runner does: its environment, its files, nothing of ours."""
+"""Runs `python entrypoint.py` as GitHub's runner does, with its environment and its files."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ COPILOT_TOKEN = "ghs_CanaryCopilot6Y1uHcR9Jf"
 PERSONAL_TOKEN = "github_pat_CanaryPersonal5X0tGbQ8He"
 PROVIDER_KEY = "key-CanaryProvider4W9sFaM7Dd"
 _READ_AS_VALUES = re.compile("(GITHUB|INPUT|RUNNER|COPILOT|HUNKWISE|ACTIONS|AWS|OPENAI)_|GH_TOKEN$")
-"""Variables that hunkwise reads from the mapping that it is given and gives to the CLI, or does not read at all."""
+"""Variables that hunkwise reads from the given mapping, passes to the CLI, or does not read."""
 _KEPT = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What the step left behind."""
+    """What a step left behind."""
 
     code: int
     log: str
@@ -41,13 +41,28 @@ class Result:
     report: Any
     """The JSON report, or None where none was written."""
     journal: str = ""
-    """The findings as they were taken, one JSON object a line."""
+    """The collected findings, one JSON object a line."""
     folder: Path = Path()
-    """The step's own, by which it is known again."""
+    """The step's own folder, which identifies it."""
 
     def commands(self, name: str) -> list[str]:
-        """The messages of the workflow commands of that name."""
+        """Returns the messages of the workflow commands of that name."""
         return [command.message for command in read_log(self.log).commands if command.name == name]
+
+    @property
+    def error_text(self) -> str:
+        """All error messages."""
+        return " ".join(self.commands("error"))
+
+    @property
+    def warning_text(self) -> str:
+        """All warning messages."""
+        return " ".join(self.commands("warning"))
+
+    @property
+    def reasons(self) -> dict[str, str | None]:
+        """Why each file of the change was not reviewed, or None, by path."""
+        return {file["path"]: file["reason"] for file in self.report["coverage"]["files"]}
 
 
 @dataclass
@@ -63,24 +78,24 @@ class Step:
     environ: dict[str, str] = field(default_factory=dict)
     workspace: Path | None = None
     cwd: Path | None = None
-    """Where the step is started; its own folder unless given."""
+    """The working directory; by default the step's own folder."""
     shell: str = ""
-    """What a shell does first: it sets limits, or closes streams, and becomes the step."""
+    """Shell commands that run first, for example to set limits or to close streams."""
     apart: bool = False
-    """With mounts of its own. Only for root."""
+    """Run with mounts of its own. Only for root."""
     process: bool = False
-    """In a process of its own, with a CLI of its own."""
+    """Run in a process of its own, with a CLI of its own."""
 
     @property
     def temporary(self) -> Path:
-        """The step's own TMPDIR: whatever it leaves behind is found there."""
+        """The step's own TMPDIR, where everything that it leaves is found."""
         return self.folder / "tmp"
 
     def environment(self) -> dict[str, str]:
-        """The runner's variables, from scratch."""
+        """Returns the runner's variables, without those of the tests."""
         self.folder.mkdir(parents=True, exist_ok=True)
         event = self.folder / "event.json"
-        event.write_text(json.dumps(self.payload if self.payload is not None else self.usual_payload()))
+        event.write_text(json.dumps(self.payload if self.payload is not None else self.opened_payload()))
         for name in ("output", "summary"):
             (self.folder / name).touch()
         workspace = self.workspace or self.folder / "workspace"
@@ -110,8 +125,8 @@ class Step:
             **self.environ,
         }
 
-    def usual_payload(self) -> dict[str, Any]:
-        """The event of a pull request that was opened."""
+    def opened_payload(self) -> dict[str, Any]:
+        """Returns the event of a pull request that was opened."""
         side = {"sha": "0" * 40, "ref": "main", "repo": {"full_name": self.repository}}
         return {
             "action": "opened",
@@ -122,7 +137,7 @@ class Step:
 
     @contextmanager
     def started(self) -> Iterator[subprocess.Popen[str]]:
-        """The running step; ended by force if the block leaves it running."""
+        """Yields the running step, and kills it if the block leaves it running."""
         command = [sys.executable, str(ROOT / "entrypoint.py")]
         if self.shell:
             command = ["bash", "-c", f'{self.shell}\nexec "$@"', "bash", *command]
@@ -145,7 +160,7 @@ class Step:
             process.communicate()
 
     def run(self) -> Result:
-        """Runs the step to its end: in this process, but where only one of its own is the real thing."""
+        """Runs the step, in this process unless it needs one of its own."""
         if self.needs_process:
             with self.started() as process:
                 return self.finish(process)
@@ -155,7 +170,7 @@ class Step:
 
     @property
     def needs_process(self) -> bool:
-        """Whether this process cannot stand in for the step's own.
+        """Whether this process cannot replace the step's own.
 
         Libraries read some variables, a proxy for example, from the process's own environment.
         """
@@ -168,7 +183,7 @@ class Step:
         try:
             log, errors = process.communicate(timeout=_SECONDS)
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGABRT)  # Python then says where each thread stands
+            process.send_signal(signal.SIGABRT)  # Python then prints the stack of each thread
             log, errors = process.communicate()
             raise AssertionError(f"The step did not end in {_SECONDS} s.\n{log}\n{errors}") from None
         return self._result(process.returncode, log, errors)
@@ -188,8 +203,8 @@ class Step:
         )
 
 
-def own_provider(url: str, kind: str = "openai", **more: str) -> dict[str, str]:
-    """The inputs of a provider of one's own at `url`."""
+def provider_inputs(url: str, kind: str = "openai", **more: str) -> dict[str, str]:
+    """Returns the inputs of an own provider at `url`."""
     base_url = url if kind == "anthropic" else f"{url}/v1"
     return {
         "provider-type": kind,

@@ -1,4 +1,4 @@
-"""What a run concludes and asks for, from push to push: exit code, review, check run and words agree in each cell."""
+"""Checks conclusion, review state and check run from push to push."""
 
 from __future__ import annotations
 
@@ -6,43 +6,42 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.end_to_end.places import assert_agreement
+from tests.end_to_end.destinations import assert_conclusions_agree
 from tests.end_to_end.step import Result
-from tests.end_to_end.world import World
-from tests.end_to_end.write_log import story, stubborn
+from tests.end_to_end.world import Files, World
+from tests.end_to_end.write_log import list_writes, report_faults
 
 CLEAN = "".join(f"line {number}\n" for number in range(1, 31))
 APPROVE = {".github/hunkwise.yml": "version: 1\napprove: true\n"}
 
 
-def code(line: str) -> dict[str, str | bytes | None]:
-    """The head's file, with that line as its ninth."""
+def with_line(line: str) -> dict[str, str | bytes | None]:
+    """Returns the file with that line as its ninth."""
     return {"app.py": CLEAN.replace("line 9\n", f"{line}\n")}
 
 
-class Life:
-    """A pull request from push to push, under the same inputs."""
+class ReviewedPull:
+    """A pull request from push to push, reviewed with the same inputs."""
 
     def __init__(self, world: World, base: Mapping[str, str] | None = None, **inputs: str) -> None:
         self.world = world
         self.inputs = {name.replace("_", "-"): value for name, value in inputs.items()}
         self._base = {"app.py": CLEAN, **(base or {})}
-        world.answers(stubborn)
+        world.answer_with(report_faults)
 
-    def opened(self, head: Mapping[str, str | bytes | None], **given: str) -> Result:
-        self.world.change(self._base, head, **given)
-        return self.run()
+    def open(self, head: Files, author: str = "octocat", *, code: int = 0) -> Result:
+        self.world.change(self._base, head, author=author)
+        return self.run(code=code)
 
-    def pushed(self, files: Mapping[str, str | bytes | None]) -> Result:
-        self.world.repository.commit(files)
-        self.world.github.push(1, "feature")
-        return self.run()
+    def push(self, files: Files, *, code: int = 0) -> Result:
+        self.world.push(files)
+        return self.run(code=code)
 
-    def run(self) -> Result:
+    def run(self, *, code: int = 0) -> Result:
         seen = len(self.world.github.journal)
-        result = self.world.run(self.inputs)
-        self.told = story(self.world.github.journal[seen:])
-        assert_agreement(self.world, result)
+        result = self.world.run(self.inputs, code=code)
+        self.writes = list_writes(self.world.github.journal[seen:])
+        assert_conclusions_agree(self.world.github, result)
         return result
 
     @property
@@ -50,98 +49,95 @@ class Life:
         return [review.state for review in self.world.github.reviews]
 
 
-def test_a_whole_review_without_findings_approves_once_and_takes_it_back_when_there_is_one(
-    world: World,
-) -> None:
-    life = Life(world, APPROVE)
-    assert life.opened(code("fine")).code == 0
-    assert life.reviews == ["APPROVED"]
-    assert life.run().code == 0
-    assert life.told == []
-    assert life.pushed(code("fault(New, low)")).code == 0
-    assert life.reviews == ["DISMISSED", "COMMENTED"]
-    assert life.pushed(code("fine again")).code == 0
-    assert life.reviews == ["DISMISSED", "COMMENTED", "APPROVED"]
+def test_approves_clean_change_once_and_dismisses_approval_after_finding(world: World) -> None:
+    pull = ReviewedPull(world, APPROVE)
+    pull.open(with_line("fine"))
+    assert pull.reviews == ["APPROVED"]
+    pull.run()
+    assert pull.writes == []
+    pull.push(with_line("fault(New, low)"))
+    assert pull.reviews == ["DISMISSED", "COMMENTED"]
+    pull.push(with_line("fine again"))
+    assert pull.reviews == ["DISMISSED", "COMMENTED", "APPROVED"]
     assert world.github.threads[0].resolved
 
 
 @pytest.mark.parametrize(
     ("base", "head"),
     [
-        (APPROVE, {**code("fault(Small, low)"), "package-lock.json": "{}\n"}),
-        ({}, {**code("fine"), **APPROVE}),
+        (APPROVE, {**with_line("fault(Small, low)"), "package-lock.json": "{}\n"}),
+        ({}, {**with_line("fine"), **APPROVE}),
     ],
     ids=["a finding below min-severity and a lock file", "at the head alone"],
 )
-def test_nothing_less_than_a_whole_review_without_findings_approves(
+def test_does_not_approve_with_hidden_finding_or_setting_of_head(
     world: World, base: dict[str, str], head: dict[str, str | bytes | None]
 ) -> None:
     """Which runs may approve is in tests/publish/test_conclusion.py and tests/flows/test_publication.py."""
-    life = Life(world, base, min_severity="high")
-    assert life.opened(head).code == 0
-    assert life.reviews == []
+    pull = ReviewedPull(world, base, min_severity="high")
+    pull.open(head)
+    assert pull.reviews == []
     assert len(world.github.issue_comments) == 1
 
 
-def test_a_request_for_changes_is_made_once_and_taken_back_when_it_is_fixed(world: World) -> None:
-    life = Life(world, request_changes_on="high")
-    assert life.opened(code("fault(Bad, high)")).code == 0
-    assert life.reviews == ["CHANGES_REQUESTED"]
-    assert life.run().code == 0
-    assert life.told == []
-    assert life.pushed({**code("fault(Bad, high)"), "more.py": "fault(Small, low)\n"}).code == 0
-    assert life.reviews == ["CHANGES_REQUESTED", "COMMENTED"]
-    assert life.pushed(code("mended")).code == 0
-    assert life.reviews == ["DISMISSED", "COMMENTED"]
+def test_requests_changes_once_and_dismisses_request_after_fix(world: World) -> None:
+    pull = ReviewedPull(world, request_changes_on="high")
+    pull.open(with_line("fault(Bad, high)"))
+    assert pull.reviews == ["CHANGES_REQUESTED"]
+    pull.run()
+    assert pull.writes == []
+    pull.push({**with_line("fault(Bad, high)"), "more.py": "fault(Small, low)\n"})
+    assert pull.reviews == ["CHANGES_REQUESTED", "COMMENTED"]
+    pull.push(with_line("fixed"))
+    assert pull.reviews == ["DISMISSED", "COMMENTED"]
 
 
-def test_a_request_that_a_person_dismissed_is_not_repeated_because_of_the_same(world: World) -> None:
-    life = Life(world, request_changes_on="high")
-    life.opened(code("fault(Bad, high)"))
+def test_repeats_dismissed_request_for_new_finding_only(world: World) -> None:
+    pull = ReviewedPull(world, request_changes_on="high")
+    pull.open(with_line("fault(Bad, high)"))
     world.github.reviews[0].state = "DISMISSED"
-    life.pushed({"more.py": "fine\n"})
-    assert life.reviews == ["DISMISSED"]
-    life.pushed({"more.py": "fault(Worse, critical)\n"})
-    assert life.reviews == ["DISMISSED", "CHANGES_REQUESTED"]
+    pull.push({"more.py": "fine\n"})
+    assert pull.reviews == ["DISMISSED"]
+    pull.push({"more.py": "fault(Worse, critical)\n"})
+    assert pull.reviews == ["DISMISSED", "CHANGES_REQUESTED"]
 
 
-def test_a_finding_that_stands_fails_each_run_until_a_maintainer_dismisses_it(world: World) -> None:
-    life = Life(world, fail_on="high")
-    assert life.opened(code("fault(Bad, high)")).code == 1
-    assert life.pushed({"more.py": "fine\n"}).code == 1
-    assert life.told == [
+def test_finding_fails_each_run_until_maintainer_dismisses_it(world: World) -> None:
+    pull = ReviewedPull(world, fail_on="high")
+    pull.open(with_line("fault(Bad, high)"), code=1)
+    pull.push({"more.py": "fine\n"}, code=1)
+    assert pull.writes == [
         "check run: in_progress",
         "check run: failure",
         "summary again: 1 finding, none of them new",
     ]
-    assert life.run().code == 1
-    assert life.told == []
+    pull.run(code=1)
+    assert pull.writes == []
     world.github.hub.associations["maintainer"] = "MEMBER"
     world.github.reply(world.github.threads[0], "maintainer", "/hunkwise dismiss it is a test")
-    dismissed = life.run()
-    assert (dismissed.code, dismissed.outputs["findings"]) == (0, "0")
+    dismissed = pull.run()
+    assert dismissed.outputs["findings"] == "0"
     assert "1 dismissed" in dismissed.summary
     assert len(world.github.comments) == 2
 
 
 @pytest.mark.parametrize("by", ["stranger", "maintainer"])
-def test_the_author_of_a_fork_may_resolve_but_not_dismiss(world: World, by: str) -> None:
-    life = Life(world, fail_on="high", request_changes_on="high")
+def test_resolved_thread_dismisses_finding_only_by_maintainer(world: World, by: str) -> None:
+    pull = ReviewedPull(world, fail_on="high", request_changes_on="high")
     world.github.hub.associations["maintainer"] = "MEMBER"
-    life.opened(code("fault(Bad, high)"), author="stranger")
+    pull.open(with_line("fault(Bad, high)"), author="stranger", code=1)
     world.github.resolve(world.github.threads[0], by=by)
-    result = life.run()
-    assert result.code == (1 if by == "stranger" else 0)
+    result = pull.run(code=1 if by == "stranger" else 0)
     assert result.outputs["findings"] == ("1" if by == "stranger" else "0")
-    assert life.reviews == ["CHANGES_REQUESTED" if by == "stranger" else "DISMISSED"]
+    assert pull.reviews == ["CHANGES_REQUESTED" if by == "stranger" else "DISMISSED"]
     assert len(world.github.comments) == 1
 
 
-def test_a_stranger_dismisses_nothing(world: World) -> None:
-    life = Life(world, fail_on="high")
-    life.opened(code("fault(Bad, high)"), author="stranger")
+def test_author_without_write_access_cannot_dismiss(world: World) -> None:
+    pull = ReviewedPull(world, fail_on="high")
+    pull.open(with_line("fault(Bad, high)"), author="stranger", code=1)
     thread = world.github.threads[0]
     world.github.react(thread.comments[0], "stranger")
     world.github.reply(thread, "stranger", "/hunkwise dismiss")
-    assert life.run().code == 1
-    assert life.told == []
+    pull.run(code=1)
+    assert pull.writes == []

@@ -1,4 +1,4 @@
-"""A step in this process is what a process of its own would be, and leaves this process as it was."""
+"""Checks that a step in this process behaves like one of its own, and leaves this process unchanged."""
 
 from __future__ import annotations
 
@@ -26,23 +26,22 @@ NUMBERS = re.compile(r"[0-9a-f]{64}|\d+(\.\d+)?")
 @pytest.fixture
 def worlds(tmp_path: Path) -> Iterator[tuple[World, World]]:
     with ExitStack() as stack:
-        made = World(tmp_path / "one", stack), World(tmp_path / "two", stack)
-        yield made
-        for world in made:
+        worlds = World(tmp_path / "one", stack), World(tmp_path / "two", stack)
+        yield worlds
+        for world in worlds:
             world.check()
 
 
-def reviewed(world: World, *, process: bool) -> Result:
-    world.change()
-    world.answers(report([finding()]))
+def review(world: World, *, process: bool) -> Result:
+    world.change(script=report([finding()]))
     return world.run({"fail-on": "medium"}, process=process)
 
 
-def test_both_ways_end_and_say_the_same(worlds: tuple[World, World]) -> None:
-    here, apart = (reviewed(world, process=index == 1) for index, world in enumerate(worlds))
+def test_result_is_the_same_in_both_ways(worlds: tuple[World, World]) -> None:
+    here, apart = (review(world, process=index == 1) for index, world in enumerate(worlds))
     assert (here.code, here.errors) == (apart.code, apart.errors) == (1, "")
     assert here.outputs.keys() == apart.outputs.keys()
-    # Here the log hides one secret more, the shared CLI's token, since the CLI is named by an input.
+    # Here the log masks one more secret, the shared CLI's token, since an input names the CLI.
     lines = [NUMBERS.sub("N", result.log).splitlines() for result in (here, apart)]
     assert [line for line in lines[0] if line != "::add-mask::N"] == lines[1]
     assert snapshot(worlds[0]) == snapshot(worlds[1])
@@ -58,19 +57,17 @@ def state() -> tuple[object, ...]:
     )
 
 
-def test_this_process_is_as_it_was(worlds: tuple[World, World]) -> None:
+def test_this_process_is_unchanged(worlds: tuple[World, World]) -> None:
     gc.unfreeze()
     before = state()
-    assert reviewed(worlds[0], process=False).code == 1
+    assert review(worlds[0], process=False).code == 1
     assert state() == before
 
 
 @pytest.mark.parametrize(
     ("arguments", "code"), [(["--version"], 0), (["nothing"], 2), (["review", "--pr", "x"], 2)]
 )
-def test_a_command_that_ends_early_has_its_exit_code_and_words(
-    arguments: list[str], code: int, tmp_path: Path
-) -> None:
+def test_exit_code_of_command_that_ends_early(arguments: list[str], code: int, tmp_path: Path) -> None:
     printed = in_process.run(arguments, {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}, tmp_path)
     assert printed.code == code
     assert "hunkwise" in printed.out + printed.errors

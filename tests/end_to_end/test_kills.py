@@ -1,4 +1,4 @@
-"""A run that is killed at any moment: the next one ends as if it had never been, with nothing lost or doubled."""
+"""Checks that the run after a killed one gives the same result as without the kill."""
 
 from __future__ import annotations
 
@@ -15,60 +15,53 @@ import pytest
 from tests.end_to_end import step_checks
 from tests.end_to_end.github_snapshot import Snapshot, snapshot
 from tests.end_to_end.step import Result, Step
-from tests.end_to_end.world import World, finding, said, wait_until
-from tests.end_to_end.write_log import stubborn
+from tests.end_to_end.world import World, finding, report_call, wait_until
+from tests.end_to_end.write_log import report_faults
 from tests.fakes.model_script import REPORT_TOOL, Answer, ModelRequest
 
 _CONVERSATION = "reviewThreads"
 _RESOLVE = "resolveReviewThread"
-_IN_LINE = r'"event": '
-"""Tells a review from one that is begun and not submitted yet."""
+_WITH_EVENT = r'"event": '
+"""Distinguishes a submitted review from one that is begun."""
 
 
 def lines(**marked: str) -> str:
-    """Sixty lines: `at3="…"` replaces the third."""
+    """Returns sixty lines: `at3="…"` replaces the third."""
     return "".join(f"{marked.get(f'at{number}', f'line {number}')}\n" for number in range(1, 61))
 
 
 BASE = {"app.py": lines()}
 OPENED = {"app.py": lines(at3="fault(A)", at15="fault(D, low)", at30="fault(B, high)")}
-PUSHED = {"app.py": lines(at3="mended", at15="fault(D, low)", at30="fault(B, high)", at50="fault(C)")}
+PUSHED = {"app.py": lines(at3="fixed", at15="fault(D, low)", at30="fault(B, high)", at50="fault(C)")}
 INPUTS = {"max-comments": "2"}
-"""The least severe of three goes into the body of the first review."""
+"""The least severe of three findings goes into the body of the first review."""
 
 
-def on_every_rung(request: ModelRequest) -> Answer:
-    """Beside what `stubborn` reports, a fault of the file as a whole."""
-    told = stubborn(request).tool_calls[0].arguments
-    assert isinstance(told, Mapping)
-    return said(*told["findings"], finding("app.py", 45, title="Fault Whole"))
+def report_at_all_levels(request: ModelRequest) -> Answer:
+    """Reports the marked faults, and one of the file as a whole."""
+    reported = report_faults(request).tool_calls[0].arguments
+    assert isinstance(reported, Mapping)
+    return report_call(*reported["findings"], finding("app.py", 45, title="Fault Whole"))
 
 
-def open_one(world: World) -> None:
-    world.answers(on_every_rung)
-    world.change(BASE, OPENED)
-
-
-def push_one(world: World) -> None:
-    """One fault is mended, and there is a new one."""
-    world.repository.commit(PUSHED)
-    world.github.push(1, "feature")
+def open_first(world: World) -> None:
+    world.change(BASE, OPENED, script=report_at_all_levels)
 
 
 class Killer:
-    """Kills a step, once, at whatever moment it is called."""
+    """Kills a step once, when it is called."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[str] | None = None
         self._calls = 0
 
     def __call__(self) -> None:
-        assert self.process is not None, "it asks nothing before it was started"
+        assert self.process is not None
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def at_call(self, number: int) -> Callable[[], None]:
-        """Kills at the n-th of its moments."""
+        """Returns a function whose n-th call kills."""
 
         def count() -> None:
             self._calls += 1
@@ -80,7 +73,7 @@ class Killer:
 
 @dataclass(frozen=True)
 class Moment:
-    """When a run is killed: at a request that never takes effect, or at one whose answer never arrives."""
+    """The request at which a run is killed: before it takes effect, or before its response arrives."""
 
     name: str
     method: str
@@ -107,30 +100,30 @@ class Moment:
             github.fault(self.method, self.path, disconnect=True, asking=self.body)
 
 
-DAILY = {"the check run is to end", "the review stands", "threads are to be resolved"}
-"""Tried in each run of the tests; the other moments are tried nightly."""
+DAILY = {"before the conclusion", "after the review", "before threads are resolved"}
+"""Run in each run of the tests; the other moments run nightly."""
 FIRST_REVIEW = (
-    Moment("the pull request is asked for", "GET", "/pulls/1$"),
-    Moment("the files are asked for", "GET", "/files$"),
-    Moment("the check run stands", "POST", "/check-runs$", stored=True),
-    Moment("the conversation is read again", "POST", "/graphql", body=_CONVERSATION, number=2),
-    Moment("the comment on a file stands", "POST", "/pulls/1/comments$", stored=True),
-    Moment("the review is sent", "POST", "/reviews$", body=_IN_LINE),
-    Moment("a question about comments stands", "POST", "/reviews$", True, r'^(?!.*"event": )', declined=True),
-    Moment("the review stands", "POST", "/reviews$", stored=True, body=_IN_LINE),
-    Moment("the check run is to end", "PATCH", "/check-runs/", body="completed"),
-    Moment("the check run has ended", "PATCH", "/check-runs/", stored=True, body="completed"),
-    Moment("the summary stands", "POST", "/issues/1/comments$", stored=True),
+    Moment("before the pull request is read", "GET", "/pulls/1$"),
+    Moment("before the files are read", "GET", "/files$"),
+    Moment("after the check run", "POST", "/check-runs$", stored=True),
+    Moment("before the second read of the conversation", "POST", "/graphql", body=_CONVERSATION, number=2),
+    Moment("after the comment on a file", "POST", "/pulls/1/comments$", stored=True),
+    Moment("before the review", "POST", "/reviews$", body=_WITH_EVENT),
+    Moment("after a test of comments", "POST", "/reviews$", True, r'^(?!.*"event": )', declined=True),
+    Moment("after the review", "POST", "/reviews$", stored=True, body=_WITH_EVENT),
+    Moment("before the conclusion", "PATCH", "/check-runs/", body="completed"),
+    Moment("after the conclusion", "PATCH", "/check-runs/", stored=True, body="completed"),
+    Moment("after the summary comment", "POST", "/issues/1/comments$", stored=True),
 )
 LATER_REVIEW = (
-    Moment("the review of a push stands", "POST", "/reviews$", stored=True),
-    Moment("threads are to be resolved", "POST", "/graphql", body=_RESOLVE),
-    Moment("threads are resolved", "POST", "/graphql", stored=True, body=_RESOLVE),
-    Moment("the summary is edited", "PATCH", "/issues/comments/", stored=True),
+    Moment("after the review of a push", "POST", "/reviews$", stored=True),
+    Moment("before threads are resolved", "POST", "/graphql", body=_RESOLVE),
+    Moment("after threads are resolved", "POST", "/graphql", stored=True, body=_RESOLVE),
+    Moment("after the summary is edited", "PATCH", "/issues/comments/", stored=True),
 )
 
 
-def each(moments: Sequence[Moment]) -> pytest.MarkDecorator:
+def parametrize(moments: Sequence[Moment]) -> pytest.MarkDecorator:
     nightly = [() if moment.name in DAILY else pytest.mark.nightly for moment in moments]
     params = [
         pytest.param(moment, id=moment.name, marks=marks)
@@ -140,21 +133,21 @@ def each(moments: Sequence[Moment]) -> pytest.MarkDecorator:
 
 
 @pytest.fixture(scope="module")
-def unharmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Snapshot, Snapshot]]:
-    """What stands after a first review and after that of a push, where nobody kills anything."""
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Snapshot, Snapshot]]:
+    """Yields the states after a first review and after the review of a push, without any kill."""
     with ExitStack() as stack:
-        world = World(tmp_path_factory.mktemp("unharmed"), stack)
-        open_one(world)
+        world = World(tmp_path_factory.mktemp("undisturbed"), stack)
+        open_first(world)
         assert world.run(INPUTS).code == 0
         first = snapshot(world)
-        push_one(world)
+        world.push(PUSHED)
         assert world.run(INPUTS).code == 0
         yield first, snapshot(world)
         world.check()
 
 
-def killed(world: World, order: Callable[[Killer], None], machine: Step | None = None) -> Step:
-    """A step that was killed, and left no process behind; on the machine that an earlier one ran on, if named."""
+def kill_step(world: World, order: Callable[[Killer], None], machine: Step | None = None) -> Step:
+    """Runs and kills a step, on the machine of an earlier one if given, and waits for its processes."""
     kill = Killer()
     shared = {"TMPDIR": str(machine.temporary)} if machine else {}
     step = world.step(INPUTS, environ=shared)
@@ -164,19 +157,19 @@ def killed(world: World, order: Callable[[Killer], None], machine: Step | None =
         process.wait(timeout=60)
         assert process.returncode == -signal.SIGKILL, process.communicate()
     wait_until(lambda: step_checks.processes_of((machine or step).temporary) == [])
-    # What it sent before it died comes in, and is answered, before anything is ordered for the next run.
+    # Requests that it sent before are answered before faults for the next run are set up.
     wait_until(lambda: step_checks.connections_to(world.github_url) == 0 and world.github.underway == 0)
     return step
 
 
-def again(world: World, machine: Step) -> Result:
-    """The same job once more, on the same machine."""
+def run_again(world: World, machine: Step) -> Result:
+    """Runs the same job once more on the same machine."""
     environ = {"GITHUB_RUN_ATTEMPT": "2", "TMPDIR": str(machine.temporary)}
-    return world.run(INPUTS, environ=environ, process=True)
+    return world.run(INPUTS, environ=environ, process=True, code=0)
 
 
-def test_the_story_has_a_finding_on_every_rung(unharmed: tuple[Snapshot, Snapshot]) -> None:
-    first, then = unharmed
+def test_reviews_have_finding_at_each_level(undisturbed: tuple[Snapshot, Snapshot]) -> None:
+    first, then = undisturbed
     assert first.comments == (
         ("app.py", 3, "Fault A"),
         ("app.py", 30, "Fault B"),
@@ -197,32 +190,32 @@ def test_the_story_has_a_finding_on_every_rung(unharmed: tuple[Snapshot, Snapsho
     )
 
 
-@each(FIRST_REVIEW)
-def test_a_first_review_that_is_killed_is_made_good(
-    world: World, unharmed: tuple[Snapshot, Snapshot], moment: Moment
+@parametrize(FIRST_REVIEW)
+def test_completes_killed_first_review(
+    world: World, undisturbed: tuple[Snapshot, Snapshot], moment: Moment
 ) -> None:
-    open_one(world)
-    step = killed(world, partial(moment.order, world))
-    assert again(world, step).code == 0
-    assert snapshot(world) == unharmed[0]
+    open_first(world)
+    step = kill_step(world, partial(moment.order, world))
+    run_again(world, step)
+    assert snapshot(world) == undisturbed[0]
 
 
-@each(LATER_REVIEW)
-def test_a_later_review_that_is_killed_is_made_good(
-    world: World, unharmed: tuple[Snapshot, Snapshot], moment: Moment
+@parametrize(LATER_REVIEW)
+def test_completes_killed_later_review(
+    world: World, undisturbed: tuple[Snapshot, Snapshot], moment: Moment
 ) -> None:
-    open_one(world)
-    assert world.run(INPUTS).code == 0
-    push_one(world)
-    step = killed(world, partial(moment.order, world))
-    assert again(world, step).code == 0
-    assert snapshot(world) == unharmed[1]
+    open_first(world)
+    world.run(INPUTS, code=0)
+    world.push(PUSHED)
+    step = kill_step(world, partial(moment.order, world))
+    run_again(world, step)
+    assert snapshot(world) == undisturbed[1]
 
 
-def test_a_run_that_is_killed_before_its_first_request_leaves_nothing(
-    world: World, unharmed: tuple[Snapshot, Snapshot]
+def test_run_killed_before_its_first_request_leaves_no_process(
+    world: World, undisturbed: tuple[Snapshot, Snapshot]
 ) -> None:
-    open_one(world)
+    open_first(world)
     step = world.step(INPUTS)
     with step.started() as process:
         wait_until(lambda: any(step.temporary.glob("hunkwise-sidecar-*")), pause=0)
@@ -230,38 +223,38 @@ def test_a_run_that_is_killed_before_its_first_request_leaves_nothing(
         process.wait()
     assert world.github.journal == []
     wait_until(lambda: step_checks.processes_of(step.temporary) == [])
-    assert again(world, step).code == 0
-    assert snapshot(world) == unharmed[0]
+    run_again(world, step)
+    assert snapshot(world) == undisturbed[0]
 
 
 @pytest.mark.nightly
-def test_a_run_that_is_killed_while_the_model_answers_is_made_good(
-    world: World, unharmed: tuple[Snapshot, Snapshot]
+def test_completes_review_killed_while_the_model_answers(
+    world: World, undisturbed: tuple[Snapshot, Snapshot]
 ) -> None:
-    open_one(world)
+    open_first(world)
 
     def order(kill: Killer) -> None:
         def answer(request: ModelRequest) -> Answer:
             kill()
-            return Answer(text=f"Nobody hears of {REPORT_TOOL}.")
+            return Answer(text=f"Nobody receives {REPORT_TOOL}.")
 
-        world.answers(answer)
+        world.answer_with(answer)
 
-    step = killed(world, order)
-    world.answers(on_every_rung)
-    assert again(world, step).code == 0
-    assert snapshot(world) == unharmed[0]
+    step = kill_step(world, order)
+    world.answer_with(report_at_all_levels)
+    run_again(world, step)
+    assert snapshot(world) == undisturbed[0]
 
 
 @pytest.mark.nightly
-def test_a_run_that_is_killed_at_every_moment_in_turn_says_everything_once(
-    world: World, unharmed: tuple[Snapshot, Snapshot]
+def test_completes_review_killed_at_each_moment_in_turn(
+    world: World, undisturbed: tuple[Snapshot, Snapshot]
 ) -> None:
-    open_one(world)
+    open_first(world)
     first, *others = [moment for moment in FIRST_REVIEW if not moment.declined]
-    machine = killed(world, partial(first.order, world))
+    machine = kill_step(world, partial(first.order, world))
     for moment in others:
-        killed(world, partial(moment.order, world), machine)
+        kill_step(world, partial(moment.order, world), machine)
         assert len(list(machine.temporary.glob("hunkwise*"))) == 1, "each run wipes what the last one left"
-    assert again(world, machine).code == 0
-    assert snapshot(world) == unharmed[0]
+    run_again(world, machine)
+    assert snapshot(world) == undisturbed[0]

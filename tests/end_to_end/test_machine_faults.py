@@ -1,11 +1,10 @@
-"""Machines that lack something: the review goes out on the rungs that work, or it is told what is missing."""
+"""Checks that a review is posted on machines that lack something, or that the missing part is named."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-from collections.abc import Callable
 
 import pytest
 
@@ -14,14 +13,13 @@ from tests.end_to_end.world import World, finding
 from tests.fakes.model_script import report
 
 GONE = "/dev/null/gone"
-"""Not there, and nobody can make it, not even root."""
+"""A path that cannot exist and that not even root can create."""
 FULL = "/dev/full"
 
 
-def reviewed(world: World, **given: object) -> Result:
-    world.change()
-    world.answers(report([finding()]))
-    return world.run(**given)  # type: ignore[arg-type]  # handed on as they come
+def review(world: World, **given: object) -> Result:
+    world.change(script=report([finding()]))
+    return world.run(**given)  # type: ignore[arg-type]  # passed through
 
 
 @pytest.mark.parametrize(
@@ -52,10 +50,10 @@ def reviewed(world: World, **given: object) -> Result:
     ],
     ids=["files", "full files", "unset files", "folders", "unset home", "limits and closed streams"],
 )
-def test_a_review_goes_out_without(
+def test_posts_review_without(
     world: World, environ: dict[str, str], shell: str, missing: tuple[str, ...]
 ) -> None:
-    result = reviewed(world, environ=environ, shell=shell)
+    result = review(world, environ=environ, shell=shell)
     assert result.code == 0
     assert len(world.github.comments) == 1
     assert [words for words in missing if words not in result.log] == []
@@ -66,8 +64,8 @@ def test_a_review_goes_out_without(
     ["exec 1>&-", "exec 1>/dev/full", "exec 1> >(exec true); sleep 0.2", "exec 0<&- 1>&- 2>&-"],
     ids=["closed", "full", "broken pipe", "all closed"],
 )
-def test_a_log_that_takes_nothing_costs_neither_review_nor_exit_code(world: World, shell: str) -> None:
-    result = reviewed(world, shell=shell)
+def test_posts_review_when_the_log_cannot_be_written(world: World, shell: str) -> None:
+    result = review(world, shell=shell)
     assert result.code == 0
     assert result.log == ""
     assert len(world.github.comments) == 1
@@ -75,7 +73,7 @@ def test_a_log_that_takes_nothing_costs_neither_review_nor_exit_code(world: Worl
 
 
 @pytest.mark.parametrize(
-    ("summary", "temp", "rung", "code"),
+    ("summary", "temp", "level", "code"),
     [
         (None, None, "summary", 0),
         (FULL, None, "report", 0),
@@ -86,51 +84,43 @@ def test_a_log_that_takes_nothing_costs_neither_review_nor_exit_code(world: Worl
     ],
     ids=["both", "full summary", "swallowed summary", "no summary", "no report", "neither"],
 )
-def test_a_rung_is_named_only_where_it_holds(
-    world: World, summary: str | None, temp: str | None, rung: str, code: int
+def test_names_fallback_level_that_was_written(
+    world: World, summary: str | None, temp: str | None, level: str, code: int
 ) -> None:
     environ = {"GITHUB_STEP_SUMMARY": summary, "RUNNER_TEMP": temp}
     world.github.fault("POST", "/check-runs$", status=403, times=9)
     given = {name: value for name, value in environ.items() if value is not None}
-    result = reviewed(world, inputs={"github-token": READ_TOKEN}, environ=given)
+    result = review(world, inputs={"github-token": READ_TOKEN}, environ=given)
     assert result.code == code
-    warnings = " ".join(result.commands("warning"))
-    assert ("1 in the job summary" in warnings) == (rung == "summary")
-    assert ("1 in the JSON report" in warnings) == (rung == "report")
-    assert ("in the log alone" in warnings) == (rung == "")
+    warnings = result.warning_text
+    assert ("1 in the job summary" in warnings) == (level == "summary")
+    assert ("1 in the JSON report" in warnings) == (level == "report")
+    assert ("in the log alone" in warnings) == (level == "")
     assert "It breaks." in " ".join([*result.commands("notice"), *result.commands("warning")])
     if temp is None:
-        assert [found["where"] for found in result.report["findings"]] == [rung]
-    elif rung:
+        assert [found["where"] for found in result.report["findings"]] == [level]
+    elif level:
         assert "Fault at" in result.summary
-    assert json.loads(result.outputs["placement"]) == ({rung: 1} if rung else {})
+    assert json.loads(result.outputs["placement"]) == ({level: 1} if level else {})
 
 
-def made(kind: str) -> Callable[[Step], str]:
-    """Something of that kind in the event's place, by its path."""
-
-    def make(step: Step) -> str:
-        path = step.folder / "other-event"
-        step.folder.mkdir(parents=True, exist_ok=True)
-        match kind:
-            case "folder":
-                path.mkdir()
-            case "pipe":
-                os.mkfifo(path)
-            case "empty":
-                path.touch()
-            case "binary":
-                path.write_bytes(bytes(range(256)) * 40)
-            case "huge":
-                with path.open("wb") as file:
-                    file.truncate(2**40)
-            case "list":
-                path.write_text("[]")
-            case _:
-                return kind
-        return str(path)
-
-    return make
+def make_event(kind: str, step: Step) -> str:
+    """Returns the path of an event file of that kind."""
+    if kind.startswith("/"):
+        return kind
+    path = step.folder / "other-event"
+    step.folder.mkdir(parents=True, exist_ok=True)
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "pipe":
+            os.mkfifo(path)
+        case "huge":
+            with path.open("wb") as file:
+                file.truncate(2**40)
+        case _:
+            path.write_bytes({"empty": b"", "binary": bytes(range(256)) * 40, "list": b"[]"}[kind])
+    return str(path)
 
 
 @pytest.mark.parametrize(
@@ -147,12 +137,11 @@ def made(kind: str) -> Callable[[Step], str]:
         ("list", "has no object at its top"),
     ],
 )
-def test_an_event_that_is_none_is_named_with_what_belongs_there(world: World, kind: str, words: str) -> None:
+def test_names_unreadable_event_file(world: World, kind: str, words: str) -> None:
     world.change()
     step = world.step()
-    step.environ["GITHUB_EVENT_PATH"] = made(kind)(step)
-    result = world.done(step.run())
-    assert result.code == 2
+    step.environ["GITHUB_EVENT_PATH"] = make_event(kind, step)
+    result = world.record(step.run(), code=2)
     (error,) = result.commands("error")
     assert words in error
     assert "the file that the runner wrote for this event" in error
@@ -160,39 +149,38 @@ def test_an_event_that_is_none_is_named_with_what_belongs_there(world: World, ki
     assert world.github.journal == []
 
 
-def test_a_machine_on_which_nothing_can_be_written_is_told_so(world: World) -> None:
+def test_fails_without_a_temporary_directory(world: World) -> None:
     world.change()
-    result = world.run(shell="ulimit -f 0")
-    assert result.code == 3
-    assert "No usable temporary directory found" in " ".join(result.commands("error"))
+    result = world.run(shell="ulimit -f 0", code=3)
+    assert "No usable temporary directory found" in result.error_text
     assert world.posted == ""
 
 
-# In a namespace of its own, so that nobody else sees the disk. Where the kernel gives none to us, a file's largest
-# size is what stands for a full disk (tests/test_actions.py, tests/test_actions.py).
+# In a namespace of its own, so that other processes do not see the disk. Where the kernel does not allow that, tests
+# with a limit on file sizes replace these (tests/test_actions.py).
 _CAN_MOUNT = subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode == 0
 
 
-def mounted(folder: str, options: str) -> str:
+def mount_command(folder: str, options: str) -> str:
     return f"mkdir -p {folder}; mount -t tmpfs -o {options} none {folder}"
 
 
-def filled(folder: str) -> str:
+def fill_command(folder: str) -> str:
     return f"head -c 64k /dev/zero > {folder}/filler 2> /dev/null"
 
 
-def shell_of(disk: str, temporary: str, reports: str, home: str) -> str:
-    """What makes the disks of these folders so."""
+def disk_commands(disk: str, temporary: str, reports: str, home: str) -> str:
+    """Returns the commands that prepare the disks of these folders."""
     match disk:
         case "full":
-            mounts = [mounted(folder, "size=16k") for folder in (temporary, reports)]
-            return "; ".join([*mounts, filled(temporary), filled(reports)])
+            mounts = [mount_command(folder, "size=16k") for folder in (temporary, reports)]
+            return "; ".join([*mounts, fill_command(temporary), fill_command(reports)])
         case "read only":
-            mounts = [mounted(folder, "ro") for folder in (temporary, reports, home)]
+            mounts = [mount_command(folder, "ro") for folder in (temporary, reports, home)]
             return "; ".join([*mounts, f"HOME={home}"])
         case _:
             begun = f"until ls {temporary}/hunkwise-sidecar-*/copilot; do sleep 0.05; done"
-            return f"{mounted(temporary, 'size=16k')}; ({begun}; {filled(temporary)}) > /dev/null 2>&1 &"
+            return f"{mount_command(temporary, 'size=16k')}; ({begun}; {fill_command(temporary)}) > /dev/null 2>&1 &"
 
 
 _MISSING = {
@@ -203,16 +191,14 @@ _MISSING = {
 
 
 @pytest.mark.parametrize("disk", _MISSING if _CAN_MOUNT else [])
-def test_a_disk_that_is_full_or_read_only_costs_no_review(world: World, disk: str) -> None:
-    """The disk of temporary files, that of the reports and, where it is read only, that of the home."""
-    world.change()
-    world.answers(report([finding()]))
+def test_posts_review_with_full_or_read_only_disk(world: World, disk: str) -> None:
+    """For the temporary files and the reports and, where it is read only, the home folder."""
+    world.change(script=report([finding()]))
     step = world.step()
     environment = step.environment()
-    step.shell = shell_of(disk, environment["TMPDIR"], environment["RUNNER_TEMP"], f"{step.folder}/home")
+    step.shell = disk_commands(disk, environment["TMPDIR"], environment["RUNNER_TEMP"], f"{step.folder}/home")
     step.apart = True
-    result = world.done(step.run())
-    assert result.code == 0
+    result = world.record(step.run(), code=0)
     assert len(world.github.comments) == 1
     assert _MISSING[disk] in result.log
     assert (result.outputs["report"] == "") == bool(_MISSING[disk])

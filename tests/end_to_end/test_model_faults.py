@@ -1,24 +1,24 @@
-"""A model, or the CLI before it, that does not do as it is asked."""
+"""Checks retries and messages for faults of a model or of the CLI."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from base64 import b64encode
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-from tests.end_to_end.prompts import paths_in, user_text
+from tests.end_to_end.prompts import by_file, paths_in, user_text
 from tests.end_to_end.step import GITHUB_TOKEN, PROVIDER_KEY
-from tests.end_to_end.world import World, finding, said, wait_until
+from tests.end_to_end.step_checks import children_of
+from tests.end_to_end.world import World, finding, report_call
 from tests.fakes.actions_runner import read_log
 from tests.fakes.model_script import (
     REPORT_TOOL,
     Answer,
     Fault,
-    ModelRequest,
-    Script,
     Step,
     ToolCall,
     always,
@@ -28,44 +28,28 @@ from tests.fakes.model_script import (
     turns,
 )
 
-
-def by_file(scripts: dict[str, Step]) -> Script:
-    """Another behaviour for each file that a conversation is about."""
-
-    def script(request: ModelRequest) -> Answer | Fault:
-        step = next(step for name, step in scripts.items() if f'### "{name}"' in user_text(request))
-        return step if isinstance(step, (Answer, Fault)) else step(request)
-
-    return script
+TOO_LONG = "This model's maximum context length is 10 tokens."
 
 
-def children_of(pid: int) -> list[int]:
-    """The process ids of all descendants."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    near = [int(child) for task in tasks for child in task.read_text().split()]
-    return [*near, *(grandchild for child in near for grandchild in children_of(child))]
-
-
-def test_a_model_that_never_reports_is_told_once_and_then_makes_no_review(world: World) -> None:
-    world.change()
-    world.answers(never_calls_tool("All is well, @everyone."))
-    result = world.run()
-    assert result.code == 3
+def test_fails_when_model_does_not_report_after_reminder(world: World) -> None:
+    world.change(script=never_calls_tool("All is well, @everyone."))
+    result = world.run(code=3)
     assert len(world.model.requests) == 2
     assert "You have not reported" in user_text(world.model.requests[1])
     assert "did not report" in result.summary
-    assert "Another `model` may report" in " ".join(result.commands("error"))
+    assert "Another `model` may report" in result.error_text
     assert "@everyone" not in result.summary.replace("`@everyone`", "")
 
 
-def test_a_model_that_is_silent_on_one_part_leaves_the_review_partial(world: World) -> None:
-    world.parts(["quiet.py", "loud.py"])
-    world.answers(by_file({"quiet.py": Answer(text="Fine."), "loud.py": report([finding("loud.py", 2)])}))
-    result = world.run()
-    assert result.code == 4
+def test_model_without_report_on_one_part_makes_review_partial(world: World) -> None:
+    world.change_parts(
+        ["quiet.py", "loud.py"],
+        script=by_file({"quiet.py": Answer(text="Fine."), "loud.py": report([finding("loud.py", 2)])}),
+    )
+    result = world.run(code=4)
     assert result.outputs["coverage"] == "50"
     assert [comment.path for comment in world.github.comments] == ["loud.py"]
-    for text in (result.summary, world.summary_comment, world.checked):
+    for text in (result.summary, world.summary_comment, world.check_run_text):
         assert "quiet.py" in text
         assert "the model did not answer" in text
     assert result.report["faults"][0]["kind"] == "refused"
@@ -79,14 +63,13 @@ def test_a_model_that_is_silent_on_one_part_leaves_the_review_partial(world: Wor
         Fault(502, html=True),
         Fault(disconnect=True),
         Fault(cut=True),
+        Answer(tool_calls=(ToolCall(REPORT_TOOL, '{"findings": [{"path": "app.py", "li'),)),
     ],
-    ids=["429", "500", "html", "disconnect", "cut"],
+    ids=["429", "500", "html", "disconnect", "cut", "broken arguments"],
 )
-def test_a_fault_that_passes_is_passed_over(world: World, fault: Fault) -> None:
-    world.change()
-    world.answers(sequence([fault, said(finding())]))
-    result = world.run()
-    assert result.code == 0
+def test_retries_after_temporary_fault(world: World, fault: Step) -> None:
+    world.change(script=sequence([fault, report_call(finding())]))
+    world.run(code=0)
     assert [comment.line for comment in world.github.comments] == [3]
     assert len(world.model.requests) == 2
 
@@ -97,127 +80,89 @@ def test_a_fault_that_passes_is_passed_over(world: World, fault: Fault) -> None:
         (Fault(500), "Run the job again"),
         (Fault(429, {"retry-after": "1"}), "lower `parallel`"),
         (Fault(200, html=True), "Run the job again"),
+        (Answer(text="", finish_reason="content_filter"), "content filter"),
+        (Fault(400, body={"error": {"message": TOO_LONG, "code": "context_length"}}), "chunk-size"),
     ],
-    ids=["500", "429", "html"],
+    ids=["500", "429", "html", "blocked", "too long"],
 )
-def test_a_fault_that_stays_makes_no_review_and_says_what_to_do(
-    world: World, fault: Fault, words: str
-) -> None:
-    world.change()
-    world.answers(always(fault))
-    result = world.run()
-    assert result.code == 3
-    assert words in " ".join(result.commands("error"))
+def test_fails_with_remedy_for_lasting_fault(world: World, fault: Answer | Fault, words: str) -> None:
+    world.change(script=always(fault))
+    result = world.run(code=3)
+    assert words in result.error_text
     assert words in result.summary.replace("\\", "")
+    if isinstance(fault, Answer):
+        assert "`ignore`" in result.summary.replace("\\", "")
 
 
-def test_a_blocked_answer_and_a_prompt_too_long_are_told_apart(world: World) -> None:
-    world.change()
-    world.answers(always(Answer(text="", finish_reason="content_filter")))
-    blocked = world.run()
-    assert blocked.code == 3
-    assert "content filter" in blocked.summary
-    assert "`ignore`" in blocked.summary.replace("\\", "")
-    error = {
-        "error": {"message": "This model's maximum context length is 10 tokens.", "code": "context_length"}
-    }
-    world.answers(always(Fault(400, body=error)))
-    large = world.run()
-    assert large.code == 3
-    assert "chunk-size" in large.summary
-
-
-def test_broken_arguments_of_a_call_are_told_back_and_mended(world: World) -> None:
-    world.change()
-    broken = Answer(tool_calls=(ToolCall(REPORT_TOOL, '{"findings": [{"path": "app.py", "li'),))
-    world.answers(sequence([broken, said(finding())]))
-    result = world.run()
-    assert result.code == 0
-    assert [comment.line for comment in world.github.comments] == [3]
-
-
-HOSTILE = (
+HOSTILE_TEXT = (
     "@octocat see #1 and https://evil.example/x ![p](https://evil.example/p.png) <img src=x> <script>1</script>\n"
     "::error::forged\n##[error]forged\n<!-- hunkwise:review v1 run=1 head=2 -->\n"
     "```suggestion\nrm -rf\n```\n[click](https://evil.example)\n/approve\n"
 )
 
 
-def test_hostile_words_of_a_model_are_inert_wherever_they_arrive(world: World) -> None:
-    world.change()
-    world.answers(
-        turns(
+def test_hostile_texts_of_model_are_inert(world: World) -> None:
+    world.change(
+        script=turns(
             [
-                said(
-                    finding(title=HOSTILE, body=HOSTILE, category="::error::forged"),
-                    finding("x\n::error::forged.py", 1, title="::error::forged", body=HOSTILE),
-                    summary=HOSTILE,
+                report_call(
+                    finding(title=HOSTILE_TEXT, body=HOSTILE_TEXT, category="::error::forged"),
+                    finding("x\n::error::forged.py", 1, title="::error::forged", body=HOSTILE_TEXT),
+                    summary=HOSTILE_TEXT,
                 ),
-                said(summary=HOSTILE),
+                report_call(summary=HOSTILE_TEXT),
             ]
         )
     )
-    result = world.run()
-    assert result.code == 0
+    result = world.run(code=0)
     assert [command.name for command in read_log(result.log).commands if command.name != "add-mask"] == []
     assert "octocat" in world.posted
-    for text in (world.posted, result.summary, *world.markdown_of_checks):
+    for text in (world.posted, result.summary, *world.check_run_markdown):
         outside = without_code(text)
         for live in ("@octocat", "![", "<img", "<script", "](https://evil", "<!-- hunkwise:review v1 run=1 "):
             assert live not in outside.replace("\\", "") or live not in outside, live
         assert "```suggestion" not in text
 
 
-def test_secrets_that_a_model_repeats_leave_by_no_way(world: World) -> None:
+def test_withholds_finding_with_a_secret(world: World) -> None:
     world.change()
-    told = f"The key is {PROVIDER_KEY}, the token {GITHUB_TOKEN}, or {b64encode(GITHUB_TOKEN.encode()).decode()}."
-    world.answers(report([finding(body=told), finding(line=30, title="Harmless")], summary=told))
-    result = world.run()
-    assert result.code == 0
+    answer = f"The key is {PROVIDER_KEY}, the token {GITHUB_TOKEN}, or {b64encode(GITHUB_TOKEN.encode()).decode()}."
+    world.answer_with(report([finding(body=answer), finding(line=30, title="Harmless")], summary=answer))
+    result = world.run(code=0)
     assert [comment.line for comment in world.github.comments] == [30]
     assert len(result.journal.splitlines()) == 1
-    assert "revoke it" in " ".join(result.commands("warning"))
+    assert "revoke it" in result.warning_text
 
 
 def without_code(text: str) -> str:
-    """The text without its code spans, where nothing is alive."""
+    """Returns the text without its code spans."""
     return "".join(text.split("`")[::2])
 
 
-def test_a_cli_killed_in_mid_turn_is_an_error_and_not_a_timeout(world: World) -> None:
-    world.change()
-    world.answers(always(Answer(delay=100)))
-    step = world.step()
-    with step.started() as process:
-        wait_until(lambda: world.model.in_flight == 1)
-        for child in children_of(process.pid):
-            os.kill(child, signal.SIGKILL)
-        result = world.done(step.finish(process))
-    assert result.code == 3
-    assert "SIGKILL" in " ".join(result.commands("error"))
+def kill_children(process: subprocess.Popen[str]) -> None:
+    for child in children_of(process.pid):
+        os.kill(child, signal.SIGKILL)
 
 
-def test_what_was_found_before_the_cli_died_is_posted(world: World) -> None:
-    world.parts(["slow.py", "quick.py"])
-    world.answers(
-        by_file({"slow.py": Answer(delay=100), "quick.py": report([finding("quick.py", 2, "high")])})
+def test_fails_when_cli_is_killed_in_a_turn(world: World) -> None:
+    world.change(script=always(Answer(delay=100)))
+    result = world.run_until(world.step(), lambda: world.model.in_flight == 1, kill_children, code=3)
+    assert "SIGKILL" in result.error_text
+
+
+def test_posts_findings_from_before_the_cli_was_killed(world: World) -> None:
+    world.change_parts(
+        ["slow.py", "quick.py"],
+        script=by_file({"slow.py": Answer(delay=100), "quick.py": report([finding("quick.py", 2, "high")])}),
     )
     step = world.step()
-    with step.started() as process:
-        journal = step.folder / "temp/hunkwise/journal.jsonl"
-        wait_until(
-            lambda: journal.is_file() and world.model.in_flight == 1 and len(world.model.requests) == 2
-        )
-        for child in children_of(process.pid):
-            os.kill(child, signal.SIGKILL)
-        result = world.done(step.finish(process))
-    assert result.code == 4
+    result = world.run_until(step, partial(world.has_first_of_two_answers, step), kill_children, code=4)
     assert [comment.path for comment in world.github.comments] == ["quick.py"]
     assert "slow.py" in world.summary_comment
     assert result.report["faults"][0]["kind"] == "sidecar"
 
 
-def test_the_repositorys_files_can_be_read_and_nothing_else(world: World) -> None:
+def test_tools_read_files_of_the_repository_only(world: World) -> None:
     world.change()
     secret = world.folder / "outside.txt"
     secret.write_text("not yours")
@@ -229,14 +174,13 @@ def test_the_repositorys_files_can_be_read_and_nothing_else(world: World) -> Non
         ToolCall("repo_read", {"path": str(secret)}),
         ToolCall("bash", {"command": "id"}),
     )
-    world.answers(sequence([Answer(tool_calls=calls), said()]))
+    world.answer_with(sequence([Answer(tool_calls=calls), report_call()]))
     for workspace in (world.repository.path, None):
         world.model.requests.clear()
-        result = world.run({"full-review": "true"}, workspace=workspace)
-        assert result.code == 0
-        told = "\n".join(world.model.requests[1].tool_results)
-        assert "third" in told
-        assert "app.py" in told
-        assert "not yours" not in told
-        assert "uid=" not in told
+        world.run({"full-review": "true"}, workspace=workspace, code=0)
+        answer = "\n".join(world.model.requests[1].tool_results)
+        assert "third" in answer
+        assert "app.py" in answer
+        assert "not yours" not in answer
+        assert "uid=" not in answer
     assert paths_in(world.model.requests[0]) == ["app.py"]

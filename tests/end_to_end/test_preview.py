@@ -1,4 +1,4 @@
-"""What is previewed is what is sent, and nobody is asked for it: no CLI, no model, nothing written anywhere."""
+"""Checks that a preview shows what a review sends, without a CLI, a model or any write."""
 
 from __future__ import annotations
 
@@ -49,84 +49,81 @@ FINDING = {"path": "a.py", "line": 2, "severity": "high", "title": "Evil", "body
 
 @pytest.fixture
 def repository(tmp_path: Path) -> GitRepository:
-    """A branch of several chunks, on a base with a configuration, a template and instructions."""
-    made = GitRepository.create(tmp_path / "work")
+    """Returns a branch of several chunks, on a base with a configuration, a template and instructions."""
+    repository = GitRepository.create(tmp_path / "work")
     base: dict[str, str | bytes | None] = {
         HOME: CONFIG,
         "mine.j2": OWN,
         "AGENTS.md": "Be exact.\n",
         "a.py": "def run(x):\n    return x\n",
     }
-    made.commit(base, "Base")
-    made.branch("feature")
-    made.commit({"a.py": BAD, "odd\x1b[2J.py": LONG, "notes.txt": "x\x1b]0;y\x07\n"}, "Evaluate")
-    return made
+    repository.commit(base, "Base")
+    repository.branch("feature")
+    repository.commit({"a.py": BAD, "odd\x1b[2J.py": LONG, "notes.txt": "x\x1b]0;y\x07\n"}, "Evaluate")
+    return repository
 
 
 @pytest.fixture
 def canary(tmp_path: Path) -> Path:
-    """What a CLI that was started would leave."""
+    """Returns the file that a started CLI would create."""
     return tmp_path / "started"
 
 
 @pytest.fixture
 def terminal(repository: GitRepository, tmp_path: Path, canary: Path) -> Iterator[CommandLine]:
-    """A shell in which a Copilot CLI would tell that it was started."""
+    """Yields a command line whose Copilot CLI creates the canary file."""
     program = tmp_path / "bin" / "copilot"
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\ntouch {canary}\n")
     program.chmod(0o755)
-    made = CommandLine(repository.path, tmp_path / "home", {"COPILOT_CLI_PATH": str(program)})
-    yield made
-    assert made.left_behind() == []
+    command_line = CommandLine(repository.path, tmp_path / "home", {"COPILOT_CLI_PATH": str(program)})
+    yield command_line
+    assert command_line.left_behind() == []
     assert not canary.exists()
 
 
-def previewed(terminal: CommandLine, *words: str) -> dict[str, Any]:
+def preview(terminal: CommandLine, *words: str) -> dict[str, Any]:
     printed = terminal.run("prompts", "render", *words, "--format", "json", "--system")
     assert (printed.code, printed.errors) == (0, "")
-    found: dict[str, Any] = json.loads(printed.out)
-    return found
+    preview: dict[str, Any] = json.loads(printed.out)
+    return preview
 
 
-def test_what_is_previewed_of_a_range_is_what_a_review_sends(
-    repository: GitRepository, terminal: CommandLine
-) -> None:
+def scripted_provider(url: str) -> dict[str, str]:
+    return {
+        "COPILOT_PROVIDER_BASE_URL": f"{url}/v1",
+        "COPILOT_PROVIDER_API_KEY": "key",
+        "COPILOT_MODEL": "scripted-model",
+    }
+
+
+def test_preview_of_range_equals_sent_prompts(repository: GitRepository, terminal: CommandLine) -> None:
     model = ScriptedModel(report([FINDING]))
     with serve(model) as url:
-        reviewing = CommandLine(
-            repository.path,
-            terminal.home,
-            {
-                "COPILOT_PROVIDER_BASE_URL": f"{url}/v1",
-                "COPILOT_PROVIDER_API_KEY": "key",
-                "COPILOT_MODEL": "scripted-model",
-            },
-        )
+        reviewing = CommandLine(repository.path, terminal.home, scripted_provider(url))
         assert reviewing.run("review").code == 0
     for name in ("review", "mine"):
-        found = previewed(terminal, name)
+        found = preview(terminal, name)
         assert len(found["chunks"]) > 1
         sent = [request for request in model.requests if ("MINE" in user_text(request)) == (name == "mine")]
         assert_sent(found, sent)
     assert len(model.requests) == sum(
-        previewed(terminal, name)["total"]["chunks"] for name in ("review", "mine")
+        preview(terminal, name)["total"]["chunks"] for name in ("review", "mine")
     )
     for name, tool in (("verify", "report_verdicts"), ("summary", "report_summary")):
         (request, *_) = [one for one in model.second_requests if tool in one.tool_names]
-        assert previewed(terminal, name)["system"]["text"].strip() in request.system
+        assert preview(terminal, name)["system"]["text"].strip() in request.system
 
 
 def assert_sent(found: dict[str, Any], requests: list[ModelRequest]) -> None:
-    """Each chunk's text is what one request said, but for blanks at the end, which the CLI cuts."""
+    """Checks that each chunk is in one request, except for trailing spaces, which the CLI removes."""
     assert len(requests) == len(found["chunks"])
     for chunk in found["chunks"]:
-        saying = [request for request in requests if chunk["text"].strip() in user_text(request)]
-        assert len(saying) == 1
-        assert found["system"]["text"].strip() in saying[0].system
+        (request,) = [one for one in requests if chunk["text"].strip() in user_text(one)]
+        assert found["system"]["text"].strip() in request.system
 
 
-def test_what_is_previewed_of_a_pull_request_is_what_a_review_sends(
+def test_preview_of_pull_request_equals_sent_prompts(
     repository: GitRepository, terminal: CommandLine
 ) -> None:
     fake, model = FakeGitHub(repository.git_dir), ScriptedModel(report([]))
@@ -135,22 +132,17 @@ def test_what_is_previewed_of_a_pull_request_is_what_a_review_sends(
     words = ("--pr", "octo/repo#1", "--repository", str(terminal.home))
     with serve(fake) as github, serve(model) as url:
         environ = {"GITHUB_TOKEN": "ghs_write", "GITHUB_API_URL": github}
-        own_model = {
-            "COPILOT_PROVIDER_BASE_URL": f"{url}/v1",
-            "COPILOT_PROVIDER_API_KEY": "key",
-            "COPILOT_MODEL": "scripted-model",
-        }
-        reviewing = CommandLine(repository.path, terminal.home, {**environ, **own_model})
+        reviewing = CommandLine(repository.path, terminal.home, {**environ, **scripted_provider(url)})
         assert reviewing.run("review", *words).code == 0
         there = replace(terminal, environ={**terminal.environ, **environ})
         for name in ("review", "mine"):
-            found = previewed(there, name, "--at-base", *words)
+            found = preview(there, name, "--at-base", *words)
             assert found["read-from"].startswith("the pull request's base (")
             sent = [one for one in model.requests if ("MINE" in user_text(one)) == (name == "mine")]
             assert_sent(found, sent)
             assert "> Run it" in found["chunks"][0]["text"]
         (repository.path / "mine.j2").write_text("TREE {{ pull_request.number }}")
-        tree = previewed(there, "mine", "--pr", "octo/repo#1")
+        tree = preview(there, "mine", "--pr", "octo/repo#1")
         assert {chunk["text"] for chunk in tree["chunks"]} == {"TREE 1\n"}
         assert tree["read-from"] == "the working tree"
         shown = there.run("config", "show", "--pr", "octo/repo#1", "--format", "json")
@@ -189,7 +181,7 @@ print(code, sorted(name for name in heavy if name in sys.modules), file=sys.stde
         ["prompts", "render", "verify"],
     ],
 )
-def test_a_preview_imports_neither_the_sdk_nor_github(terminal: CommandLine, words: list[str]) -> None:
+def test_preview_imports_neither_sdk_nor_github(terminal: CommandLine, words: list[str]) -> None:
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
     done = subprocess.run(
         [sys.executable, "-c", _MODULES, *words],
@@ -212,7 +204,7 @@ def test_a_preview_imports_neither_the_sdk_nor_github(terminal: CommandLine, wor
         ["config", "show"],
     ],
 )
-def test_a_terminal_is_not_moved_by_what_it_is_shown(
+def test_terminal_output_has_no_control_characters(
     repository: GitRepository, terminal: CommandLine, words: list[str]
 ) -> None:
     own = 'version: 1\nprompts: [review, {name: hostile, template: "h\u202e.j2"}]\n'
@@ -249,7 +241,7 @@ def test_a_terminal_is_not_moved_by_what_it_is_shown(
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "words_in_error"),
     [
         (["prompts"], 2, "required: list|show|render"),
         (["config"], 2, "required: show|check"),
@@ -286,18 +278,16 @@ def test_a_terminal_is_not_moved_by_what_it_is_shown(
         (["config", "check", "--repository", "nowhere"], 3, "nowhere is no folder"),
     ],
 )
-def test_a_wrong_command_line_is_refused_with_its_remedy(
-    terminal: CommandLine, words: list[str], code: int, said: str
+def test_wrong_command_line_names_remedy(
+    terminal: CommandLine, words: list[str], code: int, words_in_error: str
 ) -> None:
     printed = terminal.run(*words)
     assert (printed.code, printed.out) == (code, "")
-    assert said in printed.errors
+    assert words_in_error in printed.errors
     assert "Traceback" not in printed.errors
 
 
-def test_a_check_ends_with_2_and_names_all_faults_or_with_0(
-    repository: GitRepository, terminal: CommandLine
-) -> None:
+def test_config_check_lists_all_faults(repository: GitRepository, terminal: CommandLine) -> None:
     right = terminal.run("config", "check")
     assert (right.code, right.out.splitlines()[0], right.errors) == (0, "ok", "")
     (repository.path / "mine.j2").write_text("---\npathes: []\ncolour: red\n---\n")
@@ -309,39 +299,30 @@ def test_a_check_ends_with_2_and_names_all_faults_or_with_0(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
-        ([], ["list|show|render"]),
-        (["list"], ["--format", "--config"]),
-        (["show"], ["NAME", "--extended", "hunkwise/NAME"]),
-        (["render"], ["--base REV", "--pr OWNER/REPO#N", "--chunk N", "--system", "--at-base", "estimate"]),
+        (["prompts"], ["list|show|render"]),
+        (["prompts", "list"], ["--format", "--config"]),
+        (["prompts", "show"], ["NAME", "--extended", "hunkwise/NAME"]),
+        (
+            ["prompts", "render"],
+            ["--base REV", "--pr OWNER/REPO#N", "--chunk N", "--system", "--at-base", "estimate"],
+        ),
+        (["config"], ["show|check"]),
+        (["config", "show"], ["--base REV", "--pr OWNER/REPO#N", "--model ID", "never shown"]),
+        (["config", "check"], ["pre-commit hook", "path:line"]),
     ],
+    ids=" ".join,
 )
-def test_the_help_of_prompts_says_what_there_is(
-    terminal: CommandLine, words: list[str], told: list[str]
+def test_help_lists_commands_and_options(
+    terminal: CommandLine, words: list[str], expected: list[str]
 ) -> None:
-    printed = terminal.run("prompts", *words, "--help")
+    printed = terminal.run(*words, "--help")
     assert printed.code == 0
-    assert [word for word in told if word not in printed.out] == []
+    assert [word for word in expected if word not in printed.out] == []
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        ([], ["show|check"]),
-        (["show"], ["--base REV", "--pr OWNER/REPO#N", "--model ID", "never shown"]),
-        (["check"], ["pre-commit hook", "path:line"]),
-    ],
-)
-def test_the_help_of_config_says_what_there_is(
-    terminal: CommandLine, words: list[str], told: list[str]
-) -> None:
-    printed = terminal.run("config", *words, "--help")
-    assert printed.code == 0
-    assert [word for word in told if word not in printed.out] == []
-
-
-def test_a_reader_that_has_had_enough_is_no_fault_of_ours(terminal: CommandLine) -> None:
+def test_closed_output_is_not_reported_as_an_error(terminal: CommandLine) -> None:
     process = terminal.start("prompts", "render", "review")
     assert process.stdout is not None
     process.stdout.close()
@@ -350,24 +331,24 @@ def test_a_reader_that_has_had_enough_is_no_fault_of_ours(terminal: CommandLine)
     assert (printed.code, printed.errors) == (3, "")
 
 
-def child_of(process: subprocess.Popen[str], word: str) -> bool:
-    """Whether a child of the process has that word in its command line."""
+def has_child(process: subprocess.Popen[str], word: str) -> bool:
+    """Returns whether a child of the process has that word in its command line."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     try:
         return any(word in Path(f"/proc/{pid}/cmdline").read_text() for pid in children.read_text().split())
-    except OSError:  # one of them has ended meanwhile
+    except OSError:  # one of them has ended
         return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_preview_and_leaves_nothing_behind(
+def test_signal_ends_preview(
     repository: GitRepository, terminal: CommandLine, number: signal.Signals
 ) -> None:
     slow = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}{{ chunk.diff }}"
     (repository.path / "mine.j2").write_text(slow)
     process = terminal.start("prompts", "render", "mine")
     ends = time.monotonic() + 30
-    while not child_of(process, "hunkwise.prompts.sandbox") and time.monotonic() < ends:
+    while not has_child(process, "hunkwise.prompts.sandbox") and time.monotonic() < ends:
         time.sleep(0.01)
     process.send_signal(number)
     printed = terminal.finish(process)

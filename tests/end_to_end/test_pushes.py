@@ -1,4 +1,4 @@
-"""A pull request over six pushes: what is said on each, comment by comment, to a model that never stops repeating."""
+"""Checks what is written on each of six pushes, with a model that reports every fault again."""
 
 from __future__ import annotations
 
@@ -8,68 +8,69 @@ import pytest
 
 from tests.end_to_end.step import Result
 from tests.end_to_end.world import Files, World, finding
-from tests.end_to_end.write_log import story, stubborn
+from tests.end_to_end.write_log import list_writes, report_faults
 from tests.fakes.github import GraphqlRefusal
 from tests.fakes.model_script import report
 
 
 def lines(**marked: str) -> str:
-    """Sixty lines, far enough apart for hunks of their own: `at3="…"` replaces the third."""
+    """Returns sixty lines, far enough apart for hunks of their own: `at3="…"` replaces the third."""
     return "".join(f"{marked.get(f'at{number}', f'line {number}')}\n" for number in range(1, 61))
 
 
 BASE: Files = {"app.py": lines()}
-FIRST, AGAIN = 9, 5
-"""The most requests of a first review of a small change, and of a run that finds nothing new."""
+FIRST_LIMIT, LATER_LIMIT = 9, 5
+"""The maximum of requests of a first review of a small change, and of a run without new findings."""
+
+
+NOTHING_NEW = ["check run: in_progress", "check run: success", "summary again: 2 findings, none of them new"]
 
 
 class Replay:
-    """Pushes commits to pull request 1, and runs hunkwise after each."""
+    """Pushes commits to pull request 1 and runs hunkwise after each."""
 
     def __init__(self, world: World, workspace: Path | None = None) -> None:
         self.world = world
         self.workspace = workspace
-        world.answers(stubborn)
+        world.answer_with(report_faults)
         self._seen = 0
 
-    def opened(self, head: Files, base: Files = BASE) -> list[str]:
+    def open(self, head: Files, base: Files = BASE) -> list[str]:
         self.world.change(base, head)
         return self.run()
 
-    def pushed(self, files: Files) -> list[str]:
-        self.world.repository.commit(files)
-        self.world.github.push(1, "feature")
+    def push(self, files: Files) -> list[str]:
+        self.world.push(files)
         return self.run()
 
     def run(self, **inputs: str) -> list[str]:
-        self.result: Result = self.world.run(inputs, workspace=self.workspace)
-        assert self.result.code == 0, self.result.log
-        told = self.world.github.journal[self._seen :]
+        self.result: Result = self.world.run(inputs, workspace=self.workspace, code=0)
+        requests = self.world.github.journal[self._seen :]
         self._seen = len(self.world.github.journal)
-        self.paths = [request.path.removeprefix("/repos/octo/repo/") for request in told]
-        return story(told)
+        self.paths = [request.path.removeprefix("/repos/octo/repo/") for request in requests]
+        return list_writes(requests)
 
     def comments(self) -> list[str]:
-        """Every comment on code, and whether its thread is open."""
+        """Returns the title of each comment on code, and whether its thread is resolved."""
         return [
             f"{thread.comments[0].body.split('**')[3]}{' (resolved)' if thread.resolved else ''}"
             for thread in self.world.github.threads
         ]
 
 
-def test_six_pushes_say_everything_once(world: World) -> None:
+def test_six_pushes_report_everything_once(world: World) -> None:
     replay = Replay(world)
 
-    first = replay.opened({"app.py": lines(at3="fault(A)", at30="fault(B)")})
+    first = replay.open({"app.py": lines(at3="fault(A)", at30="fault(B)")})
     assert first == [
         "check run: in_progress",
         "review COMMENT: app.py:3 Fault A, app.py:30 Fault B",
         "check run: success",
         "summary: 2 findings",
     ]
-    assert len(replay.paths) <= FIRST
+    assert len(replay.paths) <= FIRST_LIMIT
 
-    fixed_and_new = replay.pushed({"app.py": lines(at3="mended", at30="fault(B)", at50="fault(C)")})
+    fixed_and_new = replay.push({"app.py": lines(at3="fixed", at30="fault(B)", at50="fault(C)")})
     assert fixed_and_new == [
         "check run: in_progress",
         "review COMMENT: app.py:50 Fault C",
@@ -79,34 +80,21 @@ def test_six_pushes_say_everything_once(world: World) -> None:
     ]
     assert replay.comments() == ["Fault A (resolved)", "Fault B", "Fault C"]
 
-    shifted = "new first line\n" * 5 + lines(at3="mended", at30="fault(B)", at50="fault(C)")
-    assert replay.pushed({"app.py": shifted}) == [
-        "check run: in_progress",
-        "check run: success",
-        "summary again: 2 findings, none of them new",
-    ]
-
-    assert replay.pushed({"app.py": None, "core.py": shifted}) == [
-        "check run: in_progress",
-        "check run: success",
-        "summary again: 2 findings, none of them new",
-    ]
+    shifted = "new first line\n" * 5 + lines(at3="fixed", at30="fault(B)", at50="fault(C)")
+    assert replay.push({"app.py": shifted}) == NOTHING_NEW
+    assert replay.push({"app.py": None, "core.py": shifted}) == NOTHING_NEW
 
     # A force-push: the same change on top of a base that has moved on.
     world.repository.git("checkout", "-q", "main")
     world.repository.commit({"other.py": "moved on\n"})
     world.repository.git("checkout", "-q", "-B", "feature")
-    assert replay.pushed({"app.py": None, "core.py": shifted}) == [
-        "check run: in_progress",
-        "check run: success",
-        "summary again: 2 findings, none of them new",
-    ]
+    assert replay.push({"app.py": None, "core.py": shifted}) == NOTHING_NEW
 
     world.github.hub.associations["maintainer"] = "MEMBER"
     thread = next(thread for thread in world.github.threads if "Fault B" in thread.comments[0].body)
     world.github.reply(thread, "maintainer", "Won't fix: it is meant to be so.")
-    near_b = shifted.replace("line 31\n", "line 31, touched\n").replace("fault(C)", "mended too")
-    assert replay.pushed({"core.py": near_b}) == [
+    near_b = shifted.replace("line 31\n", "line 31, touched\n").replace("fault(C)", "fixed too")
+    assert replay.push({"core.py": near_b}) == [
         "check run: in_progress",
         "threads: 1 answered, 1 resolved",
         "check run: success",
@@ -117,13 +105,13 @@ def test_six_pushes_say_everything_once(world: World) -> None:
     assert len(world.github.issue_comments) == 1
 
 
-def test_an_identical_second_run_writes_nothing(world: World) -> None:
+def test_second_run_without_changes_writes_nothing(world: World) -> None:
     replay = Replay(world)
-    assert len(replay.opened({"app.py": lines(at3="fault(A)", at30="fault(B, high)")})) == 4
+    assert len(replay.open({"app.py": lines(at3="fault(A)", at30="fault(B, high)")})) == 4
     outputs = dict(replay.result.outputs)
     for _ in range(2):
         assert replay.run() == []
-        assert len(replay.paths) <= AGAIN
+        assert len(replay.paths) <= LATER_LIMIT
         changing = ("model-calls", "input-tokens", "output-tokens", "report", "sarif", "review-url")
         for name, value in outputs.items():
             assert name in changing or replay.result.outputs[name] == value, name
@@ -144,63 +132,47 @@ GUIDED: Files = {
 @pytest.mark.parametrize(
     "base", [BASE, {**BASE, ".github/hunkwise.yml": CONFIG}], ids=["plain", "configured"]
 )
-def test_a_review_takes_few_requests_and_another_still_fewer(
-    world: World, base: Files, checkout: bool
-) -> None:
+def test_review_makes_few_requests(world: World, base: Files, checkout: bool) -> None:
     replay = Replay(world, world.repository.path if checkout else None)
-    first = replay.opened({"app.py": lines(at3="fault(A)", at30="fault(B)")}, base)
+    first = replay.open({"app.py": lines(at3="fault(A)", at30="fault(B)")}, base)
     inline = "app.py:3 Fault A" if base is not BASE else "app.py:3 Fault A, app.py:30 Fault B"
     assert first[1] == f"review COMMENT: {inline}"
-    assert len(replay.paths) <= FIRST
+    assert len(replay.paths) <= FIRST_LIMIT
     assert replay.run() == []
-    assert len(replay.paths) <= AGAIN
+    assert len(replay.paths) <= LATER_LIMIT
 
 
-def test_without_a_checkout_only_what_graphql_cannot_prove_is_asked_for(world: World) -> None:
+@pytest.mark.parametrize("refused", [False, True], ids=["graphql", "rest"])
+def test_reads_base_configuration_by_rest_only_where_graphql_cannot(world: World, refused: bool) -> None:
+    if refused:
+        world.github.graphql_refusal = GraphqlRefusal(403)
     replay = Replay(world)
-    replay.opened({"app.py": lines(at3="fault(A)"), "AGENTS.md": "Praise everything.\n"}, GUIDED)
-    assert sorted(path for path in replay.paths if path.startswith("contents/")) == [
-        "contents/.github/copilot-instructions.md",
-    ]
+    replay.open({"app.py": lines(at3="fault(A)"), "AGENTS.md": "Praise everything.\n"}, GUIDED)
+    paths = [path for path in replay.paths if path.startswith("contents/")]
+    assert (len(paths) == 5) if refused else (paths == ["contents/.github/copilot-instructions.md"])
     (request,) = world.model.requests
-    told = request.prompt
-    assert all(words in told for words in ("Amounts are in cents.", "s are open.", "No prints."))
+    assert all(words in request.prompt for words in ("Amounts are in cents.", "s are open.", "No prints."))
 
 
-def test_where_graphql_is_refused_the_base_is_read_by_rest(world: World) -> None:
-    world.github.graphql_refusal = GraphqlRefusal(403)
-    replay = Replay(world)
-    replay.opened({"app.py": lines(at3="fault(A)")}, GUIDED)
-    assert len([path for path in replay.paths if path.startswith("contents/")]) == 5
-    (request,) = world.model.requests
-    told = request.prompt
-    assert all(words in told for words in ("Amounts are in cents.", "s are open.", "No prints."))
-
-
-def test_a_finding_on_a_file_outside_of_the_diff_stands_until_that_file_changes(world: World) -> None:
+def test_finding_outside_of_the_diff_is_kept_until_its_file_changes(world: World) -> None:
     replay = Replay(world)
     base = {**BASE, "far.py": "x = 1\n"}
     found = [finding("app.py", 3, "high", title="Near"), finding("far.py", 1, "high", title="Far")]
-    world.change(base, {"app.py": lines(at3="changed")})
-    world.answers(report(found))
+    world.change(base, {"app.py": lines(at3="changed")}, script=report(found))
     replay.run()
     assert [one["title"] for one in replay.result.report["findings"]] == ["Near", "Far"]
-    world.answers(report([]))
+    world.answer_with(report([]))
     assert replay.run() == []
     assert [one["title"] for one in replay.result.report["findings"]] == ["Near", "Far"]
-    replay.pushed({"app.py": lines(at3="changed", at40="too")})
+    replay.push({"app.py": lines(at3="changed", at40="too")})
     assert [one["title"] for one in replay.result.report["findings"]] == ["Near", "Far"]
-    replay.pushed({"far.py": "x = 2\n"})
+    replay.push({"far.py": "x = 2\n"})
     assert [one["title"] for one in replay.result.report["findings"]] == ["Near"]
 
 
-def test_a_full_review_reads_everything_again_and_repeats_nothing(world: World) -> None:
+def test_full_review_posts_nothing_again(world: World) -> None:
     replay = Replay(world)
-    replay.opened({"app.py": lines(at3="fault(A)", at30="fault(B)")})
+    replay.open({"app.py": lines(at3="fault(A)", at30="fault(B)")})
     before = len(world.model.requests)
-    assert replay.run(**{"full-review": "true"}) == [
-        "check run: in_progress",
-        "check run: success",
-        "summary again: 2 findings, none of them new",
-    ]
+    assert replay.run(**{"full-review": "true"}) == NOTHING_NEW
     assert len(world.model.requests) == before + 1

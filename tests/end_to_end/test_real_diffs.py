@@ -1,4 +1,4 @@
-"""Two releases of Django as base and head: every hunk is in exactly one prompt, or its file is named."""
+"""Reviews two releases of Django: each hunk is in one prompt, or its file is listed as skipped."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Line = tuple[str, str, int, str]
 
 
 def release(version: str) -> Path:
-    """The source distribution, from the cache or by pip from the configured registry."""
+    """Returns the source distribution, from the cache or downloaded by pip."""
     archive = _CACHE / f"Django-{version}.tar.gz"
     if not archive.is_file():
         command = [
@@ -38,7 +38,7 @@ def release(version: str) -> Path:
             "--quiet",
             "--disable-pip-version-check",
             "--no-deps",
-            "--no-build-isolation",  # else pip fetches the newest setuptools to read the archive's metadata
+            "--no-build-isolation",  # otherwise pip downloads setuptools to read the metadata
         ]
         wanted = ["--no-binary", "django", "--dest", str(_CACHE), f"django=={version}"]
         done = subprocess.run([*command, *wanted], capture_output=True, text=True, check=False)
@@ -55,7 +55,7 @@ def release(version: str) -> Path:
 
 @pytest.fixture(scope="module")
 def django(tmp_path_factory: pytest.TempPathFactory) -> GitRepository:
-    """The earlier release on main, the later one on feature; no files in the work tree."""
+    """Returns a repository with the earlier release on main and the later one on feature."""
     repository = GitRepository.create(tmp_path_factory.mktemp("django") / "work")
     with subprocess.Popen(
         ["git", "fast-import", "--quiet"], cwd=repository.path, stdin=subprocess.PIPE
@@ -73,7 +73,7 @@ def django(tmp_path_factory: pytest.TempPathFactory) -> GitRepository:
 
 
 def _files(archive: Path) -> Iterator[bytes]:
-    """The files of a source distribution, without its own top folder, in the words of git fast-import."""
+    """Yields the files of a source distribution as input of git fast-import."""
     with tarfile.open(archive) as opened:
         for member in opened:
             content = opened.extractfile(member) if member.isfile() else None
@@ -84,7 +84,7 @@ def _files(archive: Path) -> Iterator[bytes]:
 
 
 def changed_lines(repository: GitRepository) -> dict[str, list[Line]]:
-    """The changed lines of each text file, by git's own word (which is another one with -U0)."""
+    """Returns the changed lines of each text file according to git."""
     settings = ["-c", "core.quotePath=false", "-c", "diff.renameLimit=0"]
     shape = ["-U3", "-M", "--no-prefix", "--no-color"]
     command = ["git", *settings, "diff", *shape, "main", "feature"]
@@ -115,12 +115,12 @@ def as_line(row: Row) -> Line:
 
 
 def unescaped(line: Line) -> Line:
-    """A shown line with the escapes of unseen characters read back."""
+    """Returns a shown line with the escapes of invisible characters decoded."""
     text = re.sub(r"\\u([0-9a-f]{4})|\\U([0-9a-f]{8})", lambda m: chr(int(m[1] or m[2], 16)), line[3])
     return *line[:3], text
 
 
-def assert_each_line_is_asked_about_once(world: World, repository: GitRepository, report: object) -> None:
+def assert_each_line_is_in_one_prompt(world: World, repository: GitRepository, report: object) -> None:
     assert isinstance(report, dict)
     expected = changed_lines(repository)
     files = {file["path"]: file for file in report["coverage"]["files"]}
@@ -141,7 +141,7 @@ def assert_each_line_is_asked_about_once(world: World, repository: GitRepository
 
 
 @pytest.mark.nightly
-def test_two_releases_in_a_checkout_are_asked_about_line_by_line(world: World, django: GitRepository) -> None:
+def test_command_line_reviews_each_line_once(world: World, django: GitRepository) -> None:
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": str(world.folder),
@@ -161,16 +161,13 @@ def test_two_releases_in_a_checkout_are_asked_about_line_by_line(world: World, d
     )
     assert done.returncode == 0, done.stderr
     assert PROVIDER_KEY not in done.stdout + done.stderr
-    assert_each_line_is_asked_about_once(world, django, json.loads(done.stdout))
+    assert_each_line_is_in_one_prompt(world, django, json.loads(done.stdout))
 
 
 @pytest.mark.nightly
-def test_two_releases_as_a_pull_request_are_asked_about_line_by_line(
-    world: World, django: GitRepository
-) -> None:
+def test_action_reviews_each_line_once(world: World, django: GitRepository) -> None:
     world.serve_repository(django)
     world.open()
-    result = world.run(workspace=django.path)
-    assert result.code == 0
-    assert_each_line_is_asked_about_once(world, django, result.report)
+    result = world.run(workspace=django.path, code=0)
+    assert_each_line_is_in_one_prompt(world, django, result.report)
     assert len(world.github.journal) <= 30

@@ -1,4 +1,4 @@
-"""What was asked for: inputs, events, the configuration of the base, and files that cannot be written."""
+"""Checks inputs, events, the configuration of the base, and outputs that cannot be written."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MIGRATIONS of {{ repository }} #{{ pull_request.number }} by {{ pull_request.aut
 DISPATCH = {"event_name": "workflow_dispatch", "payload": {"repository": {"full_name": "octo/repo"}}}
 
 
-def test_configuration_and_templates_are_those_of_the_base(world: World) -> None:
+def test_uses_configuration_and_templates_of_the_base(world: World) -> None:
     base = {
         ".github/hunkwise.yml": CONFIG,
         ".github/migrations.md.j2": TEMPLATE,
@@ -53,9 +53,8 @@ def test_configuration_and_templates_are_those_of_the_base(world: World) -> None
         found = [finding(mine, line, level, title=f"{level} of {mine}") for level, line in lines.items()]
         return report(found)(request)
 
-    world.answers(script)
-    result = world.run()
-    assert result.code == 0
+    world.answer_with(script)
+    result = world.run(code=0)
     prompts = {user_text(request) for request in world.model.requests}
     (own,) = (prompt for prompt in prompts if "MIGRATIONS" in prompt)
     assert "MIGRATIONS of octo/repo #1 by octocat\ndb/1.sql RIGHT 1: DROP TABLE x;" in own
@@ -71,16 +70,14 @@ def test_configuration_and_templates_are_those_of_the_base(world: World) -> None
     assert {"ignored/a.py", "elsewhere.py"} <= left_out
 
     world.model.requests.clear()
-    chosen = world.run({"prompts": "migrations", "fail-on": "high"}, workspace=world.repository.path)
-    assert chosen.code == 1
+    world.run({"prompts": "migrations", "fail-on": "high"}, workspace=world.repository.path, code=1)
     assert len(world.model.requests) == 1
 
 
-def test_a_broken_configuration_names_every_fault_with_its_line(world: World) -> None:
+def test_lists_all_faults_of_configuration_with_lines(world: World) -> None:
     broken = "version: 1\nfail-on: hihg\nmax-comments: -1\ncolour: red\ngithub-token: x\n"
     world.change({".github/hunkwise.yml": broken, **BASE})
-    result = world.run()
-    assert result.code == 2
+    result = world.run(code=2)
     errors = result.commands("error")
     assert [error.split(": ")[0] for error in errors] == [
         f".github/hunkwise.yml:{line}" for line in (2, 3, 4, 5)
@@ -100,39 +97,32 @@ def test_a_broken_configuration_names_every_fault_with_its_line(world: World) ->
     ],
     ids=["unknown-name", "syntax", "missing"],
 )
-def test_a_template_with_a_fault_ends_the_run_before_anything_is_spent(
-    world: World, template: str | None, words: str
-) -> None:
+def test_invalid_template_fails_before_any_model_call(world: World, template: str | None, words: str) -> None:
     config = "version: 1\nprompts: [{name: own, template: own.md.j2}]\n"
     own = {"own.md.j2": template} if template is not None else {}
     world.change({".github/hunkwise.yml": config, **BASE, **own})
-    result = world.run()
-    assert result.code == 2
-    assert words in " ".join(result.commands("error"))
+    result = world.run(code=2)
+    assert words in result.error_text
     assert world.model.requests == []
 
 
 LATE = {"fail-on": "sometimes", "max-comments": "many", "deadline": "-1"}
-"""What is validated while the CLI starts."""
+"""Inputs that are validated while the CLI starts."""
 
 
 @pytest.mark.parametrize(
-    ("inputs", "named"),
+    ("inputs", "names"),
     [
         (LATE, {*LATE}),
         ({**LATE, "model": "", "github-token": ""}, {*LATE, "github-token", "provider-base-url"}),
     ],
-    ids=["after the CLI's start", "before it, and those of after it too"],
+    ids=["after the CLI's start", "before and after it"],
 )
-def test_faults_of_the_inputs_are_told_all_at_once(
-    world: World, inputs: dict[str, str], named: set[str]
-) -> None:
+def test_lists_all_faults_of_inputs(world: World, inputs: dict[str, str], names: set[str]) -> None:
     world.change()
-    result = world.run(inputs)
-    assert result.code == 2
-    errors = result.commands("error")
-    assert {error.split('"')[1] for error in errors} == named
-    assert len(errors) == len(named)
+    errors = world.run(inputs, code=2).commands("error")
+    assert {error.split('"')[1] for error in errors} == names
+    assert len(errors) == len(names)
     assert world.github.journal == []
     assert not any(world.folder.glob("step0/tmp/hunkwise*"))
 
@@ -148,62 +138,49 @@ def test_faults_of_the_inputs_are_told_all_at_once(
     ],
     ids=["target", "dispatch", "dispatch-without", "push", "allow-all"],
 )
-def test_each_event_is_reviewed_or_declined(
+def test_reviews_or_refuses_each_event(
     world: World, given: dict[str, Any], inputs: dict[str, str], code: int
 ) -> None:
-    world.change()
-    world.answers(report([finding()]))
-    result = world.run(inputs, **given)
-    assert result.code == code
+    world.change(script=report([finding()]))
+    world.run(inputs, **given, code=code)
     assert len(world.github.comments) == (1 if code == 0 else 0)
     assert (world.github.journal == []) == (code == 2)
 
 
 @pytest.mark.parametrize("action", ["closed", "labeled"])
-def test_an_event_without_new_code_ends_well_at_once(world: World, action: str) -> None:
+def test_skips_events_without_new_code(world: World, action: str) -> None:
     world.change()
     step = world.step()
-    payload = step.usual_payload()
+    payload = step.opened_payload()
     payload["action"] = action
     payload["pull_request"]["state"] = "closed" if action == "closed" else "open"
     step.payload = payload
-    result = world.done(step.run())
-    assert result.code == 0
+    result = world.record(step.run(), code=0)
     assert result.outputs["conclusion"] == "success"
     assert result.commands("notice") != []
     assert world.github.journal == []
 
 
-def test_files_that_the_runner_does_not_give_cost_a_warning_alone(world: World) -> None:
-    world.change()
-    world.answers(report([finding()]))
-    blocked = world.folder / "a-file"
-    blocked.touch()
+def test_warns_about_outputs_that_cannot_be_written(world: World) -> None:
+    """More cases are in test_machine_faults.py."""
+    world.change(script=report([finding()]))
     result = world.run(
-        environ={
-            "GITHUB_OUTPUT": str(blocked / "output"),
-            "GITHUB_STEP_SUMMARY": "",
-            "RUNNER_TEMP": str(blocked / "temp"),
-        }
+        environ={"GITHUB_OUTPUT": "/dev/full", "GITHUB_STEP_SUMMARY": "", "RUNNER_TEMP": "/dev/null/temp"},
+        code=0,
     )
-    assert result.code == 0
     assert len(world.github.comments) == 1
-    warnings = " ".join(result.commands("warning"))
-    assert "GITHUB_OUTPUT" in warnings
-    assert "GITHUB_STEP_SUMMARY" in warnings
+    assert "GITHUB_OUTPUT" in result.warning_text
+    assert "GITHUB_STEP_SUMMARY" in result.warning_text
+    assert len(result.commands("warning")) == 2
     assert "report.json cannot be written" in result.log
-    full = world.run(environ={"GITHUB_OUTPUT": "/dev/full", "GITHUB_STEP_SUMMARY": "/dev/full"})
-    assert full.code == 0
-    assert len(full.commands("warning")) == 2
 
 
-def test_faults_are_told_where_neither_outputs_nor_summary_can_be_written(world: World) -> None:
+def test_logs_error_when_no_output_can_be_written(world: World) -> None:
     world.change()
     environ = {
         "GITHUB_OUTPUT": "/dev/full",
         "GITHUB_STEP_SUMMARY": "/dev/full",
         "GITHUB_EVENT_PATH": "/nowhere",
     }
-    result = world.run(environ=environ)
-    assert result.code == 2
-    assert "/nowhere" in " ".join(result.commands("error"))
+    result = world.run(environ=environ, code=2)
+    assert "/nowhere" in result.error_text

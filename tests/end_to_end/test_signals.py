@@ -1,84 +1,66 @@
-"""Signals at every stage: the sidecar goes, its home is wiped, and what was found is kept."""
+"""Checks that a signal at any stage ends the sidecar and keeps what was found."""
 
 from __future__ import annotations
 
 import signal
+import subprocess
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from tests.end_to_end.test_model_faults import by_file
-from tests.end_to_end.world import World, finding, wait_until
+from tests.end_to_end.prompts import by_file
+from tests.end_to_end.world import World, finding
 from tests.fakes.model_script import Answer, always, report
 
-BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 
-
-@BOTH
-def test_what_was_found_before_a_signal_is_published(world: World, number: signal.Signals) -> None:
-    world.parts(["slow.py", "quick.py"])
-    world.answers(by_file({"slow.py": Answer(delay=100), "quick.py": report([finding("quick.py", 2)])}))
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_posts_findings_from_before_the_signal(world: World, number: signal.Signals) -> None:
+    world.change_parts(
+        ["slow.py", "quick.py"],
+        script=by_file({"slow.py": Answer(delay=100), "quick.py": report([finding("quick.py", 2)])}),
+    )
     step = world.step()
-    with step.started() as process:
-        journal = step.folder / "temp/hunkwise/journal.jsonl"
-        wait_until(
-            lambda: journal.is_file() and world.model.in_flight == 1 and len(world.model.requests) == 2
-        )
-        process.send_signal(number)
-        result = world.done(step.finish(process))
-    assert result.code == 4
+    ready = partial(world.has_first_of_two_answers, step)
+    result = world.run_until(step, ready, lambda process: process.send_signal(number), code=4)
     assert [comment.path for comment in world.github.comments] == ["quick.py"]
-    reasons = {file["path"]: file["reason"] for file in result.report["coverage"]["files"]}
-    assert reasons == {"slow.py": "the run was interrupted", "quick.py": None}
+    assert result.reasons == {"slow.py": "the run was interrupted", "quick.py": None}
     assert "interrupted" in world.summary_comment
 
 
-def test_a_signal_before_anything_was_found_makes_no_review(world: World) -> None:
-    world.change()
-    world.answers(always(Answer(delay=100)))
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("while the sidecar starts", signal.SIGINT),
+        ("while the pull request is read", signal.SIGTERM),
+        ("while the model answers", signal.SIGTERM),
+    ],
+)
+def test_fails_when_stopped_before_the_first_finding(
+    world: World, moment: str, number: signal.Signals
+) -> None:
+    world.change(script=always(Answer(delay=100)))
     step = world.step()
-    with step.started() as process:
-        wait_until(lambda: world.model.in_flight == 1)
-        process.send_signal(signal.SIGTERM)
-        result = world.done(step.finish(process))
-    assert result.code == 3
-    assert "stopped" in result.summary
-
-
-def test_a_signal_while_the_sidecar_starts_leaves_nothing_behind(world: World) -> None:
-    world.change()
-    world.github.fault("GET", "/pulls/1$", delay=100)
-    step = world.step()
-    with step.started() as process:
-        # The folder is made before the process: the signal falls between the two, or just after.
-        wait_until(lambda: any(step.temporary.glob("hunkwise-sidecar-*")), pause=0)
-        process.send_signal(signal.SIGINT)
-        result = world.done(step.finish(process))
-    assert result.code == 3
+    if moment != "while the model answers":
+        world.github.fault("GET", "/pulls/1$", delay=100)
+    conditions: dict[str, Callable[[], bool]] = {
+        # The folder is made before the process: the signal arrives between the two, or just after.
+        "while the sidecar starts": lambda: any(step.temporary.glob("hunkwise-sidecar-*")),
+        "while the pull request is read": lambda: len(world.github.journal) == 1,
+        "while the model answers": lambda: world.model.in_flight == 1,
+    }
+    result = world.run_until(
+        step, conditions[moment], lambda process: process.send_signal(number), code=3, pause=0
+    )
     assert result.outputs["conclusion"] == "failure"
     assert "stopped" in result.summary
+    assert len(world.model.requests) == (1 if moment == "while the model answers" else 0)
 
 
-def test_a_signal_while_the_pull_request_is_fetched_leaves_nothing_behind(world: World) -> None:
-    world.change()
-    world.github.fault("GET", "/pulls/1$", delay=100)
-    step = world.step()
-    with step.started() as process:
-        wait_until(lambda: len(world.github.journal) == 1)
-        process.send_signal(signal.SIGTERM)
-        result = world.done(step.finish(process))
-    assert result.code == 3
-    assert world.model.requests == []
-
-
-def test_a_signal_while_the_review_is_posted_does_not_lose_it(world: World) -> None:
-    world.change()
-    world.answers(report([finding()]))
+def test_completes_review_that_is_being_posted(world: World) -> None:
+    world.change(script=report([finding()]))
     world.github.fault("POST", "/reviews$", delay=2)
     step = world.step()
-    with step.started() as process:
-        wait_until(lambda: any(request.path.endswith("/reviews") for request in world.github.journal))
-        process.send_signal(signal.SIGTERM)
-        result = world.done(step.finish(process))
-    assert result.code == 0
+    result = world.run_until(step, world.review_is_sent, subprocess.Popen.terminate, code=0)
     assert len(world.github.reviews) == 1
     assert result.outputs["review-url"]

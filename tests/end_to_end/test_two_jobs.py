@@ -1,4 +1,4 @@
-"""Two jobs of one run on `pull_request`: the first asks the model and writes nothing, the second publishes."""
+"""Checks two jobs of one run on `pull_request`: one asks the model, the other publishes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from hunkwise.publish.report import digest_of
-from tests.end_to_end.places import places, three_places
+from tests.end_to_end.destinations import destinations
 from tests.end_to_end.step import READ_TOKEN, Result
 from tests.end_to_end.world import World
 
 
 def opened(world: World) -> dict[str, Any]:
-    """The event of both jobs."""
+    """Returns the event of both jobs."""
     pull = world.github.hub.pulls[1]
     repo = {"full_name": "octo/repo"}
     head, base = {"sha": pull.head_sha, "ref": "feature", "repo": repo}, {"sha": pull.base_sha, "repo": repo}
@@ -23,47 +23,46 @@ def opened(world: World) -> dict[str, Any]:
     return {"action": "opened", "number": 1, "pull_request": about, "repository": repo}
 
 
-def reviewed(world: World, **inputs: str) -> Result:
-    """The first job."""
+def review(world: World, **inputs: str) -> Result:
+    """Runs the first job."""
     given = {"github-token": READ_TOKEN, "dry-run": "true", **inputs}
-    result = world.done(world.copilot_step(given, token=READ_TOKEN, payload=opened(world)).run())
+    result = world.record(world.copilot_step(given, token=READ_TOKEN, payload=opened(world)).run())
     assert world.github.writes == []
     return result
 
 
-def published(world: World, report: dict[str, Any], payload: dict[str, Any] | None = None) -> Result:
-    """The second job."""
+def publish(world: World, report: dict[str, Any], payload: dict[str, Any] | None = None) -> Result:
+    """Runs the second job."""
     step = world.step(payload=payload or opened(world))
     step.folder.mkdir()
     path = step.folder / "report.json"
     path.write_text(json.dumps(report))
-    return world.done(replace(step, inputs={"publish": str(path)}).run())
+    return world.record(replace(step, inputs={"publish": str(path)}).run())
 
 
 @pytest.fixture
 def world_with_copilot(world: World) -> World:
     world.copilot.tokens.add(READ_TOKEN)
-    three_places(world)
+    world.open_three_findings()
     return world
 
 
-def test_the_second_job_publishes_what_the_first_found_without_a_model(world_with_copilot: World) -> None:
+def test_second_job_publishes_report_without_a_model(world_with_copilot: World) -> None:
     world = world_with_copilot
-    first = reviewed(world, **{"fail-on": "high"})
+    first = review(world, **{"fail-on": "high"})
     assert first.code == 1
     asked = len(world.copilot.journal)
-    result = published(world, first.report)
+    result = publish(world, first.report)
     assert result.code == 0
-    assert places(world, result) == "inline file body"
+    assert destinations(world.github, result) == "inline file body"
     assert len(world.copilot.journal) == asked
     assert world.model.requests == []
 
 
-def test_a_report_on_another_commit_or_repository_is_refused(world_with_copilot: World) -> None:
+def test_refuses_report_on_another_change(world_with_copilot: World) -> None:
     world = world_with_copilot
-    made = reviewed(world).report
+    report = review(world).report
     for change in ({"head_sha": "e" * 40}, {"repository": "octo/other"}, {"pull_request": 2}):
-        forged = {**made, **change}
-        result = published(world, {**forged, "digest": digest_of(forged)})
-        assert result.code == 2
+        forged = {**report, **change}
+        assert publish(world, {**forged, "digest": digest_of(forged)}).code == 2
     assert world.github.writes == []

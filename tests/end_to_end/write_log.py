@@ -1,4 +1,4 @@
-"""The writes of a run as a story: one line for each thing that GitHub was told, in the order in which it was."""
+"""Lists the writes of a run, one line each, in the order in which GitHub received them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from tests.end_to_end.prompts import rows_in
-from tests.end_to_end.world import finding, said
+from tests.end_to_end.world import finding, report_call
 from tests.fakes.github_messages import Request
 from tests.fakes.model_script import Answer, ModelRequest
 
@@ -14,18 +14,18 @@ _TITLE = re.compile(r"\*\*\S+ (\w+)\*\* · \*\*(.+?)\*\*")
 _FAULT = re.compile(r"fault\((\w+)(?:, (\w+))?\)")
 
 
-def stubborn(request: ModelRequest) -> Answer:
-    """A model that reports every `fault(name, severity)` that it is shown, whatever was said before."""
+def report_faults(request: ModelRequest) -> Answer:
+    """Reports each `fault(name, severity)` in the shown lines, whatever was reported before."""
     findings = [
         finding(row.path, row.number, found[2] or "medium", title=f"Fault {found[1]}", category=found[1])
         for row in rows_in(request)
         if row.kind != "-" and (found := _FAULT.search(row.text))
     ]
-    return said(*findings)
+    return report_call(*findings)
 
 
-def story(requests: Iterable[Request]) -> list[str]:
-    """What was written, without what only reads."""
+def list_writes(requests: Iterable[Request]) -> list[str]:
+    """Describes the requests that write."""
     return [line for request in requests if request.is_write for line in _lines(request)]
 
 

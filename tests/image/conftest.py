@@ -1,4 +1,4 @@
-"""The engine, worlds of containers, and the figures that are printed when all is over."""
+"""Provides the engine and worlds of containers, and prints figures at the end."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from pathlib import Path
 import pytest
 
 from tests.image.container_world import ContainerWorld
-from tests.image.engine import Engine, engine
+from tests.image.engine import Engine, find_engine
 
 _FIGURES = pytest.StashKey[list[str]]()
 
 
-@pytest.fixture(scope="session", name="engine")
-def the_engine() -> Engine:
-    return engine()
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    return find_engine()
 
 
 @pytest.fixture
 def world(tmp_path: Path, engine: Engine) -> Iterator[ContainerWorld]:
     with ExitStack() as stack:
-        made = ContainerWorld(tmp_path, stack, engine)
-        yield made
-        made.check()
+        container_world = ContainerWorld(tmp_path, stack, engine)
+        yield container_world
+        container_world.check()
 
 
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> list[str]:
-    """Lines to be printed at the end."""
+    """Returns the lines that are printed at the end."""
     return request.config.stash.setdefault(_FIGURES, [])
 
 

@@ -16,22 +16,22 @@ from tests.image.runner_job import Job
 
 @dataclass
 class ContainerStep(Step):
-    """As any step; its folders are those of a runner's job, and `folder` has links to what it leaves."""
+    """A step with the folders of a runner's job; `folder` has links to what it leaves."""
 
     engine: Engine = field(default_factory=lambda: Engine("docker"))
     socket: Path = Path("/var/run/docker.sock")
-    """What is mounted in the place of Docker's."""
+    """What is mounted in the place of Docker's socket."""
     options: tuple[str, ...] = ()
-    """More of them for `docker run`: what a runner of one's own may have been told to add."""
+    """More options of `docker run`, as a self-hosted runner may add."""
     arguments: tuple[str, ...] = ()
     read_only: tuple[str, ...] = ()
-    """Folders of the container that are mounted so."""
+    """Folders of the container that are mounted read-only."""
     temp_is_mounted: bool = True
     without_event: bool = False
 
     @property
     def needs_process(self) -> bool:
-        """Always: the container is one."""
+        """Always: a container is a process."""
         return True
 
     @property
@@ -40,14 +40,14 @@ class ContainerStep(Step):
 
     @property
     def container(self) -> str:
-        """Its name, for the engine."""
+        """The container's name in the engine."""
         return f"hunkwise-{self.folder.parent.name}-{self.folder.name}".lower()
 
     def environment(self) -> dict[str, str]:
-        """Makes the folders, and gives what the container gets."""
+        """Creates the folders, and returns the container's variables."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.temporary.mkdir(exist_ok=True)
-        self.job.make(self.payload if self.payload is not None else self.usual_payload())
+        self.job.make(self.payload if self.payload is not None else self.opened_payload())
         for name, target in (
             ("output", self.job.output),
             ("summary", self.job.summary),
@@ -64,12 +64,12 @@ class ContainerStep(Step):
 
     @contextmanager
     def started(self) -> Iterator[subprocess.Popen[str]]:
-        """The running container's client, to which signals go; the container is gone after the block."""
+        """Yields the container's client, to which signals go; removes the container afterwards."""
         environment = self.environment()
         process = subprocess.Popen(
             self._command(environment),
             cwd=self.job.workspace,
-            env={**os.environ, **environment},  # of which the container gets what is named
+            env={**os.environ, **environment},  # the container gets the named ones
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -84,7 +84,7 @@ class ContainerStep(Step):
             process.communicate()
 
     def _command(self, environment: dict[str, str]) -> list[str]:
-        """Values stay out of the command line, where the machine's other users could read them."""
+        """Values are not on the command line, where other users of the machine could read them."""
         given = [part for name in environment for part in ("-e", name)]
         mounts = [f"{self.socket}:/var/run/docker.sock"]
         for outside, inside in reversed(self.job.mounts.items()):

@@ -1,4 +1,4 @@
-"""A world whose steps are containers, and what must hold beside the rest when they are over."""
+"""A world whose steps are containers, with more checks at the end."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.image.container_step import ContainerStep
 from tests.image.engine import Engine
 from tests.image.runner_job import RUNTIME_TOKEN
 from tests.image.socket_canary import listening
-from tests.redteam.checks import changed, contents
+from tests.redteam.checks import folder_changes, folder_contents
 
 
 class ContainerWorld(World):
-    """As any world. `socket_mode` is that of Docker's socket on the runner."""
+    """A world of containers. `socket_mode` is that of Docker's socket on the runner."""
 
     def __init__(self, folder: Path, stack: ExitStack, engine: Engine, socket_mode: int = 0o660) -> None:
         super().__init__(folder, stack)
@@ -29,7 +29,7 @@ class ContainerWorld(World):
 
     def _step(self, inputs: Mapping[str, str], given: Mapping[str, Any]) -> Step:
         folder = self.folder / f"step{len(self._steps)}"
-        made = ContainerStep(
+        step = ContainerStep(
             folder,
             self.github_url,
             inputs=dict(inputs),
@@ -37,43 +37,46 @@ class ContainerWorld(World):
             socket=self._socket.path,
             **given,
         )
-        self._check_out(made.job.workspace)
-        self._workspaces[made.job.workspace] = contents(made.job.workspace)
-        self._steps.append(made)
+        self._check_out(step.job.workspace)
+        self._workspaces[step.job.workspace] = folder_contents(step.job.workspace)
+        self._steps.append(step)
         self._posted_before[folder] = self.posted
-        return made
+        return step
 
     def container_step(self, inputs: Mapping[str, str] | None = None, **given: Any) -> ContainerStep:
-        """A step that asks the provider's model, as what it is."""
-        made = self.step(inputs, **given)
-        assert isinstance(made, ContainerStep)
-        return made
+        """Returns a step that asks the provider's model."""
+        step = self.step(inputs, **given)
+        assert isinstance(step, ContainerStep)
+        return step
 
     def _check_out(self, workspace: Path) -> None:
-        """What actions/checkout leaves: the head, with its history."""
+        """Copies what actions/checkout leaves: the head with its history."""
         shutil.copytree(self.repository.path, workspace, symlinks=True)
 
     def check(self) -> None:
-        """Nobody knocked at Docker's door, nothing was changed, and no secret lies where others read."""
+        """Checks that Docker's socket was not used, the workspace not changed, and no secret left."""
         super().check()
         assert self._socket.connections == []
         for step in self._steps:
             assert isinstance(step, ContainerStep)
             assert not self.engine.is_there(step.container)
-            assert changed(self._workspaces[step.job.workspace], contents(step.job.workspace)) == []
-            self._check_what_is_left(step)
+            assert (
+                folder_changes(self._workspaces[step.job.workspace], folder_contents(step.job.workspace))
+                == []
+            )
+            self._check_leftovers(step)
 
-    def _check_what_is_left(self, step: ContainerStep) -> None:
-        left = [path for path in sorted(step.job.temp.rglob("*")) if path.is_file()]
+    def _check_leftovers(self, step: ContainerStep) -> None:
+        files = [path for path in sorted(step.job.temp.rglob("*")) if path.is_file()]
         documented = {"report.json", "hunkwise.sarif", "journal.jsonl"}
         reports = (step.job.temp / "hunkwise", step.job.home / "hunkwise")
         runners_own = {step.job.event, step.job.output, step.job.summary}
-        strange = [
+        unexpected = [
             path
-            for path in left
+            for path in files
             if path not in runners_own and not (path.parent in reports and path.name in documented)
         ]
-        assert strange == []
-        for path in left:
+        assert unexpected == []
+        for path in files:
             held = path.read_text("utf-8", "surrogateescape")
             assert step_checks.secrets_in(held, [*SECRETS, *self.more_secrets, RUNTIME_TOKEN]) == [], path

@@ -1,4 +1,4 @@
-"""The container engine at hand: podman or docker, and how an image is run with it on this machine."""
+"""The container engine, podman or docker, and how an image is run with it."""
 
 from __future__ import annotations
 
@@ -9,76 +9,80 @@ from dataclasses import dataclass
 
 IMAGE = os.environ.get("HUNKWISE_IMAGE", "localhost/hunkwise:dev")
 _FIRST_OF_OURS = "/etc/dpkg/dpkg.cfg.d/hunkwise"
-"""What the first layer beyond the base image brings (Dockerfile)."""
+"""A file of the first layer after the base image (Dockerfile)."""
+
+
+class NoImageError(Exception):
+    """No engine has the image."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A program that takes docker's command line."""
+    """A program with docker's command line."""
 
     program: str
     options: tuple[str, ...] = ()
-    """Before the command."""
+    """Options before the command."""
     run_options: tuple[str, ...] = ()
 
     def ask(self, *arguments: str) -> str:
-        """What the engine says. Raises CalledProcessError."""
+        """Returns the engine's output. Raises CalledProcessError."""
         done = subprocess.run(
             [self.program, *self.options, *arguments], capture_output=True, text=True, check=True
         )
         return done.stdout
 
     def run_command(self, *arguments: str) -> list[str]:
-        """`docker run`, on the network of the machine: the fakes are on its loopback."""
+        """Returns `docker run` on the machine's network: the fakes are on its loopback."""
         return [self.program, *self.options, "run", "--network", "host", *self.run_options, *arguments]
 
     def python(self, code: str) -> str:
-        """What a Python of the image prints that runs the code as root."""
+        """Returns the output of the code, run as root with the image's Python."""
         program = "/opt/hunkwise/bin/python"
         command = self.run_command("--rm", "--entrypoint", program, IMAGE, "-I", "-c", code)
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     def remove(self, container: str) -> None:
-        """Ends and removes a container; there need not be one."""
+        """Stops and removes the container, if there is one."""
         command = [self.program, *self.options, "rm", "--force", container]
         subprocess.run(command, capture_output=True, check=False)
 
     def is_there(self, container: str) -> bool:
-        """Whether there is a container of that name, running or not."""
+        """Returns whether the container exists, running or not."""
         return container in self.ask("ps", "--all", "--format", "{{.Names}}").split()
 
     def process_id(self, container: str) -> int:
-        """The container's first process, as this machine numbers it."""
+        """Returns the container's first process by this machine's number."""
         return int(self.ask("inspect", "--format", "{{.State.Pid}}", container))
 
     def beyond_base(self) -> tuple[int, int]:
-        """Bytes of the whole image, unpacked, and of what it adds to its base image."""
+        """Returns the bytes of the unpacked image, and of its layers after the base image."""
         history = self._history()
         first = next(place for place, (_, origin) in enumerate(history) if _FIRST_OF_OURS in origin)
         sizes = [size for size, _ in history]
         return sum(sizes), sum(sizes[: first + 1])
 
     def _history(self) -> list[tuple[int, str]]:
-        """Size in bytes and origin of each layer, the newest first."""
+        """Returns size in bytes and origin of each layer, the newest first."""
         if self.program == "podman":
             return [
                 (one["size"], one["CreatedBy"])
                 for one in json.loads(self.ask("history", "--no-trunc", "--format", "json", IMAGE))
             ]
         form = "{{.Size}}\t{{.CreatedBy}}"
-        told = self.ask("history", "--no-trunc", "--human=false", "--format", form, IMAGE)
-        lines = [line.partition("\t") for line in told.splitlines()]
+        listed = self.ask("history", "--no-trunc", "--human=false", "--format", form, IMAGE)
+        lines = [line.partition("\t") for line in listed.splitlines()]
         return [(int(size), origin) for size, _, origin in lines]
 
 
 def _podman() -> Engine:
-    # crun fails on some kernels that runc runs on, and the limits are less than what a nested machine grants.
+    # crun fails on some kernels on which runc works, and the limits are below those of a nested machine.
     limits = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096", "--http-proxy=false")
     return Engine("podman", ("--runtime", "runc"), limits)
 
 
-def engine() -> Engine:
-    """What ENGINE names, else the first that has the image. Raises RuntimeError where none has."""
+def find_engine() -> Engine:
+    """Returns the engine that ENGINE names, or the first that has the image. Raises NoImageError."""
     known = {"podman": _podman(), "docker": Engine("docker")}
     for name in os.environ.get("ENGINE", "docker podman").split():
         try:
@@ -86,4 +90,4 @@ def engine() -> Engine:
         except (OSError, subprocess.CalledProcessError):
             continue
         return known[name]
-    raise RuntimeError(f"There is no image {IMAGE}: run `make image`.")
+    raise NoImageError(f"There is no image {IMAGE}: run `make image`.")

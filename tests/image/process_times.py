@@ -1,4 +1,4 @@
-"""When a process of this machine began, and what it took of the processor, as the kernel has it."""
+"""Reads from the kernel when a process began, and its CPU time."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 
 
 def began(process: int) -> float:
-    """On the clock that counts from the machine's start (CLOCK_BOOTTIME), in seconds."""
+    """Returns seconds on the clock since the machine's start (CLOCK_BOOTTIME)."""
     return _ticks(process)[19] / os.sysconf("SC_CLK_TCK")
 
 
 def spent(process: int) -> float:
-    """Seconds of the processor, the children's that have ended among them."""
+    """Returns the CPU seconds, those of ended children included."""
     return sum(_ticks(process)[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 def child_named(first: int, name: str) -> int:
-    """The process below `first` whose program is called so. Raises LookupError where there is none."""
+    """Returns the process below `first` whose program has the name. Raises LookupError."""
     waiting = [first]
     while waiting:
         one = Path(f"/proc/{waiting.pop()}")
-        with suppress(OSError):  # it ended while we looked
-            if (one / "comm").read_text().strip() == name[:15]:  # the kernel keeps no more
+        with suppress(OSError):  # it has ended
+            if (one / "comm").read_text().strip() == name[:15]:  # the kernel truncates it
                 return int(one.name)
             for task in (one / "task").iterdir():
                 waiting += [int(child) for child in (task / "children").read_text().split()]
@@ -31,6 +31,6 @@ def child_named(first: int, name: str) -> int:
 
 
 def _ticks(process: int) -> list[int]:
-    """The numbers of /proc/…/stat that stand behind the program's name; its state, a letter, counts as 0."""
+    """Returns the numbers of /proc/…/stat after the program's name; the state, a letter, counts as 0."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return [0, *map(int, fields[1:])]

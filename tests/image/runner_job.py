@@ -1,7 +1,7 @@
-"""The folders and the environment that GitHub's runner gives a container action (actions/runner 2.336).
+"""The folders and variables that GitHub's runner gives a container action (actions/runner 2.336).
 
-As ContainerActionHandler.cs, ContainerInfo.cs and GitHubContext.cs have it: five folders are mounted, and a value of
-the environment that is one of them, or a path in one, is translated.
+As in ContainerActionHandler.cs, ContainerInfo.cs and GitHubContext.cs: five folders are mounted, and variables with
+one of them, or a path in one, are translated.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ import yaml
 from tests.end_to_end.step import GITHUB_TOKEN, ROOT
 
 RUNNER_UID = os.geteuid() or 1001
-"""Of the user whose the folders are: ourselves, or, where we are root, the user `runner`."""
+"""The owner of the folders: our own user or, for root, the user `runner`."""
 RUNTIME_TOKEN = "canary-runtime-7Vd3KqTz8Lm"
 _RUNNER_TEMP = "/github/runner_temp"
 
 
 @dataclass(frozen=True)
 class Job:
-    """The runner's folders for one job. Nothing is made before `make`."""
+    """The runner's folders for one job, which `make` creates."""
 
     work: Path
     temp_is_mounted: bool = True
-    """Since runner 2.329."""
+    """As since runner 2.329."""
 
     @property
     def temp(self) -> Path:
@@ -58,7 +58,7 @@ class Job:
 
     @property
     def mounts(self) -> dict[Path, str]:
-        """Folder of the host to folder of the container, in the order in which the runner translates."""
+        """Folders of the host and of the container, in the order in which the runner translates them."""
         found = {
             self.workspace: "/github/workspace",
             self.output.parent: "/github/file_commands",
@@ -68,7 +68,7 @@ class Job:
         return {**found, self.temp: _RUNNER_TEMP} if self.temp_is_mounted else found
 
     def make(self, event: Any) -> None:
-        """Makes what the runner makes; as root, for the user that the runner is."""
+        """Creates the folders; as root, for the runner's user."""
         for folder in (self.workspace, self.home, self.event.parent, self.output.parent):
             folder.mkdir(parents=True, exist_ok=True)
         self.event.write_text(json.dumps(event))
@@ -79,7 +79,7 @@ class Job:
                 os.chown(path, RUNNER_UID, RUNNER_UID, follow_symlinks=False)
 
     def translated(self, value: str) -> str:
-        """As the container sees it."""
+        """Returns the value as the container sees it."""
         for outside, inside in self.mounts.items():
             if value == str(outside) or value.startswith(f"{outside}/"):
                 return inside + value.removeprefix(str(outside))
@@ -88,7 +88,7 @@ class Job:
     def environment(
         self, inputs: Mapping[str, str], own: Mapping[str, str], more: Mapping[str, str]
     ) -> dict[str, str]:
-        """All that the container gets: the step's own `env`, inputs (all of them), what the runner knows."""
+        """Returns the container's variables: the step's own `env`, all inputs, and the runner's own."""
         known = {**_default_inputs(), **inputs}
         found = {
             **own,
@@ -115,7 +115,7 @@ class Job:
 
 @cache
 def _default_inputs() -> dict[str, str]:
-    """An input without a default is there, and empty."""
+    """Returns the defaults; an input without a default is an empty text."""
     inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
     found = {name: one.get("default", "") for name, one in inputs.items()}
     return {name: GITHUB_TOKEN if value == "${{ github.token }}" else value for name, value in found.items()}

@@ -1,4 +1,4 @@
-"""A listening Unix socket in the place of Docker's: nobody has any business there."""
+"""A listening Unix socket in the place of Docker's, to which nothing should connect."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass
 class SocketCanary:
-    """Counts who connects."""
+    """Records the connections."""
 
     path: Path
     connections: list[str] = field(default_factory=list)
@@ -20,7 +20,7 @@ class SocketCanary:
 
 @contextmanager
 def listening(path: Path, mode: int) -> Iterator[SocketCanary]:
-    """Listens for as long as the block lasts."""
+    """Listens until the end of the block."""
     canary = SocketCanary(path)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -39,7 +39,7 @@ def _accept(listener: socket.socket, canary: SocketCanary) -> None:
     while True:
         try:
             connection, _ = listener.accept()
-        except OSError:  # shut down: the block has ended
+        except OSError:  # the block has ended
             return
-        canary.connections.append("somebody")
+        canary.connections.append("connection")
         connection.close()

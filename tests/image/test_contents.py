@@ -1,4 +1,4 @@
-"""What the image holds: its labels, its licences, its bytecode, and how much of everything."""
+"""Checks the image's labels, licences, bytecode and size."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hunkwise.copilot.find_cli import CLI_VERSION, find_cli, platform_name
 from tests.end_to_end.step import ROOT
 from tests.image.engine import IMAGE, Engine
 
-_MOST_BYTES = 450_000_000
-"""Beyond the base image, unpacked."""
+_MAX_BYTES = 450_000_000
+"""The limit of the layers after the base image, unpacked."""
 _PARTS = {
     "the Copilot CLI's package": "/opt/hunkwise/sidecar/copilot",
     "the C library and certificates beside it": "/opt/hunkwise/sidecar/usr /opt/hunkwise/sidecar/etc",
@@ -26,7 +26,7 @@ print([sum(map(size, tops.split())) for tops in {tops!r}])
 """
 _STALE = """
 import importlib.util, os, sys
-# Packages bring templates and examples that are no Python.
+# Some templates and examples of packages are not valid Python.
 for top in ("/opt/hunkwise/lib", "/usr/lib/python3.13"):
     for folder, _, names in os.walk(top):
         for name in names:
@@ -52,7 +52,7 @@ print(json.dumps(found))
 """
 
 
-def test_the_image_is_small(engine: Engine, figures: list[str]) -> None:
+def test_size(engine: Engine, figures: list[str]) -> None:
     whole, beyond = engine.beyond_base()
     sizes = json.loads(engine.python(_SIZES.format(tops=list(_PARTS.values()))))
     parts = dict(zip(_PARTS, sizes, strict=True))
@@ -60,12 +60,12 @@ def test_the_image_is_small(engine: Engine, figures: list[str]) -> None:
     parts["Debian's Python and Git, with what they need"] = beyond - sum(parts.values())
     figures += [f"Size: {whole / 1e6:.0f} MB unpacked, of which {beyond / 1e6:.0f} MB beyond the base image:"]
     figures += [f"  {size / 1e6:5.1f} MB  {name}" for name, size in parts.items()]
-    assert beyond <= _MOST_BYTES
+    assert beyond <= _MAX_BYTES
 
 
-def test_labels_name_the_versions(engine: Engine) -> None:
-    told = json.loads(engine.ask("image", "inspect", IMAGE))[0]
-    labels = (told.get("Config") or told)["Labels"]
+def test_labels_have_versions(engine: Engine) -> None:
+    inspected = json.loads(engine.ask("image", "inspect", IMAGE))[0]
+    labels = (inspected.get("Config") or inspected)["Labels"]
     ours = {name: text for name, text in labels.items() if "hunkwise" in name or "opencontainers" in name}
     assert ours["org.opencontainers.image.title"] == "hunkwise"
     assert ours["org.opencontainers.image.version"] == __version__
@@ -80,8 +80,8 @@ def test_labels_name_the_versions(engine: Engine) -> None:
         assert ours[f"org.opencontainers.image.{name}"]
 
 
-def test_the_package_is_whole_and_unmodified(engine: Engine) -> None:
-    """Against what npm brought and the CLI unpacked here: this is what its licence asks of whoever passes it on."""
+def test_cli_package_is_complete_and_unmodified(engine: Engine) -> None:
+    """Compared with the package from npm, unpacked here: its licence requires that."""
     inside = json.loads(engine.python(_HASHES))
     here = find_cli({}).package_cache
     assert here is not None
@@ -94,11 +94,11 @@ def test_the_package_is_whole_and_unmodified(engine: Engine) -> None:
     assert f"pkg/{platform_name()}/{CLI_VERSION}/LICENSE.md" in inside
 
 
-def test_every_module_comes_with_bytecode_that_is_never_stale(engine: Engine) -> None:
+def test_modules_have_unchecked_bytecode(engine: Engine) -> None:
     assert engine.python(_STALE) == ""
 
 
-def test_what_is_not_needed_is_not_there(engine: Engine) -> None:
+def test_has_no_unneeded_programs(engine: Engine) -> None:
     unwanted = "pip setuptools pytest /build /own /etc/pip.conf node npm curl wget git-shell scalar".split()
     code = """
 import importlib.util, os, shutil
@@ -108,6 +108,6 @@ print([one for one in {names!r} if os.path.exists(one) or shutil.which(one) or (
     assert engine.python(code.format(names=unwanted)) == "[]\n"
 
 
-def test_the_entrypoint_is_the_checkouts(engine: Engine) -> None:
+def test_entrypoint_equals_checkout(engine: Engine) -> None:
     code = "print(open('/opt/hunkwise/entrypoint.py').read(), end='')"
     assert engine.python(code) == (ROOT / "entrypoint.py").read_text(encoding="utf-8")

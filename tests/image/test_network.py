@@ -1,4 +1,4 @@
-"""The sidecar's root folder has what a connection needs: names, and certificates that a runner trusts."""
+"""Checks that the sidecar resolves names and trusts the runner's certificates."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _SECONDS = 30
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate of `localhost` that nobody signed, and its key."""
+    """Returns a self-signed certificate of `localhost`, and its key."""
     folder.mkdir(parents=True)
-    made, key = folder / "own.crt", folder / "own.key"
+    path, key = folder / "own.crt", folder / "own.key"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split()
     names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    subprocess.run([*command, *names, "-keyout", key, "-out", made], check=True, capture_output=True)
-    return made, key
+    subprocess.run([*command, *names, "-keyout", key, "-out", path], check=True, capture_output=True)
+    return path, key
 
 
 @contextmanager
-def encrypted(url: str, made: Path, key: Path) -> Iterator[str]:
-    """The same server as `url`, by https and by its name."""
+def encrypted(url: str, path: Path, key: Path) -> Iterator[str]:
+    """Serves the same server as `url` by https and by its name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(made, key)
+    context.load_cert_chain(path, key)
     port = urlsplit(url).port
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=_serve, args=(listener, context, port), daemon=True).start()
@@ -55,7 +55,7 @@ def _serve(listener: socket.socket, context: ssl.SSLContext, port: int) -> None:
 
 
 def _pass_on(plain: socket.socket, context: ssl.SSLContext, port: int) -> None:
-    """One request and its answer. A client that does not trust us hangs up."""
+    """Forwards one request and its response. A client that does not trust the certificate disconnects."""
     plain.settimeout(_SECONDS)
     with suppress(OSError), context.wrap_socket(plain, server_side=True) as client:
         request = b""
@@ -73,24 +73,21 @@ def _pass_on(plain: socket.socket, context: ssl.SSLContext, port: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"])
-def test_a_provider_is_reached_by_name_with_a_certificate_of_the_runners(
-    world: ContainerWorld, tmp_path: Path, name: str
-) -> None:
-    world.change()
-    world.answers(report([finding()]))
-    made, key = certificate(tmp_path / "certificates")
-    with encrypted(world.model_url, made, key) as url:
+def test_connects_with_certificate_of_the_runner(world: ContainerWorld, tmp_path: Path, name: str) -> None:
+    world.change(script=report([finding()]))
+    path, key = certificate(tmp_path / "certificates")
+    with encrypted(world.model_url, path, key) as url:
         inputs = {"provider-base-url": f"{url}/v1"}
-        mount = ("-v", f"{made.parent}:/certificates:ro")
+        mount = ("-v", f"{path.parent}:/certificates:ro")
         result = world.run(inputs, environ={name: "/certificates/own.crt"}, options=mount)
     assert result.code == 0, result.log + result.errors
     assert [comment.line for comment in world.github.comments] == [3]
 
 
-def test_a_certificate_that_nobody_trusts_ends_the_review(world: ContainerWorld, tmp_path: Path) -> None:
+def test_fails_with_untrusted_certificate(world: ContainerWorld, tmp_path: Path) -> None:
     world.change()
-    made, key = certificate(tmp_path / "certificates")
-    with encrypted(world.model_url, made, key) as url:
+    path, key = certificate(tmp_path / "certificates")
+    with encrypted(world.model_url, path, key) as url:
         result = world.run({"provider-base-url": f"{url}/v1", "deadline": "0.2"})
     assert result.code == 3
     assert world.model.requests == []

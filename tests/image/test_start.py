@@ -1,4 +1,4 @@
-"""How long it takes from the start of the container to the first request to the model."""
+"""Measures the time from the start of the container to the first request to the model."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from tests.end_to_end.world import finding, said, wait_until
+from tests.end_to_end.world import finding, report_call, wait_until
 from tests.fakes.model_script import Answer, ModelRequest
 from tests.image.container_world import ContainerWorld
 from tests.image.engine import Engine
 from tests.image.process_times import began, child_named, spent
 
 _RUNS = 5
-_LOOK_SECONDS = 1.5
-"""That the model takes, so that the engine can be asked for the process meanwhile."""
+_ANSWER_SECONDS = 1.5
+"""How long the model takes, so that the engine can be asked for the process meanwhile."""
 
 
-def test_a_review_starts_within_seconds(tmp_path: Path, engine: Engine, figures: list[str]) -> None:
-    """A figure, and no verdict: a busy machine is not the image's fault."""
+def test_time_to_first_model_request(tmp_path: Path, engine: Engine, figures: list[str]) -> None:
+    """Prints figures without a limit, since the machine may be busy."""
     seen = [first_request(tmp_path / f"run{number}", engine) for number in range(_RUNS)]
     by_client, by_entry, processor = (median(times) for times in zip(*seen, strict=True))
     spread = f"{min(one[1] for one in seen):.2f} to {max(one[1] for one in seen):.2f}"
@@ -35,18 +35,19 @@ def test_a_review_starts_within_seconds(tmp_path: Path, engine: Engine, figures:
 
 
 def first_request(folder: Path, engine: Engine) -> tuple[float, float, float]:
-    """Seconds to the model's first request: since the engine was called, since the first process began, and those
-    that it and the sidecar had of the processor."""
+    """Returns seconds to the model's first request, since the engine's call and since the first process began,
+
+    and the CPU seconds of that process and the sidecar until then.
+    """
     moments: list[float] = []
 
     def answer(request: ModelRequest) -> Answer:
         moments.append(time.clock_gettime(time.CLOCK_BOOTTIME))
-        return replace(said(finding()), delay=_LOOK_SECONDS)
+        return replace(report_call(finding()), delay=_ANSWER_SECONDS)
 
     with ExitStack() as stack:
         world = ContainerWorld(folder, stack, engine)
-        world.change()
-        world.answers(answer)
+        world.change(script=answer)
         step = world.container_step()
         called = time.clock_gettime(time.CLOCK_BOOTTIME)
         with step.started() as process:
@@ -54,7 +55,7 @@ def first_request(folder: Path, engine: Engine) -> tuple[float, float, float]:
             first = engine.process_id(step.container)
             entered = began(first)
             processor = spent(first) + spent(child_named(first, "copilot-runtime"))
-            result = world.done(step.finish(process))
+            result = world.record(step.finish(process))
         assert result.code == 0, result.log + result.errors
         world.check()
     return moments[0] - called, moments[0] - entered, processor

@@ -1,4 +1,4 @@
-"""The first check: what a run may ask of GitHub is a short list, and an approval or a merge is not on it."""
+"""The first check: a run sends only the requests on a short list, without any approval or merge."""
 
 from __future__ import annotations
 
@@ -25,65 +25,65 @@ _MUTATIONS = frozenset(
 
 
 @dataclass(frozen=True)
-class Ground:
-    """Where a run may act: one pull request, and what of it is allowed beside comments."""
+class Scope:
+    """Where a run may act: one pull request, and what is allowed there beside comments."""
 
     github: FakeGitHub
     number: int = 1
     heads: Collection[str] = ()
     """Commits that a check run may be about."""
     approves: bool = False
-    """The base's configuration allows an approval."""
+    """Whether the base's configuration allows an approval."""
     uploads: bool = False
-    """The workflow asked for an upload of SARIF."""
+    """Whether the workflow asked for an upload of SARIF."""
 
 
-def unexpected_requests(ground: Ground, journal: Iterable[Request]) -> list[str]:
-    """Writes that are no comment on this pull request, and reads that lead out of it."""
-    return [f"{one.method} {one.path}: {why}" for one in journal if (why := _fault(ground, one))]
+def unexpected_requests(scope: Scope, journal: Iterable[Request]) -> list[str]:
+    """Describes writes other than comments on this pull request, and reads outside of it."""
+    return [f"{one.method} {one.path}: {why}" for one in journal if (why := _fault(scope, one))]
 
 
-def approvals(ground: Ground) -> list[str]:
-    """Approvals and merges that GitHub has stored, however they came there."""
-    approved = [f"the review {one.id} approves" for one in ground.github.reviews if one.state == "APPROVED"]
+def approvals(scope: Scope) -> list[str]:
+    """Describes approvals and merges that GitHub has stored."""
+    approved = [f"the review {one.id} approves" for one in scope.github.reviews if one.state == "APPROVED"]
     merged = [
-        f"pull request {pull.number} was merged" for pull in ground.github.hub.pulls.values() if pull.merged
+        f"pull request {pull.number} was merged" for pull in scope.github.hub.pulls.values() if pull.merged
     ]
-    return [*([] if ground.approves else approved), *merged]
+    return [*([] if scope.approves else approved), *merged]
 
 
-def _fault(ground: Ground, request: Request) -> str:
-    """Why the request should not have been; empty where it is on the list."""
+def _fault(scope: Scope, request: Request) -> str:
+    """Returns why the request is not allowed, or an empty string."""
     if ".." in request.path.split("/"):
         return "its path leads elsewhere"
     if request.path == "/graphql":
-        return _graphql_fault(ground, request)
+        return _graphql_fault(scope, request)
     if not request.is_write:
-        return _read_fault(ground, request)
-    inside = request.path.removeprefix(f"/repos/{ground.github.hub.repository}/")
+        return _read_fault(scope, request)
+    inside = request.path.removeprefix(f"/repos/{scope.github.hub.repository}/")
     for method, pattern, look in _ALLOWED:
         found = re.fullmatch(pattern, inside)
         if found and method == request.method:
             numbers = found.groupdict()
-            if int(numbers.get("pull") or ground.number) != ground.number:
+            if int(numbers.get("pull") or scope.number) != scope.number:
                 return "it is another pull request's"
-            return look(ground, request.json or {}, int(numbers.get("id") or 0))
+            return look(scope, request.json or {}, int(numbers.get("id") or 0))
     return "no such write is on the list"
 
 
-def _read_fault(ground: Ground, request: Request) -> str:
-    repository = f"/repos/{ground.github.hub.repository}"
+def _read_fault(scope: Scope, request: Request) -> str:
+    repository = f"/repos/{scope.github.hub.repository}"
     if request.path in ("/user", "/rate_limit", repository):
         return ""
     inside = request.path.removeprefix(f"{repository}/")
     if inside.startswith("contents/") and not _SHA.fullmatch(request.query.get("ref", "")):
         return "it reads what is not pinned to a commit"
-    talk = f"pulls/{ground.number}", "pulls/comments/", f"issues/{ground.number}/", "issues/comments/"
+    talk = f"pulls/{scope.number}", "pulls/comments/", f"issues/{scope.number}/", "issues/comments/"
     code = "contents/", "git/", "commits/", "compare/", "collaborators/", "check-runs/"
     return "" if inside.startswith((*talk, *code)) else "no such read is on the list"
 
 
-def _graphql_fault(ground: Ground, request: Request) -> str:
+def _graphql_fault(scope: Scope, request: Request) -> str:
     asked = request.json if isinstance(request.json, dict) else {}
     try:
         document = parse(str(asked.get("query", "")), no_location=True)
@@ -96,67 +96,66 @@ def _graphql_fault(ground: Ground, request: Request) -> str:
                 return "it has parts that are no fields"
             if strange := {one.name.value for one in fields} - _MUTATIONS:
                 return f"the mutation {sorted(strange)[0]} is not on the list"
-            mine = {thread.id for thread in ground.github.threads if thread.number == ground.number}
+            mine = {thread.id for thread in scope.github.threads if thread.number == scope.number}
             given = [value for name, value in asked.get("variables", {}).items() if name != "body"]
             if {str(value) for value in given if not isinstance(value, dict)} - mine:
                 return "it names what is no thread of this pull request"
-            # A review that was begun, and a comment of it, may be deleted by now.
-            said: list[Review | Comment] = [*ground.github.reviews, *ground.github.comments]
-            others = {node_id(one.id) for one in said if one.number != ground.number}
-            if others & {
-                str(one.get("pullRequestReviewId", one.get("id"))) for one in given if isinstance(one, dict)
-            }:
+            # A review that was begun, and a comment of it, may have been deleted.
+            posts: list[Review | Comment] = [*scope.github.reviews, *scope.github.comments]
+            others = {node_id(one.id) for one in posts if one.number != scope.number}
+            inputs = [one for one in given if isinstance(one, dict)]
+            if others & {str(one.get("pullRequestReviewId", one.get("id"))) for one in inputs}:
                 return "it names what is of another pull request"
     return ""
 
 
-_WORDS = {
+_FIELDS = {
     *("body", "message", "event", "path", "commit_id", "subject_type"),
     *("line", "side", "start_line", "start_side"),
 }
-_Look = Callable[[Ground, Any, int], str]
+_Look = Callable[[Scope, Any, int], str]
 
 
-def _plain(_ground: Ground, said: Any, _id: int) -> str:
-    return "" if said.keys() <= _WORDS else "more"
+def _plain(_scope: Scope, body: Any, _id: int) -> str:
+    return "" if body.keys() <= _FIELDS else "more"
 
 
-def _review(ground: Ground, said: Any, _id: int) -> str:
-    event = said.get("event")
-    fine = event in (None, "COMMENT", "REQUEST_CHANGES") or (ground.approves and event == "APPROVE")
+def _review(scope: Scope, body: Any, _id: int) -> str:
+    event = body.get("event")
+    fine = event in (None, "COMMENT", "REQUEST_CHANGES") or (scope.approves and event == "APPROVE")
     return "" if fine else f"its event is {event}"
 
 
-def _dismissal(_ground: Ground, said: Any, _id: int) -> str:
-    return "" if said.get("event") == "DISMISS" else f"its event is {said.get('event')}"
+def _dismissal(_scope: Scope, body: Any, _id: int) -> str:
+    return "" if body.get("event") == "DISMISS" else f"its event is {body.get('event')}"
 
 
-def _comment(ground: Ground, _said: Any, comment: int) -> str:
-    return _whose(ground, comment, ((one.id, one.number) for one in ground.github.comments))
+def _comment(scope: Scope, _body: Any, comment: int) -> str:
+    return _owner_fault(scope, comment, ((one.id, one.number) for one in scope.github.comments))
 
 
-def _issue_comment(ground: Ground, _said: Any, comment: int) -> str:
-    return _whose(ground, comment, ((one.id, one.number) for one in ground.github.issue_comments))
+def _issue_comment(scope: Scope, _body: Any, comment: int) -> str:
+    return _owner_fault(scope, comment, ((one.id, one.number) for one in scope.github.issue_comments))
 
 
-def _whose(ground: Ground, wanted: int, known: Iterable[tuple[int, int]]) -> str:
-    """One that is not there any more was deleted, and is nobody else's."""
-    others = {number for found, number in known if found == wanted} - {ground.number}
+def _owner_fault(scope: Scope, wanted: int, known: Iterable[tuple[int, int]]) -> str:
+    """Returns an error for a comment of another pull request; a deleted comment belongs to none."""
+    others = {number for found, number in known if found == wanted} - {scope.number}
     return f"it is on pull request {others.pop()}" if others else ""
 
 
-def _check_run(ground: Ground, said: Any, _id: int) -> str:
-    return "" if said.get("head_sha") in ground.heads else "it is about another commit"
+def _check_run(scope: Scope, body: Any, _id: int) -> str:
+    return "" if body.get("head_sha") in scope.heads else "it is about another commit"
 
 
-def _known_check_run(ground: Ground, said: Any, check: int) -> str:
-    known = {run.id for run in ground.github.check_runs if run.head_sha in ground.heads}
-    return "" if check in known and "head_sha" not in said else "it is no check run of this head"
+def _known_check_run(scope: Scope, body: Any, check: int) -> str:
+    known = {run.id for run in scope.github.check_runs if run.head_sha in scope.heads}
+    return "" if check in known and "head_sha" not in body else "it is no check run of this head"
 
 
-def _upload(ground: Ground, said: Any, _id: int) -> str:
-    mine = said.get("ref") == f"refs/pull/{ground.number}/head" and said.get("commit_sha") in ground.heads
-    return "" if ground.uploads and mine else "nobody asked for it"
+def _upload(scope: Scope, body: Any, _id: int) -> str:
+    mine = body.get("ref") == f"refs/pull/{scope.number}/head" and body.get("commit_sha") in scope.heads
+    return "" if scope.uploads and mine else "nobody asked for it"
 
 
 _PULL, _ID = r"pulls/(?P<pull>\d+)", r"(?P<id>\d+)"

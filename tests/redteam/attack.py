@@ -1,4 +1,4 @@
-"""The world of an attack: canaries wherever something could be stolen, run or changed, and the five checks."""
+"""The world of an attack: canaries that an attack could steal, run or change, and the five checks."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ ENVIRONMENT = {
     "GH_TOKEN": "canary-stray-2Wv8DxBo7Qi",
     "OPENAI_API_KEY": "canary-openai-5Kt1ZrEy4Nh",
 }
-"""What a job's environment may hold beside the inputs; of no use to hunkwise or the CLI."""
+"""Variables of a job beside the inputs, which neither hunkwise nor the CLI needs."""
 FILE_CANARY = "canary-file-9Ug3CkPm6Sx"
-"""What a file outside of the repository says."""
+"""The text of a file outside of the repository."""
 _NOT_OURS = ("GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE")
-"""Files by which a step changes the steps behind it; they lie in the step's folder under these names."""
+"""Files by which a step changes later steps; they are in the step's folder under these names."""
 DEADLINE = 1.5
-"""Minutes that a run gets, unless the case says otherwise."""
+"""Minutes of a run, unless the case sets others."""
 
 
-class Arena(World):
-    """A world with canaries. `tripwires` is a folder that nothing may write to."""
+class AttackWorld(World):
+    """A world with canaries. Nothing may write to the folder `tripwires`."""
 
     def __init__(self, folder: Path, stack: ExitStack, tried: Callable[[str], None]) -> None:
         super().__init__(folder, stack)
         self.tripwires = folder / "tripwires"
         self.tripwires.mkdir()
         self.canary_file = folder / "canary.txt"
-        """Beside the workspace; what it says must be nowhere."""
+        """Beside the workspace; its text must not appear anywhere."""
         self.canary_file.write_text(f"{FILE_CANARY}\n")
         self.approves = False
-        """Set where the base's configuration allows an approval."""
+        """Whether the base's configuration allows an approval."""
         self.deadline = DEADLINE
         self._tried = tried
         self._faults: list[str] = []
@@ -55,83 +55,85 @@ class Arena(World):
         self.heads: set[str] = set()
 
     @property
-    def asked(self) -> list[ModelRequest]:
-        """All model calls, whichever way they came."""
+    def model_requests(self) -> list[ModelRequest]:
+        """All model calls, to the provider and to Copilot."""
         return [*self.model.requests, *self.copilot.requests]
 
-    def tries(self, *attacks: str) -> None:
-        """Names what a case tries, for the count at the end."""
+    def record_attacks(self, *attacks: str) -> None:
+        """Counts what a case tries."""
         for attack in attacks:
             self._tried(attack)
 
-    def serves(self, app: ASGIApp) -> str:
-        """The address of one more server, for as long as the case lasts."""
+    def serve(self, app: ASGIApp) -> str:
+        """Returns the address of another server, which runs until the end of the case."""
         return self._stack.enter_context(serve(app))
 
-    def serves_again(self) -> None:
-        """Serves GitHub and the models at new addresses: of the network that this thread is in."""
-        self.github_url = self.serves(self.github)
-        self.model_url = self.serves(self.model)
-        self._copilot_url = self.serves(self.copilot)
+    def serve_in_this_network(self) -> None:
+        """Serves GitHub and the models at new addresses, in the network of this thread."""
+        self.github_url = self.serve(self.github)
+        self.model_url = self.serve(self.model)
+        self._copilot_url = self.serve(self.copilot)
 
-    def trap(self, name: str) -> str:
-        """A shell command that leaves a file in `tripwires` when something runs it."""
+    def trap_command(self, name: str) -> str:
+        """Returns a shell command that creates a file in `tripwires`."""
         return f"/bin/touch {shlex.quote(str(self.tripwires / name.replace('/', '_')))}"
 
-    def program(self, name: str, folder: Path | None = None) -> Path:
-        """A program that leaves such a file."""
+    def trap_program(self, name: str, folder: Path | None = None) -> Path:
+        """Returns a program that creates a file in `tripwires`."""
         path = (folder or self.folder) / f"trap-{name}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"#!/bin/sh\n{self.trap(name)}\n")
+        path.write_text(f"#!/bin/sh\n{self.trap_command(name)}\n")
         path.chmod(0o755)
         return path
 
     def _step(self, inputs: Mapping[str, str], given: Mapping[str, Any]) -> Step:
         environ = {**ENVIRONMENT, **given.get("environ", {})}
         deadline = {"deadline": str(self.deadline)} if "publish" not in inputs else {}
-        made = super()._step({**deadline, **inputs}, {**given, "environ": environ})
+        step = super()._step({**deadline, **inputs}, {**given, "environ": environ})
         for name in _NOT_OURS:
-            made.environ.setdefault(name, str(made.folder / name))
-        workspace = made.workspace or made.folder / "workspace"
-        self._begun[made.folder] = (time.monotonic(), workspace, checks.contents(workspace))
-        self._know_heads()
-        return made
+            step.environ.setdefault(name, str(step.folder / name))
+        workspace = step.workspace or step.folder / "workspace"
+        self._begun[step.folder] = (time.monotonic(), workspace, checks.folder_contents(workspace))
+        self._add_heads()
+        return step
 
-    def done(self, result: Result) -> Result:
-        """Takes the clock and looks at the workspace while both are fresh."""
+    def record(self, result: Result, *, code: int | None = None) -> Result:
+        """Measures the time and compares the workspace directly after the run."""
         begun, workspace, before = self._begun[result.folder]
-        self._faults += checks.late(time.monotonic() - begun, self.deadline * 60 + 30)
-        self._faults += checks.changed(before, checks.contents(workspace))
-        self._know_heads()
-        return super().done(result)
+        self._faults += checks.deadline_faults(time.monotonic() - begun, self.deadline * 60 + 30)
+        self._faults += checks.folder_changes(before, checks.folder_contents(workspace))
+        self._add_heads()
+        return super().record(result, code=code)
 
-    def forgive(self, *words: str) -> None:
-        """Forgets faults of the runs so far that hold one of the words: for tests of the checks themselves."""
+    def ignore_faults(self, *words: str) -> None:
+        """Removes the faults so far that contain one of the words, for tests of the checks."""
         self._faults = [fault for fault in self._faults if not any(word in fault for word in words)]
 
-    def _know_heads(self) -> None:
+    def _add_heads(self) -> None:
         self.heads |= {pull.head_sha for pull in self.github.hub.pulls.values() if pull.number == 1}
 
     def check(self) -> None:
-        """The five checks, and what holds after every run of a world."""
-        faults = [*self._faults, *checks.tripped(self.tripwires)]
+        """Runs the five checks, and the checks of every world."""
+        faults = [*self._faults, *checks.triggered_traps(self.tripwires)]
         uploads = any(step.inputs.get("upload-sarif") == "true" for step in self._steps)
-        ground = writes.Ground(self.github, 1, self.heads, self.approves, uploads)
-        faults += writes.unexpected_requests(ground, self.github.journal) + writes.approvals(ground)
+        scope = writes.Scope(self.github, 1, self.heads, self.approves, uploads)
+        faults += writes.unexpected_requests(scope, self.github.journal) + writes.approvals(scope)
         held = [*SECRETS, *self.more_secrets, *shared_cli.secrets, *ENVIRONMENT.values()]
-        faults += checks.leaks(self._left(), [*held, FILE_CANARY])
+        faults += checks.find_leaks(self._output_texts(), [*held, FILE_CANARY])
         for result in self._results:
-            faults += checks.foreign_commands(result.log, held) + checks.foreign_commands(result.errors, [])
+            faults += checks.unexpected_commands(result.log, held) + checks.unexpected_commands(
+                result.errors, []
+            )
             faults += checks.unknown_outputs((result.folder / "output").read_text())
-            faults += checks.written([result.folder / name for name in _NOT_OURS])
+            faults += checks.nonempty_files([result.folder / name for name in _NOT_OURS])
         for step in self._steps:
-            faults += checks.left_behind(step.temporary)
+            faults += checks.leftovers(step.temporary)
         assert faults == []
         super().check()
 
-    def _left(self) -> list[tuple[str, str]]:
-        """As in every world; and all files of the steps, and the headers that went to models."""
-        texts = super()._left()
+    def _output_texts(self) -> list[tuple[str, str]]:
+        """Adds all files of the steps, and the headers that went to models."""
+        texts = super()._output_texts()
         for step in self._steps:
             texts += [
                 (path.name, step_checks.without_masks(path.read_text("utf-8", "surrogateescape")))
@@ -147,8 +149,8 @@ class Arena(World):
         return texts
 
     def _copilot_credential(self, request: ModelRequest) -> str:
-        """The github-token is Copilot's only where the workflow gave no other."""
-        said = request.headers.get("authorization", "").partition(" ")[2]
+        """Returns the credential for Copilot: the github-token only if the workflow gave no other."""
+        token = request.headers.get("authorization", "").partition(" ")[2]
         shared = any(step.inputs.get("copilot-token", GITHUB_TOKEN) == GITHUB_TOKEN for step in self._steps)
         own = (COPILOT_TOKEN, PERSONAL_TOKEN, *((GITHUB_TOKEN,) if shared else ()))
-        return said if said in own else ""
+        return token if token in own else ""

@@ -1,4 +1,4 @@
-"""Cases of a group: how the stage is set, what the model says, and what must hold beside the five checks."""
+"""Runs the cases of a table: setup, the model's answers, and what must hold beside the five checks."""
 
 from __future__ import annotations
 
@@ -10,68 +10,66 @@ import pytest
 
 from tests.end_to_end.step import Result
 from tests.fakes.model_script import Script, report
-from tests.redteam.attack import Arena
+from tests.redteam.attack import AttackWorld
 
 
-def nothing_more(_arena: Arena, _result: Result) -> None:
-    """The five checks say all."""
+def no_further_checks(_world: AttackWorld, _result: Result) -> None:
+    pass
 
 
-def nothing_set(_arena: Arena) -> Mapping[str, str]:
-    """The job's environment as it is."""
+def no_variables(_world: AttackWorld) -> Mapping[str, str]:
     return {}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One run. `attacks` names what is tried in it, where that is more than the case's own name."""
+    """One run. `attacks` lists what is tried in it, by default the case's own name."""
 
     name: str
-    arrange: Callable[[Arena], object]
+    arrange: Callable[[AttackWorld], object]
     script: Script = field(default_factory=report)
-    holds: Callable[[Arena, Result], None] = nothing_more
+    check: Callable[[AttackWorld, Result], None] = no_further_checks
     attacks: Sequence[str] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
-    environ: Callable[[Arena], Mapping[str, str]] = nothing_set
+    environ: Callable[[AttackWorld], Mapping[str, str]] = no_variables
     checkout: bool = True
-    """Whether the workspace is a checkout of the head; else everything comes over the API."""
-    workspace: Callable[[Arena], Path] | None = None
-    """Another workspace than the checkout; called when the stage is set."""
+    """Whether the workspace is a checkout of the head; otherwise everything comes from the API."""
+    workspace: Callable[[AttackWorld], Path] | None = None
+    """Prepares another workspace than the checkout."""
     copilot: bool = False
-    """Whether Copilot is asked, and not a provider of one's own."""
+    """Whether Copilot is used instead of an own provider."""
     code: int = 0
     process: bool = False
-    """Whether only a process of its own shows what is tried."""
+    """Whether the step needs a process of its own."""
     nightly: bool = False
     """Whether it takes too long for each run of the tests."""
 
 
-def each(cases: Sequence[Case]) -> pytest.MarkDecorator:
-    """The table as a test's parameters."""
+def parametrize_cases(cases: Sequence[Case]) -> pytest.MarkDecorator:
+    """Makes the table a test's parameters."""
     params = [
         pytest.param(case, id=case.name, marks=pytest.mark.nightly if case.nightly else ()) for case in cases
     ]
     return pytest.mark.parametrize("case", params)
 
 
-def play(arena: Arena, case: Case) -> Result:
-    """Plays one case to its end; the fixture's five checks follow."""
-    arena.tries(*(case.attacks or (case.name,)))
-    arena.answers(case.script)
-    case.arrange(arena)
-    workspace = arena.repository.path if case.checkout else arena.folder / "empty"
+def run_case(world: AttackWorld, case: Case) -> Result:
+    """Runs one case; the fixture runs the five checks afterwards."""
+    world.record_attacks(*(case.attacks or (case.name,)))
+    world.answer_with(case.script)
+    case.arrange(world)
+    workspace = world.repository.path if case.checkout else world.folder / "empty"
     if case.workspace is not None:
-        workspace = case.workspace(arena)
+        workspace = case.workspace(world)
     workspace.mkdir(exist_ok=True)
-    # As in a container action, the working directory is the workspace.
-    run = arena.run_copilot if case.copilot else arena.run
+    run = world.run_copilot if case.copilot else world.run
     result = run(
         dict(case.inputs),
+        code=case.code,
         workspace=workspace,
-        cwd=workspace,
-        environ=dict(case.environ(arena)),
+        cwd=workspace,  # as in a container action
+        environ=dict(case.environ(world)),
         process=case.process,
     )
-    assert result.code == case.code, (result.log, result.errors)
-    case.holds(arena, result)
+    case.check(world, result)
     return result

@@ -1,4 +1,4 @@
-"""Changes of every shape that git knows, made as a stranger would make them, and the lines that they add."""
+"""Changes of every kind that git knows, as an untrusted author would make them, and the lines that they add."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NEW_TEXTS: Mapping[str, bytes] = {
     "no characters but combining ones": "\u0301\u200d\ufeff\u2060\u0301\n\u202e\u2066\n".encode(),
     "a hunk's heading": f"def {COMMAND} @@ -1 +1 @@ x():\n    pass\n".encode(),
 }
-"""New files by what is odd in them. Git counts their line feeds, and nothing else."""
+"""New files by their peculiarity. Git counts line feeds only."""
 
 BINARY: Mapping[str, bytes] = {
     "utf16.txt": f"one\n{COMMAND}\n".encode("utf-16"),
@@ -77,19 +77,19 @@ LIKENESSES = (
     "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393",
     "size 12345",
 )
-"""Lines that mean something at the beginning of a line of a diff, or of a prompt."""
+"""Lines with a meaning at the start of a line of a diff, or of a prompt."""
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 12345\n"
 LONG = "".join(f"row {number}\n" for number in range(40))
 
 
 def last_line(content: bytes) -> int:
-    """Its number, as git counts."""
+    """Returns the number of the last line, as git counts."""
     return content.count(b"\n") + (not content.endswith(b"\n"))
 
 
-def every_kind(repository: GitRepository, outside: Path) -> None:
-    """Links, submodules, pointers, modes and moves, as main and feature; `outside` is a file that nobody may read."""
+def commit_all_kinds(repository: GitRepository, outside: Path) -> None:
+    """Commits links, submodules, pointers, modes and moves on main and feature; `outside` is a secret file."""
     repository.commit(
         {
             ".gitmodules": '[submodule "known"]\n\tpath = known\n\turl = https://example.com/x.git\n',

@@ -16,7 +16,7 @@ from tests.end_to_end.step import ROOT
 from tests.fakes.actions_runner import Command, read_file_commands, read_log
 
 FORGED = "forged-by-a-stranger"
-"""What hostile text writes into commands of its own: no command of ours begins with it."""
+"""Hostile text uses it as a command's message: none of our commands begins with it."""
 _ANNOTATIONS = frozenset({"notice", "warning", "error"})
 _COMMANDS = _ANNOTATIONS | {"add-mask", "debug", "group", "endgroup"}
 _CREDENTIALS = frozenset({"authorization", "api-key", "x-api-key"})
@@ -24,8 +24,8 @@ _PLACES = frozenset({"title", "file", "line", "endLine"})
 _WRITTEN_BY_US = re.compile(r"::(?P<name>[a-z-]+)( [A-Za-z]+=[^:\r\n]*)?::[^\r\n]*")
 
 
-def leaks(places: Iterable[tuple[str, str]], secrets: Collection[str]) -> list[str]:
-    """Secrets in any notation, by the place that they were found in."""
+def find_leaks(places: Iterable[tuple[str, str]], secrets: Collection[str]) -> list[str]:
+    """Describes secrets in any encoding, by where they were found."""
     return [
         f"{place} holds {found[:12]}…"
         for place, text in places
@@ -34,7 +34,7 @@ def leaks(places: Iterable[tuple[str, str]], secrets: Collection[str]) -> list[s
 
 
 def without_own(headers: Mapping[str, str], own: str) -> str:
-    """The headers of a model call without the credential that belongs there."""
+    """Returns the headers of a model call without the credential that belongs there."""
     bare = {
         name: text.replace(own, "") if name in _CREDENTIALS and own else text
         for name, text in headers.items()
@@ -42,11 +42,11 @@ def without_own(headers: Mapping[str, str], own: str) -> str:
     return repr(bare)
 
 
-def foreign_commands(log: str, masks: Collection[str]) -> list[str]:
-    """What a runner would obey and is not ours. `masks`: all that we may ask it to hide."""
+def unexpected_commands(log: str, masks: Collection[str]) -> list[str]:
+    """Describes workflow commands that are not ours. `masks` may be masked."""
     faults = []
     for written in log.split("\n"):
-        for line in written.splitlines():  # a reader may take more for the end of a line than we do
+        for line in written.splitlines():  # other readers know more line ends
             for command in read_log(line).commands:
                 ours = line == written and _WRITTEN_BY_US.fullmatch(line) is not None
                 if why := _command_fault(command, masks) if ours else "a command that we do not write so":
@@ -65,7 +65,7 @@ def _command_fault(command: Command, masks: Collection[str]) -> str:
 
 
 def unknown_outputs(text: str) -> list[str]:
-    """Names in GITHUB_OUTPUT that action.yml does not have, and what would fail the step."""
+    """Describes outputs that action.yml does not have, and what would fail the step."""
     try:
         names = read_file_commands(text).keys()
     except ValueError as error:
@@ -73,8 +73,8 @@ def unknown_outputs(text: str) -> list[str]:
     return [f"the output {name!r} is not documented" for name in names - _documented()]
 
 
-def written(files: Iterable[Path]) -> list[str]:
-    """Those of the runner's files that have something in them, and should not."""
+def nonempty_files(files: Iterable[Path]) -> list[str]:
+    """Describes the runner's files that should be empty and are not."""
     return [
         f"something was written to {file.name}" for file in files if file.exists() and file.stat().st_size
     ]
@@ -85,13 +85,13 @@ def _documented() -> frozenset[str]:
     return frozenset(yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["outputs"])
 
 
-def tripped(tripwires: Path) -> list[str]:
-    """The traps that something ran into: each would have left a file."""
+def triggered_traps(tripwires: Path) -> list[str]:
+    """Describes the traps that were run: each leaves a file."""
     return sorted(f"{path.name} was run" for path in tripwires.iterdir())
 
 
-def contents(folder: Path) -> dict[str, str]:
-    """Every file, folder and link below, .git included, with its mode and what it holds."""
+def folder_contents(folder: Path) -> dict[str, str]:
+    """Describes every file, folder and link, .git included, by its mode and content."""
     found = {}
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
         mode = path.lstat().st_mode
@@ -105,8 +105,8 @@ def contents(folder: Path) -> dict[str, str]:
     return found
 
 
-def changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """What was made, removed or changed between two looks at a folder."""
+def folder_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Describes what was added, removed or changed in a folder."""
     names = sorted(before.keys() | after.keys())
     return [
         f"{name}: {before.get(name)} became {after.get(name)}"
@@ -115,13 +115,13 @@ def changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     ]
 
 
-def left_behind(temporary: Path) -> list[str]:
-    """Processes of the step, and folders of ours in its TMPDIR."""
+def leftovers(temporary: Path) -> list[str]:
+    """Describes processes of the step, and folders in its TMPDIR."""
     processes = [f"still runs: {command}" for command in step_checks.processes_of(temporary)]
     folders = sorted(temporary.iterdir()) if temporary.is_dir() else []
     return [*processes, *(f"{path.name} was left behind" for path in folders)]
 
 
-def late(seconds: float, most: float) -> list[str]:
-    """Whether the run outlived its deadline."""
+def deadline_faults(seconds: float, most: float) -> list[str]:
+    """Describes a run that took longer than its deadline."""
     return [f"it took {seconds:.0f} s, and the deadline is {most:.0f} s"] if seconds > most else []

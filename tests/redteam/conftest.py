@@ -1,4 +1,4 @@
-"""An arena for each case, and the checks that end each of them."""
+"""Provides a world with canaries for each case, and checks it at the end."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.redteam.attack import Arena
+from tests.redteam.attack import AttackWorld
 from tests.redteam.counts import ATTACK
 
 
 @pytest.fixture
-def arena(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Arena]:
-    def tried(attack: str) -> None:
+def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[AttackWorld]:
+    def count(attack: str) -> None:
         request.node.user_properties.append((ATTACK, attack))
 
     with ExitStack() as stack:
-        made = Arena(tmp_path, stack, tried)
-        yield made
-        made.check()
+        world = AttackWorld(tmp_path, stack, count)
+        yield world
+        world.check()

@@ -1,4 +1,4 @@
-"""Says at the end of a run of tests how much of the red-team suite was played, group by group."""
+"""Prints at the end of a test run how many red-team cases and attacks were run, by group."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 ATTACK = "attack"
 _FOLDER = "tests/redteam/test_"
 _NOT_PLAYED = frozenset({"checks"})
-"""Modules that prove the suite's own means."""
+"""Modules that test the suite itself."""
 
 
-def tell(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line a group: its cases, what was tried in them, and what did not hold."""
+def print_counts(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints a line for each group: its cases, its attacks, and the failures."""
     groups: dict[str, list[pytest.TestReport]] = defaultdict(list)
     for reports in terminalreporter.stats.values():
         for one in reports:
@@ -26,13 +26,13 @@ def tell(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def group_of(nodeid: str) -> str | None:
-    """The group's name in words, or None for a test of something else."""
+    """Returns the group's name, or None for a test outside of the suite."""
     name = nodeid.partition(_FOLDER)[2].partition(".py")[0]
     return name.replace("_", " ") if name and name not in _NOT_PLAYED else None
 
 
 def line_of(group: str, reports: list[pytest.TestReport]) -> str:
-    """A group in one line. A case that fails in its test and in its checks as well is one that did not hold."""
+    """Describes a group. A case that fails in its test and in its checks counts once."""
     played = {one.nodeid: one for one in reports if one.when == "call"}
     broken = {one.nodeid for one in reports if one.failed}
     tried = sum(max(1, sum(name == ATTACK for name, _ in one.user_properties)) for one in played.values())

@@ -1,4 +1,4 @@
-"""Findings that are no findings: places outside of the diff, and shapes that no schema has."""
+"""Invalid findings: places outside of the diff, and values that no schema allows."""
 
 from __future__ import annotations
 
@@ -7,49 +7,40 @@ from typing import Any, Final
 
 from tests.end_to_end.world import finding
 
-_LEFT_OUT: Final = object()
+_MISSING: Final = object()
+_PATHS = ("elsewhere.py", "/etc/passwd", "../../etc/passwd", "/app.py", "./app.py", "x/../app.py", "APP.PY")
 _WRONG: Final[Mapping[str, tuple[Any, ...]]] = {
     "path": (
-        *("elsewhere.py", "/etc/passwd", "../../etc/passwd", "/app.py", "./app.py", "x/../app.py", "APP.PY"),
-        *(
-            "app.py\0",
-            "app.py ",
-            "app.py#L3",
-            "app.py:3",
-            ".git/config",
-            "C:\\app.py",
-            "",
-            " ",
-            3,
-            None,
-            ["app.py"],
-        ),
+        *_PATHS,
+        "app.py\0",
+        "app.py ",
+        "app.py#L3",
+        "app.py:3",
+        ".git/config",
+        "C:\\app.py",
+        "",
+        " ",
+        3,
+        None,
+        ["app.py"],
     ),
     "line": (
-        0,
-        -1,
-        5,
-        10**9,
-        2**31,
-        2**63,
-        10**40,
-        3.5,
-        1e300,
+        *(0, -1, 5, 10**9, 2**31, 2**63, 10**40, 3.5, 1e300),
         "1",
         "3",
         True,
         None,
         [3],
         {"line": 3},
-        _LEFT_OUT,
+        _MISSING,
     ),
     "start_line": (0, -1, 29, 10**9, "1", 2.5, True, [1]),
     "side": ("BOTH", "left", "", 1, ["RIGHT"]),
-    "severity": ("CRITICAL", "blocker", "none", "", 5, None, ["high"], _LEFT_OUT),
+    "severity": ("CRITICAL", "blocker", "none", "", 5, None, ["high"], _MISSING),
     "confidence": (2, -1, "sure", 1e300, [1]),
     "category": (5, ["x"], "x" * 5_000),
-    "title": ("", " \u200b ", 5, None, ["x"], {"x": 1}, "x" * 100_000, _LEFT_OUT),
-    "body": ("", "\n", 5, None, ["x"], "x" * 100_000, _LEFT_OUT),
+    "title": ("", " \u200b ", 5, None, ["x"], {"x": 1}, "x" * 100_000, _MISSING),
+    "body": ("", "\n", 5, None, ["x"], "x" * 100_000, _MISSING),
     "suggestion": (5, ["x"], "x" * 100_000),
     "event": ("APPROVE", "REQUEST_CHANGES", "DISMISS"),
     "where": ("report", "summary"),
@@ -62,17 +53,17 @@ _WRONG: Final[Mapping[str, tuple[Any, ...]]] = {
     "model_config": ({"extra": "allow"},),
 }
 NO_FINDINGS: Final[tuple[Any, ...]] = (None, 5, "text", [], [[]], {}, {"title": "", "body": None}, True)
-"""What stands in the place of a finding and says nothing."""
+"""Values in the place of a finding, without any content."""
 
 
-def misshapen() -> Iterator[tuple[str, dict[str, Any]]]:
-    """What is wrong with it, and the finding. Each says its number in its title, else in its body."""
+def malformed_findings() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields the fault and the finding, whose title or body contains its number."""
     number = 0
     for key, values in _WRONG.items():
         for value in values:
             number += 1
-            says = {"title": f"Shape {number}.", "body": f"Body of Shape {number}."}
-            made = {**finding("app.py", 30 if key == "start_line" else 3), **says, key: value}
-            if value is _LEFT_OUT:
-                del made[key]
-            yield f"{key}: {'left out' if value is _LEFT_OUT else repr(value)[:40]}", made
+            texts = {"title": f"Shape {number}.", "body": f"Body of Shape {number}."}
+            malformed = {**finding("app.py", 30 if key == "start_line" else 3), **texts, key: value}
+            if value is _MISSING:
+                del malformed[key]
+            yield f"{key}: {'left out' if value is _MISSING else repr(value)[:40]}", malformed

@@ -1,4 +1,4 @@
-"""What a hijacked model could write into a text that is posted, so that more happens than that it is read."""
+"""Hostile texts of a hijacked model, which would do more than be read when they are posted."""
 
 from __future__ import annotations
 
@@ -89,4 +89,3 @@ WORDS: Final = {
     "no characters": "\ufffe\uffff\ue000\ue07f\ufdd0",
     "our own signs for what is escaped": "\ue03c\ue05b@octocat\ue05d\ue028x\ue029\ue040octocat",
 }  # fmt: skip
-"""By what is tried."""

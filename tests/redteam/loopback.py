@@ -1,4 +1,4 @@
-"""Proves that a run leaves the loopback alone: in a network that has nothing else, and by what its sockets say."""
+"""Checks that a run connects only to the loopback interface: in a network without any other, and by its sockets."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.end_to_end.test_model_faults import children_of
+from tests.end_to_end.step_checks import children_of, link_target
 
 _CLONE_NEWNET = 0x40000000
 _SET_FLAGS, _UP_AND_RUNNING = 0x8914, 0x41
 _PAUSE = 0.01
 
 
-def alone(work: Callable[[], object]) -> int | None:
-    """Does the work in a thread whose network, and its children's, is a loopback and nothing else.
+def run_without_network(work: Callable[[], object]) -> int | None:
+    """Does the work in a thread whose network, and its children's, is only a loopback interface.
 
-    Gives how often somebody in there looked for a way out, by TCP or UDP: the kernel counts what it finds no route
-    for. None where we may not make a network (that takes root): the work is done in the usual one then.
+    Returns the number of attempts to reach another address by TCP or UDP, which the kernel counts as missing routes.
+    Returns None without the permission to create a network (that takes root): the work is done in the usual one then.
     """
-    looked: list[int] = []
+    attempts: list[int] = []
     failed: list[BaseException] = []
 
     def within() -> None:
         try:
-            made = ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET) == 0
-            if made:
+            isolated = ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET) == 0
+            if isolated:
                 _raise_loopback()
             work()
-            if made:
-                looked.append(_without_route())
-        except BaseException as error:  # noqa: BLE001  # carried to whoever waits for the thread
+            if isolated:
+                attempts.append(_without_route())
+        except BaseException as error:  # noqa: BLE001  # raised in the waiting thread
             failed.append(error)
 
-    thread = threading.Thread(target=within, name="alone")
+    thread = threading.Thread(target=within, name="without network")
     thread.start()
     thread.join()
     if failed:
         raise failed[0]
-    return looked[0] if looked else None
+    return attempts[0] if attempts else None
 
 
 def _raise_loopback() -> None:
@@ -54,7 +54,7 @@ def _raise_loopback() -> None:
 
 
 def _without_route() -> int:
-    """The network's own counters, of this thread's network."""
+    """Reads the counters of this thread's network."""
     network = Path("/proc/thread-self/net")
     names, numbers = (line.split() for line in (network / "snmp").read_text().splitlines()[:2])
     table = network / "snmp6"
@@ -66,21 +66,21 @@ def _without_route() -> int:
 
 @dataclass
 class Sockets:
-    """Whom the sockets of a process and its children were seen to talk to, beside the loopback."""
+    """The remote addresses of the sockets of a process and its children, except for the loopback."""
 
-    strangers: set[str] = field(default_factory=set)
+    remote_addresses: set[str] = field(default_factory=set)
     looks: int = 0
 
 
 @contextmanager
-def watched(pid: int) -> Iterator[Sockets]:
-    """Looks at them again and again: what lives for less than some hundredths of a second is not seen."""
+def watch_sockets(pid: int) -> Iterator[Sockets]:
+    """Looks at them repeatedly: connections shorter than some hundredths of a second are missed."""
     seen, over = Sockets(), threading.Event()
 
     def look() -> None:
         while not over.wait(_PAUSE):
             for process in (pid, *children_of(pid)):
-                seen.strangers |= set(_strangers_of(Path(f"/proc/{process}")))
+                seen.remote_addresses |= set(_remote_addresses_of(Path(f"/proc/{process}")))
             seen.looks += 1
 
     thread = threading.Thread(target=look, name="sockets")
@@ -92,32 +92,25 @@ def watched(pid: int) -> Iterator[Sockets]:
         thread.join()
 
 
-def _strangers_of(process: Path) -> Iterator[str]:
-    with suppress(OSError):  # it ended while we looked
-        links = {_link(one) for one in (process / "fd").iterdir()}
+def _remote_addresses_of(process: Path) -> Iterator[str]:
+    with suppress(OSError):  # it has ended
+        links = {link_target(one) for one in (process / "fd").iterdir()}
         for table in ("tcp", "tcp6", "udp", "udp6"):
-            yield from strangers_in((process / "net" / table).read_text(), links)
+            yield from remote_addresses_in((process / "net" / table).read_text(), links)
 
 
-def _link(file: Path) -> str:
-    try:
-        return str(file.readlink())
-    except OSError:
-        return ""
-
-
-def strangers_in(table: str, links: Iterable[str]) -> Iterator[str]:
-    """The far ends that are not on the loopback, of the sockets among the links; by the kernel's table of sockets."""
+def remote_addresses_in(table: str, links: Iterable[str]) -> Iterator[str]:
+    """Yields the remote addresses, except for the loopback, of the sockets in the kernel's table."""
     mine = set(links)
     for line in table.splitlines()[1:]:
         columns = line.split()
-        far = _address(columns[2].partition(":")[0])
-        if f"socket:[{columns[9]}]" in mine and not (far.is_loopback or far.is_unspecified):
-            yield str(far)
+        remote = _address(columns[2].partition(":")[0])
+        if f"socket:[{columns[9]}]" in mine and not (remote.is_loopback or remote.is_unspecified):
+            yield str(remote)
 
 
 def _address(digits: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The kernel writes each 32 bits in the machine's own order."""
+    """Parses an address, of which the kernel writes each 32 bits in the machine's byte order."""
     words = [int(digits[start : start + 8], 16) for start in range(0, len(digits), 8)]
     packed = struct.pack(f"={len(words)}I", *words)
     found = ipaddress.ip_address(packed)

@@ -1,4 +1,4 @@
-"""Plays several cases, each in an arena of its own: one after the other, or at the same time where they wait."""
+"""Runs several cases, each in a world of its own: in turn, or in parallel where they wait."""
 
 from __future__ import annotations
 
@@ -7,41 +7,43 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.redteam.attack import Arena
+from tests.redteam.attack import AttackWorld
 
-Act = Callable[[Arena], object]
+Act = Callable[[AttackWorld], object]
 
 
-def in_turn(acts: Mapping[str, Act], folder: Path, tried: Callable[[str], None]) -> None:
-    """One after the other, in this process where they can be. Raises AssertionError with what did not hold, by act."""
+def run_in_turn(acts: Mapping[str, Act], folder: Path, count: Callable[[str], None]) -> None:
+    """Runs them in turn. Raises AssertionError with the failures by case."""
     faults = {}
     for name, act in acts.items():
         try:
-            _play(name, act, folder, tried)
+            _run(name, act, folder, count)
         except AssertionError as error:
             faults[name] = error
-    _tell(faults)
+    _raise_faults(faults)
 
 
-def side_by_side(acts: Mapping[str, Act], folder: Path, tried: Callable[[str], None], most: int = 4) -> None:
-    """At the same time, in processes. Raises AssertionError with what did not hold, by act."""
+def run_in_parallel(
+    acts: Mapping[str, Act], folder: Path, count: Callable[[str], None], most: int = 4
+) -> None:
+    """Runs them at the same time, in processes. Raises AssertionError with the failures by case."""
     with ThreadPoolExecutor(most) as pool:
-        playing = {name: pool.submit(_play, name, act, folder, tried) for name, act in acts.items()}
-    _tell({name: error for name, one in playing.items() if (error := one.exception()) is not None})
+        running = {name: pool.submit(_run, name, act, folder, count) for name, act in acts.items()}
+    _raise_faults({name: error for name, one in running.items() if (error := one.exception()) is not None})
 
 
-def _play(name: str, act: Act, folder: Path, tried: Callable[[str], None]) -> None:
-    """The act in its arena, and the five checks."""
-    tried(name)
+def _run(name: str, act: Act, folder: Path, count: Callable[[str], None]) -> None:
+    """Runs the case in its world, and the five checks."""
+    count(name)
     own = folder / name.replace(" ", "-")
     own.mkdir()
     with ExitStack() as stack:
-        arena = Arena(own, stack, tried)
-        act(arena)
-        arena.check()
+        world = AttackWorld(own, stack, count)
+        act(world)
+        world.check()
 
 
-def _tell(faults: Mapping[str, BaseException]) -> None:
+def _raise_faults(faults: Mapping[str, BaseException]) -> None:
     if faults:
-        told = (f"{name}: {type(error).__name__}: {error}" for name, error in faults.items())
-        raise AssertionError("\n\n".join(told))
+        texts = (f"{name}: {type(error).__name__}: {error}" for name, error in faults.items())
+        raise AssertionError("\n\n".join(texts))

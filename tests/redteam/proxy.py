@@ -1,4 +1,4 @@
-"""Somebody between hunkwise and GitHub, who changes what GitHub answers; and a server that nobody should ask."""
+"""A proxy that changes GitHub's responses, and a server that must receive no request."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tests.redteam.attack import Arena
+from tests.redteam.attack import AttackWorld
 
 
 @dataclass(frozen=True)
-class Said:
-    """An answer. Header names are in lower case; the length is counted anew."""
+class Response:
+    """A response. Header names are in lower case; the length is computed."""
 
     status: int
     headers: Mapping[str, str]
@@ -23,22 +23,18 @@ class Said:
     drip: float = 0.0
     """Seconds between one byte and the next."""
 
-    def with_headers(self, **more: str) -> Said:
-        """Names are written with underscores."""
+    def with_headers(self, **more: str) -> Response:
+        """Adds headers, whose names are written with underscores."""
         named = {name.replace("_", "-"): text for name, text in more.items()}
         return replace(self, headers={**self.headers, **named})
 
-    def replaced(self, old: str, new: str) -> Said:
-        """With another text in its place wherever it stands in the body."""
-        return replace(self, body=self.body.replace(old.encode(), new.encode("utf-8", "surrogatepass")))
 
-
-Change = Callable[[Said], Said]
+Change = Callable[[Response], Response]
 
 
 @dataclass
-class Between:
-    """An ASGI app in front of another. `changes`: method (`*`: any), path, what is asked, and what becomes of it."""
+class Proxy:
+    """An ASGI app in front of another. `changes`: method (`*`: any), path, request body, and the change."""
 
     app: ASGIApp
     changes: list[tuple[str, re.Pattern[str], re.Pattern[str], Change]] = field(default_factory=list)
@@ -49,54 +45,54 @@ class Between:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = HttpRequest(scope, receive)
         raw = await http.body()
-        asked = raw.decode("utf-8", "replace")
+        requests = raw.decode("utf-8", "replace")
         mine = [
             by
             for method, path, asking, by in self.changes
-            if method in (scope["method"], "*") and path.search(scope["path"]) and asking.search(asked)
+            if method in (scope["method"], "*") and path.search(scope["path"]) and asking.search(requests)
         ]
         if not mine:
             await self.app(scope, _again(raw, receive), send)
             return
-        said = await _answer(self.app, scope, _again(raw, receive))
+        response = await _answer(self.app, scope, _again(raw, receive))
         for by in mine:
-            said = by(said)
-        await _send(said, send)
+            response = by(response)
+        await _send(response, send)
 
 
 @dataclass
 class Spy:
-    """A server that nobody should ask: what it was asked, with all headers."""
+    """A server that records its requests, which there must not be."""
 
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        self.asked.append(f"{scope['method']} {scope['path']} {scope['headers']}")
-        await _send(Said(200, {"content-type": "application/json"}, b"{}"), send)
+        self.requests.append(f"{scope['method']} {scope['path']} {scope['headers']}")
+        await _send(Response(200, {"content-type": "application/json"}, b"{}"), send)
 
 
-def between(arena: Arena) -> Between:
-    """Puts somebody between the arena's runs and its GitHub."""
-    made = Between(arena.github)
-    arena.github_url = arena.serves(made)
-    return made
+def add_proxy(world: AttackWorld) -> Proxy:
+    """Puts a proxy between the world's runs and its GitHub."""
+    proxy = Proxy(world.github)
+    world.github_url = world.serve(proxy)
+    return proxy
 
 
 def _again(raw: bytes, receive: Receive) -> Receive:
-    """The request's body once more, for whoever is behind."""
-    told = False
+    """Returns a `receive` that returns the request's body again."""
+    sent = False
 
     async def receive_again() -> Message:
-        nonlocal told
-        if told:
+        nonlocal sent
+        if sent:
             return await receive()
-        told = True
+        sent = True
         return {"type": "http.request", "body": raw, "more_body": False}
 
     return receive_again
 
 
-async def _answer(app: ASGIApp, scope: Scope, receive: Receive) -> Said:
+async def _answer(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
     parts: list[Message] = []
 
     async def keep(message: Message) -> None:
@@ -104,17 +100,17 @@ async def _answer(app: ASGIApp, scope: Scope, receive: Receive) -> Said:
 
     await app(scope, receive, keep)
     headers = {name.decode(): text.decode("latin-1") for name, text in parts[0]["headers"]}
-    return Said(parts[0]["status"], headers, b"".join(part.get("body", b"") for part in parts[1:]))
+    return Response(parts[0]["status"], headers, b"".join(part.get("body", b"") for part in parts[1:]))
 
 
-async def _send(said: Said, send: Send) -> None:
-    headers = {**said.headers, "content-length": str(len(said.body))}
+async def _send(response: Response, send: Send) -> None:
+    headers = {**response.headers, "content-length": str(len(response.body))}
     lines = [(name.encode(), text.encode("latin-1")) for name, text in headers.items()]
-    await send({"type": "http.response.start", "status": said.status, "headers": lines})
-    if said.drip:
-        for byte in said.body:
+    await send({"type": "http.response.start", "status": response.status, "headers": lines})
+    if response.drip:
+        for byte in response.body:
             await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
-            await asyncio.sleep(said.drip)
+            await asyncio.sleep(response.drip)
         await send({"type": "http.response.body", "body": b""})
     else:
-        await send({"type": "http.response.body", "body": said.body})
+        await send({"type": "http.response.body", "body": response.body})

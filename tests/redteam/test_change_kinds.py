@@ -1,4 +1,4 @@
-"""Group "Diff shapes": whatever a change consists of, its lines are those that git counts, or it is named."""
+"""Group "change kinds": the lines of each kind of change are those that git counts, or the file is named."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from functools import partial
 
 from tests.end_to_end.prompts import Row, paths_in, rows_in
 from tests.end_to_end.step import Result
-from tests.end_to_end.world import BASE, finding, said
+from tests.end_to_end.world import BASE, finding, report_call
 from tests.fakes.model_script import Answer, ToolCall, report, sequence, turns
-from tests.redteam.attack import Arena
-from tests.redteam.cases import Case, each, play
+from tests.redteam.attack import AttackWorld
+from tests.redteam.cases import Case, parametrize_cases, run_case
 from tests.redteam.change_kinds import (
     BINARY,
     COMMAND,
@@ -18,7 +18,7 @@ from tests.redteam.change_kinds import (
     LINKS,
     LONG,
     NEW_TEXTS,
-    every_kind,
+    commit_all_kinds,
     last_line,
 )
 
@@ -26,39 +26,31 @@ WAYS = ("checkout", "API")
 
 
 def both_ways(case: Callable[[bool], Case]) -> list[Case]:
-    """The case with a checkout, and with nothing but the API."""
+    """Returns the case with a checkout, and with the API only."""
     return [case(way == "checkout") for way in WAYS]
 
 
-def named(text: str, checkout: bool) -> str:
+def name_case(text: str, checkout: bool) -> str:
     return f"{text}, by {WAYS[not checkout]}"
 
 
-def rows(arena: Arena) -> list[Row]:
-    """What was shown, by the first question of each conversation."""
-    return [row for request in arena.model.requests if not request.tool_results for row in rows_in(request)]
+def rows(world: AttackWorld) -> list[Row]:
+    """Returns the rows in the first prompt of each conversation."""
+    return [row for request in world.model.requests if not request.tool_results for row in rows_in(request)]
 
 
-def reasons(result: Result) -> dict[str, str | None]:
-    """Why each file was not reviewed; None for one that was."""
-    return {file["path"]: file["reason"] for file in result.report["coverage"]["files"]}
+def comment_positions(world: AttackWorld) -> set[tuple[str, int | None, str]]:
+    """Returns the positions of comments: path, line, side."""
+    return {(comment.path, comment.line, comment.side) for comment in world.github.comments}
 
 
-def placed(arena: Arena) -> set[tuple[str, int | None, str]]:
-    """Where comments stand: path, line, side."""
-    return {(comment.path, comment.line, comment.side) for comment in arena.github.comments}
+def without_lines(*shapes: str) -> Callable[[AttackWorld], object]:
+    """Returns a setup with those changes, none of which has a line."""
 
-
-# Nothing to read
-
-
-def without_lines(*shapes: str) -> Callable[[Arena], object]:
-    """A pull request that has those changes, none of which has a line."""
-
-    def arrange(arena: Arena) -> None:
-        path = arena.repository.path
-        arena.repository.commit({"app.py": LONG, "logo.png": BINARY["picture.png"], "run.sh": "x\n"})
-        arena.repository.branch("feature")
+    def arrange(world: AttackWorld) -> None:
+        path = world.repository.path
+        world.repository.commit({"app.py": LONG, "logo.png": BINARY["picture.png"], "run.sh": "x\n"})
+        world.repository.branch("feature")
         files: dict[str, str | bytes | None] = {}
         if "binary" in shapes:
             files["logo.png"] = BINARY["picture.png"][::-1]
@@ -68,28 +60,28 @@ def without_lines(*shapes: str) -> Callable[[Arena], object]:
             (path / "run.sh").chmod(0o755)
         if "empty file" in shapes:
             files["empty.py"] = ""
-        arena.repository.commit(files)
-        arena.open()
+        world.repository.commit(files)
+        world.open()
 
     return arrange
 
 
-def nothing_said(arena: Arena, result: Result) -> None:
-    """Nobody was asked, nothing was posted, and nobody is told that the change is fine."""
-    assert arena.model.requests == []
-    assert arena.posted == ""
+def check_nothing_reviewed(world: AttackWorld, result: Result) -> None:
+    """Checks that no model was asked, nothing was posted, and the change is not called fine."""
+    assert world.model.requests == []
+    assert world.posted == ""
     assert "no findings" not in result.summary.lower()
     assert "nothing" in result.summary.lower()
 
 
 EVERY_SHAPE = ("binary", "rename", "mode", "empty file")
 NOTHING = [
-    Case("a commit that changes nothing", without_lines(), holds=nothing_said, checkout=False),
+    Case("a commit that changes nothing", without_lines(), check=check_nothing_reviewed, checkout=False),
     *(
         Case(
-            named("no shape has lines", checkout),
+            name_case("no shape has lines", checkout),
             without_lines(*EVERY_SHAPE),
-            holds=nothing_said,
+            check=check_nothing_reviewed,
             attacks=EVERY_SHAPE,
             checkout=checkout,
         )
@@ -98,59 +90,51 @@ NOTHING = [
 ]
 
 
-@each(NOTHING)
-def test_a_change_without_lines_is_never_called_fine(arena: Arena, case: Case) -> None:
-    play(arena, case)
-
-
-# Ends of lines, and encodings
-
-
-def texts(arena: Arena, *, edited: bool) -> None:
-    """All texts as new files, or behind a line that is there already; binary ones among them."""
+def open_texts(world: AttackWorld, *, edited: bool) -> None:
+    """Opens all texts as new files, or after an existing line; binary files are among the new ones."""
     new = {f"{name}.txt": text for name, text in NEW_TEXTS.items()}
     if edited:
-        arena.change(dict.fromkeys(new, b"zero\n"), {name: b"zero\n" + text for name, text in new.items()})
+        world.change(dict.fromkeys(new, b"zero\n"), {name: b"zero\n" + text for name, text in new.items()})
     else:
-        arena.change({"README": "x\n"}, {**new, **BINARY})
+        world.change({"README": "x\n"}, {**new, **BINARY})
 
 
-def at_the_ends(*, edited: bool) -> list[dict[str, object]]:
-    """A finding on the last line of each text, and one that must find no line behind it."""
+def findings_at_ends(*, edited: bool) -> list[dict[str, object]]:
+    """Returns a finding on the last line of each text, and one after it, where there is no line."""
     last = {f"{name}.txt": last_line(text) + edited for name, text in NEW_TEXTS.items()}
     on = [finding(path, line, title=f"Last of {path}") for path, line in last.items()]
     return [*on, *(finding(path, line + 1, title=f"Behind {path}") for path, line in last.items())]
 
 
-def each_line_once(arena: Arena, result: Result, *, edited: bool) -> None:
-    """The prompt has every line of every text under git's number, and a comment stands on each last one."""
-    shown = [(row.path, row.number) for row in rows(arena) if row.kind == "+"]
+def check_each_line(world: AttackWorld, result: Result, *, edited: bool) -> None:
+    """Checks that prompts have each line with git's number, and that each last line has a comment."""
+    shown = [(row.path, row.number) for row in rows(world) if row.kind == "+"]
     first = 1 + edited
     for name, text in NEW_TEXTS.items():
         wanted = [(f"{name}.txt", number) for number in range(first, last_line(text) + first)]
         assert [row for row in shown if row[0] == f"{name}.txt"] == wanted, name
     last = {(f"{name}.txt", last_line(text) + edited, "RIGHT") for name, text in NEW_TEXTS.items()}
-    on_lines = {place for place in placed(arena) if place[1] is not None}
+    on_lines = {place for place in comment_positions(world) if place[1] is not None}
     assert on_lines == last
     assert "Last of" in result.summary
     if not edited:
-        assert {reasons(result)[path] for path in BINARY} == {"binary"}
+        assert {result.reasons[path] for path in BINARY} == {"binary"}
 
 
-def of_texts(checkout: bool, *, edited: bool) -> Case:
+def texts_case(checkout: bool, *, edited: bool) -> Case:
     return Case(
-        named("texts behind a line" if edited else "new texts", checkout),
-        partial(texts, edited=edited),
-        script=turns([said(*at_the_ends(edited=edited)), said()]),
-        holds=partial(each_line_once, edited=edited),
+        name_case("texts behind a line" if edited else "new texts", checkout),
+        partial(open_texts, edited=edited),
+        script=turns([report_call(*findings_at_ends(edited=edited)), report_call()]),
+        check=partial(check_each_line, edited=edited),
         attacks=tuple(NEW_TEXTS) + (() if edited else tuple(BINARY)),
         inputs={"max-comments": "100"},
         checkout=checkout,
     )
 
 
-def changed_ends(arena: Arena) -> None:
-    """Nothing but ends of lines and marks of byte order change."""
+def change_line_ends(world: AttackWorld) -> None:
+    """Changes only line ends and byte order marks."""
     lines = "".join(f"line {number}\n" for number in range(1, 6))
     crlf = lines.replace("\n", "\r\n")
     base = {"to crlf": lines, "to lf": crlf, "loses its end": lines, "gets an end": lines[:-1], "mark": lines}
@@ -161,29 +145,33 @@ def changed_ends(arena: Arena) -> None:
         "gets an end": lines,
         "mark": f"\ufeff{lines}",
     }
-    arena.change(base, head)
+    world.change(base, head)
 
 
-def changed_ends_are_lines(arena: Arena, result: Result) -> None:
+def check_line_ends(world: AttackWorld, result: Result) -> None:
     assert result.outputs["coverage"] == "100"
-    assert {("to crlf", 5, "RIGHT"), ("to crlf", 5, "LEFT"), ("loses its end", 5, "LEFT")} <= placed(arena)
-    shown = {(row.path, row.number) for row in rows(arena) if row.kind == "+"}
+    assert {
+        ("to crlf", 5, "RIGHT"),
+        ("to crlf", 5, "LEFT"),
+        ("loses its end", 5, "LEFT"),
+    } <= comment_positions(world)
+    shown = {(row.path, row.number) for row in rows(world) if row.kind == "+"}
     wanted = {("loses its end", 5), ("gets an end", 5), ("mark", 1)}
     wanted |= {(path, line) for path in ("to crlf", "to lf") for line in range(1, 6)}
     assert shown == wanted
 
 
-def of_changed_ends(checkout: bool) -> Case:
+def line_ends_case(checkout: bool) -> Case:
     found = [finding("to crlf", 5, side=side, title=f"On the {side}") for side in ("LEFT", "RIGHT")]
     found += [
         finding("loses its end", 5, side="LEFT", title="Gone"),
         finding("gets an end", 5, title="There"),
     ]
     return Case(
-        named("nothing but ends of lines", checkout),
-        changed_ends,
+        name_case("nothing but ends of lines", checkout),
+        change_line_ends,
         script=report(found),
-        holds=changed_ends_are_lines,
+        check=check_line_ends,
         attacks=(
             "to CRLF",
             "from CRLF",
@@ -195,11 +183,8 @@ def of_changed_ends(checkout: bool) -> Case:
     )
 
 
-# Lines that look like something else
-
-
-def likenesses(arena: Arena) -> None:
-    """They are added, removed, and stay as they are."""
+def open_likenesses(world: AttackWorld) -> None:
+    """Adds, removes and keeps lines that look like a diff."""
     between = [f"{place}: {line}" for place, line in enumerate(LIKENESSES)]
     base = {
         "added.txt": "kept\n",
@@ -213,91 +198,76 @@ def likenesses(arena: Arena) -> None:
         "removed.txt": "kept\n",
         "around.txt": base["around.txt"].replace(": ", ":: "),
     }
-    arena.change(base, head)
+    world.change(base, head)
 
 
-def likenesses_are_lines(arena: Arena, result: Result) -> None:
-    """Each is a row of its own file; nothing is said of a file that is not changed, nor on it."""
+def check_likenesses(world: AttackWorld, result: Result) -> None:
+    """Checks that each is a row of its own file, and that unchanged files have no comment."""
     count = len(LIKENESSES)
-    assert {path for request in arena.model.requests for path in paths_in(request)} == {
+    assert {path for request in world.model.requests for path in paths_in(request)} == {
         "added.txt",
         "removed.txt",
         "around.txt",
     }
-    shown = {(row.path, row.side, row.number): row.text for row in rows(arena) if row.kind != " "}
+    shown = {(row.path, row.side, row.number): row.text for row in rows(world) if row.kind != " "}
     for place, line in enumerate(LIKENESSES, 2):
         assert shown["added.txt", "R", place].strip() == line.strip()
         assert shown["removed.txt", "L", place].strip() == line.strip()
-    assert placed(arena) == {
+    assert comment_positions(world) == {
         *(("added.txt", place, "RIGHT") for place in range(2, count + 2)),
         *(("removed.txt", place, "LEFT") for place in range(2, count + 2)),
     }
-    assert set(reasons(result)) == {"added.txt", "removed.txt", "around.txt"}
+    assert set(result.reasons) == {"added.txt", "removed.txt", "around.txt"}
     assert result.outputs["coverage"] == "100"
 
 
-def of_likenesses(checkout: bool) -> Case:
+def likenesses_case(checkout: bool) -> Case:
     numbers = range(2, len(LIKENESSES) + 2)
     found = [finding("added.txt", place, title=f"Added at {place}") for place in numbers]
     found += [finding("removed.txt", place, side="LEFT", title=f"Removed at {place}") for place in numbers]
     found += [finding("evil.py", 1, title="On a file that is not changed")]
     return Case(
-        named("lines that look like a diff", checkout),
-        likenesses,
-        script=turns([said(*found), said()]),
-        holds=likenesses_are_lines,
+        name_case("lines that look like a diff", checkout),
+        open_likenesses,
+        script=turns([report_call(*found), report_call()]),
+        check=check_likenesses,
         attacks=LIKENESSES,
         inputs={"max-comments": "100"},
         checkout=checkout,
     )
 
 
-@each(
-    [
-        *both_ways(partial(of_texts, edited=False)),
-        *both_ways(partial(of_texts, edited=True)),
-        *both_ways(of_changed_ends),
-        *both_ways(of_likenesses),
-    ]
-)
-def test_lines_are_those_that_git_counts(arena: Arena, case: Case) -> None:
-    play(arena, case)
+def open_kinds(world: AttackWorld) -> None:
+    commit_all_kinds(world.repository, world.canary_file)
+    world.open()
 
 
-# Kinds of files and of changes
-
-
-def kinds(arena: Arena) -> None:
-    every_kind(arena.repository, arena.canary_file)
-    arena.open()
-
-
-def reading(paths: Iterable[str]) -> Answer:
-    """A model that reads them all, and looks around."""
+def read_calls(paths: Iterable[str]) -> Answer:
+    """Returns calls that read all paths, and list and search the repository."""
     calls = [ToolCall("repo_read", {"path": path}) for path in paths]
     calls += [ToolCall("repo_list", {"path": path}) for path in ("", "known", "link to git", "link upwards")]
     return Answer(tool_calls=(*calls, ToolCall("repo_search", {"pattern": "root:|canary|extraheader"})))
 
 
-def kinds_are_told(arena: Arena, result: Result) -> None:
-    """Links are shown as what they are, and followed by nobody; moves keep their lines; all else has its reason."""
-    why = reasons(result)
+def check_kinds(world: AttackWorld, result: Result) -> None:
+    """Checks that links are not followed, moved lines are kept, and skipped files have a reason."""
+    why = result.reasons
     assert {path for path, reason in why.items() if reason == "no changed lines"} >= {
         "script.sh",
         "b moved b.py",
     }
     read = (*LINKS, "known", "new", "large.bin", "gone.py", "folder", "dev/null", "A.py")
     assert [(path, why.get(path, "?")) for path in read if why.get(path, "?") is not None] == []
-    assert ("gone.py", 2, "LEFT") in placed(arena)
-    assert ("dev/null", 1, "RIGHT") in placed(arena)
-    assert ("b/x b/x", 1, "RIGHT") in placed(arena)
-    told = "\n".join(arena.model.requests[1].tool_results)
-    assert "root:x:" not in told
-    assert "[core]" not in told
-    assert not arena.canary_file.with_name("canary.txt.run").exists()
+    assert ("gone.py", 2, "LEFT") in comment_positions(world)
+    assert ("dev/null", 1, "RIGHT") in comment_positions(world)
+    assert ("b/x b/x", 1, "RIGHT") in comment_positions(world)
+    answers = "\n".join(world.model.requests[1].tool_results)
+    assert "root:x:" not in answers
+    assert "[core]" not in answers
+    assert not world.canary_file.with_name("canary.txt.run").exists()
 
 
-def of_kinds(checkout: bool) -> Case:
+def kinds_case(checkout: bool) -> Case:
     places = [
         ("dev/null", 1),
         ("b/x b/x", 1),
@@ -310,10 +280,12 @@ def of_kinds(checkout: bool) -> Case:
     found += [finding("gone.py", 2, side="LEFT", title="Removed")]
     found += [finding(path, 1, title=f"At {path}") for path in LINKS]
     return Case(
-        named("every kind of file", checkout),
-        kinds,
-        script=sequence([reading((*LINKS, "known", "large.bin", ".gitmodules")), said(*found), said()]),
-        holds=kinds_are_told,
+        name_case("every kind of file", checkout),
+        open_kinds,
+        script=sequence(
+            [read_calls((*LINKS, "known", "large.bin", ".gitmodules")), report_call(*found), report_call()]
+        ),
+        check=check_kinds,
         attacks=(
             *LINKS,
             "a link with a command as its target",
@@ -333,34 +305,27 @@ def of_kinds(checkout: bool) -> Case:
     )
 
 
-@each(both_ways(of_kinds))
-def test_every_kind_of_file_is_read_as_what_it_is(arena: Arena, case: Case) -> None:
-    play(arena, case)
-
-
-# Attributes that hide, and sizes that tire
-
 HIDING = "* -diff\n*.py binary linguist-generated linguist-vendored diff=evil\n"
 
 
-def hidden(arena: Arena) -> None:
-    """The head says that its code is binary and generated, and GitHub gives no patch."""
+def hide_code(world: AttackWorld) -> None:
+    """Marks the code as binary and generated at the head, and withholds its patch."""
     head = {".gitattributes": HIDING, "app.py": BASE["app.py"].replace("line 3\n", "third\n")}
-    arena.change(BASE, head, withhold=["app.py"])
+    world.change(BASE, head, withhold=["app.py"])
 
 
-def nothing_is_hidden(arena: Arena, result: Result) -> None:
-    assert reasons(result) == {".gitattributes": None, "app.py": None}
-    assert placed(arena) == {("app.py", 3, "RIGHT")}
+def check_not_hidden(world: AttackWorld, result: Result) -> None:
+    assert result.reasons == {".gitattributes": None, "app.py": None}
+    assert comment_positions(world) == {("app.py", 3, "RIGHT")}
     assert result.outputs["coverage"] == "100"
 
 
-def of_hidden(checkout: bool) -> Case:
+def hidden_case(checkout: bool) -> Case:
     return Case(
-        named("attributes that hide code", checkout),
-        hidden,
+        name_case("attributes that hide code", checkout),
+        hide_code,
         script=report([finding()]),
-        holds=nothing_is_hidden,
+        check=check_not_hidden,
         attacks=("-diff", "binary", "linguist-generated", "a patch that GitHub withholds"),
         checkout=checkout,
     )
@@ -370,9 +335,9 @@ MEGABYTE = "x" * 1_000_000
 FENCES = "`" * 60_000
 
 
-def endless(arena: Arena) -> None:
-    """Lines that no prompt can show whole, one of them in the midst of others."""
-    arena.change(
+def open_long_lines(world: AttackWorld) -> None:
+    """Opens lines that are too long for a prompt."""
+    world.change(
         {"README": "x\n", "old.txt": "first\nsecond\n"},
         {
             "long.txt": f"{MEGABYTE}\nsecond\n",
@@ -383,25 +348,29 @@ def endless(arena: Arena) -> None:
     )
 
 
-def endless_is_named(arena: Arena, result: Result) -> None:
-    """What is too long is not called reviewed, and what stands behind it keeps its number."""
-    why = reasons(result)
+def check_long_lines(world: AttackWorld, result: Result) -> None:
+    """Checks that too long lines are not called reviewed, and that later lines keep their numbers."""
+    why = result.reasons
     assert why["deep.txt"] is None
     assert {why[path] for path in ("long.txt", "old.txt", "fences.txt")} == {
         "a line is too long to show whole"
     }
-    assert {("long.txt", 2, "RIGHT"), ("fences.txt", 2, "RIGHT"), ("deep.txt", 200, "RIGHT")} <= placed(arena)
-    assert ("old.txt", 2, "RIGHT") in placed(arena)
+    assert {
+        ("long.txt", 2, "RIGHT"),
+        ("fences.txt", 2, "RIGHT"),
+        ("deep.txt", 200, "RIGHT"),
+    } <= comment_positions(world)
+    assert ("old.txt", 2, "RIGHT") in comment_positions(world)
     assert "long.txt" in result.summary
 
 
-def of_endless(checkout: bool) -> Case:
+def long_lines_case(checkout: bool) -> Case:
     places = [("long.txt", 2), ("fences.txt", 1), ("fences.txt", 2), ("deep.txt", 200), ("old.txt", 2)]
     return Case(
-        named("lines without end", checkout),
-        endless,
-        script=turns([said(*(finding(path, line) for path, line in places)), said()]),
-        holds=endless_is_named,
+        name_case("lines without end", checkout),
+        open_long_lines,
+        script=turns([report_call(*(finding(path, line) for path, line in places)), report_call()]),
+        check=check_long_lines,
         attacks=(
             "a megabyte in one line",
             "a command before it",
@@ -413,27 +382,33 @@ def of_endless(checkout: bool) -> Case:
     )
 
 
-def too_many(arena: Arena) -> None:
+def open_too_many_files(world: AttackWorld) -> None:
     names = (f"pkg{number // 500}/mod{number:04}.py" for number in range(3_001))
-    arena.change({"README": "x\n"}, dict.fromkeys(names, "x = 1\n"))
+    world.change({"README": "x\n"}, dict.fromkeys(names, "x = 1\n"))
 
 
-def the_last_is_missed(arena: Arena, result: Result) -> None:
-    """GitHub lists no more than 3,000: the rest is counted, and so is what the budget left out."""
+def check_unlisted_file(world: AttackWorld, result: Result) -> None:
+    """Checks that files over GitHub's limit of 3,000, and over the budget, are counted."""
     assert result.report["coverage"]["unlisted_files"] == 1
-    for text in (result.summary, arena.summary_comment):
+    for text in (result.summary, world.summary_comment):
         assert "1 more file" in text
         assert "the budget ran out" in text
-    assert len(arena.model.requests) == 1
+    assert len(world.model.requests) == 1
 
 
-SIZES = [
-    *both_ways(of_hidden),
-    *both_ways(of_endless),
+CASES = [
+    *NOTHING,
+    *both_ways(partial(texts_case, edited=False)),
+    *both_ways(partial(texts_case, edited=True)),
+    *both_ways(line_ends_case),
+    *both_ways(likenesses_case),
+    *both_ways(kinds_case),
+    *both_ways(hidden_case),
+    *both_ways(long_lines_case),
     Case(
         "3,001 files",
-        too_many,
-        holds=the_last_is_missed,
+        open_too_many_files,
+        check=check_unlisted_file,
         inputs={"max-model-calls": "1"},
         code=4,
         checkout=False,
@@ -441,6 +416,6 @@ SIZES = [
 ]
 
 
-@each(SIZES)
-def test_what_is_not_read_is_never_called_read(arena: Arena, case: Case) -> None:
-    play(arena, case)
+@parametrize_cases(CASES)
+def test_change_kind(world: AttackWorld, case: Case) -> None:
+    run_case(world, case)

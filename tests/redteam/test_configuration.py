@@ -1,4 +1,4 @@
-"""The base's configuration and templates are data: they run nothing, read nothing else, and end in time."""
+"""Attacks through the base's configuration and templates: they run nothing, read no other files, and end in time."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from tests.end_to_end.prompts import user_text
 from tests.end_to_end.step import Result
 from tests.end_to_end.world import BASE, HEAD, Files, finding
 from tests.fakes.model_script import report
-from tests.redteam.attack import Arena
+from tests.redteam.attack import AttackWorld
 
 CONFIG = ".github/hunkwise.yml"
 
 
 def bomb(levels: int, merge: str = "") -> str:
-    """Nine times nine times nine …"""
+    """Returns anchors of which each refers to the one before nine times."""
     lines = [f"l0: &l0 {'{x: 1}' if merge else '[x]'}"]
     for level in range(1, levels):
         nine = ", ".join([f"*l{level - 1}"] * 9)
@@ -31,7 +31,7 @@ UNREADABLE: Mapping[str, bytes] = {
     "a NUL": b"version: 1\nmodel: x\0y\n",
     "a directive": b"%TAG ! tag:yaml.org,2002:python/\n---\nversion: 1\n",
 }
-"""Each of them a file of its own."""
+"""Each is a file of its own."""
 WRONG_LINES: Mapping[str, str] = {
     "a tag that runs": "model: !!python/object/apply:os.system ['/bin/touch TRAP']",
     "a tag that imports": "min-severity: !!python/name:os.environ low",
@@ -58,41 +58,38 @@ WRONG_LINES: Mapping[str, str] = {
     "another pull request": "pull-request: 2",
     "a report to publish": "publish: report.json",
 }
-"""All of them in one file, a line each."""
+"""All of them are in one file, a line each."""
 
 
-def lines_of(wrong: Mapping[str, str], arena: Arena) -> str:
-    trap = arena.trap("configuration").replace("'", "")
+def lines_of(wrong: Mapping[str, str], world: AttackWorld) -> str:
+    trap = world.trap_command("configuration").replace("'", "")
     return "".join(f"{line}\n" for line in wrong.values()).replace("/bin/touch TRAP", trap)
 
 
-def ends_before_anything(arena: Arena, result: Result, code: int = 2) -> list[str]:
-    """The errors of a run that asked no model and wrote nothing."""
+def early_errors(world: AttackWorld, result: Result, code: int = 2) -> list[str]:
+    """Returns the errors of a run that asked no model and wrote nothing."""
     assert result.code == code, result.log
-    assert (arena.model.requests, arena.github.writes) == ([], [])
+    assert (world.model.requests, world.github.writes) == ([], [])
     return result.commands("error")
 
 
-def test_what_is_no_configuration_ends_the_run_at_once(arena: Arena) -> None:
-    arena.tries(*UNREADABLE)
+def test_unreadable_configuration_fails_run(world: AttackWorld) -> None:
+    world.record_attacks(*UNREADABLE)
     base: dict[str, str | bytes | None] = {f"c/{n}.yml": raw for n, raw in enumerate(UNREADABLE.values())}
-    arena.change({**BASE, **base}, HEAD)
+    world.change({**BASE, **base}, HEAD)
     for number, name in enumerate(UNREADABLE):
-        errors = ends_before_anything(arena, arena.run({"config": f"c/{number}.yml"}))
+        errors = early_errors(world, world.run({"config": f"c/{number}.yml"}))
         assert errors[0].startswith(f"c/{number}.yml"), name
         assert sum(map(len, errors)) < 20_000
 
 
-def test_every_wrong_line_is_told(arena: Arena) -> None:
-    arena.tries(*WRONG_LINES)
-    text = f"version: 1\n{lines_of(WRONG_LINES, arena)}"
-    arena.change({**BASE, CONFIG: text}, HEAD)
-    errors = ends_before_anything(arena, arena.run())
-    told = {int(error.removeprefix(f"{CONFIG}:").partition(":")[0]) for error in errors}
-    assert told == set(range(2, len(WRONG_LINES) + 2))
-
-
-# Templates
+def test_reports_each_invalid_line(world: AttackWorld) -> None:
+    world.record_attacks(*WRONG_LINES)
+    text = f"version: 1\n{lines_of(WRONG_LINES, world)}"
+    world.change({**BASE, CONFIG: text}, HEAD)
+    errors = early_errors(world, world.run())
+    lines = {int(error.removeprefix(f"{CONFIG}:").partition(":")[0]) for error in errors}
+    assert lines == set(range(2, len(WRONG_LINES) + 2))
 
 
 FLOOD = "{% for a in range(99999) %}{{ a }} and more and more and more{% endfor %}"
@@ -139,29 +136,32 @@ ESCAPES: tuple[str, ...] = (
 BODY = "".join(f"value_{number} = {number}  # {'x' * 40}\n" for number in range(100))
 
 
-def own(*templates: str) -> Files:
-    """The base's configuration with prompts p0, p1, … of these templates."""
+def configure_templates(*templates: str) -> Files:
+    """Returns a configuration with prompts p0, p1, … of these templates."""
     prompts = "".join(f"  - {{name: p{n}, template: p{n}.md.j2}}\n" for n in range(len(templates)))
     files = {f"p{n}.md.j2": text for n, text in enumerate(templates)}
     return {**BASE, CONFIG: f"version: 1\nchunk-size: 4000\nprompts:\n{prompts}", **files}
 
 
-def test_a_template_has_its_values_and_nothing_else(arena: Arena) -> None:
-    arena.tries(*ESCAPES)
+def test_template_cannot_escape_sandbox(world: AttackWorld) -> None:
+    world.record_attacks(*ESCAPES)
     turns = "".join(f"{{% elif name == 'f{n:02}.py' %}}{text}\n" for n, text in enumerate(ESCAPES))
     template = f"{{% set name = chunk.files[0].path %}}{{% if name == 'a.py' %}}FINE\n{turns}{{% endif %}}"
     names = [f"f{number:02}.py" for number in range(len(ESCAPES))]
-    arena.change(own(template), dict.fromkeys(["a.py", *names], BODY))
-    arena.answers(report([finding("a.py", 2)]))
-    result = arena.run()
+    world.change(
+        configure_templates(template),
+        dict.fromkeys(["a.py", *names], BODY),
+        script=report([finding("a.py", 2)]),
+    )
+    result = world.run()
     assert result.code == 4, result.log
-    assert ["FINE" in user_text(request) for request in arena.model.requests] == [True]
+    assert ["FINE" in user_text(request) for request in world.model.requests] == [True]
     unread = {file["path"] for file in result.report["coverage"]["files"] if file["reason"]}
     assert unread == set(names)
-    told = "\n".join(fault["message"] for fault in result.report["faults"])
-    assert [text for n, text in enumerate(ESCAPES) if f"p0.md.j2:{n + 2}:" not in told] == [FLOOD]
-    assert "it renders more than 400,000 characters" in told
-    assert [one.path for one in arena.github.comments] == ["a.py"]
+    lines = "\n".join(fault["message"] for fault in result.report["faults"])
+    assert [text for n, text in enumerate(ESCAPES) if f"p0.md.j2:{n + 2}:" not in lines] == [FLOOD]
+    assert "it renders more than 400,000 characters" in lines
+    assert [one.path for one in world.github.comments] == ["a.py"]
 
 
 REFERENCES: tuple[str, ...] = (
@@ -173,14 +173,14 @@ REFERENCES: tuple[str, ...] = (
     "{% extends '.git/config' %}",
     "{% from 'hunkwise.cli' import main %}{{ main() }}",
 )
-"""Each names what is no template, in plain sight."""
+"""Each names a file or module that is not a template."""
 
 
-def test_a_template_reaches_no_file_and_no_module(arena: Arena) -> None:
-    arena.tries(*REFERENCES)
-    arena.change(own(*(f"Words.\n{text}\n" for text in REFERENCES)), HEAD)
+def test_template_cannot_load_other_files(world: AttackWorld) -> None:
+    world.record_attacks(*REFERENCES)
+    world.change(configure_templates(*(f"Words.\n{text}\n" for text in REFERENCES)), HEAD)
     for number, text in enumerate(REFERENCES):
-        errors = ends_before_anything(arena, arena.run({"prompts": f"p{number}"}))
+        errors = early_errors(world, world.run({"prompts": f"p{number}"}))
         assert f"p{number}.md.j2:2: there is no template" in errors[0], (text, errors)
 
 
@@ -196,18 +196,21 @@ NOT_TEMPLATES: Mapping[str, str] = {
 }
 
 
-def test_a_template_that_cannot_end_or_compile_ends_the_run_in_time(arena: Arena) -> None:
-    arena.tries(*NOT_TEMPLATES)
-    arena.change(own(*NOT_TEMPLATES.values()), HEAD)
+def test_invalid_template_fails_run_in_time(world: AttackWorld) -> None:
+    world.record_attacks(*NOT_TEMPLATES)
+    world.change(configure_templates(*NOT_TEMPLATES.values()), HEAD)
     for number, name in enumerate(NOT_TEMPLATES):
-        errors = ends_before_anything(arena, arena.run({"prompts": f"p{number}"}))
+        errors = early_errors(world, world.run({"prompts": f"p{number}"}))
         assert f'the prompt "p{number}"' in errors[0], (name, errors)
 
 
-def test_a_template_that_does_not_end_is_ended_with_the_run(arena: Arena) -> None:
-    arena.tries("an endless loop")
-    arena.change(own("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"), HEAD)
-    errors = ends_before_anything(arena, arena.run({"prompts": "p0", "deadline": "0.1"}), code=3)
+def test_deadline_ends_endless_template(world: AttackWorld) -> None:
+    world.record_attacks("an endless loop")
+    world.change(
+        configure_templates("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"),
+        HEAD,
+    )
+    errors = early_errors(world, world.run({"prompts": "p0", "deadline": "0.1"}), code=3)
     assert "deadline" in errors[0]
 
 
@@ -220,8 +223,8 @@ PLACES: Mapping[str, str] = {
 }
 
 
-def test_a_template_is_a_file_of_the_base_and_nothing_else(arena: Arena) -> None:
-    arena.tries(
+def test_template_must_be_a_file_of_the_base(world: AttackWorld) -> None:
+    world.record_attacks(
         *PLACES,
         "a link out of the repository",
         "git's own configuration",
@@ -230,18 +233,18 @@ def test_a_template_is_a_file_of_the_base_and_nothing_else(arena: Arena) -> None
     )
     paths = [*PLACES.values()]
     prompts = "".join(f"  - {{name: p{n}, template: '{path}'}}\n" for n, path in enumerate(paths))
-    arena.repository.path.joinpath("link.md.j2").symlink_to(arena.canary_file)
+    world.repository.path.joinpath("link.md.j2").symlink_to(world.canary_file)
     wrong = f"version: 1\nprompts:\n{prompts}"
     missing = ("link.md.j2", ".git/config", "folder", "head.md.j2")
     found = "".join(f"  - {{name: p{n}, template: {path}}}\n" for n, path in enumerate(missing))
     base: Files = {CONFIG: wrong, "found.yml": f"version: 1\nprompts:\n{found}", "folder/x": "x\n"}
-    arena.change({**BASE, **base}, {**HEAD, "head.md.j2": "x"})
-    errors = ends_before_anything(arena, arena.run())
+    world.change({**BASE, **base}, {**HEAD, "head.md.j2": "x"})
+    errors = early_errors(world, world.run())
     assert [int(error.split(":")[1]) for error in errors] == [n + 3 for n in range(len(paths))]
-    with_checkout = dict.fromkeys(missing[1:], arena.repository.path)
+    with_checkout = dict.fromkeys(missing[1:], world.repository.path)
     for number, path in enumerate(missing):
         given = {"config": "found.yml", "prompts": f"p{number}"}
-        errors = ends_before_anything(arena, arena.run(given, workspace=with_checkout.get(path)))
+        errors = early_errors(world, world.run(given, workspace=with_checkout.get(path)))
         assert path in errors[0]
-    link = arena.run({"config": "found.yml", "prompts": "p0"}, workspace=arena.repository.path)
-    assert "link.md.j2" in ends_before_anything(arena, link)[0]
+    link = world.run({"config": "found.yml", "prompts": "p0"}, workspace=world.repository.path)
+    assert "link.md.j2" in early_errors(world, link)[0]

@@ -1,4 +1,4 @@
-"""Who says a thing decides what it does: strangers start, settle and hide nothing, whatever they write."""
+"""Attacks by accounts without write access: they start, dismiss and hide nothing."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from hunkwise.tracking.markers import fixed_marker
 from tests.end_to_end.step import PERSONAL_TOKEN, READ_TOKEN
 from tests.end_to_end.world import BASE, finding
-from tests.end_to_end.write_log import stubborn
+from tests.end_to_end.write_log import report_faults
 from tests.fakes.github import GraphqlRefusal
 from tests.fakes.github_state import BOT, Thread
 from tests.fakes.model_script import report
-from tests.redteam.attack import Arena
+from tests.redteam.attack import AttackWorld
 
 COMMAND = "/hunkwise review"
 READER: Mapping[str, Any] = {"login": "reader", "id": 7, "type": "User"}
@@ -23,7 +23,7 @@ READER: Mapping[str, Any] = {"login": "reader", "id": 7, "type": "User"}
 def comment(
     body: str = COMMAND, *, user: Any = READER, association: str = "NONE", **more: Any
 ) -> dict[str, Any]:
-    """The payload of a comment that was written on pull request 1."""
+    """Returns the payload of a comment on pull request 1."""
     written = {
         "id": 5,
         "body": body,
@@ -59,35 +59,31 @@ COMMENTS: Mapping[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("event", ["issue_comment", "pull_request_review_comment"])
-def test_no_comment_of_anybody_starts_anything(arena: Arena, event: str) -> None:
-    arena.tries(*(f"{event}: {name}" for name in COMMENTS), f"{event}: the same twice")
-    arena.change()
-    arena.answers(report([finding()]))
+def test_comments_start_nothing(world: AttackWorld, event: str) -> None:
+    world.record_attacks(*(f"{event}: {name}" for name in COMMENTS), f"{event}: the same twice")
+    world.change(script=report([finding()]))
     for name, payload in [*COMMENTS.items(), ("once more", COMMENTS["a member"])]:
-        result = arena.run(event_name=event, payload=payload)
+        result = world.run(event_name=event, payload=payload)
         assert result.code == 2, name
-        assert "cannot be reviewed" in " ".join(result.commands("error"))
-    assert (arena.github.journal, arena.model.requests) == ([], [])
+        assert "cannot be reviewed" in result.error_text
+    assert (world.github.journal, world.model.requests) == ([], [])
 
-
-# What people say to settle a finding
 
 PLAIN = "".join(f"line {number}\n" for number in range(1, 200))
 
 
 def reply(author: str, body: str = "/hunkwise dismiss", *, edited: str = "") -> Any:
-    def say(arena: Arena, thread: Thread) -> None:
-        made = arena.github.reply(thread, author, body)
-        made.edited_by = edited
+    def post(world: AttackWorld, thread: Thread) -> None:
+        world.github.reply(thread, author, body).edited_by = edited
 
-    return say
+    return post
 
 
 def react(login: str) -> Any:
-    return lambda arena, thread: arena.github.react(thread.comments[0], login)
+    return lambda world, thread: world.github.react(thread.comments[0], login)
 
 
-SETTLING: Mapping[str, Any] = {
+NO_DISMISSALS: Mapping[str, Any] = {
     "a reader's command": reply("reader"),
     "a reader's word": reply("reader", "False positive."),
     "the author's command": reply("stranger"),
@@ -107,117 +103,108 @@ SETTLING: Mapping[str, Any] = {
     "a thumb of somebody whose permission answers 404": react("nobody"),
     "the author's thumb": react("stranger"),
 }
-"""None of them settles anything. A member's own plain word does, and is the last."""
+"""None of them dismisses the finding. Only a member's own command does, which comes last."""
 
 
-def test_a_finding_is_settled_by_nobody_who_may_not(arena: Arena) -> None:
-    arena.tries(*SETTLING)
+def test_only_members_dismiss_findings(world: AttackWorld) -> None:
+    world.record_attacks(*NO_DISMISSALS)
     lines = PLAIN.splitlines()
-    for number in range(len(SETTLING) + 1):
+    for number in range(len(NO_DISMISSALS) + 1):
         lines[10 * number] = f"fault(F{number:02}, high)"
-    arena.change({"app.txt": PLAIN}, {"app.txt": "\n".join(lines) + "\n"}, author="stranger")
-    arena.github.hub.associations |= {"member": "MEMBER", "contributor": "CONTRIBUTOR"}
-    arena.github.hub.permissions |= {"reader": "read", "nobody": "none"}
-    arena.github.fault("GET", r"/collaborators/nobody/permission", status=404, times=9)
-    arena.answers(stubborn)
-    assert arena.run({"fail-on": "high"}).code == 1
-    assert len(arena.github.threads) == len(SETTLING) + 1
-    *others, last = sorted(arena.github.threads, key=lambda thread: thread.line or 0)
-    for thread, settle in zip(others, SETTLING.values(), strict=True):
-        settle(arena, thread)
-    arena.github.reply(last, "member", "/hunkwise dismiss")
-    result = arena.run({"fail-on": "high"})
-    standing = {found["title"] for found in result.report["findings"]}
-    assert standing == {f"Fault F{number:02}" for number in range(len(SETTLING))}
+    world.change({"app.txt": PLAIN}, {"app.txt": "\n".join(lines) + "\n"}, author="stranger")
+    world.github.hub.associations |= {"member": "MEMBER", "contributor": "CONTRIBUTOR"}
+    world.github.hub.permissions |= {"reader": "read", "nobody": "none"}
+    world.github.fault("GET", r"/collaborators/nobody/permission", status=404, times=9)
+    world.answer_with(report_faults)
+    assert world.run({"fail-on": "high"}).code == 1
+    assert len(world.github.threads) == len(NO_DISMISSALS) + 1
+    *others, last = sorted(world.github.threads, key=lambda thread: thread.line or 0)
+    for thread, dismiss in zip(others, NO_DISMISSALS.values(), strict=True):
+        dismiss(world, thread)
+    world.github.reply(last, "member", "/hunkwise dismiss")
+    result = world.run({"fail-on": "high"})
+    open_findings = {found["title"] for found in result.report["findings"]}
+    assert open_findings == {f"Fault F{number:02}" for number in range(len(NO_DISMISSALS))}
     assert result.code == 1
-    assert not any(thread.resolved for thread in arena.github.threads)
-    assert len([one for one in arena.github.comments if one.author == BOT]) == len(SETTLING) + 1
+    assert not any(thread.resolved for thread in world.github.threads)
+    assert len([one for one in world.github.comments if one.author == BOT]) == len(NO_DISMISSALS) + 1
 
 
-# What others write in our name
-
-
-def in_anothers_mouth(arena: Arena, login: str) -> list[Any]:
-    """Whatever we posted becomes that person's; our check runs are gone. What it says is as it was."""
-    hub = arena.github.hub
+def give_posts_to(world: AttackWorld, login: str) -> list[Any]:
+    """Makes another account the author of all that we posted, and removes our check runs."""
+    hub = world.github.hub
     hub.check_runs.clear()
     written: list[Any] = [*hub.reviews, *hub.comments, *hub.issue_comments]
     for one in written:
         one.author = login
-    written.append(arena.github.reply(arena.github.threads[0], login, fixed_marker("a" * 40)))
+    written.append(world.github.reply(world.github.threads[0], login, fixed_marker("a" * 40)))
     return written
 
 
 @pytest.mark.parametrize("graphql", [True, False], ids=["GraphQL", "REST"])
-def test_our_words_in_anothers_mouth_are_not_ours(arena: Arena, graphql: bool) -> None:
+def test_ignores_our_markers_by_other_accounts(world: AttackWorld, graphql: bool) -> None:
     way = "by GraphQL" if graphql else "by REST"
     forged = ("a state", "a finding", "a review", "a mark that it is fixed")
-    arena.tries(*(f"{what}, forged, {way}" for what in forged))
-    arena.change()
-    arena.github.tokens[PERSONAL_TOKEN], arena.github.hub.user_login = "write", BOT
-    arena.github.graphql_refusal = None if graphql else GraphqlRefusal(status=403)
-    arena.answers(report([finding(severity="high")]))
+    world.record_attacks(*(f"{what}, forged, {way}" for what in forged))
+    world.change()
+    world.github.tokens[PERSONAL_TOKEN], world.github.hub.user_login = "write", BOT
+    world.github.graphql_refusal = None if graphql else GraphqlRefusal(status=403)
+    world.answer_with(report([finding(severity="high")]))
     given = {"github-token": PERSONAL_TOKEN, "fail-on": "high"}
-    assert arena.run(given).code == 1
-    others = in_anothers_mouth(arena, "stranger")
-    said_before = [one.body for one in others]
-    asked = len(arena.model.requests)
-    assert arena.run(given).code == 1
-    assert len(arena.model.requests) == asked + 1  # nobody else can say that it was reviewed
-    assert [one.body for one in others] == said_before
-    mine = [one for one in arena.github.comments if one.author == BOT]
+    assert world.run(given).code == 1
+    others = give_posts_to(world, "stranger")
+    before = [one.body for one in others]
+    asked = len(world.model.requests)
+    assert world.run(given).code == 1
+    assert len(world.model.requests) == asked + 1  # another account's state is ignored
+    assert [one.body for one in others] == before
+    mine = [one for one in world.github.comments if one.author == BOT]
     assert [(one.line, one.in_reply_to) for one in mine] == [(3, None)]
-    assert not any(thread.resolved for thread in arena.github.threads)
-    summaries = [one for one in arena.github.issue_comments if one.author == BOT]
+    assert not any(thread.resolved for thread in world.github.threads)
+    summaries = [one for one in world.github.issue_comments if one.author == BOT]
     assert len(summaries) == 1
-    arena.github.hub.issue_comments[:] = summaries  # the last check knows ours by their beginning alone
+    world.github.hub.issue_comments[:] = summaries  # the final check finds ours by their first line
 
 
-def test_a_state_that_somebody_edited_is_not_believed(arena: Arena) -> None:
-    arena.tries("our summary comment, edited by a stranger")
-    arena.change()
-    arena.answers(report([finding(severity="high")]))
-    assert arena.run().code == 0
-    summary = arena.github.issue_comments[0]
-    arena.github.edit(summary, summary.body, by="stranger")
-    asked = len(arena.model.requests)
-    assert arena.run().code == 0
-    assert len(arena.model.requests) == asked + 1
-    assert len(arena.github.comments) == 1
+def test_ignores_edited_state(world: AttackWorld) -> None:
+    world.record_attacks("our summary comment, edited by a stranger")
+    world.change(script=report([finding(severity="high")]))
+    assert world.run().code == 0
+    summary = world.github.issue_comments[0]
+    world.github.edit(summary, summary.body, by="stranger")
+    asked = len(world.model.requests)
+    assert world.run().code == 0
+    assert len(world.model.requests) == asked + 1
+    assert len(world.github.comments) == 1
 
 
-# Whose pull request it is, and at which commit
-
-
-def test_a_push_between_event_and_run_is_reviewed_at_the_commit_that_is_there(arena: Arena) -> None:
-    arena.tries(
+def test_reviews_current_head_after_push(world: AttackWorld) -> None:
+    world.record_attacks(
         "a force-push between event and run", "the same event twice", "a head repository that was deleted"
     )
-    pull = arena.change()
-    step = arena.step()
-    step.payload = step.usual_payload()
+    pull = world.change()
+    step = world.step()
+    step.payload = step.opened_payload()
     step.payload["pull_request"]["head"] = {"sha": pull.head_sha, "ref": "feature", "repo": None}
-    arena.repository.git("commit", "-q", "--amend", "-m", "Another")
-    arena.repository.commit({"app.py": BASE["app.py"].replace("line 7\n", "seventh\n")})
-    head = arena.github.push(1, "feature")
-    arena.heads.add(head)
-    arena.answers(report([finding(line=7)]))
-    first = arena.done(step.run())
-    assert first.code == 0
-    assert {review.commit_id for review in arena.github.reviews} == {head}
-    assert [one.line for one in arena.github.comments] == [7]
-    written = len(arena.github.writes)
-    assert arena.run(payload=step.payload).code == 0
-    assert len(arena.github.writes) == written
+    world.repository.git("commit", "-q", "--amend", "-m", "Another")
+    world.repository.commit({"app.py": BASE["app.py"].replace("line 7\n", "seventh\n")})
+    head = world.github.push(1, "feature")
+    world.heads.add(head)
+    world.answer_with(report([finding(line=7)]))
+    world.record(step.run(), code=0)
+    assert {review.commit_id for review in world.github.reviews} == {head}
+    assert [one.line for one in world.github.comments] == [7]
+    written = len(world.github.writes)
+    assert world.run(payload=step.payload).code == 0
+    assert len(world.github.writes) == written
 
 
-def test_a_fork_with_a_token_that_reads_writes_nothing(arena: Arena) -> None:
-    arena.tries("a fork's own run")
-    pull = arena.change(author="stranger")
+def test_read_only_token_of_fork_writes_nothing(world: AttackWorld) -> None:
+    world.record_attacks("a fork's own run")
+    pull = world.change(author="stranger")
     pull.head_repository = "stranger/repo"
-    arena.answers(report([finding(severity="high", body="@octocat")]))
-    result = arena.run({"github-token": READ_TOKEN, "request-changes-on": "high"})
-    assert result.code == 0
-    assert all(request.status == 403 for request in arena.github.writes if request.path != "/graphql")
-    assert (arena.posted, arena.github.check_runs) == ("", [])
+    world.answer_with(report([finding(severity="high", body="@octocat")]))
+    result = world.run({"github-token": READ_TOKEN, "request-changes-on": "high"}, code=0)
+    assert all(request.status == 403 for request in world.github.writes if request.path != "/graphql")
+    assert (world.posted, world.github.check_runs) == ("", [])
     assert {found["where"] for found in result.report["findings"]} == {"summary"}
