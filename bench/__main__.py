@@ -1,4 +1,4 @@
-"""`python -m bench`: prints a table as it grows, and writes bench.json into the current folder."""
+"""`python -m bench` prints a table of measurements, and writes bench.json into the current folder."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.image.engine import NoImageError
+
 from bench.cases import CASES
 from bench.children import BenchError, compile_bytecode
-from bench.container import NoImageError
 from bench.figures import Figure, as_json, figures, table
-from bench.runs import measured
+from bench.runs import measure
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0 where everything could be measured, also where a goal is missed; else 1."""
+    """Returns 0 where everything could be measured, even if a goal is missed, otherwise 1."""
     arguments = _parser().parse_args(argv)
     chosen = [case for case in CASES if not arguments.only or case.name in arguments.only]
     before = os.getloadavg()[0]
@@ -26,9 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for case in chosen:
         runs = 1 if arguments.quick else arguments.runs or case.runs
         try:
-            new = figures(case, list(measured(case, runs)))
-        except NoImageError as why:
-            print(f"\n{case.name}: {case.title}; not measured: {why}", flush=True)
+            new = figures(case, list(measure(case, runs)))
+        except NoImageError as error:
+            print(f"\n{case.name}: {case.title}; not measured: {error}", flush=True)
             continue
         except BenchError as error:
             print(f"bench: {case.name}: {error}", file=sys.stderr)

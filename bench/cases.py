@@ -1,92 +1,12 @@
-"""What is measured, what it must stay under, and what the peer takes for a change of the same shape."""
+"""The benchmark's cases: measures, goals, and figures of pr-agent 0.49.0 for changes of the same size."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 from bench.changes import Shape
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """What the median must reach. `at_least` turns the direction round."""
-
-    limit: float
-    at_least: bool = False
-
-    def met(self, median: float) -> bool:
-        return median >= self.limit if self.at_least else median <= self.limit
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One figure of a case. `peer` is pr-agent 0.49.0's on the same shape, where it was measured."""
-
-    name: str
-    unit: str
-    goal: Goal | None = None
-    peer: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Case:
-    """Something that is run several times. `name` is what `--only` takes."""
-
-    name: str
-    title: str
-    measures: tuple[Measure, ...]
-    runs: int = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewCase(_Case):
-    """Whole runs of the action. Latencies in seconds, before each answer."""
-
-    shape: Shape
-    api_latency: float = 0.0
-    model_latency: float = 0.0
-    checkout: bool = True
-    """Whether the workflow checked the repository out, with its history."""
-    checked: bool = False
-    """With the second opinion and the summary, as by default; else the questions over the diff alone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgainCase(_Case):
-    """A whole run of the action, and another of the same pull request, to which nothing happened since."""
-
-    shape: Shape
-    checkout: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanCase(_Case):
-    """A large change, read from git and planned."""
-
-    shape: Shape
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportCase(_Case):
-    """The import of the SDK, the largest part of a run's start."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerCase(_Case):
-    """Whole runs of the image, as GitHub's runner runs it. Latencies in seconds, before each answer."""
-
-    shape: Shape
-    api_latency: float = 0.0
-    model_latency: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SuiteCase(_Case):
-    """The tests, as `make test` runs them."""
-
-
-Case = ReviewCase | AgainCase | PlanCase | ImportCase | ContainerCase | SuiteCase
-
 
 POSTED, WALL = "start to review posted", "whole run"
 PROCESSOR = "processor time, CLI included"
@@ -105,206 +25,203 @@ ENTRY_MODEL = "entrypoint to first model request"
 IMPORT = "import copilot"
 SUITE, SUITE_PROCESSOR, SUITE_TESTS = "make test", "processor time of all processes", "tests"
 
+Kind = Literal["review", "again", "plan", "import", "container", "suite"]
+UNITS: Mapping[Kind, Mapping[str, str]] = {
+    "review": {
+        **dict.fromkeys((POSTED, FIRST_GITHUB, FIRST_MODEL, WALL, PROCESSOR), "s"),
+        **dict.fromkeys((OWN_MEMORY, SIDECAR_MEMORY, BOTH_MEMORY), "MB"),
+        COVERAGE: "%",
+        **dict.fromkeys((REQUESTS, CALLS, CHARACTERS, CALLS_A_LINE, CHARACTERS_A_LINE), ""),
+        COMMON_PREFIX: "%",
+        COMMENTS: "",
+    },
+    "again": {
+        **dict.fromkeys((FIRST_REQUESTS, AGAIN_REQUESTS, AGAIN_WRITES, AGAIN_CALLS), ""),
+        AGAIN_WALL: "s",
+    },
+    "plan": {PLAN: "s", PLAN_DIFF: "s", PLAN_MEMORY: "MB", CHUNKS: ""},
+    "import": {IMPORT: "s"},
+    "container": {
+        **dict.fromkeys((ENTRY_MODEL, FIRST_MODEL, POSTED, WALL), "s"),
+        **dict.fromkeys((OWN_MEMORY, SIDECAR_MEMORY), "MB"),
+        COVERAGE: "%",
+        COMMENTS: "",
+    },
+    "suite": {SUITE: "s", SUITE_PROCESSOR: "s", SUITE_TESTS: ""},
+}
+"""The measures of each kind of case, in the order of the table, with their units."""
 _SMALL, _MEDIUM = Shape(11, 199, 16), Shape(62, 1_094, 1_507)
 _LARGE, _MANY, _HUGE = Shape(314, 28_311, 3_009), Shape(1_200, 40_000, 12_000), Shape(4_000, 240_000, 60_000)
 _SLIM = Shape(4_000, 24_000, 8_000)
-_EVERYTHING = Goal(100, at_least=True)
-_MEMORY = Goal(500)
+_ALL_LINES = {COVERAGE: 100}
 
 
-def _review(
-    *, posted: Measure | None = None, wall: Measure | None = None, first: Goal | None = None,
-    own: Measure | None = None, coverage: Measure | None = None, requests: Measure | None = None,
-    calls: float | None = None, characters: float | None = None, github: float | None = None,
-    memory: Goal | None = None,
-) -> tuple[Measure, ...]:  # fmt: skip
-    return (
-        posted or Measure(POSTED, "s"),
-        Measure(FIRST_GITHUB, "s", peer=github),
-        Measure(FIRST_MODEL, "s", first),
-        wall or Measure(WALL, "s"),
-        Measure(PROCESSOR, "s"),
-        own or Measure(OWN_MEMORY, "MB"),
-        Measure(SIDECAR_MEMORY, "MB"),
-        Measure(BOTH_MEMORY, "MB", memory),
-        coverage or Measure(COVERAGE, "%"),
-        requests or Measure(REQUESTS, ""),
-        Measure(CALLS, "", peer=calls),
-        Measure(CHARACTERS, "", peer=characters),
-        Measure(CALLS_A_LINE, ""),
-        Measure(CHARACTERS_A_LINE, ""),
-        Measure(COMMON_PREFIX, "%"),
-        Measure(COMMENTS, ""),
-    )
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One figure of a case. `peer` is pr-agent's on the same shape, where it was measured."""
+
+    name: str
+    unit: str
+    goal: float | None = None
+    peer: float | None = None
+
+    @property
+    def goal_is_at_least(self) -> bool:
+        """Whether the median must reach the goal instead of staying below it."""
+        return self.name == COVERAGE and self.goal is not None
+
+    def is_met(self, median: float) -> bool | None:
+        """Returns None where there is no goal."""
+        if self.goal is None:
+            return None
+        return median >= self.goal if self.goal_is_at_least else median <= self.goal
 
 
-def _again(first: int, again: int = 5) -> tuple[Measure, ...]:
-    """GitHub requests of the first review, and of the one after it."""
-    return (
-        Measure(FIRST_REQUESTS, "", Goal(first), 47),
-        Measure(AGAIN_REQUESTS, "", Goal(again)),
-        Measure(AGAIN_WRITES, "", Goal(0)),
-        Measure(AGAIN_CALLS, "", Goal(0)),
-        Measure(AGAIN_WALL, "s"),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Something that is run several times. `name` is an argument of `--only`. Latencies are seconds.
+
+    A `review` is a whole run of the action, `again` two of the same pull request, `plan` reads a change from git and
+    plans it, `import` imports the SDK, a `container` runs the image as GitHub's runner does, `suite` is `make test`.
+    """
+
+    kind: Kind
+    name: str
+    title: str
+    goals: Mapping[str, float] = field(default_factory=dict)
+    peers: Mapping[str, float] = field(default_factory=dict)
+    runs: int = 5
+    shape: Shape = _SMALL
+    api_latency: float = 0.0
+    model_latency: float = 0.0
+    checkout: bool = True
+    """Whether the workflow checked the repository out, with its history."""
+    checked: bool = False
+    """Whether second opinion and summary are on, as by default."""
+
+    @property
+    def measures(self) -> list[Measure]:
+        units = UNITS[self.kind]
+        return [
+            Measure(name, unit, self.goals.get(name), self.peers.get(name)) for name, unit in units.items()
+        ]
 
 
-CASES: tuple[Case, ...] = (
-    ReviewCase(
+CASES = (
+    Case(
+        kind="review",
         name="small",
         title=f"small pull request ({_SMALL}), no latency",
-        measures=_review(
-            posted=Measure(POSTED, "s", Goal(2.5), 6.8),
-            first=Goal(1.9),
-            own=Measure(OWN_MEMORY, "MB", Goal(200), 297),
-            coverage=Measure(COVERAGE, "%", _EVERYTHING, 100),
-            requests=Measure(REQUESTS, "", peer=47),
-            calls=1,
-            characters=27_356,
-            github=4.1,
-        ),
-        shape=_SMALL,
+        goals={POSTED: 2.5, FIRST_MODEL: 1.9, OWN_MEMORY: 200, **_ALL_LINES},
+        peers={
+            POSTED: 6.8,
+            FIRST_GITHUB: 4.1,
+            OWN_MEMORY: 297,
+            COVERAGE: 100,
+            REQUESTS: 47,
+            CALLS: 1,
+            CHARACTERS: 27_356,
+        },
     ),
-    ReviewCase(
+    Case(
+        kind="review",
         name="small-100ms",
         title=f"small pull request ({_SMALL}), 100 ms a GitHub request",
-        measures=_review(
-            posted=Measure(POSTED, "s", Goal(3.5), 11.4), requests=Measure(REQUESTS, "", peer=47)
-        ),
-        shape=_SMALL,
+        goals={POSTED: 3.5},
+        peers={POSTED: 11.4, REQUESTS: 47},
         api_latency=0.1,
     ),
-    ReviewCase(
+    Case(
+        kind="review",
         name="small-bare",
         title=f"small pull request ({_SMALL}), 100 ms a GitHub request, nothing checked out",
-        measures=_review(),
         runs=3,
-        shape=_SMALL,
         api_latency=0.1,
         checkout=False,
     ),
-    AgainCase(
-        name="again", title=f"small pull request ({_SMALL}), twice", measures=_again(8), runs=3, shape=_SMALL
+    *(
+        Case(
+            kind="again",
+            name=name,
+            title=f"small pull request ({_SMALL}), twice{more}",
+            goals={FIRST_REQUESTS: first, AGAIN_REQUESTS: again, AGAIN_WRITES: 0, AGAIN_CALLS: 0},
+            peers={FIRST_REQUESTS: 47},
+            runs=3,
+            checkout=checkout,
+        )
+        for name, more, checkout, first, again in (
+            ("again", "", True, 8, 5),
+            # More requests for the base, AGENTS.md in folders, and the code around the changes.
+            ("again-bare", ", nothing checked out", False, 11, 6),
+        )
     ),
-    AgainCase(
-        name="again-bare",
-        title=f"small pull request ({_SMALL}), twice, nothing checked out",
-        measures=_again(11, 6),  # the base, AGENTS.md in folders, and the code around the changes
-        runs=3,
-        shape=_SMALL,
-        checkout=False,
-    ),
-    ReviewCase(
+    Case(
+        kind="review",
         name="medium",
         title=f"medium pull request ({_MEDIUM}), model latency 2 s",
-        measures=_review(
-            wall=Measure(WALL, "s", Goal(5.0), 9.0),
-            coverage=Measure(COVERAGE, "%", _EVERYTHING, 49),
-            requests=Measure(REQUESTS, "", Goal(10), 121),
-            calls=1,
-            characters=120_902,
-            github=4.1,
-        ),
+        goals={WALL: 5.0, REQUESTS: 10, **_ALL_LINES},
+        peers={WALL: 9.0, FIRST_GITHUB: 4.1, COVERAGE: 49, REQUESTS: 121, CALLS: 1, CHARACTERS: 120_902},
         shape=_MEDIUM,
         model_latency=2.0,
     ),
-    ReviewCase(
+    Case(
+        kind="review",
         name="large",
         title=f"large pull request ({_LARGE}), model latency 2 s",
-        measures=_review(
-            wall=Measure(WALL, "s", Goal(12.0)),
-            coverage=Measure(COVERAGE, "%", _EVERYTHING),
-            requests=Measure(REQUESTS, "", Goal(12), 123),
-            calls=1,
-            characters=117_764,
-            github=3.9,
-        ),
+        goals={WALL: 12.0, REQUESTS: 12, **_ALL_LINES},
+        peers={FIRST_GITHUB: 3.9, REQUESTS: 123, CALLS: 1, CHARACTERS: 117_764},
         runs=3,
         shape=_LARGE,
         model_latency=2.0,
     ),
-    ReviewCase(
-        name="small-checked",
-        title=f"small pull request ({_SMALL}), no latency, with second opinion and summary",
-        measures=_review(coverage=Measure(COVERAGE, "%", _EVERYTHING)),
-        runs=5,
-        shape=_SMALL,
-        model_latency=0.0,
-        checked=True,
+    *(
+        Case(
+            kind="review",
+            name=f"{name}-checked",
+            title=f"{name} pull request ({shape}), {latency}, with second opinion and summary",
+            goals=_ALL_LINES,
+            runs=runs,
+            shape=shape,
+            model_latency=seconds,
+            checked=True,
+        )
+        for name, shape, latency, seconds, runs in (
+            ("small", _SMALL, "no latency", 0.0, 5),
+            ("medium", _MEDIUM, "model latency 2 s", 2.0, 3),
+            ("large", _LARGE, "model latency 2 s", 2.0, 3),
+        )
     ),
-    ReviewCase(
-        name="medium-checked",
-        title=f"medium pull request ({_MEDIUM}), model latency 2 s, with second opinion and summary",
-        measures=_review(coverage=Measure(COVERAGE, "%", _EVERYTHING)),
-        runs=3,
-        shape=_MEDIUM,
-        model_latency=2.0,
-        checked=True,
-    ),
-    ReviewCase(
-        name="large-checked",
-        title=f"large pull request ({_LARGE}), model latency 2 s, with second opinion and summary",
-        measures=_review(coverage=Measure(COVERAGE, "%", _EVERYTHING)),
-        runs=3,
-        shape=_LARGE,
-        model_latency=2.0,
-        checked=True,
-    ),
-    ReviewCase(
+    Case(
+        kind="review",
         name="many",
         title=f"many files ({_MANY}), model latency 2 s",
-        measures=_review(coverage=Measure(COVERAGE, "%", _EVERYTHING)),
+        goals=_ALL_LINES,
         runs=1,
         shape=_MANY,
         model_latency=2.0,
     ),
-    ReviewCase(
+    Case(
+        kind="review",
         name="huge",
         title=f"a few lines in each of very many files ({_SLIM})",
-        measures=_review(coverage=Measure(COVERAGE, "%", _EVERYTHING), memory=_MEMORY),
+        goals={BOTH_MEMORY: 500, **_ALL_LINES},
         runs=1,
         shape=_SLIM,
     ),
-    PlanCase(
+    Case(
+        kind="plan",
         name="plan",
         title=f"plan alone ({_HUGE})",
-        measures=(
-            Measure(PLAN, "s", Goal(3.0)),
-            Measure(PLAN_DIFF, "s"),
-            Measure(PLAN_MEMORY, "MB", Goal(400)),
-            Measure(CHUNKS, ""),
-        ),
+        goals={PLAN: 3.0, PLAN_MEMORY: 400},
         runs=3,
         shape=_HUGE,
     ),
-    ImportCase(
-        name="import",
-        title="importing the SDK, fresh processes",
-        measures=(Measure(IMPORT, "s"),),
-    ),
-    ContainerCase(
+    Case(kind="import", name="import", title="importing the SDK, fresh processes"),
+    Case(
+        kind="container",
         name="container",
         title=f"small pull request ({_SMALL}) in the container, from the engine's call",
-        measures=(
-            Measure(ENTRY_MODEL, "s", Goal(2.5)),
-            Measure(FIRST_MODEL, "s"),
-            Measure(POSTED, "s"),
-            Measure(WALL, "s"),
-            Measure(OWN_MEMORY, "MB"),
-            Measure(SIDECAR_MEMORY, "MB"),
-            Measure(COVERAGE, "%", _EVERYTHING),
-            Measure(COMMENTS, ""),
-        ),
-        shape=_SMALL,
+        goals={ENTRY_MODEL: 2.5, **_ALL_LINES},
     ),
-    SuiteCase(
-        name="suite",
-        title="the tests, installed before",
-        measures=(
-            Measure(SUITE, "s", Goal(600)),
-            Measure(SUITE_PROCESSOR, "s"),
-            Measure(SUITE_TESTS, ""),
-        ),
-        runs=1,
-    ),
+    Case(kind="suite", name="suite", title="the tests, installed before", goals={SUITE: 600}, runs=1),
 )

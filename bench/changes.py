@@ -1,4 +1,4 @@
-"""Made-up changes of a wanted size: Python-like files, the same ones for the same shape."""
+"""Generates changes of a given size: Python-like files, always the same for a shape."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.fakes.git_repository import GitRepository
 _VERBS = "load merge split check price ship count refund close retry parse store".split()
 _NOUNS = "order invoice basket parcel customer voucher payment address stock return".split()
 _PACKAGES = "billing catalog checkout delivery identity reports search support".split()
-_QUICKLY = {"core.looseCompression": "0", "core.fsync": "none", "gc.auto": "0"}
+_FAST_CONFIG = {"core.looseCompression": "0", "core.fsync": "none", "gc.auto": "0"}
 _CONTEXT_LINES = 60
 _HUNK_LINES = 25
 """About how many lines of a file change in one place."""
@@ -22,7 +22,7 @@ _ADDED_SHARE, _REMOVED_SHARE = 0.12, 0.04
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large a change is: changed files, added and removed lines."""
+    """The size of a change: changed files, added and removed lines."""
 
     files: int
     additions: int
@@ -30,7 +30,6 @@ class Shape:
 
     @property
     def lines(self) -> int:
-        """Changed lines."""
         return self.additions + self.deletions
 
     def __str__(self) -> str:
@@ -39,7 +38,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Change:
-    """Two trees. `after` has None for a file that is removed."""
+    """Two trees. `after` has None for a removed file."""
 
     before: dict[str, str]
     after: dict[str, str | None]
@@ -55,7 +54,7 @@ class Built:
 
 
 def make_change(shape: Shape) -> Change:
-    """Every line is unlike all others, so that git counts exactly the lines of the shape."""
+    """Makes all lines distinct, so that git counts exactly the lines of the shape."""
     chance = random.Random(f"{shape}")
     lines = _lines()
     kinds = [_kind(place, shape.files) for place in range(shape.files)]
@@ -80,17 +79,17 @@ def build(shape: Shape, folder: Path) -> Built:
     """Commits the change into a new repository: branch main, and feature on top, checked out."""
     change = make_change(shape)
     repository = GitRepository.create(folder)
-    for name, value in _QUICKLY.items():
+    for name, value in _FAST_CONFIG.items():
         repository.git("config", name, value)
     base = repository.commit({"README.md": "# Shop\n", **change.before}, "Base")
     repository.branch("feature")
     head = repository.commit(change.after, "Change")
-    repository.git("repack", "-a", "-d", "-q")  # a clone comes as a pack too
+    repository.git("repack", "-a", "-d", "-q")  # as in a clone
     return Built(folder, base, head)
 
 
 def _kind(place: int, count: int) -> str:
-    """Files are added, removed or modified in fixed shares, spread over the change."""
+    """Adds, removes or modifies files in fixed shares, spread over the change."""
     if count < 10:
         return "modified"
     every = round(1 / _ADDED_SHARE)
@@ -100,7 +99,7 @@ def _kind(place: int, count: int) -> str:
 
 
 def _shares(chance: random.Random, total: int, taking: list[bool]) -> list[int]:
-    """The total, spread unevenly over those that take a share, each at least one line if there is enough."""
+    """Spreads the total unevenly over those that take a share, each at least one line if there are enough."""
     weights = [chance.lognormvariate(0, 0.8) if takes else 0.0 for takes in taking]
     least = 1 if total >= 2 * sum(taking) else 0
     rest = total - least * sum(taking)
@@ -121,7 +120,7 @@ def _text(lines: Iterator[str], count: int) -> str:
 def _edited(
     chance: random.Random, old: list[str], lines: Iterator[str], added: int, deleted: int
 ) -> Iterator[str]:
-    """The old lines with several places changed, a few unchanged lines at the least between them."""
+    """Yields the old lines with several places changed, separated by some unchanged lines."""
     places = max(1, min(6, (added + deleted) // _HUNK_LINES + 1))
     stretch = len(old) // places
     for place in range(places):
@@ -135,7 +134,7 @@ def _edited(
 
 
 def _lines() -> Iterator[str]:
-    """Lines of a program, no two of them alike."""
+    """Yields lines of a program, all distinct."""
     for number in itertools.count(1):
         verb, noun = _VERBS[number * 7 % len(_VERBS)], _NOUNS[number * 3 % len(_NOUNS)]
         if number % 12 == 1:

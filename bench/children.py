@@ -1,4 +1,4 @@
-"""Child processes of the benchmark: their environment, their bytecode, and what memory they took."""
+"""Child processes of the benchmark: their environment, bytecode and memory."""
 
 from __future__ import annotations
 
@@ -11,33 +11,36 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from tests.end_to_end.step import Result
+from tests.end_to_end.step_checks import children_of
+
 ROOT = Path(__file__).resolve().parents[1]
 _SAMPLE_SECONDS = 0.05
 
 
 class BenchError(Exception):
-    """A run that could not be measured: what failed, and what it said."""
+    """A run that could not be measured."""
 
 
 def child_environment() -> dict[str, str]:
-    """For Python processes of our own: nothing that slows or changes an interpreter is handed on."""
+    """Returns the environment of our Python processes, without variables that slow or change an interpreter."""
     path = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
     return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": path}
 
 
 def compile_bytecode() -> None:
-    """Writes the bytecode of our source and of all packages, as an image has it."""
+    """Writes the bytecode of our source and of all packages, as in an image."""
     folders = [str(ROOT / "src"), sysconfig.get_path("purelib")]
     subprocess.run(
         [sys.executable, "-m", "compileall", "-q", *folders],
         env=child_environment(),
-        check=False,  # a package may carry templates that are no Python
+        check=False,  # some templates in packages are not valid Python
         stdout=subprocess.DEVNULL,
     )
 
 
 def run_python(*arguments: str) -> dict[str, Any]:
-    """What a fresh interpreter printed as JSON. Raises BenchError."""
+    """Returns the JSON that a fresh interpreter printed. Raises BenchError."""
     done = subprocess.run(
         [sys.executable, *arguments],
         env=child_environment(),
@@ -52,8 +55,14 @@ def run_python(*arguments: str) -> dict[str, Any]:
     return printed
 
 
+def check_result(result: Result) -> None:
+    """Raises BenchError unless the run succeeded."""
+    if result.code != 0:
+        raise BenchError(f"The run ended with {result.code}:\n{result.log[-2000:]}\n{result.errors[-2000:]}")
+
+
 class MemoryWatch:
-    """Samples the kernel's own peaks (VmHWM) of a process and of its sidecar, until it ends. Linux only."""
+    """Samples the kernel's peaks (VmHWM) of a process and its sidecar until it ends. Linux only."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -62,7 +71,7 @@ class MemoryWatch:
         self.own_peak = 0.0
         """Megabytes of the process alone."""
         self.sidecar_peak = 0.0
-        """Megabytes of the headless CLI that it started; 0 where none was seen."""
+        """Megabytes of the headless CLI that it started, or 0."""
         self._thread.start()
 
     def end(self) -> None:
@@ -72,28 +81,17 @@ class MemoryWatch:
     def _watch(self) -> None:
         while not self._ended.wait(_SAMPLE_SECONDS):
             self.own_peak = max(self.own_peak, peak_megabytes(self._pid))
-            for child in _children(self._pid):
+            for child in children_of(self._pid):
                 if b"--headless" in _read(child, "cmdline"):
                     self.sidecar_peak = max(self.sidecar_peak, peak_megabytes(child))
 
 
 def peak_megabytes(pid: int | str) -> float:
-    """The most resident memory that the process had so far; 0 where it has ended."""
+    """Returns the peak of resident memory so far, or 0 where the process has ended."""
     for line in _read(pid, "status").splitlines():
         if line.startswith(b"VmHWM:"):
             return int(line.split()[1]) / 1024
     return 0.0
-
-
-def _children(pid: int) -> list[int]:
-    """Whatever thread started them."""
-    found: list[int] = []
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += [int(child) for child in children.read_text().split()]
-        except OSError:
-            continue  # the thread has ended
-    return found
 
 
 def _read(pid: int | str, name: str) -> bytes:

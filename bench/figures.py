@@ -1,4 +1,4 @@
-"""What several runs gave, as medians with their spread, as JSON and as a table."""
+"""Medians and spread of several runs, as JSON and as a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from bench.cases import Case, Goal, Measure
+from bench.cases import Case, Measure
 from bench.runs import Numbers
 
 _HEADS = ("", "median", "min - max", "goal", "", "pr-agent")
@@ -31,10 +31,9 @@ class Figure:
     @property
     def met(self) -> bool | None:
         """None where there is no goal."""
-        return None if self.measure.goal is None else self.measure.goal.met(self.median)
+        return self.measure.is_met(self.median)
 
     def as_json(self) -> dict[str, Any]:
-        goal = self.measure.goal
         return {
             "case": self.case.name,
             "measure": self.measure.name,
@@ -43,22 +42,22 @@ class Figure:
             "min": min(self.values),
             "max": max(self.values),
             "values": list(self.values),
-            "goal": goal.limit if goal else None,
-            "goal_is_at_least": bool(goal and goal.at_least),
+            "goal": self.measure.goal,
+            "goal_is_at_least": self.measure.goal_is_at_least,
             "met": self.met,
             "peer": self.measure.peer,
         }
 
 
 def figures(case: Case, runs: Sequence[Numbers]) -> list[Figure]:
-    """The case's measures, in its order."""
+    """Returns the case's figures in its order."""
     return [
         Figure(case, measure, tuple(numbers[measure.name] for numbers in runs)) for measure in case.measures
     ]
 
 
 def as_json(found: Sequence[Figure], load: Sequence[float]) -> dict[str, Any]:
-    """What bench.json holds. `load` is the machine's load average before and after."""
+    """Returns the contents of bench.json. `load` is the machine's load average before and after."""
     machine = {
         "python": platform.python_version(),
         "system": platform.platform(),
@@ -69,19 +68,19 @@ def as_json(found: Sequence[Figure], load: Sequence[float]) -> dict[str, Any]:
 
 
 def table(case: Case, found: Sequence[Figure]) -> str:
-    """The case's part of the table, its title first."""
+    """Returns the case's part of the table, with its title."""
     runs = len(found[0].values)
     title = f"{case.name}: {case.title}; {'1 run' if runs == 1 else f'median of {runs}'}"
     return "\n".join(("", title, _row(_HEADS), *(_row(_cells(figure)) for figure in found)))
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
-    unit, peer = figure.measure.unit, figure.measure.peer
+    unit, goal, peer = figure.measure.unit, figure.measure.goal, figure.measure.peer
     return (
         figure.measure.name,
         f"{_number(figure.median)} {unit}".strip(),
         f"{_number(min(figure.values))} - {_number(max(figure.values))}" if len(figure.values) > 1 else "",
-        _goal(figure.measure.goal),
+        "" if goal is None else f"{'>=' if figure.measure.goal_is_at_least else '<='} {_number(goal)}",
         {True: "ok", False: "MISSED", None: ""}[figure.met],
         "" if peer is None else _number(peer),
     )
@@ -93,12 +92,6 @@ def _row(cells: Sequence[str]) -> str:
         for place, (cell, width) in enumerate(zip(cells, _WIDTHS, strict=True))
     )
     return ("  " + first + "  ".join(rest)).rstrip()
-
-
-def _goal(goal: Goal | None) -> str:
-    if goal is None:
-        return ""
-    return f"{'>=' if goal.at_least else '<='} {_number(goal.limit)}"
 
 
 def _number(number: float) -> str:

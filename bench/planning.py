@@ -1,4 +1,4 @@
-"""Plans a large change in this process: `python -m bench.planning REPOSITORY BASE_SHA HEAD_SHA`, JSON out."""
+"""`python -m bench.planning REPOSITORY BASE_SHA HEAD_SHA` plans a large change in this process and prints JSON."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from hunkwise.settings.config import Config
 
 
 def main(path: str, base_sha: str, head_sha: str) -> None:
-    """Reads the diff from git, selects, and packs; as a run does, up to the first prompt."""
-    gc.disable()  # as hunkwise.cli does until all is read
+    """Reads the diff from git, selects and packs, as a run does before its first prompt."""
+    gc.disable()  # as hunkwise.cli does until everything is read
     began = time.perf_counter()
     files = Git(Path(path)).diff(base_sha, head_sha)
     read = time.perf_counter()
     pull_request = PullRequest("octo/repo", 1, "", "", "octocat", "main", base_sha, "feature", head_sha)
     planned = plan(Snapshot(pull_request, files), Config())
     ended = time.perf_counter()
-    told = {
+    result = {
         "seconds": ended - began,
         "diff_seconds": read - began,
         "peak": peak_megabytes("self"),
@@ -33,7 +33,7 @@ def main(path: str, base_sha: str, head_sha: str) -> None:
         "planned_lines": sum(work.chunk.changed_lines for work in planned.works),
         "chunks": len(planned.works),
     }
-    print(json.dumps(told))
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

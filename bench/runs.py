@@ -1,4 +1,4 @@
-"""Runs the cases: each run gives one number a measure."""
+"""Runs the cases: each run returns a number for each measure."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ import resource
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import assert_never
 
-from tests.end_to_end.step import Result, Step, own_provider
+from tests.end_to_end.step import Step, provider_inputs
+from tests.image.engine import find_engine
 
 from bench import cases
-from bench.cases import AgainCase, Case, ContainerCase, ImportCase, PlanCase, ReviewCase, SuiteCase
+from bench.cases import Case
 from bench.changes import Built, build
-from bench.children import ROOT, BenchError, MemoryWatch, run_python
-from bench.container import container_once, find_engine
-from bench.counterparts import GITHUB_TOKEN, Counterparts, counterparts
+from bench.children import ROOT, BenchError, MemoryWatch, check_result, run_python
+from bench.client import GITHUB_TOKEN, Servers, start_servers
+from bench.container import container_once
 
 Numbers = Mapping[str, float]
-"""Measure's name → what one run gave."""
+"""The numbers of one run by measure."""
 
 _TIMED_IMPORT = """
 import gc, json, time
@@ -34,40 +35,33 @@ print(json.dumps({"seconds": time.perf_counter() - began}))
 """
 
 
-def measured(case: Case, runs: int) -> Iterator[Numbers]:
-    """The numbers of each run, as they come. Raises BenchError, and NoImageError where there is no image."""
-    match case:
-        case ReviewCase():
-            with _repository(case) as built, counterparts(built) as others:
-                for _ in range(runs):
-                    yield review_once(case, built, others)
-        case AgainCase():
-            with _repository(case) as built, counterparts(built) as others:
-                for _ in range(runs):
-                    yield review_twice(case, built, others)
-        case PlanCase():
-            with _repository(case) as built:
-                for _ in range(runs):
-                    yield plan_once(built)
-        case ImportCase():
-            for _ in range(runs):
-                yield import_once()
-        case ContainerCase():
-            at_hand = find_engine()
-            with _repository(case) as built, counterparts(built) as others:
-                for _ in range(runs):
-                    yield container_once(case, built, others, at_hand)
-        case SuiteCase():
-            for _ in range(runs):
-                yield suite_once()
-        case _:
-            assert_never(case)
+def measure(case: Case, runs: int) -> Iterator[Numbers]:
+    """Yields the numbers of each run. Raises BenchError, and NoImageError where there is no image."""
+    with ExitStack() as stack:
+        run = _prepare(case, stack)
+        for _ in range(runs):
+            yield run()
 
 
-def review_once(case: ReviewCase, built: Built, others: Counterparts) -> Numbers:
+def _prepare(case: Case, stack: ExitStack) -> Callable[[], Numbers]:
+    if case.kind in ("import", "suite"):
+        return import_once if case.kind == "import" else suite_once
+    engine = find_engine() if case.kind == "container" else None
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hunkwise-bench-"))
+    built = build(case.shape, Path(folder) / "repository")
+    os.sync()  # so that nothing is written to the disk during a measurement
+    if case.kind == "plan":
+        return partial(plan_once, built)
+    servers = stack.enter_context(start_servers(built))
+    if engine is not None:
+        return partial(container_once, case, built, servers, engine)
+    return partial(review_once if case.kind == "review" else review_twice, case, built, servers)
+
+
+def review_once(case: Case, built: Built, servers: Servers) -> Numbers:
     """Runs `python entrypoint.py` from its start to its end."""
-    others.prepare(api_latency=case.api_latency, model_latency=case.model_latency)
-    with _step(case, built, others) as step:
+    servers.prepare(api_latency=case.api_latency, model_latency=case.model_latency)
+    with _step(case, built, servers) as step:
         before, began = _processor_seconds(), time.monotonic()
         with step.started() as process:
             memory = MemoryWatch(process.pid)
@@ -75,12 +69,12 @@ def review_once(case: ReviewCase, built: Built, others: Counterparts) -> Numbers
             ended = time.monotonic()
             memory.end()
         processor = _processor_seconds() - before
-    _check(result)
-    seen = others.journal()
+    check_result(result)
+    first_model, posted, seen = servers.seconds_to_review(began)
     return {
-        cases.POSTED: seen.review_posted - began,
+        cases.POSTED: posted,
         cases.FIRST_GITHUB: seen.first_github_request - began,
-        cases.FIRST_MODEL: seen.first_model_request - began,
+        cases.FIRST_MODEL: first_model,
         cases.WALL: ended - began,
         cases.PROCESSOR: processor,
         cases.OWN_MEMORY: memory.own_peak,
@@ -97,18 +91,18 @@ def review_once(case: ReviewCase, built: Built, others: Counterparts) -> Numbers
     }
 
 
-def review_twice(case: AgainCase, built: Built, others: Counterparts) -> Numbers:
-    """Runs it, and runs it again on what the first run left on GitHub."""
-    others.prepare()
-    with _step(case, built, others) as step:
-        _check(step.run())
-    first = others.counts()
-    others.prepare(keep=True)
-    with _step(case, built, others) as step:
+def review_twice(case: Case, built: Built, servers: Servers) -> Numbers:
+    """Runs the action, and runs it again on what the first run left on GitHub."""
+    servers.prepare()
+    with _step(case, built, servers) as step:
+        check_result(step.run())
+    first = servers.records()
+    servers.prepare(keep=True)
+    with _step(case, built, servers) as step:
         began = time.monotonic()
-        _check(step.run())
+        check_result(step.run())
         ended = time.monotonic()
-    again = others.counts()
+    again = servers.records()
     return {
         cases.FIRST_REQUESTS: first.github_requests,
         cases.AGAIN_REQUESTS: again.github_requests,
@@ -118,22 +112,16 @@ def review_twice(case: AgainCase, built: Built, others: Counterparts) -> Numbers
     }
 
 
-def _asked(case: ReviewCase | AgainCase) -> dict[str, str]:
-    """The questions over the diff alone, unless the case is about all of them."""
-    checked = isinstance(case, ReviewCase) and case.checked
-    return {} if checked else {"verify": "off", "summary": "off"}
-
-
 def plan_once(built: Built) -> Numbers:
     """Plans the change in a fresh process."""
-    told = run_python("-m", "bench.planning", str(built.path), built.base_sha, built.head_sha)
-    if told["planned_lines"] != told["changed_lines"]:
-        raise BenchError(f"Of {told['changed_lines']} changed lines {told['planned_lines']} are in the plan.")
+    plan = run_python("-m", "bench.planning", str(built.path), built.base_sha, built.head_sha)
+    if plan["planned_lines"] != plan["changed_lines"]:
+        raise BenchError(f"Of {plan['changed_lines']} changed lines {plan['planned_lines']} are in the plan.")
     return {
-        cases.PLAN: told["seconds"],
-        cases.PLAN_DIFF: told["diff_seconds"],
-        cases.PLAN_MEMORY: told["peak"],
-        cases.CHUNKS: told["chunks"],
+        cases.PLAN: plan["seconds"],
+        cases.PLAN_DIFF: plan["diff_seconds"],
+        cases.PLAN_MEMORY: plan["peak"],
+        cases.CHUNKS: plan["chunks"],
     }
 
 
@@ -158,33 +146,16 @@ def suite_once() -> Numbers:
 
 
 @contextmanager
-def _step(case: ReviewCase | AgainCase, built: Built, others: Counterparts) -> Iterator[Step]:
-    """A step that is ready to be started."""
+def _step(case: Case, built: Built, servers: Servers) -> Iterator[Step]:
     with tempfile.TemporaryDirectory(prefix="hunkwise-bench-") as folder:
-        step = Step(
-            Path(folder),
-            others.github_url,
-            inputs={"github-token": GITHUB_TOKEN, **own_provider(others.model_url), **_asked(case)},
-            process=True,
-        )
+        off = {} if case.checked else {"verify": "off", "summary": "off"}
+        inputs = {"github-token": GITHUB_TOKEN, **provider_inputs(servers.model_url), **off}
+        step = Step(Path(folder), servers.github_url, inputs=inputs, process=True)
         step.workspace = built.path if case.checkout else None
         yield step
 
 
-@contextmanager
-def _repository(case: ReviewCase | AgainCase | PlanCase | ContainerCase) -> Iterator[Built]:
-    with tempfile.TemporaryDirectory(prefix="hunkwise-bench-") as folder:
-        built = build(case.shape, Path(folder) / "repository")
-        os.sync()  # what was written must not be written out while somebody is measured
-        yield built
-
-
 def _processor_seconds() -> float:
-    """Of all children that have ended, and of theirs: says how much a busy machine bent the other figures."""
+    """Returns the CPU time of all ended children, which shows how much a busy machine changed the other figures."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _check(result: Result) -> None:
-    if result.code != 0:
-        raise BenchError(f"The run ended with {result.code}:\n{result.log[-2000:]}\n{result.errors[-2000:]}")

@@ -1,8 +1,8 @@
-"""The other side of a measured run, in a process of its own: the fake GitHub and the scripted model.
+"""Runs the fake GitHub and the scripted model in a process of their own.
 
-`python -m bench.servers GIT_DIR BASE_SHA HEAD_SHA` prints its addresses as a line of JSON, and then answers
-each line of its input: `journal`, or a JSON object of latencies in seconds, which also empties the journals and,
-unless it says `keep`, the pull request.
+`python -m bench.servers GIT_DIR BASE_SHA HEAD_SHA` prints the addresses as a line of JSON, and then answers each line
+of its input: `journal`, or a JSON object of latencies in seconds, which also empties the journals and, unless it has
+`keep`, the pull request.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,37 +24,39 @@ from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import REPORT_TOOL, Answer, ModelRequest, ToolCall
 
-from bench.counterparts import GITHUB_TOKEN
+from bench.client import GITHUB_TOKEN
 
 _MOMENT = re.compile(r"<current_datetime>.*?</current_datetime>\s*", re.DOTALL)
 _FINDINGS = 2
-"""Findings that the model has of each part."""
+"""Findings of the model in each part."""
 
 
 class Timed:
-    """Notes when each request to an app came, and when its answer had left."""
+    """Records when each request to an app arrived, and when its response was sent."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self.exchanges: list[dict[str, Any]] = []
+        self.arrived: list[float] = []
+        self.review_posted: float | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange: dict[str, Any] = {
-            "method": scope["method"],
-            "path": scope["path"],
-            "began": time.monotonic(),
-            "ended": None,
-            "status": None,
-        }
-        self.exchanges.append(exchange)
+        self.arrived.append(time.monotonic())
+        is_review = False
 
-        async def noting(message: Message) -> None:
+        async def record(message: Message) -> None:
+            nonlocal is_review
             if message["type"] == "http.response.start":
-                exchange["status"] = message["status"]
+                is_review = message["status"] == 200 and scope["method"] == "POST"
+                is_review = is_review and scope["path"].endswith("/reviews")
             await send(message)
-            exchange["ended"] = time.monotonic()
+            if is_review and message["type"] == "http.response.body" and self.review_posted is None:
+                self.review_posted = time.monotonic()
 
-        await self._app(scope, receive, noting)
+        await self._app(scope, receive, record)
+
+    def clear(self) -> None:
+        self.arrived.clear()
+        self.review_posted = None
 
 
 class Reviewer:
@@ -71,7 +73,7 @@ class Reviewer:
         return Answer(tool_calls=(ToolCall(REPORT_TOOL, {"findings": findings, "done": True}),))
 
     def _shown(self, prompt: str) -> list[str]:
-        part = prompt.rpartition("# The part to review")[2]  # above it, files of other parts are listed too
+        part = prompt.rpartition("# The part to review")[2]  # files of other parts are listed before
         return [path for path in self._lines if path in part][:_FINDINGS]
 
     def _finding(self, path: str) -> dict[str, Any]:
@@ -84,27 +86,23 @@ class Reviewer:
         }
 
 
-def _said(request: ModelRequest) -> str:
-    """All messages of a request, one behind the other, without the moment that the CLI writes into them."""
+def _all_text(request: ModelRequest) -> str:
+    """Returns all messages of a request, without the current time that the CLI adds."""
     return _MOMENT.sub("", "\n".join(message.text for message in request.messages))
 
 
-def _characters(request: ModelRequest) -> int:
-    return sum(len(message.text) for message in request.messages)
-
-
 def _common_prefix(requests: Sequence[ModelRequest]) -> float:
-    """Percent of the questions over the diff that all of them begin with; 0 where there is but one."""
-    texts = [_said(request) for request in requests]
+    """Returns the percentage of the review prompts that all of them share as a prefix, or 0 for a single one."""
+    texts = [_all_text(request) for request in requests]
     if len(texts) < 2:
         return 0.0
-    pairs = zip(min(texts), max(texts), strict=False)  # what these two share, all share
+    pairs = zip(min(texts), max(texts), strict=False)  # all share what these two share
     shared = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
     return 100 * shared * len(texts) / sum(map(len, texts))
 
 
 def _first_added(patch: str) -> int:
-    """The RIGHT number of the first added line."""
+    """Returns the RIGHT number of the first added line."""
     number = 0
     for line in patch.split("\n"):
         if line.startswith("@@"):
@@ -116,47 +114,46 @@ def _first_added(patch: str) -> int:
     return number
 
 
-def _commands() -> Iterator[dict[str, Any] | None]:
-    """What to set, or None where the journal is asked for."""
-    for line in sys.stdin:
-        yield None if line.strip() == "journal" else json.loads(line)
-
-
 def main(git_dir: str, base_sha: str, head_sha: str) -> None:
-    """Serves until the input ends."""
+    """Serves until the end of the input."""
     github = FakeGitHub(Path(git_dir), tokens={GITHUB_TOKEN: "write"}, check_contracts=False)
     github.add_pull_request(1, base_sha=base_sha, head_sha=head_sha, body="Prices are checked before orders.")
     model = ScriptedModel(Reviewer(github))
-    hub, to_github = github.hub, Timed(github)
-    to_model = Timed(model)
-    schema()  # a second that must not fall into the first run
+    hub, timed_github, timed_model = github.hub, Timed(github), Timed(model)
+    schema()  # takes a second that must not count for the first run
     for file in hub.changed_files(hub.pull(1)):
         _ = file.patch_lines, file.spans  # nor this
     gc.freeze()
-    with serve(to_github) as github_url, serve(to_model) as model_url:
+
+    def journal() -> dict[str, Any]:
+        requests = [*model.requests, *model.second_requests]
+        return {
+            "github_requests": len(timed_github.arrived),
+            "github_writes": len(github.writes),
+            "first_github_request": timed_github.arrived[0],
+            "first_model_request": timed_model.arrived[0] if timed_model.arrived else None,
+            "review_posted": timed_github.review_posted,
+            "model_calls": len(requests),
+            "prompt_characters": sum(len(message.text) for one in requests for message in one.messages),
+            "common_prefix": _common_prefix(model.requests),
+            "comments": len(github.comments),
+            "violations": github.violations,
+        }
+
+    def prepare(wanted: dict[str, Any]) -> dict[str, Any]:
+        github.latency, model.latency = wanted["api"], wanted["model"]
+        for records in (timed_github, timed_model, model.requests, model.second_requests, github.journal):
+            records.clear()
+        if not wanted["keep"]:
+            for posts in (hub.reviews, hub.comments, hub.threads, hub.issue_comments, hub.check_runs):
+                posts.clear()
+        return {}
+
+    with serve(timed_github) as github_url, serve(timed_model) as model_url:
         print(json.dumps({"github": github_url, "model": model_url}), flush=True)
-        for wanted in _commands():
-            if wanted is None:
-                journal = {
-                    "github": to_github.exchanges,
-                    "writes": len(github.writes),
-                    "model": to_model.exchanges,
-                    "model_calls": len(model.requests) + len(model.second_requests),
-                    "prompt_characters": sum(map(_characters, (*model.requests, *model.second_requests))),
-                    "common_prefix": _common_prefix(model.requests),
-                    "comments": len(github.comments),
-                    "violations": github.violations,
-                }
-                print(json.dumps(journal), flush=True)
-                continue
-            github.latency, model.latency = wanted["api"], wanted["model"]
-            journals = (to_github.exchanges, to_model.exchanges, model.requests, model.second_requests)
-            for kept in (*journals, github.journal):
-                kept.clear()
-            if not wanted["keep"]:
-                for said in (hub.reviews, hub.comments, hub.threads, hub.issue_comments, hub.check_runs):
-                    said.clear()
-            print("{}", flush=True)
+        for line in sys.stdin:
+            answer = journal() if line.strip() == "journal" else prepare(json.loads(line))
+            print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":
