@@ -1,4 +1,4 @@
-"""The repository's Markdown pages, as their tests read them: tables, code blocks, links."""
+"""Reads the repository's Markdown pages: tables, code blocks, links."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def page(name: str) -> str:
 
 
 def code_blocks(text: str, language: str) -> list[str]:
-    """The fenced blocks of a language, in their order."""
+    """Returns the fenced blocks of a language in their order."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def table(text: str, first_heading: str) -> list[list[str]]:
-    """The rows of the first table whose first column has that heading, without head and rule."""
+    """Returns the rows of the first table with that heading in its first column, without the head."""
     found = re.search(rf"^\| {re.escape(first_heading)} \|.*\n\|[-|]+\|\n((?:\|.*\n?)+)", text, re.MULTILINE)
     assert found is not None, f"there is no table of {first_heading}"
     return [[cell.strip() for cell in row.strip("|\n ").split(" | ")] for row in found[1].splitlines()]
@@ -30,6 +30,6 @@ def code_spans(text: str) -> list[str]:
 
 
 def relative_links(text: str) -> list[str]:
-    """Targets of links that are neither URLs nor places on the same page."""
+    """Returns the targets of links that are neither URLs nor anchors on the same page."""
     targets = re.findall(r"\]\(([^)\s]+)\)", text)
     return [target.partition("#")[0] for target in targets if not re.match(r"[a-z]+:|#", target)]

@@ -1,4 +1,4 @@
-"""action.yml says what the code reads, and defaults that the code has."""
+"""Compares action.yml with the code: inputs, outputs and defaults."""
 
 from __future__ import annotations
 
@@ -15,15 +15,9 @@ ACTION: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "action.yml
 INPUTS: dict[str, dict[str, str]] = ACTION["inputs"]
 
 
-def test_the_action_runs_the_images_entry_point() -> None:
+def test_runs_inputs_and_outputs() -> None:
     assert ACTION["runs"] == {"using": "docker", "image": "Dockerfile"}
-
-
-def test_its_inputs_are_those_that_are_read() -> None:
     assert sorted(INPUTS) == sorted(KNOWN_INPUTS)
-
-
-def test_its_outputs_are_those_of_the_contract() -> None:
     assert " ".join(ACTION["outputs"]) == (
         "conclusion findings highest-severity coverage review-url placement report sarif model-calls input-tokens"
         " output-tokens ai-credits"
@@ -31,21 +25,21 @@ def test_its_outputs_are_those_of_the_contract() -> None:
 
 
 @pytest.mark.parametrize("name", [*INPUTS, *ACTION["outputs"]])
-def test_everything_is_described_in_sentences(name: str) -> None:
+def test_descriptions_are_sentences(name: str) -> None:
     description = (INPUTS.get(name) or ACTION["outputs"][name])["description"]
     assert description.endswith(".")
     assert "\n" not in description
 
 
-def test_only_inputs_that_no_file_may_set_have_a_default() -> None:
-    assert {name: said["default"] for name, said in INPUTS.items() if "default" in said} == {
+def test_only_inputs_outside_of_the_file_have_a_default() -> None:
+    assert {name: entry["default"] for name, entry in INPUTS.items() if "default" in entry} == {
         "github-token": "${{ github.token }}",
         "config": DEFAULT_CONFIG_PATH,
     }
 
 
-def test_the_defaults_as_the_runner_sets_them_are_valid() -> None:
-    variables = {f"INPUT_{name.upper()}": said.get("default", "") for name, said in INPUTS.items()}
+def test_defaults_are_valid_inputs() -> None:
+    variables = {f"INPUT_{name.upper()}": entry.get("default", "") for name, entry in INPUTS.items()}
     inputs = read_inputs(variables | {"INPUT_GITHUB-TOKEN": "ghs_token"})
     assert inputs.texts == {}
     assert inputs.warnings == ()

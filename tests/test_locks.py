@@ -1,4 +1,4 @@
-"""A lock can be installed later too: a newer release of a package changes nothing, with an old pip or a new one."""
+"""Installs locks with old and new versions of pip: newer releases of packages must change nothing."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 RELEASE = ".github/workflows/release.yml"
-# Debian 12 brings the first and Python 3.11.7 the second. Each is tried on the Pythons that it was released for: the
-# first needs pkgutil.ImpImporter, which Python 3.12 removed. A user's Python 3.13 never comes with either.
+# The versions of Debian 12 and of Python 3.11.7, each for the Pythons that it was released for: the first needs
+# pkgutil.ImpImporter, which Python 3.12 removed.
 OLD_PIPS = {"23.0.1": (3, 11), "23.2.1": (3, 12)}
 PIPS = [f"pip=={version}" for version, newest in OLD_PIPS.items() if sys.version_info[:2] <= newest] + ["pip"]
-# What changes nothing about the versions that are taken.
-ALIKE = {"--quiet", "--no-cache-dir", "--no-compile", "--disable-pip-version-check"}
+# Options without influence on the installed versions.
+IRRELEVANT = {"--quiet", "--no-cache-dir", "--no-compile", "--disable-pip-version-check"}
 CHECK = re.compile(r"\bpip( --python \S+)? check\b")
 CHECKED = {"dev", "fuzz", "release", "runtime"}
-"""The locks whose packages need each other, or those of another lock."""
+"""The locks whose packages depend on each other, or on those of another lock."""
 
 Words = tuple[str, ...]
 
 
 def commands(name: str) -> list[str]:
-    """The commands of a file, in their order, as a shell is given them."""
+    """Returns the commands of a file in their order, as a shell receives them."""
     if name == "Makefile":
         targets = [f".venv/.{part}" for part in ("runtime", "dev", "fuzz", "lock")]
         environ = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
@@ -53,7 +53,7 @@ def commands(name: str) -> list[str]:
 
 
 def joined(text: str) -> list[str]:
-    """The lines of a text, where a backslash at the end joins two."""
+    """Returns the lines of a text after joining lines that end with a backslash."""
     return re.sub(r"\\\n\s*", "", text).splitlines()
 
 
@@ -66,14 +66,14 @@ def installs(name: str) -> list[str]:
 
 
 def words_of(command: str) -> Words:
-    """What a command tells pip, without the name of its lock: the pip and the lock are the test's."""
+    """Returns the arguments for pip without the name of the lock, which the test replaces."""
     words = shlex.split(command.partition(" install ")[2])
     return "install", *(word for word in words if word != "-r" and not word.startswith("requirements/"))
 
 
 INSTALLS = {name: installs(name) for name in ("Makefile", "Dockerfile", RELEASE)}
 DISTINCT = {
-    tuple(word for word in words if word not in ALIKE): words
+    tuple(word for word in words if word not in IRRELEVANT): words
     for found in INSTALLS.values()
     for words in map(words_of, found)
 }
@@ -81,7 +81,7 @@ DISTINCT = {
 
 @dataclass(frozen=True)
 class Environment:
-    """A Python of its own, with a pip of its own and an index of two packages."""
+    """A virtual environment with a version of pip and an index of two packages."""
 
     folder: Path
 
@@ -117,7 +117,7 @@ class Environment:
         return made
 
     def run(self, words: Words, index: Path, lock: list[str]) -> subprocess.CompletedProcess[str]:
-        """Runs a command of the product, on a lock and an index that are not the product's."""
+        """Runs a command of the product with the test's lock and index."""
         file = index / "lock.txt"
         file.write_text("\n".join(lock), encoding="utf-8")
         environ = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")}
@@ -189,14 +189,14 @@ def test_every_install_takes_the_lock_and_not_a_newer_release(pip: str, tmp_path
 
 
 @pytest.mark.parametrize("name", INSTALLS)
-def test_a_check_follows_each_install(name: str) -> None:
+def test_check_follows_each_install(name: str) -> None:
     steps = [command for command in commands(name) if locks(command) or CHECK.search(command)]
     pairs = [(step, after) for step, after in pairwise([*steps, ""]) if locks(step) & CHECKED]
     assert pairs
     assert [step for step, after in pairs if not CHECK.search(after)] == []
 
 
-def test_every_install_of_a_lock_in_the_tree_is_one_of_these_and_looks_for_no_dependencies() -> None:
+def test_all_installs_of_locks_have_no_deps() -> None:
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,

@@ -1,4 +1,4 @@
-"""A release's action.yml names the image by its digest, and is else the checkout's."""
+"""Tests the script that writes the image's digest into a release's action.yml."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def action(tmp_path: Path) -> Path:
     return copy
 
 
-def test_one_line_changes(action: Path) -> None:
+def test_changes_one_line(action: Path) -> None:
     before = action.read_text(encoding="utf-8").splitlines()
     assert pin(IMAGE, action).returncode == 0
     after = action.read_text(encoding="utf-8").splitlines()
@@ -35,7 +35,7 @@ def test_one_line_changes(action: Path) -> None:
     assert yaml.safe_load(action.read_text(encoding="utf-8"))["runs"] == {"using": "docker", "image": IMAGE}
 
 
-def test_it_can_be_pointed_at_another_image_later(action: Path) -> None:
+def test_replaces_earlier_digest(action: Path) -> None:
     other = IMAGE.replace(DIGEST, "f" * 64)
     assert pin(IMAGE, action).returncode == pin(other, action).returncode == 0
     assert yaml.safe_load(action.read_text(encoding="utf-8"))["runs"]["image"] == other
@@ -52,7 +52,7 @@ def test_it_can_be_pointed_at_another_image_later(action: Path) -> None:
         r"docker://registry.example/octo/\g<0>@sha256:" + DIGEST,
     ],
 )
-def test_what_is_no_digest_is_refused(action: Path, image: str) -> None:
+def test_refuses_image_without_digest(action: Path, image: str) -> None:
     before = action.read_text(encoding="utf-8")
     refused = pin(image, action)
     assert refused.returncode == 1
@@ -60,15 +60,9 @@ def test_what_is_no_digest_is_refused(action: Path, image: str) -> None:
     assert action.read_text(encoding="utf-8") == before
 
 
-def test_an_action_without_an_image_is_refused(tmp_path: Path) -> None:
+def test_refuses_action_without_image_and_missing_arguments(tmp_path: Path) -> None:
     action = tmp_path / "action.yml"
     action.write_text("runs:\n  using: node20\n  main: index.js\n")
-    refused = pin(IMAGE, action)
-    assert refused.returncode == 1
-    assert "action.yml" in refused.stderr
-
-
-def test_it_says_how_it_is_used() -> None:
-    refused = pin()
-    assert refused.returncode == 1
-    assert "docker://" in refused.stderr
+    for refused, words in ((pin(IMAGE, action), "action.yml"), (pin(), "docker://")):
+        assert refused.returncode == 1
+        assert words in refused.stderr

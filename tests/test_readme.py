@@ -1,4 +1,4 @@
-"""The README says what the code does: tables, examples and messages are compared with it."""
+"""Compares the README with the code: tables, examples and messages."""
 
 from __future__ import annotations
 
@@ -28,36 +28,28 @@ ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding
 MESSAGES = [code_spans(row[0])[0] for row in table(README, "What you see")]
 
 
-def test_the_outputs_are_those_of_the_action_word_for_word() -> None:
-    assert table(README, "Output") == [
-        [f"`{name}`", said["description"]] for name, said in ACTION["outputs"].items()
-    ]
+def test_tables_of_outputs_and_exit_codes() -> None:
+    outputs = [[f"`{name}`", entry["description"]] for name, entry in ACTION["outputs"].items()]
+    assert table(README, "Output") == outputs
+    codes = [[str(code.value), code.conclusion.value] for code in ExitCode]
+    assert [row[:2] for row in table(README, "Code")] == codes
 
 
-def test_the_exit_codes_are_all_there_with_their_conclusions() -> None:
-    assert [row[:2] for row in table(README, "Code")] == [
-        [str(code.value), code.conclusion.value] for code in ExitCode
-    ]
-
-
-def test_the_workflow_to_paste_is_the_example() -> None:
+def test_example_workflow_and_configuration() -> None:
     example = (ROOT / "examples" / "workflows" / "organization.yml").read_text(encoding="utf-8")
     assert code_blocks(README, "yaml")[0] == example[example.index("name:") :]
-
-
-def test_the_example_configuration_is_valid() -> None:
     (text,) = (block for block in code_blocks(README, "yaml") if "version: 1" in block)
     config = parse_config(text.encode(), path=".github/hunkwise.yml")
     assert [prompt.name for prompt in config.prompts] == ["review", "migrations"]
 
 
 @pytest.mark.parametrize("target", re.findall(r"^(?:.*`|.*: )?make (?:-C \S+ )?([a-z-]+)", README, re.M))
-def test_a_make_command_is_in_the_makefile(target: str) -> None:
+def test_make_command_is_in_makefile(target: str) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
 
-def test_the_sample_is_what_the_example_prints() -> None:
+def test_sample_equals_output_of_example() -> None:
     command = [sys.executable, str(ROOT / "examples" / "show.py")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "100"}
     printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
@@ -66,7 +58,7 @@ def test_the_sample_is_what_the_example_prints() -> None:
     assert [line for line in sample.splitlines() if line != "…" and line.rstrip() not in lines] == []
 
 
-def test_the_picture_joins_what_it_defines() -> None:
+def test_diagram_is_consistent() -> None:
     (picture,) = code_blocks(README, "mermaid")
     first, *lines = picture.splitlines()
     assert first == "flowchart LR"
@@ -82,7 +74,7 @@ MIGRATIONS = {"migrations": ".github/hunkwise/migrations.md.j2"}
 
 
 def literals() -> Iterator[str]:
-    """Every text in the code, with … wherever something is put into it."""
+    """Yields all texts in the code, with … for inserted values."""
     for path in [*sorted((ROOT / "src").rglob("*.py")), ROOT / "entrypoint.py"]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
@@ -92,34 +84,34 @@ def literals() -> Iterator[str]:
                 yield node.value
 
 
-def raised(work: Callable[[], object]) -> str:
+def error_text(work: Callable[[], object]) -> str:
     with pytest.raises(Error) as caught:
         work()
     return str(caught.value)
 
 
-def made() -> list[str]:
-    """Messages that the code puts together from several texts."""
+def composed_messages() -> list[str]:
+    """Returns messages that the code composes of several texts."""
     budget = Budget(max_model_calls=0)
     token = {"INPUT_GITHUB-TOKEN": "ghs_token"}
     return [
         *(str(from_status(status, "No.", provider=False)) for status in (401, 402, 403, None)),
         *(str(from_status(status, "", provider=True)) for status in (401, 429)),
-        raised(lambda: read_inputs(token | {"INPUT_COPILOT-TOKEN": "ghp_classic"})),
-        raised(lambda: read_inputs(token | {"INPUT_FAIL-ON": "always"}).overrides()),
-        raised(lambda: read_event("push", b"{}", repository="octo/repo", pull_request=None)),
-        raised(lambda: parse_config(b"version: 1\nfail-om: high\n", path=".github/hunkwise.yml")),
-        raised(lambda: Renderer({"migrations": "\n\n{{ x"}, paths=MIGRATIONS).check("migrations")),
+        error_text(lambda: read_inputs(token | {"INPUT_COPILOT-TOKEN": "ghp_classic"})),
+        error_text(lambda: read_inputs(token | {"INPUT_FAIL-ON": "always"}).overrides()),
+        error_text(lambda: read_event("push", b"{}", repository="octo/repo", pull_request=None)),
+        error_text(lambda: parse_config(b"version: 1\nfail-om: high\n", path=".github/hunkwise.yml")),
+        error_text(lambda: Renderer({"migrations": "\n\n{{ x"}, paths=MIGRATIONS).check("migrations")),
         f"The budget ran out: {budget.why}.",
     ]
 
 
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
-    return [*made(), *literals()]
+    return [*composed_messages(), *literals()]
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_a_failures_message_is_what_the_code_says(message: str, texts: list[str]) -> None:
+def test_messages_are_in_the_code(message: str, texts: list[str]) -> None:
     pattern = re.compile(".*".join(re.escape(part) for part in message.split("…")), re.DOTALL)
     assert any(pattern.search(text) for text in texts)

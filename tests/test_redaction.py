@@ -40,25 +40,25 @@ SCAN = SecretScan([SECRET, "other-secret-value"])
         "\n".join(b64encode(SECRET.encode()).decode()[n : n + 8] for n in range(0, 40, 8)),
     ],
 )  # fmt: skip
-def test_a_secret_is_found_in_any_of_its_shapes(text: str) -> None:
+def test_finds_secret_in_each_encoding(text: str) -> None:
     assert SCAN.found_in(f"before\n{text}\nafter")
 
 
 @pytest.mark.parametrize("text", ["", SECRET[:-2], "nothing here", SECRET.swapcase()])
-def test_what_is_no_secret_is_let_through(text: str) -> None:
+def test_ignores_other_text(text: str) -> None:
     assert not SCAN.found_in(text)
 
 
-def test_short_secrets_would_be_found_in_everything_and_are_ignored() -> None:
+def test_keeps_review_without_secrets_and_ignores_short_secrets() -> None:
+    for whole in (
+        review(finding()),
+        replace(review(), walkthrough=Walkthrough((Area("a", "b", "c"),), Risk(RiskLevel.LOW))),
+    ):
+        assert withhold(whole, SCAN) is whole
     assert not SecretScan(["", "1234567"]).found_in("1234567")
 
 
-def test_a_review_without_secrets_stays_as_it_is() -> None:
-    whole = review(finding())
-    assert withhold(whole, SCAN) is whole
-
-
-def test_what_holds_a_secret_is_withheld_and_said_so() -> None:
+def test_withholds_parts_with_a_secret() -> None:
     kept = finding("kept")
     whole = replace(
         review(kept, finding(body=f"see {SECRET}"), finding(suggestion=SECRET)),
@@ -81,13 +81,13 @@ def test_what_holds_a_secret_is_withheld_and_said_so() -> None:
         Walkthrough(diagram=f"flowchart LR\n  A[{SECRET}]"),
     ],
 )
-def test_a_walkthrough_that_holds_a_secret_is_withheld_whole(walkthrough: Walkthrough) -> None:
+def test_withholds_whole_walkthrough_with_a_secret(walkthrough: Walkthrough) -> None:
     safe = withhold(replace(review(finding()), summary="Fine.", walkthrough=walkthrough), SCAN)
     assert (safe.summary, safe.walkthrough, len(safe.findings)) == ("Fine.", None, 1)
     assert [fault.kind for fault in safe.faults] == ["secret"]
 
 
-def test_a_secret_in_the_evidence_costs_the_evidence_and_not_the_finding() -> None:
+def test_withholds_evidence_but_not_the_finding() -> None:
     held = replace(finding(), check=Verification.CONFIRMED, evidence=f"It is {SECRET}.")
     safe = withhold(review(held, finding("Another")), SCAN)
     assert safe.findings == (replace(held, evidence=""), finding("Another"))
@@ -104,16 +104,11 @@ def test_a_secret_in_the_evidence_costs_the_evidence_and_not_the_finding() -> No
         RefutedFinding(finding(SECRET[:20], body=SECRET[20:]), "Why."),
     ],
 )
-def test_a_refuted_finding_that_holds_a_secret_is_withheld(gone: RefutedFinding) -> None:
+def test_withholds_refuted_finding_with_a_secret(gone: RefutedFinding) -> None:
     fine = RefutedFinding(finding(), "Why.")
     safe = withhold(replace(review(), refuted=(fine, gone)), SCAN)
     assert (safe.refuted, safe.dropped) == ((fine,), 1)
     assert [fault.kind for fault in safe.faults] == ["secret"]
-
-
-def test_a_walkthrough_without_a_secret_stays() -> None:
-    whole = replace(review(), walkthrough=Walkthrough((Area("a", "b", "c"),), Risk(RiskLevel.LOW)))
-    assert withhold(whole, SCAN) is whole
 
 
 @pytest.mark.parametrize(
@@ -129,30 +124,27 @@ def test_a_walkthrough_without_a_secret_stays() -> None:
         "".join(chr(0xFEE0 + ord(letter)) if letter.isalnum() else letter for letter in SECRET),
     ],
 )  # fmt: skip
-def test_a_secret_is_found_between_signs_that_a_reader_passes_over(text: str) -> None:
+def test_finds_secret_between_markup(text: str) -> None:
     assert SCAN.found_in(f"before\n{text}\nafter")
 
 
-def test_words_on_a_run_are_said_without_its_secrets() -> None:
+def test_redacts_secrets() -> None:
     assert SCAN.redacted("nothing here") == "nothing here"
     assert SCAN.redacted(f"refused: {SECRET}, {SECRET}") == "refused: ***, ***"
     first, second, third = SCAN.redacted(f"before\n{SECRET[::-1]}\nafter {SECRET}").split("\n")
     assert (first, "revoke it" in second, third) == ("before", True, "after ***")
+    longer_first = SecretScan(["secret-one", "secret-one-and-two"])
+    assert longer_first.redacted("a secret-one-and-two") == "a ***"
 
 
-def test_what_takes_several_lines_to_tell_a_secret_is_not_said_at_all() -> None:
+def test_withholds_whole_text_with_secret_over_several_lines() -> None:
     encoded = b64encode(SECRET.encode()).decode()
     split = "\n".join(encoded[start : start + 8] for start in range(0, len(encoded), 8))
     assert "revoke it" in SCAN.redacted(f"before\n{split}")
     assert "before" not in SCAN.redacted(f"before\n{split}")
 
 
-def test_a_longer_secret_is_taken_out_before_one_that_begins_it() -> None:
-    scan = SecretScan(["secret-one", "secret-one-and-two"])
-    assert scan.redacted("a secret-one-and-two") == "a ***"
-
-
-def test_values_that_are_written_down_hold_no_secret() -> None:
+def test_redacts_nested_values() -> None:
     harmless = {"a": [1, "x", None], "b": ("y",)}
     assert without_secrets(harmless, SCAN) is harmless
     contents = {"a": [1, f"x {SECRET}", None], "b": (SECRET, True)}

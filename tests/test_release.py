@@ -1,4 +1,4 @@
-"""A release is made with real Git: refused where it should not be, and otherwise one commit and two tags."""
+"""Tests releases with real Git: refused, or one commit and two tags."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CHANGELOG = """# Changelog
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A clone of a repository that has one commit on main, and releases from a folder on this machine."""
+    """A clone of a repository with one commit on main, which releases from a local folder."""
 
     folder: Path
 
@@ -57,82 +57,69 @@ class Checkout:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
-    made = Checkout(tmp_path / "clone")
-    subprocess.run(
-        ["git", "init", "--quiet", "--bare", "--initial-branch=main", tmp_path / "origin"], check=True
-    )
-    subprocess.run(
-        ["git", "clone", "--quiet", tmp_path / "origin", made.folder], check=True, capture_output=True
-    )
-    for key, value in {
-        "user.name": "Mona",
-        "user.email": "mona@example.com",
-        "commit.gpgsign": "false",
-    }.items():
-        made.git("config", key, value)
+    clone = Checkout(tmp_path / "clone")
+    origin = tmp_path / "origin"
+    subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", origin], check=True)
+    subprocess.run(["git", "clone", "--quiet", origin, clone.folder], check=True, capture_output=True)
+    settings = {"user.name": "Mona", "user.email": "mona@example.com", "commit.gpgsign": "false"}
+    for key, value in settings.items():
+        clone.git("config", key, value)
     for name in FILES:
-        (made.folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, made.folder / name)
-    shutil.copytree(ROOT / "scripts", made.folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-    (made.folder / ".gitignore").write_text("__pycache__/\n", encoding="utf-8")
-    (made.folder / "CHANGELOG.md").write_text(CHANGELOG, encoding="utf-8")
-    (made.folder / "src" / "hunkwise" / "__init__.py").write_text('__version__ = "1.2.3"\n', encoding="utf-8")
-    made.git("add", "--all")
-    made.git("commit", "--quiet", "--message", "What is released")
-    made.git("push", "--quiet", "origin", "HEAD:main")
-    return made
+        (clone.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, clone.folder / name)
+    shutil.copytree(ROOT / "scripts", clone.folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    (clone.folder / ".gitignore").write_text("__pycache__/\n", encoding="utf-8")
+    (clone.folder / "CHANGELOG.md").write_text(CHANGELOG, encoding="utf-8")
+    (clone.folder / "src/hunkwise/__init__.py").write_text('__version__ = "1.2.3"\n', encoding="utf-8")
+    clone.git("add", "--all")
+    clone.git("commit", "--quiet", "--message", "Release")
+    clone.git("push", "--quiet", "origin", "HEAD:main")
+    return clone
 
 
-def test_a_commit_of_main_may_be_released_under_its_own_version(checkout: Checkout) -> None:
+def test_checks_commit_of_main_and_prints_notes(checkout: Checkout) -> None:
     done = checkout.release("check", "source/v1.2.3")
     assert done.stderr == ""
-    told = dict(line.split("=") for line in done.stdout.splitlines())
-    assert told["version"] == "1.2.3"
-    assert told.keys() == {"version", "cli", "sdk"}
-
-
-@pytest.mark.parametrize(
-    "tag", ["v1.2.3", "source/1.2.3", "source/v1.2", "source/v1.2.3-rc1", "source/v1.2.3\n"]
-)
-def test_a_tag_that_names_no_version_releases_nothing(checkout: Checkout, tag: str) -> None:
-    assert "asks for no release" in refused(checkout.release("check", tag))
-
-
-def test_the_version_of_the_code_is_the_one_that_is_released(checkout: Checkout) -> None:
-    said = refused(checkout.release("check", "source/v1.2.2"))
-    assert "src/hunkwise/__init__.py has 1.2.3: tag the commit that has 1.2.2" in said
-
-
-@pytest.mark.parametrize(
-    "changelog", ["# Changelog\n\n## [1.2.2]\n\n- Older.\n", "## [1.2.3]\n\n## [1.2.2]\n\n- Older.\n"]
-)
-def test_a_version_that_the_changelog_does_not_tell_of_is_not_released(
-    checkout: Checkout, changelog: str
-) -> None:
-    checkout.commit("CHANGELOG.md", changelog)
-    checkout.git("push", "--quiet", "origin", "HEAD:main")
-    assert "no section [1.2.3]" in refused(checkout.release("check", "source/v1.2.3"))
-
-
-def test_a_commit_beside_main_is_not_released(checkout: Checkout) -> None:
-    checkout.commit("other.py", "print()\n")
-    assert "not on main" in refused(checkout.release("check", "source/v1.2.3"))
-
-
-def test_what_was_on_main_before_may_be_released(checkout: Checkout) -> None:
+    versions = dict(line.split("=") for line in done.stdout.splitlines())
+    assert versions["version"] == "1.2.3"
+    assert versions.keys() == {"version", "cli", "sdk"}
+    assert checkout.release("notes", "1.2.3").stdout == "### Added\n\n- A thing.\n"
     checkout.commit("other.py", "print()\n")
     checkout.git("push", "--quiet", "origin", "HEAD:main")
     checkout.git("checkout", "--quiet", "HEAD~1")
     assert checkout.release("check", "source/v1.2.3").returncode == 0
 
 
-def test_the_notes_are_the_section_of_the_version(checkout: Checkout) -> None:
-    assert checkout.release("notes", "1.2.3").stdout == "### Added\n\n- A thing.\n"
+@pytest.mark.parametrize(
+    ("tag", "words"),
+    [
+        ("v1.2.3", "asks for no release"),
+        ("source/1.2.3", "asks for no release"),
+        ("source/v1.2", "asks for no release"),
+        ("source/v1.2.3-rc1", "asks for no release"),
+        ("source/v1.2.3\n", "asks for no release"),
+        ("source/v1.2.2", "src/hunkwise/__init__.py has 1.2.3: tag the commit that has 1.2.2"),
+    ],
+)
+def test_refuses_wrong_tag(checkout: Checkout, tag: str, words: str) -> None:
+    assert words in error_of(checkout.release("check", tag))
 
 
-def test_a_release_is_a_commit_of_its_own_that_names_the_image_and_changes_nothing_else(
-    checkout: Checkout,
-) -> None:
+@pytest.mark.parametrize(
+    "changelog", ["# Changelog\n\n## [1.2.2]\n\n- Older.\n", "## [1.2.3]\n\n## [1.2.2]\n\n- Older.\n"]
+)
+def test_refuses_version_missing_in_changelog(checkout: Checkout, changelog: str) -> None:
+    checkout.commit("CHANGELOG.md", changelog)
+    checkout.git("push", "--quiet", "origin", "HEAD:main")
+    assert "no section [1.2.3]" in error_of(checkout.release("check", "source/v1.2.3"))
+
+
+def test_refuses_commit_outside_of_main(checkout: Checkout) -> None:
+    checkout.commit("other.py", "print()\n")
+    assert "not on main" in error_of(checkout.release("check", "source/v1.2.3"))
+
+
+def test_release_commit_changes_the_image_only(checkout: Checkout) -> None:
     source = checkout.git("rev-parse", "HEAD")
     done = checkout.release("publish", "1.2.3", IMAGE)
     assert done.stderr == ""
@@ -148,7 +135,7 @@ def test_a_release_is_a_commit_of_its_own_that_names_the_image_and_changes_nothi
     assert checkout.git("diff", "--name-only", source, commit) == "action.yml"
 
 
-def test_the_major_tag_moves_and_the_version_stays(checkout: Checkout) -> None:
+def test_moves_major_tag(checkout: Checkout) -> None:
     first = checkout.release("publish", "1.2.3", IMAGE).stdout.splitlines()[-1]
     checkout.git("checkout", "--quiet", "HEAD~1")
     second = checkout.release("publish", "1.3.0", IMAGE.replace("0a", "0b")).stdout.splitlines()[-1]
@@ -156,38 +143,38 @@ def test_the_major_tag_moves_and_the_version_stays(checkout: Checkout) -> None:
 
 
 @pytest.mark.parametrize("step", [["check", "source/v1.2.3"], ["publish", "1.2.3", IMAGE]])
-def test_a_released_version_is_not_released_again(checkout: Checkout, step: list[str]) -> None:
+def test_refuses_released_version(checkout: Checkout, step: list[str]) -> None:
     assert checkout.release("publish", "1.2.3", IMAGE).returncode == 0
     before = checkout.tags()
     checkout.git("checkout", "--quiet", "HEAD~1")
-    assert "v1.2.3 is released, and a released version never changes" in refused(checkout.release(*step))
+    assert "v1.2.3 is released, and a released version never changes" in error_of(checkout.release(*step))
     assert checkout.tags() == before
 
 
 @pytest.mark.parametrize(
     "image", ["ghcr.io/octo-org/hunkwise:1.2.3", IMAGE.upper(), IMAGE[:-1], f"{IMAGE}\n", "Dockerfile"]
 )
-def test_an_image_that_is_not_named_by_digest_is_not_released(checkout: Checkout, image: str) -> None:
-    assert "is no image by digest" in refused(checkout.release("publish", "1.2.3", image))
+def test_refuses_image_without_digest(checkout: Checkout, image: str) -> None:
+    assert "is no image by digest" in error_of(checkout.release("publish", "1.2.3", image))
     assert checkout.tags() == {}
 
 
-def test_a_checkout_with_changes_is_not_released(checkout: Checkout) -> None:
+def test_refuses_checkout_with_changes(checkout: Checkout) -> None:
     (checkout.folder / "action.yml").write_text("name: other\n", encoding="utf-8")
-    assert "has changes of its own" in refused(checkout.release("publish", "1.2.3", IMAGE))
+    assert "has changes of its own" in error_of(checkout.release("publish", "1.2.3", IMAGE))
     assert checkout.tags() == {}
 
 
-def test_no_tag_is_pushed_where_one_of_them_is_refused(checkout: Checkout) -> None:
+def test_pushes_no_tag_when_one_is_refused(checkout: Checkout) -> None:
     hook = Path(checkout.git("remote", "get-url", "origin")) / "hooks" / "update"
     hook.write_text('#!/bin/sh\ntest "$1" != refs/tags/v1\n', encoding="utf-8")
     hook.chmod(0o755)
-    assert "git push failed" in refused(checkout.release("publish", "1.2.3", IMAGE))
+    assert "git push failed" in error_of(checkout.release("publish", "1.2.3", IMAGE))
     assert checkout.tags() == {}
 
 
-def refused(done: subprocess.CompletedProcess[str]) -> str:
-    """What the runner is told, in one line."""
+def error_of(done: subprocess.CompletedProcess[str]) -> str:
+    """Returns the error message after checking that the command failed."""
     assert done.returncode == 1
     assert done.stderr.startswith("::error::")
     return done.stderr

@@ -1,4 +1,4 @@
-"""What hunkwise is made of is pinned, agrees with itself, and is moved and released by workflows of few permissions."""
+"""Checks pinned dependencies, lock files, workflows of the project, SBOMs and Renovate's configuration."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PINNED = re.compile(r"uses: ([\w.-]+/[\w./-]+)@([0-9a-f]{40}) # v\d+\.\d+\.\d+$"
 DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 
 
-def named(path: Path) -> str:
+def relative_path(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
@@ -60,7 +60,7 @@ def writes(job: dict[str, Any]) -> set[str]:
 
 
 def locked(name: str) -> dict[str, list[str]]:
-    """The lines of a lock: what is pinned, and its hashes."""
+    """Returns the pins of a lock with their hashes."""
     found: dict[str, list[str]] = {}
     for line in (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines():
         if not line.startswith((" ", "#")):
@@ -72,13 +72,13 @@ def locked(name: str) -> dict[str, list[str]]:
 
 
 def versions(name: str) -> dict[str, str]:
-    """The version of each package in a lock, by its name without extras."""
+    """Returns the version of each package in a lock, by its name without extras."""
     pins = (line.partition(" ")[0].partition("==") for line in locked(name))
     return {package.partition("[")[0]: version for package, _, version in pins}
 
 
 def group(name: str) -> list[str]:
-    """What a group of pyproject.toml asks for, with the groups that it includes."""
+    """Returns the requirements of a group in pyproject.toml, with those of included groups."""
     return [
         one
         for entry in GROUPS[name]
@@ -87,13 +87,13 @@ def group(name: str) -> list[str]:
 
 
 def asked_for(name: str) -> list[str]:
-    """What a lock is compiled from: the project's dependencies, a group, or both."""
+    """Returns the requirements of a lock: the project's dependencies, a group, or both."""
     own = PROJECT["project"]["dependencies"] if name in {"runtime", "dev"} else []
     return [*own, *(group(name) if name in GROUPS else [])]
 
 
 def accepted(version: str, requirement: str) -> bool:
-    """Whether a version is within the bounds of a requirement like `atheris>=3.0,<3.1`."""
+    """Returns whether a version is within the bounds of a requirement like `atheris>=3.0,<3.1`."""
     compare = {">=": operator.ge, "==": operator.eq, "<": operator.lt}
     found = re.findall(r"(>=|==|<)([0-9.]+)", requirement)
     return all(compare[sign](numbers(version), numbers(bound)) for sign, bound in found)
@@ -103,24 +103,20 @@ def numbers(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version)]
 
 
-def test_the_project_has_these_workflows() -> None:
+def test_lists_all_workflows() -> None:
     assert [path.name for path in WORKFLOWS] == ["ci.yml", "fuzz.yml", "nightly.yml", "release.yml"]
 
 
-@pytest.mark.parametrize("path", ALL_WORKFLOWS, ids=named)
-def test_nothing_is_permitted_that_a_job_does_not_ask_for(path: Path) -> None:
+@pytest.mark.parametrize("path", ALL_WORKFLOWS, ids=relative_path)
+def test_permissions_are_per_job_and_actions_pinned(path: Path) -> None:
     assert workflow(path)["permissions"] == {}
     assert all("permissions" in job for job in jobs(path).values())
-
-
-@pytest.mark.parametrize("path", ALL_WORKFLOWS, ids=named)
-def test_every_action_is_pinned_by_commit_with_its_version_beside(path: Path) -> None:
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if "uses:" in line]
     assert lines
     assert [line for line in lines if not PINNED.search(line) and "uses: $/" not in line] == []
 
 
-def test_an_action_is_the_same_commit_wherever_it_is_used() -> None:
+def test_action_has_one_commit() -> None:
     pins: dict[str, set[str]] = {}
     for path in ALL_WORKFLOWS:
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -129,31 +125,23 @@ def test_an_action_is_the_same_commit_wherever_it_is_used() -> None:
     assert {action: commits for action, commits in pins.items() if len(commits) > 1} == {}
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=named)
-def test_a_run_is_bounded_and_one_at_a_time(path: Path) -> None:
+@pytest.mark.parametrize("path", WORKFLOWS, ids=relative_path)
+def test_workflow_has_limits_and_no_write_token_for_untrusted_authors(path: Path) -> None:
     assert "concurrency" in workflow(path)
     assert all("timeout-minutes" in job or "uses" in job for job in jobs(path).values())
-
-
-@pytest.mark.parametrize("path", WORKFLOWS, ids=named)
-def test_no_checkout_keeps_its_token_and_no_expression_stands_in_a_script(path: Path) -> None:
     checkouts = [step for step in steps(path) if "actions/checkout@" in step.get("uses", "")]
     assert checkouts
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
     assert [step["run"] for step in steps(path) if "${{" in step.get("run", "")] == []
-
-
-@pytest.mark.parametrize("path", WORKFLOWS, ids=named)
-def test_no_workflow_runs_for_a_stranger_with_a_token_that_writes(path: Path) -> None:
-    events = workflow(path)[True]  # YAML 1.1 takes the key `on` for true
+    events = workflow(path)[True]  # YAML 1.1 reads the key `on` as true
     assert {"pull_request_target", "workflow_run", "issue_comment"}.isdisjoint(events)
     if path.name != "release.yml":
         assert [name for name, job in jobs(path).items() if writes(job)] == []
         assert "secrets." not in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=named)
-def test_what_a_workflow_makes_the_makefile_knows(path: Path) -> None:
+@pytest.mark.parametrize("path", WORKFLOWS, ids=relative_path)
+def test_make_targets_of_workflow_exist(path: Path) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = re.findall(r"^([a-z-]+):.* ## ", makefile, re.MULTILINE)
     made = [
@@ -162,7 +150,7 @@ def test_what_a_workflow_makes_the_makefile_knows(path: Path) -> None:
     assert {name: targets.count(name) for name in made} == dict.fromkeys(made, 1)
 
 
-def test_the_release_writes_only_after_a_maintainer_approved() -> None:
+def test_release_writes_after_approval_only() -> None:
     found = jobs(ROOT / ".github" / "workflows" / "release.yml")
     assert {name: writes(job) for name, job in found.items() if writes(job)} == WRITES_OF_THE_RELEASE
     assert found["approve"]["environment"] == "release"
@@ -177,7 +165,7 @@ def waits_for(name: str, found: dict[str, dict[str, Any]]) -> Iterator[str]:
         yield from waits_for(need, found)
 
 
-def test_the_release_starts_from_a_tag_of_this_repository_and_uses_no_cache() -> None:
+def test_release_starts_from_tag_without_cache() -> None:
     path = ROOT / ".github" / "workflows" / "release.yml"
     assert workflow(path)[True] == {"push": {"tags": ["source/v*"]}}
     assert [step for step in steps(path) if "actions/cache" in step.get("uses", "")] == []
@@ -186,34 +174,27 @@ def test_the_release_starts_from_a_tag_of_this_repository_and_uses_no_cache() ->
     assert [(option["no-cache"], "cache-from" in option) for option in options] == [(True, False)]
 
 
-def test_the_release_gives_the_image_every_label_that_it_asks_for() -> None:
+def test_release_sets_all_labels_of_the_image() -> None:
     (build,) = (step for step in steps(WORKFLOWS[-1]) if "build-push-action" in step.get("uses", ""))
     given = {line.partition("=")[0] for line in build["with"]["build-args"].splitlines()}
     asked = set(re.findall(r"^ARG (\w+)=unknown$", DOCKERFILE, re.MULTILINE))
     assert given == asked
 
 
-def test_the_cli_is_one_version_everywhere() -> None:
+def test_cli_and_sdk_have_one_version() -> None:
     assert PACKAGE["dependencies"] == {"@github/copilot": CLI_VERSION}
     entries = {
         path: entry["version"] for path, entry in NPM_LOCK["packages"].items() if "@github/copilot" in path
     }
     assert len(entries) > 1
     assert set(entries.values()) == {CLI_VERSION}
+    found = release.versions()
+    assert found == {"version": __version__, "cli": CLI_VERSION, "sdk": found["sdk"]}
+    assert f"github-copilot-sdk=={found['sdk']}" in PROJECT["project"]["dependencies"]
+    assert f"github-copilot-sdk=={found['sdk']}" in locked("runtime")
 
 
-def test_the_sdk_is_one_version_everywhere() -> None:
-    (pinned,) = (line for line in PROJECT["project"]["dependencies"] if line.startswith("github-copilot-sdk"))
-    assert pinned in locked("runtime")
-
-
-def test_a_release_says_the_versions_that_are_pinned() -> None:
-    told = release.versions()
-    assert told == {"version": __version__, "cli": CLI_VERSION, "sdk": told["sdk"]}
-    assert f"github-copilot-sdk=={told['sdk']}" in PROJECT["project"]["dependencies"]
-
-
-def test_no_text_names_another_version_of_the_cli_or_the_sdk() -> None:
+def test_texts_name_the_same_versions() -> None:
     sdk = release.versions()["sdk"]
     texts = [
         *ROOT.glob("*.md"),
@@ -226,16 +207,16 @@ def test_no_text_names_another_version_of_the_cli_or_the_sdk() -> None:
     for path in texts:
         text = path.read_text(encoding="utf-8")
         wrong += [
-            (path.name, said)
-            for said in re.findall(r"(?:CLI|@github/copilot) v?(\d+\.\d+\.\d+)", text)
-            if said != CLI_VERSION
+            (path.name, found)
+            for found in re.findall(r"(?:CLI|@github/copilot) v?(\d+\.\d+\.\d+)", text)
+            if found != CLI_VERSION
         ]
-        wrong += [(path.name, said) for said in re.findall(r"SDK v?(\d+\.\d+\.\d+)", text) if said != sdk]
+        wrong += [(path.name, found) for found in re.findall(r"SDK v?(\d+\.\d+\.\d+)", text) if found != sdk]
     assert wrong == []
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_every_locked_python_package_has_hashes_and_no_index(name: str) -> None:
+def test_locks_have_hashes_and_no_index(name: str) -> None:
     text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
     assert "://" not in text
     assert locked(name)
@@ -245,18 +226,14 @@ def test_every_locked_python_package_has_hashes_and_no_index(name: str) -> None:
         assert [one for one in hashes if not re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one)] == []
 
 
-def test_there_is_a_lock_of_the_project_and_of_each_group() -> None:
-    assert sorted(path.name for path in (ROOT / "requirements").iterdir()) == sorted(
-        f"{name}.txt" for name in ("runtime", *GROUPS)
-    )
-
-
-def test_what_the_build_requires_is_what_its_group_locks() -> None:
+def test_each_group_has_a_lock() -> None:
+    names = sorted(f"{name}.txt" for name in ("runtime", *GROUPS))
+    assert sorted(path.name for path in (ROOT / "requirements").iterdir()) == names
     assert GROUPS["build"] == PROJECT["build-system"]["requires"]
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_every_python_package_that_is_asked_for_is_locked_in_a_version_that_is_accepted(name: str) -> None:
+def test_locks_fulfil_requirements(name: str) -> None:
     pinned = versions(name)
     wanted = [line.partition(";")[0] for line in asked_for(name)]
     packages = {line: re.split(r"[<>=]", line)[0].strip().lower() for line in wanted}
@@ -264,51 +241,44 @@ def test_every_python_package_that_is_asked_for_is_locked_in_a_version_that_is_a
     assert [line for line, package in packages.items() if not accepted(pinned[package], line)] == []
 
 
-def test_what_a_review_needs_is_part_of_what_the_tests_run_with() -> None:
-    """Each file of each package: the tests say nothing about any other."""
+def test_runtime_lock_is_part_of_dev_lock() -> None:
+    """Including the hashes of each file: the tests prove nothing about any other."""
     in_dev = {line.partition(" ")[0]: hashes for line, hashes in locked("dev").items()}
     in_runtime = {line.partition(" ")[0]: hashes for line, hashes in locked("runtime").items()}
     assert in_runtime.items() <= in_dev.items()
 
 
 @pytest.mark.parametrize("name", ["build", "fuzz", "lock"])
-def test_what_is_installed_beside_the_tests_packages_agrees_with_them(name: str) -> None:
+def test_other_locks_agree_with_dev_lock(name: str) -> None:
     beside, ours = versions(name), versions("dev")
     assert {package for package in beside.keys() & ours.keys() if beside[package] != ours[package]} == set()
 
 
-def test_an_extra_that_a_package_asks_for_stands_in_the_lock() -> None:
-    """Else pip before 23.3 looks for it apart from the pinned package, and finds a newer release."""
+def test_lock_has_required_extra() -> None:
+    """Otherwise pip before 23.3 resolves it separately, and finds a newer release."""
     assert [line.partition("==")[0] for line in locked("dev") if line.startswith("coverage")] == [
         "coverage[toml]"
     ]
 
 
-def test_every_locked_npm_package_has_a_hash_and_no_registry() -> None:
+def test_npm_packages_have_exact_versions_and_hashes_and_no_registry() -> None:
     assert NPM_LOCK["lockfileVersion"] == 3
     entries = {path: entry for path, entry in NPM_LOCK["packages"].items() if path}
     assert entries
     assert [path for path, entry in entries.items() if not entry["integrity"].startswith("sha512-")] == []
     assert [path for path, entry in entries.items() if "resolved" in entry] == []
     assert "://" not in json.dumps({path: {**entry, "funding": None} for path, entry in entries.items()})
-
-
-def test_npm_packages_are_asked_for_by_exact_version() -> None:
     asked = {**PACKAGE["dependencies"], **PACKAGE["devDependencies"]}
-    assert [
-        name for name, version in asked.items() if not re.fullmatch(r"\d+\.\d+\.\d+[\w.-]*", version)
-    ] == []
+    exact = re.compile(r"\d+\.\d+\.\d+[\w.-]*")
+    assert [name for name, version in asked.items() if not exact.fullmatch(version)] == []
 
 
-def test_every_base_image_is_pinned_by_digest() -> None:
+def test_images_are_pinned_by_digest() -> None:
     defaults = dict(re.findall(r"^ARG (\w+_IMAGE)=(\S+)$", DOCKERFILE, re.MULTILINE))
     assert [name for name, image in defaults.items() if not DIGEST.search(image)] == []
     stages = set(re.findall(r"^FROM \S+ AS (\w+)$", DOCKERFILE, re.MULTILINE))
     bases = set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) - stages
     assert bases == {f"${{{name}}}" for name in defaults}
-
-
-def test_the_builder_of_a_release_is_pinned_by_digest() -> None:
     builders = [
         step["with"] for step in steps(WORKFLOWS[-1]) if "setup-buildx-action" in step.get("uses", "")
     ]
@@ -320,7 +290,7 @@ def of_python() -> sbom.Bom:
     return sbom.of_python()
 
 
-def test_the_list_of_python_packages_holds_every_locked_one_with_its_hashes(of_python: sbom.Bom) -> None:
+def test_python_sbom_has_locked_packages_and_hashes(of_python: sbom.Bom) -> None:
     bom = of_python
     listed = {
         f"{component['name']}=={component['version']}": {
@@ -338,7 +308,7 @@ def test_the_list_of_python_packages_holds_every_locked_one_with_its_hashes(of_p
     assert bom["bomFormat"] == "CycloneDX"
 
 
-def test_the_list_of_npm_packages_holds_the_cli_of_each_platform_with_its_hash() -> None:
+def test_npm_sbom_has_cli_of_each_platform() -> None:
     bom = sbom.of_npm("1700000000")
     wanted = {
         path.rpartition("node_modules/")[2]: entry for path, entry in NPM_LOCK["packages"].items() if path
@@ -354,19 +324,16 @@ def test_the_list_of_npm_packages_holds_the_cli_of_each_platform_with_its_hash()
     assert bom["metadata"]["timestamp"] == "2023-11-14T22:13:20+00:00"
 
 
-def test_the_lists_are_what_their_standard_asks_for(of_python: sbom.Bom) -> None:
+def test_sboms_are_valid_and_reproducible(of_python: sbom.Bom) -> None:
     assert sbom.fault(of_python) is None
     assert sbom.fault(sbom.of_npm("1700000000")) is None
     assert "components" in (sbom.fault({**of_python, "components": {}}) or "")
-
-
-def test_the_lists_do_not_differ_from_run_to_run(of_python: sbom.Bom) -> None:
     assert sbom.of_npm() == sbom.of_npm()
     assert "serialNumber" not in of_python
     assert "timestamp" not in of_python["metadata"]
 
 
-def test_the_sdk_and_the_cli_move_in_one_pull_request_that_names_its_canary() -> None:
+def test_renovate_updates_sdk_and_cli_together_without_automerge() -> None:
     (rule,) = (
         rule for rule in RENOVATE["packageRules"] if "@github/copilot" in rule.get("matchPackageNames", [])
     )
@@ -375,17 +342,14 @@ def test_the_sdk_and_the_cli_move_in_one_pull_request_that_names_its_canary() ->
     canary = re.search(r"tests/redteam/\w+\.py", rule["prBodyNotes"][0])
     assert canary is not None
     assert (ROOT / canary[0]).is_file()
-
-
-def test_nothing_merges_itself() -> None:
     assert RENOVATE["automerge"] is False
     assert "automerge" not in json.dumps(RENOVATE["packageRules"])
 
 
-def moved(manager: dict[str, Any], pattern: str) -> set[str]:
-    """The versions that a custom manager of Renovate finds in the files of a pattern."""
+def versions_found(manager: dict[str, Any], pattern: str) -> set[str]:
+    """Returns the versions that a custom manager of Renovate finds in the files of a pattern."""
     file = re.compile(pattern.strip("/").replace("\\/", "/"))
-    texts = [path.read_text(encoding="utf-8") for path in files() if file.search(named(path))]
+    texts = [path.read_text(encoding="utf-8") for path in files() if file.search(relative_path(path))]
     wanted = [re.compile(string.replace("(?<", "(?P<")) for string in manager["matchStrings"]]
     return {found["currentValue"] for text in texts for one in wanted for found in one.finditer(text)}
 
@@ -397,27 +361,27 @@ def files() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("pattern", RENOVATE["customManagers"][0]["managerFilePatterns"])
-def test_renovate_finds_the_cli_in_each_file_that_names_it(pattern: str) -> None:
-    assert moved(RENOVATE["customManagers"][0], pattern) == {CLI_VERSION}
+def test_renovate_finds_cli_version(pattern: str) -> None:
+    assert versions_found(RENOVATE["customManagers"][0], pattern) == {CLI_VERSION}
 
 
-def test_renovate_finds_the_builder_of_a_release() -> None:
+def test_renovate_finds_builder_of_release() -> None:
     (pattern,) = RENOVATE["customManagers"][1]["managerFilePatterns"]
-    assert len(moved(RENOVATE["customManagers"][1], pattern)) == 1
+    assert len(versions_found(RENOVATE["customManagers"][1], pattern)) == 1
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_a_lock_names_the_command_that_compiles_it(name: str) -> None:
-    said = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()[1]
+def test_lock_names_its_command(name: str) -> None:
+    found = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()[1]
     options = {"dev": " --group=dev", "runtime": " --constraint=requirements/dev.txt"}.get(
         name, f" --constraint=requirements/dev.txt --group=pyproject.toml:{name}"
     )
     source = " pyproject.toml" if name in {"dev", "runtime"} else ""
-    assert said == f"#    {COMPILED}{options} --output-file=requirements/{name}.txt{source}"
+    assert found == f"#    {COMPILED}{options} --output-file=requirements/{name}.txt{source}"
 
 
-def test_renovate_repeats_the_commands_that_end_in_a_file_and_starts_with_the_whole() -> None:
-    """It knows these options only, each with an equals sign, and takes the locks in alphabetical order."""
+def test_renovate_updates_dev_and_runtime_locks() -> None:
+    """Renovate knows these options only, with equals signs, and reads the locks in alphabetical order."""
     (pattern,) = RENOVATE["pip-compile"]["managerFilePatterns"]
     files = [name for name in LOCKS if re.search(pattern.strip("/"), f"requirements/{name}.txt")]
     assert files == ["dev", "runtime"]

@@ -1,4 +1,4 @@
-"""The example that parts the two tokens: the job with the model writes nothing, the job that writes has no model."""
+"""Checks the example workflow with two jobs: one has the model, the other may write."""
 
 from __future__ import annotations
 
@@ -27,20 +27,19 @@ def inputs(job: str) -> Inputs:
     return inputs_of(run_by(job))
 
 
-def test_no_job_has_both_a_model_and_the_right_to_write() -> None:
+def test_only_the_job_without_a_model_may_write() -> None:
     assert workflow(TWO_JOBS)["permissions"] == {}
-    assert JOBS["review"]["permissions"] == {
-        "contents": "read",
-        "pull-requests": "read",
-        "copilot-requests": "write",
-    }
+    read = {"contents": "read", "pull-requests": "read", "copilot-requests": "write"}
+    assert JOBS["review"]["permissions"] == read
     assert JOBS["publish"]["permissions"] == {"contents": "read", "pull-requests": "write", "checks": "write"}
     assert inputs("review").overrides()["dry_run"] is True
     assert str(inputs("publish").publish_report) == f"report/{REPORT}"
     assert [inputs(job).warnings for job in JOBS] == [(), ()]
+    assert [step for step in JOBS["publish"]["steps"] if "checkout" in step.get("uses", "")] == []
+    assert "head" not in str(JOBS["publish"])
 
 
-def test_the_second_job_publishes_the_report_of_the_first_in_the_same_run() -> None:
+def test_second_job_publishes_report_of_the_same_run() -> None:
     assert list(workflow(TWO_JOBS)[True]) == ["pull_request"]
     assert set(workflow(TWO_JOBS)[True]["pull_request"]["types"]) == set(REVIEWED_ACTIONS)
     review, publish = JOBS["review"], JOBS["publish"]
@@ -50,17 +49,12 @@ def test_the_second_job_publishes_the_report_of_the_first_in_the_same_run() -> N
     assert publish["if"] == "${{ !cancelled() && needs.review.outputs.report != '' }}"
     upload, download = review["steps"][-1]["with"], publish["steps"][0]["with"]
     assert upload["path"] == "${{ steps.review.outputs.report }}"
-    # Without a run-id the artifact can only be one of this very run.
+    # Without a run-id the artifact can only be one of this run.
     assert download == {"name": upload["name"], "path": "report"}
 
 
-def test_the_job_that_writes_checks_out_nothing() -> None:
-    assert [step for step in JOBS["publish"]["steps"] if "checkout" in step.get("uses", "")] == []
-    assert "head" not in str(JOBS["publish"])
-
-
 @pytest.mark.parametrize("step", [step for step in STEPS if "uses" in step], ids=lambda step: step["uses"])
-def test_actions_are_pinned_as_elsewhere_and_keep_no_token(step: dict[str, Any]) -> None:
+def test_actions_are_pinned_and_keep_no_token(step: dict[str, Any]) -> None:
     assert re.fullmatch(r"(actions/[a-z-]+|OWNER/hunkwise)@[0-9a-f]{40}", step["uses"])
     others = "".join(
         path.read_text(encoding="utf-8") for path in FOLDER.glob("*.yml") if path.name != TWO_JOBS
@@ -71,7 +65,7 @@ def test_actions_are_pinned_as_elsewhere_and_keep_no_token(step: dict[str, Any])
     )
 
 
-def test_there_is_no_script_and_each_job_outlasts_the_deadline() -> None:
+def test_has_no_script_and_timeouts_over_the_deadline() -> None:
     assert [step for step in STEPS if "run" in step] == []
     assert all(job["timeout-minutes"] > Config().deadline for job in JOBS.values())
     assert workflow(TWO_JOBS)["concurrency"]["group"].startswith("${{ github.workflow }}-")

@@ -1,4 +1,4 @@
-"""The example workflows are read as GitHub reads them: what they may do, what they pin, what they pass on."""
+"""Checks the example workflows as GitHub reads them: permissions, pins and inputs."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from hunkwise.settings.inputs import Inputs, read_inputs
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "examples" / "workflows"
 TWO_JOBS = "two-jobs.yml"
-"""Read by tests/test_two_jobs.py: all others have one job."""
+"""Tested in tests/test_two_jobs.py: all others have one job."""
 NAMES = sorted(path.name for path in FOLDER.glob("*.yml") if path.name != TWO_JOBS)
 OURS = "OWNER/hunkwise"
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 REPORT = "report.json"
 READ_ONLY = ["forks-read-only.yml", "forks-two-workflows-review.yml"]
 PRIVILEGED = ["forks-two-workflows-publish.yml", "forks.yml"]
-"""Workflows that run with a token that writes although a stranger opened the pull request."""
+"""Workflows that run with a token that may write although an untrusted author opened the pull request."""
 OUTSIDE_OF_A_CONTAINER = "running-cli.yml"
 """Its CLI listens on the loopback of the machine, which a container does not share."""
 COPILOT_BY_THE_ORGANIZATION = [
@@ -47,7 +47,7 @@ EXPRESSIONS = {
     "inputs.pull-request": "12",
     "inputs.dry-run": "false",
 }
-"""What the runner puts in the place of each expression in the environment of a step."""
+"""The values of expressions in the environment of a step."""
 _EXPRESSION = re.compile(r"\$\{\{ (.*?) \}\}")
 
 
@@ -57,7 +57,7 @@ def workflow(name: str) -> dict[Any, Any]:
 
 
 def events(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = workflow(name)[True]  # YAML 1.1 takes the key `on` for true
+    found: dict[str, Any] = workflow(name)[True]  # YAML 1.1 reads the key `on` as true
     return found
 
 
@@ -68,7 +68,7 @@ def job(name: str) -> dict[str, Any]:
 
 
 def review(name: str) -> dict[str, Any]:
-    """The step that runs hunkwise: as an action, or in a checkout of its own."""
+    """Returns the step that runs hunkwise, as an action or from a checkout."""
     (step,) = (
         step
         for step in job(name)["steps"]
@@ -83,10 +83,10 @@ def checkouts(name: str) -> list[dict[str, Any]]:
 
 
 def inputs_of(step: dict[str, Any]) -> Inputs:
-    """What hunkwise reads of the step's environment, as the runner makes it for an action."""
+    """Returns the inputs that hunkwise reads from the step's environment."""
     variables: dict[str, str] = step.get("env", {})
     if "run" not in step:
-        defaults = {key: said["default"] for key, said in ACTION["inputs"].items() if "default" in said}
+        defaults = {key: entry["default"] for key, entry in ACTION["inputs"].items() if "default" in entry}
         variables = {
             f"INPUT_{key.upper()}": text for key, text in {**defaults, **step.get("with", {})}.items()
         }
@@ -99,46 +99,28 @@ def inputs(name: str) -> Inputs:
     return inputs_of(review(name))
 
 
-def test_there_is_a_workflow_for_each_way() -> None:
-    assert NAMES == [
-        "by-number.yml",
-        "code-scanning.yml",
-        "forks-read-only.yml",
-        "forks-two-workflows-publish.yml",
-        "forks-two-workflows-review.yml",
-        "forks.yml",
-        "organization.yml",
-        "personal-token.yml",
-        "provider-anthropic.yml",
-        "provider-azure.yml",
-        "provider-openai.yml",
-        "running-cli.yml",
-    ]
+def test_lists_all_workflows() -> None:
+    assert [name.removesuffix(".yml") for name in NAMES] == (
+        "by-number code-scanning forks-read-only forks-two-workflows-publish forks-two-workflows-review forks"
+        " organization personal-token provider-anthropic provider-azure provider-openai running-cli"
+    ).split()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_permitted_that_no_job_asks_for(name: str) -> None:
+def test_has_least_permissions_valid_inputs_and_timeout(name: str) -> None:
     assert workflow(name)["permissions"] == {}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_job_gets_the_least_that_its_way_to_a_model_needs(name: str) -> None:
-    billed_to_the_organization = name in COPILOT_BY_THE_ORGANIZATION
     assert job(name)["permissions"] == {
         "contents": "read",
         **({"pull-requests": "read"} if name in READ_ONLY else {"pull-requests": "write", "checks": "write"}),
-        **({"copilot-requests": "write"} if billed_to_the_organization else {}),
+        **({"copilot-requests": "write"} if name in COPILOT_BY_THE_ORGANIZATION else {}),
         **({"security-events": "write"} if inputs(name).overrides().get("upload_sarif") else {}),
         **({"actions": "read"} if inputs(name).publish_report else {}),
     }
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_inputs_are_known_and_valid(name: str) -> None:
     assert inputs(name).warnings == ()
+    assert job(name)["timeout-minutes"] > Config().deadline
 
 
-def test_each_way_asks_whom_its_name_says() -> None:
+def test_uses_model_of_its_name() -> None:
     asked = {name: (inputs(name).provider, inputs(name).copilot_urls) for name in NAMES}
     kinds = {name: provider.type for name, (provider, _) in asked.items() if provider is not None}
     assert kinds == {
@@ -154,7 +136,7 @@ def test_each_way_asks_whom_its_name_says() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_events_are_those_that_are_reviewed(name: str) -> None:
+def test_events_are_reviewed(name: str) -> None:
     (event,) = events(name)
     assert event in PUBLISHING_EVENTS
     if event.startswith("pull_request"):
@@ -162,7 +144,7 @@ def test_the_events_are_those_that_are_reviewed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_actions_are_pinned_by_commit_with_their_version_beside(name: str) -> None:
+def test_actions_are_pinned_by_commit_with_version(name: str) -> None:
     lines = [line for line in (FOLDER / name).read_text(encoding="utf-8").splitlines() if "uses:" in line]
     assert lines
     for line in lines:
@@ -170,38 +152,29 @@ def test_actions_are_pinned_by_commit_with_their_version_beside(name: str) -> No
         assert re.search(rf"uses: {action}@[0-9a-f]{{40}} # v\d+\.\d+\.\d+$", line), line
 
 
-def test_all_workflows_pin_the_same_commits() -> None:
+def test_workflows_pin_the_same_commits() -> None:
     text = "".join((FOLDER / name).read_text(encoding="utf-8") for name in NAMES)
     pins = set(re.findall(r"(actions/[a-z-]+)@([0-9a-f]{40} # v\S+)", text))
     assert len(pins) == len({action for action, _ in pins})
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_checkout_keeps_its_token(name: str) -> None:
+def test_checkout_keeps_no_token_and_script_has_no_expression(name: str) -> None:
     assert bool(checkouts(name)) is (name not in PRIVILEGED)
     assert all(options["persist-credentials"] is False for options in checkouts(name))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_no_expression_stands_in_a_script(name: str) -> None:
     scripts = [step["run"] for step in job(name)["steps"] if "run" in step]
     assert not [script for script in scripts if "${{" in script]
 
 
-@pytest.mark.parametrize("name", PRIVILEGED)
-def test_nothing_of_the_head_is_checked_out_with_the_token_of_the_base(name: str) -> None:
-    assert checkouts(name) == []
-    told = [step for step in job(name)["steps"] if "head" in str(step)]
-    assert told == []
+def test_privileged_workflows_do_not_use_the_head() -> None:
+    events_of_base = {"pull_request_target", "workflow_run"}
+    assert [name for name in NAMES if events_of_base & events(name).keys()] == PRIVILEGED
+    for name in PRIVILEGED:
+        assert checkouts(name) == []
+        assert [step for step in job(name)["steps"] if "head" in str(step)] == []
 
 
-def test_the_token_of_the_base_is_at_work_where_we_know_of_it() -> None:
-    assert [
-        name for name in NAMES if {"pull_request_target", "workflow_run"} & events(name).keys()
-    ] == PRIVILEGED
-
-
-def test_the_report_of_one_workflow_is_published_by_the_other() -> None:
+def test_second_workflow_publishes_report_of_first() -> None:
     reviewing, publishing = "forks-two-workflows-review.yml", "forks-two-workflows-publish.yml"
     assert events(publishing)["workflow_run"] == {
         "workflows": [workflow(reviewing)["name"]],
@@ -214,14 +187,11 @@ def test_the_report_of_one_workflow_is_published_by_the_other() -> None:
     assert "report" in ACTION["outputs"]
     assert download["run-id"] == "${{ github.event.workflow_run.id }}"
     assert inputs(publishing).publish_report == Path(download["path"]) / REPORT
-
-
-def test_the_report_has_the_name_that_is_read() -> None:
     assert f'"{REPORT}"' in (ROOT / "src/hunkwise/commands/publish.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_pull_request_is_reviewed_by_the_workflow_that_can(name: str) -> None:
+def test_conditions_select_one_workflow_for_a_pull_request(name: str) -> None:
     same = "github.event.pull_request.head.repo.full_name == github.repository"
     ended = (
         "github.event.workflow_run.event == 'pull_request' && "
@@ -237,29 +207,24 @@ def test_a_pull_request_is_reviewed_by_the_workflow_that_can(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_runs_of_one_pull_request_do_not_overlap_and_others_do(name: str) -> None:
+def test_concurrency_group_is_a_pull_request(name: str) -> None:
     group = workflow(name)["concurrency"]["group"]
-    # Groups are the repository's: without the workflow's name the run for forks would end the other one.
+    # Groups belong to the repository: without the workflow's name the run for forks would cancel the other one.
     assert group.startswith("${{ github.workflow }}-")
     assert group.endswith(
         ("github.event.pull_request.number }}", "inputs.pull-request }}", "workflow_run.head_branch }}")
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_job_outlasts_the_deadline(name: str) -> None:
-    assert job(name)["timeout-minutes"] > Config().deadline
-
-
 @pytest.mark.parametrize(
     "name", [name for name in NAMES if name not in [*PRIVILEGED, OUTSIDE_OF_A_CONTAINER]]
 )
-def test_the_code_is_checked_out_where_hunkwise_looks(name: str) -> None:
+def test_checks_out_code_into_the_workspace(name: str) -> None:
     (options,) = checkouts(name)
     assert options == {"fetch-depth": 0, "persist-credentials": False}
 
 
-def test_outside_of_a_container_hunkwise_is_installed_and_run_as_the_repository_has_it() -> None:
+def test_running_cli_example_uses_makefile_and_entrypoint() -> None:
     name = OUTSIDE_OF_A_CONTAINER
     assert [each for each in NAMES if "run" in review(each)] == [name]
     code, ours = checkouts(name)
@@ -274,7 +239,7 @@ def test_outside_of_a_container_hunkwise_is_installed_and_run_as_the_repository_
     assert f'GITHUB_WORKSPACE="$GITHUB_WORKSPACE/{code["path"]}"' in review(name)["run"]
 
 
-def test_the_script_of_the_review_runs_hunkwise_with_its_inputs(tmp_path: Path) -> None:
+def test_script_runs_hunkwise_with_inputs(tmp_path: Path) -> None:
     folder = tmp_path / "hunkwise"
     folder.mkdir()
     (folder / "entrypoint.py").write_text("import json, os\nprint(json.dumps(dict(os.environ)))\n")

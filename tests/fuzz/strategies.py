@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.markdown_alphabet import TRICKS, WORDS
 from tests.fuzz.properties.diffs import unified
-from tests.hard_diffs import AT_HAND, CASES
+from tests.hard_diffs import AVAILABLE, CASES
 from tests.publish.test_sanitize import HOSTILE
 
 _WORDS = st.sampled_from(WORDS)
@@ -52,7 +52,7 @@ _LINES = st.lists(
 )
 FILES = _LINES
 """The lines of a file."""
-_HARD = tuple(file.read_bytes() for file in sorted(CASES.glob("*/diff.patch"))) if AT_HAND else ()
+_HARD = tuple(file.read_bytes() for file in sorted(CASES.glob("*/diff.patch"))) if AVAILABLE else ()
 _REAL = st.builds(unified, _LINES, _LINES, st.integers(0, 3))
 DIFFS = st.lists(_REAL | st.sampled_from(_HARD), max_size=3).map(b"".join) if _HARD else _REAL
 """Diffs as a tool writes them; the hard cases among them, where they are at hand."""
