@@ -237,7 +237,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Job summary": (
         ["hunkwise.domain.limits:JOB_SUMMARY_BYTES"],
-        "tests/test_actions.py::test_refuses_special_full_and_unwritable_files",
+        "tests/test_actions.py::test_what_swallows_refuses_or_has_no_room_takes_nothing",
     ),
     "One output": (
         ["hunkwise.actions:OUTPUT_BYTES"],

@@ -1,4 +1,4 @@
-"""One fault on each rung: every finding stands on one that holds, once, and every word says which.
+"""One fault on each level: every finding stands on one that holds, once, and every word says which.
 
 Each fault of GitHub's on each request is in tests/github (publisher, checks, comments, threads).
 """
@@ -12,10 +12,10 @@ import pytest
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.publish.documents import comment
 from hunkwise.tracking.markers import review_marker
-from tests.end_to_end.places import places, three_places, where
+from tests.end_to_end.destinations import check_destinations, destinations
 from tests.end_to_end.step import READ_TOKEN
-from tests.end_to_end.world import World, finding, said
-from tests.end_to_end.write_log import stubborn
+from tests.end_to_end.world import World, finding, report_call
+from tests.end_to_end.write_log import report_faults
 from tests.fakes.github_messages import Request
 from tests.fakes.github_reviews import create_review
 from tests.fakes.github_state import BOT
@@ -53,7 +53,7 @@ def requests(world: World, method: str, path: str) -> list[Request]:
 
 
 @pytest.mark.parametrize(
-    ("fault", "rungs"),
+    ("fault", "levels"),
     [
         (UNKNOWN, "annotation file annotation"),
         (DECLINED, "inline file annotation"),
@@ -63,19 +63,19 @@ def requests(world: World, method: str, path: str) -> list[Request]:
     ids=["401", "422", "500", "secondary"],
 )
 def test_what_the_review_does_not_hold_the_check_run_does(
-    world: World, fault: dict[str, Any], rungs: str
+    world: World, fault: dict[str, Any], levels: str
 ) -> None:
-    three_places(world)
+    world.open_three_findings()
     refused(world, "POST", "/pulls/1/reviews$", fault)
     result = world.run()
     assert result.code == 0
-    assert places(world, result) == rungs
-    if rungs != ALL_IN_PLACE:
-        assert "could not be posted" in " ".join(result.commands("warning"))
+    assert destinations(world.github, result) == levels
+    if levels != ALL_IN_PLACE:
+        assert "could not be posted" in result.warning_text
 
 
 @pytest.mark.parametrize(
-    ("fault", "rungs"),
+    ("fault", "levels"),
     [
         (FORBIDDEN, "annotation annotation annotation"),
         (DECLINED, "inline body body"),
@@ -83,17 +83,17 @@ def test_what_the_review_does_not_hold_the_check_run_does(
     ids=["403", "422"],
 )
 def test_what_finds_no_place_on_its_file_is_in_the_reviews_body(
-    world: World, fault: dict[str, Any], rungs: str
+    world: World, fault: dict[str, Any], levels: str
 ) -> None:
-    three_places(world)
+    world.open_three_findings()
     refused(world, "POST", "/pulls/1/comments$", fault)
     result = world.run()
     assert result.code == 0
-    assert places(world, result) == rungs
+    assert destinations(world.github, result) == levels
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "fault", "rung"),
+    ("method", "path", "fault", "level"),
     [
         ("POST", "/check-runs$", FORBIDDEN, "summary"),
         ("PATCH", r"/check-runs/\d+$", {**DECLINED, "asking": '"annotations"'}, "summary"),
@@ -102,26 +102,26 @@ def test_what_finds_no_place_on_its_file_is_in_the_reviews_body(
     ids=["403", "422", "stored"],
 )
 def test_what_the_check_run_does_not_hold_the_job_summary_does(
-    world: World, method: str, path: str, fault: dict[str, Any], rung: str
+    world: World, method: str, path: str, fault: dict[str, Any], level: str
 ) -> None:
-    three_places(world)
+    world.open_three_findings()
     refused(world, "POST", "/pulls/1/reviews$", FORBIDDEN)
     refused(world, method, path, fault)
     result = world.run()
     assert result.code == 0
-    assert places(world, result) == f"{rung} file {rung}"
+    assert destinations(world.github, result) == f"{level} file {level}"
     assert [run.status for run in world.github.check_runs] in ([], ["completed"])
     homeless = [*result.commands("notice"), *result.commands("warning")]
-    assert any("It breaks." in said for said in homeless) == (rung == "summary")
+    assert any("It breaks." in said for said in homeless) == (level == "summary")
 
 
 def test_a_check_run_that_cannot_be_concluded_is_concluded_by_the_next_run(world: World) -> None:
-    three_places(world)
+    world.open_three_findings()
     refused(world, "POST", "/pulls/1/reviews$", FORBIDDEN)
     refused(world, "PATCH", r"/check-runs/\d+$", DOWN, times=6)
     result = world.run()
     assert result.code == 0
-    assert places(world, result) == "summary file summary"
+    assert destinations(world.github, result) == "summary file summary"
     assert [run.status for run in world.github.check_runs] == ["in_progress"]
     assert world.run().code == 0
     assert [(run.status, run.conclusion) for run in world.github.check_runs] == [
@@ -137,11 +137,11 @@ def test_a_check_run_that_cannot_be_concluded_is_concluded_by_the_next_run(world
 def test_a_summary_comment_that_cannot_be_written_loses_no_finding(
     world: World, fault: dict[str, Any], comments: int
 ) -> None:
-    three_places(world)
+    world.open_three_findings()
     refused(world, "POST", "/issues/1/comments$", fault)
     result = world.run()
     assert result.code == 0
-    assert places(world, result) == ALL_IN_PLACE
+    assert destinations(world.github, result) == ALL_IN_PLACE
     assert len(world.github.issue_comments) == comments
     noted = any("summary comment could not be written" in note for note in result.report["notes"])
     assert noted == (comments == 0)
@@ -150,7 +150,7 @@ def test_a_summary_comment_that_cannot_be_written_loses_no_finding(
 def mended(world: World) -> None:
     """Pull request 1 after a push that mends what an earlier run, which then died, had commented on."""
     base = {"app.py": "".join(f"line {number}\n" for number in range(1, 31))}
-    world.answers(stubborn)
+    world.answer_with(report_faults)
     pull = world.change(base, {"app.py": base["app.py"].replace("line 9\n", "fault(Old, high)\n")})
     anchor = Anchor("app.py", 9, code="fault(Old, high)")
     old = Finding("app.py", Severity.HIGH, "Fault Old", "It breaks.", anchor, "Old")
@@ -177,7 +177,7 @@ def test_a_thread_that_cannot_be_resolved_is_edited_or_left_and_answered_once_at
     refused(world, "POST", "/graphql$", fault, asking="resolveReviewThread")
     result = world.run()
     assert result.code == 0
-    assert where(world, result) == {}
+    assert check_destinations(world.github, result) == {}
     (thread,) = world.github.threads
     assert (thread.resolved, len(thread.comments) - 1) == (resolved, answers)
     assert thread.comments[0].body.startswith("**Fixed in ") == edited
@@ -199,7 +199,7 @@ def test_a_thread_that_can_be_neither_resolved_nor_edited_is_closed_by_a_later_r
 
 
 @pytest.mark.parametrize(
-    ("permission", "rungs", "comments"),
+    ("permission", "levels", "comments"),
     [
         ("write:checks", "annotation annotation annotation", 0),
         ("write:pulls,none:checks", ALL_IN_PLACE, 1),
@@ -208,32 +208,32 @@ def test_a_thread_that_can_be_neither_resolved_nor_edited_is_closed_by_a_later_r
     ids=["checks alone", "no checks", "no comments"],
 )
 def test_a_token_with_some_permissions_uses_those(
-    world: World, permission: str, rungs: str, comments: int
+    world: World, permission: str, levels: str, comments: int
 ) -> None:
     world.github.tokens[READ_TOKEN] = permission
-    three_places(world)
+    world.open_three_findings()
     result = world.run({"github-token": READ_TOKEN})
     assert result.code == 0
-    assert places(world, result) == rungs
+    assert destinations(world.github, result) == levels
     assert len(world.github.issue_comments) == comments
 
 
 def test_a_gate_is_reached_whichever_rung_holds_the_finding(world: World) -> None:
-    three_places(world)
+    world.open_three_findings()
     refused(world, "POST", "/pulls/1/reviews$", FORBIDDEN)
     result = world.run({"fail-on": "high"})
     assert result.code == 1
-    assert places(world, result) == "annotation file annotation"
+    assert destinations(world.github, result) == "annotation file annotation"
     assert world.github.check_runs[-1].conclusion == "failure"
 
 
 def test_without_a_place_for_the_job_summary_findings_are_in_the_report(world: World) -> None:
-    three_places(world)
+    world.open_three_findings()
     step = world.step({"github-token": READ_TOKEN}, environ={"GITHUB_STEP_SUMMARY": "/dev/null/none"})
-    result = world.done(step.run())
+    result = world.record(step.run())
     assert result.code == 0
     assert {found["where"] for found in result.report["findings"]} == {"report"}
-    assert "in the JSON report" in " ".join(result.commands("warning"))
+    assert "in the JSON report" in result.warning_text
 
 
 # Many findings
@@ -244,7 +244,13 @@ def numbered(world: World, count: int) -> list[dict[str, Any]]:
     text = "".join(f"value_{number} = {number}\n" for number in range(1, count + 1))
     world.change({"README.md": "Read me.\n"}, {"many.py": text})
     found = [finding("many.py", line, title=f"Fault number {line}") for line in range(1, count + 1)]
-    world.answers(turns([said(*found[:60], done=False), said(*found[60:])] if count > 60 else [said(*found)]))
+    world.answer_with(
+        turns(
+            [report_call(*found[:60], done=False), report_call(*found[60:])]
+            if count > 60
+            else [report_call(*found)]
+        )
+    )
     return found
 
 
@@ -253,9 +259,9 @@ def test_one_bad_line_of_thirty_costs_its_own_place_alone(world: World) -> None:
     world.github.hub.refused_lines.add(17)
     result = world.run()
     assert result.code == 0
-    rungs = where(world, result)
-    assert rungs.pop("Fault number 17") == "file"
-    assert list(rungs.values()) == ["inline"] * 29
+    levels = check_destinations(world.github, result)
+    assert levels.pop("Fault number 17") == "file"
+    assert list(levels.values()) == ["inline"] * 29
     assert len(world.github.reviews) == 1
     first = requests(world, "POST", "/pulls/1/reviews")[0]
     last = requests(world, "POST", "/events")[0]
@@ -270,9 +276,9 @@ def test_a_bad_line_whose_file_takes_no_comment_is_in_the_body(world: World) -> 
     refused(world, "POST", "/graphql", no_file, asking='"subjectType": "FILE"')
     result = world.run()
     assert result.code == 0
-    rungs = where(world, result)
-    assert rungs.pop("Fault number 17") == "body"
-    assert list(rungs.values()) == ["inline"] * 29
+    levels = check_destinations(world.github, result)
+    assert levels.pop("Fault number 17") == "body"
+    assert list(levels.values()) == ["inline"] * 29
 
 
 def test_a_hundred_and_twenty_annotations_take_three_requests(world: World) -> None:
@@ -280,7 +286,7 @@ def test_a_hundred_and_twenty_annotations_take_three_requests(world: World) -> N
     refused(world, "POST", "/pulls/1/reviews$", FORBIDDEN)
     result = world.run()
     assert result.code == 0
-    assert list(where(world, result).values()) == ["annotation"] * 120
+    assert list(check_destinations(world.github, result).values()) == ["annotation"] * 120
     (check,) = world.github.check_runs
     assert len(check.annotations) == 120
     asked = [one for one in world.github.journal if one.method == "PATCH" and '"annotations"' in one.text]
@@ -293,7 +299,7 @@ def test_annotations_that_end_half_way_leave_the_rest_to_the_summary(world: Worl
     refused(world, "PATCH", r"/check-runs/\d+$", DECLINED, asking='"Fault number 60"|: Fault number 60"')
     result = world.run()
     assert result.code == 0
-    rungs = list(where(world, result).values())
-    assert (rungs.count("annotation"), rungs.count("summary")) == (50, 70)
+    levels = list(check_destinations(world.github, result).values())
+    assert (levels.count("annotation"), levels.count("summary")) == (50, 70)
     assert world.github.check_runs[0].conclusion == "success"
     assert len(result.commands("notice")) == 10
