@@ -17,7 +17,7 @@ from hunkwise.errors import ModelError, ModelKind
 from hunkwise.flows.models import Budgets
 from hunkwise.flows.planning import plan
 from hunkwise.flows.prompting import EnclosingCode, PromptWriter
-from hunkwise.flows.verification import VerificationResult, Verifier
+from hunkwise.flows.verification import Claim, VerificationResult, Verifier
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.config import Config, ContextSettings
 from hunkwise.settings.prompt_settings import BudgetSettings, PromptSettings
@@ -103,7 +103,7 @@ def opinion(
         if interrupted:
             event.set()
         second = Verifier(SNAPSHOT, asked.ask, prompting, Budgets(config), config)
-        return await second.verify(findings or FINDINGS, event)
+        return await second.verify([Claim(one) for one in findings or FINDINGS], event)
 
     return asyncio.run(on())
 
@@ -313,7 +313,7 @@ def test_the_functions_around_the_rows_are_shown_in_the_room_that_instructions_l
     model = FakeModel(each("keep"))
     second = Verifier(seen, model.ask, prompting, Budgets(config), config)
     asked = replace(finding(), anchor=Anchor("a.py", 3, code="two!"))
-    assert checks(asyncio.run(second.verify([asked], asyncio.Event()))) == [Verification.CONFIRMED]
+    assert checks(asyncio.run(second.verify([Claim(asked)], asyncio.Event()))) == [Verification.CONFIRMED]
     assert ("last = here()" in model.questions[0].prompt) is not ruled
     assert ("x" * 700 in model.questions[0].prompt) is ruled
 
@@ -339,7 +339,7 @@ def test_an_interruption_keeps_the_verdicts_that_there_are() -> None:
     model = Slow(by_file(a=each("drop"), b=lambda _question: None, c=lambda _question: None))
     config = Config(parallel=1)
     second = Verifier(SNAPSHOT, model.ask, PromptWriter(SNAPSHOT, Renderer({})), Budgets(config), config)
-    made = asyncio.run(second.verify(FINDINGS, event))
+    made = asyncio.run(second.verify([Claim(one) for one in FINDINGS], event))
     assert [gone.finding.path for gone in made.refuted] == ["a.py"]
     assert checks(made) == [Verification.UNVERIFIED, Verification.UNVERIFIED]
 
@@ -385,7 +385,7 @@ def test_hostile_code_is_shown_as_rows_alone() -> None:
     model = FakeModel(each("keep"))
     config = Config()
     second = Verifier(hostile, model.ask, PromptWriter(hostile, Renderer({})), Budgets(config), config)
-    made = asyncio.run(second.verify([finding()], asyncio.Event()))
+    made = asyncio.run(second.verify([Claim(finding())], asyncio.Event()))
     assert checks(made) == [Verification.CONFIRMED]
     lines = model.questions[0].prompt.split("\n")
     assert [line for line in lines if line.startswith("## Finding")] == ["## Finding 1"]

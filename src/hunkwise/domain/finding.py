@@ -41,6 +41,24 @@ class Verification(StrEnum):
     """The verification failed, contradicted itself or had no budget: the finding is kept as it was."""
 
 
+class RecheckState(StrEnum):
+    """Whether a finding of an earlier run still holds in the code as it is now."""
+
+    FIXED = "fixed"
+    OPEN = "open"
+    UNDECIDED = "undecided"
+    """No verdict that could be taken, or the model could not tell: it stays open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """The answer to whether a finding of an earlier run still holds."""
+
+    state: RecheckState
+    evidence: str = ""
+    """Untrusted text; never empty for FIXED."""
+
+
 @dataclass(frozen=True, slots=True)
 class Anchor:
     """A line, or the lines `start_line`..`line`, on one side of a file's diff; verified to be in one hunk."""

@@ -16,7 +16,7 @@ from hunkwise.flows.models import Budgets, Model, ModelFallback
 from hunkwise.flows.planning import ReviewPlan, coverage_of, hunks_of, plan
 from hunkwise.flows.prompting import EnclosingCode, PromptWriter, settings_digest
 from hunkwise.flows.summary import Summarizer, SummaryResult
-from hunkwise.flows.verification import VerificationResult, Verifier
+from hunkwise.flows.verification import Claim, VerificationResult, Verifier
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.publish.sanitize import fence
 from hunkwise.settings.config import Config
@@ -306,7 +306,7 @@ async def review(
     summary_fallback = fallback.after(config.summary_model)
     verification, summary = await asyncio.gather(
         Verifier(snapshot, verify_fallback.ask, prepared.prompting, budgets, config).verify(
-            filtered.findings, watchers.interrupted
+            [Claim(finding) for finding in filtered.findings], watchers.interrupted
         ),
         Summarizer(snapshot, summary_fallback.ask, prepared.prompting, budgets, config).summarize(
             analysis, filtered.findings, watchers.interrupted, request.earlier_summary

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hunkwise.domain.diff import FileDiff, Side
-from hunkwise.domain.finding import Finding, Severity, Verification, reading_order
+from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Verification, reading_order
 from hunkwise.domain.model import Question, ReportTool
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.review import RefutedFinding, ReviewFault
@@ -31,6 +31,17 @@ from hunkwise.settings.config import Config
 MOST_IN_BATCH = 12
 _UNPROVED_LINE_MARGIN = 5
 """Lines by which a line that is not in the diff may be off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A finding to verify: one of this run, or an earlier one that is still open and whose code has changed."""
+
+    finding: Finding
+    earlier: bool = False
+    """Raised by an earlier run: the question is whether it still holds in the code as it is now."""
+    old_code: str = ""
+    """The code of an earlier finding as it was when the finding was raised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +146,8 @@ class VerificationResult:
     findings: tuple[Finding, ...]
     refuted: tuple[RefutedFinding, ...] = ()
     faults: tuple[ReviewFault, ...] = ()
+    rechecked: Mapping[Finding, Recheck] = field(default_factory=dict)
+    """The answer for the finding of each earlier claim; `findings` and `refuted` have none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +178,19 @@ class Verifier:
         self._budgets = budgets
         self._config = config
 
-    async def verify(self, findings: Sequence[Finding], interrupted: asyncio.Event) -> VerificationResult:
+    async def verify(self, claims: Sequence[Claim], interrupted: asyncio.Event) -> VerificationResult:
         """Returns the verified findings. Never raises for a fault of the model, a prompt or the network: it keeps
-        the findings then, unverified."""
+        the findings then, unverified, and earlier ones undecided."""
+        findings = [claim.finding for claim in claims if not claim.earlier]
+        rechecked = {claim.finding: Recheck(RecheckState.UNDECIDED) for claim in claims if claim.earlier}
         if self._config.verify == "off" or not findings:
-            return VerificationResult(tuple(findings))
+            return VerificationResult(tuple(findings), rechecked=rechecked)
         files = by_path(self._snapshot.files)
         questions = _Questions(self._ask, self._prompting, self._budgets, self._config, files)
         batches = batches_of(finding for finding in findings if questions.covers(finding))
         await together((questions.put(batch, interrupted) for batch in batches), interrupted)
-        return _build_result(findings, questions, _min_severities(self._config))
+        result = _build_result(findings, questions, _min_severities(self._config))
+        return replace(result, rechecked=rechecked)
 
 
 class _Questions:

@@ -19,7 +19,7 @@ from hunkwise.flows.models import Budgets
 from hunkwise.flows.planning import coverage_of
 from hunkwise.flows.review import PreparedReview, ReviewRequest, prepare
 from hunkwise.flows.summary import Summarizer
-from hunkwise.flows.verification import FindingBatch, Verifier, batches_of
+from hunkwise.flows.verification import Claim, FindingBatch, Verifier, batches_of
 from hunkwise.publish.placement import by_path, resolve_anchor
 from hunkwise.settings.config import Config
 
@@ -113,7 +113,7 @@ async def _verification_question(
     config = request.config.model_copy(update={"verify": verify})
     model = _CapturingModel()
     verifier = Verifier(request.snapshot, model.ask, prepared.prompting, Budgets(Config()), config)
-    opinion = await verifier.verify(batch.findings, asyncio.Event())
+    opinion = await verifier.verify([Claim(finding) for finding in batch.findings], asyncio.Event())
     return model.question, " ".join(fault.message for fault in opinion.faults)
 
 
