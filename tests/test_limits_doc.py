@@ -64,7 +64,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "An answer of GitHub's API, unpacked": (
         ["hunkwise.github.responses:MAX_ANSWER"],
-        "tests/github/test_watch.py::test_an_answer_that_is_too_large_is_not_read_to_its_end",
+        "tests/github/test_transport.py::test_an_answer_that_is_too_large_is_not_read_to_its_end",
     ),
     "Files that GitHub lists": (
         ["hunkwise.domain.limits:CHANGED_FILES"],
@@ -253,7 +253,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Writes to GitHub": (
         ["hunkwise.github.connection:_MAX_WRITES", "hunkwise.github.connection:_WINDOW"],
-        "tests/github/test_pace.py::test_no_more_than_sixty_fall_into_any_minute",
+        "tests/github/test_throttle.py::test_no_more_than_sixty_fall_into_any_minute",
     ),
     "`deadline`": (
         ["hunkwise.settings.config:deadline"],
@@ -265,7 +265,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "One request to GitHub, from its connection to the last byte": (
         ["hunkwise.github.connection:REQUEST_SECONDS", "hunkwise.github.transport:TIMEOUT"],
-        "tests/github/test_watch.py::test_a_server_that_hangs_in_any_phase_is_left_when_the_time_is_over",
+        "tests/github/test_transport.py::test_a_server_that_hangs_in_any_phase_is_left_when_the_time_is_over",
     ),
     "One call of git": (
         ["hunkwise.repository.git_process:TIMEOUT", "hunkwise.repository.git:DIFF_TIMEOUT"],

@@ -24,8 +24,7 @@ from tests.end_to_end.step import (
 )
 from tests.fakes.command_line import shared_cli
 from tests.fakes.copilot_api import FakeCopilot
-from tests.fakes.git_repository import GitRepository
-from tests.fakes.git_store import GitStore
+from tests.fakes.git_repository import GitRepository, GitStore
 from tests.fakes.github import FakeGitHub
 from tests.fakes.github_state import PullRequest
 from tests.fakes.http_server import serve

@@ -1,4 +1,4 @@
-"""A GitHub over a real git repository: REST by GitHub's own contract, GraphQL on GitHub's own schema."""
+"""What people do on a fake GitHub's pull request between two runs, and what happens to its ends."""
 
 from __future__ import annotations
 
@@ -13,26 +13,109 @@ from typing import Any
 from starlette.requests import Request as HttpRequest
 from starlette.types import Receive, Scope, Send
 
-from tests.fakes.faults import FaultQueue, HttpFault
-from tests.fakes.git_store import GitStore
-from tests.fakes.github_dispatch import Dispatch
-from tests.fakes.github_events import Events
-from tests.fakes.github_http import faulty_reply, read_request, send_reply
+from tests.fakes import github_reviews as ends
+from tests.fakes.git_repository import GitStore
+from tests.fakes.github_faults import (
+    Action,
+    FaultQueue,
+    HttpFault,
+    Moment,
+    Moments,
+    faulty_reply,
+    read_request,
+    send_reply,
+)
 from tests.fakes.github_messages import Reply, Request
+from tests.fakes.github_reviews import add_reply, remove_comment
+from tests.fakes.github_routes import Dispatch
 from tests.fakes.github_state import (
     CheckRun,
     Comment,
     GraphqlRefusal,
     Hub,
     IssueComment,
+    Permission,
     PullRequest,
     Review,
     SarifUpload,
     Thread,
 )
-from tests.fakes.github_tokens import Permission
 from tests.fakes.http_server import drop_connection
-from tests.fakes.moments import Action, Moment, Moments
+
+
+class Events:
+    """Everything that a test can let happen. `hub.associations` says what people are to the repository."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+
+    def push(self, number: int, revision: str) -> str:
+        """Moves the head to a branch or SHA, and with it every thread as GitHub does. The SHA."""
+        with self.hub.lock:
+            return ends.push(self.hub, self.hub.pulls[number], revision)
+
+    def push_base(self, number: int, revision: str) -> str:
+        """Moves the base branch under the pull request. The SHA."""
+        with self.hub.lock:
+            return ends.push_base(self.hub, self.hub.pulls[number], revision)
+
+    def retarget(self, number: int, base: str) -> str:
+        """Puts the pull request on another base branch. The SHA."""
+        with self.hub.lock:
+            return ends.retarget(self.hub, self.hub.pulls[number], base)
+
+    def close(self, number: int, *, merged: bool = False) -> PullRequest:
+        with self.hub.lock:
+            pull = self.hub.pulls[number]
+            pull.state, pull.merged = "closed", merged
+            return pull
+
+    def reopen(self, number: int) -> PullRequest:
+        with self.hub.lock:
+            pull = self.hub.pulls[number]
+            pull.state = "open"
+            return pull
+
+    def say(self, number: int, author: str, body: str) -> IssueComment:
+        """A comment in the conversation."""
+        with self.hub.lock:
+            comment = IssueComment(self.hub.next_id(), number, author, body)
+            self.hub.issue_comments.append(comment)
+            return comment
+
+    def reply(self, thread: Thread, author: str, body: str, *, edited: bool = False) -> Comment:
+        """A further comment in a thread; `edited`: by its author, afterwards."""
+        with self.hub.lock:
+            made = add_reply(self.hub, thread, author, body)
+            made.edited_by = author if edited else ""
+            return made
+
+    def react(self, comment: Comment, login: str) -> None:
+        """A 👎."""
+        with self.hub.lock:
+            if login not in comment.thumbs_down:
+                comment.thumbs_down.append(login)
+
+    def resolve(self, thread: Thread, *, by: str) -> None:
+        with self.hub.lock:
+            thread.resolved, thread.resolved_by = True, by
+
+    def unresolve(self, thread: Thread) -> None:
+        with self.hub.lock:
+            thread.resolved, thread.resolved_by = False, ""
+
+    def edit(self, comment: Comment | IssueComment, body: str, *, by: str) -> None:
+        """Somebody writes something else into a comment, which keeps its author."""
+        with self.hub.lock:
+            comment.body, comment.edited_by = body, by
+
+    def delete(self, comment: Comment | IssueComment) -> None:
+        with self.hub.lock:
+            if isinstance(comment, Comment):
+                remove_comment(self.hub, comment)
+            else:
+                self.hub.issue_comments.remove(comment)
+
 
 __all__ = ["FakeGitHub", "GraphqlRefusal"]
 

@@ -1,15 +1,167 @@
-"""Reviews and their comments: what GitHub takes, and in which words it declines the rest."""
+"""Where a review comment can stand, and in which words GitHub declines any other place."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
-from tests.fakes.git_store import ChangedFile
-from tests.fakes.github_ends import place_threads
+from tests.fakes.git_repository import ChangedFile, GitStore
 from tests.fakes.github_messages import Json, RefusedError
-from tests.fakes.github_places import joined, place_faults
 from tests.fakes.github_state import BODY_LIMIT, Comment, Hub, PullRequest, Review, Thread
+
+
+class PlaceFault(NamedTuple):
+    """Why a comment cannot stand where it was put. GitHub words it differently for the two calls."""
+
+    field: str
+    code: str
+    words: str
+
+    @property
+    def sentence(self) -> str:
+        return f"Pull request review thread {self.field.replace('_', ' ')} {self.words}"
+
+    @property
+    def entry(self) -> Json:
+        name = f"pull_request_review_thread.{self.field}"
+        entry = {"resource": "PullRequestReviewComment", "code": self.code, "field": name}
+        return entry | {"message": f"{name} {self.words}"} if self.code == "custom" else entry
+
+
+_BAD_PATH = PlaceFault("path", "invalid", "is invalid")
+_BAD_LINE = PlaceFault("line", "custom", "must be part of the diff")
+_BAD_ORDER = PlaceFault("start_line", "custom", "must precede the end line.")
+_OTHER_HUNK = PlaceFault("start_line", "custom", "must be part of the same hunk as the line.")
+_NO_HUNK = PlaceFault("diff_hunk", "missing_field", "can't be blank")
+
+
+def place_faults(
+    files: Sequence[ChangedFile], given: Json, refused: Collection[int] = ()
+) -> list[PlaceFault]:
+    """Everything that is wrong with where the comment points; nothing, where it can stand."""
+    file = next((file for file in files if file.path == given["path"]), None)
+    if file is None:
+        return [_BAD_PATH, _NO_HUNK]
+    if given.get("subject_type") == "file":
+        return []
+    line, side = given.get("line"), given.get("side", "RIGHT")
+    start, start_side = given.get("start_line"), given.get("start_side") or side
+    hunk = file.hunk_text(side, line) if line is not None and line not in refused else None
+    if hunk is None:
+        return [_BAD_LINE, *([_OTHER_HUNK] if start is not None else []), _NO_HUNK]
+    if start is None:
+        return []
+    if start_side == side and start >= line:
+        return [_BAD_ORDER]
+    return [] if file.hunk_text(start_side, start) == hunk else [_OTHER_HUNK]
+
+
+def joined(parts: list[str]) -> str:
+    """GitHub's way of joining: one; one and two; one, two, and three."""
+    if len(parts) < 3:
+        return " and ".join(parts)
+    return f"{', '.join(parts[:-1])}, and {parts[-1]}"
+
+
+_HUNK = re.compile(rb"(?m)^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+
+
+def push(hub: Hub, pull: PullRequest, revision: str) -> str:
+    """Moves the head; by force, where the old one is not part of the new one. The SHA."""
+    sha = hub.store.commit(revision)
+    if not hub.store.is_ancestor(pull.head_sha, sha):
+        pull.timeline.append("HEAD_REF_FORCE_PUSHED_EVENT")
+    pull.head_sha = sha
+    place_threads(hub, pull)
+    return sha
+
+
+def push_base(hub: Hub, pull: PullRequest, revision: str) -> str:
+    """Moves the base branch; by force, where its old commit is not part of the new one. The SHA."""
+    sha = hub.store.commit(revision)
+    if not hub.store.is_ancestor(pull.base_sha, sha):
+        pull.timeline.append("BASE_REF_FORCE_PUSHED_EVENT")
+    pull.base_sha = sha
+    place_threads(hub, pull)
+    return sha
+
+
+def retarget(hub: Hub, pull: PullRequest, branch: str) -> str:
+    """Puts the pull request on another base branch. The SHA."""
+    pull.base_branch, pull.base_sha = branch, hub.store.commit(branch)
+    pull.timeline.append("BASE_REF_CHANGED_EVENT")
+    place_threads(hub, pull)
+    return pull.base_sha
+
+
+def place_threads(hub: Hub, pull: PullRequest) -> None:
+    """Where each thread stands in the diff of today, reckoned from where it was begun."""
+    files = {file.path: file for file in hub.changed_files(pull)}
+    for thread in hub.threads:
+        if thread.number == pull.number:
+            _place(hub.store, pull, files.get(thread.comments[0].path), thread)
+
+
+def _place(store: GitStore, pull: PullRequest, file: ChangedFile | None, thread: Thread) -> None:
+    first = thread.comments[0]
+    if first.line is None:
+        thread.outdated = file is None
+        return
+    moved = _moved(store, pull, file, first) if file is not None else None
+    thread.outdated = moved is None
+    for comment in thread.comments:
+        comment.shown_start, comment.shown_line = moved or (None, None)
+
+
+def _moved(
+    store: GitStore, pull: PullRequest, file: ChangedFile, first: Comment
+) -> tuple[int | None, int] | None:
+    """The first and the last line of today; None where a line was changed, or the diff shows it no more."""
+    assert first.line is not None
+    begun = first.start_line if first.start_line is not None else first.line
+    start_side = first.start_side or first.side
+    rows = [(first.side, line) for line in range(begun, first.line + 1)]
+    if start_side != first.side:
+        rows = [(start_side, begun), (first.side, first.line)]
+    moved = [_line(store, pull, file, first, side, line) for side, line in rows]
+    start, last = moved[0], moved[-1]
+    if start is None or last is None or None in moved:
+        return None
+    if start_side == first.side and last - start != first.line - begun:
+        return None  # something was put between the two
+    return (start if first.start_line is not None else None), last
+
+
+def _line(
+    store: GitStore, pull: PullRequest, file: ChangedFile, first: Comment, side: str, line: int
+) -> int | None:
+    """One line of one side, followed to its version of today."""
+    if side == "RIGHT":
+        moved = shifted(store.changes(first.commit_id, pull.head_sha, file.path), line)
+        return moved if moved is not None and file.hunk_text(side, moved) is not None else None
+    bases = store.merge_base(first.base_sha, first.commit_id), store.merge_base(pull.base_sha, pull.head_sha)
+    moved = shifted(store.changes(*bases, file.old_path or file.path), line)
+    if moved is None or file.hunk_text(side, moved) is None:
+        return None
+    then = next(old for old in store.diff(first.base_sha, first.commit_id) if old.path == first.path)
+    # A line that the change takes away no more is another line of the diff.
+    return None if line in then.removed_lines and moved not in file.removed_lines else moved
+
+
+def shifted(hunks: bytes, line: int) -> int | None:
+    """Where a line is after a change, whose hunks have no lines around them; None where it was changed."""
+    by = 0
+    for found in _HUNK.finditer(hunks):
+        start, count = int(found[1]), 1 if found[2] is None else int(found[2])
+        added = 1 if found[4] is None else int(found[4])
+        if start <= line < start + count:
+            return None
+        if line >= start + (count == 0):  # `-5,0` adds behind line 5
+            by += added - count
+    return line + by
+
 
 _REVIEW_PAGE = "/pulls/reviews#create-a-review-for-a-pull-request"
 _COMMENT_PAGE = "/pulls/comments#create-a-review-comment-for-a-pull-request"

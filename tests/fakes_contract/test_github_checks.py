@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from github import GithubException
 
-from tests.fakes.github_state import BOT
-from tests.fakes.github_tokens import Permission, level
+from tests.fakes.github_state import BOT, Permission, level
 from tests.fakes_contract.conftest import Served
 from tests.fakes_contract.test_github_pending import PULL
 from tests.fakes_contract.test_github_writing import comment

@@ -7,7 +7,7 @@ from typing import Any, Final
 from hunkwise.domain.diff import KEY_LENGTH
 from hunkwise.publish.report import as_json
 from tests.publish.samples import HEAD, anchor, finding, review, view
-from tests.settings.test_event import example
+from tests.settings.test_github_context import example
 
 FINDING: Final[dict[str, Any]] = {
     "path": "src/a.py",

@@ -26,8 +26,7 @@ from tests.copilot.sessions import Asked, Question, environ, put
 from tests.end_to_end.prompts import paths_in, rows_in, user_text
 from tests.end_to_end.step import Result
 from tests.end_to_end.world import BASE, HEAD, finding, report_call
-from tests.fakes.git_repository import GitRepository
-from tests.fakes.git_store import GitStore
+from tests.fakes.git_repository import GitRepository, GitStore
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Answer, Script, ToolCall, report, sequence, turns

@@ -23,8 +23,8 @@ from hunkwise.settings.sources import read_front_matter
 from hunkwise.settings.strict_yaml import read_yaml
 from tests.pages import page
 from tests.settings.test_config import FULL, WRONG_KEYS
-from tests.settings.test_front_matter import FULL as FULL_FRONT_MATTER
-from tests.settings.test_front_matter import WRONG as WRONG_FRONT_MATTER
+from tests.settings.test_prompt_settings import FULL as FULL_FRONT_MATTER
+from tests.settings.test_prompt_settings import WRONG as WRONG_FRONT_MATTER
 
 _TABLE = re.compile(r"^\| Key \|.*\n(?:\|.*\n)+", re.MULTILINE)
 
