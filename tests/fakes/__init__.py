@@ -1,1 +1,1 @@
-"""Stand-ins for what tests cannot have: GitHub, the model providers, the Copilot API. All on loopback."""
+"""Test doubles for GitHub, the model providers and the Copilot API, all on loopback."""

@@ -1,4 +1,4 @@
-"""The reading half of GitHub's runner: finds workflow commands in a log, and outputs in GITHUB_OUTPUT.
+"""Parses workflow commands in a log and outputs in GITHUB_OUTPUT as GitHub's runner does.
 
 Behaves as actions/runner does (ActionCommand.cs, FileCommandManager.cs), only greedier: a line ends at every
 character that any reader takes for a line end, and characters without width are passed over.

@@ -1,4 +1,4 @@
-"""GitHub's own OpenAPI description: what a request may carry, what an answer must, and how to fill one up."""
+"""GitHub's OpenAPI description: validates requests and responses, and fills in missing properties."""
 
 from __future__ import annotations
 

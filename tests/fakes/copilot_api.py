@@ -1,4 +1,4 @@
-"""A stand-in for GitHub's copilot_internal endpoints and for the Copilot API, both on one address."""
+"""A fake of GitHub's copilot_internal endpoints and of the Copilot API, on one address."""
 
 from __future__ import annotations
 

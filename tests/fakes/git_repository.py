@@ -1,4 +1,4 @@
-"""A real git repository that a test fills with commits."""
+"""Real git repositories: one that a test fills with commits, and the reader that the fake GitHub serves from."""
 
 from __future__ import annotations
 

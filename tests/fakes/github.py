@@ -1,4 +1,4 @@
-"""What people do on a fake GitHub's pull request between two runs, and what happens to its ends."""
+"""The fake GitHub: its HTTP server, and the events that people cause between two runs."""
 
 from __future__ import annotations
 

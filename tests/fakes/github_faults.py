@@ -1,4 +1,4 @@
-"""Faults that a test orders from a fake server: the first that matches a request answers it."""
+"""Faults and actions that a test schedules on requests to a fake server."""
 
 from __future__ import annotations
 

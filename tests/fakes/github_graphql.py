@@ -1,4 +1,4 @@
-"""How many nodes a GraphQL query could ask for: GitHub refuses more than half a million before it looks."""
+"""The fake GitHub's GraphQL endpoint: node limit, mutations and execution on GitHub's own schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all resolvers of the fake GitHub's GraphQL need: who asks, refusals, people, and pages of lists."""
+"""The fake GitHub's GraphQL objects: pull requests, threads, checks and git objects, in pages."""
 
 from __future__ import annotations
 

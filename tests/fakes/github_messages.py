@@ -1,4 +1,4 @@
-"""What goes over the fake GitHub's wire, as values: requests, replies, and refusals in GitHub's words."""
+"""Requests and replies of the fake GitHub as values, its refusals, and its paged and Base64 bodies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fake GitHub's routes for what is said on a pull request: reviews and comments."""
+"""The fake GitHub's routes for reviews, comments, check runs and code scanning."""
 
 from __future__ import annotations
 

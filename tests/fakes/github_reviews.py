@@ -1,4 +1,4 @@
-"""Where a review comment can stand, and in which words GitHub declines any other place."""
+"""Reviews and their comments in the fake GitHub: which lines it accepts, and where threads are after a push."""
 
 from __future__ import annotations
 

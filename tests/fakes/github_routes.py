@@ -1,4 +1,4 @@
-"""The fake GitHub's routes for reading: repository, pull request, files, contents, trees, comparison."""
+"""The fake GitHub's routing, and its routes for repository, pull request, files, trees and comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people and apps said, as GitHub's JSON: reviews, comments, check runs, and their authors."""
+"""The JSON of the fake GitHub's REST objects; missing properties are filled in from the contract."""
 
 from __future__ import annotations
 

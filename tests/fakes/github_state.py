@@ -1,4 +1,4 @@
-"""What a token of the fake GitHub may do: everything, nothing, or so much in each of GitHub's scopes."""
+"""The state of the fake GitHub: tokens, pull requests, reviews, comments, threads and check runs."""
 
 from __future__ import annotations
 

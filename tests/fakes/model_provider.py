@@ -1,4 +1,4 @@
-"""A scripted HTTP server in place of model providers: OpenAI (completions and responses), Azure and Anthropic."""
+"""A scripted HTTP server for OpenAI (completions and responses), Azure and Anthropic."""
 
 from __future__ import annotations
 

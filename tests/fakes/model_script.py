@@ -1,4 +1,4 @@
-"""What a scripted model is asked and what it does: requests as values, answers, faults, ready scripts."""
+"""Requests to a scripted model as values, its answers and faults, and ready-made scripts."""
 
 from __future__ import annotations
 
