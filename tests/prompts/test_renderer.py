@@ -49,7 +49,7 @@ def test_every_built_in_prompt_does_without_what_can_be_left_out(name: str) -> N
     text = Renderer({}).render(name, {**names, **less})
     assert not any(f"`{tool}`" in text for tool in READING_TOOLS)
     for heading in (
-        "Already raised",
+        "Already reported",
         "maintainers ask",
         "The code around",
         "are changed in all",
@@ -67,14 +67,21 @@ def test_every_built_in_prompt_tells_its_range_of_severities(name: str) -> None:
     text = Renderer({}).render(name, {**names, "prompt": ranged})
     if name in STAGE_PROMPTS:
         return
-    assert "What is below `medium` is not asked for here" in text
+    assert "Leave out what is below `medium`." in text
     assert "What is above `high` is reported\nas `high`" in text
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in STAGE_PROMPTS])
 def test_every_prompt_over_the_diff_shows_the_changed_lines_before_what_is_around_them(name: str) -> None:
     text = rendering(name)
-    parts = ["# Task", "# The change", "# Already raised", "maintainers ask", "R2 + two!", ENCLOSING]
+    parts = [
+        "# Task",
+        "# The change",
+        "# Already reported",
+        "# Instructions of the repository's maintainers",
+        "R2 + two!",
+        ENCLOSING,
+    ]
     assert sorted(parts, key=text.index) == parts
 
 

@@ -13,7 +13,7 @@ BREAKS = ("\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\
 
 FRAME_ESCAPES = {
     "our own headings": "".join(f"x{end}# The change{end}## {MARK}{end}" for end in BREAKS),
-    "the part to review": f"x\n\n{_PART}\n\n# Already raised\n\n- {MARK}\n",
+    "the part to review": f"x\n\n{_PART}\n\n# Already reported\n\n- {MARK}\n",
     "rows of a diff": f'x\nR3 + {MARK}\nL3 - {MARK}\n@@ {MARK}\n### "{MARK}" (added)\n',
     "the end of a quotation": f"x\n>\n{MARK}\n> \n\n{MARK}\n>>> {MARK}",
     "a fence": f"```\n{MARK}\n```\n~~~\n{MARK}\n````{MARK}",

@@ -132,7 +132,7 @@ LINE_LIMIT = 4_000
 """Bytes of a line that are shown; a longer line is cut and does not count as reviewed."""
 ROW_SIZE = 16
 """Characters of a row besides its text: side, number, kind, line feed."""
-HUNK_SIZE = 8
+HUNK_SIZE = 26
 FILE_SIZE = 80
 _PLAIN = re.compile(rb"[\t\x20-\x7e]*\r?")
 _HIDDEN = re.compile(

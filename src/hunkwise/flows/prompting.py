@@ -14,6 +14,7 @@ from hunkwise.domain.diff import FileStatus
 from hunkwise.domain.finding import Severity
 from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.domain.pull_request import CommitFiles, Instructions, Snapshot
+from hunkwise.domain.review import FileCoverage
 from hunkwise.enclosing.scopes import (
     GAP,
     Chain,
@@ -199,13 +200,16 @@ class PromptWriter:
         """Returns the system message for the prompt of that name."""
         return self._renderer.system_for(name)
 
-    def prepare(self, names: Iterable[str], works: Iterable[PromptTask]) -> None:
-        """Compiles the templates of the prompts and renders the user's own ones.
+    def prepare(
+        self, names: Iterable[str], works: Iterable[PromptTask], skipped: Iterable[FileCoverage] = ()
+    ) -> None:
+        """Compiles the templates of the prompts and renders the user's own ones; the prompts name the skipped files.
 
         Raises SettingsError if a template does not compile, or fails for all of its tasks. One that fails for some
         chunks only, for example because of untrusted text in them, fails only these chunks; see `text`.
         """
         works = tuple(works)
+        self._contexts.skip_reasons = {file.path: file.reason for file in skipped if file.reason is not None}
         self._collect_context(works)
         for name in names:
             of_prompt = [work for work in works if work.prompt.name == name]

@@ -262,7 +262,8 @@ def prepare(
         system=prompting.system,
     )
     review_plan = plan(request.snapshot, request.config, reviewed_before(request, settings))
-    prompting.prepare([prompt.name for prompt in request.config.prompts], review_plan.works)
+    names = [prompt.name for prompt in request.config.prompts]
+    prompting.prepare(names, review_plan.works, review_plan.skipped)
     return PreparedReview(review_plan, prompting, settings)
 
 

@@ -126,6 +126,8 @@ class Contexts:
         self._room = room
         self._around = around
         self._switches = {name: switches[name] for name in SWITCHES}
+        self.skip_reasons: Mapping[str, str] = {}
+        """Why files are not reviewed, by path; set before the first prompt is rendered."""
 
     @cached_property
     def shared(self) -> dict[str, Any]:
@@ -136,7 +138,9 @@ class Contexts:
         return {
             "pull_request": None if self._local else self._pull_request(),
             "repository": snapshot.pull_request.repository,
-            "files": [file_values(file) for file in files],
+            "files": [
+                {**file_values(file), "skipped": self.skip_reasons.get(file.path, "")} for file in files
+            ],
             "threads": [thread_values(thread) for thread in threads if not thread.resolved],
             "context": dict(on),
         }
@@ -263,11 +267,11 @@ def row(line: DiffLine, text: str) -> str:
 
 
 def diff_text(part: ChunkPart) -> str:
-    """Returns the rows as the built-in templates show them."""
+    """Returns the rows as the built-in templates show them, with a header per hunk as in a unified diff."""
     file = part.file
     renamed = f", was {named(file.old_path)}" if file.old_path else ""
     rows = [f"### {named(file.path)} ({file.status}{renamed})"]
     for hunk in part.hunks:
-        rows.append(f"@@ {visible(hunk.heading)}".rstrip())
+        rows.append(f"@@ -{hunk.old_start} +{hunk.new_start} @@ {visible(hunk.heading)}".rstrip())
         rows += [row(line, shown_text(line)) for line in hunk.lines]
     return "\n".join(rows)
