@@ -21,7 +21,7 @@ _MIN_ALPHANUMERIC = 12
 _REDACTED = "(The text here held one of this run's own secrets: see who could read it, and revoke it.)"
 _WITHHELD = ReviewFault(
     "secret",
-    "Something that was about to be posted held one of this run's own secrets, and was withheld.",
+    "Something that was about to be posted, or shown to a model again, held one of this run's own secrets, and was withheld.",
     "Treat that secret as leaked to the model: revoke it, and look for what in the change asked for it.",
 )
 
@@ -124,7 +124,7 @@ def withhold(review: Review, scan: SecretScan) -> Review:
         notes=notes,
         summary=summary,
         walkthrough=walkthrough,
-        faults=(*faults, _WITHHELD),
+        faults=tuple(dict.fromkeys((*faults, _WITHHELD))),
         dropped=review.dropped + len(review.findings) - len(findings) + len(review.refuted) - len(refuted),
     )
 
