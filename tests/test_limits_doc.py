@@ -289,9 +289,9 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Parsing a file for a suggestion": (
         [
-            "hunkwise.publish.suggestions:SECONDS",
-            "hunkwise.publish.suggestions:CPU_SECONDS",
-            "hunkwise.publish.suggestions:LARGEST",
+            "hunkwise.enclosing.scopes:CHECK_SECONDS",
+            "hunkwise.enclosing.scope_worker:CPU_SECONDS",
+            "hunkwise.enclosing.scopes:LARGEST",
         ],
         "tests/publish/test_suggestions.py::test_a_late_parser_costs_its_suggestions_and_no_others",
     ),

@@ -15,6 +15,7 @@ from hunkwise.redaction import SecretScan, withhold, without_secrets
 from tests.publish.samples import finding, review
 
 SECRET = "ghs_abc~DEF/123+<xyz>?789"
+TOKEN = "ghs_q7Rz2LkV9xWc4TnB8mYp1HsJ5dGf3AeU6oKi"
 SCAN = SecretScan([SECRET, "other-secret-value"])
 
 
@@ -42,6 +43,67 @@ SCAN = SecretScan([SECRET, "other-secret-value"])
 )  # fmt: skip
 def test_finds_secret_in_each_encoding(text: str) -> None:
     assert SCAN.found_in(f"before\n{text}\nafter")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ",".join(f"0x{ord(letter):02x}" for letter in SECRET),
+        ", ".join(f"0X{ord(letter):02X}" for letter in SECRET),
+        "".join(f"\\x{ord(letter):02x}" for letter in SECRET),
+        "".join(f"\\u{ord(letter):04x}" for letter in SECRET),
+        "".join(f"\\\\u{ord(letter):04X}" for letter in SECRET),
+        "".join(f"\\u{{{ord(letter):x}}}" for letter in SECRET),
+        "".join(f"\\U{ord(letter):08x}" for letter in SECRET),
+        " ".join(f"U+{ord(letter):04X}" for letter in SECRET),
+        "".join(f"&#x{ord(letter):x};" for letter in SECRET),
+        "".join(f"\\{ord(letter):03o}" for letter in SECRET),
+        "".join(f"\\{ord(letter):o}" for letter in SECRET),
+        ", ".join(f"0o{ord(letter):o}" for letter in SECRET),
+        "".join(f"\\0{ord(letter):o}" for letter in SECRET),
+        "\ufe00".join(SECRET),
+        "\U0001bca0".join(SECRET),
+    ],
+)
+def test_a_secret_is_found_in_escapes_of_programming_languages(text: str) -> None:
+    assert SCAN.found_in(f"before {text} after")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [TOKEN[:20], TOKEN[20:]],
+        [TOKEN[20:], TOKEN[:20]],
+        [TOKEN[start : start + 10] for start in range(0, len(TOKEN), 10)],
+        [TOKEN[start : start + 8] for start in range(0, len(TOKEN), 8)],
+        [TOKEN[:12], TOKEN[8:30], TOKEN[28:]],
+        [TOKEN[::-1][:15], TOKEN[::-1][15:]],
+        [TOKEN.encode().hex()[:30], TOKEN.encode().hex()[30:].upper()],
+        [b64encode(TOKEN.encode()).decode()[:20], b64encode(TOKEN.encode()).decode()[20:]],
+        [" ".join(TOKEN[:20]), TOKEN[20:]],
+    ],
+)
+def test_a_secret_in_pieces_over_several_findings_is_withheld(pieces: list[str]) -> None:
+    scan = SecretScan([TOKEN])
+    found = [finding(f"Part {n}", body=f"One part is {piece} here.") for n, piece in enumerate(pieces)]
+    kept = finding("Kept", body="Nothing of it, but ghs_ is how a token begins.")
+    safe = withhold(review(*found[:1], kept, *found[1:]), scan)
+    assert safe.findings == (kept,)
+    assert [fault.kind for fault in safe.faults] == ["secret"]
+    some = review(kept, *found[:-1])
+    assert withhold(some, scan) is some
+
+
+@pytest.mark.parametrize("name", ["title", "body", "suggestion"])
+def test_letters_of_a_secret_in_one_field_of_many_findings_cost_all_of_them(name: str) -> None:
+    found = [replace(finding(), **{name: TOKEN[start : start + 2]}) for start in range(0, len(TOKEN), 2)]  # type: ignore[arg-type]
+    assert withhold(review(*found), SecretScan([TOKEN])).findings == ()
+
+
+def test_a_piece_in_the_summary_costs_the_summary() -> None:
+    whole = replace(review(finding(body=TOKEN[:20]), finding("Kept")), summary=f"And {TOKEN[20:]}.")
+    safe = withhold(whole, SecretScan([TOKEN]))
+    assert (safe.findings, safe.summary) == ((finding("Kept"),), "")
 
 
 @pytest.mark.parametrize("text", ["", SECRET[:-2], "nothing here", SECRET.swapcase()])

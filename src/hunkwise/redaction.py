@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from html import unescape
 from unicodedata import normalize
@@ -18,10 +19,15 @@ _MIN_LENGTH = 8
 """Shorter secrets are not searched for."""
 _MIN_ALPHANUMERIC = 12
 """Letters and digits of a secret that is also searched for without punctuation: a shorter one could be two words."""
+_MIN_PIECE = 6
+"""Letters and digits of a piece of a secret that is split over several texts; a shorter one can be a chance."""
+_HEX_PREFIXES = (re.compile(r"\b\B"), re.compile("0x"), re.compile("x"), re.compile("u0*"))
+"""Signs before each byte, as in `0x73`, `\\x73`, `\\u0073`, without punctuation; the first one matches nothing."""
+_OCTAL = re.compile(r"(?:\\+0?|\b0o)([0-7]{2,3})[\s,;]*")
 _REDACTED = "(The text here held one of this run's own secrets: see who could read it, and revoke it.)"
 _WITHHELD = ReviewFault(
     "secret",
-    "Something that was about to be posted held one of this run's own secrets, and was withheld.",
+    "Something that was about to be posted or sent to a model held one of this run's own secrets, and was withheld.",
     "Treat that secret as leaked to the model: revoke it, and look for what in the change asked for it.",
 )
 
@@ -33,11 +39,14 @@ class SecretScan:
         self._exact: set[str] = set()
         self._any_case: set[str] = set()
         self._alphanumeric: set[str] = set()
+        self._encoded: set[str] = set()
+        """Letters and digits of the base64 texts."""
         self._plain = sorted({value for value in secrets if len(value) >= _MIN_LENGTH}, key=len, reverse=True)
         for secret in self._plain:
             raw = secret.encode("utf-8", "surrogateescape")
             self._exact |= {secret, secret[::-1], quote(secret, safe=""), *_encode_base64(raw)}
             self._any_case.add(raw.hex())
+            self._encoded |= set(map(_keep_alphanumeric, _encode_base64(raw)))
             letters = _keep_alphanumeric(secret)
             self._alphanumeric |= {letters, letters[::-1]} if len(letters) >= _MIN_ALPHANUMERIC else set()
 
@@ -45,11 +54,32 @@ class SecretScan:
         """Returns True if any secret is in the text, also with spaces or Markdown escapes in it, or encoded."""
         if not self._exact:
             return False
+        octal = _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
+        return self._found_in(text) or (octal != text and self._found_in(octal))
+
+    def _found_in(self, text: str) -> bool:
         # Punctuation may break up a secret: readers skip it, or GitHub does not show it.
         letters = _keep_alphanumeric(text)
+        folded = letters.lower()
         found = any(needle in letters for needle in self._alphanumeric)
-        found = found or any(needle in letters.lower() for needle in self._any_case)
+        found = found or any(
+            needle in prefix.sub("", folded) for prefix in _HEX_PREFIXES for needle in self._any_case
+        )
         return found or any(self._contains_secret(decoded) for decoded in _decode_variants(text))
+
+    def pieces_in(self, texts: Sequence[str]) -> frozenset[int]:
+        """Returns the indexes of the texts that have all pieces of a secret together, in any order.
+
+        The secret is raw, reversed, or in hex or base64 as a whole.
+        """
+        letters = [_keep_alphanumeric(text) for text in texts]
+        folded = [text.lower() for text in letters]
+        found: set[int] = set()
+        for needle in self._alphanumeric | self._encoded:
+            found |= _find_pieces(needle, letters)
+        for needle in self._any_case:
+            found |= _find_pieces(needle, folded)
+        return frozenset(found)
 
     def redacted(self, text: str) -> str:
         """Replaces each secret in plain form with `***`, and each line that holds an encoded one with a note.
@@ -92,9 +122,13 @@ def _redact_value(value: object, scan: SecretScan) -> object:
 
 def withhold(review: Review, scan: SecretScan) -> Review:
     """Removes findings, summary texts, notes and faults that hold a secret, and adds a fault that reports it."""
-    findings = tuple(
-        safe for finding in review.findings if (safe := _withhold_finding(finding, scan)) is not None
+    whole = [safe for finding in review.findings if (safe := _withhold_finding(finding, scan)) is not None]
+    pieces = scan.pieces_in([*map(_join_texts, whole), review.summary])
+    joined = any(
+        scan.found_in("".join(getattr(finding, name) or "" for finding in whole))
+        for name in ("title", "body", "suggestion", "category")
     )
+    findings = tuple(finding for index, finding in enumerate(whole) if index not in pieces and not joined)
     refuted = tuple(
         entry
         for entry in review.refuted
@@ -102,7 +136,8 @@ def withhold(review: Review, scan: SecretScan) -> Review:
     )
     notes = tuple(note for note in review.notes if not scan.found_in(note))
     faults = tuple(fault for fault in review.faults if not scan.found_in(f"{fault.message}\n{fault.hint}"))
-    summary = "" if scan.found_in(review.summary) else review.summary
+    in_summary = scan.found_in(review.summary) or len(whole) in pieces
+    summary = "" if in_summary else review.summary
     walkthrough = review.walkthrough
     if walkthrough is not None and scan.found_in("\n".join(walkthrough.texts)):
         walkthrough = None
@@ -124,7 +159,7 @@ def withhold(review: Review, scan: SecretScan) -> Review:
         notes=notes,
         summary=summary,
         walkthrough=walkthrough,
-        faults=(*faults, _WITHHELD),
+        faults=tuple(dict.fromkeys((*faults, _WITHHELD))),
         dropped=review.dropped + len(review.findings) - len(findings) + len(review.refuted) - len(refuted),
     )
 
@@ -155,6 +190,22 @@ def _decode_variants(text: str) -> Iterator[str]:
 def _keep_alphanumeric(text: str) -> str:
     """Returns only the letters and digits of a text, normalized by NFKC (other widths and styles)."""
     return "".join(filter(str.isalnum, normalize("NFKC", unescape(plain(text)))))
+
+
+def _find_pieces(needle: str, texts: Sequence[str]) -> set[int]:
+    """Returns the indexes of the texts that have consecutive pieces of the needle up to its end; empty if none do."""
+    used: set[int] = set()
+    start = 0
+    while len(needle) - start >= _MIN_PIECE:
+        end, best = start + _MIN_PIECE - 1, -1
+        for index, text in enumerate(texts):
+            while end < len(needle) and needle[start : end + 1] in text:
+                end, best = end + 1, index
+        if best < 0:
+            return set()
+        used.add(best)
+        start = end
+    return used
 
 
 def _encode_base64(raw: bytes) -> Iterator[str]:

@@ -6,8 +6,10 @@ import io
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from hunkwise.enclosing.scope_worker import KINDS, MOST_SCOPES, scopes_in, serve
+from hunkwise.enclosing.scope_worker import KINDS, MOST_ERRORS, MOST_SCOPES, errors_in, scopes_in, serve
 from hunkwise.enclosing.scopes import LANGUAGES, Scope, language_of
 from tests.enclosing.sources import SOURCES, here
 
@@ -106,7 +108,60 @@ def test_questions_are_answered_line_by_line() -> None:
     questions = [
         {"language": "go", "text": source, "places": [here(source)]},
         {"language": "cpp", "text": "a<" * 200_000, "places": [(1, 1)]},
+        {"language": "json", "text": "{\n1"},
     ]
     replies = io.StringIO()
     serve(io.StringIO("".join(json.dumps(one) + "\n" for one in questions)), replies)
-    assert [json.loads(line) for line in replies.getvalue().splitlines()] == [[[[3, 3, 3, 6, True]]], None]
+    assert [json.loads(line) for line in replies.getvalue().splitlines()] == [
+        [[[3, 3, 3, 6, True]]],
+        None,
+        [[2, 2]],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("python", "x = 1", []),
+        ("python", "x = '\\d'", []),
+        ("python", "# coding: latin-1\nx = 1", []),
+        ("python", "x = 1\nreturn x", [(2, 2)]),
+        ("python", "x = \0", [(1, 1), (1, 1), (1, 1)]),
+        ("python", "-" * 50_000 + "1", None),
+        ("javascript", "let a;\nlet b = ;\n", [(2, 2)]),
+        ("c", "int f(void) {\n  return 1\n}\n", [(2, 2)]),
+        ("go", "package a\n", []),
+        ("json", "{}", []),
+        ("json", '{"a":\nInfinity}', [(1, 1)]),
+        ("json", '{"a":\n1,}', [(2, 2)]),
+        ("json", "[" * 50_000, None),
+        ("json", "\ufeff{}", []),
+        ("toml", "a = 1", []),
+        ("toml", "a", [(1, 1)]),
+        ("toml", "a = " + "[" * 50_000, None),
+        ("yaml", "a: &x 1\nb: *x\n---\nc: !!python/object:os.system []", []),
+        ("yaml", "a: *x", [(1, 1)]),
+        ("yaml", "a: &x 1\n---\nb: *x", [(1, 1)]),
+        ("yaml", "a: [1\nb: 2", [(2, 2)]),
+        ("yaml", "a: \x07", [(1, 1)]),
+        ("yaml", 'a: "\\UFFFFFFFF"', [(1, 1)]),
+        ("yaml", "", []),
+    ],
+)
+def test_syntax_errors_are_found_by_their_lines(
+    language: str, text: str, expected: list[tuple[int, int]] | None
+) -> None:
+    assert errors_in(language, text) == expected
+
+
+def test_a_file_of_errors_has_only_so_many() -> None:
+    errors = errors_in("javascript", "let a = ;\n" * 2_000)
+    assert errors is not None
+    assert len(errors) == MOST_ERRORS
+
+
+@given(st.sampled_from([*LANGUAGES, "json", "yaml", "toml"]), st.text(max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_no_text_makes_the_parsers_fail(language: str, text: str) -> None:
+    errors = errors_in(language, text)
+    assert errors is None or all(first <= last for first, last in errors)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hunkwise.enclosing.scopes import ScopeFinder
+from hunkwise.enclosing.scopes import LARGEST, ScopeFinder
 from tests.enclosing.sources import SOURCES, here
 
 SOURCE, CHAIN = SOURCES["python"]
@@ -60,6 +63,35 @@ def test_a_child_that_cannot_be_started_is_no_error() -> None:
     with ScopeFinder(python="/nowhere/python") as never:
         assert never.scopes("python", SOURCE, [(1, 1)], 60) is None
         assert never.failed
+
+
+def test_syntax_errors_are_found_where_there_is_a_parser(scout: ScopeFinder, tmp_path: Path) -> None:
+    assert scout.syntax_errors("a.toml", "a = 1") == ()
+    assert scout.syntax_errors("a.YML", "a: [1\nb: 2") == ((2, 2),)
+    assert scout.syntax_errors("a.py", "return 1") == ((1, 1),)
+    assert scout.syntax_errors("Makefile", "(" * LARGEST + ")") == ()
+    assert scout.syntax_errors("a.py", "#" * (LARGEST + 1)) is None
+    for answer in ("echo null", 'echo "[1]"', "echo x", "exit 1"):
+        with ScopeFinder(python=python_that(answer, tmp_path)) as wrong:
+            assert wrong.syntax_errors("a.py", "x = 1") is None
+
+
+def test_the_worker_has_an_environment_of_its_own() -> None:
+    program = """
+from hunkwise.enclosing.scopes import ScopeFinder
+with ScopeFinder() as parser:
+    assert parser.syntax_errors("a.toml", "a = 1") == ()
+    print(open(f"/proc/{parser._worker.process.pid}/environ").read())
+"""
+    environ = {**os.environ, "CANARY_TOKEN": "ghs_canary", "PYTHONPATH": "src"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True
+    )
+    assert {entry.partition("=")[0] for entry in done.stdout.strip().split("\0") if entry} <= {
+        "PYTHONPATH",
+        "PYTHONIOENCODING",
+        "PYTHONDONTWRITEBYTECODE",
+    }
 
 
 def test_without_time_nothing_is_asked(scout: ScopeFinder) -> None:

@@ -154,7 +154,7 @@ def mended(world: World) -> None:
     pull = world.change(base, {"app.py": base["app.py"].replace("line 9\n", "fault(Old, high)\n")})
     anchor = Anchor("app.py", 9, code="fault(Old, high)")
     old = Finding("app.py", Severity.HIGH, "Fault Old", "It breaks.", anchor, "Old")
-    said = {"path": "app.py", "line": 9, "body": comment(old, server_url="https://github.com", applies=False)}
+    said = {"path": "app.py", "line": 9, "body": comment(old, server_url="https://github.com")}
     given = {"event": "COMMENT", "body": review_marker("1.dead", pull.head_sha), "comments": [said]}
     create_review(world.github.hub, pull, BOT, given)
     world.repository.commit({"app.py": base["app.py"].replace("line 9\n", "mended\n")})

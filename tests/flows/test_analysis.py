@@ -22,12 +22,14 @@ from hunkwise.flows.models import Budgets
 from hunkwise.flows.planning import PromptTask, coverage_of, hunks_of, plan
 from hunkwise.flows.review import ReviewRequest, RunHooks, nothing_to_ask, prepare, review
 from hunkwise.plan.incremental import hunk_keys
+from hunkwise.redaction import SecretScan, withhold
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
 from tests.fakes.changes import added, snapshot
 
 Take = Callable[[object], ToolReply]
 Answer = Callable[[str, Take], Awaitable[None]]
+CANARY = "ghs_Canary0123456789abcdef"
 SMALL = 4_000
 """Characters of a chunk that holds one of the files below."""
 
@@ -72,6 +74,7 @@ class Running:
             self.interrupted,
             lambda: 12.0,
             2.0,
+            lambda review: withhold(review, SecretScan([CANARY])),
         )
         return await review(order, prepare(order), self.model, watchers)
 
@@ -281,6 +284,26 @@ def test_a_finding_that_says_nothing_is_counted_in_the_faults() -> None:
     assert [fault.message for fault in found.faults] == [
         "1 finding of the model had no title and no text that could be read."
     ]
+
+
+def test_no_later_question_holds_a_secret() -> None:
+    encoded = CANARY.encode().hex()
+    titles = {"src/f0.py": f"Uses {CANARY}", "src/f1.py": f"Sends {encoded}", "src/f2.py": "Harmless"}
+
+    async def answer(prompt: str, take: Take) -> None:
+        path = path_in(prompt)
+        summary = f"About {CANARY}." if path == "src/f3.py" else "A change."
+        take({"findings": [finding(path, titles.get(path, CANARY[:13]))], "done": True, "summary": summary})
+
+    found, running = made(answer, settings=config(verify="on", summary="full"))
+    later = running.model.prompts[4:]
+    assert len(later) >= 2
+    assert any("Harmless" in prompt for prompt in later)
+    assert not any(secret in prompt for prompt in later for secret in (CANARY, encoded))
+    assert "Harmless" in [one.title for one in found.findings]
+    assert CANARY not in str(found)
+    assert [fault.kind for fault in found.faults].count("secret") == 1
+    assert found.dropped == 2
 
 
 def test_several_prompts_see_their_own_files() -> None:

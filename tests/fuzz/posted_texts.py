@@ -92,11 +92,11 @@ def hostile_view(foreign: str) -> PublishedReview:
 
 
 def _inline(foreign: str) -> str:
-    return comment(hostile(foreign), server_url=SERVER, applies=True)
+    return comment(hostile(foreign), server_url=SERVER, offered=foreign)
 
 
 def _on_file(foreign: str) -> str:
-    return comment(hostile(foreign), server_url=SERVER, applies=False, where=Destination.FILE)
+    return comment(hostile(foreign), server_url=SERVER, where=Destination.FILE)
 
 
 def _body(foreign: str) -> str:

@@ -48,7 +48,7 @@ def rendered(world: World, placement: CommentPlan, **changes: Any) -> ReviewDraf
         head_sha=world.head,
         event=ReviewEvent.COMMENT,
         marker=review_marker(RUN, "0" * 40),
-        comment=lambda finding, where: comment(finding, server_url=world.url, applies=False, where=where),
+        comment=lambda finding, where: comment(finding, server_url=world.url, where=where),
         body=body,
     )
     return replace(whole, **changes)
@@ -420,7 +420,7 @@ def test_a_file_comment_is_posted_once(world: World, fault: dict[str, Any], stor
 def test_the_same_words_on_another_head_or_by_another_are_not_the_comment_that_was_lost(
     world: World,
 ) -> None:
-    text = comment(ON_FILE, server_url=world.url, applies=False, where=Destination.FILE)
+    text = comment(ON_FILE, server_url=world.url, where=Destination.FILE)
     old = Comment(1, 1, BOT, text, "logo.png", world.base, "", subject_type="file")
     strange = replace(old, id=2, author="mallory", commit_id=world.head)
     world.fake.comments.extend([old, strange, replace(old, id=3, path="empty.txt", commit_id=world.head)])

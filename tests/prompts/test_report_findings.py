@@ -33,6 +33,27 @@ def test_null_is_taken_for_left_out_and_unknown_keys_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"suggestion": "x = 1\n"}, "x = 1\n"),
+        *(
+            ({"suggestion": word}, None)
+            for word in ("", " \n", "null", "None", "N/A", "`none`", '""', "undefined")
+        ),
+        ({"delete_lines": True}, ""),
+        ({"delete_lines": True, "suggestion": "null"}, ""),
+        ({"delete_lines": True, "suggestion": "x = 1"}, "x = 1"),
+        ({"delete_lines": None}, None),
+    ],
+)
+def test_words_for_nothing_are_no_suggestion_and_removing_lines_has_a_field(
+    said: dict[str, Any], expected: str | None
+) -> None:
+    (finding,) = read_report(call({**FINDING, **said})).findings
+    assert finding.replacement == expected
+
+
+@pytest.mark.parametrize(
     ("key", "value", "fault"),
     [
         ("line", "1", "findings[0].line: Input should be a valid integer"),

@@ -61,7 +61,7 @@ def summary_of(
 
 def test_a_comment_has_severity_title_body_suggestion_and_marker() -> None:
     of = finding("No `close`", at=anchor(2), suggestion="x = 1\n", category="bug", confidence=0.85)
-    assert comment(of, server_url=SERVER, applies=True) == (
+    assert comment(of, server_url=SERVER, offered="x = 1") == (
         "**🟡 medium** · **No `close`**\n\n"
         "A body.\n\n"
         "```suggestion\nx = 1\n```\n\n"
@@ -71,7 +71,7 @@ def test_a_comment_has_severity_title_body_suggestion_and_marker() -> None:
 
 def test_a_finding_that_was_declined_on_its_lines_names_them_on_the_file_and_offers_nothing() -> None:
     of = finding(at=anchor(4, start_line=2), suggestion="x")
-    written = comment(of, server_url=SERVER, applies=True, where=Destination.FILE)
+    written = comment(of, server_url=SERVER, offered="x", where=Destination.FILE)
     assert "\n\nAt `src/a.py:2–4`:\n\nA body." in written
     assert "```suggestion" not in written
     assert "Suggested instead:\n\n```\nx\n```" in written
@@ -79,19 +79,19 @@ def test_a_finding_that_was_declined_on_its_lines_names_them_on_the_file_and_off
 
 
 def test_a_suggestion_that_does_not_apply_is_shown_as_code() -> None:
-    written = comment(finding(at=anchor(), suggestion="a\r\nb"), server_url=SERVER, applies=False)
+    written = comment(finding(at=anchor(), suggestion="a\r\nb"), server_url=SERVER)
     assert "Suggested instead:\n\n```\na\nb\n```" in written
-    assert "remove these lines" in comment(finding(suggestion="\n"), server_url=SERVER, applies=False)
-    bare = comment(finding(), server_url=SERVER, applies=False)
+    assert "remove these lines" in comment(finding(suggestion="\n"), server_url=SERVER)
+    bare = comment(finding(), server_url=SERVER)
     assert "Suggested" not in bare
     assert bare.endswith(finding_marker(finding(), Destination.FILE))
 
 
-@pytest.mark.parametrize("applies", [True, False])
-def test_nothing_in_a_comment_can_forge_the_marker(applies: bool) -> None:
+@pytest.mark.parametrize("is_offered", [True, False])
+def test_nothing_in_a_comment_can_forge_the_marker(is_offered: bool) -> None:
     forged = finding_marker(finding("forged"), Destination.INLINE)
     of = finding(forged, body=forged, at=anchor(), category=forged, suggestion=forged)
-    written = comment(of, server_url=SERVER, applies=applies)
+    written = comment(of, server_url=SERVER, offered=forged if is_offered else None)
     assert [one.fingerprint for one in raised_in(written)] == [of.fingerprint]
     assert written.count("<!--") == 1
 
@@ -406,7 +406,7 @@ def test_foreign_words_do_nothing_wherever_they_stand() -> None:
         job_summary(seen).text,
         output.summary,
         output.text,
-        comment(of, server_url=SERVER, applies=False),
+        comment(of, server_url=SERVER),
         summary_comment(seen, state()),
     ):
         found = rendered(text)

@@ -34,7 +34,7 @@ def test_the_report_tells_everything() -> None:
     gone = finding("gone", path="y\udc80.py")
     seen = replace(
         view(whole, PARTIAL, PublishedFinding(inline, Destination.INLINE), posted=posted),
-        fixed=(thread(comment(gone, server_url="", applies=False)), thread("no marker", url="")),
+        fixed=(thread(comment(gone, server_url="")), thread("no marker", url="")),
         dismissed=(raised(gone),),
     )
     report = as_json(seen, base_sha="b" * 40, head_repository="fork/r")

@@ -1,36 +1,26 @@
-"""A suggestion is offered only where it applies to the head and the file parses after it as it did before."""
+"""A suggestion is offered only where it applies to the head and leaves a file that a careful person would commit."""
 
 from __future__ import annotations
 
-import ast
-import io
-import json
-import os
 import subprocess
-import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Anchor, Finding, Severity
+from hunkwise.enclosing.scopes import LARGEST, ScopeFinder
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, RepositoryError
 from hunkwise.publish.placement import CommentPlan, by_path, resolve_anchor
-from hunkwise.publish.suggestions import (
-    LANGUAGES,
-    LARGEST,
-    Suggestions,
-    SyntaxChecker,
-    SyntaxStatus,
-    replaced,
-    serve,
-    verdict,
-)
+from hunkwise.publish.suggestions import Suggestions, normalize_suggestion, replaced
+from tests.publish.suggestion_rows import ROWS
 
 PATIENT = 60.0
 """Seconds that a loaded machine is given for a small file."""
@@ -55,18 +45,78 @@ def inline(*findings: Finding) -> CommentPlan:
     return CommentPlan(inline=findings)
 
 
-def offered(
-    path: str,
-    content: bytes,
-    line: int,
-    suggestion: str,
-    start: int | None = None,
-    *,
-    seconds: float = PATIENT,
-) -> bool:
-    file = diff(path, content, max(1, (start or line) - 3), line + 3)
-    one = finding(file, line, suggestion, start)
-    return one in Suggestions({path: content}.get, seconds=seconds).offered(inline(one), [file])
+def offers(parser: ScopeFinder, path: str, content: bytes, line: int, suggestion: str) -> str | None:
+    file = diff(path, content, max(1, line - 3), line + 3)
+    one = finding(file, line, suggestion)
+    return Suggestions({path: content}.get, parser.syntax_errors).offered(inline(one), [file]).get(one)
+
+
+def offered(path: str, content: bytes, line: int, suggestion: str) -> bool:
+    with ScopeFinder(seconds=PATIENT) as parser:
+        return offers(parser, path, content, line, suggestion) is not None
+
+
+@pytest.fixture(scope="module")
+def parser() -> Iterator[ScopeFinder]:
+    with ScopeFinder(seconds=PATIENT) as parser:
+        yield parser
+
+
+def no_errors(_path: str, _text: str) -> tuple[tuple[int, int], ...]:
+    return ()
+
+
+def anchor_at(path: str, first: int, last: int) -> Anchor:
+    return Anchor(path, last, Side.RIGHT, first if first != last else None)
+
+
+@pytest.mark.parametrize(("path", "text", "lines", "suggestion", "expected"), ROWS)
+def test_a_suggestion_is_corrected_where_it_has_one_reading(
+    path: str, text: str, lines: tuple[int, int], suggestion: str, expected: str | None
+) -> None:
+    before, anchor = text.split("\n"), anchor_at(path, *lines)
+    assert normalize_suggestion(before, anchor, suggestion) == expected
+    if expected is not None:
+        assert normalize_suggestion(before, anchor, expected) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "line", "suggestion", "expected"),
+    [
+        ("a.py", "def f(x):\n    y = x\n    return y + 1\n", 3, "return y", "    return y"),
+        ("a.py", "def f(x):\n    return x\nz = 1\n", 3, "return 2", None),
+        ("a.py", "print 'two'\nx = 1\n", 2, "x = 2", "x = 2"),
+        ("a.py", "print 'two'\nx = 1\n", 2, "x = (", None),
+        ("a.py", "print 'two'\nx = 1\n", 2, "Sets it to two", None),
+        ("a.js", "function a() {\n  let s = 1;\n}\n", 2, "let s = 0;", "  let s = 0;"),
+        ("a.js", "function a() {\n  let s = 1;\n}\n", 2, "  let s = ;", None),
+        ("a.js", "function a() {\n  let s = 1;\n}\n", 2, "  let s = 0;\n  }", None),
+        ("a.js", "function a( {\n  let s = 1;\n}\nb();\n", 4, "c();", "c();"),
+        ("a.js", "let a = ;\nlet s = 1;\nb();\n", 2, "let s = ;", None),
+        ("a.ts", "interface A {\n  a: string;\n}\n", 2, "  a?: string;", "  a?: string;"),
+        ("a.ts", "interface A {\n  a: string;\n}\n", 2, "  a: string number", None),
+        ("a.tsx", "const a = <b>\n  c\n</b>;\n", 2, "  <d/>", "  <d/>"),
+        ("a.tsx", "const a = <b>\n  c\n</b>;\n", 2, "  <d>", None),
+        ("a.go", "package a\n\nfunc f() {\n\ta()\n}\n", 4, "    b()", "\tb()"),
+        ("a.go", "package a\n\nfunc f() {\n\ta()\n}\n", 4, "\tb(", None),
+        ("A.java", "class A {\n  int a = 1;\n}\n", 2, "  int a = 2;", "  int a = 2;"),
+        ("A.java", "class A {\n  int a = 1;\n}\n", 2, "  int a = 2", None),
+        ("a.rs", "fn f() {\n    a();\n}\n", 2, "    b()?;", "    b()?;"),
+        ("a.rs", "fn f() {\n    a();\n}\n", 2, "    b(;", None),
+        ("a.c", "int f(void) {\n\treturn 1;\n}\n", 2, "\treturn 2;", "\treturn 2;"),
+        ("a.c", "int f(void) {\n\treturn 1;\n}\n", 2, "\treturn 2", None),
+        ("a.cpp", "int f() {\n  return 1;\n}\n", 2, "  return g<int>(;", None),
+        ("a.cs", "class A {\n  int a = 1;\n}\n", 2, "  int a = ;", None),
+        ("a.rb", "def f\n  a\nend\n", 2, "  if b", None),
+        ("a.php", "<?php\na();\n", 2, "b(;", None),
+        ("a.js", "a();\nb();\n", 2, "", ""),
+        ("a.js", "if (a) {\n  b();\n}\n", 3, "", None),
+    ],
+)
+def test_no_language_gets_a_new_syntax_error(
+    parser: ScopeFinder, path: str, text: str, line: int, suggestion: str, expected: str | None
+) -> None:
+    assert offers(parser, path, text.encode(), line, suggestion) == expected
 
 
 @pytest.mark.parametrize(
@@ -74,11 +124,11 @@ def offered(
     [
         ("a.py", b"def f():\n    return 1\n", 2, "    return 2", True),
         ("a.py", b"def f():\n    return 1\n", 2, "    return (2", False),
-        ("a.py", b"def f():\n    return 1\n", 2, "return 2", False),
+        ("a.py", b"def f():\n    return 1\n", 2, "return 2", True),
         ("a.py", b"def f():\n    return 1\n", 2, "", False),
         ("a.py", b"x = 1\ny = 2\n", 2, "", True),
         ("a.py", b"x = 1\n", 1, "", True),
-        ("a.py", b"print 'two'\nx = 1\n", 2, "x = (", True),
+        ("a.py", b"print 'two'\nx = 1\n", 2, "x = (", False),
         ("a.py", b'x = "\\d"\ny = 1\n', 2, "y = 2", True),
         ("a.py", b"# coding: latin-1\nx = 1\n", 2, "x = 2", True),
         ("a.py", b"x = 1\ny = 2\n", 1, "# coding: nonsense", False),
@@ -96,7 +146,7 @@ def offered(
         ("a.yml", b"a: &c 1\nb: *c\n", 1, "a: 1", False),
         ("a.yml", b"a: &c 1\nb: *c\n", 1, "a: &c 2", True),
         ("a.yml", b"a: &c 1\nb: 2\n", 2, "b: 2\n---\nd: *c", False),
-        ("a.yml", b"{{ if x }}\na: 1\n", 2, "a: [", True),
+        ("a.yml", b"{{ if x }}\na: 1\n", 2, "a: 2", True),
         ("a.toml", b"[a]\nb = 1\n", 2, "b = 2", True),
         ("a.toml", b"[a]\nb = 1\n", 2, "b = ", False),
         ("a.toml", b"[a]\nb = 1\n", 2, "b = 1\nb = 2", False),
@@ -121,30 +171,27 @@ def offered(
     ],
 )
 def test_what_parses_before_must_parse_after(
-    path: str, content: bytes, line: int, suggestion: str, expected: bool
+    parser: ScopeFinder, path: str, content: bytes, line: int, suggestion: str, expected: bool
 ) -> None:
-    assert offered(path, content, line, suggestion) is expected
+    assert (offers(parser, path, content, line, suggestion) is not None) is expected
 
 
 @pytest.mark.parametrize(
     ("content", "lines", "suggestion", "after"),
     [
         (b"a\nb\nc\n", (2, 2), "x\ny", b"a\nx\ny\nc\n"),
-        (b"a\nb\nc\n", (1, 3), "x\n", b"x\n"),
         (b"a\nb\nc\n", (2, 3), "", b"a\n"),
         (b"a\n", (1, 1), "", b""),
-        (b"a\n", (1, 1), "\n", b"\n"),
         (b"a\nb\n\n", (3, 3), "c", b"a\nb\nc\n"),
         (b"a\nb", (2, 2), "c", b"a\nc"),
-        (b"a\r\nb\r\n", (1, 1), "x\r\ny", b"x\r\ny\r\nb\r\n"),
+        (b"a\r\nb\r\n", (1, 1), "x\ny", b"x\r\ny\r\nb\r\n"),
         (b"a\rb\nc\n", (2, 2), "d", b"a\rb\nd\n"),
     ],
 )
 def test_a_suggestion_takes_the_place_of_its_lines(
     content: bytes, lines: tuple[int, int], suggestion: str, after: bytes
 ) -> None:
-    anchor = Anchor("a", lines[1], Side.RIGHT, lines[0] if lines[0] != lines[1] else None)
-    assert replaced(content, anchor, suggestion) == after
+    assert replaced(content, anchor_at("a", *lines), suggestion) == after
 
 
 @pytest.mark.parametrize(
@@ -162,7 +209,7 @@ def test_a_suggestion_takes_the_place_of_its_lines(
 def test_the_head_must_have_the_reviewed_code_at_these_lines(head: bytes | None, expected: bool) -> None:
     file = diff("a.txt", b"one\ntwo\nthree\n")
     one = finding(file, 2, "2")
-    assert bool(Suggestions(lambda _path: head).offered(inline(one), [file])) is expected
+    assert bool(Suggestions(lambda _path: head, no_errors).offered(inline(one), [file])) is expected
 
 
 @pytest.mark.parametrize(
@@ -192,7 +239,7 @@ def test_a_suggestion_is_offered_only_where_it_changes_the_reviewed_lines_visibl
     one = finding(file, 2, suggestion, start)
     assert one.anchor is not None
     one = replace(one, anchor=replace(one.anchor, **changes))
-    assert bool(Suggestions(lambda _path: content).offered(inline(one), [file])) is expected
+    assert bool(Suggestions(lambda _path: content, no_errors).offered(inline(one), [file])) is expected
 
 
 @pytest.mark.parametrize("path", [".github/workflows/ci.txt", ".github/actions/a/run.sh"])
@@ -208,10 +255,10 @@ def test_a_file_that_cannot_be_read_gets_no_offers(error: Error) -> None:
         raise error
 
     file = diff("a.py", b"x = 1\n")
-    assert Suggestions(read).offered(inline(finding(file, 1, "x = 2")), [file]) == frozenset()
+    assert Suggestions(read, no_errors).offered(inline(finding(file, 1, "x = 2")), [file]) == {}
 
 
-def test_each_suggestion_is_judged_alone_and_each_file_is_read_once() -> None:
+def test_each_suggestion_is_judged_alone_and_each_file_is_read_once(parser: ScopeFinder) -> None:
     content = b"x = 1\ny = 2\nz = 3\n"
     file, plain = diff("a.py", content), diff("b.txt", content)
     good, bad, also = (finding(file, 1, "x = ("), finding(file, 2, "y = 3"), finding(file, 3, "z = 4"))
@@ -223,8 +270,9 @@ def test_each_suggestion_is_judged_alone_and_each_file_is_read_once() -> None:
         asked.append(path)
         return content
 
-    found = Suggestions(read, seconds=PATIENT).offered(inline(good, bad, also, other, without), [file, plain])
-    assert found == {bad, also, other}
+    plan = inline(good, bad, also, other, without)
+    found = Suggestions(read, parser.syntax_errors).offered(plan, [file, plain])
+    assert found == {bad: "y = 3", also: "z = 4", other: "anything"}
     assert asked == ["a.py", "b.txt"]
 
 
@@ -262,152 +310,150 @@ def test_aliases_are_not_expanded() -> None:
     assert offered("a.yml", b"\n".join(rows) + b"\nb: 1\n", 61, "b: 2")
 
 
-def test_a_parser_that_is_late_is_ended_and_knows_nothing_more() -> None:
-    text = "[" * 400_000
-    with SyntaxChecker(seconds=0.5) as parser:
-        assert parser.verdict("yaml", text) is SyntaxStatus.UNKNOWN
-        assert parser.verdict("python", "x = 1") is SyntaxStatus.UNKNOWN
-
-
 def test_a_late_parser_costs_its_suggestions_and_no_others() -> None:
     contents = {"a.yml": b"a: 1\nb: " + b"[" * 400_000, "b.txt": b"one\n"}
     slow, plain = diff("a.yml", b"a: 1\n"), diff("b.txt", b"one\n")
     held = finding(slow, 1, "a: 2")
     free = finding(plain, 1, "two")
-    assert Suggestions(contents.get, seconds=0.5).offered(inline(held, free), [slow, plain]) == {free}
+    with ScopeFinder(seconds=0.5) as parser:
+        found = Suggestions(contents.get, parser.syntax_errors).offered(inline(held, free), [slow, plain])
+    assert found == {free: "two"}
 
 
-def test_a_parser_that_died_between_two_files_knows_nothing_more() -> None:
-    with SyntaxChecker(seconds=PATIENT) as parser:
-        assert parser.verdict("json", "1") is SyntaxStatus.PARSES
-        assert parser._worker.process is not None
-        parser._worker.process.kill()
-        parser._worker.process.wait()
-        assert parser.verdict("json", "1") is SyntaxStatus.UNKNOWN
-
-
-def test_a_parser_that_cannot_be_started_knows_nothing() -> None:
-    with SyntaxChecker(python="/nowhere/python") as parser:
-        assert parser.verdict("json", "1") is SyntaxStatus.UNKNOWN
-
-
-def test_a_parser_that_is_not_asked_starts_no_process() -> None:
-    with SyntaxChecker() as parser:
-        assert parser._worker.process is None
-
-
-def test_the_worker_needs_no_more_than_its_own_environment() -> None:
-    program = """
-from hunkwise.publish.suggestions import SyntaxChecker
-with SyntaxChecker() as parser:
-    print(parser.verdict("toml", "a = 1"))
-    print(open(f"/proc/{parser._worker.process.pid}/environ").read())
-"""
-    environ = {**os.environ, "CANARY_TOKEN": "ghs_canary", "PYTHONPATH": "src"}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True
-    )
-    said, _, names = done.stdout.partition("\n")
-    assert said == "parses"
-    assert {entry.partition("=")[0] for entry in names.strip().split("\0") if entry} <= {
-        "PYTHONPATH",
-        "PYTHONIOENCODING",
-        "PYTHONDONTWRITEBYTECODE",
-    }
-
-
-QUESTIONS = "".join(
-    json.dumps({"language": language, "text": text}) + "\n"
-    for language, text in [("python", "x ="), ("json", "{}"), ("json", "[" * 50_000), ("yaml", "a: 1")]
-)
-ANSWERS = "broken\nparses\nunknown\nparses\n"
-
-
-def test_the_worker_answers_line_by_line() -> None:
-    replies = io.StringIO()
-    serve(io.StringIO(QUESTIONS), replies)
-    assert replies.getvalue() == ANSWERS
-
-
-def test_the_worker_confines_itself() -> None:
-    program = [sys.executable, "-m", "hunkwise.publish.suggestions"]
-    environ = {**os.environ, "PYTHONPATH": "src"}
-    done = subprocess.run(program, input=QUESTIONS, env=environ, capture_output=True, text=True, check=True)
-    assert done.stdout == ANSWERS
-
-
-@pytest.mark.parametrize(
-    ("language", "text", "expected"),
+ALPHABET = st.sampled_from(
     [
-        ("python", "x = 1", SyntaxStatus.PARSES),
-        ("python", "x = '\\d'", SyntaxStatus.PARSES),
-        ("python", "# coding: latin-1\nx = 1", SyntaxStatus.PARSES),
-        ("python", "x = \0", SyntaxStatus.BROKEN),
-        ("python", "-" * 50_000 + "1", SyntaxStatus.UNKNOWN),
-        ("json", "Infinity", SyntaxStatus.BROKEN),
-        ("json", "\ufeff{}", SyntaxStatus.PARSES),
-        ("toml", "a = 1", SyntaxStatus.PARSES),
-        ("toml", "a", SyntaxStatus.BROKEN),
-        ("toml", "a = " + "[" * 50_000, SyntaxStatus.UNKNOWN),
-        ("yaml", "a: &x 1\nb: *x\n---\nc: !!python/object:os.system []", SyntaxStatus.PARSES),
-        ("yaml", "a: *x", SyntaxStatus.BROKEN),
-        ("yaml", "a: &x 1\n---\nb: *x", SyntaxStatus.BROKEN),
-        ("yaml", "a: \x07", SyntaxStatus.BROKEN),
-        ("yaml", 'a: "\\UFFFFFFFF"', SyntaxStatus.BROKEN),
-        ("yaml", "", SyntaxStatus.PARSES),
-    ],
+        *(
+            "x = 1",
+            "def f():",
+            "    return 1",
+            "if x:",
+            "    pass",
+            "y = (",
+            ")",
+            '"""',
+            "é = 'ü'",
+            "",
+            "@",
+            "}",
+        ),
+        *(
+            "\tcc a.c",
+            "all: b",
+            "  let s = 0;",
+            "function a() {",
+            "- a: 1",
+            "  b: 2",
+            '"a": 1,',
+            "# x",
+            "[",
+            "]",
+        ),
+        *(
+            "```",
+            "```js",
+            "+ x",
+            "- x",
+            "  // ...",
+            "3: x",
+            "R1 + x",
+            "null",
+            "<!-- x -->",
+            "\u202e",
+            "\r",
+            "/merge",
+        ),
+    ]
 )
-def test_a_parser_says_what_it_takes(language: str, text: str, expected: SyntaxStatus) -> None:
-    assert verdict(language, text) is expected
+TEXTS = st.lists(ALPHABET, min_size=1, max_size=6).map("\n".join)
+PATHS = st.sampled_from(
+    [
+        "a.py",
+        "a.js",
+        "a.ts",
+        "a.go",
+        "a.yml",
+        "Makefile",
+        "a.json",
+        "a.md",
+        "a.sh",
+        "A.java",
+        "a.rs",
+        "a.c",
+        "a.txt",
+    ]
+)
+"""Names of files in the languages that the table has."""
 
 
-def parses(text: str) -> bool:
+@given(
+    st.lists(
+        st.tuples(PATHS, TEXTS, TEXTS, st.sampled_from(["\n", "\r\n"]), st.integers(0, 5), st.booleans()),
+        min_size=1,
+        max_size=12,
+    )
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_git_applies_what_is_offered_and_the_file_is_as_github_would_make_it(
+    parser: ScopeFinder, tmp_path: Path, cases: list[tuple[str, str, str, str, int, bool]]
+) -> None:
+    folder = tmp_path
+    for number, (path, text, suggestion, end, line, final) in enumerate(cases):
+        lines = text.replace("\r", "").split("\n")
+        content = (end.join(lines) + (end if final else "")).encode()
+        if not content.strip():
+            continue
+        file = diff(path, content)
+        first = 1 + line % len(file.hunks[0].lines)
+        last = min(first + number % 2, len(file.hunks[0].lines))
+        one = finding(file, last, suggestion, first if first != last else None)
+        found = Suggestions({path: content}.get, parser.syntax_errors).offered(inline(one), [file])
+        if one in found:
+            check_applied(folder / path, content, range(first, last + 1), found[one], parser)
+
+
+def check_applied(file: Path, content: bytes, lines: range, text: str, parser: ScopeFinder) -> None:
+    """Lets git replace the lines by GitHub's rule, and compares its file with ours, and with a careful person's."""
+    rows = content.split(b"\n")
+    rows, at_end = (rows[:-1], b"") if content.endswith(b"\n") else (rows, b"\\ No newline at end of file\n")
+    carriage = b"\r" if rows[lines.start - 1].endswith(b"\r") else b""
+    new = [line.encode() + carriage for line in text.split("\n")] if text else []
+    no_end = at_end if lines[-1] == len(rows) else b""
+    start = lines.start if new else lines.start - 1
+    patch = b"--- a/%b\n+++ b/%b\n@@ -%d,%d +%d,%d @@\n" % (
+        *(file.name.encode(),) * 2,
+        *(lines.start, len(lines), start, len(new)),
+    )
+    removed = b"".join(b"-" + row + b"\n" for row in rows[lines.start - 1 : lines[-1]]) + no_end
+    added = b"".join(b"+" + row + b"\n" for row in new) + (no_end if new else b"")
+    file.write_bytes(content)
+    command = ["git", "apply", "--unidiff-zero", "--whitespace=nowarn", "-"]
+    done = subprocess.run(command, cwd=file.parent, input=patch + removed + added, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    anchor = anchor_at(file.name, lines[0], lines[-1])
+    expected = replaced(content, anchor, text)
+    written = file.read_bytes() if file.exists() else b""
+    # Without its last lines the file ends as the line before it does.
+    assert written == expected or (not new and no_end and written == expected + b"\n")
+    assert text != "\n".join(row.decode().removesuffix("\r") for row in rows[lines.start - 1 : lines[-1]])
+    assert not any(hidden in text for hidden in ("\u202e", "\r"))
+    if not file.name.endswith((".md", ".txt")):
+        assert text.count("```") <= content.decode().count("```")
+    if file.suffix == ".py":
+        assert compiles(written.decode()) or not compiles(content.decode())
+    errors, earlier = (
+        parser.syntax_errors(file.name, file_text.decode()) for file_text in (written, content)
+    )
+    assert errors is not None
+    assert earlier is not None
+    assert len(errors) <= len(earlier)
+
+
+def compiles(text: str) -> bool:
     """Whether it is Python."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse(text)
+            compile(text, "<file>", "exec")
     except SyntaxError:
         return False
     return True
-
-
-@given(st.sampled_from(LANGUAGES), st.text(max_size=60))
-@settings(max_examples=200, deadline=None)
-def test_no_text_makes_the_parsers_fail(language: str, text: str) -> None:
-    assert verdict(language, text.encode("utf-8", "replace").decode("utf-8")) in SyntaxStatus
-
-
-SOURCES = st.lists(
-    st.sampled_from(
-        ["x = 1", "def f():", "    return 1", "if x:", "    pass", "y = (", ")", '"""', "é = 'ü'", "", "@"]
-    ),
-    min_size=1,
-    max_size=8,
-).map("\n".join)
-LINE_ENDS = st.sampled_from(["\n", "\r\n"])
-
-
-@given(st.lists(st.tuples(SOURCES, SOURCES, LINE_ENDS, st.integers(0, 7), st.booleans()), max_size=12))
-@settings(max_examples=25, deadline=None)
-def test_an_offered_suggestion_leaves_a_file_that_python_takes(
-    cases: list[tuple[str, str, str, int, bool]],
-) -> None:
-    contents: dict[str, bytes] = {}
-    files: list[FileDiff] = []
-    findings: list[Finding] = []
-    for number, (source, suggestion, end, line, final) in enumerate(cases):
-        lines = source.split("\n")
-        path = f"f{number}.py"
-        contents[path] = (end.join(lines) + (end if final else "")).encode()
-        if not contents[path]:
-            continue
-        file = diff(path, contents[path])
-        files.append(file)
-        findings.append(finding(file, 1 + line % len(file.hunks[0].lines), suggestion))
-    found = Suggestions(contents.get).offered(inline(*findings), files)
-    for one in found:
-        assert one.anchor is not None
-        assert one.suggestion is not None
-        after = replaced(contents[one.path], one.anchor, one.suggestion).decode()
-        assert parses(after) or not parses(contents[one.path].decode())

@@ -67,16 +67,14 @@ def test_the_log_marks_what_is_unverified() -> None:
 def test_a_comment_says_in_its_small_print_what_became_of_it(check: Verification | None, said: str) -> None:
     one = checked(check)
     assert check_of(one) == said
-    small = [
-        line for line in comment(one, server_url=SERVER, applies=False).splitlines() if "prompt `" in line
-    ]
+    small = [line for line in comment(one, server_url=SERVER).splitlines() if "prompt `" in line]
     assert small == ["prompt `review`" + (f" · {said}" if said else "")]
     assert attributes(one, SERVER) == "prompt review" + (f" · {said}" if said else "")
 
 
 @pytest.mark.parametrize("check", list(Verification))
 def test_evidence_is_folded_away_and_shown_for_what_holds_alone(check: Verification) -> None:
-    text = comment(checked(check), server_url=SERVER, applies=False)
+    text = comment(checked(check), server_url=SERVER)
     held = check is not Verification.UNVERIFIED
     fold = f"<details><summary>Second opinion: {check}</summary>\n\n{WHY}\n\n</details>"
     assert (fold in text) == held
@@ -157,9 +155,9 @@ def test_where_it_is_strict_only_what_held_has_a_comment(check: Verification | N
 
 def test_a_check_changes_no_fingerprint_and_no_marker() -> None:
     texts = {
-        comment(
-            checked(check, evidence=str(check)), server_url=SERVER, applies=False, where=Destination.INLINE
-        ).rpartition("\n")[2]
+        comment(checked(check, evidence=str(check)), server_url=SERVER, where=Destination.INLINE).rpartition(
+            "\n"
+        )[2]
         for check in (None, *Verification)
     }
     assert len(texts) == 1

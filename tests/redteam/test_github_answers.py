@@ -66,7 +66,7 @@ def prepare_all_writes(world: AttackWorld) -> None:
     pull = world.change(BASE, old)
     anchor = Anchor("app.py", 10, code="fault(Old, high)")
     fault = Finding("app.py", Severity.HIGH, "Fault Old", "It breaks.", anchor, "Old")
-    body = comment(fault, server_url="https://github.com", applies=False)
+    body = comment(fault, server_url="https://github.com")
     comments = [{"path": "app.py", "line": 10, "body": body}]
     review = {"event": "COMMENT", "body": review_marker("1.dead", pull.head_sha), "comments": comments}
     create_review(world.github.hub, pull, BOT, review)

@@ -183,6 +183,7 @@ class PullRequestReview:
             self._signals,
             self._started,
             self._reading.deadlines,
+            self._reading.scan,
         )
         try:
             review = asyncio.run(run.review())

@@ -117,6 +117,7 @@ def _review_range(
     from hunkwise.flows.review import ReviewInput
     from hunkwise.publish.conclusion import Gates, PublishedReview, conclude
     from hunkwise.publish.placement import in_report
+    from hunkwise.redaction import SecretScan
 
     overrides = backend.overrides()
     ready = read_range(
@@ -146,6 +147,7 @@ def _review_range(
             signals,
             started,
             Deadlines(started, ready.request.config.deadline),
+            SecretScan([backend.provider.api_key] if backend.provider and backend.provider.api_key else []),
         )
         result = asyncio.run(run.review())
     config = ready.request.config

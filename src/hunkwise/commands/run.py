@@ -26,7 +26,7 @@ from hunkwise.evaluation.results import CaseResult
 from hunkwise.flows.analysis import Progress
 from hunkwise.flows.models import Model, wait_unless
 from hunkwise.flows.review import ReviewInput, RunHooks, nothing_to_ask, prepare, review
-from hunkwise.redaction import SecretScan
+from hunkwise.redaction import SecretScan, withhold
 from hunkwise.settings.inputs import Provider
 
 _T = TypeVar("_T")
@@ -52,6 +52,8 @@ class ReviewRun:
     started: float
     """When the process started, on the monotonic clock."""
     deadlines: Deadlines
+    scan: SecretScan
+    """The secrets that no later question may show to a model."""
 
     async def review(self) -> Review:
         """Returns the review. Raises SettingsError, GitHubError or ModelError where no review can be made."""
@@ -74,7 +76,14 @@ class ReviewRun:
                     return nothing_to_ask(ready.request, prepared, time.monotonic() - self.started)
                 connection = await self._within(interrupted, opening, "the Copilot CLI was being reached")
                 model = await self._model(connection, ready)
-                hooks = RunHooks(self.journal, self.progress, interrupted, time.monotonic, self.started)
+                hooks = RunHooks(
+                    self.journal,
+                    self.progress,
+                    interrupted,
+                    time.monotonic,
+                    self.started,
+                    lambda review: withhold(review, self.scan),
+                )
                 return await review(ready.request, prepared, model, hooks)
             finally:
                 opening.cancel()

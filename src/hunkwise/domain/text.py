@@ -23,15 +23,47 @@ MONGOLIAN_SELECTORS = "\u180b-\u180d\u180f"
 _FILLERS = "\u3164\uffa0"
 
 _NO_CHARACTER = re.compile(f"[{SURROGATES}\ufffe\uffff]")
-# The tags and variation selectors at the end can hide text.
-_INVISIBLE = re.compile(
-    f"[{CONTROLS}{ZERO_WIDTH}{JOINERS}{_FILLERS}{BIDI}\ufff9-\ufffb\U000e0000-\U000e01ef]"
+_HIDDEN_RANGES = (
+    f"{CONTROLS}{SEPARATORS}{BIDI}{SURROGATES}{ZERO_WIDTH}{JOINERS}{MONGOLIAN_SELECTORS}{_FILLERS}"
+    "\ufff0-\ufffb\ufe00-\ufe0f\U000e0000-\U000e0fff"  # tags and variation selectors, which can carry hidden text
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # shorthand and musical format controls
+    "\ufffe\uffff"
+)
+_HIDDEN = re.compile(f"[{_HIDDEN_RANGES}]")
+_HIDDEN_OR_LINE_END = re.compile(f"[\n\r{_HIDDEN_RANGES}]")
+_JOINED_LETTERS = (  # of Arabic, the scripts of India and South-East Asia, Mongolian, Adlam and their relatives
+    "\u0620-\u06ff\u0710-\u07ff\u0840-\u0dff\u0f40-\u109f\u1780-\u17b3\u17b6-\u17d3\u1820-\u18aa\u1a20-\u1a9f"
+    "\u1b00-\u1bff\ua840-\ua877\ua8e0-\ua8ff\ua980-\ua9df\uaa60-\uaa7f\uabc0-\uabff\ufb50-\ufdff\ufe70-\ufefc"
+    "\U00011000-\U000116ff\U0001e900-\U0001e95f"
+)
+_PICTURES = "\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+_NEEDED = re.compile(
+    f"(?<=[{_JOINED_LETTERS}])[{JOINERS}]"
+    f"|(?:(?<=[{_PICTURES}])|(?<=[{_PICTURES}]\ufe0f))\u200d(?=[{_PICTURES}])"
+    f"|(?<=[{_PICTURES}])[\ufe0e\ufe0f]|(?<=[0-9#*])\ufe0f(?=\u20e3)"
+)
+"""Joiners and variation selectors where a script or an emoji needs them: one, after a letter or a picture."""
+_FLAG = "\U0001f3f4"
+_TAGGED_FLAGS = tuple(
+    f"{_FLAG}{''.join(chr(0xE0000 + ord(letter)) for letter in region)}\U000e007f"
+    for region in ("gbeng", "gbsct", "gbwls")
 )
 
 
 def plain(text: str) -> str:
-    """Normalizes untrusted text: line feeds as the only line ends, no invisible characters; Markdown is kept."""
-    return _INVISIBLE.sub("", _NO_CHARACTER.sub("\ufffd", _LINE_ENDS.sub("\n", text)))
+    """Normalizes untrusted text: line feeds as the only line ends, no character that `visible` escapes.
+
+    Markdown is kept.
+    """
+    normalized = _NO_CHARACTER.sub("\ufffd", _LINE_ENDS.sub("\n", text))
+    return _HIDDEN.sub(lambda match: match[0] if _is_needed(match) else "", normalized)
+
+
+def _is_needed(match: re.Match[str]) -> bool:
+    """Returns whether a script or an emoji needs this character at its place."""
+    text, at = match.string, match.start()
+    flag = text.rfind(_FLAG, max(0, at - 6), at)
+    return bool(_NEEDED.match(text, at)) or (flag >= 0 and text.startswith(_TAGGED_FLAGS, flag))
 
 
 def encodable(text: str) -> str:
@@ -135,19 +167,14 @@ ROW_SIZE = 16
 HUNK_SIZE = 26
 FILE_SIZE = 80
 _PLAIN = re.compile(rb"[\t\x20-\x7e]*\r?")
-_HIDDEN = re.compile(
-    f"[\n\r{CONTROLS}{SEPARATORS}{BIDI}{SURROGATES}{ZERO_WIDTH}{MONGOLIAN_SELECTORS}{_FILLERS}"
-    "\ufff0-\ufffb\ufe00-\ufe0d\U000e0000-\U000e0fff"  # tags and the variation selectors that can carry hidden text
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # shorthand and musical format controls
-    "\ufffe\uffff]"
-    # Joiners and variation selectors of scripts and emoji, in sequences that only hidden text has.
-    "|[\u200c\u200d\ufe0e\ufe0f]{3,}|(?<=[!-~])[\u200c\u200d]"
-)
 
 
 def visible(text: str) -> str:
-    """Escapes characters that hide or reorder text or end lines, for example as `\\u202e`; tabs are kept."""
-    return _HIDDEN.sub(_escape, text)
+    """Escapes characters that hide or reorder text or end lines, for example as `\\u202e`; tabs are kept.
+
+    Joiners and variation selectors are kept where a script or an emoji needs them.
+    """
+    return _HIDDEN_OR_LINE_END.sub(_escape, text)
 
 
 def shown_text(line: DiffLine) -> str:
@@ -196,5 +223,7 @@ def header_size(file: FileDiff) -> int:
 
 
 def _escape(match: re.Match[str]) -> str:
-    codes = map(ord, match[0])
-    return "".join(f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}" for code in codes)
+    code = ord(match[0])
+    if _is_needed(match):
+        return match[0]
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

@@ -1,8 +1,9 @@
-"""The worker process that finds scopes: `python -m hunkwise.enclosing.scope_worker`.
+"""The worker process that parses files under review: `python -m hunkwise.enclosing.scope_worker`.
 
 A separate process, because an untrusted file can use up any parser's time, memory or stack. It reads one JSON object
 `{"language", "text", "places"}` per line, with places as pairs of 1-based lines, and writes one line for each: a chain
-of scopes per place, or null if the file took too long. It only parses the files and runs nothing.
+of scopes per place; without places, the lines of each syntax error; or null if the file took too long. It only parses
+and compiles the files: nothing is imported or run.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+import tomllib
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from itertools import accumulate
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple, NoReturn, TextIO
 
+import yaml
 from tree_sitter import Language, Node, Parser, Tree
 
-from hunkwise.enclosing.scopes import Chain, Scope
+from hunkwise.enclosing.scopes import Chain, Place, Scope
 from hunkwise.worker import limit_process
 
 
@@ -219,13 +223,101 @@ def _find_last_row(node: Node) -> int:
     return end.row - 1 if end.column == 0 and end.row > node.start_point.row else end.row
 
 
+MOST_ERRORS = 200
+"""Syntax errors of a file that are returned."""
+
+
+def errors_in(language: str, text: str) -> list[Place] | None:
+    """Returns the lines of each syntax error; None if the file exceeded a limit of time, memory or depth."""
+    errors: list[Place] = []
+    try:
+        if language in _PARSERS:
+            _PARSERS[language](text)
+    except (RecursionError, MemoryError):
+        return None
+    except SyntaxError as error:
+        errors.append((error.lineno or 1, error.lineno or 1))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        errors.append((line, line))
+    except (ValueError, OverflowError, yaml.YAMLError) as error:
+        line = getattr(error, "lineno", 1)
+        errors.append((line, line))
+    if language in KINDS:
+        tree = _parse_source(language, text.encode("utf-8", "replace"))
+        if tree is None:
+            return None
+        errors += _find_error_nodes(tree)
+    return errors
+
+
+def _find_error_nodes(tree: Tree) -> list[Place]:
+    """Returns the lines of the grammar's error nodes, and of nodes that it had to add, in the order of the file."""
+    found: list[Place] = []
+    left = [tree.root_node]
+    while left and len(found) < MOST_ERRORS:
+        node = left.pop()
+        if node.is_error or node.is_missing:
+            found.append((node.start_point.row + 1, _find_last_row(node) + 1))
+        if node.has_error:
+            left += reversed(node.children)
+    return found
+
+
+def _compile_python(text: str) -> None:
+    """Compiles with the grammar of the running Python; as bytes, so that an encoding declaration is respected."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        compile(text.encode("utf-8", "replace"), "<file>", "exec", dont_inherit=True)
+
+
+def _parse_json(text: str) -> None:
+    """Parses strictly; numbers are not converted, which would be slow for thousands of digits."""
+    json.loads(text.removeprefix("\ufeff"), parse_int=str, parse_float=str, parse_constant=_reject_constant)
+
+
+def _parse_toml(text: str) -> None:
+    tomllib.loads(text.removeprefix("\ufeff"))
+
+
+def _parse_yaml(text: str) -> None:
+    """Parses all documents as events, so that no objects are created, which aliases could multiply. Allows any tag."""
+    anchors: set[str] = set()
+    for event in yaml.parse(text.removeprefix("\ufeff"), Loader=_YAML_LOADER):
+        if isinstance(event, yaml.DocumentStartEvent):
+            anchors.clear()
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor not in anchors:
+                raise ValueError("an alias without its anchor")
+        elif isinstance(event, yaml.NodeEvent) and event.anchor is not None:
+            anchors.add(event.anchor)
+
+
+def _reject_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PARSERS: dict[str, Callable[[str], None]] = {
+    "python": _compile_python,
+    "json": _parse_json,
+    "toml": _parse_toml,
+    "yaml": _parse_yaml,
+}
+
+
 def serve(requests: TextIO, replies: TextIO) -> None:
     """Answers each line of `requests` with a line in `replies`, until the input ends."""
     for line in requests:
         request = json.loads(line)
-        places = [(first, last) for first, last in request["places"]]
-        chains: Any = scopes_in(request["language"], request["text"].encode("utf-8", "replace"), places)
-        replies.write(json.dumps(chains) + "\n")
+        language, text = request["language"], request["text"]
+        answer: Any
+        if "places" in request:
+            places = [(first, last) for first, last in request["places"]]
+            answer = scopes_in(language, text.encode("utf-8", "replace"), places)
+        else:
+            answer = errors_in(language, text)
+        replies.write(json.dumps(answer) + "\n")
         replies.flush()
 
 

@@ -33,6 +33,8 @@ class Scope(NamedTuple):
 
 Chain = tuple[Scope, ...]
 """The scopes around a place, outermost first."""
+Place = tuple[int, int]
+"""A range of lines of the new file: first and last, 1-based."""
 
 _BY_ENDING = {
     "python": (".py", ".pyi"),
@@ -50,20 +52,30 @@ _BY_ENDING = {
 }
 LANGUAGES = tuple(_BY_ENDING)
 _LANGUAGE = {ending: language for language, endings in _BY_ENDING.items() for ending in endings}
+_DATA = {".json": "json", ".yml": "yaml", ".yaml": "yaml", ".toml": "toml"}
+"""Languages without scopes, whose syntax is checked. Not .jsonc and .json5, for which there is no parser here."""
 
 
 def language_of(path: str) -> str | None:
     """Returns one of LANGUAGES by the file's ending; None if there is no grammar for it."""
+    return _LANGUAGE.get(_ending(path))
+
+
+def _ending(path: str) -> str:
     dot = path.rfind(".")
-    return _LANGUAGE.get(path[dot:].lower()) if dot >= 0 else None
+    return path[dot:].lower() if dot >= 0 else ""
 
 
 SECONDS = 3.0
 """Wall-clock time for one file, including the start of the worker."""
+CHECK_SECONDS = 5.0
+"""The same where the syntax of a file is checked; the largest files that are parsed take about 3 s."""
+LARGEST = 1_000_000
+"""Maximum size in characters of a file whose syntax is checked."""
 
 
 class ScopeFinder:
-    """Finds scopes with one worker process, which `begin` starts early. After it died or was late, finds nothing."""
+    """Parses files in one worker process, which `begin` starts early. After it died or was late, finds nothing."""
 
     def __init__(self, *, seconds: float = SECONDS, python: str = sys.executable) -> None:
         """`seconds` is the wall-clock time for one file; `python` is the worker's interpreter."""
@@ -98,6 +110,23 @@ class ScopeFinder:
         answer = self._worker.answer(question, min(seconds, self._seconds))
         return _parse_chains(answer, len(places), text.count("\n") + 1) if answer else None
 
+    def syntax_errors(self, path: str, text: str) -> tuple[Place, ...] | None:
+        """Returns the lines of each syntax error; None if the file is too large or could not be parsed in time.
+
+        There are none in files of a language that has no parser here. Never raises because of the file.
+        """
+        ending = _ending(path)
+        language = _LANGUAGE.get(ending) or _DATA.get(ending)
+        if language is None:
+            return ()
+        if len(text) > LARGEST:
+            return None
+        answer = self._worker.answer(json.dumps({"language": language, "text": text}), self._seconds)
+        try:
+            return tuple((int(first), int(last)) for first, last in json.loads(answer))
+        except (ValueError, TypeError, RecursionError):
+            return None
+
 
 def _find_tree_sitter() -> ModuleType | None:
     """Returns the tree_sitter package without executing it: only the worker runs its code."""
@@ -122,8 +151,6 @@ def _parse_chains(answer: str, count: int, lines: int) -> tuple[Chain, ...] | No
     return chains if valid else None
 
 
-Place = tuple[int, int]
-"""A range of lines of the new file: first and last, 1-based."""
 _END = DiffLine(" ", None, None, b"")
 
 

@@ -199,7 +199,7 @@ def finding_from(raw: RawFinding, prompt: str, anchor: Anchor | None) -> Finding
         body=raw.body,
         anchor=anchor,
         category=raw.category,
-        suggestion=raw.suggestion,
+        suggestion=raw.replacement,
         confidence=raw.confidence,
         prompt=prompt,
     )

@@ -15,6 +15,7 @@ from typing import Protocol
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.pull_request import Comment, Conversation, PostedReview, ReviewState, Thread
 from hunkwise.domain.review import PostResult, Review, ReviewEvent, ReviewFault
+from hunkwise.enclosing.scopes import CHECK_SECONDS, ScopeFinder
 from hunkwise.errors import GitHubError
 from hunkwise.flows.check_run import CheckRunProgress
 from hunkwise.flows.publish_plan import PublishPlan, PublishSettings
@@ -236,7 +237,8 @@ class Publication:
         placement = place(
             plan.reconciliation.post, review.files, max_comments=settings.max_comments, strict=settings.strict
         )
-        offered = Suggestions(self._files.read).offered(placement, review.files)
+        with ScopeFinder(seconds=CHECK_SECONDS) as parser:
+            offered = Suggestions(self._files.read, parser.syntax_errors).offered(placement, review.files)
         view = plan.view(PostResult())
         return ReviewDraft(
             placement=placement,
@@ -244,7 +246,7 @@ class Publication:
             event=event,
             marker=review_marker(settings.run, review.head_sha),
             comment=lambda finding, where: comment(
-                finding, server_url=settings.server_url, applies=finding in offered, where=where
+                finding, server_url=settings.server_url, offered=offered.get(finding), where=where
             ),
             body=lambda placed, asked: review_body(view, placed, asked),
             reason_not_to_post=lambda: self._reason_not_to_post(plan.run_review, self._ports.conversation()),

@@ -115,6 +115,8 @@ class RunHooks:
     clock: Callable[[], float]
     """Seconds on a monotonic clock."""
     started: float
+    withhold: Callable[[Review], Review] = lambda review: review
+    """Removes what holds a secret, before a second question is asked and posts it to a model; see redaction."""
 
 
 @dataclass(frozen=True)
@@ -280,6 +282,24 @@ def reviewed_before(request: ReviewRequest, settings: str) -> frozenset[str]:
     return state.hunks if is_unchanged else frozenset()
 
 
+def _withhold(
+    snapshot: Snapshot, analysis: Analysis, filtered: FilteredFindings, withhold: Callable[[Review], Review]
+) -> tuple[Analysis, FilteredFindings]:
+    """Returns what the stages after the first one may show to a model: no text in it holds a secret."""
+    reported = Review(
+        snapshot.pull_request.head_sha,
+        filtered.findings,
+        analysis.coverage,
+        Usage(),
+        notes=analysis.summaries,
+    )
+    safe = withhold(reported)
+    return (
+        replace(analysis, summaries=safe.notes, faults=(*analysis.faults, *safe.faults)),
+        FilteredFindings(safe.findings, filtered.dropped + safe.dropped),
+    )
+
+
 async def review(
     request: ReviewRequest, prepared: PreparedReview, model: Model, watchers: RunHooks
 ) -> Review:
@@ -303,6 +323,7 @@ async def review(
     if prepared.plan.works and not analysis.answered and not analysis.findings:
         raise analysis.first_error or stopped()
     filtered = filter_findings(analysis.findings, config)
+    analysis, filtered = _withhold(snapshot, analysis, filtered, watchers.withhold)
     verify_fallback = fallback.after(config.verify_model)
     summary_fallback = fallback.after(config.summary_model)
     verification, summary = await asyncio.gather(

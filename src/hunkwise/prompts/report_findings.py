@@ -30,6 +30,7 @@ _MAX_BODY = 10_000
 _MAX_SUMMARY = 5_000
 _MAX_PATH = 4_096
 _MAX_WORD = 100
+_NO_SUGGESTION = frozenset({"", "null", "none", "nil", "undefined", "n/a", "na", "not applicable"})
 _TOO_LARGE = 10_000_001
 """An invalid line number, with `lt`: `le` would be in the tool's schema."""
 
@@ -67,7 +68,17 @@ class RawFinding(Reported):
         default=None,
         description="The exact new text of the lines start_line..line, where it is short and sure.",
     )
+    delete_lines: bool = Field(
+        default=False, description="True to suggest that these lines are removed; without `suggestion`."
+    )
     confidence: float | None = Field(default=None, ge=0, le=1, strict=False)
+
+    @property
+    def replacement(self) -> str | None:
+        """The suggestion, or an empty text to remove the lines; None if nothing is suggested."""
+        if (self.suggestion or "").strip(" \t\r\n.`'\"").lower() not in _NO_SUGGESTION:
+            return self.suggestion
+        return "" if self.delete_lines else None
 
     @field_validator("title")
     @classmethod

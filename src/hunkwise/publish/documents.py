@@ -83,10 +83,10 @@ def comment(
     finding: Finding,
     *,
     server_url: str,
-    applies: bool,
+    offered: str | None = None,
     where: Destination | None = None,
 ) -> str:
-    """Returns a comment on lines or on a file. `applies`: the suggestion can be offered to commit.
+    """Returns a comment on lines or on a file. `offered`: the text that can be committed with a click.
 
     `where` is needed if a finding with an anchor is posted on its file: the comment then names the lines.
     """
@@ -96,7 +96,9 @@ def comment(
         blocks.append(f"At {sanitize.code_span(place_of(finding))}:")
     blocks.append(sanitize.text(finding.body, _TEXT_LIMIT, server_url=server_url))
     if finding.suggestion is not None:
-        blocks.append(_render_suggestion(finding.suggestion, applies and destination is Destination.INLINE))
+        blocks.append(
+            _render_suggestion(finding.suggestion, offered if destination is Destination.INLINE else None)
+        )
     blocks += [
         evidence_fold(finding, server_url),
         _render_attributes(finding),
@@ -195,7 +197,7 @@ class _FindingWriter:
         blocks = [f"#### {self._render_line(finding)}"]
         blocks.append(sanitize.text(finding.body, text_limit, server_url=self.server_url))
         if finding.suggestion is not None and len(finding.suggestion) <= text_limit:
-            blocks.append(_render_suggestion(finding.suggestion, applies=False))
+            blocks.append(_render_suggestion(finding.suggestion))
         if text_limit == _TEXT_LIMIT:
             blocks.append(evidence_fold(finding, self.server_url))
         return joined([*blocks, _render_attributes(finding), self.marker(finding)])
@@ -205,12 +207,11 @@ class _FindingWriter:
         return f"{BADGES[finding.severity]} · {self.place(finding)} · {title}"
 
 
-def _render_suggestion(suggestion: str, applies: bool) -> str:
-    """Returns the suggestion as a block to commit, or as plain code if it must not or cannot be committed."""
-    text = suggestion.replace("\r\n", "\n")
-    if applies and text == without_marker(plain(text)):
-        return suggestion_fence(text)
-    return suggestion_text(cut(text, _TEXT_LIMIT), fenced=True)
+def _render_suggestion(suggestion: str, offered: str | None = None) -> str:
+    """Returns the block to commit, or the suggestion as plain code if it must not or cannot be committed."""
+    if offered is not None and offered == without_marker(plain(offered)):
+        return suggestion_fence(offered)
+    return suggestion_text(cut(suggestion.replace("\r\n", "\n"), _TEXT_LIMIT), fenced=True)
 
 
 def _render_attributes(finding: Finding) -> str:
