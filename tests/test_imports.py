@@ -25,7 +25,7 @@ MAY_KNOW = {
     "prompts": {"domain", "errors", "plan", "worker"},
     "tracking": {"domain"},
     "publish": {"domain", "errors", "tracking", "worker"},
-    "copilot": {"domain", "errors", "redaction", "settings", "worker"},
+    "copilot": {"domain", "errors", "files", "redaction", "settings", "worker"},
     "github": {"domain", "errors", "publish", "redaction", "tracking"},
     "repository": {"domain", "errors", "files"},
     "actions": {"domain", "redaction", "settings"},

@@ -122,6 +122,18 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.copilot.sidecar:_LINE_BYTES"],
         "tests/copilot/test_sidecar.py",
     ),
+    "Processes and threads of the CLI in the container": (
+        ["hunkwise.copilot.sidecar:MAX_PROCESSES"],
+        "tests/copilot/test_isolation.py::test_a_user_of_its_own_has_a_limit_of_processes",
+    ),
+    "Memory of each of the CLI's processes": (
+        ["hunkwise.copilot.sidecar:MAX_MEMORY"],
+        "tests/copilot/test_sidecar.py::test_a_cli_can_neither_allocate_nor_write_without_bounds",
+    ),
+    "A file that the CLI writes": (
+        ["hunkwise.copilot.sidecar:MAX_FILE"],
+        "tests/copilot/test_sidecar.py::test_a_cli_can_neither_allocate_nor_write_without_bounds",
+    ),
     "Findings of one call": (
         ["hunkwise.prompts.report_findings:MAX_FINDINGS"],
         "tests/prompts/test_report_findings.py::test_what_is_above_the_limit_of_a_call_is_asked_for_again",
@@ -279,9 +291,9 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ],
         "tests/end_to_end/test_limits.py::test_deadline_ends_stopped_idle_cli",
     ),
-    "Removing the CLI's homes": (
-        ["hunkwise.copilot.home:ABANDONED_SECONDS", "hunkwise.copilot.home:WIPE_SECONDS"],
-        "tests/copilot/test_home.py::test_what_there_is_no_time_for_is_left_to_the_next_run",
+    "Ending the CLI, and removing its home and those that earlier runs left": (
+        ["hunkwise.files:WIPE_SECONDS", "hunkwise.copilot.sidecar:_TERM_SECONDS"],
+        "tests/test_files.py::test_what_there_is_no_time_for_is_left_to_the_next_run",
     ),
     "One question to a model": (
         ["hunkwise.copilot.session:_QUESTION_SECONDS"],

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, Final, NoReturn, TypeAlias
 
 from hunkwise import __version__
+from hunkwise.copilot.procfs import adopt_orphans
 from hunkwise.domain.text import plain
 from hunkwise.errors import Error, host_error
 
@@ -21,6 +22,7 @@ _UNKNOWN_HINT = "This is a fault of hunkwise's own: please report it with the li
 
 def run_process(argv: Sequence[str] | None = None) -> NoReturn:
     """Runs a command as all that this process does, and exits with its code."""
+    adopt_orphans()
     gc.disable()  # until imports and settings are loaded: none of that is garbage (commands.run enables it)
     code = main(argv)
     gc.freeze()  # the process ends here: the interpreter's final garbage collection takes 0.3 s
@@ -52,6 +54,7 @@ def _run_action(environ: Mapping[str, str]) -> int:
         return 3
     finally:
         _flush_streams()
+        action.close()
 
 
 def _run_local(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:

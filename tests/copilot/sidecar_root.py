@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hunkwise.copilot.find_cli import find_cli
@@ -15,25 +19,36 @@ from tests.copilot.sessions import environ
 _LIBRARY = re.compile(r"(/\S+) \(0x")
 
 
-def root_folder(folder: Path) -> Path:
-    """The folder, which others may pass: its parents are often private to the tests' user."""
-    root = folder / "root"
+@contextmanager
+def root_folder(folder: Path) -> Iterator[Path]:
+    """The folder, for one test process at a time: a sidecar's end is that of all processes of its user."""
+    with (Path(tempfile.gettempdir()) / "hunkwise-tests-isolation").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield _made(folder / "root")
+
+
+def _made(root: Path) -> Path:
     runtime = find_cli(environ()).program
     inner = runtime.relative_to(runtime.parents[5])  # pkg/PLATFORM/VERSION/prebuilds/PLATFORM/copilot-runtime
     package = root / "copilot" / inner.parent
     shutil.copytree(runtime.parent, package, copy_function=_linked)
     for program in (runtime, runtime.with_name("runtime.node")):
-        needed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
-        for library in map(Path, _LIBRARY.findall(needed)):
-            target = root / library.relative_to("/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(library, target)
-            target.chmod(0o755)
+        add_libraries(root, program)
     for name in ("home", "etc", "proc/self"):
         (root / name).mkdir(parents=True)
     (root / "home").chmod(0o711)
     (root / "proc/self/exe").symlink_to(Path("/copilot") / inner)
     return root
+
+
+def add_libraries(root: Path, program: Path) -> None:
+    """Those that the program needs."""
+    needed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    for library in map(Path, _LIBRARY.findall(needed)):
+        target = root / library.relative_to("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(library, target)
+        target.chmod(0o755)
 
 
 def image_environ(root: Path, **more: str) -> dict[str, str]:

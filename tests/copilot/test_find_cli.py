@@ -88,3 +88,23 @@ def test_an_own_provider_keeps_the_cli_offline_and_copilot_does_not(tmp_path: Pa
     assert "COPILOT_OFFLINE" not in copilot
     assert copilot["COPILOT_GITHUB_TOKEN"] == "ghs_x"
     assert copilot["PATH"]
+
+
+@pytest.mark.parametrize(
+    ("inherited", "host"),
+    [
+        ({}, None),
+        ({"GITHUB_SERVER_URL": "https://github.com"}, None),
+        ({"GITHUB_SERVER_URL": "https://octo.ghe.com"}, "octo.ghe.com"),
+        ({"GITHUB_SERVER_URL": "https://octo.ghe.com", "GH_HOST": "other.ghe.com"}, "other.ghe.com"),
+        ({"GITHUB_SERVER_URL": "https://ghes.corp.example"}, None),
+    ],
+)
+def test_the_cli_is_told_of_a_server_on_ghe_com(
+    tmp_path: Path, inherited: dict[str, str], host: str | None
+) -> None:
+    credential = Credential(copilot_token="ghs_x")
+    made = sidecar_environment(
+        inherited, home=tmp_path, connection_token="t", credential=credential, package_cache=None
+    )
+    assert made.get("GH_HOST") == host

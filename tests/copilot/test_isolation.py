@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,19 +13,31 @@ import pytest
 from hunkwise.copilot.find_cli import find_cli
 from hunkwise.copilot.isolation import UID, Isolation, carried, isolation
 from hunkwise.copilot.isolation_probe import outcome, probe_isolation, tries
-from hunkwise.copilot.sidecar import Sidecar
+from hunkwise.copilot.sidecar import MAX_PROCESSES, Sidecar
 from hunkwise.errors import ModelError, ModelKind
-from tests.copilot.programs import NOWHERE, alive, started
+from tests.copilot.programs import NOWHERE, alive, started, until
 from tests.copilot.sessions import environ
-from tests.copilot.sidecar_root import image_environ, root_folder
+from tests.copilot.sidecar_root import add_libraries, image_environ, root_folder
 
 WE_ARE_ROOT = os.geteuid() == 0
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("image")
-    return root_folder(folder)
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with root_folder(tmp_path_factory.mktemp("image")) as made:
+        yield made
+
+
+def perl(root: Path, program: str) -> Sidecar:
+    """A sidecar that is a program of the isolated user's own."""
+    if not (root / "perl").exists():
+        shutil.copy("/usr/bin/perl", root / "perl")
+        add_libraries(root, root / "perl")
+    path = root / "copilot" / "program"
+    path.write_text(f"#!/perl\n$| = 1;\n{program}\n")
+    path.chmod(0o755)
+    given = image_environ(root, COPILOT_CLI_PATH=str(path))
+    return Sidecar(find_cli(given), NOWHERE, given)
 
 
 def status(pid: int | None) -> dict[str, str]:
@@ -59,6 +72,44 @@ def test_the_sidecar_runs_as_a_user_of_its_own_where_we_are_root(root: Path) -> 
             assert [home.stat().st_uid for home in (root / "home").iterdir()] == [UID]
     assert not alive(made.pid or 0)
     assert list((root / "home").iterdir()) == []
+
+
+def test_a_user_of_its_own_has_a_limit_of_processes(root: Path) -> None:
+    if not WE_ARE_ROOT:
+        return
+    forks = (
+        f"for (1 .. {2 * MAX_PROCESSES}) {{ my $pid = fork; die qq(none after $_: $!) unless defined $pid; "
+    )
+    with started(perl(root, forks + "sleep 600 if !$pid }")) as made:
+        assert "Resource temporarily unavailable" in str(asyncio.run(made.exited()))
+    assert until(lambda: processes_of(UID) == [])
+
+
+def test_what_left_the_group_of_an_isolated_cli_is_ended_before_its_home_is_deleted(root: Path) -> None:
+    """Each goes on starting others and making folders until it is killed."""
+    if not WE_ARE_ROOT:
+        return
+    makers = """
+        fork; fork; setpgrp; chdir "/";
+        for (1 .. 1_000_000) { mkdir "$ENV{HOME}/$$-$_"; exit if fork; wait; setpgrp }
+    """
+    with started(perl(root, makers)):
+        (home,) = (root / "home").iterdir()
+        assert until(lambda: len(list(home.iterdir())) > 100)
+    assert until(lambda: processes_of(UID) == [])
+    assert list((root / "home").iterdir()) == []
+
+
+def processes_of(uid: int) -> list[Path]:
+    """Those of the user, also the dead ones that nobody has collected: the limit counts them."""
+    return [path for path in Path("/proc").glob("[0-9]*") if owner(path) == uid]
+
+
+def owner(process: Path) -> int | None:
+    try:
+        return process.stat().st_uid
+    except FileNotFoundError:  # it has just ended
+        return None
 
 
 def test_a_root_folder_that_is_none_is_said(tmp_path: Path) -> None:

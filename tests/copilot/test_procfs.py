@@ -6,11 +6,13 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from hunkwise.copilot.procfs import end_stragglers, listens
+from hunkwise.domain.model import Deadline
 from tests.copilot.programs import alive
 
 LISTEN = (
@@ -75,6 +77,10 @@ def test_files_that_may_not_be_seen_are_not_known(tmp_path: Path) -> None:
 _SLEEP = ["sleep", "600"]
 
 
+def soon() -> Deadline:
+    return Deadline(time.monotonic() + 10, time.monotonic)
+
+
 def test_whoever_names_the_home_or_works_in_it_is_ended_and_nobody_else(tmp_path: Path) -> None:
     home, other = tmp_path / "home", tmp_path / "other"
     for folder in (home / "inner", other):
@@ -84,7 +90,7 @@ def test_whoever_names_the_home_or_works_in_it_is_ended_and_nobody_else(tmp_path
     there = subprocess.Popen(_SLEEP, env={"PATH": path}, cwd=home / "inner", start_new_session=True)
     stranger = subprocess.Popen(_SLEEP, env={"PATH": path, "HOME": str(other)}, cwd=other)
     try:
-        end_stragglers(home)
+        end_stragglers(home, soon(), last=False)
         assert (told.wait(10), there.wait(10)) == (-9, -9)
         assert stranger.poll() is None
     finally:
@@ -94,14 +100,14 @@ def test_whoever_names_the_home_or_works_in_it_is_ended_and_nobody_else(tmp_path
 
 
 def test_where_the_kernel_tells_nothing_nobody_is_ended(tmp_path: Path) -> None:
-    end_stragglers(tmp_path, tmp_path / "no proc")
+    end_stragglers(tmp_path, soon(), last=True, proc=tmp_path / "no proc")
     (tmp_path / "2147483647").mkdir()
     (tmp_path / "self").mkdir()
-    end_stragglers(tmp_path, tmp_path)
+    end_stragglers(tmp_path, soon(), last=True, proc=tmp_path)
 
 
 def test_one_that_cannot_be_ended_is_not_waited_for(tmp_path: Path) -> None:
     process = tmp_path / "2147483647"
     process.mkdir()
     (process / "environ").write_text(f"HOME={tmp_path}")
-    end_stragglers(tmp_path, tmp_path)
+    end_stragglers(tmp_path, soon(), last=True, proc=tmp_path)

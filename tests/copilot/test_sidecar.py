@@ -17,7 +17,7 @@ import pytest
 
 from hunkwise.copilot.find_cli import CliCommand, find_cli
 from hunkwise.copilot.isolation import Credential
-from hunkwise.copilot.sidecar import Address, Sidecar, _signal_name
+from hunkwise.copilot.sidecar import MAX_FILE, MAX_MEMORY, Address, Sidecar, _signal_name
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.programs import (
     NOWHERE,
@@ -112,6 +112,22 @@ def test_a_program_that_cannot_be_executed_is_an_error_without_another(tmp_path:
     assert made.pid is None
     made.stop()
     assert set(Path(tempfile.gettempdir()).glob("hunkwise-sidecar-*")) <= homes
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        (f"bytearray({MAX_MEMORY} + 1)", "MemoryError"),
+        (f"import os; os.truncate('x', {MAX_FILE} + 1)", "File too large"),
+        (f"import os; os.truncate('x', {MAX_FILE}); bytearray({MAX_MEMORY} // 2); exit('within')", "within"),
+    ],
+)
+def test_a_cli_can_neither_allocate_nor_write_without_bounds(
+    tmp_path: Path, program: str, words: str
+) -> None:
+    cli = script(tmp_path, f': > x; exec {sys.executable} -c "{program}"')
+    with started(sidecar(cli)) as made:
+        assert words in asyncio.run(made.exited()).message
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def connections_to(url: str) -> int:
 
 
 def processes_of(temporary: Path) -> list[str]:
-    """Returns the command lines of processes whose environment or folder names the step's TMPDIR."""
+    """Returns the command lines of processes whose environment, arguments or folder name the step's TMPDIR."""
     found = []
     for process in Path("/proc").iterdir():
         if not process.name.isdecimal():
@@ -45,7 +45,7 @@ def processes_of(temporary: Path) -> list[str]:
             folder = str((process / "cwd").readlink())
         except OSError:  # it has ended
             continue
-        if f"{temporary}".encode() in environ or folder.startswith(f"{temporary}"):
+        if f"{temporary}".encode() in environ + command or folder.startswith(f"{temporary}"):
             found.append(command.replace(b"\0", b" ").decode("utf-8", "replace"))
     return found
 

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -421,13 +421,17 @@ def test_a_cli_that_already_runs_is_asked_and_not_started(world: World) -> None:
     assert cli.token not in told.out + wrong.out
 
 
+@pytest.fixture
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with root_folder(tmp_path_factory.mktemp("image")) as root:
+        yield {"HUNKWISE_SIDECAR_ROOT": str(root), "COPILOT_PKG_CACHE_HOME": str(root / "copilot")}
+
+
 @pytest.mark.parametrize("given", [(), ("--offline",)], ids=["asked", "offline"])
 def test_in_the_image_every_attempt_of_the_sidecars_user_is_a_line(
-    world: World, tmp_path_factory: pytest.TempPathFactory, given: tuple[str, ...]
+    world: World, image: dict[str, str], given: tuple[str, ...]
 ) -> None:
     """Where we are not root, the same environment has the CLI run as ourselves, and says so."""
-    root = root_folder(tmp_path_factory.mktemp("image"))
-    image = {"HUNKWISE_SIDECAR_ROOT": str(root), "COPILOT_PKG_CACHE_HOME": str(root / "copilot")}
     told = job(world, None, *given, workspace=world.repository.path, environ=image)
     assert (told.code, told.stopping) == (0, [])
     states = told.states("Isolation")
@@ -439,10 +443,8 @@ def test_in_the_image_every_attempt_of_the_sidecars_user_is_a_line(
 
 
 def test_a_shell_in_the_image_tries_its_own_folder_but_not_one_of_the_sidecars(
-    world: World, tmp_path_factory: pytest.TempPathFactory
+    world: World, image: dict[str, str]
 ) -> None:
-    root = root_folder(tmp_path_factory.mktemp("image"))
-    image = {"HUNKWISE_SIDECAR_ROOT": str(root), "COPILOT_PKG_CACHE_HOME": str(root / "copilot")}
     here = shell(world, "--offline", **image)
     top = shell(world, "--offline", "--repository", "/", **image)
     assert (here.stopping, top.stopping) == ([], [])

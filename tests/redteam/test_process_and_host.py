@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from base64 import b64encode
@@ -18,9 +19,11 @@ from pathlib import Path
 
 import pytest
 
+from hunkwise.copilot.find_cli import find_cli
+from hunkwise.files import PrivateFolder
 from tests.end_to_end.github_snapshot import snapshot
 from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN, PROVIDER_KEY, Result, Step
-from tests.end_to_end.step_checks import children_of, listening_ports
+from tests.end_to_end.step_checks import children_of, listening_ports, processes_of
 from tests.end_to_end.world import HEAD, finding, report_call, wait_until
 from tests.end_to_end.write_log import report_faults
 from tests.fakes.model_script import Answer, Fault, ModelRequest, always, report, turns
@@ -201,6 +204,15 @@ for _ in range(1_500):
 """
 
 
+MAKER = """
+import itertools, os, sys, time
+end = time.monotonic() + 120
+for number in itertools.count():
+    os.makedirs(f'{sys.argv[1]}/made/{number % 500}', exist_ok=True)
+    if time.monotonic() > end: break
+"""
+
+
 def hostile_home(world: AttackWorld) -> str:
     """Returns commands of a hijacked CLI that leave files in its home, and processes."""
     outside = world.repository.path
@@ -212,6 +224,7 @@ def hostile_home(world: AttackWorld) -> str:
             "sleep 600 &",
             "setsid sleep 600 &",
             '(cd / && setsid sh -c "sleep 600 & sleep 600" &)',
+            *[f'(cd / && setsid env -i {sys.executable} -c "{MAKER}" "$HOME" </dev/null &)'] * 2,
         ]
     )
 
@@ -219,11 +232,29 @@ def hostile_home(world: AttackWorld) -> str:
 def test_removes_everything_of_hijacked_sidecar(world: AttackWorld) -> None:
     world.record_attacks("folders 1,500 deep", "links out of the home", "a folder without permissions")
     world.record_attacks("a child in the group", "a child in a session of its own", "an orphan elsewhere")
+    world.record_attacks("orphans without environment that go on making folders")
     world.change(script=report([finding()]))
-    check_reviewed(
-        world, world.run(environ=replace_cli(world, hostile_home(world)), workspace=world.repository.path)
-    )
+    environ = replace_cli(world, hostile_home(world))
+    step = world.step(environ=environ, workspace=world.repository.path, process=True)
+    check_reviewed(world, world.record(step.run()))
+    assert processes_of(step.temporary) == []
+    # On a slow disk the next run deletes the rest of the folders; no process creates new ones.
+    PrivateFolder("hunkwise-sidecar-", step.temporary).wipe(60)
     assert world.canary_file.is_file()
+
+
+def test_writes_outputs_before_it_waits_for_hostile_sidecar(world: AttackWorld) -> None:
+    world.record_attacks("a CLI that does not end when it is asked to")
+    world.change(script=report([finding()]))
+    real, seen = find_cli(os.environ).program, world.folder / "seen"
+    waits = f"""
+        trap 'cp {world.folder}/step*/output {seen}; kill $cli' TERM
+        {real} "$@" & cli=$!
+        while :; do wait; done
+    """
+    environ = replace_cli(world, waits, then=False)
+    check_reviewed(world, world.run(environ=environ, workspace=world.repository.path))
+    assert "conclusion" in seen.read_text()
 
 
 FLOOD = f"head -c 20000000 /dev/zero; (yes '{COMMAND}' | head -c 20000000) &"

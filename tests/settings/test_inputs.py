@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hunkwise.domain.finding import Severity
 from hunkwise.errors import SettingsError
-from hunkwise.settings.inputs import KNOWN_INPUTS, SHARED_INPUTS, Inputs, Provider, read_inputs
+from hunkwise.settings.inputs import KNOWN_INPUTS, SHARED_INPUTS, Inputs, Provider, copilot_host, read_inputs
 from hunkwise.settings.parsing import MAX_INPUT, MAX_UNKNOWN
 
 TOKEN = "ghs_0123456789abcdefghij"
@@ -448,3 +448,61 @@ def test_unknown_inputs_beyond_the_first_are_counted() -> None:
     warnings = read_inputs(environ() | {f"INPUT_LEAKED_{number:03}": "x" for number in range(500)}).warnings
     assert len(warnings) == MAX_UNKNOWN + 1
     assert warnings[-1] == "490 more inputs are unknown."
+
+
+@pytest.mark.parametrize(
+    ("server", "host"),
+    [
+        ("", "github.com"),
+        ("https://github.com", "github.com"),
+        ("https://github.com/", "github.com"),
+        ("HTTPS://GitHub.com:443", "github.com"),
+        ("https://octo-corp.ghe.com", "octo-corp.ghe.com"),
+        ("https://Octo.GHE.com:443/", "octo.ghe.com"),
+        ("http://github.com", None),
+        ("https://github.com:8443", None),
+        ("https://github.com.", None),
+        ("https://github.com.evil.example", None),
+        ("https://github.com@evil.example", None),
+        ("https://github.com:443@evil.example", None),
+        ("https://evil.example/github.com", None),
+        ("https://evil.example#github.com", None),
+        ("https://evilgithub.com", None),
+        ("https://api.github.com", None),
+        ("https://ghe.com", None),
+        ("https://evilghe.com", None),
+        ("https://octo.ghe.com.evil.example", None),
+        ("https://evil.example/.ghe.com", None),
+        ("https://evil.example\n.ghe.com", None),
+        ("https://.ghe.com", None),
+        ("https://ghes.corp.example", None),
+        ("https://10.0.0.1", None),
+        ("github.com", None),
+        (" https://github.com", None),
+        ("https://github.com\n", None),
+    ],
+)
+def test_a_servers_own_token_is_for_the_copilot_of_that_server_only(server: str, host: str | None) -> None:
+    runner = {"GITHUB_SERVER_URL": server}
+    assert copilot_host(runner) == host
+    refused = []
+    try:
+        read_inputs(environ() | runner)
+    except SettingsError as error:
+        refused = list(error.faults)
+    assert [fault.partition(":")[0] for fault in refused] == (
+        [] if host else ['Input "copilot-token" is missing']
+    )
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"copilot_token": "github_pat_abc"},
+        {"copilot_url": "127.0.0.1:4321"},
+        {"provider_base_url": "https://models.example", "model": "m"},
+        {"publish": "report.json"},
+    ],
+)
+def test_where_the_servers_token_is_not_for_a_model_any_server_will_do(inputs: dict[str, str]) -> None:
+    assert read_inputs(environ(**inputs) | {"GITHUB_SERVER_URL": "https://ghes.corp.example"})

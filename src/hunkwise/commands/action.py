@@ -37,13 +37,14 @@ if TYPE_CHECKING:
 
 
 class Action:
-    """One step of a workflow, from its environment to its exit code."""
+    """One step of a workflow, from its environment to its exit code. Call `close` last."""
 
     def __init__(self, environ: Mapping[str, str], stream: TextIO) -> None:
         self._environ = environ
         self._stream = stream
         self._started = time.monotonic()
         self._runner: Runner | None = None
+        self._sidecar: Sidecar | list[Address] = []
 
     def run(self) -> ExitCode:
         """Reviews the pull request of the event, or publishes a report. Raises Error where neither is possible."""
@@ -109,17 +110,17 @@ class Action:
     ) -> PublishedRun:
         signals = Signals()
         signals.install()
-        sidecar = start_sidecar(inputs, self._environ)  # the other inputs are validated while it starts
-        try:
-            signals.raise_on_second()
-            from hunkwise.commands.pull_request import PullRequestReview
+        self._sidecar = start_sidecar(inputs, self._environ)  # the other inputs are validated while it starts
+        signals.raise_on_second()
+        from hunkwise.commands.pull_request import PullRequestReview
 
-            return PullRequestReview(environment, inputs, self._started, signals, runner.log).run(
-                task, sidecar
-            )
-        finally:
-            if isinstance(sidecar, Sidecar):
-                sidecar.stop()
+        review = PullRequestReview(environment, inputs, self._started, signals, runner.log)
+        return review.run(task, self._sidecar)
+
+    def close(self) -> None:
+        """Ends the CLI. Call it last: deleting what a CLI has written can take seconds."""
+        if isinstance(self._sidecar, Sidecar):
+            self._sidecar.stop()
 
     def fail(self, error: Error) -> None:
         """Writes why there is no review to the log and the summary, and sets the outputs of a failure."""

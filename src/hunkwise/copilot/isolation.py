@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hunkwise.errors import ModelError, ModelKind, SettingsError
+from hunkwise.settings.inputs import copilot_host
 from hunkwise.worker import give_up
 
 _CERTIFICATE_FILES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
@@ -60,7 +61,7 @@ def _is_certificate(path: Path) -> bool:
     return path.is_file() and path.stat().st_size <= _MAX_BYTES
 
 
-# Needed to reach Copilot from a self-hosted runner, and to find Copilot on GHES.
+# Needed to reach Copilot from a self-hosted runner.
 _INHERITED = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -121,6 +122,9 @@ def sidecar_environment(
             environment[name] = value
     if credential.copilot_token:
         environment["COPILOT_GITHUB_TOKEN"] = credential.copilot_token
+        host = copilot_host(inherited)
+        if host is not None and host != "github.com":
+            environment.setdefault("GH_HOST", host)
     if credential.provider_base_url:
         # Offline mode prevents requests to GitHub and telemetry; the CLI then starts only with a provider's URL.
         environment["COPILOT_OFFLINE"] = "true"

@@ -1,11 +1,16 @@
-"""Reads Linux's /proc: listening sockets, and remaining processes of a CLI."""
+"""Reads Linux's /proc for listening sockets, and finds and ends the processes that a CLI leaves."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
+
+from hunkwise.domain.model import Deadline
 
 _LISTEN = "0A"
 
@@ -73,19 +78,82 @@ def _open_files(folder: Path) -> set[str] | None:
     return links
 
 
-_MAX_ROUNDS = 5
-"""Limits the time for a process that starts others faster than they are found."""
+_PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 36, 37
 
 
-def end_stragglers(home: Path, proc: Path = Path("/proc")) -> None:
-    """Kills every process that has this home in its environment or as its working directory."""
-    for _ in range(_MAX_ROUNDS):
-        stragglers = [pid for pid in _processes(proc) if _belongs(proc / str(pid), home)]
+def adopt_orphans() -> None:
+    """Makes this process the parent of all its orphaned descendants, whichever group or session they move to (Linux).
+
+    For a process that runs one command only: `end_stragglers` then ends every descendant.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _adopts_orphans() -> bool:
+    adopts = ctypes.c_int(0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(adopts), 0, 0, 0)
+    return bool(adopts.value)
+
+
+def end_stragglers(home: Path, deadline: Deadline, *, last: bool, proc: Path = Path("/proc")) -> None:
+    """Kills every process that has this home in its environment or as its working directory.
+
+    `last`: kills all other descendants of this process too, if it adopts orphans. It looks again until none is left
+    or the deadline, since some could have started others meanwhile.
+    """
+    last = last and _adopts_orphans()
+    while deadline.remaining:
+        stragglers = {pid for pid in _processes(proc) if _belongs(proc / str(pid), home)}
+        if last:
+            stragglers |= _descendants(proc)
+        stragglers = {pid for pid in stragglers if _kill(pid)}
         if not stragglers:
             return
-        for pid in stragglers:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+
+
+def _kill(pid: int) -> bool:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+        return True
+    return False
+
+
+def _descendants(proc: Path) -> set[int]:
+    """Returns the processes below this one that have not ended."""
+    children: dict[int, list[int]] = {}
+    ended = set()
+    for pid in _processes(proc):
+        with suppress(OSError):  # it has just ended
+            state, parent = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[:2]
+            children.setdefault(int(parent), []).append(pid)
+            if state in "ZX":
+                ended.add(pid)
+    found: set[int] = set()
+    waiting = [os.getpid()]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found.update(below)
+        waiting += below
+    return found - ended
+
+
+def end_user(uid: int) -> None:
+    """Kills all processes of the user, in one system call: none can escape by starting another one meanwhile.
+
+    Requires root. The process that makes the call has that user as its effective one only, so that none of them can
+    kill it before: its real and its saved user are others.
+    """
+
+    def kill_all() -> None:
+        os.setresuid(uid + 1, uid, 0)
+        with suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+        os._exit(0)
+
+    with suppress(OSError, subprocess.SubprocessError):  # no process could be made for it
+        subprocess.run([sys.executable], preexec_fn=kill_all, check=False)
 
 
 def _processes(proc: Path) -> list[int]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from hunkwise.errors import RepositoryError
+from hunkwise.files import PrivateFolder
 
 TIMEOUT = 60.0
 """Default time limit of a call of git, in seconds."""
@@ -237,8 +237,9 @@ class Mirror:
         verify that an object matches its id. `ask` runs git."""
         own, common = _locate(path, bare=bare)
         try:
-            self.folder = Path(tempfile.mkdtemp(prefix="hunkwise-git-"))
-            weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+            private = PrivateFolder("hunkwise-git-")
+            weakref.finalize(self, private.wipe)
+            self.folder = private.path
             self._create(own, common, ask)
         except OSError as error:
             raise tempfile_error(error) from error

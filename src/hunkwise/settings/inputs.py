@@ -238,6 +238,7 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
     report = _read_publish_report(reading)
     if not provider and not urls and not {"provider-base-url", "publish"} & reading.texts.keys():
         _refuse_classic_token(reading, copilot_token)
+        _refuse_token_of_other_server(reading, environ)
     pull_request = reading.matching(
         "pull-request", "a whole number from 1 to 999999999", "0{0,3}[1-9][0-9]{0,8}"
     )
@@ -336,3 +337,22 @@ def _refuse_classic_token(reading: InputReader, copilot_token: str | None) -> No
         ' "Copilot Requests", or give the job "permissions: copilot-requests: write" and leave'
         " the input out."
     )
+
+
+_COPILOT_SERVER = re.compile(r"https://(?P<host>github\.com|(?:[a-z0-9-]+\.)+ghe\.com)(?::443)?/*")
+
+
+def copilot_host(environ: Mapping[str, str]) -> str | None:
+    """Returns the host of GITHUB_SERVER_URL if it offers Copilot, else None."""
+    server = _COPILOT_SERVER.fullmatch((environ.get("GITHUB_SERVER_URL") or "https://github.com").lower())
+    return server["host"] if server else None
+
+
+def _refuse_token_of_other_server(reading: InputReader, environ: Mapping[str, str]) -> None:
+    """The CLI would send it to github.com."""
+    if "copilot-token" not in reading.texts and copilot_host(environ) is None:
+        reading.faults.append(
+            'Input "copilot-token" is missing: GITHUB_SERVER_URL is neither https://github.com nor on ghe.com, a server'
+            ' there has no Copilot, and its "github-token" is sent nowhere else; set "copilot-token" to a token'
+            ' of github.com, "provider-base-url" to a provider of your own, or "copilot-url".'
+        )
