@@ -266,7 +266,7 @@ def test_what_found_no_place_on_the_pull_request_is_asked_for_and_posted_anew() 
     assert state is not None
     assert [one.where for one in state.findings] == [Destination.INLINE]
     homeless = next(file for file in published.view.review.files if file.path == SECOND.path)
-    assert state.hunks.isdisjoint(hunk_keys(homeless.path, homeless.hunks))
+    assert state.hunks.isdisjoint(hunk_keys(homeless))
 
 
 def test_the_most_severe_stand_on_lines_where_comments_are_few() -> None:
@@ -449,7 +449,7 @@ def test_a_summary_that_cannot_be_written_costs_a_note(errors: dict[str, GitHubE
 
 def test_a_report_of_another_job_lets_no_later_run_skip_code() -> None:
     talk = said(rewrites=0)
-    keys = frozenset(hunk_keys(FILE.path, FILE.hunks))
+    keys = frozenset(hunk_keys(FILE))
     for own, hunks in ((True, keys), (False, frozenset[str]())):
         world = World(talk, replace(TERMS, own_review=own))
         world.publish(whole_review(FOUND, hunks=keys))
