@@ -374,7 +374,9 @@ def test_a_prompt_that_is_too_long_is_an_error_where_it_is_all_there_is() -> Non
 
 
 def test_a_change_with_nothing_to_ask_is_reviewed_as_it_is() -> None:
-    order = ReviewRequest(snapshot(added("poetry.lock", "x")), config(), {}, demo=True)
+    order = ReviewRequest(
+        snapshot(replace(added("poetry.lock", "x"), status=FileStatus.MODIFIED)), config(), {}, demo=True
+    )
     prepared = prepare(order)
     assert not prepared.plan.works
     found = nothing_to_ask(order, prepared, 1.5)
@@ -442,7 +444,11 @@ def hunks_at(*starts: int, path: str = "src/a.py", more: bytes = b"", **given: A
 
 def test_a_second_run_asks_nothing_and_covers_the_same() -> None:
     long = b"@@ -900,0 +901,2 @@\n+short\n+" + b"x" * (LINE_LIMIT + 1) + b"\n"
-    whole = snapshot(hunks_at(1, 50), hunks_at(7, path="b.py", more=long), added("poetry.lock", "x"))
+    whole = snapshot(
+        hunks_at(1, 50),
+        hunks_at(7, path="b.py", more=long),
+        replace(added("poetry.lock", "x"), status=FileStatus.MODIFIED),
+    )
     first, asked = analysed(whole)
     again, more = analysed(whole, reviewed=first.hunks)
     assert (len(asked), first.questions, first.carried_lines) == (2, 2, 0)
@@ -514,7 +520,7 @@ def test_a_hunk_counts_when_each_of_its_prompts_has_seen_it() -> None:
 
 
 def test_what_no_prompt_looked_at_is_not_kept() -> None:
-    whole = snapshot(added("poetry.lock", "x"), hunks_at(1, path="b.py"))
+    whole = snapshot(replace(added("poetry.lock", "x"), status=FileStatus.MODIFIED), hunks_at(1, path="b.py"))
     settings = config(prompts=(PromptSettings(name="review", paths=("src/**",)),))
     found, _ = analysed(whole, settings)
     assert (found.hunks, found.questions) == (frozenset(), 0)

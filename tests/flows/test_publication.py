@@ -151,6 +151,15 @@ def test_a_change_with_nothing_to_review_gets_no_comment() -> None:
     assert again.told[-1] == "save 5"
 
 
+@pytest.mark.parametrize("reason", SkipReason)
+def test_a_change_that_nobody_chose_to_skip_is_never_silent(reason: SkipReason) -> None:
+    chosen = {SkipReason.LOCK_FILE, SkipReason.BINARY, SkipReason.IGNORED, SkipReason.MARKED}
+    chosen |= {SkipReason.NO_CHANGED_LINES, SkipReason.NO_PROMPT}
+    world = World()
+    world.publish(whole_review(coverage=Coverage((FileCoverage("a", 9, 0, reason),)), files=()))
+    assert any(told.startswith("save") for told in world.told) is (reason not in chosen)
+
+
 # Looking again
 
 

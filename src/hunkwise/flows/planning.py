@@ -76,7 +76,9 @@ def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozense
 
     `reviewed` contains the keys (`plan.incremental`) of the hunks that all of their prompts saw in earlier runs.
     """
-    selection = select(snapshot.files, ignore=config.ignore, only=config.paths)
+    selection = select(
+        snapshot.files, ignore=config.ignore, only=config.paths, attributes=snapshot.attributes
+    )
     divisions = _divisions(selection.reviewed, reviewed)
     works: list[PromptTask] = []
     files_by_prompt: dict[str, tuple[FileDiff, ...]] = {}

@@ -19,7 +19,7 @@ MOST_KEYS = 1_600
 """Keys that the summary comment has room for."""
 _HUNK, _FILE = b"hunk", b"file"
 _DEEPEST = 100
-"""Indentation above which lines are not told apart."""
+"""Indentation above which lines are treated alike."""
 
 
 @dataclass(frozen=True, slots=True)
