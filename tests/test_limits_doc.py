@@ -62,6 +62,14 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.github.client:MAX_FILE", "hunkwise.flows.fetch:_MAX_BLOB_FILES"],
         "tests/flows/test_fetch.py::test_no_more_than_fifty_withheld_patches_are_made_of_blobs",
     ),
+    "A binary file in which `#!` is looked for": (
+        ["hunkwise.flows.fetch:_LARGEST_SCRIPT", "hunkwise.flows.fetch:_MOST_SCRIPTS"],
+        "tests/flows/test_fetch.py::test_the_checkout_tells_scripts_among_binary_files",
+    ),
+    "The base's `.gitattributes`": (
+        ["hunkwise.flows.base_config:MAX_TEXT"],
+        "tests/flows/test_fetch.py::test_of_large_attributes_the_first_lines_count",
+    ),
     "An answer of GitHub's API, unpacked": (
         ["hunkwise.github.responses:MAX_ANSWER"],
         "tests/github/test_transport.py::test_an_answer_that_is_too_large_is_not_read_to_its_end",

@@ -13,7 +13,7 @@ from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.diff_parser import count_changes, parse_hunks
 from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.model import Question, ToolReply
-from hunkwise.domain.pull_request import Instructions, Snapshot
+from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.review import Coverage, FileCoverage, Review, SkipReason, Usage
 from hunkwise.domain.text import LINE_LIMIT
 from hunkwise.errors import Error, ModelError, ModelKind, SettingsError
@@ -374,7 +374,9 @@ def test_a_prompt_that_is_too_long_is_an_error_where_it_is_all_there_is() -> Non
 
 
 def test_a_change_with_nothing_to_ask_is_reviewed_as_it_is() -> None:
-    order = ReviewRequest(snapshot(added("poetry.lock", "x")), config(), {}, demo=True)
+    order = ReviewRequest(
+        snapshot(replace(added("poetry.lock", "x"), status=FileStatus.MODIFIED)), config(), {}, demo=True
+    )
     prepared = prepare(order)
     assert not prepared.plan.works
     found = nothing_to_ask(order, prepared, 1.5)
@@ -442,7 +444,11 @@ def hunks_at(*starts: int, path: str = "src/a.py", more: bytes = b"", **given: A
 
 def test_a_second_run_asks_nothing_and_covers_the_same() -> None:
     long = b"@@ -900,0 +901,2 @@\n+short\n+" + b"x" * (LINE_LIMIT + 1) + b"\n"
-    whole = snapshot(hunks_at(1, 50), hunks_at(7, path="b.py", more=long), added("poetry.lock", "x"))
+    whole = snapshot(
+        hunks_at(1, 50),
+        hunks_at(7, path="b.py", more=long),
+        replace(added("poetry.lock", "x"), status=FileStatus.MODIFIED),
+    )
     first, asked = analysed(whole)
     again, more = analysed(whole, reviewed=first.hunks)
     assert (len(asked), first.questions, first.carried_lines) == (2, 2, 0)
@@ -507,14 +513,14 @@ def test_a_hunk_counts_when_each_of_its_prompts_has_seen_it() -> None:
         await says_nothing(prompt, take)
 
     found, _ = analysed(whole, settings, answer)
-    assert found.hunks == frozenset(hunk_keys("b.py", whole.files[1].hunks))
+    assert found.hunks == frozenset(hunk_keys(whole.files[1]))
     again, asked = analysed(whole, settings, reviewed=found.hunks)
     assert asked == ["review src/a.py:1", "mine src/a.py:1"]
-    assert again.hunks == {*found.hunks, *hunk_keys("src/a.py", whole.files[0].hunks)}
+    assert again.hunks == {*found.hunks, *hunk_keys(whole.files[0])}
 
 
 def test_what_no_prompt_looked_at_is_not_kept() -> None:
-    whole = snapshot(added("poetry.lock", "x"), hunks_at(1, path="b.py"))
+    whole = snapshot(replace(added("poetry.lock", "x"), status=FileStatus.MODIFIED), hunks_at(1, path="b.py"))
     settings = config(prompts=(PromptSettings(name="review", paths=("src/**",)),))
     found, _ = analysed(whole, settings)
     assert (found.hunks, found.questions) == (frozenset(), 0)
@@ -535,34 +541,18 @@ def test_a_rest_without_changed_lines_is_no_question() -> None:
     assert (asked, again.coverage) == ([], first.coverage)
 
 
-OWN = (PromptSettings(name="review"), PromptSettings(name="sql", template="sql.j2", paths=("db/**",)))
-RULES = Instructions("a.instructions.md", "Mind the locks.", ("db/**",))
-
-
-@pytest.mark.parametrize(
-    ("prompts", "instructions", "path", "asked"),
-    [
-        (OWN[:1], (), "db/a.py", []),
-        (OWN, (), "src/b.py", []),
-        (OWN, (), "db/a.py", ["review db/a.py:1", "sql db/a.py:1"]),
-        (OWN[:1], (RULES,), "src/b.py", []),
-        (OWN[:1], (RULES,), "db/a.py", ["review db/a.py:1"]),
-    ],
-)
-def test_a_rename_is_no_way_around_a_prompt(
-    prompts: tuple[PromptSettings, ...], instructions: tuple[Instructions, ...], path: str, asked: list[str]
-) -> None:
-    settings = config(prompts=prompts)
-    before, _ = analysed(snapshot(hunks_at(1), instructions=instructions), settings)
-    renamed = replace(hunks_at(1, path=path), status=FileStatus.RENAMED, old_path="src/a.py")
-    again, prompted = analysed(snapshot(renamed, instructions=instructions), settings, reviewed=before.hunks)
-    assert prompted == asked
-    assert again.hunks == frozenset(hunk_keys(path, renamed.hunks))
+def test_a_renamed_file_with_changed_lines_is_asked_about_once() -> None:
+    before, _ = analysed(snapshot(hunks_at(1)))
+    renamed = replace(hunks_at(1, path="db/a.py"), status=FileStatus.RENAMED, old_path="src/a.py")
+    again, asked = analysed(snapshot(renamed), reviewed=before.hunks)
+    assert (asked, again.hunks) == (["review db/a.py:1"], frozenset(hunk_keys(renamed)))
+    _, asked = analysed(snapshot(renamed), reviewed=again.hunks)
+    assert asked == []
 
 
 def test_a_file_that_is_listed_twice_is_never_taken_for_known() -> None:
     whole = snapshot(hunks_at(1), hunks_at(50))
-    known = frozenset({*hunk_keys("src/a.py", hunks_at(1).hunks), *hunk_keys("src/a.py", hunks_at(50).hunks)})
+    known = frozenset({*hunk_keys(hunks_at(1)), *hunk_keys(hunks_at(50))})
     found, asked = analysed(whole, reviewed=known)
     assert asked == ["review src/a.py:1 src/a.py:50"]
     assert found.hunks == frozenset()

@@ -12,6 +12,7 @@ import pytest
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.pull_request import Comment, Conversation, Known, PullRequest, Thread
 from hunkwise.errors import GitHubError, GitHubErrorKind, RepositoryError
+from hunkwise.flows.base_config import BaseConfig
 from hunkwise.flows.fetch import FetchedPullRequest, MissingPatches, PullRequestFetch
 from hunkwise.repository.git import Git
 from hunkwise.settings.config import Config
@@ -77,17 +78,25 @@ def test_what_an_earlier_run_remembers_is_read_from_its_summary() -> None:
     assert found.state == remembered
 
 
-CERTAIN = ["c.yml", "AGENTS.md", ".github/copilot-instructions.md", ".github/instructions"]
+CERTAIN = ["c.yml", "AGENTS.md", ".github/copilot-instructions.md", ".github/instructions", ".gitattributes"]
 
 
 def test_what_a_bulk_read_of_the_base_tells_is_not_asked_for_again() -> None:
     text = b"---\napplyTo: '*'\n---\nBe brief."
     config = b"version: 1\nmax-comments: 4\n"
-    told = FakeCommit({"c.yml": config, CERTAIN[2]: b"Be exact.\n", f"{CERTAIN[3]}/py.instructions.md": text})
+    known = {"c.yml": config, CERTAIN[2]: b"Be exact.\n", CERTAIN[4]: b"*.sql linguist-generated\n"}
+    told = FakeCommit({**known, f"{CERTAIN[3]}/py.instructions.md": text})
     found = fetched(forge(added("a.py", "x")), far=told)
-    assert told.asked == [*CERTAIN[:3], f"{CERTAIN[3]}/py.instructions.md"]
+    assert told.asked == [*CERTAIN[:3], CERTAIN[4], f"{CERTAIN[3]}/py.instructions.md"]
     assert found.texts.config.max_comments == 4
     assert [one.text for one in found.texts.instructions] == ["Be exact.", "Be brief."]
+    assert found.snapshot.attributes == "*.sql linguist-generated\n"
+
+
+def test_of_large_attributes_the_first_lines_count() -> None:
+    attributes = b"*.sql linguist-generated\n" + b"#\n" * 60_000
+    found = fetched(forge(added("a.py", "x")), far=FakeCommit({".gitattributes": attributes}))
+    assert found.snapshot.attributes.encode() == attributes[:100_000]
 
 
 def test_what_a_bulk_read_does_not_tell_is_asked_for() -> None:
@@ -138,14 +147,39 @@ def test_a_withheld_binary_is_told_by_its_content(versions: dict[tuple[str, str]
     assert not file.patch_missing
 
 
+@pytest.mark.parametrize("path", ["logo.png", "bad.o", "x.class", "font.woff", "a.jar", "run", "deploy.sh"])
 @pytest.mark.parametrize(
-    ("path", "config", "binary"),
-    [("logo.png", None, True), ("a.py", b"version: 1\nignore: ['a.py']\n", False)],
+    ("head", "binary", "script"),
+    [(b"\0", True, False), (b"#!/bin/sh\n# \0\n", True, True), (b"text\n", False, False)],
 )
-def test_a_picture_and_what_is_ignored_cost_no_request(path: str, config: bytes | None, binary: bool) -> None:
-    asked = forge(FileDiff(path, FileStatus.MODIFIED, patch_missing=True))
-    (file,) = fetched(asked, config=config).snapshot.files
-    assert (file.binary, file.patch_missing, asked.reads) == (binary, not binary, [])
+def test_what_github_gives_no_lines_of_is_told_by_its_content(
+    path: str, head: bytes, binary: bool, script: bool
+) -> None:
+    asked = forge(
+        FileDiff(path, FileStatus.MODIFIED, patch_missing=True),
+        versions={(path, HEAD): head, (path, BASE): b"1\n"},
+    )
+    (file,) = fetched(asked).snapshot.files
+    assert (file.binary, file.script, file.patch_missing, bool(file.hunks)) == (
+        binary,
+        script,
+        False,
+        not binary,
+    )
+
+
+def test_what_is_ignored_costs_no_request() -> None:
+    asked = forge(FileDiff("a.py", FileStatus.MODIFIED, patch_missing=True))
+    assert fetched(asked, config=b"version: 1\nignore: ['a.py']\n").snapshot.files[0].patch_missing
+    assert asked.reads == []
+
+
+def test_pictures_that_cannot_be_looked_at_are_named_binary_and_come_last() -> None:
+    pictures = [FileDiff(f"{number:02}.png", FileStatus.ADDED, patch_missing=True) for number in range(60)]
+    asked = forge(*pictures, withheld("z.py", FileStatus.ADDED), versions={("z.py", HEAD): b"x\n"})
+    *left, last = fetched(asked).snapshot.files
+    assert all(file.binary and not file.patch_missing for file in left)
+    assert (last.patch_missing, asked.reads[0], len(asked.reads)) == (False, ("z.py", HEAD), 50)
 
 
 @pytest.mark.parametrize("failing", [{"a.py": AWAY}, {"merge_base": AWAY}, {}])
@@ -175,6 +209,19 @@ def test_the_checkout_completes_patches_and_the_list(checkout: tuple[Git, PullRe
     assert (found.snapshot.unlisted_files, found.snapshot.notes) == (0, ())
 
 
+def test_the_checkout_tells_scripts_among_binary_files(tmp_path: Path) -> None:
+    repository = GitRepository.create(tmp_path / "work")
+    repository.commit({"gone": b"#!/bin/sh\n\0"}, "Base")
+    base = repository.git("rev-parse", "HEAD")
+    scripts = {"run": b"#!/bin/sh\n# \0\n", "x.png": b"#!/bin/sh\0"}
+    others = {"picture.png": b"\0", "data": b"\0#!", "bad.o": b"text\n", "large.png": b"\0" * 5_000_001}
+    head = repository.commit({"gone": None, **scripts, **others, "large": b"\0" * 5_000_001}, "Head")
+    asked = replace(pull_request(changed_files=8), base_sha=base, head_sha=head)
+    found = fetched(FakeForge(asked, ()), Git(repository.path)).snapshot.files
+    assert {file.path for file in found if file.script} == {*scripts, "large"}
+    assert {file.path for file in found if not file.binary} == {"bad.o"}
+
+
 def test_a_checkout_without_the_commits_is_passed_over(checkout: tuple[Git, PullRequest]) -> None:
     git, _asked = checkout
     found = fetched(forge(withheld("a.py"), versions={("a.py", BASE): b"1\n", ("a.py", HEAD): b"2\n"}), git)
@@ -202,7 +249,9 @@ def test_a_comparison_that_git_refuses_leaves_the_file_withheld() -> None:
         raise RepositoryError("Git is away.")
 
     asked = forge(withheld("a.py"), versions={("a.py", BASE): b"1\n", ("a.py", HEAD): b"2\n"})
-    (file,) = MissingPatches(asked, None, refuse).completed(asked.asked, asked.listed, Config())
+    (file,) = MissingPatches(asked, None, refuse).completed(
+        asked.asked, asked.listed, BaseConfig(Config(), {}, ())
+    )
     assert file.patch_missing
 
 

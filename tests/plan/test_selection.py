@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Hunk
@@ -55,7 +57,31 @@ def test_names_tell_lock_files_and_generated_ones(path: str, reason: SkipReason 
 @pytest.mark.parametrize(
     ("file", "reason"),
     [
-        (FileDiff("i.png", FileStatus.MODIFIED, binary=True), SkipReason.BINARY),
+        *(
+            (FileDiff(path, status, binary=True), SkipReason.BINARY)
+            for path in ("i.png", "a.o", "x.dat", "tool", "a.jar", "docs/manual.pdf", "notes.txt")
+            for status in (FileStatus.ADDED, FileStatus.MODIFIED)
+        ),
+        *(
+            (FileDiff(path, status, binary=True), SkipReason.NUL_BYTES)
+            for path in (
+                *(
+                    "a.py",
+                    "deploy.sh",
+                    "app.js",
+                    "Makefile",
+                    "build/Dockerfile",
+                    "x.YML",
+                    "page.html",
+                    "q.sql",
+                ),
+                *("main.tf", "Jenkinsfile", "win.ps1", "requirements.txt", "package.json", "a.go", ".npmrc"),
+            )
+            for status in (FileStatus.ADDED, FileStatus.MODIFIED, FileStatus.RENAMED)
+        ),
+        (FileDiff("run", FileStatus.ADDED, binary=True, script=True), SkipReason.NUL_BYTES),
+        (FileDiff("logo.png", FileStatus.MODIFIED, binary=True, script=True), SkipReason.NUL_BYTES),
+        (FileDiff("a.py", FileStatus.REMOVED, binary=True), SkipReason.BINARY),
         (FileDiff("a.py", FileStatus.MODIFIED, patch_missing=True), SkipReason.NO_PATCH),
         (FileDiff("a.py", FileStatus.MODIFIED, additions=3), SkipReason.NO_PATCH),
         (FileDiff("a.py", FileStatus.RENAMED, old_path="b.py"), SkipReason.NO_CHANGED_LINES),
@@ -66,6 +92,45 @@ def test_names_tell_lock_files_and_generated_ones(path: str, reason: SkipReason 
 )
 def test_what_cannot_be_shown_says_why(file: FileDiff, reason: SkipReason) -> None:
     assert reason_of(file) is reason
+
+
+LOOKS_GENERATED = (
+    *("src/vendor/login.py", "vendor/x/y.go", "node_modules/a/index.js", "bower_components/a.js"),
+    *("app/core_pb2.py", "static/app.min.js", "dist/evil.mjs", "yarn.lock", "package-lock.json", "t/a.snap"),
+    *("sub/package-lock.json", "api/x.pb.go", "a/__generated__/q.ts", "Form.Designer.cs", "go.sum"),
+)
+
+
+@pytest.mark.parametrize("path", LOOKS_GENERATED)
+def test_a_name_counts_only_where_the_base_has_the_file(path: str) -> None:
+    known = reason_of(changed(path))
+    assert known in (SkipReason.GENERATED, SkipReason.LOCK_FILE)
+    file, folder = changed(path), path.rpartition("/")[0]
+    for status in (FileStatus.ADDED, FileStatus.COPIED, FileStatus.RENAMED):
+        assert reason_of(replace(file, status=status)) is None
+    for old in ("src/a.py", "vendor/a.py", "yarn.lock", "elsewhere/yarn.lock", "node_modules/b/index.js"):
+        if old.rpartition("/")[0] != folder:
+            assert reason_of(replace(file, status=FileStatus.RENAMED, old_path=old)) is None
+    for status in (FileStatus.MODIFIED, FileStatus.REMOVED, FileStatus.CHANGED):
+        assert reason_of(replace(file, status=status)) is known
+    new = replace(file, status=FileStatus.ADDED)
+    assert reason_of(new, attributes=f"/{path} linguist-vendored") is SkipReason.MARKED
+    assert reason_of(new, (path,)) is SkipReason.IGNORED
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("dist/app.1a2b.js", "dist/app.3c4d.js", SkipReason.GENERATED),
+        ("dist/app.py", "dist/app.js", None),
+        ("app.js", "app.min.js", None),
+        ("notes", "yarn.lock", None),
+        ("bun.lock", "yarn.lock", SkipReason.LOCK_FILE),
+        ("vendor/a/x.go", "vendor/b/x.go", None),
+    ],
+)
+def test_a_renamed_file_is_generated_only_where_it_was(old: str, new: str, reason: SkipReason | None) -> None:
+    assert reason_of(replace(changed(new), status=FileStatus.RENAMED, old_path=old)) is reason
 
 
 def test_the_users_word_comes_first() -> None:
@@ -109,6 +174,12 @@ def test_a_new_file_cannot_call_itself_generated() -> None:
     assert reason_of(file) is None
 
 
+@pytest.mark.parametrize("old", ["gen/login.go", "auth/login.gen.go", "auth/a.go"])
+def test_a_marker_is_not_carried_along_by_a_rename(old: str) -> None:
+    file = changed("auth/login.go", context=MARKER)
+    assert reason_of(replace(file, status=FileStatus.RENAMED, old_path=old)) is None
+
+
 def test_a_file_that_the_user_keeps_is_reviewed_in_spite_of_its_marker() -> None:
     assert reason_of(changed("a.go", context=MARKER), ("!a.go",)) is None
 
@@ -121,14 +192,22 @@ schema/hand.json -linguist-generated
 vendor/own/** linguist-generated=false
 "quoted name" linguist-generated
 docs/* text
+third_party/** linguist-vendored
+third_party/ours.py -linguist-vendored
+mine/** !linguist-generated linguist-vendored=false
+weird linguist-generated=maybe xlinguist-vendored
 """
 
 
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("a/b.sql", SkipReason.GENERATED),
-        ("schema/a.json", SkipReason.GENERATED),
+        ("a/b.sql", SkipReason.MARKED),
+        ("schema/a.json", SkipReason.MARKED),
+        ("third_party/a.py", SkipReason.MARKED),
+        ("third_party/ours.py", None),
+        ("mine/vendor/a.go", None),
+        ("weird", None),
         ("schema/hand.json", None),
         ("vendor/own/a.go", None),
         ("vendor/a.go", SkipReason.GENERATED),

@@ -136,6 +136,29 @@ def gate(label: str) -> Severity | None:
             ExitCode.REVIEWED,
             (),
         ),
+        (
+            replace(WHOLE, coverage=Coverage((FileCoverage("dist/a.js", 9, 0, SkipReason.GENERATED),))),
+            Gates(min_coverage=1),
+            ExitCode.GATE,
+            ("0 % of the changed lines were reviewed; min-coverage is 1 %.",),
+        ),
+        (
+            replace(WHOLE, coverage=Coverage((FileCoverage("a.sh", 0, 0, SkipReason.NUL_BYTES),))),
+            Gates(),
+            ExitCode.PARTIAL,
+            ("A part of the change was not reviewed: 1 file, 0 % of the lines covered.",),
+        ),
+        (
+            replace(
+                WHOLE,
+                coverage=Coverage(
+                    (FileCoverage("a.sh", 0, 0, SkipReason.NUL_BYTES), FileCoverage("a.py", 4, 4))
+                ),
+            ),
+            Gates(min_coverage=100),
+            ExitCode.GATE,
+            ("99 % of the changed lines were reviewed; min-coverage is 100 %.",),
+        ),
     ],
 )
 def test_a_gate_comes_first_and_then_what_is_missing(

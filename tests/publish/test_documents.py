@@ -222,6 +222,10 @@ def test_what_an_earlier_run_reviewed_is_told_apart(carried: int, said: str) -> 
         (Coverage(), "There was nothing to review"),
         (Coverage((FileCoverage("a.lock", 5, 0, SkipReason.LOCK_FILE),)), "There was nothing to review"),
         (
+            Coverage((FileCoverage("dist/a.js", 5, 0, SkipReason.GENERATED),)),
+            ": the files look generated or vendored.",
+        ),
+        (
             Coverage((FileCoverage("a", 5, 0, SkipReason.FAILED),)),
             "Reviewed 0 of 5 changed lines (0 %) in 0 of 1 file",
         ),

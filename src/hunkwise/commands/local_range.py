@@ -8,6 +8,7 @@ from pathlib import Path
 from hunkwise.domain.pull_request import CommitFiles, Instructions, PullRequest, Snapshot
 from hunkwise.errors import SettingsError
 from hunkwise.flows.base_config import base_texts, nested_instructions
+from hunkwise.flows.fetch import mark_scripts
 from hunkwise.flows.review import ReviewInput, ReviewRequest
 from hunkwise.repository.git import Git
 from hunkwise.repository.trees import GitTree
@@ -54,12 +55,14 @@ def read_range(
     notes = texts.notes
     if base_sha == head_sha:
         notes = (*notes, f"{head} has nothing that is not in {start}: choose another --base or --head.")
-    files = git.diff(base_sha, head_sha)
+    files = mark_scripts(git, head_sha, git.diff(base_sha, head_sha))
     instructions: tuple[Instructions, ...] = ()
     if config.context.instructions:
         below, missing = nested_instructions(rules, files)
         instructions, notes = (*texts.instructions, *below), (*notes, *missing)
-    snapshot = Snapshot(pull_request, files, instructions=instructions, notes=notes)
+    snapshot = Snapshot(
+        pull_request, files, instructions=instructions, attributes=texts.attributes, notes=notes
+    )
     return ReviewInput(
         ReviewRequest(snapshot, config, texts.templates, local=True, demo=demo), GitTree(git, head_sha)
     )

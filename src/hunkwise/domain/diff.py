@@ -86,6 +86,8 @@ class FileDiff:
     old_path: str | None = None
     """The path at the base, if it differs."""
     binary: bool = False
+    script: bool = False
+    """It is binary, and its head begins with `#!`, or is too large for that to be known."""
     patch_missing: bool = False
     """GitHub omitted the patch, or it could not be read: the hunks are unknown, not empty."""
 

@@ -209,6 +209,8 @@ class Snapshot:
     threads: tuple[Thread, ...] = ()
     """Open threads, which are shown to the model as already raised."""
     instructions: tuple[Instructions, ...] = ()
+    attributes: str = ""
+    """The .gitattributes of the base."""
     unlisted_files: int = 0
     """Files that GitHub counts but does not list (it lists at most 3,000)."""
     conversation: Conversation | None = None

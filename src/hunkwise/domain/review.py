@@ -17,10 +17,12 @@ class SkipReason(StrEnum):
     IGNORED = "ignored by the configuration"
     BINARY = "binary"
     GENERATED = "generated"
+    MARKED = "marked as generated or vendored in the base's .gitattributes"
     LOCK_FILE = "lock file"
     NO_CHANGED_LINES = "no changed lines"
     TOO_LARGE = "too large"
     NO_PATCH = "the patch could not be had"
+    NUL_BYTES = "source code with NUL bytes, which git shows as binary"
     LINE_TOO_LONG = "a line is too long to show whole"
     NO_PROMPT = "no prompt applies to it"
     BUDGET = "the budget ran out"
@@ -39,6 +41,7 @@ _DELIBERATE = frozenset(
         SkipReason.IGNORED,
         SkipReason.BINARY,
         SkipReason.GENERATED,
+        SkipReason.MARKED,
         SkipReason.LOCK_FILE,
         SkipReason.NO_CHANGED_LINES,
         SkipReason.NO_PROMPT,
@@ -79,12 +82,17 @@ class Coverage:
         return sum(file.reviewed_lines for file in self.files)
 
     @property
+    def generated_lines(self) -> int:
+        """Changed lines of files that look generated, though nobody configured that they are skipped."""
+        return sum(file.changed_lines for file in self.files if file.reason is SkipReason.GENERATED)
+
+    @property
     def percent(self) -> int:
         """0..100, rounded down, so that 100 means all lines. It is 100 if there is nothing to review."""
         if self.changed_lines == 0:
-            return 0 if self.unlisted_files else 100
+            return 100 if self.complete and not self.generated_lines else 0
         percent = 100 * self.reviewed_lines // self.changed_lines
-        return min(percent, 99) if self.unlisted_files else percent
+        return percent if self.complete else min(percent, 99)
 
     @property
     def missing(self) -> tuple[FileCoverage, ...]:

@@ -22,6 +22,7 @@ AGENTS = "AGENTS.md"
 INSTRUCTION_FILES = (AGENTS, ".github/copilot-instructions.md")
 INSTRUCTION_FOLDER = ".github/instructions"
 INSTRUCTION_ENDING = ".instructions.md"
+ATTRIBUTES = ".gitattributes"
 MAX_TEXT = 100_000
 """Bytes that are read of a file."""
 MAX_GLOBS = 200
@@ -273,13 +274,16 @@ class BaseConfig:
     """Texts of the user's own templates without front matter, by the name of the prompt; of partials, by
     `partials/NAME`."""
     instructions: tuple[Instructions, ...]
+    attributes: str = ""
+    """The top .gitattributes."""
     notes: tuple[str, ...] = ()
     """A sentence for each thing that could not be read and that the review does not depend on."""
 
 
 def prefetched(base: CommitFiles, config_path: str) -> CommitFiles:
     """Reads together what every base is asked for; templates and more instruction files follow from that."""
-    return _PrefetchedFiles(base, _read_known(base, (config_path, *INSTRUCTION_FILES, INSTRUCTION_FOLDER)))
+    paths = (config_path, *INSTRUCTION_FILES, INSTRUCTION_FOLDER, ATTRIBUTES)
+    return _PrefetchedFiles(base, _read_known(base, paths))
 
 
 def base_texts(base: CommitFiles, config_path: str, overridden: Callable[[Config], Config]) -> BaseConfig:
@@ -287,12 +291,16 @@ def base_texts(base: CommitFiles, config_path: str, overridden: Callable[[Config
     are invalid, GitHubError or RepositoryError if they cannot be read at all."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="base") as pool:
         instructions = pool.submit(instructions_of, base, pool)
+        attributes = pool.submit(read_file, base, ATTRIBUTES)
         text = read_file(base, config_path)
         config = overridden(Config() if text is None else parse_config(text, path=config_path))
         templates, fronts = _read_templates(base, config, pool)
         found, notes = instructions.result()
+        marked = (attributes.result() or b"")[:MAX_TEXT].decode("utf-8", "replace")
     completed = config.completed(fronts)
-    return BaseConfig(completed, templates, found, (*notes, *_range_notes(completed, config.own_files)))
+    return BaseConfig(
+        completed, templates, found, marked, (*notes, *_range_notes(completed, config.own_files))
+    )
 
 
 def _read_templates(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Hunk
-from hunkwise.domain.pull_request import CommitFiles, Conversation, PullRequest, Snapshot
+from hunkwise.domain.pull_request import CommitFiles, Conversation, Entry, Known, PullRequest, Snapshot
 from hunkwise.domain.review import SkipReason
 from hunkwise.errors import GitHubError, RepositoryError
 from hunkwise.flows.base_config import (
@@ -27,6 +27,9 @@ from hunkwise.tracking.state import latest_state
 _MAX_BLOB_FILES = 50
 """Files whose patches are built from blobs of the API, two requests each; git has no such limit."""
 _AT_ONCE = 4
+_LARGEST_SCRIPT = 5_000_000
+_MOST_SCRIPTS = 50_000_000
+"""Bytes of all binary files that are looked into."""
 
 
 class BlobPort(Protocol):
@@ -46,6 +49,8 @@ class CheckoutPort(Protocol):
 
     def diff(self, base: str, head: str) -> tuple[FileDiff, ...]: ...
 
+    def blobs(self, sha: str, paths: Sequence[str], *, most: int, together: int) -> Known: ...
+
 
 class MissingPatches:
     """Reads missing patches from the checkout, or builds them from both versions of the file."""
@@ -63,17 +68,18 @@ class MissingPatches:
         """A sentence for each thing that could not be completed, with the reason."""
 
     def completed(
-        self, pull_request: PullRequest, files: Sequence[FileDiff], config: Config
+        self, pull_request: PullRequest, files: tuple[FileDiff, ...], texts: BaseConfig
     ) -> tuple[FileDiff, ...]:
         """Returns all files that can be read. The plan reports those that stay without a patch. Never raises."""
-        files = tuple(_mark_binary(file) for file in files)
-        selection = select(files, ignore=config.ignore, only=config.paths)
+        config = texts.config
+        selection = select(files, ignore=config.ignore, only=config.paths, attributes=texts.attributes)
         wanted = {file.path for file in selection.skipped if file.reason is SkipReason.NO_PATCH}
         if not wanted and len(files) >= pull_request.changed_files:
             return files
         diff = self._read_checkout(pull_request)
         if diff is None:
-            return self._complete_from_blobs(pull_request, files, wanted)
+            completed = self._complete_from_blobs(pull_request, files, wanted)
+            return tuple(_mark_binary(file) for file in completed)
         listed = {file.path for file in files}
         patched = [diff.get(file.path, file) if file.path in wanted else file for file in files]
         return (*patched, *(file for path, file in diff.items() if path not in listed))
@@ -89,7 +95,8 @@ class MissingPatches:
             merge_base = git.merge_base(pull_request.base_sha, pull_request.head_sha)
             if merge_base is None:
                 return None
-            return {file.path: file for file in git.diff(merge_base, pull_request.head_sha)}
+            files = mark_scripts(git, pull_request.head_sha, git.diff(merge_base, pull_request.head_sha))
+            return {file.path: file for file in files}
         except RepositoryError as error:
             self.notes.append(f"The checkout could not be read: {error.message}")
             return None
@@ -97,8 +104,10 @@ class MissingPatches:
     def _complete_from_blobs(
         self, pull_request: PullRequest, files: tuple[FileDiff, ...], wanted: set[str]
     ) -> tuple[FileDiff, ...]:
-        """Completes at most 50 files by fetching both versions of each."""
-        withheld = [file for file in files if file.path in wanted][:_MAX_BLOB_FILES]
+        """Completes at most 50 files by fetching both versions of each; those with a binary file's name come last."""
+        withheld = sorted(
+            (file for file in files if file.path in wanted), key=lambda file: is_binary_name(file.path)
+        )[:_MAX_BLOB_FILES]
         if not withheld:
             return files
         try:
@@ -115,13 +124,13 @@ class MissingPatches:
         try:
             new = b"" if file.status is FileStatus.REMOVED else self._blobs.file(file.path, head)
             if new is not None and _is_binary(new):
-                return replace(file, binary=True, patch_missing=False)
+                return replace(file, binary=True, script=_is_script(new), patch_missing=False)
             added = file.status is FileStatus.ADDED
             old = b"" if added else self._blobs.file(file.old_path or file.path, base)
             if old is None or new is None:
                 return file  # too large for the API, a link or a submodule: it is reported as not reviewed
             if _is_binary(old):
-                return replace(file, binary=True, patch_missing=False)
+                return replace(file, binary=True, script=_is_script(new), patch_missing=False)
             return with_hunks(file, self._diff_blobs(old, new))
         except (GitHubError, RepositoryError):
             return file
@@ -135,8 +144,25 @@ def with_hunks(file: FileDiff, hunks: tuple[Hunk, ...]) -> FileDiff:
     )
 
 
+def mark_scripts(git: CheckoutPort, head: str, files: Sequence[FileDiff]) -> tuple[FileDiff, ...]:
+    """Marks the binary files whose head begins with `#!`, or is too large to be read. Raises RepositoryError."""
+    binary = {file.path for file in files if file.binary and file.status is not FileStatus.REMOVED}
+    if not binary:
+        return tuple(files)
+    paths = sorted(binary, key=is_binary_name)
+    known = git.blobs(head, paths, most=_LARGEST_SCRIPT, together=_MOST_SCRIPTS)
+    scripts = {
+        path for path in paths if (_is_script(known[path]) if path in known else not is_binary_name(path))
+    }
+    return tuple(replace(file, script=True) if file.path in scripts else file for file in files)
+
+
+def _is_script(content: Entry) -> bool:
+    return isinstance(content, bytes) and content.startswith(b"#!")
+
+
 def _mark_binary(file: FileDiff) -> FileDiff:
-    """Marks images and similar files without patch and counts as binary by name: that saves two requests each."""
+    """Marks images and similar files that could not be read as binary: GitHub counts no lines of them."""
     if file.patch_missing and not file.changed_lines and is_binary_name(file.path):
         return replace(file, binary=True, patch_missing=False)
     return file
@@ -198,7 +224,7 @@ class PullRequestFetch:
             texts = base_texts(base, config_path, overridden)
             listed = files_read.result()
             nested_read = pool.submit(self._read_nested, base, texts.config, listed)
-            files = self._withheld.completed(pull_request, listed, texts.config)
+            files = self._withheld.completed(pull_request, listed, texts)
             conversation = conversation_read.result()
             nested, nested_notes = nested_read.result()
             snapshot = Snapshot(
@@ -207,6 +233,7 @@ class PullRequestFetch:
                 threads=shown_threads(conversation, files) if conversation else (),
                 conversation=conversation,
                 instructions=(*texts.instructions, *nested) if texts.config.context.instructions else (),
+                attributes=texts.attributes,
                 unlisted_files=max(0, pull_request.changed_files - len(files)),
                 notes=(*self._notes, *self._withheld.notes, *texts.notes, *nested_notes),
             )

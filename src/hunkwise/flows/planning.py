@@ -76,8 +76,10 @@ def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozense
 
     `reviewed` contains the keys (`plan.incremental`) of the hunks that all of their prompts saw in earlier runs.
     """
-    selection = select(snapshot.files, ignore=config.ignore, only=config.paths)
-    divisions = _divisions(selection.reviewed, snapshot, config, reviewed)
+    selection = select(
+        snapshot.files, ignore=config.ignore, only=config.paths, attributes=snapshot.attributes
+    )
+    divisions = _divisions(selection.reviewed, reviewed)
     works: list[PromptTask] = []
     files_by_prompt: dict[str, tuple[FileDiff, ...]] = {}
     for prompt in config.reviewing:
@@ -134,29 +136,15 @@ def hunks_of(plan: ReviewPlan, outcomes: Outcomes) -> frozenset[str]:
     return kept_keys(by_file)
 
 
-def _divisions(
-    files: Sequence[FileDiff], snapshot: Snapshot, config: Config, reviewed: frozenset[str]
-) -> dict[str, HunkSplit]:
+def _divisions(files: Sequence[FileDiff], reviewed: frozenset[str]) -> dict[str, HunkSplit]:
     times = Counter(file.path for file in files)
     divisions: dict[str, HunkSplit] = {}
     for file in files:
         if times[file.path] > 1:  # the list changed while it was read: which entry is right is unknown
-            divisions[file.path] = HunkSplit((), ())
+            divisions[file.path] = HunkSplit(replace(file, hunks=()), ())
         else:
-            divisions[file.path] = split_reviewed(_drop_old_path(file, snapshot, config), reviewed)
+            divisions[file.path] = split_reviewed(file, reviewed)
     return divisions
-
-
-def _drop_old_path(file: FileDiff, snapshot: Snapshot, config: Config) -> FileDiff:
-    """Removes the old name if other prompts or instructions apply to it: otherwise a rename could bypass a prompt."""
-    old = file.old_path
-    if old is None:
-        return file
-    same = all(_applies(prompt, old) == _applies(prompt, file.path) for prompt in config.reviewing) and all(
-        matches(instructions.apply_to, old) == matches(instructions.apply_to, file.path)
-        for instructions in snapshot.instructions
-    )
-    return file if same else replace(file, old_path=None)
 
 
 def _without_carried(file: FileDiff, division: HunkSplit) -> FileDiff:

@@ -308,6 +308,8 @@ class Publication:
 
 
 def is_empty(review: Review) -> bool:
-    """Returns whether a comment would be noise (for example lock files only); missing coverage always needs one."""
+    """Returns whether a comment would be noise (for example lock files only); what should be reviewed and was not, or
+    only looks generated, always needs one."""
     coverage = review.coverage
-    return not (review.findings or review.faults or coverage.reviewed_lines) and coverage.complete
+    seen = coverage.reviewed_lines or coverage.generated_lines
+    return not (review.findings or review.faults or seen) and coverage.complete

@@ -153,7 +153,7 @@ class PublishPlan:
             key
             for file in self.run_review.files
             if file.path in unposted
-            for key in (file_key(file.path, file.hunks), *hunk_keys(file.path, file.hunks))
+            for key in (file_key(file), *hunk_keys(file))
         }
         return self.run_review.hunks - keys
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 
-from hunkwise.domain.diff import KEY_LENGTH, FileDiff, FileStatus, Hunk
+from hunkwise.domain.diff import KEY_LENGTH, DiffLine, FileDiff, Hunk
 from hunkwise.domain.review import SkipReason
 from hunkwise.plan.chunking import Chunk
 
@@ -18,14 +18,20 @@ KEY_BYTES = KEY_LENGTH * 3 // 4
 MOST_KEYS = 1_600
 """Keys that the summary comment has room for."""
 _HUNK, _FILE = b"hunk", b"file"
+_DEEPEST = 100
+"""Indentation above which lines are treated alike."""
 
 
 @dataclass(frozen=True, slots=True)
 class HunkSplit:
-    """A file's hunks in order; `reviewed` is True for each that an earlier run reviewed."""
+    """A file; `reviewed` is True for each of its hunks that an earlier run reviewed."""
 
-    hunks: tuple[Hunk, ...]
+    file: FileDiff
     reviewed: tuple[bool, ...]
+
+    @property
+    def hunks(self) -> tuple[Hunk, ...]:
+        return self.file.hunks
 
     @property
     def new(self) -> tuple[Hunk, ...]:
@@ -38,44 +44,40 @@ class HunkSplit:
     def with_answers(self, answers: Iterable[bool]) -> HunkSplit:
         """Returns the split after a run; `answers` is True for each of `new` that is reviewed now."""
         flags = iter(answers)
-        return HunkSplit(self.hunks, tuple(done or next(flags) for done in self.reviewed))
+        return HunkSplit(self.file, tuple(done or next(flags) for done in self.reviewed))
 
 
-def hunk_keys(path: str, hunks: Sequence[Hunk]) -> tuple[str, ...]:
+def hunk_keys(file: FileDiff) -> tuple[str, ...]:
     """Returns a key of KEY_LENGTH base64 characters per hunk.
 
-    It depends on the path, the hunk's lines, and the number of identical hunks before it in the file. Line numbers and
-    heading are not part of it, so that changes elsewhere in the file do not change the key.
+    It depends on the hunk's lines and on where they are: the path and the one before a rename, the line in the base,
+    git's heading there, and changed headers of the code around the hunk. Other changes in the file do not change it.
     """
-    seen: Counter[bytes] = Counter()
-    keys: list[str] = []
-    for hunk in hunks:
-        content = _serialize_hunk(hunk)
-        keys.append(_make_key(_HUNK, path, [b"%d" % seen[content], content]))
-        seen[content] += 1
-    return tuple(keys)
+    contents = [_serialize_hunk(hunk) for hunk in file.hunks]
+    headers = _changed_headers(file.hunks, contents)
+    return tuple(
+        _make_key(_HUNK, file, [header, content]) for header, content in zip(headers, contents, strict=True)
+    )
 
 
-def file_key(path: str, hunks: Sequence[Hunk]) -> str:
+def file_key(file: FileDiff) -> str:
     """Returns one key for all hunks of a file, for changes with too many hunks."""
-    return _make_key(_FILE, path, [_serialize_hunk(hunk) for hunk in hunks])
+    return _make_key(_FILE, file, [_serialize_hunk(hunk) for hunk in file.hunks])
 
 
 def split_reviewed(file: FileDiff, reviewed: frozenset[str]) -> HunkSplit:
-    """Splits a file's hunks by an earlier run's keys, also by the keys of the path before a rename.
+    """Splits a file's hunks by an earlier run's keys.
 
-    A truncated hunk never counts as reviewed, because the rest of it is unknown.
+    A truncated hunk never counts as reviewed, because the rest of it is unknown, nor do two hunks with the same key.
     """
     if not reviewed:
-        return HunkSplit(file.hunks, (False,) * len(file.hunks))
-    paths = [file.path]
-    if file.status is FileStatus.RENAMED and file.old_path is not None:
-        paths.append(file.old_path)
-    whole = any(file_key(path, file.hunks) in reviewed for path in paths)
-    keys_by_hunk = zip(*(hunk_keys(path, file.hunks) for path in paths), strict=True)
-    flags = (whole or not reviewed.isdisjoint(keys) for keys in keys_by_hunk)
-    done = tuple(flag and not hunk.truncated for hunk, flag in zip(file.hunks, flags, strict=True))
-    return HunkSplit(file.hunks, done)
+        return HunkSplit(file, (False,) * len(file.hunks))
+    whole = file_key(file) in reviewed
+    keys = hunk_keys(file)
+    times = Counter(keys)
+    done = (whole or (key in reviewed and times[key] == 1) for key in keys)
+    flags = tuple(flag and not hunk.truncated for hunk, flag in zip(file.hunks, done, strict=True))
+    return HunkSplit(file, flags)
 
 
 def kept_keys(by_file: Mapping[str, HunkSplit], most: int = MOST_KEYS) -> frozenset[str]:
@@ -128,9 +130,9 @@ def answered_hunks(
 def _iterate_keys(by_file: Mapping[str, HunkSplit], whole: set[str]) -> Iterator[str]:
     for path, split in by_file.items():
         if path in whole:
-            yield file_key(path, split.hunks)
+            yield file_key(split.file)
         else:
-            keys = hunk_keys(path, split.hunks)
+            keys = hunk_keys(split.file)
             yield from (key for key, flag in zip(keys, _reviewed_flags(split), strict=True) if flag)
 
 
@@ -140,11 +142,12 @@ def _reviewed_flags(split: HunkSplit) -> list[bool]:
 
 
 def _serialize_hunk(hunk: Hunk) -> bytes:
-    """Returns the hunk's lines as in a diff: different lines have different results.
+    """Returns the hunk as in a diff, without its line in the head: different hunks have different results.
 
-    No line contains a line feed, and only the mark for a missing final line feed begins with a backslash.
+    Changes above do not move the line in the base. No line contains a line feed, and only the mark for a missing
+    final line feed begins with a backslash.
     """
-    rows: list[bytes] = []
+    rows = [b"%d %s" % (hunk.old_start, hunk.heading.encode("utf-8", "surrogatepass"))]
     for line in hunk.lines:
         rows.append(line.kind.encode() + line.raw)
         if line.no_eol:
@@ -152,9 +155,57 @@ def _serialize_hunk(hunk: Hunk) -> bytes:
     return b"\n".join(rows)
 
 
-def _make_key(kind: bytes, path: str, parts: Iterable[bytes]) -> str:
-    digest = sha256(kind + b"\0" + path.encode("utf-8", "surrogatepass") + b"\0")
-    for part in parts:
+def _changed_headers(hunks: Sequence[Hunk], contents: Sequence[bytes]) -> Iterator[bytes]:
+    """Yields, per hunk, a digest of the hunks above that can change the header of a function or block around it.
+
+    A header is a changed line that is indented less, unless an unchanged line between them ends its block: one that a
+    hunk shows, or the one that git's heading quotes.
+    """
+    open_blocks: dict[int, bytes] = {}
+    for index, (hunk, content) in enumerate(zip(hunks, contents, strict=True)):
+        if index and _has_heading_between(hunks[index - 1], hunk):
+            open_blocks.clear()
+        first = next((number for number, line in enumerate(hunk.lines) if line.changed), len(hunk.lines))
+        deepest = max((_indentation(line) for line in hunk.lines if line.changed), default=0)
+        for line in hunk.lines[:first]:
+            _end_blocks(open_blocks, line)
+        yield b"".join(open_blocks[depth] for depth in sorted(open_blocks) if depth < deepest)
+        digest = sha256(content).digest()
+        for line in hunk.lines[first:]:
+            depth = _indentation(line)
+            if not line.changed:
+                _end_blocks(open_blocks, line)
+            elif line.raw.strip():
+                open_blocks[depth] = sha256(open_blocks.get(depth, b"") + digest).digest()
+
+
+def _has_heading_between(above: Hunk, hunk: Hunk) -> bool:
+    """Returns True if the line that the heading quotes is below the hunk above, so that no change affects it."""
+    heading = hunk.heading.rstrip("\ufffd")  # git cuts it, maybe within a character
+    return bool(heading) and not any(
+        text.lstrip().startswith(heading)
+        for text in (above.heading, *(line.text for line in above.lines if line.kind != "+"))
+    )
+
+
+def _end_blocks(open_blocks: dict[int, bytes], line: DiffLine) -> None:
+    """Removes the blocks that an unchanged line ends; a line that can continue a header ends only what is deeper."""
+    code = line.raw.strip()
+    if not code or code.startswith((b"#", b"/", b"*", b"--", b"{", b"(", b"[")):
+        return
+    depth = _indentation(line) + code.startswith((b")", b"]", b"}"))
+    for deeper in [block for block in open_blocks if block >= depth]:
+        del open_blocks[deeper]
+
+
+def _indentation(line: DiffLine) -> int:
+    return min(_DEEPEST, len(line.raw) - len(line.raw.lstrip()))
+
+
+def _make_key(kind: bytes, file: FileDiff, parts: Iterable[bytes]) -> str:
+    digest = sha256(kind)
+    paths = (path.encode("utf-8", "surrogatepass") for path in (file.path, file.old_path or ""))
+    for part in (*paths, *parts):
         # With lengths, so that different parts can never be joined to the same bytes.
         digest.update(b"%d\0" % len(part))
         digest.update(part)

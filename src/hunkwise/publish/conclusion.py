@@ -220,6 +220,8 @@ def _describe_result(review: Review, gates: Gates) -> str:
             gate = f"request-changes-on: {threshold.label} reached"
         return f"Reviewed: {count(len(review.findings), 'finding')}, {gate}."
     if review.coverage.reviewed_lines == 0:
+        if lines := review.coverage.generated_lines:
+            return f"Nothing was reviewed: {count(lines, 'changed line')} of generated files, and no other."
         return "Nothing was reviewed: there is no changed line but what is left out by choice."
     if review.refuted:
         return "Reviewed: nothing that was found in the reviewed lines held."

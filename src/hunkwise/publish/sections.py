@@ -262,6 +262,11 @@ def coverage_sentence(coverage: Coverage, head_sha: str, carried_lines: int = 0)
     read = sum(1 for file in coverage.files if file.reviewed_lines)
     at = f" at {sanitize.code_span(head_sha[:12])}" if head_sha else ""
     if not counted and not coverage.unlisted_files:
+        if lines := coverage.generated_lines:
+            return (
+                f"Reviewed 0 of {count(lines, 'changed line')} (0 %){at}: the files look generated or vendored. "
+                '`ignore: ["!PATH"]` in the configuration has them reviewed.'
+            )
         return f"There was nothing to review{at}: no changed line was left after what is left out by choice."
     sentence = (
         f"Reviewed {coverage.reviewed_lines:,} of {count(coverage.changed_lines, 'changed line')} "
