@@ -251,10 +251,14 @@ class Copilot:
             self.spent[question.purpose] = self.spent.get(question.purpose, Usage()) + turn.close()
         if not report.answered():
             if turn.empty:
-                message = "The model answered without text and without a tool call, also when it was asked again."
+                message = (
+                    "The model answered without text and without a tool call, also when it was asked again."
+                )
                 raise fault(ModelKind.PROVIDER, message, provider=self._has_provider)
             text = " ".join(turn.text.split())[:200]
-            message = f"The model did not call the tool `{report.name}`" + (f'; it said: "{text}"' if text else ".")
+            message = f"The model did not call the tool `{report.name}`" + (
+                f'; it said: "{text}"' if text else "."
+            )
             raise fault(ModelKind.REFUSED, message, provider=self._has_provider)
 
     @property

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from hunkwise.domain.finding import Finding
@@ -21,8 +22,12 @@ from hunkwise.flows.finding_collector import (
 )
 from hunkwise.flows.models import Budgets, together, with_something_left
 from hunkwise.flows.planning import PromptTask, ReviewPlan, coverage_of, hunks_of
+from hunkwise.plan.chunking import Chunk, ChunkPart, chunk_size, smaller_parts
 from hunkwise.prompts.report_findings import DESCRIPTION, REPORT, parameters
 from hunkwise.prompts.report_findings import MAX_FINDINGS as MAX_IN_CALL
+
+_MAX_SPLITS = 5
+"""How often a chunk is split that is too large for the model: down to about one thirtieth."""
 
 Ask = Callable[[Question], Awaitable[None]]
 """Asks the model one question; see flows.models."""
@@ -87,6 +92,14 @@ class Analyzer:
         self._outcomes: dict[tuple[str, int], SkipReason | None] = {}
         self._lossy: set[tuple[str, int]] = set()
         """Answered questions with lost findings: the next run asks them again."""
+        self._works: list[PromptTask] = []
+        """The plan's tasks; one that was split is replaced by its parts."""
+        self._chunk_counts: dict[str, int] = {}
+        """Number of chunks by prompt, of prompts with a split chunk; a chunk's index is not used again."""
+        self._too_large = math.inf
+        """Size of the smallest chunk that was too large: a larger one is split before it is asked about."""
+        self._unsplittable: list[tuple[int, ModelError]] = []
+        """Sizes of chunks that were too large and could not be split; no larger one is asked about."""
         self._errors: list[ModelError] = []
         self._template_errors: list[SettingsError] = []
 
@@ -96,47 +109,81 @@ class Analyzer:
         Never raises for a fault of the model, a prompt or the network: the analysis has it in `faults`.
         """
         slots = asyncio.Semaphore(self._parallel)
-        works = (self._run_task(work, slots, len(plan.works)) for work in plan.works)
-        await together(works, interrupted)
-        return self._build_analysis(plan)
+        self._works = list(plan.works)
+        await together((self._run_task(work, slots) for work in plan.works), interrupted)
+        return self._build_analysis(replace(plan, works=tuple(self._works)))
 
-    async def _run_task(self, work: PromptTask, slots: asyncio.Semaphore, total: int) -> None:
+    async def _run_task(self, work: PromptTask, slots: asyncio.Semaphore) -> None:
         async with slots:
-            fatal = next((error for error in self._errors if error.kind.fatal), None)
-            if fatal is not None:
-                self._outcomes[work.key] = _skip_reason(fatal)
-                return
-            collector = FindingCollector(work.prompt.name, self._files, self._journal, self._allowance)
-            self._collectors.append(collector)
-            try:
-                await self._ask(work, collector)
-            finally:
-                if collector.answered:  # even if the session failed after that
-                    self._outcomes[work.key] = None
-                if collector.unreadable or collector.above_cap or collector.beyond:
-                    self._lossy.add(work.key)
-            self._progress(sum(1 for reason in self._outcomes.values() if reason is None), total)
+            await self._put(work)
+            answered = sum(1 for reason in self._outcomes.values() if reason is None)
+            self._progress(answered, len(self._works))
 
-    async def _ask(self, work: PromptTask, collector: FindingCollector) -> None:
-        try:
-            budget = with_something_left(self._budgets.chunk(work.prompt))
-            question = Question(
-                work.prompt.name,
-                self._prompts.system,
-                self._prompts.text(work),
-                _tool(work, collector),
-                budget,
-                work.prompt.tools,
-            )
-            await self._ask_model(question)
-        except ModelError as error:
-            self._errors.append(error)
-            self._outcomes[work.key] = _skip_reason(error)
-        except SettingsError as error:
-            self._template_errors.append(error)
-            self._outcomes[work.key] = SkipReason.FAILED
-        else:
+    async def _put(self, work: PromptTask, splits: int = 0) -> None:
+        """Asks about a chunk, in smaller parts if it is too large for the model."""
+        stop = next((error for error in self._errors if error.kind.fatal), None)
+        size = chunk_size(work.chunk)
+        parts = smaller_parts(work.chunk) if splits < _MAX_SPLITS else ()
+        if stop is None and not parts:
+            stop = next((error for least, error in self._unsplittable if size >= least), None)
+        if stop is not None:
+            self._outcomes[work.key] = _skip_reason(stop)
+        elif not work.chunk.changed_lines:  # a part with only the context of another one
             self._outcomes[work.key] = None
+        elif not parts or size < self._too_large:
+            error = await self._ask(work, in_thread=splits > 0)
+            if error is None:
+                return
+            if error.kind is ModelKind.TOO_LARGE and parts and self._outcomes[work.key] is not None:
+                del self._outcomes[work.key]
+                self._too_large = min(size, self._too_large)
+                await self._split(work, parts, splits)
+                return
+            if error.kind is ModelKind.TOO_LARGE:
+                self._unsplittable.append((size, error))
+            self._errors.append(error)
+        else:
+            await self._split(work, parts, splits)
+
+    async def _split(self, work: PromptTask, parts: Sequence[tuple[ChunkPart, ...]], splits: int) -> None:
+        """Replaces the task by one for each of the parts, and asks them one after the other."""
+        first = self._chunk_counts.get(work.prompt.name, work.count)
+        self._chunk_counts[work.prompt.name] = count = first + len(parts)
+        smaller = [
+            replace(work, chunk=Chunk(index, part), count=count) for index, part in enumerate(parts, first)
+        ]
+        position = self._works.index(work)
+        self._works[position : position + 1] = smaller
+        for task in smaller:
+            await self._put(task, splits + 1)
+
+    async def _ask(self, work: PromptTask, *, in_thread: bool) -> ModelError | None:
+        """Asks about a chunk and stores the outcome; returns the model's error, if any."""
+        collector = FindingCollector(work.prompt.name, self._files, self._journal, self._allowance)
+        self._collectors.append(collector)
+        error: ModelError | None = None
+        try:
+            await self._ask_model(await self._question(work, collector, in_thread=in_thread))
+            self._outcomes[work.key] = None
+        except ModelError as raised:
+            error = raised
+            self._outcomes[work.key] = _skip_reason(raised)
+        except SettingsError as raised:
+            self._template_errors.append(raised)
+            self._outcomes[work.key] = SkipReason.FAILED
+        finally:
+            if collector.answered:  # even if the session failed after that
+                self._outcomes[work.key] = None
+            if collector.unreadable or collector.above_cap or collector.beyond:
+                self._lossy.add(work.key)
+        return error
+
+    async def _question(self, work: PromptTask, collector: FindingCollector, *, in_thread: bool) -> Question:
+        """Returns the question about a chunk. `in_thread`: its prompt may have to be rendered by another process."""
+        prompt = work.prompt
+        budget = with_something_left(self._budgets.chunk(prompt))
+        text = await asyncio.to_thread(self._prompts.text, work) if in_thread else self._prompts.text(work)
+        return Question(prompt.name, self._prompts.system, text, _tool(work, collector), budget, prompt.tools)
 
     def _build_analysis(self, plan: ReviewPlan) -> Analysis:
         errors: list[Error] = [*self._errors, *self._template_errors]
@@ -189,6 +236,8 @@ def _skip_reason(error: ModelError) -> SkipReason:
             return SkipReason.BUDGET
         case ModelKind.TIMEOUT:
             return SkipReason.DEADLINE
+        case ModelKind.TOO_LARGE:
+            return SkipReason.TOO_LARGE
         case _:
             return SkipReason.FAILED
 
