@@ -53,6 +53,101 @@ def test_a_failure_has_its_kind_and_a_remedy(
     assert error.message.startswith("The model provider" if provider else "Copilot")
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        # Copilot and its CLI
+        "prompt token count of 146270 exceeds the limit of 128000",
+        "Request exceeds the model's prompt budget: 150000 tokens, limit 128000",
+        '{"error":{"message":"prompt token count of 146270 exceeds the limit of 128000",'
+        '"code":"model_max_prompt_tokens_exceeded"}}',
+        # OpenAI, Azure
+        "This model's maximum context length is 128000 tokens. However, your messages resulted in 131000 tokens.",
+        '{"code":"context_length_exceeded"}',
+        "Your input exceeds the context window of this model. Please adjust your input and try again.",
+        "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 300000 tokens.",
+        "Invalid 'messages[1].content': string too long.",
+        # Anthropic, Bedrock
+        "prompt is too long: 214000 tokens > 200000 maximum",
+        "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000",
+        "Request exceeds the maximum size",
+        "Input is too long for requested model.",
+        "Too many input tokens. Max input tokens: 8000, request input token count: 9000",
+        # Gemini
+        "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+        "The input token count exceeds the maximum number of tokens allowed 1048575.",
+        # llama.cpp, LM Studio, Ollama, vLLM, TGI
+        "the request exceeds the available context size, try increasing it",
+        "request (9034 tokens) exceeds the available context size (8192 tokens), try increasing it",
+        "Trying to keep the first 9000 tokens, but the model is loaded with context length of only 4096 tokens",
+        "prompt too long; exceeded max context length by 812 tokens",
+        "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
+        "Input validation error: `inputs` must have less than 4096 tokens. Given: 5000",
+        "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens",
+        # Mistral, Cohere, Groq, xAI, Moonshot, DashScope, Zhipu, MiniMax, watsonx, GitHub Models
+        "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length",
+        "too many tokens: total number of tokens in the prompt cannot exceed 4081",
+        "Please reduce the length of the messages or completion.",
+        "This model's maximum prompt length is 131072 but the request contains 200000 tokens.",
+        "Invalid request: Your request exceeded model token limit: 131072",
+        "InternalError.Algo.InvalidParameter: Range of input length should be [1, 30720]",
+        "Prompt exceeds max length",
+        "invalid params, context window exceeds limit",
+        "the number of input tokens 9000 cannot exceed the total tokens limit 8192 for this model",
+        "Request body too large for gpt-4o model. Max size: 8000 tokens.",
+        "tokens_limit_reached",
+        "Payload Too Large",
+    ],
+)
+def test_a_prompt_that_is_too_large_is_known_in_the_words_of_every_provider(message: str) -> None:
+    for status in (400, None):
+        error = from_status(status, message, provider=False)
+        assert error.kind is ModelKind.TOO_LARGE
+        assert "`chunk-size`" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind"),
+    [
+        (413, "", ModelKind.TOO_LARGE),
+        (413, "Request too large for model on tokens per minute (TPM): Limit 6000", ModelKind.TOO_LARGE),
+        (429, "Request too large for gpt-4o on tokens per min (TPM): Limit 30000", ModelKind.TOO_LARGE),
+        (429, "Rate limit reached on tokens per min (TPM): Limit 30000, Used 29000", ModelKind.RATE_LIMIT),
+        (None, "Rate limit reached: tokens per min exceeded the limit", ModelKind.RATE_LIMIT),
+        (400, "You exceeded the number of requests per minute", ModelKind.RATE_LIMIT),
+        (None, "Too many tokens, please wait before trying again.", ModelKind.PROVIDER),
+        (400, "max_tokens is too large: 100000. At most 16384 are supported.", ModelKind.PROVIDER),
+        (400, "Your account exceeded its monthly quota", ModelKind.PAYMENT),
+        (400, "The number of concurrent sessions exceeds the limit", ModelKind.PROVIDER),
+        (500, "prompt is too long", ModelKind.PROVIDER),
+    ],
+)
+def test_what_is_another_limit_is_not_taken_for_a_prompt_that_is_too_large(
+    status: int | None, message: str, kind: ModelKind
+) -> None:
+    assert from_status(status, message, provider=True).kind is kind
+
+
+SERVER_TOKEN = "GitHub App Server-To-Server Tokens are not supported for this endpoint"
+
+
+@pytest.mark.parametrize("status", [400, None])
+@pytest.mark.parametrize(
+    "body",
+    [
+        rf'"body":"checking server-to-server token: bad request: {SERVER_TOKEN}\n"',
+        rf'"body":"{{\"message\":\"{SERVER_TOKEN}\"}}"',
+    ],
+)
+def test_a_token_of_a_server_has_the_remedy_of_a_wrong_one(status: int | None, body: str) -> None:
+    text = 'Request models.list failed: {"kind":"http","status":400,' + body + ',"headers":{"x":"y"}}'
+    error = from_status(status, text, provider=False)
+    assert error.kind is ModelKind.AUTHENTICATION
+    assert "copilot-requests: write" in error.hint
+    assert error.message.endswith(f"{SERVER_TOKEN}.")
+    assert "{" not in error.message
+
+
 @pytest.mark.parametrize("kind", [kind for kind in ModelKind if kind is not ModelKind.BUDGET])
 @pytest.mark.parametrize("provider", [True, False])
 def test_every_kind_has_a_remedy(kind: ModelKind, provider: bool) -> None:

@@ -94,6 +94,36 @@ def test_a_model_that_reports_when_it_is_told_is_heard(talk: Talk) -> None:
     assert asked.budget.model_calls == 2
 
 
+@pytest.mark.parametrize(("provider", "_path"), PROVIDERS[:3])
+def test_after_an_empty_answer_the_model_is_asked_once_more(
+    talk: Talk, provider: ProviderConfig, _path: str
+) -> None:
+    model = ScriptedModel(sequence([Answer(""), report([FINDING])]))
+    asked = talk.ask(model, provider=provider)
+    assert (asked.error, len(asked.reports)) == (None, 1)
+    assert "No answer arrived" in model.requests[1].prompt
+    assert len(model.requests) == asked.budget.model_calls == 2
+
+
+def test_an_empty_answer_after_reading_or_before_talk_costs_the_question_nothing(talk: Talk) -> None:
+    said = (Answer(tool_calls=(ToolCall("repo_list", {}),)), Answer(" \n"), Answer("Fine."))
+    done = Answer(tool_calls=(ToolCall("report_findings", {"findings": [], "done": True}),))
+    answers = iter((*said, done))
+    model = ScriptedModel(lambda _: next(answers))
+    asked = talk.ask(model)
+    assert (asked.error, len(asked.reports), asked.budget.model_calls) == (None, 1, 4)
+    assert "You have not reported" in model.requests[3].prompt
+
+
+def test_a_second_empty_answer_ends_the_question_and_the_budget_holds(talk: Talk) -> None:
+    for most, kind in ((9, ModelKind.PROVIDER), (1, ModelKind.BUDGET)):
+        model = ScriptedModel(always(Answer("")))
+        asked = talk.ask(model, max_model_calls=most)
+        assert asked.error is not None
+        assert asked.error.kind is kind
+        assert len(model.requests) == asked.budget.model_calls == min(most, 2)
+
+
 def test_an_answer_that_a_filter_blocked_is_said_to_be(talk: Talk) -> None:
     model = ScriptedModel(always(Answer(finish_reason="content_filter")))
     asked = talk.ask(model)

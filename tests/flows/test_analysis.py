@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -162,6 +163,82 @@ def test_a_question_that_failed_costs_its_own_lines(kind: ModelKind, reason: Ski
     assert found.coverage.percent == 50
     assert [fault.message for fault in found.faults] == [f"It failed: {kind}. (and 1 more of this kind)"]
     assert len(running.model.prompts) == 4
+
+
+def limited(most: int) -> Answer:
+    """A model that takes at most so many of the rows that `files` has."""
+
+    async def answer(prompt: str, take: Take) -> None:
+        rows = re.findall(r"R(\d+) \+ x{300}", prompt)
+        if len(rows) > most:
+            raise ModelError(ModelKind.TOO_LARGE, "The prompt is too long.", "Lower `chunk-size`.")
+        take({"findings": [finding(path_in(prompt), line=int((rows or [1])[0]))], "done": True})
+
+    return answer
+
+
+@pytest.mark.parametrize("template", [None, "MINE {{ chunk.diff }}"])
+def test_a_part_that_is_too_large_is_asked_in_smaller_ones_and_the_next_one_is_split_at_once(
+    template: str | None,
+) -> None:
+    prompts = (PromptSettings(name="mine", template="mine.j2"),) if template else None
+    settings = config(**({"prompts": prompts} if prompts else {}))
+    found, running = made(limited(6), templates={"mine": template} if template else {}, settings=settings)
+    assert (found.coverage.percent, found.coverage.complete, found.faults) == (100, True, ())
+    anchors = [(one.path, one.anchor and one.anchor.line) for one in found.findings]
+    assert anchors == [(f"src/f{number}.py", line) for number in range(4) for line in (1, 6)]
+    assert found.questions == 8
+    assert running.progress[-1] == (8, 8)
+    assert len(found.hunks) == 4
+    assert len(running.model.prompts) == 9
+
+
+def test_what_cannot_be_split_small_enough_is_named_and_no_more_is_asked() -> None:
+    small = snapshot(
+        added("src/a.py", "small"), *(added(f"src/f{n}.py", *["x" * 300] * 64) for n in range(9))
+    )
+    settings = Config(chunk_size=20_400, parallel=1, verify="off", summary="off")
+    found, running = made(limited(0), files=small, settings=settings)
+    assert found.coverage.reviewed_lines == 1
+    assert {file.reason for file in found.coverage.missing} == {SkipReason.TOO_LARGE}
+    assert [(fault.message[:23], fault.hint) for fault in found.faults] == [
+        ("The prompt is too long.", "Lower `chunk-size`.")
+    ]
+    assert len(found.hunks) == 1
+    assert len(running.model.prompts) <= 8
+
+
+def test_what_can_be_split_is_covered_beside_what_cannot() -> None:
+    wide = snapshot(added("a.py", *["x" * 300] * 4, "x" * 300 + "wide", *["x" * 300] * 4))
+
+    async def answer(prompt: str, take: Take) -> None:
+        if "wide" in prompt or prompt.count("x" * 300) > 4:
+            raise ModelError(ModelKind.TOO_LARGE, "The prompt is too long.")
+        await says_nothing(prompt, take)
+
+    found, _ = made(answer, files=wide)
+    (missing,) = found.coverage.missing
+    assert (missing.reason, missing.changed_lines - missing.reviewed_lines) == (SkipReason.TOO_LARGE, 1)
+    assert missing.detail.startswith("1 of its ")
+
+
+def test_the_budget_of_the_run_holds_where_parts_are_split() -> None:
+    running = Running()
+
+    async def answer(prompt: str, take: Take) -> None:
+        raise ModelError(ModelKind.TOO_LARGE, "The prompt is too long.")
+
+    @dataclass
+    class Counting(FakeModel):
+        async def ask(self, question: Question) -> None:
+            assert question.budget.take_model_call()
+            await super().ask(question)
+
+    running.model = Counting(answer)
+    order = ReviewRequest(files(9), config(max_model_calls=3, parallel=1), {})
+    with pytest.raises(ModelError, match="max-model-calls"):
+        asyncio.run(running.review(order))
+    assert len(running.model.prompts) == 3
 
 
 def test_an_error_that_ends_the_run_stops_the_rest() -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import Finding, Severity
-from hunkwise.flows.analysis import MAX_FINDINGS, MAX_RUN_FINDINGS, FindingCollector, FindingQuota
+from hunkwise.domain.finding import Anchor, Finding, Severity
+from hunkwise.flows.finding_collector import MAX_FINDINGS, MAX_RUN_FINDINGS, FindingCollector, FindingQuota
 from hunkwise.publish.report import MAX_FINDINGS as REPORTED_FINDINGS
 from tests.fakes.changes import added, changed
+from tests.publish.samples import file_diff as patched
 
 FILES = {
     file.path: file for file in (changed("a.py", old_path="old.py"), added("b.py", *map(str, range(300))))
@@ -137,10 +139,76 @@ def test_a_repeated_finding_is_one() -> None:
 
 def test_a_finding_of_the_wrong_shape_is_kept_unless_it_is_mended() -> None:
     desk = Desk()
-    assert "findings[0].line: Input should be a valid integer" in desk.take(said(line="2"))  # type: ignore[arg-type]
+    assert '"Wrong": findings[0].line: "two" was sent' in desk.take(said(line="two"))  # type: ignore[arg-type]
     assert desk.lines == [None]
     desk.take(said(2))
     assert desk.lines == [2]
+
+
+def test_a_wrong_severity_costs_a_call_and_not_the_line() -> None:
+    desk = Desk()
+    assert '"Wrong": findings[0].severity: "tiny" was sent' in desk.take(said(3, severity="tiny"))
+    assert desk.lines == [3]
+    assert desk.journal == []
+    assert desk.take(said(3, severity="tiny")) == "Taken so far: 1."
+    assert desk.intake.answered
+    assert [(one.severity, one.anchor and one.anchor.line) for one in desk.journal] == [(Severity.MEDIUM, 3)]
+
+
+@pytest.mark.parametrize(
+    "path", ["./a.py", "b/a.py", "a/old.py", "/github/workspace/a.py", "a.py:3", "`a.py`"]
+)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"severity": "major"},
+        {"severity": "High"},
+        {"side": "right"},
+        {"confidence": 95},
+        {"start_line": 0},
+        {"line": "3"},
+    ],
+)
+def test_a_finding_that_has_one_meaning_is_on_its_line_after_one_call(
+    path: str, wrong: dict[str, Any]
+) -> None:
+    desk = Desk()
+    assert desk.take({**said(3), **wrong, "path": path}, done="true") == "Taken so far: 1."  # type: ignore[arg-type]  # as text
+    assert (desk.lines, desk.intake.findings[0].path) == ([3], "a.py")
+
+
+def test_of_a_range_that_is_wrong_twice_the_last_line_is_kept_and_its_suggestion_becomes_text() -> None:
+    collector = FindingCollector("mine", {"a.py": patched("a.py")}, lambda _: None)
+    wrong = call(said(42, start_line=2, suggestion="x = 1"))
+    assert "reach over several hunks; stay within 1–5 or 41–44" in collector.take(wrong).text
+    assert collector.take(wrong).accepted
+    (finding,) = collector.findings
+    assert (finding.anchor and finding.anchor.lines, finding.suggestion) == (range(42, 43), None)
+    assert finding.body == "It fails.\n\n```\nx = 1\n```"
+
+
+def test_a_line_that_is_meant_on_one_of_two_sides_is_asked_back_once() -> None:
+    rows = b"@@ -10,3 +10,3 @@\n ten\n-eleven\n+new\n twelve\n-thirteen\n+more"
+    moved = b"@@ -1,3 +1,2 @@\n-one\n two\n three"
+    files = {"a.py": patched("a.py", moved), "b.py": patched("b.py", rows)}
+    collector = FindingCollector("mine", files, lambda _: None)
+    reply = collector.take(call(said(1), said(11, path="b.py", title="On a changed row")))
+    assert "line 1 of a.py is an unchanged line on side RIGHT and a removed one on side LEFT" in reply.text
+    assert "On a changed row" not in reply.text
+    collector.take(call(said(1, side="left")))
+    anchors = {finding.path: finding.anchor for finding in collector.findings}
+    assert anchors == {
+        "b.py": Anchor("b.py", 11, Side.RIGHT, None, "new"),
+        "a.py": Anchor("a.py", 1, Side.LEFT, None, "one"),
+    }
+
+
+def test_the_same_faults_twice_are_not_asked_for_again() -> None:
+    desk = Desk()
+    assert "Fix these" in desk.take(7)
+    assert desk.take(7) == "Taken so far: 0. No more calls are taken."
+    assert desk.intake.unreadable == 2
 
 
 def test_a_wrong_shape_twice_is_kept_once() -> None:

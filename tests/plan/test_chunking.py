@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +12,18 @@ from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Hunk, Side
 from hunkwise.domain.diff_parser import count_changes, parse_hunks
 from hunkwise.domain.review import FileCoverage, SkipReason
 from hunkwise.domain.text import LINE_LIMIT, header_size, shown_size
-from hunkwise.plan.chunking import Chunk, LineSpan, allotted, budget_for, covered, hunks_around, pack
+from hunkwise.plan.chunking import (
+    Chunk,
+    ChunkPart,
+    LineSpan,
+    allotted,
+    budget_for,
+    chunk_size,
+    covered,
+    hunks_around,
+    pack,
+    smaller_parts,
+)
 from tests.fakes.changes import added, changed
 
 
@@ -32,10 +45,6 @@ def file_of(path: str, *kinds: str) -> FileDiff:
     for number, letters in enumerate(kinds):
         hunks.append(hunk_of(letters, 1_000 * number + 1, 1_000 * number + 1))
     return FileDiff(path, FileStatus.MODIFIED, tuple(hunks), *count_changes(hunks))
-
-
-def size_of(chunk: Chunk) -> int:
-    return sum(header_size(part.file) + sum(map(shown_size, part.hunks)) for part in chunk.parts)
 
 
 KINDS = st.text("+- ", min_size=1, max_size=40)
@@ -65,10 +74,47 @@ def test_every_line_is_in_exactly_one_chunk_in_order(files: list[FileDiff], budg
 @settings(max_examples=200, deadline=None)
 def test_chunks_keep_to_the_budget_and_small_files_stay_whole(files: list[FileDiff], budget: int) -> None:
     chunks = pack(files, budget)
-    assert all(size_of(chunk) <= budget for chunk in chunks)
+    assert all(chunk_size(chunk) <= budget for chunk in chunks)
     for file in files:
         if header_size(file) + sum(map(shown_size, file.hunks)) <= budget and file.hunks:
             assert sum(part.file is file for chunk in chunks for part in chunk.parts) == 1
+
+
+@given(FILES, st.integers(60, 3_000))
+@settings(max_examples=100, deadline=None)
+def test_a_split_chunk_keeps_every_line_in_order_until_there_is_one_line(
+    files: list[FileDiff], budget: int
+) -> None:
+    def rows(parts: Iterable[ChunkPart]) -> list[tuple[str, DiffLine]]:
+        return [(part.file.path, line) for part in parts for hunk in part.hunks for line in hunk.lines]
+
+    pending = list(pack(files, budget))
+    while pending:
+        chunk = pending.pop()
+        smaller = smaller_parts(chunk)
+        assert len(smaller) != 1
+        assert rows(part for parts in smaller for part in parts) == (rows(chunk.parts) if smaller else [])
+        assert smaller or len(rows(chunk.parts)) == 1
+        assert all(part.file in files for parts in smaller for part in parts)
+        pending += [Chunk(0, parts) for parts in smaller]
+        assert all(chunk_size(Chunk(0, parts)) < chunk_size(chunk) for parts in smaller)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ([file_of("a", "+" * 9), file_of("b", "+" * 9)], [{"a": 1}, {"b": 1}]),
+        ([file_of("a", *["+" * 9] * 4)], [{"a": 2}, {"a": 2}]),
+        ([file_of("a", "+" * 40)], [{"a": 1}, {"a": 1}]),
+        ([file_of("a", "+" * 40), file_of("b", "+")], [{"a": 1}, {"a": 1, "b": 1}]),
+        ([file_of("a", "+")], []),
+    ],
+)
+def test_a_chunk_is_split_by_files_then_hunks_then_lines(
+    files: list[FileDiff], expected: list[dict[str, int]]
+) -> None:
+    (chunk,) = pack(files, 10**6)
+    assert [{part.file.path: len(part.hunks) for part in parts} for parts in smaller_parts(chunk)] == expected
 
 
 @given(FILES, st.integers(60, 1_000))

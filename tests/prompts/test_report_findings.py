@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -32,6 +33,106 @@ def test_null_is_taken_for_left_out_and_unknown_keys_are_passed_over() -> None:
     assert read_report(call(said)).findings == (RawFinding(**FINDING),)
 
 
+LINE = "a whole number from 1 to 10,000,000"
+OTHER = {**FINDING, "title": "Other"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "read"),
+    [
+        ("line", "6", 6),
+        ("line", " 6 ", 6),
+        ("line", "6.0", 6),
+        ("line", 6.0, 6),
+        ("line", "R6", 6),
+        ("line", "right 6", 6),
+        ("path", ["a.py"], "a.py"),
+        ("start_line", "2", 2),
+        ("start_line", "R2", 2),
+        ("start_line", 0, None),
+        ("start_line", "0", None),
+        ("start_line", -1, None),
+        ("start_line", "none", None),
+        ("start_line", "N/A", None),
+        ("start_line", "", None),
+        ("start_line", "two", None),
+        ("start_line", 1.5, None),
+        ("start_line", True, None),
+        ("side", "right", "RIGHT"),
+        ("side", " Left", "LEFT"),
+        ("side", "`LEFT`", "LEFT"),
+        ("side", "new", "RIGHT"),
+        ("side", "old", "LEFT"),
+        ("side", "-", "LEFT"),
+        ("side", "", None),
+        ("side", "BOTH", None),
+        ("side", 3, None),
+        ("severity", "High", "high"),
+        ("severity", "HIGH", "high"),
+        ("severity", "**high**", "high"),
+        ("severity", "high severity", "high"),
+        ("severity", "🔴 Critical", "critical"),
+        ("severity", "blocker", "critical"),
+        ("severity", "major", "high"),
+        ("severity", "error", "high"),
+        ("severity", "warning", "medium"),
+        ("severity", "Moderate", "medium"),
+        ("severity", "minor", "low"),
+        ("severity", "info", "low"),
+        ("severity", "nit", "low"),
+        ("category", 3, ""),
+        ("category", "x" * 101, ""),
+        ("title", "a\ud800", "a?"),
+        ("body", ["One.", "Two."], "One.\nTwo."),
+        ("suggestion", ["a", "b"], "a\nb"),
+        ("suggestion", 7, None),
+        ("confidence", "0.9", 0.9),
+        ("confidence", 95, 0.95),
+        ("confidence", "95", 0.95),
+        ("confidence", "95%", 0.95),
+        ("confidence", "95 %", 0.95),
+        ("confidence", 100, 1.0),
+        ("confidence", 1, 1.0),
+        ("confidence", 8, None),
+        ("confidence", 1.5, None),
+        ("confidence", 101, None),
+        ("confidence", "high", None),
+        ("confidence", "8/10", None),
+        ("confidence", float("nan"), None),
+        ("confidence", True, None),
+    ],
+)
+def test_a_value_that_has_one_meaning_is_read_and_a_bad_optional_field_is_left_out(
+    key: str, value: Any, read: Any
+) -> None:
+    report = read_report(call({**FINDING, key: value}, OTHER))
+    assert (report.faults, report.kept, report.unreadable, report.done) == ((), (), 0, True)
+    assert getattr(report.findings[0], key) == read
+    assert report.findings[1].title == "Other"
+
+
+@pytest.mark.parametrize(
+    ("more", "lines"),
+    [
+        ({"line": "12-14"}, (12, 14, None)),
+        ({"line": "12\u201314", "start_line": 12}, (12, 14, None)),
+        ({"line": "L12", "side": "left"}, (None, 12, "LEFT")),
+        ({"line": "R14", "start_line": "R12"}, (12, 14, "RIGHT")),
+        ({"line": "LEFT 12", "side": "LEFT", "start_line": "L10"}, (10, 12, "LEFT")),
+    ],
+)
+def test_labels_of_rows_and_ranges_are_lines(more: dict[str, Any], lines: tuple[Any, ...]) -> None:
+    (said,) = read_report(call({**FINDING, **more})).findings
+    assert (said.start_line, said.line, said.side) == lines
+
+
+def test_a_suggestion_is_left_out_where_its_first_line_is_unknown() -> None:
+    (said,) = read_report(call({**FINDING, "start_line": "two", "suggestion": "x"})).findings
+    assert (said.start_line, said.suggestion) == (None, None)
+    (said,) = read_report(call({**FINDING, "start_line": None, "suggestion": "x"})).findings
+    assert said.suggestion == "x"
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
@@ -56,29 +157,98 @@ def test_words_for_nothing_are_no_suggestion_and_removing_lines_has_a_field(
 @pytest.mark.parametrize(
     ("key", "value", "fault"),
     [
-        ("line", "1", "findings[0].line: Input should be a valid integer"),
-        ("line", 0, "findings[0].line: Input should be greater than or equal to 1"),
-        ("line", -1, "findings[0].line: "),
-        ("line", 10**9, "findings[0].line: "),
-        ("line", True, "findings[0].line: "),
-        ("start_line", 1.5, "findings[0].start_line: "),
-        ("side", "BOTH", "findings[0].side: Input should be 'RIGHT' or 'LEFT'"),
-        ("severity", "blocker", "findings[0].severity: "),
-        ("path", "", "findings[0].path: "),
-        ("path", "x" * 5_000, "findings[0].path: "),
-        ("title", 7, "findings[0].title: "),
-        ("body", "\ud800", "findings[0].body: "),
-        ("confidence", 1.5, "findings[0].confidence: "),
-        ("confidence", float("nan"), "findings[0].confidence: "),
+        ("line", None, f"it is required, as {LINE}"),
+        ("line", "none", f"it is required, as {LINE}"),
+        ("line", 0, f"0 was sent, not {LINE}"),
+        ("line", "0", f"0 was sent, not {LINE}"),
+        ("line", -1, f"-1 was sent, not {LINE}"),
+        ("line", 10**9, f"1000000000 was sent, not {LINE}"),
+        pytest.param("line", 10**5_000, f"a huge number was sent, not {LINE}", id="huge"),
+        ("line", True, f"true was sent, not {LINE}"),
+        ("line", 1.5, f"1.5 was sent, not {LINE}"),
+        ("line", "L12", f'"L12" was sent, not {LINE}'),
+        ("line", "9" * 5_000, f"a text of 5,000 characters was sent, not {LINE}"),
+        ("line", [1, 2], f"a list of 2 was sent, not {LINE}"),
+        ("line", {"from": 1}, f"an object was sent, not {LINE}"),
+        ("severity", "tiny", '"tiny" was sent, not one of low, medium, high, critical'),
+        ("severity", "medium-high", '"medium-high" was sent, not one of low, medium, high, critical'),
+        ("severity", 3, "3 was sent, not one of low, medium, high, critical"),
+        ("severity", None, "it is required, as one of low, medium, high, critical"),
+        ("path", "", "an empty text was sent, not a text of at most 4,096 characters that is not empty"),
+        ("title", 7, "7 was sent, not a text that is not empty"),
+        ("body", None, "it is required, as a text that is not empty"),
     ],
 )
-def test_a_fault_is_named_and_the_finding_is_kept_without_a_line(key: str, value: Any, fault: str) -> None:
-    report = read_report(call({**FINDING, key: value}, FINDING))
-    assert len(report.faults) == 1
-    assert report.faults[0].startswith(fault)
+def test_what_cannot_be_read_is_named_and_the_rest_of_the_finding_is_kept(
+    key: str, value: Any, fault: str
+) -> None:
+    report = read_report(call({**FINDING, key: value}, OTHER))
     assert len(report.findings) == 1
-    assert len(report.kept) == 1
-    assert report.unreadable == 0
+    ((kept, said),) = report.kept
+    assert said == f"findings[0].{key}: {fault}"
+    assert (report.faults, report.unreadable) == ((), 0)
+    assert kept.line == (0 if key == "line" else 3)
+    assert kept.severity == ("medium" if key == "severity" else "high")
+
+
+TEXT = json.dumps([FINDING])
+
+
+@pytest.mark.parametrize(
+    "findings",
+    [
+        [FINDING],
+        FINDING,
+        TEXT,
+        f"```json\n{TEXT}\n```",
+        f"\n```\n{TEXT}\n```\n",
+        json.dumps(TEXT),
+        json.dumps(FINDING),
+        [json.dumps(FINDING)],
+        [TEXT],
+        [[FINDING]],
+        {"item": [FINDING]},
+        {"findings": TEXT},
+        TEXT.replace(", ", ",\n\n"),
+        TEXT[:-2] + ', "line": 3}]',
+    ],
+)
+@pytest.mark.parametrize("done", [True, "true", "True", "yes", 1, "1"])
+def test_a_list_in_another_form_is_read(findings: object, done: object) -> None:
+    arguments = {"findings": findings, "done": done}
+    for sent in (arguments, json.dumps(arguments)):
+        report = read_report(sent)
+        assert report.findings == (RawFinding(**FINDING),)
+        assert (report.faults, report.unreadable, report.done) == ((), 0, True)
+
+
+@pytest.mark.parametrize(
+    ("findings", "sent"),
+    [
+        (TEXT[:-1], "a text of 87 characters"),
+        (TEXT.replace('"high"', '"high", "severity": "low"'), "a text of 107 characters"),
+        (TEXT.replace("3", "9" * 5_000), "a text of 5,087 characters"),
+        ("[" * 100_000 + "]" * 100_000, "a text of 200,000 characters"),
+        ('{"findings":' * 20_000 + "1" + "}" * 20_000, "a text of 260,001 characters"),
+        ('"' * 1_000_000, "a text of 1,000,000 characters"),
+        (f"[{' ' * 4_000_000}]", "a text of 4,000,002 characters"),
+        ("None of them is serious.", '"None of them is serious."'),
+        ("7", '"7"'),
+        (7, "7"),
+        (True, "true"),
+        ({}, "an object"),
+        ({"a": 1, "b": 2}, "an object"),
+    ],
+)
+def test_what_is_no_list_is_told_and_nothing_of_it_is_guessed(findings: object, sent: str) -> None:
+    report = read_report({"findings": findings, "done": True})
+    assert report.faults == (f"findings: {sent} was sent, not a list of at most 100",)
+    assert (report.findings, report.kept, report.unreadable, report.done) == ((), (), 1, False)
+
+
+def test_a_list_as_text_has_the_limits_of_a_list() -> None:
+    report = read_report({"findings": json.dumps([FINDING] * 105), "done": True})
+    assert (len(report.findings), report.beyond) == (MAX_FINDINGS, 5)
 
 
 @pytest.mark.parametrize("said", [None, 7, "text", [], {}, {"line": 3}, {"title": " ", "body": None}])
@@ -91,12 +261,14 @@ def test_a_finding_that_says_nothing_is_counted(said: object) -> None:
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        (None, "the arguments: they must be an object"),
-        ([FINDING], "the arguments: they must be an object"),
-        ({"done": True}, "findings: it is required"),
-        ({"findings": "[]", "done": True}, "findings: Input should be a valid list"),
-        ({"findings": []}, "done: it is required"),
-        ({"findings": [], "done": "true"}, "done: Input should be a valid boolean"),
+        (None, "the arguments: null was sent, not an object"),
+        ("Nothing.", 'the arguments: "Nothing." was sent, not an object'),
+        ([FINDING], "the arguments: a list of 1 was sent, not an object"),
+        ({"done": True}, "findings: it is required, as a list of at most 100"),
+        ({"findings": "null", "done": True}, 'findings: "null" was sent, not a list of at most 100'),
+        ({"findings": []}, "done: it is required, as true or false"),
+        ({"findings": [], "done": "almost"}, 'done: "almost" was sent, not true or false'),
+        ({"findings": [], "done": 2}, "done: 2 was sent, not true or false"),
     ],
 )
 def test_a_call_of_the_wrong_shape_is_told_so(arguments: object, fault: str) -> None:
@@ -125,7 +297,7 @@ def test_long_texts_are_cut_and_not_refused() -> None:
 
 def test_what_is_kept_of_a_faulty_finding_is_what_a_person_could_read() -> None:
     report = read_report(call({"body": "First line.\nSecond.", "severity": "HIGH", "line": "x"}))
-    kept = report.kept[0]
+    ((kept, _),) = report.kept
     assert (kept.path, kept.title, kept.severity) == ("(no file was named)", "First line.", "high")
 
 

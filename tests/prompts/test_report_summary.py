@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -56,33 +57,59 @@ def test_null_is_taken_for_left_out_and_unknown_keys_are_passed_over() -> None:
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"overview": ""}, "overview: String should have at least 1 character"),
-        ({"overview": None}, "overview: it is required"),
-        ({"areas": "x"}, "areas: Input should be a valid list"),
-        ({"areas": [3]}, "areas[0]: it must be an object"),
-        ({"areas": [{"area": "A", "what": " "}]}, "areas[0].what: String should have at least 1 character"),
-        ({"areas": [{"what": "A"}]}, "areas[0].area: Field required"),
-        ({"risk": None}, "risk: it is required"),
-        ({"risk": {"level": "grave", "why": "x"}}, "risk.level: Input should be 'low', 'medium' or 'high'"),
-        ({"risk": {"level": ["low"], "why": "x"}}, "risk.level: Input should be 'low', 'medium' or 'high'"),
-        ({"risk": {"level": "low"}}, "risk.why: Field required"),
-        ({"diagram": 3}, "diagram: Input should be a valid string"),
+        ({"overview": ""}, "overview: an empty text was sent, not a text that is not empty"),
+        ({"overview": None}, "overview: it is required, as a text that is not empty"),
+        ({"areas": "x"}, 'areas: "x" was sent, not a list of at most 8'),
+        ({"areas": [3]}, "areas[0]: 3 was sent, not an object"),
+        (
+            {"areas": [{"area": "A", "what": " "}]},
+            "areas[0].what: an empty text was sent, not a text that is not empty",
+        ),
+        ({"areas": [{"what": "A"}]}, "areas[0].area: it is required, as a text that is not empty"),
+        ({"risk": None}, "risk: it is required, as an object"),
+        (
+            {"risk": {"level": "grave", "why": "x"}},
+            'risk.level: "grave" was sent, not one of low, medium, high',
+        ),
+        (
+            {"risk": {"level": ["low", 3], "why": "x"}},
+            "risk.level: a list of 2 was sent, not one of low, medium, high",
+        ),
+        ({"risk": {"level": "low"}}, "risk.why: it is required, as a text that is not empty"),
+        ({"diagram": 3}, f"diagram: 3 was sent, not a text of at most {MAX_DIAGRAM:,} characters"),
         (
             {"diagram": "x" * (MAX_DIAGRAM + 1)},
-            f"diagram: String should have at most {MAX_DIAGRAM} characters",
+            "diagram: a text of 3,001 characters was sent, not a text of at most 3,000 characters",
         ),
-        ({"done": "yes"}, "done: Input should be a valid boolean"),
+        ({"done": "almost"}, 'done: "almost" was sent, not true or false'),
     ],
 )
 def test_a_fault_is_told_so_that_it_can_be_mended(changes: dict[str, Any], fault: str) -> None:
     assert faults(**changes) == (fault,)
 
 
-@pytest.mark.parametrize("arguments", [None, [], "x", 3])
-def test_what_is_no_object_says_nothing(arguments: object) -> None:
+@pytest.mark.parametrize(("arguments", "sent"), [(None, "null"), ([], "a list of 0"), ("x", '"x"'), (3, "3")])
+def test_what_is_no_object_says_nothing(arguments: object, sent: str) -> None:
     assert read_summary(arguments, "short") == SummaryReport(
-        faults=("the arguments: they must be an object",)
+        faults=(f"the arguments: {sent} was sent, not an object",)
     )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"areas": json.dumps(CALL["areas"])},
+        {"areas": [json.dumps(area) for area in CALL["areas"]]},
+        {"risk": json.dumps(CALL["risk"])},
+        {"risk": {**CALL["risk"], "level": " High"}},
+        {"overview": ["It adds a pool."]},
+        {"diagram": ["flowchart LR", "  A --> B"]},
+        {"done": "true"},
+    ],
+)
+def test_what_has_one_meaning_is_read(changes: dict[str, Any]) -> None:
+    for sent in (CALL | changes, json.dumps(CALL | changes)):
+        assert read_summary(sent, "full") == read_summary(CALL, "full")
 
 
 def test_a_fault_costs_only_what_it_is_about() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -38,26 +39,56 @@ def test_verdicts_are_read_as_they_were_said() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (None, "they must be an object"),
-        ([], "they must be an object"),
-        ({}, "done: it is required"),
-        ({"verdicts": [], "done": "yes"}, "done: Input should be a valid boolean"),
-        ({"verdicts": {"1": "drop"}, "done": True}, "verdicts: Input should be a valid list"),
+        (None, "null was sent, not an object"),
+        ([], "a list of 0 was sent, not an object"),
+        ({}, "done: it is required, as true or false"),
+        ({"verdicts": [], "done": "soon"}, 'done: "soon" was sent, not true or false'),
+        ({"verdicts": "drop", "done": True}, 'verdicts: "drop" was sent, not a list of at most 60'),
+        ({"verdicts": {"1": "drop"}, "done": True}, "verdicts: an object was sent, not a list"),
         ({"verdicts": [one()] * (MAX_VERDICTS + 1), "done": True}, "there are 61, and none was read"),
-        ({"verdicts": ["drop"], "done": True}, "verdicts[0]"),
-        ({"verdicts": [one(verdict="DROP")], "done": True}, "verdicts[0].verdict"),
-        ({"verdicts": [one(severity="tiny")], "done": True}, "verdicts[0].severity"),
-        ({"verdicts": [one(evidence=7)], "done": True}, "verdicts[0].evidence"),
-        ({"verdicts": [{"verdict": "drop"}], "done": True}, "verdicts[0].finding"),
-        ({"verdicts": [one(number=True)], "done": True}, "verdicts[0].finding"),
-        ({"verdicts": [one(number="1")], "done": True}, "verdicts[0].finding"),  # type: ignore[arg-type]  # wrong on purpose
-        ({"verdicts": [one(number=10**9)], "done": True}, "verdicts[0].finding"),
+        ({"verdicts": json.dumps([one()] * (MAX_VERDICTS + 1)), "done": True}, "there are 61"),
+        ({"verdicts": ["drop"], "done": True}, 'verdicts[0]: "drop" was sent, not an object'),
+        (
+            {"verdicts": [one(verdict="dropped?")], "done": True},
+            'verdict: "dropped?" was sent, not one of keep',
+        ),
+        (
+            {"verdicts": [{"verdict": "drop"}], "done": True},
+            "verdicts[0].finding: it is required, as a whole",
+        ),
+        ({"verdicts": [one(number=True)], "done": True}, "verdicts[0].finding: true was sent"),
+        ({"verdicts": [one(number=10**9)], "done": True}, "verdicts[0].finding: 1000000000 was sent"),
     ],
 )
 def test_what_cannot_be_read_is_told_and_counts_for_nothing(arguments: object, said: str) -> None:
     report = read_verdicts(arguments)
     assert said in " ".join(report.faults)
     assert report.verdicts == ()
+
+
+@pytest.mark.parametrize(
+    "verdicts",
+    [
+        one(2, "drop"),
+        json.dumps([one(2, "drop")]),
+        [json.dumps(one(2, "drop"))],
+        [one(2, "DROP")],
+        [one("2", "`drop`")],  # type: ignore[arg-type]  # a text for a number
+        [one(2, "drop", severity="tiny")],
+    ],
+)
+@pytest.mark.parametrize("done", [True, "true"])
+def test_what_has_one_meaning_is_read(verdicts: object, done: object) -> None:
+    report = read_verdicts({"verdicts": verdicts, "done": done})
+    assert report == VerdictReport(
+        (RawVerdict(finding=2, verdict="drop", evidence="Row 3 shows it."),), done=True
+    )
+
+
+def test_a_severity_in_the_words_of_another_tool_is_read_and_no_other_evidence_than_text() -> None:
+    said = [one(1, "lower", severity="Minor"), one(2, evidence=7)]
+    first, second = read_verdicts({"verdicts": said, "done": True}).verdicts
+    assert (first.severity, second.evidence) == ("low", "")
 
 
 def test_a_fault_costs_its_own_verdict_alone_and_names_its_finding() -> None:

@@ -86,7 +86,7 @@ def test_verdicts_may_come_in_several_calls() -> None:
         (one(1, "lower", severity="high"), "finding 1: `severity` must be below high"),
         (one(1, "lower", severity="critical"), "finding 1: `severity` must be below high"),
         (one(1, "maybe"), "verdicts[0].verdict"),
-        (one(1, "drop", evidence=3), "verdicts[0].evidence"),  # type: ignore[arg-type]  # wrong on purpose
+        (one(1, "drop", evidence=3), "finding 1: `drop` needs `evidence`"),  # type: ignore[arg-type]  # wrong on purpose
     ],
 )
 def test_what_does_not_hold_is_told_once_and_then_the_finding_is_kept(verdict: object, said: str) -> None:

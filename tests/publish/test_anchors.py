@@ -6,7 +6,7 @@ import pytest
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Anchor
-from hunkwise.publish.placement import by_path, resolve_anchor
+from hunkwise.publish.placement import by_path, find_file, resolve_anchor
 from tests.publish.samples import file_diff
 
 LEFT, RIGHT = Side.LEFT, Side.RIGHT
@@ -51,7 +51,7 @@ UNKNOWN = "is not among the changed files"
         ("src/a.py", 40, None, f"line 40 of src/a.py {NEAR}"),
         ("src/a.py", 42, 20, f"line 20 of src/a.py {NEAR}"),
         ("logo.png", 1, None, "line 1 of logo.png is not in the diff: none of its lines is shown"),
-        ("src/a.py", 42, 2, "lines 2–42 of src/a.py reach over several hunks; stay within 41–44"),
+        ("src/a.py", 42, 2, "lines 2–42 of src/a.py reach over several hunks; stay within 1–5 or 41–44"),
         ("src/a.py", 2, 4, "start_line 4 comes after line 2; start_line must be the first and line the last"),
         ("src/a.py", 0, None, "line 0 does not exist: lines are counted from 1"),
         ("src/a.py", 2, -1, "line -1 does not exist: lines are counted from 1"),
@@ -100,3 +100,54 @@ def test_of_many_changed_ranges_the_nearest_are_named() -> None:
 
 def test_two_hundred_lines_are_not_too_many() -> None:
     assert isinstance(resolve_anchor("src/long.py", 200, 1, RIGHT, FILES), Anchor)
+
+
+def test_without_a_side_the_lines_of_both_are_named_and_a_removed_file_has_one_side() -> None:
+    files = by_path([file_diff("gone", b"@@ -1,2 +0,0 @@\n-one\n-two\n"), *FILES.values()])
+    assert resolve_anchor("gone", 2, None, None, files) == Anchor("gone", 2, LEFT, None, "two")
+    assert resolve_anchor("src/a.py", 2, None, None, files) == Anchor("src/a.py", 2, RIGHT, None, "two!")
+    assert str(resolve_anchor("src/a.py", 20, None, None, files)).endswith(": 2–3, 42; on side LEFT: 2")
+
+
+WORKSPACES = by_path([file_diff(name) for name in ("a.py", "src/b.py", "b/c.py", "lib/x/d.py", "x/d.py")])
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("./a.py", "a.py"),
+        ("a/a.py", "a.py"),
+        ("b/a.py", "a.py"),
+        ("b/src/b.py", "src/b.py"),
+        ("b/c.py", "b/c.py"),
+        ("a/b/c.py", "b/c.py"),
+        (" a.py\n", "a.py"),
+        ('"src/b.py"', "src/b.py"),
+        ("`src/b.py`", "src/b.py"),
+        ("src/b.py:12", "src/b.py"),
+        ("src/b.py:12-14", "src/b.py"),
+        ("src\\b.py", "src/b.py"),
+        (".\\src\\b.py", "src/b.py"),
+        ("/a.py", "a.py"),
+        ("/github/workspace/a.py", "a.py"),
+        ("/github/workspace/x/d.py", "x/d.py"),
+        ("/github/workspace/lib/x/d.py", "lib/x/d.py"),
+        ("github/workspace/src/b.py", "src/b.py"),
+        ("/home/runner/work/site/site/src/b.py", "src/b.py"),
+        ("D:\\a\\site\\site\\src\\b.py", "src/b.py"),
+        ("/home/runner/work/site/site/lib/x/d.py", None),
+        ("/home/runner/src/../src/b.py", None),
+        ("../src/b.py", None),
+        ("src/../a.py", None),
+        ("lib/a.py", None),
+        ("b.py", None),
+        ("A.py", None),
+        ("", None),
+        ("/", None),
+        ("./", None),
+        (":1", None),
+    ],
+)
+def test_a_path_that_fits_exactly_one_changed_file_is_that_file(path: str, meant: str | None) -> None:
+    file = find_file(path, WORKSPACES)
+    assert (file.path if file else None) == meant

@@ -23,18 +23,33 @@ _STATUS = {
     413: ModelKind.TOO_LARGE,
     429: ModelKind.RATE_LIMIT,
 }
+_TOO_LARGE = re.compile(
+    r"prompt budget|tokens?.limit"
+    r"|context.{0,12}(limit|length|size|window)"
+    r"|(?<!max_tokens is )(?<!max_tokens` is )too (large|long)"
+    r"|too many (input |prompt )?tokens(?!.{0,40}wait)"
+    r"|(tokens?|prompt|inputs?|messages|body)\b.{0,80}\bexceed(s|ed)?\b.{0,60}\b(limit|length|maximum|max|size|tokens)\b"
+    r"|request exceed(s|ed)?\b.{0,30}\b(size|tokens?)\b"
+    r"|maximum (prompt|input|model) length|range of input length|length of the (messages|prompt|input)"
+    r"|inputs.{0,60}(less than|<=) [0-9]+",
+    re.I,
+)
 _PATTERNS = (
     (
-        re.compile(r"not authenticated|bad credentials|authentication_failed|no github oauth token", re.I),
+        re.compile(
+            r"not authenticated|bad credentials|authentication_failed|no github oauth token"
+            r"|server-to-server tokens? ",
+            re.I,
+        ),
         ModelKind.AUTHENTICATION,
     ),
     (re.compile(r"content.?(filter|management policy)", re.I), ModelKind.CONTENT_FILTER),
     (
-        re.compile(r"prompt budget|context.{0,10}(limit|length)|too (many tokens|large|long)", re.I),
-        ModelKind.TOO_LARGE,
+        re.compile(r"rate.?limit|too many requests|per (second|minute|min|hour|day)\b", re.I),
+        ModelKind.RATE_LIMIT,
     ),
+    (_TOO_LARGE, ModelKind.TOO_LARGE),
     (re.compile(r"payment required|quota|premium request", re.I), ModelKind.PAYMENT),
-    (re.compile(r"rate.?limit|too many requests", re.I), ModelKind.RATE_LIMIT),
     (
         re.compile(
             r"model .{0,200}(is not available|not found|not supported|does not exist"
@@ -47,7 +62,10 @@ _PATTERNS = (
 )
 _MAX_TEXT = 10_000
 _NO_CREDIT = re.compile(r"insufficient_quota|exceeded your current quota", re.I)
-_INNER_MESSAGE = re.compile(r'\\"message\\":\s*\\"([^"\\]{1,300})\\"')
+_INNER_MESSAGES = (
+    re.compile(r'\\"message\\":\s*\\"([^"\\]{1,300})\\"'),
+    re.compile(r'"body":\s*"\s*([^"\\{<][^"\\]{0,300})'),
+)
 _STATUS_IN_TEXT = re.compile(
     r'(?:"status(?:Code)?":\s*|\bstatus(?: code)? |\bHTTP )([45]\d\d)\b|^([45]\d\d)\b'
 )
@@ -104,6 +122,8 @@ def from_status(status: int | None, message: str, *, provider: bool) -> ModelErr
 def _kind(status: int | None, text: str) -> ModelKind:
     if status == 429 and _NO_CREDIT.search(text):
         return ModelKind.PAYMENT  # OpenAI's status for an account without credit
+    if status == 429 and "request too large" in text.lower():
+        return ModelKind.TOO_LARGE  # OpenAI's status for one request above the tokens of a minute
     if status in _STATUS:
         return _STATUS[status]
     if status is not None and status >= 500:
@@ -121,8 +141,8 @@ def from_sdk(error: Exception, *, provider: bool) -> ModelError:
 
 def _message_in(text: str) -> str:
     """Returns the server's message if the CLI wraps it in JSON of its own, else the start of the text."""
-    inner = _INNER_MESSAGE.search(text)
-    return inner[1] if inner else text[:400]
+    inner = (match for pattern in _INNER_MESSAGES if (match := pattern.search(text)))
+    return next((match[1].strip() for match in inner), text[:400])
 
 
 def _status_in(text: str) -> int | None:

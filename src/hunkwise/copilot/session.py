@@ -33,6 +33,8 @@ from hunkwise.errors import ModelError, ModelKind
 
 MAX_WORDS = 10_000
 """Characters that are kept of a message or an error's text: the CLI delivers up to 30 MB."""
+_NO_ANSWER = "No response was returned"
+"""In the CLI's message about an answer with no text and no tool call."""
 _RATE_LIMITED = "The model's provider asks to wait: a rate limit was reached."
 _TURN_ABORT_SECONDS = 0.1
 """Delay between the end of a turn and the answer to its last tool call: the abort reaches the CLI meanwhile."""
@@ -54,6 +56,8 @@ class Turn:
         self._granted = 0
         self._started = 0
         self._filtered = False
+        self.empty = False
+        """The last answer had no text and no tool call."""
         self._usage = Usage()
         self.text = ""
         self.idle = True
@@ -64,6 +68,7 @@ class Turn:
         if not self.another():
             raise self._budget_error()
         self.finished = asyncio.get_running_loop().create_future()
+        self.empty = False
 
     def another(self) -> bool:
         """Returns whether one more model call is allowed; it is then taken from the budget, once."""
@@ -104,7 +109,10 @@ class Turn:
             case AssistantTurnRetryData(reason="rate_limit") if self._impatient:
                 self._end(fault(ModelKind.RATE_LIMIT, _RATE_LIMITED, provider=self._provider))
             case AssistantMessageData() as message:
+                self.empty = not message.content.strip() and not message.tool_requests
                 self.text = message.content[:MAX_WORDS] or self.text
+            case SessionErrorData(message=text) if self.empty and _NO_ANSWER in text:
+                pass  # the turn ends when the session is idle
             case SessionErrorData() as error:
                 self._end(from_status(error.status_code, error.message[:MAX_WORDS], provider=self._provider))
             case SessionIdleData():
@@ -170,6 +178,7 @@ def _whole_number(charge: float) -> int:
 _QUESTION_SECONDS = 600.0
 _ABORT_SECONDS = 2.0
 _CREATE_SECONDS = 30.0
+_AGAIN = "No answer arrived. Answer the message above, and report with the tool `{tool}`."
 _NUDGE = (
     "You have not reported. Call the tool `{tool}` now, with all that you stand by and `done: true`; with an empty "
     "list if there is nothing. Text outside of the tool is not read."
@@ -232,16 +241,24 @@ class Copilot:
             )
             try:
                 await self._run_turn(session, turn, question.prompt)
-                if not report.answered():
-                    turn.grant()
-                    await self._run_turn(session, turn, _NUDGE.format(tool=report.name))
+                for message in (_AGAIN, _NUDGE):
+                    if not report.answered() and turn.empty is (message is _AGAIN):
+                        turn.grant()
+                        await self._run_turn(session, turn, message.format(tool=report.name))
             finally:
                 await self._end_session(session, turn)
         finally:
             self.spent[question.purpose] = self.spent.get(question.purpose, Usage()) + turn.close()
         if not report.answered():
+            if turn.empty:
+                message = (
+                    "The model answered without text and without a tool call, also when it was asked again."
+                )
+                raise fault(ModelKind.PROVIDER, message, provider=self._has_provider)
             text = " ".join(turn.text.split())[:200]
-            message = "The model did not report its findings" + (f'; it said: "{text}"' if text else ".")
+            message = f"The model did not call the tool `{report.name}`" + (
+                f'; it said: "{text}"' if text else "."
+            )
             raise fault(ModelKind.REFUSED, message, provider=self._has_provider)
 
     @property

@@ -223,7 +223,9 @@ class PromptWriter:
         name = work.prompt.name
         if not self._renderer.is_own(name):
             return self._renderer.render(name, {**self._contexts.shared, **self._varying(work)})
-        text = self._own_texts[name, work.chunk.index]
+        if work.key not in self._own_texts:  # a part of a chunk that was too large for the model
+            self._render_own(name, [work])
+        text = self._own_texts[work.key]
         if isinstance(text, SettingsError):
             raise text
         return text

@@ -30,7 +30,14 @@ from hunkwise.errors import ModelError, SettingsError
 from hunkwise.flows.analysis import Analysis, Ask
 from hunkwise.flows.models import Budgets, together, with_something_left
 from hunkwise.flows.prompting import PromptWriter
-from hunkwise.prompts.report_call import Reported, ReportedCall, read_call, text_within, tool_schema
+from hunkwise.prompts.report_call import (
+    Reported,
+    ReportedCall,
+    normalized,
+    read_call,
+    text_within,
+    tool_schema,
+)
 from hunkwise.publish.change_summary import diagram_fault
 from hunkwise.settings.config import Config
 
@@ -134,6 +141,7 @@ class SummaryReport:
 
 def read_summary(arguments: object, style: Style) -> SummaryReport:
     """Parses the arguments of a call, which may be anything. Text that is too long is cut, without a fault."""
+    arguments = normalized(_SummaryCall, arguments)
     if isinstance(arguments, dict):
         fields = parameters(style)["properties"]
         areas = arguments.get("areas") or []
@@ -141,7 +149,7 @@ def read_summary(arguments: object, style: Style) -> SummaryReport:
         arguments = {name: arguments.get(name) for name in fields} | {"areas": areas}
     reading = read_call(_SummaryCall, arguments)
     call = reading.call
-    return SummaryReport(call.overview, call.walkthrough, tuple(reading.faults[:_MAX_FAULTS]), call.done)
+    return SummaryReport(call.overview, call.walkthrough, reading.faults[:_MAX_FAULTS], call.done)
 
 
 def parameters(style: Style) -> dict[str, Any]:

@@ -205,9 +205,24 @@ def pack(files: Sequence[FileDiff], budget: int) -> tuple[Chunk, ...]:
     """
     packing = _Packing(budget)
     for file in files:
-        packing.add(file)
+        packing.add(file, file.hunks)
     packing.close()
     return tuple(packing.chunks)
+
+
+def chunk_size(chunk: Chunk) -> int:
+    """Returns the number of characters of the chunk in a prompt."""
+    return sum(header_size(part.file) + sum(map(shown_size, part.hunks)) for part in chunk.parts)
+
+
+def smaller_parts(chunk: Chunk) -> tuple[tuple[ChunkPart, ...], ...]:
+    """Returns the parts of two chunks of about half the size, rarely three, split by files, else by hunks, else by
+    lines; empty if the chunk cannot be split."""
+    packing = _Packing(chunk_size(chunk) * 3 // 5)
+    for part in chunk.parts:
+        packing.add(part.file, part.hunks)
+    packing.close()
+    return tuple(smaller.parts for smaller in packing.chunks) if len(packing.chunks) > 1 else ()
 
 
 class _Packing:
@@ -219,18 +234,18 @@ class _Packing:
         self._parts: list[ChunkPart] = []
         self._used = 0
 
-    def add(self, file: FileDiff) -> None:
+    def add(self, file: FileDiff, hunks: Sequence[Hunk]) -> None:
         header = header_size(file)
-        sizes = [shown_size(hunk) for hunk in file.hunks]
+        sizes = [shown_size(hunk) for hunk in hunks]
         whole = header + sum(sizes)
         if self._used + whole > self._budget and whole <= self._budget:
             self.close()
         if self._used + whole <= self._budget:
-            self._append(file, file.hunks, whole)
+            self._append(file, hunks, whole)
             return
         pending: list[Hunk] = []
         used = header
-        for hunk, size in zip(file.hunks, sizes, strict=True):
+        for hunk, size in zip(hunks, sizes, strict=True):
             for piece, piece_size in self._split(hunk, size, header):
                 if self._used + used + piece_size > self._budget and (pending or self._parts):
                     self._append(file, pending, used)

@@ -12,9 +12,17 @@ from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from hunkwise.domain.finding import Finding, Severity, SeverityLabel
+from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.model import ToolReply
-from hunkwise.prompts.report_call import Reported, ReportedCall, read_call, readable_text, tool_schema
+from hunkwise.prompts.report_call import (
+    Reported,
+    ReportedCall,
+    ReportedSeverity,
+    normalized,
+    read_call,
+    readable_text,
+    tool_schema,
+)
 
 REPORT: Final = "report_verdicts"
 DESCRIPTION: Final = (
@@ -41,7 +49,7 @@ class RawVerdict(Reported):
         description="keep: you could not refute it. drop: it is wrong. "
         "lower: it is right, and less bad than was said."
     )
-    severity: SeverityLabel | None = Field(
+    severity: ReportedSeverity | None = Field(
         default=None, description="With `lower` alone: what it is instead, below what was said."
     )
     evidence: str = Field(
@@ -76,6 +84,7 @@ class VerdictReport:
 
 def read_verdicts(arguments: object) -> VerdictReport:
     """Parses the arguments of a call, which may be anything."""
+    arguments = normalized(_VerdictsCall, arguments)
     items = arguments.get("verdicts") if isinstance(arguments, dict) else None
     if isinstance(items, list) and len(items) > MAX_VERDICTS:
         # None is read: a verdict after the limit may contradict one before it.
@@ -83,12 +92,15 @@ def read_verdicts(arguments: object) -> VerdictReport:
         return VerdictReport(faults=(fault,))
     reading = read_call(_VerdictsCall, arguments)
     if not isinstance(items, list):
-        return VerdictReport(faults=tuple(reading.faults))
+        return VerdictReport(faults=reading.faults)
     unreadable = {
-        number for name, value in reading.rejected if name == "verdicts" for number in _read_number(value)
+        number
+        for rejected in reading.rejected
+        if rejected.field == "verdicts"
+        for number in _read_number(rejected.value)
     }
     return VerdictReport(
-        tuple(reading.call.verdicts), tuple(reading.faults), reading.call.done, frozenset(unreadable)
+        tuple(reading.call.verdicts), reading.faults, reading.call.done, frozenset(unreadable)
     )
 
 

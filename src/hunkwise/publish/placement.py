@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -73,6 +74,8 @@ def _count_rest(sheet: PageTemplate, findings: Sequence[Finding], room: int) -> 
 LONGEST_SPAN = 200
 _NEAR_RANGES = 3
 _MOST_COMPARED = 500
+_LINE_SUFFIX = re.compile(r":[0-9]+(?:-[0-9]+)?$")
+_ROOT = re.compile(r"/|[A-Za-z]:/")
 
 
 def by_path(files: Iterable[FileDiff]) -> dict[str, FileDiff]:
@@ -81,19 +84,35 @@ def by_path(files: Iterable[FileDiff]) -> dict[str, FileDiff]:
 
 
 def resolve_anchor(
-    path: str, line: int, start_line: int | None, side: Side, files_by_path: Mapping[str, FileDiff]
+    path: str, line: int, start_line: int | None, side: Side | None, files_by_path: Mapping[str, FileDiff]
 ) -> Anchor | str:
-    """Returns the verified anchor with its code, or a sentence on what is wrong; an old path becomes the new one."""
-    file = _find_file(path, files_by_path)
+    """Returns the verified anchor with its code, or a sentence on what is wrong. `path` is read as by `find_file`.
+
+    Without a `side` the line is on the side RIGHT, unless the file has none, or it could be the removed line as well.
+    """
+    file = find_file(path, files_by_path)
     if file is None:
         return _unknown_path_fault(path, files_by_path)
     start = line if start_line is None else start_line
     fault = _span_fault(start, line)
     if fault:
         return fault
+    left, right = file.lines_by_side[Side.LEFT], file.lines_by_side[Side.RIGHT]
+    asked, side = side, side or (Side.RIGHT if right or not left else Side.LEFT)
     hunk = file.hunk_at(side, line)
     if hunk is None:
-        return _not_shown_fault(line, side, file)
+        return _not_shown_fault(line, side, file, both=asked is None)
+    if (
+        asked is None
+        and side is Side.RIGHT
+        and line in left
+        and left[line].changed
+        and not right[line].changed
+    ):
+        return (
+            f"line {line} of {_shorten(file.path)} is an unchanged line on side RIGHT and a removed one on side LEFT; "
+            "name the side that is meant"
+        )
     if start != line:
         first = file.hunk_at(side, start)
         if first is None:
@@ -101,18 +120,55 @@ def resolve_anchor(
         if first is not hunk:
             return (
                 f"lines {start}–{line} of {_shorten(file.path)} reach over several hunks; "
-                f"stay within {_format_range(hunk, side)}"
+                f"stay within {_format_range(first, side)} or {_format_range(hunk, side)}"
             )
     rows = file.lines_by_side[side]
     code = "\n".join(rows[number].text for number in range(start, line + 1) if number in rows)
     return Anchor(file.path, line, side, None if start == line else start, code)
 
 
-def _find_file(path: str, files_by_path: Mapping[str, FileDiff]) -> FileDiff | None:
+def find_file(path: str, files_by_path: Mapping[str, FileDiff]) -> FileDiff | None:
+    """Returns the changed file of that path at the head or the base.
+
+    If there is none, the path may be quoted, begin with `./`, `a/`, `b/` or the folder of a checkout, have backslashes,
+    or end in a line number, as long as exactly one changed file fits.
+    """
     file = files_by_path.get(path)
     if file is not None:
         return file
-    return next((other for other in files_by_path.values() if other.old_path == path), None)
+    return (
+        _only_file(files_by_path, lambda known: known == path)
+        or _only_file(files_by_path, _readings(path).__contains__)
+        or _only_file(files_by_path, _absolute(path).endswith, "/")
+    )
+
+
+def _only_file(
+    files_by_path: Mapping[str, FileDiff], fits: Callable[[str], bool], prefix: str = ""
+) -> FileDiff | None:
+    """Returns the file whose path at the head or the base fits; None unless exactly one does."""
+    fitting = [
+        file
+        for file in files_by_path.values()
+        if fits(prefix + file.path) or (file.old_path is not None and fits(prefix + file.old_path))
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _readings(path: str) -> frozenset[str]:
+    """Returns the paths that a path can stand for; empty if it could lead out of the repository."""
+    name = _LINE_SUFFIX.sub("", path.strip(" \t\n`'\"").replace("\\", "/"))
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        return frozenset()
+    inner = parts[2:] if parts[:2] == ["github", "workspace"] else parts[parts[:1] in (["a"], ["b"]) :]
+    return frozenset({"/".join(parts), "/".join(inner)})
+
+
+def _absolute(path: str) -> str:
+    """Returns an absolute path with its slashes; empty if the path is relative."""
+    name = _LINE_SUFFIX.sub("", path.strip(" \t\n`'\"").replace("\\", "/"))
+    return name if _ROOT.match(name) and "/../" not in name else ""
 
 
 def _unknown_path_fault(path: str, files_by_path: Mapping[str, FileDiff]) -> str:
@@ -140,7 +196,8 @@ def _span_fault(start: int, line: int) -> str | None:
     return None
 
 
-def _not_shown_fault(line: int, side: Side, file: FileDiff) -> str:
+def _not_shown_fault(line: int, side: Side, file: FileDiff, *, both: bool = False) -> str:
+    """Returns what is near the line; `both`: also on the other side."""
     path = _shorten(file.path)
     other = Side.LEFT if side is Side.RIGHT else Side.RIGHT
     missing = f"line {line} of {path} is not in the diff"
@@ -154,6 +211,8 @@ def _not_shown_fault(line: int, side: Side, file: FileDiff) -> str:
     if line in file.lines_by_side[other] and file.lines_by_side[other][line].changed:
         meant = "removed" if other is Side.LEFT else "added"
         hint = f"; if you mean the {meant} line, name side {other}"
+    elif both and (others := _nearest_ranges(line, other, file)):
+        hint = f"; on side {other}: {', '.join(others)}"
     return f"{missing}{where}; changed lines near it: {', '.join(near)}{hint}"
 
 
