@@ -20,7 +20,7 @@ def lines(**marked: str) -> str:
 
 
 BASE: Files = {"app.py": lines()}
-FIRST_LIMIT, LATER_LIMIT = 9, 5
+FIRST_LIMIT, LATER_LIMIT = 10, 5
 """The maximum of requests of a first review of a small change, and of a run without new findings."""
 
 
