@@ -119,8 +119,8 @@ class FindingCollector:
             elif not self._exceeds_limit(finding):
                 if not fault:
                     self._accept(finding)
-                elif told := self._reject(finding, fault):
-                    faults.append(told)
+                elif sentence := self._reject(finding, fault):
+                    faults.append(sentence)
         return faults
 
     def _resolve(self, raw: RawFinding) -> tuple[Finding, str]:
