@@ -147,7 +147,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/prompts/test_report_findings.py::test_what_is_above_the_limit_of_a_call_is_asked_for_again",
     ),
     "Findings of one question": (
-        ["hunkwise.flows.analysis:MAX_FINDINGS", "hunkwise.flows.analysis:_MAX_CALLS"],
+        ["hunkwise.flows.finding_collector:MAX_FINDINGS", "hunkwise.flows.finding_collector:_MAX_CALLS"],
         "tests/flows/test_analysis.py::test_findings_that_could_not_be_kept_are_counted_in_the_faults",
     ),
     "Findings of a run": (
@@ -198,6 +198,14 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.prompts.report_verdicts:MAX_EVIDENCE"],
         "tests/prompts/test_report_verdicts.py::test_a_novel_is_cut",
     ),
+    "A list or an object that a model sends as JSON text": (
+        ["hunkwise.prompts.report_call:_MAX_JSON"],
+        "tests/prompts/test_report_findings.py::test_what_is_no_list_is_told_and_nothing_of_it_is_guessed",
+    ),
+    "Splits of a part that is too large for the model": (
+        ["hunkwise.flows.analysis:_MAX_SPLITS"],
+        "tests/flows/test_analysis.py::test_what_cannot_be_split_small_enough_is_named_and_no_more_is_asked",
+    ),
     "Title, body and suggestion of a finding": (
         ["hunkwise.prompts.report_findings:_MAX_TITLE", "hunkwise.prompts.report_findings:_MAX_BODY"],
         "tests/prompts/test_report_findings.py::test_long_texts_are_cut_and_not_refused",
@@ -211,7 +219,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
             "hunkwise.copilot.tools:MAX_ANSWER",
             "hunkwise.copilot.tools:MAX_READ_LINES",
             "hunkwise.copilot.tools:MAX_NAMES",
-            "hunkwise.repository.trees:MAX_HITS",
+            "hunkwise.copilot.tools:MAX_HITS",
         ],
         "tests/copilot/test_tools.py::test_a_long_file_is_read_in_parts",
     ),

@@ -16,7 +16,7 @@ from hunkwise.copilot.connection import CopilotConnection
 from hunkwise.copilot.session import Copilot, ModelSource
 from hunkwise.domain.model import Budget, Deadline, ReportTool, ToolReply
 from hunkwise.domain.model import Question as Asking
-from hunkwise.domain.pull_request import Known, SearchableCommit
+from hunkwise.domain.pull_request import Known, ReadableCode, SearchableCommit
 from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError
 from hunkwise.prompts.report_findings import DESCRIPTION, REPORT, parameters
@@ -36,12 +36,16 @@ class FakeRepository:
     hits: list[tuple[str, int, str]] | None = field(default_factory=list)
     calls: list[tuple[object, ...]] = field(default_factory=list)
 
+    @property
+    def searchable(self) -> bool:
+        return self.hits is not None
+
     def read(self, path: str) -> bytes | None:
         self.calls.append(("read", path))
         return self.files.get(path)
 
     def read_many(self, paths: Sequence[str]) -> Known:
-        return {path: self.read(path) for path in paths}
+        return {path: self.files.get(path) for path in paths}
 
     def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
         self.calls.append(("search", pattern, paths))
@@ -92,6 +96,8 @@ class Question:
     max_tokens: int | None = None
     seconds: float = 30.0
     repository: SearchableCommit = field(default_factory=FakeRepository)
+    code: ReadableCode | None = None
+    """Instead of the repository alone."""
     model: str | None = MODEL
     impatient: bool = False
     provider: ProviderConfig = field(default_factory=lambda: ProviderConfig(type="openai"))
@@ -103,7 +109,7 @@ def copilot(connection: CopilotConnection, question: Question, provider: Provide
     return Copilot(
         connection,
         ModelSource(provider),
-        question.repository,
+        question.code or ReadableCode(question.repository),
         Deadline(time.monotonic() + question.seconds, time.monotonic),
     )
 

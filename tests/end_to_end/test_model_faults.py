@@ -36,7 +36,7 @@ def test_fails_when_model_does_not_report_after_reminder(world: World) -> None:
     result = world.run(code=3)
     assert len(world.model.requests) == 2
     assert "You have not reported" in user_text(world.model.requests[1])
-    assert "did not report" in result.summary
+    assert "did not call the tool" in result.summary
     assert "Another `model` may report" in result.error_text
     assert "@everyone" not in result.summary.replace("`@everyone`", "")
 

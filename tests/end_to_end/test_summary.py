@@ -146,7 +146,7 @@ def test_no_summary_when_it_is_off(world: World) -> None:
         (always(Fault(500)), "The change could not be summed up: "),
         (
             always(Answer(text="I would rather not.")),
-            "The change could not be summed up: The model did not report",
+            "The change could not be summed up: The model did not call the tool",
         ),
         (summarize({"overview": "", "done": True}), "The change could not be summed up: "),
     ],

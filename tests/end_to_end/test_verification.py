@@ -178,7 +178,7 @@ def test_contradictory_calls_are_ignored(world: World) -> None:
     [
         (always(Fault(400)), {}, "400"),
         (always(Fault(500)), {}, "500"),
-        (always(Answer(text="They are all fine.")), {}, "did not report"),
+        (always(Answer(text="They are all fine.")), {}, "did not call the tool"),
         (always(Fault(hang=60)), {"deadline": "0.15"}, "deadline"),
         (always(verdict_call(done=True)), {}, "no verdict that could be taken"),
         (

@@ -259,7 +259,7 @@ def test_a_faulty_call_is_told_what_to_mend() -> None:
     (first, second), answered, account = replies(CALL | {"risk": None}, CALL)
     assert not first.accepted
     assert first.text == (
-        "Not taken:\n- risk: it is required\nFix these and call again with the whole summary."
+        "Not taken:\n- risk: it is required, as an object\nFix these and call again with the whole summary."
     )
     assert (second.accepted, answered, account) == (True, True, SUMMED_UP)
 

@@ -129,6 +129,8 @@ def test_labels_of_rows_and_ranges_are_lines(more: dict[str, Any], lines: tuple[
 def test_a_suggestion_is_left_out_where_its_first_line_is_unknown() -> None:
     (said,) = read_report(call({**FINDING, "start_line": "two", "suggestion": "x"})).findings
     assert (said.start_line, said.suggestion) == (None, None)
+    (said,) = read_report(call({**FINDING, "start_line": "two", "delete_lines": True})).findings
+    assert said.replacement is None
     (said,) = read_report(call({**FINDING, "start_line": None, "suggestion": "x"})).findings
     assert said.suggestion == "x"
 

@@ -63,6 +63,5 @@ def read_range(
     snapshot = Snapshot(
         pull_request, files, instructions=instructions, attributes=texts.attributes, notes=notes
     )
-    return ReviewInput(
-        ReviewRequest(snapshot, config, texts.templates, local=True, demo=demo), GitTree(git, head_sha)
-    )
+    request = ReviewRequest(snapshot, config, texts.templates, local=True, demo=demo)
+    return ReviewInput(request, GitTree(git, head_sha), GitTree(git, base_sha))

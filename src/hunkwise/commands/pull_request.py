@@ -129,6 +129,12 @@ class RepositoryReader:
         """Returns the files of a commit: from the checkout's Git objects if they are there, else over the API."""
         return local_tree(self._git, sha) or ApiTree(self.github, sha)
 
+    def base(self, pull_request: PullRequest) -> GitTree | ApiTree:
+        """Returns the files before the change: at the merge base if the checkout has it, else at the base's head."""
+        git, base, head = self._git, pull_request.base_sha, pull_request.head_sha
+        start = git.merge_base(base, head) if git is not None and git.has(base) and git.has(head) else None
+        return self.commit(start or base)
+
     def publishing(self, fetched: FetchedPullRequest, *, own_review: bool = True) -> Publisher:
         """Returns the publisher for the fetched pull request."""
         return Publisher(
@@ -222,7 +228,7 @@ class PullRequestReview:
             earlier_summary=earlier.overview,
             earlier_walkthrough=earlier.walkthrough,
         )
-        return ReviewInput(request, head)
+        return ReviewInput(request, head, self._reading.base(fetched.snapshot.pull_request))
 
 
 def in_background(work: Callable[[], ReviewInput]) -> Future[ReviewInput]:

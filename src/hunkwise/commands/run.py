@@ -68,7 +68,11 @@ class ReviewRun:
                 ready = await self._within(interrupted, fetching, "the change was being read")
                 # One second more, so that the error names the run's deadline and not the template.
                 preparing = asyncio.to_thread(
-                    prepare, ready.request, lambda: self.deadlines.seconds_to_ask() + 1.0, ready.repository
+                    prepare,
+                    ready.request,
+                    lambda: self.deadlines.seconds_to_ask() + 1.0,
+                    ready.repository,
+                    ready.repository.searchable,
                 )
                 prepared = await self._within(interrupted, preparing, "the prompts were being written")
                 enable_collection()
@@ -104,7 +108,7 @@ class ReviewRun:
         return Copilot(
             connection,
             ModelSource(provider, offered),
-            ready.repository,
+            ready.code,
             Deadline(self.deadlines.asking_ends, time.monotonic),
         )
 
@@ -172,7 +176,7 @@ class LiveModels:
         deadline = Deadline(time.monotonic() + self.settings.minutes * 60, time.monotonic)
 
         def fresh() -> Copilot:
-            return Copilot(self.connection, self.source, ready.ready.repository, deadline)
+            return Copilot(self.connection, self.source, ready.ready.code, deadline)
 
         if self.settings.record is None:
             return fresh()

@@ -26,7 +26,7 @@ from hunkwise.copilot.connection import CopilotConnection, not_offered
 from hunkwise.copilot.errors import SDK_ERRORS, fault, from_sdk, from_status
 from hunkwise.copilot.tools import report_tool, repository_tools
 from hunkwise.domain.model import Budget, Deadline, Question
-from hunkwise.domain.pull_request import SearchableCommit
+from hunkwise.domain.pull_request import ReadableCode
 from hunkwise.domain.review import Usage
 from hunkwise.domain.text import encodable
 from hunkwise.errors import ModelError, ModelKind
@@ -209,12 +209,12 @@ class Copilot:
         self,
         connection: CopilotConnection,
         source: ModelSource,
-        repository: SearchableCommit,
+        code: ReadableCode,
         deadline: Deadline,
     ) -> None:
         self._connection = connection
         self._source = source
-        self._repository = repository
+        self._code = code
         self._deadline = deadline
         self.spent: dict[str, Usage] = {}
         """The usage by the question's purpose; their sum is all usage that the CLI reported."""
@@ -233,7 +233,7 @@ class Copilot:
         if offered is not None and question.model is not None and question.model not in offered:
             raise not_offered((question.model,), offered)
         turn = Turn(budget, provider=self._has_provider, report=report.name, impatient=question.impatient)
-        reading_tools = repository_tools(self._repository, budget, question.reading)
+        reading_tools = repository_tools(self._code, budget, question.reading)
         turn.grant()
         try:
             session = await self._create_session(
@@ -276,6 +276,9 @@ class Copilot:
             hooks={"on_pre_tool_use": turn.before_tool, "on_post_tool_use_failure": turn.after_failure},
             on_event=turn.observe,
             infinite_sessions={"enabled": False},
+            large_output={
+                "enabled": False
+            },  # or the CLI replaces an answer of our tools above 20 KB by a file's name
             disabled_mcp_servers=_NO_MCP_SERVERS,
             streaming=False,
         )

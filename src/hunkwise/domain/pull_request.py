@@ -29,7 +29,21 @@ class CommitFiles(Protocol):
 class SearchableCommit(CommitFiles, Protocol):
     """The files of a commit for a model; `search` returns None where there is no search."""
 
+    @property
+    def searchable(self) -> bool: ...
+
     def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None: ...
+
+
+@dataclass(frozen=True)
+class ReadableCode:
+    """The code that a model can read with the tools."""
+
+    head: SearchableCommit
+    base: CommitFiles | None = None
+    """The files before the change; None if they cannot be read."""
+    changed: Mapping[str, FileDiff] = field(default_factory=dict)
+    """The changed files by path at the head."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ def _review_input(case: Case, rules: EvalSettings, store: CommitStore) -> Review
     request = ReviewRequest(
         snapshot, rules.config, rules.templates, local=texts is None, demo=rules.demo, full=True
     )
-    return ReviewInput(request, store.at(head))
+    return ReviewInput(request, store.at(head), store.at(base))
 
 
 def _golden_faults(case: Case, files: Iterable[FileDiff]) -> list[str]:

@@ -26,6 +26,8 @@ from hunkwise.plan.chunking import Chunk, ChunkPart, chunk_size, smaller_parts
 from hunkwise.prompts.report_findings import DESCRIPTION, REPORT, parameters
 from hunkwise.prompts.report_findings import MAX_FINDINGS as MAX_IN_CALL
 
+_MIN_SPLIT = 2_000
+"""Characters of a chunk that is too large for the model for another reason than its own size."""
 _MAX_SPLITS = 5
 """How often a chunk is split that is too large for the model: down to about one thirtieth."""
 
@@ -118,19 +120,23 @@ class Analyzer:
     async def _run_task(self, work: PromptTask) -> None:
         async with self._slots:
             await self._put(work)
-            answered = sum(1 for reason in self._outcomes.values() if reason is None)
-            self._progress(answered, len(self._works))
+            self._progress(*self._counts())
         self._ended(work, self._findings)
 
     @property
     def _findings(self) -> tuple[Finding, ...]:
         return tuple(finding for collector in self._collectors for finding in collector.findings)
 
+    def _counts(self) -> tuple[int, int]:
+        """Returns the number of answered questions, and of all; a part without changed lines is not asked about."""
+        asked = [work.key for work in self._works if work.chunk.changed_lines]
+        return sum(1 for key in asked if self._outcomes.get(key, SkipReason.INTERRUPTED) is None), len(asked)
+
     async def _put(self, work: PromptTask, splits: int = 0) -> None:
         """Asks about a chunk, in smaller parts if it is too large for the model."""
         stop = next((error for error in self._errors if error.kind.fatal), None)
         size = chunk_size(work.chunk)
-        parts = smaller_parts(work.chunk) if splits < _MAX_SPLITS else ()
+        parts = smaller_parts(work.chunk) if splits < _MAX_SPLITS and size > _MIN_SPLIT else ()
         if stop is None and not parts:
             stop = next((error for least, error in self._unsplittable if size >= least), None)
         if stop is not None:
@@ -194,13 +200,14 @@ class Analyzer:
 
     def _build_analysis(self, plan: ReviewPlan) -> Analysis:
         errors: list[Error] = [*self._errors, *self._template_errors]
+        answered, questions = self._counts()
         return Analysis(
             findings=self._findings,
             coverage=coverage_of(plan, self._outcomes, self._snapshot),
             faults=(*_faults(self._errors), *_template_faults(self._template_errors), *self._lost_findings()),
             summaries=tuple(collector.summary for collector in self._collectors if collector.summary),
-            questions=len(plan.works),
-            answered=sum(1 for reason in self._outcomes.values() if reason is None),
+            questions=questions,
+            answered=answered,
             hunks=hunks_of(plan, {**self._outcomes, **dict.fromkeys(self._lossy, SkipReason.FAILED)}),
             carried_lines=plan.carried_lines,
             first_error=errors[0] if errors else None,

@@ -119,8 +119,8 @@ class FindingCollector:
             elif not self._exceeds_limit(finding):
                 if not fault:
                     self._accept(finding)
-                elif told := self._reject(finding, fault):
-                    faults.append(told)
+                elif sentence := self._reject(finding, fault):
+                    faults.append(sentence)
         return faults
 
     def _resolve(self, raw: RawFinding) -> tuple[Finding, str]:
@@ -134,10 +134,9 @@ class FindingCollector:
             anchor = resolve_anchor(path, raw.line, raw.start_line, Side.RIGHT, self._files)
         if fault and raw.start_line is not None and not isinstance(anchor, Anchor):
             anchor = resolve_anchor(path, raw.line, None, side or Side.RIGHT, self._files)
-            if raw.suggestion:  # it would replace other lines
-                raw = raw.model_copy(
-                    update={"body": f"{raw.body}\n\n{fence(raw.suggestion)}", "suggestion": None}
-                )
+            # The suggestion would replace other lines.
+            code = f"\n\n{fence(raw.replacement)}" if raw.replacement else ""
+            raw = raw.model_copy(update={"body": raw.body + code, "suggestion": None, "delete_lines": False})
         raw = raw.model_copy(update={"path": path})
         return finding_from(raw, self._prompt, anchor if isinstance(anchor, Anchor) else None), fault
 

@@ -179,9 +179,12 @@ class PromptWriter:
         *,
         local: bool = False,
         context: ContextSettings = _CONTEXT,
+        searchable: bool = True,
         surroundings: EnclosingCode | None = None,
     ) -> None:
-        """`context`: which parts a prompt contains; without `surroundings` there is no enclosing code."""
+        """`context`: which parts a prompt contains; without `surroundings` there is no enclosing code. `searchable`:
+        the tool that searches the repository can work."""
+        self._searchable = searchable
         self._renderer = renderer
         self.surroundings = surroundings if context.enclosing else None
         around = {"around": self.surroundings.text} if self.surroundings else {}
@@ -235,7 +238,7 @@ class PromptWriter:
 
         Blocks for up to the time limit of a rendering: do not call it in the event loop. Raises SettingsError.
         """
-        context = {**self._contexts.shared, "prompt": prompt_values(prompt, least), **names}
+        context = {**self._contexts.shared, "prompt": self._prompt_values(prompt, least), **names}
         return self._renderer.render(prompt.name, context)
 
     def beside(self, paths: Sequence[str]) -> tuple[list[dict[str, str]], int]:
@@ -272,8 +275,13 @@ class PromptWriter:
             self._own_texts[name, work.chunk.index] = text
 
     def _varying(self, work: PromptTask) -> dict[str, Any]:
-        settings = prompt_values(work.prompt, work.min_severity)
+        settings = self._prompt_values(work.prompt, work.min_severity)
         return self._contexts.varying(work.chunk, work.count, settings)
+
+    def _prompt_values(self, prompt: PromptSettings, least: Severity) -> dict[str, Any]:
+        """Returns the prompt's settings, with the tools that are offered."""
+        tools = [tool for tool in prompt.tools if tool != "repo_search" or self._searchable]
+        return prompt_values(prompt, least) | {"tools": tools}
 
 
 def prompt_values(prompt: PromptSettings, least: Severity) -> dict[str, Any]:

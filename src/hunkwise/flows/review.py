@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hunkwise.domain.finding import Finding, Severity, Walkthrough, reading_order
-from hunkwise.domain.pull_request import CommitFiles, SearchableCommit, Snapshot
+from hunkwise.domain.pull_request import CommitFiles, ReadableCode, SearchableCommit, Snapshot
 from hunkwise.domain.review import Coverage, Review, ReviewFault, Usage
 from hunkwise.errors import stopped
 from hunkwise.flows.analysis import Analysis, Analyzer, Progress
@@ -21,6 +21,7 @@ from hunkwise.flows.verdicts import VerificationResult
 from hunkwise.flows.verification import Claim, Verifier
 from hunkwise.prompts.context import paths_of
 from hunkwise.prompts.renderer import Renderer
+from hunkwise.publish.placement import by_path
 from hunkwise.publish.sanitize import fence
 from hunkwise.settings.config import Config
 from hunkwise.tracking.markers import HiddenState
@@ -102,10 +103,17 @@ class ReviewRequest:
 
 @dataclass(frozen=True)
 class ReviewInput:
-    """The input of a review: the request, and the repository at the head."""
+    """The input of a review: the request, and the repository at the head and at the base."""
 
     request: ReviewRequest
     repository: SearchableCommit
+    base: CommitFiles | None = None
+    """None if the files before the change cannot be read."""
+
+    @property
+    def code(self) -> ReadableCode:
+        """The code that the model can read with its tools."""
+        return ReadableCode(self.repository, self.base, by_path(self.request.snapshot.files))
 
 
 @dataclass(frozen=True)
@@ -245,11 +253,12 @@ def prepare(
     request: ReviewRequest,
     seconds_left: Callable[[], float] = lambda: math.inf,
     head: CommitFiles | None = None,
+    searchable: bool = True,
 ) -> PreparedReview:
     """Returns the plan and its prompts. Raises SettingsError before any model call.
 
     `seconds_left`: the time in which the user's own templates are rendered and enclosing code is looked up, which is
-    read from `head`.
+    read from `head`. `searchable`: the tool that searches the repository can work.
     """
     renderer = Renderer(request.templates, seconds_left, request.config.own_files)
     prompting = PromptWriter(
@@ -257,6 +266,7 @@ def prepare(
         renderer,
         local=request.local,
         context=request.config.context,
+        searchable=searchable,
         surroundings=EnclosingCode(head, left=seconds_left) if head is not None else None,
     )
     settings = settings_digest(

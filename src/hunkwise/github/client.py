@@ -307,6 +307,8 @@ MAX_TOOL_FILE = 2_000_000
 class ApiTree:
     """The code under review at a pinned SHA, read through the API. GitHub has no search at a commit."""
 
+    searchable = False
+
     def __init__(self, github: GitHub, sha: str) -> None:
         self._github = github
         self._sha = sha

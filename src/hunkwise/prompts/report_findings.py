@@ -58,7 +58,7 @@ def _read_confidence(value: object) -> object:
 class RawFinding(Reported):
     """One finding as the model reported it: its types are valid, its anchor is not checked yet."""
 
-    depends_on: ClassVar = {"suggestion": "start_line"}
+    depends_on: ClassVar = {"suggestion": "start_line", "delete_lines": "start_line"}
     path: str = Field(min_length=1, max_length=_MAX_PATH, description="The file, as the diff names it.")
     line: int = Field(
         ge=1,

@@ -86,11 +86,11 @@ def by_path(files: Iterable[FileDiff]) -> dict[str, FileDiff]:
 def resolve_anchor(
     path: str, line: int, start_line: int | None, side: Side | None, files_by_path: Mapping[str, FileDiff]
 ) -> Anchor | str:
-    """Returns the verified anchor with its code, or a sentence on what is wrong. `path` is read as by `find_file`.
+    """Returns the verified anchor with its code, or a sentence on what is wrong; an old path becomes the new one.
 
     Without a `side` the line is on the side RIGHT, unless the file has none, or it could be the removed line as well.
     """
-    file = find_file(path, files_by_path)
+    file = _find_exactly(path, files_by_path)
     if file is None:
         return _unknown_path_fault(path, files_by_path)
     start = line if start_line is None else start_line
@@ -133,14 +133,18 @@ def find_file(path: str, files_by_path: Mapping[str, FileDiff]) -> FileDiff | No
     If there is none, the path may be quoted, begin with `./`, `a/`, `b/` or the folder of a checkout, have backslashes,
     or end in a line number, as long as exactly one changed file fits.
     """
-    file = files_by_path.get(path)
-    if file is not None:
-        return file
     return (
-        _only_file(files_by_path, lambda known: known == path)
+        _find_exactly(path, files_by_path)
         or _only_file(files_by_path, _readings(path).__contains__)
         or _only_file(files_by_path, _absolute(path).endswith, "/")
     )
+
+
+def _find_exactly(path: str, files_by_path: Mapping[str, FileDiff]) -> FileDiff | None:
+    file = files_by_path.get(path)
+    if file is not None:
+        return file
+    return next((other for other in files_by_path.values() if other.old_path == path), None)
 
 
 def _only_file(

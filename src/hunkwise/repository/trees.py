@@ -26,13 +26,16 @@ MAX_SMALL = 500_000
 """Bytes per file when many files are read."""
 MAX_TOGETHER = 48_000_000
 """Bytes of all these files."""
-MAX_HITS = 100
+MAX_HITS = 101
+"""One more than the model is shown, which tells that there are more."""
 MOST_LOST_SEARCHES = 3
 _SLOW_SECONDS = 1.0
 
 
 class GitTree:
     """Reads the code under review at a pinned SHA."""
+
+    searchable = True
 
     def __init__(self, git: Git, sha: str) -> None:
         self._git = git
@@ -51,7 +54,7 @@ class GitTree:
         return self._git.blobs(self._sha, paths, most=MAX_SMALL, together=MAX_TOGETHER)
 
     def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
-        """Returns (path, line, text) of the first hundred lines that match. Raises RepositoryError.
+        """Returns (path, line, text) of the first MAX_HITS lines that match. Raises RepositoryError.
 
         A malicious expression uses all the time and memory that is allowed: so only one search runs at a time, and
         none after MOST_LOST_SEARCHES slow failures.

@@ -14,7 +14,7 @@ from copilot.tools import Tool, ToolInvocation, ToolResult
 from hunkwise.copilot.tools import MAX_ANSWER, MAX_NAMES, report_tool, repository_tools
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.model import READING_TOOLS, Budget, ReportTool
-from hunkwise.domain.pull_request import Known
+from hunkwise.domain.pull_request import Known, ReadableCode
 from hunkwise.flows.finding_collector import FindingCollector
 from hunkwise.prompts.report_findings import DESCRIPTION, MAX_FINDINGS, REPORT, parameters, read_report
 from tests.publish.samples import file_diff
@@ -82,7 +82,7 @@ def is_taken(*calls: object) -> None:
 
 def is_answered(arguments: object) -> None:
     """Each reading tool answers any arguments in bounded words, and asks for nothing outside of the repository."""
-    for tool in repository_tools(Confined(), Budget(10**6), READING_TOOLS):
+    for tool in repository_tools(ReadableCode(Confined(), Confined(), _FILES), Budget(10**6), READING_TOOLS):
         answer = _answer(tool, arguments)
         assert len(answer.text_result_for_llm) <= MAX_ANSWER
         answer.text_result_for_llm.encode("utf-8")
@@ -90,6 +90,8 @@ def is_answered(arguments: object) -> None:
 
 class Confined:
     """A repository that takes no path but one inside of it."""
+
+    searchable = True
 
     def read(self, path: str) -> bytes | None:
         _is_inside(path)
