@@ -13,7 +13,7 @@ def test_posts_on_either_side_on_several_lines_and_with_suggestions(world: World
         script=report(
             [
                 finding(line=20, side="LEFT", title="Removed too much"),
-                finding(line=4, start_line=3, title="Two lines", suggestion="third line\nadded line"),
+                finding(line=4, start_line=3, title="Two lines", suggestion="line(3)\nadded_line"),
                 finding(line=30, title="No change", suggestion="thirty"),
             ],
             summary="Lines change.",
@@ -24,7 +24,7 @@ def test_posts_on_either_side_on_several_lines_and_with_suggestions(world: World
     removed, two, same = (by_title[title] for title in ("Removed too much", "Two lines", "No change"))
     assert (removed.line, removed.side, removed.start_line) == (20, "LEFT", None)
     assert (two.start_line, two.line, two.side) == (3, 4, "RIGHT")
-    assert "```suggestion\nthird line\nadded line\n```" in two.body
+    assert "```suggestion\nline(3)\nadded_line\n```" in two.body
     assert "```suggestion" not in same.body
     assert "Lines change." in world.summary_comment
     assert {found["where"] for found in result.report["findings"]} == {"inline"}

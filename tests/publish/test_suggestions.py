@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -78,6 +79,25 @@ def test_a_suggestion_is_corrected_where_it_has_one_reading(
     assert normalize_suggestion(before, anchor, suggestion) == expected
     if expected is not None:
         assert normalize_suggestion(before, anchor, expected) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        " " * 9_000 + "x",
+        "x" + " " * 9_000,
+        "9" * 9_000,
+        "`" * 9_000,
+        "(" * 9_000,
+        "# " + "your " * 1_500,
+        "a " * 4_500,
+    ],
+)
+@pytest.mark.parametrize("path", ["a.js", "a.md", "Makefile"])
+def test_a_long_line_takes_no_time(path: str, line: str) -> None:
+    began = time.process_time()
+    normalize_suggestion(["\tx", line, "y"], anchor_at(path, 1, 2), f"z\n{line}\n{line}.")
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(

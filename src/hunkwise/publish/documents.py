@@ -210,7 +210,7 @@ class _FindingWriter:
 def _render_suggestion(suggestion: str, offered: str | None = None) -> str:
     """Returns the block to commit, or the suggestion as plain code if it must not or cannot be committed."""
     if offered is not None and offered == without_marker(plain(offered)):
-        return suggestion_fence(offered)
+        return suggestion_fence(f"{offered}\n" if offered else "")
     return suggestion_text(cut(suggestion.replace("\r\n", "\n"), _TEXT_LIMIT), fenced=True)
 
 

@@ -13,16 +13,16 @@ from hunkwise.errors import Error
 from hunkwise.publish.placement import CommentPlan, by_path
 from hunkwise.publish.sanitize import without_marker
 
-_FENCE = re.compile(r"\s*(?P<marks>`{3,}|~{3,})\s*(?P<info>[\w:+#.-]*)\s*")
+_FENCE = re.compile(r"(?P<marks>`{3,}|~{3,})\s*(?P<info>[\w:+#.-]*)")
 _OUTER_FENCE = re.compile(r"suggestion\b.*|markdown|md|diff|patch")
 """Languages of a fence around a suggestion for a prose file; another one may be meant to be in the file."""
-_ROW = re.compile(r"\s*(?P<side>[LR]?)(?P<number>\d+)(?P<code>\s*[:|].*|\s.*|)")
+_ROW = re.compile(r"\s*(?P<side>[LR]?)(?P<number>[0-9]{1,9})(?P<code>\s*[:|].*|\s.*|)")
 _KIND = re.compile(r" (?P<kind>[-+ ])(?: (?P<code>.*)|)")
 _DIFF_HEADER = re.compile(r"@@ .*@@|(?:---|\+\+\+) [ab]/|diff --git ")
 _COMMENT = r"(?:^|\s)(?://|/\*|\*|#|--(?=\s)|<!--|;|%)\s*"
 _PLACEHOLDER = re.compile(
     rf"{_COMMENT}(?:\.{{3}}|…)"  # a comment that begins with an ellipsis
-    r"|^\s*[\[<({]?\s*(?:\.{3}|…)(?![\w$(\[{])"  # a line that does; not `...rest`
+    r"|^[\[<({]?\s*(?:\.{3}|…)(?![\w$(\[{])"  # a line that does; not `...rest`
     r"|[:={(\[]\s*(?:\.{3}|…)\s*[\])};]*$"  # a body or a value that is one
     rf"|{_COMMENT}.{{0,40}}\b(?:rest of|existing|remaining|unchanged|your|omitted|as before)\b.{{0,40}}"
     r"\b(?:code|functions?|methods?|class|lines?|files?|implementation|logic|body|unchanged|here|brevity)\b"
@@ -34,13 +34,15 @@ _PROSE_PLACEHOLDER = re.compile(
     r"\W*(?:\.{3}|…)\W*(?:(?:the )?rest|existing|remaining|unchanged)", re.IGNORECASE
 )
 _SENTENCE = re.compile(
-    r"\s*(?:[A-Z][a-z']+(?: [\w'`,/-]+){2,}[.!?:]?"
+    r"[A-Z][a-z']+(?: [\w'`,/-]+){2,}[.!?:]?"
     r"|[A-Za-z][\w']*(?: [\w'`,-]+){3,}[.!?]"
     r"|\W*(?i:(?:remove|delete|drop) (?:this|these|the|that)\b[\w ]*|no changes?(?: needed)?|unchanged"
-    r"|see above|same as (?:above|before))\W*)\s*"
+    r"|see above|same as (?:above|before))\W*"
 )
+_CHECKED = 500
+"""Characters of a line that are searched for placeholders and sentences."""
 _TEXT_BLOCK = re.compile(r'"""|\'\'\'|/\*|<<')
-_QUOTED = re.compile(r"\s*([`'\"])(?:(?!\1).)*\1\s*")
+_QUOTED = re.compile(r"([`'\"])(?:(?!\1).)*\1")
 _OPENER = re.compile(r".*(?:[:{(\[,]|\b(?:do|then|begin))\s*")
 _CLOSER = re.compile(
     r"[\])}]|(?:end|else|elif|elsif|fi|done|esac|except|finally|catch|rescue|ensure)\b"
@@ -62,7 +64,10 @@ def normalize_suggestion(before: Sequence[str], anchor: Anchor, text: str) -> st
     if not text:
         return text
     prose = anchor.path.lower().endswith(_PROSE_FILES)
-    new = _unwrap_fence(text.replace("\r\n", "\n").removesuffix("\n").split("\n"), old, prose=prose)
+    lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    while lines and old and not lines[-1].strip() and old[-1].strip():
+        lines.pop()
+    new = _unwrap_fence(lines, old, prose=prose) if lines and old else None
     new = _strip_numbers(new, before, anchor) if new else None
     new = _strip_marks(new, old, above, below, prose=prose) if new else None
     if not new or _has_foreign_text(new, old, prose=prose):
@@ -77,10 +82,10 @@ def normalize_suggestion(before: Sequence[str], anchor: Anchor, text: str) -> st
 
 def _unwrap_fence(new: list[str], old: Sequence[str], *, prose: bool) -> list[str] | None:
     """Returns the lines inside of one fence around all of them; None where a fence would be left in code."""
-    fences = [match for line in new if (match := _FENCE.fullmatch(line))]
-    known = sum(1 for line in old if _FENCE.fullmatch(line))
+    fences = [match for line in new if (match := _FENCE.fullmatch(line.strip()))]
+    known = sum(1 for line in old if _FENCE.fullmatch(line.strip()))
     inner = "\n".join(new).strip("\n").split("\n")
-    first, last = _FENCE.fullmatch(inner[0]), _FENCE.fullmatch(inner[-1])
+    first, last = (_FENCE.fullmatch(line.strip()) for line in (inner[0], inner[-1]))
     if first and last and not known and len(inner) > 1 and last["marks"].startswith(first["marks"]):
         inside = fences[1:-1]
         if last["info"] or any(match["marks"].startswith(first["marks"]) for match in inside):
@@ -141,14 +146,16 @@ def _strip_marks(
 
 def _has_foreign_text(new: Sequence[str], old: Sequence[str], *, prose: bool) -> bool:
     """Returns whether a new line is a placeholder or a sentence instead of code, or all of it is quoted."""
-    lines = [line for line in new if line.strip() and line not in old]
+    lines = [line.strip()[:_CHECKED] for line in new if line.strip() and line not in old]
     if prose:
         return any(_PROSE_PLACEHOLDER.match(line) for line in lines)
     if any(_PLACEHOLDER.search(line) for line in lines):
         return True
-    if len(new) == 1 and _QUOTED.fullmatch(new[0]) and old[0].strip()[:1] != new[0].strip()[0]:
+    if len(new) == 1 and _QUOTED.fullmatch(new[0].strip()) and old[0].strip()[:1] != new[0].strip()[0]:
         return True
-    blocks = any(_SENTENCE.fullmatch(line) for line in old) or any(map(_TEXT_BLOCK.search, new))
+    blocks = any(_SENTENCE.fullmatch(line.strip()[:_CHECKED]) for line in old) or any(
+        map(_TEXT_BLOCK.search, new)
+    )
     return not blocks and any(_SENTENCE.fullmatch(line) for line in lines)
 
 
