@@ -180,11 +180,11 @@ def compiles(template: str) -> bool:
 
 
 def dismissed_by(words: str) -> Dismissal | None:
-    """What becomes of our thread when a member answers with these words."""
+    """What becomes of our thread when a person with write access answers with these words."""
     answered = Thread(
         "a.py", 1, Side.RIGHT, "us", "A finding.", ours=True, replies=(Reply("mona", words, trusted=True),)
     )
-    return dismissal(answered, Conversation(viewer="us", author="octocat", threads=(answered,)))
+    return dismissal(answered, Conversation(viewer="us", threads=(answered,), writers=frozenset({"mona"})))
 
 
 @pytest.mark.parametrize("words", DISMISSING)

@@ -35,9 +35,10 @@ class SaidShapes:
 
     def permission(self, login: str) -> Json:
         """`permission` knows admin, write, read and none only; `role_name` all roles."""
-        role = self.hub.permissions.get(login) or _ROLES.get(self.hub.association(login), "read")
+        named = self.hub.permissions.get(login) or _ROLES.get(self.hub.association(login), "read")
+        role, _, base = named.partition("/")  # a custom role, and the one that it extends
         user = self._complete("collaborator", self.user(login) | {"role_name": role})
-        return {"permission": _STRENGTHS.get(role, "none"), "role_name": role, "user": user}
+        return {"permission": _STRENGTHS.get(base or role, "none"), "role_name": role, "user": user}
 
     def review(self, review: Review) -> Json:
         pull = f"{self.repo}/pulls/{review.number}"

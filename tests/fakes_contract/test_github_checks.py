@@ -108,6 +108,8 @@ def test_refuses_invalid_sarif(github: Served, given: Any, status: int) -> None:
         ("MEMBER", None, "write", "write"),
         ("CONTRIBUTOR", None, "read", "read"),
         ("NONE", "maintain", "write", "maintain"),
+        ("MEMBER", "triage", "read", "triage"),
+        ("MEMBER", "releaser/write", "write", "releaser"),
         ("MEMBER", "none", "none", "none"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from hunkwise.domain.diff import Side
 from hunkwise.domain.pull_request import CheckRun, Conversation, Reply, ReviewState, Thread
 from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.github.accounts import MAX_PERMISSIONS
 from hunkwise.github.client import GitHub
 from hunkwise.github.connection import MOST_PAGES
 from tests.fakes.github import GraphqlRefusal
@@ -75,19 +76,6 @@ def test_closed_is_told_from_merged(world: World, way: str, merged: bool, state:
 def test_the_head_is_the_one_of_now(world: World, way: str) -> None:
     world.fake.push(1, "main")
     assert read(world, "ghp_person").head_sha == world.base
-
-
-@pytest.mark.parametrize(
-    ("association", "trusted"),
-    [("OWNER", True), ("MEMBER", True), ("COLLABORATOR", True), ("CONTRIBUTOR", False), ("NONE", False)],
-)
-def test_the_author_is_trusted_by_association(
-    world: World, way: str, association: str, trusted: bool
-) -> None:
-    world.fake.hub.associations["octocat"] = association
-    conversation = read(world, "ghp_person")
-    assert (conversation.author, conversation.author_trusted) == ("octocat", trusted)
-    assert conversation.writers == ({"octocat"} if trusted else set())
 
 
 def test_a_thread_tells_where_it_is_and_what_was_answered(world: World, way: str) -> None:
@@ -232,29 +220,42 @@ def test_a_token_that_may_not_read_checks_still_reads_the_rest(world: World, way
     assert len(conversation.threads) == 1
 
 
-def test_the_thumbs_down_of_all_are_listed_and_those_of_writers_known(world: World) -> None:
+@pytest.mark.parametrize(
+    ("role", "may"),
+    [
+        ("none", False),
+        ("read", False),
+        ("triage", False),
+        ("write", True),
+        ("maintain", True),
+        ("admin", True),
+        ("releaser/write", True),
+        ("admin-in-name/read", False),
+    ],
+)
+def test_write_access_is_what_github_says_now(world: World, role: str, may: bool) -> None:
     stored = comment_on(world, 5)
-    world.fake.hub.permissions |= {"admin": "admin", "writer": "maintain", "reader": "read"}
-    for login in ("admin", "writer", "reader", "mallory", "octocat"):
-        world.fake.react(stored.comments[0], login)
-    conversation = read(world)
-    assert conversation.threads[0].thumbs_down == ("admin", "writer", "reader", "mallory", "octocat")
-    assert conversation.writers == {"admin", "writer"}
+    world.fake.hub.associations["ann"] = "NONE" if may else "MEMBER"
+    world.fake.hub.permissions["ann"] = role
+    world.fake.reply(stored, "ann", "by design")
+    assert read(world).writers == ({"ann"} if may else frozenset())
 
 
-def test_few_permissions_are_asked_for_and_only_where_they_decide(world: World) -> None:
-    resolved, foreign, stored = comment_on(world, 5), comment_on(world, 6), comment_on(world, 5)
-    world.fake.resolve(resolved, by="maintainer")
-    foreign.comments[0].author = "mallory"
+def test_each_person_is_asked_for_once_and_few_of_them(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored = comment_on(world, 5)
     world.fake.hub.associations["maintainer"] = "MEMBER"
-    world.fake.say(1, "maintainer", "hello")
-    for thread in (resolved, foreign):
-        world.fake.react(thread.comments[0], "somebody")
-    for login in ("maintainer", "octocat", "github-actions", *(f"stranger{number}" for number in range(9))):
-        world.fake.react(stored.comments[0], login)
-    read(world)
+    strangers = [f"stranger{number}" for number in range(MAX_PERMISSIONS + 3)]
+    for login in strangers:
+        world.fake.reply(stored, login, "by design")
+    world.fake.reply(stored, "maintainer", "by design")
+    github = world.client()
+    for _ in range(2):
+        assert github.conversation(1, world.head).writers == {"maintainer"}
     permissions = [path.split("/")[-2] for _, path in asked(world) if path.endswith("/permission")]
-    assert permissions == [f"stranger{number}" for number in range(5)]
+    assert permissions == ["maintainer", *strangers[: MAX_PERMISSIONS - 1]]
+    assert caplog.text.count("write access is unknown: 4 (") == 1
 
 
 @pytest.mark.parametrize(
@@ -262,22 +263,22 @@ def test_few_permissions_are_asked_for_and_only_where_they_decide(world: World) 
     [
         {"status": 403},
         {"status": 404},
+        {"status": 500, "times": 9},
         {"status": 502, "times": 9},
         {"status": 200, "html": True, "times": 9},
     ],
 )
-def test_a_permission_that_cannot_be_read_makes_nobody_a_writer(world: World, fault: dict[str, Any]) -> None:
+def test_a_permission_that_cannot_be_read_makes_nobody_a_writer(
+    world: World, fault: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     stored = comment_on(world, 5)
     world.fake.hub.permissions["admin"] = "admin"
     world.fake.react(stored.comments[0], "admin")
     world.fake.fault("GET", "/permission", **fault)
-    assert read(world).writers == frozenset()
-
-
-def test_an_app_is_no_writer(world: World, way: str) -> None:
-    world.fake.hub.associations[BOT] = "MEMBER"
-    world.fake.say(1, BOT, "x")
-    assert read(world, "ghp_person").writers == frozenset()
+    github = world.client()
+    for _ in range(2):
+        assert github.conversation(1, world.head).writers == frozenset()
+    assert caplog.text.count("write access is unknown: 1 (") == 1
 
 
 def test_lists_are_read_to_their_end_and_only_those_that_have_more(world: World) -> None:

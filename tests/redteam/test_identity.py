@@ -69,7 +69,7 @@ def test_comments_start_nothing(world: AttackWorld, event: str) -> None:
     assert (world.github.journal, world.model.requests) == ([], [])
 
 
-PLAIN = "".join(f"line {number}\n" for number in range(1, 200))
+PLAIN = "".join(f"line {number}\n" for number in range(1, 300))
 
 
 def reply(author: str, body: str = "/hunkwise dismiss", *, edited: str = "") -> Any:
@@ -102,21 +102,30 @@ NO_DISMISSALS: Mapping[str, Any] = {
     "a reader's thumb": react("reader"),
     "a thumb of somebody whose permission answers 404": react("nobody"),
     "the author's thumb": react("stranger"),
+    "a member who has lost write access": reply("former"),
+    "a member's thumb who has lost write access": react("former"),
+    "a collaborator with triage": reply("triager"),
+    "a role named admin that extends read": reply("auditor"),
+    "a member whose permission answers 500": reply("unknown"),
 }
-"""None of them dismisses the finding. Only a member's own command does, which comes last."""
+"""None of them dismisses the finding. Only the command of a member with write access does, which comes last."""
 
 
-def test_only_members_dismiss_findings(world: AttackWorld) -> None:
+def test_only_people_with_write_access_dismiss_findings(world: AttackWorld) -> None:
     world.record_attacks(*NO_DISMISSALS)
     lines = PLAIN.splitlines()
     for number in range(len(NO_DISMISSALS) + 1):
         lines[10 * number] = f"fault(F{number:02}, high)"
     world.change({"app.txt": PLAIN}, {"app.txt": "\n".join(lines) + "\n"}, author="stranger")
     world.github.hub.associations |= {"member": "MEMBER", "contributor": "CONTRIBUTOR"}
-    world.github.hub.permissions |= {"reader": "read", "nobody": "none"}
+    world.github.hub.associations |= dict.fromkeys(("former", "triager", "auditor", "unknown"), "MEMBER")
+    world.github.hub.permissions |= {"reader": "read", "nobody": "none", "former": "read"}
+    world.github.hub.permissions |= {"triager": "triage", "auditor": "admin of audits/read"}
     world.github.fault("GET", r"/collaborators/nobody/permission", status=404, times=9)
+    world.github.fault("GET", r"/collaborators/unknown/permission", status=500, times=9)
     world.answer_with(report_faults)
     assert world.run({"fail-on": "high"}).code == 1
+    assert not [request for request in world.github.journal if request.path.endswith("/permission")]
     assert len(world.github.threads) == len(NO_DISMISSALS) + 1
     *others, last = sorted(world.github.threads, key=lambda thread: thread.line or 0)
     for thread, dismiss in zip(others, NO_DISMISSALS.values(), strict=True):
@@ -126,6 +135,7 @@ def test_only_members_dismiss_findings(world: AttackWorld) -> None:
     open_findings = {found["title"] for found in result.report["findings"]}
     assert open_findings == {f"Fault F{number:02}" for number in range(len(NO_DISMISSALS))}
     assert result.code == 1
+    assert result.log.count("write access is unknown: 2 (") == 1
     assert not any(thread.resolved for thread in world.github.threads)
     assert len([one for one in world.github.comments if one.author == BOT]) == len(NO_DISMISSALS) + 1
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.pull_request import Conversation, Reply, Thread
-from hunkwise.tracking.previous import Dismissal, dismissal, is_closed_as_fixed, is_reopened
+from hunkwise.tracking.previous import Dismissal, deciding_logins, dismissal, is_closed_as_fixed, is_reopened
 from tests.tracking.pushes import FIXED, HEAD, changed, fault, said, thread
 
 FILE = changed("a.py", "+one", "+two")
 POSTED = thread(fault(FILE, 1))
 TALK = said()
-OWN = said(author_trusted=True)
+OWN = said(writers=frozenset({"Stranger"}))
 GHOST = said(author="")
 
 
@@ -47,11 +47,12 @@ def of(**changes: Any) -> Thread:
         (of(thumbs_down=("nobody", "Maintainer")), TALK, Dismissal.TRUSTED),
         (of(thumbs_down=("nobody", "stranger", "")), TALK, None),
         (of(thumbs_down=("stranger",)), OWN, Dismissal.TRUSTED),
-        (of(thumbs_down=("",)), said(author="", author_trusted=True), None),
+        (of(thumbs_down=("",)), said(author=""), None),
         (of(resolved=True, resolved_by="stranger", thumbs_down=("maintainer",)), TALK, Dismissal.TRUSTED),
         (of(replies=(reply("won't fix"),)), TALK, Dismissal.TRUSTED),
         (of(replies=(reply("Thanks."), reply("/hunkwise dismiss"))), TALK, Dismissal.TRUSTED),
-        (of(replies=(reply("won't fix", trusted=False),)), TALK, None),
+        (of(replies=(reply("won't fix", author="reader"),)), TALK, None),
+        (of(replies=(reply("won't fix", trusted=False),)), TALK, Dismissal.TRUSTED),
         (of(replies=(reply("won't fix", ours=True),)), TALK, None),
         (of(replies=(reply("won't fix", bot=True),)), TALK, None),
         (of(replies=(reply("won't fix", edited=True),)), TALK, None),
@@ -150,3 +151,23 @@ def test_without_a_name_of_our_own_nobody_is_taken_for_us() -> None:
     assert not is_closed_as_fixed(of(resolved=True), nameless)
     assert is_closed_as_fixed(of(resolved=True, replies=(FIXED,)), nameless)
     assert nameless.head_sha == HEAD
+
+
+@pytest.mark.parametrize(
+    ("threads", "asked"),
+    [
+        ((of(), of(replies=(reply("Thanks."),))), ()),
+        ((of(thumbs_down=("reader", "", "Maintainer")),), ("reader", "Maintainer")),
+        ((of(thumbs_down=("reader",)), of(replies=(reply("by design"),))), ("maintainer", "reader")),
+        ((of(thumbs_down=("x",)), of(replies=(reply("by design", author="X", trusted=False),))), ("X",)),
+        ((of(replies=(reply("by design", bot=True), reply("by design", edited=True))),), ()),
+        ((of(resolved=True, resolved_by="stranger"),), ("stranger",)),
+        ((of(resolved=True, resolved_by="maintainer", thumbs_down=("reader",)),), ()),
+        ((of(resolved=True, resolved_by="us", thumbs_down=("reader",)),), ("reader",)),
+        ((of(ours=False, thumbs_down=("reader",), replies=(reply("by design"),)),), ()),
+    ],
+)
+def test_write_access_is_asked_for_where_it_decides(
+    threads: tuple[Thread, ...], asked: tuple[str, ...]
+) -> None:
+    assert deciding_logins(said(threads=threads)) == asked

@@ -155,8 +155,6 @@ class Conversation:
     """The token's own login, without an app's suffix `[bot]`; empty if GitHub does not return it."""
     author: str = ""
     """Login of the pull request's author."""
-    author_trusted: bool = False
-    """The pull request's author is the repository's owner, a member or a collaborator."""
     threads: tuple[Thread, ...] = ()
     """All threads, open and resolved, of all authors, oldest first."""
     reviews: tuple[PostedReview, ...] = ()
@@ -168,7 +166,7 @@ class Conversation:
     rewrites: int | None = None
     """Number of force pushes of head or base and of changes of the base; None if GitHub does not return it."""
     writers: frozenset[str] = frozenset()
-    """Logins known to be the repository's owner, members or collaborators."""
+    """Logins with write access, as GitHub confirmed; of those alone that `tracking.previous.deciding_logins` names."""
     linked_issues: tuple[LinkedIssue, ...] = ()
     """Issues that the pull request closes; empty if GitHub does not return them."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.connection import GitHubConnection
@@ -13,6 +15,9 @@ GHOST = "ghost"
 """GitHub's login for the author of posts whose account was deleted."""
 _TRUSTED_ASSOCIATIONS = ("OWNER", "MEMBER", "COLLABORATOR")
 _APP_SUFFIX = "[bot]"
+_WRITE_PERMISSIONS = ("admin", "maintain", "write")
+MAX_PERMISSIONS = 20
+_log = logging.getLogger(__name__)
 _VIEWER_QUERY = "query { viewer { login } }"
 _REFUSED = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
 
@@ -57,22 +62,42 @@ def bare(login: str) -> str:
     return login.removesuffix(_APP_SUFFIX)
 
 
-def graphql_writers(entries: Iterable[JsonValue]) -> frozenset[str]:
-    """Returns the logins of those authors (of GraphQL nodes) that are people and belong to the repository."""
-    return frozenset(
-        entry.text("author.login")
-        for entry in entries
-        if graphql_trusted(entry) and entry.text_or("author.__typename", "") == "User"
-    )
+class WriteAccess:
+    """Asks GitHub which people may write to the repository: each once, and no more than `MAX_PERMISSIONS`.
 
+    A person of whom GitHub does not say it may not; the log says once how many there are.
+    """
 
-def rest_writers(entries: Iterable[JsonValue]) -> frozenset[str]:
-    """As `graphql_writers`, for REST's entries."""
-    return frozenset(
-        entry.text("user.login")
-        for entry in entries
-        if rest_trusted(entry) and entry.text_or("user.type", "") == "User"
-    )
+    def __init__(self, connection: GitHubConnection, repository: str) -> None:
+        self._connection = connection
+        self._repository = repository
+        self._known: dict[str, bool] = {}
+        self._is_logged = False
+
+    def writers(self, logins: Sequence[str]) -> frozenset[str]:
+        reason = f"more than {MAX_PERMISSIONS} people"
+        new = [login for login in logins if login not in self._known]
+        unknown = len(new)
+        for login in new[: MAX_PERMISSIONS - len(self._known)]:
+            try:
+                self._known[login] = self._may_write(login)
+                unknown -= 1
+            except GitHubError as error:
+                self._known[login] = False
+                reason = error.message
+        if unknown and not self._is_logged:
+            self._is_logged = True
+            _log.warning(
+                "People whose dismissals do not count because their write access is unknown: %d (%s)",
+                unknown,
+                reason,
+            )
+        return frozenset(login for login in logins if self._known.get(login))
+
+    def _may_write(self, login: str) -> bool:
+        """Reads `permission`, to which GitHub maps every role: the name of a custom role says nothing."""
+        path = f"/repos/{self._repository}/collaborators/{quote(login, safe='')}/permission"
+        return self._connection.get(path).text("permission") in _WRITE_PERMISSIONS
 
 
 def is_bot(entry: JsonValue) -> bool:

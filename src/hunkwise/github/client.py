@@ -10,6 +10,7 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from urllib.parse import quote
 
@@ -19,10 +20,11 @@ from hunkwise.domain.limits import CHANGED_FILES
 from hunkwise.domain.pull_request import Conversation, Entry, Known, PullRequest
 from hunkwise.domain.text import is_encodable
 from hunkwise.errors import GitHubError, GitHubErrorKind, OversizeError
-from hunkwise.github.accounts import Account, read_account
+from hunkwise.github.accounts import Account, WriteAccess, read_account
 from hunkwise.github.connection import PAGE, GitHubConnection
 from hunkwise.github.conversation import read_conversation
 from hunkwise.github.responses import GraphqlResponse, JsonValue, malformed_response_error
+from hunkwise.tracking.previous import deciding_logins
 
 MAX_FILE = 5_000_000
 """Bytes of a file that is read to complete a patch; it arrives as Base64 within JSON."""
@@ -61,6 +63,10 @@ class GitHub:
     def account(self) -> Account:
         """The token's account, which is read once; its login is empty if GitHub does not report it."""
         return read_account(self.connection)
+
+    @cached_property
+    def _write_access(self) -> WriteAccess:
+        return WriteAccess(self.connection, self.repository)
 
     def pull_request(self, number: int) -> PullRequest:
         """Reads the current state of the pull request."""
@@ -163,7 +169,8 @@ class GitHub:
     def conversation(self, number: int, head_sha: str) -> Conversation:
         """Reads the conversation of the pull request, and our check runs at `head_sha`; see github.conversation."""
         sha = _checked_sha(head_sha)
-        return read_conversation(self.connection, self.repository, number, sha, lambda: self.account)
+        read = read_conversation(self.connection, self.repository, number, sha, lambda: self.account)
+        return replace(read, writers=self._write_access.writers(deciding_logins(read)))
 
     def _read_contents(self, path: str, sha: str) -> JsonValue | None:
         if path and not _stays_inside(path):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
-from urllib.parse import quote
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.pull_request import (
@@ -17,7 +15,7 @@ from hunkwise.domain.pull_request import (
     Thread,
 )
 from hunkwise.errors import GitHubError, GitHubErrorKind
-from hunkwise.github.accounts import GHOST, Account, bare, is_bot, rest_trusted, rest_writers
+from hunkwise.github.accounts import GHOST, Account, bare, is_bot, rest_trusted
 from hunkwise.github.connection import GitHubConnection, TooManyError, entries_of
 from hunkwise.github.conversation_graphql import LINKED_ISSUES_FIELD, checks_by_rest, conversation_by_graphql
 from hunkwise.github.responses import JsonValue
@@ -42,13 +40,11 @@ def conversation_by_rest(
         head_sha=pull.text("head.sha"),
         viewer=viewer.login,
         author=_author(pull),
-        author_trusted=rest_trusted(pull),
         threads=_threads(review_comments, viewer),
         reviews=tuple(_review(entry) for entry in reviews if viewer.wrote(entry)),
         comments=tuple(_comment(entry) for entry in comments if viewer.wrote(entry)),
         check_runs=checks_by_rest(connection, repository, head_sha, check_name),
         rewrites=None,
-        writers=rest_writers([pull, *review_comments, *comments, *reviews]),
     )
 
 
@@ -111,8 +107,6 @@ _TRY_REST = (
     GitHubErrorKind.INVALID,
     GitHubErrorKind.UNAVAILABLE,
 )
-_MAX_PERMISSIONS = 5
-_WRITE_PERMISSIONS = ("admin", "maintain", "write")
 _log = logging.getLogger(__name__)
 
 
@@ -135,7 +129,7 @@ def read_conversation(
     conversation, comments would be posted again.
     """
     try:
-        conversation = _read_by_graphql(connection, repository, number, head_sha, check_name)
+        return _read_by_graphql(connection, repository, number, head_sha, check_name)
     except TooManyError:
         raise
     except GitHubError as error:
@@ -143,9 +137,6 @@ def read_conversation(
             raise
         _log.info("The conversation is read by REST, because GraphQL failed: %s", error.message)
         return conversation_by_rest(connection, repository, number, head_sha, check_name, viewer())
-    critics = _unknown_critics(conversation)
-    writers = {login for login in critics if _may_write(connection, repository, login)}
-    return replace(conversation, writers=conversation.writers | writers)
 
 
 def _read_by_graphql(
@@ -162,20 +153,3 @@ def _read_by_graphql(
         if error.kind is not GitHubErrorKind.INVALID or LINKED_ISSUES_FIELD not in error.message:
             raise
     return conversation_by_graphql(connection, repository, number, head_sha, check_name, linked=False)
-
-
-def _unknown_critics(conversation: Conversation) -> tuple[str, ...]:
-    """Returns the logins, at most five, that gave a 👎 to our open threads and whose write access is unknown."""
-    open_threads = [thread for thread in conversation.threads if thread.ours and not thread.resolved]
-    logins = dict.fromkeys(login for thread in open_threads for login in thread.thumbs_down)
-    excluded = conversation.writers | {conversation.author, conversation.viewer}
-    return tuple(login for login in logins if login not in excluded)[:_MAX_PERMISSIONS]
-
-
-def _may_write(connection: GitHubConnection, repository: str, login: str) -> bool:
-    """Returns whether GitHub confirms the login's write access; any other response or an error counts as no."""
-    try:
-        path = f"/repos/{repository}/collaborators/{quote(login, safe='')}/permission"
-        return connection.get(path).text("permission") in _WRITE_PERMISSIONS
-    except GitHubError:
-        return False

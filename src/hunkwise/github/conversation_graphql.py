@@ -16,7 +16,7 @@ from hunkwise.domain.pull_request import (
     Thread,
 )
 from hunkwise.errors import GitHubError, GitHubErrorKind
-from hunkwise.github.accounts import GHOST, bare, graphql_trusted, graphql_writers
+from hunkwise.github.accounts import GHOST, bare, graphql_trusted
 from hunkwise.github.connection import MOST_PAGES, PAGE, GitHubConnection, TooManyError
 from hunkwise.github.responses import GraphqlResponse, JsonValue, malformed_response_error
 
@@ -180,19 +180,16 @@ def conversation_by_graphql(
     checks = checks_by_graphql(pull, head_sha)
     if checks is None:
         checks = checks_by_rest(connection, repository, head_sha, check_name)
-    review_comments = [comment for thread in threads for comment in _comments_of(thread)]
     return Conversation(
         state=pull.text("state").lower(),
         head_sha=pull.text("headRefOid"),
         viewer=bare(data.text_or("viewer.login", "")),
         author=_author(pull),
-        author_trusted=graphql_trusted(pull),
         threads=tuple(_thread(node) for node in threads if _comments_of(node)),
         reviews=tuple(_review(node) for node in reviews if node.certain("viewerDidAuthor")),
         comments=tuple(_comment(node) for node in comments if node.certain("viewerDidAuthor")),
         check_runs=checks,
         rewrites=_rewrites(pull),
-        writers=graphql_writers([pull, *review_comments, *comments, *reviews]),
         linked_issues=linked_issues(pull),
     )
 

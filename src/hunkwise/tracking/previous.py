@@ -69,15 +69,36 @@ def dismissal(thread: Thread, conversation: Conversation) -> Dismissal | None:
     """Returns who dismissed the finding of a thread; None if no permitted user did, or the thread is not ours."""
     if not thread.ours:
         return None
-    if any(_may_dismiss(login, conversation) for login in thread.thumbs_down):
-        return Dismissal.TRUSTED
-    if any(_is_dismissal(reply) for reply in thread.replies):
+    replied = (reply.author for reply in thread.replies if _is_dismissal(reply))
+    if any(_may_write(login, conversation) for login in (*thread.thumbs_down, *replied)):
         return Dismissal.TRUSTED
     if not thread.resolved or is_closed_as_fixed(thread, conversation):
         return None
-    # Only writers and the author can resolve a thread. Both logins are empty if the accounts were deleted.
-    by_author = thread.resolved_by.casefold() == conversation.author.casefold()
-    return Dismissal.AUTHOR if by_author and not conversation.author_trusted else Dismissal.TRUSTED
+    untrusted = _is_resolved_by_author(thread, conversation) and not _may_write(
+        conversation.author, conversation
+    )
+    return Dismissal.AUTHOR if untrusted else Dismissal.TRUSTED
+
+
+def deciding_logins(conversation: Conversation) -> tuple[str, ...]:
+    """Returns the people whose write access decides whether a finding is dismissed, those who likely have it first."""
+    likely: list[str] = []
+    others: list[str] = []
+    for thread in conversation.threads:
+        by_author = _is_resolved_by_author(thread, conversation)
+        if not thread.ours or (
+            thread.resolved and not by_author and not is_closed_as_fixed(thread, conversation)
+        ):
+            continue  # GitHub let somebody resolve it who is not the author
+        for reply in filter(_is_dismissal, thread.replies):
+            (likely if reply.trusted else others).append(reply.author)
+        others += [*thread.thumbs_down, *([conversation.author] if by_author else ())]
+    return tuple({login.casefold(): login for login in (*likely, *others) if login}.values())
+
+
+def _is_resolved_by_author(thread: Thread, conversation: Conversation) -> bool:
+    """Only writers and the author can resolve a thread. Both logins are empty if the accounts were deleted."""
+    return thread.resolved and thread.resolved_by.casefold() == conversation.author.casefold()
 
 
 def is_closed_as_fixed(thread: Thread, conversation: Conversation) -> bool:
@@ -102,18 +123,13 @@ def _has_fixed_reply(thread: Thread) -> bool:
     return any(reply.ours and not reply.edited and is_fixed(reply.body) for reply in thread.replies)
 
 
-def _may_dismiss(login: str, conversation: Conversation) -> bool:
-    name = login.casefold()
-    if not name:
-        return False
-    if conversation.author_trusted and name == conversation.author.casefold():
-        return True
-    return any(name == writer.casefold() for writer in conversation.writers)
+def _may_write(login: str, conversation: Conversation) -> bool:
+    return login.casefold() in map(str.casefold, conversation.writers)
 
 
 def _is_dismissal(reply: Reply) -> bool:
-    """Returns whether a trusted user dismisses the finding in the first line of a reply."""
-    if reply.ours or reply.bot or reply.edited or not reply.trusted:
+    """Returns whether a person dismisses the finding in the first line of a reply."""
+    if reply.ours or reply.bot or reply.edited:
         return False
     first_line = next(_prose_lines(reply.body[:_LONGEST_REPLY]), "")[:_LONGEST_LINE].replace("’", "'")
     if _COMMAND.fullmatch(first_line):
