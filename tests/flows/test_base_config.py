@@ -12,6 +12,7 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.pull_request import Instructions, Known
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, OversizeError, SettingsError
 from hunkwise.flows.base_config import (
+    ATTRIBUTES,
     INSTRUCTION_FILES,
     INSTRUCTION_FOLDER,
     MAX_FOLDERS,
@@ -155,7 +156,7 @@ def test_a_prompt_that_can_find_nothing_is_told() -> None:
 def test_the_default_configuration_asks_for_nothing_more() -> None:
     commit = FakeCommit({})
     base_texts(commit, PATH, lambda config: config)
-    assert sorted(commit.asked) == sorted([PATH, *INSTRUCTION_FILES, INSTRUCTION_FOLDER])
+    assert sorted(commit.asked) == sorted([PATH, *INSTRUCTION_FILES, INSTRUCTION_FOLDER, ATTRIBUTES])
 
 
 def test_a_configuration_that_cannot_be_read_is_an_error() -> None:
