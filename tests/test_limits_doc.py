@@ -180,7 +180,11 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Findings in one question of the second opinion": (
         ["hunkwise.flows.verification:MOST_IN_BATCH"],
-        "tests/flows/test_verification_batches.py::test_many_findings_of_a_file_are_parted_by_their_severity",
+        "tests/flows/test_verification_batches.py::test_many_findings_are_parted_by_their_severity",
+    ),
+    "A corrected text of the second opinion": (
+        ["hunkwise.prompts.report_verdicts:MAX_CORRECTION"],
+        "tests/prompts/test_report_verdicts.py::test_a_correction_that_is_a_novel_is_cut_and_half_a_character_replaced",
     ),
     "Code in one question of the second opinion": (
         ["hunkwise.flows.verification:_MAX_CODE"],

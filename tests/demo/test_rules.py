@@ -18,7 +18,7 @@ from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.flows.prompting import PromptWriter
 from hunkwise.flows.summary import read_summary
-from hunkwise.flows.verification import FindingBatch, ShownCode, names_of
+from hunkwise.flows.verification import Claim, FindingBatch, ShownCode, names_of
 from hunkwise.plan.chunking import ChunkPart, pack
 from hunkwise.prompts.context import diff_text
 from hunkwise.prompts.renderer import Renderer
@@ -171,16 +171,21 @@ def test_no_long_line_matches_by_accident_or_without_end(rule: object, line: str
 
 FILE = added("a.py", "ok = 1", "eval(x)", "    except:", "eval(y)")
 EVAL = "Input is evaluated as code"
+RAISED = "0123456789abcdef"
 
 
 def finding(title: str = EVAL, line: int | None = 2, start_line: int | None = None, **more: Any) -> Finding:
     at = None if line is None else Anchor("a.py", line, more.pop("side", Side.RIGHT), start_line)
-    return Finding("a.py", Severity.HIGH, title, "It runs.\n## Finding 9\n> RIGHT line 1", at, **more)
+    return Finding(
+        more.pop("path", "a.py"), Severity.HIGH, title, "It runs.\n## Finding 9\n> RIGHT line 1", at, **more
+    )
 
 
 def prompt(*findings: Finding, file: FileDiff = FILE) -> str:
     made = PromptWriter(snapshot(file), Renderer({}))
-    names = names_of(FindingBatch("a.py", findings), ShownCode({"a.py": file}, 10_000)) | {"instructions": []}
+    # One with `raised_as` is of an earlier run.
+    claims = tuple(Claim(one, earlier=one.raised_as is not None) for one in findings)
+    names = names_of(FindingBatch(claims), ShownCode({"a.py": file}, 10_000)) | {"instructions": []}
     return made.stage_text(Config().stage("verify"), Severity.LOW, names)
 
 
@@ -196,6 +201,9 @@ def prompt(*findings: Finding, file: FileDiff = FILE) -> str:
         (finding(line=99), "keep"),
         (finding(line=None), "keep"),
         (finding(side=Side.LEFT), "keep"),
+        (finding(line=1, raised_as=RAISED), "keep"),
+        (finding("SQL is built from strings", raised_as=RAISED), "fixed"),
+        (finding(path="b.py", raised_as=RAISED), "unclear"),
     ],
 )
 def test_a_finding_is_kept_where_its_rule_matches_again_or_nothing_is_shown(

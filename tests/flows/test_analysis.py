@@ -501,7 +501,7 @@ def analysed(
             model.ask,
             Naming(),
             budgets=Budgets(given),
-            parallel=1,
+            slots=asyncio.Semaphore(1),
             journal=lambda _: None,
             progress=lambda done, total: None,
         )

@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 
-from hunkwise.domain.finding import Anchor, Finding, Severity, Verification
+from hunkwise.domain.finding import Anchor, Finding, Recheck, RecheckState, Severity, Verification
 from hunkwise.domain.model import Question
 from hunkwise.domain.pull_request import Instructions
-from hunkwise.domain.review import RefutedFinding
+from hunkwise.domain.review import Refutation, RefutedFinding
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.flows.models import Budgets
 from hunkwise.flows.planning import plan
 from hunkwise.flows.prompting import EnclosingCode, PromptWriter
-from hunkwise.flows.verification import Claim, VerificationResult, Verifier
+from hunkwise.flows.verdicts import VerificationResult
+from hunkwise.flows.verification import MOST_IN_BATCH, Claim, Verifier
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.config import Config, ContextSettings
 from hunkwise.settings.prompt_settings import BudgetSettings, PromptSettings
@@ -35,6 +36,12 @@ def finding(path: str = "a.py", severity: Severity = Severity.HIGH, **more: Any)
 
 
 FINDINGS = tuple(finding(path) for path in PATHS)
+FULL = tuple(
+    finding(path, severity, title=f"Fault {number}")
+    for path, severity in zip(PATHS, (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM), strict=True)
+    for number in range(MOST_IN_BATCH)
+)
+"""As many findings in each file as fit into one question."""
 
 
 def told(question: Question, *verdicts: dict[str, Any], done: bool = True) -> None:
@@ -108,6 +115,10 @@ def opinion(
     return asyncio.run(on())
 
 
+def by_path(of: VerificationResult) -> dict[str, set[Verification | None]]:
+    return {path: {one.check for one in of.findings if one.path == path} for path in PATHS}
+
+
 def checks(of: VerificationResult) -> list[Verification | None]:
     return [one.check for one in of.findings]
 
@@ -123,8 +134,7 @@ def test_what_holds_is_confirmed_with_its_evidence() -> None:
     assert made == VerificationResult(
         tuple(replace(one, check=Verification.CONFIRMED, evidence=WHY) for one in FINDINGS)
     )
-    assert len(model.questions) == 3
-    (question, *_) = model.questions
+    (question,) = model.questions
     assert (question.purpose, question.tool.name) == ("verify", "report_verdicts")
     assert "refute them" in question.system
     assert question.reading == ("repo_read", "repo_search", "repo_list")
@@ -132,9 +142,10 @@ def test_what_holds_is_confirmed_with_its_evidence() -> None:
 
 
 def test_what_is_refuted_goes_with_its_reason() -> None:
-    made = opinion(by_file(a=each("drop"), b=each("keep"), c=each("drop")))
-    assert [one.path for one in made.findings] == ["b.py"]
-    assert made.refuted == (RefutedFinding(FINDINGS[0], WHY), RefutedFinding(FINDINGS[2], WHY))
+    made = opinion(by_file(a=each("drop"), b=each("keep"), c=each("drop")), *FULL)
+    assert {one.path for one in made.findings} == {"b.py"}
+    gone = [one for one in FULL if one.path != "b.py"]
+    assert made.refuted == tuple(RefutedFinding(one, WHY) for one in gone)
     assert made.faults == ()
 
 
@@ -176,14 +187,9 @@ def test_a_file_with_many_findings_is_asked_about_in_parts() -> None:
 
 
 def test_the_gravest_are_asked_about_first_and_no_more_than_allowed_at_a_time() -> None:
-    asked = (
-        finding("a.py", Severity.LOW),
-        finding("b.py", Severity.CRITICAL),
-        finding("c.py", Severity.HIGH),
-    )
     model = FakeModel(each("keep"))
-    opinion(each("keep"), *asked, model=model, parallel=1)
-    assert [path_in(question) for question in model.questions] == ["b", "c", "a"]
+    opinion(each("keep"), *reversed(FULL), model=model, parallel=1)
+    assert [path_in(question) for question in model.questions] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -199,19 +205,23 @@ def test_the_gravest_are_asked_about_first_and_no_more_than_allowed_at_a_time() 
     ],
 )
 def test_a_question_that_failed_costs_its_own_check(kind: ModelKind) -> None:
-    made = opinion(by_file(a=failing(kind), b=each("keep"), c=failing(kind)))
-    assert checks(made) == [Verification.UNVERIFIED, Verification.CONFIRMED, Verification.UNVERIFIED]
+    made = opinion(by_file(a=failing(kind), b=each("keep"), c=failing(kind)), *FULL)
+    assert by_path(made) == {
+        "a.py": {Verification.UNVERIFIED},
+        "b.py": {Verification.CONFIRMED},
+        "c.py": {Verification.UNVERIFIED},
+    }
     assert messages(made) == [
-        f"2 findings were not verified by a second opinion, and stand as they were found. It failed: {kind}."
+        f"24 findings were not verified by a second opinion, and stand as they were found. It failed: {kind}."
     ]
     assert made.faults[0].hint == "Do something."
-    assert [one.evidence for one in made.findings] == ["", WHY, ""]
+    assert {one.evidence for one in made.findings} == {"", WHY}
 
 
 @pytest.mark.parametrize("kind", [ModelKind.AUTHENTICATION, ModelKind.UNAVAILABLE_MODEL, ModelKind.SIDECAR])
 def test_a_failure_that_all_would_share_ends_the_asking(kind: ModelKind) -> None:
     model = FakeModel(failing(kind))
-    made = opinion(failing(kind), model=model, parallel=1)
+    made = opinion(failing(kind), *FULL, model=model, parallel=1)
     assert len(model.questions) == 1
     assert set(checks(made)) == {Verification.UNVERIFIED}
     assert len(made.faults) == 1
@@ -268,18 +278,19 @@ def test_each_reason_is_told_on_its_own() -> None:
         each("keep")(question)
         each("drop")(question)
 
-    made = opinion(by_file(a=nothing, b=both, c=failing()))
+    made = opinion(by_file(a=nothing, b=both, c=failing()), *FULL)
     assert len(messages(made)) == 3
 
 
 @pytest.mark.parametrize("parallel", [1, 8])
 def test_a_budget_of_one_call_checks_the_gravest(parallel: int) -> None:
-    asked = (finding("a.py", Severity.LOW), finding("b.py", Severity.CRITICAL), finding("c.py"))
-    made = opinion(each("drop"), *asked, verify_budget=BudgetSettings(max_model_calls=1), parallel=parallel)
-    assert [one.path for one in made.findings] == ["a.py", "c.py"]
-    assert [gone.finding.path for gone in made.refuted] == ["b.py"]
+    made = opinion(
+        each("drop"), *reversed(FULL), verify_budget=BudgetSettings(max_model_calls=1), parallel=parallel
+    )
+    assert {one.path for one in made.findings} == {"b.py", "c.py"}
+    assert {gone.finding.path for gone in made.refuted} == {"a.py"}
     (message,) = messages(made)
-    assert message.startswith("2 findings were not verified")
+    assert message.startswith("24 findings were not verified")
     assert "max-model-calls (1) of the second opinion is used up" in message
 
 
@@ -315,7 +326,8 @@ def test_the_functions_around_the_rows_are_shown_in_the_room_that_instructions_l
     asked = replace(finding(), anchor=Anchor("a.py", 3, code="two!"))
     assert checks(asyncio.run(second.verify([Claim(asked)], asyncio.Event()))) == [Verification.CONFIRMED]
     assert ("last = here()" in model.questions[0].prompt) is not ruled
-    assert ("x" * 700 in model.questions[0].prompt) is ruled
+    assert ("may rest on" in model.questions[0].prompt) is ruled
+    assert "x" * 700 not in model.questions[0].prompt
 
 
 def test_an_interruption_leaves_what_was_not_answered_as_it_was() -> None:
@@ -339,25 +351,34 @@ def test_an_interruption_keeps_the_verdicts_that_there_are() -> None:
     model = Slow(by_file(a=each("drop"), b=lambda _question: None, c=lambda _question: None))
     config = Config(parallel=1)
     second = Verifier(SNAPSHOT, model.ask, PromptWriter(SNAPSHOT, Renderer({})), Budgets(config), config)
-    made = asyncio.run(second.verify([Claim(one) for one in FINDINGS], event))
-    assert [gone.finding.path for gone in made.refuted] == ["a.py"]
-    assert checks(made) == [Verification.UNVERIFIED, Verification.UNVERIFIED]
+    made = asyncio.run(second.verify([Claim(one) for one in FULL], event))
+    assert {gone.finding.path for gone in made.refuted} == {"a.py"}
+    assert set(checks(made)) == {Verification.UNVERIFIED}
 
 
 def test_a_template_of_the_users_own_is_what_is_asked() -> None:
-    template = "{{ path }}: {% for one in findings %}{{ one.number }} {{ one.title }}{% endfor %}\n{{ code }}"
-    model = FakeModel(lambda question: told(question, {"finding": 1, "verdict": "keep"}))
+    template = (
+        "{% for one in findings %}{{ one.number }} {{ one.path }} {{ one.title }};{% endfor %}\n{{ code }}"
+    )
+    given = [{"finding": number, "verdict": "keep"} for number in (1, 2, 3)]
+    model = FakeModel(lambda question: told(question, *given))
     made = opinion(model.answer, model=model, templates={"verify": template})
     assert set(checks(made)) == {Verification.CONFIRMED}
-    assert sorted(question.prompt.partition("\n")[0] for question in model.questions) == [
-        f"{path}: 1 Fault" for path in PATHS
-    ]
+    (question,) = model.questions
+    assert question.prompt.startswith("1 a.py Fault;2 b.py Fault;3 c.py Fault;\n###")
 
 
 def test_a_template_that_fails_costs_the_check_and_no_finding() -> None:
-    template = "Judge:{% if path == 'b.py' %}{{ nobody }}{% endif %}{% for one in findings %}\n## Finding 1{% endfor %}"
-    made = opinion(each("keep"), templates={"verify": template})
-    assert checks(made) == [Verification.CONFIRMED, Verification.UNVERIFIED, Verification.CONFIRMED]
+    template = (
+        "Judge:{% for one in findings %}\n## Finding {{ one.number }}"
+        "{% if one.path == 'b.py' %}{{ nobody }}{% endif %}{% endfor %}"
+    )
+    made = opinion(each("keep"), *FULL, templates={"verify": template})
+    assert by_path(made) == {
+        "a.py": {Verification.CONFIRMED},
+        "b.py": {Verification.UNVERIFIED},
+        "c.py": {Verification.CONFIRMED},
+    }
     (message,) = messages(made)
     assert "nobody" in message
 
@@ -396,3 +417,164 @@ def test_a_finding_about_no_file_of_the_change_is_asked_about_too() -> None:
     loose = Finding("(no file was named)", Severity.LOW, "Fault", "It fails.", said_line=3)
     made = opinion(each("drop"), loose)
     assert [gone.finding for gone in made.refuted] == [loose]
+
+
+def verdicts(*given: dict[str, Any]) -> Answer:
+    """Verdicts by number, each with evidence."""
+    return lambda question: told(question, *({"evidence": WHY, **one} for one in given))
+
+
+def test_a_model_that_merges_and_corrects() -> None:
+    asked = (
+        finding("a.py", Severity.MEDIUM, suggestion="x"),
+        finding("b.py", Severity.HIGH),
+        finding("c.py", Severity.LOW, title="Small"),
+    )
+    answer = verdicts(
+        {"finding": 1, "verdict": "keep", "corrected": "It fails on **Tuesdays** alone."},
+        {"finding": 2, "verdict": "same", "same_as": 1},
+        {"finding": 3, "verdict": "not_worth_comment"},
+    )
+    made = opinion(answer, *asked)
+    (kept,) = made.findings
+    assert (kept.check, kept.severity, kept.suggestion) == (Verification.CORRECTED, Severity.HIGH, None)
+    assert kept.body == "It fails on **Tuesdays** alone.\n\n**The same:** `b.py`, line 2."
+    assert kept.fingerprint == asked[0].fingerprint
+    assert [(gone.finding, gone.kind) for gone in made.refuted] == [
+        (asked[1], Refutation.MERGED),
+        (asked[2], Refutation.NOT_WORTH_COMMENT),
+    ]
+    assert made.refuted[0].reason == "The same as the finding on `a.py`, line 2: Fault"
+    assert made.faults == ()
+
+
+def test_a_model_that_never_calls_the_tool_costs_no_finding() -> None:
+    made = opinion(lambda _question: None, *FULL)
+    assert set(checks(made)) == {Verification.UNVERIFIED}
+    assert len(made.findings) == len(FULL)
+
+
+A, B, C = 1, 2, 3
+
+
+@pytest.mark.parametrize(
+    ("same", "other", "kept", "gone"),
+    [
+        pytest.param({A: B, B: C}, {C: "keep"}, "c", {"a": "merged", "b": "merged"}, id="a chain"),
+        pytest.param({A: B, B: A}, {C: "keep"}, "abc", {}, id="a circle"),
+        pytest.param({A: B, B: C, C: A}, {}, "abc", {}, id="a circle of three"),
+        pytest.param(
+            {A: B}, {B: "keep", C: "drop"}, "b", {"a": "merged", "c": "refuted"}, id="two kept apart"
+        ),
+        pytest.param(
+            {A: B}, {B: "drop", C: "keep"}, "c", {"a": "refuted", "b": "refuted"}, id="both are false"
+        ),
+        pytest.param({A: B}, {B: "unclear", C: "keep"}, "bc", {"a": "merged"}, id="neither can be told"),
+        pytest.param({A: A}, {B: "keep", C: "keep"}, "abc", {}, id="itself"),
+        pytest.param({A: 9}, {B: "keep", C: "keep"}, "abc", {}, id="no such finding"),
+    ],
+)
+def test_findings_that_say_the_same(
+    same: dict[int, int], other: dict[int, str], kept: str, gone: dict[str, str]
+) -> None:
+    given = [{"finding": number, "verdict": "same", "same_as": target} for number, target in same.items()]
+    given += [{"finding": number, "verdict": verdict} for number, verdict in other.items()]
+
+    def answer(question: Question) -> None:
+        verdicts(*given)(question)
+        verdicts(*given)(question)
+
+    made = opinion(answer)
+    assert "".join(one.path[0] for one in made.findings) == kept
+    assert {one.finding.path[0]: str(one.kind) for one in made.refuted} == gone
+
+
+def test_a_grave_finding_does_not_go_with_a_small_one_that_is_false() -> None:
+    answer = verdicts({"finding": 1, "verdict": "same", "same_as": 2}, {"finding": 2, "verdict": "drop"})
+    made = opinion(answer, finding("a.py", Severity.CRITICAL), finding("b.py", Severity.LOW))
+    assert checks(made) == [Verification.UNVERIFIED]
+
+
+def test_what_cannot_be_told_is_kept_and_says_so() -> None:
+    (kept,) = opinion(verdicts({"finding": 1, "verdict": "unclear"}), finding()).findings
+    assert (kept.check, kept.evidence, kept.severity) == (Verification.UNCLEAR, WHY, Severity.HIGH)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "answer"),
+    [
+        ({"verdict": "keep"}, Recheck(RecheckState.OPEN, WHY)),
+        ({"verdict": "fixed"}, Recheck(RecheckState.FIXED, WHY)),
+        ({"verdict": "unclear"}, Recheck(RecheckState.UNDECIDED, WHY)),
+        ({"verdict": "fixed", "evidence": ""}, Recheck(RecheckState.UNDECIDED)),
+        ({"verdict": "drop"}, Recheck(RecheckState.UNDECIDED)),
+        ({"verdict": "not_worth_comment"}, Recheck(RecheckState.UNDECIDED)),
+        ({"verdict": "same", "same_as": 1}, Recheck(RecheckState.UNDECIDED)),
+        ({"verdict": "approved"}, Recheck(RecheckState.UNDECIDED)),
+    ],
+)
+def test_a_finding_of_an_earlier_run_is_fixed_open_or_undecided(
+    verdict: dict[str, Any], answer: Recheck
+) -> None:
+    old = finding("a.py", title="Old", raised_as="0123456789abcdef")
+    claims = (Claim(old, earlier=True, old_code="was()"), Claim(finding("b.py")))
+
+    def both(question: Question) -> None:
+        assert "## Finding 2, of an earlier run" in question.prompt
+        assert "> was()" in question.prompt
+        for _ in range(2):
+            verdicts({"finding": 1, "verdict": "keep"}, {"finding": 2, **verdict})(question)
+
+    model = FakeModel(both)
+    config = Config()
+    second = Verifier(SNAPSHOT, model.ask, PromptWriter(SNAPSHOT, Renderer({})), Budgets(config), config)
+    made = asyncio.run(second.verify(claims, asyncio.Event()))
+    assert made.rechecked == {old: answer}
+    assert [one.path for one in made.findings] == ["b.py"]
+    assert made.refuted == ()
+
+
+def test_earlier_findings_are_undecided_where_nobody_is_asked() -> None:
+    old = finding("a.py", raised_as="0123456789abcdef")
+    config = Config(verify="off")
+    model = FakeModel(failing())
+    second = Verifier(SNAPSHOT, model.ask, PromptWriter(SNAPSHOT, Renderer({})), Budgets(config), config)
+    made = asyncio.run(second.verify([Claim(old, earlier=True)], asyncio.Event()))
+    assert made == VerificationResult((), rechecked={old: Recheck(RecheckState.UNDECIDED)})
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ({}, [6, 1]),
+        ({"max_model_calls": 20}, [7]),
+        ({"max_tokens": 10_000_000}, [7]),
+        ({"verify_budget": BudgetSettings(max_credits=1)}, [7]),
+        ({"verify": "off"}, []),
+    ],
+    ids=["enough for all", "few calls", "tokens limited", "its own limit", "off"],
+)
+def test_findings_are_verified_early_where_the_budget_is_enough_for_all(
+    given: dict[str, Any], asked: list[int]
+) -> None:
+    findings = [finding(title=f"Fault {number}") for number in range(7)]
+    begun = asyncio.Event()
+
+    def answer(question: Question) -> None:
+        begun.set()
+        each("keep")(question)
+
+    model = FakeModel(answer)
+    config = Config(**given)
+
+    async def on() -> VerificationResult:
+        second = Verifier(SNAPSHOT, model.ask, PromptWriter(SNAPSHOT, Renderer({})), Budgets(config), config)
+        second.begin(findings[:4], 2)
+        second.begin(findings[4:6], 1)
+        if not given:
+            await begun.wait()
+        return await second.verify([Claim(one) for one in findings], asyncio.Event())
+
+    made = asyncio.run(on())
+    assert [question.prompt.count("\n## Finding ") for question in model.questions] == asked
+    assert [one.title for one in made.findings] == [one.title for one in findings]

@@ -1,16 +1,17 @@
-"""Findings in batches: of one file each, the gravest first, with the rows around them."""
+"""Findings in batches: the gravest first, with the rows around them, the rows that they cite, and removed ones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.flows.verification import MOST_IN_BATCH, FindingBatch, ShownCode, batches_of, names_of
+from hunkwise.flows.verification import MOST_IN_BATCH, Claim, FindingBatch, ShownCode, batches_of, names_of
 from hunkwise.plan.chunking import ChunkPart
 from hunkwise.publish.placement import by_path
 from tests.fakes.changes import added, changed
@@ -22,46 +23,98 @@ def finding(
     path: str = "a.py", line: int | None = 2, severity: Severity = Severity.HIGH, **more: Any
 ) -> Finding:
     anchor = None if line is None else Anchor(path, line, more.pop("side", Side.RIGHT))
-    return Finding(path, severity, more.pop("title", f"Fault at {line}"), "It fails.", anchor, **more)
+    title, body = more.pop("title", f"Fault at {line}"), more.pop("body", "It fails.")
+    return Finding(path, severity, title, body, anchor, **more)
 
 
-def test_a_batch_has_one_file_and_the_gravest_comes_first() -> None:
+def batch(*findings: Finding) -> FindingBatch:
+    return FindingBatch(tuple(map(Claim, findings)))
+
+
+def batches(findings: Sequence[Finding], room: int = 100_000) -> list[FindingBatch]:
+    return list(batches_of(map(Claim, findings), ShownCode(FILES, room)))
+
+
+def test_files_share_a_batch_in_reading_order() -> None:
     low, high = finding("a.py", severity=Severity.LOW), finding("b.py")
     other = finding("a.py", 1, Severity.MEDIUM)
-    assert batches_of([low, high, other]) == (
-        FindingBatch("b.py", (high,)),
-        FindingBatch("a.py", (other, low)),
-    )
+    assert batches([low, high, other]) == [batch(other, low, high)]
 
 
-def test_many_findings_of_a_file_are_parted_by_their_severity() -> None:
+def test_findings_of_earlier_runs_come_after_the_new_ones() -> None:
+    old = Claim(finding("a.py", 1), earlier=True, old_code="one")
+    (made,) = batches_of([old, Claim(finding("b.py"))], ShownCode(FILES, 100_000))
+    assert (made.new, made.earlier) == ((finding("b.py"),), (old.finding,))
+    names = names_of(made, ShownCode(FILES, 100_000))
+    assert [(one["number"], one["path"]) for one in names["findings"]] == [(1, "b.py")]
+    assert [(one["number"], one["old_code"]) for one in names["earlier"]] == [(2, "one")]
+
+
+def test_many_findings_are_parted_by_their_severity() -> None:
     grave = [finding("b.py", line) for line in range(1, 15)]
     small = [finding("b.py", line, Severity.LOW) for line in range(15, 30)]
-    batches = batches_of([*small, *grave])
-    assert [len(batch.findings) for batch in batches] == [12, 12, 5]
-    assert {one.severity for one in batches[0].findings} == {Severity.HIGH}
-    assert [one.anchor.line for one in batches[0].findings if one.anchor] == list(range(1, 13))
+    made = batches([*small, *grave])
+    assert [len(one.claims) for one in made] == [12, 12, 5]
+    assert {one.severity for one in made[0].new} == {Severity.HIGH}
+    assert [one.anchor.line for one in made[0].new if one.anchor] == list(range(1, 13))
+
+
+def test_files_that_are_too_large_together_are_parted() -> None:
+    large = {f"{n}.py": added(f"{n}.py", *map(str, range(300))) for n in range(9)}
+    claims = [Claim(finding(path)) for path in large]
+    made = list(batches_of(claims, ShownCode(large, 4_000)))
+    assert [len(one.claims) for one in made] == [4, 4, 1]
+    for one in made:
+        assert len(names_of(one, ShownCode(large, 4_000))["code"]) < 4_500
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(list(Severity))), max_size=60))
 def test_each_finding_is_in_one_batch(each: list[tuple[str, Severity]]) -> None:
     findings = [finding(path, line, severity) for line, (path, severity) in enumerate(each, 1)]
-    batches = batches_of(findings)
-    assert sorted((one for batch in batches for one in batch.findings), key=repr) == sorted(
-        findings, key=repr
-    )
-    assert all(len(batch.findings) <= MOST_IN_BATCH for batch in batches)
-    assert all(one.path == batch.path for batch in batches for one in batch.findings)
+    made = batches(findings)
+    assert sorted((one for batch in made for one in batch.new), key=repr) == sorted(findings, key=repr)
+    assert all(len(batch.claims) <= MOST_IN_BATCH for batch in made)
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ("See b.py:150.", "R150 +"),
+        ("See `src/b.py:150`, which is no path of the change.", None),
+        ("As b.py:150-152 says.", "R150 +"),
+        ("Line 3 of this file.", None),
+        ("At line 150 of this file.", None),
+        ("No number at all: b.py", None),
+    ],
+)
+def test_the_rows_that_a_finding_cites_are_shown(body: str, shown: str | None) -> None:
+    code = names_of(batch(finding("a.py", body=body)), ShownCode(FILES, 3_000))["code"]
+    assert ("\n" + shown in code) if shown else '"b.py"' not in code
+
+
+def test_every_removed_row_of_the_file_is_shown() -> None:
+    patch = b"@@ -1,2 +1,2 @@\n one\n-two\n+two!\n@@ -50,2 +50,1 @@\n fifty\n-check()"
+    files = {"a.py": changed("a.py", patch)}
+    code = names_of(batch(finding()), ShownCode(files, 10_000))["code"]
+    assert "Other removed rows:" in code
+    assert code.count("L51 - check()") == code.count("L2 - two") == 1
+
+
+def test_what_others_are_asked_is_named() -> None:
+    names = names_of(batch(finding()), ShownCode(FILES, 10_000), [finding("b.py", 7)])
+    assert [(one["path"], one["line"], one["title"]) for one in names["others"]] == [
+        ("b.py", 7, "Fault at 7")
+    ]
 
 
 def test_a_template_sees_the_findings_and_the_rows_around_them() -> None:
     placed = finding(category="tests", suggestion="three")
     loose = finding(line=None, said_line=99, severity=Severity.LOW)
-    names = names_of(FindingBatch("a.py", (placed, loose)), ShownCode(FILES, 10_000))
-    assert names["path"] == "a.py"
+    names = names_of(batch(placed, loose), ShownCode(FILES, 10_000))
     assert names["findings"] == [
         {
             "number": 1,
+            "path": "a.py",
             "severity": "high",
             "category": "tests",
             "title": "Fault at 2",
@@ -72,9 +125,11 @@ def test_a_template_sees_the_findings_and_the_rows_around_them() -> None:
             "suggestion": "three",
             "prompt": "review",
             "placed": True,
+            "old_code": "",
         },
         {
             "number": 2,
+            "path": "a.py",
             "severity": "low",
             "category": "",
             "title": "Fault at None",
@@ -85,6 +140,7 @@ def test_a_template_sees_the_findings_and_the_rows_around_them() -> None:
             "suggestion": None,
             "prompt": "review",
             "placed": False,
+            "old_code": "",
         },
     ]
     assert names["code"].startswith('### "a.py" (modified)\n@@ def first():\nR1   one\nL2 - two\nR2 + two!')
@@ -92,20 +148,20 @@ def test_a_template_sees_the_findings_and_the_rows_around_them() -> None:
 
 def test_a_finding_that_was_not_placed_is_shown_the_rows_near_the_line_it_names() -> None:
     near = finding("b.py", None, said_line=150)
-    code = names_of(FindingBatch("b.py", (near,)), ShownCode(FILES, 1_000))["code"]
+    code = names_of(batch(near), ShownCode(FILES, 1_000))["code"]
     assert "R150 + 149" in code
     assert len(code) <= 1_000
 
 
 def test_a_finding_on_the_file_is_shown_its_beginning() -> None:
-    code = names_of(FindingBatch("b.py", (finding("b.py", None),)), ShownCode(FILES, 1_000))["code"]
+    code = names_of(batch(finding("b.py", None)), ShownCode(FILES, 1_000))["code"]
     assert "R1 + 0" in code
 
 
 def test_a_file_that_the_change_does_not_have_shows_nothing() -> None:
-    assert names_of(FindingBatch("c.py", (finding("c.py", None),)), ShownCode(FILES, 1_000))["code"] == ""
+    assert names_of(batch(finding("c.py", None)), ShownCode(FILES, 1_000))["code"] == ""
     no_patch: dict[str, FileDiff] = {"a.py": FileDiff("a.py", FILES["a.py"].status, patch_missing=True)}
-    assert names_of(FindingBatch("a.py", (finding(),)), ShownCode(no_patch, 1_000))["code"] == ""
+    assert names_of(batch(finding()), ShownCode(no_patch, 1_000))["code"] == ""
 
 
 def test_the_functions_around_the_rows_stand_behind_them() -> None:
@@ -115,6 +171,6 @@ def test_the_functions_around_the_rows_stand_behind_them() -> None:
         asked.append((len(parts), room))
         return "def first():"
 
-    code = names_of(FindingBatch("a.py", (finding(),)), ShownCode(FILES, 1_000, around, 500))["code"]
+    code = names_of(batch(finding()), ShownCode(FILES, 1_000, around, 500))["code"]
     assert code.endswith("R4   three\n\ndef first():")
     assert asked == [(1, 500)]

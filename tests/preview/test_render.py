@@ -157,19 +157,17 @@ def test_the_second_opinion_is_rendered_with_an_example_of_each_file(
 ) -> None:
     found = rendered(capsys, repository, "verify")
     assert found["examples"] is True
-    assert [chunk["files"] for chunk in found["chunks"]] == [
-        [{"path": path, "example-findings": 1}] for path in ("a.py", "odd\u202e.py", "old.py")
+    (chunk,) = found["chunks"]
+    assert chunk["files"] == [
+        {"path": path, "example-findings": 1} for path in ("a.py", "odd\u202e.py", "old.py")
     ]
-    first, _, last = (chunk["text"] for chunk in found["chunks"])
-    assert "RIGHT line 2" in first
-    assert "R2 +     return eval(x)" in first
-    assert "no model has found it" in first
-    assert "LEFT line 1" in last
+    for shown in ("RIGHT line 2", "R2 +     return eval(x)", "no model has found it", "LEFT line 1"):
+        assert shown in chunk["text"]
     assert "report_verdicts" in rendered(capsys, repository, "verify", "--system")["system"]["text"]
     assert ask(repository.path, "prompts", "render", "verify") == 0
     out = capsys.readouterr().out
     assert "=== with example findings, made from the diff: one a file, 40 at most\n" in out
-    assert "1 example finding in 1 file\n===   a.py: 1 example finding\n" in out
+    assert "3 example findings in 3 files\n===   a.py: 1 example finding\n" in out
 
 
 @pytest.mark.parametrize(
@@ -240,7 +238,7 @@ def test_a_file_of_which_nothing_can_be_shown_has_no_example(
         (["review", "--chunk", "0"], SettingsError, "--chunk is '0'; it must be the number of a chunk"),
         (["review", "--chunk", "x"], SettingsError, "--chunk is 'x'; it must be the number of a chunk"),
         (["review", "--chunk", "2"], SettingsError, "--chunk is 2, and there is 1: leave --chunk out."),
-        (["verify", "--chunk", "4"], SettingsError, "--chunk is 4, and there are 3: choose 1 to 3."),
+        (["verify", "--chunk", "4"], SettingsError, "--chunk is 4, and there is 1: leave --chunk out."),
         (
             ["review", "--chunk", "1", "--head", "main"],
             SettingsError,

@@ -12,7 +12,7 @@ from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.domain.pull_request import Instructions, Snapshot, Thread
 from hunkwise.flows.base_config import built_in_fronts
 from hunkwise.flows.prompting import prompt_values
-from hunkwise.flows.verification import FindingBatch, ShownCode, names_of
+from hunkwise.flows.verification import Claim, FindingBatch, ShownCode, names_of
 from hunkwise.plan.chunking import Chunk, pack
 from hunkwise.prompts.context import Contexts, instruction_values
 from hunkwise.prompts.renderer import BUILT_IN, Renderer
@@ -35,6 +35,19 @@ FOUND = (
     ),
     Finding("src/pay.py", Severity.LOW, "A log line lies", "It says three.", prompt="docs", said_line=40),
 )
+EARLIER = Claim(
+    Finding(
+        "src/pay.py",
+        Severity.MEDIUM,
+        "The retry has no end",
+        "It asks again and again, see src/pay.py:3.",
+        anchor=Anchor("src/pay.py", 2),
+        raised_as="0123456789abcdef",
+    ),
+    earlier=True,
+    old_code="while True:\n    retry()",
+)
+OTHERS = (Finding("src/other.py", Severity.HIGH, "Nobody pays", "Never.", anchor=Anchor("src/other.py", 7)),)
 SUMMED_UP = {
     "chunk_summaries": ["Pays twice."],
     "findings": [{"path": "src/pay.py", "severity": "high", "title": "The second payment is lost"}],
@@ -84,7 +97,9 @@ def _stage_names(name: str) -> dict[str, Any]:
     if name == "verify":
         shot = whole()
         names = names_of(
-            FindingBatch("src/pay.py", FOUND), ShownCode({file.path: file for file in shot.files}, 10_000)
+            FindingBatch((*map(Claim, FOUND), EARLIER)),
+            ShownCode({file.path: file for file in shot.files}, 10_000),
+            OTHERS,
         )
         return {
             **names,

@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
 from hunkwise.prompts.report_verdicts import (
+    MAX_CORRECTION,
     MAX_EVIDENCE,
     MAX_VERDICTS,
     RawVerdict,
@@ -113,8 +114,17 @@ def test_a_novel_is_cut() -> None:
     assert len(said.evidence) == MAX_EVIDENCE
 
 
+def test_a_correction_that_is_a_novel_is_cut_and_half_a_character_replaced() -> None:
+    (said,) = read_verdicts({"verdicts": [one(corrected="\ud800" + "x" * 1_000_000)], "done": True}).verdicts
+    assert len(said.corrected) == MAX_CORRECTION
+    assert said.corrected.startswith("?x")
+
+
 def test_the_schema_takes_what_the_reader_takes() -> None:
     Draft202012Validator.check_schema(parameters())
     validator = Draft202012Validator(parameters())
     assert validator.is_valid({"verdicts": [one(), one(2, "lower", severity="low")], "done": True})
+    assert validator.is_valid(
+        {"verdicts": [one(verdict="same", same_as=2), one(corrected="x")], "done": True}
+    )
     assert not validator.is_valid({"verdicts": [one(verdict="maybe")], "done": True})

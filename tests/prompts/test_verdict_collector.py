@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.domain.finding import Finding, Severity
-from hunkwise.prompts.report_verdicts import VerdictCollector
+from hunkwise.prompts.report_verdicts import Verdict, VerdictCollector
 
 WHY = "Line 3 of a.py checks it already."
 SEVERITIES = (Severity.HIGH, Severity.MEDIUM, Severity.LOW)
@@ -53,6 +53,52 @@ def test_a_finding_is_lowered_to_what_was_said() -> None:
     assert rulings(at) == ["lower low", "keep", "keep"]
 
 
+@pytest.mark.parametrize(
+    ("verdict", "taken"),
+    [
+        (one(2, "same", evidence="", same_as=3), Verdict("same", same_as=3)),
+        (one(2, "not_worth_comment"), Verdict("not_worth_comment", evidence=WHY)),
+        (one(2, "unclear", evidence=""), Verdict("unclear")),
+        (one(2, corrected="On Tuesdays."), Verdict("keep", evidence=WHY, corrected="On Tuesdays.")),
+        (one(2, corrected=" \u200b "), Verdict("keep", evidence=WHY)),
+        (one(2, "drop", corrected="On Tuesdays.", same_as=1), Verdict("drop", evidence=WHY)),
+        (
+            one(2, "lower", severity="low", corrected="Rarely."),
+            Verdict("lower", Severity.LOW, WHY, corrected="Rarely."),
+        ),
+    ],
+)
+def test_each_verdict_has_its_own_fields(verdict: dict[str, Any], taken: Verdict) -> None:
+    at = desk()
+    assert at.take(call(one(1), verdict, one(3))).accepted
+    assert at.verdict_on(2) == taken
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        (one(2, "keep"), ""),
+        (one(2, "unclear"), ""),
+        (one(2, "fixed"), ""),
+        (one(2, "fixed", evidence=""), "finding 2: `fixed` needs `evidence`"),
+        (
+            one(2, "drop"),
+            "finding 2: it is of an earlier run: the verdict is one of `keep`, `fixed`, `unclear`",
+        ),
+        (one(2, "lower", severity="low"), "finding 2: it is of an earlier run"),
+        (one(2, "not_worth_comment"), "finding 2: it is of an earlier run"),
+        (one(2, "same", same_as=1), "finding 2: it is of an earlier run"),
+    ],
+)
+def test_a_finding_of_an_earlier_run_has_verdicts_of_its_own(verdict: dict[str, Any], said: str) -> None:
+    old = Finding("a.py", Severity.MEDIUM, "Old", "It fails.")
+    at = VerdictCollector([Finding("a.py", Severity.LOW, "New", "It fails.")], [old])
+    reply = at.take(call(one(1), verdict))
+    assert said in reply.text
+    assert reply.accepted is (not said)
+    assert (at.verdict_on(2) is None) is bool(said)
+
+
 def test_keeping_needs_no_words() -> None:
     at = desk()
     assert at.take(call(one(1, evidence=""), one(2), one(3))).accepted
@@ -87,6 +133,12 @@ def test_verdicts_may_come_in_several_calls() -> None:
         (one(1, "lower", severity="critical"), "finding 1: `severity` must be below high"),
         (one(1, "maybe"), "verdicts[0].verdict"),
         (one(1, "drop", evidence=3), "finding 1: `drop` needs `evidence`"),  # type: ignore[arg-type]  # wrong on purpose
+        (one(1, "fixed"), "finding 1: `fixed` is for findings of an earlier run"),
+        (one(1, "not_worth_comment"), "finding 1: it is high, which is worth a comment"),
+        (one(1, "same"), "finding 1: `same` needs `same_as`: the number of another finding, 1 to 3"),
+        (one(1, "same", same_as=1), "finding 1: `same` needs `same_as`"),
+        (one(1, "same", same_as=4), "finding 1: `same` needs `same_as`"),
+        (one(1, "same", same_as="two"), "verdicts[0].same_as"),
     ],
 )
 def test_what_does_not_hold_is_told_once_and_then_the_finding_is_kept(verdict: object, said: str) -> None:
@@ -141,6 +193,9 @@ def test_a_model_that_contradicts_itself_in_one_call_decides_nothing(other: dict
         (one(1), one(1, "drop", evidence="")),
         (one(1, "lower", severity="low"), one(1, "drop")),
         (one(1, "lower", severity="low"), one(1, "lower", severity="medium")),
+        (one(1, "same", same_as=2), one(1, "same", same_as=3)),
+        (one(1, "same", same_as=2), one(1)),
+        (one(1, "unclear"), one(1)),
     ],
 )
 def test_a_model_that_contradicts_itself_over_calls_decides_nothing(
@@ -229,10 +284,10 @@ def test_a_model_that_never_said_that_it_was_done_has_decided_nothing() -> None:
 _VERDICTS = st.fixed_dictionaries(
     {
         "finding": st.integers(0, 4),
-        "verdict": st.sampled_from(["keep", "drop", "lower", "?"]),
+        "verdict": st.sampled_from(["keep", "drop", "lower", "not_worth_comment", "same", "fixed", "?"]),
         "evidence": st.sampled_from(["", WHY]),
     },
-    optional={"severity": st.sampled_from(["low", "medium", "high"])},
+    optional={"severity": st.sampled_from(["low", "medium", "high"]), "same_as": st.integers(0, 4)},
 )
 
 
@@ -248,7 +303,9 @@ def test_no_finding_is_dropped_but_by_one_word_with_its_evidence(calls: list[tup
         if ruling is None:
             continue
         assert number not in at.contradicted
-        if ruling.verdict != "keep":
+        assert ruling.verdict != "fixed"
+        assert ruling.same_as not in (number, 0, 4)
+        if ruling.verdict not in ("keep", "same"):
             assert any(
                 v["verdict"] == ruling.verdict and v["evidence"] == ruling.evidence == WHY for v in of_it
             )

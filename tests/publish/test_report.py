@@ -185,5 +185,6 @@ def test_each_finding_has_its_check_and_each_refuted_one_its_reason() -> None:
         "body": "A body.",
         "suggestion": None,
         "reason": why,
+        "kind": "refuted",
     }
     assert (second["title"], second["line"], second["reason"]) == ("On the file", None, "x\ufffd")

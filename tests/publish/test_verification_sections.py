@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from hunkwise.domain.finding import Finding, Verification
-from hunkwise.domain.review import Destination, RefutedFinding, Review, ReviewEvent
+from hunkwise.domain.finding import VERIFIED, Finding, Verification
+from hunkwise.domain.review import Destination, Refutation, RefutedFinding, Review, ReviewEvent
 from hunkwise.publish.annotations import attributes
 from hunkwise.publish.documents import comment, job_summary, log_text, review_body, summary_comment
 from hunkwise.publish.placement import CommentPlan, place
@@ -47,6 +47,24 @@ def test_summaries_and_the_log_have_the_line_and_nothing_of_what_was_dropped() -
     assert "Second opinion" not in job_summary(view(review(finding()))).text
 
 
+def test_what_is_true_and_not_worth_a_comment_is_in_a_fold_and_what_was_merged_is_counted() -> None:
+    hostile = finding("<b>@all</b> ](x)", at=anchor(3))
+    small = [RefutedFinding(hostile, WHY, Refutation.NOT_WORTH_COMMENT)]
+    small += [RefutedFinding(finding(f"S{n}"), WHY, Refutation.NOT_WORTH_COMMENT) for n in range(24)]
+    whole = replace(
+        review(finding("Held")), refuted=(*small, RefutedFinding(finding("Same"), WHY, Refutation.MERGED))
+    )
+    for text in (job_summary(view(whole)).text, summary_comment(view(whole), state())):
+        assert "Second opinion: 1 merged into another, 25 true and not worth a comment." in text
+        assert "True, and not worth a comment: 25 findings" in text
+        assert "- and 5 more, in the JSON report" in text
+        assert "S18" in text
+        assert "S19" not in text
+        assert "<b>" not in text
+        assert "Same" not in text
+    assert "worth a comment" not in job_summary(view(opined())).text
+
+
 def test_the_log_marks_what_is_unverified() -> None:
     lines = log_text(opined(), None).splitlines()
     assert [line.endswith("(unverified)") for line in lines[:7]] == [
@@ -60,7 +78,9 @@ def test_the_log_marks_what_is_unverified() -> None:
     [
         (None, ""),
         (Verification.CONFIRMED, "confirmed by a second opinion"),
+        (Verification.CORRECTED, "confirmed and corrected by a second opinion"),
         (Verification.LOWERED, "lowered by a second opinion"),
+        (Verification.UNCLEAR, "unverified: a second opinion could not tell"),
         (Verification.UNVERIFIED, "unverified: no second opinion could be had"),
     ],
 )
@@ -146,7 +166,7 @@ def test_where_it_is_strict_only_what_held_has_a_comment(check: Verification | N
     both = CommentPlan((on_line,), (on_file,), ())
     assert place([on_line, on_file], [file_diff()], max_comments=9) == both
     placement = place([on_line, on_file], [file_diff()], max_comments=9, strict=True)
-    if check in (Verification.CONFIRMED, Verification.LOWERED):
+    if check in VERIFIED:
         assert placement == both
     else:
         assert (placement.inline, placement.on_file) == ((), ())

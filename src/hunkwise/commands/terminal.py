@@ -19,7 +19,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from hunkwise.domain.diff import FileDiff, Side
-from hunkwise.domain.finding import Finding, Severity, Verification
+from hunkwise.domain.finding import UNVERIFIED, Finding, Severity
 from hunkwise.domain.review import Coverage, Review
 from hunkwise.domain.text import cut, plain
 from hunkwise.flows.analysis import Progress as ProgressCallback
@@ -108,7 +108,7 @@ def _finding(finding: Finding, file: FileDiff | None) -> Group:
         (plain(finding.title), "bold"),
     )
     place = Text(_place(finding), style="blue")
-    if finding.check is Verification.UNVERIFIED:
+    if finding.check in UNVERIFIED:
         place.append(f" ({check_of(finding)})", style="dim")
     parts: list[RenderableType] = [head, Padding(place, (0, 0, 0, 2), expand=False)]
     if finding.anchor is not None and file is not None:

@@ -215,7 +215,8 @@ def _finding(rule: DemoRule, path: str, number: int, text: str) -> dict[str, Any
     return finding
 
 
-_HEADING = re.compile(r"^## Finding (\d{1,9})$")
+_HEADING = re.compile(r"^## Finding (\d{1,9})(, of an earlier run)?$")
+_PLACE = re.compile(r'^("(?:[^"\\]|\\.)*"), ')
 _LINE = re.compile(r"RIGHT lines? (?:\d+ to )?(\d{1,9})")
 
 
@@ -224,24 +225,43 @@ class _ShownFinding:
     """A finding as the prompt shows it."""
 
     number: int
+    path: str
     line: int | None
     title: str
+    earlier: bool
 
 
 def verdicts_on(prompt: str) -> list[dict[str, Any]]:
     """Returns the argument `verdicts` of `report_verdicts`: one for each finding in the prompt."""
-    rows = {line: (path, text) for path, line, text in added_lines(prompt)}
-    return [_verdict(finding, rows) for finding in _shown_findings(prompt)]
+    rows = {(path, line): text for path, line, text in added_lines(prompt)}
+    return [
+        _verdict_on_earlier(finding, rows) if finding.earlier else _verdict(finding, rows)
+        for finding in _shown_findings(prompt)
+    ]
 
 
-def _verdict(finding: _ShownFinding, rows: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
-    row = rows.get(finding.line) if finding.line is not None else None
-    if row is None:
+def _verdict(finding: _ShownFinding, rows: Mapping[tuple[str, int], str]) -> dict[str, Any]:
+    text = rows.get((finding.path, finding.line)) if finding.line is not None else None
+    if text is None:
         verdict, evidence = "keep", "Its row is not shown here, so nothing speaks against it."
-    elif any(rule.title == finding.title and rule.matches(*row) for rule in RULES):
+    elif any(rule.title == finding.title and rule.matches(finding.path, text) for rule in RULES):
         verdict, evidence = "keep", f"The same rule matches line {finding.line} again."
     else:
         verdict, evidence = "drop", f"No rule of this name matches line {finding.line}."
+    return {"finding": finding.number, "verdict": verdict, "evidence": evidence}
+
+
+def _verdict_on_earlier(finding: _ShownFinding, rows: Mapping[tuple[str, int], str]) -> dict[str, Any]:
+    """Returns the verdict on a finding whose code has changed: any row of its file may have the fault now."""
+    texts = [text for (path, _), text in rows.items() if path == finding.path]
+    if not texts:
+        verdict, evidence = "unclear", "No added row of its file is shown here."
+    elif any(
+        rule.title == finding.title and rule.matches(finding.path, text) for rule in RULES for text in texts
+    ):
+        verdict, evidence = "keep", "The same rule matches a row of the file again."
+    else:
+        verdict, evidence = "fixed", f"No rule of this name matches one of the {len(texts)} added rows."
     return {"finding": finding.number, "verdict": verdict, "evidence": evidence}
 
 
@@ -253,6 +273,10 @@ def _shown_findings(prompt: str) -> Iterator[_ShownFinding]:
         if heading is None:
             continue
         following = rows[index + 1 : index + 8]
-        line = next((match for text in following if text[:1] != ">" and (match := _LINE.search(text))), None)
+        place = next((match for text in following if (match := _PLACE.match(text))), None)
+        line = _LINE.search(place.string, place.end()) if place else None
         title = next((text[2:] for text in following if text.startswith("> ")), "")
-        yield _ShownFinding(int(heading[1]), int(line[1]) if line else None, title)
+        path = _name(place[1]) if place else ""
+        yield _ShownFinding(
+            int(heading[1]), path, int(line[1]) if line else None, title, heading[2] is not None
+        )

@@ -35,10 +35,19 @@ class Verification(StrEnum):
     """The result of the verification of a finding that it did not refute."""
 
     CONFIRMED = "confirmed"
+    CORRECTED = "corrected"
+    """Confirmed with a new text."""
     LOWERED = "lowered"
     """Confirmed with a lower severity."""
+    UNCLEAR = "unclear"
+    """The model could not tell from what it could read: the finding is kept as it was."""
     UNVERIFIED = "unverified"
     """The verification failed, contradicted itself or had no budget: the finding is kept as it was."""
+
+
+VERIFIED: Final = frozenset((Verification.CONFIRMED, Verification.CORRECTED, Verification.LOWERED))
+"""The results of findings that the verification found to be true."""
+UNVERIFIED: Final = frozenset((Verification.UNCLEAR, Verification.UNVERIFIED))
 
 
 class RecheckState(StrEnum):

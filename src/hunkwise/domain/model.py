@@ -135,6 +135,18 @@ class Budget:
         run.denials += 1
         return run.denials <= MAX_DENIALS
 
+    def covers(self, model_calls: int) -> bool:
+        """Returns whether that many further calls are certainly allowed: no limit but that of calls is set."""
+        return all(
+            budget.limits.max_tokens is None
+            and budget.limits.max_credits is None
+            and (
+                budget.limits.max_model_calls is None
+                or budget.limits.max_model_calls - budget.model_calls >= model_calls
+            )
+            for budget in self._chain()
+        )
+
     @property
     def exhausted(self) -> bool:
         return bool(self.why)

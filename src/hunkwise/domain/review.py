@@ -184,13 +184,24 @@ class ReviewFault:
     hint: str = ""
 
 
+class Refutation(StrEnum):
+    """Why the verification took a finding out of the comments."""
+
+    REFUTED = "refuted"
+    MERGED = "merged"
+    """Another finding says the same."""
+    NOT_WORTH_COMMENT = "not-worth-comment"
+    """It is true, and too small for a comment: the summary lists it."""
+
+
 @dataclass(frozen=True, slots=True)
 class RefutedFinding:
-    """A finding that the verification refuted, and why. It is in the report and never posted."""
+    """A finding that the verification took out of the comments, and why. It is in the report and never posted."""
 
     finding: Finding
     reason: str
     """The verification's evidence; untrusted text."""
+    kind: Refutation = Refutation.REFUTED
 
 
 @dataclass(frozen=True)

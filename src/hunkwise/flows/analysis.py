@@ -66,7 +66,7 @@ class PromptSource(Protocol):
 
 
 class Analyzer:
-    """Asks all of a plan's questions, at most `parallel` at a time."""
+    """Asks all of a plan's questions."""
 
     def __init__(
         self,
@@ -75,12 +75,15 @@ class Analyzer:
         prompts: PromptSource,
         *,
         budgets: Budgets,
-        parallel: int,
+        slots: asyncio.Semaphore,
         journal: Callable[[Finding], None],
         progress: Progress,
+        ended: Callable[[PromptTask, Sequence[Finding]], None] = lambda _work, _findings: None,
     ) -> None:
+        """`slots`: the questions at the same time. `ended` receives each task after its question, and all findings."""
         self._snapshot = snapshot
-        self._parallel = parallel
+        self._slots = slots
+        self._ended = ended
         self._ask_model = ask
         self._budgets = budgets
         self._prompts = prompts
@@ -108,16 +111,20 @@ class Analyzer:
 
         Never raises for a fault of the model, a prompt or the network: the analysis has it in `faults`.
         """
-        slots = asyncio.Semaphore(self._parallel)
         self._works = list(plan.works)
-        await together((self._run_task(work, slots) for work in plan.works), interrupted)
+        await together((self._run_task(work) for work in plan.works), interrupted)
         return self._build_analysis(replace(plan, works=tuple(self._works)))
 
-    async def _run_task(self, work: PromptTask, slots: asyncio.Semaphore) -> None:
-        async with slots:
+    async def _run_task(self, work: PromptTask) -> None:
+        async with self._slots:
             await self._put(work)
             answered = sum(1 for reason in self._outcomes.values() if reason is None)
             self._progress(answered, len(self._works))
+        self._ended(work, self._findings)
+
+    @property
+    def _findings(self) -> tuple[Finding, ...]:
+        return tuple(finding for collector in self._collectors for finding in collector.findings)
 
     async def _put(self, work: PromptTask, splits: int = 0) -> None:
         """Asks about a chunk, in smaller parts if it is too large for the model."""
@@ -188,7 +195,7 @@ class Analyzer:
     def _build_analysis(self, plan: ReviewPlan) -> Analysis:
         errors: list[Error] = [*self._errors, *self._template_errors]
         return Analysis(
-            findings=tuple(finding for collector in self._collectors for finding in collector.findings),
+            findings=self._findings,
             coverage=coverage_of(plan, self._outcomes, self._snapshot),
             faults=(*_faults(self._errors), *_template_faults(self._template_errors), *self._lost_findings()),
             summaries=tuple(collector.summary for collector in self._collectors if collector.summary),
@@ -201,25 +208,15 @@ class Analyzer:
 
     def _lost_findings(self) -> list[ReviewFault]:
         """Returns faults with the number of findings that were lost, so that none is dropped silently."""
-        faults = []
-        if unreadable := sum(collector.unreadable for collector in self._collectors):
-            message = (
-                f"{count(unreadable, 'finding')} of the model had no title and no text that could be read."
-            )
-            faults.append(ReviewFault("answer", message))
-        if above := sum(collector.above_cap for collector in self._collectors):
-            message = (
-                f"{count(above, 'finding')} came above the limit of {MAX_FINDINGS} a question and {MAX_RUN_FINDINGS:,} "
-                "a run and were not taken."
-            )
-            faults.append(ReviewFault("answer", message, _HINT))
-        if beyond := sum(collector.beyond for collector in self._collectors):
-            message = (
-                f"{count(beyond, 'finding')} came above the limit of {MAX_IN_CALL} a call "
-                "and were not reported again."
-            )
-            faults.append(ReviewFault("answer", message, _HINT))
-        return faults
+        counts = ((each.unreadable, each.above_cap, each.beyond) for each in self._collectors)
+        unreadable, above, beyond = map(sum, zip((0, 0, 0), *counts, strict=True))
+        most = f"{MAX_FINDINGS} a question and {MAX_RUN_FINDINGS:,} a run"
+        lost = (
+            (unreadable, "of the model had no title and no text that could be read.", ""),
+            (above, f"came above the limit of {most} and were not taken.", _HINT),
+            (beyond, f"came above the limit of {MAX_IN_CALL} a call and were not reported again.", _HINT),
+        )
+        return [ReviewFault("answer", f"{count(n, 'finding')} {what}", hint) for n, what, hint in lost if n]
 
 
 def _tool(work: PromptTask, collector: FindingCollector) -> ReportTool:

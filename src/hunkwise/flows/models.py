@@ -15,9 +15,11 @@ from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
 
 
-async def together(works: Iterable[Coroutine[Any, Any, None]], interrupted: asyncio.Event) -> None:
+async def together(
+    works: Iterable[Coroutine[Any, Any, None] | asyncio.Task[None]], interrupted: asyncio.Event
+) -> None:
     """Runs all coroutines; cancels the unfinished ones on an interruption. Raises what one of them raised."""
-    tasks = [asyncio.create_task(work) for work in works]
+    tasks = [asyncio.ensure_future(work) for work in works]
     try:
         await wait_unless(interrupted, asyncio.gather(*tasks, return_exceptions=True))
     finally:

@@ -238,10 +238,10 @@ class PromptWriter:
         context = {**self._contexts.shared, "prompt": prompt_values(prompt, least), **names}
         return self._renderer.render(prompt.name, context)
 
-    def beside(self, path: str) -> tuple[list[dict[str, str]], int]:
-        """Returns the repository's instructions for a prompt about one file, and the characters that remain for the
-        code around its changes."""
-        texts = self._contexts.instructions_for([path])
+    def beside(self, paths: Sequence[str]) -> tuple[list[dict[str, str]], int]:
+        """Returns the repository's instructions for a prompt about these files, and the characters that remain for
+        the code around their changes."""
+        texts = self._contexts.instructions_for(paths)
         return instruction_values(texts), self._contexts.room_beside(texts)
 
     @property

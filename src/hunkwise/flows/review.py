@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hunkwise.domain.finding import Finding, Severity, Walkthrough, reading_order
 from hunkwise.domain.pull_request import CommitFiles, SearchableCommit, Snapshot
-from hunkwise.domain.review import Review, ReviewFault, Usage
+from hunkwise.domain.review import Coverage, Review, ReviewFault, Usage
 from hunkwise.errors import stopped
 from hunkwise.flows.analysis import Analysis, Analyzer, Progress
 from hunkwise.flows.models import Budgets, Model, ModelFallback
-from hunkwise.flows.planning import ReviewPlan, coverage_of, hunks_of, plan
+from hunkwise.flows.planning import PromptTask, ReviewPlan, coverage_of, hunks_of, plan
 from hunkwise.flows.prompting import EnclosingCode, PromptWriter, settings_digest
 from hunkwise.flows.summary import Summarizer, SummaryResult
-from hunkwise.flows.verification import Claim, VerificationResult, Verifier
+from hunkwise.flows.verdicts import VerificationResult
+from hunkwise.flows.verification import Claim, Verifier
+from hunkwise.prompts.context import paths_of
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.publish.sanitize import fence
 from hunkwise.settings.config import Config
@@ -300,6 +303,35 @@ def _withhold(
     )
 
 
+class _EarlyVerification:
+    """Gives the verifier the findings of each file as soon as no question about that file is left."""
+
+    def __init__(
+        self,
+        verifier: Verifier,
+        works: Sequence[PromptTask],
+        config: Config,
+        withhold: Callable[[Review], Review],
+    ) -> None:
+        self._verifier = verifier
+        self._config = config
+        self._withhold = withhold
+        self._left = len(works)
+        self._questions = Counter(path for work in works for path in set(paths_of(work.chunk)))
+        """Questions about each file that are not answered."""
+
+    def task_ended(self, work: PromptTask, findings: Sequence[Finding]) -> None:
+        self._left -= 1
+        paths = set(paths_of(work.chunk))
+        self._questions.subtract(paths)
+        complete = {path for path in paths if self._questions[path] == 0}
+        # Duplicates are merged file by file: these are what the last merge will give. A secret may be in pieces in the
+        # findings of several files.
+        filtered = filter_findings(findings, self._config).findings
+        safe = self._withhold(Review("", filtered, Coverage(), Usage())).findings
+        self._verifier.begin([finding for finding in safe if finding.path in complete], self._left)
+
+
 async def review(
     request: ReviewRequest, prepared: PreparedReview, model: Model, watchers: RunHooks
 ) -> Review:
@@ -309,14 +341,20 @@ async def review(
     """
     config, snapshot = request.config, request.snapshot
     budgets, fallback = Budgets(config), ModelFallback(model, config.model_order)
+    slots = asyncio.Semaphore(config.parallel)
+    verify_fallback = fallback if config.verify_model is None else fallback.after(config.verify_model)
+    verifier = Verifier(snapshot, verify_fallback.ask, prepared.prompting, budgets, config, slots)
     analyzer = Analyzer(
         snapshot,
         fallback.ask,
         prepared.prompting,
         budgets=budgets,
-        parallel=config.parallel,
+        slots=slots,
         journal=watchers.journal,
         progress=watchers.progress,
+        ended=_EarlyVerification(
+            verifier, prepared.plan.works, config, watchers.withhold
+        ).task_ended,
     )
     watchers.progress(0, len(prepared.plan.works))
     analysis = await analyzer.analyse(prepared.plan, watchers.interrupted)
@@ -324,12 +362,9 @@ async def review(
         raise analysis.first_error or stopped()
     filtered = filter_findings(analysis.findings, config)
     analysis, filtered = _withhold(snapshot, analysis, filtered, watchers.withhold)
-    verify_fallback = fallback.after(config.verify_model)
     summary_fallback = fallback.after(config.summary_model)
     verification, summary = await asyncio.gather(
-        Verifier(snapshot, verify_fallback.ask, prepared.prompting, budgets, config).verify(
-            [Claim(finding) for finding in filtered.findings], watchers.interrupted
-        ),
+        verifier.verify([Claim(finding) for finding in filtered.findings], watchers.interrupted),
         Summarizer(snapshot, summary_fallback.ask, prepared.prompting, budgets, config).summarize(
             analysis, filtered.findings, watchers.interrupted, request.earlier_summary
         ),
@@ -343,7 +378,9 @@ async def review(
             verification,
             summary,
             spent=model.spent,
-            changes=(*fallback.changes, *verify_fallback.changes, *summary_fallback.changes),
+            changes=tuple(
+                dict.fromkeys((*fallback.changes, *verify_fallback.changes, *summary_fallback.changes))
+            ),
             seconds=watchers.clock() - watchers.started,
             interrupted=watchers.interrupted.is_set(),
         ),

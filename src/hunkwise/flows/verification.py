@@ -1,4 +1,4 @@
-"""Verifies each finding: asks a new session to try to refute it.
+"""Verifies findings: asks new sessions to refute them, and whether those of earlier runs still hold.
 
 A refuted finding appears only in the report, with the reason. It counts as if this run had not found it: a thread that
 an earlier run opened for it follows the usual rules (tracking.reconcile). The thread stays open while its code is
@@ -8,29 +8,42 @@ there, and is closed when that code is gone and no finding in its place was conf
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hunkwise.domain.diff import FileDiff, Side
-from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Verification, reading_order
+from hunkwise.domain.finding import Finding, Severity, reading_order
 from hunkwise.domain.model import Question, ReportTool
 from hunkwise.domain.pull_request import Snapshot
-from hunkwise.domain.review import RefutedFinding, ReviewFault
+from hunkwise.domain.text import header_size, shown_size
 from hunkwise.errors import ModelError, SettingsError
 from hunkwise.flows.analysis import Ask
 from hunkwise.flows.models import Budgets, together, with_something_left
 from hunkwise.flows.prompting import PromptWriter
-from hunkwise.plan.chunking import ChunkPart, LineSpan, hunks_around
+from hunkwise.flows.verdicts import INTERRUPTED, NO_VERDICT, MissingVerdict, Verdicts, VerificationResult
+from hunkwise.plan.chunking import ChunkPart, LineSpan, allotted, hunks_around, removed_rows
 from hunkwise.plan.selection import matches
 from hunkwise.prompts.context import diff_text
-from hunkwise.prompts.report_verdicts import DESCRIPTION, REPORT, Verdict, VerdictCollector, parameters
+from hunkwise.prompts.report_verdicts import DESCRIPTION, REPORT, VerdictCollector, parameters
 from hunkwise.publish.placement import by_path
 from hunkwise.settings.config import Config
 
 MOST_IN_BATCH = 12
+MOST_OTHERS = 40
+"""Findings of other questions that a question names."""
+_ENOUGH = 6
+"""Findings that start a question while other parts are still being reviewed."""
+_CALLS_A_QUESTION = 5
+"""Model calls that a question may need; findings are verified early only where the budget is large enough for all."""
 _UNPROVED_LINE_MARGIN = 5
 """Lines by which a line that is not in the diff may be off."""
+_MOST_LARGE_FILES = 4
+"""Files too large to be shown whole that one question may be about."""
+_CITED_MARGIN = 3
+_MOST_CITED = 20
+_CITED = re.compile(r"(?:(?P<path>[\w./@+-]{1,200}):|\blines? |\b(?P<side>[LR]))(?P<line>\d{1,7})(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +59,17 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class FindingBatch:
-    """Findings of one file for one question; the model refers to them by position, from 1."""
+    """Claims for one question; the model refers to them by position, from 1: new findings, then earlier ones."""
 
-    path: str
-    findings: tuple[Finding, ...]
+    claims: tuple[Claim, ...]
 
+    @property
+    def new(self) -> tuple[Finding, ...]:
+        return tuple(claim.finding for claim in self.claims if not claim.earlier)
 
-def batches_of(findings: Iterable[Finding]) -> tuple[FindingBatch, ...]:
-    """Returns each finding once, the most severe batch first: the least severe are skipped if the budget runs out."""
-    by_file: dict[str, list[Finding]] = {}
-    for finding in findings:
-        by_file.setdefault(finding.path, []).append(finding)
-    batches = [batch for path, of_file in by_file.items() for batch in _split(path, of_file)]
-    return tuple(sorted(batches, key=lambda batch: -max(finding.severity for finding in batch.findings)))
-
-
-def _split(path: str, findings: Sequence[Finding]) -> Iterator[FindingBatch]:
-    by_severity = sorted(findings, key=lambda finding: -finding.severity)
-    for start in range(0, len(by_severity), MOST_IN_BATCH):
-        batch = by_severity[start : start + MOST_IN_BATCH]
-        yield FindingBatch(path, tuple(sorted(batch, key=reading_order)))
+    @property
+    def earlier(self) -> tuple[Finding, ...]:
+        return tuple(claim.finding for claim in self.claims if claim.earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +85,64 @@ class ShownCode:
     room_around: int = 0
 
 
-def names_of(batch: FindingBatch, shown: ShownCode) -> dict[str, Any]:
-    """Returns the variables that only the template `verify` has: `path`, `findings` and `code`.
+def take_batch(claims: Sequence[Claim], shown: ShownCode) -> tuple[FindingBatch, list[Claim]]:
+    """Returns the most severe claims whose files fit into one question, at least one, and the other claims."""
+    taken: list[Claim] = []
+    rest: list[Claim] = []
+    paths: set[str] = set()
+    room = shown.room
+    for claim in sorted(claims, key=lambda claim: -claim.finding.severity):
+        path = claim.finding.path
+        size = 0 if path in paths else min(_size(shown.files.get(path)), shown.room // _MOST_LARGE_FILES)
+        if len(taken) < MOST_IN_BATCH and (size <= room or not taken):
+            taken.append(claim)
+            paths.add(path)
+            room -= size
+        else:
+            rest.append(claim)
+    taken.sort(key=lambda claim: (claim.earlier, reading_order(claim.finding)))
+    return FindingBatch(tuple(taken)), rest
 
-    `code` is empty if the file is not part of the change, or its patch is not known.
+
+def _size(file: FileDiff | None) -> int:
+    return 0 if file is None else header_size(file) + sum(map(shown_size, file.hunks))
+
+
+def batches_of(claims: Iterable[Claim], shown: ShownCode) -> Iterator[FindingBatch]:
+    """Yields each claim once, the most severe first: the least severe are skipped if the budget runs out."""
+    left = list(claims)
+    while left:
+        batch, left = take_batch(left, shown)
+        yield batch
+
+
+def shown_code(snapshot: Snapshot, prompting: PromptWriter, config: Config) -> ShownCode:
+    """Returns the code of a snapshot that a question may show."""
+    shown = ShownCode(by_path(snapshot.files), min(config.chunk_size, _MAX_CODE))
+    if prompting.surroundings is None:
+        return shown
+    return replace(shown, around=prompting.surroundings.text)
+
+
+def names_of(batch: FindingBatch, shown: ShownCode, others: Iterable[Finding] = ()) -> dict[str, Any]:
+    """Returns the variables that only the template `verify` has: `findings`, `earlier`, `others` and `code`.
+
+    `code` is empty if no file is part of the change, or their patches are not known.
     """
+    values = [_finding_values(number, claim) for number, claim in enumerate(batch.claims, 1)]
     return {
-        "path": batch.path,
-        "findings": [_finding_values(number, finding) for number, finding in enumerate(batch.findings, 1)],
+        "findings": values[: len(batch.new)],
+        "earlier": values[len(batch.new) :],
+        "others": [_finding_values(0, Claim(finding)) for finding in others],
         "code": _code(batch, shown),
     }
 
 
-def _finding_values(number: int, finding: Finding) -> dict[str, Any]:
-    anchor = finding.anchor
+def _finding_values(number: int, claim: Claim) -> dict[str, Any]:
+    finding, anchor = claim.finding, claim.finding.anchor
     return {
         "number": number,
+        "path": finding.path,
         "severity": finding.severity.label,
         "category": finding.category,
         "title": finding.title,
@@ -107,141 +153,163 @@ def _finding_values(number: int, finding: Finding) -> dict[str, Any]:
         "suggestion": finding.suggestion,
         "prompt": finding.prompt,
         "placed": anchor is not None,
+        "old_code": claim.old_code,
     }
 
 
 def _code(batch: FindingBatch, shown: ShownCode) -> str:
-    file = shown.files.get(batch.path)
-    if file is None:
-        return ""
-    spans = [span for span in map(_line_span, batch.findings) if span is not None]
-    hunks = hunks_around(file, spans, shown.room)
-    if not hunks:
-        return ""
-    part = ChunkPart(file, hunks)
-    around = shown.around((part,), shown.room_around)
-    return "\n\n".join([diff_text(part), around] if around else [diff_text(part)])
+    """Returns the rows around the findings, those that they cite, and every removed row of their files."""
+    spans: dict[str, list[LineSpan]] = {}
+    for claim in batch.claims:
+        finding = claim.finding
+        if finding.path in shown.files:
+            spans.setdefault(finding.path, []).extend(_line_spans(finding))
+    own = len(spans)
+    for claim in batch.claims:
+        for path, span in _cited(claim.finding, shown.files):
+            spans.setdefault(path, []).append(span)
+    files = [shown.files[path] for path in spans]
+    parts, texts = [], []
+    rooms = allotted([_size(file) for file in files], shown.room)
+    for number, (file, room) in enumerate(zip(files, rooms, strict=True)):
+        part = ChunkPart(file, hunks_around(file, spans[file.path], room))
+        if not part.hunks:
+            continue
+        parts.append(part)
+        texts.append(diff_text(part))
+        left = room - len(texts[-1])
+        if number < own and (removed := removed_rows(file, part.hunks, left)):
+            texts.append(f"Other removed rows:\n\n{diff_text(ChunkPart(file, removed))}")
+    around = shown.around(parts, shown.room_around) if parts else ""
+    return "\n\n".join([*texts, around] if around else texts)
 
 
-def _line_span(finding: Finding) -> LineSpan | None:
-    anchor = finding.anchor
+def _line_spans(finding: Finding) -> list[LineSpan]:
+    anchor, line = finding.anchor, finding.said_line
     if anchor is not None:
-        return LineSpan(anchor.side, anchor.lines)
-    line = finding.said_line
-    if line is None:
-        return None
-    return LineSpan(Side.RIGHT, range(max(1, line - _UNPROVED_LINE_MARGIN), line + _UNPROVED_LINE_MARGIN + 1))
+        return [LineSpan(anchor.side, anchor.lines)]
+    return [] if line is None else [_near(Side.RIGHT, line, _UNPROVED_LINE_MARGIN)]
+
+
+def _near(side: Side, line: int, margin: int) -> LineSpan:
+    return LineSpan(side, range(max(1, line - margin), line + margin + 1))
+
+
+def _cited(finding: Finding, files: Mapping[str, FileDiff]) -> Iterator[tuple[str, LineSpan]]:
+    """Yields the rows that a finding's text names: `path:12`, or `line 12`, `R12` and `L12` of its own file."""
+    for match in list(_CITED.finditer(finding.body))[:_MOST_CITED]:
+        said = match["path"]
+        path = finding.path if said is None else _path_of(said, files)
+        if path in files:
+            side = Side.LEFT if match["side"] == "L" else Side.RIGHT
+            yield path, _near(side, int(match["line"]), _CITED_MARGIN)
+
+
+def _path_of(said: str, files: Mapping[str, FileDiff]) -> str:
+    """Returns the one changed file whose path ends in what was said; what was said if there is no such file."""
+    if said in files:
+        return said
+    ends = [path for path in files if path.endswith(f"/{said}")]
+    return ends[0] if len(ends) == 1 else said
 
 
 _PROMPT = "verify"
-_FAULT_KIND = "second opinion"
 _MAX_CODE = 64_000
 """Characters of code in one question."""
 
 
-@dataclass(frozen=True)
-class VerificationResult:
-    """The findings that remain after verification, and the refuted ones."""
-
-    findings: tuple[Finding, ...]
-    refuted: tuple[RefutedFinding, ...] = ()
-    faults: tuple[ReviewFault, ...] = ()
-    rechecked: Mapping[Finding, Recheck] = field(default_factory=dict)
-    """The answer for the finding of each earlier claim; `findings` and `refuted` have none of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Reason:
-    """Why a finding has no verdict. Reasons of one `kind` are reported together, with the first one's message."""
-
-    kind: str
-    message: str
-    hint: str = ""
-
-
-_INTERRUPTED = _Reason(
-    "interrupted", "The run was stopped from outside before it was asked, or before it answered."
-)
-_CONTRADICTION = _Reason("contradiction", "It contradicted itself.")
-_NO_VERDICT = _Reason("silence", "It gave no verdict that could be taken.")
-
-
 class Verifier:
-    """Asks about the findings of a file in one question, at most `parallel` questions at a time."""
+    """Asks about the findings of some files in one question, in the run's `slots` for questions.
 
-    def __init__(
-        self, snapshot: Snapshot, ask: Ask, prompting: PromptWriter, budgets: Budgets, config: Config
-    ) -> None:
-        self._snapshot = snapshot
-        self._ask = ask
-        self._prompting = prompting
-        self._budgets = budgets
-        self._config = config
-
-    async def verify(self, claims: Sequence[Claim], interrupted: asyncio.Event) -> VerificationResult:
-        """Returns the verified findings. Never raises for a fault of the model, a prompt or the network: it keeps
-        the findings then, unverified, and earlier ones undecided."""
-        findings = [claim.finding for claim in claims if not claim.earlier]
-        rechecked = {claim.finding: Recheck(RecheckState.UNDECIDED) for claim in claims if claim.earlier}
-        if self._config.verify == "off" or not findings:
-            return VerificationResult(tuple(findings), rechecked=rechecked)
-        files = by_path(self._snapshot.files)
-        questions = _Questions(self._ask, self._prompting, self._budgets, self._config, files)
-        batches = batches_of(finding for finding in findings if questions.covers(finding))
-        await together((questions.put(batch, interrupted) for batch in batches), interrupted)
-        result = _build_result(findings, questions, _min_severities(self._config))
-        return replace(result, rechecked=rechecked)
-
-
-class _Questions:
-    """The questions of one run, and the verdict on each finding."""
+    Findings may be given early, while other parts of the change are still being reviewed.
+    """
 
     def __init__(
         self,
+        snapshot: Snapshot,
         ask: Ask,
         prompting: PromptWriter,
         budgets: Budgets,
         config: Config,
-        files: Mapping[str, FileDiff],
+        slots: asyncio.Semaphore | None = None,
     ) -> None:
         self._ask_model = ask
         self._prompting = prompting
+        self._config = config
         self._settings = config.stage(_PROMPT)
         self._budget = budgets.verification(self._settings)
-        self._min_severity = config.min_severity
-        self._shown = ShownCode(files, min(config.chunk_size, _MAX_CODE))
-        if prompting.surroundings is not None:
-            self._shown = replace(self._shown, around=prompting.surroundings.text)
-        self._slots = asyncio.Semaphore(config.parallel)
+        self._shown = shown_code(snapshot, prompting, config)
+        self._slots = slots or asyncio.Semaphore(config.parallel)
         self._rendering = asyncio.Lock()
         """Held for one prompt at a time: so the most severe findings come first with a small budget, too."""
         self._fatal: ModelError | None = None
-        self.verdicts: dict[Finding, Verdict] = {}
-        self.reasons: dict[Finding, _Reason] = {}
-        """Of findings without a verdict; a finding in neither mapping was _INTERRUPTED."""
+        self._given: dict[Claim, None] = {}
+        self._ready: list[Claim] = []
+        """Given claims that are in no question yet."""
+        self._tasks: list[asyncio.Task[None]] = []
+        self._waiting = 0
+        """Tasks that have no claims yet."""
+        self._verdicts = Verdicts()
 
-    def covers(self, finding: Finding) -> bool:
+    def begin(self, findings: Iterable[Finding], questions_left: int) -> None:
+        """Verifies findings to which nothing will be added, as soon as there are enough of them for a question.
+
+        Does nothing where the budget might not be enough for `questions_left`, the questions that are still to be
+        answered: those go first, and after them the most severe findings.
+        """
+        claims = [claim for claim in map(Claim, findings) if self._covers(claim.finding)]
+        calls = _CALLS_A_QUESTION * (questions_left + len(self._ready) + len(claims))
+        if not self._budget.covers(calls):
+            return
+        self._add(claims)
+        while len(self._ready) >= _ENOUGH * (self._waiting + 1):
+            self._start()
+
+    async def verify(self, claims: Sequence[Claim], interrupted: asyncio.Event) -> VerificationResult:
+        """Returns the verified findings. Never raises for a fault of the model, a prompt or the network: it keeps
+        the findings then, unverified, and earlier ones undecided."""
+        self._add(claim for claim in claims if self._covers(claim.finding))
+        for _ in self._ready if not interrupted.is_set() else ():
+            self._start()
+        await together(self._tasks, interrupted)
+        new = [claim.finding for claim in claims if not claim.earlier]
+        earlier = [claim.finding for claim in claims if claim.earlier]
+        return self._verdicts.result(new, earlier, _min_severities(self._config), self._covers)
+
+    def _covers(self, finding: Finding) -> bool:
         """Returns whether the finding is to be verified: the prompt may be limited to some paths."""
-        return not self._settings.paths or matches(self._settings.paths, finding.path)
+        paths = self._settings.paths
+        return self._config.verify != "off" and (not paths or matches(paths, finding.path))
 
-    async def put(self, batch: FindingBatch, interrupted: asyncio.Event) -> None:
-        """Asks about one batch, and stores the valid verdicts of the answer."""
+    def _add(self, claims: Iterable[Claim]) -> None:
+        new = [claim for claim in claims if claim not in self._given]
+        self._given |= dict.fromkeys(new)
+        self._ready += new
+
+    def _start(self) -> None:
+        self._waiting += 1
+        self._tasks.append(asyncio.create_task(self._run_question()))
+
+    async def _run_question(self) -> None:
+        """Asks about as many of the ready claims as fit, and stores the valid verdicts of the answer."""
         async with self._slots:
-            if interrupted.is_set():
+            self._waiting -= 1
+            if not self._ready:
                 return
-            collector = VerdictCollector(batch.findings)
-            reason = _INTERRUPTED
+            batch, self._ready = take_batch(self._ready, self._shown)
+            collector = VerdictCollector(batch.new, batch.earlier)
+            missing = INTERRUPTED
             try:
                 await self._ask(batch, collector)
-                reason = _NO_VERDICT
+                missing = NO_VERDICT
             except ModelError as error:
-                reason = _Reason(str(error.kind), error.message, error.hint)
+                missing = MissingVerdict(str(error.kind), error.message, error.hint)
                 if error.kind.fatal:
                     self._fatal = self._fatal or error
             except SettingsError as error:
-                reason = _Reason("template", error.message)
+                missing = MissingVerdict("template", error.message)
             finally:
-                self._store(batch, collector, reason)
+                self._verdicts.store([claim.finding for claim in batch.claims], collector, missing)
 
     async def _ask(self, batch: FindingBatch, collector: VerdictCollector) -> None:
         """Asks the model. Raises ModelError, and SettingsError where the user's own template fails."""
@@ -251,78 +319,22 @@ class _Questions:
         budget = with_something_left(self._budget.part(limits, f' of one question of the prompt "{_PROMPT}"'))
         async with self._rendering:
             # The user's own template is rendered in another process, which may take long.
-            prompt = await asyncio.to_thread(self._text, batch)
+            others = [
+                claim.finding for claim in self._given if claim not in batch.claims and not claim.earlier
+            ]
+            prompt = await asyncio.to_thread(self._text, batch, others[:MOST_OTHERS])
         tool = ReportTool(REPORT, DESCRIPTION, parameters(), collector.take, lambda: collector.answered)
         system = self._prompting.system_for(_PROMPT)
         await self._ask_model(Question(_PROMPT, system, prompt, tool, budget, self._settings.tools))
 
-    def _text(self, batch: FindingBatch) -> str:
-        instructions, room = self._prompting.beside(batch.path)
-        names = names_of(batch, replace(self._shown, room_around=room)) | {"instructions": instructions}
-        return self._prompting.stage_text(self._settings, self._min_severity, names)
-
-    def _store(self, batch: FindingBatch, collector: VerdictCollector, reason: _Reason) -> None:
-        for number, finding in enumerate(batch.findings, 1):
-            verdict = collector.verdict_on(number)
-            if verdict is not None:
-                self.verdicts[finding] = verdict
-            else:
-                self.reasons[finding] = _CONTRADICTION if number in collector.contradicted else reason
+    def _text(self, batch: FindingBatch, others: Sequence[Finding]) -> str:
+        paths = list(dict.fromkeys(claim.finding.path for claim in batch.claims))
+        instructions, room = self._prompting.beside(paths)
+        shown = replace(self._shown, room_around=room)
+        names = names_of(batch, shown, others) | {"instructions": instructions}
+        return self._prompting.stage_text(self._settings, self._config.min_severity, names)
 
 
 def _min_severities(config: Config) -> Mapping[str, Severity]:
     """Returns the minimum severity of each reviewing prompt, by its name."""
     return {prompt.name: prompt.min_severity or config.min_severity for prompt in config.reviewing}
-
-
-def _build_result(
-    findings: Iterable[Finding], questions: _Questions, min_severities: Mapping[str, Severity]
-) -> VerificationResult:
-    kept: list[Finding] = []
-    refuted: list[RefutedFinding] = []
-    reasons: list[_Reason] = []
-    for finding in findings:
-        verdict = questions.verdicts.get(finding)
-        if not questions.covers(finding):
-            kept.append(finding)
-        elif verdict is None:
-            reasons.append(questions.reasons.get(finding, _INTERRUPTED))
-            kept.append(replace(finding, check=Verification.UNVERIFIED))
-        else:
-            verified = _apply(verdict, finding, min_severities.get(finding.prompt, Severity.LOW))
-            if isinstance(verified, RefutedFinding):
-                refuted.append(verified)
-            else:
-                kept.append(verified)
-    return VerificationResult(tuple(kept), tuple(refuted), _faults(reasons))
-
-
-def _apply(verdict: Verdict, finding: Finding, min_severity: Severity) -> Finding | RefutedFinding:
-    """Returns the finding after its verdict; a finding that the verdict removes has the reason with it."""
-    if verdict.verdict == "drop":
-        return RefutedFinding(finding, verdict.evidence)
-    if verdict.severity is None:
-        return replace(finding, check=Verification.CONFIRMED, evidence=verdict.evidence)
-    if verdict.severity < min_severity:
-        reason = (
-            f"Lowered to {verdict.severity.label}, and {min_severity.label} is the least that is asked for:"
-        )
-        return RefutedFinding(finding, f"{reason} {verdict.evidence}")
-    return replace(finding, severity=verdict.severity, check=Verification.LOWERED, evidence=verdict.evidence)
-
-
-def _faults(reasons: Iterable[_Reason]) -> tuple[ReviewFault, ...]:
-    """Returns one fault for each kind of reason, with the number of findings that were not verified."""
-    by_kind: dict[str, list[_Reason]] = {}
-    for reason in reasons:
-        by_kind.setdefault(reason.kind, []).append(reason)
-    return tuple(ReviewFault(_FAULT_KIND, _sentence(same), same[0].hint) for same in by_kind.values())
-
-
-def _sentence(same: Sequence[_Reason]) -> str:
-    first = same[0].message
-    if len(same) == 1:
-        return f"1 finding was not verified by a second opinion, and stands as it was found. {first}"
-    return (
-        f"{len(same):,} findings were not verified by a second opinion, and stand as they were found. {first}"
-    )

@@ -60,6 +60,16 @@ def hunks_around(file: FileDiff, places: Sequence[LineSpan], room: int) -> tuple
     return _take_rows(pieces, room)
 
 
+def removed_rows(file: FileDiff, shown: Iterable[Hunk], room: int) -> tuple[Hunk, ...]:
+    """Returns the file's removed rows that these hunks do not show, in at most `room` shown characters."""
+    numbers = {row.old for hunk in shown for row in hunk.lines if row.kind == "-"}
+    rows = (
+        (hunk, tuple(row for row in hunk.lines if row.kind == "-" and row.old not in numbers))
+        for hunk in file.hunks
+    )
+    return _take_rows((_replace_rows(hunk, removed) for hunk, removed in rows if removed), room)
+
+
 def _find_rows(hunk: Hunk, places: Sequence[LineSpan]) -> Iterator[int]:
     """Yields the indexes of the rows that are in one of the places."""
     right = [place.lines for place in places if place.side is Side.RIGHT]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -19,7 +20,7 @@ from hunkwise.flows.models import Budgets
 from hunkwise.flows.planning import coverage_of
 from hunkwise.flows.review import PreparedReview, ReviewRequest, prepare
 from hunkwise.flows.summary import Summarizer
-from hunkwise.flows.verification import Claim, FindingBatch, Verifier, batches_of
+from hunkwise.flows.verification import Claim, FindingBatch, Verifier, batches_of, shown_code
 from hunkwise.publish.placement import by_path, resolve_anchor
 from hunkwise.settings.config import Config
 
@@ -92,16 +93,16 @@ def rendered(request: ReviewRequest, head: CommitFiles, name: str) -> PromptRend
 
 def _verification(request: ReviewRequest, prepared: PreparedReview) -> PromptRendering:
     """Renders the verification's questions with example findings, one for each file."""
-    batches = batches_of(_examples(prepared))
+    shown = shown_code(request.snapshot, prepared.prompting, request.config)
+    batches = tuple(batches_of(map(Claim, _examples(prepared)), shown))
     parts, faults = [], []
     for number, batch in enumerate(batches, 1):
         question, fault = asyncio.run(_verification_question(request, prepared, batch))
         if question is None:
-            faults.append(f"{batch.path}: {fault}")
+            faults.append(f"part {number} of {len(batches)}: {fault}")
         else:
-            parts.append(
-                RenderedPart(number, len(batches), question.prompt, {batch.path: len(batch.findings)})
-            )
+            findings = Counter(finding.path for finding in batch.new)
+            parts.append(RenderedPart(number, len(batches), question.prompt, dict(findings)))
     return _rendering(request, prepared, "verify", parts, faults)
 
 
@@ -113,7 +114,7 @@ async def _verification_question(
     config = request.config.model_copy(update={"verify": verify})
     model = _CapturingModel()
     verifier = Verifier(request.snapshot, model.ask, prepared.prompting, Budgets(Config()), config)
-    opinion = await verifier.verify([Claim(finding) for finding in batch.findings], asyncio.Event())
+    opinion = await verifier.verify(batch.claims, asyncio.Event())
     return model.question, " ".join(fault.message for fault in opinion.faults)
 
 

@@ -1,6 +1,6 @@
 """The tool `report_verdicts`: its JSON schema, the parser of its arguments, and the reply to the model.
 
-A wrong `drop` loses a finding. So anything doubtful (wrong numbers, verdicts that contradict each other, a refutation
+A wrong verdict loses a finding. So anything doubtful (wrong numbers, verdicts that contradict each other, a refutation
 without evidence) gives no verdict, and the finding is kept.
 """
 
@@ -33,8 +33,15 @@ MAX_VERDICTS: Final = 60
 """Verdicts in one call: several times the number of findings in a question."""
 MAX_EVIDENCE: Final = 2_000
 """Maximum characters of a verdict's evidence."""
+MAX_CORRECTION: Final = 4_000
+"""Maximum characters of a finding's corrected text."""
 _TOO_LARGE = 1_000_001
 """An invalid number, with `lt`: `le` would be in the tool's schema."""
+VerdictName = Literal["keep", "drop", "lower", "same", "not_worth_comment", "unclear", "fixed"]
+_OF_EARLIER: Final = ("keep", "fixed", "unclear")
+"""The verdicts on a finding of an earlier run."""
+_WITH_EVIDENCE: Final = frozenset(("drop", "lower", "not_worth_comment", "fixed"))
+_HIGHEST_NOT_WORTH_COMMENT: Final = Severity.MEDIUM
 
 
 class RawVerdict(Reported):
@@ -45,12 +52,24 @@ class RawVerdict(Reported):
     finding: int = Field(
         ge=0, lt=_TOO_LARGE, json_schema_extra={"minimum": 1}, description="The finding's number."
     )
-    verdict: Literal["keep", "drop", "lower"] = Field(
-        description="keep: you could not refute it. drop: it is wrong. "
-        "lower: it is right, and less bad than was said."
+    verdict: VerdictName = Field(
+        description="keep: it holds. drop: it is wrong. lower: it is right, and less bad than was said. "
+        "same: another finding says it. not_worth_comment: it is right, and too small for a comment. "
+        "unclear: it cannot be told from here. fixed: a finding of an earlier run that no longer holds."
     )
     severity: ReportedSeverity | None = Field(
         default=None, description="With `lower` alone: what it is instead, below what was said."
+    )
+    same_as: int | None = Field(
+        default=None,
+        ge=0,
+        lt=_TOO_LARGE,
+        json_schema_extra={"minimum": 1},
+        description="With `same` alone: the number of the finding to keep.",
+    )
+    corrected: str = Field(
+        default="",
+        description="With `keep` or `lower`: the whole new text of the finding, where it is wrong in a detail.",
     )
     evidence: str = Field(
         default="", description="What in the code decides it, with file and line, in one to three sentences."
@@ -60,6 +79,11 @@ class RawVerdict(Reported):
     @classmethod
     def _short_evidence(cls, value: object) -> object:
         return readable_text(value, MAX_EVIDENCE) if isinstance(value, str) else value
+
+    @field_validator("corrected", mode="before")
+    @classmethod
+    def _short_correction(cls, value: object) -> object:
+        return readable_text(value, MAX_CORRECTION) if isinstance(value, str) else value
 
 
 class _VerdictsCall(ReportedCall):
@@ -124,23 +148,28 @@ _MAX_NUMBERS = 20
 class Verdict:
     """The verdict on one finding."""
 
-    verdict: Literal["keep", "drop", "lower"]
+    verdict: VerdictName
     severity: Severity | None = None
     """The new severity of `lower`, below the finding's own; else None."""
     evidence: str = ""
-    """The model's evidence; never empty for `drop` and `lower`."""
+    """The model's evidence; never empty where the verdict needs it."""
+    same_as: int | None = None
+    """The number of the other finding of `same`; else None."""
+    corrected: str = ""
+    """The new text of a finding that is kept or lowered; empty if it stays as it is."""
 
     def agrees(self, other: Verdict) -> bool:
-        """Returns whether verdict and severity are equal; the evidence may differ."""
-        return (self.verdict, self.severity) == (other.verdict, other.severity)
+        """Returns whether the verdicts are equal; evidence and new text may differ."""
+        return (self.verdict, self.severity, self.same_as) == (other.verdict, other.severity, other.same_as)
 
 
 class VerdictCollector:
     """Handles the calls of `report_verdicts` in one session."""
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        """The model refers to `findings` by position, from 1."""
-        self._findings = dict(enumerate(findings, 1))
+    def __init__(self, findings: Sequence[Finding], earlier: Sequence[Finding] = ()) -> None:
+        """The model refers to `findings`, then to those of `earlier` runs, by position, from 1."""
+        self._findings = dict(enumerate((*findings, *earlier), 1))
+        self._new = len(findings)
         self._verdicts: dict[int, Verdict] = {}
         self._requested_again: set[int] = set()
         """Findings whose verdict the reply requested once more."""
@@ -207,11 +236,35 @@ class VerdictCollector:
     def _store(self, number: int, verdicts: Sequence[Verdict]) -> list[str]:
         """Stores the first of equal verdicts that has evidence; returns its fault if it is invalid."""
         verdict = next((candidate for candidate in verdicts if _has_words(candidate.evidence)), verdicts[0])
-        fault = _verdict_fault(verdict, self._findings[number].severity)
+        fault = self._verdict_fault(number, verdict)
         if fault:
             return [] if number in self._verdicts else [f"finding {number}: {fault}"]
         self._verdicts.setdefault(number, verdict)
         return []
+
+    def _verdict_fault(self, number: int, verdict: Verdict) -> str:
+        """Returns why the verdict is invalid; empty if it is valid."""
+        name, severity = verdict.verdict, self._findings[number].severity
+        is_earlier = number > self._new
+        if is_earlier and name not in _OF_EARLIER:
+            return f"it is of an earlier run: the verdict is one of `{'`, `'.join(_OF_EARLIER)}`"
+        if not is_earlier and name == "fixed":
+            return "`fixed` is for findings of an earlier run alone; where it is wrong, the verdict is `drop`"
+        if name in _WITH_EVIDENCE and not _has_words(verdict.evidence):
+            return f"`{name}` needs `evidence`: what in the code shows it, with file and line"
+        if name == "lower" and verdict.severity is None:
+            return "`lower` needs `severity`: what it is instead"
+        if verdict.severity is not None and verdict.severity >= severity:
+            return (
+                f"`severity` must be below {severity.label}; where it is not, the verdict is `keep` or `drop`"
+            )
+        if name == "not_worth_comment" and severity > _HIGHEST_NOT_WORTH_COMMENT:
+            return (
+                f"it is {severity.label}, which is worth a comment: the verdict is `keep`, `lower` or `drop`"
+            )
+        if name == "same" and (verdict.same_as == number or verdict.same_as not in self._findings):
+            return f"`same` needs `same_as`: the number of another finding, 1 to {len(self._findings)}"
+        return ""
 
     def _missing(self) -> list[int]:
         return [
@@ -244,20 +297,9 @@ class VerdictCollector:
 def _convert(raw: RawVerdict) -> Verdict:
     lowered = raw.severity is not None and raw.verdict == "lower"
     severity = Severity.from_label(raw.severity) if lowered and raw.severity else None
-    return Verdict(raw.verdict, severity, raw.evidence)
-
-
-def _verdict_fault(verdict: Verdict, severity: Severity) -> str:
-    """Returns why the verdict is invalid; empty if it is valid."""
-    if verdict.verdict == "keep":
-        return ""
-    if not _has_words(verdict.evidence):
-        return f"`{verdict.verdict}` needs `evidence`: what in the code refutes it, with file and line"
-    if verdict.verdict == "lower" and verdict.severity is None:
-        return "`lower` needs `severity`: what it is instead"
-    if verdict.severity is not None and verdict.severity >= severity:
-        return f"`severity` must be below {severity.label}; where it is not, the verdict is `keep` or `drop`"
-    return ""
+    same_as = raw.same_as if raw.verdict == "same" else None
+    corrected = raw.corrected if raw.verdict in ("keep", "lower") and _has_words(raw.corrected) else ""
+    return Verdict(raw.verdict, severity, raw.evidence, same_as, corrected)
 
 
 def _has_words(evidence: str) -> bool:

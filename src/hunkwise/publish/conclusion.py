@@ -17,6 +17,7 @@ from hunkwise.domain.review import (
     Destination,
     ExitCode,
     PostResult,
+    Refutation,
     Review,
     ReviewEvent,
 )
@@ -223,6 +224,8 @@ def _describe_result(review: Review, gates: Gates) -> str:
         if lines := review.coverage.generated_lines:
             return f"Nothing was reviewed: {count(lines, 'changed line')} of generated files, and no other."
         return "Nothing was reviewed: there is no changed line but what is left out by choice."
+    if any(entry.kind is Refutation.NOT_WORTH_COMMENT for entry in review.refuted):
+        return "Reviewed: nothing that is worth a comment was found in the reviewed lines."
     if review.refuted:
         return "Reviewed: nothing that was found in the reviewed lines held."
     return "Reviewed: nothing found in the reviewed lines."

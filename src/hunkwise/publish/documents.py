@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hunkwise.domain.finding import Finding, Verification, reading_order, severity_order
+from hunkwise.domain.finding import UNVERIFIED, Finding, reading_order, severity_order
 from hunkwise.domain.limits import BODY_CHARACTERS, CHECK_TEXT_BYTES, JOB_SUMMARY_BYTES, TITLE_CHARACTERS
 from hunkwise.domain.review import CheckOutput, Destination, Review, ReviewEvent
 from hunkwise.domain.text import count, cut, joined, one_line, plain, size, take_fitting
@@ -46,7 +46,7 @@ def log_text(review: Review, review_url: str | None, *, fixed: int = 0, dismisse
     lines = []
     for finding in sorted(review.findings, key=reading_order):
         notes = "  (raised before)" if finding.raised_as else ""
-        notes += "  (unverified)" if finding.check is Verification.UNVERIFIED else ""
+        notes += "  (unverified)" if finding.check in UNVERIFIED else ""
         lines.append(f"{finding.severity.label:<8} {place_of(finding)}  {one_line(finding.title)}{notes}")
     if verified := tally(review):
         lines.append(f"Second opinion: {verified}.")

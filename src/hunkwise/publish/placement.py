@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from hunkwise.domain.diff import FileDiff, Hunk, Side
-from hunkwise.domain.finding import Anchor, Finding, Verification
+from hunkwise.domain.finding import VERIFIED, Anchor, Finding
 from hunkwise.domain.pull_request import Thread
 from hunkwise.domain.review import Destination, ReviewEvent
 from hunkwise.domain.text import count, cut, is_encodable, joined, one_line, size, take_fitting
@@ -249,7 +249,6 @@ def _shorten(path: str) -> str:
 
 
 MOST_ON_FILE = 10
-_VERIFIED = (Verification.CONFIRMED, Verification.LOWERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +273,7 @@ def place(
     on_file: list[Finding] = []
     in_body: list[Finding] = []
     for finding in sorted(findings, key=_comment_order):
-        unverified = strict and finding.check not in _VERIFIED
+        unverified = strict and finding.check not in VERIFIED
         if unverified or finding.path not in files_by_path or not is_encodable(finding.path):
             in_body.append(finding)
         elif finding.anchor is not None:
@@ -332,7 +331,7 @@ def in_report(findings: Iterable[Finding]) -> tuple[PublishedFinding, ...]:
 def _comment_order(finding: Finding) -> tuple[int, bool, float, bool, str, int]:
     """Returns the sort key: the most severe first, then verified, most confident, and with evidence."""
     line = finding.anchor.line if finding.anchor else 0
-    unverified, unsure = finding.check not in _VERIFIED, -(finding.confidence or 0.0)
+    unverified, unsure = finding.check not in VERIFIED, -(finding.confidence or 0.0)
     return -finding.severity, unverified, unsure, not finding.evidence, finding.path, line
 
 

@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import RiskLevel, SeverityLabel, Verification
-from hunkwise.domain.review import Review, SkipReason
+from hunkwise.domain.review import Refutation, Review, SkipReason
 from hunkwise.domain.text import plain
 from hunkwise.publish.conclusion import PublishedReview
 from hunkwise.publish.placement import PublishedFinding
@@ -136,13 +136,14 @@ class ReportedFinding(_FindingFields):
 
 
 class ReportedRefutation(_FindingFields):
-    """A finding that the verification dropped."""
+    """A finding that the verification took out of the comments."""
 
     reason: str = Field(max_length=_MAX_EVIDENCE)
+    kind: Annotated[Refutation, _BY_VALUE] = Refutation.REFUTED
 
     @classmethod
     def dump(cls, source: Any, **others: object) -> dict[str, Any]:
-        return super().dump(source.finding, reason=source.reason, **others)
+        return super().dump(source.finding, reason=source.reason, kind=source.kind, **others)
 
 
 class _File(_ReportPart):

@@ -52,7 +52,7 @@ def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
         Review,
         findings=tuple(_load_finding(reported, files_by_path) for reported in report.findings),
         refuted=tuple(
-            RefutedFinding(_load_finding(reported, files_by_path), reported.reason)
+            RefutedFinding(_load_finding(reported, files_by_path), reported.reason, reported.kind)
             for reported in report.refuted
         ),
         coverage=_load_coverage(report, files),

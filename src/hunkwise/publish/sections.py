@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding, Severity, Verification
-from hunkwise.domain.review import Coverage, Destination, FileCoverage, Review, ReviewFault, Usage
+from hunkwise.domain.review import Coverage, Destination, FileCoverage, Refutation, Review, ReviewFault, Usage
 from hunkwise.domain.text import count, cut, one_line, take_fitting
 from hunkwise.publish import sanitize
 from hunkwise.publish.change_summary import change_blocks, folded
@@ -111,14 +111,25 @@ def _quote_path(path: str) -> str:
 _EVIDENCE_LIMIT = 3_000
 _CHECK_LABELS = {
     Verification.CONFIRMED: "confirmed by a second opinion",
+    Verification.CORRECTED: "confirmed and corrected by a second opinion",
     Verification.LOWERED: "lowered by a second opinion",
+    Verification.UNCLEAR: "unverified: a second opinion could not tell",
     Verification.UNVERIFIED: "unverified: no second opinion could be had",
 }
 _TALLY_LABELS = {
     Verification.CONFIRMED: "confirmed",
+    Verification.CORRECTED: "confirmed and corrected",
     Verification.LOWERED: "lowered",
+    Verification.UNCLEAR: "unclear",
     Verification.UNVERIFIED: "could not be verified",
 }
+_REFUTATION_LABELS = {
+    Refutation.MERGED: "merged into another",
+    Refutation.NOT_WORTH_COMMENT: "true and not worth a comment",
+    Refutation.REFUTED: "dropped as refuted",
+}
+_MOST_NOT_WORTH_COMMENT = 20
+_NOT_WORTH_COMMENT_LIMIT = 160
 
 
 def check_of(finding: Finding) -> str:
@@ -130,16 +141,31 @@ def tally(review: Review) -> str:
     """Returns `3 confirmed, 1 lowered, 1 could not be verified, 2 dropped as refuted`; empty without verification."""
     checks = Counter(finding.check for finding in review.findings)
     counts = [(checks[check], label) for check, label in _TALLY_LABELS.items()]
-    counts.append((len(review.refuted), "dropped as refuted"))
+    kinds = Counter(entry.kind for entry in review.refuted)
+    counts += [(kinds[kind], label) for kind, label in _REFUTATION_LABELS.items()]
     return ", ".join(f"{number:,} {label}" for number, label in counts if number)
 
 
 def evidence_fold(finding: Finding, server_url: str) -> str:
     """Returns the evidence of the verification in a folded block; empty if there is none."""
-    if finding.check not in (Verification.CONFIRMED, Verification.LOWERED):
+    if finding.check is None or finding.check is Verification.UNVERIFIED:
         return ""
     evidence = sanitize.text(finding.evidence, _EVIDENCE_LIMIT, server_url=server_url)
     return folded(f"Second opinion: {finding.check}", evidence) if evidence else ""
+
+
+def not_worth_comment(review: Review) -> list[str]:
+    """Returns a folded list of the findings that are true and have no comment."""
+    small = [entry.finding for entry in review.refuted if entry.kind is Refutation.NOT_WORTH_COMMENT]
+    if not small:
+        return []
+    rows = [
+        f"- {sanitize.code_span(place_of(finding))} {sanitize.line(finding.title, _NOT_WORTH_COMMENT_LIMIT)}"
+        for finding in small[:_MOST_NOT_WORTH_COMMENT]
+    ]
+    more = len(small) - len(rows)
+    rows += [f"- and {more:,} more, in the JSON report"] if more else []
+    return [folded(f"True, and not worth a comment: {count(len(small), 'finding')}", "\n".join(rows))]
 
 
 BADGES = {
@@ -253,7 +279,8 @@ def since(view: PublishedReview) -> list[str]:
         )
     blocks = [" ".join(sentences)] if sentences else []
     verified = tally(view.review)
-    return [*blocks, f"Second opinion: {verified}."] if verified else blocks
+    blocks += [f"Second opinion: {verified}."] if verified else []
+    return [*blocks, *not_worth_comment(view.review)]
 
 
 def coverage_sentence(coverage: Coverage, head_sha: str, carried_lines: int = 0) -> str:

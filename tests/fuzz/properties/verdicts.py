@@ -8,7 +8,7 @@ from hunkwise.domain.finding import MAX_AREA, MAX_AREAS, MAX_DIAGRAM, MAX_OVERVI
 from hunkwise.errors import SettingsError
 from hunkwise.flows.base_config import read_instructions
 from hunkwise.flows.summary import read_summary
-from hunkwise.prompts.report_verdicts import VerdictCollector
+from hunkwise.prompts.report_verdicts import MAX_CORRECTION, VerdictCollector
 from hunkwise.settings.sources import read_front_matter
 from tests.publish.samples import finding
 
@@ -19,6 +19,11 @@ WORDS = (
         "verdict",
         "severity",
         "evidence",
+        "same_as",
+        "corrected",
+        "same",
+        "not_worth_comment",
+        "unclear",
         "keep",
         "drop",
         "lower",
@@ -56,7 +61,10 @@ def drops_nothing_without_a_reason(calls: Sequence[object]) -> None:
             continue
         assert desk.answered
         assert number not in desk.contradicted
-        assert ruling.verdict == "keep" or any(map(str.isalnum, ruling.evidence))
+        assert ruling.verdict in ("keep", "same", "unclear") or any(map(str.isalnum, ruling.evidence))
+        assert (ruling.verdict == "same") is (ruling.same_as in {1, 2} - {number})
+        assert len(ruling.corrected) <= MAX_CORRECTION
+        ruling.corrected.encode("utf-8")
         assert ruling.severity is None or (ruling.verdict == "lower" and ruling.severity < one.severity)
         ruling.evidence.encode("utf-8")
 
