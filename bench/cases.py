@@ -179,16 +179,16 @@ CASES = (
             kind="review",
             name=f"{name}-checked",
             title=f"{name} pull request ({shape}), {latency}, with second opinion and summary",
-            goals=_ALL_LINES,
+            goals={WALL: wall, CALLS: calls, **_ALL_LINES},
             runs=runs,
             shape=shape,
             model_latency=seconds,
             checked=True,
         )
-        for name, shape, latency, seconds, runs in (
-            ("small", _SMALL, "no latency", 0.0, 5),
-            ("medium", _MEDIUM, "model latency 2 s", 2.0, 3),
-            ("large", _LARGE, "model latency 2 s", 2.0, 3),
+        for name, shape, latency, seconds, runs, wall, calls in (
+            ("small", _SMALL, "no latency", 0.0, 5, 2.5, 3),
+            ("medium", _MEDIUM, "model latency 2 s", 2.0, 3, 6.0, 8),
+            ("large", _LARGE, "model latency 2 s", 2.0, 3, 12.0, 30),
         )
     ),
     Case(

@@ -22,7 +22,7 @@ from tests.fakes.github import FakeGitHub
 from tests.fakes.github_graphql import schema
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
-from tests.fakes.model_script import REPORT_TOOL, Answer, ModelRequest, ToolCall
+from tests.fakes.model_script import REPORT_TOOL, Answer, ModelRequest, ToolCall, agreeing
 
 from bench.client import GITHUB_TOKEN
 
@@ -60,14 +60,16 @@ class Timed:
 
 
 class Reviewer:
-    """A model's script: reports a finding on the first added line of some files of its prompt."""
+    """A model's script: reports a finding on the first added line of some files of its prompt, and confirms all."""
 
     def __init__(self, github: FakeGitHub) -> None:
         files = github.hub.changed_files(github.hub.pull(1))
         self._lines = {file.path: _first_added(file.patch) for file in files if file.additions}
 
     def __call__(self, request: ModelRequest) -> Answer:
-        if request.tool_results or REPORT_TOOL not in request.tool_names:
+        if REPORT_TOOL not in request.tool_names:
+            return agreeing(request)
+        if request.tool_results:
             return Answer(text="That is all.")
         findings = [self._finding(path) for path in self._shown(request.prompt)]
         return Answer(tool_calls=(ToolCall(REPORT_TOOL, {"findings": findings, "done": True}),))

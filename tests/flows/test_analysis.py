@@ -12,7 +12,7 @@ import pytest
 
 from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.diff_parser import count_changes, parse_hunks
-from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.finding import Finding, Severity, Verification
 from hunkwise.domain.model import Question, ToolReply
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.review import Coverage, FileCoverage, Review, SkipReason, Usage
@@ -647,3 +647,79 @@ def test_coverage_and_hunks_can_be_had_without_asking() -> None:
     assert hunks_of(unasked, {}) == frozenset()
     (work,) = unasked.works
     assert hunks_of(unasked, {work.key: None}) == first.hunks
+
+
+def verdicts(prompt: str, take: Take, verdict: str = "keep") -> int:
+    """Gives one verdict on all findings that a question of the second opinion has; returns their number."""
+    numbers = prompt.count("\n## Finding ")
+    each = [{"finding": n, "verdict": verdict, "evidence": "Row 1."} for n in range(1, numbers + 1)]
+    take({"verdicts": each, "done": True})
+    return numbers
+
+
+def faults_in(path: str, count: int) -> list[dict[str, Any]]:
+    return [finding(path, f"Wrong {number}", line=number + 1) for number in range(count)]
+
+
+@pytest.mark.parametrize("verdict", ["keep", "drop"])
+def test_findings_are_verified_while_other_parts_are_still_reviewed(verdict: str) -> None:
+    verified: list[int] = []
+
+    async def run() -> Review:
+        begun = asyncio.Event()
+
+        async def answer(prompt: str, take: Take) -> None:
+            if "## Finding" in prompt:
+                verified.append(verdicts(prompt, take, verdict))
+                begun.set()
+                return
+            path = path_in(prompt)
+            if path == "src/f3.py":  # the last part is not answered before the others' findings are verified
+                await asyncio.wait_for(begun.wait(), 30)
+            take({"findings": faults_in(path, 2), "done": True})
+
+        return await Running(FakeModel(answer)).review(ReviewRequest(files(), config(verify="on"), {}))
+
+    found = asyncio.run(run())
+    assert sorted(verified) == [2, 6]
+    assert len(found.findings) == (8 if verdict == "keep" else 0)
+    assert len(found.refuted) == (0 if verdict == "keep" else 8)
+    assert found.faults == ()
+
+
+def test_a_part_is_verified_when_all_of_its_prompts_are_answered_and_duplicates_once() -> None:
+    asked: list[str] = []
+    prompts = (PromptSettings(name="review"), PromptSettings(name="security"))
+    settings = config(verify="on", prompts=prompts)
+
+    async def answer(prompt: str, take: Take) -> None:
+        if "## Finding" in prompt:
+            asked.append(f"verify {verdicts(prompt, take)}")
+            return
+        asked.append("part")
+        for _ in range(50 * len(asked)):  # whatever can begin after the first answer begins before the second
+            await asyncio.sleep(0)
+        take({"findings": faults_in(path_in(prompt), 8), "done": True})
+        asked.append("answer")
+
+    found, _ = made(answer, files=files(1), settings=settings)
+    assert asked == ["part", "part", "answer", "answer", "verify 8"]
+    assert (len(found.findings), found.dropped) == (8, 8)
+
+
+def test_an_interruption_ends_a_verification_that_began_early() -> None:
+    running = Running()
+
+    async def answer(prompt: str, take: Take) -> None:
+        if "## Finding" in prompt:
+            running.interrupted.set()
+            await asyncio.Event().wait()
+        if path_in(prompt) == "src/f3.py":
+            await asyncio.Event().wait()
+        take({"findings": faults_in(path_in(prompt), 4), "done": True})
+
+    running.model.answer = answer
+    found = asyncio.run(running.review(ReviewRequest(files(), config(verify="on"), {})))
+    assert {one.check for one in found.findings} == {Verification.UNVERIFIED}
+    assert len(found.findings) == 12
+    assert [fault.kind for fault in found.faults] == ["second opinion", "interrupted"]
