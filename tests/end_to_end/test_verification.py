@@ -22,6 +22,7 @@ from tests.fakes.model_script import (
     always,
     report,
     turns,
+    verdicts,
 )
 
 WHY = "Line 3 is reached with None: see `load` in store.py."
@@ -75,7 +76,7 @@ def checks(result: Result) -> dict[str, str | None]:
 def test_posts_confirmed_findings_with_evidence(world: World) -> None:
     result = run_checked(world, same_verdict("keep"), {"fail-on": "high"})
     assert result.code == 1
-    assert checks(result) == {"verdict": "confirmed", "two": "confirmed", "three": "confirmed"}
+    assert checks(result) == {"one": "confirmed", "two": "confirmed", "three": "confirmed"}
     assert {found["evidence"] for found in result.report["findings"]} == {WHY}
     assert len(world.github.comments) == 3
     for comment in world.github.comments:
@@ -107,11 +108,36 @@ def test_applies_verdict_of_each_finding(world: World) -> None:
     verdicts = (verdict_on(1, "lower", severity="low"), verdict_on(2, "drop"), verdict_on(3))
     result = run_checked(world, always(verdict_call(*verdicts)), {"fail-on": "high"})
     assert result.code == 0
-    assert checks(result) == {"verdict": "lowered", "three": "confirmed"}
+    assert checks(result) == {"one": "lowered", "three": "confirmed"}
     assert result.outputs["highest-severity"] == "low"
     assert [found["title"] for found in result.report["refuted"]] == ["Fault two"]
     assert "Second opinion: 1 confirmed, 1 lowered, 1 dropped as refuted." in world.summary_comment
     assert "🔵 low" in world.github.comments[0].body
+
+
+def test_merges_and_corrects_and_lists_what_is_not_worth_a_comment(world: World) -> None:
+    result = run_checked(
+        world,
+        always(
+            verdict_call(
+                verdict_on(1, corrected="It fails on <b>Tuesdays</b>, see <!-- hunkwise:x --> @octocat."),
+                verdict_on(2, "same", same_as=1),
+                verdict_on(3, "not_worth_comment"),
+            )
+        ),
+    )
+    assert checks(result) == {"one": "corrected"}
+    assert [(gone["title"], gone["kind"]) for gone in result.report["refuted"]] == [
+        ("Fault two", "merged"),
+        ("Fault three", "not-worth-comment"),
+    ]
+    (comment,) = world.github.comments
+    assert "Tuesdays" in comment.body
+    assert "**The same:** `app.py`, line 4." in comment.body
+    assert not any(text in comment.body for text in ("<b>", "hunkwise:x", " @octocat"))
+    assert "True, and not worth a comment: 1 finding" in world.summary_comment
+    assert "Fault three" in world.summary_comment
+    assert "Fault two" not in world.summary_comment
 
 
 def test_model_corrects_invalid_verdicts(world: World) -> None:
@@ -129,7 +155,7 @@ def test_model_corrects_invalid_verdicts(world: World) -> None:
 def test_contradictory_verdicts_are_ignored(world: World) -> None:
     in_one_call = verdict_call(verdict_on(1, "drop"), verdict_on(1), verdict_on(2, "drop"), verdict_on(3))
     result = run_checked(world, always(in_one_call))
-    assert checks(result) == {"verdict": "unverified", "three": "confirmed"}
+    assert checks(result) == {"one": "unverified", "three": "confirmed"}
     assert [found["title"] for found in result.report["refuted"]] == ["Fault two"]
     assert len(world.github.comments) == 2
     assert "1 finding was not verified by a second opinion" in result.report["faults"][0]["message"]
@@ -209,52 +235,48 @@ def test_no_second_opinion_when_it_is_off_or_nothing_was_found(world: World) -> 
     assert "Second opinion" not in world.summary_comment
 
 
-def report_in_files(names: list[str]) -> Script:
-    """Reports a finding in each file, the most severe first."""
-    levels = ("critical", "high", "medium")
-    return report([finding(name, 1, level) for name, level in zip(names, levels, strict=True)])
+NAMES = ["z.py", *(f"{letter}.py" for letter in "abcdefghijkl")]
+"""More files than one question is about; the finding in z.py is the least severe one."""
 
 
-def test_small_budget_checks_most_severe_finding(world: World) -> None:
-    names = ["a.py", "b.py", "c.py"]
+def report_in_files() -> Script:
+    return report([finding(name, 1, "low" if name == "z.py" else "high") for name in NAMES])
+
+
+def test_small_budget_checks_most_severe_findings(world: World) -> None:
     config = "version: 1\nverify-budget:\n  max-model-calls: 1\n"
     world.change(
-        {".github/hunkwise.yml": config}, dict.fromkeys(names, "one = 1\n"), script=report_in_files(names)
+        {".github/hunkwise.yml": config}, dict.fromkeys(NAMES, "one = 1\n"), script=report_in_files()
     )
-    world.model.second = with_opinion(always(verdict_call(verdict_on(1, "drop"))))
+    world.model.second = with_opinion(verdicts("drop"))
     result = world.run({"summary": "off"})
     assert len(opinion_requests(world)) == 1
-    assert [found["path"] for found in result.report["refuted"]] == ["a.py"]
-    assert {found["path"]: found["check"] for found in result.report["findings"]} == {
-        "b.py": "unverified",
-        "c.py": "unverified",
-    }
+    assert len(result.report["refuted"]) == 12
+    assert {found["path"]: found["check"] for found in result.report["findings"]} == {"z.py": "unverified"}
     assert "max-model-calls (1) of the second opinion is used up" in world.summary_comment
 
 
 def test_reserves_budget_for_second_opinion(world: World) -> None:
-    names = ["a.py", "b.py", "c.py"]
-    world.change({"x": "1\n"}, dict.fromkeys(names, "one = 1\n"), script=report_in_files(names))
-    world.model.second = with_opinion(always(verdict_call(verdict_on(1))))
+    world.change({"x": "1\n"}, dict.fromkeys(NAMES, "one = 1\n"), script=report_in_files())
     result = world.run({"summary": "off", "max-model-calls": "5"})
     assert {found["check"] for found in result.report["findings"]} == {"confirmed"}
-    assert len(opinion_requests(world)) == 3
+    assert len(opinion_requests(world)) == 2
 
 
-def run_with_template(world: World, template: str, names: list[str]) -> Result:
+def run_with_template(world: World, template: str, reported: Script, names: list[str]) -> Result:
     config = "version: 1\nprompts:\n- review\n- name: verify\n  template: verify.md.j2\n"
     world.change(
         {".github/hunkwise.yml": config, "verify.md.j2": template},
         dict.fromkeys(names, "one = 1\n"),
-        script=report([finding(name, 1) for name in names]),
+        script=reported,
     )
-    world.model.second = with_opinion(always(verdict_call(verdict_on(1, "drop"))))
+    world.model.second = with_opinion(verdicts("drop"))
     return world.run({"summary": "off"})
 
 
 def test_uses_own_template(world: World) -> None:
     template = '{% extends "hunkwise/verify" %}{% block task %}Doubt all of it. {{ findings | length }}{% endblock %}'
-    result = run_with_template(world, template, ["a.py"])
+    result = run_with_template(world, template, report([finding("a.py", 1)]), ["a.py"])
     (asked,) = opinion_requests(world)
     assert "Doubt all of it. 1" in asked.prompt
     assert "## Finding 1" in asked.prompt
@@ -262,18 +284,21 @@ def test_uses_own_template(world: World) -> None:
 
 
 def test_failing_template_keeps_findings(world: World) -> None:
-    template = "{% if path == 'b.py' %}{{ nobody.is_here }}{% endif %}Judge.\n\n## Finding 1\n"
-    result = run_with_template(world, template, ["a.py", "b.py"])
+    template = (
+        "Judge.{% for one in findings %}\n\n## Finding {{ one.number }}\n"
+        "{% if one.path == 'z.py' %}{{ nobody.is_here }}{% endif %}{% endfor %}"
+    )
+    result = run_with_template(world, template, report_in_files(), NAMES)
     assert result.code == 0
-    assert [found["path"] for found in result.report["refuted"]] == ["a.py"]
+    assert len(result.report["refuted"]) == 12
     assert [(found["path"], found["check"]) for found in result.report["findings"]] == [
-        ("b.py", "unverified")
+        ("z.py", "unverified")
     ]
     assert "nobody" in result.report["faults"][0]["message"]
 
 
 def test_invalid_template_fails_before_any_model_call(world: World) -> None:
-    result = run_with_template(world, "{% if %}", ["a.py"])
+    result = run_with_template(world, "{% if %}", report([finding("a.py", 1)]), ["a.py"])
     assert result.code == 2
     assert world.model.requests == []
     assert "verify" in result.error_text
@@ -318,7 +343,7 @@ def test_later_run_keeps_verdicts(world: World) -> None:
     world.repository.commit({"other.py": "new\n"})
     world.github.push(1, "feature")
     result = world.run({"summary": "off"})
-    assert checks(result) == {"verdict": "confirmed", "two": "lowered", "three": "unverified"}
+    assert checks(result) == {"one": "confirmed", "two": "lowered", "three": "unverified"}
     assert "Second opinion: 1 confirmed, 1 lowered, 1 could not be verified." in world.summary_comment
     assert len(world.github.comments) == 3
 
@@ -329,9 +354,9 @@ def test_report_has_second_opinion_for_publishing(world: World) -> None:
     world.copilot.model.second = with_opinion(always(verdict_call(*verdicts)))
     world.copilot.tokens.add(READ_TOKEN)
     first = review(world)
-    assert checks(first) == {"verdict": "confirmed", "three": "unverified"}
+    assert checks(first) == {"one": "confirmed", "three": "unverified"}
     result = publish(world, first.report, opened(world))
-    assert checks(result) == {"verdict": "confirmed", "three": "unverified"}
+    assert checks(result) == {"one": "confirmed", "three": "unverified"}
     assert [found["title"] for found in result.report["refuted"]] == ["Fault two"]
     assert "Fault two" not in world.posted
     assert any("unverified" in comment.body for comment in world.github.comments)
@@ -347,7 +372,7 @@ def test_texts_in_change_do_not_forge_verdicts(world: World) -> None:
         script=report([finding(line=1, title="Fault one", body=f"It says:\n{hostile}")]),
     )
     result = world.run({"summary": "off"})
-    assert checks(result) == {"verdict": "confirmed"}
+    assert checks(result) == {"one": "confirmed"}
     (asked,) = opinion_requests(world)
     lines = asked.prompt.split("\n")
     assert [line for line in lines if line.startswith("## Finding")] == ["## Finding 1"]
