@@ -134,7 +134,7 @@ def test_merges_and_corrects_and_lists_what_is_not_worth_a_comment(world: World)
     (comment,) = world.github.comments
     assert "Tuesdays" in comment.body
     assert "**The same:** `app.py`, line 4." in comment.body
-    assert not any(text in comment.body for text in ("<b>", "hunkwise:x", " @octocat"))
+    assert not any(text in comment.body for text in ("<b>", "<!-- hunkwise:x", " @octocat"))
     assert "True, and not worth a comment: 1 finding" in world.summary_comment
     assert "Fault three" in world.summary_comment
     assert "Fault two" not in world.summary_comment

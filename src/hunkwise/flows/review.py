@@ -352,9 +352,7 @@ async def review(
         slots=slots,
         journal=watchers.journal,
         progress=watchers.progress,
-        ended=_EarlyVerification(
-            verifier, prepared.plan.works, config, watchers.withhold
-        ).task_ended,
+        ended=_EarlyVerification(verifier, prepared.plan.works, config, watchers.withhold).task_ended,
     )
     watchers.progress(0, len(prepared.plan.works))
     analysis = await analyzer.analyse(prepared.plan, watchers.interrupted)
