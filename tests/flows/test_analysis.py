@@ -363,14 +363,16 @@ def test_a_finding_that_says_nothing_is_counted_in_the_faults() -> None:
     ]
 
 
-def test_no_later_question_holds_a_secret() -> None:
+@pytest.mark.parametrize("more", [0, 8], ids=["at the end", "early"])
+def test_no_later_question_holds_a_secret(more: int) -> None:
     encoded = CANARY.encode().hex()
     titles = {"src/f0.py": f"Uses {CANARY}", "src/f1.py": f"Sends {encoded}", "src/f2.py": "Harmless"}
 
     async def answer(prompt: str, take: Take) -> None:
         path = path_in(prompt)
         summary = f"About {CANARY}." if path == "src/f3.py" else "A change."
-        take({"findings": [finding(path, titles.get(path, CANARY[:13]))], "done": True, "summary": summary})
+        findings = [finding(path, titles.get(path, CANARY[:13])), *faults_in(path, more)]
+        take({"findings": findings, "done": True, "summary": summary})
 
     found, running = made(answer, settings=config(verify="on", summary="full"))
     later = running.model.prompts[4:]

@@ -143,7 +143,9 @@ def test_a_template_sees_the_findings_and_the_rows_around_them() -> None:
             "old_code": "",
         },
     ]
-    assert names["code"].startswith('### "a.py" (modified)\n@@ def first():\nR1   one\nL2 - two\nR2 + two!')
+    assert names["code"].startswith(
+        '### "a.py" (modified)\n@@ -1 +1 @@ def first():\nR1   one\nL2 - two\nR2 + two!'
+    )
 
 
 def test_a_finding_that_was_not_placed_is_shown_the_rows_near_the_line_it_names() -> None:
