@@ -186,7 +186,7 @@ CASES = (
             checked=True,
         )
         for name, shape, latency, seconds, runs, wall, calls in (
-            ("small", _SMALL, "no latency", 0.0, 5, 2.5, 3),
+            ("small", _SMALL, "no latency", 0.0, 5, 2.5, 2),
             ("medium", _MEDIUM, "model latency 2 s", 2.0, 3, 6.0, 8),
             ("large", _LARGE, "model latency 2 s", 2.0, 3, 12.0, 30),
         )
