@@ -132,12 +132,6 @@ def test_verdicts_may_come_in_several_calls() -> None:
         (one(1, "lower", severity="high"), "finding 1: `severity` must be below high"),
         (one(1, "lower", severity="critical"), "finding 1: `severity` must be below high"),
         (one(1, "maybe"), "verdicts[0].verdict"),
-        (one(1, "fixed"), "finding 1: `fixed` is for findings of an earlier run"),
-        (one(1, "not_worth_comment"), "finding 1: it is high, which is worth a comment"),
-        (one(1, "same"), "finding 1: `same` needs `same_as`: the number of another finding, 1 to 3"),
-        (one(1, "same", same_as=1), "finding 1: `same` needs `same_as`"),
-        (one(1, "same", same_as=4), "finding 1: `same` needs `same_as`"),
-        (one(1, "same", same_as="two"), "finding 1: `same` needs `same_as`"),
         (one(1, "drop", evidence=3), "finding 1: `drop` needs `evidence`"),  # type: ignore[arg-type]  # wrong on purpose
         (one(1, "fixed"), "finding 1: `fixed` is for findings of an earlier run"),
         (one(1, "not_worth_comment"), "finding 1: it is high, which is worth a comment"),
