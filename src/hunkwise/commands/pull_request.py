@@ -221,6 +221,7 @@ class PullRequestReview:
             full=self._inputs.full_review,
             earlier_summary=earlier.overview,
             earlier_walkthrough=earlier.walkthrough,
+            text_at_head=self._publishing.files.text,
         )
         return ReviewInput(request, head)
 

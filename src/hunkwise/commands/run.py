@@ -72,8 +72,10 @@ class ReviewRun:
                 )
                 prepared = await self._within(interrupted, preparing, "the prompts were being written")
                 enable_collection()
-                if not prepared.plan.works:
-                    return nothing_to_ask(ready.request, prepared, time.monotonic() - self.started)
+                seconds = time.monotonic() - self.started
+                answered = await asyncio.to_thread(nothing_to_ask, ready.request, prepared, seconds)
+                if answered is not None:
+                    return answered
                 connection = await self._within(interrupted, opening, "the Copilot CLI was being reached")
                 model = await self._model(connection, ready)
                 hooks = RunHooks(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from hunkwise.domain.finding import NO_SUMMARY, Finding, code_key, reading_order
+from hunkwise.domain.finding import NO_SUMMARY, Finding, Recheck, RecheckState, code_key, reading_order
 from hunkwise.domain.pull_request import Conversation
 from hunkwise.domain.review import Destination, FileCoverage, PostResult, Review, ReviewEvent, SkipReason
 from hunkwise.plan.incremental import file_key, hunk_keys
@@ -75,7 +75,14 @@ class PublishPlan:
             self.run_review.files,
             reviewed=lambda path: path not in unread,
             text_at_head=self.text_at_head,
+            recheck=self._recheck,
         )
+
+    def _recheck(self, key: str) -> Recheck | None:
+        """Returns whether an earlier finding still holds; another job's report cannot close one whose code stands."""
+        if not self.settings.own_review:
+            return Recheck(RecheckState.UNDECIDED)
+        return self.run_review.rechecks.get(key)
 
     @cached_property
     def remembered(self) -> HiddenState | None:

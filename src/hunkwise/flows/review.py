@@ -8,13 +8,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from hunkwise.domain.finding import Finding, Severity, Walkthrough, reading_order
+from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Walkthrough, reading_order
 from hunkwise.domain.pull_request import CommitFiles, SearchableCommit, Snapshot
 from hunkwise.domain.review import Coverage, Review, ReviewFault, Usage
 from hunkwise.errors import stopped
 from hunkwise.flows.analysis import Analysis, Analyzer, Progress
 from hunkwise.flows.models import Budgets, Model, ModelFallback
-from hunkwise.flows.planning import PromptTask, ReviewPlan, coverage_of, hunks_of, plan
+from hunkwise.flows.planning import (
+    EarlierFinding,
+    PromptTask,
+    ReviewPlan,
+    coverage_of,
+    earlier_findings,
+    hunks_of,
+    plan,
+)
 from hunkwise.flows.prompting import EnclosingCode, PromptWriter, settings_digest
 from hunkwise.flows.summary import Summarizer, SummaryResult
 from hunkwise.flows.verdicts import VerificationResult
@@ -98,6 +106,8 @@ class ReviewRequest:
     """The summary of the previous run."""
     earlier_walkthrough: Walkthrough | None = None
     """The walkthrough of the previous run; None if it had none."""
+    text_at_head: Callable[[str], str | None] = lambda _path: None
+    """Returns a file's text, empty if the head has no such file, None if it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +140,13 @@ class PreparedReview:
     prompting: PromptWriter
     settings: str
     """Digest of all settings that decide on what is found."""
+    earlier: tuple[EarlierFinding, ...] = ()
+    """Findings of earlier runs to ask about, if the plan has no questions: else that depends on the answers."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is anything to ask a model about."""
+        return bool(self.plan.works) or any(each.asked for each in self.earlier)
 
 
 @dataclass(frozen=True)
@@ -149,6 +166,7 @@ class RunResult:
     filtered: FilteredFindings
     verification: VerificationResult
     summary: SummaryResult
+    rechecks: Mapping[str, Recheck] = field(default_factory=dict)
     spent: Mapping[str, Usage] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
     """A sentence for each model that was replaced after a failure."""
@@ -181,10 +199,21 @@ def nothing_to_ask(request: ReviewRequest, prepared: PreparedReview, seconds: fl
         hunks=hunks_of(plan, {}),
         carried_lines=plan.carried_lines,
     )
-    earlier = SummaryResult(request.earlier_summary, walkthrough=request.earlier_walkthrough)
-    summary = earlier if request.config.summary != "off" else SummaryResult()
-    result = RunResult(analysis, FilteredFindings(()), VerificationResult(()), summary, seconds=seconds)
+    result = RunResult(
+        analysis,
+        FilteredFindings(()),
+        VerificationResult(()),
+        _earlier_summary(request),
+        rechecks={each.key: Recheck(RecheckState.UNDECIDED) for each in prepared.earlier},
+        seconds=seconds,
+    )
     return assemble(request, prepared, result)
+
+
+def _earlier_summary(request: ReviewRequest) -> SummaryResult:
+    if request.config.summary == "off":
+        return SummaryResult()
+    return SummaryResult(request.earlier_summary, walkthrough=request.earlier_walkthrough)
 
 
 def other_models(requested: Sequence[str | None], usage: Usage) -> tuple[str, ...]:
@@ -215,6 +244,7 @@ def assemble(request: ReviewRequest, prepared: PreparedReview, result: RunResult
         head_sha=request.snapshot.pull_request.head_sha,
         findings=result.verification.findings,
         refuted=result.verification.refuted,
+        rechecks=result.rechecks,
         coverage=analysis.coverage,
         usage=usage,
         spent=result.spent,
@@ -269,7 +299,15 @@ def prepare(
     review_plan = plan(request.snapshot, request.config, reviewed_before(request, settings))
     names = [prompt.name for prompt in request.config.prompts]
     prompting.prepare(names, review_plan.works, review_plan.skipped)
-    return PreparedReview(review_plan, prompting, settings)
+    earlier = () if review_plan.works else _find_earlier(request, review_plan, hunks_of(review_plan, {}))
+    return PreparedReview(review_plan, prompting, settings, earlier)
+
+
+def _find_earlier(
+    request: ReviewRequest, plan: ReviewPlan, reviewed: frozenset[str], found: Sequence[Finding] = ()
+) -> tuple[EarlierFinding, ...]:
+    snapshot, state, verified = request.snapshot, request.state, request.config.verify != "off"
+    return earlier_findings(plan, snapshot, state, reviewed, found, request.text_at_head, verified=verified)
 
 
 def reviewed_before(request: ReviewRequest, settings: str) -> frozenset[str]:
@@ -360,13 +398,21 @@ async def review(
         raise analysis.first_error or stopped()
     filtered = filter_findings(analysis.findings, config)
     analysis, filtered = _withhold(snapshot, analysis, filtered, watchers.withhold)
+    earlier = prepared.earlier or await asyncio.to_thread(
+        _find_earlier, request, prepared.plan, analysis.hunks, filtered.findings
+    )
+    claims = [Claim(finding) for finding in filtered.findings]
+    claims += [Claim(each.finding, earlier=True, old_code=each.old_code) for each in earlier if each.asked]
     summary_fallback = fallback.after(config.summary_model)
     verification, summary = await asyncio.gather(
-        verifier.verify([Claim(finding) for finding in filtered.findings], watchers.interrupted),
+        verifier.verify(claims, watchers.interrupted),
         Summarizer(snapshot, summary_fallback.ask, prepared.prompting, budgets, config).summarize(
             analysis, filtered.findings, watchers.interrupted, request.earlier_summary
         ),
     )
+    if not prepared.plan.works:
+        summary = _earlier_summary(request)
+    undecided = Recheck(RecheckState.UNDECIDED)
     return assemble(
         request,
         prepared,
@@ -375,6 +421,7 @@ async def review(
             filtered,
             verification,
             summary,
+            rechecks={each.key: verification.rechecked.get(each.finding, undecided) for each in earlier},
             spent=model.spent,
             changes=tuple(
                 dict.fromkeys((*fallback.changes, *verify_fallback.changes, *summary_fallback.changes))
