@@ -137,9 +137,9 @@ def test_whatever_a_finding_says_comes_back(path: str, title: str, category: str
 
 
 @pytest.mark.parametrize("check", [None, *Verification])
-@pytest.mark.parametrize("closed", [{}, {"deleted": True}, {"fixed": True}])
-def test_a_check_is_the_last_value(check: Verification | None, closed: dict[str, bool]) -> None:
-    record = replace(RECORD, check=check, **closed)
+@pytest.mark.parametrize(("deleted", "fixed"), [(False, False), (True, False), (False, True)])
+def test_a_check_is_the_last_value(check: Verification | None, deleted: bool, fixed: bool) -> None:
+    record = replace(RECORD, check=check, deleted=deleted, fixed=fixed)
     assert from_values(as_values(record)) == record
 
 

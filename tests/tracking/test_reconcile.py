@@ -699,7 +699,7 @@ def test_a_standing_finding_is_open_until_it_is_found_fixed(
     talk: Conversation, before: Any, answer: Recheck | None, check: Verification, evidence: str
 ) -> None:
     """An earlier verdict counts only where nothing has changed around the code."""
-    (item,) = (TrackedFinding(before.findings[0], posted) for posted in our_threads(talk) or [None])
+    item = TrackedFinding(before.findings[0], next(iter(our_threads(talk)), None))
     after = run(talk, FILE, before=before, rechecks={item.key: answer} if answer else {})
     (kept,) = after.kept
     assert (kept.finding.check, kept.finding.evidence, kept.raised.check) == (check, evidence, check)
@@ -724,7 +724,7 @@ def test_a_standing_finding_that_is_found_fixed_is_closed_with_its_evidence(post
 @pytest.mark.parametrize("posted", [REOPENED, DOWNVOTED])
 def test_a_person_has_the_last_word_on_what_is_fixed(posted: Thread) -> None:
     after = run(said(posted), FILE, before=CONFIRMED, rechecks={"1": FIXED_NOW})
-    assert after.fixed == after.ended == ()
+    assert (after.fixed, after.ended) == ((), ())
     assert [kept.finding.check for kept in after.kept] == [Verification.OUTDATED] * (posted is REOPENED)
     remembered = state(replace(BEFORE.findings[0], fixed=True))
     (kept,) = run(said(REOPENED), FILE, before=remembered).kept
@@ -774,6 +774,6 @@ def test_a_question_has_the_text_and_the_code_of_that_time() -> None:
     (item,) = (TrackedFinding(ours.record, ours) for ours in our_threads(said(posted)))
     assert described(item).body == "Anyone can read all."
     assert code_when_raised(item).split("\n") == [f" row {number}" for number in range(30, 90)]
-    edited = TrackedFinding(item.previous, *our_threads(said(replace(posted, edited=True))))
+    edited = TrackedFinding(item.previous, our_threads(said(replace(posted, edited=True)))[0])
     assert "Anyone" not in described(edited).body
     assert code_when_raised(TrackedFinding(item.previous)) == ""
