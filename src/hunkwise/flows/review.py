@@ -13,7 +13,7 @@ from hunkwise.domain.pull_request import CommitFiles, SearchableCommit, Snapshot
 from hunkwise.domain.review import Coverage, Review, ReviewFault, Usage
 from hunkwise.errors import stopped
 from hunkwise.flows.analysis import Analysis, Analyzer, Progress
-from hunkwise.flows.models import Budgets, Model, ModelFallback
+from hunkwise.flows.models import Budgets, Model, ModelFallback, other_models
 from hunkwise.flows.planning import (
     EarlierFinding,
     PromptTask,
@@ -214,22 +214,6 @@ def _earlier_summary(request: ReviewRequest) -> SummaryResult:
     if request.config.summary == "off":
         return SummaryResult()
     return SummaryResult(request.earlier_summary, walkthrough=request.earlier_walkthrough)
-
-
-def other_models(requested: Sequence[str | None], usage: Usage) -> tuple[str, ...]:
-    """Returns a note if a model answered that was not requested: the CLI silently replaces an unavailable one."""
-    names = [name for name in requested if name is not None]
-    if len(names) < len(requested):
-        return ()
-    others = [model for model in usage.models if not any(_is_same_model(model, name) for name in names)]
-    if not others:
-        return ()
-    subject = f'The model "{names[0]}" was' if len(names) == 1 else f"The models {', '.join(names)} were"
-    return (f"{subject} asked for, and {', '.join(others)} answered.",)
-
-
-def _is_same_model(model: str, name: str) -> bool:
-    return model.startswith(name) or name.startswith(model)
 
 
 def assemble(request: ReviewRequest, prepared: PreparedReview, result: RunResult) -> Review:
