@@ -72,10 +72,8 @@ class ReviewRun:
                 )
                 prepared = await self._within(interrupted, preparing, "the prompts were being written")
                 enable_collection()
-                seconds = time.monotonic() - self.started
-                answered = await asyncio.to_thread(nothing_to_ask, ready.request, prepared, seconds)
-                if answered is not None:
-                    return answered
+                if not prepared.asks:
+                    return nothing_to_ask(ready.request, prepared, time.monotonic() - self.started)
                 connection = await self._within(interrupted, opening, "the Copilot CLI was being reached")
                 model = await self._model(connection, ready)
                 hooks = RunHooks(
