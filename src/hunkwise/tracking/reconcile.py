@@ -41,8 +41,8 @@ _RELATED = 0.5
 """Title similarity from which a finding continues one whose code was changed."""
 _CLOSE = 10
 """Maximum distance in lines at which the same category and a shared word suffice for that."""
-_LONGEST_BODY, _LONGEST_CODE = 4_000, 4_000
-_MOST_ROWS = 60
+MAX_TEXT, MAX_OLD_CODE, MAX_OLD_ROWS = 4_000, 4_000, 60
+"""Characters of an earlier finding's text and of its former code, and rows of that."""
 _WORD = re.compile(r"[^\W_]+")
 _STOP_WORDS = frozenset(
     "the and for not with that this from into are can may was has its when where which without".split()
@@ -271,13 +271,13 @@ def described(item: TrackedFinding) -> Finding:
         return finding
     # The comment begins with severity and title; evidence is folded.
     text = without_markers(thread.body).partition("\n\n")[2].partition("<details>")[0]
-    return replace(finding, body=cut(text.strip() or finding.body, _LONGEST_BODY))
+    return replace(finding, body=cut(text.strip() or finding.body, MAX_TEXT))
 
 
 def code_when_raised(item: TrackedFinding) -> str:
     """Returns the last rows of the diff that an earlier finding was raised on; empty if they are not known."""
-    rows = item.thread.diff_hunk.split("\n")[-_MOST_ROWS:] if item.thread else []
-    return "\n".join(rows)[-_LONGEST_CODE:]
+    rows = item.thread.diff_hunk.split("\n")[-MAX_OLD_ROWS:] if item.thread else []
+    return "\n".join(rows)[-MAX_OLD_CODE:]
 
 
 def shown_threads(conversation: Conversation, files: Sequence[FileDiff]) -> tuple[Thread, ...]:
