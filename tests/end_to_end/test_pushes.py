@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -37,15 +39,24 @@ class Replay:
         world.answer_with(report_faults)
         self._seen = 0
 
-    def open(self, head: Files, base: Files = BASE, *, code: int = 0, **inputs: str) -> list[str]:
+    def open(
+        self,
+        head: Files,
+        base: Files = BASE,
+        *,
+        code: int = 0,
+        inputs: Mapping[str, str] = MappingProxyType({}),
+    ) -> list[str]:
         self.world.change(base, head)
-        return self.run(code=code, **inputs)
+        return self.run(code=code, inputs=inputs)
 
-    def push(self, files: Files, *, code: int = 0, **inputs: str) -> list[str]:
+    def push(
+        self, files: Files, *, code: int = 0, inputs: Mapping[str, str] = MappingProxyType({})
+    ) -> list[str]:
         self.world.push(files)
-        return self.run(code=code, **inputs)
+        return self.run(code=code, inputs=inputs)
 
-    def run(self, *, code: int = 0, **inputs: str) -> list[str]:
+    def run(self, *, code: int = 0, inputs: Mapping[str, str] = MappingProxyType({})) -> list[str]:
         self.result: Result = self.world.run(inputs, workspace=self.workspace, code=code)
         requests = self.world.github.journal[self._seen :]
         self._seen = len(self.world.github.journal)
@@ -176,7 +187,7 @@ def test_full_review_posts_nothing_again(world: World) -> None:
     replay = Replay(world)
     replay.open({"app.py": lines(at3="fault(A)", at30="fault(B)")})
     before = len(world.model.requests)
-    assert replay.run(**{"full-review": "true"}) == NOTHING_NEW
+    assert replay.run(inputs={"full-review": "true"}) == NOTHING_NEW
     assert len(world.model.requests) == before + 1
 
 
@@ -263,11 +274,11 @@ def test_fix_that_leaves_the_line_ends_the_finding(world: World, elsewhere: bool
             return {"callers.py": lines(at30=text)}
         return {"app.py": lines(at3="fault(A, high)", at4=text)}
 
-    replay.open({"app.py": lines(at3="fault(A, high)")}, base, code=1, **GATES)
+    replay.open({"app.py": lines(at3="fault(A, high)")}, base, code=1, inputs=GATES)
     assert states(replay) == ([("confirmed", False)], *OPEN)
     world.answer_with(report([]))  # open threads are shown, so nothing is raised twice
     opinions.verdict = "keep"
-    replay.push(fix("check(logged_in)"), code=1, **GATES)
+    replay.push(fix("check(logged_in)"), code=1, inputs=GATES)
     assert states(replay) == ([("rechecked", True)], *OPEN)
     assert "raised before, checked again" in re.sub(r"\[(.*?)\]\(.*?\)", r"\1", world.summary_comment)
     assert "confirmed" not in world.summary_comment
@@ -275,24 +286,24 @@ def test_fix_that_leaves_the_line_ends_the_finding(world: World, elsewhere: bool
     assert "> +fault(A, high)" in asked or elsewhere
 
     opinions.verdict = ""
-    replay.push(fix("check(owner)"), code=1, **GATES)
+    replay.push(fix("check(owner)"), code=1, inputs=GATES)
     assert states(replay) == ([("outdated", True)], *OPEN)
     assert "not checked again since the code changed" in world.summary_comment
-    assert replay.run(code=1, **GATES) == []  # nothing new: nobody is asked
+    assert replay.run(code=1, inputs=GATES) == []  # nothing new: nobody is asked
 
     opinions.verdict = "fixed"
-    replay.push(fix("check(owner, order)"), **GATES)
+    replay.push(fix("check(owner, order)"), inputs=GATES)
     assert states(replay) == ([], "success", "success", "DISMISSED", ["Fault A (resolved)"])
     answer = world.github.threads[0].comments[-1].body
     assert answer.startswith(f"Fixed in {replay.result.report['head_sha']}.")
     assert "Line 4 now checks the owner." in answer
     assert re.findall("(?<!`)@everyone|<!-- hunkwise:finding", answer) == []
     asked_before = len(opinions.asked)
-    assert replay.run(**GATES) == []
+    assert replay.run(inputs=GATES) == []
 
     # It comes back, and the model raises it again: with a thread of its own.
     world.answer_with(report_faults)
-    replay.push({"app.py": lines(at3="fault(A, high)", at5="changed")}, code=1, **GATES)
+    replay.push({"app.py": lines(at3="fault(A, high)", at5="changed")}, code=1, inputs=GATES)
     assert replay.comments() == ["Fault A (resolved)", "Fault A"]
     assert len(opinions.asked) == asked_before
 
@@ -300,9 +311,9 @@ def test_fix_that_leaves_the_line_ends_the_finding(world: World, elsewhere: bool
 def test_without_second_opinion_a_finding_is_marked_as_not_checked_again(world: World) -> None:
     replay = Replay(world)
     base = {**BASE, ".github/hunkwise.yml": 'version: 1\nverify: "off"\n'}
-    replay.open({"app.py": lines(at3="fault(A, high)")}, base, code=1, **GATES)
+    replay.open({"app.py": lines(at3="fault(A, high)")}, base, code=1, inputs=GATES)
     world.answer_with(report([]))
-    replay.push({"app.py": lines(at3="fault(A, high)", at4="check(owner)")}, code=1, **GATES)
+    replay.push({"app.py": lines(at3="fault(A, high)", at4="check(owner)")}, code=1, inputs=GATES)
     assert states(replay) == ([("outdated", True)], *OPEN)
     assert "not checked again since the code changed" in world.summary_comment
     assert "confirmed" not in world.summary_comment
@@ -318,6 +329,6 @@ def test_taking_back_the_change_around_the_line_ends_the_finding(world: World) -
     assert states(replay) == ([("confirmed", False)], *OPEN)
     world.answer_with(report([]))
     opinions.verdict = "fixed"
-    replay.push({"app.py": base["app.py"]}, **GATES)
+    replay.push({"app.py": base["app.py"]}, inputs=GATES)
     assert (len(opinions.asked), replay.comments()) == (1, ["Fault A (resolved)"])
     assert replay.result.outputs["conclusion"] == "success"

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Walkthrough, reading_order
+from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Walkthrough
 from hunkwise.domain.pull_request import CommitFiles, SearchableCommit, Snapshot
 from hunkwise.domain.review import Coverage, Review, ReviewFault, Usage
 from hunkwise.errors import stopped
@@ -24,68 +24,14 @@ from hunkwise.flows.planning import (
     plan,
 )
 from hunkwise.flows.prompting import EnclosingCode, PromptWriter, settings_digest
+from hunkwise.flows.publish_plan import merge
 from hunkwise.flows.summary import Summarizer, SummaryResult
 from hunkwise.flows.verdicts import VerificationResult
 from hunkwise.flows.verification import Claim, Verifier
 from hunkwise.prompts.context import paths_of
 from hunkwise.prompts.renderer import Renderer
-from hunkwise.publish.sanitize import fence
 from hunkwise.settings.config import Config
 from hunkwise.tracking.markers import HiddenState
-
-_MAX_BODY = 8_000
-
-
-def merge(findings: Iterable[Finding], min_severity: Severity) -> tuple[tuple[Finding, ...], int]:
-    """Returns the findings to publish, by path, line and severity, and how many were dropped or merged.
-
-    Of findings on the same lines with the same title the most severe is kept, and among equals the one with the
-    longest body. Another title with the same fingerprint on overlapping lines may be a second fault at that
-    place: its text is appended to the first one's body, not dropped.
-    """
-    all_findings = list(findings)
-    candidates = [finding for finding in all_findings if finding.severity >= min_severity]
-    candidates.sort(key=lambda finding: (-finding.severity, -len(finding.body), finding.title, finding.body))
-    kept: list[Finding] = []
-    titles: set[tuple[str, range | None, str, str]] = set()
-    by_fingerprint: dict[tuple[str, str], list[int]] = {}
-    for finding in candidates:
-        title = _title_key(finding)
-        if title in titles:
-            continue
-        titles.add(title)
-        indexes = by_fingerprint.setdefault((finding.path, finding.fingerprint), [])
-        duplicate = next((index for index in indexes if _overlap(finding, kept[index])), None)
-        if duplicate is not None and len(kept[duplicate].body) + len(finding.body) <= _MAX_BODY:
-            kept[duplicate] = _append(kept[duplicate], finding)
-            continue
-        indexes.append(len(kept))
-        kept.append(finding)
-    kept.sort(key=reading_order)
-    return tuple(kept), len(all_findings) - len(kept)
-
-
-def _append(finding: Finding, other: Finding) -> Finding:
-    body = f"{finding.body}\n\n**Also:** {other.title}\n\n{other.body}"
-    if other.suggestion is not None and other.suggestion != finding.suggestion:
-        body += f"\n\n{fence(other.suggestion)}"
-    return replace(finding, body=body)
-
-
-def _title_key(finding: Finding) -> tuple[str, range | None, str, str]:
-    anchor = finding.anchor
-    title = finding.title.casefold()
-    # Titles without any letter or digit must not all have the same key.
-    words = " ".join("".join(char if char.isalnum() else " " for char in title).split()) or title
-    if anchor is None:
-        return finding.path, None, "", words
-    return finding.path, anchor.lines, anchor.side.value, words
-
-
-def _overlap(finding: Finding, other: Finding) -> bool:
-    if finding.anchor is None or other.anchor is None:
-        return finding.anchor is other.anchor
-    return finding.anchor.overlaps(other.anchor)
 
 
 @dataclass(frozen=True)
