@@ -324,7 +324,7 @@ def test_taking_back_the_change_around_the_line_ends_the_finding(world: World) -
     replay, opinions = Replay(world), Opinions(world)
     base = {"app.py": lines(at3="fault(A, high)", at4="check(owner)"), "other.py": "x = 1\n"}
     replay.open(
-        {"app.py": lines(at3="fault(A, high)", at4="pass"), "other.py": "x = 2\n"}, base, code=1, **GATES
+        {"app.py": lines(at3="fault(A, high)", at4="pass"), "other.py": "x = 2\n"}, base, code=1, inputs=GATES
     )
     assert states(replay) == ([("confirmed", False)], *OPEN)
     world.answer_with(report([]))

@@ -718,7 +718,7 @@ def test_a_standing_finding_that_is_found_fixed_is_closed_with_its_evidence(post
     assert (again.kept, again.fixed, again.evidence, again.ended) == ((), (posted,), {}, (record,))
     closed = replace(posted, resolved=True, resolved_by="us", replies=(FIXED,))
     done = run(said(closed), FILE, before=state(record))
-    assert (done.kept, done.fixed, done.ended) == ((), (), ())
+    assert (done.kept, done.fixed, done.ended) == ((), (), (record,))
 
 
 @pytest.mark.parametrize("posted", [REOPENED, DOWNVOTED])

@@ -230,6 +230,11 @@ class TrackedFinding:
         return Dismissal.TRUSTED if self.previous.deleted else None
 
     @property
+    def closed(self) -> bool:
+        """We closed its thread as fixed."""
+        return self.posted is not None and self.posted.fixed
+
+    @property
     def reopened(self) -> bool:
         """A person says that it is not fixed."""
         return self.thread is not None and is_reopened(self.thread)
@@ -277,14 +282,14 @@ def raised_before(
     linked = {item.posted for item in tracked}
     unlinked = (ours for ours in threads if ours not in linked and not ours.fixed and not ours.thread.edited)
     known = [
-        *(item.previous for item in tracked if not (item.posted and item.posted.fixed)),
+        *(item.previous for item in tracked if item.previous.fixed or not item.closed),
         *(ours.record for ours in unlinked),
     ]
     return (*known, *_only_in_bodies(conversation, known, threads))
 
 
 def track(before: Sequence[PreviousFinding], conversation: Conversation) -> list[TrackedFinding]:
-    """Returns the findings, linked to their threads; those that we closed as fixed are omitted."""
+    """Returns the findings, linked to their threads; those that we closed as their code was gone are omitted."""
     unreadable = {
         thread.path
         for thread in conversation.threads
@@ -303,7 +308,7 @@ def track(before: Sequence[PreviousFinding], conversation: Conversation) -> list
             item.previous = replace(record, fixed=False, check=Verification.OUTDATED)
         elif item.posted is not None and not commented:
             item.previous = replace(record, where=item.posted.record.where)
-    return [item for item in tracked if not (item.posted and item.posted.fixed)]
+    return [item for item in tracked if item.previous.fixed or not item.closed]
 
 
 def our_threads(conversation: Conversation) -> list[FindingThread]:

@@ -254,7 +254,7 @@ def reconcile(
             repeated += item.match is not None
         elif item.previous.fixed or (answer and answer.state is RecheckState.FIXED and not item.reopened):
             ended.append(replace(updated.raised, fixed=True, check=None))
-            if item.thread is not None:
+            if item.thread is not None and not item.closed:
                 fixed[item.thread] = answer.evidence if answer else ""
         else:
             kept.append(updated)
