@@ -217,9 +217,7 @@ class _HunkChanges:
     def __init__(self, files: Sequence[FileDiff], before: frozenset[str], reviewed: frozenset[str]) -> None:
         self._files = by_path(files)
         self._before = {path: split_reviewed(file, before).reviewed for path, file in self._files.items()}
-        self._now = {
-            path: split_reviewed(file, reviewed).reviewed for path, file in self._files.items()
-        }
+        self._now = {path: split_reviewed(file, reviewed).reviewed for path, file in self._files.items()}
 
     @property
     def any_reviewed(self) -> bool:
