@@ -186,6 +186,18 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.prompts.report_verdicts:MAX_CORRECTION"],
         "tests/prompts/test_report_verdicts.py::test_a_correction_that_is_a_novel_is_cut_and_half_a_character_replaced",
     ),
+    "Earlier findings that are asked about because of changes elsewhere": (
+        ["hunkwise.flows.planning:MOST_ELSEWHERE"],
+        "tests/flows/test_planning.py::test_findings_elsewhere_are_bounded_and_the_most_severe_come_first",
+    ),
+    "Text and former code of an earlier finding": (
+        [
+            "hunkwise.tracking.reconcile:MAX_TEXT",
+            "hunkwise.tracking.reconcile:MAX_OLD_CODE",
+            "hunkwise.tracking.reconcile:MAX_OLD_ROWS",
+        ],
+        "tests/tracking/test_reconcile.py::test_a_question_has_the_text_and_the_code_of_that_time",
+    ),
     "Code in one question of the second opinion": (
         ["hunkwise.flows.verification:_MAX_CODE"],
         "tests/plan/test_chunking.py::test_there_is_never_more_than_room",

@@ -11,7 +11,7 @@ from html import unescape
 from unicodedata import normalize
 from urllib.parse import quote, unquote
 
-from hunkwise.domain.finding import Finding
+from hunkwise.domain.finding import Finding, Recheck, RecheckState
 from hunkwise.domain.review import Review, ReviewFault
 from hunkwise.domain.text import plain
 
@@ -134,6 +134,10 @@ def withhold(review: Review, scan: SecretScan) -> Review:
         for entry in review.refuted
         if not scan.found_in(f"{_join_texts(entry.finding)}\n{entry.reason}")
     )
+    rechecks = {
+        key: Recheck(RecheckState.UNDECIDED) if scan.found_in(answer.evidence) else answer
+        for key, answer in review.rechecks.items()
+    }
     notes = tuple(note for note in review.notes if not scan.found_in(note))
     faults = tuple(fault for fault in review.faults if not scan.found_in(f"{fault.message}\n{fault.hint}"))
     in_summary = scan.found_in(review.summary) or len(whole) in pieces
@@ -141,10 +145,11 @@ def withhold(review: Review, scan: SecretScan) -> Review:
     walkthrough = review.walkthrough
     if walkthrough is not None and scan.found_in("\n".join(walkthrough.texts)):
         walkthrough = None
-    after = (findings, refuted, notes, faults, summary, walkthrough)
+    after = (findings, refuted, rechecks, notes, faults, summary, walkthrough)
     before = (
         review.findings,
         review.refuted,
+        review.rechecks,
         review.notes,
         review.faults,
         review.summary,
@@ -156,6 +161,7 @@ def withhold(review: Review, scan: SecretScan) -> Review:
         review,
         findings=findings,
         refuted=refuted,
+        rechecks=rechecks,
         notes=notes,
         summary=summary,
         walkthrough=walkthrough,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -11,7 +14,7 @@ from tests.end_to_end.step import Result
 from tests.end_to_end.world import Files, World, finding
 from tests.end_to_end.write_log import list_writes, report_faults
 from tests.fakes.github import GraphqlRefusal
-from tests.fakes.model_script import report
+from tests.fakes.model_script import VERDICTS_TOOL, Answer, Fault, ModelRequest, agreeing, report, verdicts
 
 
 def lines(**marked: str) -> str:
@@ -36,16 +39,25 @@ class Replay:
         world.answer_with(report_faults)
         self._seen = 0
 
-    def open(self, head: Files, base: Files = BASE) -> list[str]:
+    def open(
+        self,
+        head: Files,
+        base: Files = BASE,
+        *,
+        code: int = 0,
+        inputs: Mapping[str, str] = MappingProxyType({}),
+    ) -> list[str]:
         self.world.change(base, head)
-        return self.run()
+        return self.run(code=code, inputs=inputs)
 
-    def push(self, files: Files) -> list[str]:
+    def push(
+        self, files: Files, *, code: int = 0, inputs: Mapping[str, str] = MappingProxyType({})
+    ) -> list[str]:
         self.world.push(files)
-        return self.run()
+        return self.run(code=code, inputs=inputs)
 
-    def run(self, **inputs: str) -> list[str]:
-        self.result: Result = self.world.run(inputs, workspace=self.workspace, code=0)
+    def run(self, *, code: int = 0, inputs: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+        self.result: Result = self.world.run(inputs, workspace=self.workspace, code=code)
         requests = self.world.github.journal[self._seen :]
         self._seen = len(self.world.github.journal)
         self.paths = [request.path.removeprefix("/repos/octo/repo/") for request in requests]
@@ -175,7 +187,7 @@ def test_full_review_posts_nothing_again(world: World) -> None:
     replay = Replay(world)
     replay.open({"app.py": lines(at3="fault(A)", at30="fault(B)")})
     before = len(world.model.requests)
-    assert replay.run(**{"full-review": "true"}) == NOTHING_NEW
+    assert replay.run(inputs={"full-review": "true"}) == NOTHING_NEW
     assert len(world.model.requests) == before + 1
 
 
@@ -211,3 +223,112 @@ def test_hunk_in_another_place_is_reviewed_again(world: World) -> None:
     assert shown() == {("auth.py", 10)}
     replay.push({"auth.py": checks(line, line) + "end = 1\n"})
     assert shown() == {("auth.py", 41)}
+
+
+class Opinions:
+    """Answers second opinions: confirms new findings, and says of those of earlier runs what the test sets."""
+
+    def __init__(self, world: World) -> None:
+        self.verdict = ""
+        """Empty: it is silent."""
+        self.asked: list[str] = []
+        """Prompts with findings of earlier runs."""
+        world.model.second = self._answer
+
+    def _answer(self, request: ModelRequest) -> Answer | Fault:
+        if VERDICTS_TOOL not in request.tool_names or ", of an earlier run" not in request.prompt:
+            return agreeing(request)
+        if not request.tool_results:
+            self.asked.append(request.prompt)
+        return verdicts(self.verdict, EVIDENCE)(request) if self.verdict else Answer(text="I cannot say.")
+
+
+EVIDENCE = "Line 4 now checks the owner. <!-- hunkwise:finding v1 --> @everyone"
+GATES = {"fail-on": "high", "request-changes-on": "high"}
+
+
+def states(replay: Replay) -> tuple[object, ...]:
+    """Returns what the report, the check run, the gate, the review and the thread say of the only finding."""
+    github, report = replay.world.github, replay.result.report
+    return (
+        [(one["check"], one["known"]) for one in report["findings"]],
+        replay.result.outputs["conclusion"],
+        github.check_runs[-1].conclusion,
+        [review.state for review in github.reviews][-1],
+        replay.comments(),
+    )
+
+
+OPEN = ("failure", "failure", "CHANGES_REQUESTED", ["Fault A"])
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["beside-the-line", "in-another-file"])
+def test_fix_that_leaves_the_line_ends_the_finding(world: World, elsewhere: bool) -> None:
+    """Push by push: nothing changed around it, half fixed, the model is silent, fixed, raised again."""
+    replay, opinions = Replay(world), Opinions(world)
+    base = {**BASE, "callers.py": lines()}
+
+    def fix(text: str) -> Files:
+        """The line `fault(A)` stands; what is beside it, or another file, is changed."""
+        if elsewhere:
+            return {"callers.py": lines(at30=text)}
+        return {"app.py": lines(at3="fault(A, high)", at4=text)}
+
+    replay.open({"app.py": lines(at3="fault(A, high)")}, base, code=1, inputs=GATES)
+    assert states(replay) == ([("confirmed", False)], *OPEN)
+    world.answer_with(report([]))  # open threads are shown, so nothing is raised twice
+    opinions.verdict = "keep"
+    replay.push(fix("check(logged_in)"), code=1, inputs=GATES)
+    assert states(replay) == ([("rechecked", True)], *OPEN)
+    assert "raised before, checked again" in re.sub(r"\[(.*?)\]\(.*?\)", r"\1", world.summary_comment)
+    assert "confirmed" not in world.summary_comment
+    (asked,) = opinions.asked
+    assert "> +fault(A, high)" in asked or elsewhere
+
+    opinions.verdict = ""
+    replay.push(fix("check(owner)"), code=1, inputs=GATES)
+    assert states(replay) == ([("outdated", True)], *OPEN)
+    assert "not checked again since the code changed" in world.summary_comment
+    assert replay.run(code=1, inputs=GATES) == []  # nothing new: nobody is asked
+
+    opinions.verdict = "fixed"
+    replay.push(fix("check(owner, order)"), inputs=GATES)
+    assert states(replay) == ([], "success", "success", "DISMISSED", ["Fault A (resolved)"])
+    answer = world.github.threads[0].comments[-1].body
+    assert answer.startswith(f"Fixed in {replay.result.report['head_sha']}.")
+    assert "Line 4 now checks the owner." in answer
+    assert re.findall("(?<!`)@everyone|<!-- hunkwise:finding", answer) == []
+    asked_before = len(opinions.asked)
+    assert replay.run(inputs=GATES) == []
+
+    # It comes back, and the model raises it again: with a thread of its own.
+    world.answer_with(report_faults)
+    replay.push({"app.py": lines(at3="fault(A, high)", at5="changed")}, code=1, inputs=GATES)
+    assert replay.comments() == ["Fault A (resolved)", "Fault A"]
+    assert len(opinions.asked) == asked_before
+
+
+def test_without_second_opinion_a_finding_is_marked_as_not_checked_again(world: World) -> None:
+    replay = Replay(world)
+    base = {**BASE, ".github/hunkwise.yml": 'version: 1\nverify: "off"\n'}
+    replay.open({"app.py": lines(at3="fault(A, high)")}, base, code=1, inputs=GATES)
+    world.answer_with(report([]))
+    replay.push({"app.py": lines(at3="fault(A, high)", at4="check(owner)")}, code=1, inputs=GATES)
+    assert states(replay) == ([("outdated", True)], *OPEN)
+    assert "not checked again since the code changed" in world.summary_comment
+    assert "confirmed" not in world.summary_comment
+
+
+def test_taking_back_the_change_around_the_line_ends_the_finding(world: World) -> None:
+    """The hunk is no longer in the diff, so that only the second opinion can be asked."""
+    replay, opinions = Replay(world), Opinions(world)
+    base = {"app.py": lines(at3="fault(A, high)", at4="check(owner)"), "other.py": "x = 1\n"}
+    replay.open(
+        {"app.py": lines(at3="fault(A, high)", at4="pass"), "other.py": "x = 2\n"}, base, code=1, inputs=GATES
+    )
+    assert states(replay) == ([("confirmed", False)], *OPEN)
+    world.answer_with(report([]))
+    opinions.verdict = "fixed"
+    replay.push({"app.py": base["app.py"]}, inputs=GATES)
+    assert (len(opinions.asked), replay.comments()) == (1, ["Fault A (resolved)"])
+    assert replay.result.outputs["conclusion"] == "success"

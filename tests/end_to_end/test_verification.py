@@ -338,13 +338,16 @@ def test_resolves_thread_when_code_is_gone_and_finding_refuted(world: World) -> 
 
 
 def test_later_run_keeps_verdicts(world: World) -> None:
+    """Where nothing has changed around the code; severe findings are checked again, as a fix can be elsewhere."""
     run_checked(world, always(verdict_call(verdict_on(1), verdict_on(2, "lower", severity="low"))))
     world.answer_with(report([]))
+    world.model.second = agreeing
     world.repository.commit({"other.py": "new\n"})
     world.github.push(1, "feature")
     result = world.run({"summary": "off"})
-    assert checks(result) == {"one": "confirmed", "two": "lowered", "three": "unverified"}
-    assert "Second opinion: 1 confirmed, 1 lowered, 1 could not be verified." in world.summary_comment
+    assert checks(result) == {"one": "rechecked", "two": "lowered", "three": "unverified"}
+    tally = "1 lowered, 1 could not be verified, 1 checked again and still open"
+    assert f"Second opinion: {tally}." in world.summary_comment
     assert len(world.github.comments) == 3
 
 

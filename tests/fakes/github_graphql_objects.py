@@ -217,6 +217,7 @@ def comment_shape(asking: Asking, comment: Comment, pending: bool) -> Json:
         "databaseId": comment.id,
         "fullDatabaseId": str(comment.id),
         "body": comment.body,
+        "diffHunk": comment.diff_hunk,
         "line": comment.shown_line,
         "url": f"{asking.web}/pull/{comment.number}#discussion_r{comment.id}",
         "state": "PENDING" if pending else "SUBMITTED",

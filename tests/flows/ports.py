@@ -112,7 +112,9 @@ class FakeThreads:
     to: Refusals
     notes: tuple[str, ...] = ()
 
-    def close(self, threads: Sequence[Thread], head_sha: str, *, answer: bool) -> tuple[str, ...]:
+    def close(
+        self, threads: Sequence[Thread], head_sha: str, *, answer: bool, evidence: Mapping[Thread, str]
+    ) -> tuple[str, ...]:
         for thread in threads:
             self.to.write("close", thread.id if answer else f"{thread.id} unanswered")
         return self.notes

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Severity
-from hunkwise.flows.review import merge
+from hunkwise.flows.publish_plan import merge
 from tests.publish.samples import anchor, finding
 
 

@@ -78,11 +78,22 @@ def test_beside_a_pending_review_nothing_is_answered(world: World) -> None:
     assert [len(thread.comments) for thread in world.fake.threads] == [1]
 
 
-def test_only_open_threads_of_ours_are_touched(world: World) -> None:
-    theirs = add_thread(world, "mallory")
-    resolved = replace(add_thread(world), resolved=True)
-    assert close(world, theirs, resolved) == ()
+def test_only_threads_of_ours_are_touched(world: World) -> None:
+    assert close(world, add_thread(world, "mallory")) == ()
     assert world.fake.journal == []
+
+
+def test_each_thread_is_answered_with_its_own_evidence(world: World) -> None:
+    """Also one that the author has resolved: only our answer says that it is fixed."""
+    plain, shown = add_thread(world), replace(add_thread(world), resolved=True)
+    Threads(world.writer("ghs_write")).close(
+        (plain, shown), world.head, evidence={shown: "Line 4 checks it."}
+    )
+    marker = fixed_marker(world.head)
+    assert [thread.comments[-1].body for thread in world.fake.threads] == [
+        f"Fixed in {world.head}.\n\n{marker}",
+        f"Fixed in {world.head}.\n\nLine 4 checks it.\n\n{marker}",
+    ]
 
 
 def test_no_more_than_a_hundred_are_closed_in_one_run(world: World) -> None:

@@ -82,6 +82,8 @@ def test_the_log_marks_what_is_unverified() -> None:
         (Verification.LOWERED, "lowered by a second opinion"),
         (Verification.UNCLEAR, "unverified: a second opinion could not tell"),
         (Verification.UNVERIFIED, "unverified: no second opinion could be had"),
+        (Verification.RECHECKED, "checked again: it still holds"),
+        (Verification.OUTDATED, "not checked again since the code changed"),
     ],
 )
 def test_a_comment_says_in_its_small_print_what_became_of_it(check: Verification | None, said: str) -> None:
@@ -95,7 +97,7 @@ def test_a_comment_says_in_its_small_print_what_became_of_it(check: Verification
 @pytest.mark.parametrize("check", list(Verification))
 def test_evidence_is_folded_away_and_shown_for_what_holds_alone(check: Verification) -> None:
     text = comment(checked(check), server_url=SERVER)
-    held = check is not Verification.UNVERIFIED
+    held = check not in (Verification.UNVERIFIED, Verification.OUTDATED)
     fold = f"<details><summary>Second opinion: {check}</summary>\n\n{WHY}\n\n</details>"
     assert (fold in text) == held
     assert evidence_fold(checked(check, evidence=" "), SERVER) == ""

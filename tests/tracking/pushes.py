@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.diff_parser import parse_hunks
-from hunkwise.domain.finding import Anchor, Finding, Severity
+from hunkwise.domain.finding import Anchor, Finding, Recheck, Severity
 from hunkwise.domain.pull_request import Conversation, PostedReview, Reply, ReviewState, Thread
 from hunkwise.domain.review import Destination
 from hunkwise.publish.placement import resolve_anchor
@@ -100,6 +102,7 @@ def run(
     before: HiddenState | None = None,
     texts: dict[str, str] | None = None,
     unreviewed: tuple[str, ...] = (),
+    rechecks: Mapping[str, Recheck] = MappingProxyType({}),
 ) -> Reconciliation:
     """A run that looked at everything but `unreviewed`; `texts` are the files at the head, others are unreadable."""
     return reconcile(
@@ -109,4 +112,5 @@ def run(
         files,
         reviewed=lambda path: path not in unreviewed,
         text_at_head=(texts or {}).get,
+        recheck=rechecks.get,
     )

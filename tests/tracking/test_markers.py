@@ -137,9 +137,9 @@ def test_whatever_a_finding_says_comes_back(path: str, title: str, category: str
 
 
 @pytest.mark.parametrize("check", [None, *Verification])
-@pytest.mark.parametrize("deleted", [False, True])
-def test_a_check_is_the_last_value(check: Verification | None, deleted: bool) -> None:
-    record = replace(RECORD, check=check, deleted=deleted)
+@pytest.mark.parametrize(("deleted", "fixed"), [(False, False), (True, False), (False, True)])
+def test_a_check_is_the_last_value(check: Verification | None, deleted: bool, fixed: bool) -> None:
+    record = replace(RECORD, check=check, deleted=deleted, fixed=fixed)
     assert from_values(as_values(record)) == record
 
 
@@ -152,6 +152,8 @@ def test_a_check_is_the_last_value(check: Verification | None, deleted: bool) ->
         ["confirmed", "deleted"],
         ["confirmed", "lowered"],
         ["deleted"] * 2,
+        ["deleted", "fixed"],
+        ["fixed", "deleted"],
     ],
 )
 def test_other_values_are_none_of_ours(more: list[object]) -> None:

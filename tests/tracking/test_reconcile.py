@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
-from hunkwise.domain.finding import Finding, Severity, code_key
+from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Verification, code_key
 from hunkwise.domain.pull_request import Conversation, ReviewState, Thread
 from hunkwise.domain.review import Destination
 from hunkwise.tracking.markers import PreviousFinding, finding_marker, raised
-from hunkwise.tracking.previous import raised_before
-from hunkwise.tracking.reconcile import shown_threads
+from hunkwise.tracking.previous import TrackedFinding, our_threads, raised_before
+from hunkwise.tracking.reconcile import code_when_raised, described, shown_threads
 from tests.tracking.pushes import FIXED, changed, fault, inline, review, run, said, state, thread
 
 QUERY = "query = 'select ' + name"
@@ -673,3 +673,107 @@ def test_threads_are_shown_in_their_order() -> None:
     person = replace(POSTED, ours=False, trusted=True, author="maintainer", comment_id=5, id="T5")
     talk = said(thread(fault(FILE, 3), 9), person, POSTED)
     assert [one.comment_id for one in shown_threads(talk, [FILE])] == [9, 5, 1]
+
+
+# Whether what stands still holds
+
+CONFIRMED = state(replace(BEFORE.findings[0], check=Verification.CONFIRMED))
+IN_BODY = state(replace(CONFIRMED.findings[0], where=Destination.BODY))
+ANSWERED = said(reviews=(review(1, FAULT),))
+FIXED_NOW = Recheck(RecheckState.FIXED, "Line 3 binds the name.")
+REOPENED = replace(POSTED, replies=(FIXED,))
+DOWNVOTED = replace(POSTED, thumbs_down=("maintainer",))
+BY_AUTHOR = replace(POSTED, resolved=True, resolved_by="stranger")
+
+
+@pytest.mark.parametrize(
+    ("answer", "check", "evidence"),
+    [
+        (None, Verification.CONFIRMED, ""),
+        (Recheck(RecheckState.OPEN, "Line 3 still joins."), Verification.RECHECKED, "Line 3 still joins."),
+        (Recheck(RecheckState.UNDECIDED, "It cannot be seen."), Verification.OUTDATED, ""),
+    ],
+)
+@pytest.mark.parametrize(("talk", "before"), [(said(POSTED), CONFIRMED), (ANSWERED, IN_BODY)])
+def test_a_standing_finding_is_open_until_it_is_found_fixed(
+    talk: Conversation, before: Any, answer: Recheck | None, check: Verification, evidence: str
+) -> None:
+    """An earlier verdict counts only where nothing has changed around the code."""
+    item = TrackedFinding(before.findings[0], next(iter(our_threads(talk)), None))
+    after = run(talk, FILE, before=before, rechecks={item.key: answer} if answer else {})
+    (kept,) = after.kept
+    assert (kept.finding.check, kept.finding.evidence, kept.raised.check) == (check, evidence, check)
+    assert (after.fixed, after.ended, after.remembered({})) == ((), (), (kept.raised,))
+
+
+@pytest.mark.parametrize("posted", [POSTED, BY_AUTHOR])
+def test_a_standing_finding_that_is_found_fixed_is_closed_with_its_evidence(posted: Thread) -> None:
+    after = run(said(posted), FILE, before=CONFIRMED, rechecks={"1": FIXED_NOW})
+    assert (after.kept, after.fixed) == ((), (posted,))
+    assert after.evidence == {posted: FIXED_NOW.evidence}
+    (record,) = after.remembered({})
+    assert record == replace(BEFORE.findings[0], fixed=True)
+    # GitHub refused to close it: the next run tries again, and asks nobody.
+    again = run(said(posted), FILE, before=state(record))
+    assert (again.kept, again.fixed, again.evidence, again.ended) == ((), (posted,), {}, (record,))
+    closed = replace(posted, resolved=True, resolved_by="us", replies=(FIXED,))
+    done = run(said(closed), FILE, before=state(record))
+    assert (done.kept, done.fixed, done.ended) == ((), (), (record,))
+
+
+@pytest.mark.parametrize("posted", [REOPENED, DOWNVOTED])
+def test_a_person_has_the_last_word_on_what_is_fixed(posted: Thread) -> None:
+    after = run(said(posted), FILE, before=CONFIRMED, rechecks={"1": FIXED_NOW})
+    assert (after.fixed, after.ended) == ((), ())
+    assert [kept.finding.check for kept in after.kept] == [Verification.OUTDATED] * (posted is REOPENED)
+    remembered = state(replace(BEFORE.findings[0], fixed=True))
+    (kept,) = run(said(REOPENED), FILE, before=remembered).kept
+    assert (kept.raised.fixed, kept.raised.check) == (False, Verification.OUTDATED)
+
+
+def test_what_is_found_fixed_in_the_body_of_a_review_stays_fixed() -> None:
+    key = TrackedFinding(IN_BODY.findings[0]).key
+    after = run(ANSWERED, FILE, before=IN_BODY, rechecks={key: FIXED_NOW})
+    assert (after.kept, after.fixed) == ((), ())
+    for _ in range(2):
+        assert [record.fixed for record in after.ended] == [True]
+        after = run(ANSWERED, FILE, before=state(*after.remembered({})))
+        assert after.kept == ()
+    mended = run(ANSWERED, MENDED, before=state(*after.remembered({})), texts={"a.py": "mended"})
+    assert mended.remembered({}) == ()
+
+
+@pytest.mark.parametrize("where", [Destination.INLINE, Destination.BODY])
+def test_what_is_raised_again_after_it_was_found_fixed_is_new(where: Destination) -> None:
+    closed = replace(POSTED, resolved=True, resolved_by="us", replies=(FIXED,))
+    before = state(replace(BEFORE.findings[0], where=where, fixed=True))
+    talk = said(closed) if where is Destination.INLINE else ANSWERED
+    after = run(talk, FILE, found=(FAULT,), before=before)
+    assert (after.post, after.kept, after.fixed) == ((FAULT,), (), ())
+    # Its new thread is its own, and the closed one stays closed.
+    new = thread(FAULT, 2)
+    talk = replace(talk, threads=(*talk.threads, new))
+    later = run(talk, FILE, before=state(*after.remembered({FAULT: Destination.INLINE})))
+    assert [kept.thread for kept in later.kept] == [new]
+    assert later.fixed == ()
+    both = state(replace(BEFORE.findings[0], fixed=True), *BEFORE.findings)
+    assert [kept.thread for kept in run(said(closed, new), FILE, before=both).kept] == [new]
+
+
+def test_what_is_found_again_is_not_closed() -> None:
+    after = run(said(POSTED), FILE, found=(FAULT,), before=CONFIRMED, rechecks={"1": FIXED_NOW})
+    assert ([kept.finding.title for kept in after.kept], after.fixed) == ([FAULT.title], ())
+
+
+def test_a_question_has_the_text_and_the_code_of_that_time() -> None:
+    body = (
+        f"**High** · **{FAULT.title}**\n\nAnyone can read all.\n\n<details>old</details>\n\nprompt `review`"
+    )
+    hunk = "\n".join(["@@ -1,90 +1,90 @@", *(f" row {number}" for number in range(90))])
+    posted = replace(POSTED, body=f"{body}\n\n{finding_marker(FAULT, Destination.INLINE)}", diff_hunk=hunk)
+    (item,) = (TrackedFinding(ours.record, ours) for ours in our_threads(said(posted)))
+    assert described(item).body == "Anyone can read all."
+    assert code_when_raised(item).split("\n") == [f" row {number}" for number in range(30, 90)]
+    edited = TrackedFinding(item.previous, our_threads(said(replace(posted, edited=True)))[0])
+    assert "Anyone" not in described(edited).body
+    assert code_when_raised(TrackedFinding(item.previous)) == ""

@@ -107,7 +107,7 @@ class Publisher:
         self._pull_request = pull_request
         self._conversation = conversation
         self._config = config
-        self._files = files
+        self.files = files
         self._own_review = own_review
         self._reports = environment.reports
         self._writer = Writer(github, pull_request.number, scan)
@@ -136,7 +136,7 @@ class Publisher:
     def publish(self, result: Review) -> PublishedRun:
         """Posts the review, and writes report and SARIF. Never raises GitHubError."""
         review = withhold(result, self._scan)
-        publication = Publication(self._settings(review), self._ports(), self._conversation, self._files)
+        publication = Publication(self._settings(review), self._ports(), self._conversation, self.files)
         published = publication.publish(review)
         view = published.view
         report = self._write_report_file("report.json", self._report(view))

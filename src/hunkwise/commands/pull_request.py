@@ -27,7 +27,8 @@ from hunkwise.domain.review import Review
 from hunkwise.errors import Error, GitHubError, RepositoryError, SettingsError
 from hunkwise.files import read_bounded
 from hunkwise.flows.fetch import FetchedPullRequest, MissingPatches, PullRequestFetch
-from hunkwise.flows.review import ReviewInput, ReviewRequest, merge
+from hunkwise.flows.publish_plan import merge
+from hunkwise.flows.review import ReviewInput, ReviewRequest
 from hunkwise.github.client import ApiTree, GitHub
 from hunkwise.publish.report import ReportedReview
 from hunkwise.publish.report_input import MAX_BYTES, as_review, check, read_report
@@ -227,6 +228,7 @@ class PullRequestReview:
             full=self._inputs.full_review,
             earlier_summary=earlier.overview,
             earlier_walkthrough=earlier.walkthrough,
+            text_at_head=self._publishing.files.text,
         )
         return ReviewInput(request, head, self._reading.base(fetched.snapshot.pull_request))
 

@@ -76,7 +76,7 @@ class ReviewRun:
                 )
                 prepared = await self._within(interrupted, preparing, "the prompts were being written")
                 enable_collection()
-                if not prepared.plan.works:
+                if not prepared.asks:
                     return nothing_to_ask(ready.request, prepared, time.monotonic() - self.started)
                 connection = await self._within(interrupted, opening, "the Copilot CLI was being reached")
                 model = await self._model(connection, ready)

@@ -43,6 +43,10 @@ class Verification(StrEnum):
     """The model could not tell from what it could read: the finding is kept as it was."""
     UNVERIFIED = "unverified"
     """The verification failed, contradicted itself or had no budget: the finding is kept as it was."""
+    RECHECKED = "rechecked"
+    """Raised by an earlier run; asked again after a later push, and it still holds."""
+    OUTDATED = "outdated"
+    """Raised by an earlier run; the code has changed since, and whether it still holds is not known."""
 
 
 VERIFIED: Final = frozenset((Verification.CONFIRMED, Verification.CORRECTED, Verification.LOWERED))

@@ -88,6 +88,8 @@ class Thread:
     thumbs_down: tuple[str, ...] = ()
     """Logins of users who reacted to the first comment with 👎."""
     url: str = ""
+    diff_hunk: str = ""
+    """The rows of the diff up to its line, as they were when it was started; untrusted text."""
 
 
 class ReviewState(StrEnum):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from hunkwise.domain.diff import FileDiff
-from hunkwise.domain.finding import Finding, Severity, Walkthrough
+from hunkwise.domain.finding import Finding, Recheck, Severity, Walkthrough
 from hunkwise.domain.model import NANO
 
 
@@ -221,6 +221,8 @@ class Review:
     dropped: int = 0
     """Number of findings that were below min-severity or duplicates, so that the numbers add up."""
     refuted: tuple[RefutedFinding, ...] = ()
+    rechecks: Mapping[str, Recheck] = field(default_factory=dict, repr=False)
+    """Whether findings of earlier runs still hold, by `tracking.previous.TrackedFinding.key`."""
     spent: Mapping[str, Usage] = field(default_factory=dict)
     """`usage` by prompt name; the values add up to `usage`."""
     demo: bool = False

@@ -161,3 +161,19 @@ class ModelFallback:
         note = f'The model "{name}" was left for "{successor}" ({error.kind}): {error.message}'
         logger.warning("%s", note)
         self.changes += (note,)
+
+
+def other_models(requested: Sequence[str | None], usage: Usage) -> tuple[str, ...]:
+    """Returns a note if a model answered that was not requested: the CLI silently replaces an unavailable one."""
+    names = [name for name in requested if name is not None]
+    if len(names) < len(requested):
+        return ()
+    others = [model for model in usage.models if not any(_is_same_model(model, name) for name in names)]
+    if not others:
+        return ()
+    subject = f'The model "{names[0]}" was' if len(names) == 1 else f"The models {', '.join(names)} were"
+    return (f"{subject} asked for, and {', '.join(others)} answered.",)
+
+
+def _is_same_model(model: str, name: str) -> bool:
+    return model.startswith(name) or name.startswith(model)

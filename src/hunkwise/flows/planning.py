@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from hunkwise.domain.diff import FileDiff
-from hunkwise.domain.finding import Severity
+from hunkwise.domain.finding import Finding, Severity, Verification
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.review import Coverage, FileCoverage, SkipReason
 from hunkwise.plan.chunking import Chunk, ChunkPart, budget_for, covered, pack
 from hunkwise.plan.incremental import HunkSplit, answered_hunks, kept_keys, split_reviewed
 from hunkwise.plan.selection import matches, select
+from hunkwise.publish.placement import by_path
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
+from hunkwise.tracking.markers import HiddenState
+from hunkwise.tracking.previous import (
+    COMMENTED,
+    Dismissal,
+    InDiff,
+    OutsideDiff,
+    Removed,
+    TrackedFinding,
+    WholeFile,
+    raised_before,
+)
+from hunkwise.tracking.reconcile import code_when_raised, compare, described
 
 Outcomes = Mapping[tuple[str, int], SkipReason | None]
 """Outcomes by a prompt's name and a chunk's index; None if the question was answered."""
+MOST_ELSEWHERE = 12
+"""Earlier findings that are put to the second opinion again because of changes elsewhere: one question."""
 _CARRIED = -1
 """Index of the chunk that contains what an earlier run reviewed."""
 
@@ -134,6 +149,105 @@ def hunks_of(plan: ReviewPlan, outcomes: Outcomes) -> frozenset[str]:
     for path, answered in answers.items():
         by_file[path] = plan.divisions[path].with_answers(answered)
     return kept_keys(by_file)
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierFinding:
+    """An open finding of an earlier run of which it is not known whether it still holds in the code as it is now."""
+
+    key: str
+    """Its `tracking.previous.TrackedFinding.key`."""
+    finding: Finding
+    """At its present place."""
+    old_code: str
+    """The rows of the diff when it was raised; empty if they are not known."""
+    asked: bool
+    """False if the second opinion cannot or need not be asked: then it is undecided."""
+
+
+def earlier_findings(
+    plan: ReviewPlan,
+    snapshot: Snapshot,
+    state: HiddenState | None,
+    reviewed: frozenset[str],
+    found: Sequence[Finding],
+    text_at_head: Callable[[str], str | None],
+    *,
+    verified: bool = True,
+) -> tuple[EarlierFinding, ...]:
+    """Returns the findings of earlier runs around whose code something has changed, the most severe first.
+
+    What changed is the hunk, or the file of a finding without a line; or the code is no longer in the diff, because
+    the change around it was taken back. Also returned are those that an earlier run left undecided, and, where any
+    hunk has changed, at most MOST_ELSEWHERE others of severity high or above, which may be fixed in another place.
+    `reviewed` has the keys of the hunks that are reviewed after this run, `found` its findings: one that it raised
+    again is not asked about. Without verification (`verified`) none is.
+    """
+    before = raised_before(state, snapshot.conversation)
+    if snapshot.conversation is None or not before:
+        return ()
+    _, tracked = compare(found, before, snapshot.conversation, snapshot.files, text_at_head)
+    pushed = bool(plan.works) or state is None or state.head_sha != snapshot.pull_request.head_sha
+    changes = _HunkChanges(snapshot.files, state.hunks if state else frozenset(), reviewed)
+    elsewhere = MOST_ELSEWHERE if verified and changes.any_reviewed else 0
+    earlier: list[EarlierFinding] = []
+    for item in sorted(tracked, key=lambda item: -item.previous.severity):
+        if item.dismissal is Dismissal.TRUSTED or item.previous.fixed:
+            continue
+        changed = changes.affect(item) or (pushed and _is_pending(item))
+        if not changed and item.match is None and elsewhere and item.previous.severity >= Severity.HIGH:
+            changed = True
+            elsewhere -= 1
+        if changed:
+            asked = verified and item.match is None and not item.reopened and changes.reviewed_around(item)
+            earlier.append(EarlierFinding(item.key, described(item), code_when_raised(item), asked))
+    return tuple(earlier)
+
+
+def _is_pending(item: TrackedFinding) -> bool:
+    """Returns whether a finding was left undecided, or its code has left the diff since it was last verified."""
+    check = item.previous.check
+    left = isinstance(item.location, OutsideDiff) and item.previous.where in COMMENTED
+    return check is Verification.OUTDATED or (left and check is not Verification.RECHECKED)
+
+
+class _HunkChanges:
+    """Which hunks have changed since the last run, and which of them are reviewed."""
+
+    def __init__(self, files: Sequence[FileDiff], before: frozenset[str], reviewed: frozenset[str]) -> None:
+        self._files = by_path(files)
+        self._before = {path: split_reviewed(file, before).reviewed for path, file in self._files.items()}
+        self._now = {path: split_reviewed(file, reviewed).reviewed for path, file in self._files.items()}
+
+    @property
+    def any_reviewed(self) -> bool:
+        """Whether a hunk has changed and is reviewed now."""
+        return any(now and not same for path in self._files for same, now in self._flags(path))
+
+    def affect(self, item: TrackedFinding) -> bool:
+        """Returns whether the code of a finding, or a hunk around it, has changed."""
+        if isinstance(item.location, InDiff | WholeFile):
+            return any(not same for same, _ in self._around(item))
+        return isinstance(item.location, Removed)
+
+    def reviewed_around(self, item: TrackedFinding) -> bool:
+        """Returns whether all that has changed around the standing code of a finding is reviewed."""
+        return not isinstance(item.location, Removed) and all(now for _, now in self._around(item))
+
+    def _around(self, item: TrackedFinding) -> list[tuple[bool, bool]]:
+        location = item.location
+        file = self._files.get(location.path) if location else None
+        if file is None:
+            return []
+        flags = self._flags(file.path)
+        if not isinstance(location, InDiff):
+            return flags
+        hunk = file.hunk_at(location.anchor.side, location.anchor.line)
+        return [flag for flag, each in zip(flags, file.hunks, strict=True) if each is hunk]
+
+    def _flags(self, path: str) -> list[tuple[bool, bool]]:
+        """Returns for each hunk of a file whether it is as before, and whether it is reviewed."""
+        return list(zip(self._before[path], self._now[path], strict=True))
 
 
 def _divisions(files: Sequence[FileDiff], reviewed: frozenset[str]) -> dict[str, HunkSplit]:

@@ -7,7 +7,7 @@ reads from our own comments what was posted.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -23,6 +23,7 @@ from hunkwise.publish.annotations import annotation
 from hunkwise.publish.conclusion import PublishedReview, review_event, superseded
 from hunkwise.publish.documents import check_output, comment, review_body, summary_comment
 from hunkwise.publish.placement import ReviewDraft, place
+from hunkwise.publish.sections import fixed_evidence
 from hunkwise.publish.suggestions import Suggestions
 from hunkwise.tracking.markers import is_review_marker, review_marker
 from hunkwise.tracking.state import summary_comments
@@ -49,10 +50,12 @@ class SummaryCommentPort(Protocol):
 class ThreadPort(Protocol):
     """Closes threads as far as GitHub allows; returns a sentence for each one that was not closed as requested.
 
-    `answer`: whether to post an answer in the threads too.
+    `answer`: whether to post an answer in the threads too, with the `evidence` (Markdown) of some of them.
     """
 
-    def close(self, threads: Sequence[Thread], head_sha: str, *, answer: bool) -> tuple[str, ...]: ...
+    def close(
+        self, threads: Sequence[Thread], head_sha: str, *, answer: bool, evidence: Mapping[Thread, str]
+    ) -> tuple[str, ...]: ...
 
 
 class HeadFilePort(Protocol):
@@ -222,8 +225,13 @@ class Publication:
         if posted.stale:
             return self._finish(plan, posted)
         # An answer would become part of a pending review of the same account.
-        head_sha = plan.review.head_sha
-        closed = self._ports.threads.close(plan.reconciliation.fixed, head_sha, answer=not others_pending)
+        reconciled, server_url = plan.reconciliation, self._settings.server_url
+        evidence = {
+            thread: fixed_evidence(words, server_url) for thread, words in reconciled.evidence.items()
+        }
+        closed = self._ports.threads.close(
+            reconciled.fixed, plan.review.head_sha, answer=not others_pending, evidence=evidence
+        )
         notes = [*posted.notes, *closed]
         if posted.fault is None:
             notes += dismiss(self._ports.reviews, now, event)

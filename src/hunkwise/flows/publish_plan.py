@@ -1,12 +1,20 @@
-"""Plans what is published: reconciles the findings of this run with earlier ones."""
+"""Plans what is published: merges the findings of this run, and reconciles them with earlier ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from hunkwise.domain.finding import NO_SUMMARY, Finding, code_key, reading_order
+from hunkwise.domain.finding import (
+    NO_SUMMARY,
+    Finding,
+    Recheck,
+    RecheckState,
+    Severity,
+    code_key,
+    reading_order,
+)
 from hunkwise.domain.pull_request import Conversation
 from hunkwise.domain.review import Destination, FileCoverage, PostResult, Review, ReviewEvent, SkipReason
 from hunkwise.plan.incremental import file_key, hunk_keys
@@ -19,12 +27,66 @@ from hunkwise.publish.conclusion import (
     still_asks,
 )
 from hunkwise.publish.placement import PublishedFinding, destinations, unposted
+from hunkwise.publish.sanitize import fence
 from hunkwise.tracking.markers import HiddenState, PreviousFinding
 from hunkwise.tracking.previous import raised_before
 from hunkwise.tracking.reconcile import Reconciliation, reconcile
 from hunkwise.tracking.state import bounded, latest_state
 
 _REMEMBERED_SHAS = 20
+_MAX_BODY = 8_000
+
+
+def merge(findings: Iterable[Finding], min_severity: Severity) -> tuple[tuple[Finding, ...], int]:
+    """Returns the findings to publish, by path, line and severity, and how many were dropped or merged.
+
+    Of findings on the same lines with the same title the most severe is kept, and among equals the one with the
+    longest body. Another title with the same fingerprint on overlapping lines may be a second fault at that
+    place: its text is appended to the first one's body, not dropped.
+    """
+    all_findings = list(findings)
+    candidates = [finding for finding in all_findings if finding.severity >= min_severity]
+    candidates.sort(key=lambda finding: (-finding.severity, -len(finding.body), finding.title, finding.body))
+    kept: list[Finding] = []
+    titles: set[tuple[str, range | None, str, str]] = set()
+    by_fingerprint: dict[tuple[str, str], list[int]] = {}
+    for finding in candidates:
+        title = _title_key(finding)
+        if title in titles:
+            continue
+        titles.add(title)
+        indexes = by_fingerprint.setdefault((finding.path, finding.fingerprint), [])
+        duplicate = next((index for index in indexes if _overlap(finding, kept[index])), None)
+        if duplicate is not None and len(kept[duplicate].body) + len(finding.body) <= _MAX_BODY:
+            kept[duplicate] = _append(kept[duplicate], finding)
+            continue
+        indexes.append(len(kept))
+        kept.append(finding)
+    kept.sort(key=reading_order)
+    return tuple(kept), len(all_findings) - len(kept)
+
+
+def _append(finding: Finding, other: Finding) -> Finding:
+    body = f"{finding.body}\n\n**Also:** {other.title}\n\n{other.body}"
+    if other.suggestion is not None and other.suggestion != finding.suggestion:
+        body += f"\n\n{fence(other.suggestion)}"
+    return replace(finding, body=body)
+
+
+def _title_key(finding: Finding) -> tuple[str, range | None, str, str]:
+    anchor = finding.anchor
+    title = finding.title.casefold()
+    # Titles without any letter or digit must not all have the same key.
+    words = " ".join("".join(char if char.isalnum() else " " for char in title).split()) or title
+    if anchor is None:
+        return finding.path, None, "", words
+    return finding.path, anchor.lines, anchor.side.value, words
+
+
+def _overlap(finding: Finding, other: Finding) -> bool:
+    if finding.anchor is None or other.anchor is None:
+        return finding.anchor is other.anchor
+    return finding.anchor.overlaps(other.anchor)
 
 
 @dataclass(frozen=True)
@@ -75,7 +137,14 @@ class PublishPlan:
             self.run_review.files,
             reviewed=lambda path: path not in unread,
             text_at_head=self.text_at_head,
+            recheck=self._recheck,
         )
+
+    def _recheck(self, key: str) -> Recheck | None:
+        """Returns whether an earlier finding still holds; another job's report cannot close one whose code stands."""
+        if not self.settings.own_review:
+            return Recheck(RecheckState.UNDECIDED)
+        return self.run_review.rechecks.get(key)
 
     @cached_property
     def remembered(self) -> HiddenState | None:

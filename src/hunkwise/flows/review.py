@@ -8,77 +8,31 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from hunkwise.domain.finding import Finding, Severity, Walkthrough, reading_order
+from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Walkthrough
 from hunkwise.domain.pull_request import CommitFiles, ReadableCode, SearchableCommit, Snapshot
 from hunkwise.domain.review import Coverage, Review, ReviewFault, Usage
 from hunkwise.errors import stopped
 from hunkwise.flows.analysis import Analysis, Analyzer, Progress
-from hunkwise.flows.models import Budgets, Model, ModelFallback
-from hunkwise.flows.planning import PromptTask, ReviewPlan, coverage_of, hunks_of, plan
+from hunkwise.flows.models import Budgets, Model, ModelFallback, other_models
+from hunkwise.flows.planning import (
+    EarlierFinding,
+    PromptTask,
+    ReviewPlan,
+    coverage_of,
+    earlier_findings,
+    hunks_of,
+    plan,
+)
 from hunkwise.flows.prompting import EnclosingCode, PromptWriter, settings_digest
+from hunkwise.flows.publish_plan import merge
 from hunkwise.flows.summary import Summarizer, SummaryResult
 from hunkwise.flows.verdicts import VerificationResult
 from hunkwise.flows.verification import Claim, Verifier
 from hunkwise.prompts.context import paths_of
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.publish.placement import by_path
-from hunkwise.publish.sanitize import fence
 from hunkwise.settings.config import Config
 from hunkwise.tracking.markers import HiddenState
-
-_MAX_BODY = 8_000
-
-
-def merge(findings: Iterable[Finding], min_severity: Severity) -> tuple[tuple[Finding, ...], int]:
-    """Returns the findings to publish, by path, line and severity, and how many were dropped or merged.
-
-    Of findings on the same lines with the same title the most severe is kept, and among equals the one with the
-    longest body. Another title with the same fingerprint on overlapping lines may be a second fault at that
-    place: its text is appended to the first one's body, not dropped.
-    """
-    all_findings = list(findings)
-    candidates = [finding for finding in all_findings if finding.severity >= min_severity]
-    candidates.sort(key=lambda finding: (-finding.severity, -len(finding.body), finding.title, finding.body))
-    kept: list[Finding] = []
-    titles: set[tuple[str, range | None, str, str]] = set()
-    by_fingerprint: dict[tuple[str, str], list[int]] = {}
-    for finding in candidates:
-        title = _title_key(finding)
-        if title in titles:
-            continue
-        titles.add(title)
-        indexes = by_fingerprint.setdefault((finding.path, finding.fingerprint), [])
-        duplicate = next((index for index in indexes if _overlap(finding, kept[index])), None)
-        if duplicate is not None and len(kept[duplicate].body) + len(finding.body) <= _MAX_BODY:
-            kept[duplicate] = _append(kept[duplicate], finding)
-            continue
-        indexes.append(len(kept))
-        kept.append(finding)
-    kept.sort(key=reading_order)
-    return tuple(kept), len(all_findings) - len(kept)
-
-
-def _append(finding: Finding, other: Finding) -> Finding:
-    body = f"{finding.body}\n\n**Also:** {other.title}\n\n{other.body}"
-    if other.suggestion is not None and other.suggestion != finding.suggestion:
-        body += f"\n\n{fence(other.suggestion)}"
-    return replace(finding, body=body)
-
-
-def _title_key(finding: Finding) -> tuple[str, range | None, str, str]:
-    anchor = finding.anchor
-    title = finding.title.casefold()
-    # Titles without any letter or digit must not all have the same key.
-    words = " ".join("".join(char if char.isalnum() else " " for char in title).split()) or title
-    if anchor is None:
-        return finding.path, None, "", words
-    return finding.path, anchor.lines, anchor.side.value, words
-
-
-def _overlap(finding: Finding, other: Finding) -> bool:
-    if finding.anchor is None or other.anchor is None:
-        return finding.anchor is other.anchor
-    return finding.anchor.overlaps(other.anchor)
 
 
 @dataclass(frozen=True)
@@ -99,6 +53,8 @@ class ReviewRequest:
     """The summary of the previous run."""
     earlier_walkthrough: Walkthrough | None = None
     """The walkthrough of the previous run; None if it had none."""
+    text_at_head: Callable[[str], str | None] = lambda _path: None
+    """Returns a file's text, empty if the head has no such file, None if it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +94,13 @@ class PreparedReview:
     prompting: PromptWriter
     settings: str
     """Digest of all settings that decide on what is found."""
+    earlier: tuple[EarlierFinding, ...] = ()
+    """Findings of earlier runs to ask about, if the plan has no questions: else that depends on the answers."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is anything to ask a model about."""
+        return bool(self.plan.works) or any(each.asked for each in self.earlier)
 
 
 @dataclass(frozen=True)
@@ -157,6 +120,7 @@ class RunResult:
     filtered: FilteredFindings
     verification: VerificationResult
     summary: SummaryResult
+    rechecks: Mapping[str, Recheck] = field(default_factory=dict)
     spent: Mapping[str, Usage] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
     """A sentence for each model that was replaced after a failure."""
@@ -189,26 +153,21 @@ def nothing_to_ask(request: ReviewRequest, prepared: PreparedReview, seconds: fl
         hunks=hunks_of(plan, {}),
         carried_lines=plan.carried_lines,
     )
-    earlier = SummaryResult(request.earlier_summary, walkthrough=request.earlier_walkthrough)
-    summary = earlier if request.config.summary != "off" else SummaryResult()
-    result = RunResult(analysis, FilteredFindings(()), VerificationResult(()), summary, seconds=seconds)
+    result = RunResult(
+        analysis,
+        FilteredFindings(()),
+        VerificationResult(()),
+        _earlier_summary(request),
+        rechecks={each.key: Recheck(RecheckState.UNDECIDED) for each in prepared.earlier},
+        seconds=seconds,
+    )
     return assemble(request, prepared, result)
 
 
-def other_models(requested: Sequence[str | None], usage: Usage) -> tuple[str, ...]:
-    """Returns a note if a model answered that was not requested: the CLI silently replaces an unavailable one."""
-    names = [name for name in requested if name is not None]
-    if len(names) < len(requested):
-        return ()
-    others = [model for model in usage.models if not any(_is_same_model(model, name) for name in names)]
-    if not others:
-        return ()
-    subject = f'The model "{names[0]}" was' if len(names) == 1 else f"The models {', '.join(names)} were"
-    return (f"{subject} asked for, and {', '.join(others)} answered.",)
-
-
-def _is_same_model(model: str, name: str) -> bool:
-    return model.startswith(name) or name.startswith(model)
+def _earlier_summary(request: ReviewRequest) -> SummaryResult:
+    if request.config.summary == "off":
+        return SummaryResult()
+    return SummaryResult(request.earlier_summary, walkthrough=request.earlier_walkthrough)
 
 
 def assemble(request: ReviewRequest, prepared: PreparedReview, result: RunResult) -> Review:
@@ -223,6 +182,7 @@ def assemble(request: ReviewRequest, prepared: PreparedReview, result: RunResult
         head_sha=request.snapshot.pull_request.head_sha,
         findings=result.verification.findings,
         refuted=result.verification.refuted,
+        rechecks=result.rechecks,
         coverage=analysis.coverage,
         usage=usage,
         spent=result.spent,
@@ -279,7 +239,15 @@ def prepare(
     review_plan = plan(request.snapshot, request.config, reviewed_before(request, settings))
     names = [prompt.name for prompt in request.config.prompts]
     prompting.prepare(names, review_plan.works, review_plan.skipped)
-    return PreparedReview(review_plan, prompting, settings)
+    earlier = () if review_plan.works else _find_earlier(request, review_plan, hunks_of(review_plan, {}))
+    return PreparedReview(review_plan, prompting, settings, earlier)
+
+
+def _find_earlier(
+    request: ReviewRequest, plan: ReviewPlan, reviewed: frozenset[str], found: Sequence[Finding] = ()
+) -> tuple[EarlierFinding, ...]:
+    snapshot, state, verified = request.snapshot, request.state, request.config.verify != "off"
+    return earlier_findings(plan, snapshot, state, reviewed, found, request.text_at_head, verified=verified)
 
 
 def reviewed_before(request: ReviewRequest, settings: str) -> frozenset[str]:
@@ -370,13 +338,21 @@ async def review(
         raise analysis.first_error or stopped()
     filtered = filter_findings(analysis.findings, config)
     analysis, filtered = _withhold(snapshot, analysis, filtered, watchers.withhold)
+    earlier = prepared.earlier or await asyncio.to_thread(
+        _find_earlier, request, prepared.plan, analysis.hunks, filtered.findings
+    )
+    claims = [Claim(finding) for finding in filtered.findings]
+    claims += [Claim(each.finding, earlier=True, old_code=each.old_code) for each in earlier if each.asked]
     summary_fallback = fallback.after(config.summary_model)
     verification, summary = await asyncio.gather(
-        verifier.verify([Claim(finding) for finding in filtered.findings], watchers.interrupted),
+        verifier.verify(claims, watchers.interrupted),
         Summarizer(snapshot, summary_fallback.ask, prepared.prompting, budgets, config).summarize(
             analysis, filtered.findings, watchers.interrupted, request.earlier_summary
         ),
     )
+    if not prepared.plan.works:
+        summary = _earlier_summary(request)
+    undecided = Recheck(RecheckState.UNDECIDED)
     return assemble(
         request,
         prepared,
@@ -385,6 +361,7 @@ async def review(
             filtered,
             verification,
             summary,
+            rechecks={each.key: verification.rechecked.get(each.finding, undecided) for each in earlier},
             spent=model.spent,
             changes=tuple(
                 dict.fromkeys((*fallback.changes, *verify_fallback.changes, *summary_fallback.changes))

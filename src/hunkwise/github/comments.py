@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.pull_request import Comment, Thread
@@ -79,6 +80,7 @@ class _Closing:
 
     head_sha: str
     answer: bool
+    evidence: Mapping[Thread, str]
     notes: list[str] = field(default_factory=list)
     refused: list[Thread] = field(default_factory=list)
     """Threads that GraphQL certainly did not resolve."""
@@ -86,6 +88,11 @@ class _Closing:
     def leave_unchanged(self, threads: Sequence[Thread], why: str) -> None:
         if threads and why not in self.notes:
             self.notes.append(why)
+
+    def text(self, thread: Thread, opening: str, rest: str = "") -> str:
+        """Returns the opening, what shows that the thread is fixed, and the marker."""
+        blocks = (opening, self.evidence.get(thread, ""), fixed_marker(self.head_sha), rest)
+        return "\n\n".join(block for block in blocks if block)
 
     def needs_reply(self, thread: Thread) -> bool:
         return self.answer and not any(reply.ours and is_fixed(reply.body) for reply in thread.replies)
@@ -97,15 +104,25 @@ class Threads:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
 
-    def close(self, threads: Sequence[Thread], head_sha: str, *, answer: bool = True) -> tuple[str, ...]:
-        """Closes our open threads, and no others. Never raises GitHubError, and retries nothing: the next run
-        handles the rest.
+    def close(
+        self,
+        threads: Sequence[Thread],
+        head_sha: str,
+        *,
+        answer: bool = True,
+        evidence: Mapping[Thread, str] = MappingProxyType({}),
+    ) -> tuple[str, ...]:
+        """Closes our threads, and no others; one that the author resolved is answered. Never raises GitHubError, and
+        retries nothing: the next run handles the rest.
 
-        `answer` must be false while our account has a pending review: GitHub would add the replies to it.
+        `answer` must be false while our account has a pending review: GitHub would add the replies to it. `evidence`
+        has Markdown that belongs into an answer.
         """
-        ours = [thread for thread in threads if thread.ours and not thread.resolved]
+        ours = [thread for thread in threads if thread.ours]
         current = ours[:MOST_THREADS]
-        closing = _Closing(head_sha, answer, refused=[thread for thread in current if not thread.id])
+        closing = _Closing(
+            head_sha, answer, evidence, refused=[thread for thread in current if not thread.id]
+        )
         closing.leave_unchanged(
             ours[MOST_THREADS:], f"No more than {MOST_THREADS} threads are closed in one run."
         )
@@ -134,6 +151,7 @@ class Threads:
         declarations, fields = [], []
         variables: dict[str, object] = {}
         replies = 0
+        opening = f"Fixed in {closing.head_sha}."
         for index, thread in enumerate(batch):
             variables[f"t{index}"] = thread.id
             declarations.append(f"$t{index}: ID!")
@@ -141,23 +159,21 @@ class Threads:
             # Resolve first: a reply without the resolution would look like a thread that somebody reopened.
             fields.append(f"c{index}: resolveReviewThread(input: {target}) {{ thread {{ isResolved }} }}")
             if closing.needs_reply(thread):
-                reply = f"{{pullRequestReviewThreadId: $t{index}, body: $body}}"
+                reply = f"{{pullRequestReviewThreadId: $t{index}, body: $b{index}}}"
+                variables[f"b{index}"] = closing.text(thread, opening)
+                declarations.append(f"$b{index}: String!")
                 fields.append(
                     f"r{index}: addPullRequestReviewThreadReply(input: {reply}) {{ comment {{ id }} }}"
                 )
                 replies += 1
-        if replies:
-            variables["body"] = f"Fixed in {closing.head_sha}.\n\n{fixed_marker(closing.head_sha)}"
-            declarations.append("$body: String!")
         document = f"mutation({', '.join(declarations)}) {{\n" + "\n".join(fields) + "\n}"
         return self._writer.mutation(document, variables, writes=max(1, replies))
 
     def _mark_fixed(self, threads: Sequence[Thread], closing: _Closing) -> None:
-        head = f"**Fixed in {closing.head_sha}.**\n\n{fixed_marker(closing.head_sha)}\n\n"
         for index, thread in enumerate(threads):
             if is_fixed(thread.body):
                 continue
-            body = head + thread.body
+            body = closing.text(thread, f"**Fixed in {closing.head_sha}.**", thread.body)
             if not thread.comment_id or len(body) > BODY_CHARACTERS:
                 closing.leave_unchanged(
                     [thread], "A thread that was fixed could be neither resolved nor edited."

@@ -73,6 +73,7 @@ def _thread(entries: list[JsonValue], viewer: Account) -> Thread:
         trusted=rest_trusted(first),
         replies=tuple(_reply(entry, viewer) for entry in replies),
         url=first.text_or("html_url", ""),
+        diff_hunk=first.text_or("diff_hunk", ""),
     )
 
 

@@ -121,7 +121,7 @@ query(
         nodes {
           id isResolved isOutdated path line diffSide subjectType resolvedBy { login }
           opening: comments(first: 1) {
-            nodes { ...Said reactions(content: THUMBS_DOWN, first: 20) { nodes { user { login } } } }
+            nodes { ...Said diffHunk reactions(content: THUMBS_DOWN, first: 20) { nodes { user { login } } } }
           }
           latest: comments(last: 50) { nodes { ...Said } }
         }
@@ -261,6 +261,7 @@ def _thread(node: JsonValue) -> Thread:
         replies=tuple(_reply(reply) for reply in replies),
         thumbs_down=tuple(login for login in logins if login),
         url=first.text_or("url", ""),
+        diff_hunk=first.text_or("diffHunk", ""),
     )
 
 

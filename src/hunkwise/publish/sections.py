@@ -92,10 +92,11 @@ class FindingLinks:
             if destination is not Destination.BODY:
                 return label
             return linked(label, view.posted.review_url, view.server_url)
+        news = _NEWS.get(finding.check, "") if finding.check else ""
         if thread is None:
-            return f"raised before{_EARLIER.get(destination, '') if published.previous else ''}"
+            return f"raised before{_EARLIER.get(destination, '') if published.previous else ''}{news}"
         label = "resolved by the pull request's author, still counted" if thread.resolved else "raised before"
-        return linked(label, thread.url, view.server_url)
+        return linked(label, thread.url, view.server_url) + news
 
 
 def _quote_path(path: str) -> str:
@@ -115,6 +116,8 @@ _CHECK_LABELS = {
     Verification.LOWERED: "lowered by a second opinion",
     Verification.UNCLEAR: "unverified: a second opinion could not tell",
     Verification.UNVERIFIED: "unverified: no second opinion could be had",
+    Verification.RECHECKED: "checked again: it still holds",
+    Verification.OUTDATED: "not checked again since the code changed",
 }
 _TALLY_LABELS = {
     Verification.CONFIRMED: "confirmed",
@@ -122,6 +125,12 @@ _TALLY_LABELS = {
     Verification.LOWERED: "lowered",
     Verification.UNCLEAR: "unclear",
     Verification.UNVERIFIED: "could not be verified",
+    Verification.RECHECKED: "checked again and still open",
+    Verification.OUTDATED: "not checked again since the code changed",
+}
+_NEWS = {
+    Verification.RECHECKED: ", checked again",
+    Verification.OUTDATED: ", not checked again since the code changed",
 }
 _REFUTATION_LABELS = {
     Refutation.MERGED: "merged into another",
@@ -148,10 +157,16 @@ def tally(review: Review) -> str:
 
 def evidence_fold(finding: Finding, server_url: str) -> str:
     """Returns the evidence of the verification in a folded block; empty if there is none."""
-    if finding.check is None or finding.check is Verification.UNVERIFIED:
+    if finding.check in (None, Verification.UNVERIFIED, Verification.OUTDATED):
         return ""
     evidence = sanitize.text(finding.evidence, _EVIDENCE_LIMIT, server_url=server_url)
     return folded(f"Second opinion: {finding.check}", evidence) if evidence else ""
+
+
+def fixed_evidence(evidence: str, server_url: str) -> str:
+    """Returns what shows that an earlier finding is fixed, in a folded block; empty if there is nothing to show."""
+    words = sanitize.text(evidence, _EVIDENCE_LIMIT, server_url=server_url)
+    return folded("Second opinion: fixed", words) if words else ""
 
 
 def not_worth_comment(review: Review) -> list[str]:

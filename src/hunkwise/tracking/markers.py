@@ -37,6 +37,8 @@ class PreviousFinding:
     """A person deleted its comment, and so dismissed it: only the state can store that."""
     check: Verification | None = None
     """Result of that run's verification; None if it was not verified."""
+    fixed: bool = False
+    """A later run found it fixed although its code stands: only the state can store that."""
 
     @property
     def span(self) -> int:
@@ -64,7 +66,7 @@ class HiddenState:
     hunks: frozenset[str] = frozenset()
     """`plan.incremental.kept_keys` of the hunks that were reviewed completely by all of their prompts."""
     findings: tuple[PreviousFinding, ...] = ()
-    """Open findings: raised, neither fixed nor dismissed; also dismissed ones whose comment was deleted."""
+    """Open findings: raised, neither fixed nor dismissed; also closed ones that only the state can recognize."""
     conclusion: str = ""
     """The output of that name."""
     summary: ChangeSummary = NO_SUMMARY
@@ -77,8 +79,8 @@ _LONGEST_PROMPT = 200
 _LONGEST_PATH = 4_096
 _COUNT = 11
 """Number of values in a record."""
-_DELETED = "deleted"
-"""One more value if a person deleted the comment; the verification result follows, if there is one."""
+_DELETED, _FIXED_ALREADY = "deleted", "fixed"
+"""One more value if the finding is closed; the verification result follows, if there is one."""
 _CHECK_BY_VALUE = {check.value: check for check in Verification}
 _LAST_LINE = 10**9
 _LONGEST_SPAN = 1_000
@@ -203,7 +205,7 @@ def as_values(record: PreviousFinding) -> list[Any] | None:
         record.start_line,
         record.code,
         record.where.value,
-        *([_DELETED] if record.deleted else []),
+        *([_DELETED] if record.deleted else [_FIXED_ALREADY] if record.fixed else []),
         *([record.check.value] if record.check else []),
     ]
     return values if from_values(values) is not None else None
@@ -214,8 +216,8 @@ def from_values(values: object) -> PreviousFinding | None:
     if not isinstance(values, list) or not _COUNT <= len(values) <= _COUNT + 2:
         return None
     optional = values[_COUNT:]
-    deleted = optional[:1] == [_DELETED]
-    check = optional[deleted:]
+    deleted, fixed = optional[:1] == [_DELETED], optional[:1] == [_FIXED_ALREADY]
+    check = optional[deleted or fixed :]
     if check and not (len(check) == 1 and isinstance(check[0], str) and check[0] in _CHECK_BY_VALUE):
         return None
     fingerprint, path, severity, title, category, prompt, side, line, start_line, code, where = values[
@@ -235,7 +237,7 @@ def from_values(values: object) -> PreviousFinding | None:
         return None
     return PreviousFinding(
         fingerprint, path, level, title, category, prompt, diff_side, line, start_line, code, destination, deleted,
-        _CHECK_BY_VALUE[check[0]] if check else None,
+        _CHECK_BY_VALUE[check[0]] if check else None, fixed,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from operator import itemgetter
 from typing import TypeVar
 
-from hunkwise.domain.finding import Anchor, Finding
+from hunkwise.domain.finding import Anchor, Finding, Verification
 from hunkwise.domain.pull_request import Conversation, Reply, ReviewState, Thread
 from hunkwise.domain.review import Destination
 from hunkwise.tracking.markers import HiddenState, PreviousFinding, count_markers, is_fixed, raised_in
@@ -155,7 +155,7 @@ def _prose_lines(body: str) -> Iterator[str]:
             yield line.strip()
 
 
-_COMMENTED = frozenset({Destination.INLINE, Destination.FILE})
+COMMENTED = frozenset({Destination.INLINE, Destination.FILE})
 _FAR = 10**9
 DISMISSED = 2
 """`TrackedFinding.priority` of a finding that a trusted user dismissed."""
@@ -226,6 +226,16 @@ class TrackedFinding:
     """The finding of this run that repeats it."""
 
     @property
+    def key(self) -> str:
+        """Identifies it in a run, also after the conversation was read again."""
+        record = self.previous
+        return (
+            f"{self.thread.comment_id}"
+            if self.thread
+            else f"{record.fingerprint} {record.path} {record.line}"
+        )
+
+    @property
     def thread(self) -> Thread | None:
         return self.posted.thread if self.posted else None
 
@@ -234,6 +244,16 @@ class TrackedFinding:
         if self.posted:
             return self.posted.dismissal
         return Dismissal.TRUSTED if self.previous.deleted else None
+
+    @property
+    def closed(self) -> bool:
+        """We closed its thread as fixed."""
+        return self.posted is not None and self.posted.fixed
+
+    @property
+    def reopened(self) -> bool:
+        """A person says that it is not fixed."""
+        return self.thread is not None and is_reopened(self.thread)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -278,14 +298,14 @@ def raised_before(
     linked = {item.posted for item in tracked}
     unlinked = (ours for ours in threads if ours not in linked and not ours.fixed and not ours.thread.edited)
     known = [
-        *(item.previous for item in tracked if not (item.posted and item.posted.fixed)),
+        *(item.previous for item in tracked if item.previous.fixed or not item.closed),
         *(ours.record for ours in unlinked),
     ]
     return (*known, *_only_in_bodies(conversation, known, threads))
 
 
 def track(before: Sequence[PreviousFinding], conversation: Conversation) -> list[TrackedFinding]:
-    """Returns the findings, linked to their threads; those that we closed as fixed are omitted."""
+    """Returns the findings, linked to their threads; those that we closed as their code was gone are omitted."""
     unreadable = {
         thread.path
         for thread in conversation.threads
@@ -296,13 +316,15 @@ def track(before: Sequence[PreviousFinding], conversation: Conversation) -> list
     tracked = _link_threads(before, our_threads(conversation))
     for item in tracked:
         record = item.previous
-        commented = record.where in _COMMENTED
+        commented = record.where in COMMENTED
         # Without our login no comment is known to be ours, and so none can be known to be deleted.
         if item.posted is None and commented and record.path not in unreadable and conversation.viewer:
-            item.previous = replace(record, deleted=True)
+            item.previous = replace(record, deleted=True, fixed=False)
+        elif record.fixed and item.reopened:
+            item.previous = replace(record, fixed=False, check=Verification.OUTDATED)
         elif item.posted is not None and not commented:
             item.previous = replace(record, where=item.posted.record.where)
-    return [item for item in tracked if not (item.posted and item.posted.fixed)]
+    return [item for item in tracked if item.previous.fixed or not item.closed]
 
 
 def our_threads(conversation: Conversation) -> list[FindingThread]:
@@ -343,11 +365,12 @@ def _thread_cost(record: PreviousFinding, ours: FindingThread) -> Cost | None:
     other_path = record.path not in (ours.record.path, ours.thread.path)
     # A fingerprint does not include the side, and a finding may have moved from the other side.
     other_side = record.side is not ours.record.side and None not in (record.line, ours.record.line)
-    uncommented = record.where not in _COMMENTED
+    uncommented = record.where not in COMMENTED
     dismissed = ours.dismissal is Dismissal.TRUSTED
     if uncommented and (distance or other_path or other_side or dismissed or ours.fixed):
         return None  # it has a thread only if its comment was posted without the run noticing
-    return uncommented, other_side, record != ours.record, ours.fixed, dismissed, other_path, distance
+    other_end = ours.fixed != record.fixed
+    return uncommented, other_side, record != ours.record, other_end, dismissed, other_path, distance
 
 
 def _distance(first: int | None, second: int | None) -> int:
@@ -370,7 +393,7 @@ def _only_in_bodies(
     linked = assign_by_cost(
         ((record.side is not other.side, _distance(record.line, other.line)), number, other)
         for number, record in enumerate(known)
-        if record.where not in _COMMENTED
+        if record.where not in COMMENTED
         for other in by_fingerprint.get(record.fingerprint, ())
     )
     elsewhere = set(map(_place, (*known, *linked.values(), *(ours.record for ours in threads))))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from hunkwise.domain.diff import FileDiff, Side
-from hunkwise.domain.finding import Anchor, Finding
+from hunkwise.domain.finding import Anchor, Finding, Recheck, RecheckState, Verification
 from hunkwise.domain.pull_request import Conversation, Thread
 from hunkwise.domain.review import Destination
+from hunkwise.domain.text import cut
 from hunkwise.tracking.locate import NEARBY, CodeSearch
 from hunkwise.tracking.markers import (
     LONGEST_CATEGORY,
@@ -30,7 +31,6 @@ from hunkwise.tracking.previous import (
     WholeFile,
     assign_by_cost,
     group_by,
-    is_reopened,
     our_threads,
     track,
 )
@@ -41,14 +41,16 @@ _RELATED = 0.5
 """Title similarity from which a finding continues one whose code was changed."""
 _CLOSE = 10
 """Maximum distance in lines at which the same category and a shared word suffice for that."""
+MAX_TEXT, MAX_OLD_CODE, MAX_OLD_ROWS = 4_000, 4_000, 60
+"""Characters of an earlier finding's text and of its former code, and rows of that."""
 _WORD = re.compile(r"[^\W_]+")
 _STOP_WORDS = frozenset(
     "the and for not with that this from into are can may was has its when where which without".split()
 )
 
 
-def _match_findings(findings: Sequence[Finding], tracked: Sequence[TrackedFinding]) -> set[Finding]:
-    """Sets `match` of the earlier findings that were found again, one to one; returns their matches.
+def _match_findings(findings: Sequence[Finding], tracked: Sequence[TrackedFinding]) -> None:
+    """Sets `match` of the earlier findings that were found again, one to one.
 
     Each rule, the strictest first, returns a cost for a finding and an earlier one of the same file, None for no match.
     """
@@ -65,7 +67,6 @@ def _match_findings(findings: Sequence[Finding], tracked: Sequence[TrackedFindin
         for finding, item in assigned.items():
             item.match = finding
         matched.update(assigned)
-    return matched
 
 
 def _same_fingerprint(finding: Finding, item: TrackedFinding) -> Cost | None:
@@ -179,7 +180,7 @@ class Reconciliation:
     kept: tuple[OpenFinding, ...] = ()
     """Open since an earlier run: they count for the gates."""
     fixed: tuple[Thread, ...] = ()
-    """Open threads of ours whose code no longer exists, also not in another form."""
+    """Threads of ours to close: the code no longer exists, also not in another form, or was found to be fixed."""
     dismissed: tuple[PreviousFinding, ...] = ()
     """Not fixed, but dismissed by a trusted user: they do not count for the gates."""
     repeated: int = 0
@@ -187,6 +188,10 @@ class Reconciliation:
 
     A duplicate is a finding that was found on both sides of the same line.
     """
+    evidence: Mapping[Thread, str] = field(default_factory=dict)
+    """What shows that a thread of `fixed` is fixed although its code stands; untrusted text."""
+    ended: tuple[PreviousFinding, ...] = ()
+    """Found to be fixed although their code stands: the state keeps them, so that they do not count as open again."""
 
     @property
     def deleted(self) -> tuple[PreviousFinding, ...]:
@@ -196,7 +201,24 @@ class Reconciliation:
     def remembered(self, where: Mapping[Finding, Destination]) -> tuple[PreviousFinding, ...]:
         """Returns the records for the state; `where` has the destination of each finding in `post`."""
         posted = (raised(finding, where.get(finding, Destination.REPORT)) for finding in self.post)
-        return (*(kept.raised for kept in self.kept), *posted, *self.deleted)
+        return (*(kept.raised for kept in self.kept), *posted, *self.deleted, *self.ended)
+
+
+def compare(
+    found: Sequence[Finding],
+    before: Sequence[PreviousFinding],
+    conversation: Conversation,
+    files: Sequence[FileDiff],
+    text_at_head: Callable[[str], str | None],
+) -> tuple[tuple[Finding, ...], list[TrackedFinding]]:
+    """Returns this run's findings without duplicates, and the earlier ones, located and matched with them."""
+    by_path = {file.path: file for file in files}
+    findings = dict.fromkeys(_moved_to_right(finding, by_path.get(finding.path)) for finding in found)
+    tracked = track(before, conversation)
+    CodeSearch(files, text_at_head).locate(tracked)
+    # What comes back after it was fixed is raised anew.
+    _match_findings([*findings], [item for item in tracked if not item.previous.fixed])
+    return tuple(findings), tracked
 
 
 def reconcile(
@@ -207,34 +229,55 @@ def reconcile(
     *,
     reviewed: Callable[[str], bool],
     text_at_head: Callable[[str], str | None],
+    recheck: Callable[[str], Recheck | None] = lambda _key: None,
 ) -> Reconciliation:
     """Matches the findings of this run, `found`, with those that were raised `before` (from `raised_before`).
 
     `reviewed` returns whether all hunks of a path of the diff were reviewed, now or earlier. `text_at_head` returns
     a file's text, empty if the head has no such file, None if it cannot be read: then no finding of the file
-    counts as fixed.
+    counts as fixed. `recheck` returns whether the finding of this key still holds, None if nothing changed around it.
     """
-    by_path = {file.path: file for file in files}
-    findings = list(dict.fromkeys(_moved_to_right(finding, by_path.get(finding.path)) for finding in found))
-    tracked = track(before, conversation)
-    CodeSearch(files, text_at_head).locate(tracked)
-    matched = _match_findings(findings, tracked)
+    findings, tracked = compare(found, before, conversation, files, text_at_head)
     kept: list[OpenFinding] = []
-    fixed: dict[Thread, None] = {}
+    fixed: dict[Thread, str] = {}
+    ended: list[PreviousFinding] = []
     dismissed: list[PreviousFinding] = []
     repeated = len(found) - len(findings)
     for item in tracked:
-        updated = _found_again(item, item.match) if item.match else _not_found(item)
+        answer = recheck(item.key) if item.match is None else None
+        updated = _found_again(item, item.match) if item.match else _not_found(item, answer)
         if item.match is None and _is_fixed(item, reviewed):
             if item.thread is not None and not item.thread.resolved and item.dismissal is None:
-                fixed[item.thread] = None
+                fixed[item.thread] = ""
         elif item.dismissal is Dismissal.TRUSTED:
             dismissed.append(updated.raised)
             repeated += item.match is not None
+        elif item.previous.fixed or (answer and answer.state is RecheckState.FIXED and not item.reopened):
+            ended.append(replace(updated.raised, fixed=True, check=None))
+            if item.thread is not None and not item.closed:
+                fixed[item.thread] = answer.evidence if answer else ""
         else:
             kept.append(updated)
+    matched = {item.match for item in tracked}
     post = tuple(finding for finding in findings if finding not in matched)
-    return Reconciliation(post, tuple(kept), tuple(fixed), tuple(dismissed), repeated)
+    evidence = {thread: words for thread, words in fixed.items() if words}
+    return Reconciliation(post, tuple(kept), tuple(fixed), tuple(dismissed), repeated, evidence, tuple(ended))
+
+
+def described(item: TrackedFinding) -> Finding:
+    """Returns an earlier finding at its present place, with the text of its comment where nobody edited that."""
+    finding, thread = _not_found(item).finding, item.thread
+    if thread is None or thread.edited:
+        return finding
+    # The comment begins with severity and title; evidence is folded.
+    text = without_markers(thread.body).partition("\n\n")[2].partition("<details>")[0]
+    return replace(finding, body=cut(text.strip() or finding.body, MAX_TEXT))
+
+
+def code_when_raised(item: TrackedFinding) -> str:
+    """Returns the last rows of the diff that an earlier finding was raised on; empty if they are not known."""
+    rows = item.thread.diff_hunk.split("\n")[-MAX_OLD_ROWS:] if item.thread else []
+    return "\n".join(rows)[-MAX_OLD_CODE:]
 
 
 def shown_threads(conversation: Conversation, files: Sequence[FileDiff]) -> tuple[Thread, ...]:
@@ -279,7 +322,7 @@ def _is_fixed(item: TrackedFinding, reviewed: Callable[[str], bool]) -> bool:
     location = item.location
     if not isinstance(location, Removed) or (location.changed and not reviewed(location.path)):
         return False
-    return item.thread is None or not is_reopened(item.thread)  # a person says that it is not fixed
+    return not item.reopened
 
 
 def _found_again(item: TrackedFinding, finding: Finding) -> OpenFinding:
@@ -299,9 +342,15 @@ def _found_again(item: TrackedFinding, finding: Finding) -> OpenFinding:
     return OpenFinding(repeated, record, item.thread)
 
 
-def _not_found(item: TrackedFinding) -> OpenFinding:
-    """Returns the finding as open at its present place; at its recorded place if that is unknown."""
+def _not_found(item: TrackedFinding, answer: Recheck | None = None) -> OpenFinding:
+    """Returns the finding as open at its present place; at its recorded place if that is unknown.
+
+    An earlier verdict counts only while nothing has changed around the code.
+    """
     record, location = item.previous, item.location
+    if answer is not None:
+        is_open = answer.state is RecheckState.OPEN
+        record = replace(record, check=Verification.RECHECKED if is_open else Verification.OUTDATED)
     if isinstance(location, InDiff | OutsideDiff):
         place = location.anchor
         record = replace(record, path=place.path, line=place.line, start_line=place.start_line)
@@ -319,5 +368,6 @@ def _not_found(item: TrackedFinding) -> OpenFinding:
         said_line=None if anchor else record.line,
         raised_as=record.fingerprint,
         check=record.check,
+        evidence=answer.evidence if answer and answer.state is RecheckState.OPEN else "",
     )
     return OpenFinding(finding, record, item.thread)
