@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Anchor, code_key
 from hunkwise.domain.limits import CHANGED_FILES
+from hunkwise.tracking.assignment import assign_by_cost, group_by
 from hunkwise.tracking.previous import (
     DISMISSED,
     CodeLocation,
@@ -20,8 +21,6 @@ from hunkwise.tracking.previous import (
     TrackedFinding,
     Unreadable,
     WholeFile,
-    assign_by_cost,
-    group_by,
 )
 
 NEARBY = 50

@@ -3,43 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from operator import itemgetter
-from typing import TypeVar
 
 from hunkwise.domain.finding import Anchor, Finding, Verification
 from hunkwise.domain.pull_request import Conversation, Reply, ReviewState, Thread
 from hunkwise.domain.review import Destination
+from hunkwise.tracking.assignment import Cost, assign_by_cost, group_by
 from hunkwise.tracking.markers import HiddenState, PreviousFinding, count_markers, is_fixed, raised_in
-
-_Left = TypeVar("_Left", bound=Hashable)
-_Right = TypeVar("_Right", bound=Hashable)
-Cost = tuple[float, ...]
-
-
-def assign_by_cost(candidates: Iterable[tuple[Cost, _Left, _Right]]) -> dict[_Left, _Right]:
-    """Returns a right item for each left one: greedy one-to-one assignment by ascending cost.
-
-    Candidates of the same cost are taken in the given order.
-    """
-    assigned: dict[_Left, _Right] = {}
-    taken: set[_Right] = set()
-    for _, left, right in sorted(candidates, key=itemgetter(0)):
-        if left not in assigned and right not in taken:
-            assigned[left] = right
-            taken.add(right)
-    return assigned
-
-
-def group_by(items: Iterable[_Right], key: Callable[[_Right], _Left]) -> dict[_Left, list[_Right]]:
-    """Returns the items by their key, keys and items in the given order."""
-    groups: dict[_Left, list[_Right]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return groups
-
 
 _LONGEST_REPLY = 4_000
 _LONGEST_LINE = 500

@@ -12,6 +12,7 @@ from hunkwise.domain.finding import Anchor, Finding, Recheck, RecheckState, Veri
 from hunkwise.domain.pull_request import Conversation, Thread
 from hunkwise.domain.review import Destination
 from hunkwise.domain.text import cut
+from hunkwise.tracking.assignment import Cost, assign_by_cost, group_by
 from hunkwise.tracking.locate import NEARBY, CodeSearch
 from hunkwise.tracking.markers import (
     LONGEST_CATEGORY,
@@ -21,7 +22,6 @@ from hunkwise.tracking.markers import (
     without_markers,
 )
 from hunkwise.tracking.previous import (
-    Cost,
     Dismissal,
     InDiff,
     OutsideDiff,
@@ -29,8 +29,6 @@ from hunkwise.tracking.previous import (
     TrackedFinding,
     Unreadable,
     WholeFile,
-    assign_by_cost,
-    group_by,
     our_threads,
     track,
 )
