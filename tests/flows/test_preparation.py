@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hunkwise.commands.review import read_range
+from hunkwise.commands.local_range import read_range
 from hunkwise.flows.review import prepare
 from tests.repository.repositories import Entry, Trees
 
