@@ -108,11 +108,11 @@ def test_a_piece_in_the_summary_costs_the_summary() -> None:
 
 @pytest.mark.parametrize("state", RecheckState)
 def test_evidence_with_a_secret_leaves_an_earlier_finding_undecided(state: RecheckState) -> None:
-    fine = Recheck(state, "Line 4 checks it.")
-    answers = {"1": Recheck(state, f"It is {TOKEN}."), "2": fine, "3": Recheck(state, f"And {TOKEN[20:]}.")}
-    whole = replace(review(finding(body=TOKEN[:20])), rechecks=answers)
-    undecided = Recheck(RecheckState.UNDECIDED)
-    assert withhold(whole, SecretScan([TOKEN])).rechecks == {"1": undecided, "2": fine, "3": undecided}
+    fine, undecided = Recheck(state, "Line 4 checks it."), Recheck(RecheckState.UNDECIDED)
+    for evidence in (f"It is {TOKEN}.", f"And {TOKEN[20:]}."):
+        answers = {"1": fine, "2": Recheck(state, evidence)}
+        whole = replace(review(finding(body=TOKEN[:20])), rechecks=answers)
+        assert withhold(whole, SecretScan([TOKEN])).rechecks == {"1": fine, "2": undecided}
 
 
 @pytest.mark.parametrize("text", ["", SECRET[:-2], "nothing here", SECRET.swapcase()])
