@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from hunkwise.domain.finding import Area, Risk, RiskLevel, Verification, Walkthrough
+from hunkwise.domain.finding import Area, Recheck, RecheckState, Risk, RiskLevel, Verification, Walkthrough
 from hunkwise.domain.review import RefutedFinding, ReviewFault
 from hunkwise.publish.sanitize import line
 from hunkwise.redaction import SecretScan, withhold, without_secrets
@@ -104,6 +104,15 @@ def test_a_piece_in_the_summary_costs_the_summary() -> None:
     whole = replace(review(finding(body=TOKEN[:20]), finding("Kept")), summary=f"And {TOKEN[20:]}.")
     safe = withhold(whole, SecretScan([TOKEN]))
     assert (safe.findings, safe.summary) == ((finding("Kept"),), "")
+
+
+@pytest.mark.parametrize("state", RecheckState)
+def test_evidence_with_a_secret_leaves_an_earlier_finding_undecided(state: RecheckState) -> None:
+    fine, undecided = Recheck(state, "Line 4 checks it."), Recheck(RecheckState.UNDECIDED)
+    for evidence in (f"It is {TOKEN}.", f"And {TOKEN[20:]}."):
+        answers = {"1": fine, "2": Recheck(state, evidence)}
+        whole = replace(review(finding(body=TOKEN[:20])), rechecks=answers)
+        assert withhold(whole, SecretScan([TOKEN])).rechecks == {"1": fine, "2": undecided}
 
 
 @pytest.mark.parametrize("text", ["", SECRET[:-2], "nothing here", SECRET.swapcase()])

@@ -123,7 +123,8 @@ def _redact_value(value: object, scan: SecretScan) -> object:
 def withhold(review: Review, scan: SecretScan) -> Review:
     """Removes findings, summary texts, notes and faults that hold a secret, and adds a fault that reports it."""
     whole = [safe for finding in review.findings if (safe := _withhold_finding(finding, scan)) is not None]
-    pieces = scan.pieces_in([*map(_join_texts, whole), review.summary])
+    evidence = (answer.evidence for answer in review.rechecks.values())
+    pieces = scan.pieces_in([*map(_join_texts, whole), review.summary, *evidence])
     joined = any(
         scan.found_in("".join(getattr(finding, name) or "" for finding in whole))
         for name in ("title", "body", "suggestion", "category")
@@ -135,8 +136,8 @@ def withhold(review: Review, scan: SecretScan) -> Review:
         if not scan.found_in(f"{_join_texts(entry.finding)}\n{entry.reason}")
     )
     rechecks = {
-        key: Recheck(RecheckState.UNDECIDED) if scan.found_in(answer.evidence) else answer
-        for key, answer in review.rechecks.items()
+        key: Recheck(RecheckState.UNDECIDED) if index in pieces or scan.found_in(answer.evidence) else answer
+        for index, (key, answer) in enumerate(review.rechecks.items(), len(whole) + 1)
     }
     notes = tuple(note for note in review.notes if not scan.found_in(note))
     faults = tuple(fault for fault in review.faults if not scan.found_in(f"{fault.message}\n{fault.hint}"))

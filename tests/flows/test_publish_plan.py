@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from hunkwise.domain.finding import MAX_OVERVIEW, NO_SUMMARY, Area, Finding, Severity, Walkthrough
+from hunkwise.domain.finding import (
+    MAX_OVERVIEW,
+    NO_SUMMARY,
+    Area,
+    Finding,
+    Recheck,
+    RecheckState,
+    Severity,
+    Verification,
+    Walkthrough,
+)
 from hunkwise.domain.pull_request import Comment, Conversation
 from hunkwise.domain.review import Coverage, Destination, FileCoverage, PostResult, SkipReason
 from hunkwise.flows.publish_plan import PublishPlan
@@ -135,3 +145,15 @@ def test_what_was_said_of_the_change_is_remembered_bounded_and_of_our_own_review
         talk=said(), summary="Words.", walkthrough=told, terms=replace(TERMS, own_review=False)
     )
     assert reported.state(reported.view(PostResult())).summary == NO_SUMMARY
+
+
+def test_the_report_of_another_job_ends_no_finding_whose_code_stands() -> None:
+    """It is made in a job that the author of the change may control."""
+    confirmed = state(replace(inline(FOUND).findings[0], check=Verification.CONFIRMED))
+    talk = remembering(confirmed, thread(FOUND))
+    rechecks = {"1": Recheck(RecheckState.FIXED, "It is fixed.")}
+    own = standing(talk=talk, rechecks=rechecks)
+    assert (len(own.reconciliation.fixed), own.review.findings) == (1, ())
+    other = standing(talk=talk, terms=replace(TERMS, own_review=False), rechecks=rechecks)
+    assert [found.check for found in other.review.findings] == [Verification.OUTDATED]
+    assert other.reconciliation.fixed == ()
