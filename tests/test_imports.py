@@ -24,7 +24,7 @@ MAY_KNOW = {
     "enclosing": {"domain", "plan", "worker"},
     "prompts": {"domain", "errors", "plan", "worker"},
     "tracking": {"domain"},
-    "publish": {"domain", "errors", "tracking", "worker"},
+    "publish": {"domain", "errors", "tracking"},
     "copilot": {"domain", "errors", "files", "redaction", "settings", "worker"},
     "github": {"domain", "errors", "publish", "redaction", "tracking"},
     "repository": {"domain", "errors", "files"},
@@ -66,6 +66,53 @@ def test_a_stage_knows_only_what_stands_below_it() -> None:
         if name.startswith("hunkwise.")
     }
     assert {(own, name) for own, name in known if name not in {own, "", *MAY_KNOW[own]}} == set()
+
+
+GROUND = {"domain", "errors", "files", "worker", "redaction"}
+"""What the picture in CONTRIBUTING.md leaves out: every module may import these."""
+
+
+def test_the_picture_in_contributing_shows_the_imports() -> None:
+    picture = Path("CONTRIBUTING.md").read_text(encoding="utf-8").split("flowchart TD\n")[1].split("```")[0]
+    arrows: dict[str, set[str]] = {}
+    for row in picture.splitlines():
+        lower, _, upper = row.partition(" --> ")
+        for name in lower.split("&"):
+            arrows.setdefault(name.strip(), set()).update(one.strip() for one in upper.split("&"))
+    imports: dict[str, set[str]] = {}
+    for module in MODULES:
+        known = {stage(name) for name in imported(module) if name.startswith("hunkwise.")}
+        imports.setdefault(stage(module), set()).update(known - {"", stage(module)})
+    missing = {
+        (own, name)
+        for own, names in imports.items()
+        for name in names - GROUND
+        if own not in {"", "__main__"} and name not in reachable(own, arrows)
+    }
+    drawn = {(own, name) for own, names in arrows.items() for name in names}
+    assert missing == set()
+    assert {(own, name) for own, name in drawn if name not in imports.get(own, set())} == set()
+
+
+def reachable(start: str, arrows: dict[str, set[str]]) -> set[str]:
+    """Returns all that the arrows lead to from `start`."""
+    found: set[str] = set()
+    left = [start]
+    while left:
+        new = arrows.get(left.pop(), set()) - found
+        found |= new
+        left += new
+    return found
+
+
+def test_no_permission_to_import_is_unused() -> None:
+    used = {
+        (stage(module), stage(name))
+        for module in MODULES
+        for name in imported(module)
+        if name.startswith("hunkwise.")
+    }
+    assert {(own, name) for own, names in MAY_KNOW.items() for name in names} - used == set()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from base64 import b64encode
 
 import pytest
 
+from hunkwise.commands.backend import secrets_of
 from hunkwise.doctor.checks import (
     Check,
     CheckState,
@@ -17,7 +18,6 @@ from hunkwise.doctor.checks import (
     failed,
     fault,
     ok,
-    secrets_of,
     unchecked,
     verdict,
     warning,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from hunkwise.copilot.isolation import Credential
 from hunkwise.demo.server import MODEL as DEMO
 from hunkwise.demo.server import serving
 from hunkwise.errors import SettingsError
 from hunkwise.settings.inputs import PROVIDER_INPUTS, Provider, read_provider
-from hunkwise.settings.parsing import InputReader
+from hunkwise.settings.parsing import SECRET_INPUTS, InputReader, set_inputs
 
 
 @dataclass(frozen=True)
@@ -70,3 +71,31 @@ def _provider(environ: Mapping[str, str], model: str | None) -> Provider | None:
 
 def _variable(name: str) -> str:
     return "--model or COPILOT_MODEL" if name == "model" else f"COPILOT_{name.upper().replace('-', '_')}"
+
+
+_VARIABLES = (
+    "GITHUB_TOKEN",
+    "GH_TOKEN",
+    "COPILOT_GITHUB_TOKEN",
+    "COPILOT_CONNECTION_TOKEN",
+    "COPILOT_PROVIDER_API_KEY",
+    "COPILOT_PROVIDER_BEARER_TOKEN",
+    "ACTIONS_RUNTIME_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+)
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy")
+_SHORTEST = 4
+
+
+def secrets_of(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Returns the unique secret values in the environment's known variables, also where the settings are wrong."""
+    values = [*set_inputs(environ, SECRET_INPUTS).values(), *(environ.get(name, "") for name in _VARIABLES)]
+    values += [_password(environ.get(name, "")) for name in _PROXIES]
+    return tuple(dict.fromkeys(secret.strip() for secret in values if len(secret.strip()) >= _SHORTEST))
+
+
+def _password(url: str) -> str:
+    try:
+        return urlsplit(url).password or ""
+    except ValueError:
+        return ""

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hunkwise.commands.backend import Backend, select_backend
+from hunkwise.commands.backend import Backend, secrets_of, select_backend
 from hunkwise.commands.journal import write_json
 from hunkwise.commands.signals import Signals, quiet_loop
 from hunkwise.copilot.find_cli import find_cli
 from hunkwise.copilot.isolation import refuse_unsafe
 from hunkwise.copilot.sidecar import Sidecar
-from hunkwise.doctor.checks import secrets_of
 from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import plain
 from hunkwise.errors import SettingsError

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from urllib.parse import urlsplit
 
 from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import cut, one_line
 from hunkwise.errors import Error, SettingsError
 from hunkwise.redaction import SecretScan
-from hunkwise.settings.parsing import SECRET_INPUTS, set_inputs
 
 
 class CheckState(StrEnum):
@@ -79,28 +77,9 @@ def verdict(sections: Iterable[Section]) -> ExitCode:
     return ExitCode.NO_REVIEW if CheckState.FAULT in states else ExitCode.REVIEWED
 
 
-_VARIABLES = (
-    "GITHUB_TOKEN",
-    "GH_TOKEN",
-    "COPILOT_GITHUB_TOKEN",
-    "COPILOT_CONNECTION_TOKEN",
-    "COPILOT_PROVIDER_API_KEY",
-    "COPILOT_PROVIDER_BEARER_TOKEN",
-    "ACTIONS_RUNTIME_TOKEN",
-    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-)
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy")
 _LONGEST = 700
-_SHORTEST = 4
 _HIDDEN = "***"
 _WITHHELD = "not shown: it holds one of this run's secrets"
-
-
-def secrets_of(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Returns the unique secret values in the environment's known variables, also where the settings are wrong."""
-    values = [*set_inputs(environ, SECRET_INPUTS).values(), *(environ.get(name, "") for name in _VARIABLES)]
-    values += [_password(environ.get(name, "")) for name in _PROXIES]
-    return tuple(dict.fromkeys(secret.strip() for secret in values if len(secret.strip()) >= _SHORTEST))
 
 
 class Mask:
@@ -124,13 +103,6 @@ class Mask:
             masked = masked.replace(secret, _HIDDEN)
         # Searches the whole text: a truncated secret would not be found, and a part of it would be shown.
         return _WITHHELD if self._scan.found_in(masked) else cut(masked, _LONGEST)
-
-
-def _password(url: str) -> str:
-    try:
-        return urlsplit(url).password or ""
-    except ValueError:
-        return ""
 
 
 _SIGNS = max(len(state) for state in CheckState)

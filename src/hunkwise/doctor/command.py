@@ -15,6 +15,7 @@ from pathlib import Path
 
 from hunkwise import __version__
 from hunkwise.actions import Runner, inert
+from hunkwise.commands.backend import secrets_of
 from hunkwise.commands.signals import stoppable
 from hunkwise.copilot.find_cli import CLI_VERSION, SDK_VERSION, find_cli
 from hunkwise.copilot.isolation import ROOT_VARIABLE, isolation
@@ -28,7 +29,6 @@ from hunkwise.doctor.checks import (
     as_json,
     as_text,
     fault,
-    secrets_of,
     unchecked,
     verdict,
     warning,
