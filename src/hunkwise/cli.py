@@ -13,9 +13,9 @@ from contextlib import suppress
 from typing import Any, Final, NoReturn, TypeAlias
 
 from hunkwise import __version__
-from hunkwise.copilot.procfs import adopt_orphans
 from hunkwise.domain.text import plain
 from hunkwise.errors import Error, host_error
+from hunkwise.worker import adopt_orphans
 
 _UNKNOWN_HINT = "This is a fault of hunkwise's own: please report it with the lines above."
 

@@ -17,11 +17,21 @@ import hunkwise
 
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_CHILD_SUBREAPER = 36
 _CAPABILITIES = 64
 """Upper bound of capability numbers. The kernel has about 40, from 0, and returns EINVAL for higher numbers."""
 _CAPABILITY_VERSION = 0x20080522
 _LIBC = ctypes.CDLL(None, use_errno=True)
 """Loaded before any fork."""
+
+
+def adopt_orphans() -> None:
+    """Makes this process the parent of all its orphaned descendants, whichever group or session they move to (Linux).
+
+    For a process that runs one command only: `copilot.procfs.end_stragglers` then ends every descendant.
+    """
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def give_up(uid: int, gid: int) -> None:

@@ -92,10 +92,10 @@ def test_second_opinion_has_instructions_for_the_file(world: World) -> None:
     world.change({**BASE, ".github/hunkwise.yml": settings}, HEAD)
     run(world)
     (asked,) = world.model.second_requests
-    for words in ("Cents everywhere.", "Mind the shop.", "No prints."):
-        assert f"> {words}" in asked.prompt.partition("# The file")[0], words
-    assert "Mind the docs." not in asked.prompt
-    assert "Praise everything." not in asked.prompt.partition("# The file")[0]
+    for path in ("AGENTS.md", "src/AGENTS.md", ".github/instructions/deep/py.instructions.md"):
+        assert f'"{path}"' in asked.prompt, path
+    assert "docs/AGENTS.md" not in asked.prompt
+    assert "Cents everywhere." not in asked.prompt  # the review had the texts already
 
 
 def test_reports_missing_context_when_graphql_is_refused(world: World) -> None:

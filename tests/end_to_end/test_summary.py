@@ -165,7 +165,7 @@ def test_model_corrects_invalid_summary(world: World) -> None:
     result = review_parts(world, {**SUMMARY, "risk": {"level": "grave", "why": "x"}}, SUMMARY)
     first, second = summary_requests(world)
     assert first.tool_results == ()
-    assert "risk.level: Input should be 'low', 'medium' or 'high'" in second.tool_results[0]
+    assert 'risk.level: "grave" was sent, not one of low, medium, high' in second.tool_results[0]
     assert result.report["walkthrough"]["risk"]["level"] == "medium"
 
 

@@ -50,7 +50,9 @@ _CALLS: Final = re.compile(
     re.IGNORECASE,
 )
 _UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e01ef]"
+    # Joiners belong to emoji and to scripts that need them, never between ASCII.
+    "(?<![^\x00-\x7f])[\u200c\u200d](?![^\x00-\x7f])"
+    "|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e01ef]"
 )
 _CLOSES: Final = re.compile(r"\b(?:close|fix|resolve)[a-z]*:?\s+(?:\S+/\S+)?(?:#|gh-)\d", re.IGNORECASE)
 

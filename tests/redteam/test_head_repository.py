@@ -56,7 +56,9 @@ def open_hostile_head(world: AttackWorld) -> None:
 
 def check_nothing_loaded(world: AttackWorld, _result: Result) -> None:
     assert MARK not in prompts(world)
-    assert {request.tool_names for request in world.model_requests} == {TOOLS}
+    # Nothing can be searched through the API.
+    searchless = tuple(tool for tool in TOOLS if tool != "repo_search")
+    assert {request.tool_names for request in world.model_requests} in ({TOOLS}, {searchless})
     assert paths_in(world.model_requests[0]) == ["app.py"]
 
 

@@ -141,7 +141,7 @@ def test_keeps_malformed_findings(world: AttackWorld) -> None:
     missing = [number for number in range(1, len(wrong) + 1) if f"Shape {number}." not in result.summary]
     assert missing == []
     assert "had no title and no text that could be read" in result.warning_text
-    assert {one.line for one in world.github.comments if one.subject_type == "line"} <= {3, 5, 30}
+    assert {one.line for one in world.github.comments if one.subject_type == "line"} <= {1, 3, 5, 30}
     assert {one.path for one in world.github.comments} == {"app.py"}
     assert world.github.reviews[0].state == "CHANGES_REQUESTED"
     assert {run.conclusion for run in world.github.check_runs} == {"failure"}

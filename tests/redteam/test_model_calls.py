@@ -243,7 +243,7 @@ def check_nothing_invisible(world: AttackWorld, result: Result) -> None:
         assert [
             letter for letter in answer if letter in "\r\0\x1b\x85\u2028\u202e\u200b\ufe06\U000e0061"
         ] == []
-    assert "     1 one\n     2 two" in tool_results(world)
+    assert any(text.endswith("     1 one\n     2 two") for text in tool_results(world))
 
 
 PATHS = [

@@ -236,7 +236,7 @@ def check_odd_names(world: AttackWorld, result: Result) -> None:
     assert sorted({row.path for row in rows_in(first)}) == paths
     assert result.report["coverage"]["percent"] == 100
     assert sorted(found["path"] for found in result.report["findings"]) == sorted(map(plain, paths))
-    answers = world.model.requests[1].tool_results[: len(READ)]
+    answers = [answer.rpartition("\n")[2] for answer in world.model.requests[1].tool_results[: len(READ)]]
     readable = [number for number, name in enumerate(NAMES.values()) if not set(name) & set("\n\r\x85\x1b")]
     assert [answers[number] for number in readable] == [f"     1 {number}" for number in readable]
     notes = [

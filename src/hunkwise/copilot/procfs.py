@@ -78,16 +78,7 @@ def _open_files(folder: Path) -> set[str] | None:
     return links
 
 
-_PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 36, 37
-
-
-def adopt_orphans() -> None:
-    """Makes this process the parent of all its orphaned descendants, whichever group or session they move to (Linux).
-
-    For a process that runs one command only: `end_stragglers` then ends every descendant.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+_PR_GET_CHILD_SUBREAPER = 37
 
 
 def _adopts_orphans() -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.model import STAGE_PROMPTS, Question
-from hunkwise.domain.pull_request import CommitFiles
+from hunkwise.domain.pull_request import SearchableCommit
 from hunkwise.domain.review import Coverage
 from hunkwise.errors import SettingsError
 from hunkwise.flows.analysis import Analysis
@@ -70,9 +70,9 @@ def estimate(text: str) -> int:
     return -(-len(text) // _CHARACTERS_A_TOKEN)
 
 
-def rendered(request: ReviewRequest, head: CommitFiles, name: str) -> PromptRendering:
+def rendered(request: ReviewRequest, head: SearchableCommit, name: str) -> PromptRendering:
     """Renders the texts of a prompt of the request's configuration. Raises SettingsError where that is not possible."""
-    prepared = prepare(request, head=head)
+    prepared = prepare(request, head=head, searchable=head.searchable)
     if name == "verify":
         return _verification(request, prepared)
     if name == "summary":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from hunkwise.commands.local_range import read_range
 from hunkwise.domain.model import PARTIALS, STAGE_PROMPTS
-from hunkwise.domain.pull_request import CommitFiles
+from hunkwise.domain.pull_request import CommitFiles, SearchableCommit
 from hunkwise.errors import SettingsError
 from hunkwise.flows.base_config import owner_of, read_file, read_template
 from hunkwise.flows.review import ReviewRequest
@@ -180,7 +180,7 @@ class PreviewSource:
     """The input of a review."""
 
     request: ReviewRequest
-    head: CommitFiles
+    head: SearchableCommit
     """The files at the head commit."""
     change: str
     """Description of the change, for messages."""
