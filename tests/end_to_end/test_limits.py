@@ -17,7 +17,7 @@ from tests.fakes.model_script import Answer, always, report
 
 SOON = {"deadline": "0.1"}
 """Six seconds, far below the tests' own timeout."""
-LATER = {"deadline": "0.25"}
+LATER = {"deadline": "0.15"}
 """Time to reach the part that hangs."""
 
 
@@ -102,7 +102,7 @@ def test_deadline_ends_stopped_idle_cli(world: World) -> None:
 
 def test_deadline_ends_cli_stopped_in_a_turn(world: World) -> None:
     world.change(script=always(Answer(delay=200)))
-    step = world.step(LATER)
+    step = world.step({"deadline": "0.25"})
     result = world.run_until(step, lambda: world.model.in_flight == 1, stop_sidecar, code=3)
     assert "did not answer before the run's deadline" in result.error_text
 

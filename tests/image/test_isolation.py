@@ -40,7 +40,7 @@ def test_doctor_reports_all_controls_ok(world: ContainerWorld, figures: list[str
     assert world.github.writes == []
     width = max(len(one["name"]) for one in attempts)
     figures += ["What the sidecar's user attempted, and the results:"]
-    figures += [f"  {one['name']:<{width}}  {one['value']}" for one in attempts]
+    figures += [f"  {one['name']:<{width}}  {one['said']}" for one in attempts]
 
 
 def test_running_sidecar_has_no_privileges(world: ContainerWorld) -> None:

@@ -100,7 +100,7 @@ def _offers_only_what_was_suggested(place: str, foreign: str, seen: Shown) -> No
     if place != "comment on a line" or text != without_marker(plain(text)):
         assert offered == []
     else:
-        assert offered == [text if text.endswith("\n") else f"{text}\n"]
+        assert offered == [f"{text}\n" if text else ""]
 
 
 def _is_read_again_as_ours(place: str, foreign: str, posted: str) -> None:
