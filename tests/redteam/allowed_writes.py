@@ -98,7 +98,9 @@ def _graphql_fault(scope: Scope, request: Request) -> str:
                 return f"the mutation {sorted(strange)[0]} is not on the list"
             mine = {thread.id for thread in scope.github.threads if thread.number == scope.number}
             given = [
-                value for name, value in asked.get("variables", {}).items() if not re.fullmatch(r"b(ody|\d+)", name)
+                value
+                for name, value in asked.get("variables", {}).items()
+                if not re.fullmatch(r"b(ody|\d+)", name)
             ]
             if {str(value) for value in given if not isinstance(value, dict)} - mine:
                 return "it names what is no thread of this pull request"
