@@ -21,7 +21,7 @@ _UNKNOWN_HINT = "This is a fault of hunkwise's own: please report it with the li
 
 
 def run_process(argv: Sequence[str] | None = None) -> NoReturn:
-    """Runs a command as all that this process does, and exits with its code."""
+    """Runs a command as the only task of this process, and exits with its code."""
     adopt_orphans()
     gc.disable()  # until imports and settings are loaded: none of that is garbage (commands.run enables it)
     code = main(argv)
@@ -176,7 +176,7 @@ _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _add(parser: argparse.ArgumentParser, *names: str, **more: Any) -> None:
-    """Adds options of `_OPTIONS`; `more` is what this command has different."""
+    """Adds options of `_OPTIONS`; `more` overrides their keywords for this command."""
     for name in names:
         parser.add_argument(name, **{**_OPTIONS[name], **more})
 
@@ -239,7 +239,7 @@ def _add_prompts(commands: _Commands) -> None:
     show = parts.add_parser(
         "show",
         help="the text of a template",
-        description="Prints a template as it stands. hunkwise/NAME is always the built-in one; partials/NAME is a "
+        description="Prints the text of a template. hunkwise/NAME is always the built-in one; partials/NAME is a "
         "partial, base the skeleton of the prompts over a diff.",
     )
     render = parts.add_parser(
@@ -277,7 +277,8 @@ def _add_config(commands: _Commands) -> None:
     config = commands.add_parser(
         "config",
         help="show the configuration with where each value came from, or check it",
-        description="Shows or checks what a review would go by. No Copilot CLI is started and no model asked.",
+        description="Shows or checks the configuration that a review would use. No Copilot CLI is started and no "
+        "model asked.",
     )
     parts = config.add_subparsers(dest="part", required=True, metavar="show|check")
     show = parts.add_parser(
@@ -347,8 +348,8 @@ def _add_eval(commands: _Commands) -> None:
 def _add_doctor(commands: _Commands) -> None:
     doctor = commands.add_parser(
         "doctor",
-        help="say what is set up, what is not, and how to fix it",
-        description="In a job the inputs count, in a shell the options and variables that `review` goes by. "
+        help="report what is set up, what is not, and how to fix it",
+        description="Checks the inputs in a job, and in a shell the options and variables of `review`. "
         "Posts nothing and spends nothing. Ends with the exit code that a review would end with.",
     )
     doctor.add_argument("--offline", action="store_true", help="ask neither GitHub nor a model")

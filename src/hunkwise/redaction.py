@@ -146,19 +146,7 @@ def withhold(review: Review, scan: SecretScan) -> Review:
     walkthrough = review.walkthrough
     if walkthrough is not None and scan.found_in("\n".join(walkthrough.texts)):
         walkthrough = None
-    after = (findings, refuted, rechecks, notes, faults, summary, walkthrough)
-    before = (
-        review.findings,
-        review.refuted,
-        review.rechecks,
-        review.notes,
-        review.faults,
-        review.summary,
-        review.walkthrough,
-    )
-    if after == before:
-        return review
-    return replace(
+    safe_review = replace(
         review,
         findings=findings,
         refuted=refuted,
@@ -166,6 +154,12 @@ def withhold(review: Review, scan: SecretScan) -> Review:
         notes=notes,
         summary=summary,
         walkthrough=walkthrough,
+        faults=faults,
+    )
+    if safe_review == review:
+        return review
+    return replace(
+        safe_review,
         faults=tuple(dict.fromkeys((*faults, _WITHHELD))),
         dropped=review.dropped + len(review.findings) - len(findings) + len(review.refuted) - len(refuted),
     )

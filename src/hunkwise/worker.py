@@ -18,6 +18,7 @@ import hunkwise
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_GET_CHILD_SUBREAPER = 37
 _CAPABILITIES = 64
 """Upper bound of capability numbers. The kernel has about 40, from 0, and returns EINVAL for higher numbers."""
 _CAPABILITY_VERSION = 0x20080522
@@ -32,6 +33,14 @@ def adopt_orphans() -> None:
     """
     if sys.platform == "linux":
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def adopts_orphans() -> bool:
+    """Returns whether `adopt_orphans` was called in this process."""
+    adopts = ctypes.c_int(0)
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(adopts), 0, 0, 0)
+    return bool(adopts.value)
 
 
 def give_up(uid: int, gid: int) -> None:

@@ -34,7 +34,7 @@ def test_a_signal_that_came_early_is_told_as_soon_as_somebody_listens(
 ) -> None:
     heard: list[str] = []
     send(number)
-    signals.tell(lambda: heard.append("told"))
+    signals.on_signal(lambda: heard.append("told"))
     assert heard == ["told"]
 
 
@@ -63,9 +63,9 @@ def test_a_third_signal_does_not_disturb_what_the_second_one_ends(signals: Signa
 
 def test_signals_are_told_while_somebody_listens_and_held_while_publishing(signals: Signals) -> None:
     heard: list[str] = []
-    signals.tell(lambda: heard.append("told"))
+    signals.on_signal(lambda: heard.append("told"))
     assert heard == []
     send(signal.SIGTERM)
-    signals.hold()
+    signals.ignore()
     send(signal.SIGTERM)
     assert heard == ["told"]

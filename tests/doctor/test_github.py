@@ -63,8 +63,8 @@ def test_one_small_read_is_made(repository: str | None, number: int | None, path
         (LIMITS | {"x-ratelimit-remaining": "99"}, WARNING, "99 of 5,000 requests"),
         (LIMITS | {"x-ratelimit-reset": "1"}, OK, "4,999 of 5,000 requests are left"),
         (LIMITS | {"x-ratelimit-reset": "999999999999999"}, OK, "4,999 of 5,000 requests are left"),
-        (LIMITS | {"x-ratelimit-remaining": "many"}, OK, "this server tells of none"),
-        ({}, OK, "this server tells of none"),
+        (LIMITS | {"x-ratelimit-remaining": "many"}, OK, "this server reports none"),
+        ({}, OK, "this server reports none"),
     ],
 )
 def test_the_rate_limit_is_read_from_the_headers(

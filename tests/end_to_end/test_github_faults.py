@@ -158,14 +158,14 @@ def test_reports_unreadable_conversation_in_note(world: World) -> None:
     world.github.fault("GET", "/issues/1/comments$", **refusal)
     result = world.run(code=0)
     assert len(world.github.comments) == 2
-    assert any("What was said before could not be read" in note for note in result.report["notes"])
+    assert any("The conversation could not be read" in note for note in result.report["notes"])
 
 
 @pytest.mark.parametrize(
     ("outage", "words"),
     [
         (["/graphql$"], "GitHub does not say whose the token is"),
-        (["/graphql$", "/issues/1/comments$"], "what was said before could not be read"),
+        (["/graphql$", "/issues/1/comments$"], "the conversation could not be read"),
     ],
     ids=["whose", "what"],
 )

@@ -133,7 +133,7 @@ def test_a_clean_case_needs_little() -> None:
         ),
         (
             '{"version": 1, "findings": [],\n"version": 1}',
-            'g: "version" stands 2 times in one object; keep one',
+            'g: "version" appears 2 times in one object; keep one',
         ),
         (
             '{"version": 1, "findings": [],\n"description": "\\ud800"}',

@@ -11,7 +11,16 @@ from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.review import Usage
 from hunkwise.evaluation.golden import GoldenFinding
 from hunkwise.evaluation.results import CaseFailure, CaseResult, Evaluation, ScoredFinding, ScoredGolden
-from hunkwise.evaluation.scoring import Counts, Match, added, distance, lines_of, match, near_pairs, summed
+from hunkwise.evaluation.scoring import (
+    Counts,
+    Match,
+    distance,
+    lines_of,
+    match,
+    near_pairs,
+    sum_counts,
+    sum_usage,
+)
 from hunkwise.evaluation.table import percent
 from tests.evaluation.samples import finding, golden
 
@@ -186,7 +195,7 @@ def test_of_no_case_there_is_no_noise_and_no_share() -> None:
 
 
 def test_totals_are_made_of_the_sums_and_not_of_the_ratios() -> None:
-    whole = summed(
+    whole = sum_counts(
         [Counts(cases=1, matched=1), Counts(cases=1, matched=1, missed=3, noise=1), Counts(cases=1, clean=1)]
     )
     assert whole == Counts(cases=3, clean=1, matched=2, missed=3, noise=1)
@@ -199,7 +208,7 @@ def test_what_failed_cases_cost_is_in_the_totals_and_nothing_else_of_them() -> N
     one = marks(*FOUND, usage=cost, judge_usage=Usage(model_calls=1))
     other = marks(name="two", usage=cost, failure=CaseFailure("timeout", "Late."))
     whole = Evaluation((one, other))
-    assert (whole.usage, whole.judge_usage) == (added([cost, cost]), Usage(model_calls=1))
+    assert (whole.usage, whole.judge_usage) == (sum_usage([cost, cost]), Usage(model_calls=1))
     assert (whole.counts, whole.evaluated, whole.failed) == (one.counts, (one,), (other,))
 
 

@@ -77,7 +77,7 @@ def test_configuration_template_and_instructions_are_read() -> None:
         ({PATH: OWN, "mine.j2": b"caf\xe9"}, r"mine\.j2 is not UTF-8 at byte 3: save"),
         (
             {PATH: b"version: 1\nprompts: [{name: docs, min-severity: high}]"},
-            r"\(one of them stands in the built-in prompt docs\)",
+            r"\(one of them is in the built-in prompt docs\)",
         ),
     ],
 )
@@ -142,7 +142,7 @@ def test_a_range_of_severities_that_front_matter_and_entry_make_together_is_chec
     with pytest.raises(SettingsError) as caught:
         read(files)
     assert caught.value.faults == (
-        'The prompt "mine" has "min-severity" high and "max-severity" low (one of them stands in mine.j2): set one'
+        'The prompt "mine" has "min-severity" high and "max-severity" low (one of them is in mine.j2): set one'
         " of them for this prompt in the configuration.",
     )
 
@@ -276,7 +276,7 @@ def test_a_few_nested_files_that_nobody_knows_are_asked_for_and_the_others_named
     assert ([one.path for one in instructions], notes) == (["a/AGENTS.md"], ())
     _, notes = nested_instructions(base, [changed(f"{name}/x") for name in "abcdefgh"])
     assert notes == (
-        "It is not known what d/AGENTS.md, e/AGENTS.md, f/AGENTS.md and 2 more say of reviews, if they exist.",
+        "It is not known whether d/AGENTS.md, e/AGENTS.md, f/AGENTS.md and 2 more exist: they were not read.",
     )
 
 

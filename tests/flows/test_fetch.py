@@ -67,7 +67,7 @@ def test_a_conversation_that_cannot_be_read_costs_a_note() -> None:
     asked = forge(added("a.py", "x"), failing={"conversation": AWAY})
     found = fetched(asked, config=b"version: 1\nmax-comments: 4\n")
     assert (found.snapshot.conversation, found.snapshot.threads, found.state) == (None, (), None)
-    assert found.snapshot.notes == ("What was said before could not be read: GitHub is away.",)
+    assert found.snapshot.notes == ("The conversation could not be read: GitHub is away.",)
     assert found.texts.config.max_comments == 4
 
 

@@ -327,7 +327,9 @@ def test_an_earlier_request_for_changes_is_taken_back_when_nothing_blocks() -> N
     assert "dismiss 4" in world.told
     refused = World(talk, errors={"dismiss": FORBIDDEN})
     published = refused.publish(whole_review(files=(MENDED,)))
-    assert any("still stands: The token may not write" in note for note in published.view.posted.notes)
+    assert any(
+        "could not be dismissed: The token may not write" in note for note in published.view.posted.notes
+    )
 
 
 def test_no_earlier_verdict_is_taken_back_where_the_new_review_could_not_be_posted() -> None:

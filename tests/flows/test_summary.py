@@ -176,7 +176,7 @@ def test_what_was_said_of_the_parts_stands_in_for_it(answer: Answer) -> None:
 def test_a_failure_is_noted() -> None:
     account, _ = told(analysis("One."), failing())
     assert account.notes == (
-        "The change could not be summed up: It failed. What is said of the change is what was said of its parts.",
+        "The change could not be summed up: It failed. The summary consists of the summaries of its parts.",
     )
 
 

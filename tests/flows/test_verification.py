@@ -212,7 +212,7 @@ def test_a_question_that_failed_costs_its_own_check(kind: ModelKind) -> None:
         "c.py": {Verification.UNVERIFIED},
     }
     assert messages(made) == [
-        f"24 findings were not verified by a second opinion, and stand as they were found. It failed: {kind}."
+        f"24 findings were not verified by a second opinion, and are kept as they were found. It failed: {kind}."
     ]
     assert made.faults[0].hint == "Do something."
     assert {one.evidence for one in made.findings} == {"", WHY}
@@ -265,7 +265,7 @@ def test_a_doubtful_verdict_leaves_the_finding_as_it_was(verdicts: list[tuple[st
     made = opinion(answer, finding())
     assert made.findings == (replace(finding(), check=Verification.UNVERIFIED),)
     assert messages(made) == [
-        f"1 finding was not verified by a second opinion, and stands as it was found. {said}"
+        f"1 finding was not verified by a second opinion, and is kept as it was found. {said}"
     ]
 
 

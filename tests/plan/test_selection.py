@@ -17,9 +17,7 @@ def changed(path: str, *, context: bytes = b"", added: bytes = b"x", number: int
     return FileDiff(path, FileStatus.MODIFIED, (Hunk(number, number, lines),), additions=1)
 
 
-def reason_of(
-    file: FileDiff, ignore: tuple[str, ...] = (), attributes: str | None = None
-) -> SkipReason | None:
+def reason_of(file: FileDiff, ignore: tuple[str, ...] = (), attributes: str = "") -> SkipReason | None:
     selection = select([file], ignore=ignore, attributes=attributes)
     if selection.reviewed:
         assert selection.reviewed == (file,)

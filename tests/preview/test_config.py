@@ -35,7 +35,7 @@ def test_without_a_configuration_the_defaults_are_right(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ask(write(tmp_path, {}), "config", "check") == 0
-    assert capsys.readouterr().out.splitlines()[:2] == ["ok", f"  there is no {HOME}: the defaults hold"]
+    assert capsys.readouterr().out.splitlines()[:2] == ["ok", f"  there is no {HOME}: the defaults apply"]
     with pytest.raises(SettingsError, match=r"There is no other\.yml in the working tree: correct --config"):
         ask(tmp_path, "config", "check", "--config", "other.yml")
 
@@ -181,7 +181,7 @@ def test_without_a_file_the_defaults_are_told(tmp_path: Path, capsys: pytest.Cap
     }
     assert found["values"]["prompts[0].description"]["path"] == "hunkwise/review"
     assert ask(tmp_path / "work", "config", "show") == 0
-    assert f"There is no {HOME} of the working tree: the defaults hold." in capsys.readouterr().out
+    assert f"There is no {HOME} of the working tree: the defaults apply." in capsys.readouterr().out
 
 
 def test_inputs_win_over_the_file_and_options_over_inputs(

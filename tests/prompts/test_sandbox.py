@@ -46,7 +46,7 @@ def fault_of(source: str, **others: str) -> str:
 
 
 def told(fault: TemplateFault) -> str:
-    return f"{fault.template}:{fault.line}: {fault.said}"
+    return f"{fault.template}:{fault.line}: {fault.message}"
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_circle_among_many_is_told_in_short() -> None:
     fault = compile_fault(sandbox(sources), sources, "t0")
     assert fault is not None
     assert (fault.template, fault.line) == ("t19", 1)
-    assert '"t0" → "t1" → "t2" → "t3" → "t4" → "t0"' in fault.said
+    assert '"t0" → "t1" → "t2" → "t3" → "t4" → "t0"' in fault.message
 
 
 def test_a_circle_among_built_in_templates_names_no_other() -> None:
@@ -153,7 +153,7 @@ def test_a_chain_of_templates_without_end_is_a_fault_and_no_crash() -> None:
     sources = {f"t{n}": f"{{% include 't{n + 1}' %}}" for n in range(2_000)}
     fault = compile_fault(sandbox(sources), sources, "t0")
     assert fault is not None
-    assert "without end" in fault.said
+    assert "without end" in fault.message
 
 
 def test_a_template_of_many_brackets_is_a_fault_and_no_crash() -> None:

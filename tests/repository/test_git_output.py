@@ -22,7 +22,7 @@ def test_raw_lines_and_patch_are_put_together() -> None:
     [
         (RAW, "shows no change of 'f'"),
         (RAW + b"\n" + PATCH + PATCH, "more files than it lists"),
-        (RAW + b"\n" + PATCH.replace(b"/f", b"/g"), "stands at another place"),
+        (RAW + b"\n" + PATCH.replace(b"/f", b"/g"), "is at another place"),
         (RAW.replace(b"M\t", b"X\t"), "has a line"),
         (RAW.replace(b"\tf", b""), "has a line"),
         (b": \tf\n", "has a line"),

@@ -184,7 +184,7 @@ WRONG = [
     ("version: 1.0", '1: "version" must be 1, the only version that this hunkwise reads, not 1.0'),
     ("[version]", '1: the file must be keys and values, such as "version: 1"'),
     ("version", '1: the file must be keys and values, such as "version: 1"'),
-    ("version: 1\nversion: 1", '2: "version" stands on line 1 already; keep one of them'),
+    ("version: 1\nversion: 1", '2: "version" is on line 1 already; keep one of them'),
     ("version: [", "1: not valid YAML: expected the node content, but found '<stream end>'"),
 ]
 GATE = "none, low, medium, high or critical"
@@ -233,7 +233,7 @@ WRONG_KEYS = [
     ("prompts: [{template: a.j2}]", f'a prompt has no "name"; give it {NAME}'),
     ("prompts: [{name: A, template: a}]", f'"name" must be {NAME}, not "A"'),
     ("prompts: [{name: a, temlate: b}]", 'unknown key "temlate"; did you mean "template"?'),
-    ("prompts: [review, review]", 'the prompt "review" stands in the list twice; give one another name'),
+    ("prompts: [review, review]", 'the prompt "review" is in the list twice; give one another name'),
     ("models: [a b]", f'"models" must be {MODELS}, and holds "a b"'),
     ("models: [1]", f'"models" must be {MODELS}, and holds 1'),
     ("partials: {sevrity: a}", 'unknown key "sevrity"; did you mean "severity"?'),
@@ -343,13 +343,13 @@ def test_all_faults_are_told_together_in_the_files_order() -> None:
         '6: the prompt "revew" has no "template", and only review, security, tests, performance, api,'
         ' docs, verify and summary are built in; did you mean "review"?',
         "7: aliases (*name) are not allowed; write the value out",
-        '9: "deadline" stands on line 8 already; keep one of them',
+        '9: "deadline" is on line 8 already; keep one of them',
     ]
 
 
 def test_a_models_list_beside_a_model_is_one_fault() -> None:
     assert faults_of("version: 1\nmodel: a\nmodels: [b]") == [
-        '3: "model" and "models" both stand here; keep "models" alone, its first one is asked first'
+        '3: "model" and "models" are both set; keep "models" alone, its first one is asked first'
     ]
 
 

@@ -109,7 +109,7 @@ WRONG = [
         ' "repo_search"?',
     ),
     ("budget:\n  max-model-calls: 0", '3: "max-model-calls" must be a whole number from 1 to 10000, not 0'),
-    ("tools: []\n\ntools: []", '4: "tools" stands on line 2 already; keep one of them'),
+    ("tools: []\n\ntools: []", '4: "tools" is on line 2 already; keep one of them'),
     ("tools: &all [repo_read]", "2: anchors (&name) are not allowed; remove it"),
     ("- tools", NOT_MAPPING),
     ("tools", NOT_MAPPING),

@@ -114,7 +114,7 @@ PUBLISHED: dict[str, Callable[[], str]] = {
 }
 """What is published and comes from the fields of the settings: paths, with a function that returns the text."""
 SEEN_IN_THE_TEXT_ONLY = (
-    "stands on line",
+    "is on line",
     "not valid YAML",
     "or remove the line",
     "anchors (&name)",
@@ -125,7 +125,7 @@ SEEN_IN_THE_TEXT_ONLY = (
 RULES_OF_OUR_OWN = (
     '"template" must be',
     '"severity" must be the path of a file in the repository, relative to its root, without .., not "/a"',
-    "stands in the list twice",
+    "is in the list twice",
     "swap them",
     'has no "template"',
     "not 1.0",

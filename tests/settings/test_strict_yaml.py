@@ -76,8 +76,8 @@ def test_every_place_has_its_line() -> None:
             [(2, "tags (!name) are not allowed; remove it"), (3, "tags (!name) are not allowed; remove it")],
         ),
         (b"!!str a: 1", [(1, "tags (!name) are not allowed; remove it")]),
-        (b"a: 1\nb: 2\na: 3", [(3, '"a" stands on line 1 already; keep one of them')]),
-        (b"x:\n  - {a: 1, 'a': 2}", [(2, '"a" stands on line 2 already; keep one of them')]),
+        (b"a: 1\nb: 2\na: 3", [(3, '"a" is on line 1 already; keep one of them')]),
+        (b"x:\n  - {a: 1, 'a': 2}", [(2, '"a" is on line 2 already; keep one of them')]),
         (b"a: 1234567890123456", [(1, '"1234567890123456" has more than 15 digits; write a smaller number')]),
         (
             b"a: 1e99999999999999999",

@@ -177,7 +177,7 @@ def addresses(inputs: Inputs) -> list[Address]:
 
 
 def credential(inputs: Inputs) -> Credential:
-    """Returns the CLI's credential: the provider of one's own, else the Copilot token."""
+    """Returns the CLI's credential: the user's own provider, else the Copilot token."""
     if inputs.provider is not None:
         return Credential(provider_base_url=inputs.provider.base_url)
     return Credential(copilot_token=inputs.copilot_token)

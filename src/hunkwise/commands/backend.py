@@ -34,13 +34,13 @@ class Backend:
         return parse_overrides({"model": self.model} if self.model else {}, _variable)
 
 
-def select_backend(asked: str | None, environ: Mapping[str, str], stack: ExitStack) -> Backend:
+def select_backend(option: str | None, environ: Mapping[str, str], stack: ExitStack) -> Backend:
     """Returns Copilot if its token is in the environment, else the provider, else the demo, which `stack` ends.
 
-    `asked` is the option --model. Raises SettingsError.
+    `option` is that of --model. Raises SettingsError.
     """
     token = environ.get("COPILOT_GITHUB_TOKEN")
-    model = asked or environ.get("COPILOT_MODEL") or None
+    model = option or environ.get("COPILOT_MODEL") or None
     if model != DEMO and token:
         return Backend(Credential(copilot_token=token), None, model, demo=False)
     provider = None if model == DEMO else _provider(environ, model)

@@ -298,7 +298,7 @@ class _Work:
         from hunkwise.copilot.sdk_import import import_sdk
 
         import_sdk()
-        from hunkwise.commands.run import EvalBackend, asking
+        from hunkwise.commands.run import EvalBackend, connect_models
 
         config = self.rules.config
         settings = EvalBackend(
@@ -309,7 +309,7 @@ class _Work:
             self.options.record,
             self.scan,
         )
-        return lambda: asking(sidecar, settings)
+        return lambda: connect_models(sidecar, settings)
 
     async def _measure(
         self,

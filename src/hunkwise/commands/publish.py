@@ -36,7 +36,8 @@ _SPARE, _SPARE_A_FINDING = 16 * 1024, 256
 """Bytes by which a job summary may grow when the place of each finding is known."""
 _MOST_WARNINGS = 10
 """GitHub shows at most this number of annotations of one kind from one step."""
-_MOST_LETTERS = 2_000
+_MAX_REASON = 2_000
+"""Characters of the reason in the check run."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class Publisher:
     def abandon(self, error: Error) -> None:
         """Writes to the check run why no review was made."""
         # The error can contain text of the model's provider or of GitHub.
-        reason = sanitize.line(self._scan.redacted(str(error)), _MOST_LETTERS)
+        reason = sanitize.line(self._scan.redacted(str(error)), _MAX_REASON)
         self.announcement.abandon("No review was made", reason)
 
     def progress(self, done: int, total: int) -> None:

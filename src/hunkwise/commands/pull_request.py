@@ -43,8 +43,8 @@ _MOST_READS = 20
 """Maximum number of files read over the API to check suggestions and removed code; a checkout has no such limit."""
 
 
-class UnreadFiles:
-    """Marks a file that could not be read."""
+class _Unreadable:
+    """The cache entry of a file that could not be read."""
 
 
 class HeadContents:
@@ -53,32 +53,32 @@ class HeadContents:
     def __init__(self, commit: GitTree | ApiTree) -> None:
         self._commit = commit
         self._left = _MOST_READS if isinstance(commit, ApiTree) else None
-        self._cache: dict[str, bytes | UnreadFiles | None] = {}
+        self._cache: dict[str, bytes | _Unreadable | None] = {}
 
     def read(self, path: str) -> bytes | None:
         """Returns the file's bytes; None where there is no such file, or it cannot be read."""
         content = self._read_cached(path)
-        return None if isinstance(content, UnreadFiles) else content
+        return None if isinstance(content, _Unreadable) else content
 
     def text(self, path: str) -> str | None:
         """Returns the file's text, empty where there is no such file; None where it cannot be read."""
         content = self._read_cached(path)
-        return None if isinstance(content, UnreadFiles) else (content or b"").decode("utf-8", "replace")
+        return None if isinstance(content, _Unreadable) else (content or b"").decode("utf-8", "replace")
 
-    def _read_cached(self, path: str) -> bytes | UnreadFiles | None:
+    def _read_cached(self, path: str) -> bytes | _Unreadable | None:
         if path not in self._cache:
             self._cache[path] = self._read_file(path)
         return self._cache[path]
 
-    def _read_file(self, path: str) -> bytes | UnreadFiles | None:
+    def _read_file(self, path: str) -> bytes | _Unreadable | None:
         if self._left is not None:
             if self._left == 0:
-                return UnreadFiles()
+                return _Unreadable()
             self._left -= 1
         try:
             return self._commit.read(path)
         except (GitHubError, RepositoryError):
-            return UnreadFiles()
+            return _Unreadable()
 
 
 class RepositoryReader:
@@ -136,7 +136,7 @@ class RepositoryReader:
         start = git.merge_base(base, head) if git is not None and git.has(base) and git.has(head) else None
         return self.commit(start or base)
 
-    def publishing(self, fetched: FetchedPullRequest, *, own_review: bool = True) -> Publisher:
+    def publisher(self, fetched: FetchedPullRequest, *, own_review: bool = True) -> Publisher:
         """Returns the publisher for the fetched pull request."""
         return Publisher(
             self._environment,
@@ -166,15 +166,15 @@ class PullRequestReview:
         self._started = started
         self._signals = signals
         self._log = log
-        self._reading = RepositoryReader(environment, inputs, started)
-        self._journal = Journal(environment.reports.inside / "journal.jsonl", self._reading.scan.found_in)
-        self._publishing: Publisher | None = None
+        self._reader = RepositoryReader(environment, inputs, started)
+        self._journal = Journal(environment.reports.inside / "journal.jsonl", self._reader.scan.found_in)
+        self._publisher: Publisher | None = None
 
     def run(
         self, task: ReviewTask, where: Sidecar | Sequence[Address], *, demo: bool = False
     ) -> PublishedRun:
         """Fetches and reviews the pull request, and publishes the review. Raises Error where no review is possible."""
-        fetching: Future[ReviewInput] = in_background(lambda: self._fetch(task.number, demo=demo))
+        fetching: Future[ReviewInput] = _in_background(lambda: self._fetch(task.number, demo=demo))
         # Importing the SDK while GitHub answers saves time: one needs the processor, the other the network.
         from hunkwise.copilot.sdk_import import import_sdk
 
@@ -189,35 +189,35 @@ class PullRequestReview:
             self._progress,
             self._signals,
             self._started,
-            self._reading.deadlines,
-            self._reading.scan,
+            self._reader.deadlines,
+            self._reader.scan,
         )
         try:
             review = asyncio.run(run.review())
-            assert self._publishing is not None, "_fetch has set it"
-            return self._publishing.publish(review)
+            assert self._publisher is not None, "_fetch has set it"
+            return self._publisher.publish(review)
         except Error as error:
-            if self._publishing is not None:
-                self._publishing.abandon(error)
+            if self._publisher is not None:
+                self._publisher.abandon(error)
             raise
         finally:
-            if self._publishing is not None:
-                self._publishing.announcement.close()
-            self._reading.close()
+            if self._publisher is not None:
+                self._publisher.announcement.close()
+            self._reader.close()
 
     def _progress(self, done: int, total: int) -> None:
-        publishing = self._publishing
-        assert publishing is not None, "no question is asked before _fetch has set it"
+        publisher = self._publisher
+        assert publisher is not None, "no question is asked before _fetch has set it"
         if done:
             self._log(f"Reviewed {done} of {total} parts of the change.")
-            publishing.progress(done, total)
+            publisher.progress(done, total)
         else:
-            publishing.begin()
+            publisher.begin()
 
     def _fetch(self, number: int, *, demo: bool) -> ReviewInput:
-        fetched = self._reading.fetch(number)
-        head = self._reading.commit(fetched.snapshot.pull_request.head_sha)
-        self._publishing = self._reading.publishing(fetched)
+        fetched = self._reader.fetch(number)
+        head = self._reader.commit(fetched.snapshot.pull_request.head_sha)
+        self._publisher = self._reader.publisher(fetched)
         earlier = fetched.state.summary if fetched.state is not None else NO_SUMMARY
         request = ReviewRequest(
             fetched.snapshot,
@@ -228,12 +228,12 @@ class PullRequestReview:
             full=self._inputs.full_review,
             earlier_summary=earlier.overview,
             earlier_walkthrough=earlier.walkthrough,
-            text_at_head=self._publishing.files.text,
+            text_at_head=self._publisher.files.text,
         )
-        return ReviewInput(request, head, self._reading.base(fetched.snapshot.pull_request))
+        return ReviewInput(request, head, self._reader.base(fetched.snapshot.pull_request))
 
 
-def in_background(work: Callable[[], ReviewInput]) -> Future[ReviewInput]:
+def _in_background(work: Callable[[], ReviewInput]) -> Future[ReviewInput]:
     """Runs `work` in a daemon thread, which does not keep the process from ending."""
     future: Future[ReviewInput] = Future()
     future.set_running_or_notify_cancel()  # so that a caller that stops waiting does not cancel it
@@ -258,7 +258,7 @@ class ReportPublication:
         self, environment: RunnerEnvironment, inputs: Inputs, started: float, log: Callable[[str], None]
     ) -> None:
         self._repository = environment.repository
-        self._reading = RepositoryReader(environment, inputs, started)
+        self._reader = RepositoryReader(environment, inputs, started)
         self._log = log
 
     def run(self, task: PublishTask, path: Path) -> PublishedRun | NothingToDo:
@@ -276,7 +276,7 @@ class ReportPublication:
         assert report.pull_request is not None, "`check` refuses a report on a range of commits"
         self._log(f"The report is on pull request #{report.pull_request} at {report.head_sha[:12]}.")
         try:
-            fetched = self._reading.fetch(report.pull_request)
+            fetched = self._reader.fetch(report.pull_request)
             pull_request = fetched.snapshot.pull_request
             if (reason := _reason_to_skip(pull_request, report.head_sha)) is not None:
                 return reason
@@ -287,13 +287,13 @@ class ReportPublication:
                 head_repository=task.head_repository,
             )
             _check_head(pull_request, task)
-            publishing = self._reading.publishing(fetched, own_review=False)
+            publisher = self._reader.publisher(fetched, own_review=False)
             try:
-                return publishing.publish(_to_review(report, fetched))
+                return publisher.publish(_to_review(report, fetched))
             finally:
-                publishing.announcement.close()
+                publisher.announcement.close()
         finally:
-            self._reading.close()
+            self._reader.close()
 
 
 def _to_review(report: ReportedReview, fetched: FetchedPullRequest) -> Review:
@@ -322,7 +322,7 @@ def _reason_to_skip(pull_request: PullRequest, head_sha: str) -> NothingToDo | N
     if pull_request.head_sha != head_sha:
         return NothingToDo(
             f"The head of pull request #{pull_request.number} has moved from {head_sha[:12]} to "
-            f"{pull_request.head_sha[:12]}: nothing is published, the newer head has a run of its own."
+            f"{pull_request.head_sha[:12]}: nothing is published, the run for the newer head reviews it."
         )
     return None
 

@@ -151,7 +151,7 @@ class EvalBackend:
 
 
 @asynccontextmanager
-async def asking(sidecar: Sidecar, settings: EvalBackend) -> AsyncIterator[LiveModels]:
+async def connect_models(sidecar: Sidecar, settings: EvalBackend) -> AsyncIterator[LiveModels]:
     """Connects to the CLI. Raises ModelError where it does not answer, or Copilot does not offer the judge."""
     async with connected(sidecar, copilot=settings.provider is None) as connection:
         if settings.provider is not None:

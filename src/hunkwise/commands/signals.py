@@ -29,7 +29,7 @@ class Signals:
         self._react: Callable[[], object] = self._record
 
     def install(self) -> None:
-        """Starts to record signals, for `raise_on_second` and `tell`. No signal raises.
+        """Starts to record signals, for `raise_on_second` and `on_signal`. No signal raises.
 
         Between the sidecar's spawn and the `finally` that ends it an exception would leave it behind.
         """
@@ -45,13 +45,13 @@ class Signals:
         if self._count > 1:
             self._end()
 
-    def tell(self, react: Callable[[], object]) -> None:
+    def on_signal(self, react: Callable[[], object]) -> None:
         """Calls `react` in the main thread for each signal from now on; immediately if one has already come."""
         self._react = react
         if self._count:
             react()
 
-    def hold(self) -> None:
+    def ignore(self) -> None:
         """Ignores signals from now on: GitHub gives ten seconds after the first, and publishing takes two.
 
         The kernel ignores them, because Python removes its own handlers before it exits. From the main thread only.
@@ -65,7 +65,7 @@ class Signals:
             self._end()
 
     def _end(self) -> None:
-        self.hold()  # a third would interrupt the cleanup that the second one starts
+        self.ignore()  # a third would interrupt the cleanup that the second one starts
         raise stopped()
 
 
@@ -109,11 +109,11 @@ def quiet_loop(signals: Signals) -> Iterator[asyncio.Event]:
     """
     loop, interrupted = asyncio.get_running_loop(), asyncio.Event()
     loop.set_exception_handler(_log_quietly)
-    signals.tell(lambda: loop.call_soon_threadsafe(interrupted.set))
+    signals.on_signal(lambda: loop.call_soon_threadsafe(interrupted.set))
     try:
         yield interrupted
     finally:
-        signals.hold()
+        signals.ignore()
 
 
 def _log_quietly(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -11,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hunkwise.domain.model import Deadline
+from hunkwise.worker import adopts_orphans
 
 _LISTEN = "0A"
 
@@ -78,23 +78,13 @@ def _open_files(folder: Path) -> set[str] | None:
     return links
 
 
-_PR_GET_CHILD_SUBREAPER = 37
-
-
-def _adopts_orphans() -> bool:
-    adopts = ctypes.c_int(0)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(adopts), 0, 0, 0)
-    return bool(adopts.value)
-
-
 def end_stragglers(home: Path, deadline: Deadline, *, last: bool, proc: Path = Path("/proc")) -> None:
     """Kills every process that has this home in its environment or as its working directory.
 
     `last`: kills all other descendants of this process too, if it adopts orphans. It looks again until none is left
     or the deadline, since some could have started others meanwhile.
     """
-    last = last and _adopts_orphans()
+    last = last and adopts_orphans()
     while deadline.remaining:
         stragglers = {pid for pid in _processes(proc) if _belongs(proc / str(pid), home)}
         if last:

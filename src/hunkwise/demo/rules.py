@@ -175,7 +175,7 @@ def added_lines(prompt: str) -> Iterator[tuple[str, int, str]]:
     for row in prompt.split("\n"):
         header = _FILE.match(row)
         if header:
-            path = _name(header[1])
+            path = read_name(header[1])
             continue
         added = _ADDED.match(row)
         if added and path:
@@ -192,7 +192,8 @@ def findings_in(prompt: str) -> list[dict[str, Any]]:
     return findings
 
 
-def _name(quoted: str) -> str:
+def read_name(quoted: str) -> str:
+    """Returns the path in a row of the prompt; empty if it is not a JSON text."""
     try:
         name = json.loads(quoted)
     except ValueError:  # a row of a custom template that only looks like a file's header
@@ -276,7 +277,7 @@ def _shown_findings(prompt: str) -> Iterator[_ShownFinding]:
         place = next((match for text in following if (match := _PLACE.match(text))), None)
         line = _LINE.search(place.string, place.end()) if place else None
         title = next((text[2:] for text in following if text.startswith("> ")), "")
-        path = _name(place[1]) if place else ""
+        path = read_name(place[1]) if place else ""
         yield _ShownFinding(
             int(heading[1]), path, int(line[1]) if line else None, title, heading[2] is not None
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-from hunkwise.demo.rules import added_lines, findings_in, verdicts_on
+from hunkwise.demo.rules import added_lines, findings_in, read_name, verdicts_on
 
 _GOLDEN = "=== What is wrong, on "
 _FINDING = "=== What the reviewer found, on "
@@ -102,11 +102,7 @@ def _folders(prompt: str) -> tuple[dict[str, _Tally], int]:
 
 
 def _folder(quoted: str) -> str:
-    try:
-        path = str(json.loads(quoted))
-    except ValueError:  # a row of a custom template that only looks like a file's
-        return _TOP
-    folder, slash, _ = path.partition("/")
+    folder, slash, _ = read_name(quoted).partition("/")
     return f"{folder}/" if slash and folder else _TOP
 
 

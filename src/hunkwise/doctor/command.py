@@ -43,7 +43,7 @@ from hunkwise.doctor.copilot import (
     try_own,
     try_running,
 )
-from hunkwise.doctor.github import asking, base_commit, git_version, server_checks
+from hunkwise.doctor.github import base_commit, git_version, open_api, server_checks
 from hunkwise.doctor.machine import attempt_checks, shared_user_checks
 from hunkwise.doctor.settings import (
     ConfigCheck,
@@ -144,7 +144,7 @@ class _Checkup:
         elif self.offline or not settings.github_token:
             yield unchecked("Server", _OFFLINE if self.offline else "there is no token to ask with")
         else:
-            with asking(settings) as ask:
+            with open_api(settings) as ask:
                 yield from server_checks(
                     ask,
                     api_url=settings.api_url,

@@ -30,7 +30,7 @@ _SLOW = 5.0
 """Seconds. An unpacked CLI listens after 0.02 to 0.6 s, one that unpacks itself first after about 2 s."""
 _LEADS = {
     ModelKind.AUTHENTICATION: "the token was not accepted",
-    ModelKind.FORBIDDEN: "refused by a policy, by a plan without Copilot, or for want of the job's permission",
+    ModelKind.FORBIDDEN: "refused by a policy, by a plan without Copilot, or because the job lacks the permission",
     ModelKind.PAYMENT: "the token was accepted, and nothing is left to spend",
     ModelKind.RATE_LIMIT: "the token was accepted, and its rate limit is reached",
 }
@@ -110,7 +110,7 @@ def provider_checks(provider: Provider, model: str | None, environ: Mapping[str,
     key = (
         "was not tried"
         if provider.api_key
-        else "is not set, which a provider in your own network may not mind"
+        else "is not set, which a provider in your own network may not need"
     )
     yield unchecked("Key", f"it {key}")
     yield unchecked("Model", f"{model or 'the model'} is asked for by its name in a review only")
@@ -132,7 +132,7 @@ def _address_check(base_url: str, environ: Mapping[str, str]) -> Check:
         message = f"{address} gave no answer that is HTTP: {type(error).__name__}."
         return fault("Provider", message, _CHECK_ADDRESS)
     if status in _OF_A_PROXY:
-        message = f"{address} answered {status}, which can be a proxy's word."
+        message = f"{address} answered {status}, which a proxy may have sent."
         return warning("Provider", message, "Look whether the provider is up, and at the proxy settings.")
     return ok("Provider", f"{address} answers")
 

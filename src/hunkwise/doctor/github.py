@@ -75,7 +75,7 @@ def _error_checks(error: GitHubError, api_url: str, name: str) -> Iterator[Check
 def _rate_limit_check(headers: Mapping[str, str], now: float) -> Check:
     left, limit = _count(headers, "remaining"), _count(headers, "limit")
     if left is None or limit is None:
-        return ok("Rate limit", "this server tells of none")
+        return ok("Rate limit", "this server reports none")
     message = f"{left:,} of {limit:,} requests are left"
     reset = _count(headers, "reset")
     if reset is not None and reset <= _LAST_TIME and reset > now:
@@ -98,7 +98,9 @@ def _clock_check(headers: Mapping[str, str], now: float) -> Check:
     if abs(skew) > _SKEW_SECONDS:
         ahead = "ahead of" if skew > 0 else "behind"
         message = f"this machine's clock is {abs(skew):,.0f} s {ahead} GitHub's."
-        return warning("Clock", message, "Set it by NTP: waits for rate limits and certificates go by it.")
+        return warning(
+            "Clock", message, "Set it by NTP: waits for rate limits and certificates depend on it."
+        )
     return ok("Clock", f"within {_SKEW_SECONDS} s of GitHub's")
 
 
@@ -142,7 +144,7 @@ def _range_base(git: Git | None) -> CommitFiles:
 
 
 @contextmanager
-def asking(settings: ReviewSettings) -> Iterator[Ask]:
+def open_api(settings: ReviewSettings) -> Iterator[Ask]:
     """Opens the transport that a review uses."""
     transport = open_transport(settings.github_token, settings.api_url)
 

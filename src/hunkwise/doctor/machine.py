@@ -46,7 +46,7 @@ def shared_user_checks(*, in_image: bool, listener: bool | None, started: bool) 
     if listener:
         yield ok("Listener", "the port was the CLI's own before the token was sent there")
     else:
-        why = "the kernel does not tell who listens" if started else "no CLI was started"
+        why = "the kernel does not report who listens" if started else "no CLI was started"
         yield unchecked("Listener", why)
     remedy = "Start the image as root, as GitHub's runner does." if in_image else _CONTAINER
     message = "missing: the CLI runs as this user, and could read this process's memory and environment."

@@ -169,7 +169,7 @@ def read_base(base: CommitFiles, config_path: str, overridden: Callable[[Config]
         exists = base.read(config_path) is not None
     except Error as error:
         return ConfigCheck(failed("Configuration", error))
-    message = f"{config_path} is right" if exists else f"there is no {config_path}: the defaults hold"
+    message = f"{config_path} is right" if exists else f"there is no {config_path}: the defaults apply"
     checks = [ok("Configuration", message), *_prompt_checks(texts), _instructions_check(texts)]
     checks += [warning("Instructions", note, "Make the file readable, or remove it.") for note in texts.notes]
     return ConfigCheck(tuple(checks), texts.config)
@@ -278,7 +278,7 @@ def _read_shell(
         overrides=backend.overrides(),
         backend=backend,
     )
-    return SettingsChecks((ok("Options", "are right, and the variables beside them too"),), review)
+    return SettingsChecks((ok("Options", "are right, and so are the variables"),), review)
 
 
 def _read_job(environ: Mapping[str, str]) -> SettingsChecks:

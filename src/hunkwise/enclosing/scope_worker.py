@@ -108,7 +108,7 @@ _PIECE = 1 << 16
 """Bytes that the parser reads at once."""
 
 
-def scopes_in(language: str, source: bytes, places: Sequence[tuple[int, int]]) -> list[Chain] | None:
+def scopes_in(language: str, source: bytes, places: Sequence[Place]) -> list[Chain] | None:
     """Returns the scopes around each place; None if parsing took longer than FILE_SECONDS, or there is no grammar."""
     tree = _parse_source(language, source)
     if tree is None:
@@ -119,11 +119,11 @@ def scopes_in(language: str, source: bytes, places: Sequence[tuple[int, int]]) -
     for first, last in places:
         first_line = lines[min(first, len(lines)) - 1]
         begin = starts[min(first, len(lines)) - 1] + len(first_line) - len(first_line.lstrip())
-        chains.append(_find_chain(tree, KINDS[language], _Place(first - 1, last - 1, begin)))
+        chains.append(_find_chain(tree, KINDS[language], _RowRange(first - 1, last - 1, begin)))
     return chains
 
 
-class _Place(NamedTuple):
+class _RowRange(NamedTuple):
     """A range of rows in the source."""
 
     first: int
@@ -148,7 +148,7 @@ def _parse_source(language: str, source: bytes) -> Tree | None:
         return None
 
 
-def _find_chain(tree: Tree, kinds: NodeKinds, place: _Place) -> Chain:
+def _find_chain(tree: Tree, kinds: NodeKinds, place: _RowRange) -> Chain:
     node: Node | None = tree.root_node
     scopes: list[Scope] = []
     left = _MOST_NODES
@@ -162,7 +162,7 @@ def _find_chain(tree: Tree, kinds: NodeKinds, place: _Place) -> Chain:
     return tuple(scopes[-MOST_SCOPES:])
 
 
-def _find_enclosing_child(node: Node, place: _Place, limit: int) -> tuple[Node | None, int]:
+def _find_enclosing_child(node: Node, place: _RowRange, limit: int) -> tuple[Node | None, int]:
     """Returns the child with the most rows of those that contain the place, and the number of children visited."""
     cursor = node.walk()
     if limit <= 0 or cursor.goto_first_child_for_byte(place.begin) is None:

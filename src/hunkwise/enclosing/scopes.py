@@ -98,7 +98,7 @@ class ScopeFinder:
         self._worker.begin()
 
     def scopes(
-        self, language: str, text: str, places: Sequence[tuple[int, int]], seconds: float
+        self, language: str, text: str, places: Sequence[Place], seconds: float
     ) -> tuple[Chain, ...] | None:
         """Returns a chain per place (a pair of 1-based lines); None if the file could not be parsed in time.
 
@@ -325,9 +325,7 @@ def _count_gaps(rows: Iterable[int]) -> int:
 
 def _format_row(file: FileLines, row: int) -> str:
     code = file.lines[row - 1]
-    text = visible(code[:ROW_LIMIT].removesuffix("\r"))
-    if len(text) > 2 * ROW_LIMIT:
-        text = text[: 2 * ROW_LIMIT]
+    text = visible(code[:ROW_LIMIT].removesuffix("\r"))[: 2 * ROW_LIMIT]
     return text if len(code) <= ROW_LIMIT else f"{text} …"
 
 

@@ -222,15 +222,13 @@ class Recorder:
             return take(cleaned)
 
         model = self._fresh()
-        failed: ModelKind | None = None
         try:
             await model.ask(replace(question, tool=replace(question.tool, take=record_and_take)))
         except ModelError as error:
-            failed = error.kind
-            self._record(question, calls, model.usage, failed)
+            self._record(question, calls, model.usage, error.kind)
             raise
         else:
-            self._record(question, calls, model.usage, failed)
+            self._record(question, calls, model.usage, None)
         finally:
             spent = self.spent.get(question.purpose, Usage())
             self.spent[question.purpose] = spent + model.usage

@@ -62,7 +62,7 @@ class GoldenFinding(_Shape):
 
 
 class PullRequestText(_Shape):
-    """What the author says of the change."""
+    """The author's title and description of the change."""
 
     title: str = Field(default="", max_length=1_000, description="The title.")
     body: str = Field(default="", max_length=65_536, description="The description.")
@@ -80,7 +80,7 @@ class Golden(_Shape):
         default=None,
         ge=0,
         le=MAX_WINDOW,
-        description=f"Lines that a finding may stand off ({DEFAULT_WINDOW}).",
+        description=f"Lines between a finding and a golden one that it matches, at most ({DEFAULT_WINDOW}).",
     )
     findings: Annotated[tuple[GoldenFinding, ...], Field(strict=False, max_length=MAX_GOLDENS)] = Field(
         description="What should be found; an empty list for a clean change."
@@ -159,7 +159,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     counts = Counter(key for key, _ in pairs)
     for key, count in counts.items():
         if count > 1:
-            raise ValueError(f"{quoted(key)} stands {count} times in one object; keep one of them")
+            raise ValueError(f"{quoted(key)} appears {count} times in one object; keep one of them")
     return dict(pairs)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.model import Budget, Question, ReportTool, ToolReply
-from hunkwise.domain.text import visible
+from hunkwise.domain.text import count, visible
 from hunkwise.errors import ModelError
 from hunkwise.evaluation.golden import MAX_WINDOW, GoldenFinding
 from hunkwise.evaluation.scoring import Match, MatchSource, best, distance, lines_of, near_pairs
+from hunkwise.flows.analysis import Ask
 from hunkwise.prompts.context import anchor, row
 from hunkwise.prompts.report_call import tool_schema
 
@@ -53,9 +54,9 @@ speaks of something so general that it would fit any code.
 
 Call `{tool}` once: `same` true or false, and `why` in one sentence.
 """
-_DESCRIPTION: Final = "Say whether both remarks speak of the same fault. The only way to be heard."
-
-Ask = Callable[[Question], Awaitable[None]]
+_DESCRIPTION: Final = (
+    "Say whether both remarks are about the same fault. Text outside of this tool is not read."
+)
 
 
 class _Arguments(BaseModel):
@@ -256,8 +257,9 @@ class JudgedMatcher:
     def _notes(self, unasked: int) -> tuple[str, ...]:
         notes = []
         if missing := len(self.judge.failed):
-            pairs = "1 pair" if missing == 1 else f"{missing} pairs"
-            notes.append(f"The judge did not decide on {pairs}, so the place did: {self.judge.failed[0]}")
+            notes.append(
+                f"The judge did not decide on {count(missing, 'pair')}, so the place did: {self.judge.failed[0]}"
+            )
         if unasked:
             notes.append(
                 f"{unasked} pairs of the same file were not put before the judge ({MOST_PAIRS} are)."

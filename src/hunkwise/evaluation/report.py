@@ -28,7 +28,7 @@ from hunkwise.domain.review import Usage
 from hunkwise.domain.text import plain
 from hunkwise.errors import SettingsError
 from hunkwise.evaluation.results import CaseResult, Evaluation, ScoredGolden
-from hunkwise.evaluation.scoring import Counts, added, summed
+from hunkwise.evaluation.scoring import Counts, sum_counts, sum_usage
 from hunkwise.files import read_bounded
 
 VERSION: Final = 1
@@ -185,11 +185,11 @@ class Comparison:
 
     @property
     def before(self) -> Counts:
-        return summed(pair.before.counts for pair in self.pairs)
+        return sum_counts(pair.before.counts for pair in self.pairs)
 
     @property
     def now(self) -> Counts:
-        return summed(pair.now.counts for pair in self.pairs)
+        return sum_counts(pair.now.counts for pair in self.pairs)
 
     @property
     def drop(self) -> float:
@@ -231,8 +231,8 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "changed": list(comparison.changed),
         "unmeasured": list(comparison.unmeasured),
         "notes": list(comparison.notes),
-        "before": {**before, "usage": usage_json(added(pair.before.usage for pair in pairs))},
-        "now": {**now, "usage": usage_json(added(pair.now.usage for pair in pairs))},
+        "before": {**before, "usage": usage_json(sum_usage(pair.before.usage for pair in pairs))},
+        "now": {**now, "usage": usage_json(sum_usage(pair.now.usage for pair in pairs))},
         "delta": delta(comparison.before, comparison.now),
         "cases": [_pair_json(pair) for pair in pairs],
     }

@@ -10,7 +10,7 @@ from hunkwise.domain.finding import Finding
 from hunkwise.domain.review import Usage
 from hunkwise.evaluation.dataset import Case
 from hunkwise.evaluation.golden import GoldenFinding
-from hunkwise.evaluation.scoring import Counts, Match, MatchSource, added, summed
+from hunkwise.evaluation.scoring import Counts, Match, sum_counts, sum_usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class CaseResult:
         return not self.goldens and self.failure is None
 
 
-def marked(
+def score(
     case: Case, findings: Sequence[Finding], matches: Sequence[Match]
 ) -> tuple[tuple[ScoredGolden, ...], tuple[ScoredFinding, ...]]:
     """Returns goldens and findings in their order, each with its match."""
@@ -119,7 +119,7 @@ def _golden(golden: GoldenFinding, match: Match | None) -> ScoredGolden:
         golden.severity,
         golden.text,
         match.finding if match else None,
-        MatchSource(match.by).value if match else None,
+        match.by.value if match else None,
     )
 
 
@@ -155,16 +155,16 @@ class Evaluation:
 
     @cached_property
     def counts(self) -> Counts:
-        return summed(result.counts for result in self.results)
+        return sum_counts(result.counts for result in self.results)
 
     @cached_property
     def usage(self) -> Usage:
         """The usage of all reviews, including failed ones."""
-        return added(result.usage for result in self.results)
+        return sum_usage(result.usage for result in self.results)
 
     @cached_property
     def judge_usage(self) -> Usage:
-        return added(result.judge_usage for result in self.results)
+        return sum_usage(result.judge_usage for result in self.results)
 
     @property
     def evaluated(self) -> tuple[CaseResult, ...]:

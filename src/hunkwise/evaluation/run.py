@@ -27,13 +27,14 @@ from hunkwise.evaluation.dataset import Case
 from hunkwise.evaluation.judge import PURPOSE, Judge, JudgedMatcher, JudgedMatches
 from hunkwise.evaluation.preparation import ReadyCase
 from hunkwise.evaluation.report import case_json, read_case_result
-from hunkwise.evaluation.results import CaseFailure, CaseResult, marked
+from hunkwise.evaluation.results import CaseFailure, CaseResult, score
 from hunkwise.evaluation.scoring import match
 from hunkwise.files import read_bounded
 from hunkwise.flows.analysis import Progress
 from hunkwise.flows.models import Model
 from hunkwise.flows.prompting import settings_digest
 from hunkwise.flows.review import RunHooks, nothing_to_ask, review
+from hunkwise.publish.placement import by_path
 from hunkwise.redaction import SecretScan, without_secrets
 from hunkwise.settings.config import Config
 
@@ -66,7 +67,7 @@ class CaseRunner:
             failure = _STOPPED
         if failure is not None:
             return self._with_cost(replace(empty, failure=failure), model, started)
-        goldens, findings = marked(case, result.findings, judged.matches)
+        goldens, findings = score(case, result.findings, judged.matches)
         scored = replace(
             empty,
             goldens=goldens,
@@ -91,7 +92,7 @@ class CaseRunner:
         async def ask(question: Question) -> None:
             await model.ask(replace(question, model=self.judge))
 
-        files = {file.path: file for file in ready.ready.request.snapshot.files}
+        files = by_path(ready.ready.request.snapshot.files)
         return await JudgedMatcher(golden.findings, findings, golden.reach, Judge(ask, files)).matches()
 
     def _with_cost(self, result: CaseResult, model: Model, started: float) -> CaseResult:

@@ -69,19 +69,16 @@ class Counts:
         return _share(self.agreed, self.rated, None)
 
 
-def summed(counts: Iterable[Counts]) -> Counts:
+def sum_counts(counts: Iterable[Counts]) -> Counts:
     return sum(counts, Counts())
 
 
-def added(usages: Iterable[Usage]) -> Usage:
+def sum_usage(usages: Iterable[Usage]) -> Usage:
     return sum(usages, Usage())
 
 
 def _share(part: int, whole: int, nothing: _Nothing) -> float | _Nothing:
     return part / whole if whole else nothing
-
-
-_T = TypeVar("_T")
 
 
 class MatchSource(StrEnum):

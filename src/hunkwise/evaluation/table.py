@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hunkwise.domain.review import Usage
-from hunkwise.domain.text import cut, one_line
+from hunkwise.domain.text import count, cut, one_line
 from hunkwise.evaluation.report import Comparison
 from hunkwise.evaluation.results import CaseResult, Evaluation, ScoredFinding, ScoredGolden
 from hunkwise.evaluation.scoring import Counts
@@ -29,7 +29,7 @@ DEFINITIONS: Final = (
 def table(evaluation: Evaluation) -> list[tuple[str, ...]]:
     """Returns a row for each case, and the total."""
     rows = [_case_row(result) for result in evaluation.results]
-    name = f"total of {_cases(len(evaluation.evaluated))}"
+    name = f"total of {count(len(evaluation.evaluated), 'case')}"
     return [
         *rows,
         _row(name, evaluation.counts, evaluation.usage, sum(result.seconds for result in evaluation.results)),
@@ -102,11 +102,11 @@ def facts(evaluation: Evaluation) -> list[str]:
     if evaluation.judge is not None:
         tokens = f"{judge.input_tokens:,} tokens in, {judge.output_tokens:,} out"
         sentences.append(
-            f"The judge ({evaluation.judge}) took {_calls(judge.model_calls)}, {tokens}; not in the table."
+            f"The judge ({evaluation.judge}) took {count(judge.model_calls, 'model call')}, {tokens}; not in the table."
         )
     if evaluation.failed:
-        count = "counts" if len(evaluation.failed) == 1 else "count"
-        sentences.append(f"{_cases(len(evaluation.failed))} failed and {count} in no measure.")
+        verb = "counts" if len(evaluation.failed) == 1 else "count"
+        sentences.append(f"{count(len(evaluation.failed), 'case')} failed and {verb} in no measure.")
     if evaluation.demo:
         sentences.append("This is the demo: fixed rules, not a model.")
     return sentences
@@ -188,7 +188,7 @@ def _measure_rows(before: Counts, now: Counts) -> Iterator[tuple[str, ...]]:
 
 
 def _comparison_facts(comparison: Comparison) -> Iterator[str]:
-    yield f"Compared with the earlier run over {_cases(len(comparison.pairs))}."
+    yield f"Compared with the earlier run over {count(len(comparison.pairs), 'case')}."
     lists = {
         "New here": comparison.added,
         "No longer here": comparison.removed,
@@ -201,14 +201,6 @@ def _comparison_facts(comparison: Comparison) -> Iterator[str]:
     if comparison.regressed:
         allowed = 100 * comparison.max_regression
         yield f"Regression: F1 is {drop:.1f} points lower; {allowed:.1f} are allowed (--max-regression)."
-
-
-def _cases(count: int) -> str:
-    return "1 case" if count == 1 else f"{count} cases"
-
-
-def _calls(count: int) -> str:
-    return "1 model call" if count == 1 else f"{count:,} model calls"
 
 
 _WIDTH = 300

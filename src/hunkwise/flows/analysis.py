@@ -20,11 +20,12 @@ from hunkwise.flows.finding_collector import (
     FindingCollector,
     FindingQuota,
 )
-from hunkwise.flows.models import Budgets, together, with_something_left
+from hunkwise.flows.models import Budgets, require_budget, run_all
 from hunkwise.flows.planning import PromptTask, ReviewPlan, coverage_of, hunks_of
 from hunkwise.plan.chunking import Chunk, ChunkPart, chunk_size, smaller_parts
 from hunkwise.prompts.report_findings import DESCRIPTION, REPORT, parameters
 from hunkwise.prompts.report_findings import MAX_FINDINGS as MAX_IN_CALL
+from hunkwise.publish.placement import by_path
 
 _MIN_SPLIT = 2_000
 """Characters of a chunk that is too large for the model for another reason than its own size."""
@@ -91,9 +92,9 @@ class Analyzer:
         self._prompts = prompts
         self._journal = journal
         self._progress = progress
-        self._files = {file.path: file for file in snapshot.files}
+        self._files = by_path(snapshot.files)
         self._collectors: list[FindingCollector] = []
-        self._allowance = FindingQuota()
+        self._quota = FindingQuota()
         self._outcomes: dict[tuple[str, int], SkipReason | None] = {}
         self._lossy: set[tuple[str, int]] = set()
         """Answered questions with lost findings: the next run asks them again."""
@@ -114,12 +115,12 @@ class Analyzer:
         Never raises for a fault of the model, a prompt or the network: the analysis has it in `faults`.
         """
         self._works = list(plan.works)
-        await together((self._run_task(work) for work in plan.works), interrupted)
+        await run_all((self._run_task(work) for work in plan.works), interrupted)
         return self._build_analysis(replace(plan, works=tuple(self._works)))
 
     async def _run_task(self, work: PromptTask) -> None:
         async with self._slots:
-            await self._put(work)
+            await self._ask_or_split(work)
             self._progress(*self._counts())
         self._ended(work, self._findings)
 
@@ -132,7 +133,7 @@ class Analyzer:
         asked = [work.key for work in self._works if work.chunk.changed_lines]
         return sum(1 for key in asked if self._outcomes.get(key, SkipReason.INTERRUPTED) is None), len(asked)
 
-    async def _put(self, work: PromptTask, splits: int = 0) -> None:
+    async def _ask_or_split(self, work: PromptTask, splits: int = 0) -> None:
         """Asks about a chunk, in smaller parts if it is too large for the model."""
         stop = next((error for error in self._errors if error.kind.fatal), None)
         size = chunk_size(work.chunk)
@@ -168,11 +169,11 @@ class Analyzer:
         position = self._works.index(work)
         self._works[position : position + 1] = smaller
         for task in smaller:
-            await self._put(task, splits + 1)
+            await self._ask_or_split(task, splits + 1)
 
     async def _ask(self, work: PromptTask, *, in_thread: bool) -> ModelError | None:
         """Asks about a chunk and stores the outcome; returns the model's error, if any."""
-        collector = FindingCollector(work.prompt.name, self._files, self._journal, self._allowance)
+        collector = FindingCollector(work.prompt.name, self._files, self._journal, self._quota)
         self._collectors.append(collector)
         error: ModelError | None = None
         try:
@@ -194,7 +195,7 @@ class Analyzer:
     async def _question(self, work: PromptTask, collector: FindingCollector, *, in_thread: bool) -> Question:
         """Returns the question about a chunk. `in_thread`: its prompt may have to be rendered by another process."""
         prompt = work.prompt
-        budget = with_something_left(self._budgets.chunk(prompt))
+        budget = require_budget(self._budgets.chunk(prompt))
         text = await asyncio.to_thread(self._prompts.text, work) if in_thread else self._prompts.text(work)
         return Question(prompt.name, self._prompts.system, text, _tool(work, collector), budget, prompt.tools)
 
@@ -215,8 +216,9 @@ class Analyzer:
 
     def _lost_findings(self) -> list[ReviewFault]:
         """Returns faults with the number of findings that were lost, so that none is dropped silently."""
-        counts = ((each.unreadable, each.above_cap, each.beyond) for each in self._collectors)
-        unreadable, above, beyond = map(sum, zip((0, 0, 0), *counts, strict=True))
+        unreadable = sum(collector.unreadable for collector in self._collectors)
+        above = sum(collector.above_cap for collector in self._collectors)
+        beyond = sum(collector.beyond for collector in self._collectors)
         most = f"{MAX_FINDINGS} a question and {MAX_RUN_FINDINGS:,} a run"
         lost = (
             (unreadable, "of the model had no title and no text that could be read.", ""),

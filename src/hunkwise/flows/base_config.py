@@ -236,7 +236,7 @@ def _unread_notes(unread: Sequence[str]) -> tuple[str, ...]:
     if not unread:
         return ()
     more = f" and {len(unread) - 3} more" if len(unread) > 3 else ""
-    return (f"It is not known what {', '.join(unread[:3])}{more} say of reviews, if they exist.",)
+    return (f"It is not known whether {', '.join(unread[:3])}{more} exist: they were not read.",)
 
 
 MAX_TEMPLATE = 65_536
@@ -280,8 +280,8 @@ class BaseConfig:
     """A sentence for each thing that could not be read and that the review does not depend on."""
 
 
-def prefetched(base: CommitFiles, config_path: str) -> CommitFiles:
-    """Reads together what every base is asked for; templates and more instruction files follow from that."""
+def prefetch(base: CommitFiles, config_path: str) -> CommitFiles:
+    """Reads in one request the files that every run needs; templates and other instruction files are read later."""
     paths = (config_path, *INSTRUCTION_FILES, INSTRUCTION_FOLDER, ATTRIBUTES)
     return _PrefetchedFiles(base, _read_known(base, paths))
 
@@ -343,7 +343,7 @@ def _range_notes(config: Config, paths: Mapping[str, str]) -> list[str]:
             raise SettingsError(
                 [
                     f'The prompt "{prompt.name}" has "min-severity" {low.label} and "max-severity" {high.label}'
-                    f" (one of them stands in {where}): set one of them for this prompt in the configuration."
+                    f" (one of them is in {where}): set one of them for this prompt in the configuration."
                 ]
             )
         if high is not None and low is None and config.min_severity > high:

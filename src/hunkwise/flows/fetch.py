@@ -16,7 +16,7 @@ from hunkwise.flows.base_config import (
     Found,
     base_texts,
     nested_instructions,
-    prefetched,
+    prefetch,
 )
 from hunkwise.plan.selection import is_binary_name, select
 from hunkwise.settings.config import Config
@@ -220,7 +220,7 @@ class PullRequestFetch:
             files_read = pool.submit(self._github.files, pull_request)
             conversation_read = pool.submit(self._read_conversation, pull_request)
             if base is None:
-                base = prefetched(self._far(pull_request.base_sha), config_path)
+                base = prefetch(self._far(pull_request.base_sha), config_path)
             texts = base_texts(base, config_path, overridden)
             listed = files_read.result()
             nested_read = pool.submit(self._read_nested, base, texts.config, listed)
@@ -249,5 +249,5 @@ class PullRequestFetch:
         try:
             return self._github.conversation(pull_request.number, pull_request.head_sha)
         except GitHubError as error:
-            self._notes.append(f"What was said before could not be read: {error.message}")
+            self._notes.append(f"The conversation could not be read: {error.message}")
             return None

@@ -52,11 +52,11 @@ class FindingCollector:
         prompt: str,
         files: Mapping[str, FileDiff],
         journal: Callable[[Finding], None],
-        allowance: FindingQuota | None = None,
+        quota: FindingQuota | None = None,
     ) -> None:
-        """`allowance` is the quota that the questions of a run share."""
+        """`quota` is the quota that the questions of a run share."""
         self._prompt = prompt
-        self._allowance = allowance or FindingQuota()
+        self._quota = quota or FindingQuota()
         self._files = files
         self._journal = journal
         self._accepted: dict[Finding, None] = {}
@@ -158,7 +158,7 @@ class FindingCollector:
     def _exceeds_limit(self, finding: Finding) -> bool:
         if finding in self._accepted:
             return False
-        if len(self._accepted) + len(self._rejected) < MAX_FINDINGS and self._allowance.take():
+        if len(self._accepted) + len(self._rejected) < MAX_FINDINGS and self._quota.take():
             return False
         self.above_cap += 1
         return True

@@ -15,7 +15,7 @@ from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
 
 
-async def together(
+async def run_all(
     works: Iterable[Coroutine[Any, Any, None] | asyncio.Task[None]], interrupted: asyncio.Event
 ) -> None:
     """Runs all coroutines; cancels the unfinished ones on an interruption. Raises what one of them raised."""
@@ -85,7 +85,7 @@ class Budgets:
 _RESERVED = " of the run, less what is kept for later,"
 
 
-def with_something_left(budget: Budget) -> Budget:
+def require_budget(budget: Budget) -> Budget:
     """Returns the same budget. Raises ModelError (BUDGET) if it is used up, before a prompt is rendered for it."""
     if budget.exhausted:
         raise ModelError(ModelKind.BUDGET, f"The budget ran out: {budget.why}.")

@@ -231,7 +231,7 @@ class _HunkChanges:
         return isinstance(item.location, Removed)
 
     def reviewed_around(self, item: TrackedFinding) -> bool:
-        """Returns whether all that has changed around the standing code of a finding is reviewed."""
+        """Returns whether all that has changed around the remaining code of a finding is reviewed."""
         return not isinstance(item.location, Removed) and all(now for _, now in self._around(item))
 
     def _around(self, item: TrackedFinding) -> list[tuple[bool, bool]]:

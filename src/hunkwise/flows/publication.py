@@ -104,7 +104,7 @@ def dismiss(reviews: ReviewPort, now: Conversation, event: ReviewEvent) -> list[
         try:
             reviews.dismiss(review.id, "Superseded by a newer review of hunkwise.")
         except GitHubError as error:
-            notes.append(f"An earlier review of ours still stands: {error.message}")
+            notes.append(f"An earlier review of ours could not be dismissed: {error.message}")
     return notes
 
 
@@ -165,7 +165,7 @@ class Publication:
         try:
             now = self._reread_conversation()
         except GitHubError as error:
-            message = f"Nothing was posted, as what was said before could not be read: {error.message}"
+            message = f"Nothing was posted, as the conversation could not be read: {error.message}"
             fault = ReviewFault(f"github {error.kind}", message, error.hint)
             return self._finish(plan, PostResult(fault=fault))
         if not now.viewer:
@@ -210,7 +210,7 @@ class Publication:
         if now.head_sha != review.head_sha:
             return (
                 f"The head moved from {review.head_sha[:12]} to {now.head_sha[:12]} while it was reviewed: "
-                "nothing was posted, for the lines may be others now. The run for the new head reviews it."
+                "nothing was posted, as its lines may have changed. The run for the new head reviews it."
             )
         if self._ports.announcement.newer(now):
             return "A newer run reviews the same head: this one posted nothing, the newer one does."

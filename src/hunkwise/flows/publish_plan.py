@@ -31,9 +31,8 @@ from hunkwise.publish.sanitize import fence
 from hunkwise.tracking.markers import HiddenState, PreviousFinding
 from hunkwise.tracking.previous import raised_before
 from hunkwise.tracking.reconcile import Reconciliation, reconcile
-from hunkwise.tracking.state import bounded, latest_state
+from hunkwise.tracking.state import MOST_SHAS, bounded, latest_state
 
-_REMEMBERED_SHAS = 20
 _MAX_BODY = 8_000
 
 
@@ -141,7 +140,7 @@ class PublishPlan:
         )
 
     def _recheck(self, key: str) -> Recheck | None:
-        """Returns whether an earlier finding still holds; another job's report cannot close one whose code stands."""
+        """Returns whether an earlier finding still holds; another job's report cannot close one whose code exists."""
         if not self.settings.own_review:
             return Recheck(RecheckState.UNDECIDED)
         return self.run_review.rechecks.get(key)
@@ -253,7 +252,7 @@ class PublishPlan:
             repository=settings.repository,
             number=settings.number,
             head_sha=run_review.head_sha,
-            reviewed_shas=(*shas, run_review.head_sha)[-_REMEMBERED_SHAS:],
+            reviewed_shas=(*shas, run_review.head_sha)[-MOST_SHAS:],
             base=settings.base,
             rewrites=rewrites or 0,
             settings=run_review.settings,

@@ -83,7 +83,7 @@ class RunHooks:
     """Seconds on a monotonic clock."""
     started: float
     withhold: Callable[[Review], Review] = lambda review: review
-    """Removes what holds a secret, before a second question is asked and posts it to a model; see redaction."""
+    """Removes texts with a secret from what a second question would send to a model; see redaction."""
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,7 @@ def reviewed_before(request: ReviewRequest, settings: str) -> frozenset[str]:
 def _withhold(
     snapshot: Snapshot, analysis: Analysis, filtered: FilteredFindings, withhold: Callable[[Review], Review]
 ) -> tuple[Analysis, FilteredFindings]:
-    """Returns what the stages after the first one may show to a model: no text in it holds a secret."""
+    """Returns what the stages after the first one may show to a model: no text in it has a secret."""
     reported = Review(
         snapshot.pull_request.head_sha,
         filtered.findings,
@@ -299,10 +299,14 @@ class _EarlyVerification:
         """Questions about each file that are not answered."""
 
     def task_ended(self, work: PromptTask, findings: Sequence[Finding]) -> None:
+        """Counts the task as done, and verifies the findings of the files that it completed."""
         self._left -= 1
         paths = set(paths_of(work.chunk))
         self._questions.subtract(paths)
         complete = {path for path in paths if self._questions[path] == 0}
+        if self._config.verify == "off" or not complete:
+            self._verifier.begin((), self._left)
+            return
         # Duplicates are merged file by file: these are what the last merge will give. A secret may be in pieces in the
         # findings of several files.
         filtered = filter_findings(findings, self._config).findings
@@ -310,9 +314,7 @@ class _EarlyVerification:
         self._verifier.begin([finding for finding in safe if finding.path in complete], self._left)
 
 
-async def review(
-    request: ReviewRequest, prepared: PreparedReview, model: Model, watchers: RunHooks
-) -> Review:
+async def review(request: ReviewRequest, prepared: PreparedReview, model: Model, hooks: RunHooks) -> Review:
     """Asks the questions of the plan, then verifies the findings and asks for a summary.
 
     Raises Error if no question was answered and nothing was found.
@@ -328,16 +330,16 @@ async def review(
         prepared.prompting,
         budgets=budgets,
         slots=slots,
-        journal=watchers.journal,
-        progress=watchers.progress,
-        ended=_EarlyVerification(verifier, prepared.plan.works, config, watchers.withhold).task_ended,
+        journal=hooks.journal,
+        progress=hooks.progress,
+        ended=_EarlyVerification(verifier, prepared.plan.works, config, hooks.withhold).task_ended,
     )
-    watchers.progress(0, len(prepared.plan.works))
-    analysis = await analyzer.analyse(prepared.plan, watchers.interrupted)
+    hooks.progress(0, len(prepared.plan.works))
+    analysis = await analyzer.analyse(prepared.plan, hooks.interrupted)
     if prepared.plan.works and not analysis.answered and not analysis.findings:
         raise analysis.first_error or stopped()
     filtered = filter_findings(analysis.findings, config)
-    analysis, filtered = _withhold(snapshot, analysis, filtered, watchers.withhold)
+    analysis, filtered = _withhold(snapshot, analysis, filtered, hooks.withhold)
     earlier = prepared.earlier or await asyncio.to_thread(
         _find_earlier, request, prepared.plan, analysis.hunks, filtered.findings
     )
@@ -345,9 +347,9 @@ async def review(
     claims += [Claim(each.finding, earlier=True, old_code=each.old_code) for each in earlier if each.asked]
     summary_fallback = fallback.after(config.summary_model)
     verification, summary = await asyncio.gather(
-        verifier.verify(claims, watchers.interrupted),
+        verifier.verify(claims, hooks.interrupted),
         Summarizer(snapshot, summary_fallback.ask, prepared.prompting, budgets, config).summarize(
-            analysis, filtered.findings, watchers.interrupted, request.earlier_summary
+            analysis, filtered.findings, hooks.interrupted, request.earlier_summary
         ),
     )
     if not prepared.plan.works:
@@ -366,7 +368,7 @@ async def review(
             changes=tuple(
                 dict.fromkeys((*fallback.changes, *verify_fallback.changes, *summary_fallback.changes))
             ),
-            seconds=watchers.clock() - watchers.started,
-            interrupted=watchers.interrupted.is_set(),
+            seconds=hooks.clock() - hooks.started,
+            interrupted=hooks.interrupted.is_set(),
         ),
     )

@@ -25,10 +25,10 @@ from hunkwise.domain.finding import (
 from hunkwise.domain.model import Question, ReportTool, ToolReply
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.review import ReviewFault
-from hunkwise.domain.text import cut, encodable, one_line
+from hunkwise.domain.text import cut, one_line
 from hunkwise.errors import ModelError, SettingsError
 from hunkwise.flows.analysis import Analysis, Ask
-from hunkwise.flows.models import Budgets, together, with_something_left
+from hunkwise.flows.models import Budgets, require_budget, run_all
 from hunkwise.flows.prompting import PromptWriter
 from hunkwise.prompts.report_call import (
     Reported,
@@ -43,8 +43,8 @@ from hunkwise.settings.config import Config
 
 REPORT: Final = "report_summary"
 DESCRIPTION: Final = (
-    "Report the summary of the change. The only way to be heard: text outside of it is not read. It is checked at "
-    "once, and you are told what is to be mended."
+    "Report the summary of the change. Text outside of this tool is not read. It is checked at once; the answer says "
+    "what to fix."
 )
 SHORT_AREAS: Final = 4
 """Maximum number of areas in a short summary."""
@@ -63,7 +63,7 @@ _MAX_FINDINGS = 60
 _MAX_FILES = 60
 """Unreviewed files that are listed."""
 _MAX_TITLE = 200
-_FALLBACK = "What is said of the change is what was said of its parts."
+_FALLBACK = "The summary consists of the summaries of its parts."
 
 
 class _RawArea(Reported):
@@ -109,11 +109,6 @@ class _SummaryCall(ReportedCall):
         "sequenceDiagram, stateDiagram-v2 or classDiagram), without a fence, links, styles or HTML.",
     )
     done: bool = Field(default=False, description="True: nothing more is to be reported.")
-
-    @field_validator("diagram", mode="before")
-    @classmethod
-    def _whole_characters(cls, value: object) -> object:
-        return encodable(value) if isinstance(value, str) else value
 
     @field_validator("diagram")
     @classmethod
@@ -197,18 +192,18 @@ class Summarizer:
         if interrupted.is_set() or not analysis.answered:
             return fallback  # the run reports that already
         collector = _SummaryCollector(style)
-        await together([self._put(collector, analysis, findings, earlier)], interrupted)
+        await run_all([self._run_question(collector, analysis, findings, earlier)], interrupted)
         if collector.report.overview:
             return _build_result(collector.report)
         return replace(fallback, faults=collector.faults, notes=collector.notes)
 
-    async def _put(
+    async def _run_question(
         self, collector: _SummaryCollector, analysis: Analysis, findings: Sequence[Finding], earlier: str
     ) -> None:
         prompt = self._config.stage(_PROMPT)
         values = _values(analysis, findings, collector.style, earlier)
         try:
-            budget = with_something_left(self._budgets.summary(prompt))
+            budget = require_budget(self._budgets.summary(prompt))
             text = await asyncio.to_thread(
                 self._prompting.stage_text, prompt, self._config.min_severity, values
             )

@@ -206,7 +206,5 @@ def _faults(missing: Iterable[MissingVerdict]) -> tuple[ReviewFault, ...]:
 def _sentence(same: Sequence[MissingVerdict]) -> str:
     first = same[0].message
     if len(same) == 1:
-        return f"1 finding was not verified by a second opinion, and stands as it was found. {first}"
-    return (
-        f"{len(same):,} findings were not verified by a second opinion, and stand as they were found. {first}"
-    )
+        return f"1 finding was not verified by a second opinion, and is kept as it was found. {first}"
+    return f"{len(same):,} findings were not verified by a second opinion, and are kept as they were found. {first}"

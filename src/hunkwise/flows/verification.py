@@ -20,7 +20,7 @@ from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.text import header_size, shown_size
 from hunkwise.errors import ModelError, SettingsError
 from hunkwise.flows.analysis import Ask
-from hunkwise.flows.models import Budgets, together, with_something_left
+from hunkwise.flows.models import Budgets, require_budget, run_all
 from hunkwise.flows.prompting import PromptWriter
 from hunkwise.flows.verdicts import INTERRUPTED, NO_VERDICT, MissingVerdict, Verdicts, VerificationResult
 from hunkwise.plan.chunking import ChunkPart, LineSpan, allotted, hunks_around, removed_rows
@@ -198,19 +198,19 @@ def _near(side: Side, line: int, margin: int) -> LineSpan:
 def _cited(finding: Finding, files: Mapping[str, FileDiff]) -> Iterator[tuple[str, LineSpan]]:
     """Yields the rows that a finding's text names: `path:12`, or `line 12`, `R12` and `L12` of its own file."""
     for match in list(_CITED.finditer(finding.body))[:_MOST_CITED]:
-        said = match["path"]
-        path = finding.path if said is None else _path_of(said, files)
+        cited = match["path"]
+        path = finding.path if cited is None else _path_of(cited, files)
         if path in files:
             side = Side.LEFT if match["side"] == "L" else Side.RIGHT
             yield path, _near(side, int(match["line"]), _CITED_MARGIN)
 
 
-def _path_of(said: str, files: Mapping[str, FileDiff]) -> str:
-    """Returns the one changed file whose path ends in what was said; what was said if there is no such file."""
-    if said in files:
-        return said
-    ends = [path for path in files if path.endswith(f"/{said}")]
-    return ends[0] if len(ends) == 1 else said
+def _path_of(cited: str, files: Mapping[str, FileDiff]) -> str:
+    """Returns the path of the one changed file whose path ends in the cited one; the cited one if there is none."""
+    if cited in files:
+        return cited
+    matches = [path for path in files if path.endswith(f"/{cited}")]
+    return matches[0] if len(matches) == 1 else cited
 
 
 _PROMPT = "verify"
@@ -271,7 +271,7 @@ class Verifier:
         self._add(claim for claim in claims if self._covers(claim.finding))
         for _ in self._ready if not interrupted.is_set() else ():
             self._start()
-        await together(self._tasks, interrupted)
+        await run_all(self._tasks, interrupted)
         new = [claim.finding for claim in claims if not claim.earlier]
         earlier = [claim.finding for claim in claims if claim.earlier]
         return self._verdicts.result(new, earlier, _min_severities(self._config), self._covers)
@@ -316,7 +316,7 @@ class Verifier:
         if self._fatal is not None:
             raise self._fatal
         limits = self._settings.chunk_budget.limits
-        budget = with_something_left(self._budget.part(limits, f' of one question of the prompt "{_PROMPT}"'))
+        budget = require_budget(self._budget.part(limits, f' of one question of the prompt "{_PROMPT}"'))
         async with self._rendering:
             # The user's own template is rendered in another process, which may take long.
             others = [

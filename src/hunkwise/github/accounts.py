@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.connection import GitHubConnection
-from hunkwise.github.responses import JsonValue
+from hunkwise.github.responses import REFUSED, JsonValue
 
 GHOST = "ghost"
 """GitHub's login for the author of posts whose account was deleted."""
@@ -19,7 +19,6 @@ _WRITE_PERMISSIONS = ("admin", "maintain", "write")
 MAX_PERMISSIONS = 20
 _log = logging.getLogger(__name__)
 _VIEWER_QUERY = "query { viewer { login } }"
-_REFUSED = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +44,14 @@ def read_account(connection: GitHubConnection) -> Account:
         user = connection.get("/user")
         return Account(bare(user.text("login")), bot=user.text_or("type", "") == "Bot")
     except GitHubError as error:
-        if error.kind not in _REFUSED:
+        if error.kind not in REFUSED:
             raise
         if error.kind is not GitHubErrorKind.FORBIDDEN:  # only an app's token is forbidden to ask
             return Account("")
     try:
         return Account(bare(connection.graphql(_VIEWER_QUERY, {}).text("viewer.login")), bot=True)
     except GitHubError as error:
-        if error.kind not in _REFUSED:
+        if error.kind not in REFUSED:
             raise
     return Account("")
 
@@ -63,9 +62,9 @@ def bare(login: str) -> str:
 
 
 class WriteAccess:
-    """Asks GitHub which people may write to the repository: each once, and no more than `MAX_PERMISSIONS`.
+    """Reads who may write to the repository: each person once, and at most `MAX_PERMISSIONS` people.
 
-    A person of whom GitHub does not say it may not; the log says once how many there are.
+    A person whose permission GitHub does not report counts as one who may not; their number is logged once.
     """
 
     def __init__(self, connection: GitHubConnection, repository: str) -> None:

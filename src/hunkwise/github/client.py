@@ -20,7 +20,7 @@ from hunkwise.domain.limits import CHANGED_FILES
 from hunkwise.domain.pull_request import Conversation, Entry, Known, PullRequest
 from hunkwise.domain.text import is_encodable
 from hunkwise.errors import GitHubError, GitHubErrorKind, OversizeError
-from hunkwise.github.accounts import Account, WriteAccess, read_account
+from hunkwise.github.accounts import GHOST, Account, WriteAccess, read_account
 from hunkwise.github.connection import PAGE, GitHubConnection
 from hunkwise.github.conversation import read_conversation
 from hunkwise.github.responses import GraphqlResponse, JsonValue, malformed_response_error
@@ -83,7 +83,7 @@ class GitHub:
             number=number,
             title=response.text("title"),
             body=response.text_or("body", ""),
-            author=response.text_or("user.login", "ghost"),
+            author=response.text_or("user.login", GHOST),
             base=response.text("base.ref"),
             base_sha=_checked_sha(response.text("base.sha")),
             head=response.text("head.ref"),

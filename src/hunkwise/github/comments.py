@@ -9,8 +9,9 @@ from types import MappingProxyType
 
 from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.pull_request import Comment, Thread
+from hunkwise.domain.text import joined
 from hunkwise.errors import GitHubError, GitHubErrorKind
-from hunkwise.github.responses import GraphqlResponse, JsonValue
+from hunkwise.github.responses import REFUSED, GraphqlResponse, JsonValue
 from hunkwise.github.writer import Writer, address, marker_line
 from hunkwise.tracking.markers import fixed_marker, is_fixed
 
@@ -68,8 +69,6 @@ def _comment(entry: JsonValue) -> Comment:
 MOST_THREADS = 100
 """Threads closed per run; the next run continues."""
 _BATCH = 10
-# A workflow's token may resolve threads only with the permission `contents: write`.
-_REFUSED = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
 _ONE_THREAD = (GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
 _log = logging.getLogger(__name__)
 
@@ -90,9 +89,8 @@ class _Closing:
             self.notes.append(why)
 
     def text(self, thread: Thread, opening: str, rest: str = "") -> str:
-        """Returns the opening, what shows that the thread is fixed, and the marker."""
-        blocks = (opening, self.evidence.get(thread, ""), fixed_marker(self.head_sha), rest)
-        return "\n\n".join(block for block in blocks if block)
+        """Returns the opening, the evidence that the thread is fixed, the marker and the rest."""
+        return joined((opening, self.evidence.get(thread, ""), fixed_marker(self.head_sha), rest))
 
     def needs_reply(self, thread: Thread) -> bool:
         return self.answer and not any(reply.ours and is_fixed(reply.body) for reply in thread.replies)
@@ -112,11 +110,10 @@ class Threads:
         answer: bool = True,
         evidence: Mapping[Thread, str] = MappingProxyType({}),
     ) -> tuple[str, ...]:
-        """Closes our threads, and no others; one that the author resolved is answered. Never raises GitHubError, and
-        retries nothing: the next run handles the rest.
+        """Closes our threads, and no others; also replies to one that is resolved already. Returns notes.
 
-        `answer` must be false while our account has a pending review: GitHub would add the replies to it. `evidence`
-        has Markdown that belongs into an answer.
+        Never raises GitHubError, and retries nothing: the next run handles the rest. `answer` must be false while our
+        account has a pending review: GitHub would add the replies to it. `evidence` has Markdown for the replies.
         """
         ours = [thread for thread in threads if thread.ours]
         current = ours[:MOST_THREADS]
@@ -137,7 +134,8 @@ class Threads:
                 response = self._send(batch, closing)
             except GitHubError as error:
                 _log.warning("Threads could not be resolved: %s", error)
-                if error.kind in _REFUSED:
+                # A workflow's token may resolve threads only with the permission `contents: write`.
+                if error.kind in REFUSED:
                     closing.refused += [*batch, *rest]
                 else:
                     closing.leave_unchanged([*batch, *rest], f"Threads were not resolved: {error.message}")
@@ -199,7 +197,7 @@ def _record_outcomes(
         error = response.fault_at(f"c{index}")
         if response.data.at(f"c{index}").truth("thread.isResolved"):
             refusals.add(None)
-        elif error is not None and error.kind in _REFUSED:
+        elif error is not None and error.kind in REFUSED:
             closing.refused.append(thread)
             refusals.add(error.kind)
         else:

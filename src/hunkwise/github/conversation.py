@@ -18,7 +18,7 @@ from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.accounts import GHOST, Account, bare, is_bot, rest_trusted
 from hunkwise.github.connection import GitHubConnection, TooManyError, entries_of
 from hunkwise.github.conversation_graphql import LINKED_ISSUES_FIELD, checks_by_rest, conversation_by_graphql
-from hunkwise.github.responses import JsonValue
+from hunkwise.github.responses import REFUSED, JsonValue
 
 
 def conversation_by_rest(
@@ -102,12 +102,7 @@ def _author(entry: JsonValue) -> str:
     return bare(entry.text_or("user.login", GHOST))
 
 
-_TRY_REST = (
-    GitHubErrorKind.FORBIDDEN,
-    GitHubErrorKind.NOT_FOUND,
-    GitHubErrorKind.INVALID,
-    GitHubErrorKind.UNAVAILABLE,
-)
+_TRY_REST = (*REFUSED, GitHubErrorKind.UNAVAILABLE)
 _log = logging.getLogger(__name__)
 
 

@@ -15,10 +15,10 @@ from hunkwise.domain.pull_request import (
     ReviewState,
     Thread,
 )
-from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.errors import GitHubError
 from hunkwise.github.accounts import GHOST, bare, graphql_trusted
 from hunkwise.github.connection import MOST_PAGES, PAGE, GitHubConnection, TooManyError
-from hunkwise.github.responses import GraphqlResponse, JsonValue, malformed_response_error
+from hunkwise.github.responses import REFUSED, GraphqlResponse, JsonValue, malformed_response_error
 
 LINKED_ISSUES_FIELD = "closingIssuesReferences"
 """The field for linked issues of a pull request in GitHub's schema."""
@@ -42,9 +42,6 @@ def linked_issues(pull: JsonValue) -> tuple[LinkedIssue, ...]:
         for issue in pull.entries(f"{LINKED_ISSUES_FIELD}.nodes")
         if (number := issue.number_or_none("number")) is not None
     )
-
-
-_NOT_READABLE = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
 
 
 def checks_by_graphql(pull: JsonValue, head_sha: str) -> tuple[CheckRun, ...] | None:
@@ -76,7 +73,7 @@ def checks_by_rest(
     try:
         response = connection.get(f"/repos/{repository}/commits/{head_sha}/check-runs", query)
     except GitHubError as error:
-        if error.kind in _NOT_READABLE:
+        if error.kind in REFUSED:
             return ()
         raise
     return _oldest_first(
@@ -114,7 +111,7 @@ query(
   viewer { login }
   repository(owner: $owner, name: $name) {
     pullRequest(number: $number) {
-      state headRefOid authorAssociation author { __typename login }
+      state headRefOid author { login }
       #linked
       reviewThreads(first: 100, after: $reviewThreadsAfter) @include(if: $reviewThreads) {
         pageInfo { hasNextPage endCursor }
@@ -129,15 +126,13 @@ query(
       comments(first: 100, after: $commentsAfter) @include(if: $comments) {
         pageInfo { hasNextPage endCursor }
         nodes {
-          fullDatabaseId body url viewerDidAuthor authorAssociation
-          author { __typename login } editor { login }
+          fullDatabaseId body url viewerDidAuthor author { login } editor { login }
         }
       }
       reviews(first: 100, after: $reviewsAfter) @include(if: $reviews) {
         pageInfo { hasNextPage endCursor }
         nodes {
-          fullDatabaseId body url viewerDidAuthor authorAssociation
-          author { __typename login } state commit { oid }
+          fullDatabaseId body url viewerDidAuthor state commit { oid }
         }
       }
       timelineItems(

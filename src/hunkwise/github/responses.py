@@ -24,6 +24,8 @@ _UNAVAILABLE_HINT = "Run the job again; if it goes on, look at the server's stat
 _SECONDARY_WAIT = 60.0
 _RESET_MARGIN = 1.0
 _TRANSIENT_STATUSES = (500, 502, 503, 504)
+REFUSED: Final = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
+"""Errors of a request that GitHub does not allow, or does not support."""
 
 
 class TransientError(GitHubError):

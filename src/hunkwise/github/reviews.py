@@ -16,7 +16,7 @@ from hunkwise.domain.finding import Finding
 from hunkwise.domain.pull_request import ReviewState
 from hunkwise.domain.review import Destination, PostResult, ReviewEvent, ReviewFault
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind
-from hunkwise.github.responses import GraphqlResponse, JsonValue, malformed_response_error
+from hunkwise.github.responses import REFUSED, GraphqlResponse, JsonValue, malformed_response_error
 from hunkwise.github.writer import Writer, address, marker_line
 from hunkwise.publish.placement import CommentPlan, Page, ReviewDraft
 
@@ -32,7 +32,6 @@ query($review: ID!) {
 _MAX_REFUSED = 10
 """Single comments that are refused until no further one is tried."""
 _PERMANENT = (GitHubErrorKind.AUTHENTICATION, GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND)
-_REFUSED = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
 _EVENT_REFUSED = ("own pull request", "not permitted to approve")
 _PENDING = "pending review"
 _OTHER_PENDING = (
@@ -138,7 +137,7 @@ class _Attempt:
             self._add_comments(review, rejection)
             return self._accepted(lambda: self._send(f"{self._root}/reviews/{review_id}/events"))
         except GitHubError as error:
-            if error.kind not in _REFUSED or _PENDING in error.message.lower():
+            if error.kind not in REFUSED or _PENDING in error.message.lower():
                 raise
             _log.info("The comments are posted one by one: %s", error.message)
         self._where = before

@@ -213,11 +213,7 @@ def pack(files: Sequence[FileDiff], budget: int) -> tuple[Chunk, ...]:
     Small files share a chunk; a file that fits into one is never spread over two; a hunk above the budget
     is split. Only a single line above the budget makes a chunk larger.
     """
-    packing = _Packing(budget)
-    for file in files:
-        packing.add(file, file.hunks)
-    packing.close()
-    return tuple(packing.chunks)
+    return _pack_parts((ChunkPart(file, file.hunks) for file in files), budget)
 
 
 def chunk_size(chunk: Chunk) -> int:
@@ -228,11 +224,16 @@ def chunk_size(chunk: Chunk) -> int:
 def smaller_parts(chunk: Chunk) -> tuple[tuple[ChunkPart, ...], ...]:
     """Returns the parts of two chunks of about half the size, rarely three, split by files, else by hunks, else by
     lines; empty if the chunk cannot be split."""
-    packing = _Packing(chunk_size(chunk) * 3 // 5)
-    for part in chunk.parts:
+    chunks = _pack_parts(chunk.parts, chunk_size(chunk) * 3 // 5)
+    return tuple(smaller.parts for smaller in chunks) if len(chunks) > 1 else ()
+
+
+def _pack_parts(parts: Iterable[ChunkPart], budget: int) -> tuple[Chunk, ...]:
+    packing = _Packing(budget)
+    for part in parts:
         packing.add(part.file, part.hunks)
     packing.close()
-    return tuple(smaller.parts for smaller in packing.chunks) if len(packing.chunks) > 1 else ()
+    return tuple(packing.chunks)
 
 
 class _Packing:

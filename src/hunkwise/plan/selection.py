@@ -236,7 +236,7 @@ def select(
     *,
     ignore: Sequence[str],
     only: Sequence[str] = (),
-    attributes: str | None = None,
+    attributes: str = "",
 ) -> Selection:
     """Skips a file for the first of these reasons that applies; files without one are reviewed.
 
@@ -251,7 +251,7 @@ def select(
        that line.
     """
     ignored, wanted = compiled(tuple(ignore)), compiled(tuple(only))
-    generated = linguist_globs(attributes or "")
+    generated = linguist_globs(attributes)
     reviewed: list[FileDiff] = []
     skipped: list[FileCoverage] = []
     for file in files:

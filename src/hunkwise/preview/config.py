@@ -28,6 +28,7 @@ from hunkwise.settings.config import Config, parse_overrides
 from hunkwise.settings.config_errors import shape_at
 from hunkwise.settings.inputs import KNOWN_INPUTS, SHARED_INPUTS, read_inputs
 from hunkwise.settings.parsing import (
+    NOT_SHOWN,
     SECRET_INPUTS,
     TOKEN_SHAPE,
     InputReader,
@@ -37,8 +38,8 @@ from hunkwise.settings.parsing import (
 )
 from hunkwise.settings.sources import ConfigLayers, Setting, SourceKind, ValueSource, settings_of
 
-_STAND_IN: Final = "not-given"
-"""Placeholder for the required input `github-token`: no preview needs the token of a job."""
+_PLACEHOLDER: Final = "not-given"
+"""The value of the required input `github-token`: no preview needs the token of a job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ def read_overrides(arguments: argparse.Namespace, environ: Mapping[str, str]) ->
     inputs: tuple[InputValue, ...] = ()
     warnings: tuple[str, ...] = ()
     if texts:
-        read = read_inputs({**environ, **_stand_in(texts)})
+        token = {} if "github-token" in texts else {"INPUT_GITHUB-TOKEN": _PLACEHOLDER}
+        read = read_inputs({**environ, **token})
         path = path if arguments.config else read.config_path
         for name, value in read.overrides().items():
             key = "model" if name == "models" else name.replace("_", "-")
@@ -87,10 +89,6 @@ def _model_from(text: str, kind: SourceKind, name: str) -> dict[str, tuple[objec
     source = ValueSource(kind, name)
     fields = parse_overrides({"model": text}, lambda _: name)
     return {field: (value, source) for field, value in fields.items()}
-
-
-def _stand_in(texts: Mapping[str, str]) -> dict[str, str]:
-    return {} if "github-token" in texts else {"INPUT_GITHUB-TOKEN": _STAND_IN}
 
 
 def _other_inputs(texts: Mapping[str, str]) -> tuple[InputValue, ...]:
@@ -143,7 +141,6 @@ def print_text(text: str) -> None:
         sys.stderr.write("hunkwise: Some characters are shown as \\u escapes; redirect for the exact text.\n")
 
 
-_NOT_SHOWN: Final = "a value that looks like a token (not shown)"
 _IN_FILES: Final = (SourceKind.FILE, SourceKind.FRONT_MATTER)
 
 
@@ -172,7 +169,7 @@ def _as_text(
     settings: list[Setting], overrides: Overrides, place: FileSource, *, found: bool
 ) -> Iterator[str]:
     file = f"{overrides.config_path} of {place.description}"
-    yield safe(file if found else f"There is no {file}: the defaults hold.")
+    yield safe(file if found else f"There is no {file}: the defaults apply.")
     yield ""
     yield from columns([(setting.key, _text(setting), str(setting.source)) for setting in settings])
     if overrides.inputs:
@@ -222,7 +219,7 @@ def _printable_value(setting: Setting) -> object:
     """Returns the value, or a description if it looks like a token in the wrong input."""
     value = setting.value
     if setting.source.kind not in _IN_FILES and isinstance(value, str) and TOKEN_SHAPE.search(value):
-        return _NOT_SHOWN
+        return NOT_SHOWN
     return value
 
 
@@ -266,7 +263,7 @@ def _compile_faults(texts: BaseConfig) -> Iterator[str]:
 
 def _summary(path: str, config: Config, texts: BaseConfig, *, found: bool) -> Iterator[str]:
     yield "ok"
-    yield f"  {path}" if found else f"  there is no {path}: the defaults hold"
+    yield f"  {path}" if found else f"  there is no {path}: the defaults apply"
     running = ", ".join(prompt.name for prompt in config.reviewing)
     yield f"  prompts: {running}; verify: {config.verify}; summary: {config.summary}"
     for name, own in config.own_files.items():

@@ -23,7 +23,7 @@ from hunkwise.repository.trees import GitTree, WorkingTree, local_tree, readable
 from hunkwise.settings.config import Config, read_config
 from hunkwise.settings.parsing import did_you_mean, listed, parse_config_path, quoted
 from hunkwise.settings.prompt_settings import PromptSettings
-from hunkwise.settings.sources import TemplateFrontMatter, front_of, read_front_matter
+from hunkwise.settings.sources import TemplateFrontMatter, front_of
 from hunkwise.settings.strict_yaml import YamlDocument
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def file_faults(config: Config, place: FileSource) -> Iterator[str]:
         try:
             text = place.template(owner_of(name), path)
             if not name.startswith(PARTIAL):
-                read_front_matter(text, path)
+                front_of(text, path)
         except SettingsError as error:
             yield from error.faults
 

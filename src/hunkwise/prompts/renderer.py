@@ -120,7 +120,7 @@ def rendered(
 
 def template_error(prompt: str, fault: TemplateFault, paths: Mapping[str, str]) -> SettingsError:
     """Returns an error with the position of the fault: `path:line: …` in a file of the user's own."""
-    path, message = paths.get(fault.template), fault.said.rstrip(".")
+    path, message = paths.get(fault.template), fault.message.rstrip(".")
     if path is not None:
         line = f"{path}:" if fault.line is None else f"{path}:{fault.line}:"
         return SettingsError([f'{line} {message} (in the prompt "{prompt}"). {_HINT}'])

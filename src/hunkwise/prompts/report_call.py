@@ -216,7 +216,8 @@ class ReportedCall(Reported):
             reading.rejected.append(Rejected(name, value, tuple(sentences)))
             return cls.model_fields[name].get_default()
         reading.rejected += [
-            Rejected(name, value[cast("int", index)], tuple(said)) for index, said in by_item.items()
+            Rejected(name, value[cast("int", index)], tuple(sentences))
+            for index, sentences in by_item.items()
         ]
         return validate([item for index, item in enumerate(value) if index not in by_item])
 

@@ -24,8 +24,8 @@ from hunkwise.prompts.report_call import (
 
 REPORT = "report_findings"
 DESCRIPTION = (
-    "Report what you found. The only way to be heard: text outside of it is not read. Each finding "
-    "is checked against the diff at once, and you are told which were taken and why others were not."
+    "Report what you found. Text outside of this tool is not read. Each finding is checked against the diff at once; "
+    "the answer says which were accepted, and why others were not."
 )
 MAX_FINDINGS = 100
 """Findings in one call; more can be reported in further calls, up to the limit of the run."""
@@ -130,8 +130,8 @@ def _with_row(finding: dict[str, Any], name: str) -> dict[str, Any]:
     if row is None:
         return finding
     side = "RIGHT" if row[1][0] in "Rr" else "LEFT"
-    said = finding.get("side") or ("RIGHT" if side == "RIGHT" else None)
-    return {**finding, name: int(row[2]), "side": side} if _read_side(said) == side else finding
+    reported = finding.get("side") or ("RIGHT" if side == "RIGHT" else None)
+    return {**finding, name: int(row[2]), "side": side} if _read_side(reported) == side else finding
 
 
 def _with_range(finding: dict[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field
 
 from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.model import ToolReply
@@ -20,14 +20,14 @@ from hunkwise.prompts.report_call import (
     ReportedSeverity,
     normalized,
     read_call,
-    readable_text,
+    text_within,
     tool_schema,
 )
 
 REPORT: Final = "report_verdicts"
 DESCRIPTION: Final = (
-    "Report what became of each finding when you tried to refute it. The only way to be heard: text outside of it is "
-    "not read. You are told at once which verdicts were not taken, and why."
+    "Report your verdict on each finding. Text outside of this tool is not read. The answer says which verdicts were "
+    "not accepted, and why."
 )
 MAX_VERDICTS: Final = 60
 """Verdicts in one call: several times the number of findings in a question."""
@@ -55,7 +55,7 @@ class RawVerdict(Reported):
     verdict: VerdictName = Field(
         description="keep: it holds. drop: it is wrong. lower: it is right, and less bad than was said. "
         "same: another finding says it. not_worth_comment: it is right, and too small for a comment. "
-        "unclear: it cannot be told from here. fixed: a finding of an earlier run that no longer holds."
+        "unclear: it cannot be decided from here. fixed: a finding of an earlier run that no longer holds."
     )
     severity: ReportedSeverity | None = Field(
         default=None, description="With `lower` alone: what it is instead, below what was said."
@@ -67,23 +67,13 @@ class RawVerdict(Reported):
         json_schema_extra={"minimum": 1},
         description="With `same` alone: the number of the finding to keep.",
     )
-    corrected: str = Field(
+    corrected: Annotated[str, text_within(MAX_CORRECTION)] = Field(
         default="",
         description="With `keep` or `lower`: the whole new text of the finding, where it is wrong in a detail.",
     )
-    evidence: str = Field(
+    evidence: Annotated[str, text_within(MAX_EVIDENCE)] = Field(
         default="", description="What in the code decides it, with file and line, in one to three sentences."
     )
-
-    @field_validator("evidence", mode="before")
-    @classmethod
-    def _short_evidence(cls, value: object) -> object:
-        return readable_text(value, MAX_EVIDENCE) if isinstance(value, str) else value
-
-    @field_validator("corrected", mode="before")
-    @classmethod
-    def _short_correction(cls, value: object) -> object:
-        return readable_text(value, MAX_CORRECTION) if isinstance(value, str) else value
 
 
 class _VerdictsCall(ReportedCall):

@@ -68,7 +68,7 @@ class TemplateFault:
     template: str
     """The name of the template with the error: the prompt's own, or one that it includes or extends."""
     line: int | None
-    said: str
+    message: str
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
@@ -290,7 +290,7 @@ def _render_requests(requests: TextIO) -> Iterator[dict[str, Any]]:
 
 
 def _fault_reply(fault: TemplateFault) -> dict[str, Any]:
-    return {"fault": [fault.template, fault.line, fault.said]}
+    return {"fault": [fault.template, fault.line, fault.message]}
 
 
 if __name__ == "__main__":

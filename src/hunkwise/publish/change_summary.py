@@ -84,7 +84,7 @@ _OVERVIEW_LIMIT = 3_000
 _NAME_LIMIT = 120
 _WORDS_LIMIT = 600
 _MOST_UNFOLDED = 3
-"""Maximum number of areas that are shown files_of_diff."""
+"""Maximum number of areas that are shown unfolded."""
 _BY_MODEL = "#### The change, in the model's words"
 _BY_RULES = "#### The change, in the words of the demo's rules"
 

@@ -116,8 +116,8 @@ def review_body(view: PublishedReview, placement: CommentPlan, event: ReviewEven
     entry = _FindingWriter(
         FindingLinks(view).of, lambda finding: finding_marker(finding, Destination.BODY), view.server_url
     )
-    sheet = PageTemplate((head,), tail, entry.writers, BODY_CHARACTERS, _SUMMARY_HAS)
-    return fitted(sheet, sorted(placement.in_body, key=reading_order))
+    template = PageTemplate((head,), tail, entry.writers, BODY_CHARACTERS, _SUMMARY_HAS)
+    return fitted(template, sorted(placement.in_body, key=reading_order))
 
 
 def job_summary(view: PublishedReview) -> Page:
@@ -139,8 +139,8 @@ def check_output(view: PublishedReview) -> CheckOutput:
 def _render_findings_page(view: PublishedReview, heads: tuple[list[str], ...], limit: int) -> Page:
     """Returns a page that later runs do not read: each finding with its destination, without markers."""
     entry = _FindingWriter(FindingLinks(view).with_destination, lambda _: "", view.server_url)
-    sheet = PageTemplate(heads, closing(view), entry.writers, limit, _REPORT_HAS)
-    return fitted(sheet, sorted(view.review.findings, key=reading_order))
+    template = PageTemplate(heads, closing(view), entry.writers, limit, _REPORT_HAS)
+    return fitted(template, sorted(view.review.findings, key=reading_order))
 
 
 def _render_review_overview(view: PublishedReview, placement: CommentPlan, event: ReviewEvent) -> str:

@@ -50,25 +50,25 @@ class PageTemplate:
     """A sentence on where to find those that are only counted."""
 
 
-def fitted(sheet: PageTemplate, findings: Sequence[Finding]) -> Page:
+def fitted(template: PageTemplate, findings: Sequence[Finding]) -> Page:
     """Returns the page in the longest form that fits."""
     room = 0
-    for head in sheet.heads:
-        room = sheet.limit - size(joined([*head, *sheet.tail])) - _COUNT_SPACE
-        for write in sheet.writers:
+    for head in template.heads:
+        room = template.limit - size(joined([*head, *template.tail])) - _COUNT_SPACE
+        for write in template.writers:
             blocks = take_fitting((write(finding) for finding in findings), room, "\n\n")
             if len(blocks) == len(findings):
-                return Page(joined([*head, *blocks, *sheet.tail]))
-    return _count_rest(sheet, findings, room)
+                return Page(joined([*head, *blocks, *template.tail]))
+    return _count_rest(template, findings, room)
 
 
-def _count_rest(sheet: PageTemplate, findings: Sequence[Finding], room: int) -> Page:
+def _count_rest(template: PageTemplate, findings: Sequence[Finding], room: int) -> Page:
     """Returns the page with as many findings as fit, a line each, the most severe first; the rest is counted."""
     by_severity = sorted(findings, key=lambda finding: -finding.severity)
-    blocks = take_fitting((sheet.writers[-1](finding) for finding in by_severity), room, "\n\n")
+    blocks = take_fitting((template.writers[-1](finding) for finding in by_severity), room, "\n\n")
     counted = tuple(by_severity[len(blocks) :])
-    more = f"**{count(len(counted), 'more finding')}** did not fit here. {sheet.rest}"
-    return Page(joined([*sheet.heads[-1], *blocks, more, *sheet.tail]), counted)
+    more = f"**{count(len(counted), 'more finding')}** did not fit here. {template.rest}"
+    return Page(joined([*template.heads[-1], *blocks, more, *template.tail]), counted)
 
 
 LONGEST_SPAN = 200
@@ -160,9 +160,8 @@ def _only_file(
 
 
 def _readings(path: str) -> frozenset[str]:
-    """Returns the paths that a path can stand for; empty if it could lead out of the repository."""
-    name = _LINE_SUFFIX.sub("", path.strip(" \t\n`'\"").replace("\\", "/"))
-    parts = [part for part in name.split("/") if part not in ("", ".")]
+    """Returns the paths that a path can mean; empty if it could lead out of the repository."""
+    parts = [part for part in _unquote(path).split("/") if part not in ("", ".")]
     if ".." in parts:
         return frozenset()
     inner = parts[2:] if parts[:2] == ["github", "workspace"] else parts[parts[:1] in (["a"], ["b"]) :]
@@ -171,8 +170,13 @@ def _readings(path: str) -> frozenset[str]:
 
 def _absolute(path: str) -> str:
     """Returns an absolute path with its slashes; empty if the path is relative."""
-    name = _LINE_SUFFIX.sub("", path.strip(" \t\n`'\"").replace("\\", "/"))
+    name = _unquote(path)
     return name if _ROOT.match(name) and "/../" not in name else ""
+
+
+def _unquote(path: str) -> str:
+    """Returns the path without quotes and line number, with slashes instead of backslashes."""
+    return _LINE_SUFFIX.sub("", path.strip(" \t\n`'\"").replace("\\", "/"))
 
 
 def _unknown_path_fault(path: str, files_by_path: Mapping[str, FileDiff]) -> str:

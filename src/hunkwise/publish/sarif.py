@@ -130,11 +130,7 @@ def _make_results(findings: Sequence[Finding], rules: Sequence[_Rule], server_ur
             },
             "locations": [{"physicalLocation": _make_location(finding)}],
             "partialFingerprints": _make_fingerprints(finding, occurrences[finding.fingerprint]),
-            "properties": {
-                "severity": finding.severity.label,
-                **_confidence_property(finding),
-                **_check_property(finding),
-            },
+            "properties": _make_properties(finding),
         }
 
 
@@ -147,12 +143,10 @@ def _make_fingerprints(finding: Finding, occurrence: int) -> dict[str, str]:
     }
 
 
-def _confidence_property(finding: Finding) -> Json:
-    return {} if finding.confidence is None else {"confidence": finding.confidence}
-
-
-def _check_property(finding: Finding) -> Json:
-    return {} if finding.check is None else {"check": finding.check.value}
+def _make_properties(finding: Finding) -> Json:
+    check = finding.check.value if finding.check else None
+    values = {"severity": finding.severity.label, "confidence": finding.confidence, "check": check}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _make_location(finding: Finding) -> Json:

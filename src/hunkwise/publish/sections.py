@@ -159,14 +159,17 @@ def evidence_fold(finding: Finding, server_url: str) -> str:
     """Returns the evidence of the verification in a folded block; empty if there is none."""
     if finding.check in (None, Verification.UNVERIFIED, Verification.OUTDATED):
         return ""
-    evidence = sanitize.text(finding.evidence, _EVIDENCE_LIMIT, server_url=server_url)
-    return folded(f"Second opinion: {finding.check}", evidence) if evidence else ""
+    return _fold_evidence(f"{finding.check}", finding.evidence, server_url)
 
 
 def fixed_evidence(evidence: str, server_url: str) -> str:
-    """Returns what shows that an earlier finding is fixed, in a folded block; empty if there is nothing to show."""
+    """Returns the evidence that an earlier finding is fixed, in a folded block; empty if there is none."""
+    return _fold_evidence("fixed", evidence, server_url)
+
+
+def _fold_evidence(result: str, evidence: str, server_url: str) -> str:
     words = sanitize.text(evidence, _EVIDENCE_LIMIT, server_url=server_url)
-    return folded("Second opinion: fixed", words) if words else ""
+    return folded(f"Second opinion: {result}", words) if words else ""
 
 
 def not_worth_comment(review: Review) -> list[str]:

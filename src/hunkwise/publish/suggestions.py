@@ -233,7 +233,7 @@ def _use_spaces(new: list[str], wanted: str) -> list[str] | None:
 def _rewrites_neighbor(
     new: Sequence[str], old: Sequence[str], above: Sequence[str], below: Sequence[str]
 ) -> bool:
-    """Returns whether a line assigns what a line next to the anchor does, which would then stand twice."""
+    """Returns whether a line assigns what a line next to the anchor does, which would then be assigned twice."""
     reach = len(new)
     beside = {_left_side(line) for line in (*above[-reach:], *below[:reach])}
     return any(
@@ -316,7 +316,7 @@ class Suggestions:
         }
 
     def _is_valid(self, content: bytes, anchor: Anchor, text: str, before: Sequence[tuple[int, int]]) -> bool:
-        """Returns whether the file has no more syntax errors after the change, and no first one in the lines."""
+        """Returns whether the change adds no syntax error to the file, and none to lines that had none."""
         after = self._syntax_errors(anchor.path, replaced(content, anchor, text).decode("utf-8"))
         if after is None or len(after) > len(before):
             return False

@@ -99,7 +99,7 @@ def _file(record: RawRecord, sections: tuple[FileSection, ...], cut: bool) -> Fi
         return FileDiff(record.path, status, old_path=old_path, patch_missing=True)
     for section in sections:
         if record.path not in (section.header.old_path, section.header.new_path):
-            raise _malformed_output_error(f"the change of {record.path!r} stands at another place")
+            raise _malformed_output_error(f"the change of {record.path!r} is at another place")
     hunks = tuple(hunk for section in sections for hunk in section.hunks)
     additions, deletions = count_changes(hunks)
     binary = any(section.header.binary for section in sections)

@@ -27,7 +27,7 @@ MAX_SMALL = 500_000
 MAX_TOGETHER = 48_000_000
 """Bytes of all these files."""
 MAX_HITS = 101
-"""One more than the model is shown, which tells that there are more."""
+"""One more than the model is shown, so that the answer can say that there are more."""
 MOST_LOST_SEARCHES = 3
 _SLOW_SECONDS = 1.0
 

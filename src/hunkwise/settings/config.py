@@ -187,14 +187,14 @@ class Config(SettingsModel):
         names = [prompt.name for prompt in prompts]
         for name in names:
             if names.count(name) > 1:
-                text = f"the prompt {quoted(name)} stands in the list twice; give one another name"
+                text = f"the prompt {quoted(name)} is in the list twice; give one another name"
                 raise PydanticCustomError("sentence", "{text}", {"text": text})
         return prompts
 
     @model_validator(mode="after")
     def _check_model_or_models(self) -> Self:
         if self.model is not None and self.models:
-            text = '"model" and "models" both stand here; keep "models" alone, its first one is asked first'
+            text = '"model" and "models" are both set; keep "models" alone, its first one is asked first'
             raise PydanticCustomError("sentence", "{text}", {"text": text, "key": "models"})
         return self
 

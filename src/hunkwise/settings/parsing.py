@@ -159,12 +159,13 @@ MAX_UNKNOWN: Final = 10
 BOOLEANS: Final = ("true", "false")
 TOKEN_SHAPE: Final = re.compile(r"gh[a-z]_\w|github_pat_|sk-\w|eyJ\w")
 """Prefixes of the tokens that people paste into the wrong input."""
+NOT_SHOWN: Final = "a value that looks like a token (not shown)"
 
 
 def safely_quoted(text: str, secrets: Iterable[str] = ()) -> str:
     """Quotes a value for a message; a placeholder if it contains a secret or looks like a token."""
     if TOKEN_SHAPE.search(text) or any(secret in text for secret in secrets):
-        return "a value that looks like a token (not shown)"
+        return NOT_SHOWN
     return quoted(text)
 
 

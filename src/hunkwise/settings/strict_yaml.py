@@ -141,7 +141,7 @@ class _Composer:
             key = self._parse_key(event, loc)
             entry_loc = (*loc, key)
             if key in entries:
-                text = f"{quoted(key)} stands on line {self.lines[entry_loc]} already; keep one of them"
+                text = f"{quoted(key)} is on line {self.lines[entry_loc]} already; keep one of them"
                 self._add_fault(entry_loc, event, text)
             else:
                 self.lines[entry_loc] = _line_of(event)

@@ -38,7 +38,7 @@ class PreviousFinding:
     check: Verification | None = None
     """Result of that run's verification; None if it was not verified."""
     fixed: bool = False
-    """A later run found it fixed although its code stands: only the state can store that."""
+    """A later run found it fixed although its code still exists: only the state can store that."""
 
     @property
     def span(self) -> int:

@@ -187,9 +187,9 @@ class Reconciliation:
     A duplicate is a finding that was found on both sides of the same line.
     """
     evidence: Mapping[Thread, str] = field(default_factory=dict)
-    """What shows that a thread of `fixed` is fixed although its code stands; untrusted text."""
+    """What shows that a thread of `fixed` is fixed although its code still exists; untrusted text."""
     ended: tuple[PreviousFinding, ...] = ()
-    """Found to be fixed although their code stands: the state keeps them, so that they do not count as open again."""
+    """Found to be fixed although their code still exists: the state keeps them, so that none counts as open again."""
 
     @property
     def deleted(self) -> tuple[PreviousFinding, ...]:

@@ -102,7 +102,8 @@ SUMMARY_MARKER = marker("summary")
 _LINE = marker_pattern("state", "([A-Za-z0-9+/]{4,}={0,2})")
 _LARGEST = 1024 * 1024
 """Maximum size of the state's JSON in bytes; ours is far smaller."""
-_MOST_SHAS = 20
+MOST_SHAS = 20
+"""Reviewed heads that the state has room for, the newest ones."""
 _KEY = re.compile(f"[A-Za-z0-9+/]{{{KEY_LENGTH}}}")
 _KEYS = re.compile(f"(?:[A-Za-z0-9+/]{{{KEY_LENGTH}}})*")
 _MOST_COUNT = 10**9
@@ -180,7 +181,7 @@ def _encode_line(
         "r": state.repository,
         "n": state.number,
         "h": state.head_sha,
-        "s": state.reviewed_shas[-_MOST_SHAS:],
+        "s": state.reviewed_shas[-MOST_SHAS:],
         "b": state.base,
         "w": state.rewrites,
         "d": state.settings,
@@ -215,7 +216,7 @@ def _parse_state(values: object) -> HiddenState | None:
     shas, findings = _parse_all(values["s"], _parse_sha), _parse_all(values["f"], from_values)
     hunks = _parse_keys(values["k"])
     summary = summary_from_values(values[_SUMMARY]) if _SUMMARY in values else NO_SUMMARY
-    if shas is None or len(shas) > _MOST_SHAS or hunks is None or findings is None or summary is None:
+    if shas is None or len(shas) > MOST_SHAS or hunks is None or findings is None or summary is None:
         return None
     return HiddenState(
         repository=values["r"],
