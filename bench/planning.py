@@ -30,8 +30,8 @@ def main(path: str, base_sha: str, head_sha: str) -> None:
         "peak": peak_megabytes("self"),
         "files": len(files),
         "changed_lines": sum(file.changed_lines for file in files),
-        "planned_lines": sum(work.chunk.changed_lines for work in planned.works),
-        "chunks": len(planned.works),
+        "planned_lines": sum(task.chunk.changed_lines for task in planned.tasks),
+        "chunks": len(planned.tasks),
     }
     print(json.dumps(result))
 

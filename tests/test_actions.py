@@ -20,9 +20,9 @@ from hunkwise.actions import (
     OUTPUT_BYTES,
     Runner,
     append_whole,
-    fitted,
     inert,
     takes,
+    truncate_markdown,
 )
 from hunkwise.domain.limits import JOB_SUMMARY_BYTES
 from hunkwise.settings.github_context import RunnerEnvironment
@@ -236,12 +236,12 @@ def test_a_long_summary_is_cut_at_a_line_with_a_note(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("room", [-5, 0, 50])
 def test_a_summary_without_room_for_its_note_is_left_out(room: int) -> None:
-    assert fitted("x" * 200, room) == ""
+    assert truncate_markdown("x" * 200, room) == ""
 
 
 @given(st.text(), st.integers(0, 300))
 def test_a_summary_is_never_longer_than_its_room(markdown: str, room: int) -> None:
-    assert len(fitted(markdown * 20, room).encode("utf-8", "backslashreplace")) <= room
+    assert len(truncate_markdown(markdown * 20, room).encode("utf-8", "backslashreplace")) <= room
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.model import BUILT_IN_PROMPTS, PARTIALS
 from hunkwise.domain.pull_request import Conversation, Instructions, PullRequest, Reply, Snapshot, Thread
 from hunkwise.errors import SettingsError
-from hunkwise.flows.base_config import MAX_TEMPLATE, base_texts, built_in_fronts
+from hunkwise.flows.base_config import MAX_TEMPLATE, built_in_fronts, read_base_texts
 from hunkwise.flows.prompting import prompt_values
 from hunkwise.plan.chunking import pack
 from hunkwise.prompts.renderer import BASE, BUILT_IN, HOUSE, Renderer, built_in
@@ -95,7 +95,7 @@ def test_the_example_of_extending_renders_as_it_is_told() -> None:
         ".github/hunkwise/review.md.j2": template.encode(),
         ".github/hunkwise/severity.md.j2": partial.encode(),
     }
-    texts = base_texts(FakeCommit(base), ".github/hunkwise.yml", lambda config: config)
+    texts = read_base_texts(FakeCommit(base), ".github/hunkwise.yml", lambda config: config)
     assert texts.config.prompts[0].categories[0] == "money"
     renderer = Renderer(texts.templates, paths=texts.config.own_files)
     review, tests = (renderer.render(name, context()) for name in ("review", "tests"))

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from hunkwise.domain.finding import Area, Recheck, RecheckState, Risk, RiskLevel, Verification, Walkthrough
-from hunkwise.domain.review import RefutedFinding, ReviewFault
+from hunkwise.domain.review import ReviewFault, SuppressedFinding
 from hunkwise.publish.sanitize import line
 from hunkwise.redaction import SecretScan, withhold, without_secrets
 from tests.publish.samples import finding, review
@@ -170,15 +170,15 @@ def test_withholds_evidence_but_not_the_finding() -> None:
 @pytest.mark.parametrize(
     "gone",
     [
-        RefutedFinding(finding(), f"It is {SECRET}."),
-        RefutedFinding(finding(body=SECRET), "Why."),
-        RefutedFinding(finding(SECRET[:20], body=SECRET[20:]), "Why."),
+        SuppressedFinding(finding(), f"It is {SECRET}."),
+        SuppressedFinding(finding(body=SECRET), "Why."),
+        SuppressedFinding(finding(SECRET[:20], body=SECRET[20:]), "Why."),
     ],
 )
-def test_withholds_refuted_finding_with_a_secret(gone: RefutedFinding) -> None:
-    fine = RefutedFinding(finding(), "Why.")
-    safe = withhold(replace(review(), refuted=(fine, gone)), SCAN)
-    assert (safe.refuted, safe.dropped) == ((fine,), 1)
+def test_withholds_suppressed_finding_with_a_secret(gone: SuppressedFinding) -> None:
+    fine = SuppressedFinding(finding(), "Why.")
+    safe = withhold(replace(review(), suppressed=(fine, gone)), SCAN)
+    assert (safe.suppressed, safe.dropped) == ((fine,), 1)
     assert [fault.kind for fault in safe.faults] == ["secret"]
 
 

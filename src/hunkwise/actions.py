@@ -79,7 +79,7 @@ def size_of(path: Path | None) -> int:
         return 0
 
 
-def fitted(markdown: str, room: int) -> str:
+def truncate_markdown(markdown: str, room: int) -> str:
     """Cuts a text to `room` bytes of UTF-8: as many whole lines as fit, and a note. May be empty."""
     encoded = markdown.encode("utf-8", "backslashreplace")
     if len(encoded) <= room:
@@ -203,7 +203,7 @@ class Runner:
         """Appends to the job summary, cut to GitHub's limit. Writes a warning if that fails."""
         path = self._environment.step_summary
         whole = self._scan.redacted(markdown).removesuffix("\n") + "\n"
-        content = fitted(whole, JOB_SUMMARY_BYTES - size_of(path))
+        content = truncate_markdown(whole, JOB_SUMMARY_BYTES - size_of(path))
         self._append("GITHUB_STEP_SUMMARY", path, content, "there is no job summary")
 
     def configure_logging(self, debug: bool) -> None:

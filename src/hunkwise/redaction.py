@@ -130,9 +130,9 @@ def withhold(review: Review, scan: SecretScan) -> Review:
         for name in ("title", "body", "suggestion", "category")
     )
     findings = tuple(finding for index, finding in enumerate(whole) if index not in pieces and not joined)
-    refuted = tuple(
+    suppressed = tuple(
         entry
-        for entry in review.refuted
+        for entry in review.suppressed
         if not scan.found_in(f"{_join_texts(entry.finding)}\n{entry.reason}")
     )
     rechecks = {
@@ -149,7 +149,7 @@ def withhold(review: Review, scan: SecretScan) -> Review:
     safe_review = replace(
         review,
         findings=findings,
-        refuted=refuted,
+        suppressed=suppressed,
         rechecks=rechecks,
         notes=notes,
         summary=summary,
@@ -161,7 +161,11 @@ def withhold(review: Review, scan: SecretScan) -> Review:
     return replace(
         safe_review,
         faults=tuple(dict.fromkeys((*faults, _WITHHELD))),
-        dropped=review.dropped + len(review.findings) - len(findings) + len(review.refuted) - len(refuted),
+        dropped=review.dropped
+        + len(review.findings)
+        - len(findings)
+        + len(review.suppressed)
+        - len(suppressed),
     )
 
 

@@ -43,7 +43,7 @@ def adopts_orphans() -> bool:
     return bool(adopts.value)
 
 
-def give_up(uid: int, gid: int) -> None:
+def drop_privileges(uid: int, gid: int) -> None:
     """Switches this process to a user: without other groups or capabilities, and with no_new_privs set.
 
     Raises OSError if the kernel refuses (it requires CAP_SETUID, CAP_SETGID and CAP_SETPCAP).
@@ -188,4 +188,4 @@ def _drop_root() -> None:
     os.seteuid(0)
     if readable:  # otherwise, as in a checkout in root's home, later imports would fail
         with suppress(OSError):  # the container may lack the capabilities for it
-            give_up(_NOBODY, _NOBODY)
+            drop_privileges(_NOBODY, _NOBODY)

@@ -14,10 +14,10 @@ from hunkwise.domain.finding import Area, Risk, RiskLevel, Severity, Verificatio
 from hunkwise.domain.review import (
     Coverage,
     FileCoverage,
-    RefutedFinding,
     Review,
     ReviewFault,
     SkipReason,
+    SuppressedFinding,
     Usage,
 )
 from tests.publish.samples import anchor, clean, file_diff, finding, review
@@ -45,7 +45,7 @@ def test_findings_come_from_the_gravest_to_the_least_with_their_code() -> None:
 
 
 def test_places_without_code_are_named_all_the_same() -> None:
-    unplaced = replace(finding("Unplaced"), said_line=99)
+    unplaced = replace(finding("Unplaced"), reported_line=99)
     removed = finding("Removed", at=anchor(2, side=Side.LEFT))
     far = finding("Far", at=anchor(500))
     bare = finding("Bare", path="b.py")
@@ -77,8 +77,10 @@ def test_what_was_not_reviewed_is_named_with_its_reason() -> None:
 def test_what_a_second_opinion_made_of_findings_is_told() -> None:
     held = replace(finding("Held", at=anchor(2)), check=Verification.CONFIRMED)
     doubtful = replace(finding("Doubtful", at=anchor(3)), check=Verification.UNVERIFIED)
-    text = shown(replace(clean(review(held, doubtful)), refuted=(RefutedFinding(finding("Gone"), "It is."),)))
-    assert "src/a.py:3 (unverified: no second opinion could be had)" in text
+    text = shown(
+        replace(clean(review(held, doubtful)), suppressed=(SuppressedFinding(finding("Gone"), "It is."),))
+    )
+    assert "src/a.py:3 (unverified: no second opinion was available)" in text
     assert text.count("unverified") == 1
     assert "Second opinion: 1 confirmed, 1 could not be verified, 1 dropped as refuted." in text
     assert "Gone" not in text
@@ -102,7 +104,7 @@ def test_a_clean_review_says_so_of_what_was_reviewed() -> None:
 def test_foreign_text_sends_nothing_to_the_terminal(terminal: bool) -> None:
     bell = "\x07\x1b]0;owned\x07\x1b[2J\x9b31m\u202e[bold]x"
     at = replace(anchor(2), code=bell)
-    hostile = replace(finding(bell, body=bell, at=at, suggestion=bell), said_line=3)
+    hostile = replace(finding(bell, body=bell, at=at, suggestion=bell), reported_line=3)
     patch = b"@@ -1,1 +1,2 @@\n one\n+" + bell.encode()
     found = replace(
         review(hostile, replace(hostile, anchor=None, path=bell)),

@@ -18,7 +18,7 @@ from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.flows.prompting import PromptWriter
 from hunkwise.flows.summary import read_summary
-from hunkwise.flows.verification import Claim, FindingBatch, ShownCode, names_of
+from hunkwise.flows.verification import Claim, FindingBatch, ShownCode, build_variables
 from hunkwise.plan.chunking import ChunkPart, pack
 from hunkwise.prompts.context import diff_text
 from hunkwise.prompts.renderer import Renderer
@@ -185,7 +185,7 @@ def prompt(*findings: Finding, file: FileDiff = FILE) -> str:
     made = PromptWriter(snapshot(file), Renderer({}))
     # One with `raised_as` is of an earlier run.
     claims = tuple(Claim(one, earlier=one.raised_as is not None) for one in findings)
-    names = names_of(FindingBatch(claims), ShownCode({"a.py": file}, 10_000)) | {"instructions": []}
+    names = build_variables(FindingBatch(claims), ShownCode({"a.py": file}, 10_000)) | {"instructions": []}
     return made.stage_text(Config().stage("verify"), Severity.LOW, names)
 
 

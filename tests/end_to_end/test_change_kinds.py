@@ -120,10 +120,10 @@ def test_reports_file_whose_patch_cannot_be_read(world: World) -> None:
     result = world.run(code=4)
     assert result.outputs["coverage"] == "50"
     reasons = result.reasons
-    assert reasons == {"app.py": "the patch could not be had", "b.py": None}
+    assert reasons == {"app.py": "the patch was not available", "b.py": None}
     for text in (result.summary, world.summary_comment, world.check_run_text):
         assert "app.py" in text
-        assert "the patch could not be had" in text
+        assert "the patch was not available" in text
     assert paths_in(world.model.requests[0]) == ["b.py"]
 
 

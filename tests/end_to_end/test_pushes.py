@@ -111,7 +111,7 @@ def test_six_pushes_report_everything_once(world: World) -> None:
         "check run: in_progress",
         "threads: 1 answered, 1 resolved",
         "check run: success",
-        "summary again: no finding stands in the reviewed lines",
+        "summary again: no open findings in the reviewed lines",
     ]
     assert replay.comments() == ["Fault A (resolved)", "Fault B", "Fault C (resolved)"]
     assert len(world.github.reviews) == 2

@@ -95,11 +95,11 @@ def test_refuted_findings_are_in_report_only(world: World) -> None:
     result = run_checked(world, same_verdict("drop"), {"fail-on": "low", "request-changes-on": "low"})
     assert result.code == 0
     assert result.report["findings"] == []
-    gone = [(found["title"], found["line"], found["reason"]) for found in result.report["refuted"]]
+    gone = [(found["title"], found["line"], found["reason"]) for found in result.report["suppressed"]]
     assert gone == [("Fault one", 3, WHY), ("Fault two", 4, WHY), ("Fault three", 30, WHY)]
     assert world.github.comments == []
     assert world.github.reviews == []
-    assert "no finding stands" in world.summary_comment
+    assert "no open findings" in world.summary_comment
     assert "Second opinion: 3 dropped as refuted." in world.summary_comment
     assert "Fault" not in world.posted + world.check_run_text + result.summary
 
@@ -110,7 +110,7 @@ def test_applies_verdict_of_each_finding(world: World) -> None:
     assert result.code == 0
     assert checks(result) == {"one": "lowered", "three": "confirmed"}
     assert result.outputs["highest-severity"] == "low"
-    assert [found["title"] for found in result.report["refuted"]] == ["Fault two"]
+    assert [found["title"] for found in result.report["suppressed"]] == ["Fault two"]
     assert "Second opinion: 1 confirmed, 1 lowered, 1 dropped as refuted." in world.summary_comment
     assert "🔵 low" in world.github.comments[0].body
 
@@ -127,7 +127,7 @@ def test_merges_and_corrects_and_lists_what_is_not_worth_a_comment(world: World)
         ),
     )
     assert checks(result) == {"one": "corrected"}
-    assert [(gone["title"], gone["kind"]) for gone in result.report["refuted"]] == [
+    assert [(gone["title"], gone["kind"]) for gone in result.report["suppressed"]] == [
         ("Fault two", "merged"),
         ("Fault three", "not-worth-comment"),
     ]
@@ -156,7 +156,7 @@ def test_contradictory_verdicts_are_ignored(world: World) -> None:
     in_one_call = verdict_call(verdict_on(1, "drop"), verdict_on(1), verdict_on(2, "drop"), verdict_on(3))
     result = run_checked(world, always(in_one_call))
     assert checks(result) == {"one": "unverified", "three": "confirmed"}
-    assert [found["title"] for found in result.report["refuted"]] == ["Fault two"]
+    assert [found["title"] for found in result.report["suppressed"]] == ["Fault two"]
     assert len(world.github.comments) == 2
     assert "1 finding was not verified by a second opinion" in result.report["faults"][0]["message"]
     assert "It contradicted itself." in world.summary_comment
@@ -197,7 +197,7 @@ def test_failed_second_opinion_keeps_findings(
     assert set(checks(result).values()) == {"unverified"}
     assert len(world.github.comments) == 3
     for comment in world.github.comments:
-        assert "unverified: no second opinion could be had" in comment.body
+        assert "unverified: no second opinion was available" in comment.body
     (fault,) = (fault for fault in result.report["faults"] if fault["kind"] == "second opinion")
     assert fault["message"].startswith("3 findings were not verified by a second opinion")
     assert why in fault["message"]
@@ -216,7 +216,7 @@ def test_strict_posts_only_confirmed_findings_on_lines(world: World) -> None:
     }
     (review,) = world.github.reviews
     assert "Fault one" in review.body
-    assert review.body.count("unverified: no second opinion could be had") == 2
+    assert review.body.count("unverified: no second opinion was available") == 2
     again = world.run({"verify": "strict", "summary": "off", "full-review": "true"})
     assert len(world.github.comments) == len(world.github.reviews) == 1
     assert [found["known"] for found in again.report["findings"]] == [True] * 3
@@ -251,7 +251,7 @@ def test_small_budget_checks_most_severe_findings(world: World) -> None:
     world.model.second = with_opinion(verdicts("drop"))
     result = world.run({"summary": "off"})
     assert len(opinion_requests(world)) == 1
-    assert len(result.report["refuted"]) == 12
+    assert len(result.report["suppressed"]) == 12
     assert {found["path"]: found["check"] for found in result.report["findings"]} == {"z.py": "unverified"}
     assert "max-model-calls (1) of the second opinion is used up" in world.summary_comment
 
@@ -280,7 +280,7 @@ def test_uses_own_template(world: World) -> None:
     (asked,) = opinion_requests(world)
     assert "Doubt all of it. 1" in asked.prompt
     assert "## Finding 1" in asked.prompt
-    assert len(result.report["refuted"]) == 1
+    assert len(result.report["suppressed"]) == 1
 
 
 def test_failing_template_keeps_findings(world: World) -> None:
@@ -290,7 +290,7 @@ def test_failing_template_keeps_findings(world: World) -> None:
     )
     result = run_with_template(world, template, report_in_files(), NAMES)
     assert result.code == 0
-    assert len(result.report["refuted"]) == 12
+    assert len(result.report["suppressed"]) == 12
     assert [(found["path"], found["check"]) for found in result.report["findings"]] == [
         ("z.py", "unverified")
     ]
@@ -315,7 +315,7 @@ def post_then_refute(world: World) -> Callable[..., Result]:
 
 def test_open_thread_stays_when_finding_is_refuted_later(world: World) -> None:
     again = post_then_refute(world)(**{"full-review": "true", "fail-on": "high"})
-    assert [found["title"] for found in again.report["refuted"]] == ["Fault one"]
+    assert [found["title"] for found in again.report["suppressed"]] == ["Fault one"]
     assert [(found["title"], found["known"]) for found in again.report["findings"]] == [("Fault one", True)]
     assert again.report["fixed"] == []
     assert [thread.resolved for thread in world.github.threads] == [False]
@@ -331,7 +331,7 @@ def test_resolves_thread_when_code_is_gone_and_finding_refuted(world: World) -> 
     world.repository.commit({"app.py": BASE["app.py"].replace("line 3\n", "fixed\n")})
     world.github.push(1, "feature")
     again = run()
-    assert len(again.report["refuted"]) == 1
+    assert len(again.report["suppressed"]) == 1
     assert again.report["findings"] == []
     assert len(again.report["fixed"]) == 1
     assert [thread.resolved for thread in world.github.threads] == [True]
@@ -360,7 +360,7 @@ def test_report_has_second_opinion_for_publishing(world: World) -> None:
     assert checks(first) == {"one": "confirmed", "three": "unverified"}
     result = publish(world, first.report, opened(world))
     assert checks(result) == {"one": "confirmed", "three": "unverified"}
-    assert [found["title"] for found in result.report["refuted"]] == ["Fault two"]
+    assert [found["title"] for found in result.report["suppressed"]] == ["Fault two"]
     assert "Fault two" not in world.posted
     assert any("unverified" in comment.body for comment in world.github.comments)
     assert any("Second opinion: confirmed" in comment.body for comment in world.github.comments)

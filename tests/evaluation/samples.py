@@ -56,7 +56,7 @@ def finding(
     said: int | None = None,
 ) -> Finding:
     anchor = None if line is None else Anchor(path, line, side, start, "code")
-    return Finding(path, severity, title, "It is.", anchor, said_line=said)
+    return Finding(path, severity, title, "It is.", anchor, reported_line=said)
 
 
 def said(line: int = 2, **more: Any) -> dict[str, Any]:

@@ -460,7 +460,7 @@ def test_a_change_with_nothing_to_ask_is_reviewed_as_it_is() -> None:
         snapshot(replace(added("poetry.lock", "x"), status=FileStatus.MODIFIED)), config(), {}, demo=True
     )
     prepared = prepare(order)
-    assert not prepared.plan.works
+    assert not prepared.plan.tasks
     found = nothing_to_ask(order, prepared, 1.5)
     assert [file.reason for file in found.coverage.files] == [SkipReason.LOCK_FILE]
     assert (found.findings, found.demo, found.seconds) == ((), True, 1.5)
@@ -475,7 +475,7 @@ def test_a_model_other_than_the_one_asked_for_is_named() -> None:
 
 def test_a_plan_names_each_file_once() -> None:
     what = plan(files(3), config(ignore=("src/f2.py",)))
-    assert [work.chunk.parts[0].file.path for work in what.works] == ["src/f0.py", "src/f1.py"]
+    assert [task.chunk.parts[0].file.path for task in what.tasks] == ["src/f0.py", "src/f1.py"]
     assert [(file.path, file.reason) for file in what.skipped] == [("src/f2.py", SkipReason.IGNORED)]
 
 
@@ -485,9 +485,9 @@ class Naming:
 
     system: str = ""
 
-    def text(self, work: PromptTask) -> str:
-        shown = (f"{part.file.path}:{hunk.new_start}" for part in work.chunk.parts for hunk in part.hunks)
-        return " ".join([work.prompt.name, *shown])
+    def text(self, task: PromptTask) -> str:
+        shown = (f"{part.file.path}:{hunk.new_start}" for part in task.chunk.parts for hunk in part.hunks)
+        return " ".join([task.prompt.name, *shown])
 
 
 def analysed(
@@ -550,8 +550,8 @@ def test_only_new_hunks_are_asked_about_and_the_numbers_are_the_whole_changes() 
     )
     assert found.carried_lines == 3
     assert found.hunks == analysed(whole)[0].hunks
-    work = plan(whole, config(), before.hunks).works[0]
-    assert work.chunk.parts[0].file.changed_lines == 3
+    task = plan(whole, config(), before.hunks).tasks[0]
+    assert task.chunk.parts[0].file.changed_lines == 3
 
 
 def test_what_was_not_answered_stays_to_be_asked() -> None:
@@ -644,14 +644,14 @@ def test_coverage_and_hunks_can_be_had_without_asking() -> None:
     whole = snapshot(hunks_at(1), added("b.py", "x"))
     first, _ = analysed(whole)
     what = plan(whole, config(), first.hunks)
-    assert (what.works, what.carried_lines) == ((), 2)
+    assert (what.tasks, what.carried_lines) == ((), 2)
     assert coverage_of(what, {}, whole) == first.coverage
     assert hunks_of(what, {}) == first.hunks
     unasked = plan(whole, config())
     assert {file.reason for file in coverage_of(unasked, {}, whole).files} == {SkipReason.INTERRUPTED}
     assert hunks_of(unasked, {}) == frozenset()
-    (work,) = unasked.works
-    assert hunks_of(unasked, {work.key: None}) == first.hunks
+    (task,) = unasked.tasks
+    assert hunks_of(unasked, {task.key: None}) == first.hunks
 
 
 def verdicts(prompt: str, take: Take, verdict: str = "keep") -> int:
@@ -688,7 +688,7 @@ def test_findings_are_verified_while_other_parts_are_still_reviewed(verdict: str
     found = asyncio.run(run())
     assert sorted(verified) == [2, 6]
     assert len(found.findings) == (8 if verdict == "keep" else 0)
-    assert len(found.refuted) == (0 if verdict == "keep" else 8)
+    assert len(found.suppressed) == (0 if verdict == "keep" else 8)
     assert found.faults == ()
 
 

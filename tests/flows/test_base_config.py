@@ -20,10 +20,10 @@ from hunkwise.flows.base_config import (
     MAX_NESTED,
     MAX_TEXT,
     BaseConfig,
-    base_texts,
     built_in_fronts,
     instructions_of,
     nested_instructions,
+    read_base_texts,
 )
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
@@ -39,7 +39,7 @@ def read(
     overridden: Callable[[Config], Config] = lambda config: config,
     failing: dict[str, Error] | None = None,
 ) -> BaseConfig:
-    return base_texts(FakeCommit(files, failing or {}), PATH, overridden)
+    return read_base_texts(FakeCommit(files, failing or {}), PATH, overridden)
 
 
 def test_without_any_files_the_defaults_hold() -> None:
@@ -155,7 +155,7 @@ def test_a_prompt_that_can_find_nothing_is_told() -> None:
 
 def test_the_default_configuration_asks_for_nothing_more() -> None:
     commit = FakeCommit({})
-    base_texts(commit, PATH, lambda config: config)
+    read_base_texts(commit, PATH, lambda config: config)
     assert sorted(commit.asked) == sorted([PATH, *INSTRUCTION_FILES, INSTRUCTION_FOLDER, ATTRIBUTES])
 
 

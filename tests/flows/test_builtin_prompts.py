@@ -11,7 +11,7 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.model import Question
 from hunkwise.domain.review import Review
 from hunkwise.errors import SettingsError
-from hunkwise.flows.base_config import base_texts
+from hunkwise.flows.base_config import read_base_texts
 from hunkwise.flows.review import ReviewRequest, prepare
 from hunkwise.settings.config import Config
 from tests.fakes.changes import FakeCommit, added, snapshot
@@ -38,7 +38,7 @@ class Reviewers(FakeModel):
 
 def ordered(configuration: str, **files: bytes) -> ReviewRequest:
     base = FakeCommit({PATH: f"version: 1\nverify: off\nsummary: off\n{configuration}".encode(), **files})
-    texts = base_texts(base, PATH, lambda config: config)
+    texts = read_base_texts(base, PATH, lambda config: config)
     return ReviewRequest(snapshot(added("a.py", "one", "two", "three")), texts.config, texts.templates)
 
 

@@ -108,7 +108,7 @@ def test_what_is_not_mended_is_kept_without_a_line() -> None:
     desk.take(said(43))
     desk.take()
     (finding,) = desk.intake.findings
-    assert (finding.anchor, finding.said_line) == (None, 43)
+    assert (finding.anchor, finding.reported_line) == (None, 43)
     assert desk.intake.answered
 
 

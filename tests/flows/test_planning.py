@@ -15,7 +15,7 @@ from hunkwise.domain.review import Destination
 from hunkwise.flows.planning import MOST_ELSEWHERE, earlier_findings, plan
 from hunkwise.plan.incremental import kept_keys, split_reviewed
 from hunkwise.settings.config import Config
-from hunkwise.tracking.markers import HiddenState, raised
+from hunkwise.tracking.markers import HiddenState, make_record
 from tests.tracking.pushes import FIXED, HEAD, changed, fault, said, state, thread
 
 ORDER = "+order = store.order(order_id)"
@@ -39,7 +39,7 @@ def keys(*files: FileDiff) -> frozenset[str]:
 def last(*files: FileDiff, found: Finding, **record: Any) -> HiddenState:
     """The state after a run that reviewed the files and posted the finding."""
     where = Destination.INLINE if found.anchor else Destination.FILE
-    return state(replace(raised(found, where), **record), hunks=keys(*files))
+    return state(replace(make_record(found, where), **record), hunks=keys(*files))
 
 
 def ask(
@@ -137,7 +137,7 @@ def test_findings_elsewhere_are_bounded_and_the_most_severe_come_first() -> None
     found = [fault(file, number, f"Fault {number}") for number in range(1, len(lines) + 1)]
     found[-1] = replace(found[-1], severity=Severity.CRITICAL)
     threads = tuple(thread(each, number) for number, each in enumerate(found, 1))
-    before = state(*(raised(each, Destination.INLINE) for each in found), hunks=keys(file, OTHER))
+    before = state(*(make_record(each, Destination.INLINE) for each in found), hunks=keys(file, OTHER))
     snapshot = Snapshot(PULL, (file, OTHER_LATER), conversation=said(*threads))
     reviewed = keys(file, OTHER_LATER)
     earlier = earlier_findings(plan(snapshot, Config()), snapshot, before, reviewed, (), lambda _path: "")

@@ -24,8 +24,8 @@ def prepared(folder: Path, config: bytes = b"version: 1\n") -> tuple[str, tuple[
     head = trees.commit({**base, b"src/a.py": SOURCE.replace(b"step_10", b"step_ten")}, [first])
     ready = read_range(folder, base=first, head=head, config_path=".github/hunkwise.yml", demo=True)
     made = prepare(ready.request, head=ready.repository)
-    (work,) = made.plan.works
-    return made.prompting.text(work), made.prompting.instructions, made.prompting.notes
+    (task,) = made.plan.tasks
+    return made.prompting.text(task), made.prompting.instructions, made.prompting.notes
 
 
 def test_code_and_instructions_stand_around_a_local_change_too(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from hunkwise.domain.review import (
     SkipReason,
 )
 from hunkwise.errors import GitHubError
-from hunkwise.flows.publication import PublishedFindings, leftovers
+from hunkwise.flows.publication import PublishedFindings, find_unsubmitted_reviews
 from hunkwise.plan.incremental import hunk_keys
 from hunkwise.publish.conclusion import Gates, PublishedReview
 from hunkwise.tracking.markers import review_marker
@@ -314,7 +314,7 @@ def test_a_thread_whose_code_was_fixed_is_closed(pending: tuple[PostedReview, ..
 
 def test_a_pending_review_that_cannot_be_deleted_stops_nothing() -> None:
     talk = said(reviews=(PostedReview(3, ReviewState.PENDING, MARKER),))
-    assert [review.id for review in leftovers(talk)] == [3]
+    assert [review.id for review in find_unsubmitted_reviews(talk)] == [3]
     world = World(talk, errors={"delete_pending": AWAY})
     world.publish(whole_review(FOUND))
     assert "review COMMENT 1" in world.told

@@ -12,7 +12,7 @@ import pytest
 from hunkwise.domain.finding import Anchor, Finding, Recheck, RecheckState, Severity, Verification
 from hunkwise.domain.model import Question
 from hunkwise.domain.pull_request import Instructions
-from hunkwise.domain.review import Refutation, RefutedFinding
+from hunkwise.domain.review import SuppressedFinding, Suppression
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.flows.models import Budgets
 from hunkwise.flows.planning import plan
@@ -145,7 +145,7 @@ def test_what_is_refuted_goes_with_its_reason() -> None:
     made = opinion(by_file(a=each("drop"), b=each("keep"), c=each("drop")), *FULL)
     assert {one.path for one in made.findings} == {"b.py"}
     gone = [one for one in FULL if one.path != "b.py"]
-    assert made.refuted == tuple(RefutedFinding(one, WHY) for one in gone)
+    assert made.suppressed == tuple(SuppressedFinding(one, WHY) for one in gone)
     assert made.faults == ()
 
 
@@ -162,8 +162,8 @@ def test_what_is_lowered_below_the_least_severity_goes_with_its_reason() -> None
     asked = (finding(), finding("b.py", prompt="security"), finding("c.py", prompt="gone"))
     made = opinion(each("lower", severity="low"), *asked, min_severity=Severity.MEDIUM, prompts=prompts)
     assert [one.path for one in made.findings] == ["b.py", "c.py"]
-    (gone,) = made.refuted
-    assert gone == RefutedFinding(
+    (gone,) = made.suppressed
+    assert gone == SuppressedFinding(
         asked[0], f"Lowered to low, and medium is the least that is asked for: {WHY}"
     )
 
@@ -232,7 +232,7 @@ def test_a_verdict_that_was_given_before_a_failure_counts() -> None:
         each("drop")(question)
         failing()(question)
 
-    assert len(opinion(answer).refuted) == 3
+    assert len(opinion(answer).suppressed) == 3
 
 
 def test_a_verdict_before_a_failure_does_not_count_where_the_model_was_not_done() -> None:
@@ -288,7 +288,7 @@ def test_a_budget_of_one_call_checks_the_gravest(parallel: int) -> None:
         each("drop"), *reversed(FULL), verify_budget=BudgetSettings(max_model_calls=1), parallel=parallel
     )
     assert {one.path for one in made.findings} == {"b.py", "c.py"}
-    assert {gone.finding.path for gone in made.refuted} == {"a.py"}
+    assert {gone.finding.path for gone in made.suppressed} == {"a.py"}
     (message,) = messages(made)
     assert message.startswith("24 findings were not verified")
     assert "max-model-calls (1) of the second opinion is used up" in message
@@ -320,7 +320,7 @@ def test_the_functions_around_the_rows_are_shown_in_the_room_that_instructions_l
     config = Config()
     around = EnclosingCode(head, seconds=30)
     prompting = PromptWriter(seen, Renderer({}), context=ContextSettings(size=1_400), surroundings=around)
-    prompting.prepare(["review"], plan(seen, config).works)
+    prompting.prepare(["review"], plan(seen, config).tasks)
     model = FakeModel(each("keep"))
     second = Verifier(seen, model.ask, prompting, Budgets(config), config)
     asked = replace(finding(), anchor=Anchor("a.py", 3, code="two!"))
@@ -352,7 +352,7 @@ def test_an_interruption_keeps_the_verdicts_that_there_are() -> None:
     config = Config(parallel=1)
     second = Verifier(SNAPSHOT, model.ask, PromptWriter(SNAPSHOT, Renderer({})), Budgets(config), config)
     made = asyncio.run(second.verify([Claim(one) for one in FULL], event))
-    assert {gone.finding.path for gone in made.refuted} == {"a.py"}
+    assert {gone.finding.path for gone in made.suppressed} == {"a.py"}
     assert set(checks(made)) == {Verification.UNVERIFIED}
 
 
@@ -414,9 +414,9 @@ def test_hostile_code_is_shown_as_rows_alone() -> None:
 
 
 def test_a_finding_about_no_file_of_the_change_is_asked_about_too() -> None:
-    loose = Finding("(no file was named)", Severity.LOW, "Fault", "It fails.", said_line=3)
+    loose = Finding("(no file was named)", Severity.LOW, "Fault", "It fails.", reported_line=3)
     made = opinion(each("drop"), loose)
-    assert [gone.finding for gone in made.refuted] == [loose]
+    assert [gone.finding for gone in made.suppressed] == [loose]
 
 
 def verdicts(*given: dict[str, Any]) -> Answer:
@@ -440,11 +440,11 @@ def test_a_model_that_merges_and_corrects() -> None:
     assert (kept.check, kept.severity, kept.suggestion) == (Verification.CORRECTED, Severity.HIGH, None)
     assert kept.body == "It fails on **Tuesdays** alone.\n\n**The same:** `b.py`, line 2."
     assert kept.fingerprint == asked[0].fingerprint
-    assert [(gone.finding, gone.kind) for gone in made.refuted] == [
-        (asked[1], Refutation.MERGED),
-        (asked[2], Refutation.NOT_WORTH_COMMENT),
+    assert [(gone.finding, gone.kind) for gone in made.suppressed] == [
+        (asked[1], Suppression.MERGED),
+        (asked[2], Suppression.NOT_WORTH_COMMENT),
     ]
-    assert made.refuted[0].reason == "The same as the finding on `a.py`, line 2: Fault"
+    assert made.suppressed[0].reason == "The same as the finding on `a.py`, line 2: Fault"
     assert made.faults == ()
 
 
@@ -486,7 +486,7 @@ def test_findings_that_say_the_same(
 
     made = opinion(answer)
     assert "".join(one.path[0] for one in made.findings) == kept
-    assert {one.finding.path[0]: str(one.kind) for one in made.refuted} == gone
+    assert {one.finding.path[0]: str(one.kind) for one in made.suppressed} == gone
 
 
 def test_a_grave_finding_does_not_go_with_a_small_one_that_is_false() -> None:
@@ -531,7 +531,7 @@ def test_a_finding_of_an_earlier_run_is_fixed_open_or_undecided(
     made = asyncio.run(second.verify(claims, asyncio.Event()))
     assert made.rechecked == {old: answer}
     assert [one.path for one in made.findings] == ["b.py"]
-    assert made.refuted == ()
+    assert made.suppressed == ()
 
 
 def test_earlier_findings_are_undecided_where_nobody_is_asked() -> None:

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from hunkwise.domain.diff import FileDiff, Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.flows.verification import MOST_IN_BATCH, Claim, FindingBatch, ShownCode, batches_of, names_of
+from hunkwise.flows.verification import (
+    MOST_IN_BATCH,
+    Claim,
+    FindingBatch,
+    ShownCode,
+    batches_of,
+    build_variables,
+)
 from hunkwise.plan.chunking import ChunkPart
 from hunkwise.publish.placement import by_path
 from tests.fakes.changes import added, changed
@@ -45,7 +52,7 @@ def test_findings_of_earlier_runs_come_after_the_new_ones() -> None:
     old = Claim(finding("a.py", 1), earlier=True, old_code="one")
     (made,) = batches_of([old, Claim(finding("b.py"))], ShownCode(FILES, 100_000))
     assert (made.new, made.earlier) == ((finding("b.py"),), (old.finding,))
-    names = names_of(made, ShownCode(FILES, 100_000))
+    names = build_variables(made, ShownCode(FILES, 100_000))
     assert [(one["number"], one["path"]) for one in names["findings"]] == [(1, "b.py")]
     assert [(one["number"], one["old_code"]) for one in names["earlier"]] == [(2, "one")]
 
@@ -65,7 +72,7 @@ def test_files_that_are_too_large_together_are_parted() -> None:
     made = list(batches_of(claims, ShownCode(large, 4_000)))
     assert [len(one.claims) for one in made] == [4, 4, 1]
     for one in made:
-        assert len(names_of(one, ShownCode(large, 4_000))["code"]) < 4_500
+        assert len(build_variables(one, ShownCode(large, 4_000))["code"]) < 4_500
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(list(Severity))), max_size=60))
@@ -88,20 +95,20 @@ def test_each_finding_is_in_one_batch(each: list[tuple[str, Severity]]) -> None:
     ],
 )
 def test_the_rows_that_a_finding_cites_are_shown(body: str, shown: str | None) -> None:
-    code = names_of(batch(finding("a.py", body=body)), ShownCode(FILES, 3_000))["code"]
+    code = build_variables(batch(finding("a.py", body=body)), ShownCode(FILES, 3_000))["code"]
     assert ("\n" + shown in code) if shown else '"b.py"' not in code
 
 
 def test_every_removed_row_of_the_file_is_shown() -> None:
     patch = b"@@ -1,2 +1,2 @@\n one\n-two\n+two!\n@@ -50,2 +50,1 @@\n fifty\n-check()"
     files = {"a.py": changed("a.py", patch)}
-    code = names_of(batch(finding()), ShownCode(files, 10_000))["code"]
+    code = build_variables(batch(finding()), ShownCode(files, 10_000))["code"]
     assert "Other removed rows:" in code
     assert code.count("L51 - check()") == code.count("L2 - two") == 1
 
 
 def test_what_others_are_asked_is_named() -> None:
-    names = names_of(batch(finding()), ShownCode(FILES, 10_000), [finding("b.py", 7)])
+    names = build_variables(batch(finding()), ShownCode(FILES, 10_000), [finding("b.py", 7)])
     assert [(one["path"], one["line"], one["title"]) for one in names["others"]] == [
         ("b.py", 7, "Fault at 7")
     ]
@@ -109,8 +116,8 @@ def test_what_others_are_asked_is_named() -> None:
 
 def test_a_template_sees_the_findings_and_the_rows_around_them() -> None:
     placed = finding(category="tests", suggestion="three")
-    loose = finding(line=None, said_line=99, severity=Severity.LOW)
-    names = names_of(batch(placed, loose), ShownCode(FILES, 10_000))
+    loose = finding(line=None, reported_line=99, severity=Severity.LOW)
+    names = build_variables(batch(placed, loose), ShownCode(FILES, 10_000))
     assert names["findings"] == [
         {
             "number": 1,
@@ -149,21 +156,21 @@ def test_a_template_sees_the_findings_and_the_rows_around_them() -> None:
 
 
 def test_a_finding_that_was_not_placed_is_shown_the_rows_near_the_line_it_names() -> None:
-    near = finding("b.py", None, said_line=150)
-    code = names_of(batch(near), ShownCode(FILES, 1_000))["code"]
+    near = finding("b.py", None, reported_line=150)
+    code = build_variables(batch(near), ShownCode(FILES, 1_000))["code"]
     assert "R150 + 149" in code
     assert len(code) <= 1_000
 
 
 def test_a_finding_on_the_file_is_shown_its_beginning() -> None:
-    code = names_of(batch(finding("b.py", None)), ShownCode(FILES, 1_000))["code"]
+    code = build_variables(batch(finding("b.py", None)), ShownCode(FILES, 1_000))["code"]
     assert "R1 + 0" in code
 
 
 def test_a_file_that_the_change_does_not_have_shows_nothing() -> None:
-    assert names_of(batch(finding("c.py", None)), ShownCode(FILES, 1_000))["code"] == ""
+    assert build_variables(batch(finding("c.py", None)), ShownCode(FILES, 1_000))["code"] == ""
     no_patch: dict[str, FileDiff] = {"a.py": FileDiff("a.py", FILES["a.py"].status, patch_missing=True)}
-    assert names_of(batch(finding()), ShownCode(no_patch, 1_000))["code"] == ""
+    assert build_variables(batch(finding()), ShownCode(no_patch, 1_000))["code"] == ""
 
 
 def test_the_functions_around_the_rows_stand_behind_them() -> None:
@@ -173,6 +180,6 @@ def test_the_functions_around_the_rows_stand_behind_them() -> None:
         asked.append((len(parts), room))
         return "def first():"
 
-    code = names_of(batch(finding()), ShownCode(FILES, 1_000, around, 500))["code"]
+    code = build_variables(batch(finding()), ShownCode(FILES, 1_000, around, 500))["code"]
     assert code.endswith("R4   three\n\ndef first():")
     assert asked == [(1, 500)]

@@ -12,7 +12,7 @@ from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.domain.pull_request import Instructions, Snapshot, Thread
 from hunkwise.flows.base_config import built_in_fronts
 from hunkwise.flows.prompting import prompt_values
-from hunkwise.flows.verification import Claim, FindingBatch, ShownCode, names_of
+from hunkwise.flows.verification import Claim, FindingBatch, ShownCode, build_variables
 from hunkwise.plan.chunking import Chunk, pack
 from hunkwise.prompts.context import Contexts, instruction_values
 from hunkwise.prompts.renderer import BUILT_IN, Renderer
@@ -33,7 +33,7 @@ FOUND = (
         suggestion="two!\nthree!",
         prompt="review",
     ),
-    Finding("src/pay.py", Severity.LOW, "A log line lies", "It says three.", prompt="docs", said_line=40),
+    Finding("src/pay.py", Severity.LOW, "A log line lies", "It says three.", prompt="docs", reported_line=40),
 )
 EARLIER = Claim(
     Finding(
@@ -96,7 +96,7 @@ def _stage_names(name: str) -> dict[str, Any]:
     """What the second opinion or the summary alone sees."""
     if name == "verify":
         shot = whole()
-        names = names_of(
+        names = build_variables(
             FindingBatch((*map(Claim, FOUND), EARLIER)),
             ShownCode({file.path: file for file in shot.files}, 10_000),
             OTHERS,

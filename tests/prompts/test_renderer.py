@@ -20,7 +20,7 @@ from hunkwise.domain.model import READING_TOOLS, STAGE_PROMPTS
 from hunkwise.domain.pull_request import Instructions, Thread
 from hunkwise.errors import SettingsError
 from hunkwise.plan.chunking import pack
-from hunkwise.prompts.renderer import Renderer, RenderJob, rendered
+from hunkwise.prompts.renderer import Renderer, RenderJob, render_in_worker
 from hunkwise.prompts.sandbox import MAX_PROMPT, serve
 from tests.fakes.changes import added, changed, pull_request, snapshot
 from tests.prompts.samples import ENCLOSING, GOLDEN, NAMES, context, context_for, rendering
@@ -292,13 +292,13 @@ def test_a_child_that_died_before_it_was_asked_is_told() -> None:
         yield {}
 
     with pytest.raises(SettingsError, match="too much memory or time"):
-        list(rendered(RenderJob({"mine": "x"}, "mine", {}), killing()))
+        list(render_in_worker(RenderJob({"mine": "x"}, "mine", {}), killing()))
 
 
 @pytest.mark.parametrize("limit", [{"seconds": 0.7}, {"left": lambda: 0.7}], ids=["its own", "the run's"])
 def test_a_template_that_does_not_end_is_ended(limit: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match=r"it took more than 0\.7 seconds"):
-        list(rendered(RenderJob({"mine": LOOPS}, "mine", {}), [{}], **limit))
+        list(render_in_worker(RenderJob({"mine": LOOPS}, "mine", {}), [{}], **limit))
 
 
 def test_a_child_that_is_killed_is_told() -> None:
@@ -308,7 +308,7 @@ def test_a_child_that_is_killed_is_told() -> None:
         os.kill(int(children[-1]), signal.SIGKILL)
         yield {}
 
-    texts = rendered(RenderJob({"mine": "x"}, "mine", {}), killing())
+    texts = render_in_worker(RenderJob({"mine": "x"}, "mine", {}), killing())
     assert next(texts) == "x\n"
     with pytest.raises(SettingsError, match="too much memory or time"):
         next(texts)
@@ -316,7 +316,7 @@ def test_a_child_that_is_killed_is_told() -> None:
 
 def test_a_failing_chunk_leaves_the_others() -> None:
     job = RenderJob({"mine": "{{ 10 // number }}"}, "mine", {})
-    texts = list(rendered(job, [{"number": 5}, {"number": 0}, {"number": 2}]))
+    texts = list(render_in_worker(job, [{"number": 5}, {"number": 0}, {"number": 2}]))
     assert [text for text in texts if isinstance(text, str)] == ["2\n", "5\n"]
     assert isinstance(texts[1], SettingsError)
 

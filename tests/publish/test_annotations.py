@@ -18,7 +18,7 @@ from hunkwise.publish.annotations import (
     Level,
     annotation,
     as_request,
-    sayable,
+    escape_path,
     workflow_annotations,
 )
 from tests.fakes.contracts import contracts
@@ -76,7 +76,7 @@ def test_a_finding_without_a_line_is_annotated_on_the_first_and_says_so() -> Non
     assert made.message.startswith("This is about the whole file.\n\nA body.")
     unknown = annotation(finding(at=Anchor("src/other.py", 40, Side.LEFT)), FILES)
     assert (unknown.path, unknown.start_line, unknown.end_line) == ("src/other.py", 1, 1)
-    named = annotation(replace(finding(), said_line=43), {})
+    named = annotation(replace(finding(), reported_line=43), {})
     assert "whole file. The model named line 43." in named.message
 
 
@@ -89,7 +89,7 @@ def test_a_finding_without_a_line_is_annotated_on_the_first_and_says_so() -> Non
     ],
 )
 def test_a_path_that_json_cannot_say_is_written_out(path: str, written: str) -> None:
-    assert sayable(path) == written
+    assert escape_path(path) == written
     made = annotation(finding(at=anchor(path=path)), FILES)
     assert made.path == written
     assert made.message.startswith("The file's name is no valid UTF-8") is (path != written)

@@ -15,11 +15,11 @@ from hunkwise.domain.review import (
     Destination,
     ExitCode,
     FileCoverage,
-    RefutedFinding,
     Review,
     ReviewEvent,
     ReviewFault,
     SkipReason,
+    SuppressedFinding,
 )
 from hunkwise.publish.conclusion import (
     FallbackCounts,
@@ -29,7 +29,7 @@ from hunkwise.publish.conclusion import (
     count_fallbacks,
     reached,
     review_event,
-    still_asks,
+    still_requests_changes,
     superseded,
 )
 from hunkwise.publish.documents import failure_summary, log_text
@@ -194,8 +194,8 @@ def test_a_gate_comes_first_and_then_what_is_missing(
         ),
         (conclude(clean(review()), Gates()), "Reviewed: nothing found in the reviewed lines."),
         (
-            conclude(replace(clean(review()), refuted=(RefutedFinding(LOW, "Why."),)), Gates()),
-            "Reviewed: nothing that was found in the reviewed lines held.",
+            conclude(replace(clean(review()), suppressed=(SuppressedFinding(LOW, "Why."),)), Gates()),
+            "Reviewed: no finding in the reviewed lines was confirmed.",
         ),
         (
             conclude(replace(review(), coverage=Coverage()), Gates(min_coverage=100)),
@@ -291,7 +291,7 @@ def less_than_spotless() -> Iterator[Review]:
     """Reviews that lack one thing for an approval."""
     yield clean(review(LOW))
     yield replace(SPOTLESS, dropped=1)
-    yield replace(SPOTLESS, refuted=(RefutedFinding(LOW, "Why."),))
+    yield replace(SPOTLESS, suppressed=(SuppressedFinding(LOW, "Why."),))
     yield replace(SPOTLESS, faults=(FORBIDDEN,))
     yield replace(SPOTLESS, demo=True)
     yield replace(SPOTLESS, coverage=Coverage())
@@ -341,7 +341,7 @@ def test_what_this_run_would_not_say_again_is_superseded(event: ReviewEvent, sta
 def test_a_review_that_another_tool_wrote_with_our_account_is_left_alone(body: str) -> None:
     reviews = [posted_review("CHANGES_REQUESTED", body), posted_review("APPROVED", body)]
     assert superseded(reviews, ReviewEvent.COMMENT) == ()
-    assert not still_asks(reviews)
+    assert not still_requests_changes(reviews)
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_a_review_that_another_tool_wrote_with_our_account_is_left_alone(body: s
     ],
 )
 def test_changes_are_not_asked_for_twice_nor_after_a_dismissal(states: list[str], asks: bool) -> None:
-    assert still_asks([posted_review(state) for state in states]) is asks
+    assert still_requests_changes([posted_review(state) for state in states]) is asks
 
 
 def test_the_log_has_a_line_for_each_finding_and_one_for_the_numbers() -> None:

@@ -187,7 +187,7 @@ def test_a_review_without_findings_says_what_it_read() -> None:
 def test_what_was_fixed_or_dismissed_was_found_once() -> None:
     seen = replace(view(clean(review())), fixed=(thread(), thread()), dismissed=(raised(finding()),))
     text = job_summary(seen).text
-    assert text.startswith("### hunkwise: no finding stands in the reviewed lines\n")
+    assert text.startswith("### hunkwise: no open findings in the reviewed lines\n")
     assert "2 fixed in `0123456`. 1 dismissed by a person: not raised again." in text
     headless = replace(seen, review=replace(seen.review, head_sha=""), dismissed=())
     assert "2 fixed.\n" in job_summary(headless).text

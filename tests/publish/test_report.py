@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from hunkwise.domain.finding import Severity, Verification
-from hunkwise.domain.review import Destination, ExitCode, PostResult, RefutedFinding, ReviewFault
+from hunkwise.domain.review import Destination, ExitCode, PostResult, ReviewFault, SuppressedFinding
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.documents import comment
 from hunkwise.publish.placement import PublishedFinding
@@ -22,7 +22,7 @@ def test_the_report_tells_everything() -> None:
     inline = finding(
         "t\u200b", at=anchor(4, start_line=2), severity=Severity.HIGH, suggestion="s", confidence=0.5
     )
-    unplaced = replace(finding("u", path="x\ud800.py"), said_line=7)
+    unplaced = replace(finding("u", path="x\ud800.py"), reported_line=7)
     whole = replace(
         review(inline, unplaced),
         faults=(ReviewFault("k", "m", "h"),),
@@ -55,7 +55,7 @@ def test_the_report_tells_everything() -> None:
         "exit_code": 4,
         "review_url": "https://x/1",
         "highest_severity": "high",
-        "refuted": [],
+        "suppressed": [],
         "fixed": [
             {
                 "fingerprint": gone.fingerprint,
@@ -93,7 +93,7 @@ def test_the_report_tells_everything() -> None:
         "line": 4,
         "start_line": 2,
         "side": "RIGHT",
-        "said_line": None,
+        "reported_line": None,
         "severity": "high",
         "category": "",
         "confidence": 0.5,
@@ -107,7 +107,7 @@ def test_the_report_tells_everything() -> None:
         "check": None,
         "evidence": "",
     }
-    assert (second["path"], second["line"], second["said_line"]) == ("x\ufffd.py", None, 7)
+    assert (second["path"], second["line"], second["reported_line"]) == ("x\ufffd.py", None, 7)
     assert (second["suggestion"], second["where"]) == (None, "report")
     assert (coverage["percent"], coverage["complete"], coverage["unlisted_files"]) == (28, False, 0)
     assert coverage["carried_lines"] == 1
@@ -161,22 +161,22 @@ def test_each_finding_has_its_check_and_each_refuted_one_its_reason() -> None:
     why = "Row 3 lets it through."
     held = replace(finding(at=anchor(2)), check=Verification.CONFIRMED, evidence=why)
     doubtful = replace(finding("Doubtful", at=anchor(3)), check=Verification.UNVERIFIED)
-    gone = RefutedFinding(finding("Gone", at=anchor(3)), why)
-    odd = RefutedFinding(finding("On the file"), "x\u200b\ud800")
-    report = as_json(view(replace(review(held, doubtful, finding("Never asked")), refuted=(gone, odd))))
+    gone = SuppressedFinding(finding("Gone", at=anchor(3)), why)
+    odd = SuppressedFinding(finding("On the file"), "x\u200b\ud800")
+    report = as_json(view(replace(review(held, doubtful, finding("Never asked")), suppressed=(gone, odd))))
     assert [(one["check"], one["evidence"]) for one in report["findings"]] == [
         ("confirmed", why),
         ("unverified", ""),
         (None, ""),
     ]
-    first, second = report["refuted"]
+    first, second = report["suppressed"]
     assert first == {
         "fingerprint": gone.finding.fingerprint,
         "path": "src/a.py",
         "line": 3,
         "start_line": None,
         "side": "RIGHT",
-        "said_line": None,
+        "reported_line": None,
         "severity": "medium",
         "category": "",
         "confidence": None,

@@ -19,11 +19,11 @@ from hunkwise.domain.review import (
     ExitCode,
     FileCoverage,
     PostResult,
-    Refutation,
-    RefutedFinding,
     Review,
     ReviewFault,
     SkipReason,
+    SuppressedFinding,
+    Suppression,
 )
 from hunkwise.domain.text import one_line
 from hunkwise.errors import SettingsError
@@ -102,9 +102,9 @@ def test_a_review_comes_back_as_it_was_written() -> None:
             replace(finding("On the file"), check=Verification.CONFIRMED, evidence=WHY),
             replace(proved(3, title="Doubtful"), check=Verification.UNVERIFIED),
         ),
-        refuted=(
-            RefutedFinding(proved(3, title="Gone"), WHY),
-            RefutedFinding(proved(3, title="Small"), WHY, Refutation.NOT_WORTH_COMMENT),
+        suppressed=(
+            SuppressedFinding(proved(3, title="Gone"), WHY),
+            SuppressedFinding(proved(3, title="Small"), WHY, Suppression.NOT_WORTH_COMMENT),
         ),
         summary="It counts.",
         walkthrough=Walkthrough((Area("A", "What.", "Why."),), Risk(RiskLevel.LOW, "Small."), "graph LR"),
@@ -124,19 +124,19 @@ def test_little_said_of_a_change_comes_back_as_well(walkthrough: Walkthrough) ->
 
 def test_a_report_from_before_there_were_walkthroughs_and_verification_is_read() -> None:
     report = made()
-    del report["walkthrough"], report["refuted"]
+    del report["walkthrough"], report["suppressed"]
     for one in report["findings"]:
         del one["check"], one["evidence"]
     old = back(signed(report))
-    assert (old.walkthrough, old.refuted, {one.check for one in old.findings}) == (None, (), {None})
+    assert (old.walkthrough, old.suppressed, {one.check for one in old.findings}) == (None, (), {None})
 
 
 def test_a_report_has_room_for_all_that_a_model_may_say() -> None:
     long = "x" * MAX_EVIDENCE
     lowered = f"Lowered to low, and critical is the least that is asked for: {long}"
     held = replace(proved(2), check=Verification.CONFIRMED, evidence=long)
-    read = back(made(replace(review(held), refuted=(RefutedFinding(proved(2), lowered),))))
-    assert (read.findings[0].evidence, read.refuted[0].reason) == (long, lowered)
+    read = back(made(replace(review(held), suppressed=(SuppressedFinding(proved(2), lowered),))))
+    assert (read.findings[0].evidence, read.suppressed[0].reason) == (long, lowered)
 
 
 def test_a_report_lets_no_later_run_skip_code() -> None:
@@ -168,7 +168,7 @@ def no_collection() -> Iterator[None]:
         ({"line": 3, "start_line": 42}, 3),
         ({"line": 2, "path": "src/other.py"}, 2),
         ({"line": 2, "side": None}, 2),
-        ({"line": None, "said_line": 9}, 9),
+        ({"line": None, "reported_line": 9}, 9),
         ({"line": None}, None),
     ],
 )
@@ -177,12 +177,12 @@ def test_a_place_that_cannot_be_proved_again_is_kept_as_what_was_said(
 ) -> None:
     report = with_finding(**said)
     shared = {key: value for key, value in report["findings"][0].items() if key not in OF_OPEN_ONES}
-    report["refuted"] = [{**shared, "reason": WHY}]
+    report["suppressed"] = [{**shared, "reason": WHY}]
     read = back(signed(report))
     first = read.findings[0]
-    assert read.refuted == (RefutedFinding(first, WHY),)
+    assert read.suppressed == (SuppressedFinding(first, WHY),)
     assert first.anchor is None
-    assert (first.title, first.said_line) == ("A title", line)
+    assert (first.title, first.reported_line) == ("A title", line)
     assert first.path == said.get("path", "src/a.py")
 
 
@@ -194,9 +194,9 @@ def test_the_anchored_code_is_the_diffs_and_not_the_reports() -> None:
 
 
 def test_a_finding_that_was_known_before_is_known_again() -> None:
-    whole = review(replace(finding("Stands outside"), raised_as="0123456789abcdef", said_line=7))
+    whole = review(replace(finding("Stands outside"), raised_as="0123456789abcdef", reported_line=7))
     (first,) = back(made(whole)).findings
-    assert (first.raised_as, first.said_line) == ("0123456789abcdef", 7)
+    assert (first.raised_as, first.reported_line) == ("0123456789abcdef", 7)
 
 
 def test_a_changed_file_that_the_report_leaves_out_was_not_reviewed() -> None:
@@ -326,22 +326,22 @@ def test_a_wrong_finding_is_named_by_its_place(changes: dict[str, object], place
 @pytest.mark.parametrize(
     ("changes", "place"),
     [
-        ({"reason": "x" * 4_001}, "refuted.0.reason"),
-        ({"reason": 1}, "refuted.0.reason"),
-        ({"severity": "blocker"}, "refuted.0.severity"),
-        ({"check": "confirmed"}, "refuted.0.check"),
+        ({"reason": "x" * 4_001}, "suppressed.0.reason"),
+        ({"reason": 1}, "suppressed.0.reason"),
+        ({"severity": "blocker"}, "suppressed.0.severity"),
+        ({"check": "confirmed"}, "suppressed.0.check"),
     ],
 )
 def test_a_wrong_refutation_is_named_by_its_place(changes: dict[str, object], place: str) -> None:
-    report = made(replace(review(), refuted=(RefutedFinding(proved(3), WHY),)))
-    report["refuted"][0] |= changes
+    report = made(replace(review(), suppressed=(SuppressedFinding(proved(3), WHY),)))
+    report["suppressed"][0] |= changes
     assert faults_of(raw(signed(report)))[0].startswith(f"The report has a fault at {place}: ")
 
 
 @pytest.mark.parametrize(
     ("key", "found"),
     [
-        ("refuted", [{}] * 1_001),
+        ("suppressed", [{}] * 1_001),
         ("head_sha", "main"),
         ("pull_request", 0),
         ("run", "a b"),

@@ -116,7 +116,7 @@ def test_a_finding_becomes_a_result(severity: Severity, level: str) -> None:
     [
         (finding(at=anchor(2, side=Side.LEFT)), "This is about the code before the change, line 2."),
         (finding(at=anchor(4, 2, Side.LEFT)), "This is about the code before the change, lines 2\u20134."),
-        (replace(finding(), said_line=43), "This is about the whole file. The model named line 43."),
+        (replace(finding(), reported_line=43), "This is about the whole file. The model named line 43."),
     ],
 )
 def test_what_is_not_on_lines_of_the_head_has_no_region(one: Finding, said: str) -> None:
@@ -320,7 +320,7 @@ FINDINGS = st.builds(
     suggestion=st.none() | ANY_TEXT,
     confidence=st.none() | st.floats(0, 1),
     prompt=ANY_TEXT,
-    said_line=st.none() | st.integers(),
+    reported_line=st.none() | st.integers(),
 )
 
 

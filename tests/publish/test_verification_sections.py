@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hunkwise.domain.finding import VERIFIED, Finding, Verification
-from hunkwise.domain.review import Destination, Refutation, RefutedFinding, Review, ReviewEvent
+from hunkwise.domain.review import Destination, Review, ReviewEvent, SuppressedFinding, Suppression
 from hunkwise.publish.annotations import attributes
 from hunkwise.publish.documents import comment, job_summary, log_text, review_body, summary_comment
 from hunkwise.publish.placement import CommentPlan, place
@@ -28,14 +28,14 @@ def checked(
 
 def opined() -> Review:
     findings = [checked(check, f"{check} {number}") for check, count in CHECKS for number in range(count)]
-    gone = tuple(RefutedFinding(finding(f"Gone {number}"), WHY) for number in range(2))
-    return replace(review(*findings, finding("Never asked")), refuted=gone)
+    gone = tuple(SuppressedFinding(finding(f"Gone {number}"), WHY) for number in range(2))
+    return replace(review(*findings, finding("Never asked")), suppressed=gone)
 
 
 def test_all_checks_are_counted_in_one_line() -> None:
     assert tally(opined()) == TALLY
     assert tally(review(finding())) == ""
-    assert tally(replace(review(), refuted=(RefutedFinding(finding(), WHY),))) == "1 dropped as refuted"
+    assert tally(replace(review(), suppressed=(SuppressedFinding(finding(), WHY),))) == "1 dropped as refuted"
 
 
 def test_summaries_and_the_log_have_the_line_and_nothing_of_what_was_dropped() -> None:
@@ -49,10 +49,11 @@ def test_summaries_and_the_log_have_the_line_and_nothing_of_what_was_dropped() -
 
 def test_what_is_true_and_not_worth_a_comment_is_in_a_fold_and_what_was_merged_is_counted() -> None:
     hostile = finding("<b>@all</b> ](x)", at=anchor(3))
-    small = [RefutedFinding(hostile, WHY, Refutation.NOT_WORTH_COMMENT)]
-    small += [RefutedFinding(finding(f"S{n}"), WHY, Refutation.NOT_WORTH_COMMENT) for n in range(24)]
+    small = [SuppressedFinding(hostile, WHY, Suppression.NOT_WORTH_COMMENT)]
+    small += [SuppressedFinding(finding(f"S{n}"), WHY, Suppression.NOT_WORTH_COMMENT) for n in range(24)]
     whole = replace(
-        review(finding("Held")), refuted=(*small, RefutedFinding(finding("Same"), WHY, Refutation.MERGED))
+        review(finding("Held")),
+        suppressed=(*small, SuppressedFinding(finding("Same"), WHY, Suppression.MERGED)),
     )
     for text in (job_summary(view(whole)).text, summary_comment(view(whole), state())):
         assert "Second opinion: 1 merged into another, 25 true and not worth a comment." in text
@@ -81,8 +82,8 @@ def test_the_log_marks_what_is_unverified() -> None:
         (Verification.CORRECTED, "confirmed and corrected by a second opinion"),
         (Verification.LOWERED, "lowered by a second opinion"),
         (Verification.UNCLEAR, "unverified: a second opinion could not tell"),
-        (Verification.UNVERIFIED, "unverified: no second opinion could be had"),
-        (Verification.RECHECKED, "checked again: it still holds"),
+        (Verification.UNVERIFIED, "unverified: no second opinion was available"),
+        (Verification.RECHECKED, "checked again: still open"),
         (Verification.OUTDATED, "not checked again since the code changed"),
     ],
 )
@@ -106,7 +107,7 @@ def test_evidence_is_folded_away_and_shown_for_what_holds_alone(check: Verificat
 def test_the_body_of_the_review_marks_findings_and_shows_their_evidence() -> None:
     found = (checked(Verification.UNVERIFIED, evidence=""), checked(Verification.CONFIRMED, "Held"))
     text = review_body(view(review(*found)), CommentPlan((), (), found), ReviewEvent.COMMENT).text
-    assert "unverified: no second opinion could be had" in text
+    assert "unverified: no second opinion was available" in text
     assert text.count("<summary>Second opinion: confirmed</summary>") == 1
 
 
@@ -140,8 +141,8 @@ def test_sarif_has_the_check_as_a_property() -> None:
 
 
 def test_where_all_was_refuted_nothing_is_praised() -> None:
-    whole = replace(clean(review()), refuted=(RefutedFinding(finding(), WHY),))
-    assert headline(view(whole)) == "### hunkwise: no finding stands in the reviewed lines"
+    whole = replace(clean(review()), suppressed=(SuppressedFinding(finding(), WHY),))
+    assert headline(view(whole)) == "### hunkwise: no open findings in the reviewed lines"
 
 
 def test_of_equals_the_places_go_to_what_held_then_to_what_has_evidence() -> None:

@@ -127,7 +127,7 @@ class AttackWorld(World):
             faults += checks.unknown_outputs((result.folder / "output").read_text())
             faults += checks.nonempty_files([result.folder / name for name in _NOT_OURS])
         for step in self._steps:
-            faults += checks.leftovers(step.temporary)
+            faults += checks.find_leftover_files(step.temporary)
         assert faults == []
         super().check()
 

@@ -115,7 +115,7 @@ def folder_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[
     ]
 
 
-def leftovers(temporary: Path) -> list[str]:
+def find_leftover_files(temporary: Path) -> list[str]:
     """Describes processes of the step, and folders in its TMPDIR."""
     processes = [f"still runs: {command}" for command in step_checks.processes_of(temporary)]
     folders = sorted(temporary.iterdir()) if temporary.is_dir() else []

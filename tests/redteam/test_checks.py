@@ -222,11 +222,11 @@ def test_reports_changes_of_folder(tmp_path: Path) -> None:
 
 
 def test_reports_leftover_process_and_folder(tmp_path: Path) -> None:
-    assert checks.leftovers(tmp_path) == checks.leftovers(tmp_path / "none") == []
+    assert checks.find_leftover_files(tmp_path) == checks.find_leftover_files(tmp_path / "none") == []
     (tmp_path / "hunkwise-sidecar-x").mkdir()
     environ = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=environ) as child:
-        faults = checks.leftovers(tmp_path)
+        faults = checks.find_leftover_files(tmp_path)
         child.communicate(b"\n")
     assert len(faults) == 2
     assert faults[0].startswith("still runs: ")

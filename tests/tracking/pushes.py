@@ -13,7 +13,7 @@ from hunkwise.domain.finding import Anchor, Finding, Recheck, Severity
 from hunkwise.domain.pull_request import Conversation, PostedReview, Reply, ReviewState, Thread
 from hunkwise.domain.review import Destination
 from hunkwise.publish.placement import resolve_anchor
-from hunkwise.tracking.markers import HiddenState, PreviousFinding, finding_marker, fixed_marker, raised
+from hunkwise.tracking.markers import HiddenState, PreviousFinding, finding_marker, fixed_marker, make_record
 from hunkwise.tracking.previous import raised_before
 from hunkwise.tracking.reconcile import Reconciliation, reconcile
 
@@ -92,7 +92,9 @@ def state(*findings: PreviousFinding, **changes: Any) -> HiddenState:
 
 def inline(*findings: Finding) -> HiddenState:
     """The state after a run that commented on all of them."""
-    return state(*(raised(one, Destination.INLINE if one.anchor else Destination.FILE) for one in findings))
+    return state(
+        *(make_record(one, Destination.INLINE if one.anchor else Destination.FILE) for one in findings)
+    )
 
 
 def run(

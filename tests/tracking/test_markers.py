@@ -21,7 +21,7 @@ from hunkwise.tracking.markers import (
     fixed_marker,
     from_values,
     is_fixed,
-    raised,
+    make_record,
     raised_in,
     review_marker,
     without_markers,
@@ -29,7 +29,7 @@ from hunkwise.tracking.markers import (
 
 ANCHOR = Anchor("src/a.py", 12, Side.LEFT, 10, "a\nb\nc")
 FINDING = Finding("src/a.py", Severity.HIGH, "A title", "A body.", ANCHOR, "bug", prompt="review")
-RECORD = raised(FINDING, Destination.INLINE)
+RECORD = make_record(FINDING, Destination.INLINE)
 VALUES: list[Any] = as_values(RECORD) or []
 
 
@@ -47,8 +47,8 @@ def test_markers_are_read_in_their_order_from_among_other_lines() -> None:
     other = replace(FINDING, title="Another", anchor=None)
     markers = [finding_marker(FINDING, Destination.BODY), finding_marker(other, Destination.FILE)]
     assert raised_in(f"Text\r\n{markers[0]}\r\n\r\nmore\n{markers[1]}") == (
-        raised(FINDING, Destination.BODY),
-        raised(other, Destination.FILE),
+        make_record(FINDING, Destination.BODY),
+        make_record(other, Destination.FILE),
     )
 
 
@@ -58,7 +58,7 @@ def test_any_path_is_carried_and_none_ends_the_comment(path: str) -> None:
     marker = finding_marker(odd, Destination.FILE)
     assert marker.count("-->") == 1
     assert "\n" not in marker
-    assert raised_in(marker) == (raised(odd, Destination.FILE),)
+    assert raised_in(marker) == (make_record(odd, Destination.FILE),)
 
 
 def test_a_long_title_is_cut_and_a_path_too_long_leaves_the_fingerprint_alone() -> None:
@@ -132,7 +132,7 @@ def test_no_text_makes_the_reader_fail(text: str, piece: str) -> None:
 def test_whatever_a_finding_says_comes_back(path: str, title: str, category: str, line: int) -> None:
     finding = Finding(path, Severity.LOW, title, "", Anchor(path, line, code=title), category)
     assert raised_in(f"{title}\n{finding_marker(finding, Destination.INLINE)}")[-1:] == (
-        raised(finding, Destination.INLINE),
+        make_record(finding, Destination.INLINE),
     )
 
 

@@ -11,9 +11,9 @@ from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Verification, code_key
 from hunkwise.domain.pull_request import Conversation, ReviewState, Thread
 from hunkwise.domain.review import Destination
-from hunkwise.tracking.markers import PreviousFinding, finding_marker, raised
+from hunkwise.tracking.markers import PreviousFinding, finding_marker, make_record
 from hunkwise.tracking.previous import TrackedFinding, our_threads, raised_before
-from hunkwise.tracking.reconcile import code_when_raised, described, shown_threads
+from hunkwise.tracking.reconcile import code_when_raised, restore_finding, shown_threads
 from tests.tracking.pushes import FIXED, changed, fault, inline, review, run, said, state, thread
 
 QUERY = "query = 'select ' + name"
@@ -33,9 +33,9 @@ def test_the_state_comes_first_then_what_only_our_comments_remember() -> None:
     second, third = fault(FILE, 3, "Second"), fault(FILE, 4, "Third")
     talk = said(POSTED, thread(second, 2), reviews=(review(1, third),))
     assert raised_before(BEFORE, talk) == (
-        raised(FAULT, Destination.INLINE),
-        raised(second, Destination.INLINE),
-        raised(third, Destination.BODY),
+        make_record(FAULT, Destination.INLINE),
+        make_record(second, Destination.INLINE),
+        make_record(third, Destination.BODY),
     )
     assert raised_before(BEFORE, None) == BEFORE.findings
     assert raised_before(None, None) == ()
@@ -198,7 +198,7 @@ def test_github_knows_better_than_we_where_a_line_went() -> None:
 
 def test_a_thread_tells_nothing_of_code_that_its_finding_moved_on_to() -> None:
     later = fault(MENDED, 2, "SQL is built from strings", category="security")
-    before = state(replace(raised(later, Destination.INLINE), fingerprint=FAULT.fingerprint))
+    before = state(replace(make_record(later, Destination.INLINE), fingerprint=FAULT.fingerprint))
     talk = said(replace(POSTED, line=4))
     assert run(talk, MENDED, before=before).kept[0].raised == before.findings[0]
 
@@ -223,7 +223,7 @@ def test_code_outside_of_the_diff_is_looked_for_at_the_head(
         assert (len(story.kept), len(story.fixed)) == (int(stands), int(not stands))
         for kept in story.kept:
             assert kept.finding.anchor is None
-            assert kept.finding.said_line == kept.raised.line == 2
+            assert kept.finding.reported_line == kept.raised.line == 2
             assert kept.raised.code == FAULT.code
 
 
@@ -254,7 +254,7 @@ def test_code_whose_file_left_the_diff_is_found_in_an_added_file(
 def test_a_finding_on_a_file_outside_of_the_diff_stands_as_long_as_that_file_is_as_it_was(
     text: str | None, stands: bool
 ) -> None:
-    pinned = replace(raised(fault(FILE, None), Destination.BODY), code=code_key("import db\n"))
+    pinned = replace(make_record(fault(FILE, None), Destination.BODY), code=code_key("import db\n"))
     story = run(said(), before=state(pinned), texts={} if text is None else {"a.py": text})
     assert [kept.raised for kept in story.kept] == ([pinned] if stands else [])
 
@@ -292,7 +292,7 @@ def test_where_nobody_knows_all_stays_as_it_was(posted: Thread, more: dict[str, 
     story = run(said(posted), MENDED, before=BEFORE, **({"texts": {"a.py": "mended"}} | more))
     (kept,) = story.kept
     assert kept.raised == BEFORE.findings[0]
-    assert (kept.finding.anchor, kept.finding.said_line, kept.thread) == (None, 2, posted)
+    assert (kept.finding.anchor, kept.finding.reported_line, kept.thread) == (None, 2, posted)
     assert story.fixed == ()
 
 
@@ -325,7 +325,7 @@ def test_a_fault_that_is_still_there_in_changed_code_keeps_its_thread(
         assert (story.post, story.fixed) == ((), ())
         again = replace(finding, raised_as=FAULT.fingerprint)
         assert story.kept[0].finding == again
-        assert story.kept[0].raised == replace(raised(again, Destination.INLINE), category="security")
+        assert story.kept[0].raised == replace(make_record(again, Destination.INLINE), category="security")
         assert story.kept[0].thread == LOST
     else:
         assert (story.post, story.fixed, story.kept) == ((finding,), (LOST,), ())
@@ -363,8 +363,8 @@ def test_what_is_found_again_is_kept_in_its_new_words() -> None:
         (fault(FILE, 3, "SQL is built from strings", category="security"), True),
         (fault(FILE, 2, "Other words", category="other"), True),
         (fault(FILE, None, "SQL is built from strings"), False),
-        (replace(fault(FILE, None, "SQL is built from strings"), said_line=40), False),
-        (replace(fault(FILE, None, "SQL is built from strings"), said_line=400), True),
+        (replace(fault(FILE, None, "SQL is built from strings"), reported_line=40), False),
+        (replace(fault(FILE, None, "SQL is built from strings"), reported_line=400), True),
         (fault(FILE, None, "The queries are slow"), True),
         (fault(changed("b.py", f"+{QUERY}"), 1, "SQL is built from strings", category="security"), True),
     ],
@@ -392,7 +392,7 @@ def test_a_finding_about_a_file_is_one_with_the_same_words_on_a_line() -> None:
     about = fault(FILE, None, "SQL is built from strings")
     story = run(said(thread(about)), FILE, found=(FAULT,), before=inline(about))
     assert story.post == ()
-    expected = replace(raised(FAULT, Destination.FILE), fingerprint=about.fingerprint, category="bug")
+    expected = replace(make_record(FAULT, Destination.FILE), fingerprint=about.fingerprint, category="bug")
     assert story.kept[0].raised == expected
     same = run(said(thread(about)), FILE, found=(about,), before=inline(about))
     assert same.post == ()
@@ -467,7 +467,7 @@ def test_what_was_dismissed_takes_no_line_away_and_keeps_its_own() -> None:
     dismissed = thread(FAULT, resolved=True, resolved_by="maintainer")
     twin = replace(FAULT, title="The name is not escaped")
     other = thread(twin, 2, outdated=True)
-    moved = state(replace(raised(twin, Destination.INLINE), line=90))
+    moved = state(replace(make_record(twin, Destination.INLINE), line=90))
     story = run(said(dismissed, other), FILE, found=(FAULT, twin), before=moved)
     assert (story.post, story.repeated) == ((), 1)
     assert [kept.thread for kept in story.kept] == [other]
@@ -488,7 +488,7 @@ def test_of_two_findings_on_one_line_each_is_known_by_its_words() -> None:
 
 
 def test_what_lost_its_line_is_about_the_file_for_the_next_run() -> None:
-    vague = replace(fault(FILE, None, FAULT.title), said_line=3)
+    vague = replace(fault(FILE, None, FAULT.title), reported_line=3)
     texts = {"a.py": "mended"}
     first = run(said(LOST), MENDED, found=(vague,), before=BEFORE, texts=texts)
     assert [kept.raised.line for kept in first.kept] == [None]
@@ -631,8 +631,8 @@ def test_the_next_run_is_told_of_what_stands_and_what_was_posted() -> None:
     assert story.post == (third, second)
     expected: tuple[PreviousFinding, ...] = (
         BEFORE.findings[0],
-        raised(third, Destination.BODY),
-        raised(second, Destination.REPORT),
+        make_record(third, Destination.BODY),
+        make_record(second, Destination.REPORT),
     )
     assert story.remembered({third: Destination.BODY}) == expected
 
@@ -675,7 +675,7 @@ def test_threads_are_shown_in_their_order() -> None:
     assert [one.comment_id for one in shown_threads(talk, [FILE])] == [9, 5, 1]
 
 
-# Whether what stands still holds
+# Whether open findings still apply
 
 CONFIRMED = state(replace(BEFORE.findings[0], check=Verification.CONFIRMED))
 IN_BODY = state(replace(CONFIRMED.findings[0], where=Destination.BODY))
@@ -772,8 +772,8 @@ def test_a_question_has_the_text_and_the_code_of_that_time() -> None:
     hunk = "\n".join(["@@ -1,90 +1,90 @@", *(f" row {number}" for number in range(90))])
     posted = replace(POSTED, body=f"{body}\n\n{finding_marker(FAULT, Destination.INLINE)}", diff_hunk=hunk)
     (item,) = (TrackedFinding(ours.record, ours) for ours in our_threads(said(posted)))
-    assert described(item).body == "Anyone can read all."
+    assert restore_finding(item).body == "Anyone can read all."
     assert code_when_raised(item).split("\n") == [f" row {number}" for number in range(30, 90)]
     edited = TrackedFinding(item.previous, our_threads(said(replace(posted, edited=True)))[0])
-    assert "Anyone" not in described(edited).body
+    assert "Anyone" not in restore_finding(edited).body
     assert code_when_raised(TrackedFinding(item.previous)) == ""

@@ -11,7 +11,7 @@ from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.pull_request import Conversation, Reply, Thread
 from hunkwise.domain.review import Destination
-from hunkwise.tracking.markers import HiddenState, raised
+from hunkwise.tracking.markers import HiddenState, make_record
 from hunkwise.tracking.previous import raised_before
 from hunkwise.tracking.reconcile import Reconciliation, shown_threads
 from tests.tracking.pushes import FIXED, changed, fault, review, run, said, state, thread
@@ -74,7 +74,7 @@ def stories(draw: st.DrawFn) -> Story:
         threads += [one] if where == "thread" else []
         in_body += [finding] if where == "body" else []
         commented = Destination.INLINE if finding.anchor else Destination.FILE
-        records.append(raised(finding, Destination.BODY if where == "body" else commented))
+        records.append(make_record(finding, Destination.BODY if where == "body" else commented))
     reviews = (review(1, *in_body),) if in_body else ()
     return Story(files, said(*threads, reviews=reviews), state(*records), found)
 

@@ -30,13 +30,13 @@ from hunkwise.domain.review import Destination
 from hunkwise.tracking.markers import HiddenState, PreviousFinding
 from hunkwise.tracking.state import (
     SUMMARY_MARKER,
-    bounded,
     decode,
     encode,
     latest_state,
     summary_comments,
     summary_from_values,
     summary_values,
+    truncate_summary,
 )
 from tests.publish.samples import state
 
@@ -226,18 +226,20 @@ def test_what_was_told_comes_back_as_it_was(told: ChangeSummary) -> None:
 def test_anything_bounded_comes_back_and_stays_as_it_is(
     overview: str, walkthrough: Walkthrough | None
 ) -> None:
-    told = bounded(overview, walkthrough)
-    assert bounded(told.overview, told.walkthrough) == told
+    told = truncate_summary(overview, walkthrough)
+    assert truncate_summary(told.overview, told.walkthrough) == told
     assert summary_from_values(summary_values(told)) == told
 
 
 def test_what_is_too_long_is_cut_but_for_a_diagram() -> None:
     long = "x" * 9_000
-    told = bounded(long, Walkthrough((Area(long, long, long),) * 30, Risk(RiskLevel.HIGH, long), long))
+    told = truncate_summary(
+        long, Walkthrough((Area(long, long, long),) * 30, Risk(RiskLevel.HIGH, long), long)
+    )
     assert told.walkthrough is not None
     assert (len(told.overview), len(told.walkthrough.areas)) == (MAX_OVERVIEW, MAX_AREAS)
     assert told.walkthrough.diagram == ""
-    kept = bounded("", Walkthrough(diagram="x" * MAX_DIAGRAM)).walkthrough
+    kept = truncate_summary("", Walkthrough(diagram="x" * MAX_DIAGRAM)).walkthrough
     assert kept is not None
     assert len(kept.diagram) == MAX_DIAGRAM
 

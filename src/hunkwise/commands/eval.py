@@ -36,7 +36,7 @@ from hunkwise.evaluation.report import Comparison, as_json, compare, comparison_
 from hunkwise.evaluation.results import CaseResult, Evaluation
 from hunkwise.evaluation.run import CaseRunner, Checkpoint, EvalRunner, ModelFactory, settings_key, state_path
 from hunkwise.evaluation.table import as_markdown, as_text
-from hunkwise.flows.base_config import base_texts
+from hunkwise.flows.base_config import read_base_texts
 from hunkwise.redaction import SecretScan, without_secrets
 from hunkwise.repository.trees import ScratchRepository, WorkingTree
 from hunkwise.settings.config import parse_overrides
@@ -212,7 +212,7 @@ def _rules(options: Options, header: CassetteHeader) -> EvalSettings:
     """Reads configuration, templates and instructions from the working tree, where prompts are edited."""
     tree = WorkingTree(options.repository)
     options.check_config(tree.read(options.config_path) is not None)
-    texts = base_texts(tree, options.config_path, lambda config: config)
+    texts = read_base_texts(tree, options.config_path, lambda config: config)
     for note in texts.notes:
         say(note)
     model = {"model": header.model} if header.model else {}
@@ -223,7 +223,7 @@ def _rules(options: Options, header: CassetteHeader) -> EvalSettings:
 def _warn_about_empty_cases(cases: tuple[ReadyCase, ...]) -> None:
     """Reports each case of which nothing is sent to a model, before it is measured."""
     for ready in cases:
-        if not ready.prepared.plan.works:
+        if not ready.prepared.plan.tasks:
             say(f'Of the case "{ready.case.name}" nothing is put before a model: all of it is left out.')
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hunkwise.domain.pull_request import CommitFiles, Instructions, PullRequest, Snapshot
 from hunkwise.errors import SettingsError
-from hunkwise.flows.base_config import base_texts, nested_instructions
+from hunkwise.flows.base_config import nested_instructions, read_base_texts
 from hunkwise.flows.fetch import mark_scripts
 from hunkwise.flows.review import ReviewInput, ReviewRequest
 from hunkwise.repository.git import Git
@@ -39,7 +39,7 @@ def read_range(
     if base_sha is None:
         raise SettingsError([f"{start} and {head} have no commit in common: choose another --base."])
     rules = rules or GitTree(git, base_sha)
-    texts = base_texts(rules, config_path, overridden)
+    texts = read_base_texts(rules, config_path, overridden)
     config = texts.config
     pull_request = PullRequest(
         repository=folder.resolve().name,

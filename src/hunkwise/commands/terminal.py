@@ -123,7 +123,11 @@ def _finding(finding: Finding, file: FileDiff | None) -> Group:
 def _place(finding: Finding) -> str:
     anchor = finding.anchor
     if anchor is None:
-        note = f" (line {finding.said_line} was named, and is not in the diff)" if finding.said_line else ""
+        note = (
+            f" (line {finding.reported_line} was named, and is not in the diff)"
+            if finding.reported_line
+            else ""
+        )
         return plain(finding.path) + note
     first = f"{anchor.start_line}-" if anchor.start_line and anchor.start_line != anchor.line else ""
     old = " (removed)" if anchor.side is Side.LEFT else ""

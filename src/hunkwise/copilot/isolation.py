@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hunkwise.errors import ModelError, ModelKind, SettingsError
 from hunkwise.settings.inputs import copilot_host
-from hunkwise.worker import give_up
+from hunkwise.worker import drop_privileges
 
 _CERTIFICATE_FILES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
 _CERTIFICATE_FOLDERS = "SSL_CERT_DIR"
@@ -170,7 +170,7 @@ class Isolation:
         os.chroot(self.root)
         os.chdir("/")
         os.umask(0o077)
-        give_up(self.uid, self.gid)
+        drop_privileges(self.uid, self.gid)
 
     def furnish(self, home: Path, inherited: Mapping[str, str]) -> dict[str, str]:
         """Gives the home to the sidecar's user, and copies the DNS configuration and the certificates.

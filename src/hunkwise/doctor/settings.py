@@ -16,7 +16,7 @@ from hunkwise.copilot.sidecar import Address
 from hunkwise.doctor.checks import Check, failed, ok, unchecked, warning, wrong
 from hunkwise.domain.pull_request import CommitFiles
 from hunkwise.errors import Error, SettingsError
-from hunkwise.flows.base_config import BaseConfig, base_texts
+from hunkwise.flows.base_config import BaseConfig, read_base_texts
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.config import Config
 from hunkwise.settings.github_context import (
@@ -165,7 +165,7 @@ class ConfigCheck:
 def read_base(base: CommitFiles, config_path: str, overridden: Callable[[Config], Config]) -> ConfigCheck:
     """Reads and checks configuration, templates and instructions at a commit."""
     try:
-        texts = base_texts(base, config_path, overridden)
+        texts = read_base_texts(base, config_path, overridden)
         exists = base.read(config_path) is not None
     except Error as error:
         return ConfigCheck(failed("Configuration", error))

@@ -44,9 +44,9 @@ class Verification(StrEnum):
     UNVERIFIED = "unverified"
     """The verification failed, contradicted itself or had no budget: the finding is kept as it was."""
     RECHECKED = "rechecked"
-    """Raised by an earlier run; asked again after a later push, and it still holds."""
+    """Raised by an earlier run; asked again after a later push, and it still applies."""
     OUTDATED = "outdated"
-    """Raised by an earlier run; the code has changed since, and whether it still holds is not known."""
+    """Raised by an earlier run; the code has changed since, and whether it still applies is not known."""
 
 
 VERIFIED: Final = frozenset((Verification.CONFIRMED, Verification.CORRECTED, Verification.LOWERED))
@@ -55,7 +55,7 @@ UNVERIFIED: Final = frozenset((Verification.UNCLEAR, Verification.UNVERIFIED))
 
 
 class RecheckState(StrEnum):
-    """Whether a finding of an earlier run still holds in the code as it is now."""
+    """Whether a finding of an earlier run still applies in the code as it is now."""
 
     FIXED = "fixed"
     OPEN = "open"
@@ -65,7 +65,7 @@ class RecheckState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recheck:
-    """The answer to whether a finding of an earlier run still holds."""
+    """The answer to whether a finding of an earlier run still applies."""
 
     state: RecheckState
     evidence: str = ""
@@ -110,7 +110,7 @@ class Finding:
     """0..1, as reported by the model."""
     prompt: str = "review"
     """The name of the prompt that produced it."""
-    said_line: int | None = None
+    reported_line: int | None = None
     """The line that the model reported, kept if it could not be verified."""
     check: Verification | None = None
     """The result of the verification; None if it was not verified."""

@@ -21,7 +21,7 @@ class SkipReason(StrEnum):
     LOCK_FILE = "lock file"
     NO_CHANGED_LINES = "no changed lines"
     TOO_LARGE = "too large"
-    NO_PATCH = "the patch could not be had"
+    NO_PATCH = "the patch was not available"
     NUL_BYTES = "source code with NUL bytes, which git shows as binary"
     LINE_TOO_LONG = "a line is too long to show whole"
     NO_PROMPT = "no prompt applies to it"
@@ -184,7 +184,7 @@ class ReviewFault:
     hint: str = ""
 
 
-class Refutation(StrEnum):
+class Suppression(StrEnum):
     """Why the verification took a finding out of the comments."""
 
     REFUTED = "refuted"
@@ -195,13 +195,13 @@ class Refutation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class RefutedFinding:
+class SuppressedFinding:
     """A finding that the verification took out of the comments, and why. It is in the report and never posted."""
 
     finding: Finding
     reason: str
     """The verification's evidence; untrusted text."""
-    kind: Refutation = Refutation.REFUTED
+    kind: Suppression = Suppression.REFUTED
 
 
 @dataclass(frozen=True)
@@ -220,9 +220,9 @@ class Review:
     notes: tuple[str, ...] = ()
     dropped: int = 0
     """Number of findings that were below min-severity or duplicates, so that the numbers add up."""
-    refuted: tuple[RefutedFinding, ...] = ()
+    suppressed: tuple[SuppressedFinding, ...] = ()
     rechecks: Mapping[str, Recheck] = field(default_factory=dict, repr=False)
-    """Whether findings of earlier runs still hold, by `tracking.previous.TrackedFinding.key`."""
+    """Whether findings of earlier runs still apply, by `tracking.previous.TrackedFinding.key`."""
     spent: Mapping[str, Usage] = field(default_factory=dict)
     """`usage` by prompt name; the values add up to `usage`."""
     demo: bool = False

@@ -5,7 +5,7 @@ Version 1 has these keys: `version`, `tool` (name, version, demo), `model`, `jud
 
 A case has `name`, `digest` (of its own files), `description`, `outcome` (evaluated or failed), `failure` (null, or
 kind and message), `goldens` (as in golden.json, with `finding`: the index of the matching finding, or null, and
-`by`: place or judge), `findings` (with `golden`: the index of the matching golden, or null for noise), `refuted`,
+`by`: place or judge), `findings` (with `golden`: the index of the matching golden, or null for noise), `suppressed`,
 `measures` (null for a failed case), `usage`, `judge_usage`, `seconds` and `notes`.
 
 `measures` and `totals` have integers (`cases`, `clean`, `silent`, `matched`, `missed`, `noise`, `rated`, `agreed`)

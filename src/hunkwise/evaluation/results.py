@@ -64,7 +64,7 @@ class CaseResult:
     description: str = ""
     goldens: tuple[ScoredGolden, ...] = ()
     findings: tuple[ScoredFinding, ...] = ()
-    refuted: int = 0
+    suppressed: int = 0
     """Number of findings that verification dropped."""
     usage: Usage = field(default_factory=Usage)
     judge_usage: Usage = field(default_factory=Usage)
@@ -127,7 +127,7 @@ def _finding(finding: Finding, golden: int | None) -> ScoredFinding:
     anchor = finding.anchor
     return ScoredFinding(
         finding.path,
-        anchor.line if anchor else finding.said_line,
+        anchor.line if anchor else finding.reported_line,
         anchor.start_line if anchor else None,
         anchor.side.value if anchor else None,
         finding.severity.label,

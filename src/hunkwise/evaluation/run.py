@@ -72,14 +72,14 @@ class CaseRunner:
             empty,
             goldens=goldens,
             findings=findings,
-            refuted=len(result.refuted),
+            suppressed=len(result.suppressed),
             notes=_notes(result, judged, model),
         )
         return self._with_cost(scored, model, started)
 
     async def _review(self, ready: ReadyCase, model: Model, started: float) -> Review:
         request = ready.ready.request
-        if not ready.prepared.plan.works:
+        if not ready.prepared.plan.tasks:
             return nothing_to_ask(request, ready.prepared, 0.0)
         hooks = RunHooks(_no_journal, _no_progress, self.interrupted, self.clock, started)
         return await review(request, ready.prepared, model, hooks)

@@ -103,7 +103,7 @@ def lines_of(finding: Finding) -> range | None:
     """Returns the lines of a finding: of its anchor, else the line that the model named, else None."""
     if finding.anchor is not None:
         return finding.anchor.lines
-    return None if finding.said_line is None else range(finding.said_line, finding.said_line + 1)
+    return None if finding.reported_line is None else range(finding.reported_line, finding.reported_line + 1)
 
 
 def distance(golden: GoldenFinding, finding: Finding) -> int | None:

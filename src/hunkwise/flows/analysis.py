@@ -65,7 +65,7 @@ class PromptSource(Protocol):
     @property
     def system(self) -> str: ...
 
-    def text(self, work: PromptTask) -> str: ...
+    def text(self, task: PromptTask) -> str: ...
 
 
 class Analyzer:
@@ -98,7 +98,7 @@ class Analyzer:
         self._outcomes: dict[tuple[str, int], SkipReason | None] = {}
         self._lossy: set[tuple[str, int]] = set()
         """Answered questions with lost findings: the next run asks them again."""
-        self._works: list[PromptTask] = []
+        self._tasks: list[PromptTask] = []
         """The plan's tasks; one that was split is replaced by its parts."""
         self._chunk_counts: dict[str, int] = {}
         """Number of chunks by prompt, of prompts with a split chunk; a chunk's index is not used again."""
@@ -114,15 +114,15 @@ class Analyzer:
 
         Never raises for a fault of the model, a prompt or the network: the analysis has it in `faults`.
         """
-        self._works = list(plan.works)
-        await run_all((self._run_task(work) for work in plan.works), interrupted)
-        return self._build_analysis(replace(plan, works=tuple(self._works)))
+        self._tasks = list(plan.tasks)
+        await run_all((self._run_task(task) for task in plan.tasks), interrupted)
+        return self._build_analysis(replace(plan, tasks=tuple(self._tasks)))
 
-    async def _run_task(self, work: PromptTask) -> None:
+    async def _run_task(self, task: PromptTask) -> None:
         async with self._slots:
-            await self._ask_or_split(work)
+            await self._ask_or_split(task)
             self._progress(*self._counts())
-        self._ended(work, self._findings)
+        self._ended(task, self._findings)
 
     @property
     def _findings(self) -> tuple[Finding, ...]:
@@ -130,74 +130,74 @@ class Analyzer:
 
     def _counts(self) -> tuple[int, int]:
         """Returns the number of answered questions, and of all; a part without changed lines is not asked about."""
-        asked = [work.key for work in self._works if work.chunk.changed_lines]
+        asked = [task.key for task in self._tasks if task.chunk.changed_lines]
         return sum(1 for key in asked if self._outcomes.get(key, SkipReason.INTERRUPTED) is None), len(asked)
 
-    async def _ask_or_split(self, work: PromptTask, splits: int = 0) -> None:
+    async def _ask_or_split(self, task: PromptTask, splits: int = 0) -> None:
         """Asks about a chunk, in smaller parts if it is too large for the model."""
         stop = next((error for error in self._errors if error.kind.fatal), None)
-        size = chunk_size(work.chunk)
-        parts = smaller_parts(work.chunk) if splits < _MAX_SPLITS and size > _MIN_SPLIT else ()
+        size = chunk_size(task.chunk)
+        parts = smaller_parts(task.chunk) if splits < _MAX_SPLITS and size > _MIN_SPLIT else ()
         if stop is None and not parts:
             stop = next((error for least, error in self._unsplittable if size >= least), None)
         if stop is not None:
-            self._outcomes[work.key] = _skip_reason(stop)
-        elif not work.chunk.changed_lines:  # a part with only the context of another one
-            self._outcomes[work.key] = None
+            self._outcomes[task.key] = _skip_reason(stop)
+        elif not task.chunk.changed_lines:  # a part with only the context of another one
+            self._outcomes[task.key] = None
         elif not parts or size < self._too_large:
-            error = await self._ask(work, in_thread=splits > 0)
+            error = await self._ask(task, in_thread=splits > 0)
             if error is None:
                 return
-            if error.kind is ModelKind.TOO_LARGE and parts and self._outcomes[work.key] is not None:
-                del self._outcomes[work.key]
+            if error.kind is ModelKind.TOO_LARGE and parts and self._outcomes[task.key] is not None:
+                del self._outcomes[task.key]
                 self._too_large = min(size, self._too_large)
-                await self._split(work, parts, splits)
+                await self._split(task, parts, splits)
                 return
             if error.kind is ModelKind.TOO_LARGE:
                 self._unsplittable.append((size, error))
             self._errors.append(error)
         else:
-            await self._split(work, parts, splits)
+            await self._split(task, parts, splits)
 
-    async def _split(self, work: PromptTask, parts: Sequence[tuple[ChunkPart, ...]], splits: int) -> None:
+    async def _split(self, task: PromptTask, parts: Sequence[tuple[ChunkPart, ...]], splits: int) -> None:
         """Replaces the task by one for each of the parts, and asks them one after the other."""
-        first = self._chunk_counts.get(work.prompt.name, work.count)
-        self._chunk_counts[work.prompt.name] = count = first + len(parts)
+        first = self._chunk_counts.get(task.prompt.name, task.count)
+        self._chunk_counts[task.prompt.name] = count = first + len(parts)
         smaller = [
-            replace(work, chunk=Chunk(index, part), count=count) for index, part in enumerate(parts, first)
+            replace(task, chunk=Chunk(index, part), count=count) for index, part in enumerate(parts, first)
         ]
-        position = self._works.index(work)
-        self._works[position : position + 1] = smaller
-        for task in smaller:
-            await self._ask_or_split(task, splits + 1)
+        position = self._tasks.index(task)
+        self._tasks[position : position + 1] = smaller
+        for subtask in smaller:
+            await self._ask_or_split(subtask, splits + 1)
 
-    async def _ask(self, work: PromptTask, *, in_thread: bool) -> ModelError | None:
+    async def _ask(self, task: PromptTask, *, in_thread: bool) -> ModelError | None:
         """Asks about a chunk and stores the outcome; returns the model's error, if any."""
-        collector = FindingCollector(work.prompt.name, self._files, self._journal, self._quota)
+        collector = FindingCollector(task.prompt.name, self._files, self._journal, self._quota)
         self._collectors.append(collector)
         error: ModelError | None = None
         try:
-            await self._ask_model(await self._question(work, collector, in_thread=in_thread))
-            self._outcomes[work.key] = None
+            await self._ask_model(await self._question(task, collector, in_thread=in_thread))
+            self._outcomes[task.key] = None
         except ModelError as raised:
             error = raised
-            self._outcomes[work.key] = _skip_reason(raised)
+            self._outcomes[task.key] = _skip_reason(raised)
         except SettingsError as raised:
             self._template_errors.append(raised)
-            self._outcomes[work.key] = SkipReason.FAILED
+            self._outcomes[task.key] = SkipReason.FAILED
         finally:
             if collector.answered:  # even if the session failed after that
-                self._outcomes[work.key] = None
+                self._outcomes[task.key] = None
             if collector.unreadable or collector.above_cap or collector.beyond:
-                self._lossy.add(work.key)
+                self._lossy.add(task.key)
         return error
 
-    async def _question(self, work: PromptTask, collector: FindingCollector, *, in_thread: bool) -> Question:
+    async def _question(self, task: PromptTask, collector: FindingCollector, *, in_thread: bool) -> Question:
         """Returns the question about a chunk. `in_thread`: its prompt may have to be rendered by another process."""
-        prompt = work.prompt
+        prompt = task.prompt
         budget = require_budget(self._budgets.chunk(prompt))
-        text = await asyncio.to_thread(self._prompts.text, work) if in_thread else self._prompts.text(work)
-        return Question(prompt.name, self._prompts.system, text, _tool(work, collector), budget, prompt.tools)
+        text = await asyncio.to_thread(self._prompts.text, task) if in_thread else self._prompts.text(task)
+        return Question(prompt.name, self._prompts.system, text, _tool(task, collector), budget, prompt.tools)
 
     def _build_analysis(self, plan: ReviewPlan) -> Analysis:
         errors: list[Error] = [*self._errors, *self._template_errors]
@@ -228,8 +228,8 @@ class Analyzer:
         return [ReviewFault("answer", f"{count(n, 'finding')} {what}", hint) for n, what, hint in lost if n]
 
 
-def _tool(work: PromptTask, collector: FindingCollector) -> ReportTool:
-    schema = parameters(work.prompt.categories)
+def _tool(task: PromptTask, collector: FindingCollector) -> ReportTool:
+    schema = parameters(task.prompt.categories)
     return ReportTool(REPORT, DESCRIPTION, schema, collector.take, lambda: collector.answered)
 
 

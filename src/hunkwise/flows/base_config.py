@@ -286,7 +286,9 @@ def prefetch(base: CommitFiles, config_path: str) -> CommitFiles:
     return _PrefetchedFiles(base, _read_known(base, paths))
 
 
-def base_texts(base: CommitFiles, config_path: str, overridden: Callable[[Config], Config]) -> BaseConfig:
+def read_base_texts(
+    base: CommitFiles, config_path: str, overridden: Callable[[Config], Config]
+) -> BaseConfig:
     """Reads configuration, templates and instructions in parallel. Raises SettingsError if configuration or templates
     are invalid, GitHubError or RepositoryError if they cannot be read at all."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="base") as pool:

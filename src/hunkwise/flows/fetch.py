@@ -14,9 +14,9 @@ from hunkwise.errors import GitHubError, RepositoryError
 from hunkwise.flows.base_config import (
     BaseConfig,
     Found,
-    base_texts,
     nested_instructions,
     prefetch,
+    read_base_texts,
 )
 from hunkwise.plan.selection import is_binary_name, select
 from hunkwise.settings.config import Config
@@ -221,7 +221,7 @@ class PullRequestFetch:
             conversation_read = pool.submit(self._read_conversation, pull_request)
             if base is None:
                 base = prefetch(self._far(pull_request.base_sha), config_path)
-            texts = base_texts(base, config_path, overridden)
+            texts = read_base_texts(base, config_path, overridden)
             listed = files_read.result()
             nested_read = pool.submit(self._read_nested, base, texts.config, listed)
             files = self._withheld.completed(pull_request, listed, texts)

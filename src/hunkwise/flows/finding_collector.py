@@ -194,7 +194,7 @@ def _similarity(finding: Finding, other: Finding) -> float:
 
 
 def finding_from(raw: RawFinding, prompt: str, anchor: Anchor | None) -> Finding:
-    """Converts a reported finding; without an anchor, `said_line` is the line that the model named."""
+    """Converts a reported finding; without an anchor, `reported_line` is the line that the model named."""
     finding = Finding(
         path=anchor.path if anchor else raw.path,
         severity=Severity.from_label(raw.severity),
@@ -206,4 +206,4 @@ def finding_from(raw: RawFinding, prompt: str, anchor: Anchor | None) -> Finding
         confidence=raw.confidence,
         prompt=prompt,
     )
-    return finding if anchor else replace(finding, said_line=raw.line or None)
+    return finding if anchor else replace(finding, reported_line=raw.line or None)

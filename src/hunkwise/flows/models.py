@@ -16,10 +16,10 @@ from hunkwise.settings.prompt_settings import PromptSettings
 
 
 async def run_all(
-    works: Iterable[Coroutine[Any, Any, None] | asyncio.Task[None]], interrupted: asyncio.Event
+    coroutines: Iterable[Coroutine[Any, Any, None] | asyncio.Task[None]], interrupted: asyncio.Event
 ) -> None:
     """Runs all coroutines; cancels the unfinished ones on an interruption. Raises what one of them raised."""
-    tasks = [asyncio.ensure_future(work) for work in works]
+    tasks = [asyncio.ensure_future(work) for work in coroutines]
     try:
         await wait_unless(interrupted, asyncio.gather(*tasks, return_exceptions=True))
     finally:

@@ -28,7 +28,7 @@ from hunkwise.tracking.previous import (
     WholeFile,
     raised_before,
 )
-from hunkwise.tracking.reconcile import code_when_raised, compare, described
+from hunkwise.tracking.reconcile import code_when_raised, compare, restore_finding
 
 Outcomes = Mapping[tuple[str, int], SkipReason | None]
 """Outcomes by a prompt's name and a chunk's index; None if the question was answered."""
@@ -59,7 +59,7 @@ class PromptTask:
 class ReviewPlan:
     """The questions to ask, and the files that are skipped."""
 
-    works: tuple[PromptTask, ...]
+    tasks: tuple[PromptTask, ...]
     files_by_prompt: Mapping[str, tuple[FileDiff, ...]]
     """The files that each prompt applies to, with all hunks; its tasks show only the new hunks."""
     skipped: tuple[FileCoverage, ...]
@@ -83,7 +83,7 @@ class ReviewPlan:
 
     def chunks(self, prompt: str) -> tuple[Chunk, ...]:
         """Returns the chunks of one prompt."""
-        return tuple(work.chunk for work in self.works if work.prompt.name == prompt)
+        return tuple(task.chunk for task in self.tasks if task.prompt.name == prompt)
 
 
 def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozenset()) -> ReviewPlan:
@@ -95,7 +95,7 @@ def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozense
         snapshot.files, ignore=config.ignore, only=config.paths, attributes=snapshot.attributes
     )
     divisions = _divisions(selection.reviewed, reviewed)
-    works: list[PromptTask] = []
+    tasks: list[PromptTask] = []
     files_by_prompt: dict[str, tuple[FileDiff, ...]] = {}
     for prompt in config.reviewing:
         files = tuple(file for file in selection.reviewed if _applies(prompt, file.path))
@@ -104,7 +104,7 @@ def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozense
         chunks = pack(changed, budget_for(changed, config.chunk_size))
         files_by_prompt[prompt.name] = files
         min_severity = prompt.min_severity or config.min_severity
-        works += [PromptTask(prompt, chunk, len(chunks), min_severity) for chunk in chunks]
+        tasks += [PromptTask(prompt, chunk, len(chunks), min_severity) for chunk in chunks]
     covered_paths = {file.path for files in files_by_prompt.values() for file in files}
     without_prompt = tuple(
         FileCoverage(file.path, file.changed_lines, reason=SkipReason.NO_PROMPT)
@@ -112,7 +112,7 @@ def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozense
         if file.path not in covered_paths
     )
     used_divisions = {path: division for path, division in divisions.items() if path in covered_paths}
-    return ReviewPlan(tuple(works), files_by_prompt, (*selection.skipped, *without_prompt), used_divisions)
+    return ReviewPlan(tuple(tasks), files_by_prompt, (*selection.skipped, *without_prompt), used_divisions)
 
 
 def coverage_of(plan: ReviewPlan, outcomes: Outcomes, snapshot: Snapshot) -> Coverage:
@@ -153,7 +153,7 @@ def hunks_of(plan: ReviewPlan, outcomes: Outcomes) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class EarlierFinding:
-    """An open finding of an earlier run of which it is not known whether it still holds in the code as it is now."""
+    """An open finding of an earlier run of which it is not known whether it still applies in the code as it is now."""
 
     key: str
     """Its `tracking.previous.TrackedFinding.key`."""
@@ -187,7 +187,7 @@ def earlier_findings(
     if snapshot.conversation is None or not before:
         return ()
     _, tracked = compare(found, before, snapshot.conversation, snapshot.files, text_at_head)
-    pushed = bool(plan.works) or state is None or state.head_sha != snapshot.pull_request.head_sha
+    pushed = bool(plan.tasks) or state is None or state.head_sha != snapshot.pull_request.head_sha
     changes = _HunkChanges(snapshot.files, state.hunks if state else frozenset(), reviewed)
     elsewhere = MOST_ELSEWHERE if verified and changes.any_reviewed else 0
     earlier: list[EarlierFinding] = []
@@ -200,7 +200,7 @@ def earlier_findings(
             elsewhere -= 1
         if changed:
             asked = verified and item.match is None and not item.reopened and changes.reviewed_around(item)
-            earlier.append(EarlierFinding(item.key, described(item), code_when_raised(item), asked))
+            earlier.append(EarlierFinding(item.key, restore_finding(item), code_when_raised(item), asked))
     return tuple(earlier)
 
 

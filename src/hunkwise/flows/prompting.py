@@ -204,31 +204,31 @@ class PromptWriter:
         return self._renderer.system_for(name)
 
     def prepare(
-        self, names: Iterable[str], works: Iterable[PromptTask], skipped: Iterable[FileCoverage] = ()
+        self, names: Iterable[str], tasks: Iterable[PromptTask], skipped: Iterable[FileCoverage] = ()
     ) -> None:
         """Compiles the templates of the prompts and renders the user's own ones; the prompts name the skipped files.
 
         Raises SettingsError if a template does not compile, or fails for all of its tasks. One that fails for some
         chunks only, for example because of untrusted text in them, fails only these chunks; see `text`.
         """
-        works = tuple(works)
+        tasks = tuple(tasks)
         self._contexts.skip_reasons = {file.path: file.reason for file in skipped if file.reason is not None}
-        self._collect_context(works)
+        self._collect_context(tasks)
         for name in names:
-            of_prompt = [work for work in works if work.prompt.name == name]
+            of_prompt = [task for task in tasks if task.prompt.name == name]
             if self._renderer.is_own(name) and of_prompt:
                 self._render_own(name, of_prompt)
             else:
                 self._renderer.check(name)
 
-    def text(self, work: PromptTask) -> str:
+    def text(self, task: PromptTask) -> str:
         """Returns the prompt of a task. Raises SettingsError if the template cannot be rendered for it."""
-        name = work.prompt.name
+        name = task.prompt.name
         if not self._renderer.is_own(name):
-            return self._renderer.render(name, {**self._contexts.shared, **self._varying(work)})
-        if work.key not in self._own_texts:  # a part of a chunk that was too large for the model
-            self._render_own(name, [work])
-        text = self._own_texts[work.key]
+            return self._renderer.render(name, {**self._contexts.shared, **self._varying(task)})
+        if task.key not in self._own_texts:  # a part of a chunk that was too large for the model
+            self._render_own(name, [task])
+        text = self._own_texts[task.key]
         if isinstance(text, SettingsError):
             raise text
         return text
@@ -257,26 +257,26 @@ class PromptWriter:
         """One sentence for each thing that did not fit into the prompts, or could not be looked up."""
         return (*cut_notes(self._cut_instructions), *(self.surroundings.notes if self.surroundings else ()))
 
-    def _collect_context(self, works: Sequence[PromptTask]) -> None:
+    def _collect_context(self, tasks: Sequence[PromptTask]) -> None:
         """Collects the code and the instructions that the prompts contain beside the changed lines."""
         if self.surroundings is not None:
-            self.surroundings.look_up(part for work in works for part in work.chunk.parts)
-        texts = [text for work in works for text in self._contexts.instructions_for(paths_of(work.chunk))]
+            self.surroundings.look_up(part for task in tasks for part in task.chunk.parts)
+        texts = [text for task in tasks for text in self._contexts.instructions_for(paths_of(task.chunk))]
         self._shown_instructions = {text.path: text for text in texts if text.shown}
         self._cut_instructions = [text for text in texts if text.shown < text.whole]
 
-    def _render_own(self, name: str, works: list[PromptTask]) -> None:
-        contexts = (self._varying(work) for work in works)
+    def _render_own(self, name: str, tasks: list[PromptTask]) -> None:
+        contexts = (self._varying(task) for task in tasks)
         texts = list(self._renderer.render_all(name, self._contexts.shared, contexts))
         errors = [text for text in texts if isinstance(text, SettingsError)]
         if len(errors) == len(texts):
             raise errors[0]
-        for work, text in zip(works, texts, strict=True):
-            self._own_texts[name, work.chunk.index] = text
+        for task, text in zip(tasks, texts, strict=True):
+            self._own_texts[name, task.chunk.index] = text
 
-    def _varying(self, work: PromptTask) -> dict[str, Any]:
-        settings = self._prompt_values(work.prompt, work.min_severity)
-        return self._contexts.varying(work.chunk, work.count, settings)
+    def _varying(self, task: PromptTask) -> dict[str, Any]:
+        settings = self._prompt_values(task.prompt, task.min_severity)
+        return self._contexts.varying(task.chunk, task.count, settings)
 
     def _prompt_values(self, prompt: PromptSettings, least: Severity) -> dict[str, Any]:
         """Returns the prompt's settings, with the tools that are offered."""

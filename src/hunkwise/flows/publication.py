@@ -79,7 +79,7 @@ class GitHubPorts:
     """Uploads the findings to code scanning. Raises GitHubError. None: upload is off."""
 
 
-def leftovers(conversation: Conversation) -> tuple[PostedReview, ...]:
+def find_unsubmitted_reviews(conversation: Conversation) -> tuple[PostedReview, ...]:
     """Returns our pending reviews: a killed run began them and did not submit them."""
     return tuple(
         review
@@ -88,13 +88,13 @@ def leftovers(conversation: Conversation) -> tuple[PostedReview, ...]:
     )
 
 
-def delete_leftovers(reviews: ReviewPort, now: Conversation) -> bool:
-    """Deletes the `leftovers`; returns whether another tool's review by our account is still pending."""
+def delete_unsubmitted_reviews(reviews: ReviewPort, now: Conversation) -> bool:
+    """Deletes our unsubmitted reviews; returns whether another tool's review by our account is still pending."""
     pending = [review for review in now.reviews if review.state is ReviewState.PENDING]
-    for review in leftovers(now):
+    for review in find_unsubmitted_reviews(now):
         with suppress(GitHubError):  # a later request that it blocks reports the error
             reviews.delete_pending(review.id)
-    return len(pending) > len(leftovers(now))
+    return len(pending) > len(find_unsubmitted_reviews(now))
 
 
 def dismiss(reviews: ReviewPort, now: Conversation, event: ReviewEvent) -> list[str]:
@@ -184,7 +184,7 @@ class Publication:
             return False
         if reconciled.post or reconciled.fixed:
             return False
-        if leftovers(conversation):
+        if find_unsubmitted_reviews(conversation):
             return False
         event = self._choose_event(plan)
         if plan.needs_review(event) or superseded(conversation.reviews, event):
@@ -217,7 +217,7 @@ class Publication:
         return None
 
     def _post(self, plan: PublishPlan, now: Conversation) -> PublishedFindings:
-        others_pending = delete_leftovers(self._ports.reviews, now)
+        others_pending = delete_unsubmitted_reviews(self._ports.reviews, now)
         event = self._choose_event(plan)
         posted = PostResult()
         if plan.needs_review(event):

@@ -24,14 +24,14 @@ from hunkwise.publish.conclusion import (
     conclude,
     count_fallbacks,
     reached,
-    still_asks,
+    still_requests_changes,
 )
 from hunkwise.publish.placement import PublishedFinding, destinations, unposted
 from hunkwise.publish.sanitize import fence
 from hunkwise.tracking.markers import HiddenState, PreviousFinding
 from hunkwise.tracking.previous import raised_before
 from hunkwise.tracking.reconcile import Reconciliation, reconcile
-from hunkwise.tracking.state import MOST_SHAS, bounded, latest_state
+from hunkwise.tracking.state import MOST_SHAS, latest_state, truncate_summary
 
 _MAX_BODY = 8_000
 
@@ -140,7 +140,7 @@ class PublishPlan:
         )
 
     def _recheck(self, key: str) -> Recheck | None:
-        """Returns whether an earlier finding still holds; another job's report cannot close one whose code exists."""
+        """Returns whether an earlier finding still applies; another job's report cannot close one whose code exists."""
         if not self.settings.own_review:
             return Recheck(RecheckState.UNDECIDED)
         return self.run_review.rechecks.get(key)
@@ -201,7 +201,11 @@ class PublishPlan:
         if event is not ReviewEvent.REQUEST_CHANGES or self.conversation is None:
             return event
         new_reason = reached(self.reconciliation.post, self.settings.gates.request_changes_on)
-        return event if new_reason or not still_asks(self.conversation.reviews) else ReviewEvent.COMMENT
+        return (
+            event
+            if new_reason or not still_requests_changes(self.conversation.reviews)
+            else ReviewEvent.COMMENT
+        )
 
     def needs_review(self, event: ReviewEvent) -> bool:
         """Returns whether to post a review: for new findings, or for an event that no review of ours has yet."""
@@ -212,7 +216,7 @@ class PublishPlan:
             return False
         if any(review.commit_sha == self.run_review.head_sha for review in conversation.reviews):
             return False
-        return event is ReviewEvent.APPROVE or not still_asks(conversation.reviews)
+        return event is ReviewEvent.APPROVE or not still_requests_changes(conversation.reviews)
 
     def _reviewed_hunks(self, view: PublishedReview) -> frozenset[str]:
         """Returns the hunks that the next run may skip: none in files with a finding that could not be posted there."""
@@ -259,7 +263,7 @@ class PublishPlan:
             hunks=self._reviewed_hunks(view) if hunks_are_valid else frozenset(),
             findings=self._posted_findings(view),
             conclusion=view.verdict.conclusion.value,
-            summary=bounded(run_review.summary, run_review.walkthrough)
+            summary=truncate_summary(run_review.summary, run_review.walkthrough)
             if settings.own_review
             else NO_SUMMARY,
         )

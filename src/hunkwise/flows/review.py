@@ -100,7 +100,7 @@ class PreparedReview:
     @property
     def asks(self) -> bool:
         """Whether there is anything to ask a model about."""
-        return bool(self.plan.works) or any(each.asked for each in self.earlier)
+        return bool(self.plan.tasks) or any(each.asked for each in self.earlier)
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def assemble(request: ReviewRequest, prepared: PreparedReview, result: RunResult
     return Review(
         head_sha=request.snapshot.pull_request.head_sha,
         findings=result.verification.findings,
-        refuted=result.verification.refuted,
+        suppressed=result.verification.suppressed,
         rechecks=result.rechecks,
         coverage=analysis.coverage,
         usage=usage,
@@ -238,8 +238,8 @@ def prepare(
     )
     review_plan = plan(request.snapshot, request.config, reviewed_before(request, settings))
     names = [prompt.name for prompt in request.config.prompts]
-    prompting.prepare(names, review_plan.works, review_plan.skipped)
-    earlier = () if review_plan.works else _find_earlier(request, review_plan, hunks_of(review_plan, {}))
+    prompting.prepare(names, review_plan.tasks, review_plan.skipped)
+    earlier = () if review_plan.tasks else _find_earlier(request, review_plan, hunks_of(review_plan, {}))
     return PreparedReview(review_plan, prompting, settings, earlier)
 
 
@@ -287,21 +287,21 @@ class _EarlyVerification:
     def __init__(
         self,
         verifier: Verifier,
-        works: Sequence[PromptTask],
+        tasks: Sequence[PromptTask],
         config: Config,
         withhold: Callable[[Review], Review],
     ) -> None:
         self._verifier = verifier
         self._config = config
         self._withhold = withhold
-        self._left = len(works)
-        self._questions = Counter(path for work in works for path in set(paths_of(work.chunk)))
+        self._left = len(tasks)
+        self._questions = Counter(path for task in tasks for path in set(paths_of(task.chunk)))
         """Questions about each file that are not answered."""
 
-    def task_ended(self, work: PromptTask, findings: Sequence[Finding]) -> None:
+    def task_ended(self, task: PromptTask, findings: Sequence[Finding]) -> None:
         """Counts the task as done, and verifies the findings of the files that it completed."""
         self._left -= 1
-        paths = set(paths_of(work.chunk))
+        paths = set(paths_of(task.chunk))
         self._questions.subtract(paths)
         complete = {path for path in paths if self._questions[path] == 0}
         if self._config.verify == "off" or not complete:
@@ -332,11 +332,11 @@ async def review(request: ReviewRequest, prepared: PreparedReview, model: Model,
         slots=slots,
         journal=hooks.journal,
         progress=hooks.progress,
-        ended=_EarlyVerification(verifier, prepared.plan.works, config, hooks.withhold).task_ended,
+        ended=_EarlyVerification(verifier, prepared.plan.tasks, config, hooks.withhold).task_ended,
     )
-    hooks.progress(0, len(prepared.plan.works))
+    hooks.progress(0, len(prepared.plan.tasks))
     analysis = await analyzer.analyse(prepared.plan, hooks.interrupted)
-    if prepared.plan.works and not analysis.answered and not analysis.findings:
+    if prepared.plan.tasks and not analysis.answered and not analysis.findings:
         raise analysis.first_error or stopped()
     filtered = filter_findings(analysis.findings, config)
     analysis, filtered = _withhold(snapshot, analysis, filtered, hooks.withhold)
@@ -352,7 +352,7 @@ async def review(request: ReviewRequest, prepared: PreparedReview, model: Model,
             analysis, filtered.findings, hooks.interrupted, request.earlier_summary
         ),
     )
-    if not prepared.plan.works:
+    if not prepared.plan.tasks:
         summary = _earlier_summary(request)
     undecided = Recheck(RecheckState.UNDECIDED)
     return assemble(

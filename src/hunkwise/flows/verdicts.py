@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Verification
-from hunkwise.domain.review import Refutation, RefutedFinding, ReviewFault
+from hunkwise.domain.review import ReviewFault, SuppressedFinding, Suppression
 from hunkwise.domain.text import cut
 from hunkwise.prompts.report_verdicts import Verdict, VerdictCollector
 from hunkwise.publish.sanitize import code_span
@@ -23,10 +23,10 @@ class VerificationResult:
     """The findings that remain after verification, and those that it took out of the comments."""
 
     findings: tuple[Finding, ...]
-    refuted: tuple[RefutedFinding, ...] = ()
+    suppressed: tuple[SuppressedFinding, ...] = ()
     faults: tuple[ReviewFault, ...] = ()
     rechecked: Mapping[Finding, Recheck] = field(default_factory=dict)
-    """The answer for the finding of each earlier claim; `findings` and `refuted` have none of them."""
+    """The answer for the finding of each earlier claim; `findings` and `suppressed` have none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Verdicts:
             rechecked[finding] = _recheck(answer)
             if isinstance(answer, MissingVerdict) and covers(finding):
                 missing.append(answer)
-        outcomes: dict[Finding, Finding | RefutedFinding] = {}
+        outcomes: dict[Finding, Finding | SuppressedFinding] = {}
         for finding in new:
             answer = self._answers.get(finding, INTERRUPTED)
             if not covers(finding):
@@ -111,11 +111,11 @@ class Verdicts:
                 outcomes[finding] = replace(finding, check=Verification.UNVERIFIED)
                 continue
             said = f"The same as the finding on {_place(root)}: {root.title}"
-            if isinstance(target, RefutedFinding):
-                outcomes[finding] = RefutedFinding(finding, f"{said}\n\n{target.reason}", target.kind)
+            if isinstance(target, SuppressedFinding):
+                outcomes[finding] = SuppressedFinding(finding, f"{said}\n\n{target.reason}", target.kind)
             else:
                 merged.setdefault(root, []).append(finding)
-                outcomes[finding] = RefutedFinding(finding, said, Refutation.MERGED)
+                outcomes[finding] = SuppressedFinding(finding, said, Suppression.MERGED)
         for root, others in merged.items():
             target = outcomes.get(root)
             if isinstance(target, Finding):
@@ -123,7 +123,7 @@ class Verdicts:
         ordered = [outcomes[finding] for finding in new]
         return VerificationResult(
             tuple(outcome for outcome in ordered if isinstance(outcome, Finding)),
-            tuple(outcome for outcome in ordered if isinstance(outcome, RefutedFinding)),
+            tuple(outcome for outcome in ordered if isinstance(outcome, SuppressedFinding)),
             _faults(missing),
             rechecked,
         )
@@ -147,18 +147,18 @@ def _recheck(answer: _Answer | MissingVerdict) -> Recheck:
     return Recheck(state or RecheckState.UNDECIDED, answer.verdict.evidence)
 
 
-def _hides(target: Finding | RefutedFinding, finding: Finding, root: Finding) -> bool:
-    """Returns whether a more severe finding would go with a refuted one, whose evidence is not about it."""
-    return isinstance(target, RefutedFinding) and finding.severity > root.severity
+def _hides(target: Finding | SuppressedFinding, finding: Finding, root: Finding) -> bool:
+    """Returns whether a more severe finding would be suppressed with a refuted one, whose evidence is not about it."""
+    return isinstance(target, SuppressedFinding) and finding.severity > root.severity
 
 
-def _apply(verdict: Verdict, finding: Finding, min_severity: Severity) -> Finding | RefutedFinding:
+def _apply(verdict: Verdict, finding: Finding, min_severity: Severity) -> Finding | SuppressedFinding:
     """Returns the finding after its verdict; a finding that the verdict removes has the reason with it."""
     match verdict.verdict:
         case "drop":
-            return RefutedFinding(finding, verdict.evidence)
+            return SuppressedFinding(finding, verdict.evidence)
         case "not_worth_comment":
-            return RefutedFinding(finding, verdict.evidence, Refutation.NOT_WORTH_COMMENT)
+            return SuppressedFinding(finding, verdict.evidence, Suppression.NOT_WORTH_COMMENT)
         case "unclear":
             return replace(finding, check=Verification.UNCLEAR, evidence=verdict.evidence)
     check = Verification.CONFIRMED
@@ -172,7 +172,7 @@ def _apply(verdict: Verdict, finding: Finding, min_severity: Severity) -> Findin
         reason = (
             f"Lowered to {verdict.severity.label}, and {min_severity.label} is the least that is asked for:"
         )
-        return RefutedFinding(finding, f"{reason} {verdict.evidence}")
+        return SuppressedFinding(finding, f"{reason} {verdict.evidence}")
     return replace(finding, severity=verdict.severity, check=Verification.LOWERED, evidence=verdict.evidence)
 
 

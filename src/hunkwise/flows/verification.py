@@ -1,7 +1,7 @@
-"""Verifies findings: asks new sessions to refute them, and whether those of earlier runs still hold.
+"""Verifies findings: asks new sessions to refute them, and whether those of earlier runs still apply.
 
-A refuted finding appears only in the report, with the reason. It counts as if this run had not found it: a thread that
-an earlier run opened for it follows the usual rules (tracking.reconcile). The thread stays open while its code is
+A suppressed finding appears only in the report, with the reason. It counts as if this run had not found it: a thread
+that an earlier run opened for it follows the usual rules (tracking.reconcile). The thread stays open while its code is
 there, and is closed when that code is gone and no finding in its place was confirmed.
 """
 
@@ -52,7 +52,7 @@ class Claim:
 
     finding: Finding
     earlier: bool = False
-    """Raised by an earlier run: the question is whether it still holds in the code as it is now."""
+    """Raised by an earlier run: the question is whether it still applies in the code as it is now."""
     old_code: str = ""
     """The code of an earlier finding as it was when the finding was raised."""
 
@@ -124,7 +124,7 @@ def shown_code(snapshot: Snapshot, prompting: PromptWriter, config: Config) -> S
     return replace(shown, around=prompting.surroundings.text)
 
 
-def names_of(batch: FindingBatch, shown: ShownCode, others: Iterable[Finding] = ()) -> dict[str, Any]:
+def build_variables(batch: FindingBatch, shown: ShownCode, others: Iterable[Finding] = ()) -> dict[str, Any]:
     """Returns the variables that only the template `verify` has: `findings`, `earlier`, `others` and `code`.
 
     `code` is empty if no file is part of the change, or their patches are not known.
@@ -147,7 +147,7 @@ def _finding_values(number: int, claim: Claim) -> dict[str, Any]:
         "category": finding.category,
         "title": finding.title,
         "body": finding.body,
-        "line": anchor.line if anchor else finding.said_line,
+        "line": anchor.line if anchor else finding.reported_line,
         "start_line": anchor.start_line if anchor else None,
         "side": str(anchor.side) if anchor else str(Side.RIGHT),
         "suggestion": finding.suggestion,
@@ -185,7 +185,7 @@ def _code(batch: FindingBatch, shown: ShownCode) -> str:
 
 
 def _line_spans(finding: Finding) -> list[LineSpan]:
-    anchor, line = finding.anchor, finding.said_line
+    anchor, line = finding.anchor, finding.reported_line
     if anchor is not None:
         return [LineSpan(anchor.side, anchor.lines)]
     return [] if line is None else [_near(Side.RIGHT, line, _UNPROVED_LINE_MARGIN)]
@@ -331,7 +331,7 @@ class Verifier:
         paths = list(dict.fromkeys(claim.finding.path for claim in batch.claims))
         instructions, room = self._prompting.beside(paths)
         shown = replace(self._shown, room_around=room)
-        names = names_of(batch, shown, others) | {"instructions": instructions}
+        names = build_variables(batch, shown, others) | {"instructions": instructions}
         return self._prompting.stage_text(self._settings, self._config.min_severity, names)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import visible
 from hunkwise.errors import SettingsError
-from hunkwise.flows.base_config import BaseConfig, base_texts
+from hunkwise.flows.base_config import BaseConfig, read_base_texts
 from hunkwise.preview.source import (
     FileSource,
     configuration,
@@ -238,7 +238,7 @@ def check(arguments: argparse.Namespace) -> ExitCode:
         raise SettingsError([f"There is no {path} in {place.description}: correct --config."])
     if faults := list(file_faults(config, place)):
         raise SettingsError(faults)
-    texts = base_texts(place.commit, path, lambda config: config)
+    texts = read_base_texts(place.commit, path, lambda config: config)
     # A faulty partial is a fault of every prompt that includes it: it is reported once, for the first prompt.
     first = {fault.partition(_IN_PROMPT)[0]: fault for fault in reversed(list(_compile_faults(texts)))}
     if first:

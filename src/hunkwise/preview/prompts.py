@@ -20,7 +20,7 @@ from hunkwise.domain.review import ExitCode, FileCoverage
 from hunkwise.domain.text import count, split_front_matter
 from hunkwise.errors import SettingsError
 from hunkwise.preview.config import print_json, print_text, safe
-from hunkwise.preview.render import MOST_EXAMPLES, PromptRendering, RenderedPart, estimate, rendered
+from hunkwise.preview.render import MOST_EXAMPLES, PromptRendering, RenderedPart, estimate, render_texts
 from hunkwise.preview.source import (
     TEMPLATES,
     FileSource,
@@ -206,7 +206,7 @@ def render_prompt(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
     wanted = _chunk_number(arguments.chunk)
     with ExitStack() as stack:
         subject = read_subject(arguments, environ, select_prompt(arguments.name), stack)
-        rendering = rendered(subject.request, subject.head, arguments.name)
+        rendering = render_texts(subject.request, subject.head, arguments.name)
     parts = _select_parts(rendering, wanted)
     if arguments.format == "json":
         print_json(_rendering_as_json(subject, rendering, parts, system=arguments.system))

@@ -70,7 +70,7 @@ def estimate(text: str) -> int:
     return -(-len(text) // _CHARACTERS_A_TOKEN)
 
 
-def rendered(request: ReviewRequest, head: SearchableCommit, name: str) -> PromptRendering:
+def render_texts(request: ReviewRequest, head: SearchableCommit, name: str) -> PromptRendering:
     """Renders the texts of a prompt of the request's configuration. Raises SettingsError where that is not possible."""
     prepared = prepare(request, head=head, searchable=head.searchable)
     if name == "verify":
@@ -78,16 +78,16 @@ def rendered(request: ReviewRequest, head: SearchableCommit, name: str) -> Promp
     if name == "summary":
         return _summary(request, prepared)
     parts, faults = [], []
-    for work in prepared.plan.works:
+    for task in prepared.plan.tasks:
         try:
-            text = prepared.prompting.text(work)
+            text = prepared.prompting.text(task)
         except SettingsError as error:
-            faults += [f"chunk {work.chunk.index + 1} of {work.count}: {fault}" for fault in error.faults]
+            faults += [f"chunk {task.chunk.index + 1} of {task.count}: {fault}" for fault in error.faults]
             continue
         lines: dict[str, int] = {}
-        for part in work.chunk.parts:
+        for part in task.chunk.parts:
             lines[part.file.path] = lines.get(part.file.path, 0) + part.changed_lines
-        parts.append(RenderedPart(work.chunk.index + 1, work.count, text, lines))
+        parts.append(RenderedPart(task.chunk.index + 1, task.count, text, lines))
     return _rendering(request, prepared, name, parts, faults)
 
 
@@ -131,10 +131,10 @@ async def _summary_question(request: ReviewRequest, prepared: PreparedReview) ->
     """Returns the question, or None and the reasons."""
     style = "short" if request.config.summary == "off" else request.config.summary
     config = request.config.model_copy(update={"summary": style})
-    works = prepared.plan.works
-    summaries = tuple(f"An example of what is said of part {number}." for number in range(1, len(works) + 1))
-    count = max(2, len(works))  # with a single question, no separate summary would be asked for
-    coverage = coverage_of(prepared.plan, {work.key: None for work in works}, request.snapshot)
+    tasks = prepared.plan.tasks
+    summaries = tuple(f"An example of what is said of part {number}." for number in range(1, len(tasks) + 1))
+    count = max(2, len(tasks))  # with a single question, no separate summary would be asked for
+    coverage = coverage_of(prepared.plan, {task.key: None for task in tasks}, request.snapshot)
     analysis = Analysis((), coverage, (), summaries, questions=count, answered=count)
     model = _CapturingModel()
     summarizer = Summarizer(request.snapshot, model.ask, prepared.prompting, Budgets(Config()), config)
@@ -154,7 +154,7 @@ class _CapturingModel:
 
 def _examples(prepared: PreparedReview) -> Iterator[Finding]:
     """Yields a finding on the first changed line of each file that is sent to a model."""
-    files = {part.file.path: part.file for work in prepared.plan.works for part in work.chunk.parts}
+    files = {part.file.path: part.file for task in prepared.plan.tasks for part in task.chunk.parts}
     for file in list(files.values())[:MOST_EXAMPLES]:
         anchor = _first_change(file)
         if anchor is not None:
@@ -179,7 +179,7 @@ def _rendering(
     parts: Sequence[RenderedPart],
     faults: Sequence[str],
 ) -> PromptRendering:
-    answered = {work.key: None for work in prepared.plan.works}
+    answered = {task.key: None for task in prepared.plan.tasks}
     coverage = coverage_of(prepared.plan, answered, request.snapshot)
     prompting = prepared.prompting
     return PromptRendering(

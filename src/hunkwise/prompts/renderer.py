@@ -93,7 +93,7 @@ class RenderJob:
     """The files of the user's own templates, by their names."""
 
 
-def rendered(
+def render_in_worker(
     job: RenderJob,
     contexts: Iterable[Mapping[str, Any]],
     *,
@@ -206,7 +206,7 @@ class Renderer:
     def render_all(
         self, name: str, shared: Mapping[str, Any], contexts: Iterable[Mapping[str, Any]]
     ) -> Iterator[str | SettingsError]:
-        """Renders all prompts of one template of the user's own; raises as `prompts.renderer.rendered`."""
-        return rendered(
+        """Renders all prompts of one template of the user's own; raises as `render_in_worker`."""
+        return render_in_worker(
             RenderJob(self._sources, name, shared, self._paths), contexts, left=self._seconds_left
         )

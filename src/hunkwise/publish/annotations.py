@@ -60,7 +60,7 @@ def annotation(
     """
     files_by_path = files if isinstance(files, Mapping) else by_path(files)
     start, end, place = _locate(finding, files_by_path)
-    path = sayable(finding.path)
+    path = escape_path(finding.path)
     if path != finding.path:
         place = f"{place} The file's name is no valid UTF-8; it is written out here.".lstrip()
     title = plain_text(one_line(finding.title), server_url)
@@ -110,7 +110,7 @@ def workflow_annotations(
     )
 
 
-def sayable(path: str) -> str:
+def escape_path(path: str) -> str:
     """Returns the path with bytes that are not UTF-8 escaped, for example as `\\xe9`, so that it is valid in JSON."""
     # A byte is decoded to a surrogate by `surrogateescape`.
     return (
@@ -120,11 +120,13 @@ def sayable(path: str) -> str:
     )
 
 
-def about(finding: Finding) -> str:
+def describe_location(finding: Finding) -> str:
     """Returns a sentence on the place of a finding that is not about lines of the head; else an empty text."""
     anchor = finding.anchor
     if anchor is None:
-        named_line = f" The model named line {finding.said_line}." if finding.said_line is not None else ""
+        named_line = (
+            f" The model named line {finding.reported_line}." if finding.reported_line is not None else ""
+        )
         return f"This is about the whole file.{named_line}"
     if anchor.side is Side.RIGHT:
         return ""
@@ -144,13 +146,13 @@ def attributes(finding: Finding, server_url: str) -> str:
 
 
 def _locate(finding: Finding, files_by_path: Mapping[str, FileDiff]) -> tuple[int, int, str]:
-    """Returns first and last line at the head, and the sentence of `about`."""
+    """Returns first and last line at the head, and the sentence of `describe_location`."""
     anchor = finding.anchor
     if anchor is None:
-        return 1, 1, about(finding)
+        return 1, 1, describe_location(finding)
     if anchor.side is Side.LEFT:
         line = _clamp(_find_nearest_line(anchor, files_by_path.get(anchor.path)))
-        return line, line, about(finding)
+        return line, line, describe_location(finding)
     return *lines_at_head(anchor), ""
 
 

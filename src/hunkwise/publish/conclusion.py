@@ -17,9 +17,9 @@ from hunkwise.domain.review import (
     Destination,
     ExitCode,
     PostResult,
-    Refutation,
     Review,
     ReviewEvent,
+    Suppression,
 )
 from hunkwise.domain.text import count
 from hunkwise.publish.placement import PublishedFinding
@@ -149,7 +149,7 @@ def superseded(reviews: Sequence[PostedReview], event: ReviewEvent) -> tuple[Pos
     return tuple(review for review in reviews if review.state in outdated and has_review_marker(review.body))
 
 
-def still_asks(reviews: Sequence[PostedReview]) -> bool:
+def still_requests_changes(reviews: Sequence[PostedReview]) -> bool:
     """Returns whether our latest decisive review requests changes, or did and was dismissed.
 
     Then the same findings are no reason to request changes again; a new one that reaches the gate is. For a
@@ -160,7 +160,7 @@ def still_asks(reviews: Sequence[PostedReview]) -> bool:
 
 
 def _found_nothing(review: Review) -> bool:
-    return not (review.findings or review.refuted or review.dropped or review.faults or review.demo)
+    return not (review.findings or review.suppressed or review.dropped or review.faults or review.demo)
 
 
 def _reviewed_everything(coverage: Coverage) -> bool:
@@ -224,10 +224,10 @@ def _describe_result(review: Review, gates: Gates) -> str:
         if lines := review.coverage.generated_lines:
             return f"Nothing was reviewed: {count(lines, 'changed line')} of generated files, and no other."
         return "Nothing was reviewed: there is no changed line but what is left out by choice."
-    if any(entry.kind is Refutation.NOT_WORTH_COMMENT for entry in review.refuted):
+    if any(entry.kind is Suppression.NOT_WORTH_COMMENT for entry in review.suppressed):
         return "Reviewed: nothing that is worth a comment was found in the reviewed lines."
-    if review.refuted:
-        return "Reviewed: nothing that was found in the reviewed lines held."
+    if review.suppressed:
+        return "Reviewed: no finding in the reviewed lines was confirmed."
     return "Reviewed: nothing found in the reviewed lines."
 
 

@@ -12,7 +12,7 @@ from hunkwise.domain.text import count, cut, joined, one_line, plain, size, take
 from hunkwise.publish import sanitize
 from hunkwise.publish.annotations import suggestion_text
 from hunkwise.publish.conclusion import PublishedReview
-from hunkwise.publish.placement import CommentPlan, Page, PageTemplate, fitted
+from hunkwise.publish.placement import CommentPlan, Page, PageTemplate, fit_page
 from hunkwise.publish.sanitize import suggestion_fence, without_marker
 from hunkwise.publish.sections import (
     BADGES,
@@ -117,7 +117,7 @@ def review_body(view: PublishedReview, placement: CommentPlan, event: ReviewEven
         FindingLinks(view).of, lambda finding: finding_marker(finding, Destination.BODY), view.server_url
     )
     template = PageTemplate((head,), tail, entry.writers, BODY_CHARACTERS, _SUMMARY_HAS)
-    return fitted(template, sorted(placement.in_body, key=reading_order))
+    return fit_page(template, sorted(placement.in_body, key=reading_order))
 
 
 def job_summary(view: PublishedReview) -> Page:
@@ -140,7 +140,7 @@ def _render_findings_page(view: PublishedReview, heads: tuple[list[str], ...], l
     """Returns a page that later runs do not read: each finding with its destination, without markers."""
     entry = _FindingWriter(FindingLinks(view).with_destination, lambda _: "", view.server_url)
     template = PageTemplate(heads, closing(view), entry.writers, limit, _REPORT_HAS)
-    return fitted(template, sorted(view.review.findings, key=reading_order))
+    return fit_page(template, sorted(view.review.findings, key=reading_order))
 
 
 def _render_review_overview(view: PublishedReview, placement: CommentPlan, event: ReviewEvent) -> str:
@@ -163,7 +163,7 @@ def _render_review_overview(view: PublishedReview, placement: CommentPlan, event
     if still_open:
         sentences.append(
             f"Still open: {count(len(still_open), 'finding')} raised before ({_count_severities(still_open)}); "
-            "the summary comment lists what stands."
+            "the summary comment lists the open findings."
         )
     return " ".join(sentences)
 

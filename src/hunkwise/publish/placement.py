@@ -50,7 +50,7 @@ class PageTemplate:
     """A sentence on where to find those that are only counted."""
 
 
-def fitted(template: PageTemplate, findings: Sequence[Finding]) -> Page:
+def fit_page(template: PageTemplate, findings: Sequence[Finding]) -> Page:
     """Returns the page in the longest form that fits."""
     room = 0
     for head in template.heads:

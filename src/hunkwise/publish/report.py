@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import RiskLevel, SeverityLabel, Verification
-from hunkwise.domain.review import Refutation, Review, SkipReason
+from hunkwise.domain.review import Review, SkipReason, Suppression
 from hunkwise.domain.text import plain
 from hunkwise.publish.conclusion import PublishedReview
 from hunkwise.publish.placement import PublishedFinding
@@ -96,14 +96,14 @@ def _to_json(value: object, annotation: object) -> Any:
 
 
 class _FindingFields(_ReportPart):
-    """The common fields of open and refuted findings; the place is not verified yet."""
+    """The common fields of open and suppressed findings; the place is not verified yet."""
 
     fingerprint: str = Field(pattern="^[0-9a-f]{16}$")
     path: _Path
     line: _Line | None
     start_line: _Line | None
     side: Annotated[Side | None, _BY_VALUE]
-    said_line: _Line | None
+    reported_line: _Line | None
     severity: SeverityLabel
     category: str = Field(max_length=100)
     confidence: float | None = Field(ge=0, le=1)
@@ -135,11 +135,11 @@ class ReportedFinding(_FindingFields):
     """From the verification."""
 
 
-class ReportedRefutation(_FindingFields):
+class ReportedSuppression(_FindingFields):
     """A finding that the verification took out of the comments."""
 
     reason: str = Field(max_length=_MAX_EVIDENCE)
-    kind: Annotated[Refutation, _BY_VALUE] = Refutation.REFUTED
+    kind: Annotated[Suppression, _BY_VALUE] = Suppression.REFUTED
 
     @classmethod
     def dump(cls, source: Any, **others: object) -> dict[str, Any]:
@@ -257,7 +257,7 @@ class ReportedReview(_ReportPart):
     highest_severity: SeverityLabel | None
     findings: Annotated[tuple[ReportedFinding, ...], _limit_length(MAX_FINDINGS)]
     """All open findings."""
-    refuted: Annotated[tuple[ReportedRefutation, ...], _limit_length(MAX_FINDINGS)] = ()
+    suppressed: Annotated[tuple[ReportedSuppression, ...], _limit_length(MAX_FINDINGS)] = ()
     fixed: Annotated[tuple[_Thread, ...], _limit_length(10_000)] = ()
     dismissed: Annotated[tuple[_Dismissal, ...], _limit_length(10_000)] = ()
     dropped: _Count

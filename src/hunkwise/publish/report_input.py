@@ -17,10 +17,10 @@ from hunkwise.domain.finding import Anchor, Area, Finding, Risk, Severity, Walkt
 from hunkwise.domain.review import (
     Coverage,
     FileCoverage,
-    RefutedFinding,
     Review,
     ReviewFault,
     SkipReason,
+    SuppressedFinding,
     Usage,
 )
 from hunkwise.domain.text import cut, one_line, plain
@@ -30,8 +30,8 @@ from hunkwise.publish.report import (
     MAX_FINDINGS,
     VERSION,
     ReportedFinding,
-    ReportedRefutation,
     ReportedReview,
+    ReportedSuppression,
     digest_of,
 )
 
@@ -51,9 +51,9 @@ def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
     return report.load(
         Review,
         findings=tuple(_load_finding(reported, files_by_path) for reported in report.findings),
-        refuted=tuple(
-            RefutedFinding(_load_finding(reported, files_by_path), reported.reason, reported.kind)
-            for reported in report.refuted
+        suppressed=tuple(
+            SuppressedFinding(_load_finding(reported, files_by_path), reported.reason, reported.kind)
+            for reported in report.suppressed
         ),
         coverage=_load_coverage(report, files),
         usage=usage.load(Usage),
@@ -69,7 +69,7 @@ def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
 
 
 def _load_finding(
-    reported: ReportedFinding | ReportedRefutation, files_by_path: Mapping[str, FileDiff]
+    reported: ReportedFinding | ReportedSuppression, files_by_path: Mapping[str, FileDiff]
 ) -> Finding:
     """Returns the finding on its lines if GitHub's diff shows them; else on its file, with the reported line."""
     resolved: Anchor | str = ""
@@ -84,7 +84,7 @@ def _load_finding(
         path=anchor.path if anchor else reported.path,
         severity=Severity.from_label(reported.severity),
         anchor=anchor,
-        said_line=None if anchor else reported.line or reported.said_line,
+        reported_line=None if anchor else reported.line or reported.reported_line,
         raised_as=reported.fingerprint if known else None,
     )
 

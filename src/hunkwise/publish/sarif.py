@@ -22,7 +22,13 @@ from hunkwise.domain.finding import Finding, Severity, reading_order, severity_o
 from hunkwise.domain.review import FileCoverage, Review, ReviewFault
 from hunkwise.domain.text import cut, joined, one_line
 from hunkwise.publish import sanitize
-from hunkwise.publish.annotations import about, attributes, lines_at_head, plain_text, suggestion_text
+from hunkwise.publish.annotations import (
+    attributes,
+    describe_location,
+    lines_at_head,
+    plain_text,
+    suggestion_text,
+)
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 MOST_RESULTS = 5_000
@@ -173,7 +179,7 @@ def _make_artifact(path: str) -> Json:
 def _make_plain_message(finding: Finding, limit: int, server_url: str) -> str:
     """Returns the plain message, with the title first: GitHub shows only the first sentence in small spaces."""
     title = _shorten(one_line(finding.title), _TITLE_LIMIT, server_url)
-    blocks = [title, about(finding), _shorten(finding.body, limit, server_url).strip()]
+    blocks = [title, describe_location(finding), _shorten(finding.body, limit, server_url).strip()]
     if finding.suggestion is not None:
         blocks.append(suggestion_text(_shorten(finding.suggestion, limit, server_url)))
     blocks.append(attributes(finding, server_url))
@@ -182,7 +188,7 @@ def _make_plain_message(finding: Finding, limit: int, server_url: str) -> str:
 
 def _make_markdown_message(finding: Finding, limit: int, server_url: str) -> str:
     blocks = [f"**{sanitize.line(finding.title, _TITLE_LIMIT)}**" if finding.title.strip() else ""]
-    blocks += [about(finding), sanitize.text(finding.body, limit, server_url=server_url)]
+    blocks += [describe_location(finding), sanitize.text(finding.body, limit, server_url=server_url)]
     if finding.suggestion is not None:
         blocks.append(suggestion_text(cut(finding.suggestion, limit), fenced=True))
     blocks.append(sanitize.line(attributes(finding, server_url), _TITLE_LIMIT))

@@ -10,7 +10,15 @@ from urllib.parse import quote
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding, Severity, Verification
-from hunkwise.domain.review import Coverage, Destination, FileCoverage, Refutation, Review, ReviewFault, Usage
+from hunkwise.domain.review import (
+    Coverage,
+    Destination,
+    FileCoverage,
+    Review,
+    ReviewFault,
+    Suppression,
+    Usage,
+)
 from hunkwise.domain.text import count, cut, one_line, take_fitting
 from hunkwise.publish import sanitize
 from hunkwise.publish.change_summary import change_blocks, folded
@@ -115,8 +123,8 @@ _CHECK_LABELS = {
     Verification.CORRECTED: "confirmed and corrected by a second opinion",
     Verification.LOWERED: "lowered by a second opinion",
     Verification.UNCLEAR: "unverified: a second opinion could not tell",
-    Verification.UNVERIFIED: "unverified: no second opinion could be had",
-    Verification.RECHECKED: "checked again: it still holds",
+    Verification.UNVERIFIED: "unverified: no second opinion was available",
+    Verification.RECHECKED: "checked again: still open",
     Verification.OUTDATED: "not checked again since the code changed",
 }
 _TALLY_LABELS = {
@@ -132,10 +140,10 @@ _NEWS = {
     Verification.RECHECKED: ", checked again",
     Verification.OUTDATED: ", not checked again since the code changed",
 }
-_REFUTATION_LABELS = {
-    Refutation.MERGED: "merged into another",
-    Refutation.NOT_WORTH_COMMENT: "true and not worth a comment",
-    Refutation.REFUTED: "dropped as refuted",
+_SUPPRESSION_LABELS = {
+    Suppression.MERGED: "merged into another",
+    Suppression.NOT_WORTH_COMMENT: "true and not worth a comment",
+    Suppression.REFUTED: "dropped as refuted",
 }
 _MOST_NOT_WORTH_COMMENT = 20
 _NOT_WORTH_COMMENT_LIMIT = 160
@@ -150,8 +158,8 @@ def tally(review: Review) -> str:
     """Returns `3 confirmed, 1 lowered, 1 could not be verified, 2 dropped as refuted`; empty without verification."""
     checks = Counter(finding.check for finding in review.findings)
     counts = [(checks[check], label) for check, label in _TALLY_LABELS.items()]
-    kinds = Counter(entry.kind for entry in review.refuted)
-    counts += [(kinds[kind], label) for kind, label in _REFUTATION_LABELS.items()]
+    kinds = Counter(entry.kind for entry in review.suppressed)
+    counts += [(kinds[kind], label) for kind, label in _SUPPRESSION_LABELS.items()]
     return ", ".join(f"{number:,} {label}" for number, label in counts if number)
 
 
@@ -174,7 +182,7 @@ def _fold_evidence(result: str, evidence: str, server_url: str) -> str:
 
 def not_worth_comment(review: Review) -> list[str]:
     """Returns a folded list of the findings that are true and have no comment."""
-    small = [entry.finding for entry in review.refuted if entry.kind is Refutation.NOT_WORTH_COMMENT]
+    small = [entry.finding for entry in review.suppressed if entry.kind is Suppression.NOT_WORTH_COMMENT]
     if not small:
         return []
     rows = [
@@ -269,8 +277,8 @@ def headline(view: PublishedReview) -> str:
         return f"### hunkwise: {count(len(review.findings), 'finding')}{which if raised_before else ''}"
     if review.coverage.reviewed_lines == 0:
         return "### hunkwise: nothing was reviewed"
-    had_findings = view.fixed or view.dismissed or review.refuted
-    result = "no finding stands" if had_findings else "nothing found"
+    had_findings = view.fixed or view.dismissed or review.suppressed
+    result = "no open findings" if had_findings else "nothing found"
     if review.coverage.complete:
         return f"### hunkwise: {result} in the reviewed lines"
     return f"### hunkwise: {result} in the part that was reviewed"
@@ -334,11 +342,9 @@ def _describe_new_lines(new_lines: int) -> str:
 
 def severity_table(review: Review) -> str:
     """Returns a table of the number of findings by severity, the most severe first."""
-    tally = dict.fromkeys(BADGES, 0)
-    for finding in review.findings:
-        tally[finding.severity] += 1
+    counts = Counter(finding.severity for finding in review.findings)
     head = " | ".join(BADGES.values())
-    numbers = " | ".join(f"{number:,}" for number in tally.values())
+    numbers = " | ".join(f"{counts[severity]:,}" for severity in BADGES)
     return f"| {head} |\n|{'---:|' * len(BADGES)}\n| {numbers} |"
 
 

@@ -115,7 +115,7 @@ _REVIEW = re.compile(r"<!-- hunkwise:review v\d{1,9} run=[\w.]* head=[\w.]* -->"
 _ANY = re.compile(r"^<!-- hunkwise:[a-z]+ v1[^\n]*-->\r?\n?", re.MULTILINE)
 
 
-def raised(finding: Finding, where: Destination) -> PreviousFinding:
+def make_record(finding: Finding, where: Destination) -> PreviousFinding:
     """Returns the record for later runs of a finding that is posted to `where`."""
     anchor = finding.anchor
     return PreviousFinding(
@@ -140,7 +140,7 @@ def finding_marker(finding: Finding, where: Destination) -> str:
     If the path is too long, the line has only the fingerprint, and later runs ignore it.
     """
     # Only the state stores the verification result, so that a comment is recognized whatever the result was.
-    record = replace(raised(finding, where), check=None)
+    record = replace(make_record(finding, where), check=None)
     fingerprint = f"fp={record.fingerprint}"
     values = as_values(record)
     packed = b64encode(as_bytes(values[1:])).decode("ascii") if values else ""

@@ -18,7 +18,7 @@ from hunkwise.tracking.markers import (
     LONGEST_CATEGORY,
     LONGEST_TITLE,
     PreviousFinding,
-    raised,
+    make_record,
     without_markers,
 )
 from hunkwise.tracking.previous import (
@@ -129,7 +129,7 @@ def _shared_place(finding: Finding, item: TrackedFinding) -> Anchor | None:
 
 def _distance(finding: Finding, item: TrackedFinding) -> int:
     """Returns the distance in lines to the nearest line of the earlier finding; 0 if one of them has no line."""
-    line = finding.anchor.line if finding.anchor else finding.said_line
+    line = finding.anchor.line if finding.anchor else finding.reported_line
     if line is None:
         return 0
     known = (item.previous.line, item.thread.line if item.thread else None)
@@ -198,7 +198,7 @@ class Reconciliation:
 
     def remembered(self, where: Mapping[Finding, Destination]) -> tuple[PreviousFinding, ...]:
         """Returns the records for the state; `where` has the destination of each finding in `post`."""
-        posted = (raised(finding, where.get(finding, Destination.REPORT)) for finding in self.post)
+        posted = (make_record(finding, where.get(finding, Destination.REPORT)) for finding in self.post)
         return (*(kept.raised for kept in self.kept), *posted, *self.deleted, *self.ended)
 
 
@@ -233,7 +233,7 @@ def reconcile(
 
     `reviewed` returns whether all hunks of a path of the diff were reviewed, now or earlier. `text_at_head` returns
     a file's text, empty if the head has no such file, None if it cannot be read: then no finding of the file
-    counts as fixed. `recheck` returns whether the finding of this key still holds, None if nothing changed around it.
+    counts as fixed. `recheck` returns whether the finding of this key still applies, None if nothing changed around it.
     """
     findings, tracked = compare(found, before, conversation, files, text_at_head)
     kept: list[OpenFinding] = []
@@ -262,7 +262,7 @@ def reconcile(
     return Reconciliation(post, tuple(kept), tuple(fixed), tuple(dismissed), repeated, evidence, tuple(ended))
 
 
-def described(item: TrackedFinding) -> Finding:
+def restore_finding(item: TrackedFinding) -> Finding:
     """Returns an earlier finding at its present place, with the text of its comment where nobody edited that."""
     finding, thread = _not_found(item).finding, item.thread
     if thread is None or thread.edited:
@@ -335,7 +335,7 @@ def _found_again(item: TrackedFinding, finding: Finding) -> OpenFinding:
     if repeated.anchor is None and previous.line is not None and not isinstance(item.location, Removed):
         return replace(_not_found(item), finding=repeated)
     # Keep the category of the fingerprint: it distinguishes this finding from another fault on the same line.
-    record = raised(repeated, previous.where)
+    record = make_record(repeated, previous.where)
     record = replace(record, category=previous.category, deleted=previous.deleted)
     return OpenFinding(repeated, record, item.thread)
 
@@ -363,7 +363,7 @@ def _not_found(item: TrackedFinding, answer: Recheck | None = None) -> OpenFindi
         anchor=anchor,
         category=record.category,
         prompt=record.prompt,
-        said_line=None if anchor else record.line,
+        reported_line=None if anchor else record.line,
         raised_as=record.fingerprint,
         check=record.check,
         evidence=answer.evidence if answer and answer.state is RecheckState.OPEN else "",

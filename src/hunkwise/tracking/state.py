@@ -40,7 +40,7 @@ from hunkwise.tracking.markers import (
 _Parsed = TypeVar("_Parsed")
 
 
-def bounded(overview: str, walkthrough: Walkthrough | None) -> ChangeSummary:
+def truncate_summary(overview: str, walkthrough: Walkthrough | None) -> ChangeSummary:
     """Returns the summary cut to the limits of the state; a second call changes nothing."""
     if walkthrough is None:
         return ChangeSummary(cut(overview, MAX_OVERVIEW))
@@ -80,7 +80,7 @@ def summary_from_values(values: object) -> ChangeSummary | None:
             summary = ChangeSummary(overview, Walkthrough(areas, risk, diagram))
         case _:
             return None
-    return summary if summary == bounded(summary.overview, summary.walkthrough) else None
+    return summary if summary == truncate_summary(summary.overview, summary.walkthrough) else None
 
 
 def _parse_area(row: object) -> Area | None:

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from hunkwise.actions import Runner, fitted, harmless
+from hunkwise.actions import Runner, harmless, truncate_markdown
 from hunkwise.domain.limits import JOB_SUMMARY_BYTES
 from hunkwise.settings.github_context import RunnerEnvironment
 from tests.fakes.actions_runner import Command, read_file_commands, read_log
@@ -63,7 +63,7 @@ def is_set(first: str, second: str) -> None:
 
 def is_summed_up(markdown: str, before: int) -> None:
     """A summary is valid UTF-8, within what GitHub takes, and whole where there is room."""
-    text = fitted(markdown, before)
+    text = truncate_markdown(markdown, before)
     encoded = text.encode("utf-8", "backslashreplace")
     assert len(encoded) <= max(before, 0)
     assert text == markdown or len(markdown.encode("utf-8", "backslashreplace")) > before
