@@ -214,8 +214,8 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.prompts.report_call:_MAX_JSON"],
         "tests/prompts/test_report_findings.py::test_what_is_no_list_is_told_and_nothing_of_it_is_guessed",
     ),
-    "Splits of a part that is too large for the model": (
-        ["hunkwise.flows.analysis:_MAX_SPLITS"],
+    "Splits of a question that is too large for the model": (
+        ["hunkwise.flows.analysis:MAX_SPLITS"],
         "tests/flows/test_analysis.py::test_what_cannot_be_split_small_enough_is_named_and_no_more_is_asked",
     ),
     "Title, body and suggestion of a finding": (

@@ -22,7 +22,7 @@ from hunkwise.flows.verification import MOST_IN_BATCH, Claim, Verifier
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.config import Config, ContextSettings
 from hunkwise.settings.prompt_settings import BudgetSettings, PromptSettings
-from tests.fakes.changes import FakeCommit, changed, snapshot
+from tests.fakes.changes import FakeCommit, added, changed, snapshot
 
 PATHS = ("a.py", "b.py", "c.py")
 SNAPSHOT = snapshot(*(changed(path) for path in PATHS))
@@ -48,11 +48,15 @@ def told(question: Question, *verdicts: dict[str, Any], done: bool = True) -> No
     question.tool.take({"verdicts": list(verdicts), "done": done})
 
 
+def findings_in(question: Question) -> int:
+    return question.prompt.count("\n## Finding ")
+
+
 def each(verdict: str, **more: Any) -> Answer:
     """The same verdict on every finding of a question."""
 
     def answer(question: Question) -> None:
-        numbers = range(1, question.prompt.count("\n## Finding ") + 1)
+        numbers = range(1, findings_in(question) + 1)
         told(question, *({"finding": n, "verdict": verdict, "evidence": WHY, **more} for n in numbers))
 
     return answer
@@ -200,7 +204,6 @@ def test_the_gravest_are_asked_about_first_and_no_more_than_allowed_at_a_time() 
         ModelKind.TIMEOUT,
         ModelKind.RATE_LIMIT,
         ModelKind.CONTENT_FILTER,
-        ModelKind.TOO_LARGE,
         ModelKind.BUDGET,
     ],
 )
@@ -216,6 +219,73 @@ def test_a_question_that_failed_costs_its_own_check(kind: ModelKind) -> None:
     ]
     assert made.faults[0].hint == "Do something."
     assert {one.evidence for one in made.findings} == {"", WHY}
+
+
+def limited(most: int) -> Answer:
+    """A model that takes prompts of so many characters, and keeps all findings."""
+
+    def answer(question: Question) -> None:
+        if len(question.prompt) > most:
+            failing(ModelKind.TOO_LARGE)(question)
+        each("keep")(question)
+
+    return answer
+
+
+def test_a_question_that_is_too_large_is_asked_in_halves_and_the_next_one_is_split_at_once() -> None:
+    many = [finding(title=f"Fault {number}", body="It fails. " * 400) for number in range(2 * MOST_IN_BATCH)]
+    model = FakeModel(limited(30_000))
+    made = opinion(model.answer, *many, model=model, parallel=1)
+    assert set(checks(made)) == {Verification.CONFIRMED}
+    assert made.faults == ()
+    assert [findings_in(question) for question in model.questions] == [12, 6, 6, 6, 6]
+
+
+def test_a_single_finding_that_is_too_large_is_asked_with_less_code() -> None:
+    wide = snapshot(added("a.py", *["x" * 100] * 600))
+    model = FakeModel(limited(20_000))
+    config = Config()
+    second = Verifier(wide, model.ask, PromptWriter(wide, Renderer({})), Budgets(config), config)
+    made = asyncio.run(second.verify([Claim(finding())], asyncio.Event()))
+    assert checks(made) == [Verification.CONFIRMED]
+    sizes = [len(question.prompt) for question in model.questions]
+    assert sizes == sorted(sizes, reverse=True)
+    assert 1 < len(sizes) <= 4
+
+
+def test_what_is_too_large_on_its_own_is_not_verified_and_says_why() -> None:
+    large = finding(title="Large", body="It fails. " * 900)
+    small = [finding(title=f"Fault {number}") for number in range(7)]
+    model = FakeModel(limited(6_000))
+    made = opinion(model.answer, large, *small, model=model)
+    assert {one.title for one in made.findings if one.check is Verification.UNVERIFIED} == {"Large"}
+    assert {one.title for one in made.findings if one.check is Verification.CONFIRMED} == {
+        one.title for one in small
+    }
+    assert messages(made) == [
+        "1 finding was not verified by a second opinion, and is kept as it was found. It failed: too large."
+    ]
+    assert made.faults[0].hint == "Do something."
+
+
+def test_no_question_is_repeated_where_even_the_smallest_is_too_large() -> None:
+    model = FakeModel(failing(ModelKind.TOO_LARGE))
+    made = opinion(model.answer, *FULL, model=model, parallel=1)
+    assert set(checks(made)) == {Verification.UNVERIFIED}
+    assert len(made.faults) == 1
+    sizes = [len(question.prompt) for question in model.questions]
+    assert len(sizes) <= 12
+    assert sizes == sorted(set(sizes), reverse=True)
+
+
+def test_verdicts_of_a_question_that_became_too_large_count() -> None:
+    def answer(question: Question) -> None:
+        each("drop")(question)
+        failing(ModelKind.TOO_LARGE)(question)
+
+    model = FakeModel(answer)
+    assert len(opinion(answer, model=model).suppressed) == 3
+    assert len(model.questions) == 1
 
 
 @pytest.mark.parametrize("kind", [ModelKind.AUTHENTICATION, ModelKind.UNAVAILABLE_MODEL, ModelKind.SIDECAR])
@@ -576,5 +646,5 @@ def test_findings_are_verified_early_where_the_budget_is_enough_for_all(
         return await second.verify([Claim(one) for one in findings], asyncio.Event())
 
     made = asyncio.run(on())
-    assert [question.prompt.count("\n## Finding ") for question in model.questions] == asked
+    assert [findings_in(question) for question in model.questions] == asked
     assert [one.title for one in made.findings] == [one.title for one in findings]

@@ -29,8 +29,8 @@ from hunkwise.publish.placement import by_path
 
 _MIN_SPLIT = 2_000
 """Characters of a chunk that is too large for the model for another reason than its own size."""
-_MAX_SPLITS = 5
-"""How often a chunk is split that is too large for the model: down to about one thirtieth."""
+MAX_SPLITS = 5
+"""How often a question is split that is too large for the model: down to about one thirtieth."""
 
 Ask = Callable[[Question], Awaitable[None]]
 """Asks the model one question; see flows.models."""
@@ -137,7 +137,7 @@ class Analyzer:
         """Asks about a chunk, in smaller parts if it is too large for the model."""
         stop = next((error for error in self._errors if error.kind.fatal), None)
         size = chunk_size(task.chunk)
-        parts = smaller_parts(task.chunk) if splits < _MAX_SPLITS and size > _MIN_SPLIT else ()
+        parts = smaller_parts(task.chunk) if splits < MAX_SPLITS and size > _MIN_SPLIT else ()
         if stop is None and not parts:
             stop = next((error for least, error in self._unsplittable if size >= least), None)
         if stop is not None:

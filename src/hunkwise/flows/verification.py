@@ -18,8 +18,8 @@ from hunkwise.domain.finding import Finding, Severity, reading_order
 from hunkwise.domain.model import Question, ReportTool
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.text import header_size, shown_size
-from hunkwise.errors import ModelError, SettingsError
-from hunkwise.flows.analysis import Ask
+from hunkwise.errors import ModelError, ModelKind, SettingsError
+from hunkwise.flows.analysis import MAX_SPLITS, Ask
 from hunkwise.flows.models import Budgets, require_budget, run_all
 from hunkwise.flows.prompting import PromptWriter
 from hunkwise.flows.verdicts import INTERRUPTED, NO_VERDICT, MissingVerdict, Verdicts, VerificationResult
@@ -70,6 +70,12 @@ class FindingBatch:
     @property
     def earlier(self) -> tuple[Finding, ...]:
         return tuple(claim.finding for claim in self.claims if claim.earlier)
+
+    @property
+    def halves(self) -> tuple[FindingBatch, ...]:
+        """The claims in two batches; a single claim in one."""
+        middle = len(self.claims) // 2
+        return tuple(FindingBatch(part) for part in (self.claims[:middle], self.claims[middle:]) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +249,8 @@ class Verifier:
         self._rendering = asyncio.Lock()
         """Held for one prompt at a time: so the most severe findings come first with a small budget, too."""
         self._fatal: ModelError | None = None
+        self._too_large: list[tuple[int, ModelError]] = []
+        """Sizes of prompts that were too large for the model; none of such a size is asked again."""
         self._given: dict[Claim, None] = {}
         self._ready: list[Claim] = []
         """Given claims that are in no question yet."""
@@ -291,27 +299,37 @@ class Verifier:
         self._tasks.append(asyncio.create_task(self._run_question()))
 
     async def _run_question(self) -> None:
-        """Asks about as many of the ready claims as fit, and stores the valid verdicts of the answer."""
+        """Asks about as many of the ready claims as fit."""
         async with self._slots:
             self._waiting -= 1
-            if not self._ready:
-                return
-            batch, self._ready = take_batch(self._ready, self._shown)
-            collector = VerdictCollector(batch.new, batch.earlier)
-            missing = INTERRUPTED
-            try:
-                await self._ask(batch, collector)
-                missing = NO_VERDICT
-            except ModelError as error:
-                missing = MissingVerdict(str(error.kind), error.message, error.hint)
-                if error.kind.fatal:
-                    self._fatal = self._fatal or error
-            except SettingsError as error:
-                missing = MissingVerdict("template", error.message)
-            finally:
-                self._verdicts.store([claim.finding for claim in batch.claims], collector, missing)
+            if self._ready:
+                batch, self._ready = take_batch(self._ready, self._shown)
+                await self._ask_or_split(batch)
 
-    async def _ask(self, batch: FindingBatch, collector: VerdictCollector) -> None:
+    async def _ask_or_split(self, batch: FindingBatch, splits: int = 0) -> None:
+        """Asks about a batch, in halves with half of the code if it is too large for the model, and stores the
+        valid verdicts of the answers."""
+        collector = VerdictCollector(batch.new, batch.earlier)
+        missing = INTERRUPTED
+        smaller: Sequence[FindingBatch] = ()
+        try:
+            await self._ask(batch, collector, splits)
+            missing = NO_VERDICT
+        except ModelError as error:
+            if error.kind.fatal:
+                self._fatal = self._fatal or error
+            if error.kind is ModelKind.TOO_LARGE and not collector.answered and splits < MAX_SPLITS:
+                smaller = batch.halves
+            else:
+                missing = MissingVerdict(str(error.kind), error.message, error.hint)
+        except SettingsError as error:
+            missing = MissingVerdict("template", error.message)
+        finally:
+            self._verdicts.store([claim.finding for claim in batch.claims], collector, missing)
+        for half in smaller:
+            await self._ask_or_split(half, splits + 1)
+
+    async def _ask(self, batch: FindingBatch, collector: VerdictCollector, splits: int) -> None:
         """Asks the model. Raises ModelError, and SettingsError where the user's own template fails."""
         if self._fatal is not None:
             raise self._fatal
@@ -322,15 +340,24 @@ class Verifier:
             others = [
                 claim.finding for claim in self._given if claim not in batch.claims and not claim.earlier
             ]
-            prompt = await asyncio.to_thread(self._text, batch, others[:MOST_OTHERS])
+            prompt = await asyncio.to_thread(self._text, batch, others[:MOST_OTHERS], splits)
+        for size, error in self._too_large:
+            if len(prompt) >= size:
+                raise error
         tool = ReportTool(REPORT, DESCRIPTION, parameters(), collector.take, lambda: collector.answered)
         system = self._prompting.system_for(_PROMPT)
-        await self._ask_model(Question(_PROMPT, system, prompt, tool, budget, self._settings.tools))
+        try:
+            await self._ask_model(Question(_PROMPT, system, prompt, tool, budget, self._settings.tools))
+        except ModelError as error:
+            if error.kind is ModelKind.TOO_LARGE:
+                self._too_large.append((len(prompt), error))
+            raise
 
-    def _text(self, batch: FindingBatch, others: Sequence[Finding]) -> str:
+    def _text(self, batch: FindingBatch, others: Sequence[Finding], splits: int) -> str:
+        """Returns the prompt; each split halves the characters of its code."""
         paths = list(dict.fromkeys(claim.finding.path for claim in batch.claims))
         instructions, room = self._prompting.beside(paths)
-        shown = replace(self._shown, room_around=room)
+        shown = replace(self._shown, room=self._shown.room >> splits, room_around=room >> splits)
         names = build_variables(batch, shown, others) | {"instructions": instructions}
         return self._prompting.stage_text(self._settings, self._config.min_severity, names)
 
