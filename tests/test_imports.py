@@ -30,7 +30,17 @@ MAY_KNOW = {
     "repository": {"domain", "errors", "files"},
     "actions": {"domain", "redaction", "settings"},
     "flows": {"domain", "enclosing", "errors", "plan", "prompts", "publish", "settings", "tracking"},
-    "evaluation": {"domain", "errors", "files", "flows", "prompts", "publish", "redaction", "settings"},
+    "evaluation": {
+        "domain",
+        "errors",
+        "files",
+        "flows",
+        "prompts",
+        "publish",
+        "redaction",
+        "settings",
+        "tracking",
+    },
 }
 """What the modules of a folder, or a module at the top, may import. Not here: what puts the parts together."""
 VENDORS = {"copilot": "copilot", "github": "github", "tree_sitter": "enclosing"}

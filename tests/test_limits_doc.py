@@ -231,7 +231,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
             "hunkwise.copilot.tools:MAX_ANSWER",
             "hunkwise.copilot.tools:MAX_READ_LINES",
             "hunkwise.copilot.tools:MAX_NAMES",
-            "hunkwise.copilot.tools:MAX_HITS",
+            "hunkwise.domain.pull_request:MAX_HITS",
         ],
         "tests/copilot/test_tools.py::test_a_long_file_is_read_in_parts",
     ),

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Final, NoReturn, TypeAlias
 
 from hunkwise import __version__
-from hunkwise.domain.text import plain
+from hunkwise.commands.messages import print_message
 from hunkwise.errors import Error, host_error
 from hunkwise.worker import adopt_orphans
 
@@ -65,12 +65,12 @@ def _run_local(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int
         return code
     except Error as error:
         for fault in error.faults:
-            _print_error(plain(f"hunkwise: {fault}"))
+            print_message(f"hunkwise: {fault}")
         return error.exit_code
     except BrokenPipeError:
         return 3  # the reader closed the pipe
     except Exception as error:
-        _print_error(plain(f"hunkwise: {unexpected_error(error)}"))
+        print_message(f"hunkwise: {unexpected_error(error)}")
         return 3
     finally:
         _flush_streams()
@@ -148,17 +148,12 @@ def _flush_streams() -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _print_error(text: str) -> None:
-    with suppress(OSError, ValueError):  # standard error is closed: the exit code still shows the failure
-        print(text, file=sys.stderr)
-
-
 def unexpected_error(error: Exception) -> Error:
     """Returns the Error for an unexpected exception, and prints its stack frames: the message may be untrusted text."""
     if (fault := host_error(error)) is not None:
         return fault
     for frame in traceback.extract_tb(error.__traceback__):
-        _print_error(f"  {frame.filename}:{frame.lineno} in {frame.name}")
+        print_message(f"  {frame.filename}:{frame.lineno} in {frame.name}")
     return Error(f"{type(error).__name__}: {error}.", _UNKNOWN_HINT)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hunkwise.domain.diff import FileDiff, Side
+from hunkwise.domain.diff import FileDiff, Side, by_path
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.flows.verification import (
     MOST_IN_BATCH,
@@ -20,7 +20,6 @@ from hunkwise.flows.verification import (
     build_variables,
 )
 from hunkwise.plan.chunking import ChunkPart
-from hunkwise.publish.placement import by_path
 from tests.fakes.changes import added, changed
 
 FILES = by_path([changed("a.py"), added("b.py", *map(str, range(300)))])

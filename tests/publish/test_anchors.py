@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.diff import FileDiff, FileStatus, Side, by_path
 from hunkwise.domain.finding import Anchor
-from hunkwise.publish.placement import by_path, find_file, resolve_anchor
+from hunkwise.publish.placement import find_file, resolve_anchor
 from tests.publish.samples import file_diff
 
 LEFT, RIGHT = Side.LEFT, Side.RIGHT

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.diff import FileDiff, FileStatus, Side, by_path
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.limits import ANNOTATION_BYTES, TITLE_CHARACTERS
@@ -24,7 +24,7 @@ from hunkwise.publish.annotations import (
 from tests.fakes.contracts import contracts
 from tests.publish.samples import HEAD, anchor, file_diff, finding
 
-FILES = (file_diff(),)
+FILES = by_path([file_diff()])
 GITHUB = "https://github.com"
 ANY_TEXT = st.text(st.characters(codec=None), max_size=80)
 
@@ -65,7 +65,7 @@ def test_removed_code_is_annotated_at_the_nearest_line_that_is_left(
     patch: bytes, line: int, start_line: int | None, shown: int, said: str
 ) -> None:
     file = FileDiff("src/a.py", FileStatus.MODIFIED, parse_hunks(patch))
-    made = annotation(finding(at=Anchor("src/a.py", line, Side.LEFT, start_line)), [file])
+    made = annotation(finding(at=Anchor("src/a.py", line, Side.LEFT, start_line)), by_path([file]))
     assert (made.start_line, made.end_line) == (shown, shown)
     assert made.message.startswith(f"This is about the code before the change, {said}\n\nA body.")
 
@@ -188,7 +188,7 @@ def ranked(*severities: Severity) -> list[Finding]:
 
 def test_the_log_is_told_ten_warnings_and_ten_notices_the_most_severe_first() -> None:
     found = ranked(*[Severity.LOW] * 12, *[Severity.HIGH] * 3, Severity.MEDIUM, Severity.CRITICAL)
-    told = workflow_annotations(found, FILES)
+    told = workflow_annotations(found, FILES.values())
     assert [(made.level, made.title.split(":")[0]) for made in told] == [
         (Level.WARNING, "critical"),
         *[(Level.WARNING, "high")] * 3,
@@ -199,7 +199,7 @@ def test_the_log_is_told_ten_warnings_and_ten_notices_the_most_severe_first() ->
 
 def test_what_is_severe_and_finds_no_room_goes_before_the_notices() -> None:
     told = workflow_annotations(
-        ranked(*[Severity.HIGH] * 5, *[Severity.LOW] * 5), FILES, warnings=2, notices=4
+        ranked(*[Severity.HIGH] * 5, *[Severity.LOW] * 5), FILES.values(), warnings=2, notices=4
     )
     assert [(made.level, made.title) for made in told] == [
         (Level.WARNING, "high: number 0"),
@@ -209,4 +209,4 @@ def test_what_is_severe_and_finds_no_room_goes_before_the_notices() -> None:
         (Level.NOTICE, "high: number 4"),
         (Level.NOTICE, "low: number 5"),
     ]
-    assert workflow_annotations(ranked(Severity.HIGH), FILES, warnings=-1, notices=0) == ()
+    assert workflow_annotations(ranked(Severity.HIGH), FILES.values(), warnings=-1, notices=0) == ()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.diff import FileDiff, FileStatus, Side, by_path
 from hunkwise.domain.finding import Area, Finding, Risk, RiskLevel, Severity, Verification, Walkthrough
 from hunkwise.domain.review import (
     Coverage,
@@ -29,7 +29,7 @@ from hunkwise.domain.text import one_line
 from hunkwise.errors import SettingsError
 from hunkwise.prompts.report_verdicts import MAX_EVIDENCE
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
-from hunkwise.publish.placement import by_path, resolve_anchor
+from hunkwise.publish.placement import resolve_anchor
 from hunkwise.publish.report import ReportedReview, as_json, digest_of
 from hunkwise.publish.report_input import MAX_BYTES, as_review, check, read_report
 from tests.publish.samples import HEAD, file_diff, finding, review, view

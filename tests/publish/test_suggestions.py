@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.diff import FileDiff, FileStatus, Side, by_path
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.enclosing.scopes import LARGEST, ScopeFinder
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, RepositoryError
-from hunkwise.publish.placement import CommentPlan, by_path, resolve_anchor
+from hunkwise.publish.placement import CommentPlan, resolve_anchor
 from hunkwise.publish.suggestions import Suggestions, normalize_suggestion, replaced
 from tests.publish.suggestion_rows import ROWS
 

@@ -12,7 +12,7 @@ from hunkwise.demo.server import MODEL as DEMO
 from hunkwise.demo.server import serving
 from hunkwise.errors import SettingsError
 from hunkwise.settings.inputs import PROVIDER_INPUTS, Provider, read_provider
-from hunkwise.settings.parsing import SECRET_INPUTS, InputReader, set_inputs
+from hunkwise.settings.parsing import SECRET_INPUTS, SECRET_VARIABLES, InputReader, set_inputs
 
 
 @dataclass(frozen=True)
@@ -73,23 +73,16 @@ def _variable(name: str) -> str:
     return "--model or COPILOT_MODEL" if name == "model" else f"COPILOT_{name.upper().replace('-', '_')}"
 
 
-_VARIABLES = (
-    "GITHUB_TOKEN",
-    "GH_TOKEN",
-    "COPILOT_GITHUB_TOKEN",
-    "COPILOT_CONNECTION_TOKEN",
-    "COPILOT_PROVIDER_API_KEY",
-    "COPILOT_PROVIDER_BEARER_TOKEN",
-    "ACTIONS_RUNTIME_TOKEN",
-    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-)
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy")
 _SHORTEST = 4
 
 
 def secrets_of(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Returns the unique secret values in the environment's known variables, also where the settings are wrong."""
-    values = [*set_inputs(environ, SECRET_INPUTS).values(), *(environ.get(name, "") for name in _VARIABLES)]
+    values = [
+        *set_inputs(environ, SECRET_INPUTS).values(),
+        *(environ.get(name, "") for name in SECRET_VARIABLES),
+    ]
     values += [_password(environ.get(name, "")) for name in _PROXIES]
     return tuple(dict.fromkeys(secret.strip() for secret in values if len(secret.strip()) >= _SHORTEST))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import sys
 import time
@@ -16,12 +15,12 @@ from typing import Final
 
 from hunkwise.commands.backend import Backend, secrets_of, select_backend
 from hunkwise.commands.journal import write_json
+from hunkwise.commands.messages import print_message
 from hunkwise.commands.signals import Signals, quiet_loop
 from hunkwise.copilot.find_cli import find_cli
 from hunkwise.copilot.isolation import refuse_unsafe
 from hunkwise.copilot.sidecar import Sidecar
 from hunkwise.domain.review import ExitCode
-from hunkwise.domain.text import plain
 from hunkwise.errors import SettingsError
 from hunkwise.evaluation.cassette import (
     CassetteHeader,
@@ -150,23 +149,19 @@ def close(state: Checkpoint | None, evaluation: Evaluation) -> None:
     elif evaluation.evaluated:
         done = len(evaluation.evaluated)
         subject = "1 case is" if done == 1 else f"{done} cases are"
-        say(f"{subject} kept in {state.path}: the same command asks the others alone.")
+        print_message(f"{subject} kept in {state.path}: the same command asks the others alone.")
 
 
 def exit_code(evaluation: Evaluation, comparison: Comparison | None, *, written: bool) -> ExitCode:
     """Prints the failed cases, and returns the exit code of the evaluation."""
     for result in evaluation.failed:
         assert result.failure is not None, "it is among those that failed"
-        say(f'The case "{result.name}" failed: {result.failure.message}')
+        print_message(f'The case "{result.name}" failed: {result.failure.message}')
     if not evaluation.evaluated:
         return ExitCode.NO_REVIEW
     if comparison is not None and comparison.regressed:
         return ExitCode.GATE
     return ExitCode.PARTIAL if evaluation.failed or not written else ExitCode.REVIEWED
-
-
-def say(text: str) -> None:
-    sys.stderr.write(f"{plain(text)}\n")
 
 
 def evaluate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
@@ -214,7 +209,7 @@ def _rules(options: Options, header: CassetteHeader) -> EvalSettings:
     options.check_config(tree.read(options.config_path) is not None)
     texts = read_base_texts(tree, options.config_path, lambda config: config)
     for note in texts.notes:
-        say(note)
+        print_message(note)
     model = {"model": header.model} if header.model else {}
     config = texts.config.with_overrides(parse_overrides(model, lambda _: "--model or COPILOT_MODEL"))
     return EvalSettings(config, texts.templates, texts.instructions, header.demo)
@@ -224,7 +219,9 @@ def _warn_about_empty_cases(cases: tuple[ReadyCase, ...]) -> None:
     """Reports each case of which nothing is sent to a model, before it is measured."""
     for ready in cases:
         if not ready.prepared.plan.tasks:
-            say(f'Of the case "{ready.case.name}" nothing is put before a model: all of it is left out.')
+            print_message(
+                f'Of the case "{ready.case.name}" nothing is put before a model: all of it is left out.'
+            )
 
 
 def _settings(rules: EvalSettings, header: CassetteHeader) -> str:
@@ -287,7 +284,7 @@ class _Work:
         assert backend is not None, "it is None for a replay only"
         resumed = [ready.case.name for ready in cases if self._earlier_result(ready.case) is not None]
         if resumed:
-            say(
+            print_message(
                 f"{len(resumed)} of {len(cases)} cases: measured already by a run that was ended "
                 "(--fresh: again)."
             )
@@ -317,9 +314,10 @@ class _Work:
         open_models: Callable[[], AbstractAsyncContextManager[ModelFactory]],
         signals: Signals,
     ) -> tuple[CaseResult, ...]:
+        from hunkwise.commands.run import enable_collection
         from hunkwise.commands.terminal import console, progress
 
-        gc.enable()  # `cli.run_process` disables it, and an evaluation may run for hours
+        enable_collection()
         with quiet_loop(signals) as interrupted, progress(console(stderr=True)) as report_progress:
             async with open_models() as models:
                 runner = EvalRunner(

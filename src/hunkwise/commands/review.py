@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hunkwise.commands.backend import Backend, select_backend
+from hunkwise.commands.messages import print_message
 from hunkwise.commands.signals import Signals
 from hunkwise.copilot.find_cli import find_cli
 from hunkwise.copilot.isolation import refuse_unsafe
 from hunkwise.copilot.sidecar import Sidecar
 from hunkwise.domain.review import ExitCode
-from hunkwise.domain.text import plain
 from hunkwise.errors import SettingsError
 from hunkwise.settings.github_context import (
     NothingToDo,
@@ -82,10 +82,10 @@ def publish(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCo
     with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder:
         environment = _environment(wanted, Path(folder), None)
         task = PublishTask(wanted.repository, None, None, None, "", wanted.number)
-        publication = ReportPublication(environment, inputs, time.monotonic(), _say)
+        publication = ReportPublication(environment, inputs, time.monotonic(), print_message)
         outcome = publication.run(task, Path(arguments.report))
     if isinstance(outcome, NothingToDo):
-        _say(outcome.why)
+        print_message(outcome.why)
         return ExitCode.REVIEWED
     return _report("text", outcome)
 
@@ -162,7 +162,7 @@ def _review_range(
         ),
     )
     for reason in verdict.reasons:
-        _say(reason)
+        print_message(reason)
     return verdict.exit_code
 
 
@@ -191,7 +191,7 @@ def _review_pull_request(
     with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder:
         environment = _environment(wanted, Path(folder), checkout if checkout.is_dir() else None)
         task = ReviewTask(wanted.repository, wanted.number, None, None, fork=False, action=_LOCAL)
-        work = PullRequestReview(environment, inputs, started, signals, _say)
+        work = PullRequestReview(environment, inputs, started, signals, print_message)
         finished = work.run(task, sidecar, demo=backend.demo)
     return _report(arguments.format, finished)
 
@@ -224,12 +224,8 @@ def url_in(environ: Mapping[str, str], name: str, usual: str) -> str:
 def _report(kind: str, finished: PublishedRun) -> ExitCode:
     _print(kind, finished.view)
     for message in dict.fromkeys((*finished.errors, *finished.warnings)):
-        _say(message)
+        print_message(message)
     return finished.exit_code
-
-
-def _say(text: str) -> None:
-    print(plain(text), file=sys.stderr)
 
 
 def _print(kind: str, view: PublishedReview) -> None:

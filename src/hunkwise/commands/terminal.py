@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.syntax import Syntax
 from rich.text import Text
 
-from hunkwise.domain.diff import FileDiff, Side
+from hunkwise.domain.diff import FileDiff, Side, by_path
 from hunkwise.domain.finding import UNVERIFIED, Finding, Severity
 from hunkwise.domain.review import Coverage, Review
 from hunkwise.domain.text import cut, plain
@@ -74,7 +74,7 @@ def show(review: Review, console: Console, review_url: str | None = None) -> Non
 
     All untrusted text passes `plain`, which removes escape sequences.
     """
-    files = {file.path: file for file in review.files}
+    files = by_path(review.files)
     ordered = sorted(
         review.findings, key=lambda finding: (-finding.severity, finding.path, finding.anchor is None)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -115,3 +116,8 @@ class FileDiff:
                 if (line.new if side is Side.RIGHT else line.old) == number:
                     return hunk
         return None
+
+
+def by_path(files: Iterable[FileDiff]) -> dict[str, FileDiff]:
+    """Returns the files by their paths at the head."""
+    return {file.path: file for file in files}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from hunkwise.domain.diff import FileDiff, Side
 
@@ -26,8 +26,15 @@ class CommitFiles(Protocol):
     def list(self, path: str) -> tuple[str, ...] | None: ...
 
 
+MAX_HITS: Final = 100
+"""Matches of a search that a model is shown."""
+
+
 class SearchableCommit(CommitFiles, Protocol):
-    """The files of a commit for a model; `search` returns None where there is no search."""
+    """The files of a commit for a model; `search` returns None where there is no search.
+
+    It returns at most one match more than MAX_HITS, which shows that there are more.
+    """
 
     @property
     def searchable(self) -> bool: ...

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from hunkwise.domain.diff import FileDiff, Side
+from hunkwise.domain.diff import FileDiff, Side, by_path
 from hunkwise.domain.pull_request import Instructions, PullRequest, SearchableCommit, Snapshot
 from hunkwise.errors import RepositoryError, SettingsError
 from hunkwise.evaluation.dataset import DIFF, Case
 from hunkwise.evaluation.golden import GoldenFinding
 from hunkwise.flows.review import PreparedReview, ReviewInput, ReviewRequest, prepare
-from hunkwise.publish.placement import by_path, resolve_anchor
+from hunkwise.publish.placement import resolve_anchor
 from hunkwise.settings.config import Config
 
 _SECONDS: Final = 60.0

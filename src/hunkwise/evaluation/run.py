@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from hunkwise import __version__
+from hunkwise.domain.diff import by_path
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.model import Question
 from hunkwise.domain.pull_request import Instructions
@@ -34,7 +35,6 @@ from hunkwise.flows.analysis import Progress
 from hunkwise.flows.models import Model
 from hunkwise.flows.prompting import settings_digest
 from hunkwise.flows.review import RunHooks, nothing_to_ask, review
-from hunkwise.publish.placement import by_path
 from hunkwise.redaction import SecretScan, without_secrets
 from hunkwise.settings.config import Config
 

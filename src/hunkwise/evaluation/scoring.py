@@ -11,6 +11,7 @@ from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.review import Usage
 from hunkwise.evaluation.golden import GoldenFinding
+from hunkwise.tracking.assignment import assign_by_cost
 
 _Nothing = TypeVar("_Nothing", float, None)
 
@@ -140,15 +141,14 @@ def best(
     lists does not matter.
     """
 
-    def order(pair: tuple[int, int]) -> tuple[Any, ...]:
-        golden, finding = goldens[pair[0]], findings[pair[1]]
-        return pairs[pair], _disagreement(golden, finding), _golden_key(golden), _finding_key(finding)
+    def texts(pair: tuple[int, int]) -> tuple[Any, ...]:
+        return _golden_key(goldens[pair[0]]), _finding_key(findings[pair[1]])
 
-    matched: dict[int, int] = {}
-    for golden, finding in sorted(pairs, key=order):
-        if golden not in matched and finding not in matched.values():
-            matched[golden] = finding
-    return dict(sorted(matched.items()))
+    candidates = (
+        ((pairs[row, column], _disagreement(goldens[row], findings[column])), row, column)
+        for row, column in sorted(pairs, key=texts)
+    )
+    return dict(sorted(assign_by_cost(candidates).items()))
 
 
 def match(goldens: Sequence[GoldenFinding], findings: Sequence[Finding], window: int) -> tuple[Match, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from hunkwise.domain.diff import by_path
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.model import Question, ReportTool
 from hunkwise.domain.pull_request import Snapshot
@@ -25,7 +26,6 @@ from hunkwise.flows.planning import PromptTask, ReviewPlan, coverage_of, hunks_o
 from hunkwise.plan.chunking import Chunk, ChunkPart, chunk_size, smaller_parts
 from hunkwise.prompts.report_findings import DESCRIPTION, REPORT, parameters
 from hunkwise.prompts.report_findings import MAX_FINDINGS as MAX_IN_CALL
-from hunkwise.publish.placement import by_path
 
 _MIN_SPLIT = 2_000
 """Characters of a chunk that is too large for the model for another reason than its own size."""

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from hunkwise.domain.diff import FileDiff, FileStatus, Hunk
+from hunkwise.domain.diff import FileDiff, FileStatus, Hunk, by_path
 from hunkwise.domain.pull_request import CommitFiles, Conversation, Entry, Known, PullRequest, Snapshot
 from hunkwise.domain.review import SkipReason
 from hunkwise.errors import GitHubError, RepositoryError
@@ -96,7 +96,7 @@ class MissingPatches:
             if merge_base is None:
                 return None
             files = mark_scripts(git, pull_request.head_sha, git.diff(merge_base, pull_request.head_sha))
-            return {file.path: file for file in files}
+            return by_path(files)
         except RepositoryError as error:
             self.notes.append(f"The checkout could not be read: {error.message}")
             return None
@@ -117,8 +117,8 @@ class MissingPatches:
             return files
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="blobs") as pool:
             patched = pool.map(lambda file: self._complete_file(file, base, pull_request.head_sha), withheld)
-            by_path = {file.path: file for file in patched}
-        return tuple(by_path.get(file.path, file) for file in files)
+            completed = by_path(patched)
+        return tuple(completed.get(file.path, file) for file in files)
 
     def _complete_file(self, file: FileDiff, base: str, head: str) -> FileDiff:
         try:

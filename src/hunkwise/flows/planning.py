@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from hunkwise.domain.diff import FileDiff
+from hunkwise.domain.diff import FileDiff, by_path
 from hunkwise.domain.finding import Finding, Severity, Verification
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.review import Coverage, FileCoverage, SkipReason
 from hunkwise.plan.chunking import Chunk, ChunkPart, budget_for, covered, pack
 from hunkwise.plan.incremental import HunkSplit, answered_hunks, kept_keys, split_reviewed
 from hunkwise.plan.selection import matches, select
-from hunkwise.publish.placement import by_path
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
 from hunkwise.tracking.markers import HiddenState
@@ -69,7 +68,7 @@ class ReviewPlan:
     @cached_property
     def carried(self) -> tuple[ChunkPart, ...]:
         """The hunks that were reviewed before, one part for each file."""
-        files = {file.path: file for of_prompt in self.files_by_prompt.values() for file in of_prompt}
+        files = by_path(file for of_prompt in self.files_by_prompt.values() for file in of_prompt)
         return tuple(
             ChunkPart(files[path], division.carried)
             for path, division in self.divisions.items()
@@ -137,7 +136,7 @@ def hunks_of(plan: ReviewPlan, outcomes: Outcomes) -> frozenset[str]:
     by_file = dict(plan.divisions)
     answers: dict[str, tuple[bool, ...]] = {}
     for prompt, files in plan.files_by_prompt.items():
-        parts_by_path = _by_path(plan.chunks(prompt))
+        parts_by_path = _chunks_by_path(plan.chunks(prompt))
         by_chunk = _by_chunk(outcomes, prompt)
         for file in files:
             new = plan.divisions[file.path].new
@@ -273,13 +272,13 @@ def _by_chunk(outcomes: Outcomes, prompt: str) -> dict[int, SkipReason | None]:
     return {index: reason for (name, index), reason in outcomes.items() if name == prompt}
 
 
-def _by_path(chunks: Sequence[Chunk]) -> dict[str, tuple[Chunk, ...]]:
+def _chunks_by_path(chunks: Sequence[Chunk]) -> dict[str, tuple[Chunk, ...]]:
     """Returns the chunks that contain a part of each file."""
-    by_path: dict[str, list[Chunk]] = {}
+    chunks_by_path: dict[str, list[Chunk]] = {}
     for chunk in chunks:
         for path in dict.fromkeys(part.file.path for part in chunk.parts):
-            by_path.setdefault(path, []).append(chunk)
-    return {path: tuple(of_path) for path, of_path in by_path.items()}
+            chunks_by_path.setdefault(path, []).append(chunk)
+    return {path: tuple(of_path) for path, of_path in chunks_by_path.items()}
 
 
 def _coverage_key(coverage: FileCoverage) -> tuple[int, bool]:

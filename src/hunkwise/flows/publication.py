@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from hunkwise.domain.diff import by_path
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.pull_request import Comment, Conversation, PostedReview, ReviewState, Thread
 from hunkwise.domain.review import PostResult, Review, ReviewEvent, ReviewFault
@@ -271,7 +272,7 @@ class Publication:
 
         The findings of a stale review are left to the run for the newer state: they are only in the job summary.
         """
-        head_sha, files = plan.review.head_sha, plan.review.files
+        head_sha, files_by_path = plan.review.head_sha, by_path(plan.review.files)
         warnings: tuple[str, ...] = ()
         unposted: tuple[Finding, ...] = ()
         if posted.stale:
@@ -279,7 +280,7 @@ class Publication:
         else:
             warnings, unposted = self._upload(plan.view(posted)), plan.unposted(posted)
             posted = replace(posted, notes=(*posted.notes, *warnings))
-        annotations = [annotation(finding, files) for finding in unposted]
+        annotations = [annotation(finding, files_by_path) for finding in unposted]
         annotated = self._ports.announcement.annotate(head_sha, annotations)
         view = plan.view(posted, annotated)
         older = self._ports.announcement.older(plan.conversation) if plan.conversation else ()

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from hunkwise.domain.diff import by_path
 from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Walkthrough
 from hunkwise.domain.pull_request import CommitFiles, ReadableCode, SearchableCommit, Snapshot
 from hunkwise.domain.review import Coverage, Review, ReviewFault, Usage
@@ -30,7 +31,6 @@ from hunkwise.flows.verdicts import VerificationResult
 from hunkwise.flows.verification import Claim, Verifier
 from hunkwise.prompts.context import paths_of
 from hunkwise.prompts.renderer import Renderer
-from hunkwise.publish.placement import by_path
 from hunkwise.settings.config import Config
 from hunkwise.tracking.markers import HiddenState
 
@@ -304,7 +304,7 @@ class _EarlyVerification:
         paths = set(paths_of(task.chunk))
         self._questions.subtract(paths)
         complete = {path for path in paths if self._questions[path] == 0}
-        if self._config.verify == "off" or not complete:
+        if self._config.verify == "off" or not any(finding.path in complete for finding in findings):
             self._verifier.begin((), self._left)
             return
         # Duplicates are merged file by file: these are what the last merge will give. A secret may be in pieces in the

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hunkwise.domain.diff import FileDiff, Side
+from hunkwise.domain.diff import FileDiff, Side, by_path
 from hunkwise.domain.finding import Finding, Severity, reading_order
 from hunkwise.domain.model import Question, ReportTool
 from hunkwise.domain.pull_request import Snapshot
@@ -27,7 +27,6 @@ from hunkwise.plan.chunking import ChunkPart, LineSpan, allotted, hunks_around, 
 from hunkwise.plan.selection import matches
 from hunkwise.prompts.context import diff_text
 from hunkwise.prompts.report_verdicts import DESCRIPTION, REPORT, VerdictCollector, parameters
-from hunkwise.publish.placement import by_path
 from hunkwise.settings.config import Config
 
 MOST_IN_BATCH = 12

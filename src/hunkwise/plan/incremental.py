@@ -6,10 +6,12 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
 
 from hunkwise.domain.diff import KEY_LENGTH, DiffLine, FileDiff, Hunk
+from hunkwise.domain.limits import CHANGED_FILES
 from hunkwise.domain.review import SkipReason
 from hunkwise.plan.chunking import Chunk
 
@@ -53,16 +55,21 @@ def hunk_keys(file: FileDiff) -> tuple[str, ...]:
     It depends on the hunk's lines and on where they are: the path and the one before a rename, the line in the base,
     git's heading there, and changed headers of the code around the hunk. Other changes in the file do not change it.
     """
-    contents = [_serialize_hunk(hunk) for hunk in file.hunks]
-    headers = _changed_headers(file.hunks, contents)
-    return tuple(
-        _make_key(_HUNK, file, [header, content]) for header, content in zip(headers, contents, strict=True)
-    )
+    return _make_keys(file)[0]
 
 
 def file_key(file: FileDiff) -> str:
     """Returns one key for all hunks of a file, for changes with too many hunks."""
-    return _make_key(_FILE, file, [_serialize_hunk(hunk) for hunk in file.hunks])
+    return _make_keys(file)[1]
+
+
+@lru_cache(maxsize=CHANGED_FILES)
+def _make_keys(file: FileDiff) -> tuple[tuple[str, ...], str]:
+    """Returns the keys of the hunks, and of the file. Cached, because several stages of a run need them."""
+    contents = [_serialize_hunk(hunk) for hunk in file.hunks]
+    headers = _changed_headers(file.hunks, contents)
+    keys = (_make_key(_HUNK, file, pair) for pair in zip(headers, contents, strict=True))
+    return tuple(keys), _make_key(_FILE, file, contents)
 
 
 def split_reviewed(file: FileDiff, reviewed: frozenset[str]) -> HunkSplit:

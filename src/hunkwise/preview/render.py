@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from hunkwise.domain.diff import FileDiff, Side
+from hunkwise.domain.diff import FileDiff, Side, by_path
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.model import STAGE_PROMPTS, Question
 from hunkwise.domain.pull_request import SearchableCommit
@@ -21,7 +21,7 @@ from hunkwise.flows.planning import coverage_of
 from hunkwise.flows.review import PreparedReview, ReviewRequest, prepare
 from hunkwise.flows.summary import Summarizer
 from hunkwise.flows.verification import Claim, FindingBatch, Verifier, batches_of, shown_code
-from hunkwise.publish.placement import by_path, resolve_anchor
+from hunkwise.publish.placement import resolve_anchor
 from hunkwise.settings.config import Config
 
 MOST_EXAMPLES: Final = 40
@@ -154,7 +154,7 @@ class _CapturingModel:
 
 def _examples(prepared: PreparedReview) -> Iterator[Finding]:
     """Yields a finding on the first changed line of each file that is sent to a model."""
-    files = {part.file.path: part.file for task in prepared.plan.tasks for part in task.chunk.parts}
+    files = by_path(part.file for task in prepared.plan.tasks for part in task.chunk.parts)
     for file in list(files.values())[:MOST_EXAMPLES]:
         anchor = _first_change(file)
         if anchor is not None:

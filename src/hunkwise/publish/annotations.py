@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from hunkwise.domain.diff import FileDiff, Side
+from hunkwise.domain.diff import FileDiff, Side, by_path
 from hunkwise.domain.finding import Anchor, Finding, Severity, severity_order
 from hunkwise.domain.limits import ANNOTATION_BYTES, TITLE_CHARACTERS
 from hunkwise.domain.text import cut, cut_bytes, joined, one_line, plain, size
-from hunkwise.publish.placement import by_path
 from hunkwise.publish.sanitize import fence, without_marker
 from hunkwise.publish.sections import check_of
 
@@ -52,13 +51,12 @@ class Annotation:
 
 
 def annotation(
-    finding: Finding, files: Iterable[FileDiff] | Mapping[str, FileDiff], *, server_url: str = ""
+    finding: Finding, files_by_path: Mapping[str, FileDiff], *, server_url: str = ""
 ) -> Annotation:
     """Returns the finding at a line of the head; if it is not about lines of the head, the message says so.
 
     Addresses that do not lead to `server_url` are broken: GitHub makes links of all that it finds.
     """
-    files_by_path = files if isinstance(files, Mapping) else by_path(files)
     start, end, place = _locate(finding, files_by_path)
     path = escape_path(finding.path)
     if path != finding.path:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from hunkwise.domain.diff import FileDiff, Hunk, Side
+from hunkwise.domain.diff import FileDiff, Hunk, Side, by_path
 from hunkwise.domain.finding import VERIFIED, Anchor, Finding
 from hunkwise.domain.pull_request import Thread
 from hunkwise.domain.review import Destination, ReviewEvent
@@ -76,11 +76,6 @@ _NEAR_RANGES = 3
 _MOST_COMPARED = 500
 _LINE_SUFFIX = re.compile(r":[0-9]+(?:-[0-9]+)?$")
 _ROOT = re.compile(r"/|[A-Za-z]:/")
-
-
-def by_path(files: Iterable[FileDiff]) -> dict[str, FileDiff]:
-    """Returns the files by their paths at the head."""
-    return {file.path: file for file in files}
 
 
 def resolve_anchor(

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from hunkwise.domain.diff import FileDiff
+from hunkwise.domain.diff import FileDiff, by_path
 from hunkwise.domain.finding import Anchor, Area, Finding, Risk, Severity, Walkthrough
 from hunkwise.domain.review import (
     Coverage,
@@ -25,7 +25,7 @@ from hunkwise.domain.review import (
 )
 from hunkwise.domain.text import cut, one_line, plain
 from hunkwise.errors import SettingsError
-from hunkwise.publish.placement import by_path, resolve_anchor
+from hunkwise.publish.placement import resolve_anchor
 from hunkwise.publish.report import (
     MAX_FINDINGS,
     VERSION,

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from math import gcd
 
-from hunkwise.domain.diff import FileDiff, Side
+from hunkwise.domain.diff import FileDiff, Side, by_path
 from hunkwise.domain.finding import Anchor, Finding
 from hunkwise.domain.text import plain
 from hunkwise.errors import Error
-from hunkwise.publish.placement import CommentPlan, by_path
+from hunkwise.publish.placement import CommentPlan
 from hunkwise.publish.sanitize import without_marker
 
 _FENCE = re.compile(r"(?P<marks>`{3,}|~{3,})\s*(?P<info>[\w:+#.-]*)")

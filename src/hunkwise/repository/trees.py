@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hunkwise.domain.diff import FileDiff
-from hunkwise.domain.pull_request import Known
+from hunkwise.domain.pull_request import MAX_HITS, Known
 from hunkwise.errors import OversizeError, RepositoryError
 from hunkwise.files import read_bounded
 from hunkwise.repository.git import Git
@@ -26,8 +26,6 @@ MAX_SMALL = 500_000
 """Bytes per file when many files are read."""
 MAX_TOGETHER = 48_000_000
 """Bytes of all these files."""
-MAX_HITS = 101
-"""One more than the model is shown, so that the answer can say that there are more."""
 MOST_LOST_SEARCHES = 3
 _SLOW_SECONDS = 1.0
 
@@ -54,7 +52,7 @@ class GitTree:
         return self._git.blobs(self._sha, paths, most=MAX_SMALL, together=MAX_TOGETHER)
 
     def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
-        """Returns (path, line, text) of the first MAX_HITS lines that match. Raises RepositoryError.
+        """Returns (path, line, text) of the first MAX_HITS + 1 lines that match. Raises RepositoryError.
 
         A malicious expression uses all the time and memory that is allowed: so only one search runs at a time, and
         none after MOST_LOST_SEARCHES slow failures.
@@ -64,7 +62,7 @@ class GitTree:
                 raise RepositoryError("Too many searches took too long.", "Use repo_list and repo_read.")
             start = time.monotonic()
             try:
-                return self._git.grep(self._sha, pattern, paths, MAX_HITS)
+                return self._git.grep(self._sha, pattern, paths, MAX_HITS + 1)
             except RepositoryError:
                 self._slow_failures += time.monotonic() - start > _SLOW_SECONDS
                 raise

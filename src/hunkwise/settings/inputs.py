@@ -16,6 +16,7 @@ from hunkwise.errors import SettingsError
 from hunkwise.settings.parsing import (
     BOOLEANS,
     DEFAULT_CONFIG_PATH,
+    RUNNER_TOKENS,
     InputReader,
     Url,
     host_of,
@@ -119,7 +120,6 @@ def _read_base_url(reading: InputReader) -> Url | None:
     return url
 
 
-_RUNNER_TOKENS = ("ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 SHARED_INPUTS: Final = (
     "model",
     "min-severity",
@@ -253,7 +253,7 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
         pull_request=int(pull_request) if pull_request else None,
         full_review=reading.word("full-review", BOOLEANS) == "true",
         publish_report=report,
-        runner_tokens=tuple(filter(None, map(environ.get, _RUNNER_TOKENS))),
+        runner_tokens=tuple(filter(None, map(environ.get, RUNNER_TOKENS))),
         warnings=tuple(reading.warnings),
     )
     if reading.faults:

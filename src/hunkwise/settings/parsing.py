@@ -152,6 +152,18 @@ def _join_host_port(host: str, port: int | None) -> str:
 
 SECRET_INPUTS: Final = ("github-token", "copilot-token", "copilot-connection-token", "provider-api-key")
 """Inputs whose values are never shown in a message."""
+RUNNER_TOKENS: Final = ("ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+"""Variables with the runner's own tokens."""
+SECRET_VARIABLES: Final = (
+    "GITHUB_TOKEN",
+    "GH_TOKEN",
+    "COPILOT_GITHUB_TOKEN",
+    "COPILOT_CONNECTION_TOKEN",
+    "COPILOT_PROVIDER_API_KEY",
+    "COPILOT_PROVIDER_BEARER_TOKEN",
+    *RUNNER_TOKENS,
+)
+"""Variables of a shell or a job whose values are never shown in a message."""
 MAX_INPUT: Final = 10_000
 """Characters of one input."""
 MAX_UNKNOWN: Final = 10

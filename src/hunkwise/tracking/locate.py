@@ -8,7 +8,7 @@ from functools import cache
 from itertools import zip_longest
 from pathlib import PurePosixPath
 
-from hunkwise.domain.diff import FileDiff, FileStatus, Side
+from hunkwise.domain.diff import FileDiff, FileStatus, Side, by_path
 from hunkwise.domain.finding import Anchor, code_key
 from hunkwise.domain.limits import CHANGED_FILES
 from hunkwise.tracking.assignment import assign_by_cost, group_by
@@ -84,7 +84,7 @@ class CodeSearch:
         """`text_at_head` returns a file's text, empty if it does not exist, None if it cannot be read."""
         self._files = files
         self._text_at_head = text_at_head
-        self._by_path = {file.path: file for file in files}
+        self._by_path = by_path(files)
         self._by_old_path = {
             file.old_path: file for file in files if file.old_path and file.status is FileStatus.RENAMED
         }
@@ -114,7 +114,7 @@ class CodeSearch:
     def _candidate_files(self, item: TrackedFinding) -> list[FileDiff]:
         """Returns the files of the diff that the finding's file may have become, without duplicates."""
         matches = (files.get(path) for files in (self._by_path, self._by_old_path) for path in item.paths)
-        return list({file.path: file for file in matches if file is not None}.values())
+        return list(by_path(file for file in matches if file is not None).values())
 
     def _search(self, wanted: Iterable[tuple[TrackedFinding, str]], *, at_head: bool = False) -> None:
         """Searches the code of each finding that is not located yet in the file of this path."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from hunkwise.domain.diff import FileDiff, Side
+from hunkwise.domain.diff import FileDiff, Side, by_path
 from hunkwise.domain.finding import Anchor, Finding, Recheck, RecheckState, Verification
 from hunkwise.domain.pull_request import Conversation, Thread
 from hunkwise.domain.review import Destination
@@ -52,14 +52,16 @@ def _match_findings(findings: Sequence[Finding], tracked: Sequence[TrackedFindin
 
     Each rule, the strictest first, returns a cost for a finding and an earlier one of the same file, None for no match.
     """
-    by_path = group_by(tracked, lambda item: item.location.path if item.location else item.previous.path)
+    tracked_by_path = group_by(
+        tracked, lambda item: item.location.path if item.location else item.previous.path
+    )
     matched: set[Finding] = set()
     for rule in (_same_fingerprint, _same_title, _same_code, _without_line, _changed_code):
         assigned = assign_by_cost(
             (cost, finding, item)
             for finding in findings
             if finding not in matched
-            for item in by_path.get(finding.path, ())
+            for item in tracked_by_path.get(finding.path, ())
             if item.match is None and (cost := rule(finding, item)) is not None
         )
         for finding, item in assigned.items():
@@ -210,8 +212,8 @@ def compare(
     text_at_head: Callable[[str], str | None],
 ) -> tuple[tuple[Finding, ...], list[TrackedFinding]]:
     """Returns this run's findings without duplicates, and the earlier ones, located and matched with them."""
-    by_path = {file.path: file for file in files}
-    findings = dict.fromkeys(_moved_to_right(finding, by_path.get(finding.path)) for finding in found)
+    files_by_path = by_path(files)
+    findings = dict.fromkeys(_moved_to_right(finding, files_by_path.get(finding.path)) for finding in found)
     tracked = track(before, conversation)
     CodeSearch(files, text_at_head).locate(tracked)
     # What comes back after it was fixed is raised anew.
