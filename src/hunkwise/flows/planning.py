@@ -75,6 +75,11 @@ class ReviewPlan:
             if any(division.reviewed)
         )
 
+    @cached_property
+    def carried_hunks(self) -> frozenset[str]:
+        """Keys of the hunks that were reviewed before, as `hunks_of` returns them if no question is answered."""
+        return hunks_of(self, {})
+
     @property
     def carried_lines(self) -> int:
         """Changed lines that count as reviewed and that no question is about."""

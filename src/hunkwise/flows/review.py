@@ -21,7 +21,6 @@ from hunkwise.flows.planning import (
     ReviewPlan,
     coverage_of,
     earlier_findings,
-    hunks_of,
     plan,
 )
 from hunkwise.flows.prompting import EnclosingCode, PromptWriter, settings_digest
@@ -150,7 +149,7 @@ def nothing_to_ask(request: ReviewRequest, prepared: PreparedReview, seconds: fl
         (),
         coverage_of(plan, {}, request.snapshot),
         (),
-        hunks=hunks_of(plan, {}),
+        hunks=plan.carried_hunks,
         carried_lines=plan.carried_lines,
     )
     result = RunResult(
@@ -239,7 +238,7 @@ def prepare(
     review_plan = plan(request.snapshot, request.config, reviewed_before(request, settings))
     names = [prompt.name for prompt in request.config.prompts]
     prompting.prepare(names, review_plan.tasks, review_plan.skipped)
-    earlier = () if review_plan.tasks else _find_earlier(request, review_plan, hunks_of(review_plan, {}))
+    earlier = () if review_plan.tasks else _find_earlier(request, review_plan, review_plan.carried_hunks)
     return PreparedReview(review_plan, prompting, settings, earlier)
 
 
