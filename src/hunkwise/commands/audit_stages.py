@@ -1,0 +1,338 @@
+"""Runs the stages of an audit: reads the repository and the state, asks the model, and writes the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from hunkwise import __version__
+from hunkwise.commands.journal import Journal
+from hunkwise.commands.signals import Signals
+from hunkwise.copilot.sidecar import Address, Sidecar
+from hunkwise.domain.audit import FileActivity, TreeFile
+from hunkwise.domain.diff import FileDiff
+from hunkwise.domain.finding import severity_order
+from hunkwise.domain.model import Deadlines
+from hunkwise.domain.pull_request import PullRequest, Snapshot
+from hunkwise.domain.review import Coverage, Review
+from hunkwise.errors import RepositoryError, SettingsError
+from hunkwise.files import read_bounded
+from hunkwise.flows.analysis import Progress
+from hunkwise.flows.audit import (
+    AuditMerge,
+    AuditRequest,
+    StoredAudit,
+    dismissal_changes,
+    merge_audit,
+    plan_audit,
+    report_of,
+    select_files,
+)
+from hunkwise.flows.base_config import BaseConfig, nested_instructions, read_base_texts
+from hunkwise.flows.fetch import mark_scripts
+from hunkwise.flows.planning import EarlierFinding
+from hunkwise.flows.prompting import settings_digest
+from hunkwise.flows.review import ReviewInput, ReviewRequest
+from hunkwise.github.client import GitHub
+from hunkwise.prompts.renderer import Renderer
+from hunkwise.publish.audit_files import AuditPart, AuditPlan, part_json, read_part
+from hunkwise.publish.audit_issue import AuditReport
+from hunkwise.publish.conclusion import Gates, PublishedReview, conclude
+from hunkwise.publish.placement import in_report
+from hunkwise.publish.sarif import as_sarif
+from hunkwise.redaction import SecretScan, withhold, without_secrets
+from hunkwise.repository.git import Git
+from hunkwise.repository.history import find_renames, list_tree, read_activity
+from hunkwise.repository.trees import GitTree
+from hunkwise.settings.config import Config
+from hunkwise.settings.inputs import Provider
+from hunkwise.tracking.ledger import LedgerStatus, update_ledger
+
+MAX_PART_BYTES = 10 * 1024 * 1024
+
+
+class StateStore(Protocol):
+    """Keeps the state between audits: in the issue on GitHub, or in a file."""
+
+    def read(self) -> StoredAudit: ...
+
+    def write(self, merged: AuditMerge, report: AuditReport) -> tuple[str, ...]:
+        """Writes state and report; returns a sentence for each thing that could not be written. Raises Error."""
+
+
+class CommitReader:
+    """Reads commits from the clone; an older one that it lacks, as with `fetch-depth: 1`, over GitHub's API."""
+
+    def __init__(self, git: Git, github: GitHub | None, now: float) -> None:
+        """`now`: seconds since the epoch."""
+        self._git = git
+        self._github = github
+        self._now = now
+
+    def files(self, sha: str) -> tuple[TreeFile, ...] | None:
+        """Returns the regular files of a commit, by path; None if nobody has it. Raises RepositoryError, GitHubError."""
+        if self._git.has(sha):
+            return list_tree(self._git, sha)
+        return self._github.tree_files(sha) if self._github is not None else None
+
+    def activity(self, sha: str) -> Mapping[str, FileActivity] | None:
+        """Returns how often files were changed in the year before this commit; None in a shallow clone."""
+        return read_activity(self._git, sha, self._now)
+
+    def renames(self, old: str, new: str) -> Mapping[str, str]:
+        """Returns new paths by old ones; empty if the clone lacks one of the commits."""
+        return find_renames(self._git, old, new) if self._git.has(old) else {}
+
+    def diff(self, sha: str, paths: Sequence[str]) -> tuple[FileDiff, ...]:
+        """Returns these files of a commit as added files."""
+        if not paths:
+            return ()
+        return mark_scripts(self._git, sha, self._git.diff(self._git.empty_tree(sha), sha, paths))
+
+
+@dataclass(frozen=True)
+class AuditBackend:
+    """Who answers the questions."""
+
+    where: Sidecar | Sequence[Address]
+    provider: Provider | None
+
+
+@dataclass(frozen=True)
+class AuditSources:
+    """Where an audit reads from, and the settings from outside of the repository."""
+
+    git: Git
+    repository: str
+    """`owner/name`, or the name of a local folder."""
+    head_sha: str
+    config_path: str
+    overrides: Mapping[str, object]
+    now: float
+    """Seconds since the epoch."""
+    scan: SecretScan
+    demo: bool = False
+    github: GitHub | None = None
+    server_url: str = ""
+
+
+class Audit:
+    """One audit of one commit. Methods raise Error."""
+
+    def __init__(self, sources: AuditSources, store: StateStore) -> None:
+        self._sources = sources
+        self._store = store
+        self.commits = CommitReader(sources.git, sources.github, sources.now)
+
+    @cached_property
+    def _texts(self) -> BaseConfig:
+        sources = self._sources
+        tree = GitTree(sources.git, sources.head_sha)
+        return read_base_texts(
+            tree, sources.config_path, lambda config: config.for_audit(sources.overrides)
+        )
+
+    @property
+    def config(self) -> Config:
+        """The configuration of the audited commit."""
+        return self._texts.config
+
+    @property
+    def _settings(self) -> str:
+        """The digest of what decides on findings; neither paths, of which the state knows each, nor instructions."""
+        config = self.config.model_copy(update={"ignore": (), "paths": ()})
+        renderer = Renderer(self._texts.templates, own_paths=config.own_files)
+        return settings_digest(
+            config, self._texts.templates, (), demo=self._sources.demo, system=renderer.system
+        )
+
+    def plan(
+        self, *, shards: int | None = None, only: Sequence[str] = (), read_again: bool = False
+    ) -> AuditPlan:
+        """Returns what this audit reads; asks no model and writes nothing."""
+        sources, stored = self._sources, self._store.read()
+        request = AuditRequest(
+            repository=sources.repository,
+            head_sha=sources.head_sha,
+            config=self.config,
+            settings=self._settings,
+            today=date.fromtimestamp(sources.now),
+            attributes=self._texts.attributes,
+            state=stored.state,
+            notes=(*self._texts.notes, *stored.notes),
+            shards=shards,
+            read_again=read_again or stored.read_again,
+            only=tuple(only),
+        )
+        return plan_audit(request, self.commits)
+
+    def run(
+        self,
+        plan: AuditPlan,
+        shard: int,
+        backend: AuditBackend,
+        *,
+        signals: Signals,
+        started: float,
+        journal: Journal,
+        progress: Progress,
+    ) -> dict[str, object]:
+        """Asks the model about one shard; returns the part's report as JSON values. Writes nothing to GitHub."""
+        from hunkwise.copilot.sdk_import import import_sdk
+
+        import_sdk()
+        from hunkwise.commands.run import ReviewRun, RunBackend
+
+        fetching: Future[ReviewInput] = Future()
+        fetching.set_result(self._read_shard(plan, shard))
+        run = ReviewRun(
+            RunBackend(backend.where, backend.provider),
+            fetching,
+            journal,
+            progress,
+            signals,
+            started,
+            Deadlines(started, self.config.deadline),
+            self._sources.scan,
+        )
+        review = withhold(asyncio.run(run.review()), self._sources.scan)
+        # The digest of the shard's settings has its budget and paths in it.
+        review = replace(review, settings=self._settings)
+        view = PublishedReview(
+            review, conclude(review, Gates()), in_report(review.findings), repository=plan.repository
+        )
+        return without_secrets(part_json(view, plan, shard), self._sources.scan)
+
+    def _read_shard(self, plan: AuditPlan, shard: int) -> ReviewInput:
+        """Returns the files of a shard as the input of a review."""
+        sources, texts = self._sources, self._texts
+        self.check(plan)
+        order = {file.path: number for number, file in enumerate(plan.shard_files(shard))}
+        diff = self.commits.diff(plan.head_sha, list(order))
+        files = tuple(sorted(diff, key=lambda file: order.get(file.path, len(order))))
+        planned = plan.shards[shard - 1]
+        limits = {"max_model_calls": planned.model_calls, "max_credits": planned.credits}
+        tree = GitTree(sources.git, plan.head_sha)
+        nested, notes = nested_instructions(tree, files) if self.config.context.instructions else ((), ())
+        top = texts.instructions if self.config.context.instructions else ()
+        snapshot = Snapshot(
+            _as_pull_request(plan, sources.git.empty_tree(plan.head_sha)),
+            files,
+            instructions=(*top, *nested),
+            attributes=texts.attributes,
+            notes=notes,
+            audit=True,
+        )
+        entries = [
+            replace(entry, record=replace(entry.record, path=plan.renames.get(entry.record.path, entry.record.path)))
+            for entry in plan.state.entries
+            if entry.status is LedgerStatus.OPEN
+        ]
+        known = update_ledger(
+            [entry for entry in entries if entry.record.path in order], [], files=files, today=plan.today
+        )
+        request = ReviewRequest(
+            snapshot,
+            self.config.model_copy(update=limits),
+            texts.templates,
+            local=True,
+            demo=sources.demo,
+            earlier=tuple(EarlierFinding(each.fingerprint, each, "", asked=True) for each in known.findings),
+        )
+        return ReviewInput(request, tree)
+
+    def check(self, plan: AuditPlan) -> None:
+        """Raises SettingsError if the plan is not about this repository and commit."""
+        sources = self._sources
+        if plan.repository.casefold() != sources.repository.casefold():
+            raise SettingsError(
+                [f"The plan is about the repository {plan.repository}, not about {sources.repository}."]
+            )
+        if not sources.git.has(plan.head_sha):
+            raise SettingsError(
+                [
+                    f"The plan is about the commit {plan.head_sha[:12]}, which the clone does not have: "
+                    "check out the commit that the plan was made for."
+                ]
+            )
+
+    def merge(
+        self, plan: AuditPlan, parts: Sequence[AuditPart], *, baseline: bool = False, post: bool = True
+    ) -> tuple[AuditMerge, AuditReport]:
+        """Merges the parts into the state, and writes it where `post` is set. Asks no model."""
+        self.check(plan)
+        stored = self._store.read()
+        entries = stored.state.entries if stored.state is not None else ()
+        changes = dismissal_changes(entries, stored)
+        merged = merge_audit(plan, parts, stored.state, changes, self.commits, baseline=baseline)
+        listing = self.commits.files(plan.head_sha) or ()
+        selection = select_files(listing, self.config, self._texts.attributes)
+        report = report_of(plan, merged, listing, selection, self.config, server_url=self._sources.server_url)
+        if post:
+            notes = self._store.write(merged, report)
+            report = replace(report, notes=(*report.notes, *notes))
+        return merged, report
+
+    def sarif(self, merged: AuditMerge) -> dict[str, object]:
+        """Returns all open findings as SARIF: code scanning closes alerts that are missing from an upload."""
+        sources = self._sources
+        review = Review(
+            sources.head_sha,
+            tuple(sorted(merged.update.findings, key=severity_order)),
+            Coverage(),
+            merged.usage,
+            faults=merged.faults,
+            demo=merged.demo,
+            files=merged.files,
+        )
+        log = as_sarif(
+            review,
+            repository=sources.repository if sources.github is not None else "",
+            server_url=sources.server_url,
+            version=__version__,
+            category="hunkwise-audit/",
+        )
+        return without_secrets(log, sources.scan)
+
+
+def _as_pull_request(plan: AuditPlan, empty_tree: str) -> PullRequest:
+    return PullRequest(
+        repository=plan.repository,
+        number=0,
+        title="",
+        body="",
+        author="",
+        base="",
+        base_sha=empty_tree,
+        head="HEAD",
+        head_sha=plan.head_sha,
+    )
+
+
+def read_parts(paths: Sequence[Path], plan: AuditPlan) -> tuple[list[AuditPart], list[str]]:
+    """Reads the reports of shards; a folder stands for all of its JSON files. Returns also a sentence for each file that
+    is missing or damaged: the files of its shard are read in the next audit."""
+    parts: dict[int, AuditPart] = {}
+    faults: list[str] = []
+    files = [file for path in paths for file in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]
+    for file in files:
+        try:
+            part = read_part(read_bounded(file, MAX_PART_BYTES), plan)
+        except OSError as error:
+            faults.append(f"{file} cannot be read ({error.strerror}).")
+            continue
+        except SettingsError as error:
+            faults += [f"{file}: {fault}" for fault in error.faults]
+            continue
+        if part.shard in parts:
+            faults.append(f"{file}: there is another report of shard {part.shard}; this one is not used.")
+        else:
+            parts[part.shard] = part
+    return list(parts.values()), faults
