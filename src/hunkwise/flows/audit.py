@@ -27,11 +27,11 @@ from hunkwise.publish.audit_files import AuditPart, AuditPlan, PlannedShard, sea
 from hunkwise.publish.report_input import as_review
 from hunkwise.settings.config import Config
 from hunkwise.tracking.audit_state import (
+    MOST_WEEKS,
     AuditState,
-    Spending,
-    bitmap,
+    WeekSpending,
+    bitmap_of,
     blobs_of,
-    monday_of,
     state_digest,
 )
 from hunkwise.tracking.ledger import DismissalChange, LedgerUpdate, update_ledger
@@ -96,38 +96,42 @@ def select_files(files: Sequence[TreeFile], config: Config, attributes: str) -> 
 
 def plan_audit(request: AuditRequest, repository: AuditRepository) -> AuditPlan:
     """Returns what this audit reads. Raises RepositoryError, SettingsError; asks no model."""
-    head = request.head_sha
+    head, before = request.head_sha, request.state
     files = repository.files(head) or ()
-    old_files = _old_files(request.state, head, files, repository)
-    state, notes = _start(request, files, old_files)
+    old_files = _old_files(before, head, files, repository)
     selection = select_files(files, request.config, request.attributes)
-    known = _settled(state, files)
+    state, notes = _start(request, files, old_files, selection)
     activity = repository.activity(head)
     if activity is None:
-        notes += ("The clone has no history: files are ordered by path weights and size alone. Use `fetch-depth: 0`.",)
+        notes += (
+            "The clone has no history, so that path weights and sizes alone decide which files are read first: "
+            "use `fetch-depth: 0`.",
+        )
     ordered = order_files(
-        [file for file in selection.eligible if not request.only or matches(request.only, file.path)],
-        known=known,
+        selection.eligible,
+        known=_settled(state, files),
         previous={file.path: file.blob for file in old_files or ()},
         owed=blobs_of(files, state.owed),
         activity=activity or {},
         weights=request.config.audit.risk,
     )
-    planned, left, more = _within_budget(ordered, request, state)
+    wanted = [file for file in ordered if not request.only or matches(request.only, file.path)]
+    planned, more = _within_budget(wanted, request, state)
     chosen = tuple(file for batch in planned for file in batch)
     index = {file: number for number, file in enumerate(chosen)}
-    old_tree = request.state.tree if request.state else head
+    left = [file for file in ordered if file not in index]
+    old_tree = before.tree if before is not None else head
     return seal(
         AuditPlan(
             repository=request.repository,
             head_sha=head,
             today=request.today.isoformat(),
             state=state,
-            state_digest=state_digest(request.state) if request.state else "",
+            state_digest=state_digest(before) if before is not None else "",
             files=chosen,
             shards=_shards(planned, index, request, state),
             questions=_questions(planned, request.config),
-            questions_left=left,
+            questions_left=_questions(pack_batches(left, request.config.chunk_size), request.config),
             renames=dict(repository.renames(old_tree, head)) if old_tree != head else {},
             notes=(*request.notes, *notes, *more),
         )
@@ -145,38 +149,42 @@ def _old_files(
 
 
 def _start(
-    request: AuditRequest, files: tuple[TreeFile, ...], old_files: tuple[TreeFile, ...] | None
+    request: AuditRequest,
+    files: tuple[TreeFile, ...],
+    old_files: tuple[TreeFile, ...] | None,
+    selection: TreeSelection,
 ) -> tuple[AuditState, tuple[str, ...]]:
     """Returns the state for the tree of the head, and why a new lap begins, if it does."""
     before, today = request.state, request.today.isoformat()
     if before is None:
-        empty = AuditState.empty(request.repository, request.head_sha, request.settings, len(files), today)
-        return empty, ()
+        first = AuditState(request.repository, request.head_sha, request.settings, len(files), lap_began=today)
+        return first, ()
     state = move_state(before, old_files or (), files, request.head_sha)
-    complete = before.lap_ended != "" and date.fromisoformat(before.lap_ended)
-    again = timedelta(days=request.config.audit.again_after)
     if old_files is None:
-        reason = f"The commit {before.tree[:12]}, up to which the last audit had read, is not in the repository any more"
+        reason = f"The last audited commit, {before.tree[:12]}, is not in the repository any more"
     elif before.settings != request.settings:
         reason = "Prompts or model have changed"
     elif request.read_again:
-        reason = "It was requested to read everything again"
-    elif complete and request.today - complete >= again:
-        reason = f"The last lap ended {before.lap_ended}"
+        reason = "It was requested that everything is read again"
+    elif _is_over(state, files, selection, request):
+        reason = f"The last lap began on {before.lap_began} and is complete"
     else:
         return state, ()
-    nothing = bitmap(files, ())
     fresh = replace(
-        state,
-        settings=request.settings,
-        seen=nothing,
-        owed=nothing,
-        skipped={},
-        lap=before.lap + 1,
-        lap_began=today,
-        lap_ended="",
+        state, settings=request.settings, seen=b"", owed=b"", skipped={}, lap=before.lap + 1, lap_began=today
     )
     return fresh, (f"{reason}: a new lap begins.",)
+
+
+def _is_over(
+    state: AuditState, files: Sequence[TreeFile], selection: TreeSelection, request: AuditRequest
+) -> bool:
+    """Returns whether the lap is complete and began `again-after` days ago."""
+    days = (request.today - date.fromisoformat(state.lap_began)).days
+    if days < request.config.audit.again_after:
+        return False
+    known = _settled(state, files)
+    return all(file.blob in known for file in selection.eligible)
 
 
 def move_state(
@@ -185,7 +193,7 @@ def move_state(
     """Returns the state for another commit: a blob that was read is read wherever it is now."""
 
     def move(bits: bytes) -> bytes:
-        return bitmap(files, blobs_of(old_files, bits))
+        return bitmap_of(files, blobs_of(old_files, bits))
 
     return replace(
         state,
@@ -204,22 +212,46 @@ def _settled(state: AuditState, files: Sequence[TreeFile]) -> frozenset[str]:
 
 def _calls_left(request: AuditRequest, state: AuditState) -> int:
     """Returns the model calls of this audit, by the budgets of a run and of the week."""
-    audit = request.config.audit
-    calls = audit.max_model_calls
-    if audit.week.max_model_calls is not None:
-        calls = min(calls, audit.week.max_model_calls - state.week(request.today).model_calls)
-    if (credits_ := _credits_left(request, state)) is not None and credits_ <= 0:
-        return 0
-    return max(0, calls)
+    calls, week = request.config.max_model_calls, request.config.audit.week.max_model_calls
+    if week is not None:
+        calls = min(calls, week - _spent_in_week(state, request.today).model_calls)
+    credits_ = _credits_left(request, state)
+    return 0 if credits_ is not None and credits_ <= 0 else max(0, calls)
 
 
 def _credits_left(request: AuditRequest, state: AuditState) -> float | None:
     """Returns the AI credits of this audit; None for no limit."""
-    audit = request.config.audit
-    limits = [audit.max_credits] if audit.max_credits is not None else []
-    if audit.week.max_credits is not None:
-        limits.append(audit.week.max_credits - state.week(request.today).nano_credits / NANO)
+    of_run, of_week = request.config.max_credits, request.config.audit.week.max_credits
+    limits = [of_run] if of_run is not None else []
+    if of_week is not None:
+        limits.append(of_week - _spent_in_week(state, request.today).nano_credits / NANO)
     return min(limits, default=None)
+
+
+def _monday(day: date) -> str:
+    return (day - timedelta(days=day.weekday())).isoformat()
+
+
+def _spent_in_week(state: AuditState, day: date) -> WeekSpending:
+    monday = _monday(day)
+    return next((week for week in state.weeks if week.monday == monday), WeekSpending(monday))
+
+
+def _spend(state: AuditState, day: date, usage: Usage) -> AuditState:
+    """Returns the state with the usage of an audit."""
+
+    def add(before: WeekSpending) -> WeekSpending:
+        return replace(
+            before,
+            model_calls=before.model_calls + usage.model_calls,
+            nano_credits=before.nano_credits + usage.nano_credits,
+        )
+
+    week = _spent_in_week(state, day)
+    others = [other for other in state.weeks if other.monday != week.monday]
+    total = state.total if state.total.monday else replace(state.total, monday=week.monday)
+    weeks = tuple(sorted((*others, add(week)), key=lambda each: each.monday)[-MOST_WEEKS:])
+    return replace(state, weeks=weeks, total=add(total))
 
 
 def _questions(batches: Iterable[Sequence[TreeFile]], config: Config) -> int:
@@ -227,34 +259,30 @@ def _questions(batches: Iterable[Sequence[TreeFile]], config: Config) -> int:
 
 
 def _within_budget(
-    ordered: Sequence[TreeFile], request: AuditRequest, state: AuditState
-) -> tuple[list[tuple[TreeFile, ...]], int, tuple[str, ...]]:
-    """Returns the questions that the budget allows, the number of those that are left, and notes."""
+    wanted: Sequence[TreeFile], request: AuditRequest, state: AuditState
+) -> tuple[list[tuple[TreeFile, ...]], tuple[str, ...]]:
+    """Returns the files of each question that the budget allows, and notes."""
     config, calls = request.config, _calls_left(request, state)
     room, most = (
         number - (number // _RESERVE if config.verify != "off" else 0)
-        for number in (calls, config.audit.max_model_calls)
+        for number in (calls, config.max_model_calls)
     )
-    too_large = [file for file in ordered if _questions([(file,)], config) > most]
-    fitting = [file for file in ordered if file not in set(too_large)]
+    too_large = {file for file in wanted if _questions([(file,)], config) > most}
     planned: list[tuple[TreeFile, ...]] = []
-    left = 0
-    for batch in pack_batches(fitting, config.chunk_size):
-        questions = _questions([batch], config)
-        if left or questions > room:
-            left += questions
-        else:
-            planned.append(batch)
-            room -= questions
+    for batch in pack_batches([file for file in wanted if file not in too_large], config.chunk_size):
+        room -= _questions([batch], config)
+        if room < 0:
+            break
+        planned.append(batch)
     notes: tuple[str, ...] = ()
-    if ordered and not calls:
+    if wanted and not calls:
         notes = ("The week's budget for audits is used up: nothing is read.",)
     if too_large:
         notes += (
             f"{count(len(too_large), 'file')} cannot be read, each needs more model calls than one audit has: "
-            f"{_listed([file.path for file in too_large])}. Raise `max-model-calls` of `audit`, or ignore them.",
+            f"{_listed(sorted(file.path for file in too_large))}. Raise `max-model-calls` of `audit`, or ignore them.",
         )
-    return planned, left, notes
+    return planned, notes
 
 
 def _shards(
@@ -344,12 +372,12 @@ def merge_audit(
         for reason in part.skipped
     }
     merged = _add_read(state, plan, listing, {file.blob for file in read}, skipped)
-    merged = merged.spend(date.fromisoformat(plan.today), usage.model_calls, usage.nano_credits)
+    merged = _spend(merged, date.fromisoformat(plan.today), usage)
     different = len(parts) - len(usable)
     if different:
         failed += (f"{count(different, 'shard')} ran with other settings than the plan: its files are read again.",)
     return AuditMerge(
-        replace(merged, entries=update.entries, last=plan.today),
+        replace(merged, entries=update.entries, last=plan.today, runs=state.runs + 1),
         update,
         files,
         usage,
@@ -373,7 +401,7 @@ def _current_state(
     if old is None or live.settings != state.settings or live.lap != state.lap:
         return current
     other = _settled(live, old)
-    return replace(current, seen=bitmap(listing, blobs_of(listing, state.seen) | other))
+    return replace(current, seen=bitmap_of(listing, blobs_of(listing, state.seen) | other))
 
 
 def _add_read(
@@ -386,18 +414,16 @@ def _add_read(
     """Returns the state with what was read, and what must be read next."""
     seen = blobs_of(listing, state.seen) | set(read)
     all_skipped = {
-        reason: bitmap(listing, blobs_of(listing, state.skipped.get(reason, b"")) | set(skipped.get(reason, ())))
+        reason: bitmap_of(listing, blobs_of(listing, state.skipped.get(reason, b"")) | set(skipped.get(reason, ())))
         for reason in {*state.skipped, *skipped}
     }
     settled = seen.union(*(blobs_of(listing, bits) for bits in all_skipped.values()))
     owed = (blobs_of(listing, state.owed) | {file.blob for file in plan.files}) - settled
-    ended = plan.today if not owed and not plan.questions_left else ""
     return replace(
         state,
-        seen=bitmap(listing, seen),
-        owed=bitmap(listing, owed),
+        seen=bitmap_of(listing, seen),
+        owed=bitmap_of(listing, owed),
         skipped=all_skipped,
-        lap_ended=state.lap_ended or ended,
     )
 
 
