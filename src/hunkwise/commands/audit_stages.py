@@ -25,16 +25,8 @@ from hunkwise.domain.review import Coverage, Review
 from hunkwise.errors import RepositoryError, SettingsError
 from hunkwise.files import read_bounded
 from hunkwise.flows.analysis import Progress
-from hunkwise.flows.audit import (
-    AuditMerge,
-    AuditRequest,
-    StoredAudit,
-    dismissal_changes,
-    merge_audit,
-    plan_audit,
-    report_of,
-    select_files,
-)
+from hunkwise.flows.audit_merge import AuditMerge, StoredAudit, dismissal_changes, merge_audit, report_of
+from hunkwise.flows.audit_planning import AuditRequest, plan_audit, select_files
 from hunkwise.flows.base_config import BaseConfig, nested_instructions, read_base_texts
 from hunkwise.flows.fetch import mark_scripts
 from hunkwise.flows.planning import EarlierFinding
@@ -168,7 +160,7 @@ class Audit:
             state=stored.state,
             notes=(*self._texts.notes, *stored.notes),
             shards=shards,
-            read_again=read_again or stored.read_again,
+            read_again=read_again or stored.controls.read_again,
             only=tuple(only),
         )
         return plan_audit(request, self.commits)
@@ -269,8 +261,7 @@ class Audit:
         """Merges the parts into the state, and writes it where `post` is set. Asks no model."""
         self.check(plan)
         stored = self._store.read()
-        entries = stored.state.entries if stored.state is not None else ()
-        changes = dismissal_changes(entries, stored)
+        changes = dismissal_changes(stored)
         merged = merge_audit(plan, parts, stored.state, changes, self.commits, baseline=baseline)
         listing = self.commits.files(plan.head_sha) or ()
         selection = select_files(listing, self.config, self._texts.attributes)

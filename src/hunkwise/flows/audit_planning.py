@@ -1,4 +1,4 @@
-"""Plans an audit of a repository, and merges the reports of its parts into the state."""
+"""Plans an audit: selects the files that it reads by risk, within the budget, and deals them out in shards."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def plan_audit(request: AuditRequest, repository: AuditRepository) -> AuditPlan:
     """Returns what this audit reads. Raises RepositoryError, SettingsError; asks no model."""
     head, before = request.head_sha, request.state
     files = repository.files(head) or ()
-    old_files = _old_files(before, head, files, repository)
+    old_files = read_old_files(before, head, files, repository)
     selection = select_files(files, request.config, request.attributes)
     state, notes = _start(request, files, old_files, selection)
     activity = repository.activity(head)
@@ -109,7 +109,7 @@ def plan_audit(request: AuditRequest, repository: AuditRepository) -> AuditPlan:
         )
     ordered = order_files(
         selection.eligible,
-        known=_settled(state, files),
+        known=settled_blobs(state, files),
         previous={file.path: file.blob for file in old_files or ()},
         owed=blobs_of(files, state.owed),
         activity=activity or {},
@@ -138,7 +138,7 @@ def plan_audit(request: AuditRequest, repository: AuditRepository) -> AuditPlan:
     )
 
 
-def _old_files(
+def read_old_files(
     state: AuditState | None, head: str, files: tuple[TreeFile, ...], repository: AuditRepository
 ) -> tuple[TreeFile, ...] | None:
     """Returns the listing that the state's bitmaps are about; None if it cannot be read, or is another one."""
@@ -183,7 +183,7 @@ def _is_over(
     days = (request.today - date.fromisoformat(state.lap_began)).days
     if days < request.config.audit.again_after:
         return False
-    known = _settled(state, files)
+    known = settled_blobs(state, files)
     return all(file.blob in known for file in selection.eligible)
 
 
@@ -205,7 +205,7 @@ def move_state(
     )
 
 
-def _settled(state: AuditState, files: Sequence[TreeFile]) -> frozenset[str]:
+def settled_blobs(state: AuditState, files: Sequence[TreeFile]) -> frozenset[str]:
     """Returns the blobs that are not to be read in this lap any more."""
     return frozenset().union(*(blobs_of(files, bits) for bits in (state.seen, *state.skipped.values())))
 
@@ -214,7 +214,7 @@ def _calls_left(request: AuditRequest, state: AuditState) -> int:
     """Returns the model calls of this audit, by the budgets of a run and of the week."""
     calls, week = request.config.max_model_calls, request.config.audit.week.max_model_calls
     if week is not None:
-        calls = min(calls, week - _spent_in_week(state, request.today).model_calls)
+        calls = min(calls, week - spent_in_week(state, request.today).model_calls)
     credits_ = _credits_left(request, state)
     return 0 if credits_ is not None and credits_ <= 0 else max(0, calls)
 
@@ -224,7 +224,7 @@ def _credits_left(request: AuditRequest, state: AuditState) -> float | None:
     of_run, of_week = request.config.max_credits, request.config.audit.week.max_credits
     limits = [of_run] if of_run is not None else []
     if of_week is not None:
-        limits.append(of_week - _spent_in_week(state, request.today).nano_credits / NANO)
+        limits.append(of_week - spent_in_week(state, request.today).nano_credits / NANO)
     return min(limits, default=None)
 
 
@@ -232,26 +232,9 @@ def _monday(day: date) -> str:
     return (day - timedelta(days=day.weekday())).isoformat()
 
 
-def _spent_in_week(state: AuditState, day: date) -> WeekSpending:
+def spent_in_week(state: AuditState, day: date) -> WeekSpending:
     monday = _monday(day)
     return next((week for week in state.weeks if week.monday == monday), WeekSpending(monday))
-
-
-def _spend(state: AuditState, day: date, usage: Usage) -> AuditState:
-    """Returns the state with the usage of an audit."""
-
-    def add(before: WeekSpending) -> WeekSpending:
-        return replace(
-            before,
-            model_calls=before.model_calls + usage.model_calls,
-            nano_credits=before.nano_credits + usage.nano_credits,
-        )
-
-    week = _spent_in_week(state, day)
-    others = [other for other in state.weeks if other.monday != week.monday]
-    total = state.total if state.total.monday else replace(state.total, monday=week.monday)
-    weeks = tuple(sorted((*others, add(week)), key=lambda each: each.monday)[-MOST_WEEKS:])
-    return replace(state, weeks=weeks, total=add(total))
 
 
 def _questions(batches: Iterable[Sequence[TreeFile]], config: Config) -> int:
@@ -309,146 +292,6 @@ def _shards(
             )
         )
     return tuple(shards)
-
-
-@dataclass(frozen=True)
-class AuditMerge:
-    """The outcome of an audit."""
-
-    state: AuditState
-    """To be kept for the next audit."""
-    update: LedgerUpdate
-    files: tuple[FileDiff, ...] = field(repr=False)
-    """The files of all findings."""
-    usage: Usage = Usage()
-    read: int = 0
-    """Files that this audit read."""
-    failed: tuple[str, ...] = ()
-    """A sentence for each shard that failed or was cut."""
-    faults: tuple[ReviewFault, ...] = ()
-    notes: tuple[str, ...] = ()
-    demo: bool = False
-
-
-def merge_audit(
-    plan: AuditPlan,
-    parts: Sequence[AuditPart],
-    live: AuditState | None,
-    dismissals: Sequence[DismissalChange],
-    repository: AuditRepository,
-    *,
-    baseline: bool = False,
-) -> AuditMerge:
-    """Merges the parts of an audit into the state. Raises RepositoryError; asks no model.
-
-    `live` is the state as it is now: another audit may have changed it since the plan was made.
-    """
-    head = plan.head_sha
-    listing = repository.files(head) or ()
-    state = _current_state(plan, live, listing, repository)
-    usable = [part for part in parts if part.settings == plan.state.settings]
-    reported = {finding.path for part in parts for finding in part.findings}
-    recorded = {entry.record.path for entry in state.entries}
-    paths = sorted({*reported, *recorded, *(plan.renames.get(path, path) for path in recorded)})
-    files = repository.diff(head, paths)
-    reviews = [as_review(part, files) for part in parts]
-    read = {plan.files[index] for part in usable for index in part.read}
-    update = update_ledger(
-        state.entries,
-        [finding for review in reviews for finding in review.findings],
-        files=files,
-        read={file.path for file in read},
-        rechecks={key: answer for part in parts for key, answer in part.answers.items()},
-        renames=plan.renames,
-        dismissals=dismissals,
-        today=plan.today,
-        baseline=baseline,
-    )
-    usage = sum((review.usage for review in reviews), Usage())
-    failed, notes = _missing_reports(plan, parts)
-    skipped = {
-        reason: [plan.files[index].blob for part in usable for index in part.skipped.get(reason, ())]
-        for part in usable
-        for reason in part.skipped
-    }
-    merged = _add_read(state, plan, listing, {file.blob for file in read}, skipped)
-    merged = _spend(merged, date.fromisoformat(plan.today), usage)
-    different = len(parts) - len(usable)
-    if different:
-        failed += (f"{count(different, 'shard')} ran with other settings than the plan: its files are read again.",)
-    return AuditMerge(
-        replace(merged, entries=update.entries, last=plan.today, runs=state.runs + 1),
-        update,
-        files,
-        usage,
-        len(read),
-        failed,
-        tuple(dict.fromkeys(fault for review in reviews for fault in review.faults)),
-        tuple(dict.fromkeys((*plan.notes, *notes, *(note for review in reviews for note in review.notes)))),
-        any(review.demo for review in reviews),
-    )
-
-
-def _current_state(
-    plan: AuditPlan, live: AuditState | None, listing: Sequence[TreeFile], repository: AuditRepository
-) -> AuditState:
-    """Returns the plan's state, with what another audit has added since the plan was made."""
-    state: AuditState = plan.state
-    if live is None or state_digest(live) == plan.state_digest:
-        return state
-    current = replace(state, entries=live.entries, weeks=live.weeks, total=live.total, runs=live.runs)
-    old = _old_files(live, plan.head_sha, tuple(listing), repository)
-    if old is None or live.settings != state.settings or live.lap != state.lap:
-        return current
-    other = _settled(live, old)
-    return replace(current, seen=bitmap_of(listing, blobs_of(listing, state.seen) | other))
-
-
-def _add_read(
-    state: AuditState,
-    plan: AuditPlan,
-    listing: Sequence[TreeFile],
-    read: Collection[str],
-    skipped: Mapping[str, Collection[str]],
-) -> AuditState:
-    """Returns the state with what was read, and what must be read next."""
-    seen = blobs_of(listing, state.seen) | set(read)
-    all_skipped = {
-        reason: bitmap_of(listing, blobs_of(listing, state.skipped.get(reason, b"")) | set(skipped.get(reason, ())))
-        for reason in {*state.skipped, *skipped}
-    }
-    settled = seen.union(*(blobs_of(listing, bits) for bits in all_skipped.values()))
-    owed = (blobs_of(listing, state.owed) | {file.blob for file in plan.files}) - settled
-    return replace(
-        state,
-        seen=bitmap_of(listing, seen),
-        owed=bitmap_of(listing, owed),
-        skipped=all_skipped,
-    )
-
-
-def _missing_reports(
-    plan: AuditPlan, parts: Sequence[AuditPart]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns a sentence for each shard that failed or was cut, and one for each whose budget ran out."""
-    failed: list[str] = []
-    notes: list[str] = []
-    by_shard = {part.shard: part for part in parts}
-    for number, shard in enumerate(plan.shards, 1):
-        part = by_shard.get(number)
-        if part is None:
-            failed.append(f"Shard {number} made no report: its {count(len(shard.files), 'file')} are read next time.")
-            continue
-        done = {*part.read, *(index for indexes in part.skipped.values() for index in indexes)}
-        unread = len(set(shard.files) - done)
-        reasons = Counter(file.reason for file in part.coverage.files if file.missing and file.reason)
-        if not unread:
-            continue
-        why = ", ".join(reason.value for reason, _ in reasons.most_common(3)) or "the report does not name them"
-        sentence = f"Shard {number} did not read {unread} of {count(len(shard.files), 'file')} ({why}): they are read next time."
-        (notes if set(reasons) == {SkipReason.BUDGET} else failed).append(sentence)
-    return tuple(failed), tuple(notes)
-
 
 _MOST_LISTED = 5
 
