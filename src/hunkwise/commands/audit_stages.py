@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 from hunkwise import __version__
+from hunkwise.commands.audit_stores import StateStore
 from hunkwise.commands.journal import Journal
 from hunkwise.commands.signals import Signals
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.audit import FileActivity, TreeFile
 from hunkwise.domain.diff import FileDiff
-from hunkwise.domain.finding import severity_order
 from hunkwise.domain.model import Deadlines
 from hunkwise.domain.pull_request import PullRequest, Snapshot
-from hunkwise.domain.review import Coverage, Review
-from hunkwise.errors import RepositoryError, SettingsError
+from hunkwise.domain.review import Coverage, ExitCode, Review
+from hunkwise.errors import SettingsError
 from hunkwise.files import read_bounded
 from hunkwise.flows.analysis import Progress
-from hunkwise.flows.audit_merge import AuditMerge, StoredAudit, dismissal_changes, merge_audit, report_of
+from hunkwise.flows.audit_merge import AuditMerge, dismissal_changes, merge_audit, report_of
 from hunkwise.flows.audit_planning import AuditRequest, plan_audit, select_files
 from hunkwise.flows.base_config import BaseConfig, nested_instructions, read_base_texts
 from hunkwise.flows.fetch import mark_scripts
@@ -33,8 +32,16 @@ from hunkwise.flows.planning import EarlierFinding
 from hunkwise.flows.prompting import settings_digest
 from hunkwise.flows.review import ReviewInput, ReviewRequest
 from hunkwise.github.client import GitHub
+from hunkwise.plan.selection import matches
 from hunkwise.prompts.renderer import Renderer
-from hunkwise.publish.audit_files import AuditPart, AuditPlan, part_json, read_part
+from hunkwise.publish.audit_files import (
+    MAX_PLAN_BYTES,
+    AuditPart,
+    AuditPlan,
+    part_json,
+    read_part,
+    read_plan,
+)
 from hunkwise.publish.audit_issue import AuditReport
 from hunkwise.publish.conclusion import Gates, PublishedReview, conclude
 from hunkwise.publish.placement import in_report
@@ -48,15 +55,6 @@ from hunkwise.settings.inputs import Provider
 from hunkwise.tracking.ledger import LedgerStatus, update_ledger
 
 MAX_PART_BYTES = 10 * 1024 * 1024
-
-
-class StateStore(Protocol):
-    """Keeps the state between audits: in the issue on GitHub, or in a file."""
-
-    def read(self) -> StoredAudit: ...
-
-    def write(self, merged: AuditMerge, report: AuditReport) -> tuple[str, ...]:
-        """Writes state and report; returns a sentence for each thing that could not be written. Raises Error."""
 
 
 class CommitReader:
@@ -255,28 +253,52 @@ class Audit:
                 ]
             )
 
+    def as_part(self, plan: AuditPlan, values: dict[str, object]) -> AuditPart:
+        """Returns the part of a shard that ran in this process."""
+        return read_part(json.dumps(values).encode(), plan)
+
     def merge(
-        self, plan: AuditPlan, parts: Sequence[AuditPart], *, baseline: bool = False, post: bool = True
-    ) -> tuple[AuditMerge, AuditReport]:
-        """Merges the parts into the state, and writes it where `post` is set. Asks no model."""
+        self,
+        plan: AuditPlan,
+        parts: Sequence[AuditPart],
+        *,
+        faults: Sequence[str] = (),
+        baseline: bool = False,
+        post: bool = True,
+        only: Sequence[str] = (),
+    ) -> AuditOutcome:
+        """Merges the parts into the state, and writes it where `post` is set. Asks no model.
+
+        `faults`: sentences about parts that could not be read; `only`: patterns of the paths that are reported.
+        """
         self.check(plan)
         stored = self._store.read()
         changes = dismissal_changes(stored)
         merged = merge_audit(plan, parts, stored.state, changes, self.commits, baseline=baseline)
+        merged = replace(merged, failed=(*merged.failed, *faults))
         listing = self.commits.files(plan.head_sha) or ()
         selection = select_files(listing, self.config, self._texts.attributes)
         report = report_of(plan, merged, listing, selection, self.config, server_url=self._sources.server_url)
         if post:
             notes = self._store.write(merged, report)
             report = replace(report, notes=(*report.notes, *notes))
-        return merged, report
+        if only:
+            shown = [pair for pair in report.open if matches(only, pair[0].path)]
+            report = replace(report, open=tuple(shown))
+        return AuditOutcome(merged, report, self._sarif(merged, report))
 
-    def sarif(self, merged: AuditMerge) -> dict[str, object]:
+    def show(self) -> AuditOutcome:
+        """Returns how things stand at the head, from the state alone; writes nothing."""
+        plan = self.plan()
+        unread = plan.model_copy(update={"shards": (), "files": ()})
+        return self.merge(unread, (), post=False)
+
+    def _sarif(self, merged: AuditMerge, report: AuditReport) -> dict[str, object]:
         """Returns all open findings as SARIF: code scanning closes alerts that are missing from an upload."""
         sources = self._sources
         review = Review(
             sources.head_sha,
-            tuple(sorted(merged.update.findings, key=severity_order)),
+            tuple(finding for finding, _ in report.open),
             Coverage(),
             merged.usage,
             faults=merged.faults,
@@ -291,6 +313,24 @@ class Audit:
             category="hunkwise-audit/",
         )
         return without_secrets(log, sources.scan)
+
+
+@dataclass(frozen=True)
+class AuditOutcome:
+    """The outcome of an audit."""
+
+    merged: AuditMerge
+    report: AuditReport
+    sarif: dict[str, object]
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """A sentence for each shard that failed or was cut."""
+        return self.merged.failed
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return ExitCode.PARTIAL if self.failed else ExitCode.REVIEWED
 
 
 def _as_pull_request(plan: AuditPlan, empty_tree: str) -> PullRequest:
@@ -327,3 +367,13 @@ def read_parts(paths: Sequence[Path], plan: AuditPlan) -> tuple[list[AuditPart],
         else:
             parts[part.shard] = part
     return list(parts.values()), faults
+
+
+def read_plan_file(path: Path) -> AuditPlan:
+    """Reads the plan of an audit. Raises SettingsError."""
+    try:
+        return read_plan(read_bounded(path, MAX_PLAN_BYTES))
+    except OSError as error:
+        raise SettingsError(
+            [f"The plan {path} cannot be read ({error.strerror}): name the file that the planning step has written."]
+        ) from error

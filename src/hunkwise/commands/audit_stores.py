@@ -1,0 +1,144 @@
+"""Keeps the state of audits: in an issue on GitHub, or in a file on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+from hunkwise.domain.finding import Severity
+from hunkwise.errors import GitHubError, SettingsError
+from hunkwise.files import read_bounded, write_whole
+from hunkwise.flows.audit_merge import AuditMerge, StoredAudit
+from hunkwise.github.issues import AuditIssue, AuditIssues
+from hunkwise.publish.audit_issue import ISSUE_MARKER, LABEL, AuditReport, issue_body, notify_comment, read_boxes
+from hunkwise.tracking.audit_state import (
+    AuditState,
+    decode_comment,
+    encode_comment,
+    from_json,
+    has_state,
+    state_json,
+)
+
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+class StateStore(Protocol):
+    """Keeps the state between audits."""
+
+    @property
+    def url(self) -> str:
+        """The address of the issue; empty if there is none."""
+
+    def read(self) -> StoredAudit:
+        """Raises Error."""
+
+    def write(self, merged: AuditMerge, report: AuditReport) -> tuple[str, ...]:
+        """Writes state and report; returns a sentence for each thing that could not be kept. Raises Error."""
+
+
+def default_path(repository: Path, environ: Mapping[str, str]) -> Path:
+    """Returns the state file of a clone in the user's cache: nothing is written into the repository."""
+    cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = repository.resolve()
+    key = sha256(os.fsencode(folder)).hexdigest()[:16]
+    return cache / "hunkwise" / "audits" / f"{folder.name}-{key}.json"
+
+
+class StateFile:
+    """The state in a file. Both methods raise SettingsError."""
+
+    url = ""
+
+    def __init__(self, path: Path, repository: str) -> None:
+        self._path = path
+        self._repository = repository
+
+    def read(self) -> StoredAudit:
+        """Returns the state; an empty one if there is no file."""
+        try:
+            raw = read_bounded(self._path, _MOST_BYTES)
+        except FileNotFoundError:
+            return StoredAudit()
+        except OSError as error:
+            raise self._error(f"cannot be read ({error.strerror})") from error
+        try:
+            state = from_json(json.loads(raw)) if len(raw) <= _MOST_BYTES else None
+        except (ValueError, RecursionError):
+            state = None
+        if state is None:
+            raise self._error("is damaged, or is no state of an audit")
+        if state.repository != self._repository:
+            raise self._error(f"is about another repository, {state.repository}")
+        return StoredAudit(state)
+
+    def write(self, merged: AuditMerge, report: AuditReport) -> tuple[str, ...]:
+        del report
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self._path, json.dumps(state_json(merged.state)) + "\n")
+        except OSError as error:
+            raise self._error(f"cannot be written ({error.strerror})") from error
+        return ()
+
+    def _error(self, what: str) -> SettingsError:
+        return SettingsError([f"The state file {self._path} {what}: delete it, or name another one by --state."])
+
+
+class StateIssue:
+    """The state in a comment of ours on the audit's issue. Methods raise GitHubError."""
+
+    def __init__(
+        self, issues: AuditIssues, repository: str, *, title: str = "", notify_on: Severity | None = None
+    ) -> None:
+        self._issues = issues
+        self._repository = repository
+        self.title = title
+        self.notify_on = notify_on
+        self._issue: AuditIssue | None = None
+
+    @property
+    def url(self) -> str:
+        return self._issue.url if self._issue is not None else ""
+
+    def read(self) -> StoredAudit:
+        """Reads state, boxes and alerts: a state comment that somebody edited is not believed, boxes are."""
+        issue = self._issue = self._issues.find(ISSUE_MARKER, LABEL)
+        alerts = self._issues.dismissed_alerts()
+        if issue is None:
+            return StoredAudit(alerts=alerts)
+        comments = [comment for comment in issue.state_comments if has_state(comment.body)]
+        states = [decode_comment(comment, self._repository) for comment in comments[-1:]]
+        state = states[0] if states else None
+        notes = ()
+        if state is None:
+            why = "was edited or is damaged" if comments else "is missing"
+            notes = (f"The comment with the state {why}: all files are read again. Dismissed boxes still count.",)
+        return StoredAudit(state, read_boxes(issue.body), issue.body_editor, alerts, notes)
+
+    def write(self, merged: AuditMerge, report: AuditReport) -> tuple[str, ...]:
+        """Writes the state first: the issue shows what is kept."""
+        text, omitted = encode_comment(merged.state)
+        notes: tuple[str, ...] = ()
+        if omitted:
+            notes = (
+                f"The state has no room for {omitted} of the open findings, the least severe: they are in the report, "
+                "and reported again when their files are read again. Raise `min-severity` of `audit`.",
+            )
+        body = issue_body(report)
+        if self._issue is None:
+            self._issue = self._issues.create(self.title, body, LABEL, text)
+        else:
+            self._issues.write_state(self._issue, text)
+            if body != self._issue.body:
+                self._issues.edit(self._issue, body)
+        if news := notify_comment(report, self.notify_on):
+            try:
+                self._issues.comment(self._issue, news)
+            except GitHubError as error:
+                notes += (f"The comment on new findings could not be posted: {error.message}",)
+        return notes
