@@ -17,6 +17,7 @@ from tests.end_to_end.step import Step, provider_inputs
 from tests.image.engine import find_engine
 
 from bench import cases
+from bench.audit_planning import build_history
 from bench.cases import Case
 from bench.changes import Built, build
 from bench.children import ROOT, BenchError, MemoryWatch, check_result, run_python
@@ -48,6 +49,10 @@ def _prepare(case: Case, stack: ExitStack) -> Callable[[], Numbers]:
         return import_once if case.kind == "import" else suite_once
     engine = find_engine() if case.kind == "container" else None
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hunkwise-bench-"))
+    if case.kind == "audit-plan":
+        history = build_history(Path(folder) / "repository")
+        os.sync()
+        return partial(audit_plan_once, history)
     built = build(case.shape, Path(folder) / "repository")
     os.sync()  # so that nothing is written to the disk during a measurement
     if case.kind == "plan":
@@ -78,8 +83,8 @@ def review_once(case: Case, built: Built, servers: Servers) -> Numbers:
         cases.WALL: ended - began,
         cases.PROCESSOR: processor,
         cases.OWN_MEMORY: memory.own_peak,
-        cases.SIDECAR_MEMORY: memory.sidecar_peak,
-        cases.BOTH_MEMORY: memory.own_peak + memory.sidecar_peak,
+        cases.SIDECAR_MEMORY: memory.child_peak,
+        cases.BOTH_MEMORY: memory.own_peak + memory.child_peak,
         cases.COVERAGE: float(result.outputs["coverage"]),
         cases.REQUESTS: seen.github_requests,
         cases.CALLS: seen.model_calls,
@@ -122,6 +127,21 @@ def plan_once(built: Built) -> Numbers:
         cases.PLAN_DIFF: plan["diff_seconds"],
         cases.PLAN_MEMORY: plan["peak"],
         cases.CHUNKS: plan["chunks"],
+    }
+
+
+def audit_plan_once(repository: Path) -> Numbers:
+    """Plans an audit in a fresh process."""
+    plan = run_python("-m", "bench.audit_planning", str(repository))
+    if plan["planned_files"] != plan["files"]:
+        raise BenchError(f"Of {plan['files']} files {plan['planned_files']} are in the plan.")
+    return {
+        cases.PLAN: plan["seconds"],
+        cases.PLAN_GIT: plan["git_seconds"],
+        cases.OWN_MEMORY: plan["own_peak"],
+        cases.GIT_MEMORY: plan["git_peak"],
+        cases.BOTH_MEMORY: plan["own_peak"] + plan["git_peak"],
+        cases.QUESTIONS: plan["questions"],
     }
 
 
