@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.audit_planning import COMMITS, FILES
 from bench.changes import Shape
+from bench.history import COMMITS, FILES
 
 POSTED, WALL = "start to review posted", "whole run"
 PROCESSOR = "processor time, CLI included"
@@ -21,7 +21,8 @@ COVERAGE, COMMENTS = "changed lines covered", "inline comments"
 FIRST_REQUESTS, AGAIN_REQUESTS = "requests, first review", "requests, identical second run"
 AGAIN_WRITES, AGAIN_CALLS = "writes, identical second run", "model calls, second run"
 AGAIN_WALL = "identical second run"
-PLAN_GIT, GIT_MEMORY, QUESTIONS = "of it, git's files and log", "git's peak memory", "questions of a lap"
+PLAN_GIT, PLAN_PROCESSOR = "of it, git's files and log", "processor time, git included"
+GIT_MEMORY, QUESTIONS = "git's peak memory", "questions of a lap"
 PLAN, PLAN_DIFF, PLAN_MEMORY, CHUNKS = "plan", "of it, git's diff", "peak memory", "chunks"
 ENTRY_MODEL = "entrypoint to first model request"
 IMPORT = "import copilot"
@@ -43,7 +44,7 @@ UNITS: Mapping[Kind, Mapping[str, str]] = {
     },
     "plan": {PLAN: "s", PLAN_DIFF: "s", PLAN_MEMORY: "MB", CHUNKS: ""},
     "audit-plan": {
-        **dict.fromkeys((PLAN, PLAN_GIT), "s"),
+        **dict.fromkeys((PLAN, PLAN_GIT, PLAN_PROCESSOR), "s"),
         **dict.fromkeys((OWN_MEMORY, GIT_MEMORY, BOTH_MEMORY), "MB"),
         QUESTIONS: "",
     },
@@ -89,7 +90,8 @@ class Case:
     """Something that is run several times. `name` is an argument of `--only`. Latencies are seconds.
 
     A `review` is a whole run of the action, `again` two of the same pull request, `plan` reads a change from git and
-    plans it, `audit-plan` plans an audit, `import` imports the SDK, a `container` runs the image as GitHub's runner does, `suite` is `make test`.
+    plans it, `audit-plan` plans an audit, `import` imports the SDK, a `container` runs the image as GitHub's runner
+    does, `suite` is `make test`.
     """
 
     kind: Kind

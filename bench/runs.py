@@ -17,12 +17,12 @@ from tests.end_to_end.step import Step, provider_inputs
 from tests.image.engine import find_engine
 
 from bench import cases
-from bench.audit_planning import build_history
 from bench.cases import Case
 from bench.changes import Built, build
 from bench.children import ROOT, BenchError, MemoryWatch, check_result, run_python
 from bench.client import GITHUB_TOKEN, Servers, start_servers
 from bench.container import container_once
+from bench.history import build_history
 
 Numbers = Mapping[str, float]
 """The numbers of one run by measure."""
@@ -132,12 +132,15 @@ def plan_once(built: Built) -> Numbers:
 
 def audit_plan_once(repository: Path) -> Numbers:
     """Plans an audit in a fresh process."""
+    before = _processor_seconds()
     plan = run_python("-m", "bench.audit_planning", str(repository))
+    processor = _processor_seconds() - before
     if plan["planned_files"] != plan["files"]:
         raise BenchError(f"Of {plan['files']} files {plan['planned_files']} are in the plan.")
     return {
         cases.PLAN: plan["seconds"],
         cases.PLAN_GIT: plan["git_seconds"],
+        cases.PLAN_PROCESSOR: processor,
         cases.OWN_MEMORY: plan["own_peak"],
         cases.GIT_MEMORY: plan["git_peak"],
         cases.BOTH_MEMORY: plan["own_peak"] + plan["git_peak"],

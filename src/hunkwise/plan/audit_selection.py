@@ -30,9 +30,6 @@ class TreeSelection:
     """Number of the other files by reason."""
 
 
-_ALL = ("**",)
-
-
 def select_tree(
     files: Sequence[TreeFile],
     *,
@@ -54,11 +51,10 @@ def select_tree(
     paths = [file.path for file in files]
     ignored = compiled((*ignore, *audit_ignore)).verdicts(paths)
     marked = linguist_globs(attributes).verdicts(paths)
-    wanted = compiled(tuple(only) or _ALL).verdicts(paths)
-    audited = compiled(tuple(audited_paths) or _ALL).verdicts(paths)
+    wanted = [compiled(tuple(globs)).verdicts(paths) for globs in (only, audited_paths) if globs]
     eligible: list[TreeFile] = []
     skipped: Counter[SkipReason] = Counter()
-    for file, is_ignored, is_marked, *is_wanted in zip(files, ignored, marked, wanted, audited, strict=True):
+    for file, is_ignored, is_marked, *is_wanted in zip(files, ignored, marked, *wanted, strict=True):
         reason = SkipReason.IGNORED if is_ignored or not all(is_wanted) else None
         if reason is None and is_ignored is None:
             reason = _find_name_reason(file.path, is_marked)

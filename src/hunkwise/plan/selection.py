@@ -92,7 +92,12 @@ class Globs:
                 tests = tests_by_folder[folder] = list(
                     self._match_folder(folder.split("/") if folder else [])
                 )
-            yield next((verdict for test, verdict in tests if test is None or test.match(name)), None)
+            for expression, verdict in tests:
+                if expression is None or expression.match(name):
+                    yield verdict
+                    break
+            else:
+                yield None
 
     def _match_folder(self, folder: Sequence[str]) -> Iterator[tuple[re.Pattern[str] | None, bool]]:
         """Yields the verdicts on the files in a folder, the decisive one first, each with the expression for the names

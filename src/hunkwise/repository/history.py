@@ -37,7 +37,7 @@ _FADING = 120 * 86_400
 """Seconds after which a commit counts 1/e: it counts half after 83 days."""
 _COMMITS = 20_000
 """The newest commits that are read."""
-_LOG = 64 << 20
+_LOG = 32 << 20
 """Bytes of the log; older commits are not counted."""
 _MOST_FILES = 60
 """A commit with more files, such as a change of the formatting, is not counted."""
@@ -90,12 +90,12 @@ def _read_log(output: bytes) -> Iterator[tuple[int, bytes, list[bytes]]]:
     next(fields)
     for seconds, subject, _empty in zip(fields, fields, fields, strict=False):
         paths = list(takewhile(bool, fields))  # and the empty field of the next commit
-        if paths:
+        if paths and seconds.isdigit():  # a malformed commit has no time
             yield int(seconds), subject, [paths[0].removeprefix(b"\n"), *paths[1:]]
 
 
 _RENAMES = 1_000
-"""Number of removed or added files above which git compares no contents: only moved files are found then."""
+"""Number of removed or added files above which git compares only the contents of files with the same name."""
 
 
 def find_renames(git: Git, old: str, new: str) -> Mapping[str, str]:
@@ -106,10 +106,6 @@ def find_renames(git: Git, old: str, new: str) -> Mapping[str, str]:
     options = ("-r", "-z", "--name-status", "-M", f"-l{_RENAMES}", "--diff-filter=R")
     commits = (checked_sha(old), checked_sha(new))
     answer = git.run("diff-tree", *options, *commits, "--", limit=_LISTING, timeout=DIFF_TIMEOUT)
-    output = (
-        answer.output
-        if answer.cut
-        else checked_output(answer, f"The renames since {old[:12]} could not be read")
-    )
+    output = checked_output(answer, f"The renames since {old[:12]} could not be read", (0, None))
     fields = iter(output.decode("utf-8", "surrogateescape").split("\0")[:-1])
     return {old_path: new_path for _status, old_path, new_path in zip(fields, fields, fields, strict=False)}
