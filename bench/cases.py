@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.changes import Shape
+from bench.history import COMMITS, FILES
 
 POSTED, WALL = "start to review posted", "whole run"
 PROCESSOR = "processor time, CLI included"
@@ -20,12 +21,14 @@ COVERAGE, COMMENTS = "changed lines covered", "inline comments"
 FIRST_REQUESTS, AGAIN_REQUESTS = "requests, first review", "requests, identical second run"
 AGAIN_WRITES, AGAIN_CALLS = "writes, identical second run", "model calls, second run"
 AGAIN_WALL = "identical second run"
+PLAN_GIT, PLAN_PROCESSOR = "of it, git's files and log", "processor time, git included"
+GIT_MEMORY, QUESTIONS = "git's peak memory", "questions of a lap"
 PLAN, PLAN_DIFF, PLAN_MEMORY, CHUNKS = "plan", "of it, git's diff", "peak memory", "chunks"
 ENTRY_MODEL = "entrypoint to first model request"
 IMPORT = "import copilot"
 SUITE, SUITE_PROCESSOR, SUITE_TESTS = "make test", "processor time of all processes", "tests"
 
-Kind = Literal["review", "again", "plan", "import", "container", "suite"]
+Kind = Literal["review", "again", "plan", "audit-plan", "import", "container", "suite"]
 UNITS: Mapping[Kind, Mapping[str, str]] = {
     "review": {
         **dict.fromkeys((POSTED, FIRST_GITHUB, FIRST_MODEL, WALL, PROCESSOR), "s"),
@@ -40,6 +43,11 @@ UNITS: Mapping[Kind, Mapping[str, str]] = {
         AGAIN_WALL: "s",
     },
     "plan": {PLAN: "s", PLAN_DIFF: "s", PLAN_MEMORY: "MB", CHUNKS: ""},
+    "audit-plan": {
+        **dict.fromkeys((PLAN, PLAN_GIT, PLAN_PROCESSOR), "s"),
+        **dict.fromkeys((OWN_MEMORY, GIT_MEMORY, BOTH_MEMORY), "MB"),
+        QUESTIONS: "",
+    },
     "import": {IMPORT: "s"},
     "container": {
         **dict.fromkeys((ENTRY_MODEL, FIRST_MODEL, POSTED, WALL), "s"),
@@ -82,7 +90,8 @@ class Case:
     """Something that is run several times. `name` is an argument of `--only`. Latencies are seconds.
 
     A `review` is a whole run of the action, `again` two of the same pull request, `plan` reads a change from git and
-    plans it, `import` imports the SDK, a `container` runs the image as GitHub's runner does, `suite` is `make test`.
+    plans it, `audit-plan` plans an audit, `import` imports the SDK, a `container` runs the image as GitHub's runner
+    does, `suite` is `make test`.
     """
 
     kind: Kind
@@ -215,6 +224,13 @@ CASES = (
         goals={PLAN: 3.0, PLAN_MEMORY: 400},
         runs=3,
         shape=_HUGE,
+    ),
+    Case(
+        kind="audit-plan",
+        name="audit-plan",
+        title=f"plan of an audit ({FILES:,} files, {COMMITS:,} commits)",
+        goals={PLAN: 5.0, BOTH_MEMORY: 300},
+        runs=3,
     ),
     Case(kind="import", name="import", title="importing the SDK, fresh processes"),
     Case(

@@ -62,16 +62,18 @@ def check_result(result: Result) -> None:
 
 
 class MemoryWatch:
-    """Samples the kernel's peaks (VmHWM) of a process and its sidecar until it ends. Linux only."""
+    """Samples the kernel's peaks (VmHWM) of a process and of some of its children until it ends. Linux only."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, *, child: bytes = b"--headless") -> None:
+        """`child`: in the command line of the children that are measured, by default the CLI that hunkwise starts."""
         self._pid = pid
+        self._child = child
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
         self.own_peak = 0.0
         """Megabytes of the process alone."""
-        self.sidecar_peak = 0.0
-        """Megabytes of the headless CLI that it started, or 0."""
+        self.child_peak = 0.0
+        """Megabytes of the largest child, or 0."""
         self._thread.start()
 
     def end(self) -> None:
@@ -82,8 +84,8 @@ class MemoryWatch:
         while not self._ended.wait(_SAMPLE_SECONDS):
             self.own_peak = max(self.own_peak, peak_megabytes(self._pid))
             for child in children_of(self._pid):
-                if b"--headless" in _read(child, "cmdline"):
-                    self.sidecar_peak = max(self.sidecar_peak, peak_megabytes(child))
+                if self._child in _read(child, "cmdline"):
+                    self.child_peak = max(self.child_peak, peak_megabytes(child))
 
 
 def peak_megabytes(pid: int | str) -> float:

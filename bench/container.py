@@ -45,7 +45,7 @@ def container_once(case: Case, built: Built, servers: Servers, engine: Engine) -
         cases.POSTED: posted,
         cases.WALL: ended - called,
         cases.OWN_MEMORY: memory.own_peak,
-        cases.SIDECAR_MEMORY: memory.sidecar_peak,
+        cases.SIDECAR_MEMORY: memory.child_peak,
         cases.COVERAGE: float(result.outputs["coverage"]),
         cases.COMMENTS: records.comments,
     }

@@ -22,6 +22,7 @@ from bench.changes import Built, build
 from bench.children import ROOT, BenchError, MemoryWatch, check_result, run_python
 from bench.client import GITHUB_TOKEN, Servers, start_servers
 from bench.container import container_once
+from bench.history import build_history
 
 Numbers = Mapping[str, float]
 """The numbers of one run by measure."""
@@ -48,6 +49,10 @@ def _prepare(case: Case, stack: ExitStack) -> Callable[[], Numbers]:
         return import_once if case.kind == "import" else suite_once
     engine = find_engine() if case.kind == "container" else None
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hunkwise-bench-"))
+    if case.kind == "audit-plan":
+        history = build_history(Path(folder) / "repository")
+        os.sync()
+        return partial(audit_plan_once, history)
     built = build(case.shape, Path(folder) / "repository")
     os.sync()  # so that nothing is written to the disk during a measurement
     if case.kind == "plan":
@@ -78,8 +83,8 @@ def review_once(case: Case, built: Built, servers: Servers) -> Numbers:
         cases.WALL: ended - began,
         cases.PROCESSOR: processor,
         cases.OWN_MEMORY: memory.own_peak,
-        cases.SIDECAR_MEMORY: memory.sidecar_peak,
-        cases.BOTH_MEMORY: memory.own_peak + memory.sidecar_peak,
+        cases.SIDECAR_MEMORY: memory.child_peak,
+        cases.BOTH_MEMORY: memory.own_peak + memory.child_peak,
         cases.COVERAGE: float(result.outputs["coverage"]),
         cases.REQUESTS: seen.github_requests,
         cases.CALLS: seen.model_calls,
@@ -122,6 +127,24 @@ def plan_once(built: Built) -> Numbers:
         cases.PLAN_DIFF: plan["diff_seconds"],
         cases.PLAN_MEMORY: plan["peak"],
         cases.CHUNKS: plan["chunks"],
+    }
+
+
+def audit_plan_once(repository: Path) -> Numbers:
+    """Plans an audit in a fresh process."""
+    before = _processor_seconds()
+    plan = run_python("-m", "bench.audit_planning", str(repository))
+    processor = _processor_seconds() - before
+    if plan["planned_files"] != plan["files"]:
+        raise BenchError(f"Of {plan['files']} files {plan['planned_files']} are in the plan.")
+    return {
+        cases.PLAN: plan["seconds"],
+        cases.PLAN_GIT: plan["git_seconds"],
+        cases.PLAN_PROCESSOR: processor,
+        cases.OWN_MEMORY: plan["own_peak"],
+        cases.GIT_MEMORY: plan["git_peak"],
+        cases.BOTH_MEMORY: plan["own_peak"] + plan["git_peak"],
+        cases.QUESTIONS: plan["questions"],
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from hunkwise.errors import SettingsError
 from hunkwise.evaluation import dataset
-from hunkwise.evaluation.dataset import MAX_CASES, MAX_DIFF, MAX_LINES, TreeFile, read_cases
+from hunkwise.evaluation.dataset import MAX_CASES, MAX_DIFF, MAX_LINES, CaseFile, read_cases
 from hunkwise.evaluation.preparation import EvalSettings, make_ready
 from hunkwise.repository.trees import ScratchRepository
 from tests.evaluation.samples import DIFF, QUIET, golden, write, write_case
@@ -35,11 +35,11 @@ def test_cases_are_read_by_name_and_other_entries_passed_over(tmp_path: Path) ->
     one, other = read_cases(tmp_path)
     assert (one.name, one.base, one.head) == (
         "a",
-        {"a.py": TreeFile(b"1\n")},
-        {"a.py": TreeFile(b"2\n"), "run.sh": TreeFile(b"\xff", True)},
+        {"a.py": CaseFile(b"1\n")},
+        {"a.py": CaseFile(b"2\n"), "run.sh": CaseFile(b"\xff", True)},
     )
     assert (other.name, other.diff, other.head) == ("b", DIFF.encode(), None)
-    assert other.base == {"a.py": TreeFile(b"one\ntwo\nfive\n")}
+    assert other.base == {"a.py": CaseFile(b"one\ntwo\nfive\n")}
 
 
 def test_a_case_by_itself_is_one_as_well(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_case_by_itself_is_one_as_well(tmp_path: Path) -> None:
 
 def test_a_change_of_new_files_alone_needs_no_base(tmp_path: Path) -> None:
     (case,) = read_cases(write(tmp_path / "new", {"golden.json": CLEAN, "head/a.py": "1\n"}))
-    assert (case.base, case.head) == ({}, {"a.py": TreeFile(b"1\n")})
+    assert (case.base, case.head) == ({}, {"a.py": CaseFile(b"1\n")})
 
 
 def test_the_digest_tells_any_change_of_a_case(tmp_path: Path) -> None:

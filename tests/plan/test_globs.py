@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hunkwise.plan.selection import Glob, compiled, matches
+from hunkwise.plan.selection import compiled, matches
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,20 @@ def slow(pattern: str, path: str) -> bool:
 @given(PATTERN, PATH)
 @settings(max_examples=500, deadline=None)
 def test_matching_agrees_with_plain_backtracking(pattern: str, path: str) -> None:
-    assert Glob.parse(pattern).matches(path.split("/")) is slow(pattern, path)
+    assert matches([pattern], path) is slow(pattern, path)
+
+
+@given(st.lists(st.tuples(st.booleans(), PATTERN), max_size=4), st.lists(PATH, max_size=12))
+@settings(max_examples=200, deadline=None)
+def test_verdicts_of_many_paths_are_those_of_the_last_matching_pattern(
+    patterns: list[tuple[bool, str]], paths: list[str]
+) -> None:
+    globs = compiled(tuple("!" * negated + pattern for negated, pattern in patterns))
+    expected = [
+        next((not negated for negated, pattern in reversed(patterns) if slow(pattern, path)), None)
+        for path in paths
+    ]
+    assert list(globs.verdicts(paths)) == [globs.verdict(path) for path in paths] == expected
 
 
 @given(

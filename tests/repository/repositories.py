@@ -47,11 +47,12 @@ class Trees:
         parents: Sequence[str] = (),
         message: bytes = b"A change",
         branch: str = "main",
+        seconds: int = 1_700_000_000,
     ) -> str:
         """Puts exactly these files into a new commit of the branch and returns its SHA."""
         stream = [b"reset refs/heads/%s\n" % branch.encode()] if not parents else []
         stream.append(b"commit refs/heads/%s\nmark :1\n" % branch.encode())
-        stream.append(b"committer A <a@example.invalid> 1700000000 +0000\n")
+        stream.append(b"committer A <a@example.invalid> %d +0000\n" % seconds)
         stream.append(b"data %d\n%s\n" % (len(message), message))
         for number, parent in enumerate(parents):
             stream.append(b"%s %s\n" % (b"merge" if number else b"from", parent.encode()))

@@ -10,7 +10,7 @@ from hunkwise.errors import RepositoryError
 from hunkwise.repository.git import Git, read_contents
 from hunkwise.repository.git_process import GitResult
 from hunkwise.repository.trees import MAX_SMALL, GitTree
-from tests.repository.repositories import Entry, Trees
+from tests.repository.repositories import Entry, Trees, git
 
 FILES: dict[bytes, Entry] = {
     b"a.txt": b"one\n",
@@ -64,6 +64,16 @@ def test_a_commit_that_is_not_here_is_an_error(tmp_path: Path) -> None:
     Trees.make(tmp_path).commit({b"a": b"b"})
     with pytest.raises(RepositoryError, match="Files of the commit could not be read: "):
         GitTree(Git(tmp_path), "1" * 40).read_many(["a"])
+
+
+def test_a_file_whose_object_is_missing_is_not_known(tmp_path: Path) -> None:
+    sha = Trees.make(tmp_path).commit({b"here": b"1\n", b"gone": b"2\n"})
+    oid = git(tmp_path, "rev-parse", f"{sha}:gone").decode().strip()
+    (tmp_path / ".git/objects" / oid[:2] / oid[2:]).unlink()
+    assert GitTree(Git(tmp_path), sha).read_many(["here", "gone", "absent"]) == {
+        "here": b"1\n",
+        "absent": None,
+    }
 
 
 OID = "a" * 40

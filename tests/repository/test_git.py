@@ -150,6 +150,31 @@ def test_rows_of_any_two_trees_equal_their_blobs(
     assert named == {name.decode("utf-8", "surrogateescape") for name in changed}
 
 
+@given(base=TREES, head=TREES, order=st.data())
+@settings(max_examples=30, deadline=None)
+def test_a_diff_of_some_paths_has_these_files_in_this_order(
+    trees: Trees, repository: Git, base: Files, head: Files, order: st.DataObject
+) -> None:
+    names = order.draw(st.lists(st.sampled_from([*base, *head, b"absent"]), min_size=1))
+    paths = [name.decode("utf-8", "surrogateescape") for name in names]
+    files = repository.diff(trees.commit(base), trees.commit(head), paths)
+    for file in files:
+        check_file(file, base, head)
+    changed = [name for name in dict.fromkeys(names) if base.get(name) != head.get(name)]
+    assert [file.path.encode("utf-8", "surrogateescape") for file in files] == changed
+
+
+@given(files=TREES)
+@settings(max_examples=20, deadline=None)
+def test_the_diff_from_the_empty_tree_adds_every_file(trees: Trees, repository: Git, files: Files) -> None:
+    head = trees.commit(files)
+    added = repository.diff(repository.empty_tree(head), head)
+    assert {file.path.encode("utf-8", "surrogateescape") for file in added} == files.keys()
+    for file in added:
+        assert file.status is FileStatus.ADDED
+        check_file(file, {}, files)
+
+
 @given(old=CONTENTS, new=CONTENTS)
 @example(old=b"a\n", new=b"a")
 @example(old=b"", new=b"a")
@@ -226,6 +251,40 @@ def test_a_diff_above_the_limit_names_the_files_that_it_could_not_read(
     assert missing == sorted(missing)
     assert missing[0] is False
     assert missing[-1] is True
+
+
+@pytest.mark.parametrize(
+    "paths", [["*"], ["dir"], ["."], [""], [":(glob)*"], ["../kept"], ["ke\0pt"], ["-p"]]
+)
+def test_a_path_of_a_diff_is_a_name_not_a_pattern_or_folder(
+    repository: Git, change: tuple[str, str], paths: list[str]
+) -> None:
+    assert repository.diff(*change, paths) == ()
+
+
+def test_a_diff_of_paths_knows_no_renames(repository: Git, change: tuple[str, str]) -> None:
+    files = repository.diff(*change, ["dir/moved", "kept", "moved", "dir/moved"])
+    assert [(file.path, file.status) for file in files] == [
+        ("dir/moved", FileStatus.ADDED),
+        ("moved", FileStatus.REMOVED),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "complete"), [(10, 0), (550_000, 743), (700_000, 943), (10_000_000, 2_000)]
+)
+def test_a_diff_of_thousands_of_paths_takes_several_calls_with_one_limit(
+    trees: Trees, limit: int, complete: int
+) -> None:
+    names = [b"%s/%04d" % (b"f" * 100, number) for number in range(2_000)]
+    head = trees.commit(dict.fromkeys(names, b"1\n"), branch="long-names")
+    repository = Git(trees.folder, diff_limit=limit)
+    paths = [name.decode() for name in reversed(names)]
+    files = repository.diff(repository.empty_tree(head), head, paths)
+    assert [file.path for file in files] == paths
+    assert {file.status for file in files} == {FileStatus.ADDED}
+    assert sum(not file.patch_missing for file in files) == complete
+    assert all(file.patch_missing or file.additions == 1 for file in files)
 
 
 def test_a_diff_cut_within_its_list_of_files_is_an_error(trees: Trees, change: tuple[str, str]) -> None:
@@ -333,6 +392,15 @@ def test_commits_are_found_by_name_and_only_commits(
 def test_what_names_no_commit_is_an_error_with_a_remedy(repository: Git, rev: str) -> None:
     with pytest.raises(RepositoryError, match="fetch-depth: 0"):
         repository.resolve(rev)
+
+
+def test_the_empty_tree_has_the_object_format_of_the_commit(tmp_path: Path) -> None:
+    trees = Trees.make(tmp_path, "--object-format=sha256")
+    head = trees.commit({b"a": b"1\n", b"b": b"2\n"})
+    repository = Git(tmp_path)
+    assert [file.path for file in repository.diff(repository.empty_tree(head), head, ["b"])] == ["b"]
+    with pytest.raises(RepositoryError, match="not the full SHA"):
+        repository.empty_tree("HEAD")
 
 
 @pytest.mark.parametrize("sha", ["HEAD", "--output=x", "abc", "A" * 40, "0" * 41, "0" * 40 + "\n"])

@@ -21,14 +21,14 @@ from hunkwise.files import read_bounded
 from hunkwise.settings.parsing import did_you_mean, listed
 
 
-class TreeFile(NamedTuple):
-    """A file of a tree: its bytes and its mode."""
+class CaseFile(NamedTuple):
+    """A file of a case: its bytes and its mode."""
 
     raw: bytes
     executable: bool = False
 
 
-Tree = Mapping[str, TreeFile]
+Tree = Mapping[str, CaseFile]
 """Regular files by their paths, with slashes."""
 
 
@@ -67,7 +67,7 @@ UNSHOWN: Final = "…"
 """Placeholder for each line that the diff does not show, so that the others keep their numbers."""
 
 
-def files_of_diff(diff: bytes) -> dict[str, TreeFile] | None:
+def files_of_diff(diff: bytes) -> dict[str, CaseFile] | None:
     """Returns the files of the base with the lines that the diff shows; None if they exceed MAX_LINES.
 
     Skips paths that are not valid in a tree: git then refuses the diff with the reason.
@@ -86,7 +86,7 @@ def files_of_diff(diff: bytes) -> dict[str, TreeFile] | None:
             executable.add(path)
     if sum(max(lines, default=1) for lines in lines_by_path.values()) > MAX_LINES:
         return None
-    return {path: TreeFile(_text(lines), path in executable) for path, lines in lines_by_path.items()}
+    return {path: CaseFile(_text(lines), path in executable) for path, lines in lines_by_path.items()}
 
 
 def _text(lines: dict[int, DiffLine]) -> bytes:
@@ -120,9 +120,9 @@ class TreeReader:
     faults: list[str] = field(default_factory=list)
     _left: int = MAX_TREE
 
-    def read(self) -> dict[str, TreeFile]:
+    def read(self) -> dict[str, CaseFile]:
         """Returns all files below the folder, in the order of their names."""
-        tree: dict[str, TreeFile] = {}
+        tree: dict[str, CaseFile] = {}
         for path, entry in self._entries(self.folder, "", 0):
             if len(self.faults) >= _MAX_TREE_FAULTS:
                 break
@@ -157,7 +157,7 @@ class TreeReader:
             else:
                 yield from self._entries(Path(entry.path), f"{path}/", depth + 1)
 
-    def _read_file(self, path: str, entry: os.DirEntry[str]) -> TreeFile | None:
+    def _read_file(self, path: str, entry: os.DirEntry[str]) -> CaseFile | None:
         try:
             status = entry.stat(follow_symlinks=False)
             if not stat.S_ISREG(status.st_mode):
@@ -174,7 +174,7 @@ class TreeReader:
             self._refuse(path, f"it cannot be read ({error.strerror})")
             return None
         self._left -= len(raw)
-        return TreeFile(raw, bool(status.st_mode & stat.S_IXUSR))
+        return CaseFile(raw, bool(status.st_mode & stat.S_IXUSR))
 
     def _refuse(self, path: str, why: str) -> None:
         place = f"{self.shown}/{path}".rstrip("/")
@@ -284,7 +284,7 @@ class _CaseReader:
                 )
                 yield f"{self.shown}/{cut(one_line(name), 100)}: it is no part of a case{hint}"
 
-    def _read_trees(self) -> tuple[dict[str, TreeFile], dict[str, TreeFile] | None, bytes] | None:
+    def _read_trees(self) -> tuple[dict[str, CaseFile], dict[str, CaseFile] | None, bytes] | None:
         has_base, has_head, has_diff = (
             os.path.lexists(self.folder / name) for name in ("base", "head", DIFF)
         )
@@ -309,7 +309,7 @@ class _CaseReader:
             base = files or {}
         return None if diff is None else (base, None, diff)
 
-    def _read_tree(self, name: str) -> dict[str, TreeFile]:
+    def _read_tree(self, name: str) -> dict[str, CaseFile]:
         path = self.folder / name
         if path.is_symlink() or not path.is_dir():
             self.faults.append(f"{self.shown}/{name}: it must be a folder, and no link to one")

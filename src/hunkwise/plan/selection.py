@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +19,8 @@ from hunkwise.domain.review import FileCoverage, SkipReason
 
 _SPANS = re.compile(r"(?:^|(?<=/))\*{2,}(?=/|$)")
 _ESCAPED = re.compile(r"\\(.)|(\[\^)", re.DOTALL)
+_Run = tuple[re.Pattern[str], ...]
+"""Consecutive names of a pattern."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Glob:
 
     negated: bool
     """With a leading `!`: excludes what an earlier pattern matched."""
-    runs: tuple[tuple[re.Pattern[str], ...], ...]
+    runs: tuple[_Run, ...]
     """Runs of consecutive names; any number of folders can be between two runs."""
     inside: bool
     """Ends in `/` or `/**`: matches only what is in the folder, not a file with that name."""
@@ -50,19 +52,24 @@ class Glob:
             return cls(negated, (), inside=True)
         return cls(negated, tuple(runs), inside)
 
-    def matches(self, names: Sequence[str]) -> bool:
-        """Returns True if the pattern matches the path (split into names) or a folder that contains it."""
-        if not self.runs or not _matches_at(self.runs[0], names, 0):
+    def match_folder(self, folder: Sequence[str]) -> re.Pattern[str] | bool:
+        """Returns True if the pattern matches the folder (split into names) or one that contains it, otherwise the
+        expression for the names of the files in it that it matches, or False."""
+        if not self.runs:
             return False
-        end = len(self.runs[0])
-        for run in self.runs[1:]:
+        *runs, last = self.runs
+        end = 0
+        for number, run in enumerate(runs):
             # The first match is the best: it leaves the most names to the following runs.
-            starts = range(end, len(names) - len(run) + 1)
-            match = next((start for start in starts if _matches_at(run, names, start)), None)
+            match = _find_run(run, folder, end, anchored=not number)
             if match is None:
                 return False
             end = match + len(run)
-        return end < len(names) or not self.inside
+        if _find_run(last, folder, end, anchored=not runs) is not None:
+            return True
+        start = len(folder) + 1 - len(last)
+        fits = start >= end if runs else start == 0
+        return last[-1] if fits and not self.inside and _matches_at(last[:-1], folder, start) else False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +80,34 @@ class Globs:
 
     def verdict(self, path: str) -> bool | None:
         """Returns True if the path matches, False if a `!` pattern excludes it, None if no pattern matches."""
-        names = path.split("/")
+        return next(self.verdicts((path,)))
+
+    def verdicts(self, paths: Iterable[str]) -> Iterator[bool | None]:
+        """Yields the verdict of each path; a folder is matched only once."""
+        tests_by_folder: dict[str, list[tuple[re.Pattern[str] | None, bool]]] = {}
+        for path in paths:
+            folder, _, name = path.rpartition("/")
+            tests = tests_by_folder.get(folder)
+            if tests is None:
+                tests = tests_by_folder[folder] = list(
+                    self._match_folder(folder.split("/") if folder else [])
+                )
+            for expression, verdict in tests:
+                if expression is None or expression.match(name):
+                    yield verdict
+                    break
+            else:
+                yield None
+
+    def _match_folder(self, folder: Sequence[str]) -> Iterator[tuple[re.Pattern[str] | None, bool]]:
+        """Yields the verdicts on the files in a folder, the decisive one first, each with the expression for the names
+        to which it applies; None for all."""
         for glob in reversed(self.globs):
-            if glob.matches(names):
-                return not glob.negated
-        return None
+            match = glob.match_folder(folder)
+            if match is not False:
+                yield None if match is True else match, not glob.negated
+            if match is True:
+                return
 
 
 @lru_cache(maxsize=256)
@@ -91,7 +121,13 @@ def matches(patterns: Sequence[str], path: str) -> bool:
     return compiled(tuple(patterns)).verdict(path) is True
 
 
-def _matches_at(run: tuple[re.Pattern[str], ...], names: Sequence[str], start: int) -> bool:
+def _find_run(run: _Run, names: Sequence[str], start: int, *, anchored: bool) -> int | None:
+    """Returns the first place from `start` on where the run matches; if `anchored`, only that place."""
+    stop = start + 1 if anchored else len(names) - len(run) + 1
+    return next((place for place in range(start, stop) if _matches_at(run, names, place)), None)
+
+
+def _matches_at(run: _Run, names: Sequence[str], start: int) -> bool:
     if start + len(run) > len(names):
         return False
     return all(name.match(names[start + offset]) for offset, name in enumerate(run))

@@ -6,18 +6,27 @@ import math
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from subprocess import Popen
 from typing import Protocol
 
+from hunkwise.domain.audit import TreeFile
 from hunkwise.domain.diff import FileDiff, Hunk
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.pull_request import Entry, Known
 from hunkwise.errors import OversizeError, RepositoryError
-from hunkwise.repository.git_output import as_argument, clean, is_path, read_changes, read_hits
+from hunkwise.repository.git_output import (
+    as_argument,
+    batch_paths,
+    clean,
+    is_path,
+    read_changes,
+    read_files,
+    read_hits,
+)
 from hunkwise.repository.git_process import (
+    EMPTY_TREES,
     TIMEOUT,
     GitResult,
     Mirror,
@@ -27,8 +36,6 @@ from hunkwise.repository.git_process import (
     tempfile_error,
 )
 
-_ARGUMENTS = 100_000
-"""Bytes of paths per call: the operating system limits the length of arguments."""
 _LISTING = 64 << 20
 _HEADER = 200
 """Bytes that `cat-file --batch` adds to each content, at most."""
@@ -42,12 +49,6 @@ class RunGit(Protocol):
     ) -> GitResult: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Blob:
-    oid: str
-    size: int
-
-
 def read_contents(run: RunGit, sha: str, paths: Sequence[str], *, most: int, together: int) -> Known:
     """Returns contents by path, None if there is no file.
 
@@ -57,62 +58,43 @@ def read_contents(run: RunGit, sha: str, paths: Sequence[str], *, most: int, tog
     names_by_path = {path: clean(path) for path in paths}
     names = [name for name in dict.fromkeys(names_by_path.values()) if is_path(name)]
     entries: dict[str, Entry] = {}
-    for batch in _batches(names):
-        blobs = _list_blobs(run, sha, batch)
-        entries |= {name: None for name in batch if name not in blobs}
-        selected: dict[str, _Blob] = {}
-        for name, blob in blobs.items():
-            if blob.size <= min(most, together):
-                selected[name] = blob
-                together -= blob.size
-        contents = _read_blobs(run, list(selected.values()))
-        entries |= {name: contents[blob.oid] for name, blob in selected.items() if blob.oid in contents}
+    for batch in batch_paths(names):
+        files = _list_files(run, sha, batch)
+        entries |= {name: None for name in batch if name not in files}
+        selected: list[TreeFile] = []
+        for file in files.values():
+            if 0 <= file.size <= min(most, together):
+                selected.append(file)
+                together -= file.size
+        contents = _read_blobs(run, selected)
+        entries |= {file.path: contents[file.blob] for file in selected if file.blob in contents}
     return {path: entries[name] for path, name in names_by_path.items() if name in entries}
 
 
-def _batches(names: Sequence[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    size = 0
-    for name in names:
-        size += len(as_argument(name)) + 1
-        if size > _ARGUMENTS and batch:
-            yield batch
-            batch, size = [], len(as_argument(name)) + 1
-        batch.append(name)
-    if batch:
-        yield batch
-
-
-def _list_blobs(run: RunGit, sha: str, names: Sequence[str]) -> Mapping[str, _Blob]:
+def _list_files(run: RunGit, sha: str, names: Sequence[str]) -> Mapping[str, TreeFile]:
     """Returns the regular files among the names, without links and submodules."""
     pathspecs = [as_argument(name) for name in names]
     answer = run("ls-tree", "-z", "-l", "--full-tree", sha, "--", *pathspecs, limit=_LISTING)
-    blobs: dict[str, _Blob] = {}
-    for entry in _checked_files(answer).split(b"\0")[:-1]:
-        fields, _, name = entry.partition(b"\t")
-        mode, _kind, oid, size = fields.decode("ascii").split()
-        if mode.startswith("100"):
-            blobs[name.decode("utf-8", "surrogateescape")] = _Blob(oid, int(size))
-    return blobs
+    return {file.path: file for file in read_files(_checked_files(answer))}
 
 
-def _read_blobs(run: RunGit, blobs: Sequence[_Blob]) -> dict[str, bytes]:
+def _read_blobs(run: RunGit, files: Sequence[TreeFile]) -> dict[str, bytes]:
     """Returns contents by object id. Objects that git does not have, as in a partial clone, are missing."""
-    if not blobs:
+    if not files:
         return {}
-    stdin = "".join(f"{blob.oid}\n" for blob in blobs).encode("ascii")
-    limit = sum(blob.size + _HEADER for blob in blobs)
+    stdin = "".join(f"{file.blob}\n" for file in files).encode("ascii")
+    limit = sum(file.size + _HEADER for file in files)
     output = _checked_files(run("cat-file", "--batch", limit=limit, stdin=stdin))
     contents: dict[str, bytes] = {}
     position = 0
-    for blob in blobs:
+    for file in files:
         end = output.find(b"\n", position)
         header = output[position:end].split(b" ") if end >= 0 else []
         position = end + 1
-        if header[:1] != [blob.oid.encode("ascii")] or header[1:2] == [b"missing"]:
+        if header[:1] != [file.blob.encode("ascii")] or header[1:2] == [b"missing"]:
             continue
         size = int(header[2])
-        contents[blob.oid] = output[position : position + size]
+        contents[file.blob] = output[position : position + size]
         position += size + 1
     return contents
 
@@ -182,7 +164,10 @@ DIFF_TIMEOUT = 180.0
 SMALL_OUTPUT = 1 << 20
 """Bytes of any other output."""
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_RAW_LINE = 160
+"""Bytes of a line of `--raw` besides the path, which can be four times as long when quoted."""
 _DIFF_OPTIONS = ("-U3", "--no-color", "--no-ext-diff", "--no-textconv", "--full-index")
+_PATCHES = ("-p", "--submodule=short", *_DIFF_OPTIONS)
 _FETCH_MORE = (
     "Check out with `fetch-depth: 0` and without a filter, so that both sides of the change are there."
 )
@@ -225,14 +210,14 @@ class Git:
 
     def has(self, sha: str) -> bool:
         """Returns whether the repository contains the commit."""
-        return self._run("cat-file", "-e", _checked_sha(sha) + "^{commit}").code == 0
+        return self.run("cat-file", "-e", checked_sha(sha) + "^{commit}").code == 0
 
     def resolve(self, rev: str) -> str:
         """Returns the SHA of the commit that a branch, a tag, a SHA or an expression like `HEAD~2` refers to."""
         answer = None
         if "\0" not in rev and rev:
             name = as_argument(rev + "^{commit}")
-            answer = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", name)
+            answer = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name)
         sha = answer.output.decode("ascii", "replace").strip() if answer and answer.code == 0 else ""
         if not _SHA.fullmatch(sha):
             raise RepositoryError(f"There is no commit {rev!r} in {self._path.absolute()}.", _NAME_ANOTHER)
@@ -240,46 +225,71 @@ class Git:
 
     def default_branch(self) -> str | None:
         """Returns the branch of origin/HEAD (`origin/main`), else an existing main or master, else None."""
-        answer = self._run("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
+        answer = self.run("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
         names = [answer.output.decode("utf-8", "replace").strip()] if answer.code == 0 else []
         for name in [*names, "origin/main", "origin/master", "main", "master"]:
             commit = f"{name}^{{commit}}"
-            if self._run("rev-parse", "--verify", "--quiet", "--end-of-options", commit).code == 0:
+            if self.run("rev-parse", "--verify", "--quiet", "--end-of-options", commit).code == 0:
                 return name
         return None
 
     def merge_base(self, a: str, b: str) -> str | None:
         """Returns the SHA of the best common ancestor; None if the available history has none."""
-        answer = self._run("merge-base", _checked_sha(a), _checked_sha(b))
+        answer = self.run("merge-base", checked_sha(a), checked_sha(b))
         if answer.code == 1:
             return None
-        return _checked(answer, "The merge base could not be found").decode("ascii").split("\n")[0]
+        return checked_output(answer, "The merge base could not be found").decode("ascii").split("\n")[0]
 
-    def diff(self, base: str, head: str) -> tuple[FileDiff, ...]:
-        """Returns all files that differ between two commits, with renames and three lines of context."""
-        arguments = ["-r", "--raw", "-p", "--no-abbrev", "-M", "--submodule=short", *_DIFF_OPTIONS]
-        commits = _checked_sha(base), _checked_sha(head)
-        answer = self._run(
-            "diff-tree", *arguments, *commits, "--", limit=self._diff_limit, timeout=DIFF_TIMEOUT
-        )
+    def diff(self, base: str, head: str, paths: Sequence[str] = ()) -> tuple[FileDiff, ...]:
+        """Returns the files that differ between two commits or trees, with three lines of context.
+
+        Without `paths`, all files, with renames. With them, only those that are named exactly, in the order of
+        `paths`; a renamed file is then a removed and an added one.
+        """
+        commits = checked_sha(base), checked_sha(head)
+        if not paths:
+            return self._diff(commits, ["-M", *_PATCHES], [], self._diff_limit)[0]
+        changes: dict[str, FileDiff] = {}
+        room = self._diff_limit
+        for batch in batch_paths(path for path in dict.fromkeys(paths) if is_path(path)):
+            fits = room > sum(_RAW_LINE + 4 * len(as_argument(path)) for path in batch)
+            patches, limit = (_PATCHES, room) if fits else ((), _LISTING)
+            files, used = self._diff(commits, ["--no-renames", *patches], batch, limit)
+            changes |= {file.path: file for file in files}
+            room -= used
+        return tuple(changes[path] for path in dict.fromkeys(paths) if path in changes)
+
+    def _diff(
+        self, commits: tuple[str, str], options: Sequence[str], paths: Sequence[str], limit: int
+    ) -> tuple[tuple[FileDiff, ...], int]:
+        """Returns the changed files, and the bytes that git wrote. Without `_PATCHES` they are `patch_missing`."""
+        arguments = ["-r", "--raw", "--no-abbrev", *options, *commits, "--"]
+        pathspecs = map(as_argument, paths)
+        answer = self.run("diff-tree", *arguments, *pathspecs, limit=limit, timeout=DIFF_TIMEOUT)
         if not answer.cut:
-            _checked(answer, f"The change {base[:12]}..{head[:12]} could not be read")
-        return read_changes(answer.output, answer.cut)
+            checked_output(answer, f"The change {commits[0][:12]}..{commits[1][:12]} could not be read")
+        missing = answer.cut or "-p" not in options
+        return read_changes(answer.output, missing), len(answer.output)
+
+    @staticmethod
+    def empty_tree(sha: str) -> str:
+        """Returns the id of the empty tree in the object format of this SHA: the base of a diff of all files."""
+        return EMPTY_TREES["sha1" if len(checked_sha(sha)) == 40 else "sha256"]
 
     def blob(self, sha: str, path: str, limit: int) -> bytes | None:
         """Returns a file's content; None for no file and for links. Raises OversizeError above `limit` bytes."""
         cleaned = clean(path)
         for mode, oid, name in self._list_entries(sha, cleaned) if cleaned else ():
             if name == cleaned and mode.startswith("100"):
-                answer = self._run("cat-file", "blob", oid, limit=limit)
+                answer = self.run("cat-file", "blob", oid, limit=limit)
                 if answer.cut:
                     raise OversizeError(path, limit)
-                return _checked(answer, f"{path!r} could not be read")
+                return checked_output(answer, f"{path!r} could not be read")
         return None
 
     def blobs(self, sha: str, paths: Sequence[str], *, most: int, together: int) -> Known:
         """Returns files by path, in two calls of git; see `read_contents`."""
-        return read_contents(self._run, _checked_sha(sha), paths, most=most, together=together)
+        return read_contents(self.run, checked_sha(sha), paths, most=most, together=together)
 
     def tree(self, sha: str, prefix: str = "") -> tuple[str, ...]:
         """Lists the names in the folder `prefix`, folders with a final `/`; empty if there is no such folder."""
@@ -292,14 +302,16 @@ class Git:
         self, sha: str, pattern: str, paths: Sequence[str], limit: int, *, fixed: bool = False
     ) -> list[tuple[str, int, str]]:
         """Returns path, line number and text of the first `limit` lines that match; see `search`."""
-        return search(self._run, _checked_sha(sha), pattern, paths, limit, fixed=fixed)
+        return search(self.run, checked_sha(sha), pattern, paths, limit, fixed=fixed)
 
     def log_subject(self, sha: str) -> str:
         """Returns the first paragraph of the commit's message, on one line."""
-        answer = self._run(
-            "log", "-1", "--no-show-signature", "--format=%s", "--encoding=UTF-8", _checked_sha(sha)
+        answer = self.run(
+            "log", "-1", "--no-show-signature", "--format=%s", "--encoding=UTF-8", checked_sha(sha)
         )
-        return _checked(answer, f"The commit {sha} could not be read").decode("utf-8", "replace").strip()
+        return (
+            checked_output(answer, f"The commit {sha} could not be read").decode("utf-8", "replace").strip()
+        )
 
     @staticmethod
     def diff_blobs(old: bytes, new: bytes) -> tuple[Hunk, ...]:
@@ -313,17 +325,17 @@ class Git:
                 answer = call(arguments, environment(home), limit=DIFF_LIMIT, timeout=TIMEOUT)
         except OSError as error:
             raise tempfile_error(error) from error
-        return parse_hunks(_checked(answer, "Two files could not be compared", (0, 1)))
+        return parse_hunks(checked_output(answer, "Two files could not be compared", (0, 1)))
 
     def _list_entries(self, sha: str, path: str) -> list[tuple[str, str, str]]:
         """Returns mode, object id and full path of the entry at `path`, or of the entries of a folder (`path/`)."""
         if path and not is_path(path.removesuffix("/")):
             return []
         pathspecs = [as_argument(path)] if path else []
-        answer = self._run(
-            "ls-tree", "-z", "--full-tree", _checked_sha(sha), "--", *pathspecs, limit=_LISTING
+        answer = self.run("ls-tree", "-z", "--full-tree", checked_sha(sha), "--", *pathspecs, limit=_LISTING)
+        output = (
+            answer.output if answer.cut else checked_output(answer, f"The files of {sha} could not be listed")
         )
-        output = answer.output if answer.cut else _checked(answer, f"The files of {sha} could not be listed")
         entries = []
         for entry in output.split(b"\0")[:-1]:
             fields, _, name = entry.partition(b"\t")
@@ -331,7 +343,7 @@ class Git:
             entries.append((mode, oid, name.decode("utf-8", "surrogateescape")))
         return entries
 
-    def _run(
+    def run(
         self,
         command: str,
         *arguments: str | bytes,
@@ -341,6 +353,7 @@ class Git:
         globs: bool = False,
         stdin: bytes = b"",
     ) -> GitResult:
+        """Runs git in the repository; paths are literal unless `globs`. See `git_process.call`."""
         with self._lock:
             if self._mirror is None:
                 self._mirror = Mirror(self._path, bare=self._bare, ask=self._call)
@@ -367,13 +380,15 @@ class Git:
         )
 
 
-def _checked(answer: GitResult, what: str, codes: Sequence[int] = (0,)) -> bytes:
+def checked_output(answer: GitResult, what: str, codes: Sequence[int | None] = (0,)) -> bytes:
+    """Returns git's output. Raises RepositoryError, which says `what` failed, for any other exit code."""
     if answer.code not in codes:
         raise RepositoryError(f"{what}: {answer.complaint or f'git ended with {answer.code}'}.", _FETCH_MORE)
     return answer.output
 
 
-def _checked_sha(sha: str) -> str:
+def checked_sha(sha: str) -> str:
+    """Returns the SHA. Raises RepositoryError if it is not a full one."""
     if not _SHA.fullmatch(sha):
         raise RepositoryError(f"{sha!r} is not the full SHA of a commit.", "Name all 40 (or 64) hex digits.")
     return sha

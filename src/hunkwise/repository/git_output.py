@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from hunkwise.domain.audit import TreeFile
 from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.diff_parser import FileSection, count_changes, parse_sections, unquote
 from hunkwise.errors import RepositoryError
@@ -32,6 +33,33 @@ def as_argument(text: str) -> bytes:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return text.encode("utf-8", "replace")
+
+
+_ARGUMENTS = 100_000
+"""Bytes of paths per call: the operating system limits the length of arguments."""
+
+
+def batch_paths(paths: Iterable[str]) -> Iterator[list[str]]:
+    """Yields the paths in batches that fit into the arguments of one call."""
+    batch: list[str] = []
+    size = 0
+    for path in paths:
+        size += len(as_argument(path)) + 1
+        if size > _ARGUMENTS and batch:
+            yield batch
+            batch, size = [], len(as_argument(path)) + 1
+        batch.append(path)
+    if batch:
+        yield batch
+
+
+def read_files(output: bytes) -> Iterator[TreeFile]:
+    """Yields the regular files that `ls-tree -l -z` lists; the size is -1 if git does not have the content."""
+    for entry in output.decode("utf-8", "surrogateescape").split("\0"):
+        fields, _, path = entry.partition("\t")
+        if fields.startswith("100"):
+            _mode, _kind, blob, size = fields.split()
+            yield TreeFile(path, blob, int(size) if size != "BAD" else -1)
 
 
 HIT_LIMIT = 1_000

@@ -176,7 +176,7 @@ def _command_name(arguments: Sequence[str | bytes]) -> str:
 
 _SMALL_FILE = 10_000
 _LINKED = ("refs", "packed-refs", "reftable", "logs", "shallow", "FETCH_HEAD", "ORIG_HEAD")
-_EMPTY_TREE = {
+EMPTY_TREES = {
     "sha1": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
     "sha256": "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
 }
@@ -261,7 +261,7 @@ class Mirror:
             {
                 "GIT_DIR": str(self.folder),
                 "GIT_OBJECT_DIRECTORY": str((common / "objects").absolute()),
-                "GIT_ATTR_SOURCE": _EMPTY_TREE[extensions.get("objectformat", "sha1")],
+                "GIT_ATTR_SOURCE": EMPTY_TREES[extensions.get("objectformat", "sha1")],
             },
         )
 
