@@ -110,8 +110,8 @@ def count_markers(kind: str, text: str) -> int:
     return text.count(f"<!-- hunkwise:{kind} ")
 
 
-PACKED = "([A-Za-z0-9+/]{4,}={0,2})"
-"""Pattern of a word by `pack`."""
+COMPRESSED = "[A-Za-z0-9+/]{4,}={0,2}"
+"""Pattern of a word by `compress`."""
 _FINDING = marker_pattern("finding", "fp=([0-9a-f]{16})", "([A-Za-z0-9+/]{4,4096}={0,2})")
 _FIXED = marker_pattern("fixed", "head=[0-9A-Za-z._]{0,80}")
 _REVIEW = re.compile(r"<!-- hunkwise:review v\d{1,9} run=[\w.]* head=[\w.]* -->", re.ASCII)
@@ -258,19 +258,19 @@ def from_bytes(content: bytes) -> object:
         return None
 
 
-def pack(values: object) -> str:
-    """Returns the values as one compressed word for a marker."""
-    return b64encode(zlib.compress(as_bytes(values), 9)).decode("ascii")
+def compress(content: bytes) -> str:
+    """Returns the bytes compressed, as one word for a marker."""
+    return b64encode(zlib.compress(content, 9)).decode("ascii")
 
 
-def unpack(word: str, largest: int) -> object:
-    """Returns the values that `pack` encoded; None if they are damaged, or have more than `largest` bytes."""
+def decompress(word: str, largest: int) -> bytes | None:
+    """Returns the bytes that `compress` encoded; None if they are damaged, or more than `largest` (1 or more)."""
     decompressor = zlib.decompressobj()
     try:
         content = decompressor.decompress(b64decode(word, validate=True), largest)
     except (ValueError, zlib.error):
         return None
-    return from_bytes(content) if decompressor.eof and not decompressor.unused_data else None
+    return content if decompressor.eof and not decompressor.unused_data else None
 
 
 def _parse_marker(found: re.Match[str]) -> PreviousFinding | None:

@@ -24,16 +24,18 @@ from hunkwise.domain.finding import (
 from hunkwise.domain.pull_request import Comment
 from hunkwise.domain.text import cut
 from hunkwise.tracking.markers import (
+    COMPRESSED,
     LONGEST_TEXT,
-    PACKED,
     HiddenState,
+    as_bytes,
     as_values,
+    compress,
     count_markers,
+    decompress,
+    from_bytes,
     from_values,
     marker,
     marker_pattern,
-    pack,
-    unpack,
 )
 
 _Parsed = TypeVar("_Parsed")
@@ -98,7 +100,7 @@ def parse_all(values: object, parse: Callable[[Any], _Parsed | None]) -> tuple[_
 
 SUMMARY_MARKER = marker("summary")
 """The first line of the summary comment."""
-_LINE = marker_pattern("state", PACKED)
+_LINE = marker_pattern("state", f"({COMPRESSED})")
 _LARGEST = 1024 * 1024
 """Maximum size of the state's JSON in bytes; ours is far smaller."""
 MOST_SHAS = 20
@@ -148,7 +150,8 @@ def decode(comment: Comment, *, repository: str, number: int) -> HiddenState | N
     if comment.edited or len(body) > LONGEST_TEXT or not _is_summary(body):
         return None
     line = _LINE.fullmatch(body.rpartition("\n")[2]) if count_markers("state", body) == 1 else None
-    state = _parse_state(unpack(line[1], _LARGEST)) if line else None
+    content = decompress(line[1], _LARGEST) if line else None
+    state = _parse_state(from_bytes(content)) if content is not None else None
     if state is None or state.number != number or state.repository.casefold() != repository.casefold():
         return None
     return state
@@ -188,7 +191,7 @@ def _encode_line(
         "c": state.conclusion,
         **({_SUMMARY: summary_values(summary)} if summary else {}),
     }
-    return marker("state", pack(values))
+    return marker("state", compress(as_bytes(values)))
 
 
 def _parse_state(values: object) -> HiddenState | None:
