@@ -233,7 +233,7 @@ def test_without_room_as_little_as_possible_is_omitted() -> None:
         replace(one, status=status, record=replace(one.record, severity=severity), body=one.record.title * 5)
         for one, (status, severity) in zip(large_ledger(len(kinds)), kinds, strict=True)
     )  # fmt: skip
-    state = replace(STATE, files=800, skipped={BINARY: pick.randbytes(100)}, entries=mixed)
+    state = replace(STATE, files=4_800, skipped={BINARY: pick.randbytes(600)}, entries=mixed)
     full = len(encode_comment(state)[0])
     seen: set[str] = set()
     for room in range(full, 500, -211):
@@ -267,7 +267,7 @@ def test_texts_are_kept_as_long_as_there_is_room() -> None:
     state = replace(STATE, entries=large_ledger(100, body="x" * MAX_TEXT))
     assert read(comment(state)) == state
     everything = replace(
-        STATE, entries=large_ledger(2_000, body="x" * MAX_TEXT)
+        STATE, entries=large_ledger(1_500, body="x" * MAX_TEXT)
     )  # above the bound of the JSON
     text, dropped = encode_comment(everything)
     known = read(Comment(1, text))
@@ -345,6 +345,22 @@ def with_column(index: int, value: object) -> Callable[[dict[str, Any]], object]
     return changed
 
 
+WRONG_FIELDS: list[tuple[str, object]] = [
+    ("r", 1), ("t", None), ("t", "a" * 2_000), ("w", []), ("n", -1), ("n", True), ("n", 7.0), ("n", 10**9),
+    ("n", 16), ("b", None), ("b", [1]), ("b", [BINARY, BINARY]), ("b", [LOCK, BINARY]), ("b", ["lazy", LOCK]),
+    ("l", "3"), ("l", -1), ("g", None), ("g", "yesterday"), ("g", "2026-13-01"), ("g", "20261102"), ("u", None),
+    ("d", "2026-W40-1"), ("s", {}), ("s", [["2026-11-02", 1]]), ("s", [["2026-11-02", 1, True]]),
+    ("s", [["2026-11-02", -1, 0]]), ("s", [["2026-11-02", 1, 10**19]]), ("s", [["soon", 1, 2]]),
+    ("s", [["2026-11-02", 1, 2]] * 9), ("a", None), ("a", ["", 1]), ("f", None), ("f", []), ("f", [[]] * 19),
+    ("f", [None] * 19), ("f", {}),
+]  # fmt: skip
+WRONG_COLUMNS: list[tuple[int, object]] = [
+    (0, ""), (1, 9), (8, False), (8, 1), (9, "nowhere"), (10, None), (10, ["certain"]), (11, "soon"),
+    (11, None), (12, 1), (13, "grave"), (13, None), (14, "b" * 101), (15, "w" * 401), (15, None),
+    (16, -1), (16, True), (16, "1"), (17, "late"), (18, "t" * 4_001), (18, None),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -352,25 +368,13 @@ def with_column(index: int, value: object) -> Callable[[dict[str, Any]], object]
         lambda made: [made],
         lambda made: {**made, "x": 1},
         lambda made: {name: value for name, value in made.items() if name != "l"},
-        *[with_field(name, wrong) for name, wrong in [
-            ("r", 1), ("t", None), ("t", "a" * 2_000), ("w", []), ("n", -1), ("n", True), ("n", 7.0), ("n", 10**9),
-            ("n", 16), ("b", None), ("b", [1]), ("b", [BINARY, BINARY]), ("b", [LOCK, BINARY]), ("b", ["lazy", LOCK]),
-            ("l", "3"), ("l", -1), ("g", None), ("g", "yesterday"), ("g", "2026-13-01"), ("g", "20261102"), ("u", None),
-            ("d", "2026-W40-1"), ("s", {}), ("s", [["2026-11-02", 1]]), ("s", [["2026-11-02", 1, True]]),
-            ("s", [["2026-11-02", -1, 0]]), ("s", [["2026-11-02", 1, 10**19]]), ("s", [["soon", 1, 2]]),
-            ("s", [["2026-11-02", 1, 2]] * 9), ("a", None), ("a", ["", 1]), ("f", None), ("f", []), ("f", [[]] * 19),
-            ("f", [None] * 19), ("f", {}),
-        ]],
+        *[with_field(name, wrong) for name, wrong in WRONG_FIELDS],
         lambda made: {**made, "f": made["f"][:-1]},
         lambda made: {**made, "f": [*made["f"], made["f"][-1]]},
         lambda made: {**made, "f": [*made["f"][:-1], made["f"][-1][:-1]]},
-        *[with_column(index, wrong) for index, wrong in [
-            (0, ""), (1, 9), (8, False), (8, 1), (9, "nowhere"), (10, None), (10, ["certain"]), (11, "soon"),
-            (11, None), (12, 1), (13, "grave"), (13, None), (14, "b" * 101), (15, "w" * 401), (15, None), (16, -1), (16, True),
-            (16, "1"), (17, "late"), (18, "t" * 4_001), (18, None),
-        ]],
+        *[with_column(index, wrong) for index, wrong in WRONG_COLUMNS],
     ],
-)  # fmt: skip
+)
 def test_values_that_are_not_exactly_right_are_not_read(change: Callable[[dict[str, Any]], object]) -> None:
     wrong = json.dumps(change(values())).encode()
     assert read(spelt(wrong, *words())) is None
