@@ -357,3 +357,13 @@ def test_a_baseline_dismisses_what_would_be_new() -> None:
     assert (update.new, update.reopened, len(update.findings)) == ((), (), 1)
     later = audit(update.entries, FILE, found=[FAULT, OTHER, third])
     assert [one.status for one in later.entries] == [OPEN, DISMISSED, DISMISSED]
+
+
+def test_a_dismissal_does_not_hide_another_fault_in_changed_code() -> None:
+    changed = whole("a.py", *LINES[:2], "    return eval(text.strip())", *LINES[3:])
+    related = fault(changed, 3, "A checked value is evaluated all the same")
+    assert only(audit([BEFORE], changed, found=[related])).status is OPEN
+    assert audit([BEFORE], changed, found=[related]).new == ()
+    update = audit([replace(BEFORE, status=DISMISSED, closed=LATER)], changed, found=[related])
+    assert update.new == update.entries
+    assert [finding.title for finding in update.findings] == [related.title]
