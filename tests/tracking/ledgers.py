@@ -11,7 +11,7 @@ from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.finding import Finding, Recheck, Severity
 from hunkwise.domain.review import Destination
 from hunkwise.tracking.ledger import DismissalChange, LedgerEntry, LedgerUpdate, update_ledger
-from hunkwise.tracking.markers import PreviousFinding, raised
+from hunkwise.tracking.markers import PreviousFinding, make_record
 from tests.tracking.pushes import changed
 
 FIRST, LATER, TODAY = "2026-11-02", "2026-11-09", "2026-11-16"
@@ -26,7 +26,7 @@ def whole(path: str, *lines: str, **more: Any) -> FileDiff:
 
 def entry(finding: Finding, **changes: Any) -> LedgerEntry:
     """The entry of a finding that the first audit raised."""
-    record = raised(finding, Destination.REPORT)
+    record = make_record(finding, Destination.REPORT)
     return replace(LedgerEntry(record, FIRST, FIRST, finding.body), **changes)
 
 

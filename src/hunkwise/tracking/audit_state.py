@@ -147,23 +147,23 @@ def decode_comment(comment: Comment, repository: str) -> AuditState | None:
     return _parse_state(from_bytes(content), words, repository) if content is not None else None
 
 
-def as_json(state: AuditState) -> bytes:
-    """Returns the whole state as JSON, for a file."""
+def as_json(state: AuditState) -> dict[str, object]:
+    """Returns the whole state as JSON values, for a file. Texts may have surrogates, as paths do."""
     whole = replace(state, entries=_storable(state.entries))
-    return as_bytes([_state_values(whole), _state_words(whole)]) + b"\n"
+    return {"state": _state_values(whole), "words": _state_words(whole)}
 
 
-def from_json(content: bytes, repository: str) -> AuditState | None:
-    """Returns the state of a file by `as_json`; None if it is not valid, or of another repository."""
-    match from_bytes(content):
-        case [values, list(words)]:
-            return _parse_state(values, words, repository)
+def from_json(values: object, repository: str | None = None) -> AuditState | None:
+    """Returns the state from values by `as_json`; None if they are not valid, or of another repository than this."""
+    match values:
+        case {"state": state, "words": list(words), **more} if not more:
+            return _parse_state(state, words, repository)
     return None
 
 
 def state_digest(state: AuditState) -> str:
     """Returns 64 hex digits that identify the state."""
-    return sha256(as_json(state)).hexdigest()
+    return sha256(as_bytes(as_json(state))).hexdigest()
 
 
 _IMPORTANT_FIRST = (LedgerStatus.OPEN, LedgerStatus.DISMISSED, LedgerStatus.UNCONFIRMED, LedgerStatus.FIXED)
@@ -220,7 +220,7 @@ def _state_words(state: AuditState) -> list[str]:
     return [compress(content) for content in (bytes.fromhex(digests), state.seen, state.owed, *skipped)]
 
 
-def _parse_state(values: object, words: Sequence[object], repository: str) -> AuditState | None:
+def _parse_state(values: object, words: Sequence[object], repository: str | None) -> AuditState | None:
     """Returns the state from `_state_values` and `_state_words`; None if they are not valid."""
     if not isinstance(values, dict) or values.keys() != set("rtwnblgudsaf"):
         return None
@@ -230,7 +230,9 @@ def _parse_state(values: object, words: Sequence[object], repository: str) -> Au
         return None
     if not (_is_date(values["g"]) and _is_date(values["d"]) and _are_reasons(values["b"])):
         return None
-    if len(words) != 3 + len(values["b"]) or values["r"].casefold() != repository.casefold():
+    if len(words) != 3 + len(values["b"]):
+        return None
+    if repository is not None and values["r"].casefold() != repository.casefold():
         return None
     size = (values["n"] + 7) // 8
     bitmaps = parse_all([*words[1:]], lambda word: _parse_word(word, size))

@@ -10,14 +10,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from hunkwise.domain.diff import FileDiff, FileStatus
+from hunkwise.domain.diff import FileDiff, FileStatus, by_path
 from hunkwise.domain.finding import Finding, Recheck, RecheckState
 from hunkwise.domain.pull_request import Conversation
 from hunkwise.domain.review import Destination
 from hunkwise.domain.text import cut
-from hunkwise.tracking.markers import PreviousFinding, raised
+from hunkwise.tracking.markers import PreviousFinding, make_record
 from hunkwise.tracking.previous import CodeLocation, InDiff, TrackedFinding, Unreadable, WholeFile
 from hunkwise.tracking.reconcile import MAX_TEXT, carry_over, compare
 
@@ -107,11 +108,11 @@ def update_ledger(
     found: Sequence[Finding],
     *,
     files: Sequence[FileDiff],
-    read: Collection[str],
-    rechecks: Mapping[str, Recheck],
-    renames: Mapping[str, str],
-    dismissals: Sequence[DismissalChange],
     today: str,
+    read: Collection[str] = (),
+    rechecks: Mapping[str, Recheck] = MappingProxyType({}),
+    renames: Mapping[str, str] = MappingProxyType({}),
+    dismissals: Sequence[DismissalChange] = (),
     baseline: bool = False,
 ) -> LedgerUpdate:
     """Returns the ledger after an audit that raised `found`.
@@ -196,12 +197,12 @@ class _Audit:
     baseline: bool
 
     @cached_property
-    def by_path(self) -> dict[str, FileDiff]:
-        return {file.path: file for file in self.files}
+    def files_by_path(self) -> dict[str, FileDiff]:
+        return by_path(self.files)
 
     def text_at_head(self, path: str) -> str | None:
         """Returns None for a file that cannot be read; else no text, as the diff shows every line."""
-        file = self.by_path.get(path)
+        file = self.files_by_path.get(path)
         return None if file is not None and _is_unreadable(file) else ""
 
     def apply_dismissal(self, entry: LedgerEntry) -> LedgerEntry:
@@ -254,7 +255,7 @@ class _Audit:
     def exists(self, location: CodeLocation) -> bool:
         """Returns whether the code exists, or may exist because its file cannot be read."""
         # The diff shows whole files: what was not found in it does not exist, whatever else the search returns.
-        unread = isinstance(location, Unreadable) and location.path in self.by_path
+        unread = isinstance(location, Unreadable) and location.path in self.files_by_path
         return unread or isinstance(location, InDiff | WholeFile)
 
     def raise_again(self, entry: LedgerEntry, item: TrackedFinding, finding: Finding) -> _Step:
@@ -288,7 +289,7 @@ class _Audit:
         return _Step(entry.status, kept, replace(carried.finding, path=location.path, body=body))
 
     def add(self, finding: Finding) -> _Step:
-        record = raised(finding, Destination.REPORT)
+        record = make_record(finding, Destination.REPORT)
         entry = LedgerEntry(record, self.today, self.today, cut(finding.body, MAX_TEXT))
         return _Step(None, self.begin(entry), replace(finding, raised_as=finding.fingerprint))
 
