@@ -106,6 +106,10 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.tracking.state:_LARGEST"],
         "tests/tracking/test_state.py",
     ),
+    "State of the audits in its comment, unpacked": (
+        ["hunkwise.tracking.audit_state:_LARGEST"],
+        "tests/tracking/test_audit_state.py::test_what_is_not_exactly_right_is_not_read",
+    ),
     "A rendered prompt": (
         ["hunkwise.prompts.sandbox:MAX_PROMPT"],
         "tests/prompts/test_sandbox.py::test_a_prompt_of_the_greatest_length_is_rendered",

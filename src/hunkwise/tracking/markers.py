@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -109,6 +110,8 @@ def count_markers(kind: str, text: str) -> int:
     return text.count(f"<!-- hunkwise:{kind} ")
 
 
+COMPRESSED = "[A-Za-z0-9+/]{4,}={0,2}"
+"""Pattern of a word by `compress`."""
 _FINDING = marker_pattern("finding", "fp=([0-9a-f]{16})", "([A-Za-z0-9+/]{4,4096}={0,2})")
 _FIXED = marker_pattern("fixed", "head=[0-9A-Za-z._]{0,80}")
 _REVIEW = re.compile(r"<!-- hunkwise:review v\d{1,9} run=[\w.]* head=[\w.]* -->", re.ASCII)
@@ -253,6 +256,21 @@ def from_bytes(content: bytes) -> object:
         return json.loads(content.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):  # thousands of nested brackets exceed the parser's recursion limit
         return None
+
+
+def compress(content: bytes) -> str:
+    """Returns the bytes compressed, as one word for a marker."""
+    return b64encode(zlib.compress(content, 9)).decode("ascii")
+
+
+def decompress(word: str, largest: int) -> bytes | None:
+    """Returns the bytes that `compress` encoded; None if they are damaged, or more than `largest` (1 or more)."""
+    decompressor = zlib.decompressobj()
+    try:
+        content = decompressor.decompress(b64decode(word, validate=True), largest)
+    except (ValueError, zlib.error):
+        return None
+    return content if decompressor.eof and not decompressor.unused_data else None
 
 
 def _parse_marker(found: re.Match[str]) -> PreviousFinding | None:

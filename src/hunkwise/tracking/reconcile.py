@@ -245,7 +245,7 @@ def reconcile(
     repeated = len(found) - len(findings)
     for item in tracked:
         answer = recheck(item.key) if item.match is None else None
-        updated = _found_again(item, item.match) if item.match else _not_found(item, answer)
+        updated = carry_over(item, answer)
         if item.match is None and _is_fixed(item, reviewed):
             if item.thread is not None and not item.thread.resolved and item.dismissal is None:
                 fixed[item.thread] = ""
@@ -262,6 +262,14 @@ def reconcile(
     post = tuple(finding for finding in findings if finding not in matched)
     evidence = {thread: words for thread, words in fixed.items() if words}
     return Reconciliation(post, tuple(kept), tuple(fixed), tuple(dismissed), repeated, evidence, tuple(ended))
+
+
+def carry_over(item: TrackedFinding, answer: Recheck | None = None) -> OpenFinding:
+    """Returns an earlier finding as open, and its next record: as it was found again, else at its present place.
+
+    `answer` is what a second opinion said of one that was not found again.
+    """
+    return _found_again(item, item.match) if item.match else _not_found(item, answer)
 
 
 def restore_finding(item: TrackedFinding) -> Finding:

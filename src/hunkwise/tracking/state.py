@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
-from base64 import b64decode, b64encode
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -26,11 +24,14 @@ from hunkwise.domain.finding import (
 from hunkwise.domain.pull_request import Comment
 from hunkwise.domain.text import cut
 from hunkwise.tracking.markers import (
+    COMPRESSED,
     LONGEST_TEXT,
     HiddenState,
     as_bytes,
     as_values,
+    compress,
     count_markers,
+    decompress,
     from_bytes,
     from_values,
     marker,
@@ -73,7 +74,7 @@ def summary_from_values(values: object) -> ChangeSummary | None:
         case [str(overview)]:
             summary = ChangeSummary(overview)
         case [str(overview), list(rows), str(level), str(why), str(diagram)]:
-            areas = _parse_all(rows, _parse_area)
+            areas = parse_all(rows, _parse_area)
             if areas is None or (level and level not in set(RiskLevel)):
                 return None
             risk = Risk(RiskLevel(level), why) if level else None
@@ -90,7 +91,7 @@ def _parse_area(row: object) -> Area | None:
     return None
 
 
-def _parse_all(values: object, parse: Callable[[Any], _Parsed | None]) -> tuple[_Parsed, ...] | None:
+def parse_all(values: object, parse: Callable[[Any], _Parsed | None]) -> tuple[_Parsed, ...] | None:
     """Returns the parsed values of a list; None if it is not a list, or one of its values is not valid."""
     parsed = [parse(value) for value in values] if isinstance(values, list) else [None]
     valid = tuple(value for value in parsed if value is not None)
@@ -99,7 +100,7 @@ def _parse_all(values: object, parse: Callable[[Any], _Parsed | None]) -> tuple[
 
 SUMMARY_MARKER = marker("summary")
 """The first line of the summary comment."""
-_LINE = marker_pattern("state", "([A-Za-z0-9+/]{4,}={0,2})")
+_LINE = marker_pattern("state", f"({COMPRESSED})")
 _LARGEST = 1024 * 1024
 """Maximum size of the state's JSON in bytes; ours is far smaller."""
 MOST_SHAS = 20
@@ -149,7 +150,7 @@ def decode(comment: Comment, *, repository: str, number: int) -> HiddenState | N
     if comment.edited or len(body) > LONGEST_TEXT or not _is_summary(body):
         return None
     line = _LINE.fullmatch(body.rpartition("\n")[2]) if count_markers("state", body) == 1 else None
-    content = _decompress(line[1]) if line else None
+    content = decompress(line[1], _LARGEST) if line else None
     state = _parse_state(from_bytes(content)) if content is not None else None
     if state is None or state.number != number or state.repository.casefold() != repository.casefold():
         return None
@@ -190,17 +191,7 @@ def _encode_line(
         "c": state.conclusion,
         **({_SUMMARY: summary_values(summary)} if summary else {}),
     }
-    return marker("state", b64encode(zlib.compress(as_bytes(values), 9)).decode("ascii"))
-
-
-def _decompress(packed: str) -> bytes | None:
-    """Returns the decompressed bytes; None if they are damaged or larger than `_LARGEST`."""
-    decompressor = zlib.decompressobj()
-    try:
-        content = decompressor.decompress(b64decode(packed, validate=True), _LARGEST)
-    except (ValueError, zlib.error):
-        return None
-    return content if decompressor.eof and not decompressor.unused_data else None
+    return marker("state", compress(as_bytes(values)))
 
 
 def _parse_state(values: object) -> HiddenState | None:
@@ -213,7 +204,7 @@ def _parse_state(values: object) -> HiddenState | None:
         return None
     if not all(type(count) is int and 0 <= count <= _MOST_COUNT for count in counts):
         return None
-    shas, findings = _parse_all(values["s"], _parse_sha), _parse_all(values["f"], from_values)
+    shas, findings = parse_all(values["s"], _parse_sha), parse_all(values["f"], from_values)
     hunks = _parse_keys(values["k"])
     summary = summary_from_values(values[_SUMMARY]) if _SUMMARY in values else NO_SUMMARY
     if shas is None or len(shas) > MOST_SHAS or hunks is None or findings is None or summary is None:
