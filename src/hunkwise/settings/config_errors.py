@@ -36,6 +36,7 @@ _REFUSED = {
     "pull-request": _RUN,
     "full-review": _RUN,
     "publish": _RUN,
+    **dict.fromkeys(("shards", "shard", "plan", "parts"), _RUN),
 }
 
 
