@@ -11,7 +11,7 @@ import pytest
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Anchor, Finding, Recheck, RecheckState, Severity
 from hunkwise.domain.model import Question
-from hunkwise.domain.review import Coverage, FileCoverage, Refutation, RefutedFinding, Review, SkipReason
+from hunkwise.domain.review import Coverage, FileCoverage, Review, SkipReason, SuppressedFinding, Suppression
 from hunkwise.flows.planning import EarlierFinding, not_raised_again, raises_again, refuted_again
 from hunkwise.flows.review import ReviewRequest
 from hunkwise.settings.config import Config
@@ -69,15 +69,15 @@ def test_what_was_not_read_whole_is_not_asked_about() -> None:
 @pytest.mark.parametrize(
     ("refuted", "kept", "answered"),
     [
-        ([RefutedFinding(new(), "It ends after 5.")], [], True),
-        ([RefutedFinding(new(), "It ends after 5.")], [new(title="Asks too often")], False),
-        ([RefutedFinding(new(), "It is small.", Refutation.NOT_WORTH_COMMENT)], [], False),
-        ([RefutedFinding(new(path="b.py"), "It ends after 5.")], [], False),
+        ([SuppressedFinding(new(), "It ends after 5.")], [], True),
+        ([SuppressedFinding(new(), "It ends after 5.")], [new(title="Asks too often")], False),
+        ([SuppressedFinding(new(), "It is small.", Suppression.NOT_WORTH_COMMENT)], [], False),
+        ([SuppressedFinding(new(path="b.py"), "It ends after 5.")], [], False),
     ],
     ids=["refuted", "beside one that is kept", "true and small", "another file"],
 )
 def test_what_is_raised_again_and_refuted_counts_as_refuted(
-    refuted: list[RefutedFinding], kept: list[Finding], answered: bool
+    refuted: list[SuppressedFinding], kept: list[Finding], answered: bool
 ) -> None:
     expected = {OLD.fingerprint: Recheck(RecheckState.FIXED, "It ends after 5.")} if answered else {}
     assert refuted_again([earlier()], refuted, kept) == expected

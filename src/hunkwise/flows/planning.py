@@ -10,7 +10,7 @@ from functools import cached_property
 from hunkwise.domain.diff import FileDiff, by_path
 from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Verification
 from hunkwise.domain.pull_request import Snapshot
-from hunkwise.domain.review import Coverage, FileCoverage, Refutation, RefutedFinding, SkipReason
+from hunkwise.domain.review import Coverage, FileCoverage, SkipReason, SuppressedFinding, Suppression
 from hunkwise.plan.chunking import Chunk, ChunkPart, budget_for, covered, pack
 from hunkwise.plan.incremental import HunkSplit, answered_hunks, kept_keys, split_reviewed
 from hunkwise.plan.selection import matches, select
@@ -243,14 +243,14 @@ def raises_again(finding: Finding, earlier: Finding) -> bool:
 
 
 def refuted_again(
-    earlier: Sequence[EarlierFinding], refuted: Sequence[RefutedFinding], kept: Sequence[Finding]
+    earlier: Sequence[EarlierFinding], refuted: Sequence[SuppressedFinding], kept: Sequence[Finding]
 ) -> dict[str, Recheck]:
     """Returns the answers, by key, for the findings of earlier audits that were raised again and then refuted."""
     answers: dict[str, Recheck] = {}
     for each in earlier:
         if not any(raises_again(finding, each.finding) for finding in kept):
             for one in refuted:
-                if one.kind is Refutation.REFUTED and raises_again(one.finding, each.finding):
+                if one.kind is Suppression.REFUTED and raises_again(one.finding, each.finding):
                     answers[each.key] = Recheck(RecheckState.FIXED, one.reason)
     return answers
 

@@ -371,7 +371,7 @@ async def review(request: ReviewRequest, prepared: PreparedReview, model: Model,
             summary,
             rechecks={
                 **{each.key: verification.rechecked.get(each.finding, undecided) for each in earlier},
-                **refuted_again(request.earlier, verification.refuted, verification.findings),
+                **refuted_again(request.earlier, verification.suppressed, verification.findings),
             },
             spent=model.spent,
             changes=tuple(
