@@ -20,7 +20,7 @@ def test_runs_inputs_and_outputs() -> None:
     assert sorted(INPUTS) == sorted(KNOWN_INPUTS)
     assert " ".join(ACTION["outputs"]) == (
         "conclusion findings highest-severity coverage review-url placement report sarif model-calls input-tokens"
-        " output-tokens ai-credits"
+        " output-tokens ai-credits matrix shards plan part issue-url"
     )
 
 

@@ -61,6 +61,11 @@ def states(environ: dict[str, str], *, job: bool = True) -> dict[str, CheckState
         (JOB | {"INPUT_PROVIDER-BASE-URL": "http://x"}, {"github-token": OK, "copilot-token": UNCHECKED}),
         (JOB | {"INPUT_COPILOT-URL": "localhost:1"}, {"github-token": OK, "copilot-token": UNCHECKED}),
         (JOB | {"INPUT_PUBLISH": "report.json"}, {"github-token": OK, "copilot-token": UNCHECKED}),
+        (JOB | {"INPUT_AUDIT": "plan"}, {"github-token": OK, "copilot-token": UNCHECKED}),
+        (
+            JOB | {"INPUT_AUDIT": "run"},
+            {"github-token": OK, "copilot-token": OK, "One token for both": WARNING},
+        ),
         (
             JOB | {"INPUT_PUBLISH": "x", "GH_TOKEN": "a", "GITHUB_TOKEN": "b", "COPILOT_GITHUB_TOKEN": "c"},
             {

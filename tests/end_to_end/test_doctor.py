@@ -328,6 +328,9 @@ def test_a_run_of_a_fork_is_told_what_it_lacks(world: World) -> None:
         ("workflow_dispatch", {}, "warning", 0),
         ("workflow_dispatch", {"pull-request": "1"}, "ok", 0),
         ("pull_request", {"pull-request": "7"}, "wrong", 2),
+        ("schedule", {}, "ok", 0),
+        ("workflow_dispatch", {"audit": "plan"}, "ok", 0),
+        ("pull_request", {"audit": "plan"}, "wrong", 2),
     ],
 )
 def test_an_event_that_brings_nothing_to_review_does_not_stop_a_checkup(

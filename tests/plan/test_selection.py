@@ -172,6 +172,21 @@ def test_a_new_file_cannot_call_itself_generated() -> None:
     assert reason_of(file) is None
 
 
+@pytest.mark.parametrize(
+    ("number", "ignore", "reason"),
+    [(1, (), SkipReason.GENERATED), (5, (), SkipReason.GENERATED), (6, (), None), (1, ("!a.go",), None)],
+)
+def test_in_an_audit_a_marker_counts_in_every_file(
+    number: int, ignore: tuple[str, ...], reason: SkipReason | None
+) -> None:
+    rows = [b"package a"] * 8
+    rows[number - 1] = MARKER
+    lines = tuple(DiffLine("+", None, n, row) for n, row in enumerate(rows, 1))
+    file = FileDiff("a.go", FileStatus.ADDED, (Hunk(0, 1, lines),), additions=8)
+    selection = select([file], ignore=ignore, audit=True)
+    assert [skipped.reason for skipped in selection.skipped] == ([reason] if reason else [])
+
+
 @pytest.mark.parametrize("old", ["gen/login.go", "auth/login.gen.go", "auth/a.go"])
 def test_a_marker_is_not_carried_along_by_a_rename(old: str) -> None:
     file = changed("auth/login.go", context=MARKER)

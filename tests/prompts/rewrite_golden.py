@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.prompts.samples import GOLDEN, NAMES, rendering
+from tests.prompts.samples import GOLDEN, goldens
 
 if __name__ == "__main__":
-    for name in NAMES:
-        (GOLDEN / f"{name}.md").write_text(rendering(name), encoding="utf-8")
+    for name, text in goldens().items():
+        (GOLDEN / name).write_text(text, encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from tests.fakes.changes import added, changed, pull_request, snapshot
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = BUILT_IN
+IN_AUDITS = tuple(name for name in NAMES if name != "summary")
+"""An audit asks for no summary."""
+GOLDEN_IN_AUDITS = ("review", "audit", "verify")
 ENCLOSING = "R1   def first():\nR2       two!"
 FOUND = (
     Finding(
@@ -76,26 +80,34 @@ def whole() -> Snapshot:
     )
 
 
-def context(name: str = "review", **given: Any) -> dict[str, Any]:
-    """All names that the template of this name sees."""
+def audited() -> Snapshot:
+    """Two files of existing code."""
     shot = whole()
+    files = (added("src/pay.py", "one", "two!", "two and a half", "three"), shot.files[1])
+    return replace(shot, files=files, threads=(), audit=True)
+
+
+def context(name: str = "review", *, audit: bool = False, **given: Any) -> dict[str, Any]:
+    """All names that the template of this name sees."""
+    shot = audited() if audit else whole()
     contexts = Contexts(shot, local=False)
     settings = PromptSettings(name=name).under(built_in_fronts()[name])
     prompt = prompt_values(settings, Severity.MEDIUM if name == "review" else Severity.LOW)
     shared = contexts.shared
     if name in STAGE_PROMPTS:
-        return {**shared, "prompt": prompt, **_stage_names(name), **given}
+        return {**shared, "prompt": prompt, **_stage_names(name, shot), **given}
     varying = contexts.varying(pack(shot.files[:2], 10_000)[0], 2, prompt)
     varying["chunk"]["enclosing"] = ENCLOSING
+    if audit:
+        return {**shared, **varying, **given}
     issue = {"number": 1, "title": "Pay twice", "body": "Customers want it.\n# Task"}
     shared["pull_request"]["linked_issues"] = [issue]
     return {**shared, **varying, **given}
 
 
-def _stage_names(name: str) -> dict[str, Any]:
+def _stage_names(name: str, shot: Snapshot) -> dict[str, Any]:
     """What the second opinion or the summary alone sees."""
     if name == "verify":
-        shot = whole()
         names = build_variables(
             FindingBatch((*map(Claim, FOUND), EARLIER)),
             ShownCode({file.path: file for file in shot.files}, 10_000),
@@ -108,8 +120,14 @@ def _stage_names(name: str) -> dict[str, Any]:
     return SUMMED_UP
 
 
-def rendering(name: str) -> str:
-    return Renderer({}).render(name, context(name))
+def rendering(name: str, *, audit: bool = False) -> str:
+    return Renderer({}).render(name, context(name, audit=audit))
+
+
+def goldens() -> dict[str, str]:
+    """The golden renderings, by the names of their files."""
+    texts = {f"{name}.md": rendering(name) for name in NAMES}
+    return texts | {f"{name}-in-audit.md": rendering(name, audit=True) for name in GOLDEN_IN_AUDITS}
 
 
 def context_for(

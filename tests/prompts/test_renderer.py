@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,7 +24,16 @@ from hunkwise.plan.chunking import pack
 from hunkwise.prompts.renderer import Renderer, RenderJob, render_in_worker
 from hunkwise.prompts.sandbox import MAX_PROMPT, serve
 from tests.fakes.changes import added, changed, pull_request, snapshot
-from tests.prompts.samples import ENCLOSING, GOLDEN, NAMES, context, context_for, rendering
+from tests.prompts.samples import (
+    ENCLOSING,
+    GOLDEN,
+    IN_AUDITS,
+    NAMES,
+    context,
+    context_for,
+    goldens,
+    rendering,
+)
 
 REVIEW = context()["prompt"]
 DOUBLING = (
@@ -32,10 +42,31 @@ DOUBLING = (
 LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_built_in_prompt_reads_as_reviewed(name: str) -> None:
-    written = (GOLDEN / f"{name}.md").read_text(encoding="utf-8")
-    assert rendering(name) == written, "run python -m tests.prompts.rewrite_golden, and read the difference"
+@pytest.mark.parametrize(("name", "text"), goldens().items())
+def test_every_built_in_prompt_reads_as_reviewed(name: str, text: str) -> None:
+    written = (GOLDEN / name).read_text(encoding="utf-8")
+    assert text == written, "run python -m tests.prompts.rewrite_golden, and read the difference"
+
+
+CHANGE = re.compile(
+    r"this change|part of a change|changes? (?:does|to|shows|made)|changed (?:row|lines)|removed lines|base branch",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("name", IN_AUDITS)
+def test_no_prompt_speaks_of_a_change_in_an_audit(name: str) -> None:
+    for text in (rendering(name, audit=True), Renderer({}).system_for(name, audit=True)):
+        words = " ".join(text.split()).replace("not a change", "")
+        assert CHANGE.findall(words) == []
+        assert "existing code" in words
+        assert re.findall(r"[ \t]\n", text) == []
+
+
+def test_a_template_of_the_user_can_tell_an_audit_from_a_review() -> None:
+    source = "{{ audit }} {{ pull_request is none }} {{ files | length }} {{ chunk.files | length }}"
+    for audit, text in ((True, "True True 0 2\n"), (False, "False False 3 2\n")):
+        assert Renderer({"mine": source}).render("mine", context(audit=audit)) == text
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -279,7 +310,7 @@ def test_a_built_in_prompt_that_cannot_be_rendered_is_told_too() -> None:
     with pytest.raises(
         SettingsError, match=r'"review", in the template "partials/\w+", line \d+: .* is undefined'
     ):
-        Renderer({}).render("review", {})
+        Renderer({}).render("review", {"audit": False})
     with pytest.raises(SettingsError, match=r'"other", as a whole: there is no template "other"'):
         Renderer({}).check("other")
 

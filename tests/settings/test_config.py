@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from hunkwise.domain.finding import Severity
 from hunkwise.errors import SettingsError
+from hunkwise.settings.audit_settings import AuditSettings, WeekSettings
 from hunkwise.settings.config import Config, ContextSettings, parse_config, parse_overrides
 from hunkwise.settings.inputs import KNOWN_INPUTS, SHARED_INPUTS, read_inputs
 from hunkwise.settings.prompt_settings import BudgetSettings, FrontMatter, PromptSettings
@@ -41,6 +42,18 @@ chunk-size: 4000
 ignore: ["**/generated/**", "*.lock"]
 paths:
   - src/**
+audit:
+  prompts: [audit, migrations]
+  paths: [src/**]
+  ignore: ["!src/legacy/**"]
+  min-severity: high
+  max-model-calls: 40
+  max-credits: 5
+  week: {max-model-calls: 100, max-credits: none}
+  again-after: 30
+  notify-on: none
+  issue: What the audit found
+  risk: {src/auth/**: 3, src/old/**: 0.5}
 prompts:
   - review
   - name: migrations
@@ -121,6 +134,19 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "upload_sarif": False,
         "parallel": 8,
         "chunk_size": 64_000,
+        "audit": {
+            "prompts": ("audit",),
+            "paths": (),
+            "ignore": (),
+            "min_severity": Severity.MEDIUM,
+            "max_model_calls": 60,
+            "max_credits": None,
+            "week": {"max_model_calls": None, "max_credits": None},
+            "again_after": 180,
+            "notify_on": Severity.HIGH,
+            "issue": "hunkwise audit",
+            "risk": {},
+        },
     }
 
 
@@ -146,6 +172,19 @@ def test_everything_can_be_set() -> None:
         upload_sarif=True,
         parallel=4,
         chunk_size=4000,
+        audit=AuditSettings(
+            prompts=("audit", "migrations"),
+            paths=("src/**",),
+            ignore=("!src/legacy/**",),
+            min_severity=Severity.HIGH,
+            max_model_calls=40,
+            max_credits=5.0,
+            week=WeekSettings(max_model_calls=100),
+            again_after=30,
+            notify_on=None,
+            issue="What the audit found",
+            risk={"src/auth/**": 3.0, "src/old/**": 0.5},
+        ),
         ignore=("**/generated/**", "*.lock"),
         paths=("src/**",),
         prompts=(
@@ -198,7 +237,13 @@ NAME = "a name of lower-case letters, digits, - and _, of up to 64 characters"
 CATEGORIES = "a list of up to 32 names of lower-case letters, digits, - and _, of up to 40 characters"
 TOOLS = "a list of repo_read, repo_search and repo_list"
 BUDGET = 'keys and values, such as "max-model-calls: 20"'
-BUILT_IN = "and only review, security, tests, performance, api, docs, verify and summary are built in"
+AUDIT_PROMPTS = 'a list of 1 to 32 names of prompts, such as ["audit", "security"]'
+UNKNOWN_PROMPT = (
+    '"prompts" of the audit names "%s", and there is no such prompt; there is review, security, tests, performance,'
+    " api, docs or audit"
+)
+RISK = 'globs with numbers above 0 and up to 1000, such as {"src/auth/**": 3}'
+BUILT_IN = "and only review, security, tests, performance, api, docs, audit, verify and summary are built in"
 WRONG_KEYS = [
     ("fail_on: high", 'unknown key "fail_on"; did you mean "fail-on"?'),
     ("frobnicate: 1", 'unknown key "frobnicate"; remove it'),
@@ -282,6 +327,20 @@ WRONG_KEYS = [
         "prompts: [{name: review, description: 5}]",
         '"description" must be text of up to 300 characters, not 5',
     ),
+    ("audit: 40", '"audit" must be keys and values, such as "max-model-calls: 40", not 40'),
+    ("audit: {max-calls: 5}", 'unknown key "max-calls"; did you mean "max-model-calls"?'),
+    ("audit: {prompts: []}", f'"prompts" must be {AUDIT_PROMPTS}, not an empty list'),
+    ("audit: {prompts: [Mine]}", f'"prompts" must be {AUDIT_PROMPTS}, and holds "Mine"'),
+    ("audit: {prompts: [aduit]}", f'{UNKNOWN_PROMPT % "aduit"}; did you mean "audit"?'),
+    ("audit: {prompts: [verify]}", f"{UNKNOWN_PROMPT % 'verify'}."),
+    ("audit: {week: 5}", '"week" must be keys and values, such as "max-model-calls: 200", not 5'),
+    ("audit: {week: {max-tokens: 5}}", 'unknown key "max-tokens"; remove it'),
+    ("audit: {again-after: 0}", '"again-after" must be a whole number from 1 to 3650, not 0'),
+    ("audit: {notify-on: hihg}", f'"notify-on" must be {GATE}, not "hihg"; did you mean "high"?'),
+    ("audit: {issue: ' '}", '"issue" must be a title on one line, of up to 200 characters, not " "'),
+    ("audit: {risk: [a]}", f'"risk" must be {RISK}, not a list'),
+    ("audit: {risk: {a: 0}}", '"a" must be a number above 0 and up to 1000, not 0'),
+    ("audit: {risk: {'': 1}}", 'unknown key ""; remove it'),
     ("prompts: [null]", f'"prompts" must be {PROMPTS}, not nothing'),
     ("ignore: [null]", f'"ignore" must be {GLOBS}, and holds nothing'),
 ] + [
@@ -311,10 +370,11 @@ REASONS = {
     "pull-request": RUN,
     "full-review": RUN,
     "publish": RUN,
+    **dict.fromkeys(("shards", "shard", "plan", "parts"), RUN),
 }
 
 
-@pytest.mark.parametrize("key", sorted(set(KNOWN_INPUTS) - set(SHARED_INPUTS) - {"prompts"}))
+@pytest.mark.parametrize("key", sorted(set(KNOWN_INPUTS) - set(SHARED_INPUTS) - {"prompts", "audit"}))
 def test_keys_that_only_inputs_may_set_say_why(key: str) -> None:
     assert faults_of(f"version: 1\n{key}: x") == [
         f'2: "{key}" cannot be set here ({REASONS.get(key, ADDRESS)}); set it as an input in the workflow'
@@ -341,7 +401,7 @@ def test_all_faults_are_told_together_in_the_files_order() -> None:
         "2: anchors (&name) are not allowed; remove it",
         '5: unknown key "path"; did you mean "paths"?',
         '6: the prompt "revew" has no "template", and only review, security, tests, performance, api,'
-        ' docs, verify and summary are built in; did you mean "review"?',
+        ' docs, audit, verify and summary are built in; did you mean "review"?',
         "7: aliases (*name) are not allowed; write the value out",
         '9: "deadline" is on line 8 already; keep one of them',
     ]
@@ -434,7 +494,7 @@ def test_the_prompts_input_chooses_among_the_files_and_the_built_in_ones() -> No
 def test_prompts_that_nobody_knows_are_told_with_the_nearest() -> None:
     with pytest.raises(SettingsError) as caught:
         parse(FULL).with_overrides({"prompts": ("migratons", "zzz")})
-    known = "review, security, tests, performance, api, docs, verify, summary or migrations"
+    known = "review, security, tests, performance, api, docs, audit, verify, summary or migrations"
     assert caught.value.faults == (
         f'Input "prompts" names "migratons", and there is no such prompt; there is {known};'
         ' did you mean "migrations"?',
@@ -460,3 +520,48 @@ def test_the_input_model_may_name_several_and_wins_over_the_file(
     config = parse("version: 1\nmodels: [x, y]")
     overrides = parse_overrides({"model": model} if model else {})
     assert config.with_overrides(overrides).model_order == models
+
+
+def test_the_configuration_of_an_audit_has_its_own_prompts_and_limits() -> None:
+    config = parse(FULL).for_audit()
+    assert [(prompt.name, prompt.template) for prompt in config.prompts] == [
+        ("audit", None),
+        ("migrations", ".github/hunkwise/migrations.md.j2"),
+    ]
+    assert (config.min_severity, config.max_model_calls, config.max_credits) == (Severity.HIGH, 40, 5.0)
+    assert config.ignore == ("**/generated/**", "*.lock", "!src/legacy/**")
+    assert (config.fail_on, config.deadline, config.verify) == (Severity.HIGH, 20.0, "strict")
+
+
+def test_an_audit_has_nothing_that_is_only_for_pull_requests() -> None:
+    text = "version: 1\nsummary: full\napprove: true\nmin-coverage: 90\nrequest-changes-on: low"
+    config = parse(text).for_audit(
+        {"min_coverage": 100, "summary": "full", "request_changes_on": Severity.LOW}
+    )
+    assert (config.summary, config.approve, config.min_coverage, config.request_changes_on) == (
+        "off",
+        False,
+        0,
+        None,
+    )
+
+
+def test_inputs_stand_above_the_settings_of_an_audit() -> None:
+    overrides = parse_overrides(
+        {"prompts": "review\nmigrations", "min-severity": "low", "max-model-calls": "7"}
+    )
+    config = parse(FULL).for_audit(overrides)
+    assert [prompt.name for prompt in config.prompts] == ["review", "migrations"]
+    assert (config.min_severity, config.max_model_calls, config.max_credits) == (Severity.LOW, 7, 5.0)
+
+
+def test_the_templates_of_the_stages_are_those_of_the_file_in_an_audit_too() -> None:
+    config = parse("version: 1\nprompts: [review, {name: verify, template: v.j2}]").for_audit()
+    assert [(prompt.name, prompt.template) for prompt in config.prompts] == [
+        ("audit", None),
+        ("verify", "v.j2"),
+    ]
+
+
+def test_a_prompt_that_an_audit_names_twice_runs_once() -> None:
+    assert parse("version: 1\naudit: {prompts: [docs, audit, docs]}").audit.prompts == ("docs", "audit")

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.errors import SettingsError
+from hunkwise.settings.audit_inputs import AuditStage, AuditTask
 from hunkwise.settings.github_context import (
     PUBLISHING_EVENTS,
     NothingToDo,
@@ -289,14 +290,55 @@ def test_the_input_may_repeat_the_events_number_and_not_contradict_it() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["push", "schedule", "issue_comment", "merge_group", ""])
+@pytest.mark.parametrize("name", ["push", "issue_comment", "merge_group", ""])
 def test_other_events_are_told_what_is_handled(name: str) -> None:
     assert fault_of({}, name) == (
         f'The event "{name}" cannot be reviewed; run hunkwise on pull_request, pull_request_target or'
-        " workflow_dispatch (schedule and issue_comment are not handled by this version)."
+        " workflow_dispatch, or on schedule for an audit (issue_comment is not handled by this version)."
     )
     assert fault_of({}, name, publishing=True) == (
         f'On the event "{name}" no report can be published; run hunkwise with "publish" on workflow_run,'
+        " pull_request, pull_request_target or workflow_dispatch."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "stage"),
+    [("schedule", None, AuditStage.ALL)]
+    + [(name, stage, stage) for name in ("schedule", "workflow_dispatch") for stage in AuditStage],
+)
+def test_an_audit_is_about_the_commit_of_its_run(
+    name: str, given: AuditStage | None, stage: AuditStage
+) -> None:
+    payload = b'{"schedule": "23 3 * * 1", "workflow": ".github/workflows/audit.yml"}'
+    task = read_event(name, payload, repository=REPOSITORY, pull_request=None, audit=given, sha=HEAD)
+    assert task == AuditTask(REPOSITORY, HEAD, stage)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "sha", "fault"),
+    [
+        (
+            "pull_request",
+            AuditStage.ALL,
+            HEAD,
+            'Input "audit" is set, and the event is "pull_request"; run audits on schedule or workflow_dispatch.',
+        ),
+        ("schedule", None, "", 'GITHUB_SHA must be the SHA of the commit to audit, not "".'),
+        ("schedule", None, "main", 'GITHUB_SHA must be the SHA of the commit to audit, not "main".'),
+    ],
+)
+def test_an_audit_that_is_not_possible_is_one_sentence(
+    name: str, given: AuditStage | None, sha: str, fault: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_event(name, b"{}", repository=REPOSITORY, pull_request=None, audit=given, sha=sha)
+    assert caught.value.faults == (fault,)
+
+
+def test_no_report_is_published_on_a_schedule() -> None:
+    assert fault_of({}, "schedule", publishing=True) == (
+        'On the event "schedule" no report can be published; run hunkwise with "publish" on workflow_run,'
         " pull_request, pull_request_target or workflow_dispatch."
     )
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hunkwise.domain.finding import Severity
 from hunkwise.errors import SettingsError
+from hunkwise.settings.audit_inputs import AuditInputs, AuditStage
 from hunkwise.settings.inputs import KNOWN_INPUTS, SHARED_INPUTS, Inputs, Provider, copilot_host, read_inputs
 from hunkwise.settings.parsing import MAX_INPUT, MAX_UNKNOWN
 
@@ -365,6 +366,105 @@ def test_a_report_to_publish_is_named_by_its_path(text: str) -> None:
         'Input "publish" must be the path of a JSON report that another workflow made, such'
     )
     assert fault.isprintable()
+
+
+AUDIT_PLAN = "the path of the file that the step with audit: plan has written"
+AUDIT_PARTS = "the paths of the parts that the steps with audit: run have written, or of their folder"
+AUDIT_SHARD = "the number of a shard, such as ${{ matrix.shard }}"
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({}, AuditInputs()),
+        ({"audit": "all"}, AuditInputs(AuditStage.ALL)),
+        ({"audit": "plan"}, AuditInputs(AuditStage.PLAN)),
+        ({"audit": "plan", "shards": "256"}, AuditInputs(AuditStage.PLAN, shards=256)),
+        (
+            {"audit": "run", "shard": "3", "plan": "p/plan.json"},
+            AuditInputs(AuditStage.RUN, shard=3, plan=Path("p/plan.json")),
+        ),
+        (
+            {"audit": "merge", "plan": "plan.json", "parts": "parts\n a.json \n\nparts"},
+            AuditInputs(AuditStage.MERGE, plan=Path("plan.json"), parts=(Path("parts"), Path("a.json"))),
+        ),
+    ],
+)
+def test_the_inputs_of_an_audit_are_read(given: dict[str, str], read: AuditInputs) -> None:
+    inputs = read_inputs(environ(**given))
+    assert (inputs.audit, inputs.warnings) == (read, ())
+    assert inputs.asks_model is (read.stage in (None, AuditStage.ALL, AuditStage.RUN))
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        (
+            {"audit": "plam"},
+            'Input "audit" must be all, plan, run or merge, not "plam"; did you mean "plan"?',
+        ),
+        ({"shard": "1"}, 'Input "shard" needs "audit" to be run; set that too, or leave "shard" out.'),
+        ({"shards": "4"}, 'Input "shards" needs "audit" to be plan; set that too, or leave "shards" out.'),
+        ({"plan": "p"}, 'Input "plan" needs "audit" to be run or merge; set that too, or leave "plan" out.'),
+        (
+            {"audit": "all", "parts": "p"},
+            'Input "parts" needs "audit" to be merge; set that too, or leave "parts" out.',
+        ),
+        (
+            {"audit": "run", "shard": "1"},
+            f'Input "plan" is missing, and "audit: run" needs it; set it to {AUDIT_PLAN}.',
+        ),
+        (
+            {"audit": "run", "plan": "p"},
+            f'Input "shard" is missing, and "audit: run" needs it; set it to {AUDIT_SHARD}.',
+        ),
+        (
+            {"audit": "merge", "plan": "p"},
+            f'Input "parts" is missing, and "audit: merge" needs it; set it to {AUDIT_PARTS}.',
+        ),
+        (
+            {"audit": "plan", "shards": "257"},
+            'Input "shards" must be a whole number from 1 to 256, not "257".',
+        ),
+        (
+            {"audit": "run", "plan": "p", "shard": "0"},
+            'Input "shard" must be a whole number from 1 to 256, not "0".',
+        ),
+        (
+            {"audit": "merge", "plan": "a\nb", "parts": "p"},
+            'Input "plan" must be the path of a plan\'s file, such as hunkwise-plan/plan.json, not 2 lines.',
+        ),
+        (
+            {"audit": "merge", "plan": "a", "parts": "a\ntrue"},
+            'Input "parts" must be the paths of parts or of their folder, one a line, such as hunkwise-parts, not'
+            ' "true".',
+        ),
+        *(
+            (
+                {"audit": "all", name: text},
+                f'Input "{name.replace("_", "-")}" is for reviews of pull requests, and "audit" is set, too; leave'
+                " one of the two out.",
+            )
+            for name, text in [("publish", "r.json"), ("pull_request", "7"), ("full_review", "true")]
+        ),
+    ],
+)
+def test_inputs_that_do_not_fit_the_stage_of_an_audit_are_one_sentence(
+    given: dict[str, str], fault: str
+) -> None:
+    assert faults_of(**given) == [fault]
+
+
+def test_a_stage_of_an_audit_that_asks_no_model_needs_no_copilot_token() -> None:
+    inputs = read_inputs(environ(github_token="ghp_abc", audit="plan", model="m", prompts="review"))
+    assert (inputs.asks_model, inputs.warnings) == (False, ())
+    given = {"audit": "merge", "plan": "p", "parts": "p", "copilot_token": "github_pat_a"}
+    assert read_inputs(environ(**given)).warnings == (
+        'Input "copilot-token" is not used: "audit: merge" asks no model; leave it out.',
+    )
+    assert faults_of(github_token="ghp_abc", audit="all") == [
+        f'Input "copilot-token" is not set, and "github-token" is a classic personal access token{CLASSIC}'
+    ]
 
 
 def test_all_faults_are_told_together() -> None:

@@ -109,6 +109,8 @@ PUBLISHED: dict[str, Callable[[], str]] = {
         key_table(Config, "prompts", 0),
         key_table(Config, "verify-budget"),
         key_table(Config, "context"),
+        key_table(Config, "audit"),
+        key_table(Config, "audit", "week"),
     ),
     "docs/templates.md": lambda: with_tables("docs/templates.md", key_table(FrontMatter)),
 }
@@ -127,6 +129,7 @@ RULES_OF_OUR_OWN = (
     '"severity" must be the path of a file in the repository, relative to its root, without .., not "/a"',
     "is in the list twice",
     "swap them",
+    "of the audit names",
     'has no "template"',
     "not 1.0",
     "not inf",

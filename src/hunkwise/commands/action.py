@@ -19,6 +19,7 @@ from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.review import ExitCode
 from hunkwise.errors import Error, SettingsError
 from hunkwise.files import read_bounded
+from hunkwise.settings.audit_inputs import AuditTask
 from hunkwise.settings.github_context import (
     MAX_PAYLOAD_BYTES,
     NothingToDo,
@@ -47,7 +48,7 @@ class Action:
         self._sidecar: Sidecar | list[Address] = []
 
     def run(self) -> ExitCode:
-        """Reviews the pull request of the event, or publishes a report. Raises Error where neither is possible."""
+        """Reviews the pull request of the event, publishes a report, or audits. Raises Error where that fails."""
         environment, inputs = settings(self._environ)
         runner = self._runner = Runner(environment, self._stream)
         for secret in inputs.secrets:
@@ -61,12 +62,15 @@ class Action:
             runner.notice(outcome.why)
             self._write_outputs({"conclusion": "success", "findings": "0"})
             return ExitCode.REVIEWED
+        if isinstance(outcome, ExitCode):
+            return outcome
         self._write_result(outcome, runner)
         return outcome.exit_code
 
     def _run_task(
         self, environment: RunnerEnvironment, inputs: Inputs, task: Task, runner: Runner
-    ) -> PublishedRun | NothingToDo:
+    ) -> PublishedRun | NothingToDo | ExitCode:
+        """Runs the task; an audit's step has written its results itself."""
         match task:
             case NothingToDo():
                 inputs.overrides()
@@ -79,6 +83,10 @@ class Action:
                 return publication.run(task, inputs.publish_report)
             case ReviewTask():
                 return self._review(environment, inputs, task, runner)
+            case AuditTask():
+                from hunkwise.commands.audit_step import run_audit_step
+
+                return run_audit_step(environment, inputs, task, self._started, runner, self._environ)
             case _:
                 assert_never(task)
 
@@ -200,6 +208,8 @@ def read_task(environment: RunnerEnvironment, inputs: Inputs) -> Task:
         repository=environment.repository,
         pull_request=inputs.pull_request,
         publishing=inputs.publish_report is not None,
+        audit=inputs.audit.stage,
+        sha=environment.sha,
     )
 
 

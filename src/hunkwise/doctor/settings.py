@@ -18,6 +18,7 @@ from hunkwise.domain.pull_request import CommitFiles
 from hunkwise.errors import Error, SettingsError
 from hunkwise.flows.base_config import BaseConfig, read_base_texts
 from hunkwise.prompts.renderer import Renderer
+from hunkwise.settings.audit_inputs import AuditTask
 from hunkwise.settings.config import Config
 from hunkwise.settings.github_context import (
     EVENTS,
@@ -53,7 +54,7 @@ class TokenSettings:
     copilot: str | None = field(default=None, repr=False)
     """Copilot's own token; if it is None, a job uses github-token instead."""
     copilot_answers: bool = True
-    """True if a CLI is started for Copilot: no provider, no running CLI, and no report to publish."""
+    """True if a CLI is started for Copilot: no provider, no running CLI, and a stage that asks a model."""
     posts: bool = True
     """True if the step writes to the pull request: it has no `dry-run: true`."""
 
@@ -69,7 +70,8 @@ def tokens_in(environ: Mapping[str, str], *, job: bool) -> TokenSettings:
         job,
         texts.get("github-token"),
         texts.get("copilot-token"),
-        copilot_answers=not {"provider-base-url", "copilot-url", "publish"} & texts.keys(),
+        copilot_answers=texts.get("audit") not in ("plan", "merge")
+        and not {"provider-base-url", "copilot-url", "publish"} & texts.keys(),
         posts=texts.get("dry-run") != "true",
     )
 
@@ -220,7 +222,7 @@ class ReviewSettings:
     config_path: str = DEFAULT_CONFIG_PATH
     overrides: Mapping[str, object] = field(default_factory=dict)
     backend: Backend | None = None
-    """The model backend; None where a report is published, and no model is asked."""
+    """The model backend; None where no model is asked: a report is published, or an audit is planned or merged."""
     addresses: tuple[Address, ...] = ()
     """Addresses of running CLIs; if empty, a CLI is started."""
     environment: RunnerEnvironment | None = None
@@ -301,9 +303,9 @@ def _read_job(environ: Mapping[str, str]) -> SettingsChecks:
         checkout=environment.workspace,
         config_path=inputs.config_path,
         overrides=overrides,
-        backend=None
-        if inputs.publish_report
-        else Backend(credential(inputs), inputs.provider, inputs.model, demo=False),
+        backend=Backend(credential(inputs), inputs.provider, inputs.model, demo=False)
+        if inputs.asks_model
+        else None,
         addresses=tuple(addresses(inputs)),
         environment=environment,
     )
@@ -331,5 +333,7 @@ def _task_checks(name: str, task: Task) -> Iterator[Check]:
     elif isinstance(task, PublishTask):
         which = f"pull request #{task.number}" if task.number else "the pull request that it names"
         yield ok("Event", f"{name}: a report on {which} is to be published, and no model is asked")
+    elif isinstance(task, AuditTask):
+        yield ok("Event", f"{name}: {task.repository} is to be audited (audit: {task.stage})")
     else:
         yield ok("Event", f"{name}: nothing to review. {task.why}")

@@ -176,7 +176,7 @@ class Budget:
 
 READING_TOOLS = ("repo_read", "repo_search", "repo_list")
 """The tools that let a model read the repository at the head of the change."""
-BUILT_IN_PROMPTS = ("review", "security", "tests", "performance", "api", "docs")
+BUILT_IN_PROMPTS = ("review", "security", "tests", "performance", "api", "docs", "audit")
 """Prompts that review the diff and are built in: they need no template in the repository."""
 STAGE_PROMPTS = ("verify", "summary")
 """Built-in prompts that run after the others, if `verify` and `summary` of the configuration enable them."""

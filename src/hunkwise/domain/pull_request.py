@@ -238,6 +238,8 @@ class Snapshot:
     """The pull request's conversation; None if it could not be read, or there is none."""
     notes: tuple[str, ...] = field(default=())
     """One sentence for each thing that could not be read, for the summary."""
+    audit: bool = False
+    """All files are existing code, shown as added from their first to their last line; there is no pull request."""
 
     @property
     def linked_issues(self) -> tuple[LinkedIssue, ...]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Protocol
 
 from hunkwise.domain.audit import FileActivity, TreeFile
 from hunkwise.domain.diff import FileDiff
-from hunkwise.domain.finding import Finding
 from hunkwise.domain.model import NANO
-from hunkwise.domain.review import ReviewFault, SkipReason, Usage
 from hunkwise.domain.text import count
 from hunkwise.plan.audit_selection import (
     TreeSelection,
@@ -23,18 +19,15 @@ from hunkwise.plan.audit_selection import (
     select_tree,
 )
 from hunkwise.plan.selection import matches
-from hunkwise.publish.audit_files import AuditPart, AuditPlan, PlannedShard, seal
-from hunkwise.publish.report_input import as_review
+from hunkwise.publish.audit_files import AuditPlan, PlannedShard, seal
 from hunkwise.settings.config import Config
 from hunkwise.tracking.audit_state import (
-    MOST_WEEKS,
     AuditState,
     WeekSpending,
     bitmap_of,
     blobs_of,
     state_digest,
 )
-from hunkwise.tracking.ledger import DismissalChange, LedgerUpdate, update_ledger
 
 CALLS_A_SHARD = 20
 MOST_SHARDS = 32

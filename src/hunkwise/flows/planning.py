@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from hunkwise.domain.diff import FileDiff, by_path
-from hunkwise.domain.finding import Finding, Severity, Verification
+from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Verification
 from hunkwise.domain.pull_request import Snapshot
-from hunkwise.domain.review import Coverage, FileCoverage, SkipReason
+from hunkwise.domain.review import Coverage, FileCoverage, SkipReason, SuppressedFinding, Suppression
 from hunkwise.plan.chunking import Chunk, ChunkPart, budget_for, covered, pack
 from hunkwise.plan.incremental import HunkSplit, answered_hunks, kept_keys, split_reviewed
 from hunkwise.plan.selection import matches, select
@@ -96,7 +96,11 @@ def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozense
     `reviewed` contains the keys (`plan.incremental`) of the hunks that all of their prompts saw in earlier runs.
     """
     selection = select(
-        snapshot.files, ignore=config.ignore, only=config.paths, attributes=snapshot.attributes
+        snapshot.files,
+        ignore=config.ignore,
+        only=config.paths,
+        attributes=snapshot.attributes,
+        audit=snapshot.audit,
     )
     divisions = _divisions(selection.reviewed, reviewed)
     tasks: list[PromptTask] = []
@@ -213,6 +217,42 @@ def _is_pending(item: TrackedFinding) -> bool:
     check = item.previous.check
     left = isinstance(item.location, OutsideDiff) and item.previous.where in COMMENTED
     return check is Verification.OUTDATED or (left and check is not Verification.RECHECKED)
+
+
+def not_raised_again(
+    earlier: Sequence[EarlierFinding], found: Sequence[Finding], coverage: Coverage
+) -> tuple[EarlierFinding, ...]:
+    """Returns the findings of earlier audits whose files were read whole, and that none of `found` raises again."""
+    read = {file.path for file in coverage.files if file.reason is None}
+    return tuple(
+        each
+        for each in earlier
+        if each.finding.path in read and not any(raises_again(finding, each.finding) for finding in found)
+    )
+
+
+def raises_again(finding: Finding, earlier: Finding) -> bool:
+    """Returns whether a finding is an earlier one: of the same fingerprint, or on lines of it with the same category or
+    title."""
+    if finding.fingerprint == earlier.fingerprint:
+        return True
+    if finding.path != earlier.path or finding.anchor is None or earlier.anchor is None:
+        return False
+    same = finding.category.casefold() == earlier.category.casefold() or finding.title == earlier.title
+    return same and finding.anchor.overlaps(earlier.anchor)
+
+
+def refuted_again(
+    earlier: Sequence[EarlierFinding], refuted: Sequence[SuppressedFinding], kept: Sequence[Finding]
+) -> dict[str, Recheck]:
+    """Returns the answers, by key, for the findings of earlier audits that were raised again and then refuted."""
+    answers: dict[str, Recheck] = {}
+    for each in earlier:
+        if not any(raises_again(finding, each.finding) for finding in kept):
+            for one in refuted:
+                if one.kind is Suppression.REFUTED and raises_again(one.finding, each.finding):
+                    answers[each.key] = Recheck(RecheckState.FIXED, one.reason)
+    return answers
 
 
 class _HunkChanges:

@@ -184,6 +184,7 @@ class PromptWriter:
     ) -> None:
         """`context`: which parts a prompt contains; without `surroundings` there is no enclosing code. `searchable`:
         the tool that searches the repository can work."""
+        self._audit = snapshot.audit
         self._searchable = searchable
         self._renderer = renderer
         self.surroundings = surroundings if context.enclosing else None
@@ -197,11 +198,12 @@ class PromptWriter:
 
     @property
     def system(self) -> str:
-        return self._renderer.system
+        """The system message of the prompts about the diff."""
+        return self.system_for("review")
 
     def system_for(self, name: str) -> str:
         """Returns the system message for the prompt of that name."""
-        return self._renderer.system_for(name)
+        return self._renderer.system_for(name, audit=self._audit)
 
     def prepare(
         self, names: Iterable[str], tasks: Iterable[PromptTask], skipped: Iterable[FileCoverage] = ()

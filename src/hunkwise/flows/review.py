@@ -21,7 +21,9 @@ from hunkwise.flows.planning import (
     ReviewPlan,
     coverage_of,
     earlier_findings,
+    not_raised_again,
     plan,
+    refuted_again,
 )
 from hunkwise.flows.prompting import EnclosingCode, PromptWriter, settings_digest
 from hunkwise.flows.publish_plan import merge
@@ -54,6 +56,8 @@ class ReviewRequest:
     """The walkthrough of the previous run; None if it had none."""
     text_at_head: Callable[[str], str | None] = lambda _path: None
     """Returns a file's text, empty if the head has no such file, None if it cannot be read."""
+    earlier: tuple[EarlierFinding, ...] = ()
+    """Open findings of earlier audits in the files of the snapshot, at their present places, by fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ class ReviewInput:
     @property
     def code(self) -> ReadableCode:
         """The code that the model can read with its tools."""
-        return ReadableCode(self.repository, self.base, by_path(self.request.snapshot.files))
+        snapshot = self.request.snapshot
+        return ReadableCode(self.repository, self.base, {} if snapshot.audit else by_path(snapshot.files))
 
 
 @dataclass(frozen=True)
@@ -342,6 +347,8 @@ async def review(request: ReviewRequest, prepared: PreparedReview, model: Model,
     earlier = prepared.earlier or await asyncio.to_thread(
         _find_earlier, request, prepared.plan, analysis.hunks, filtered.findings
     )
+    if config.verify != "off":
+        earlier += not_raised_again(request.earlier, filtered.findings, analysis.coverage)
     claims = [Claim(finding) for finding in filtered.findings]
     claims += [Claim(each.finding, earlier=True, old_code=each.old_code) for each in earlier if each.asked]
     summary_fallback = fallback.after(config.summary_model)
@@ -362,7 +369,10 @@ async def review(request: ReviewRequest, prepared: PreparedReview, model: Model,
             filtered,
             verification,
             summary,
-            rechecks={each.key: verification.rechecked.get(each.finding, undecided) for each in earlier},
+            rechecks={
+                **{each.key: verification.rechecked.get(each.finding, undecided) for each in earlier},
+                **refuted_again(request.earlier, verification.suppressed, verification.findings),
+            },
             spent=model.spent,
             changes=tuple(
                 dict.fromkeys((*fallback.changes, *verify_fallback.changes, *summary_fallback.changes))

@@ -131,12 +131,13 @@ class Contexts:
 
     @cached_property
     def shared(self) -> dict[str, Any]:
-        """`pull_request`, `repository`, `files`, `threads` and `context`."""
+        """`audit`, `pull_request`, `repository`, `files`, `threads` and `context`."""
         snapshot, on = self._snapshot, self._switches
-        files = snapshot.files if on["files"] else ()
+        files = snapshot.files if on["files"] and not snapshot.audit else ()
         threads = snapshot.threads if on["threads"] else ()
         return {
-            "pull_request": None if self._local else self._pull_request(),
+            "audit": snapshot.audit,
+            "pull_request": None if self._local or snapshot.audit else self._pull_request(),
             "repository": snapshot.pull_request.repository,
             "files": [
                 {**file_values(file), "skipped": self.skip_reasons.get(file.path, "")} for file in files

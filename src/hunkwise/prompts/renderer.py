@@ -38,14 +38,9 @@ _REFERENCE = re.compile(r"""{%-?\s*(?:include|extends|import|from)\s+["']([^"']+
 
 
 @cache
-def package_text(name: str) -> str:
-    """Returns the text of a file in the folder `templates`."""
-    return (files("hunkwise.prompts") / "templates" / name).read_text(encoding="utf-8")
-
-
 def built_in_text(name: str) -> str:
     """Returns the source of a built-in template with its front matter."""
-    return package_text(name + _EXTENSION)
+    return (files("hunkwise.prompts") / "templates" / (name + _EXTENSION)).read_text(encoding="utf-8")
 
 
 @cache
@@ -146,7 +141,7 @@ def _ask(worker: Worker, job: RenderJob, request: dict[str, Any], seconds: float
     return reply
 
 
-_SYSTEM = {"verify": "system_verify.md", "summary": "system_summary.md"}
+_SYSTEM = {"verify": "system_verify", "summary": "system_summary"}
 
 
 class Renderer:
@@ -166,14 +161,10 @@ class Renderer:
         self._sources = {**built_in(), **templates}
         self._environment = sandbox(built_in())
 
-    @property
-    def system(self) -> str:
-        """The system message of the prompts about the diff."""
-        return self.system_for("review")
-
-    def system_for(self, name: str) -> str:
+    def system_for(self, name: str, *, audit: bool = False) -> str:
         """Returns the system message of a prompt: it explains the tool that the model must report with."""
-        return package_text(_SYSTEM.get(name, "system.md"))
+        template = self._environment.from_string(built_in_text(_SYSTEM.get(name, "system")))
+        return template.render(audit=audit) + "\n"
 
     def is_own(self, name: str) -> bool:
         """Returns whether the user wrote the template or a partial in it: then the worker process renders it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, Literal, Self, cast, get_args
 
 from pydantic import ConfigDict, ValidationError, field_validator, model_validator
@@ -12,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from hunkwise.domain.finding import Severity
 from hunkwise.domain.model import BUILT_IN_PROMPTS, STAGE_PROMPTS
 from hunkwise.errors import SettingsError
+from hunkwise.settings.audit_settings import AuditSettings
 from hunkwise.settings.config_errors import (
     build_schema,
     describe_expected,
@@ -172,6 +174,8 @@ class Config(SettingsModel):
         le=400_000,
     )
 
+    audit: AuditSettings = setting(AuditSettings(), "Audits of the whole repository, by keys of its own.")
+
     @field_validator("version", mode="before")
     @classmethod
     def _require_integer(cls, value: object) -> object:
@@ -196,6 +200,13 @@ class Config(SettingsModel):
         if self.model is not None and self.models:
             text = '"model" and "models" are both set; keep "models" alone, its first one is asked first'
             raise PydanticCustomError("sentence", "{text}", {"text": text, "key": "models"})
+        return self
+
+    @model_validator(mode="after")
+    def _check_audit_prompts(self) -> Self:
+        known = {name: prompt for name, prompt in self._known_prompts.items() if not prompt.is_stage}
+        if faults := _unknown_prompts(self.audit.prompts, known, '"prompts" of the audit'):
+            raise PydanticCustomError("sentence", "{text}", {"text": faults[0], "key": "audit"})
         return self
 
     @property
@@ -235,20 +246,50 @@ class Config(SettingsModel):
             fields["prompts"] = self._select_prompts(cast("tuple[str, ...]", overrides["prompts"]))
         return self.model_copy(update=fields)
 
+    def for_audit(self, overrides: Mapping[str, object] = MappingProxyType({})) -> Config:
+        """Returns the configuration of an audit: the settings under `audit`, the overrides of `parse_overrides` above
+        them, and nothing that is only for pull requests. Raises SettingsError for unknown prompts.
+
+        `paths` stays as it is: the files of an audit are those that match `audit.paths` as well.
+        """
+        audit = self.audit
+        settings: dict[str, object] = {
+            "prompts": audit.prompts,
+            "ignore": (*self.ignore, *audit.ignore),
+            "min_severity": audit.min_severity,
+            "max_model_calls": audit.max_model_calls,
+            "max_credits": audit.max_credits,
+            **overrides,
+            "summary": "off",
+            "request_changes_on": None,
+            "approve": False,
+            "min_coverage": 0,
+        }
+        return self.with_overrides(settings)
+
+    @property
+    def _known_prompts(self) -> dict[str, PromptSettings]:
+        """The prompts that can be named: those of the file and the built-in ones."""
+        by_name = {name: PromptSettings(name=name) for name in (*BUILT_IN_PROMPTS, *STAGE_PROMPTS)}
+        return by_name | {prompt.name: prompt for prompt in self.prompts}
+
     def _select_prompts(self, names: tuple[str, ...]) -> tuple[PromptSettings, ...]:
         """Returns the prompts with these names, from the file or built in, then the file's other stage prompts."""
-        by_name = {name: PromptSettings(name=name) for name in (*BUILT_IN_PROMPTS, *STAGE_PROMPTS)}
-        by_name |= {prompt.name: prompt for prompt in self.prompts}
-        faults = [
-            f'Input "prompts" names {quoted(name)}, and there is no such prompt; there is'
-            f" {listed(list(by_name))}{did_you_mean(name, by_name) or '.'}"
-            for name in names
-            if name not in by_name
-        ]
-        if faults:
+        by_name = self._known_prompts
+        if faults := _unknown_prompts(names, by_name, 'Input "prompts"'):
             raise SettingsError(faults)
         stages = (prompt for prompt in self.prompts if prompt.is_stage and prompt.name not in names)
         return (*(by_name[name] for name in names), *stages)
+
+
+def _unknown_prompts(names: Iterable[str], known: Mapping[str, PromptSettings], subject: str) -> list[str]:
+    """Returns a sentence for each name of no prompt; `subject` is what a message calls the list of names."""
+    return [
+        f"{subject} names {quoted(name)}, and there is no such prompt; there is"
+        f" {listed(list(known))}{did_you_mean(name, known) or '.'}"
+        for name in names
+        if name not in known
+    ]
 
 
 def parse_overrides(

@@ -36,6 +36,7 @@ _REFUSED = {
     "pull-request": _RUN,
     "full-review": _RUN,
     "publish": _RUN,
+    **dict.fromkeys(("shards", "shard", "plan", "parts"), _RUN),
 }
 
 
@@ -177,7 +178,7 @@ def _describe_error(kind: str, loc: Loc, value: Any, message: str, model: type[B
     shape = shape_at(model, loc[:-1] if in_list else loc)
     if value is _MISSING and not in_list:
         return f"{quoted(key)} has no value; write {describe_expected(shape)}, or remove the line"
-    verb = "and holds" if in_list and key != "prompts" else "not"
+    verb = "and holds" if in_list and loc[:-1] != ("prompts",) else "not"
     near = similar_word(shape, value)
     found = quoted(None if value is _MISSING else value)
     return f"{quoted(key)} must be {describe_expected(shape)}, {verb} {found}{near}"

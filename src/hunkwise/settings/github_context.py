@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from hunkwise.errors import SettingsError
+from hunkwise.settings.audit_inputs import AuditStage, AuditTask, read_audit_task
 from hunkwise.settings.parsing import listed, parse_url, quoted
 
 
@@ -197,17 +198,26 @@ class NothingToDo:
     why: str
 
 
-Task = ReviewTask | PublishTask | NothingToDo
+Task = ReviewTask | PublishTask | AuditTask | NothingToDo
 
 
 def read_event(
-    name: str, payload: bytes, *, repository: str, pull_request: int | None, publishing: bool = False
+    name: str,
+    payload: bytes,
+    *,
+    repository: str,
+    pull_request: int | None,
+    publishing: bool = False,
+    audit: AuditStage | None = None,
+    sha: str = "",
 ) -> Task:
     """Returns the task of an event. Raises only SettingsError.
 
-    `pull_request` is the input. `publishing` is true if the input `publish` is set: a PublishTask is then
-    returned instead of a ReviewTask.
+    `pull_request` and `audit` are the inputs. `publishing` is true if the input `publish` is set: a PublishTask is
+    then returned instead of a ReviewTask. `sha` is GITHUB_SHA, which only an audit needs.
     """
+    if audit is not None or (name == "schedule" and not publishing):
+        return read_audit_task(name, repository, sha, audit or AuditStage.ALL)
     if name not in (PUBLISHING_EVENTS if publishing else EVENTS):
         raise SettingsError([_describe_unknown_event(name, publishing=publishing)])
     event = _Node(_parse_payload(payload), "")
@@ -245,8 +255,8 @@ def _describe_unknown_event(name: str, *, publishing: bool) -> str:
             f" {listed(PUBLISHING_EVENTS)}."
         )
     return (
-        f"The event {quoted(name)} cannot be reviewed; run hunkwise on {listed(EVENTS)} (schedule and"
-        " issue_comment are not handled by this version)."
+        f"The event {quoted(name)} cannot be reviewed; run hunkwise on {listed(EVENTS)}, or on schedule for an audit"
+        " (issue_comment is not handled by this version)."
     )
 
 

@@ -6,13 +6,14 @@ Standard library only: the sidecar's environment depends on the inputs, so its s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, cast, get_args
 
 from hunkwise.errors import SettingsError
+from hunkwise.settings.audit_inputs import AUDIT_INPUTS, AuditInputs, read_audit_inputs
 from hunkwise.settings.parsing import (
     BOOLEANS,
     DEFAULT_CONFIG_PATH,
@@ -148,20 +149,15 @@ KNOWN_INPUTS: Final = (
     "pull-request",
     "full-review",
     "publish",
+    *AUDIT_INPUTS,
     *SHARED_INPUTS,
 )
 MAX_ADDRESSES: Final = 10
 """Addresses of headless CLIs; each may take ten seconds until its connection times out."""
-FOR_A_MODEL: Final = (
-    "copilot-token",
-    "copilot-url",
-    "copilot-connection-token",
-    *PROVIDER_INPUTS,
-    "model",
-    "prompts",
-    "full-review",
-)
-"""Inputs for runs that ask a model; they have no effect if a report is published."""
+MODEL_ACCESS: Final = ("copilot-token", "copilot-url", "copilot-connection-token", *PROVIDER_INPUTS)
+"""Inputs for steps that ask a model; they have no effect in others."""
+FOR_A_MODEL: Final = (*MODEL_ACCESS, "model", "prompts", "full-review")
+"""Inputs that have no effect if a report is published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +180,7 @@ class Inputs:
     """Everything is reviewed, including what an earlier run has reviewed."""
     publish_report: Path | None = None
     """The JSON report of another workflow, which is published instead of a review; no model is asked."""
+    audit: AuditInputs = field(default_factory=AuditInputs)
     runner_tokens: tuple[str, ...] = field(default=(), repr=False)
     """The runner's own tokens, which it passes to a container. They are not used, but are part of `secrets`."""
     warnings: tuple[str, ...] = ()
@@ -201,6 +198,11 @@ class Inputs:
             *self.runner_tokens,
         )
         return tuple(dict.fromkeys(secret for secret in values if secret))
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether the step may ask a model: one that publishes a report or plans or merges an audit does not."""
+        return self.publish_report is None and (self.audit.stage is None or self.audit.stage.asks_model)
 
     @property
     def model(self) -> str | None:
@@ -236,12 +238,9 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
     urls = _read_copilot_urls(reading)
     provider = read_provider(reading)
     report = _read_publish_report(reading)
-    if not provider and not urls and not {"provider-base-url", "publish"} & reading.texts.keys():
-        _refuse_classic_token(reading, copilot_token)
-        _refuse_token_of_other_server(reading, environ)
-    pull_request = reading.matching(
-        "pull-request", "a whole number from 1 to 999999999", "0{0,3}[1-9][0-9]{0,8}"
-    )
+    audit = read_audit_inputs(reading)
+    if audit.stage is not None and not audit.stage.asks_model:
+        _warn_unused(reading, MODEL_ACCESS, f"audit: {audit.stage}")
     inputs = Inputs(
         github_token=github_token or "",
         copilot_token=copilot_token or "",
@@ -250,12 +249,16 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
         provider=provider,
         config_path=_read_config_path(reading),
         texts=MappingProxyType({name: texts[name] for name in ("prompts", *SHARED_INPUTS) if name in texts}),
-        pull_request=int(pull_request) if pull_request else None,
+        pull_request=reading.number("pull-request", 999_999_999),
         full_review=reading.word("full-review", BOOLEANS) == "true",
         publish_report=report,
+        audit=audit,
         runner_tokens=tuple(filter(None, map(environ.get, RUNNER_TOKENS))),
         warnings=tuple(reading.warnings),
     )
+    if inputs.asks_model and not provider and not urls and "provider-base-url" not in reading.texts:
+        _refuse_classic_token(reading, copilot_token)
+        _refuse_token_of_other_server(reading, environ)
     if reading.faults:
         try:
             inputs.overrides()
@@ -274,12 +277,17 @@ def _read_publish_report(reading: InputReader) -> Path | None:
         expected = "the path of a JSON report that another workflow made, such as report/report.json"
         remedy = "; leave it out to review."
         reading.faults.append(wrong_value('Input "publish"', expected, reading.shown(text), remedy))
-    reading.warnings.extend(
-        f'Input "{name}" is not used: "publish" asks no model; leave it out.'
-        for name in FOR_A_MODEL
-        if name in reading.texts
-    )
+    _warn_unused(reading, FOR_A_MODEL, "publish")
     return Path(text)
+
+
+def _warn_unused(reading: InputReader, names: Iterable[str], reason: str) -> None:
+    """Warns about those of the inputs that are set although nothing is asked."""
+    reading.warnings += [
+        f'Input "{name}" is not used: "{reason}" asks no model; leave it out.'
+        for name in names
+        if name in reading.texts
+    ]
 
 
 def _read_config_path(reading: InputReader) -> str:

@@ -233,6 +233,15 @@ class InputReader:
         """Returns the input's text; None if it is not set or does not match, which adds a fault."""
         return self._checked(name, expected, lambda text: re.fullmatch(pattern, text) is not None)
 
+    def number(self, name: str, most: int) -> int | None:
+        """Returns the input's whole number from 1; None if it is not set or not valid, which adds a fault."""
+        text = self._checked(
+            name,
+            f"a whole number from 1 to {most}",
+            lambda text: re.fullmatch("[0-9]{1,12}", text) is not None and 1 <= int(text) <= most,
+        )
+        return None if text is None else int(text)
+
     def word(self, name: str, words: Sequence[str]) -> str | None:
         """Returns the input's text; None if it is not set or not one of the words, which adds a fault."""
         return self._checked(name, listed(words), words.__contains__, words)

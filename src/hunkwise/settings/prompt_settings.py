@@ -61,6 +61,8 @@ def setting(default: object, description: str, **keywords: Any) -> Any:
     `keywords` are bounds of pydantic's `Field`, else those of `extra`.
     """
     bounds = {name: keywords.pop(name) for name in _BOUNDS & keywords.keys()}
+    if isinstance(default, Severity):
+        keywords["default"] = default.label
     return Field(default=default, description=description, json_schema_extra=extra(**keywords), **bounds)
 
 
@@ -115,6 +117,7 @@ CreditLimit = Annotated[
     Annotated[float, Field(gt=0, le=1_000_000)] | None, _FROM_NONE, _TO_NONE, _NoneSchema()
 ]
 PartialName = Annotated[str, _one_of(PARTIALS), WithJsonSchema({"enum": list(PARTIALS), "type": "string"})]
+PromptName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 _Category = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 _ReadingTool = Annotated[
     str, _one_of(READING_TOOLS), WithJsonSchema({"enum": list(READING_TOOLS), "type": "string"})

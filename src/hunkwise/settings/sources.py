@@ -181,7 +181,8 @@ def _list_value_settings(
     """Yields the value with its source; for a mapping, its entries, each with the source of its own location."""
     if isinstance(value, dict) and value:
         for entry, inner in value.items():
-            yield Setting(f"{key}.{entry}", _without_fraction(inner), source_at((*loc, entry)))
+            at = (*loc, entry)
+            yield from _list_value_settings(f"{key}.{entry}", inner, source_at(at), source_at, at)
     else:
         yield Setting(key, _without_fraction(value), source)
 

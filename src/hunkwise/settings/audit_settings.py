@@ -1,0 +1,89 @@
+"""The settings of audits: the key `audit` of the configuration file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from hunkwise.domain.finding import Severity
+from hunkwise.settings.prompt_settings import (
+    CreditLimit,
+    Gate,
+    Globs,
+    Level,
+    ModelCalls,
+    PromptName,
+    SettingsModel,
+    extra,
+    setting,
+)
+
+_Glob = Annotated[str, Field(min_length=1, max_length=1_000)]
+_Weight = Annotated[float, Field(gt=0, le=1_000)]
+
+
+class WeekSettings(SettingsModel):
+    """Limits for all audits of a calendar week, which begins on Monday in UTC."""
+
+    model_config = ConfigDict(
+        json_schema_extra=extra(wants='keys and values, such as "max-model-calls: 200"')
+    )
+
+    max_model_calls: ModelCalls | None = setting(None, "Model calls.", unset="none of its own")
+    max_credits: CreditLimit = setting(None, "AI credits of Copilot; one is 0.01 USD.")
+
+
+class AuditSettings(SettingsModel):
+    """What an audit reads, what it may spend, and what it reports."""
+
+    model_config = ConfigDict(json_schema_extra=extra(wants='keys and values, such as "max-model-calls: 40"'))
+
+    prompts: tuple[PromptName, ...] = setting(
+        ("audit",),
+        "The prompts that an audit runs, by their names: built in, or from `prompts` above.",
+        wants='a list of 1 to 32 names of prompts, such as ["audit", "security"]',
+        minItems=1,
+        max_length=32,
+    )
+    paths: Globs = setting((), "Patterns of the only files that are audited; without any, all are.")
+    ignore: Globs = setting(
+        (),
+        "Patterns of files that are not audited, besides those of `ignore` above; `!pattern` includes again.",
+    )
+    min_severity: Level = setting(Severity.MEDIUM, "Omits findings below it, and counts them.")
+    max_model_calls: ModelCalls = setting(
+        60, "Model calls for one audit, its second opinion included; the next audit continues."
+    )
+    max_credits: CreditLimit = setting(
+        None, "AI credits of Copilot for one audit (one is 0.01 USD); the next audit continues."
+    )
+    week: WeekSettings = setting(WeekSettings(), "Limits for all audits of a week, by keys of its own.")
+    again_after: int = setting(
+        180, "Days after the beginning of a lap until all files are read again.", ge=1, le=3_650
+    )
+    notify_on: Gate = setting(
+        Severity.HIGH, "Comments on the issue when a new finding reaches it; else the issue is only edited."
+    )
+    issue: str = setting(
+        "hunkwise audit",
+        "The title of the issue that is created.",
+        wants="a title on one line, of up to 200 characters",
+        pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
+        max_length=200,
+    )
+    risk: Mapping[_Glob, _Weight] = setting(
+        {},
+        "Weights of paths, by glob: files with a higher one are read earlier (1 applies to all others; the last glob"
+        " that matches decides).",
+        wants='globs with numbers above 0 and up to 1000, such as {"src/auth/**": 3}',
+    )
+
+    @field_validator("prompts")
+    @classmethod
+    def _check_count(cls, prompts: tuple[str, ...]) -> tuple[str, ...]:
+        if not prompts:  # `min_length` would also count names that are invalid
+            raise PydanticCustomError("count", "count")
+        return tuple(dict.fromkeys(prompts))
