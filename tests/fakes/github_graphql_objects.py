@@ -17,6 +17,7 @@ from tests.fakes.github_state import (
     CheckRun,
     Comment,
     Hub,
+    Issue,
     IssueComment,
     LinkedIssue,
     Permission,
@@ -246,6 +247,7 @@ class Reading:
         return {
             "nameWithOwner": self._hub.repository,
             "pullRequest": self._pull_request,
+            "issues": self._issues,
             "object": lambda _info, **named: git_object(self._asking, **named),
         }
 
@@ -257,6 +259,34 @@ class Reading:
         mine = [comment for comment in self._hub.comments if comment.review_id == review.id]
         comments = pages(mine, lambda comment: comment_shape(self._asking, comment, pending))
         return {"__typename": "PullRequestReview", **self._review(review), "comments": comments}
+
+    def _issues(self, _info: object, **page: Any) -> Json:
+        """The issues with one of the labels, oldest first unless otherwise asked. None is a pull request."""
+        self._asking.must("read", "issues")
+        order = page.get("orderBy") or {"field": "CREATED_AT", "direction": "ASC"}
+        if order["field"] != "CREATED_AT" or page.get("filterBy"):
+            raise GraphQLError("the fake orders issues by CREATED_AT and filters by `labels` and `states`")
+        labels = {label.casefold() for label in page.get("labels") or ()}
+        found = [
+            issue
+            for _, issue in sorted(self._hub.issues.items(), reverse=order["direction"] == "DESC")
+            if (not labels or labels & {label.casefold() for label in issue.labels})
+            and (not page.get("states") or issue.state.upper() in page["states"])
+        ]
+        return connection(found, page, self._issue)
+
+    def _issue(self, issue: Issue) -> Json:
+        said = [comment for comment in self._hub.issue_comments if comment.number == issue.number]
+        return {
+            **self._asking.said(issue.author, issue.edited_by),
+            "id": node_id(7_000 + issue.number),
+            "number": issue.number,
+            "title": issue.title,
+            "body": issue.body,
+            "state": issue.state.upper(),
+            "url": f"{self._asking.web}/issues/{issue.number}",
+            "comments": pages(said, self._issue_comment),
+        }
 
     def _pull_request(self, _info: object, number: int) -> Json:
         if number not in self._hub.pulls:
@@ -326,7 +356,7 @@ class Reading:
             "databaseId": comment.id,
             "fullDatabaseId": str(comment.id),
             "body": comment.body,
-            "url": f"{self._asking.web}/pull/{comment.number}#issuecomment-{comment.id}",
+            "url": f"{self._asking.web}/{self._hub.page(comment.number)}#issuecomment-{comment.id}",
             "isMinimized": comment.minimized,
         }
 
