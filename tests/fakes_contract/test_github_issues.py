@@ -135,7 +135,7 @@ def test_issues_are_listed_by_label_state_and_age(github: Served) -> None:
         ({"title": "x", "body": "x" * 65_537}, "body is too long"),
     ],
 )
-def test_refuses_issues(github: Served, given: dict[str, str], words: str) -> None:
+def test_refuses_issues(github: Served, given: dict[str, Any], words: str) -> None:
     with pytest.raises(GithubException, match=words) as caught:
         github.repo.create_issue(**given)
     assert caught.value.status == 422
