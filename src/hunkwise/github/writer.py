@@ -1,4 +1,4 @@
-"""Writes to pull requests and issues: each write is checked for secrets and happens once, even if its answer is lost."""
+"""Writes to pull requests and issues: each write is checked for secrets and made once, even if its answer is lost."""
 
 from __future__ import annotations
 
