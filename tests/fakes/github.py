@@ -29,10 +29,12 @@ from tests.fakes.github_messages import Reply, Request
 from tests.fakes.github_reviews import add_reply, remove_comment
 from tests.fakes.github_routes import Dispatch
 from tests.fakes.github_state import (
+    Alert,
     CheckRun,
     Comment,
     GraphqlRefusal,
     Hub,
+    Issue,
     IssueComment,
     Permission,
     PullRequest,
@@ -104,8 +106,13 @@ class Events:
         with self.hub.lock:
             thread.resolved, thread.resolved_by = False, ""
 
-    def edit(self, comment: Comment | IssueComment, body: str, *, by: str) -> None:
-        """Somebody writes something else into a comment, which keeps its author."""
+    def dismiss(self, alert: Alert, *, by: str, reason: str = "false positive", comment: str = "") -> None:
+        """Somebody dismisses an alert of code scanning."""
+        with self.hub.lock:
+            alert.state, alert.dismissed_by, alert.reason, alert.comment = "dismissed", by, reason, comment
+
+    def edit(self, comment: Comment | IssueComment | Issue, body: str, *, by: str) -> None:
+        """Somebody writes something else into a comment or an issue, which keeps its author."""
         with self.hub.lock:
             comment.body, comment.edited_by = body, by
 
@@ -183,6 +190,14 @@ class FakeGitHub(Events):
     @property
     def issue_comments(self) -> list[IssueComment]:
         return self.hub.issue_comments
+
+    @property
+    def issues(self) -> dict[int, Issue]:
+        return self.hub.issues
+
+    @property
+    def alerts(self) -> list[Alert]:
+        return self.hub.alerts
 
     @property
     def check_runs(self) -> list[CheckRun]:

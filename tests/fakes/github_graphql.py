@@ -25,7 +25,8 @@ from graphql import (
     validate,
 )
 
-from tests.fakes.github_graphql_objects import Asking, Reading, comment_shape, no_node, refusal, thread_shape
+from tests.fakes.github_graphql_objects import Asking, Reading, comment_shape, no_node, thread_shape
+from tests.fakes.github_graphql_pages import refusal
 from tests.fakes.github_messages import Json, RefusedError
 from tests.fakes.github_reviews import add_reply, add_to_review, check_comment, remove_comment, thread_of
 from tests.fakes.github_state import Comment, Hub, IssueComment, Permission, Review, Thread, node_id

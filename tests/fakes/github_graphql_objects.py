@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from graphql import GraphQLError
 
 from tests.fakes.git_repository import MissingObjectError
+from tests.fakes.github_graphql_pages import connection, pages, refusal
 from tests.fakes.github_messages import Json
 from tests.fakes.github_post_routes import latest
 from tests.fakes.github_state import (
     CheckRun,
     Comment,
     Hub,
+    Issue,
     IssueComment,
     LinkedIssue,
     Permission,
@@ -27,8 +27,6 @@ from tests.fakes.github_state import (
     node_id,
 )
 
-_Listed = TypeVar("_Listed")
-_PAGE = 100
 EDITED = "2026-01-02T04:05:06Z"
 
 
@@ -60,11 +58,6 @@ class Asking:
         }
 
 
-def refusal(kind: str, message: str) -> GraphQLError:
-    """An error in GitHub's shape: only those that have a type are GitHub's own."""
-    return GraphQLError(message, extensions={"type": kind})
-
-
 def no_node(node: str) -> GraphQLError:
     """GitHub's answer for an id that nothing has."""
     return refusal("NOT_FOUND", f"Could not resolve to a node with the global id of '{node}'")
@@ -74,63 +67,6 @@ def actor(login: str) -> Json:
     """A person or an app. GraphQL gives an app's login without the suffix that REST has."""
     plain = login.removesuffix("[bot]")
     return {"login": plain, "__typename": "User" if plain == login else "Bot"}
-
-
-def connection(everything: Sequence[_Listed], page: Json, shape: Callable[[_Listed], Json]) -> Json:
-    """A page after or before a cursor. GitHub wants `first` or `last`, and no more than 100."""
-    name, size = _bound(page)
-    start = _position(page["after"]) if page.get("after") else 0
-    end = _position(page["before"]) - 1 if page.get("before") else len(everything)
-    start, end = (start, min(start + size, end)) if name == "first" else (max(start, end - size), end)
-    shown = everything[start:end]
-    return {
-        "nodes": [shape(one) for one in shown],
-        "totalCount": len(everything),
-        "pageInfo": {
-            "hasNextPage": end < len(everything),
-            "hasPreviousPage": start > 0,
-            "startCursor": _cursor(start + 1) if shown else None,
-            "endCursor": _cursor(end) if shown else None,
-        },
-    }
-
-
-def _bound(page: Json) -> tuple[str, int]:
-    """Which end is asked for, and how many."""
-    asked = {name: page[name] for name in ("first", "last") if page.get(name) is not None}
-    if not asked:
-        raise refusal("MISSING_PAGINATION_BOUNDARIES", "You must provide a `first` or `last` value.")
-    if len(asked) > 1:
-        words = "Passing both `first` and `last` to paginate the connection is not supported."
-        raise refusal("INVALID_PAGINATION_BOUNDARIES", words)
-    ((name, size),) = asked.items()
-    if not 0 <= size <= _PAGE:
-        message = f"Requesting {size} records on a connection exceeds the `{name}` limit of 100 records."
-        raise refusal("EXCESSIVE_PAGINATION", message)
-    return name, size
-
-
-def pages(everything: Sequence[_Listed], shape: Callable[[_Listed], Json]) -> Callable[..., Json]:
-    """A resolver for a list without filters."""
-
-    def resolve(_info: object, **page: Any) -> Json:
-        return connection(everything, page, shape)
-
-    return resolve
-
-
-def _cursor(number: int) -> str:
-    """Opaque, as GitHub's: of the entry with that number, from 1."""
-    return base64.b64encode(f"cursor:{number}".encode()).decode()
-
-
-def _position(cursor: str) -> int:
-    try:
-        return int(base64.b64decode(cursor).decode().removeprefix("cursor:"))
-    except ValueError:
-        raise refusal(
-            "INVALID_CURSOR_ARGUMENTS", f"`{cursor}` does not appear to be a valid cursor."
-        ) from None
 
 
 _TEXT_LIMIT = 512_000
@@ -246,6 +182,8 @@ class Reading:
         return {
             "nameWithOwner": self._hub.repository,
             "pullRequest": self._pull_request,
+            "issues": self._issues,
+            "issue": self._one_issue,
             "object": lambda _info, **named: git_object(self._asking, **named),
         }
 
@@ -257,6 +195,40 @@ class Reading:
         mine = [comment for comment in self._hub.comments if comment.review_id == review.id]
         comments = pages(mine, lambda comment: comment_shape(self._asking, comment, pending))
         return {"__typename": "PullRequestReview", **self._review(review), "comments": comments}
+
+    def _issues(self, _info: object, **page: Any) -> Json:
+        """The issues with one of the labels, oldest first unless otherwise asked. None is a pull request."""
+        self._asking.must("read", "issues")
+        order = page.get("orderBy") or {"field": "CREATED_AT", "direction": "ASC"}
+        if order["field"] != "CREATED_AT" or page.get("filterBy"):
+            raise GraphQLError("the fake orders issues by CREATED_AT and filters by `labels` and `states`")
+        labels = {label.casefold() for label in page.get("labels") or ()}
+        found = [
+            issue
+            for _, issue in sorted(self._hub.issues.items(), reverse=order["direction"] == "DESC")
+            if (not labels or labels & {label.casefold() for label in issue.labels})
+            and (not page.get("states") or issue.state.upper() in page["states"])
+        ]
+        return connection(found, page, self._issue)
+
+    def _one_issue(self, _info: object, number: int) -> Json:
+        self._asking.must("read", "issues")
+        if number not in self._hub.issues:
+            raise refusal("NOT_FOUND", f"Could not resolve to an Issue with the number of {number}.")
+        return self._issue(self._hub.issues[number])
+
+    def _issue(self, issue: Issue) -> Json:
+        said = [comment for comment in self._hub.issue_comments if comment.number == issue.number]
+        return {
+            **self._asking.said(issue.author, issue.edited_by),
+            "id": node_id(7_000 + issue.number),
+            "number": issue.number,
+            "title": issue.title,
+            "body": issue.body,
+            "state": issue.state.upper(),
+            "url": f"{self._asking.web}/issues/{issue.number}",
+            "comments": pages(said, self._issue_comment),
+        }
 
     def _pull_request(self, _info: object, number: int) -> Json:
         if number not in self._hub.pulls:
@@ -326,7 +298,7 @@ class Reading:
             "databaseId": comment.id,
             "fullDatabaseId": str(comment.id),
             "body": comment.body,
-            "url": f"{self._asking.web}/pull/{comment.number}#issuecomment-{comment.id}",
+            "url": f"{self._asking.web}/{self._hub.page(comment.number)}#issuecomment-{comment.id}",
             "isMinimized": comment.minimized,
         }
 

@@ -8,6 +8,7 @@ import gzip
 import zlib
 
 from tests.fakes.git_repository import MissingObjectError
+from tests.fakes.github_issues import read_sarif
 from tests.fakes.github_messages import Json, RefusedError, Reply, not_found, page_of
 from tests.fakes.github_reviews import (
     check_comment,
@@ -105,15 +106,15 @@ def edit_comment(call: Call) -> Reply:
 
 
 def issue_comments(call: Call) -> Reply:
-    """The conversation of a pull request."""
-    mine = [comment for comment in call.hub.issue_comments if comment.number == call.pull.number]
+    """The conversation of a pull request or an issue."""
+    mine = [comment for comment in call.hub.issue_comments if comment.number == call.conversation.number]
     return page_of(mine, call.shapes.issue_comment, call.query, call.url)
 
 
 def new_issue_comment(call: Call) -> Reply:
     """A comment in the conversation."""
     check_issue_comment(call.json["body"])
-    comment = IssueComment(call.hub.next_id(), call.pull.number, call.login, call.json["body"])
+    comment = IssueComment(call.hub.next_id(), call.conversation.number, call.login, call.json["body"])
     call.hub.issue_comments.append(comment)
     return Reply(201, call.shapes.issue_comment(comment))
 
@@ -228,6 +229,7 @@ def upload_sarif(call: Call) -> Reply:
         f"sarif-{call.hub.next_id()}", given["commit_sha"], given["ref"], text, given.get("tool_name", "")
     )
     call.hub.sarifs.append(made)
+    read_sarif(call.hub, made)
     return Reply(202, {"id": made.id, "url": f"{call.shapes.repo}/code-scanning/sarifs/{made.id}"})
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 
+from tests.fakes import github_issues as issues
 from tests.fakes import github_post_routes as checks
 from tests.fakes import github_post_routes as talk
 from tests.fakes.contracts import contracts
@@ -192,7 +193,8 @@ _REPO = "/repos/{owner}/{repo}"
 _PULL = f"{_REPO}/pulls/{{pull_number}}"
 _REVIEW = f"{_PULL}/reviews/{{review_id}}"
 _COMMENT = f"{_REPO}/pulls/comments/{{comment_id}}"
-_ISSUE_COMMENTS = f"{_REPO}/issues/{{issue_number}}/comments"
+_ISSUE = f"{_REPO}/issues/{{issue_number}}"
+_ISSUE_COMMENTS = f"{_ISSUE}/comments"
 _ISSUE_COMMENT = f"{_REPO}/issues/comments/{{comment_id}}"
 _CHECK_RUN = f"{_REPO}/check-runs/{{check_run_id}}"
 
@@ -228,6 +230,11 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", _CHECK_RUN): checks.check_run,
     ("PATCH", _CHECK_RUN): checks.edit_check_run,
     ("GET", f"{_REPO}/commits/{{ref}}/check-runs"): checks.check_runs,
+    ("POST", f"{_REPO}/issues"): issues.new_issue,
+    ("GET", _ISSUE): issues.issue,
+    ("PATCH", _ISSUE): issues.edit_issue,
+    ("POST", f"{_REPO}/labels"): issues.new_label,
+    ("GET", f"{_REPO}/code-scanning/alerts"): issues.alerts,
     ("POST", f"{_REPO}/code-scanning/sarifs"): checks.upload_sarif,
     ("GET", "/user"): _user,
     ("GET", "/rate_limit"): _rate_limit,
@@ -287,7 +294,8 @@ class Dispatch:
             return
         if f"{params['owner']}/{params['repo']}" != self._hub.repository or permission == "none":
             raise not_found()
-        allowed = level(permission, scope_of(template))
+        commented = issues.commented(self._hub, params)
+        allowed = level(permission, "issues" if commented else scope_of(template))
         if allowed == "none" or (request.is_write and allowed != "write"):
             raise forbidden()
 

@@ -10,7 +10,18 @@ from urllib.parse import quote
 from tests.fakes.contracts import contracts
 from tests.fakes.git_repository import ChangedFile, TreeEntry
 from tests.fakes.github_messages import Json, Reply, encoded
-from tests.fakes.github_state import BOT, CheckRun, Comment, Hub, IssueComment, PullRequest, Review, node_id
+from tests.fakes.github_state import (
+    BOT,
+    Alert,
+    CheckRun,
+    Comment,
+    Hub,
+    Issue,
+    IssueComment,
+    PullRequest,
+    Review,
+    node_id,
+)
 
 _NOW = "2026-01-02T03:04:05Z"
 _ROLES = {"OWNER": "admin", "MEMBER": "write", "COLLABORATOR": "write"}
@@ -103,10 +114,69 @@ class SaidShapes:
             "body": comment.body,
             "author_association": self.hub.association(comment.author),
             "url": f"{self.repo}/issues/comments/{comment.id}",
-            "html_url": f"{self.web}/pull/{comment.number}#issuecomment-{comment.id}",
+            "html_url": f"{self.web}/{self.hub.page(comment.number)}#issuecomment-{comment.id}",
             "issue_url": f"{self.repo}/issues/{comment.number}",
         }
         return self._complete("issue-comment", known)
+
+    def issue(self, issue: Issue) -> Json:
+        url, labels = f"{self.repo}/issues/{issue.number}", [self.label(name) for name in issue.labels]
+        known = {
+            "id": 7_000 + issue.number,
+            "node_id": node_id(7_000 + issue.number),
+            "number": issue.number,
+            "title": issue.title,
+            "body": issue.body,
+            "state": issue.state,
+            "user": self.user(issue.author),
+            "labels": labels,
+            "comments": sum(comment.number == issue.number for comment in self.hub.issue_comments),
+            "author_association": self.hub.association(issue.author),
+            "url": url,
+            "comments_url": f"{url}/comments",
+            "html_url": f"{self.web}/issues/{issue.number}",
+        }
+        return self._complete("issue", known)
+
+    def label(self, name: str) -> Json:
+        known = {"name": name, "color": self.hub.labels[name], "url": f"{self.repo}/labels/{quote(name)}"}
+        return self._complete("label", known)
+
+    def alert(self, alert: Alert) -> Json:
+        dismissed = alert.state == "dismissed"
+        url = f"{self.repo}/code-scanning/alerts/{alert.number}"
+        known: Json = {
+            "number": alert.number,
+            "created_at": _NOW,
+            "url": url,
+            "html_url": f"{self.web}/security/code-scanning/{alert.number}",
+            "instances_url": f"{url}/instances",
+            "state": alert.state,
+            "dismissed_by": self.user(alert.dismissed_by) if dismissed and alert.dismissed_by else None,
+            "dismissed_at": _NOW if dismissed else None,
+            "dismissed_reason": alert.reason if dismissed else None,
+            "dismissed_comment": alert.comment or None if dismissed else None,
+            "rule": {"id": alert.rule, "name": alert.rule, "severity": "warning", "description": alert.rule},
+            "tool": {"name": alert.tool, "guid": None, "version": "1"},
+            "most_recent_instance": {
+                "ref": alert.ref,
+                "analysis_key": "x",
+                "environment": "{}",
+                "category": alert.category,
+                "state": alert.state,
+                "commit_sha": alert.commit_sha,
+                "message": {"text": alert.message},
+                "location": {
+                    "path": alert.path,
+                    "start_line": alert.line,
+                    "end_line": alert.end_line,
+                    "start_column": 1,
+                    "end_column": 1,
+                },
+                "classifications": [],
+            },
+        }
+        return self._complete("code-scanning-alert-items", known)
 
     def check_run(self, run: CheckRun) -> Json:
         url = f"{self.repo}/check-runs/{run.id}"
@@ -263,7 +333,11 @@ class Call:
 
     @property
     def pull(self) -> PullRequest:
-        return self.hub.pull(int(self.params.get("pull_number") or self.params["issue_number"]))
+        return self.hub.pull(int(self.params["pull_number"]))
+
+    @property
+    def conversation(self) -> PullRequest | Issue:
+        return self.hub.conversation(int(self.params["issue_number"]))
 
 
 Route = Callable[[Call], Reply]

@@ -1,4 +1,4 @@
-"""The state of the fake GitHub: tokens, pull requests, reviews, comments, threads and check runs."""
+"""The state of the fake GitHub: tokens, pull requests, issues, comments, threads, check runs and alerts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ Permission = str | frozenset[str]
 """`write`, `read` or `none` for everything; else `LEVEL:SCOPE`, several as a set or separated by commas.
 
 Scopes: contents, pulls, issues, checks, security-events. `write:pulls,none:checks` writes to pull requests,
-sees no check run, and reads the rest. Comments in a conversation follow `pulls` unless `issues` is named, for
-GitHub takes either permission for them.
+sees no check run, and reads the rest. Comments on a pull request follow `pulls` unless `issues` is named, for
+GitHub takes either permission for them; issues and their comments need `issues`.
 """
 
 _SCOPES = ("contents", "pulls", "issues", "checks", "security-events")
+_CONVERSATION = "conversation"
 _LEVELS = ("none", "read", "write")
 
 
@@ -31,8 +32,8 @@ def level(permission: Permission, scope: str) -> str:
         raise ValueError(
             f"{permission!r} is no permission of the fake GitHub: see tests/fakes/github_state.py"
         )
-    if scope == "issues" and scope not in named:
-        scope = "pulls"
+    if scope == _CONVERSATION:
+        scope = "issues" if "issues" in named else "pulls"
     return named.get(scope, "read")
 
 
@@ -41,7 +42,10 @@ def scope_of(template: str) -> str:
     for part, scope in (
         ("/check-runs", "checks"),
         ("/code-scanning/", "security-events"),
-        ("/issues/", "issues"),
+        ("/issues/comments", _CONVERSATION),
+        ("/{issue_number}/comments", _CONVERSATION),
+        ("/issues", "issues"),
+        ("/labels", "issues"),
         ("/pulls", "pulls"),
     ):
         if part in template:
@@ -158,8 +162,22 @@ class Thread:
 
 
 @dataclass
+class Issue:
+    """An issue, which is no pull request. Tests may change it between runs."""
+
+    number: int
+    title: str
+    author: str
+    body: str = ""
+    state: str = "open"
+    labels: list[str] = field(default_factory=list)
+    edited_by: str = ""
+    """Who edited the body last."""
+
+
+@dataclass
 class IssueComment:
-    """A comment in the conversation of a pull request."""
+    """A comment in the conversation of a pull request or an issue."""
 
     id: int
     number: int
@@ -196,6 +214,28 @@ class SarifUpload:
     ref: str
     text: str
     tool_name: str = ""
+
+
+@dataclass
+class Alert:
+    """An alert of code scanning. `state` is open, dismissed or fixed."""
+
+    number: int
+    rule: str
+    path: str
+    line: int
+    end_line: int
+    message: str
+    commit_sha: str
+    ref: str = "refs/heads/main"
+    tool: str = "hunkwise"
+    category: str = ""
+    fingerprint: str = ""
+    """By which a later upload recognizes it."""
+    state: str = "open"
+    dismissed_by: str = ""
+    reason: str = ""
+    comment: str = ""
 
 
 @dataclass(frozen=True)
@@ -238,11 +278,29 @@ class Hub:
     issue_comments: list[IssueComment] = field(default_factory=list)
     check_runs: list[CheckRun] = field(default_factory=list)
     sarifs: list[SarifUpload] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    issues: dict[int, Issue] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    """Name → colour."""
+    has_issues: bool = True
+    has_code_scanning: bool = True
     lock: threading.RLock = field(default_factory=threading.RLock)
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1001))
 
     def next_id(self) -> int:
         return next(self._ids)
+
+    def next_number(self) -> int:
+        """The number of the next issue: pull requests and issues share them."""
+        return max([0, *self.pulls, *self.issues]) + 1
+
+    def conversation(self, number: int) -> PullRequest | Issue:
+        """The pull request or issue. Raises RefusedError (404) where there is neither."""
+        return self.issues[number] if number in self.issues else self.pull(number)
+
+    def page(self, number: int) -> str:
+        """The path of a pull request's or an issue's page, within the repository."""
+        return f"issues/{number}" if number in self.issues else f"pull/{number}"
 
     def pull(self, number: int) -> PullRequest:
         """Raises RefusedError (404) where there is none."""

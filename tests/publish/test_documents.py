@@ -23,8 +23,8 @@ from hunkwise.domain.review import (
 )
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.documents import check_output, comment, job_summary, review_body, summary_comment
+from hunkwise.publish.links import linked, place_of
 from hunkwise.publish.placement import CommentPlan, Page, PublishedFinding, in_report
-from hunkwise.publish.sections import linked, place_of
 from hunkwise.tracking.markers import finding_marker, raised_in, review_marker
 from tests.publish.drafts import rendered
 from tests.publish.samples import (

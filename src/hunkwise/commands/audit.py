@@ -12,7 +12,14 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from hunkwise.commands.audit_stages import Audit, AuditBackend, AuditOutcome, AuditSources, read_parts, read_plan_file
+from hunkwise.commands.audit_stages import (
+    Audit,
+    AuditBackend,
+    AuditOutcome,
+    AuditSources,
+    read_parts,
+    read_plan_file,
+)
 from hunkwise.commands.audit_stores import StateFile, StateIssue, StateStore, default_path
 from hunkwise.commands.backend import Backend, secrets_of, select_backend
 from hunkwise.commands.journal import Journal, write_json
@@ -72,7 +79,9 @@ class _AuditCommand:
     def all(self) -> ExitCode:
         """Plans, asks the model and merges, in this process."""
         if self._arguments.post and not self._arguments.issue:
-            raise SettingsError(["--post needs --issue OWNER/REPO: the repository on GitHub whose issue is written."])
+            raise SettingsError(
+                ["--post needs --issue OWNER/REPO: the repository on GitHub whose issue is written."]
+            )
         self._backend = select_backend(self._arguments.model, self._environ, self._stack)
         audit, store = self._audit()
         only = tuple(self._arguments.paths or ())
@@ -148,10 +157,14 @@ class _AuditCommand:
         return audit, store
 
     def _github(self, repository: str) -> GitHub:
-        token = token_in(self._environ, "--issue needs a token that may read and write issues: set GITHUB_TOKEN.")
+        token = token_in(
+            self._environ, "--issue needs a token that may read and write issues: set GITHUB_TOKEN."
+        )
         deadlines = Deadlines(self._started, 60.0)
         api_url = url_in(self._environ, "GITHUB_API_URL", "https://api.github.com")
-        github = GitHub(token, api_url, repository, deadline=deadlines.seconds_left, last=deadlines.last_seconds)
+        github = GitHub(
+            token, api_url, repository, deadline=deadlines.seconds_left, last=deadlines.last_seconds
+        )
         return self._stack.enter_context(closing(github))
 
     def _ask(self, audit: Audit, plan: AuditPlan, shard: int) -> dict[str, Any]:

@@ -125,9 +125,7 @@ class Audit:
     def _texts(self) -> BaseConfig:
         sources = self._sources
         tree = GitTree(sources.git, sources.head_sha)
-        return read_base_texts(
-            tree, sources.config_path, lambda config: config.for_audit(sources.overrides)
-        )
+        return read_base_texts(tree, sources.config_path, lambda config: config.for_audit(sources.overrides))
 
     @property
     def config(self) -> Config:
@@ -221,7 +219,10 @@ class Audit:
             audit=True,
         )
         entries = [
-            replace(entry, record=replace(entry.record, path=plan.renames.get(entry.record.path, entry.record.path)))
+            replace(
+                entry,
+                record=replace(entry.record, path=plan.renames.get(entry.record.path, entry.record.path)),
+            )
             for entry in plan.state.entries
             if entry.status is LedgerStatus.OPEN
         ]
@@ -375,5 +376,7 @@ def read_plan_file(path: Path) -> AuditPlan:
         return read_plan(read_bounded(path, MAX_PLAN_BYTES))
     except OSError as error:
         raise SettingsError(
-            [f"The plan {path} cannot be read ({error.strerror}): name the file that the planning step has written."]
+            [
+                f"The plan {path} cannot be read ({error.strerror}): name the file that the planning step has written."
+            ]
         ) from error

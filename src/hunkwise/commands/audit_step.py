@@ -10,7 +10,14 @@ from typing import Any
 
 from hunkwise.actions import Runner
 from hunkwise.commands.action import start_sidecar
-from hunkwise.commands.audit_stages import Audit, AuditBackend, AuditOutcome, AuditSources, read_parts, read_plan_file
+from hunkwise.commands.audit_stages import (
+    Audit,
+    AuditBackend,
+    AuditOutcome,
+    AuditSources,
+    read_parts,
+    read_plan_file,
+)
 from hunkwise.commands.audit_stores import StateIssue
 from hunkwise.commands.journal import Journal, write_json
 from hunkwise.commands.signals import Signals
@@ -98,7 +105,9 @@ class _AuditStep:
         """Runs the stage of the task."""
         if not self._git.has(self._task.sha):
             raise SettingsError(
-                [f"The checkout does not have the commit {self._task.sha[:12]}: check out the workflow's own commit."]
+                [
+                    f"The checkout does not have the commit {self._task.sha[:12]}: check out the workflow's own commit."
+                ]
             )
         config = self._audit.config
         self._deadlines.minutes = config.deadline
@@ -172,7 +181,9 @@ class _AuditStep:
         """Writes the report, uploads the SARIF, and sets the outputs."""
         report = outcome.report
         paths = {
-            "report": self._write("audit.json", without_secrets(report_json(report, outcome.merged), self._scan)),
+            "report": self._write(
+                "audit.json", without_secrets(report_json(report, outcome.merged), self._scan)
+            ),
             "sarif": self._write("hunkwise.sarif", outcome.sarif),
         }
         config = self._audit.config
@@ -207,7 +218,9 @@ class _AuditStep:
         """Writes a file for later steps; returns its path as they see it. Raises SettingsError."""
         reports = self._environment.reports
         if not write_json(reports.inside / name, contents, ascii_only=True):
-            raise SettingsError([f"{reports.outside / name} cannot be written: free space on the runner's disk."])
+            raise SettingsError(
+                [f"{reports.outside / name} cannot be written: free space on the runner's disk."]
+            )
         return str(reports.outside / name)
 
     def _set_outputs(self, outputs: Mapping[str, str]) -> None:
@@ -218,5 +231,7 @@ class _AuditStep:
 def _checkout(workspace: Path | None) -> Git:
     git = readable(Git(workspace)) if workspace is not None else None
     if git is None:
-        raise SettingsError(["An audit reads the checkout, and there is none: run actions/checkout before it."])
+        raise SettingsError(
+            ["An audit reads the checkout, and there is none: run actions/checkout before it."]
+        )
     return git

@@ -14,7 +14,14 @@ from hunkwise.errors import GitHubError, SettingsError
 from hunkwise.files import read_bounded, write_whole
 from hunkwise.flows.audit_merge import AuditMerge, StoredAudit
 from hunkwise.github.issues import AuditIssue, AuditIssues
-from hunkwise.publish.audit_issue import ISSUE_MARKER, LABEL, AuditReport, issue_body, notify_comment, read_boxes
+from hunkwise.publish.audit_issue import (
+    ISSUE_MARKER,
+    LABEL,
+    AuditReport,
+    issue_body,
+    notify_comment,
+    read_boxes,
+)
 from hunkwise.tracking.audit_state import (
     AuditState,
     decode_comment,
@@ -86,7 +93,9 @@ class StateFile:
         return ()
 
     def _error(self, what: str) -> SettingsError:
-        return SettingsError([f"The state file {self._path} {what}: delete it, or name another one by --state."])
+        return SettingsError(
+            [f"The state file {self._path} {what}: delete it, or name another one by --state."]
+        )
 
 
 class StateIssue:
@@ -117,7 +126,9 @@ class StateIssue:
         notes = ()
         if state is None:
             why = "was edited or is damaged" if comments else "is missing"
-            notes = (f"The comment with the state {why}: all files are read again. Dismissed boxes still count.",)
+            notes = (
+                f"The comment with the state {why}: all files are read again. Dismissed boxes still count.",
+            )
         return StoredAudit(state, read_boxes(issue.body), issue.body_editor, alerts, notes)
 
     def write(self, merged: AuditMerge, report: AuditReport) -> tuple[str, ...]:

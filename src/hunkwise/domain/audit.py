@@ -1,4 +1,4 @@
-"""The values of an audit: files of a commit, and how often they were changed."""
+"""The values of an audit: files of a commit, how often they were changed, and dismissed alerts."""
 
 from __future__ import annotations
 
@@ -24,3 +24,20 @@ class FileActivity:
     changes: float = 0.0
     fixes: float = 0.0
     """The part of `changes` whose subject says that it fixes something."""
+
+
+@dataclass(frozen=True, slots=True)
+class DismissedAlert:
+    """An alert of code scanning from our SARIF that somebody dismissed. All text is untrusted."""
+
+    number: int
+    rule: str
+    path: str
+    start_line: int
+    end_line: int
+    message: str
+    commit_sha: str
+    dismissed_by: str
+    reason: str
+    """One of GitHub's four: false positive, won't fix, used in tests, mitigated."""
+    comment: str = ""

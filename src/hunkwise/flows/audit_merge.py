@@ -60,7 +60,8 @@ def dismissal_changes(stored: StoredAudit) -> list[DismissalChange]:
     dismissed = {key for key, entry in entries.items() if entry.status is LedgerStatus.DISMISSED}
     controls = stored.controls
     changes = [
-        DismissalChange(key, True, by=stored.editor or "checkbox") for key in sorted(controls.ticked - dismissed)
+        DismissalChange(key, True, by=stored.editor or "checkbox")
+        for key in sorted(controls.ticked - dismissed)
     ]
     cleared = (controls.shown - controls.ticked) & dismissed
     changes += [DismissalChange(key, False) for key in sorted(cleared)]
@@ -157,7 +158,9 @@ def merge_audit(
     merged = _add_usage(merged, date.fromisoformat(plan.today), usage)
     different = len(parts) - len(usable)
     if different:
-        failed += (f"{count(different, 'shard')} ran with other settings than the plan: its files are read again.",)
+        failed += (
+            f"{count(different, 'shard')} ran with other settings than the plan: its files are read again.",
+        )
     return AuditMerge(
         replace(merged, entries=update.entries, last=plan.today, runs=state.runs + 1),
         update,
@@ -196,7 +199,9 @@ def _add_read(
     """Returns the state with what was read, and what must be read next."""
     seen = blobs_of(listing, state.seen) | set(read)
     all_skipped = {
-        reason: bitmap_of(listing, blobs_of(listing, state.skipped.get(reason, b"")) | set(skipped.get(reason, ())))
+        reason: bitmap_of(
+            listing, blobs_of(listing, state.skipped.get(reason, b"")) | set(skipped.get(reason, ()))
+        )
         for reason in {*state.skipped, *skipped}
     }
     settled = seen.union(*(blobs_of(listing, bits) for bits in all_skipped.values()))
@@ -209,9 +214,7 @@ def _add_read(
     )
 
 
-def _missing_reports(
-    plan: AuditPlan, parts: Sequence[AuditPart]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _missing_reports(plan: AuditPlan, parts: Sequence[AuditPart]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Returns a sentence for each shard that failed or was cut, and one for each whose budget ran out."""
     failed: list[str] = []
     notes: list[str] = []
@@ -219,14 +222,18 @@ def _missing_reports(
     for number, shard in enumerate(plan.shards, 1):
         part = by_shard.get(number)
         if part is None:
-            failed.append(f"Shard {number} made no report: its {count(len(shard.files), 'file')} are read next time.")
+            failed.append(
+                f"Shard {number} made no report: its {count(len(shard.files), 'file')} are read next time."
+            )
             continue
         done = {*part.read, *(index for indexes in part.skipped.values() for index in indexes)}
         unread = len(set(shard.files) - done)
         reasons = Counter(file.reason for file in part.coverage.files if file.missing and file.reason)
         if not unread:
             continue
-        why = ", ".join(reason.value for reason, _ in reasons.most_common(3)) or "the report does not name them"
+        why = (
+            ", ".join(reason.value for reason, _ in reasons.most_common(3)) or "the report does not name them"
+        )
         sentence = f"Shard {number} did not read {unread} of {count(len(shard.files), 'file')} ({why}): they are read next time."
         (notes if set(reasons) == {SkipReason.BUDGET} else failed).append(sentence)
     return tuple(failed), tuple(notes)
@@ -302,10 +309,7 @@ def report_of(
 def _by_status(update: LedgerUpdate) -> dict[LedgerStatus, tuple[LedgerEntry, ...]]:
     """Returns the closed entries by status, the newest first."""
     newest = sorted(update.entries, key=lambda entry: entry.closed, reverse=True)
-    return {
-        status: tuple(entry for entry in newest if entry.status is status)
-        for status in LedgerStatus
-    }
+    return {status: tuple(entry for entry in newest if entry.status is status) for status in LedgerStatus}
 
 
 def _folders(files: Sequence[TreeFile], seen: Collection[str]) -> tuple[FolderCoverage, ...]:

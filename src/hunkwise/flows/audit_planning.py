@@ -150,7 +150,9 @@ def _start(
     """Returns the state for the tree of the head, and why a new lap begins, if it does."""
     before, today = request.state, request.today.isoformat()
     if before is None:
-        first = AuditState(request.repository, request.head_sha, request.settings, len(files), lap_began=today)
+        first = AuditState(
+            request.repository, request.head_sha, request.settings, len(files), lap_began=today
+        )
         return first, ()
     state = move_state(before, old_files or (), files, request.head_sha)
     if old_files is None:
@@ -285,6 +287,7 @@ def _shards(
             )
         )
     return tuple(shards)
+
 
 _MOST_LISTED = 5
 

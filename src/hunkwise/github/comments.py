@@ -17,7 +17,7 @@ from hunkwise.tracking.markers import fixed_marker, is_fixed
 
 
 class SummaryComments:
-    """Writes our summary comment on one pull request. Methods raise GitHubError."""
+    """Writes our summary comment on one pull request, or a comment on one issue. Methods raise GitHubError."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer

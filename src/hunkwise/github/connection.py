@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -297,10 +298,12 @@ class TooManyError(GitHubError):
         super().__init__(GitHubErrorKind.UNAVAILABLE, message, hint)
 
 
-def entries_of(connection: GitHubConnection, path: str, what: str) -> Iterator[JsonValue]:
+def entries_of(
+    connection: GitHubConnection, path: str, what: str, query: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[JsonValue]:
     """Yields all entries of a REST list. Raises GitHubError, TooManyError past 30 pages."""
     for number in range(1, MOST_PAGES + 1):
-        entries = connection.get(path, {"per_page": PAGE, "page": number}).objects()
+        entries = connection.get(path, {**query, "per_page": PAGE, "page": number}).objects()
         yield from entries
         if len(entries) < PAGE:
             return

@@ -182,7 +182,7 @@ def conversation_by_graphql(
         author=_author(pull),
         threads=tuple(_thread(node) for node in threads if _comments_of(node)),
         reviews=tuple(_review(node) for node in reviews if node.certain("viewerDidAuthor")),
-        comments=tuple(_comment(node) for node in comments if node.certain("viewerDidAuthor")),
+        comments=tuple(own_comment(node) for node in comments if node.certain("viewerDidAuthor")),
         check_runs=checks,
         rewrites=_rewrites(pull),
         linked_issues=linked_issues(pull),
@@ -275,7 +275,8 @@ def _reply(node: JsonValue) -> Reply:
     )
 
 
-def _comment(node: JsonValue) -> Comment:
+def own_comment(node: JsonValue) -> Comment:
+    """Returns a comment of ours in a conversation."""
     return Comment(_id(node), node.text("body"), node.text_or("url", ""), _is_edited(node))
 
 

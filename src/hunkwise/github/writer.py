@@ -1,4 +1,4 @@
-"""Writes to a pull request: each write is checked for secrets and happens once, even if its response is lost."""
+"""Writes to pull requests and issues: each write is checked for secrets and made once, even if its answer is lost."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _T = TypeVar("_T")
 
 
 class Writer:
-    """Writes to one pull request and its repository, and lists what the token's own account wrote there.
+    """Writes to one pull request or issue and its repository, and lists what the token's own account wrote there.
 
     Paths are relative to `/repos/owner/name/`. All methods raise GitHubError.
     """
@@ -53,6 +53,10 @@ class Writer:
         self._root = f"/repos/{github.repository}"
         self._scan = scan
         self._sleep = sleep
+
+    def at(self, number: int) -> Writer:
+        """Returns a writer for another pull request or issue of the repository."""
+        return Writer(self.github, number, self._scan, sleep=self._sleep)
 
     def own_reviews(self) -> Iterator[JsonValue]:
         """Yields our reviews, oldest first, including a pending one."""

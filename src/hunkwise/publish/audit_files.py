@@ -15,7 +15,15 @@ from hunkwise.domain.finding import Recheck, RecheckState
 from hunkwise.domain.review import Review, SkipReason
 from hunkwise.errors import SettingsError
 from hunkwise.publish.conclusion import PublishedReview
-from hunkwise.publish.report import BY_VALUE, ReportedReview, ReportPart, Sha, as_json, digest_of, limit_length
+from hunkwise.publish.report import (
+    BY_VALUE,
+    ReportedReview,
+    ReportPart,
+    Sha,
+    as_json,
+    digest_of,
+    limit_length,
+)
 from hunkwise.publish.report_input import describe_faults, parse_json, read_report
 from hunkwise.tracking.audit_state import AuditState, from_json
 from hunkwise.tracking.audit_state import as_json as state_json
@@ -122,7 +130,9 @@ def read_plan(raw: bytes) -> AuditPlan:
     values, digest_matches = parse_json(raw, "plan", MAX_PLAN_BYTES, _PLAN_AGAIN, _MOST_KEYS)
     if values.get("version") != 1:
         raise SettingsError(
-            ["The plan is not of version 1, the only one that this hunkwise reads; use the same commit of hunkwise in all jobs."]
+            [
+                "The plan is not of version 1, the only one that this hunkwise reads; use the same commit of hunkwise in all jobs."
+            ]
         )
     if not digest_matches:
         raise SettingsError([f"The plan is damaged: its digest does not fit what it says. {_PLAN_AGAIN}"])
@@ -131,7 +141,9 @@ def read_plan(raw: bytes) -> AuditPlan:
     except ValidationError as error:
         raise SettingsError(describe_faults(error, "plan")) from error
     if any(index >= len(plan.files) for shard in plan.shards for index in shard.files):
-        raise SettingsError([f"The plan is damaged: a shard names a file that it does not have. {_PLAN_AGAIN}"])
+        raise SettingsError(
+            [f"The plan is damaged: a shard names a file that it does not have. {_PLAN_AGAIN}"]
+        )
     return plan
 
 

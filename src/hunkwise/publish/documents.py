@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from hunkwise.domain.finding import UNVERIFIED, Finding, reading_order, severity_order
@@ -101,7 +102,7 @@ def comment(
         )
     blocks += [
         evidence_fold(finding, server_url),
-        _render_attributes(finding),
+        render_attributes(finding),
         finding_marker(finding, destination),
     ]
     return joined(blocks)
@@ -162,18 +163,16 @@ def _render_review_overview(view: PublishedReview, placement: CommentPlan, event
         sentences.append("No new finding.")
     if still_open:
         sentences.append(
-            f"Still open: {count(len(still_open), 'finding')} raised before ({_count_severities(still_open)}); "
+            f"Still open: {count(len(still_open), 'finding')} raised before ({count_severities(still_open)}); "
             "the summary comment lists the open findings."
         )
     return " ".join(sentences)
 
 
-def _count_severities(findings: Sequence[Finding]) -> str:
-    counts = (
-        (badge, sum(finding.severity is severity for finding in findings))
-        for severity, badge in BADGES.items()
-    )
-    return ", ".join(f"{number:,} {badge}" for badge, number in counts if number)
+def count_severities(findings: Iterable[Finding]) -> str:
+    """Returns, for example, `1 🔴 critical, 2 🔵 low`, without zeros."""
+    found = Counter(finding.severity for finding in findings)
+    return ", ".join(f"{found[severity]:,} {badge}" for severity, badge in BADGES.items() if found[severity])
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +199,7 @@ class _FindingWriter:
             blocks.append(_render_suggestion(finding.suggestion))
         if text_limit == _TEXT_LIMIT:
             blocks.append(evidence_fold(finding, self.server_url))
-        return joined([*blocks, _render_attributes(finding), self.marker(finding)])
+        return joined([*blocks, render_attributes(finding), self.marker(finding)])
 
     def _render_line(self, finding: Finding) -> str:
         title = sanitize.line(finding.title, _TITLE_LIMIT)
@@ -214,7 +213,8 @@ def _render_suggestion(suggestion: str, offered: str | None = None) -> str:
     return suggestion_text(cut(suggestion.replace("\r\n", "\n"), _TEXT_LIMIT), fenced=True)
 
 
-def _render_attributes(finding: Finding) -> str:
+def render_attributes(finding: Finding) -> str:
+    """Returns category, confidence, prompt and verification of a finding, on one line."""
     parts = []
     if finding.category:
         parts.append(sanitize.line(finding.category, 60))

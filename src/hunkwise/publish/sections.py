@@ -66,6 +66,18 @@ def linked(label: str, address: str | None, server_url: str) -> str:
     return f"[{label}]({address})" if _PLAIN_ADDRESS.fullmatch(address.removeprefix(server)) else label
 
 
+def code_link(finding: Finding, server_url: str, repository: str, head_sha: str) -> str:
+    """Returns the place in the code, as a permanent link if it is at the head, on a GitHub server."""
+    label = sanitize.code_span(place_of(finding))
+    anchor, path = finding.anchor, _quote_path(finding.path)
+    on_head = anchor is None or anchor.side is Side.RIGHT
+    if not (server_url and repository and head_sha and on_head and path):
+        return label
+    lines = f"#L{anchor.lines.start}-L{anchor.line}" if anchor else ""
+    address = f"{server_url}/{repository}/blob/{head_sha}/{path}{lines}"
+    return f"[{label}]({address})" if len(address) <= _LONGEST_LINK else label
+
+
 @dataclass(frozen=True, slots=True)
 class FindingLinks:
     """Renders the places of a run's findings, and their states."""
@@ -73,16 +85,9 @@ class FindingLinks:
     view: PublishedReview
 
     def of(self, finding: Finding) -> str:
-        """Returns the place in the code, as a permanent link if it is at the head, on a GitHub server."""
-        label = sanitize.code_span(place_of(finding))
-        anchor, view = finding.anchor, self.view
-        path = _quote_path(finding.path)
-        on_head = anchor is None or anchor.side is Side.RIGHT
-        if not (view.server_url and view.repository and view.review.head_sha and on_head and path):
-            return label
-        lines = f"#L{anchor.lines.start}-L{anchor.line}" if anchor else ""
-        address = f"{view.server_url}/{view.repository}/blob/{view.review.head_sha}/{path}{lines}"
-        return f"[{label}]({address})" if len(address) <= _LONGEST_LINK else label
+        """See `code_link`."""
+        view = self.view
+        return code_link(finding, view.server_url, view.repository, view.review.head_sha)
 
     def with_destination(self, finding: Finding) -> str:
         """Returns the place in the code, then the state or destination, unless the reader is already there."""
