@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from hunkwise import __version__
 from hunkwise.commands.audit_stores import StateStore
@@ -136,10 +137,8 @@ class Audit:
     def _settings(self) -> str:
         """The digest of what decides on findings; neither paths, of which the state knows each, nor instructions."""
         config = self.config.model_copy(update={"ignore": (), "paths": ()})
-        renderer = Renderer(self._texts.templates, own_paths=config.own_files)
-        return settings_digest(
-            config, self._texts.templates, (), demo=self._sources.demo, system=renderer.system
-        )
+        system = Renderer(self._texts.templates).system_for(config.reviewing[0].name, audit=True)
+        return settings_digest(config, self._texts.templates, (), demo=self._sources.demo, system=system)
 
     def plan(
         self, *, shards: int | None = None, only: Sequence[str] = (), read_again: bool = False
@@ -171,7 +170,7 @@ class Audit:
         started: float,
         journal: Journal,
         progress: Progress,
-    ) -> dict[str, object]:
+    ) -> Any:
         """Asks the model about one shard; returns the part's report as JSON values. Writes nothing to GitHub."""
         from hunkwise.copilot.sdk_import import import_sdk
 
@@ -254,7 +253,7 @@ class Audit:
                 ]
             )
 
-    def as_part(self, plan: AuditPlan, values: dict[str, object]) -> AuditPart:
+    def as_part(self, plan: AuditPlan, values: Any) -> AuditPart:
         """Returns the part of a shard that ran in this process."""
         return read_part(json.dumps(values).encode(), plan)
 
@@ -294,7 +293,7 @@ class Audit:
         unread = plan.model_copy(update={"shards": (), "files": ()})
         return self.merge(unread, (), post=False)
 
-    def _sarif(self, merged: AuditMerge, report: AuditReport) -> dict[str, object]:
+    def _sarif(self, merged: AuditMerge, report: AuditReport) -> Any:
         """Returns all open findings as SARIF: code scanning closes alerts that are missing from an upload."""
         sources = self._sources
         review = Review(
@@ -322,7 +321,7 @@ class AuditOutcome:
 
     merged: AuditMerge
     report: AuditReport
-    sarif: dict[str, object]
+    sarif: Any
 
     @property
     def failed(self) -> tuple[str, ...]:

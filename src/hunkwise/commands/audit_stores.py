@@ -27,8 +27,8 @@ from hunkwise.tracking.audit_state import (
     decode_comment,
     encode_comment,
     from_json,
-    has_state,
-    state_json,
+    as_json,
+    is_state_comment,
 )
 
 _MOST_BYTES = 64 * 1024 * 1024
@@ -87,7 +87,7 @@ class StateFile:
         del report
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self._path, json.dumps(state_json(merged.state)) + "\n")
+            write_whole(self._path, json.dumps(as_json(merged.state)) + "\n")
         except OSError as error:
             raise self._error(f"cannot be written ({error.strerror})") from error
         return ()
@@ -120,10 +120,10 @@ class StateIssue:
         alerts = self._issues.dismissed_alerts()
         if issue is None:
             return StoredAudit(alerts=alerts)
-        comments = [comment for comment in issue.state_comments if has_state(comment.body)]
+        comments = [comment for comment in issue.state_comments if is_state_comment(comment.body)]
         states = [decode_comment(comment, self._repository) for comment in comments[-1:]]
         state = states[0] if states else None
-        notes = ()
+        notes: tuple[str, ...] = ()
         if state is None:
             why = "was edited or is damaged" if comments else "is missing"
             notes = (

@@ -43,11 +43,15 @@ class Journal:
             )
 
 
-def write_json(path: Path, contents: object) -> str:
-    """Writes values as JSON, whole or not at all. Returns the path, or an empty text if it cannot be written."""
+def write_json(path: Path, contents: object, *, ascii_only: bool = False) -> str:
+    """Writes values as JSON, whole or not at all. Returns the path, or an empty text if it cannot be written.
+
+    `ascii_only` escapes all other characters: for paths with surrogates, which UTF-8 does not have.
+    """
+    indent = None if ascii_only else 1  # large lists of numbers
     try:
         _make_folder(path.parent)
-        write_whole(path, json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
+        write_whole(path, json.dumps(contents, indent=indent, ensure_ascii=ascii_only) + "\n")
     except OSError as error:
         logger.warning("%s cannot be written (%s).", path, error.strerror)
         return ""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
@@ -12,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from hunkwise.domain.audit import TreeFile
 from hunkwise.domain.finding import Recheck, RecheckState
-from hunkwise.domain.review import Review, SkipReason
+from hunkwise.domain.review import SkipReason
 from hunkwise.errors import SettingsError
 from hunkwise.publish.conclusion import PublishedReview
 from hunkwise.publish.report import (
@@ -24,7 +22,7 @@ from hunkwise.publish.report import (
     digest_of,
     limit_length,
 )
-from hunkwise.publish.report_input import describe_faults, parse_json, read_report
+from hunkwise.publish.report_input import describe_faults, parse_json, read_report_as
 from hunkwise.tracking.audit_state import AuditState, from_json
 from hunkwise.tracking.audit_state import as_json as state_json
 
@@ -127,7 +125,7 @@ def seal(plan: AuditPlan) -> AuditPlan:
 
 def read_plan(raw: bytes) -> AuditPlan:
     """Returns the plan from a file's bytes. Raises SettingsError."""
-    values, digest_matches = parse_json(raw, "plan", MAX_PLAN_BYTES, _PLAN_AGAIN, _MOST_KEYS)
+    values, digest_matches = parse_json(raw, "plan", MAX_PLAN_BYTES, _MOST_KEYS)
     if values.get("version") != 1:
         raise SettingsError(
             [
@@ -201,7 +199,7 @@ def part_json(view: PublishedReview, plan: AuditPlan, shard: int) -> dict[str, A
 
 def read_part(raw: bytes, plan: AuditPlan) -> AuditPart:
     """Returns the report of a shard of this plan. Raises SettingsError."""
-    part = read_report(raw, AuditPart)
+    part = read_report_as(AuditPart, raw)
     if part.plan != plan.digest:
         raise SettingsError(
             [f"The report of shard {part.shard} is of another plan: take the artifacts of the same run."]

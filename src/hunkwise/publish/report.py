@@ -28,7 +28,7 @@ VERSION: Final = 1
 MAX_FINDINGS: Final = 1_000
 _MAX_EVIDENCE: Final = 4_000
 """Maximum characters; a model may write half as many."""
-_Sha = Annotated[str, Field(pattern="^([0-9a-f]{40}|[0-9a-f]{64})$")]
+Sha = Annotated[str, Field(pattern="^([0-9a-f]{40}|[0-9a-f]{64})$")]
 _Path = Annotated[str, Field(max_length=4_096)]
 _Address = Annotated[str, Field(max_length=2_000)]
 _Name = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")]
@@ -37,11 +37,11 @@ _Words = Annotated[str, Field(max_length=2_000)]
 _Text = Annotated[str, Field(max_length=100_000)]
 _Line = Annotated[int, Field(ge=1, le=10_000_000)]
 _Count = Annotated[int, Field(ge=0, le=10**12)]
-_BY_VALUE = Field(strict=False)
+BY_VALUE = Field(strict=False)
 """JSON has the value of an enum's member."""
 
 
-def _limit_length(most: int) -> BeforeValidator:
+def limit_length(most: int) -> BeforeValidator:
     """Returns a validator of a list's length that runs before pydantic validates millions of items."""
 
     def check_length(value: object) -> object:
@@ -61,7 +61,7 @@ class _Dataclass(Protocol):
 _T = TypeVar("_T", bound=_Dataclass)
 
 
-class _ReportPart(BaseModel):
+class ReportPart(BaseModel):
     """An object of the report: its fields are the keys, in their order. All that is read is untrusted."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
@@ -90,19 +90,17 @@ def _to_json(value: object, annotation: object) -> Any:
     if isinstance(value, dict) or not is_dataclass(value):
         return value
     parts = (annotation, *get_args(annotation))
-    return next(
-        part.dump(value) for part in parts if isinstance(part, type) and issubclass(part, _ReportPart)
-    )
+    return next(part.dump(value) for part in parts if isinstance(part, type) and issubclass(part, ReportPart))
 
 
-class _FindingFields(_ReportPart):
+class _FindingFields(ReportPart):
     """The common fields of open and suppressed findings; the place is not verified yet."""
 
     fingerprint: str = Field(pattern="^[0-9a-f]{16}$")
     path: _Path
     line: _Line | None
     start_line: _Line | None
-    side: Annotated[Side | None, _BY_VALUE]
+    side: Annotated[Side | None, BY_VALUE]
     reported_line: _Line | None
     severity: SeverityLabel
     category: str = Field(max_length=100)
@@ -129,7 +127,7 @@ class ReportedFinding(_FindingFields):
     """Raised before this run."""
     thread_url: _Address | None = None
     """The thread that an earlier run began."""
-    check: Annotated[Verification | None, _BY_VALUE] = None
+    check: Annotated[Verification | None, BY_VALUE] = None
     """None if this run did not verify it."""
     evidence: str = Field(default="", max_length=_MAX_EVIDENCE)
     """From the verification."""
@@ -139,23 +137,23 @@ class ReportedSuppression(_FindingFields):
     """A finding that the verification took out of the comments."""
 
     reason: str = Field(max_length=_MAX_EVIDENCE)
-    kind: Annotated[Suppression, _BY_VALUE] = Suppression.REFUTED
+    kind: Annotated[Suppression, BY_VALUE] = Suppression.REFUTED
 
     @classmethod
     def dump(cls, source: Any, **others: object) -> dict[str, Any]:
         return super().dump(source.finding, reason=source.reason, kind=source.kind, **others)
 
 
-class _File(_ReportPart):
+class _File(ReportPart):
     path: _Path
     changed_lines: _Count
     reviewed_lines: _Count
-    reason: Annotated[SkipReason | None, _BY_VALUE]
+    reason: Annotated[SkipReason | None, BY_VALUE]
     missing: bool
     detail: _Text
 
 
-class _Coverage(_ReportPart):
+class _Coverage(ReportPart):
     """The coverage of the change; a reader computes its sums again from `files`."""
 
     percent: int
@@ -164,16 +162,16 @@ class _Coverage(_ReportPart):
     carried_lines: _Count = 0
     complete: bool
     unlisted_files: _Count
-    files: Annotated[tuple[_File, ...], FailFast(), _limit_length(100_000)]
+    files: Annotated[tuple[_File, ...], FailFast(), limit_length(100_000)]
 
 
-class _Usage(_ReportPart):
+class _Usage(ReportPart):
     model_calls: _Count
     input_tokens: _Count
     output_tokens: _Count
     cached_tokens: _Count
     tool_calls: _Count
-    models: Annotated[tuple[_Word, ...], _limit_length(100)]
+    models: Annotated[tuple[_Word, ...], limit_length(100)]
     nano_credits: _Count = 0
 
 
@@ -184,21 +182,21 @@ class _Spending(_Usage):
 class _TotalUsage(_Usage):
     """The usage of all prompts; their sum is the whole usage, but a reader shows them as reported."""
 
-    by_prompt: Annotated[tuple[_Spending, ...], _limit_length(100)] = ()
+    by_prompt: Annotated[tuple[_Spending, ...], limit_length(100)] = ()
 
 
-class _Fault(_ReportPart):
+class _Fault(ReportPart):
     kind: _Word
     message: _Text
     hint: _Text
 
 
-class _Tool(_ReportPart):
+class _Tool(ReportPart):
     name: Literal["hunkwise"]
     demo: bool
 
 
-class _Dismissal(_ReportPart):
+class _Dismissal(ReportPart):
     """An earlier finding that a person dismissed."""
 
     fingerprint: _Word
@@ -217,28 +215,28 @@ class _Thread(_Dismissal):
         return super().dump(source, fingerprint=fingerprint, thread_url=source.url or None, **others)
 
 
-class _Area(_ReportPart):
+class _Area(ReportPart):
     area: _Word
     what: _Words
     why: _Words
 
 
-class _Risk(_ReportPart):
+class _Risk(ReportPart):
     """The risk of the change: it is shown, and decides nothing."""
 
-    level: Annotated[RiskLevel, _BY_VALUE]
+    level: Annotated[RiskLevel, BY_VALUE]
     why: _Words
 
 
-class _Walkthrough(_ReportPart):
+class _Walkthrough(ReportPart):
     """The parts of the summary besides the overview. The Mermaid diagram is checked again before it is shown."""
 
-    areas: Annotated[tuple[_Area, ...], _limit_length(20)]
+    areas: Annotated[tuple[_Area, ...], limit_length(20)]
     risk: _Risk | None
     diagram: str = Field(max_length=10_000)
 
 
-class ReportedReview(_ReportPart):
+class ReportedReview(ReportPart):
     """A whole report."""
 
     version: Literal[1]
@@ -247,29 +245,29 @@ class ReportedReview(_ReportPart):
     repository: _Word
     pull_request: Annotated[int, Field(ge=1, le=999_999_999)] | None
     """None for a local range."""
-    base_sha: _Sha | Literal[""] = ""
-    head_sha: _Sha
+    base_sha: Sha | Literal[""] = ""
+    head_sha: Sha
     head_repository: _Word = ""
     """Empty if it is unknown."""
     conclusion: _Word
     exit_code: int
     review_url: _Address | None
     highest_severity: SeverityLabel | None
-    findings: Annotated[tuple[ReportedFinding, ...], _limit_length(MAX_FINDINGS)]
+    findings: Annotated[tuple[ReportedFinding, ...], limit_length(MAX_FINDINGS)]
     """All open findings."""
-    suppressed: Annotated[tuple[ReportedSuppression, ...], _limit_length(MAX_FINDINGS)] = ()
-    fixed: Annotated[tuple[_Thread, ...], _limit_length(10_000)] = ()
-    dismissed: Annotated[tuple[_Dismissal, ...], _limit_length(10_000)] = ()
+    suppressed: Annotated[tuple[ReportedSuppression, ...], limit_length(MAX_FINDINGS)] = ()
+    fixed: Annotated[tuple[_Thread, ...], limit_length(10_000)] = ()
+    dismissed: Annotated[tuple[_Dismissal, ...], limit_length(10_000)] = ()
     dropped: _Count
     coverage: _Coverage
     usage: _TotalUsage
-    prompts: Annotated[tuple[_Name, ...], _limit_length(100)]
-    instructions: Annotated[tuple[_Path, ...], _limit_length(10_000)] = ()
+    prompts: Annotated[tuple[_Name, ...], limit_length(100)]
+    instructions: Annotated[tuple[_Path, ...], limit_length(10_000)] = ()
     """Paths of the instruction files in the prompts."""
     summary: str = Field(max_length=5_000_000)
     walkthrough: _Walkthrough | None = None
-    faults: Annotated[tuple[_Fault, ...], _limit_length(1_000)]
-    notes: Annotated[tuple[_Text, ...], _limit_length(1_000)]
+    faults: Annotated[tuple[_Fault, ...], limit_length(1_000)]
+    notes: Annotated[tuple[_Text, ...], limit_length(1_000)]
     seconds: float = Field(ge=0, le=10**7)
     digest: _Word
     """`digest_of` all other keys: it detects a damaged file, and does not authenticate the author."""

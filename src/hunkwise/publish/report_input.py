@@ -7,8 +7,8 @@ the report is untrusted: it supplies findings and coverage, and decides nothing 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -122,12 +122,20 @@ _MOST_FAULTS = 10
 _RUN_AGAIN = "Run the workflow that made it again."
 
 
+_Report = TypeVar("_Report", bound=ReportedReview)
+
+
 def read_report(raw: bytes) -> ReportedReview:
-    """Returns the report from a file's bytes. Raises SettingsError with all faults together.
+    """Returns the report of a review from a file's bytes. Raises SettingsError with all faults together."""
+    return read_report_as(ReportedReview, raw)
+
+
+def read_report_as(kind: type[_Report], raw: bytes) -> _Report:
+    """Returns the report, of this kind, from a file's bytes. Raises SettingsError with all faults together.
 
     The digest detects a damaged file. It does not authenticate the author: anybody can compute it.
     """
-    report, digest_matches = _parse(raw)
+    report, digest_matches = parse_json(raw, "report", MAX_BYTES, _MOST_KEYS)
     version, findings = report.get("version"), report.get("findings")
     if type(version) is not int or version != VERSION:
         raise SettingsError(
@@ -146,9 +154,9 @@ def read_report(raw: bytes) -> ReportedReview:
             ]
         )
     try:
-        return ReportedReview.model_validate(report)
+        return kind.model_validate(report)
     except ValidationError as error:
-        raise SettingsError(_describe_faults(error)) from error
+        raise SettingsError(describe_faults(error, "report")) from error
 
 
 def check(
@@ -194,49 +202,57 @@ def check(
         raise SettingsError(faults)
 
 
-def _parse(raw: bytes) -> tuple[dict[str, Any], bool]:
-    """Returns the object in the file, and whether its digest matches. Raises SettingsError."""
-    if len(raw) > MAX_BYTES:
+def parse_json(raw: bytes, what: str, most: int, most_keys: int) -> tuple[dict[str, Any], bool]:
+    """Returns the object in a file of at most `most` bytes, and whether its digest matches. Raises SettingsError.
+
+    `what` is the file's name in messages; an object has at most `most_keys` keys.
+    """
+    if len(raw) > most:
         raise SettingsError(
-            [f"The report has more than {MAX_BYTES:,} bytes, and is not read; narrow the review by `paths`."]
+            [f"The {what} has more than {most:,} bytes, and is not read; narrow the run by `paths`."]
         )
     try:
-        report: object = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_build_object, parse_constant=_reject_constant
+        values: object = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_build_object(most_keys), parse_constant=_reject_constant
         )
-        digest_matches = isinstance(report, dict) and report.get("digest") == digest_of(report)
+        digest_matches = isinstance(values, dict) and values.get("digest") == digest_of(values)
     except RecursionError as error:
-        raise SettingsError([f"The report is nested too deeply. {_RUN_AGAIN}"]) from error
+        raise SettingsError([f"The {what} is nested too deeply. {_RUN_AGAIN}"]) from error
     except ValueError as error:
-        raise SettingsError([f"The report is not JSON, or not whole. {_RUN_AGAIN}"]) from error
-    if not isinstance(report, dict):
-        raise SettingsError([f"The report is not an object of JSON. {_RUN_AGAIN}"])
-    return report, digest_matches
+        raise SettingsError([f"The {what} is not JSON, or not whole. {_RUN_AGAIN}"]) from error
+    if not isinstance(values, dict):
+        raise SettingsError([f"The {what} is not an object of JSON. {_RUN_AGAIN}"])
+    return values, digest_matches
 
 
-def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Returns the object. Raises ValueError for a duplicate key, or more than `_MOST_KEYS` keys."""
-    values = dict(pairs)
-    if len(values) != len(pairs) or len(pairs) > _MOST_KEYS:
-        raise ValueError(len(pairs))
-    return values
+def _build_object(most_keys: int) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    """Returns the function that builds an object; it raises ValueError for a duplicate key, or too many keys."""
+
+    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values = dict(pairs)
+        if len(values) != len(pairs) or len(pairs) > most_keys:
+            raise ValueError(len(pairs))
+        return values
+
+    return build
 
 
 def _reject_constant(constant: str) -> None:
     raise ValueError(constant)
 
 
-def _describe_faults(error: ValidationError) -> list[str]:
+def describe_faults(error: ValidationError, what: str) -> list[str]:
+    """Returns a sentence for each fault, at most 10; `what` is the file's name in messages."""
     details = error.errors(include_url=False, include_input=False, include_context=False)
     sentences = [
-        f"The report has a fault at {_shorten('.'.join(map(str, detail['loc'])))}: {detail['msg']}."
+        f"The {what} has a fault at {_shorten('.'.join(map(str, detail['loc'])))}: {detail['msg']}."
         for detail in details[:_MOST_FAULTS]
     ]
     if len(details) > _MOST_FAULTS:
-        sentences.append(f"The report has {len(details) - _MOST_FAULTS:,} more faults.")
+        sentences.append(f"The {what} has {len(details) - _MOST_FAULTS:,} more faults.")
     return [
         *sentences,
-        "Use the same commit of hunkwise in the workflow that makes the report and in the one that publishes it.",
+        f"Use the same commit of hunkwise in the job that makes the {what} and in the one that reads it.",
     ]
 
 

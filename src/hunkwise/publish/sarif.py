@@ -63,10 +63,13 @@ class _Rule:
         return f"{self.prompt}/{self.category}" if self.category else self.prompt
 
 
-def as_sarif(review: Review, *, repository: str, server_url: str, version: str) -> Json:
+def as_sarif(
+    review: Review, *, repository: str, server_url: str, version: str, category: str = "hunkwise/"
+) -> Json:
     """Returns a log with one run, as JSON values; strings are valid UTF-8, so that `json.dump` cannot fail on them.
 
-    `repository` is `owner/name`; it and `server_url` may be empty, for example for a local range.
+    `repository` is `owner/name`; it and `server_url` may be empty, for example for a local range. Code scanning keeps
+    the alerts of each `category` apart.
     """
     severe = sorted(review.findings, key=severity_order)
     findings = sorted(severe[:MOST_RESULTS], key=reading_order)
@@ -78,7 +81,7 @@ def as_sarif(review: Review, *, repository: str, server_url: str, version: str) 
     }
     run: Json = {
         "tool": {"driver": driver},
-        "automationDetails": {"id": "hunkwise/"},
+        "automationDetails": {"id": category},
         "invocations": [_make_invocation(review, len(severe) - len(findings))],
         "results": list(_make_results(findings, rules, server_url)),
     }

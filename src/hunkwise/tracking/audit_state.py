@@ -134,6 +134,11 @@ def encode_comment(state: AuditState, room: int = BODY_CHARACTERS) -> tuple[str,
     return _encode(left, room), _count_open(state) - _count_open(left)
 
 
+def is_state_comment(body: str) -> bool:
+    """Returns whether a comment of ours has a state, valid or not."""
+    return count_markers(_KIND, body) > 0
+
+
 def decode_comment(comment: Comment, repository: str) -> AuditState | None:
     """Returns the state of a comment of ours; None if it is not valid, edited, or of another repository."""
     body = comment.body.replace("\r\n", "\n").rstrip()
