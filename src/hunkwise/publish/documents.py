@@ -13,6 +13,7 @@ from hunkwise.domain.text import count, cut, joined, one_line, plain, size, take
 from hunkwise.publish import sanitize
 from hunkwise.publish.annotations import suggestion_text
 from hunkwise.publish.conclusion import PublishedReview
+from hunkwise.publish.links import place_of
 from hunkwise.publish.placement import CommentPlan, Page, PageTemplate, fit_page
 from hunkwise.publish.sanitize import suggestion_fence, without_marker
 from hunkwise.publish.sections import (
@@ -25,7 +26,6 @@ from hunkwise.publish.sections import (
     evidence_fold,
     opening,
     overview,
-    place_of,
     tally,
 )
 from hunkwise.tracking.markers import HiddenState, finding_marker, review_marker
