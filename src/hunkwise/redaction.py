@@ -8,6 +8,7 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from html import unescape
+from typing import Any
 from unicodedata import normalize
 from urllib.parse import quote, unquote
 
@@ -101,14 +102,14 @@ class SecretScan:
         )
 
 
-def without_secrets(contents: object, scan: SecretScan) -> object:
+def without_secrets(contents: Any, scan: SecretScan) -> Any:
     """Redacts every text in a JSON value, if any holds a secret; otherwise returns the value unchanged."""
     if not scan.found_in(json.dumps(contents, ensure_ascii=False)):
         return contents
     return _redact_value(contents, scan)
 
 
-def _redact_value(value: object, scan: SecretScan) -> object:
+def _redact_value(value: Any, scan: SecretScan) -> Any:
     match value:
         case str():
             return scan.redacted(value)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from hunkwise.cli import build_parser, preview
+from hunkwise.arguments import build_parser
+from hunkwise.cli import preview
 from hunkwise.domain.review import ExitCode
 
 NOTHING: Mapping[str, str] = MappingProxyType({})

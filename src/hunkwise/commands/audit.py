@@ -167,7 +167,7 @@ class _AuditCommand:
         )
         return self._stack.enter_context(closing(github))
 
-    def _ask(self, audit: Audit, plan: AuditPlan, shard: int) -> dict[str, Any]:
+    def _ask(self, audit: Audit, plan: AuditPlan, shard: int) -> Any:
         """Asks the model about a shard, with a progress bar; returns the report of the part."""
         backend = self._backend
         assert backend is not None, "the callers set it"
@@ -194,7 +194,7 @@ class _AuditCommand:
         report = outcome.report
         match self._arguments.format:
             case "json":
-                print(json.dumps(report_json(report, outcome.merged), indent=1))
+                print(json.dumps(report_json(report, outcome.merged.usage, outcome.merged.faults), indent=1))
             case "sarif":
                 print(json.dumps(outcome.sarif, indent=1))
             case "markdown":

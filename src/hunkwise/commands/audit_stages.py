@@ -46,6 +46,7 @@ from hunkwise.publish.audit_files import (
 from hunkwise.publish.audit_issue import AuditReport
 from hunkwise.publish.conclusion import Gates, PublishedReview, conclude
 from hunkwise.publish.placement import in_report
+from hunkwise.publish.report import digest_of
 from hunkwise.publish.sarif import as_sarif
 from hunkwise.redaction import SecretScan, withhold, without_secrets
 from hunkwise.repository.git import Git
@@ -68,7 +69,7 @@ class CommitReader:
         self._now = now
 
     def files(self, sha: str) -> tuple[TreeFile, ...] | None:
-        """Returns the regular files of a commit, by path; None if nobody has it. Raises RepositoryError, GitHubError."""
+        """Returns the regular files of a commit; None if neither has it. Raises RepositoryError, GitHubError."""
         if self._git.has(sha):
             return list_tree(self._git, sha)
         return self._github.tree_files(sha) if self._github is not None else None
@@ -195,7 +196,8 @@ class Audit:
         view = PublishedReview(
             review, conclude(review, Gates()), in_report(review.findings), repository=plan.repository
         )
-        return without_secrets(part_json(view, plan, shard), self._sources.scan)
+        values: dict[str, Any] = without_secrets(part_json(view, plan, shard), self._sources.scan)
+        return {**values, "digest": digest_of(values)}
 
     def _read_shard(self, plan: AuditPlan, shard: int) -> ReviewInput:
         """Returns the files of a shard as the input of a review."""
@@ -348,8 +350,10 @@ def _as_pull_request(plan: AuditPlan, empty_tree: str) -> PullRequest:
 
 
 def read_parts(paths: Sequence[Path], plan: AuditPlan) -> tuple[list[AuditPart], list[str]]:
-    """Reads the reports of shards; a folder stands for all of its JSON files. Returns also a sentence for each file that
-    is missing or damaged: the files of its shard are read in the next audit."""
+    """Reads the reports of shards; a folder stands for all of its JSON files.
+
+    Returns also a sentence for each file that is missing or damaged: its shard is read in the next audit.
+    """
     parts: dict[int, AuditPart] = {}
     faults: list[str] = []
     files = [file for path in paths for file in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]

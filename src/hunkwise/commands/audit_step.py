@@ -151,7 +151,7 @@ class _AuditStep:
         self._set_outputs({**outputs, "conclusion": "success"})
         return ExitCode.REVIEWED
 
-    def _ask(self, plan: AuditPlan, shard: int) -> dict[str, Any]:
+    def _ask(self, plan: AuditPlan, shard: int) -> Any:
         """Starts a CLI, and asks the model about a shard."""
         plan.shard_files(shard)  # a wrong number is an error before anything is started
         signals = Signals()
@@ -182,7 +182,8 @@ class _AuditStep:
         report = outcome.report
         paths = {
             "report": self._write(
-                "audit.json", without_secrets(report_json(report, outcome.merged), self._scan)
+                "audit.json",
+                without_secrets(report_json(report, outcome.merged.usage, outcome.merged.faults), self._scan),
             ),
             "sarif": self._write("hunkwise.sarif", outcome.sarif),
         }

@@ -23,11 +23,10 @@ from hunkwise.publish.audit_issue import (
     read_boxes,
 )
 from hunkwise.tracking.audit_state import (
-    AuditState,
+    as_json,
     decode_comment,
     encode_comment,
     from_json,
-    as_json,
     is_state_comment,
 )
 

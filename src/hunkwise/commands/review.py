@@ -201,9 +201,7 @@ def requested_pull_request(option: str, environ: Mapping[str, str]) -> Requested
     match = _PULL_REQUEST.fullmatch(option)
     if match is None:
         raise SettingsError([f"--pr is {option!r}; it must read OWNER/REPO#N, octo/site#12 for example."])
-    token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
-    if not token:
-        raise SettingsError(["--pr needs a token that may read the pull request: set GITHUB_TOKEN."])
+    token = token_in(environ, "--pr needs a token that may read the pull request: set GITHUB_TOKEN.")
     return RequestedPullRequest(
         match[1],
         int(match[2]),
@@ -211,6 +209,14 @@ def requested_pull_request(option: str, environ: Mapping[str, str]) -> Requested
         url_in(environ, "GITHUB_API_URL", "https://api.github.com"),
         url_in(environ, "GITHUB_SERVER_URL", "https://github.com"),
     )
+
+
+def token_in(environ: Mapping[str, str], missing: str) -> str:
+    """Returns the token for GitHub in the environment. Raises SettingsError with the message `missing`."""
+    token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
+    if not token:
+        raise SettingsError([missing])
+    return token
 
 
 def url_in(environ: Mapping[str, str], name: str, usual: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
@@ -21,8 +22,9 @@ from rich.text import Text
 from hunkwise.domain.diff import FileDiff, Side, by_path
 from hunkwise.domain.finding import UNVERIFIED, Finding, Severity
 from hunkwise.domain.review import Coverage, Review
-from hunkwise.domain.text import cut, plain
+from hunkwise.domain.text import count, cut, plain
 from hunkwise.flows.analysis import Progress as ProgressCallback
+from hunkwise.publish.audit_issue import AuditReport
 from hunkwise.publish.sections import check_of, tally
 
 _STYLES = {
@@ -35,6 +37,8 @@ _AROUND = 2
 """Number of lines shown before and after an anchored one."""
 _MOST_LINES = 40
 """Maximum number of code lines shown for one finding."""
+_DEMO = Text("This is the demo: fixed rules, not a model. See the README for real ones.", style="magenta")
+_MOST_FOLDERS = 10
 _LINE_WIDTH = 400
 """Maximum number of characters shown of one line: lexers are slow on long ones, and the code is untrusted."""
 
@@ -177,9 +181,7 @@ def _conclusion(review: Review) -> Group:
         cost += f", {usage.credits:,.2f} AI credits"
     lines.append(Text(f"{cost}, {review.seconds:.1f} s.", style="dim"))
     if review.demo:
-        lines.append(
-            Text("This is the demo: fixed rules, not a model. See the README for real ones.", style="magenta")
-        )
+        lines.append(_DEMO)
     return Group(*lines)
 
 
@@ -190,18 +192,63 @@ def _counts(review: Review) -> str:
             if review.coverage.reviewed_lines
             else "Nothing was reviewed."
         )
-    counts = {
-        severity: sum(1 for finding in review.findings if finding.severity is severity)
-        for severity in Severity
-    }
-    listed = ", ".join(
-        f"{counts[severity]} {severity.label}" for severity in reversed(Severity) if counts[severity]
-    )
-    noun = "finding" if len(review.findings) == 1 else "findings"
-    return f"{len(review.findings)} {noun}: {listed}."
+    return _count_findings(review.findings)
+
+
+def _count_findings(findings: Sequence[Finding]) -> str:
+    counts = Counter(finding.severity for finding in findings)
+    listed = ", ".join(f"{counts[level]} {level.label}" for level in reversed(Severity) if counts[level])
+    return f"{count(len(findings), 'finding')}: {listed}."
 
 
 def _coverage(coverage: Coverage) -> str:
     lines, files = coverage.changed_lines, sum(1 for file in coverage.files if file.reviewed_lines)
     noun = "file" if files == 1 else "files"
     return f"Reviewed {coverage.reviewed_lines} of {lines} changed lines ({coverage.percent} %) in {files} {noun}."
+
+
+def show_audit(report: AuditReport, files: Sequence[FileDiff], console: Console) -> None:
+    """Prints the open findings of an audit, the most severe first, then what was read and what was not."""
+    by_file = by_path(files)
+    for finding, entry in report.open:
+        console.print(_finding(finding, by_file.get(finding.path)))
+        since = "new" if entry.fingerprint in report.new else f"since {entry.first}"
+        console.print(
+            Padding(Text(f"{since} · {entry.fingerprint}", style="dim"), (0, 0, 0, 2), expand=False)
+        )
+        console.print()
+    console.print(_audit_conclusion(report))
+
+
+def _audit_conclusion(report: AuditReport) -> Group:
+    findings = [finding for finding, _ in report.open]
+    new = len(report.new_findings)
+    summary = _count_findings(findings) if findings else "No open findings in the files that were read."
+    lines = [Text(f"{summary} {new:,} new." if findings else summary, style="bold")]
+    closed = (("fixed", report.fixed), ("dismissed", report.dismissed), ("unconfirmed", report.unconfirmed))
+    if counts := ", ".join(f"{len(entries):,} {word}" for word, entries in closed if entries):
+        lines.append(Text(f"Closed: {counts}."))
+    percent = report.files_read * 100 // report.files_total if report.files_total else 100
+    left = f" About {report.runs_left:,} more audits at this budget." if report.runs_left else ""
+    lines.append(
+        Text(
+            f"Lap {report.lap}, begun on {report.lap_began}: {report.files_read:,} of {report.files_total:,} files "
+            f"read ({percent} %).{left}"
+        )
+    )
+    lines += [
+        Text(f"  {plain(folder.path) or '(no folder)'}: {folder.read:,} of {folder.total:,}", style="dim")
+        for folder in report.folders[:_MOST_FOLDERS]
+    ]
+    lines += [
+        Text(f"  not read: {number:,} files ({reason})", style="dim")
+        for reason, number in (report.skipped or {}).items()
+        if number
+    ]
+    lines += [Text(plain(f"! {sentence}"), style="red") for sentence in report.failed_shards]
+    lines += [Text(plain(f"  {note}"), style="dim") for note in report.notes]
+    spent = f"{report.week_calls:,} model calls this week, {report.total_calls:,} in all"
+    lines.append(Text(f"{spent}.", style="dim"))
+    if report.demo:
+        lines.append(_DEMO)
+    return Group(*lines)

@@ -40,7 +40,7 @@ class StoredAudit:
 
     state: AuditState | None = None
     """None before the first audit, and where the state could not be used."""
-    controls: IssueControls = IssueControls()
+    controls: IssueControls = field(default_factory=IssueControls)
     editor: str = ""
     """Login of who edited the issue last."""
     alerts: tuple[DismissedAlert, ...] | None = None
@@ -86,7 +86,7 @@ def dismissal_changes(stored: StoredAudit) -> list[DismissalChange]:
 
 
 def _is_about(alert: DismissedAlert, entry: LedgerEntry) -> bool:
-    """Returns whether an alert is this finding: GitHub returns no fingerprints. Its lines are those of the last upload."""
+    """Returns whether an alert is this finding, by the lines of the last upload: GitHub returns no fingerprints."""
     record = entry.record
     if alert.path != record.path:
         return False
@@ -103,7 +103,7 @@ class AuditMerge:
     update: LedgerUpdate
     files: tuple[FileDiff, ...] = field(repr=False)
     """The files of all findings."""
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     read: int = 0
     """Files that this audit read."""
     failed: tuple[str, ...] = ()
@@ -234,7 +234,8 @@ def _missing_reports(plan: AuditPlan, parts: Sequence[AuditPart]) -> tuple[tuple
         why = (
             ", ".join(reason.value for reason, _ in reasons.most_common(3)) or "the report does not name them"
         )
-        sentence = f"Shard {number} did not read {unread} of {count(len(shard.files), 'file')} ({why}): they are read next time."
+        of = count(len(shard.files), "file")
+        sentence = f"Shard {number} did not read {unread} of {of} ({why}): they are read next time."
         (notes if set(reasons) == {SkipReason.BUDGET} else failed).append(sentence)
     return tuple(failed), tuple(notes)
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import cached_property
 from urllib.parse import quote
 
+from hunkwise.domain.audit import TreeFile
 from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.limits import CHANGED_FILES
@@ -158,6 +159,26 @@ class GitHub:
         return tuple(
             entry.text("name") + ("/" if entry.text("type") == "dir" else "") for entry in response.entries()
         )
+
+    def tree_files(self, sha: str) -> tuple[TreeFile, ...] | None:
+        """Lists the regular files of a commit, by the bytes of their paths; None if GitHub lacks it or cuts the list.
+
+        GitHub lists at most 100,000 entries, and 7 MB.
+        """
+        try:
+            response = self.connection.get(self._at(f"git/trees/{_checked_sha(sha)}"), {"recursive": 1})
+        except GitHubError as error:
+            if error.kind in (GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID):
+                return None
+            raise
+        if response.truth("truncated"):
+            return None
+        files = [
+            TreeFile(entry.text("path"), entry.text("sha"), entry.number("size"))
+            for entry in response.entries("tree")
+            if entry.text("type") == "blob" and entry.text("mode").startswith("100")
+        ]
+        return tuple(sorted(files, key=lambda file: file.path.encode("utf-8", "surrogateescape")))
 
     def merge_base(self, base_sha: str, head_sha: str) -> str:
         """Returns the SHA of the merge base of both commits."""

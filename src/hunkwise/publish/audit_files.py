@@ -41,7 +41,7 @@ _SETTLED: Final = frozenset(reason for reason in SkipReason if reason.deliberate
 
 
 def _read_files(value: object) -> tuple[TreeFile, ...]:
-    """Returns the files from `[path, blob, bytes]`. Paths may have surrogates, which pydantic's `str` does not accept."""
+    """Returns the files from `[path, blob, bytes]`. Pydantic's `str` does not accept surrogates, which paths have."""
     if not isinstance(value, list) or len(value) > _MOST_FILES:
         raise PydanticCustomError("files", "It must be a list of files")
     files = []
@@ -129,7 +129,8 @@ def read_plan(raw: bytes) -> AuditPlan:
     if values.get("version") != 1:
         raise SettingsError(
             [
-                "The plan is not of version 1, the only one that this hunkwise reads; use the same commit of hunkwise in all jobs."
+                "The plan is not of version 1, the only one that this hunkwise reads; use the same commit of hunkwise "
+                "in all jobs."
             ]
         )
     if not digest_matches:
@@ -192,7 +193,6 @@ def part_json(view: PublishedReview, plan: AuditPlan, shard: int) -> dict[str, A
             {"fingerprint": key, "state": answer.state.value, "evidence": answer.evidence[:4_000]}
             for key, answer in review.rechecks.items()
         ],
-        "digest": "",
     }
     return {**report, "digest": digest_of(report)}
 

@@ -165,7 +165,7 @@ class _Coverage(ReportPart):
     files: Annotated[tuple[_File, ...], FailFast(), limit_length(100_000)]
 
 
-class _Usage(ReportPart):
+class ReportedUsage(ReportPart):
     model_calls: _Count
     input_tokens: _Count
     output_tokens: _Count
@@ -175,23 +175,23 @@ class _Usage(ReportPart):
     nano_credits: _Count = 0
 
 
-class _Spending(_Usage):
+class _Spending(ReportedUsage):
     prompt: _Name
 
 
-class _TotalUsage(_Usage):
+class _TotalUsage(ReportedUsage):
     """The usage of all prompts; their sum is the whole usage, but a reader shows them as reported."""
 
     by_prompt: Annotated[tuple[_Spending, ...], limit_length(100)] = ()
 
 
-class _Fault(ReportPart):
+class ReportedFault(ReportPart):
     kind: _Word
     message: _Text
     hint: _Text
 
 
-class _Tool(ReportPart):
+class ToolName(ReportPart):
     name: Literal["hunkwise"]
     demo: bool
 
@@ -240,7 +240,7 @@ class ReportedReview(ReportPart):
     """A whole report."""
 
     version: Literal[1]
-    tool: _Tool
+    tool: ToolName
     run: str = Field(default="", pattern="^[A-Za-z0-9._-]{0,100}$")
     repository: _Word
     pull_request: Annotated[int, Field(ge=1, le=999_999_999)] | None
@@ -266,7 +266,7 @@ class ReportedReview(ReportPart):
     """Paths of the instruction files in the prompts."""
     summary: str = Field(max_length=5_000_000)
     walkthrough: _Walkthrough | None = None
-    faults: Annotated[tuple[_Fault, ...], limit_length(1_000)]
+    faults: Annotated[tuple[ReportedFault, ...], limit_length(1_000)]
     notes: Annotated[tuple[_Text, ...], limit_length(1_000)]
     seconds: float = Field(ge=0, le=10**7)
     digest: _Word
@@ -279,7 +279,7 @@ def as_json(view: PublishedReview, *, base_sha: str = "", head_repository: str =
     report = ReportedReview.dump(
         review,
         version=VERSION,
-        tool=_Tool.dump(review, name="hunkwise"),
+        tool=ToolName.dump(review, name="hunkwise"),
         run=view.run,
         repository=view.repository,
         pull_request=view.number,
@@ -318,4 +318,4 @@ def _dump_open_finding(published: PublishedFinding) -> dict[str, Any]:
 
 def _dump_usage_by_prompt(review: Review) -> list[dict[str, Any]]:
     parts = sorted(review.spent.items())
-    return [{"prompt": plain(name), **_Usage.dump(usage)} for name, usage in parts]
+    return [{"prompt": plain(name), **ReportedUsage.dump(usage)} for name, usage in parts]
