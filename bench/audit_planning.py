@@ -52,6 +52,7 @@ def main(path: str) -> None:
         "git_seconds": read - began,
         "own_peak": memory.own_peak,
         "git_peak": memory.child_peak,
+        "peak_together": memory.peak_together,
         "files": len(files),
         "planned_files": sum(map(len, shards)),
         "questions": sum(questions_of(batch, chunk_size) for batch in batches),

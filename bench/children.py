@@ -74,6 +74,8 @@ class MemoryWatch:
         """Megabytes of the process alone."""
         self.child_peak = 0.0
         """Megabytes of the largest child, or 0."""
+        self.peak_together = 0.0
+        """Megabytes of the process and these children at the same time."""
         self._thread.start()
 
     def end(self) -> None:
@@ -82,16 +84,21 @@ class MemoryWatch:
 
     def _watch(self) -> None:
         while not self._ended.wait(_SAMPLE_SECONDS):
+            children = [child for child in children_of(self._pid) if self._child in _read(child, "cmdline")]
             self.own_peak = max(self.own_peak, peak_megabytes(self._pid))
-            for child in children_of(self._pid):
-                if self._child in _read(child, "cmdline"):
-                    self.child_peak = max(self.child_peak, peak_megabytes(child))
+            self.child_peak = max([self.child_peak, *map(peak_megabytes, children)])
+            together = sum(_megabytes(pid, b"VmRSS:") for pid in (self._pid, *children))
+            self.peak_together = max(self.peak_together, together)
 
 
 def peak_megabytes(pid: int | str) -> float:
     """Returns the peak of resident memory so far, or 0 where the process has ended."""
+    return _megabytes(pid, b"VmHWM:")
+
+
+def _megabytes(pid: int | str, name: bytes) -> float:
     for line in _read(pid, "status").splitlines():
-        if line.startswith(b"VmHWM:"):
+        if line.startswith(name):
             return int(line.split()[1]) / 1024
     return 0.0
 

@@ -25,6 +25,7 @@ def build_history(folder: Path) -> Path:
         process.stdin.writelines(_stream())
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
+    subprocess.run(["git", "-C", str(folder), "repack", "-a", "-d", "-q"], check=True)  # as in a clone
     return folder
 
 

@@ -143,7 +143,7 @@ def audit_plan_once(repository: Path) -> Numbers:
         cases.PLAN_PROCESSOR: processor,
         cases.OWN_MEMORY: plan["own_peak"],
         cases.GIT_MEMORY: plan["git_peak"],
-        cases.BOTH_MEMORY: plan["own_peak"] + plan["git_peak"],
+        cases.MEMORY_TOGETHER: plan["peak_together"],
         cases.QUESTIONS: plan["questions"],
     }
 
