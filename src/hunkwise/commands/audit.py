@@ -93,6 +93,8 @@ class _AuditCommand:
         return self._finish(outcome, store)
 
     def plan(self) -> ExitCode:
+        # Which model reads the shards decides on what was read before.
+        self._backend = select_backend(self._arguments.model, self._environ, self._stack)
         audit, _ = self._audit()
         plan = audit.plan(shards=self._arguments.shards, read_again=self._arguments.read_again)
         self._write(self._arguments.out, plan_json(plan))

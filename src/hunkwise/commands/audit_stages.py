@@ -25,7 +25,13 @@ from hunkwise.domain.review import Coverage, ExitCode, Review
 from hunkwise.errors import SettingsError
 from hunkwise.files import read_bounded
 from hunkwise.flows.analysis import Progress
-from hunkwise.flows.audit_merge import AuditMerge, dismissal_changes, merge_audit, report_of
+from hunkwise.flows.audit_merge import (
+    AuditMerge,
+    StoredAudit,
+    dismissal_changes,
+    merge_audit,
+    report_of,
+)
 from hunkwise.flows.audit_planning import AuditRequest, plan_audit, select_files
 from hunkwise.flows.base_config import BaseConfig, nested_instructions, read_base_texts
 from hunkwise.flows.fetch import mark_scripts
@@ -145,12 +151,23 @@ class Audit:
         self, *, shards: int | None = None, only: Sequence[str] = (), read_again: bool = False
     ) -> AuditPlan:
         """Returns what this audit reads; asks no model and writes nothing."""
-        sources, stored = self._sources, self._store.read()
+        return self._plan(self._store.read(), self._settings, shards, only, read_again=read_again)
+
+    def _plan(
+        self,
+        stored: StoredAudit,
+        settings: str,
+        shards: int | None = None,
+        only: Sequence[str] = (),
+        *,
+        read_again: bool = False,
+    ) -> AuditPlan:
+        sources = self._sources
         request = AuditRequest(
             repository=sources.repository,
             head_sha=sources.head_sha,
             config=self.config,
-            settings=self._settings,
+            settings=settings,
             today=date.fromtimestamp(sources.now),
             attributes=self._texts.attributes,
             state=stored.state,
@@ -291,7 +308,9 @@ class Audit:
 
     def show(self) -> AuditOutcome:
         """Returns how things stand at the head, from the state alone; writes nothing."""
-        plan = self.plan()
+        stored = self._store.read()
+        settings = stored.state.settings if stored.state is not None else self._settings
+        plan = self._plan(stored, settings)
         unread = plan.model_copy(update={"shards": (), "files": ()})
         return self.merge(unread, (), post=False)
 

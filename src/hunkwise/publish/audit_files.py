@@ -42,6 +42,8 @@ _SETTLED: Final = frozenset(reason for reason in SkipReason if reason.deliberate
 
 def _read_files(value: object) -> tuple[TreeFile, ...]:
     """Returns the files from `[path, blob, bytes]`. Pydantic's `str` does not accept surrogates, which paths have."""
+    if isinstance(value, tuple):  # those of a new plan
+        return value
     if not isinstance(value, list) or len(value) > _MOST_FILES:
         raise PydanticCustomError("files", "It must be a list of files")
     files = []
@@ -55,7 +57,7 @@ def _read_files(value: object) -> tuple[TreeFile, ...]:
 
 
 def _read_state(value: object) -> AuditState:
-    state = from_json(value)
+    state = value if isinstance(value, AuditState) else from_json(value)
     if state is None:
         raise PydanticCustomError("state", "It is no state of an audit")
     return state
