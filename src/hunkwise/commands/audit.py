@@ -17,10 +17,15 @@ from hunkwise.commands.audit_stages import (
     AuditBackend,
     AuditOutcome,
     AuditSources,
+)
+from hunkwise.commands.audit_stores import (
+    StateFile,
+    StateIssue,
+    StateStore,
+    default_path,
     read_parts,
     read_plan_file,
 )
-from hunkwise.commands.audit_stores import StateFile, StateIssue, StateStore, default_path
 from hunkwise.commands.backend import Backend, secrets_of, select_backend
 from hunkwise.commands.journal import Journal, write_json
 from hunkwise.commands.messages import print_message

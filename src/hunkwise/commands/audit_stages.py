@@ -9,7 +9,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from hunkwise import __version__
@@ -23,7 +22,6 @@ from hunkwise.domain.model import Deadlines
 from hunkwise.domain.pull_request import PullRequest, Snapshot
 from hunkwise.domain.review import Coverage, ExitCode, Review
 from hunkwise.errors import SettingsError
-from hunkwise.files import read_bounded
 from hunkwise.flows.analysis import Progress
 from hunkwise.flows.audit_merge import (
     AuditMerge,
@@ -42,12 +40,10 @@ from hunkwise.github.client import GitHub
 from hunkwise.plan.selection import matches
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.publish.audit_files import (
-    MAX_PLAN_BYTES,
     AuditPart,
     AuditPlan,
     part_json,
     read_part,
-    read_plan,
 )
 from hunkwise.publish.audit_issue import AuditReport
 from hunkwise.publish.conclusion import Gates, PublishedReview, conclude
@@ -61,8 +57,6 @@ from hunkwise.repository.trees import GitTree
 from hunkwise.settings.config import Config
 from hunkwise.settings.inputs import Provider
 from hunkwise.tracking.ledger import LedgerStatus, update_ledger
-
-MAX_PART_BYTES = 10 * 1024 * 1024
 
 
 class CommitReader:
@@ -366,39 +360,3 @@ def _as_pull_request(plan: AuditPlan, empty_tree: str) -> PullRequest:
         head="HEAD",
         head_sha=plan.head_sha,
     )
-
-
-def read_parts(paths: Sequence[Path], plan: AuditPlan) -> tuple[list[AuditPart], list[str]]:
-    """Reads the reports of shards; a folder stands for all of its JSON files.
-
-    Returns also a sentence for each file that is missing or damaged: its shard is read in the next audit.
-    """
-    parts: dict[int, AuditPart] = {}
-    faults: list[str] = []
-    files = [file for path in paths for file in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]
-    for file in files:
-        try:
-            part = read_part(read_bounded(file, MAX_PART_BYTES), plan)
-        except OSError as error:
-            faults.append(f"{file} cannot be read ({error.strerror}).")
-            continue
-        except SettingsError as error:
-            faults += [f"{file}: {fault}" for fault in error.faults]
-            continue
-        if part.shard in parts:
-            faults.append(f"{file}: there is another report of shard {part.shard}; this one is not used.")
-        else:
-            parts[part.shard] = part
-    return list(parts.values()), faults
-
-
-def read_plan_file(path: Path) -> AuditPlan:
-    """Reads the plan of an audit. Raises SettingsError."""
-    try:
-        return read_plan(read_bounded(path, MAX_PLAN_BYTES))
-    except OSError as error:
-        raise SettingsError(
-            [
-                f"The plan {path} cannot be read ({error.strerror}): name the file that the planning step has written."
-            ]
-        ) from error

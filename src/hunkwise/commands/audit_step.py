@@ -15,10 +15,8 @@ from hunkwise.commands.audit_stages import (
     AuditBackend,
     AuditOutcome,
     AuditSources,
-    read_parts,
-    read_plan_file,
 )
-from hunkwise.commands.audit_stores import StateIssue
+from hunkwise.commands.audit_stores import StateIssue, read_parts, read_plan_file
 from hunkwise.commands.journal import Journal, write_json
 from hunkwise.commands.signals import Signals
 from hunkwise.copilot.sidecar import Sidecar

@@ -1,10 +1,10 @@
-"""Keeps the state of audits: in an issue on GitHub, or in a file on this machine."""
+"""Keeps the state of audits, in an issue on GitHub or in a file, and reads the files that their jobs exchange."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,7 @@ from hunkwise.errors import GitHubError, SettingsError
 from hunkwise.files import read_bounded, write_whole
 from hunkwise.flows.audit_merge import AuditMerge, StoredAudit
 from hunkwise.github.issues import AuditIssue, AuditIssues
+from hunkwise.publish.audit_files import MAX_PLAN_BYTES, AuditPart, AuditPlan, read_part, read_plan
 from hunkwise.publish.audit_issue import (
     ISSUE_MARKER,
     LABEL,
@@ -31,6 +32,7 @@ from hunkwise.tracking.audit_state import (
 )
 
 _MOST_BYTES = 64 * 1024 * 1024
+MAX_PART_BYTES = 10 * 1024 * 1024
 
 
 class StateStore(Protocol):
@@ -152,3 +154,39 @@ class StateIssue:
             except GitHubError as error:
                 notes += (f"The comment on new findings could not be posted: {error.message}",)
         return notes
+
+
+def read_parts(paths: Sequence[Path], plan: AuditPlan) -> tuple[list[AuditPart], list[str]]:
+    """Reads the reports of shards; a folder stands for all of its JSON files.
+
+    Returns also a sentence for each file that is missing or damaged: its shard is read in the next audit.
+    """
+    parts: dict[int, AuditPart] = {}
+    faults: list[str] = []
+    files = [file for path in paths for file in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]
+    for file in files:
+        try:
+            part = read_part(read_bounded(file, MAX_PART_BYTES), plan)
+        except OSError as error:
+            faults.append(f"{file} cannot be read ({error.strerror}).")
+            continue
+        except SettingsError as error:
+            faults += [f"{file}: {fault}" for fault in error.faults]
+            continue
+        if part.shard in parts:
+            faults.append(f"{file}: there is another report of shard {part.shard}; this one is not used.")
+        else:
+            parts[part.shard] = part
+    return list(parts.values()), faults
+
+
+def read_plan_file(path: Path) -> AuditPlan:
+    """Reads the plan of an audit. Raises SettingsError."""
+    try:
+        return read_plan(read_bounded(path, MAX_PLAN_BYTES))
+    except OSError as error:
+        raise SettingsError(
+            [
+                f"The plan {path} cannot be read ({error.strerror}): name the file that the planning step has written."
+            ]
+        ) from error
