@@ -276,6 +276,7 @@ def test_code_that_is_an_empty_line_is_not_found_in_a_file_that_is_gone() -> Non
     assert len(audit([before]).fixed) == 1
     assert len(audit([before], whole("a.py")).fixed) == 1
     assert audit([before], whole("a.py", "", "x = 2")).open == (before,)
+    assert audit([before], SKIPPED, whole("new.py"), renames={"a.py": "new.py"}).open == (before,)
 
 
 def test_a_dismissal_ends_a_finding_and_a_withdrawal_opens_it_again() -> None:
@@ -340,6 +341,12 @@ def test_a_dismissal_of_what_the_ledger_does_not_have_waits_for_the_finding() ->
     update = audit([], FILE, found=[FAULT, OTHER], dismissals=[DISMISS])
     assert [(one.status, one.by) for one in update.entries] == [(DISMISSED, "octocat"), (OPEN, "")]
     assert update.new == update.open == update.entries[1:]
+    other = replace(entry(fault(FILE, 3, FAULT.title, category="security")), status=FIXED, closed=LATER)
+    update = audit([other], FILE, found=[FAULT], dismissals=[DISMISS])  # matches it, but was dismissed itself
+    assert [(one.fingerprint, one.status) for one in update.entries] == [
+        (FP, DISMISSED),
+        (other.fingerprint, FIXED),
+    ]
     fixed = replace(BEFORE, status=FIXED, closed=LATER)
     assert audit([fixed], REMOVED, dismissals=[DISMISS]).entries == (fixed,)
     assert only(audit([fixed], FILE, found=[FAULT], dismissals=[DISMISS])).status is DISMISSED

@@ -132,14 +132,18 @@ def update_ledger(
         baseline,
     )
     before = [audit.apply_dismissal(entry) for entry in entries]
-    fixed = [entry for entry in before if entry.status is _FIXED]
     current = [entry for entry in before if entry.status is not _FIXED]
+    # What was dismissed before the ledger had it is matched with nothing, so that its dismissal is remembered.
+    unknown = audit.dismissed_fingerprints - {entry.fingerprint for entry in current}
+    forgotten = {finding: finding.fingerprint for finding in found if finding.fingerprint in unknown}
+    returned = set(forgotten.values())
+    fixed = [entry for entry in before if entry.status is _FIXED and entry.fingerprint not in returned]
     # Fixed ones are matched last, so that none takes the finding of one whose code still exists.
-    left, steps = audit.update(current, found)
+    left, steps = audit.update(current, [finding for finding in found if finding not in forgotten])
     left, steps_of_fixed = audit.update(fixed, left)
     dismissed = {entry.fingerprint for entry in current if entry.status is LedgerStatus.DISMISSED}
-    added = [audit.add(finding) for finding in left if finding.fingerprint not in dismissed]
-    return _summarize([*steps, *steps_of_fixed, *added])
+    new = [finding for finding in left if finding.fingerprint not in dismissed]
+    return _summarize([*steps, *steps_of_fixed, *map(audit.add, (*forgotten, *new))])
 
 
 _OPEN, _FIXED = LedgerStatus.OPEN, LedgerStatus.FIXED
@@ -195,6 +199,10 @@ class _Audit:
     changes: Mapping[str, DismissalChange]
     today: str
     baseline: bool
+
+    @property
+    def dismissed_fingerprints(self) -> set[str]:
+        return {change.fingerprint for change in self.changes.values() if change.dismissed}
 
     @cached_property
     def files_by_path(self) -> dict[str, FileDiff]:

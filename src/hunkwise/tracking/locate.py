@@ -49,7 +49,8 @@ class NumberedLines:
 
     @classmethod
     def of_text(cls, text: str | None) -> NumberedLines | None:
-        return None if text is None else cls(dict(enumerate(text.split("\n"), 1)))
+        """Returns None for None. An empty text has no line: it may be that of a file that does not exist."""
+        return None if text is None else cls(dict(enumerate(text.split("\n"), 1)) if text else {})
 
     def shows(self, line: int, span: int) -> bool:
         """Returns whether all of the `span` lines that end with this one exist."""
