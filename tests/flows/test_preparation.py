@@ -23,7 +23,7 @@ def prepared(folder: Path, config: bytes = b"version: 1\n") -> tuple[str, tuple[
     first = trees.commit(base)
     head = trees.commit({**base, b"src/a.py": SOURCE.replace(b"step_10", b"step_ten")}, [first])
     ready = read_range(folder, base=first, head=head, config_path=".github/hunkwise.yml", demo=True)
-    made = prepare(ready.request, head=ready.repository)
+    made = prepare(ready.request, code=ready.code)
     (task,) = made.plan.tasks
     return made.prompting.text(task), made.prompting.instructions, made.prompting.notes
 

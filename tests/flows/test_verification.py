@@ -14,9 +14,10 @@ from hunkwise.domain.model import Question
 from hunkwise.domain.pull_request import Instructions
 from hunkwise.domain.review import SuppressedFinding, Suppression
 from hunkwise.errors import ModelError, ModelKind
+from hunkwise.flows.code_context import CodeContext
 from hunkwise.flows.models import Budgets
 from hunkwise.flows.planning import plan
-from hunkwise.flows.prompting import EnclosingCode, PromptWriter
+from hunkwise.flows.prompting import PromptWriter
 from hunkwise.flows.verdicts import VerificationResult
 from hunkwise.flows.verification import MOST_IN_BATCH, Claim, Verifier
 from hunkwise.prompts.renderer import Renderer
@@ -388,7 +389,7 @@ def test_the_functions_around_the_rows_are_shown_in_the_room_that_instructions_l
     rules = (Instructions(".github/instructions/a.instructions.md", "x" * 700, ("a.py",)),) if ruled else ()
     seen = snapshot(changed("a.py", patch), instructions=rules)
     config = Config()
-    around = EnclosingCode(head, seconds=30)
+    around = CodeContext(head, seconds=30)
     prompting = PromptWriter(seen, Renderer({}), context=ContextSettings(size=1_400), surroundings=around)
     prompting.prepare(["review"], plan(seen, config).tasks)
     model = FakeModel(each("keep"))

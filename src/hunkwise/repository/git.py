@@ -150,7 +150,14 @@ class RunSearch(Protocol):
 
 
 def search(
-    run: RunSearch, sha: str, pattern: str, paths: Sequence[str], limit: int, *, fixed: bool
+    run: RunSearch,
+    sha: str,
+    pattern: str,
+    paths: Sequence[str],
+    limit: int,
+    *,
+    fixed: bool,
+    seconds: float = GREP_TIMEOUT,
 ) -> list[tuple[str, int, str]]:
     """Returns path, line number and text of the first `limit` lines that match.
 
@@ -167,7 +174,7 @@ def search(
         pathspecs = []
     syntax = "-F" if fixed else "-E"
     arguments: list[str | bytes] = [*_OPTIONS, syntax, "-e", as_argument(pattern), sha, "--", *pathspecs]
-    answer = run("grep", *arguments, limit=_OUTPUT, timeout=GREP_TIMEOUT, memory=GREP_MEMORY, globs=True)
+    answer = run("grep", *arguments, limit=_OUTPUT, timeout=seconds, memory=GREP_MEMORY, globs=True)
     if answer.code not in (0, 1, None):
         raise RepositoryError(
             f"The search for {pattern!r} failed: {answer.complaint or 'git grep was ended'}.",
@@ -289,10 +296,17 @@ class Git:
         return tuple(name + "/" if mode == "040000" else name for mode, name in names)
 
     def grep(
-        self, sha: str, pattern: str, paths: Sequence[str], limit: int, *, fixed: bool = False
+        self,
+        sha: str,
+        pattern: str,
+        paths: Sequence[str],
+        limit: int,
+        *,
+        fixed: bool = False,
+        seconds: float = GREP_TIMEOUT,
     ) -> list[tuple[str, int, str]]:
         """Returns path, line number and text of the first `limit` lines that match; see `search`."""
-        return search(self._run, _checked_sha(sha), pattern, paths, limit, fixed=fixed)
+        return search(self._run, _checked_sha(sha), pattern, paths, limit, fixed=fixed, seconds=seconds)
 
     def log_subject(self, sha: str) -> str:
         """Returns the first paragraph of the commit's message, on one line."""
