@@ -383,7 +383,7 @@ def test_the_prompt_may_name_the_only_files_that_are_checked() -> None:
 
 
 @pytest.mark.parametrize("ruled", [False, True], ids=["no instructions", "instructions"])
-def test_the_functions_around_the_rows_are_shown_in_the_room_that_instructions_leave(ruled: bool) -> None:
+def test_second_opinion_shows_functions_and_names_instructions_without_their_texts(ruled: bool) -> None:
     head = FakeCommit({"a.py": b"def whole():\n    one\n    two!\n    last = here()\n"})
     patch = b"@@ -2,2 +2,2 @@\n     one\n-    two\n+    two!"
     rules = (Instructions(".github/instructions/a.instructions.md", "x" * 700, ("a.py",)),) if ruled else ()
@@ -396,7 +396,7 @@ def test_the_functions_around_the_rows_are_shown_in_the_room_that_instructions_l
     second = Verifier(seen, model.ask, prompting, Budgets(config), config)
     asked = replace(finding(), anchor=Anchor("a.py", 3, code="two!"))
     assert checks(asyncio.run(second.verify([Claim(asked)], asyncio.Event()))) == [Verification.CONFIRMED]
-    assert ("last = here()" in model.questions[0].prompt) is not ruled
+    assert "last = here()" in model.questions[0].prompt
     assert ("may rest on" in model.questions[0].prompt) is ruled
     assert "x" * 700 not in model.questions[0].prompt
 

@@ -33,8 +33,8 @@ MAX_HITS: Final = 100
 class SearchableCommit(CommitFiles, Protocol):
     """The files of a commit for a model; `search` returns None where there is no search.
 
-    It returns (path, line, text) of the first `limit` lines that match, and takes `seconds` at most. The default limit is
-    one more than MAX_HITS, which shows that there are more.
+    It returns (path, line, text) of the first `limit` lines that match, and takes `seconds` at most. The default limit
+    is one more than MAX_HITS, which shows that there are more.
     """
 
     @property

@@ -97,11 +97,9 @@ class PromptWriter:
         context = {**self._contexts.shared, "prompt": self._prompt_values(prompt, least), **names}
         return self._renderer.render(prompt.name, context)
 
-    def beside(self, paths: Sequence[str]) -> tuple[list[dict[str, str]], int]:
-        """Returns the repository's instructions for a prompt about these files, and the characters that remain for
-        the code around their changes."""
-        texts = self._contexts.instructions_for(paths)
-        return instruction_values(texts), self._contexts.room_beside(texts)
+    def instructions_for(self, paths: Sequence[str]) -> list[dict[str, str]]:
+        """Returns the repository's instructions for a prompt about these files."""
+        return instruction_values(self._contexts.instructions_for(paths))
 
     @property
     def instructions(self) -> tuple[str, ...]:
