@@ -10,20 +10,17 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.diff import FileDiff, FileStatus
+from hunkwise.enclosing.definitions import MOST_DEFINING_FILES, MOST_PLACES, candidate_files, search_pattern
 from hunkwise.enclosing.scopes import ScopeFinder
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, RepositoryError
 from hunkwise.flows.code_context import (
     DEFINITIONS_ROOM,
     MAX_SOURCE,
-    MOST_DEFINING_FILES,
     MOST_DEFINITIONS,
     MOST_HITS,
     MOST_NAMES,
-    MOST_PLACES,
     SEARCH_SECONDS,
     CodeContext,
-    candidate_files,
-    search_pattern,
 )
 from hunkwise.plan.chunking import ChunkPart
 from hunkwise.repository.git import Git
@@ -266,6 +263,19 @@ def test_new_file_shows_what_it_calls_where_the_repository_can_be_searched() -> 
     assert api.asked == []
 
 
+def test_new_files_are_parsed_last_and_as_many_as_the_search_can_use() -> None:
+    files = {f"src/{number}.py": CALLER for number in range(MOST_NAMES + 5)}
+    new = [added(path, *CALLER.decode().splitlines()) for path in files]
+    edited = part("src/pay.py", CALL_PATCH)
+    head = repository({**files, "src/pay.py": CALLER * 50})
+    times = iter([0.0, 0.0, 0.0, 60.0, 60.0])
+    context = CodeContext(head, seconds=60.0, clock=times.__next__)
+    context.look_up([*(ChunkPart(file, file.hunks) for file in new), edited])
+    assert len(head.asked) == MOST_NAMES + 1
+    assert context.notes == ()
+    assert "def pay(order)" in context.text([edited], 20_000)
+
+
 @pytest.mark.parametrize(
     ("files", "places"),
     [
@@ -357,8 +367,8 @@ def test_characters_of_definitions_are_limited() -> None:
 def test_of_a_long_definition_the_first_rows_are_shown() -> None:
     long = b"def tax(order):\n" + b"    x()\n" * 300
     text = looked_up(repository({"src/pay.py": CALLER, "src/money.py": long}), CALL).text([CALL], 20_000)
-    assert "   41 |     x()\n    … |" in text
-    assert "   42 |" not in text
+    assert "   40 |     x()\n    … |" in text
+    assert "   41 |" not in text
 
 
 def test_search_with_too_many_hits_is_not_used() -> None:

@@ -66,8 +66,9 @@ class Reach(NamedTuple):
 WHOLE = Reach(_MOST_ROWS, _NEAR_ROWS, outward=True)
 TEST = Reach(_NEAR_ROWS, 0)
 """In a file of tests: neither the tests beside the changed one, nor long tables of data."""
-DEFINITION = Reach(40, 40)
-"""From the first row of a definition."""
+DEFINITION_ROWS = 40
+DEFINITION = Reach(DEFINITION_ROWS - 1, DEFINITION_ROWS - 1)
+"""Rows after the first one of a definition."""
 
 
 @dataclass(frozen=True, slots=True)

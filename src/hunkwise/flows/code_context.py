@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import builtins
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import zip_longest
 
 from hunkwise.domain.diff import FileStatus
 from hunkwise.domain.pull_request import SearchableCommit
+from hunkwise.enclosing.definitions import (
+    Definition,
+    candidate_files,
+    group_by_path,
+    is_telling,
+    nearest,
+    search_pattern,
+)
 from hunkwise.enclosing.excerpts import (
     DEFINITION,
     GAP,
@@ -25,7 +31,6 @@ from hunkwise.enclosing.scopes import (
     Chain,
     Definitions,
     Place,
-    Scope,
     ScopeFinder,
     endings_of,
     family_of,
@@ -33,7 +38,7 @@ from hunkwise.enclosing.scopes import (
 )
 from hunkwise.errors import GitHubError, RepositoryError
 from hunkwise.plan.chunking import ChunkPart
-from hunkwise.plan.selection import is_generated, is_test_file
+from hunkwise.plan.selection import is_test_file
 from hunkwise.prompts.sandbox import named
 
 MAX_SOURCE = 500_000
@@ -59,30 +64,6 @@ _MAX_PATTERN = 950
 MOST_HITS = 2_000
 """Lines of the search; if there are more, no result is used: a second definition could be missing."""
 SEARCH_SECONDS = 0.8
-MOST_PLACES = 8
-"""Files that may define a name; a name with more is too common."""
-MOST_DEFINING_FILES = 30
-"""Files that are parsed because they may define a name."""
-
-_COMMON = frozenset(
-    name for owner in (builtins, str, bytes, list, dict, set) for name in dir(owner)
-) | frozenset(
-    "accept apply assert call catch check clone close collect connect create debug delete done each emit equal equals "
-    "err error Error Errorf exec exists expect fail fatal Fatal Fatalf filter finally find first flush forEach from "
-    "getattr handle hash hashCode has info init Init into invoke is json last len length list load lock log main make "
-    "map match name new next None not off Ok ok on open parse path Print printf Printf println Println push put query "
-    "raise read reduce render require reset resolve run Run save send set setUp shift size slice some Some sort start "
-    "stop String Sprintf test text then throw toString trim type unlock unwrap update use value values wait warn with "
-    "write".split()
-)
-"""Names that say too little: most calls of them mean a method of a library."""
-_MIN_NAME = 3
-_KEYWORDS = "class|const|def|enum|fn|func|function|interface|let|macro_rules!|record|struct|trait|type|var"
-_KEYWORD = re.compile(rf"(?:^|[^\w$.])(?:{_KEYWORDS})\b")
-_WITHOUT_KEYWORD = ("c", "csharp", "java", "javascript")
-"""Languages with functions or methods that begin with a type, or with their name."""
-_STATEMENT = re.compile(r"\s*(?:assert|await|case|delete|else|goto|new|return|throw|typeof|yield)\b|.*;\s*$")
-_IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +74,6 @@ class _Source:
     chains: Mapping[Place, Chain]
     calls: Mapping[Place, Sequence[str]]
     definitions: Definitions
-
-
-@dataclass(frozen=True, slots=True)
-class _Definition:
-    path: str
-    lines: Sequence[str] = field(compare=False)
-    chain: Chain
-
-    @property
-    def scope(self) -> Scope:
-        return self.chain[-1]
 
 
 class CodeContext:
@@ -124,7 +94,7 @@ class CodeContext:
         self._new_scout = scout
         self._clock = clock
         self._sources: dict[str, _Source] = {}
-        self._found: dict[str, list[_Definition]] = {}
+        self._found: dict[str, list[Definition]] = {}
         """Definitions in the repository by name."""
         self.notes: tuple[str, ...] = ()
         """One sentence for each thing that could not be looked up."""
@@ -132,35 +102,41 @@ class CodeContext:
     def look_up(self, parts: Iterable[ChunkPart]) -> None:
         """Reads the files of these parts and finds what is around their changes, within the time limit."""
         places: dict[str, dict[Place, None]] = {}
+        new: dict[str, None] = {}
+        """Files of which the diff shows all rows: only what they call in other files is looked up."""
         for part in parts:
-            if self._has_context(part):
-                places.setdefault(part.file.path, {}).update(dict.fromkeys(places_in(part.hunks)))
+            file = part.file
+            if file.status is FileStatus.REMOVED or file.binary or language_of(file.path) is None:
+                continue
+            if file.status is FileStatus.ADDED and len(part.hunks) == len(file.hunks):
+                if not self._head.searchable or len(new) == MOST_NAMES:
+                    continue  # each file gives the search one name first
+                new[file.path] = None
+            places.setdefault(file.path, {}).update(dict.fromkeys(places_in(part.hunks)))
         if not places:
             return
-        wanted = list(places)[:MAX_FILES]
+        edited = [path for path in places if path not in new][:MAX_FILES]
         end = self._clock() + self._seconds
         with self._new_scout() as scout:
             scout.begin()  # the parser process starts while the files are read
             try:
-                texts = self._read_texts(wanted)
+                texts = self._read_texts([*edited, *new])
             except (GitHubError, RepositoryError) as error:
                 self._add_note(f"The code around the changes could not be read: {error.message}")
                 return
-            done = 0
-            for path, text in texts.items():
-                if end <= self._clock() or scout.failed:
-                    break
-                self._parse(scout, path, text, tuple(places[path]), end)
-                done += 1
-            if scout.failed or done < len(texts):
+            left = [path for path in texts if path not in new] + [path for path in texts if path in new]
+            while left and end > self._clock() and not scout.failed:
+                path = left.pop(0)
+                self._parse(scout, path, texts[path], tuple(places[path]), end)
+            if scout.failed or not set(left) <= set(new):
                 why = (
                     "the parser failed"
                     if scout.failed
                     else f"more would have taken longer than {SECONDS:g} s"
                 )
+                shown = sum(path in self._sources for path in edited)
                 self._add_note(
-                    f"The functions around the changes are shown of {len(self._sources):,} of {len(places):,} files: "
-                    f"{why}."
+                    f"The functions around the changes are shown of {shown:,} of {len(edited):,} files: {why}."
                 )
             try:
                 self._search_definitions(scout, end)
@@ -191,17 +167,6 @@ class CodeContext:
         cut, absent = enclosing.cut + called.cut, enclosing.absent + called.absent
         return "\n\n".join([_EXPLANATION, *blocks, *_omissions(cut, absent)])
 
-    def _has_context(self, part: ChunkPart) -> bool:
-        """Returns whether there can be code around the hunks that they do not show themselves."""
-        file = part.file
-        if file.status is FileStatus.REMOVED or file.binary or language_of(file.path) is None:
-            return False
-        return (
-            file.status is not FileStatus.ADDED
-            or len(part.hunks) < len(file.hunks)
-            or self._head.searchable  # what the rows call may be in other files
-        )
-
     def _read_texts(self, paths: Sequence[str]) -> dict[str, str]:
         """Returns the files that can be parsed, the smallest first. Raises GitHubError or RepositoryError."""
         entries = self._head.read_many(paths)
@@ -212,7 +177,7 @@ class CodeContext:
         lines = text.split("\n")
         inside = [place for place in places if place[1] <= len(lines)]
         language = language_of(path)
-        assert language is not None  # see _has_context
+        assert language is not None  # see look_up
         found = scout.scopes(language, text, inside, end - self._clock())
         if found is not None:
             self._sources[path] = _Source(
@@ -232,7 +197,7 @@ class CodeContext:
         hits = self._head.search(search_pattern(names, families), globs, limit=MOST_HITS, seconds=seconds)
         if hits is None or len(hits) >= MOST_HITS:
             return
-        names_by_path = _group_by_path(candidate_files(hits, names))
+        names_by_path = group_by_path(candidate_files(hits, names))
         texts = self._read_texts(list(names_by_path))
         unread: set[str] = set()
         """Names that a file may define which could not be parsed."""
@@ -246,7 +211,7 @@ class CodeContext:
                 continue
             lines = text.split("\n")
             for name, chains in found.items():
-                self._found.setdefault(name, []).extend(_Definition(path, lines, chain) for chain in chains)
+                self._found.setdefault(name, []).extend(Definition(path, lines, chain) for chain in chains)
         for name in unread:
             self._found.pop(name, None)
 
@@ -256,7 +221,7 @@ class CodeContext:
             [
                 (name, family_of(path) or "")
                 for name in dict.fromkeys(name for names in source.calls.values() for name in names)
-                if name not in source.definitions and _is_telling(name)
+                if name not in source.definitions and is_telling(name)
             ]
             for path, source in self._sources.items()
         ]
@@ -300,7 +265,7 @@ class CodeContext:
             if count == MOST_DEFINITIONS:
                 return
 
-    def _called_definitions(self, parts: Sequence[ChunkPart]) -> Iterator[_Definition]:
+    def _called_definitions(self, parts: Sequence[ChunkPart]) -> Iterator[Definition]:
         for part in parts:
             path = part.file.path
             calls = self._sources[path].calls
@@ -311,75 +276,19 @@ class CodeContext:
                     if definition is not None:
                         yield definition
 
-    def _definition(self, path: str, name: str) -> _Definition | None:
+    def _definition(self, path: str, name: str) -> Definition | None:
         """Returns what a call in the file means, if only one definition can be meant: one in the file itself, else the
         nearest in the repository."""
         source = self._sources[path]
         own = source.definitions.get(name, ())
-        if not _is_telling(name) or len(own) > 1:
+        if not is_telling(name) or len(own) > 1:
             return None
         if own:
-            return _Definition(path, source.lines, own[0])
+            return Definition(path, source.lines, own[0])
         return nearest(path, self._found.get(name, ()))
 
     def _add_note(self, note: str) -> None:
         self.notes = (*self.notes, note)
-
-
-def search_pattern(names: Iterable[str], families: Iterable[str]) -> str:
-    """Returns a POSIX extended expression for the lines that may define one of these names."""
-    # Go: `func (s *S) name`; Ruby: `def self.name`; JavaScript: `function* name`.
-    prefixes = [rf"(^|[^A-Za-z0-9_$.])({_KEYWORDS})[*]?[[:blank:]]+([(][^)]*[)][[:blank:]]*|self[.])?"]
-    if set(families).intersection(_WITHOUT_KEYWORD):
-        prefixes.append(r"^([A-Za-z0-9_<>,:*&?[:blank:]]*[]>*&:~[:blank:]])?")
-    alternatives = "|".join(name.replace("$", "[$]") for name in names)
-    return f"({'|'.join(prefixes)})({alternatives})([^A-Za-z0-9_$]|$)"
-
-
-def candidate_files(hits: Iterable[tuple[str, int, str]], names: Sequence[str]) -> dict[str, list[str]]:
-    """Returns the files that may define each name; without names that more than MOST_PLACES files may define."""
-    files: dict[str, dict[str, None]] = {}
-    for path, _, text in hits:
-        if is_generated(path) or (_STATEMENT.match(text) and not _KEYWORD.search(text)):
-            continue
-        for name in set(names).intersection(_IDENTIFIER.findall(text)):
-            files.setdefault(name, {})[path] = None
-    return {name: list(files[name]) for name in names if 0 < len(files.get(name, ())) <= MOST_PLACES}
-
-
-def _group_by_path(files: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Returns the names by path, in at most MOST_DEFINING_FILES files: all files of a name, or none."""
-    names_by_path: dict[str, list[str]] = {}
-    for name in sorted(files, key=lambda name: len(files[name])):
-        if len(names_by_path.keys() | set(files[name])) <= MOST_DEFINING_FILES:
-            for path in files[name]:
-                names_by_path.setdefault(path, []).append(name)
-    return names_by_path
-
-
-def nearest(caller: str, definitions: Iterable[_Definition]) -> _Definition | None:
-    """Returns the definition with the most folders in common with the caller's; None if several have as many.
-
-    Definitions in another language do not count, nor do those in tests unless the caller is a test.
-    """
-    folders = caller.split("/")[:-1]
-    near: dict[int, list[_Definition]] = {}
-    for definition in definitions:
-        path = definition.path
-        if family_of(path) != family_of(caller) or (is_test_file(path) and not is_test_file(caller)):
-            continue
-        common = 0
-        for ours, theirs in zip(folders, path.split("/")[:-1], strict=False):
-            if ours != theirs:
-                break
-            common += 1
-        near.setdefault(common, []).append(definition)
-    best = near[max(near)] if near else []
-    return best[0] if len(best) == 1 else None
-
-
-def _is_telling(name: str) -> bool:
-    return len(name) >= _MIN_NAME and name not in _COMMON
 
 
 def _text(content: object) -> str | None:
