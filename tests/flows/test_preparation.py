@@ -47,8 +47,8 @@ def test_definition_in_an_unchanged_file_is_shown(tmp_path: Path) -> None:
     head = trees.commit({**base, b"src/a.py": SOURCE.replace(b"step_10", b"step_ten")}, [first])
     ready = read_range(tmp_path, base=first, head=head, config_path=".github/hunkwise.yml", demo=True)
     made = prepare(ready.request, lambda: 60.0, ready.code)
-    (work,) = made.plan.works
-    text = made.prompting.text(work)
+    (task,) = made.plan.tasks
+    text = made.prompting.text(task)
     assert (
         '### Called by the changed rows: "lib/steps.py:1"\n    1 | def step_ten():\n    2 |     return 10'
         in text
@@ -72,8 +72,8 @@ def test_base_version_is_named_where_it_can_be_read(
     ready = read_range(tmp_path, base=first, head=head, config_path=".github/hunkwise.yml", demo=True)
     code = ready.code if base else replace(ready.code, base=None)
     made = prepare(ready.request, code=code)
-    (work,) = made.plan.works
-    assert ("`version: base`" in made.prompting.text(work)) is named
+    (task,) = made.plan.tasks
+    assert ("`version: base`" in made.prompting.text(task)) is named
 
 
 def test_what_is_turned_off_is_neither_shown_nor_told(tmp_path: Path) -> None:
