@@ -122,6 +122,31 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ],
         "tests/prompts/test_renderer.py::test_a_template_that_does_not_end_is_ended",
     ),
+    "Code around the changed lines": (
+        [f"hunkwise.flows.code_context:{name}" for name in ("MAX_SOURCE", "MAX_FILES", "SECONDS")],
+        "tests/flows/test_code_context.py",
+    ),
+    "Definitions that the changed lines call": (
+        [
+            "hunkwise.flows.code_context:MOST_DEFINITIONS",
+            "hunkwise.flows.code_context:DEFINITIONS_ROOM",
+            "hunkwise.enclosing.excerpts:DEFINITION_ROWS",
+        ],
+        "tests/flows/test_code_context.py::test_definitions_of_a_prompt_are_limited",
+    ),
+    "Names that are searched for in a run": (
+        [
+            "hunkwise.flows.code_context:MOST_NAMES",
+            "hunkwise.flows.code_context:MOST_HITS",
+            "hunkwise.enclosing.definitions:MOST_PLACES",
+            "hunkwise.enclosing.definitions:MOST_DEFINING_FILES",
+        ],
+        "tests/flows/test_code_context.py::test_names_are_limited_and_each_file_has_its_turn",
+    ),
+    "The search for these names": (
+        ["hunkwise.flows.code_context:SEARCH_SECONDS"],
+        "tests/flows/test_code_context.py::test_search_has_the_time_that_is_left",
+    ),
     "A message from the CLI, a model's answer among them": (
         ["hunkwise.copilot.connection:MAX_MESSAGE"],
         "tests/copilot/test_message_limit.py::test_the_first_message_is_bounded_already",

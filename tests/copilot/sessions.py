@@ -47,7 +47,9 @@ class FakeRepository:
     def read_many(self, paths: Sequence[str]) -> Known:
         return {path: self.files.get(path) for path in paths}
 
-    def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
+    def search(
+        self, pattern: str, paths: tuple[str, ...], **_limits: object
+    ) -> list[tuple[str, int, str]] | None:
         self.calls.append(("search", pattern, paths))
         return self.hits
 

@@ -341,7 +341,9 @@ def test_a_large_folder_is_cut_and_a_missing_one_said() -> None:
 
 def test_a_failure_of_the_repository_is_told_to_the_model() -> None:
     class Broken(FakeRepository):
-        def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
+        def search(
+            self, pattern: str, paths: tuple[str, ...], **_limits: object
+        ) -> list[tuple[str, int, str]] | None:
             raise RepositoryError("The search failed: unmatched \ud800 (.")
 
     tool = repository_tools(ReadableCode(Broken()), Budget(1), READING_TOOLS)[1]

@@ -9,17 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hunkwise.domain.diff_parser import parse_hunks
-from hunkwise.enclosing.scopes import (
-    GAP,
-    ROW_LIMIT,
-    Chain,
-    FileLines,
-    Place,
-    Scope,
-    excerpts,
-    places_in,
-    shown_in,
-)
+from hunkwise.enclosing.excerpts import GAP, ROW_LIMIT, FileLines, excerpts, places_in, shown_in
+from hunkwise.enclosing.scopes import Chain, Place, Scope
 
 CLASS = Scope(1, 1, 1, 60, function=False)
 METHOD = Scope(10, 11, 12, 30, function=True)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.enclosing.scopes import LARGEST, ScopeFinder
+from hunkwise.enclosing.scopes import LARGEST, FileScopes, ScopeFinder
 from tests.enclosing.sources import SOURCES, here
 
 SOURCE, CHAIN = SOURCES["python"]
+FOUND = FileScopes((CHAIN,), ((),), {})
 
 
 @pytest.fixture
@@ -31,10 +32,12 @@ def python_that(says: str, folder: Path) -> str:
 
 
 def test_one_child_answers_for_all_files(scout: ScopeFinder) -> None:
-    assert scout.scopes("python", SOURCE, [here(SOURCE), (9, 9)], 60) == (CHAIN, ())
+    assert scout.scopes("python", SOURCE, [here(SOURCE), (9, 9)], 60) == FileScopes(
+        (CHAIN, ()), ((), ("g",)), {}
+    )
     slow = "a<" * 200_000
     assert scout.scopes("cpp", slow, [(1, 1)], 60) is None
-    assert scout.scopes("python", SOURCE, [here(SOURCE)], 60) == (CHAIN,)
+    assert scout.scopes("python", SOURCE, [here(SOURCE)], 60) == FOUND
     assert not scout.failed
 
 
@@ -43,7 +46,7 @@ def test_one_child_answers_for_all_files(scout: ScopeFinder) -> None:
 )
 def test_hostile_text_neither_fails_nor_ends_it(scout: ScopeFinder, text: str) -> None:
     scout.scopes("python", text.encode("utf-8", "replace").decode(), [(1, 1)], 60)
-    assert scout.scopes("python", SOURCE, [here(SOURCE)], 60) == (CHAIN,)
+    assert scout.scopes("python", SOURCE, [here(SOURCE)], 60) == FOUND
 
 
 def test_after_a_child_that_was_late_nothing_is_known(tmp_path: Path) -> None:
@@ -99,24 +102,43 @@ def test_without_time_nothing_is_asked(scout: ScopeFinder) -> None:
     assert not scout.failed
 
 
+def test_definitions_are_found_by_name(scout: ScopeFinder) -> None:
+    assert scout.definitions("python", SOURCE, ["f", "g"], 60) == {"f": (CHAIN,)}
+    assert scout.definitions("cpp", "a<" * 200_000, ["f"], 60) is None
+    assert scout.definitions("python", SOURCE, ["f"], 0) is None
+
+
+_CHAINS = ["[7]", "7", "[[1, 1, 1, 99, true]]", "[[0, 1, 1, 1, true]]", "[[2, 1, 1, 3, true]]", "[[1, 1, 1]]"]
+_STRINGS = '[["1", "1", "1", "1", true]]'
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         "null",
         "nonsense",
-        "[[], []]",
-        '{"0": []}',
-        "[[[1, 1, 1, 99, true]]]",
-        "[[[0, 1, 1, 1, true]]]",
-        "[[[2, 1, 1, 3, true]]]",
-        '[[["1", "1", "1", "1", true]]]',
-        "[[[1, 1, 1]]]",
-        "[[7]]",
-        "[7]",
+        "[]",
         "[" * 90_000,
+        '{"chains": [], "calls": [], "definitions": {}}',
+        '{"chains": [[], []], "calls": [[]], "definitions": {}}',
+        '{"chains": [[]], "calls": [[]], "definitions": []}',
+        '{"chains": [[]], "calls": [[7]], "definitions": {}}',
+        '{"chains": [[]], "calls": [["a|b"]], "definitions": {}}',
+        '{"chains": [[]], "calls": [["' + "x" * 200 + '"]], "definitions": {}}',
+        '{"chains": [[]], "calls": [[]]}',
+        *(f'{{"chains": [{chain}], "calls": [[]], "definitions": {{}}}}' for chain in (*_CHAINS, _STRINGS)),
     ],
 )
-def test_an_answer_that_makes_no_sense_is_none(answer: str, tmp_path: Path) -> None:
+def test_invalid_answer_is_none(answer: str, tmp_path: Path) -> None:
     (tmp_path / "answer").write_text(answer + "\n")
     with ScopeFinder(seconds=60, python=python_that(f"cat {tmp_path / 'answer'}", tmp_path)) as odd:
         assert odd.scopes("python", SOURCE, [(1, 1)], 60) is None
+
+
+@pytest.mark.parametrize(
+    "answer", ["null", "[]", '{"a b": []}', *(f'{{"a": [{chain}]}}' for chain in (*_CHAINS, _STRINGS))]
+)
+def test_invalid_definitions_are_none(answer: str, tmp_path: Path) -> None:
+    (tmp_path / "answer").write_text(answer + "\n")
+    with ScopeFinder(seconds=60, python=python_that(f"cat {tmp_path / 'answer'}", tmp_path)) as odd:
+        assert odd.definitions("python", SOURCE, ["a"], 60) is None

@@ -59,11 +59,26 @@ def snapshot(
 
 @dataclass(frozen=True)
 class FakeCommit:
-    """A commit; `failing` paths raise."""
+    """A commit; `failing` paths raise, and `search` if it is one of them. Without `hits` it is not searchable."""
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     failing: Mapping[str, Error] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    hits: Sequence[tuple[str, int, str]] | None = None
+    searches: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+
+    @property
+    def searchable(self) -> bool:
+        return self.hits is not None
+
+    def search(
+        self, pattern: str, paths: tuple[str, ...], *, limit: int = 0, seconds: float = 0.0
+    ) -> list[tuple[str, int, str]] | None:
+        assert seconds > 0
+        self.searches.append((pattern, paths))
+        if "search" in self.failing:
+            raise self.failing["search"]
+        return None if self.hits is None else list(self.hits)[:limit]
 
     def read(self, path: str) -> bytes | None:
         self.asked.append(path)

@@ -258,14 +258,11 @@ def test_files_that_many_at_once_do_not_tell_are_asked_for_one_by_one(refused: b
     assert found(base) == (["AGENTS.md", f"{FOLDER}/b.instructions.md"], ())
 
 
-def test_nested_files_are_read_at_once_for_old_and_new_folders() -> None:
+def test_nested_files_are_read_at_once_for_the_folders_of_the_files_at_the_head() -> None:
     base = FakeCommit({"src/AGENTS.md": b"Mind it.", "old/AGENTS.md": b"Moved.", "docs/AGENTS.md": b"Docs."})
     moved = changed("src/a/b.py", old_path="old/b.py")
     instructions, notes = nested_instructions(base, [moved, changed("top.py")])
-    assert instructions == (
-        Instructions("old/AGENTS.md", "Moved.", ("old/**",)),
-        Instructions("src/AGENTS.md", "Mind it.", ("src/**",)),
-    )
+    assert instructions == (Instructions("src/AGENTS.md", "Mind it.", ("src/**",)),)
     assert notes == ()
     assert nested_instructions(base, [changed("top.py")]) == ((), ())
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from hunkwise.commands.local_range import read_range
 from hunkwise.flows.review import prepare
@@ -23,7 +26,7 @@ def prepared(folder: Path, config: bytes = b"version: 1\n") -> tuple[str, tuple[
     first = trees.commit(base)
     head = trees.commit({**base, b"src/a.py": SOURCE.replace(b"step_10", b"step_ten")}, [first])
     ready = read_range(folder, base=first, head=head, config_path=".github/hunkwise.yml", demo=True)
-    made = prepare(ready.request, head=ready.repository)
+    made = prepare(ready.request, code=ready.code)
     (task,) = made.plan.tasks
     return made.prompting.text(task), made.prompting.instructions, made.prompting.notes
 
@@ -35,6 +38,42 @@ def test_code_and_instructions_stand_around_a_local_change_too(tmp_path: Path) -
     assert instructions == ("AGENTS.md", "src/AGENTS.md")
     assert len(notes) == 1
     assert notes[0].startswith("Of AGENTS.md 39,9")
+
+
+def test_definition_in_an_unchanged_file_is_shown(tmp_path: Path) -> None:
+    trees = Trees.make(tmp_path)
+    base = {**BASE, b"lib/steps.py": b"def step_ten():\n    return 10\n"}
+    first = trees.commit(base)
+    head = trees.commit({**base, b"src/a.py": SOURCE.replace(b"step_10", b"step_ten")}, [first])
+    ready = read_range(tmp_path, base=first, head=head, config_path=".github/hunkwise.yml", demo=True)
+    made = prepare(ready.request, lambda: 60.0, ready.code)
+    (task,) = made.plan.tasks
+    text = made.prompting.text(task)
+    assert (
+        '### Called by the changed rows: "lib/steps.py:1"\n    1 | def step_ten():\n    2 |     return 10'
+        in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("base", "config", "named"),
+    [
+        (True, b"version: 1\n", True),
+        (False, b"version: 1\n", False),
+        (True, b"version: 1\nprompts: [{name: review, tools: [repo_list]}]\n", False),
+    ],
+)
+def test_base_version_is_named_where_it_can_be_read(
+    base: bool, config: bytes, named: bool, tmp_path: Path
+) -> None:
+    trees = Trees.make(tmp_path)
+    first = trees.commit({**BASE, b".github/hunkwise.yml": config})
+    head = trees.commit({**BASE, b".github/hunkwise.yml": config, b"src/b.py": b"x = 1\n"}, [first])
+    ready = read_range(tmp_path, base=first, head=head, config_path=".github/hunkwise.yml", demo=True)
+    code = ready.code if base else replace(ready.code, base=None)
+    made = prepare(ready.request, code=code)
+    (task,) = made.plan.tasks
+    assert ("`version: base`" in made.prompting.text(task)) is named
 
 
 def test_what_is_turned_off_is_neither_shown_nor_told(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from hunkwise.domain.model import Question
 from hunkwise.domain.pull_request import Instructions
 from hunkwise.domain.review import SuppressedFinding, Suppression
 from hunkwise.errors import ModelError, ModelKind
+from hunkwise.flows.code_context import CodeContext
 from hunkwise.flows.models import Budgets
 from hunkwise.flows.planning import plan
-from hunkwise.flows.prompting import EnclosingCode, PromptWriter
+from hunkwise.flows.prompting import PromptWriter
 from hunkwise.flows.verdicts import VerificationResult
 from hunkwise.flows.verification import MOST_IN_BATCH, Claim, Verifier
 from hunkwise.prompts.renderer import Renderer
@@ -382,20 +383,20 @@ def test_the_prompt_may_name_the_only_files_that_are_checked() -> None:
 
 
 @pytest.mark.parametrize("ruled", [False, True], ids=["no instructions", "instructions"])
-def test_the_functions_around_the_rows_are_shown_in_the_room_that_instructions_leave(ruled: bool) -> None:
+def test_second_opinion_shows_functions_and_names_instructions_without_their_texts(ruled: bool) -> None:
     head = FakeCommit({"a.py": b"def whole():\n    one\n    two!\n    last = here()\n"})
     patch = b"@@ -2,2 +2,2 @@\n     one\n-    two\n+    two!"
     rules = (Instructions(".github/instructions/a.instructions.md", "x" * 700, ("a.py",)),) if ruled else ()
     seen = snapshot(changed("a.py", patch), instructions=rules)
     config = Config()
-    around = EnclosingCode(head, seconds=30)
+    around = CodeContext(head, seconds=30)
     prompting = PromptWriter(seen, Renderer({}), context=ContextSettings(size=1_400), surroundings=around)
     prompting.prepare(["review"], plan(seen, config).tasks)
     model = FakeModel(each("keep"))
     second = Verifier(seen, model.ask, prompting, Budgets(config), config)
     asked = replace(finding(), anchor=Anchor("a.py", 3, code="two!"))
     assert checks(asyncio.run(second.verify([Claim(asked)], asyncio.Event()))) == [Verification.CONFIRMED]
-    assert ("last = here()" in model.questions[0].prompt) is not ruled
+    assert "last = here()" in model.questions[0].prompt
     assert ("may rest on" in model.questions[0].prompt) is ruled
     assert "x" * 700 not in model.questions[0].prompt
 

@@ -8,7 +8,7 @@ import pytest
 
 from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Hunk
 from hunkwise.domain.review import SkipReason
-from hunkwise.plan.selection import PATCH_LIMIT, select
+from hunkwise.plan.selection import PATCH_LIMIT, is_test_file, select
 
 
 def changed(path: str, *, context: bytes = b"", added: bytes = b"x", number: int = 1) -> FileDiff:
@@ -230,3 +230,30 @@ weird linguist-generated=maybe xlinguist-vendored
 )
 def test_the_bases_attributes_have_a_say(path: str, reason: SkipReason | None) -> None:
     assert reason_of(changed(path), attributes=ATTRIBUTES) is reason
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("tests/helpers.py", True),
+        ("src/Test/Helper.cs", True),
+        ("src/__tests__/a.js", True),
+        ("spec/models/user.rb", True),
+        ("a/test_pay.py", True),
+        ("a/conftest.py", True),
+        ("a/pay_test.go", True),
+        ("a/pay.test.tsx", True),
+        ("a/pay-spec.js", True),
+        ("a/user_spec.rb", True),
+        ("src/PayTest.java", True),
+        ("src/PayTests.cs", True),
+        ("src/pay.py", False),
+        ("src/latest.py", False),
+        ("src/contest/a.py", False),
+        ("src/testing.py", False),
+        ("src/Latest.java", False),
+        ("src/inspect.py", False),
+    ],
+)
+def test_files_of_tests_are_known_by_their_paths(path: str, expected: bool) -> None:
+    assert is_test_file(path) is expected

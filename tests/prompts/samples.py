@@ -25,7 +25,18 @@ NAMES = BUILT_IN
 IN_AUDITS = tuple(name for name in NAMES if name != "summary")
 """An audit asks for no summary."""
 GOLDEN_IN_AUDITS = ("review", "audit", "verify")
-ENCLOSING = "R1   def first():\nR2       two!"
+ENCLOSING = """Rows of the files as they are after the change.
+
+### Around the changes in "src/pay.py"
+    1 | def first():
+    … |
+    9 |     return two!
+
+### Called by the changed rows: "src/cents.py:4"
+    … |
+    4 | def two():
+    5 |     return 2
+    … |"""
 FOUND = (
     Finding(
         "src/pay.py",
@@ -94,6 +105,7 @@ def context(name: str = "review", *, audit: bool = False, **given: Any) -> dict[
     settings = PromptSettings(name=name).under(built_in_fronts()[name])
     prompt = prompt_values(settings, Severity.MEDIUM if name == "review" else Severity.LOW)
     shared = contexts.shared
+    prompt["base_readable"] = True
     if name in STAGE_PROMPTS:
         return {**shared, "prompt": prompt, **_stage_names(name, shot), **given}
     varying = contexts.varying(pack(shot.files[:2], 10_000)[0], 2, prompt)

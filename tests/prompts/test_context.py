@@ -119,6 +119,24 @@ def test_each_prompt_has_those_of_all_files_and_those_of_its_own() -> None:
     assert cut_notes(specific_instructions([PY, ALL, SRC], ["src/a.py"], 1_000)) == ()
 
 
+def test_text_of_two_files_is_shown_once() -> None:
+    copy = Instructions(".github/copilot-instructions.md", ALL.text)
+    below = Instructions("src/AGENTS.md", ALL.text, ("src/**",))
+    twice = [SRC, Instructions("src/a/AGENTS.md", SRC.text, ("src/a/**",))]
+    shot = snapshot(changed("src/a/b.py"), instructions=(ALL, copy, below, *twice))
+    shown = Contexts(shot, local=False).instructions_for(["src/a/b.py"])
+    assert [one.path for one in shown] == [ALL.path, SRC.path]
+
+
+def test_parts_have_the_instructions_of_their_own_files() -> None:
+    docs = Instructions("docs/AGENTS.md", "Mind the docs.", ("docs/**",))
+    shot = snapshot(changed("src/a.py"), changed("docs/a.md"), instructions=(ALL, SRC, docs, PY))
+    chunks = [pack([file], 9_000)[0] for file in shot.files]
+    contexts = Contexts(shot, local=False)
+    texts = [[one["text"] for one in contexts.varying(chunk, 2, {})["instructions"]] for chunk in chunks]
+    assert texts == [["Be exact.", "Mind the shop.", "No prints."], ["Be exact.", "Mind the docs."]]
+
+
 def test_what_is_too_long_is_cut_at_the_end_of_a_line_and_says_so() -> None:
     long = Instructions("AGENTS.md", "\n".join(["a line of text"] * 5_000))
     (one,) = general_instructions([long])

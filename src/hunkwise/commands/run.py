@@ -71,8 +71,7 @@ class ReviewRun:
                     prepare,
                     ready.request,
                     lambda: self.deadlines.seconds_to_ask() + 1.0,
-                    ready.repository,
-                    ready.repository.searchable,
+                    ready.code,
                 )
                 prepared = await self._within(interrupted, preparing, "the prompts were being written")
                 enable_collection()

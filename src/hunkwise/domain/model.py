@@ -180,7 +180,7 @@ BUILT_IN_PROMPTS = ("review", "security", "tests", "performance", "api", "docs",
 """Prompts that review the diff and are built in: they need no template in the repository."""
 STAGE_PROMPTS = ("verify", "summary")
 """Built-in prompts that run after the others, if `verify` and `summary` of the configuration enable them."""
-PARTIALS = ("prove", "severity", "writing", "change", "files", "threads", "instructions", "part")
+PARTIALS = ("prove", "tools", "severity", "writing", "change", "files", "threads", "instructions", "part")
 """Partials that the built-in prompts share; the configuration can replace each of them."""
 
 

@@ -33,13 +33,16 @@ MAX_HITS: Final = 100
 class SearchableCommit(CommitFiles, Protocol):
     """The files of a commit for a model; `search` returns None where there is no search.
 
-    It returns at most one match more than MAX_HITS, which shows that there are more.
+    It returns (path, line, text) of the first `limit` lines that match, and takes `seconds` at most. The default limit
+    is one more than MAX_HITS, which shows that there are more.
     """
 
     @property
     def searchable(self) -> bool: ...
 
-    def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None: ...
+    def search(
+        self, pattern: str, paths: tuple[str, ...], *, limit: int = ..., seconds: float = ...
+    ) -> list[tuple[str, int, str]] | None: ...
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,16 @@
-"""Finds the functions and classes around changed lines with a worker process, and excerpts them for a prompt."""
+"""Finds the functions and classes around changed lines, and those that they call, with a worker process."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec, module_from_spec
-from itertools import pairwise
 from types import ModuleType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-from hunkwise.domain.diff import DiffLine, Hunk
-from hunkwise.domain.text import visible
-from hunkwise.plan.chunking import allotted
 from hunkwise.worker import Worker
 
 
@@ -35,6 +32,18 @@ Chain = tuple[Scope, ...]
 """The scopes around a place, outermost first."""
 Place = tuple[int, int]
 """A range of lines of the new file: first and last, 1-based."""
+Definitions = Mapping[str, tuple[Chain, ...]]
+"""Functions and classes by name; the last scope of a chain is the definition itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileScopes:
+    """The scopes around each place of a file, the names that are called there, and those that the file defines."""
+
+    chains: tuple[Chain, ...]
+    calls: tuple[tuple[str, ...], ...]
+    definitions: Definitions
+
 
 _BY_ENDING = {
     "python": (".py", ".pyi"),
@@ -52,6 +61,8 @@ _BY_ENDING = {
 }
 LANGUAGES = tuple(_BY_ENDING)
 _LANGUAGE = {ending: language for language, endings in _BY_ENDING.items() for ending in endings}
+_FAMILIES = {"typescript": "javascript", "tsx": "javascript", "cpp": "c"}
+_IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{0,119}")
 _DATA = {".json": "json", ".yml": "yaml", ".yaml": "yaml", ".toml": "toml"}
 """Languages without scopes, whose syntax is checked. Not .jsonc and .json5, for which there is no parser here."""
 
@@ -59,6 +70,16 @@ _DATA = {".json": "json", ".yml": "yaml", ".yaml": "yaml", ".toml": "toml"}
 def language_of(path: str) -> str | None:
     """Returns one of LANGUAGES by the file's ending; None if there is no grammar for it."""
     return _LANGUAGE.get(_ending(path))
+
+
+def family_of(path: str) -> str | None:
+    """Returns the language of the file, the same for languages whose files call each other; None as `language_of`."""
+    language = language_of(path)
+    return _FAMILIES.get(language, language) if language else None
+
+
+def endings_of(family: str) -> list[str]:
+    return [ending for ending, language in _LANGUAGE.items() if _FAMILIES.get(language, language) == family]
 
 
 def _ending(path: str) -> str:
@@ -97,18 +118,23 @@ class ScopeFinder:
         """Starts the worker early, so that it is ready for the first question."""
         self._worker.begin()
 
-    def scopes(
-        self, language: str, text: str, places: Sequence[Place], seconds: float
-    ) -> tuple[Chain, ...] | None:
-        """Returns a chain per place (a pair of 1-based lines); None if the file could not be parsed in time.
+    def scopes(self, language: str, text: str, places: Sequence[Place], seconds: float) -> FileScopes | None:
+        """Returns the scopes and calls at each place (a pair of 1-based lines); None if parsing failed or was late.
 
         Takes at most `seconds`. Never raises because of the file.
         """
-        if seconds <= 0:
-            return None
-        question = json.dumps({"language": language, "text": text, "places": list(places)})
-        answer = self._worker.answer(question, min(seconds, self._seconds))
-        return _parse_chains(answer, len(places), text.count("\n") + 1) if answer else None
+        answer = self._parsed({"language": language, "text": text, "places": list(places)}, seconds)
+        return _parse_scopes(answer, len(places), text.count("\n") + 1) if answer else None
+
+    def definitions(
+        self, language: str, text: str, names: Sequence[str], seconds: float
+    ) -> Definitions | None:
+        """Returns the file's functions and classes with these names; None as `scopes`."""
+        answer = self._parsed({"language": language, "text": text, "names": list(names)}, seconds)
+        return _parse_definitions(answer, text.count("\n") + 1) if answer else None
+
+    def _parsed(self, question: Mapping[str, Any], seconds: float) -> str:
+        return self._worker.answer(json.dumps(question), min(seconds, self._seconds)) if seconds > 0 else ""
 
     def syntax_errors(self, path: str, text: str) -> tuple[Place, ...] | None:
         """Returns the lines of each syntax error; None if the file is too large or could not be parsed in time.
@@ -134,200 +160,43 @@ def _find_tree_sitter() -> ModuleType | None:
     return module_from_spec(spec) if spec else None
 
 
-def _parse_chains(answer: str, count: int, lines: int) -> tuple[Chain, ...] | None:
+def _parse_scopes(answer: str, count: int, lines: int) -> FileScopes | None:
     """Parses the worker's answer; None if it is invalid. It is untrusted: the worker has read an untrusted file."""
     try:
         decoded = json.loads(answer)
-        if not isinstance(decoded, list) or len(decoded) != count:
-            return None
-        chains = tuple(tuple(Scope(*scope) for scope in chain) for chain in decoded)
-        valid = all(
-            1 <= scope.start <= scope.head <= scope.head_end <= scope.end <= lines
-            for chain in chains
-            for scope in chain
+        found = FileScopes(
+            tuple(_chain(chain, lines) for chain in decoded["chains"]),
+            tuple(tuple(map(_name, names)) for names in decoded["calls"]),
+            _definitions(decoded["definitions"], lines),
         )
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    return chains if valid else None
+    return found if len(found.chains) == len(found.calls) == count else None
 
 
-_END = DiffLine(" ", None, None, b"")
+def _parse_definitions(answer: str, lines: int) -> Definitions | None:
+    try:
+        return _definitions(json.loads(answer), lines)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
 
 
-def places_in(hunks: Iterable[Hunk]) -> tuple[Place, ...]:
-    """Returns the runs of changed lines. For lines that were only removed, it is the line before them, or line 1."""
-    places: list[Place] = []
-    for hunk in hunks:
-        before = max(1, hunk.new_start - 1)
-        added: list[int] = []
-        removed = False
-        for line in (*hunk.lines, _END):
-            if line.kind == "+" and line.new is not None:
-                added.append(line.new)
-            elif line.kind == "-":
-                removed = True
-            elif added:
-                places.append((added[0], added[-1]))
-            elif removed:
-                places.append((before, before))
-            if line.kind == " ":
-                before, added, removed = line.new or before, [], False
-    return tuple(dict.fromkeys(places))
+def _definitions(decoded: Any, lines: int) -> Definitions:
+    return {
+        _name(name): tuple(chain for one in chains if (chain := _chain(one, lines)))
+        for name, chains in decoded.items()
+    }
 
 
-def shown_in(hunks: Iterable[Hunk]) -> frozenset[int]:
-    """Returns the line numbers of the new file that the hunks show."""
-    return frozenset(line.new for hunk in hunks for line in hunk.lines if line.new is not None)
+def _chain(decoded: Any, lines: int) -> Chain:
+    """Raises ValueError or TypeError if these are no scopes within the lines of the file."""
+    chain = tuple(Scope(*scope) for scope in decoded)
+    if not all(1 <= one.start <= one.head <= one.head_end <= one.end <= lines for one in chain):
+        raise ValueError("a scope is not in the file")
+    return chain
 
 
-ROW_LIMIT = 300
-"""Characters of a row's code that are shown."""
-GAP = "    … |"
-"""Replaces rows that the diff shows, or that are omitted."""
-_HEAD_ROWS = 6
-"""Rows of a header that are shown."""
-_CLASS_ROWS = 12
-"""Rows before and after a place that is in a class, but outside of its functions."""
-_MOST_ROWS = 2_000
-_ROW_SIZE = 9
-_GAP_SIZE = len(GAP) + 1
-
-
-@dataclass(frozen=True, slots=True)
-class FileLines:
-    """One file of a chunk: its lines at the head, and the scopes around its changes."""
-
-    title: str
-    """The line above its rows in the prompt."""
-    lines: Sequence[str]
-    shown: frozenset[int]
-    """Numbers of the lines that the diff shows."""
-    places: Sequence[tuple[Place, Chain]]
-
-
-@dataclass(frozen=True, slots=True)
-class Excerpts:
-    """The excerpts as text, and how many functions and classes did not fit."""
-
-    text: str = ""
-    cut: int = 0
-    """Functions and classes that are shown in part."""
-    absent: int = 0
-    """Functions and classes that are not shown at all."""
-
-
-@dataclass(slots=True)
-class _Group:
-    """A scope that contains changes, and the rows to show for it, by priority."""
-
-    file: FileLines
-    outer: Chain
-    target: Scope | None
-    places: list[Place] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
-    size: int = 0
-
-
-def excerpts(files: Iterable[FileLines], room: int) -> Excerpts:
-    """Returns the rows that fit into `room` characters: every scope gets a fair share of it, the smallest first.
-
-    For a scope that does not fit, its header is shown, and as many rows around the changes as fit.
-    """
-    groups = [group for file in files for group in _group_places(file)]
-    shown_files = {id(group.file): group.file for group in groups}.values()
-    titles = sum(len(file.title) + 2 for file in shown_files)
-    shares = allotted([group.size for group in groups], room - titles)
-    rows_by_file: dict[int, set[int]] = {}
-    cut = absent = 0
-    for group, share in zip(groups, shares, strict=True):
-        rows = group.rows if share >= group.size else list(_take_fitting_rows(group, share))
-        rows_by_file.setdefault(id(group.file), set()).update(rows)
-        cut += bool(rows) and len(rows) < len(group.rows)
-        absent += not rows
-    blocks = [
-        _format_block(file, sorted(rows_by_file[id(file)])) for file in shown_files if rows_by_file[id(file)]
-    ]
-    return Excerpts("\n\n".join(blocks), cut, absent)
-
-
-def _group_places(file: FileLines) -> list[_Group]:
-    groups: dict[tuple[Chain, Scope | None], _Group] = {}
-    for place, chain in file.places:
-        outer, target = _choose_target(chain, file.shown)
-        group = groups.setdefault((outer, target), _Group(file, outer, target))
-        group.places.append(place)
-    for group in groups.values():
-        group.rows = list(dict.fromkeys(_prioritize_rows(group)))[:_MOST_ROWS]
-        group.size = (
-            sum(_measure_row(group.file, row) for row in group.rows) + _count_gaps(group.rows) * _GAP_SIZE
-        )
-    return [group for group in groups.values() if group.rows]
-
-
-def _choose_target(chain: Chain, shown: frozenset[int]) -> tuple[Chain, Scope | None]:
-    """Returns the outer scopes and the scope to show: the innermost function that the diff does not show completely.
-
-    If there are no functions, it is the innermost such class. None if the diff shows all of them.
-    """
-    functions = [index for index, scope in enumerate(chain) if scope.function]
-    for index in reversed(functions or range(len(chain))):
-        scope = chain[index]
-        if not shown.issuperset(range(scope.start, scope.end + 1)):
-            return chain[:index], scope
-    return tuple(scope for scope in chain if not scope.function), None
-
-
-def _prioritize_rows(group: _Group) -> Iterator[int]:
-    """Yields row numbers by priority: headers from the outermost scope inward, then rows by distance to a change."""
-    shown, lines = group.file.shown, len(group.file.lines)
-    target = group.target
-    for scope in (*group.outer, *([target] if target else [])):
-        for row in range(scope.head, min(scope.head_end, scope.head + _HEAD_ROWS - 1) + 1):
-            if row not in shown:
-                yield row
-    if target is None:
-        return
-    reach = target.end - target.start if target.function else _CLASS_ROWS
-    for distance in range(min(reach, _MOST_ROWS) + 1):
-        for first, last in group.places:
-            for row in (first - distance, last + distance):
-                if max(1, target.start) <= row <= min(target.end, lines) and row not in shown:
-                    yield row
-
-
-def _take_fitting_rows(group: _Group, share: int) -> Iterator[int]:
-    """Yields the rows with the highest priority, as many as fit."""
-    share -= _GAP_SIZE * (_count_gaps(group.rows) + 2 * len(group.places))
-    for row in group.rows:
-        share -= _measure_row(group.file, row)
-        if share < 0:
-            return
-        yield row
-
-
-def _format_block(file: FileLines, rows: Sequence[int]) -> str:
-    block = [file.title]
-    before = 0
-    for row in rows:
-        if row > before + 1:
-            block.append(GAP)
-        block.append(f"{row:5} | {_format_row(file, row)}".rstrip())
-        before = row
-    if before < len(file.lines):
-        block.append(GAP)
-    return "\n".join(block)
-
-
-def _count_gaps(rows: Iterable[int]) -> int:
-    ordered = sorted(rows)
-    return 2 + sum(1 for row, following in pairwise(ordered) if following > row + 1)
-
-
-def _format_row(file: FileLines, row: int) -> str:
-    code = file.lines[row - 1]
-    text = visible(code[:ROW_LIMIT].removesuffix("\r"))[: 2 * ROW_LIMIT]
-    return text if len(code) <= ROW_LIMIT else f"{text} …"
-
-
-def _measure_row(file: FileLines, row: int) -> int:
-    return len(_format_row(file, row)) + _ROW_SIZE + 2 * (row > 99_999)
+def _name(decoded: Any) -> str:
+    if not isinstance(decoded, str) or not _IDENTIFIER.fullmatch(decoded):
+        raise ValueError("no name")
+    return decoded

@@ -78,7 +78,7 @@ _REMAKE: Final = "Make it again with `git diff`, against the files in base/ wher
 
 def _prepare(case: Case, ready: ReviewInput) -> PreparedReview:
     try:
-        return prepare(ready.request, lambda: _SECONDS, ready.repository)
+        return prepare(ready.request, lambda: _SECONDS, ready.code)
     except SettingsError as error:
         raise SettingsError([f'{fault} (over the case "{case.name}")' for fault in error.faults]) from error
 

@@ -154,9 +154,8 @@ def instructions_of(base: CommitFiles, pool: ThreadPoolExecutor) -> Found:
 
 
 def nested_instructions(base: CommitFiles, files: Iterable[FileDiff]) -> Found:
-    """Reads the AGENTS.md of the folders that contain or contained changed files."""
-    changed = [path for file in files for path in (file.path, file.old_path) if path]
-    paths = nested_paths(changed)
+    """Reads the AGENTS.md of the folders that contain changed files."""
+    paths = nested_paths(file.path for file in files)
     if not paths:
         return (), ()
     notes = []

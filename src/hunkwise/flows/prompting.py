@@ -3,168 +3,22 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
-from hunkwise.domain.diff import FileStatus
 from hunkwise.domain.finding import Severity
 from hunkwise.domain.model import STAGE_PROMPTS
-from hunkwise.domain.pull_request import CommitFiles, Instructions, Snapshot
+from hunkwise.domain.pull_request import Instructions, Snapshot
 from hunkwise.domain.review import FileCoverage
-from hunkwise.enclosing.scopes import (
-    GAP,
-    Chain,
-    FileLines,
-    Place,
-    ScopeFinder,
-    excerpts,
-    language_of,
-    places_in,
-    shown_in,
-)
-from hunkwise.errors import GitHubError, RepositoryError, SettingsError
+from hunkwise.errors import SettingsError
+from hunkwise.flows.code_context import CodeContext
 from hunkwise.flows.planning import PromptTask
-from hunkwise.plan.chunking import ChunkPart
 from hunkwise.prompts.context import Contexts, InstructionText, cut_notes, instruction_values, paths_of
 from hunkwise.prompts.renderer import HOUSE, Renderer, built_in
-from hunkwise.prompts.sandbox import named
 from hunkwise.settings.config import Config, ContextSettings
 from hunkwise.settings.prompt_settings import PromptSettings
-
-MAX_SOURCE = 500_000
-"""Maximum bytes of a file that is parsed."""
-MAX_FILES = 2_000
-SECONDS = 2.0
-"""Wall-clock time for all files of a run: about 10 MB of source."""
-_EXPLANATION = (
-    "Rows of the files as they are after the change. They are not part of the diff and not to be reviewed. "
-    f"`{GAP.strip(' |')}` stands for rows that the diff shows, or that are left out."
-)
-_MIN_ROOM = 400
-"""Characters below which no enclosing code is shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """The lines of a file, and the scopes around each changed place."""
-
-    lines: Sequence[str]
-    chains: dict[Place, Chain]
-
-
-class EnclosingCode:
-    """Finds the functions and classes around hunks. An error never fails a review: `notes` say what is missing."""
-
-    def __init__(
-        self,
-        head: CommitFiles,
-        *,
-        seconds: float = SECONDS,
-        left: Callable[[], float] | None = None,
-        scout: Callable[[], ScopeFinder] = ScopeFinder,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`left` returns the seconds left in the run; nothing is looked up after that."""
-        self._head = head
-        self._seconds = min(seconds, max(0.0, left())) if left else seconds
-        self._new_scout = scout
-        self._clock = clock
-        self._sources: dict[str, _Source] = {}
-        self.notes: tuple[str, ...] = ()
-        """One sentence for each thing that could not be looked up."""
-
-    def look_up(self, parts: Iterable[ChunkPart]) -> None:
-        """Reads the files of these parts and finds the scopes around their changes, within the time limit."""
-        places: dict[str, dict[Place, None]] = {}
-        for part in parts:
-            if _has_context(part):
-                places.setdefault(part.file.path, {}).update(dict.fromkeys(places_in(part.hunks)))
-        if not places:
-            return
-        wanted = list(places)[:MAX_FILES]
-        start = self._clock()
-        with self._new_scout() as scout:
-            scout.begin()  # the parser process starts while the files are read
-            try:
-                entries = self._head.read_many(wanted)
-            except (GitHubError, RepositoryError) as error:
-                self._add_note(f"The code around the changes could not be read: {error.message}")
-                return
-            texts = {path: text for path in wanted if (text := _text(entries.get(path))) is not None}
-            done = 0
-            for path, text in sorted(texts.items(), key=lambda item: len(item[1])):
-                seconds = self._seconds - (self._clock() - start)
-                if seconds <= 0 or scout.failed:
-                    break
-                self._parse(scout, path, text, tuple(places[path]), seconds)
-                done += 1
-        if scout.failed or done < len(texts):
-            why = "the parser failed" if scout.failed else f"more would have taken longer than {SECONDS:g} s"
-            self._add_note(
-                f"The functions around the changes are shown of {len(self._sources):,} of {len(places):,} files: {why}."
-            )
-
-    def text(self, parts: Iterable[ChunkPart], room: int) -> str:
-        """Returns the code around these parts in about `room` characters at most; empty if there is none."""
-        files = [lines for part in parts if (lines := self._lines_around(part)) is not None]
-        room -= len(_EXPLANATION) + 150
-        if not files or room < _MIN_ROOM:
-            return ""
-        selected = excerpts(files, room)
-        if not selected.text:
-            return ""
-        return "\n\n".join([_EXPLANATION, selected.text, *_omissions(selected.cut, selected.absent)])
-
-    def _parse(
-        self, scout: ScopeFinder, path: str, text: str, places: tuple[Place, ...], seconds: float
-    ) -> None:
-        lines = text.split("\n")
-        inside = [place for place in places if place[1] <= len(lines)]
-        language = language_of(path)
-        assert language is not None  # see _has_context
-        chains = scout.scopes(language, text, inside, seconds)
-        if chains is not None:
-            self._sources[path] = _Source(lines, dict(zip(inside, chains, strict=True)))
-
-    def _lines_around(self, part: ChunkPart) -> FileLines | None:
-        source = self._sources.get(part.file.path)
-        if source is None:
-            return None
-        places = [(place, source.chains.get(place, ())) for place in places_in(part.hunks)]
-        title = f"### Around the changes in {named(part.file.path)}"
-        return FileLines(title, source.lines, shown_in(part.hunks), places)
-
-    def _add_note(self, note: str) -> None:
-        self.notes = (*self.notes, note)
-
-
-def _has_context(part: ChunkPart) -> bool:
-    """Returns whether there can be code around the hunks that they do not show themselves."""
-    file = part.file
-    if file.status is FileStatus.REMOVED or file.binary or language_of(file.path) is None:
-        return False
-    return file.status is not FileStatus.ADDED or len(part.hunks) < len(file.hunks)
-
-
-def _text(content: object) -> str | None:
-    """Decodes the source; returns None if it is not a file, is too large, or is not text."""
-    if not isinstance(content, bytes) or len(content) > MAX_SOURCE or b"\0" in content:
-        return None
-    return content.decode("utf-8", "backslashreplace").removeprefix("\ufeff")
-
-
-def _omissions(cut: int, absent: int) -> list[str]:
-    clauses = []
-    if cut:
-        clauses.append(f"{cut} of these functions and classes are shown in part")
-    if absent:
-        clauses.append(f"{absent} more found no room")
-    return [f"({'; '.join(clauses)}: read the file for the rest.)"] if clauses else []
-
 
 _CONTEXT = ContextSettings()
 
@@ -180,12 +34,14 @@ class PromptWriter:
         local: bool = False,
         context: ContextSettings = _CONTEXT,
         searchable: bool = True,
-        surroundings: EnclosingCode | None = None,
+        base_readable: bool = False,
+        surroundings: CodeContext | None = None,
     ) -> None:
-        """`context`: which parts a prompt contains; without `surroundings` there is no enclosing code. `searchable`:
-        the tool that searches the repository can work."""
+        """`context`: which parts a prompt contains; without `surroundings` there is no code around the changes.
+        `searchable`: a model can search the repository; `base_readable`: it can read files as they were before."""
         self._audit = snapshot.audit
         self._searchable = searchable
+        self._base_readable = base_readable
         self._renderer = renderer
         self.surroundings = surroundings if context.enclosing else None
         around = {"around": self.surroundings.text} if self.surroundings else {}
@@ -243,11 +99,9 @@ class PromptWriter:
         context = {**self._contexts.shared, "prompt": self._prompt_values(prompt, least), **names}
         return self._renderer.render(prompt.name, context)
 
-    def beside(self, paths: Sequence[str]) -> tuple[list[dict[str, str]], int]:
-        """Returns the repository's instructions for a prompt about these files, and the characters that remain for
-        the code around their changes."""
-        texts = self._contexts.instructions_for(paths)
-        return instruction_values(texts), self._contexts.room_beside(texts)
+    def instructions_for(self, paths: Sequence[str]) -> list[dict[str, str]]:
+        """Returns the repository's instructions for a prompt about these files."""
+        return instruction_values(self._contexts.instructions_for(paths))
 
     @property
     def instructions(self) -> tuple[str, ...]:
@@ -281,9 +135,10 @@ class PromptWriter:
         return self._contexts.varying(task.chunk, task.count, settings)
 
     def _prompt_values(self, prompt: PromptSettings, least: Severity) -> dict[str, Any]:
-        """Returns the prompt's settings, with the tools that are offered."""
+        """Returns the prompt's settings, with the tools that are offered, and whether they can read the base."""
         tools = [tool for tool in prompt.tools if tool != "repo_search" or self._searchable]
-        return prompt_values(prompt, least) | {"tools": tools}
+        base_readable = self._base_readable and "repo_read" in tools
+        return prompt_values(prompt, least) | {"tools": tools, "base_readable": base_readable}
 
 
 def prompt_values(prompt: PromptSettings, least: Severity) -> dict[str, Any]:
@@ -297,6 +152,7 @@ def prompt_values(prompt: PromptSettings, least: Severity) -> dict[str, Any]:
         "max_severity": max_severity.label,
         "categories": list(prompt.categories),
         "tools": list(prompt.tools),
+        "base_readable": False,
     }
 
 

@@ -14,6 +14,7 @@ from hunkwise.domain.pull_request import CommitFiles, ReadableCode, SearchableCo
 from hunkwise.domain.review import Coverage, Review, ReviewFault, Usage
 from hunkwise.errors import stopped
 from hunkwise.flows.analysis import Analysis, Analyzer, Progress
+from hunkwise.flows.code_context import CodeContext
 from hunkwise.flows.models import Budgets, Model, ModelFallback, other_models
 from hunkwise.flows.planning import (
     EarlierFinding,
@@ -25,7 +26,7 @@ from hunkwise.flows.planning import (
     plan,
     refuted_again,
 )
-from hunkwise.flows.prompting import EnclosingCode, PromptWriter, settings_digest
+from hunkwise.flows.prompting import PromptWriter, settings_digest
 from hunkwise.flows.publish_plan import merge
 from hunkwise.flows.summary import Summarizer, SummaryResult
 from hunkwise.flows.verdicts import VerificationResult
@@ -216,13 +217,12 @@ def assemble(request: ReviewRequest, prepared: PreparedReview, result: RunResult
 def prepare(
     request: ReviewRequest,
     seconds_left: Callable[[], float] = lambda: math.inf,
-    head: CommitFiles | None = None,
-    searchable: bool = True,
+    code: ReadableCode | None = None,
 ) -> PreparedReview:
     """Returns the plan and its prompts. Raises SettingsError before any model call.
 
-    `seconds_left`: the time in which the user's own templates are rendered and enclosing code is looked up, which is
-    read from `head`. `searchable`: the tool that searches the repository can work.
+    `seconds_left`: the time in which the user's own templates are rendered and the code around the changes is looked
+    up. `code`: what the model can read with its tools; without it there is no code around the changes.
     """
     renderer = Renderer(request.templates, seconds_left, request.config.own_files)
     prompting = PromptWriter(
@@ -230,8 +230,9 @@ def prepare(
         renderer,
         local=request.local,
         context=request.config.context,
-        searchable=searchable,
-        surroundings=EnclosingCode(head, left=seconds_left) if head is not None else None,
+        searchable=code is None or code.head.searchable,
+        base_readable=code is not None and code.base is not None,
+        surroundings=CodeContext(code.head, left=seconds_left) if code is not None else None,
     )
     settings = settings_digest(
         request.config,

@@ -126,7 +126,7 @@ def shown_code(snapshot: Snapshot, prompting: PromptWriter, config: Config) -> S
     shown = ShownCode(by_path(snapshot.files), min(config.chunk_size, _MAX_CODE))
     if prompting.surroundings is None:
         return shown
-    return replace(shown, around=prompting.surroundings.text)
+    return replace(shown, around=prompting.surroundings.text, room_around=config.context.size)
 
 
 def build_variables(batch: FindingBatch, shown: ShownCode, others: Iterable[Finding] = ()) -> dict[str, Any]:
@@ -355,8 +355,10 @@ class Verifier:
     def _text(self, batch: FindingBatch, others: Sequence[Finding], splits: int) -> str:
         """Returns the prompt; each split halves the characters of its code."""
         paths = list(dict.fromkeys(claim.finding.path for claim in batch.claims))
-        instructions, room = self._prompting.beside(paths)
-        shown = replace(self._shown, room=self._shown.room >> splits, room_around=room >> splits)
+        # The built-in template names the files of instructions: the review had their texts.
+        instructions = self._prompting.instructions_for(paths)
+        shown = self._shown
+        shown = replace(shown, room=shown.room >> splits, room_around=shown.room_around >> splits)
         names = build_variables(batch, shown, others) | {"instructions": instructions}
         return self._prompting.stage_text(self._settings, self._config.min_severity, names)
 

@@ -349,7 +349,7 @@ class ApiTree:
         """Returns files by path, None for no file, as far as one request proves them. Raises GitHubError."""
         return self._github.read_many(paths, self._sha)
 
-    def search(self, _pattern: str, _paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
+    def search(self, *_pattern_and_paths: object, **_limits: object) -> list[tuple[str, int, str]] | None:
         """Returns None: search is not available here."""
         return None
 

@@ -191,6 +191,8 @@ _GENERATED_ENDS = (
     *("_pb2.py", "_pb2_grpc.py", "_pb2.pyi", ".pb.go", ".pb.gw.go", ".pb.cc", ".pb.h", "_pb.js", "_pb.d.ts"),
     *(".g.dart", ".freezed.dart", ".mocks.dart", ".designer.cs", ".g.cs", ".g.i.cs", ".snap"),
 )
+_TEST_FOLDERS = frozenset({"test", "tests", "__tests__", "spec", "specs", "testdata"})
+_TEST_NAME = re.compile(r"^(test_|conftest\.)|[._-](test|tests|spec)\.|[a-z0-9](Test|Tests|Spec)\.")
 _BUNDLE_ENDS = (".js", ".mjs", ".cjs", ".css", ".map")
 
 
@@ -205,6 +207,12 @@ def is_generated(path: str) -> bool:
         return True
     lower = name.lower()
     return lower.endswith(_GENERATED_ENDS) or ("dist" in folders and lower.endswith(_BUNDLE_ENDS))
+
+
+def is_test_file(path: str) -> bool:
+    """Returns True if the path looks like that of a file of tests, or of helpers for tests."""
+    *folders, name = path.split("/")
+    return not _TEST_FOLDERS.isdisjoint(folder.lower() for folder in folders) or bool(_TEST_NAME.search(name))
 
 
 def linguist_globs(attributes: str) -> Globs:

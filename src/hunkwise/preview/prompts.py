@@ -206,7 +206,7 @@ def render_prompt(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
     wanted = _chunk_number(arguments.chunk)
     with ExitStack() as stack:
         subject = read_subject(arguments, environ, select_prompt(arguments.name), stack)
-        rendering = render_texts(subject.request, subject.head, arguments.name)
+        rendering = render_texts(subject.ready, arguments.name)
     parts = _select_parts(rendering, wanted)
     if arguments.format == "json":
         print_json(_rendering_as_json(subject, rendering, parts, system=arguments.system))

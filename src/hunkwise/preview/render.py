@@ -12,13 +12,12 @@ from typing import Final
 from hunkwise.domain.diff import FileDiff, Side, by_path
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.model import STAGE_PROMPTS, Question
-from hunkwise.domain.pull_request import SearchableCommit
 from hunkwise.domain.review import Coverage
 from hunkwise.errors import SettingsError
 from hunkwise.flows.analysis import Analysis
 from hunkwise.flows.models import Budgets
 from hunkwise.flows.planning import coverage_of
-from hunkwise.flows.review import PreparedReview, ReviewRequest, prepare
+from hunkwise.flows.review import PreparedReview, ReviewInput, ReviewRequest, prepare
 from hunkwise.flows.summary import Summarizer
 from hunkwise.flows.verification import Claim, FindingBatch, Verifier, batches_of, shown_code
 from hunkwise.publish.placement import resolve_anchor
@@ -70,9 +69,9 @@ def estimate(text: str) -> int:
     return -(-len(text) // _CHARACTERS_A_TOKEN)
 
 
-def render_texts(request: ReviewRequest, head: SearchableCommit, name: str) -> PromptRendering:
+def render_texts(ready: ReviewInput, name: str) -> PromptRendering:
     """Renders the texts of a prompt of the request's configuration. Raises SettingsError where that is not possible."""
-    prepared = prepare(request, head=head, searchable=head.searchable)
+    request, prepared = ready.request, prepare(ready.request, code=ready.code)
     if name == "verify":
         return _verification(request, prepared)
     if name == "summary":

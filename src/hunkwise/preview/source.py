@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from hunkwise.commands.local_range import read_range
 from hunkwise.domain.model import PARTIALS, STAGE_PROMPTS
-from hunkwise.domain.pull_request import CommitFiles, SearchableCommit
+from hunkwise.domain.pull_request import CommitFiles
 from hunkwise.errors import SettingsError
 from hunkwise.flows.base_config import owner_of, read_file, read_template
-from hunkwise.flows.review import ReviewRequest
+from hunkwise.flows.review import ReviewInput, ReviewRequest
 from hunkwise.prompts.renderer import BASE, BUILT_IN, HOUSE, PARTIAL, built_in_text
 from hunkwise.repository.git import Git
 from hunkwise.repository.trees import GitTree, WorkingTree, local_tree, readable
@@ -179,9 +179,7 @@ Overridden = Callable[[Config], Config]
 class PreviewSource:
     """The input of a review."""
 
-    request: ReviewRequest
-    head: SearchableCommit
-    """The files at the head commit."""
+    ready: ReviewInput
     change: str
     """Description of the change, for messages."""
     rules: str
@@ -215,7 +213,7 @@ def read_subject(
     pull = ready.request.snapshot.pull_request
     change = f"{pull.base}..{pull.head} ({pull.base_sha[:12]}..{pull.head_sha[:12]})"
     rules = f"the merge base ({pull.base_sha[:12]})" if arguments.at_base else "the working tree"
-    return PreviewSource(ready.request, GitTree(Git(folder), pull.head_sha), change, rules)
+    return PreviewSource(ready, change, rules)
 
 
 def _check_files(tree: WorkingTree | None, overridden: Overridden) -> Overridden:
@@ -273,5 +271,6 @@ def _fetch(
     pull = fetched.snapshot.pull_request
     change = f"{wanted.repository}#{wanted.number} ({pull.base_sha[:12]}..{pull.head_sha[:12]})"
     base = f"the pull request's base ({pull.base_sha[:12]})"
-    head = near(pull.head_sha) or far(pull.head_sha)
-    return PreviewSource(request, head, change, base if tree is None else "the working tree")
+    head, before = (near(sha) or far(sha) for sha in (pull.head_sha, pull.base_sha))
+    ready = ReviewInput(request, head, before)
+    return PreviewSource(ready, change, base if tree is None else "the working tree")

@@ -51,11 +51,16 @@ def general_instructions(instructions: Iterable[Instructions]) -> tuple[Instruct
 def specific_instructions(
     instructions: Iterable[Instructions], paths: Sequence[str], room: int
 ) -> tuple[InstructionText, ...]:
-    """Returns the instructions for some of these paths only, in `room` characters."""
+    """Returns the instructions for some of these paths only, in `room` characters.
+
+    A text that is also for all files is not repeated.
+    """
+    instructions = tuple(instructions)
+    general = {file.text for file in instructions if is_everywhere(file)}
     specific = [
         file
         for file in instructions
-        if not is_everywhere(file) and any(matches(file.apply_to, path) for path in paths)
+        if file.text not in general and any(matches(file.apply_to, path) for path in paths)
     ]
     return _fit(specific, room, everywhere=False)
 
@@ -74,8 +79,12 @@ def cut_notes(texts: Iterable[InstructionText]) -> tuple[str, ...]:
 
 
 def _fit(instructions: Sequence[Instructions], room: int, *, everywhere: bool) -> tuple[InstructionText, ...]:
-    shares = allotted([len(file.text) for file in instructions], room)
-    return tuple(_cut(file, share, everywhere) for file, share in zip(instructions, shares, strict=True))
+    """Returns each text once: a file may be a copy of another one."""
+    by_text: dict[str, Instructions] = {}
+    for file in instructions:
+        by_text.setdefault(file.text, file)
+    shares = allotted([len(text) for text in by_text], room)
+    return tuple(_cut(file, share, everywhere) for file, share in zip(by_text.values(), shares, strict=True))
 
 
 def _cut(instructions: Instructions, share: int, everywhere: bool) -> InstructionText:
@@ -161,7 +170,8 @@ class Contexts:
         """
         texts = self.instructions_for(paths_of(chunk))
         on = self._switches["enclosing"]
-        enclosing = self._around(chunk.parts, self.room_beside(texts)) if on else ""
+        room = self._room - sum(len(text.text) for text in texts if not text.everywhere)
+        enclosing = self._around(chunk.parts, room) if on else ""
         return {
             "chunk": chunk_values(chunk, count, enclosing),
             "instructions": instruction_values(texts),
@@ -175,10 +185,6 @@ class Contexts:
             return ()
         room = self._room // 2 if self._switches["enclosing"] else self._room
         return (*self._everywhere, *specific_instructions(self._snapshot.instructions, paths, room))
-
-    def room_beside(self, texts: Iterable[InstructionText]) -> int:
-        """Returns the characters that these instructions leave for enclosing code; negative if they exceed the room."""
-        return self._room - sum(len(text.text) for text in texts if not text.everywhere)
 
     @cached_property
     def _everywhere(self) -> tuple[InstructionText, ...]:

@@ -21,6 +21,7 @@ from hunkwise.repository.git_output import (
     batch_paths,
     clean,
     is_path,
+    read_blobs,
     read_changes,
     read_files,
     read_hits,
@@ -85,18 +86,7 @@ def _read_blobs(run: RunGit, files: Sequence[TreeFile]) -> dict[str, bytes]:
     stdin = "".join(f"{file.blob}\n" for file in files).encode("ascii")
     limit = sum(file.size + _HEADER for file in files)
     output = _checked_files(run("cat-file", "--batch", limit=limit, stdin=stdin))
-    contents: dict[str, bytes] = {}
-    position = 0
-    for file in files:
-        end = output.find(b"\n", position)
-        header = output[position:end].split(b" ") if end >= 0 else []
-        position = end + 1
-        if header[:1] != [file.blob.encode("ascii")] or header[1:2] == [b"missing"]:
-            continue
-        size = int(header[2])
-        contents[file.blob] = output[position : position + size]
-        position += size + 1
-    return contents
+    return read_blobs(output, [file.blob for file in files])
 
 
 def _checked_files(answer: GitResult) -> bytes:
@@ -132,7 +122,14 @@ class RunSearch(Protocol):
 
 
 def search(
-    run: RunSearch, sha: str, pattern: str, paths: Sequence[str], limit: int, *, fixed: bool
+    run: RunSearch,
+    sha: str,
+    pattern: str,
+    paths: Sequence[str],
+    limit: int,
+    *,
+    fixed: bool,
+    seconds: float = GREP_TIMEOUT,
 ) -> list[tuple[str, int, str]]:
     """Returns path, line number and text of the first `limit` lines that match.
 
@@ -149,7 +146,7 @@ def search(
         pathspecs = []
     syntax = "-F" if fixed else "-E"
     arguments: list[str | bytes] = [*_OPTIONS, syntax, "-e", as_argument(pattern), sha, "--", *pathspecs]
-    answer = run("grep", *arguments, limit=_OUTPUT, timeout=GREP_TIMEOUT, memory=GREP_MEMORY, globs=True)
+    answer = run("grep", *arguments, limit=_OUTPUT, timeout=seconds, memory=GREP_MEMORY, globs=True)
     if answer.code not in (0, 1, None):
         raise RepositoryError(
             f"The search for {pattern!r} failed: {answer.complaint or 'git grep was ended'}.",
@@ -299,10 +296,17 @@ class Git:
         return tuple(name + "/" if mode == "040000" else name for mode, name in names)
 
     def grep(
-        self, sha: str, pattern: str, paths: Sequence[str], limit: int, *, fixed: bool = False
+        self,
+        sha: str,
+        pattern: str,
+        paths: Sequence[str],
+        limit: int,
+        *,
+        fixed: bool = False,
+        seconds: float = GREP_TIMEOUT,
     ) -> list[tuple[str, int, str]]:
         """Returns path, line number and text of the first `limit` lines that match; see `search`."""
-        return search(self.run, checked_sha(sha), pattern, paths, limit, fixed=fixed)
+        return search(self.run, checked_sha(sha), pattern, paths, limit, fixed=fixed, seconds=seconds)
 
     def log_subject(self, sha: str) -> str:
         """Returns the first paragraph of the commit's message, on one line."""

@@ -62,6 +62,25 @@ def read_files(output: bytes) -> Iterator[TreeFile]:
             yield TreeFile(path, blob, int(size) if size != "BAD" else -1)
 
 
+def read_blobs(output: bytes, blobs: Iterable[str]) -> dict[str, bytes]:
+    """Returns contents by object id, from the output of `cat-file --batch` for these ids.
+
+    Objects that git does not have, as in a partial clone, are missing.
+    """
+    contents: dict[str, bytes] = {}
+    position = 0
+    for blob in blobs:
+        end = output.find(b"\n", position)
+        header = output[position:end].split(b" ") if end >= 0 else []
+        position = end + 1
+        if header[:1] != [blob.encode("ascii")] or header[1:2] == [b"missing"]:
+            continue
+        size = int(header[2])
+        contents[blob] = output[position : position + size]
+        position += size + 1
+    return contents
+
+
 HIT_LIMIT = 1_000
 """Bytes of a matching line that are returned."""
 _STATUS = {

@@ -16,7 +16,7 @@ from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.pull_request import MAX_HITS, Known
 from hunkwise.errors import OversizeError, RepositoryError
 from hunkwise.files import read_bounded
-from hunkwise.repository.git import Git
+from hunkwise.repository.git import GREP_TIMEOUT, Git
 from hunkwise.repository.git_output import is_path
 from hunkwise.repository.git_process import GitResult, call, environment, tempfile_error
 
@@ -51,8 +51,15 @@ class GitTree:
         missing. Raises RepositoryError."""
         return self._git.blobs(self._sha, paths, most=MAX_SMALL, together=MAX_TOGETHER)
 
-    def search(self, pattern: str, paths: tuple[str, ...]) -> list[tuple[str, int, str]] | None:
-        """Returns (path, line, text) of the first MAX_HITS + 1 lines that match. Raises RepositoryError.
+    def search(
+        self,
+        pattern: str,
+        paths: tuple[str, ...],
+        *,
+        limit: int = MAX_HITS + 1,
+        seconds: float = GREP_TIMEOUT,
+    ) -> list[tuple[str, int, str]] | None:
+        """Returns (path, line, text) of the first `limit` lines that match. Raises RepositoryError.
 
         A malicious expression uses all the time and memory that is allowed: so only one search runs at a time, and
         none after MOST_LOST_SEARCHES slow failures.
@@ -62,7 +69,7 @@ class GitTree:
                 raise RepositoryError("Too many searches took too long.", "Use repo_list and repo_read.")
             start = time.monotonic()
             try:
-                return self._git.grep(self._sha, pattern, paths, MAX_HITS + 1)
+                return self._git.grep(self._sha, pattern, paths, limit, seconds=seconds)
             except RepositoryError:
                 self._slow_failures += time.monotonic() - start > _SLOW_SECONDS
                 raise

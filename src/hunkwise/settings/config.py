@@ -59,7 +59,9 @@ class ContextSettings(SettingsModel):
 
     model_config = ConfigDict(json_schema_extra=extra(wants='keys and values, such as "threads: false"'))
 
-    enclosing: bool = setting(True, "The functions and classes that the changed lines are in.")
+    enclosing: bool = setting(
+        True, "The functions and classes that the changed lines are in, and definitions that they call."
+    )
     instructions: bool = setting(True, "The repository's instructions for reviewers.")
     description: bool = setting(True, "The pull request's title and description.")
     linked_issues: bool = setting(True, "The issues that the pull request closes.")
