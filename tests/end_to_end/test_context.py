@@ -47,7 +47,7 @@ def test_prompt_has_enclosing_code_after_changed_lines(world: World, checkout: b
     changed, enclosing = prompt.index("+         step_ten()"), prompt.index("    4 | class Shop:")
     assert changed < enclosing < prompt.index("    7 |     def pay(self, amount):")
     assert "   28 |         return amount" in prompt
-    assert "step_10()" in prompt.partition("### Around the changes")[0]  # the removed line alone
+    assert "step_10()" in prompt.partition("### Around the rows shown")[0]  # the removed line alone
     for words in ("Cents everywhere.", "Mind the shop.", "No prints.", "> Pay once", "> # Task"):
         assert words in prompt[:changed], words
     assert "Mind the docs." not in prompt

@@ -31,7 +31,7 @@ from tests.repository.repositories import Entry, Trees
 SOURCE = b"class A:\n    def f(self):\n        one()\n        two()\n        three()\n        four()\n"
 PATCH = b"@@ -3,3 +3,3 @@\n         one()\n-        2()\n+        two()\n         three()"
 SHOWN = [
-    '### Around the changes in "a.py"',
+    '### Around the rows shown in "a.py"',
     "    1 | class A:",
     "    2 |     def f(self):",
     "    … |",
@@ -195,7 +195,7 @@ def looked_up(head: FakeCommit, *parts: ChunkPart) -> CodeContext:
 def called(head: FakeCommit, *parts: ChunkPart, room: int = 20_000) -> list[str]:
     """Returns the places of the definitions that a prompt shows."""
     text = looked_up(head, *parts).text(parts, room)
-    return re.findall(r'^### Called by the changed rows: "(.*)"$', text, re.MULTILINE)
+    return re.findall(r'^### Called by the rows shown: "(.*)"$', text, re.MULTILINE)
 
 
 CALL = part("src/pay.py", CALL_PATCH)
@@ -206,7 +206,7 @@ def test_definition_in_another_file_is_shown_by_its_path_and_line() -> None:
     text = looked_up(head, CALL).text([CALL], 20_000)
     assert "found by its name: a call may mean another definition" in text
     assert text.endswith(
-        '### Called by the changed rows: "src/money.py:5"\n    … |\n    4 | @cached\n    5 | def tax(order):\n'
+        '### Called by the rows shown: "src/money.py:5"\n    … |\n    4 | @cached\n    5 | def tax(order):\n'
         "    6 |     return order * RATE\n    … |"
     )
     ((pattern, globs),) = head.searches

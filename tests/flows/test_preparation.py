@@ -50,7 +50,7 @@ def test_definition_in_an_unchanged_file_is_shown(tmp_path: Path) -> None:
     (task,) = made.plan.tasks
     text = made.prompting.text(task)
     assert (
-        '### Called by the changed rows: "lib/steps.py:1"\n    1 | def step_ten():\n    2 |     return 10'
+        '### Called by the rows shown: "lib/steps.py:1"\n    1 | def step_ten():\n    2 |     return 10'
         in text
     )
 

@@ -25,14 +25,14 @@ NAMES = BUILT_IN
 IN_AUDITS = tuple(name for name in NAMES if name != "summary")
 """An audit asks for no summary."""
 GOLDEN_IN_AUDITS = ("review", "audit", "verify")
-ENCLOSING = """Rows of the files as they are after the change.
+ENCLOSING = """Rows of the files as they are now.
 
-### Around the changes in "src/pay.py"
+### Around the rows shown in "src/pay.py"
     1 | def first():
     … |
     9 |     return two!
 
-### Called by the changed rows: "src/cents.py:4"
+### Called by the rows shown: "src/cents.py:4"
     … |
     4 | def two():
     5 |     return 2

@@ -47,10 +47,10 @@ MAX_FILES = 2_000
 SECONDS = 2.0
 """Wall-clock time for all files of a run: about 10 MB of source."""
 _EXPLANATION = (
-    "Rows of the files as they are after the change. They are not part of the diff and not to be reviewed. "
+    "Rows of the files as they are now. They are not part of the diff and not to be reviewed. "
     f"`{GAP.strip(' |')}` stands for rows that the diff shows, or that are left out."
 )
-_BY_NAME = "What the changed rows call is found by its name: a call may mean another definition."
+_BY_NAME = "What the rows call is found by its name: a call may mean another definition."
 _MIN_ROOM = 400
 """Characters below which no code is shown."""
 DEFINITIONS_ROOM = 6_000
@@ -236,7 +236,7 @@ class CodeContext:
         path = part.file.path
         source = self._sources[path]
         places = [(place, source.chains.get(place, ())) for place in places_in(part.hunks)]
-        title = f"### Around the changes in {named(path)}"
+        title = f"### Around the rows shown in {named(path)}"
         reach = TEST if is_test_file(path) else WHOLE
         return FileLines(title, source.lines, shown_in(part.hunks), places, reach)
 
@@ -253,7 +253,7 @@ class CodeContext:
             changed = any(scope.start <= first <= scope.end for first, _ in places.get(path, ()))
             if changed or known.issuperset(rows):
                 continue  # the diff and the rows around it show it
-            title = f"### Called by the changed rows: {named(f'{path}:{scope.head}')}"
+            title = f"### Called by the rows shown: {named(f'{path}:{scope.head}')}"
             place = (scope.head, scope.head)
             yield FileLines(
                 title, definition.lines, frozenset(known), [(place, definition.chain)], DEFINITION
