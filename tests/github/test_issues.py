@@ -361,7 +361,7 @@ def test_no_dismissed_alert_is_not_the_same_as_unreadable_alerts(
     assert issues(world).dismissed_alerts() is None
     assert [record.getMessage().split(":")[0] for record in caplog.records] == [
         "Dismissed alerts of code scanning are not taken into account"
-    ] * 3
+    ] * 2
 
 
 def test_too_many_dismissed_alerts_decide_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:

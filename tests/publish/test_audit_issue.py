@@ -49,7 +49,7 @@ def test_boxes_are_read_back() -> None:
     body = issue_body(THREE)
     listed = {one.fingerprint for one in THREE.dismissed[:2]}
     assert read_boxes(body) == IssueControls(
-        False, frozenset(listed), frozenset(fingerprints(THREE) | listed)
+        False, frozenset(listed), frozenset(fingerprints(THREE) | listed), frozenset(fingerprints(THREE))
     )
     ticked = body.replace(AGAIN, AGAIN.replace("[ ]", "[x]")).replace("- [ ] 🟠", "- [X] 🟠")
     assert ticked.count("- [X]") == 1
@@ -145,7 +145,9 @@ PLAIN = shown(issue_body(hostile("", "", "")[0]))
 def test_a_model_writes_no_box_and_calls_nobody(title: str, body: str, why: str) -> None:
     audit, still_open, dismissed = hostile(title, body, why)
     text = issue_body(audit)
-    boxes = IssueControls(False, frozenset({dismissed}), frozenset({still_open, dismissed}))
+    boxes = IssueControls(
+        False, frozenset({dismissed}), frozenset({still_open, dismissed}), frozenset({still_open})
+    )
     assert read_boxes(text) == boxes
     assert text.splitlines()[-1] == ISSUE_MARKER
     seen = shown(text)

@@ -285,13 +285,16 @@ class Audit:
         `faults`: sentences about parts that could not be read; `only`: patterns of the paths that are reported.
         """
         self.check(plan)
-        stored = self._store.read()
+        # A plan does not need the alerts, for which it would need another permission.
+        stored = replace(self._store.read(), alerts=self._store.dismissed_alerts())
         changes = dismissal_changes(stored)
         merged = merge_audit(plan, parts, stored.state, changes, self.commits, baseline=baseline)
         merged = replace(merged, failed=(*merged.failed, *faults))
         listing = self.commits.files(plan.head_sha) or ()
         selection = select_files(listing, self.config, self._texts.attributes)
         report = report_of(plan, merged, listing, selection, self.config, server_url=self._sources.server_url)
+        if stored.controls.read_again and stored.state is not None and stored.state.lap == plan.state.lap:
+            report = replace(report, read_again=True)  # the plan did not see it
         if post:
             notes = self._store.write(merged, report)
             report = replace(report, notes=(*report.notes, *notes))

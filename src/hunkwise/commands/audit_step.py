@@ -16,7 +16,7 @@ from hunkwise.commands.audit_stages import (
     AuditOutcome,
     AuditSources,
 )
-from hunkwise.commands.audit_stores import StateIssue, read_parts, read_plan_file
+from hunkwise.commands.audit_stores import PLAN_NAME, StateIssue, read_parts, read_plan_file
 from hunkwise.commands.journal import Journal, write_json
 from hunkwise.commands.signals import Signals
 from hunkwise.copilot.sidecar import Sidecar
@@ -141,7 +141,7 @@ class _AuditStep:
 
     def _plan(self) -> ExitCode:
         plan = self._audit.plan(shards=self._inputs.audit.shards)
-        path = self._write("plan.json", plan_json(plan))
+        path = self._write(PLAN_NAME, plan_json(plan))
         for note in plan.notes:
             self._runner.notice(note)
         self._runner.log(f"{len(plan.files):,} files in {len(plan.shards)} shards.")

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
+from hunkwise.domain.audit import DismissedAlert
 from hunkwise.domain.finding import Severity
 from hunkwise.errors import GitHubError, SettingsError
 from hunkwise.files import read_bounded, write_whole
@@ -33,6 +34,8 @@ from hunkwise.tracking.audit_state import (
 
 _MOST_BYTES = 64 * 1024 * 1024
 MAX_PART_BYTES = 10 * 1024 * 1024
+PLAN_NAME = "plan.json"
+"""As the step of an audit names its plan, which may be downloaded into the folder of the parts."""
 
 
 class StateStore(Protocol):
@@ -43,7 +46,10 @@ class StateStore(Protocol):
         """The address of the issue; empty if there is none."""
 
     def read(self) -> StoredAudit:
-        """Raises Error."""
+        """Returns state and boxes, without alerts. Raises Error."""
+
+    def dismissed_alerts(self) -> tuple[DismissedAlert, ...] | None:
+        """Returns the alerts that people dismissed; None if they cannot be read. Raises Error."""
 
     def write(self, merged: AuditMerge, report: AuditReport) -> tuple[str, ...]:
         """Writes state and report; returns a sentence for each thing that could not be kept. Raises Error."""
@@ -58,7 +64,7 @@ def default_path(repository: Path, environ: Mapping[str, str]) -> Path:
 
 
 class StateFile:
-    """The state in a file. Both methods raise SettingsError."""
+    """The state in a file. Methods raise SettingsError."""
 
     url = ""
 
@@ -83,6 +89,9 @@ class StateFile:
         if state.repository != self._repository:
             raise self._error(f"is about another repository, {state.repository}")
         return StoredAudit(state)
+
+    def dismissed_alerts(self) -> None:
+        return None
 
     def write(self, merged: AuditMerge, report: AuditReport) -> tuple[str, ...]:
         del report
@@ -116,11 +125,10 @@ class StateIssue:
         return self._issue.url if self._issue is not None else ""
 
     def read(self) -> StoredAudit:
-        """Reads state, boxes and alerts: a state comment that somebody edited is not believed, boxes are."""
+        """Reads state and boxes: a state comment that somebody edited is not believed, boxes are."""
         issue = self._issue = self._issues.find(ISSUE_MARKER, LABEL)
-        alerts = self._issues.dismissed_alerts()
         if issue is None:
-            return StoredAudit(alerts=alerts)
+            return StoredAudit()
         comments = [comment for comment in issue.state_comments if is_state_comment(comment.body)]
         states = [decode_comment(comment, self._repository) for comment in comments[-1:]]
         state = states[0] if states else None
@@ -130,7 +138,10 @@ class StateIssue:
             notes = (
                 f"The comment with the state {why}: all files are read again. Dismissed boxes still count.",
             )
-        return StoredAudit(state, read_boxes(issue.body), issue.body_editor, alerts, notes)
+        return StoredAudit(state, read_boxes(issue.body), issue.body_editor, notes=notes)
+
+    def dismissed_alerts(self) -> tuple[DismissedAlert, ...] | None:
+        return self._issues.dismissed_alerts()
 
     def write(self, merged: AuditMerge, report: AuditReport) -> tuple[str, ...]:
         """Writes the state first: the issue shows what is kept."""
@@ -157,14 +168,18 @@ class StateIssue:
 
 
 def read_parts(paths: Sequence[Path], plan: AuditPlan) -> tuple[list[AuditPart], list[str]]:
-    """Reads the reports of shards; a folder stands for all of its JSON files.
+    """Reads the reports of shards; a folder stands for all of its JSON files, except plan.json.
 
     Returns also a sentence for each file that is missing or damaged: its shard is read in the next audit.
     """
     parts: dict[int, AuditPart] = {}
     faults: list[str] = []
+    if not plan.shards:  # no job has run, so that there may be no folder
+        return [], []
     files = [file for path in paths for file in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]
     for file in files:
+        if file.name == PLAN_NAME:
+            continue
         try:
             part = read_part(read_bounded(file, MAX_PART_BYTES), plan)
         except OSError as error:

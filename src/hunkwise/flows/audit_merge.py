@@ -12,6 +12,7 @@ from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.finding import severity_order
 from hunkwise.domain.review import ReviewFault, SkipReason, Usage
 from hunkwise.domain.text import count
+from hunkwise.errors import RepositoryError
 from hunkwise.flows.audit_planning import (
     AuditRepository,
     read_old_files,
@@ -63,7 +64,8 @@ def dismissal_changes(stored: StoredAudit) -> list[DismissalChange]:
         DismissalChange(key, True, by=stored.editor or "checkbox")
         for key in sorted(controls.ticked - dismissed)
     ]
-    cleared = (controls.shown - controls.ticked) & dismissed
+    # The box of an open finding is cleared if the issue could not be edited after another audit dismissed it.
+    cleared = (controls.shown - controls.ticked - controls.open) & dismissed
     changes += [DismissalChange(key, False) for key in sorted(cleared)]
     if stored.alerts is None:
         return changes
@@ -181,6 +183,12 @@ def _current_state(
     state: AuditState = plan.state
     if live is None or state_digest(live) == plan.state_digest:
         return state
+    if live.tree != plan.head_sha:
+        raise RepositoryError(
+            f"Another audit, of the commit {live.tree[:12]}, has ended since this one was planned: nothing was "
+            "written.",
+            "Run the audit again. `concurrency` in the workflow keeps two audits from running at once.",
+        )
     current = replace(state, entries=live.entries, weeks=live.weeks, total=live.total, runs=live.runs)
     old = read_old_files(live, plan.head_sha, tuple(listing), repository)
     if old is None or live.settings != state.settings or live.lap != state.lap:
@@ -296,7 +304,7 @@ def report_of(
         skipped=skipped,
         runs_left=_audits_left(plan),
         failed_shards=merged.failed,
-        notes=merged.notes,
+        notes=(*merged.notes, *(fault.message for fault in merged.faults)),
         week_calls=week.model_calls,
         week_nano_credits=week.nano_credits,
         total_calls=state.total.model_calls,

@@ -135,7 +135,7 @@ class AuditIssues:
     def dismissed_alerts(self) -> tuple[DismissedAlert, ...] | None:
         """Returns the dismissed alerts of the default branch that our uploads created, the newest first.
 
-        Returns None, which decides nothing, if they cannot all be read; the reason is logged once.
+        Returns None, which decides nothing, if they cannot all be read; except for 404, the reason is logged.
         """
         github = self._writer.github
         path = f"/repos/{github.repository}/code-scanning/alerts"
@@ -146,6 +146,8 @@ class AuditIssues:
         except TooManyError:
             reason = f"there are more than {PAGE * MOST_PAGES:,}."
         except GitHubError as error:
+            if error.kind is GitHubErrorKind.NOT_FOUND:  # nothing was ever uploaded
+                return None
             reason = error.message
         _log.warning("Dismissed alerts of code scanning are not taken into account: %s", reason)
         return None

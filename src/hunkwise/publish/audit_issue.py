@@ -25,7 +25,9 @@ ISSUE_MARKER: Final = marker("audit")
 """The last line of the issue's body."""
 _AGAIN: Final = marker("audit-again")
 _KIND: Final = "audit-finding"
-_BOX = re.compile(rf"^- \[([ xX])\] .*{marker(_KIND, 'fp=([0-9a-f]{16})')}\r?$", re.MULTILINE)
+_DISMISSED = "dismissed"
+_BOX_END = marker(_KIND, f"fp=([0-9a-f]{{16}})( {_DISMISSED})?")
+_BOX = re.compile(rf"^- \[([ xX])\] .*{_BOX_END}\r?$", re.MULTILINE)
 _AGAIN_BOX = re.compile(rf"^- \[[xX]\] .*{_AGAIN}\r?$", re.MULTILINE)
 # GitHub limits the body in characters; here bytes are counted, which are never fewer.
 _EXPLANATION_LIMITS = (1_500, 400, 0)
@@ -35,9 +37,7 @@ _HEADINGS_SPACE = 400
 _TITLE_LIMIT = 200
 _LIST_BYTES = {"dismissed": 10_000, "closed": 5_000}
 _MOST_CLOSED = 20
-_MOST_NOTES = 8
-_MOST_FOLDERS = 20
-_MOST_NEWS = 30
+_MOST_NOTES, _MOST_FOLDERS, _MOST_NEWS = 8, 20, 30
 _FEWEST_BARS, _MOST_BARS = 4, 12
 _LONGEST_BAR = 24
 _BAR = re.compile(r"[A-Za-z0-9._/ -]+")
@@ -97,6 +97,8 @@ class AuditReport:
     """For example `60 model calls per audit`."""
     server_url: str = ""
     demo: bool = False
+    read_again: bool = False
+    """Somebody requested after the plan was made that everything is read again: the next audit does it."""
 
     @property
     def new_findings(self) -> tuple[Finding, ...]:
@@ -113,19 +115,20 @@ class IssueControls:
     """Fingerprints whose box is ticked: these findings are dismissed."""
     shown: frozenset[str] = frozenset()
     """Fingerprints that have a box. A finding without one was not decided on."""
+    open: frozenset[str] = frozenset()
+    """Fingerprints with a box among the open findings. If it is cleared, nobody has touched it."""
 
 
 def read_boxes(body: str) -> IssueControls:
     """Returns the state of the boxes. A fingerprint with a ticked and a cleared box counts as not shown."""
     if len(body) > LONGEST_TEXT:
         return IssueControls()
-    boxes: dict[bool, set[str]] = {True: set(), False: set()}
-    for mark, fingerprint in _BOX.findall(body):
-        boxes[mark != " "].add(fingerprint)
-    ticked, cleared = boxes[True], boxes[False]
-    return IssueControls(
-        _AGAIN_BOX.search(body) is not None, frozenset(ticked - cleared), frozenset(ticked ^ cleared)
-    )
+    rows = _BOX.findall(body)
+    ticked = {key for mark, key, _ in rows if mark != " "}
+    cleared = {key for mark, key, _ in rows if mark == " "}
+    is_open = frozenset(key for _, key, dismissed in rows if not dismissed)
+    again = _AGAIN_BOX.search(body) is not None
+    return IssueControls(again, frozenset(ticked - cleared), frozenset(ticked ^ cleared), is_open)
 
 
 def issue_body(report: AuditReport) -> str:
@@ -184,7 +187,7 @@ def _above(report: AuditReport) -> list[str]:
         _DEMO if report.demo else "",
         _lap(report),
         "\n".join(f"> - ⚠️ {warning}" for warning in warnings),
-        f"- [ ] Read everything again {_AGAIN}",
+        f"- [{'x' if report.read_again else ' '}] Read everything again {_AGAIN}",
         "Tick the box of a finding to dismiss it, or clear it to reopen the finding. The next audit reads the boxes."
         if report.open or _listed(report.dismissed)
         else "",
@@ -197,8 +200,7 @@ def _headline(report: AuditReport) -> str:
         return "**Nothing has been read yet.**" if not report.files_read else f"**No open findings{part}.**"
     new = len(report.new_findings)
     severities = count_severities(finding for finding, _ in report.open)
-    which = f"{new:,}" if new else "none"
-    return f"**{count(len(report.open), 'open finding')}**, {which} of them new: {severities}."
+    return f"**{count(len(report.open), 'open finding')}**, {f'{new:,}' if new else 'none'} of them new: {severities}."
 
 
 def _lap(report: AuditReport) -> str:
@@ -221,13 +223,12 @@ def _open_lists(report: AuditReport, rows: Sequence[str]) -> list[str]:
     shown = list(zip(report.open, rows, strict=False))
     new = [row for (_, entry), row in shown if entry.fingerprint in report.new]
     earlier = [row for (_, entry), row in shown if entry.fingerprint not in report.new]
-    hidden = len(report.open) - len(rows)
     blocks = []
     if new:
         blocks += ["### New in this audit", "\n".join(new)]
     if earlier:
         blocks += ["### Open since earlier audits", "\n".join(earlier)]
-    if hidden:
+    if hidden := len(report.open) - len(rows):
         blocks.append(
             f"**{count(hidden, 'more finding')}**, none of them more severe than these, did not fit here: see the "
             "JSON report or the SARIF file of the audit."
@@ -253,7 +254,7 @@ def _open_row(report: AuditReport, pair: tuple[Finding, LedgerEntry], limit: int
 def _box(entry: LedgerEntry, badge: str, text: str, *, ticked: bool = False) -> str:
     """Returns an item with a box. For GitHub, `[x]` anywhere in the line of an item, also in code, ticks its box."""
     box = f"- [{'x' if ticked else ' '}] {badge}"
-    end = marker(_KIND, f"fp={entry.fingerprint}")
+    end = marker(_KIND, f"fp={entry.fingerprint}", *([_DISMISSED] if ticked else []))
     return f"{box} {end}\n  {text}" if "[x]" in text.lower() else f"{box} · {text} {end}"
 
 
