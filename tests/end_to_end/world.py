@@ -125,7 +125,7 @@ class World:
 
     def step(self, inputs: Mapping[str, str] | None = None, **given: Any) -> Step:
         """Returns a step that asks the provider's model."""
-        return self._step({**provider_inputs(self.model_url), **(inputs or {})}, given)
+        return self.bare_step({**provider_inputs(self.model_url), **(inputs or {})}, **given)
 
     def copilot_step(
         self, inputs: Mapping[str, str] | None = None, *, token: str | None = COPILOT_TOKEN, **given: Any
@@ -134,9 +134,10 @@ class World:
         url = self.copilot_url
         environ = {"COPILOT_API_URL": url, "COPILOT_DEBUG_GITHUB_API_URL": url, **given.pop("environ", {})}
         own = {"copilot-token": token} if token is not None else {}
-        return self._step({**own, **(inputs or {})}, {**given, "environ": environ})
+        return self.bare_step({**own, **(inputs or {})}, **{**given, "environ": environ})
 
-    def _step(self, inputs: Mapping[str, str], given: Mapping[str, Any]) -> Step:
+    def bare_step(self, inputs: Mapping[str, str], **given: Any) -> Step:
+        """Returns a step with these inputs alone."""
         folder = self.folder / f"step{len(self._steps)}"
         step = Step(folder, self.github_url, inputs=dict(inputs), **given)
         self._steps.append(step)
@@ -206,10 +207,11 @@ class World:
 
     @property
     def posted(self) -> str:
-        """All text of reviews and comments."""
+        """All text of reviews and comments of pull requests."""
         github = self.github
         bodies = [*(one.body for one in github.reviews), *(one.body for one in github.comments)]
-        return "\n".join([*bodies, *(one.body for one in github.issue_comments)])
+        comments = [one.body for one in github.issue_comments if one.number not in github.issues]
+        return "\n".join([*bodies, *comments])
 
     @property
     def summary_comment(self) -> str:

@@ -86,10 +86,10 @@ class AttackWorld(World):
         path.chmod(0o755)
         return path
 
-    def _step(self, inputs: Mapping[str, str], given: Mapping[str, Any]) -> Step:
+    def bare_step(self, inputs: Mapping[str, str], **given: Any) -> Step:
         environ = {**ENVIRONMENT, **given.get("environ", {})}
         deadline = {"deadline": str(self.deadline)} if "publish" not in inputs else {}
-        step = super()._step({**deadline, **inputs}, {**given, "environ": environ})
+        step = super().bare_step({**deadline, **inputs}, **{**given, "environ": environ})
         for name in _NOT_OURS:
             step.environ.setdefault(name, str(step.folder / name))
         workspace = step.workspace or step.folder / "workspace"
