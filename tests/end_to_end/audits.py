@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -117,9 +118,10 @@ class Audits:
         code: int = 0,
         **given: Any,
     ) -> Result:
-        """Runs the step that merges the parts; they are in a folder, as after their download."""
+        """Runs the step that merges the parts; they are in a folder with the plan, as after a download."""
         folder = self.world.folder / f"parts{sum(1 for _ in self.world.folder.glob('parts*'))}"
         folder.mkdir()
+        shutil.copy(plan.outputs["plan"], folder)
         for part in parts:
             path = Path(part.outputs["part"])
             (folder / path.name).write_bytes(path.read_bytes())
