@@ -8,12 +8,9 @@ from typing import Any
 
 import pytest
 
-from hunkwise.commands.audit_stores import read_parts
-from hunkwise.publish.audit_files import AuditPlan
 from hunkwise.settings.audit_inputs import AUDIT_EVENTS, AuditStage
 from hunkwise.settings.config import Config
 from hunkwise.settings.inputs import Inputs
-from hunkwise.tracking.audit_state import AuditState
 from tests.pages import ROOT
 from tests.test_workflows import ACTION, AUDITS, FOLDER, OURS, inputs_of, workflow
 
@@ -115,16 +112,3 @@ def test_merge_runs_without_shards_and_after_a_shard_that_failed() -> None:
     assert merge["if"] == "${{ !cancelled() && needs.plan.result == 'success' }}"
     _, parts = steps(f"{MATRIX} merge", "actions/download-artifact")
     assert parts["if"] == run["if"]
-    state = AuditState("octo/repo", "a" * 40, "", 0)
-    plan = AuditPlan(
-        repository="octo/repo",
-        head_sha="a" * 40,
-        today="2026-11-30",
-        state=state,
-        state_digest="",
-        files=(),
-        shards=(),
-        questions=0,
-        questions_left=0,
-    )
-    assert read_parts([Path("hunkwise-parts")], plan) == ([], [])

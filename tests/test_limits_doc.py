@@ -277,15 +277,15 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "A plan": (
         ["hunkwise.publish.audit_files:MAX_PLAN_BYTES", "hunkwise.publish.audit_files:_MOST_FILES"],
-        "tests/commands/test_audit_limits.py::test_a_file_that_is_too_large_is_refused",
+        "tests/commands/test_audit_parts.py::test_a_file_that_is_too_large_is_refused",
     ),
     "Report of a shard": (
         ["hunkwise.commands.audit_stores:MAX_PART_BYTES", "hunkwise.publish.report:MAX_FINDINGS"],
-        "tests/commands/test_audit_limits.py::test_a_report_that_is_too_large_is_named",
+        "tests/commands/test_audit_parts.py::test_a_report_that_is_too_large_is_named",
     ),
     "State in a file": (
         ["hunkwise.commands.audit_stores:_MOST_BYTES"],
-        "tests/commands/test_audit_limits.py::test_a_file_that_is_too_large_is_refused",
+        "tests/commands/test_audit_parts.py::test_a_file_that_is_too_large_is_refused",
     ),
     "State of the audits in its comment, unpacked": (
         ["hunkwise.tracking.audit_state:_LARGEST"],

@@ -159,11 +159,8 @@ class StateIssue:
 def read_parts(paths: Sequence[Path], plan: AuditPlan) -> tuple[list[AuditPart], list[str]]:
     """Reads the reports of shards; a folder stands for all of its JSON files.
 
-    Returns also a sentence for each file that is missing or damaged: its shard is read in the next audit. A plan
-    without shards has no reports: then even the folder for them may be missing.
+    Returns also a sentence for each file that is missing or damaged: its shard is read in the next audit.
     """
-    if not plan.shards:
-        return [], []
     parts: dict[int, AuditPart] = {}
     faults: list[str] = []
     files = [file for path in paths for file in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]
