@@ -1,5 +1,5 @@
-# Two commands for a newcomer: `make review` shows hunkwise at work, `make test` proves it.
-# Both install what they need into .venv and node_modules, from locked and hashed versions.
+# Commands for a newcomer: `make review` and `make audit` show hunkwise at work, `make test` proves it.
+# Each installs what it needs into .venv and node_modules, from locked and hashed versions.
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,13 +25,16 @@ export PYTHONUNBUFFERED := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help review test test-all image test-image check format sbom fuzz bench setup setup-dev lock clean prerequisites
+.PHONY: help review audit test test-all image test-image check format sbom fuzz bench setup setup-dev lock clean prerequisites
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 review: setup ## review a small change with planted faults; no account, no network
 	@$(BIN)/python examples/show.py
+
+audit: setup ## audit a small repository with planted faults, twice; no account, no network
+	@$(BIN)/python examples/show.py --audit
 
 test: setup-dev ## run the tests; those marked nightly are left to test-all
 	@$(TEST) -m "not nightly"

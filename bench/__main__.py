@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.fakes.django import DownloadError
 from tests.image.engine import NoImageError
 
 from bench.cases import CASES
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         runs = 1 if arguments.quick else arguments.runs or case.runs
         try:
             new = figures(case, list(measure(case, runs)))
-        except NoImageError as error:
+        except (NoImageError, DownloadError) as error:
             print(f"\n{case.name}: {case.title}; not measured: {error}", flush=True)
             continue
         except BenchError as error:

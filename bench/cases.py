@@ -24,12 +24,16 @@ AGAIN_WALL = "identical second run"
 PLAN_GIT, PLAN_PROCESSOR = "of it, git's files and log", "processor time, git included"
 GIT_MEMORY, MEMORY_TOGETHER = "git's peak memory", "both at the same time"
 QUESTIONS = "questions of a lap"
+LAP, LONGEST_SHARD, MERGE = "all jobs, one after another", "longest shard", "merge"
+PLAN_REQUESTS, RUN_REQUESTS, MERGE_REQUESTS = (
+    f"GitHub requests, {job}" for job in ("plan", "all shards", "merge")
+)
 PLAN, PLAN_DIFF, PLAN_MEMORY, CHUNKS = "plan", "of it, git's diff", "peak memory", "chunks"
 ENTRY_MODEL = "entrypoint to first model request"
 IMPORT = "import copilot"
 SUITE, SUITE_PROCESSOR, SUITE_TESTS = "make test", "processor time of all processes", "tests"
 
-Kind = Literal["review", "again", "plan", "audit-plan", "import", "container", "suite"]
+Kind = Literal["review", "again", "plan", "audit-plan", "audit-lap", "import", "container", "suite"]
 UNITS: Mapping[Kind, Mapping[str, str]] = {
     "review": {
         **dict.fromkeys((POSTED, FIRST_GITHUB, FIRST_MODEL, WALL, PROCESSOR), "s"),
@@ -48,6 +52,10 @@ UNITS: Mapping[Kind, Mapping[str, str]] = {
         **dict.fromkeys((PLAN, PLAN_GIT, PLAN_PROCESSOR), "s"),
         **dict.fromkeys((OWN_MEMORY, GIT_MEMORY, MEMORY_TOGETHER), "MB"),
         QUESTIONS: "",
+    },
+    "audit-lap": {
+        **dict.fromkeys((LAP, PLAN, LONGEST_SHARD, MERGE), "s"),
+        **dict.fromkeys((PLAN_REQUESTS, RUN_REQUESTS, MERGE_REQUESTS, QUESTIONS, CALLS, CHARACTERS), ""),
     },
     "import": {IMPORT: "s"},
     "container": {
@@ -91,8 +99,8 @@ class Case:
     """Something that is run several times. `name` is an argument of `--only`. Latencies are seconds.
 
     A `review` is a whole run of the action, `again` two of the same pull request, `plan` reads a change from git and
-    plans it, `audit-plan` plans an audit, `import` imports the SDK, a `container` runs the image as GitHub's runner
-    does, `suite` is `make test`.
+    plans it, `audit-plan` plans an audit, `audit-lap` reads a whole repository in 8 shards, `import` imports the SDK, a
+    `container` runs the image as GitHub's runner does, `suite` is `make test`.
     """
 
     kind: Kind
@@ -232,6 +240,13 @@ CASES = (
         title=f"plan of an audit ({FILES:,} files, {COMMITS:,} commits)",
         goals={PLAN: 5.0, MEMORY_TOGETHER: 300},
         runs=3,
+    ),
+    Case(
+        kind="audit-lap",
+        name="audit-lap",
+        title="audit of Django 5.2, a whole lap in 8 shards, no latency",
+        goals={PLAN_REQUESTS: 6, RUN_REQUESTS: 0, MERGE_REQUESTS: 8},
+        runs=1,
     ),
     Case(kind="import", name="import", title="importing the SDK, fresh processes"),
     Case(

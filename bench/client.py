@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from bench.changes import Built
 from bench.children import ROOT, BenchError, child_environment
 
 GITHUB_TOKEN = "ghs_write"
@@ -23,7 +23,7 @@ class Records:
 
     github_requests: int
     github_writes: int
-    first_github_request: float
+    first_github_request: float | None
     first_model_request: float | None
     review_posted: float | None
     """When the response to the posted review was sent."""
@@ -55,12 +55,17 @@ class Servers:
             raise BenchError(f"The fake GitHub was asked what it does not know: {records.violations[:3]}.")
         return records
 
-    def seconds_to_review(self, start: float) -> tuple[float, float, Records]:
-        """Returns the seconds to the first model request and to the posted review. Raises BenchError."""
+    def seconds_to_review(self, start: float) -> tuple[tuple[float, float, float], Records]:
+        """Returns the seconds to the first GitHub and model requests and to the posted review. Raises BenchError."""
         records = self.records()
-        if records.first_model_request is None or records.review_posted is None:
+        github, model, review = (
+            records.first_github_request,
+            records.first_model_request,
+            records.review_posted,
+        )
+        if github is None or model is None or review is None:
             raise BenchError("The run succeeded without posting a review: see its log.")
-        return records.first_model_request - start, records.review_posted - start, records
+        return (github - start, model - start, review - start), records
 
     def _ask(self, line: str) -> dict[str, Any]:
         assert self._process.stdin is not None, "the process was started with a pipe"
@@ -78,15 +83,15 @@ class Servers:
 
 
 @contextmanager
-def start_servers(built: Built) -> Iterator[Servers]:
-    """Serves the pull request until the end of the block."""
+def start_servers(repository: Path, base_sha: str, head_sha: str) -> Iterator[Servers]:
+    """Serves the repository, with a pull request between the commits, until the end of the block."""
     command = [
         sys.executable,
         "-m",
         "bench.servers",
-        str(built.path / ".git"),
-        built.base_sha,
-        built.head_sha,
+        str(repository / ".git"),
+        base_sha,
+        head_sha,
     ]
     with subprocess.Popen(
         command, cwd=ROOT, env=child_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -14,9 +14,11 @@ from functools import partial
 from pathlib import Path
 
 from tests.end_to_end.step import Step, provider_inputs
+from tests.fakes.django import import_django
 from tests.image.engine import find_engine
 
 from bench import cases
+from bench.audit_lap import audit_lap_once
 from bench.cases import Case
 from bench.changes import Built, build
 from bench.children import ROOT, BenchError, MemoryWatch, check_result, run_python
@@ -53,11 +55,14 @@ def _prepare(case: Case, stack: ExitStack) -> Callable[[], Numbers]:
         history = build_history(Path(folder) / "repository")
         os.sync()
         return partial(audit_plan_once, history)
+    if case.kind == "audit-lap":
+        django = import_django(Path(folder) / "repository", {"main": "5.2"})
+        return partial(audit_lap_once, django, Path(folder))
     built = build(case.shape, Path(folder) / "repository")
     os.sync()  # so that nothing is written to the disk during a measurement
     if case.kind == "plan":
         return partial(plan_once, built)
-    servers = stack.enter_context(start_servers(built))
+    servers = stack.enter_context(start_servers(built.path, built.base_sha, built.head_sha))
     if engine is not None:
         return partial(container_once, case, built, servers, engine)
     return partial(review_once if case.kind == "review" else review_twice, case, built, servers)
@@ -75,10 +80,10 @@ def review_once(case: Case, built: Built, servers: Servers) -> Numbers:
             memory.end()
         processor = _processor_seconds() - before
     check_result(result)
-    first_model, posted, seen = servers.seconds_to_review(began)
+    (first_github, first_model, posted), seen = servers.seconds_to_review(began)
     return {
         cases.POSTED: posted,
-        cases.FIRST_GITHUB: seen.first_github_request - began,
+        cases.FIRST_GITHUB: first_github,
         cases.FIRST_MODEL: first_model,
         cases.WALL: ended - began,
         cases.PROCESSOR: processor,

@@ -132,7 +132,7 @@ def main(git_dir: str, base_sha: str, head_sha: str) -> None:
         return {
             "github_requests": len(timed_github.arrived),
             "github_writes": len(github.writes),
-            "first_github_request": timed_github.arrived[0],
+            "first_github_request": timed_github.arrived[0] if timed_github.arrived else None,
             "first_model_request": timed_model.arrived[0] if timed_model.arrived else None,
             "review_posted": timed_github.review_posted,
             "model_calls": len(requests),

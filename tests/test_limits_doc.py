@@ -106,10 +106,6 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.tracking.state:_LARGEST"],
         "tests/tracking/test_state.py",
     ),
-    "State of the audits in its comment, unpacked": (
-        ["hunkwise.tracking.audit_state:_LARGEST"],
-        "tests/tracking/test_audit_state.py::test_what_is_not_exactly_right_is_not_read",
-    ),
     "A rendered prompt": (
         ["hunkwise.prompts.sandbox:MAX_PROMPT"],
         "tests/prompts/test_sandbox.py::test_a_prompt_of_the_greatest_length_is_rendered",
@@ -283,6 +279,78 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     "Questions at the same time": (
         ["hunkwise.settings.config:parallel"],
         "tests/settings/test_config.py",
+    ),
+    "Files of a commit that is audited": (
+        ["hunkwise.repository.history:_LISTING"],
+        "tests/repository/test_history.py::test_a_list_of_files_that_is_too_long_is_an_error",
+    ),
+    "History that decides on the order": (
+        ["hunkwise.repository.history:_COMMITS", "hunkwise.repository.history:_LOG"],
+        "tests/repository/test_history.py::test_of_a_log_that_is_too_long_the_newest_commits_are_counted",
+    ),
+    "Files of a commit that counts as a change": (
+        ["hunkwise.repository.history:_MOST_FILES"],
+        "tests/repository/test_history.py::test_activity_counts_the_commits_of_a_year_by_age_and_fixes_by_subject",
+    ),
+    "Removed and added files among which renames are searched": (
+        ["hunkwise.repository.history:_RENAMES"],
+        "tests/repository/test_history.py::test_among_very_many_files_only_those_with_the_same_content_are_renamed",
+    ),
+    "Shards": (
+        ["hunkwise.settings.audit_inputs:MAX_SHARDS", "hunkwise.flows.audit_planning:MOST_SHARDS"],
+        "tests/settings/test_inputs.py::test_a_wrong_input_is_one_sentence_with_its_remedy",
+    ),
+    "A plan": (
+        ["hunkwise.publish.audit_files:MAX_PLAN_BYTES", "hunkwise.publish.audit_files:_MOST_FILES"],
+        "tests/commands/test_audit_parts.py::test_a_file_that_is_too_large_is_refused",
+    ),
+    "Report of a shard": (
+        ["hunkwise.commands.audit_stores:MAX_PART_BYTES", "hunkwise.publish.report:MAX_FINDINGS"],
+        "tests/commands/test_audit_parts.py::test_a_report_that_is_too_large_is_named",
+    ),
+    "State in a file": (
+        ["hunkwise.commands.audit_stores:_MOST_BYTES"],
+        "tests/commands/test_audit_parts.py::test_a_file_that_is_too_large_is_refused",
+    ),
+    "State of the audits in its comment, unpacked": (
+        ["hunkwise.tracking.audit_state:_LARGEST"],
+        "tests/tracking/test_audit_state.py::test_what_is_not_exactly_right_is_not_read",
+    ),
+    "State of the audits in its comment": (
+        ["hunkwise.domain.limits:BODY_CHARACTERS"],
+        "tests/tracking/test_audit_state.py::test_without_room_as_little_as_possible_is_omitted",
+    ),
+    "Fixed findings that are kept": (
+        ["hunkwise.tracking.ledger:MOST_FIXED"],
+        "tests/tracking/test_ledger.py::test_the_newest_fixed_findings_are_kept",
+    ),
+    "Who dismissed a finding, and why": (
+        ["hunkwise.tracking.ledger:LONGEST_NAME", "hunkwise.tracking.ledger:LONGEST_REASON"],
+        "tests/tracking/test_ledger.py::test_a_dismissal_is_cut",
+    ),
+    "Weeks whose cost is kept": (
+        ["hunkwise.tracking.audit_state:MOST_WEEKS"],
+        "tests/tracking/test_audit_state.py::test_values_that_are_not_exactly_right_are_not_read",
+    ),
+    "Dismissed alerts of code scanning that are read": (
+        ["hunkwise.github.connection:MOST_PAGES", "hunkwise.github.connection:PAGE"],
+        "tests/github/test_issues.py::test_too_many_dismissed_alerts_decide_nothing",
+    ),
+    "Our comments on the issue among which the state is searched": (
+        ["hunkwise.github.issues:COMMENTS_AT_EACH_END"],
+        "tests/github/test_issues.py::test_the_state_is_found_in_a_long_conversation",
+    ),
+    "Body of the issue": (
+        ["hunkwise.domain.limits:BODY_CHARACTERS"],
+        "tests/publish/test_audit_issue.py::test_the_body_fits_and_drops_the_least_severe",
+    ),
+    "Notes, folders, new findings of a comment": (
+        [
+            "hunkwise.publish.audit_issue:_MOST_NOTES",
+            "hunkwise.publish.audit_issue:_MOST_FOLDERS",
+            "hunkwise.publish.audit_issue:_MOST_NEWS",
+        ],
+        "tests/publish/test_audit_issue.py::test_many_news_are_one_short_comment_of_its_own",
     ),
     "Text of one finding in a comment": (
         ["hunkwise.publish.documents:_TEXT_LIMIT"],

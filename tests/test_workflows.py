@@ -19,8 +19,10 @@ from hunkwise.settings.inputs import Inputs, read_inputs
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "examples" / "workflows"
 TWO_JOBS = "two-jobs.yml"
-"""Tested in tests/test_two_jobs.py: all others have one job."""
-NAMES = sorted(path.name for path in FOLDER.glob("*.yml") if path.name != TWO_JOBS)
+"""Tested in tests/test_two_jobs.py: the others that review have one job."""
+AUDITS = ("audit.yml", "audit-matrix.yml")
+"""Tested in tests/test_audit_workflows.py: the others review pull requests."""
+NAMES = sorted(path.name for path in FOLDER.glob("*.yml") if path.name not in (TWO_JOBS, *AUDITS))
 OURS = "OWNER/hunkwise"
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 REPORT = "report.json"
@@ -46,6 +48,7 @@ EXPRESSIONS = {
     "vars.AZURE_URL": "https://name.openai.azure.com",
     "inputs.pull-request": "12",
     "inputs.dry-run": "false",
+    "matrix.shard": "3",
 }
 """The values of expressions in the environment of a step."""
 _EXPRESSION = re.compile(r"\$\{\{ (.*?) \}\}")

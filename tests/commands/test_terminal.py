@@ -134,8 +134,9 @@ def test_progress_is_shown_on_a_terminal_alone() -> None:
     with progress(Console(file=paper, force_terminal=False)) as told:
         told(1, 2)
     assert paper.getvalue() == ""
-    with progress(Console(file=paper, force_terminal=True)) as told:
+    with progress(Console(file=paper, force_terminal=True), "Reading") as told:
         told(1, 2)
+    assert "Reading" in paper.getvalue()
     assert "1/2" in paper.getvalue()
 
 

@@ -7,80 +7,25 @@ import os
 import re
 import subprocess
 import sys
-import tarfile
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.end_to_end.prompts import Row, rows_in
 from tests.end_to_end.step import PROVIDER_KEY, ROOT
 from tests.end_to_end.world import World
+from tests.fakes.django import import_django
 from tests.fakes.git_repository import GitRepository
 
-_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hunkwise-tests"
-_RELEASES = ("5.1", "5.2")
 _HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 Line = tuple[str, str, int, str]
 """Path, kind (+ or -), number, text."""
 
 
-def release(version: str) -> Path:
-    """Returns the source distribution, from the cache or downloaded by pip."""
-    archive = _CACHE / f"Django-{version}.tar.gz"
-    if not archive.is_file():
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-deps",
-            "--no-build-isolation",  # otherwise pip downloads setuptools to read the metadata
-        ]
-        wanted = ["--no-binary", "django", "--dest", str(_CACHE), f"django=={version}"]
-        done = subprocess.run([*command, *wanted], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            pytest.fail(
-                f"pip could not download the source distribution of Django {version}, which this test needs once: "
-                f"check the index that pip is configured for (pip config list) and the network, or put the file at "
-                f"{archive}. {done.stderr[-500:]}"
-            )
-        found = next(path for path in _CACHE.iterdir() if path.name.lower() == archive.name.lower())
-        found.rename(archive)
-    return archive
-
-
 @pytest.fixture(scope="module")
 def django(tmp_path_factory: pytest.TempPathFactory) -> GitRepository:
     """Returns a repository with the earlier release on main and the later one on feature."""
-    repository = GitRepository.create(tmp_path_factory.mktemp("django") / "work")
-    with subprocess.Popen(
-        ["git", "fast-import", "--quiet"], cwd=repository.path, stdin=subprocess.PIPE
-    ) as importing:
-        assert importing.stdin is not None
-        for branch, version in zip(("main", "feature"), _RELEASES, strict=True):
-            start = b"from refs/heads/main\ndeleteall\n" if branch == "feature" else b""
-            importing.stdin.write(
-                f"commit refs/heads/{branch}\ncommitter A <a@example.com> 0 +0000\ndata 0\n".encode() + start
-            )
-            for part in _files(release(version)):
-                importing.stdin.write(part)
-    assert importing.returncode == 0
-    return repository
-
-
-def _files(archive: Path) -> Iterator[bytes]:
-    """Yields the files of a source distribution as input of git fast-import."""
-    with tarfile.open(archive) as opened:
-        for member in opened:
-            content = opened.extractfile(member) if member.isfile() else None
-            if content is not None:
-                path = member.name.partition("/")[2].replace("\\", "\\\\").replace('"', '\\"')
-                mode = "100755" if member.mode & 0o100 else "100644"
-                yield f'M {mode} inline "{path}"\ndata {member.size}\n'.encode() + content.read() + b"\n"
+    return import_django(tmp_path_factory.mktemp("django") / "work", {"main": "5.1", "feature": "5.2"})
 
 
 def changed_lines(repository: GitRepository) -> dict[str, list[Line]]:

@@ -163,10 +163,21 @@ class ShortOutput(Git):
     """Git whose log is cut after some bytes."""
 
     log_limit = 0
+    list_limit = 10_000
 
     def run(self, command: str, *arguments: str | bytes, limit: int = 10_000, **options: Any) -> GitResult:
-        limit = self.log_limit if command == "log" else limit
+        limit = {"log": self.log_limit, "ls-tree": self.list_limit}.get(command, limit)
         return super().run(command, *arguments, limit=limit, **options)
+
+
+def test_a_list_of_files_that_is_too_long_is_an_error(tmp_path: Path) -> None:
+    trees = Trees.make(tmp_path)
+    sha = trees.commit({b"a": b"1", b"b": b"2"}, [], b"Add files")
+    repository = ShortOutput(tmp_path)
+    assert [file.path for file in list_tree(repository, sha)] == ["a", "b"]
+    repository.list_limit = 100
+    with pytest.raises(RepositoryError, match=r"The list of the files of \w+ is longer than"):
+        list_tree(repository, sha)
 
 
 def test_of_a_log_that_is_too_long_the_newest_commits_are_counted(tmp_path: Path) -> None:

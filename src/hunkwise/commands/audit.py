@@ -185,7 +185,7 @@ class _AuditCommand:
         sidecar.start()
         signals.raise_on_second()
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="hunkwise-"))
-        with progress(console(stderr=True)) as report_progress:
+        with progress(console(stderr=True), "Reading") as report_progress:
             return audit.run(
                 plan,
                 shard,

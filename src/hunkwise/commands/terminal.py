@@ -55,11 +55,11 @@ def console(*, stderr: bool = False) -> Console:
 
 
 @contextmanager
-def progress(console: Console) -> Iterator[ProgressCallback]:
+def progress(console: Console, verb: str = "Reviewing") -> Iterator[ProgressCallback]:
     """Shows a progress bar of the questions to the model, or nothing if the output is not a terminal."""
     columns = (
         SpinnerColumn(),
-        TextColumn("Reviewing"),
+        TextColumn(verb),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -241,7 +241,7 @@ def _audit_conclusion(report: AuditReport) -> Group:
         for folder in report.folders[:_MOST_FOLDERS]
     ]
     lines += [
-        Text(f"  not read: {number:,} files ({reason})", style="dim")
+        Text(f"  not read: {count(number, 'file')} ({reason})", style="dim")
         for reason, number in (report.skipped or {}).items()
         if number
     ]

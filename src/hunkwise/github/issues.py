@@ -51,16 +51,17 @@ class AuditIssue:
     """Our comments, oldest first: of a long conversation, those among the first and the last fifty."""
 
 
+COMMENTS_AT_EACH_END = 50
 # At most about 1,000 nodes, of the 500,000 that GitHub allows per query.
-_KEPT = """
-fragment Kept on Issue {
-  number url body state viewerDidAuthor editor { login }
-  first: comments(first: 50) { nodes { ...Said } }
-  latest: comments(last: 50) { nodes { ...Said } }
-}
-fragment Said on IssueComment {
-  fullDatabaseId body url viewerDidAuthor author { login } editor { login }
-}
+_KEPT = f"""
+fragment Kept on Issue {{
+  number url body state viewerDidAuthor editor {{ login }}
+  first: comments(first: {COMMENTS_AT_EACH_END}) {{ nodes {{ ...Said }} }}
+  latest: comments(last: {COMMENTS_AT_EACH_END}) {{ nodes {{ ...Said }} }}
+}}
+fragment Said on IssueComment {{
+  fullDatabaseId body url viewerDidAuthor author {{ login }} editor {{ login }}
+}}
 """
 _FIND = f"""
 query($owner: String!, $name: String!, $label: String!) {{
