@@ -16,7 +16,7 @@ from hunkwise.enclosing.scopes import ScopeFinder
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, RepositoryError
 from hunkwise.flows.prompting import MAX_SOURCE, EnclosingCode, settings_digest
 from hunkwise.plan.chunking import ChunkPart
-from hunkwise.settings.audit_settings import AuditSettings
+from hunkwise.settings.audit_settings import AuditPrompt, AuditSettings
 from hunkwise.settings.config import Config, ContextSettings
 from hunkwise.settings.prompt_settings import BudgetSettings, PromptSettings
 from tests.fakes.changes import FakeCommit, added, changed
@@ -194,7 +194,7 @@ INDIFFERENT: dict[str, Any] = {
     "upload_sarif": True,
     "parallel": 2,
     "chunk_size": 32_000,
-    "audit": AuditSettings(prompts=("docs",), min_severity=Severity.LOW),
+    "audit": AuditSettings(prompts=(AuditPrompt(name="docs"),), min_severity=Severity.LOW),
 }
 
 
