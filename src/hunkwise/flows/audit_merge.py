@@ -14,6 +14,9 @@ from hunkwise.domain.review import ReviewFault, SkipReason, Usage
 from hunkwise.domain.text import count
 from hunkwise.flows.audit_planning import (
     AuditRepository,
+    estimate_questions,
+    find_moves,
+    move_state,
     read_old_files,
     settled_blobs,
     spent_in_week,
@@ -63,24 +66,24 @@ def dismissal_changes(stored: StoredAudit) -> list[DismissalChange]:
         DismissalChange(key, True, by=stored.editor or "checkbox")
         for key in sorted(controls.ticked - dismissed)
     ]
-    cleared = (controls.shown - controls.ticked) & dismissed
+    # A finding whose alert is dismissed stays so, whatever its box shows: else it would change with each audit.
+    names = {f"{_BY_ALERT}{alert.number}": alert for alert in stored.alerts or ()}
+    cleared = {key for key in (controls.shown - controls.ticked) & dismissed if entries[key].by not in names}
     changes += [DismissalChange(key, False) for key in sorted(cleared)]
     if stored.alerts is None:
         return changes
-    active: set[str] = set()
-    for alert in stored.alerts:
-        for entry in entries.values():
-            if not _is_about(alert, entry):
-                continue
-            name = f"{_BY_ALERT}{alert.number}"
-            active.add(name)
-            if entry.fingerprint not in dismissed:
-                why = ": ".join(filter(None, (alert.reason, alert.comment)))
-                changes.append(DismissalChange(entry.fingerprint, True, by=name, why=why))
+    for name, alert in names.items():
+        why = ": ".join(filter(None, (alert.reason, alert.comment)))
+        changes += [
+            DismissalChange(key, True, by=name, why=why)
+            for key, entry in entries.items()
+            if key not in dismissed and _is_about(alert, entry)
+        ]
+    # By number: the lines of a dismissed alert are those of the last upload that had it.
     changes += [
-        DismissalChange(entry.fingerprint, False)
-        for entry in entries.values()
-        if entry.fingerprint in dismissed and entry.by.startswith(_BY_ALERT) and entry.by not in active
+        DismissalChange(key, False)
+        for key, entry in entries.items()
+        if key in dismissed and entry.by.startswith(_BY_ALERT) and entry.by not in names
     ]
     return changes
 
@@ -128,11 +131,11 @@ def merge_audit(
     """
     head = plan.head_sha
     listing = repository.files(head) or ()
-    state = _current_state(plan, live, listing, repository)
+    state, renames = _current_state(plan, live, listing, repository)
     usable = [part for part in parts if part.settings == plan.state.settings]
     reported = {finding.path for part in parts for finding in part.findings}
     recorded = {entry.record.path for entry in state.entries}
-    paths = sorted({*reported, *recorded, *(plan.renames.get(path, path) for path in recorded)})
+    paths = sorted({*reported, *recorded, *(renames.get(path, path) for path in recorded)})
     files = repository.diff(head, paths)
     reviews = [as_review(part, files) for part in parts]
     read = {plan.files[index] for part in usable for index in part.read}
@@ -142,7 +145,7 @@ def merge_audit(
         files=files,
         read={file.path for file in read},
         rechecks={key: answer for part in parts for key, answer in part.answers.items()},
-        renames=plan.renames,
+        renames=renames,
         dismissals=dismissals,
         today=plan.today,
         baseline=baseline,
@@ -176,17 +179,30 @@ def merge_audit(
 
 def _current_state(
     plan: AuditPlan, live: AuditState | None, listing: Sequence[TreeFile], repository: AuditRepository
-) -> AuditState:
-    """Returns the plan's state, with what another audit has added since the plan was made."""
+) -> tuple[AuditState, Mapping[str, str]]:
+    """Returns the plan's state with what another audit has added since the plan was made, and renamed paths."""
     state: AuditState = plan.state
     if live is None or state_digest(live) == plan.state_digest:
-        return state
+        return state, plan.renames
+    head = plan.head_sha
     current = replace(state, entries=live.entries, weeks=live.weeks, total=live.total, runs=live.runs)
-    old = read_old_files(live, plan.head_sha, tuple(listing), repository)
-    if old is None or live.settings != state.settings or live.lap != state.lap:
-        return current
-    other = settled_blobs(live, old)
-    return replace(current, seen=bitmap_of(listing, blobs_of(listing, state.seen) | other))
+    old = read_old_files(live, head, tuple(listing), repository)
+    renames = plan.renames | find_moves(live, old or (), listing, head, repository)
+    if old is None or live.settings != state.settings or live.lap < state.lap:
+        return current, renames
+    moved = move_state(live, old, listing, head)
+    if live.lap > state.lap:
+        return moved, renames
+
+    def either(own: bytes, other: bytes) -> bytes:
+        return bitmap_of(listing, blobs_of(listing, own) | blobs_of(listing, other))
+
+    skipped = {
+        reason: either(state.skipped.get(reason, b""), moved.skipped.get(reason, b""))
+        for reason in {*state.skipped, *moved.skipped}
+    }
+    seen, owed = either(state.seen, moved.seen), either(state.owed, moved.owed)
+    return replace(current, seen=seen, owed=owed, skipped=skipped), renames
 
 
 def _add_read(
@@ -294,7 +310,7 @@ def report_of(
         unconfirmed=by_status[LedgerStatus.UNCONFIRMED],
         folders=_folders(eligible, seen),
         skipped=skipped,
-        runs_left=_audits_left(plan),
+        runs_left=_audits_left(plan, settled_blobs(state, listing), config),
         failed_shards=merged.failed,
         notes=merged.notes,
         week_calls=week.model_calls,
@@ -324,13 +340,13 @@ def _folders(files: Sequence[TreeFile], seen: Collection[str]) -> tuple[FolderCo
     return tuple(FolderCoverage(folder, read[folder], number) for folder, number in total.most_common())
 
 
-def _audits_left(plan: AuditPlan) -> int | None:
+def _audits_left(plan: AuditPlan, known: Collection[str], config: Config) -> int | None:
     """Returns the estimated number of audits that read the rest of the lap, at the budget of one audit."""
-    if not plan.questions_left:
+    unread = [file for file in plan.files if file.blob not in known]
+    left = plan.questions_left + estimate_questions(unread, config)
+    if not left:
         return 0
-    if not plan.questions:
-        return None
-    return -(-plan.questions_left // plan.questions)
+    return -(-left // plan.questions) if plan.questions else None
 
 
 def _budgets(config: Config) -> tuple[str, ...]:
