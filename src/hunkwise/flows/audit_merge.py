@@ -238,8 +238,9 @@ def _missing_reports(plan: AuditPlan, parts: Sequence[AuditPart]) -> tuple[tuple
     for number, shard in enumerate(plan.shards, 1):
         part = by_shard.get(number)
         if part is None:
+            verb = "is" if len(shard.files) == 1 else "are"
             failed.append(
-                f"Shard {number} made no report: its {count(len(shard.files), 'file')} are read next time."
+                f"Shard {number} made no report: its {count(len(shard.files), 'file')} {verb} read next time."
             )
             continue
         done = {*part.read, *(index for indexes in part.skipped.values() for index in indexes)}

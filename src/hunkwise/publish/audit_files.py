@@ -174,7 +174,7 @@ class AuditPart(ReportedReview):
     shard: Annotated[int, Field(ge=1, le=MAX_SHARDS)]
     read: Annotated[tuple[_Count, ...], limit_length(_MOST_FILES)]
     """Indexes of the plan's files that were read whole."""
-    skipped: dict[str, tuple[_Count, ...]]
+    skipped: dict[str, Annotated[tuple[_Count, ...], limit_length(_MOST_FILES)]]
     """Indexes of files that need not be planned again in this lap, by reason."""
     rechecks: Annotated[tuple[_Recheck, ...], limit_length(10_000)]
 
