@@ -27,7 +27,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/settings/test_inputs.py::test_an_input_that_is_too_long_is_named_and_not_shown",
     ),
     "Prompts of a run": (
-        ["hunkwise.settings.config:MAX_PROMPTS"],
+        ["hunkwise.settings.prompt_settings:MAX_PROMPTS"],
         "tests/settings/test_inputs.py::test_prompts_and_addresses_beyond_those_that_are_used_are_counted",
     ),
     "Addresses in `copilot-url`": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from hunkwise import __version__
@@ -80,16 +81,22 @@ def _add_audit(commands: _Commands) -> None:
     _add_audit_options(audit, "--model", "--format", "--post", "--baseline")
     audit.set_defaults(part=None)
     parts = audit.add_subparsers(metavar="plan|run|merge|show")
-    plan = parts.add_parser("plan", help="select what is read, and divide it into shards; asks no model")
+    # Options may stand before a subcommand, whose defaults would replace them.
+    add_part = partial(parts.add_parser, argument_default=argparse.SUPPRESS)
+    plan = add_part("plan", help="select what is read, and divide it into shards; asks no model")
     plan.add_argument(
-        "--shards", metavar="N", type=_shard, help="default: one for 20 model calls, at most 32"
+        "--shards",
+        metavar="N",
+        type=_shard,
+        default=None,
+        help="default: one for 20 model calls, at most 32",
     )
     plan.add_argument("--read-again", action="store_true", help="begin a new lap: read everything again")
-    run = parts.add_parser("run", help="read one shard of a plan; writes nothing to GitHub")
+    run = add_part("run", help="read one shard of a plan; writes nothing to GitHub")
     run.add_argument("--shard", metavar="N", type=_shard, required=True, help="counted from 1")
-    merge = parts.add_parser("merge", help="merge the reports of all shards; asks no model")
+    merge = add_part("merge", help="merge the reports of all shards; asks no model")
     merge.add_argument("parts", metavar="PART", nargs="*", help="the shards' reports, or a folder of them")
-    show = parts.add_parser("show", help="show open findings and coverage; asks no model and writes nothing")
+    show = add_part("show", help="show open findings and coverage; asks no model and writes nothing")
     show.add_argument("issue", metavar="OWNER/REPO", nargs="?", help="of the audit's issue on GitHub")
     for parser in (run, merge):
         parser.add_argument("--plan", metavar="FILE", required=True, help="the file that `audit plan` wrote")
@@ -104,8 +111,9 @@ def _add_audit(commands: _Commands) -> None:
 
 
 def _add_audit_options(parser: argparse.ArgumentParser, *names: str) -> None:
+    default = {} if parser.argument_default is None else {"default": parser.argument_default}
     if "--format" in names:
-        _add(parser, "--format", choices=("text", "json", "sarif", "markdown"))
+        _add(parser, "--format", choices=("text", "json", "sarif", "markdown"), **default)
     if "--post" in names:
         parser.add_argument("--post", action="store_true", help="with --issue: write state and issue")
     if "--baseline" in names:
@@ -113,11 +121,11 @@ def _add_audit_options(parser: argparse.ArgumentParser, *names: str) -> None:
             "--baseline", action="store_true", help="dismiss everything that is new in this audit"
         )
     if "--model" in names:
-        _add(parser, "--model")
+        _add(parser, "--model", **default)
     if parser.prog.split()[-1] != "show":
         parser.add_argument("--issue", metavar="OWNER/REPO", help="the state of the audit's issue there")
     parser.add_argument("--state", metavar="FILE", help="the state's file (default: in the user's cache)")
-    _add(parser, "--config", "--repository")
+    _add(parser, "--config", "--repository", **default)
 
 
 def _shard(text: str) -> int:

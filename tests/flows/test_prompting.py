@@ -10,7 +10,7 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.domain.pull_request import Instructions
 from hunkwise.flows.prompting import settings_digest
-from hunkwise.settings.audit_settings import AuditSettings
+from hunkwise.settings.audit_settings import AuditPrompt, AuditSettings
 from hunkwise.settings.config import Config, ContextSettings
 from hunkwise.settings.prompt_settings import BudgetSettings, PromptSettings
 
@@ -45,7 +45,7 @@ INDIFFERENT: dict[str, Any] = {
     "upload_sarif": True,
     "parallel": 2,
     "chunk_size": 32_000,
-    "audit": AuditSettings(prompts=("docs",), min_severity=Severity.LOW),
+    "audit": AuditSettings(prompts=(AuditPrompt(name="docs"),), min_severity=Severity.LOW),
 }
 
 

@@ -81,6 +81,14 @@ def test_a_note_is_no_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
             ["a.j2:1: ", "b.j2:2: "],
         ),
         (
+            {HOME: "version: 1\naudit: {prompts: [{name: a, template: a.j2}]}\n"},
+            ['The prompt "a" names the template a.j2, which is not in'],
+        ),
+        (
+            {HOME: "version: 1\naudit: {prompts: [{name: a, template: a.j2}]}\n", "a.j2": "{% if %}"},
+            ["a.j2:1: "],
+        ),
+        (
             {HOME: "version: 1\nprompts: [{name: tests, min-severity: critical}]\n"},
             ['The prompt "tests" has'],
         ),

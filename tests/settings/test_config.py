@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from hunkwise.domain.finding import Severity
 from hunkwise.errors import SettingsError
-from hunkwise.settings.audit_settings import AuditSettings, WeekSettings
+from hunkwise.settings.audit_settings import AuditPrompt, AuditSettings, WeekSettings
 from hunkwise.settings.config import Config, ContextSettings, parse_config, parse_overrides
 from hunkwise.settings.inputs import KNOWN_INPUTS, SHARED_INPUTS, read_inputs
 from hunkwise.settings.prompt_settings import BudgetSettings, FrontMatter, PromptSettings
@@ -173,7 +173,7 @@ def test_everything_can_be_set() -> None:
         parallel=4,
         chunk_size=4000,
         audit=AuditSettings(
-            prompts=("audit", "migrations"),
+            prompts=(AuditPrompt(name="audit"), AuditPrompt(name="migrations")),
             paths=("src/**",),
             ignore=("!src/legacy/**",),
             min_severity=Severity.HIGH,
@@ -237,7 +237,7 @@ NAME = "a name of lower-case letters, digits, - and _, of up to 64 characters"
 CATEGORIES = "a list of up to 32 names of lower-case letters, digits, - and _, of up to 40 characters"
 TOOLS = "a list of repo_read, repo_search and repo_list"
 BUDGET = 'keys and values, such as "max-model-calls: 20"'
-AUDIT_PROMPTS = 'a list of 1 to 32 names of prompts, such as ["audit", "security"]'
+AUDIT_PROMPTS = 'a list of 1 to 32 prompts, such as "- name: audit"'
 UNKNOWN_PROMPT = (
     '"prompts" of the audit names "%s", and there is no such prompt; there is review, security, tests, performance,'
     " api, docs or audit"
@@ -330,7 +330,16 @@ WRONG_KEYS = [
     ("audit: 40", '"audit" must be keys and values, such as "max-model-calls: 40", not 40'),
     ("audit: {max-calls: 5}", 'unknown key "max-calls"; did you mean "max-model-calls"?'),
     ("audit: {prompts: []}", f'"prompts" must be {AUDIT_PROMPTS}, not an empty list'),
-    ("audit: {prompts: [Mine]}", f'"prompts" must be {AUDIT_PROMPTS}, and holds "Mine"'),
+    ("audit: {prompts: [Mine]}", f'"name" must be {NAME}, not "Mine"'),
+    (
+        "audit: {prompts: [docs, audit, docs]}",
+        'the prompt "docs" is in the list twice; give one another name',
+    ),
+    (
+        "audit: {prompts: [{name: own, tools: []}]}",
+        f'the prompt "own" has no "template", {BUILT_IN}; name its template',
+    ),
+    ("audit: {prompts: [{name: verify, template: v.j2}]}", f"{UNKNOWN_PROMPT % 'verify'}."),
     ("audit: {prompts: [aduit]}", f'{UNKNOWN_PROMPT % "aduit"}; did you mean "audit"?'),
     ("audit: {prompts: [verify]}", f"{UNKNOWN_PROMPT % 'verify'}."),
     ("audit: {week: 5}", '"week" must be keys and values, such as "max-model-calls: 200", not 5'),
@@ -563,5 +572,25 @@ def test_the_templates_of_the_stages_are_those_of_the_file_in_an_audit_too() -> 
     ]
 
 
-def test_a_prompt_that_an_audit_names_twice_runs_once() -> None:
-    assert parse("version: 1\naudit: {prompts: [docs, audit, docs]}").audit.prompts == ("docs", "audit")
+def test_a_prompt_of_audits_alone_does_not_run_on_pull_requests() -> None:
+    own = "prompts: [{name: old, template: old.j2}, {name: docs, paths: [a/]}, tests, security]"
+    config = parse(f"version: 1\nprompts: [review, {{name: tests, paths: [b/]}}]\naudit: {{{own}}}")
+    audited = config.for_audit()
+    assert [(prompt.name, prompt.template, prompt.paths) for prompt in audited.prompts] == [
+        ("old", "old.j2", ()),
+        ("docs", None, ("a/",)),
+        ("tests", None, ("b/",)),
+        ("security", None, ()),
+    ]
+    assert (config.own_files, audited.own_files) == ({}, {"old": "old.j2"})
+    assert [prompt.name for prompt in config.reviewing] == ["review", "tests"]
+    chosen = config.for_audit({"prompts": ("old", "review")})
+    assert [prompt.name for prompt in chosen.prompts] == ["old", "review"]
+    shown = config.audit.model_dump(mode="json", by_alias=True)["prompts"]
+    assert [each if isinstance(each, str) else each["name"] for each in shown] == [
+        "old",
+        "docs",
+        "tests",
+        "security",
+    ]
+    assert shown[2:] == ["tests", "security"]

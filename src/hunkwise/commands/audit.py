@@ -37,6 +37,7 @@ from hunkwise.copilot.isolation import refuse_unsafe
 from hunkwise.copilot.sidecar import Sidecar
 from hunkwise.domain.model import Deadlines
 from hunkwise.domain.review import ExitCode
+from hunkwise.domain.text import plain
 from hunkwise.errors import SettingsError
 from hunkwise.github.client import GitHub
 from hunkwise.github.issues import AuditIssues
@@ -44,7 +45,7 @@ from hunkwise.github.writer import Writer
 from hunkwise.publish.audit_files import AuditPlan, plan_json
 from hunkwise.publish.audit_issue import issue_body
 from hunkwise.publish.audit_report import report_json
-from hunkwise.redaction import SecretScan
+from hunkwise.redaction import SecretScan, without_secrets
 from hunkwise.repository.git import Git
 from hunkwise.settings.parsing import parse_config_path
 
@@ -83,17 +84,12 @@ class _AuditCommand:
 
     def all(self) -> ExitCode:
         """Plans, asks the model and merges, in this process."""
-        if self._arguments.post and not self._arguments.issue:
-            raise SettingsError(
-                ["--post needs --issue OWNER/REPO: the repository on GitHub whose issue is written."]
-            )
+        post = self._post()
         self._backend = select_backend(self._arguments.model, self._environ, self._stack)
         audit, store = self._audit()
-        only = tuple(self._arguments.paths or ())
+        only = self._only
         plan = audit.plan(only=only, read_again=self._arguments.read_again)
         parts = [audit.as_part(plan, self._ask(audit, plan, 1))] if plan.shards else []
-        # A local audit has only its own state to keep; that on GitHub is only read without --post.
-        post = self._arguments.post or not self._arguments.issue
         outcome = audit.merge(plan, parts, baseline=self._arguments.baseline, post=post, only=only)
         return self._finish(outcome, store)
 
@@ -101,7 +97,9 @@ class _AuditCommand:
         # Which model reads the shards decides on what was read before.
         self._backend = select_backend(self._arguments.model, self._environ, self._stack)
         audit, _ = self._audit()
-        plan = audit.plan(shards=self._arguments.shards, read_again=self._arguments.read_again)
+        plan = audit.plan(
+            shards=self._arguments.shards, only=self._only, read_again=self._arguments.read_again
+        )
         self._write(self._arguments.out, plan_json(plan))
         print(plan.matrix)
         for note in plan.notes:
@@ -116,28 +114,45 @@ class _AuditCommand:
         return ExitCode.REVIEWED
 
     def merge(self) -> ExitCode:
+        post = self._post()
         plan = read_plan_file(Path(self._arguments.plan))
         audit, store = self._audit(plan)
         parts, faults = read_parts([Path(path) for path in self._arguments.parts], plan)
-        post = self._arguments.post or not self._arguments.issue
-        outcome = audit.merge(plan, parts, faults=faults, baseline=self._arguments.baseline, post=post)
+        outcome = audit.merge(
+            plan, parts, faults=faults, baseline=self._arguments.baseline, post=post, only=self._only
+        )
         return self._finish(outcome, store)
 
     def show(self) -> ExitCode:
         """Prints the state of the last audit; reads only."""
         audit, store = self._audit()
-        return self._finish(audit.show(), store)
+        return self._finish(audit.show(only=self._only), store)
+
+    @property
+    def _only(self) -> tuple[str, ...]:
+        return tuple(self._arguments.paths or ())
+
+    def _post(self) -> bool:
+        """Returns whether the state is written: a local one always, an issue's with --post. Raises SettingsError."""
+        if self._arguments.post and not self._arguments.issue:
+            raise SettingsError(
+                ["--post needs --issue OWNER/REPO: the repository on GitHub whose issue is written."]
+            )
+        return self._arguments.post or not self._arguments.issue
 
     def _audit(self, plan: AuditPlan | None = None) -> tuple[Audit, StateStore]:
         """Returns the audit of HEAD, or of the plan's commit, and where its state is kept."""
         arguments, git = self._arguments, self._git
         head = plan.head_sha if plan is not None else git.resolve("HEAD")
         issue = getattr(arguments, "issue", None)
+        state = arguments.state
+        if issue is not None and state is not None:
+            raise SettingsError(["--issue and --state both name where the state is; leave one of them out."])
         if issue is not None and not _REPOSITORY.fullmatch(issue):
             raise SettingsError([f"--issue is {issue!r}; it must read OWNER/REPO, octo/site for example."])
         github = self._github(issue) if issue is not None else None
-        local = Path(arguments.repository).resolve().name
-        repository = plan.repository if plan is not None else issue or local
+        local = plan.repository if plan is not None else plain(Path(arguments.repository).resolve().name)
+        repository = issue or local
         backend = self._backend
         sources = AuditSources(
             git=git,
@@ -155,7 +170,6 @@ class _AuditCommand:
         if github is not None:
             store = StateIssue(AuditIssues(Writer(github, 0, self._scan)), repository)
         else:
-            state = getattr(arguments, "state", None)
             path = Path(state) if state else default_path(Path(arguments.repository), self._environ)
             store = StateFile(path, repository)
         audit = Audit(sources, store)
@@ -201,7 +215,8 @@ class _AuditCommand:
         report = outcome.report
         match self._arguments.format:
             case "json":
-                print(json.dumps(report_json(report, outcome.merged.usage, outcome.merged.faults), indent=1))
+                values = report_json(report, outcome.merged.usage, outcome.merged.faults)
+                print(json.dumps(without_secrets(values, self._scan), indent=1))
             case "sarif":
                 print(json.dumps(outcome.sarif, indent=1))
             case "markdown":

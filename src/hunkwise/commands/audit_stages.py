@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -162,7 +162,7 @@ class Audit:
             head_sha=sources.head_sha,
             config=self.config,
             settings=settings,
-            today=date.fromtimestamp(sources.now),
+            today=datetime.fromtimestamp(sources.now, UTC).date(),
             attributes=self._texts.attributes,
             state=stored.state,
             notes=(*self._texts.notes, *stored.notes),
@@ -218,7 +218,11 @@ class Audit:
         diff = self.commits.diff(plan.head_sha, list(order))
         files = tuple(sorted(diff, key=lambda file: order.get(file.path, len(order))))
         planned = plan.shards[shard - 1]
-        limits = {"max_model_calls": planned.model_calls, "max_credits": planned.credits}
+        limits = {
+            "max_model_calls": planned.model_calls,
+            "max_credits": planned.credits,
+            "max_tokens": planned.tokens,
+        }
         tree = GitTree(sources.git, plan.head_sha)
         nested, notes = nested_instructions(tree, files) if self.config.context.instructions else ((), ())
         top = texts.instructions if self.config.context.instructions else ()
@@ -303,13 +307,12 @@ class Audit:
             report = replace(report, open=tuple(shown))
         return AuditOutcome(merged, report, self._sarif(merged, report))
 
-    def show(self) -> AuditOutcome:
+    def show(self, *, only: Sequence[str] = ()) -> AuditOutcome:
         """Returns how things stand at the head, from the state alone; writes nothing."""
         stored = self._store.read()
         settings = stored.state.settings if stored.state is not None else self._settings
         plan = self._plan(stored, settings)
-        unread = plan.model_copy(update={"shards": (), "files": ()})
-        return self.merge(unread, (), post=False)
+        return self.merge(plan.model_copy(update={"shards": ()}), (), post=False, only=only)
 
     def _sarif(self, merged: AuditMerge, report: AuditReport) -> Any:
         """Returns all open findings as SARIF: code scanning closes alerts that are missing from an upload."""

@@ -57,7 +57,7 @@ class StateStore(Protocol):
 
 def default_path(repository: Path, environ: Mapping[str, str]) -> Path:
     """Returns the state file of a clone in the user's cache: nothing is written into the repository."""
-    cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or Path.home(), ".cache"))
     folder = repository.resolve()
     key = sha256(os.fsencode(folder)).hexdigest()[:16]
     return cache / "hunkwise" / "audits" / f"{folder.name}-{key}.json"

@@ -15,7 +15,7 @@ from hunkwise.domain.text import count
 from hunkwise.errors import RepositoryError
 from hunkwise.flows.audit_planning import (
     AuditRepository,
-    read_old_files,
+    estimate_questions,
     settled_blobs,
     spent_in_week,
 )
@@ -64,25 +64,29 @@ def dismissal_changes(stored: StoredAudit) -> list[DismissalChange]:
         DismissalChange(key, True, by=stored.editor or "checkbox")
         for key in sorted(controls.ticked - dismissed)
     ]
-    # The box of an open finding is cleared if the issue could not be edited after another audit dismissed it.
-    cleared = (controls.shown - controls.ticked - controls.open) & dismissed
+    # The box of an open finding is cleared if the issue could not be edited after another audit dismissed it; and a
+    # finding whose alert is dismissed stays so, whatever its box shows: else it would change with each audit.
+    names = {f"{_BY_ALERT}{alert.number}": alert for alert in stored.alerts or ()}
+    cleared = {
+        key
+        for key in (controls.shown - controls.ticked - controls.open) & dismissed
+        if entries[key].by not in names
+    }
     changes += [DismissalChange(key, False) for key in sorted(cleared)]
     if stored.alerts is None:
         return changes
-    active: set[str] = set()
-    for alert in stored.alerts:
-        for entry in entries.values():
-            if not _is_about(alert, entry):
-                continue
-            name = f"{_BY_ALERT}{alert.number}"
-            active.add(name)
-            if entry.fingerprint not in dismissed:
-                why = ": ".join(filter(None, (alert.reason, alert.comment)))
-                changes.append(DismissalChange(entry.fingerprint, True, by=name, why=why))
+    for name, alert in names.items():
+        why = ": ".join(filter(None, (alert.reason, alert.comment)))
+        changes += [
+            DismissalChange(key, True, by=name, why=why)
+            for key, entry in entries.items()
+            if key not in dismissed and _is_about(alert, entry)
+        ]
+    # By number: the lines of a dismissed alert are those of the last upload that had it.
     changes += [
-        DismissalChange(entry.fingerprint, False)
-        for entry in entries.values()
-        if entry.fingerprint in dismissed and entry.by.startswith(_BY_ALERT) and entry.by not in active
+        DismissalChange(key, False)
+        for key, entry in entries.items()
+        if key in dismissed and entry.by.startswith(_BY_ALERT) and entry.by not in names
     ]
     return changes
 
@@ -130,11 +134,12 @@ def merge_audit(
     """
     head = plan.head_sha
     listing = repository.files(head) or ()
-    state = _current_state(plan, live, listing, repository)
+    state = _current_state(plan, live, listing)
+    renames = plan.renames
     usable = [part for part in parts if part.settings == plan.state.settings]
     reported = {finding.path for part in parts for finding in part.findings}
     recorded = {entry.record.path for entry in state.entries}
-    paths = sorted({*reported, *recorded, *(plan.renames.get(path, path) for path in recorded)})
+    paths = sorted({*reported, *recorded, *(renames.get(path, path) for path in recorded)})
     files = repository.diff(head, paths)
     reviews = [as_review(part, files) for part in parts]
     read = {plan.files[index] for part in usable for index in part.read}
@@ -144,7 +149,7 @@ def merge_audit(
         files=files,
         read={file.path for file in read},
         rechecks={key: answer for part in parts for key, answer in part.answers.items()},
-        renames=plan.renames,
+        renames=renames,
         dismissals=dismissals,
         today=plan.today,
         baseline=baseline,
@@ -176,10 +181,12 @@ def merge_audit(
     )
 
 
-def _current_state(
-    plan: AuditPlan, live: AuditState | None, listing: Sequence[TreeFile], repository: AuditRepository
-) -> AuditState:
-    """Returns the plan's state, with what another audit has added since the plan was made."""
+def _current_state(plan: AuditPlan, live: AuditState | None, listing: Sequence[TreeFile]) -> AuditState:
+    """Returns the plan's state with what another audit of the same commit has added since the plan was made.
+
+    Raises RepositoryError if that was an audit of another commit: a newer one may have findings whose code this one
+    does not have.
+    """
     state: AuditState = plan.state
     if live is None or state_digest(live) == plan.state_digest:
         return state
@@ -190,11 +197,20 @@ def _current_state(
             "Run the audit again. `concurrency` in the workflow keeps two audits from running at once.",
         )
     current = replace(state, entries=live.entries, weeks=live.weeks, total=live.total, runs=live.runs)
-    old = read_old_files(live, plan.head_sha, tuple(listing), repository)
-    if old is None or live.settings != state.settings or live.lap != state.lap:
+    if live.settings != state.settings or live.lap < state.lap or live.files != len(listing):
         return current
-    other = settled_blobs(live, old)
-    return replace(current, seen=bitmap_of(listing, blobs_of(listing, state.seen) | other))
+    if live.lap > state.lap:
+        return live
+
+    def either(own: bytes, other: bytes) -> bytes:
+        return bitmap_of(listing, blobs_of(listing, own) | blobs_of(listing, other))
+
+    skipped = {
+        reason: either(state.skipped.get(reason, b""), live.skipped.get(reason, b""))
+        for reason in {*state.skipped, *live.skipped}
+    }
+    seen, owed = either(state.seen, live.seen), either(state.owed, live.owed)
+    return replace(current, seen=seen, owed=owed, skipped=skipped)
 
 
 def _add_read(
@@ -230,8 +246,9 @@ def _missing_reports(plan: AuditPlan, parts: Sequence[AuditPart]) -> tuple[tuple
     for number, shard in enumerate(plan.shards, 1):
         part = by_shard.get(number)
         if part is None:
+            verb = "is" if len(shard.files) == 1 else "are"
             failed.append(
-                f"Shard {number} made no report: its {count(len(shard.files), 'file')} are read next time."
+                f"Shard {number} made no report: its {count(len(shard.files), 'file')} {verb} read next time."
             )
             continue
         done = {*part.read, *(index for indexes in part.skipped.values() for index in indexes)}
@@ -302,7 +319,7 @@ def report_of(
         unconfirmed=by_status[LedgerStatus.UNCONFIRMED],
         folders=_folders(eligible, seen),
         skipped=skipped,
-        runs_left=_audits_left(plan),
+        runs_left=_audits_left(plan, settled_blobs(state, listing), config),
         failed_shards=merged.failed,
         notes=(*merged.notes, *(fault.message for fault in merged.faults)),
         week_calls=week.model_calls,
@@ -332,13 +349,13 @@ def _folders(files: Sequence[TreeFile], seen: Collection[str]) -> tuple[FolderCo
     return tuple(FolderCoverage(folder, read[folder], number) for folder, number in total.most_common())
 
 
-def _audits_left(plan: AuditPlan) -> int | None:
+def _audits_left(plan: AuditPlan, known: Collection[str], config: Config) -> int | None:
     """Returns the estimated number of audits that read the rest of the lap, at the budget of one audit."""
-    if not plan.questions_left:
+    unread = [file for file in plan.files if file.blob not in known]
+    left = plan.questions_left + estimate_questions(unread, config)
+    if not left:
         return 0
-    if not plan.questions:
-        return None
-    return -(-plan.questions_left // plan.questions)
+    return -(-left // plan.questions) if plan.questions else None
 
 
 def _budgets(config: Config) -> tuple[str, ...]:

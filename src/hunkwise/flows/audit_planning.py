@@ -10,7 +10,7 @@ from typing import Protocol
 from hunkwise.domain.audit import FileActivity, TreeFile
 from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.model import NANO
-from hunkwise.domain.text import count
+from hunkwise.domain.text import plain
 from hunkwise.plan.audit_selection import (
     TreeSelection,
     order_files,
@@ -108,12 +108,17 @@ def plan_audit(request: AuditRequest, repository: AuditRepository) -> AuditPlan:
         activity=activity or {},
         weights=request.config.audit.risk,
     )
-    wanted = [file for file in ordered if not request.only or matches(request.only, file.path)]
+    too_large = find_too_large(ordered, request.config)
+    if too_large:
+        notes += (_too_large_note(too_large),)
+    readable = [file for file in ordered if file not in too_large]
+    wanted = _without_copies(
+        file for file in readable if not request.only or matches(request.only, file.path)
+    )
     planned, more = _within_budget(wanted, request, state)
     chosen = tuple(file for batch in planned for file in batch)
     index = {file: number for number, file in enumerate(chosen)}
-    left = [file for file in ordered if file not in index]
-    old_tree = before.tree if before is not None else head
+    left = _without_copies((*chosen, *readable))[len(chosen) :]
     return seal(
         AuditPlan(
             repository=request.repository,
@@ -124,11 +129,44 @@ def plan_audit(request: AuditRequest, repository: AuditRepository) -> AuditPlan:
             files=chosen,
             shards=_shards(planned, index, request, state),
             questions=_questions(planned, request.config),
-            questions_left=_questions(pack_batches(left, request.config.chunk_size), request.config),
-            renames=dict(repository.renames(old_tree, head)) if old_tree != head else {},
+            questions_left=estimate_questions(left, request.config),
+            renames=find_moves(before, old_files or (), files, head, repository) if before else {},
             notes=(*request.notes, *notes, *more),
         )
     )
+
+
+def _without_copies(files: Iterable[TreeFile]) -> tuple[TreeFile, ...]:
+    """Returns the first file of each content."""
+    first: dict[str, TreeFile] = {}
+    for file in files:
+        first.setdefault(file.blob, file)
+    return tuple(first.values())
+
+
+def find_moves(
+    state: AuditState,
+    old_files: Sequence[TreeFile],
+    files: Sequence[TreeFile],
+    head: str,
+    repository: AuditRepository,
+) -> dict[str, str]:
+    """Returns the new paths of the files with findings that were renamed since the state's commit, by the old ones.
+
+    A file that was moved unchanged is also found where the clone does not have that commit.
+    """
+    if state.tree == head:
+        return {}
+    recorded = {entry.record.path for entry in state.entries}
+    old_paths, paths = {file.path for file in old_files}, {file.path for file in files}
+    new_paths = {file.blob: file.path for file in reversed(files) if file.path not in old_paths}
+    moved = {
+        file.path: new_paths[file.blob]
+        for file in old_files
+        if file.path in recorded - paths and file.blob in new_paths
+    }
+    renames = repository.renames(state.tree, head)
+    return moved | {old: new for old, new in renames.items() if old in recorded}
 
 
 def read_old_files(
@@ -175,11 +213,12 @@ def _is_over(
     state: AuditState, files: Sequence[TreeFile], selection: TreeSelection, request: AuditRequest
 ) -> bool:
     """Returns whether the lap is complete and began `again-after` days ago."""
-    days = (request.today - date.fromisoformat(state.lap_began)).days
-    if days < request.config.audit.again_after:
+    began = date.fromisoformat(state.lap_began) if state.lap_began else request.today
+    if (request.today - began).days < request.config.audit.again_after:
         return False
     known = settled_blobs(state, files)
-    return all(file.blob in known for file in selection.eligible)
+    unread = [file for file in selection.eligible if file.blob not in known]
+    return len(find_too_large(unread, request.config)) == len(unread)
 
 
 def move_state(
@@ -236,31 +275,44 @@ def _questions(batches: Iterable[Sequence[TreeFile]], config: Config) -> int:
     return len(config.reviewing) * sum(questions_of(batch, config.chunk_size) for batch in batches)
 
 
+def estimate_questions(files: Sequence[TreeFile], config: Config) -> int:
+    """Returns about how many questions the files take."""
+    return _questions(pack_batches(files, config.chunk_size), config)
+
+
+def _without_reserve(calls: int, config: Config) -> int:
+    return calls - (calls // _RESERVE if config.verify != "off" else 0)
+
+
+def find_too_large(files: Iterable[TreeFile], config: Config) -> frozenset[TreeFile]:
+    """Returns the files that need more model calls than an audit can ever have."""
+    calls, week = config.max_model_calls, config.audit.week.max_model_calls
+    most = _without_reserve(calls if week is None else min(calls, week), config) // len(config.reviewing)
+    return frozenset(file for file in files if questions_of((file,), config.chunk_size) > most)
+
+
+def _too_large_note(files: Iterable[TreeFile]) -> str:
+    paths = _listed(sorted(plain(file.path) for file in files))
+    return (
+        f"Not read, as one file needs more model calls than an audit has: {paths}. Raise `max-model-calls` of `audit`, "
+        "or ignore them."
+    )
+
+
 def _within_budget(
     wanted: Sequence[TreeFile], request: AuditRequest, state: AuditState
 ) -> tuple[list[tuple[TreeFile, ...]], tuple[str, ...]]:
-    """Returns the files of each question that the budget allows, and notes."""
-    config, calls = request.config, _calls_left(request, state)
-    room, most = (
-        number - (number // _RESERVE if config.verify != "off" else 0)
-        for number in (calls, config.max_model_calls)
-    )
-    too_large = {file for file in wanted if _questions([(file,)], config) > most}
+    """Returns the files of each question that the budget allows, and a note if it allows none."""
+    room = _without_reserve(_calls_left(request, state), request.config)
     planned: list[tuple[TreeFile, ...]] = []
-    for batch in pack_batches([file for file in wanted if file not in too_large], config.chunk_size):
-        room -= _questions([batch], config)
+    for batch in pack_batches(wanted, request.config.chunk_size):
+        room -= _questions([batch], request.config)
         if room < 0:
             break
         planned.append(batch)
-    notes: tuple[str, ...] = ()
-    if wanted and not calls:
-        notes = ("The week's budget for audits is used up: nothing is read.",)
-    if too_large:
-        notes += (
-            f"{count(len(too_large), 'file')} cannot be read, each needs more model calls than one audit has: "
-            f"{_listed(sorted(file.path for file in too_large))}. Raise `max-model-calls` of `audit`, or ignore them.",
-        )
-    return planned, notes
+    if not wanted or planned:
+        return planned, ()
+    return planned, ("The rest of the week's budget for audits is too small: nothing is read.",)
 
 
 def _shards(
@@ -271,22 +323,35 @@ def _shards(
 ) -> tuple[PlannedShard, ...]:
     """Deals the questions out in turn, so that a shard that is cut loses its least risky ones. The budget is divided
     by the numbers of questions."""
-    calls, credits_ = _calls_left(request, state), _credits_left(request, state)
+    config, calls = request.config, _calls_left(request, state)
+    credits_, tokens = _credits_left(request, state), config.max_tokens
+    if not batches:
+        return ()
     number = request.shards or min(MOST_SHARDS, -(-calls // CALLS_A_SHARD))
-    number = min(number, len(batches))
-    total = _questions(batches, request.config)
-    shards = []
-    for start in range(number):
-        own = batches[start::number]
-        share = _questions(own, request.config) / total
-        shards.append(
-            PlannedShard(
-                files=tuple(index[file] for batch in own for file in batch),
-                model_calls=max(1, int(calls * share)),
-                credits=None if credits_ is None else credits_ * share,
-            )
+    dealt = [batches[start::number] for start in range(min(number, len(batches)))]
+    questions = [_questions(own, config) for own in dealt]
+    total = sum(questions)
+    return tuple(
+        PlannedShard(
+            files=tuple(index[file] for batch in own for file in batch),
+            model_calls=own_calls,
+            tokens=None if tokens is None else max(1, tokens * asked // total),
+            credits=None if credits_ is None else credits_ * asked / total,
         )
-    return tuple(shards)
+        for own, asked, own_calls in zip(
+            dealt, questions, _divide_calls(calls, questions, config), strict=True
+        )
+    )
+
+
+def _divide_calls(calls: int, questions: Sequence[int], config: Config) -> list[int]:
+    """Divides the calls by the numbers of questions, so that each shard can ask its own and verify the answers."""
+    total = sum(questions)
+    per_verification = _RESERVE - 1 if config.verify != "off" else total
+    shares = [asked + (asked - 1) // per_verification for asked in questions]
+    rest = calls - sum(shares)
+    upper = [rest * sum(questions[:number]) // total for number in range(len(questions) + 1)]
+    return [share + upper[number + 1] - upper[number] for number, share in enumerate(shares)]
 
 
 _MOST_LISTED = 5

@@ -113,6 +113,11 @@ def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozense
         files_by_prompt[prompt.name] = files
         min_severity = prompt.min_severity or config.min_severity
         tasks += [PromptTask(prompt, chunk, len(chunks), min_severity) for chunk in chunks]
+    if (
+        snapshot.audit
+    ):  # where a budget runs out, whole files are left for the next audit, not one prompt of each
+        order = {file.path: number for number, file in enumerate(snapshot.files)}
+        tasks.sort(key=lambda task: order[task.chunk.parts[0].file.path])
     covered_paths = {file.path for files in files_by_prompt.values() for file in files}
     without_prompt = tuple(
         FileCoverage(file.path, file.changed_lines, reason=SkipReason.NO_PROMPT)

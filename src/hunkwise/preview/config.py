@@ -6,7 +6,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -236,11 +236,15 @@ def check(arguments: argparse.Namespace) -> ExitCode:
     config, document = configuration(place, path)
     if document is None and arguments.config is not None:
         raise SettingsError([f"There is no {path} in {place.description}: correct --config."])
-    if faults := list(file_faults(config, place)):
-        raise SettingsError(faults)
-    texts = read_base_texts(place.commit, path, lambda config: config)
+    configs: list[Callable[[Config], Config]] = [lambda config: config]
+    if not all(prompt.is_name for prompt in config.audit.prompts):
+        configs.append(Config.for_audit)
+    if faults := [fault for of in configs for fault in file_faults(of(config), place)]:
+        raise SettingsError(list(dict.fromkeys(faults)))
+    texts, *of_audits = (read_base_texts(place.commit, path, of) for of in configs)
     # A faulty partial is a fault of every prompt that includes it: it is reported once, for the first prompt.
-    first = {fault.partition(_IN_PROMPT)[0]: fault for fault in reversed(list(_compile_faults(texts)))}
+    compiled = [fault for each in (texts, *of_audits) for fault in _compile_faults(each)]
+    first = {fault.partition(_IN_PROMPT)[0]: fault for fault in reversed(compiled)}
     if first:
         raise SettingsError(list(reversed(first.values())))
     lines = _summary(path, config, texts, found=document is not None)

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from hunkwise.domain.audit import TreeFile
 from hunkwise.domain.finding import Recheck, RecheckState
 from hunkwise.domain.review import SkipReason
+from hunkwise.domain.text import plain
 from hunkwise.errors import SettingsError
 from hunkwise.publish.conclusion import PublishedReview
 from hunkwise.publish.report import (
@@ -56,6 +57,12 @@ def _read_files(value: object) -> tuple[TreeFile, ...]:
     return tuple(files)
 
 
+def _read_renames(value: object) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(path, str) for path in value.values()):
+        raise PydanticCustomError("renames", "It must be new paths by old ones")
+    return value
+
+
 def _read_state(value: object) -> AuditState:
     state = value if isinstance(value, AuditState) else from_json(value)
     if state is None:
@@ -72,6 +79,7 @@ class PlannedShard(ReportPart):
     files: Annotated[tuple[_Count, ...], limit_length(_MOST_FILES)]
     """Indexes of the plan's files, riskiest first."""
     model_calls: Annotated[int, Field(ge=1, le=10_000)]
+    tokens: Annotated[int, Field(ge=1)] | None = None
     credits: Annotated[float, Field(gt=0)] | None = None
 
 
@@ -96,7 +104,8 @@ class AuditPlan(ReportPart):
     """Estimated questions of the lap after this audit."""
     questions: _Count
     """Estimated questions of this audit."""
-    renames: dict[str, str] = Field(default_factory=dict)
+    renames: Annotated[Any, BeforeValidator(_read_renames)] = Field(default_factory=dict)
+    """New paths of files with findings, by the old ones."""
     notes: Annotated[tuple[str, ...], limit_length(100)] = ()
     digest: str = ""
 
@@ -211,4 +220,10 @@ def read_part(raw: bytes, plan: AuditPlan) -> AuditPart:
         raise SettingsError([f"The report of shard {part.shard} names files that the plan does not give it."])
     if not set(part.skipped) <= {reason.value for reason in _SETTLED}:
         raise SettingsError([f"The report of shard {part.shard} has a reason that is unknown."])
-    return part
+    # A report has the printable form of a path that is not UTF-8.
+    paths = {plain(file.path): file.path for file in plan.shard_files(part.shard)}
+    findings = [
+        finding.model_copy(update={"path": paths.get(finding.path, finding.path)})
+        for finding in part.findings
+    ]
+    return part.model_copy(update={"findings": tuple(findings)})

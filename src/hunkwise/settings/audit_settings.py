@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+)
 
 from hunkwise.domain.finding import Severity
 from hunkwise.settings.prompt_settings import (
+    MAX_PROMPTS,
     CreditLimit,
     Gate,
     Globs,
     Level,
     ModelCalls,
-    PromptName,
+    PromptSettings,
     SettingsModel,
+    check_prompts,
     extra,
     setting,
 )
@@ -36,17 +43,33 @@ class WeekSettings(SettingsModel):
     max_credits: CreditLimit = setting(None, "AI credits of Copilot; one is 0.01 USD.")
 
 
+class AuditPrompt(PromptSettings):
+    """A prompt that an audit runs: with keys of its own, or the name of one that is built in or in `prompts`."""
+
+    @property
+    def is_name(self) -> bool:
+        return self.model_fields_set == {"name"}
+
+    def _lacks_template(self) -> bool:
+        return not self.is_name and super()._lacks_template()  # `Config` knows which names there are
+
+    @model_serializer(mode="wrap")
+    def _dump_name(self, dump: SerializerFunctionWrapHandler) -> object:
+        return self.name if self.is_name else dump(self)
+
+
 class AuditSettings(SettingsModel):
     """What an audit reads, what it may spend, and what it reports."""
 
     model_config = ConfigDict(json_schema_extra=extra(wants='keys and values, such as "max-model-calls: 40"'))
 
-    prompts: tuple[PromptName, ...] = setting(
-        ("audit",),
-        "The prompts that an audit runs, by their names: built in, or from `prompts` above.",
-        wants='a list of 1 to 32 names of prompts, such as ["audit", "security"]',
+    prompts: tuple[AuditPrompt, ...] = setting(
+        (AuditPrompt(name="audit"),),
+        "The prompts that an audit runs, each by its name alone (built in, or one of `prompts` above) or with keys of"
+        " its own, as above.",
+        wants=f'a list of 1 to {MAX_PROMPTS} prompts, such as "- name: audit"',
         minItems=1,
-        max_length=32,
+        maxItems=MAX_PROMPTS,
     )
     paths: Globs = setting((), "Patterns of the only files that are audited; without any, all are.")
     ignore: Globs = setting(
@@ -83,7 +106,5 @@ class AuditSettings(SettingsModel):
 
     @field_validator("prompts")
     @classmethod
-    def _check_count(cls, prompts: tuple[str, ...]) -> tuple[str, ...]:
-        if not prompts:  # `min_length` would also count names that are invalid
-            raise PydanticCustomError("count", "count")
-        return tuple(dict.fromkeys(prompts))
+    def _check_count_and_names(cls, prompts: tuple[AuditPrompt, ...]) -> tuple[AuditPrompt, ...]:
+        return check_prompts(prompts)

@@ -30,6 +30,7 @@ from hunkwise.settings.parsing import (
     wrong_value,
 )
 from hunkwise.settings.prompt_settings import (
+    MAX_PROMPTS,
     BudgetSettings,
     CreditLimit,
     FrontMatter,
@@ -43,12 +44,12 @@ from hunkwise.settings.prompt_settings import (
     RepositoryPath,
     SettingsModel,
     TokenLimit,
+    check_prompts,
     extra,
     setting,
 )
 from hunkwise.settings.strict_yaml import YamlDocument
 
-MAX_PROMPTS: Final = 32
 MAX_MODELS: Final = 8
 MAX_DEADLINE: Final = 360
 """In minutes."""
@@ -188,14 +189,7 @@ class Config(SettingsModel):
     @field_validator("prompts")
     @classmethod
     def _check_count_and_names(cls, prompts: tuple[PromptSettings, ...]) -> tuple[PromptSettings, ...]:
-        if not 1 <= len(prompts) <= MAX_PROMPTS:
-            raise PydanticCustomError("count", "count")
-        names = [prompt.name for prompt in prompts]
-        for name in names:
-            if names.count(name) > 1:
-                text = f"the prompt {quoted(name)} is in the list twice; give one another name"
-                raise PydanticCustomError("sentence", "{text}", {"text": text})
-        return prompts
+        return check_prompts(prompts)
 
     @model_validator(mode="after")
     def _check_model_or_models(self) -> Self:
@@ -207,7 +201,8 @@ class Config(SettingsModel):
     @model_validator(mode="after")
     def _check_audit_prompts(self) -> Self:
         known = {name: prompt for name, prompt in self._known_prompts.items() if not prompt.is_stage}
-        if faults := _unknown_prompts(self.audit.prompts, known, '"prompts" of the audit'):
+        named = [prompt.name for prompt in self.audit.prompts if prompt.is_name or prompt.is_stage]
+        if faults := _unknown_prompts(named, known, '"prompts" of the audit'):
             raise PydanticCustomError("sentence", "{text}", {"text": faults[0], "key": "audit"})
         return self
 
@@ -256,7 +251,7 @@ class Config(SettingsModel):
         """
         audit = self.audit
         settings: dict[str, object] = {
-            "prompts": audit.prompts,
+            "prompts": tuple(prompt.name for prompt in audit.prompts),
             "ignore": (*self.ignore, *audit.ignore),
             "min_severity": audit.min_severity,
             "max_model_calls": audit.max_model_calls,
@@ -267,7 +262,9 @@ class Config(SettingsModel):
             "approve": False,
             "min_coverage": 0,
         }
-        return self.with_overrides(settings)
+        own = {prompt.name: prompt for prompt in audit.prompts if not prompt.is_name}
+        prompts = {prompt.name: prompt for prompt in self.prompts} | own
+        return self.model_copy(update={"prompts": tuple(prompts.values())}).with_overrides(settings)
 
     @property
     def _known_prompts(self) -> dict[str, PromptSettings]:
@@ -362,9 +359,14 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 def json_schema() -> dict[str, Any]:
     """Returns the JSON Schema of the configuration file, for editors (draft 2020-12)."""
     schema = _for_editors(build_schema(Config))
-    prompts = schema["properties"]["prompts"]
+    prompts, of_audits = (
+        place["properties"]["prompts"] for place in (schema, schema["$defs"]["AuditSettings"])
+    )
     prompts["items"] = {"anyOf": [{"enum": [*BUILT_IN_PROMPTS, *STAGE_PROMPTS]}, prompts["items"]]}
     prompts["default"] = [prompt.name for prompt in Config().prompts]
+    name = schema["$defs"]["PromptSettings"]["properties"]["name"]["pattern"]
+    of_audits["items"] = {"anyOf": [{"type": "string", "pattern": name}, prompts["items"]["anyOf"][1]]}
+    del schema["$defs"]["AuditPrompt"]
     return {
         "$schema": _DRAFT,
         **schema,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +23,7 @@ from hunkwise.domain.finding import SEVERITY_LABELS, Severity
 from hunkwise.domain.model import BUILT_IN_PROMPTS, PARTIALS, READING_TOOLS, STAGE_PROMPTS, Limits
 from hunkwise.settings.parsing import did_you_mean, is_repository_path, quoted
 
+MAX_PROMPTS: Final = 32
 _NONE: Final = "none"
 
 
@@ -117,7 +118,6 @@ CreditLimit = Annotated[
     Annotated[float, Field(gt=0, le=1_000_000)] | None, _FROM_NONE, _TO_NONE, _NoneSchema()
 ]
 PartialName = Annotated[str, _one_of(PARTIALS), WithJsonSchema({"enum": list(PARTIALS), "type": "string"})]
-PromptName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 _Category = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 _ReadingTool = Annotated[
     str, _one_of(READING_TOOLS), WithJsonSchema({"enum": list(READING_TOOLS), "type": "string"})
@@ -206,8 +206,8 @@ class PromptSettings(FrontMatter):
 
     @model_validator(mode="after")
     def _check_template(self) -> Self:
-        built_in = (*BUILT_IN_PROMPTS, *STAGE_PROMPTS)
-        if self.template is None and self.name not in built_in:
+        if self._lacks_template():
+            built_in = (*BUILT_IN_PROMPTS, *STAGE_PROMPTS)
             near = did_you_mean(self.name, built_in) or "; name its template"
             text = (
                 f'the prompt {quoted(self.name)} has no "template", and only {", ".join(built_in[:-1])} and'
@@ -215,6 +215,9 @@ class PromptSettings(FrontMatter):
             )
             raise PydanticCustomError("sentence", "{text}", {"text": text})
         return self
+
+    def _lacks_template(self) -> bool:
+        return self.template is None and self.name not in (*BUILT_IN_PROMPTS, *STAGE_PROMPTS)
 
     @property
     def is_stage(self) -> bool:
@@ -225,3 +228,18 @@ class PromptSettings(FrontMatter):
         """Returns a copy in which fields that are not set here are taken from the front matter."""
         inherited = {name: getattr(front, name) for name in front.model_fields_set - self.model_fields_set}
         return self.model_copy(update=inherited)
+
+
+def check_prompts(prompts: tuple[_Prompt, ...]) -> tuple[_Prompt, ...]:
+    """Checks number and names of a list of prompts, for a validator of pydantic."""
+    if not 1 <= len(prompts) <= MAX_PROMPTS:
+        raise PydanticCustomError("count", "count")
+    names = [prompt.name for prompt in prompts]
+    for name in names:
+        if names.count(name) > 1:
+            text = f"the prompt {quoted(name)} is in the list twice; give one another name"
+            raise PydanticCustomError("sentence", "{text}", {"text": text})
+    return prompts
+
+
+_Prompt = TypeVar("_Prompt", bound=PromptSettings)
