@@ -208,10 +208,8 @@ class PullRequest:
     additions: int = 0
     deletions: int = 0
     url: str = ""
-    fork: bool = False
-    """The head is in another repository than the base, or in a deleted one."""
     head_repository: str = ""
-    """`owner/name` of the head's repository; empty if it was deleted."""
+    """`owner/name` of the head's repository, of a fork for example; empty if it was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
