@@ -146,7 +146,9 @@ class ReportedSuppression(_FindingFields):
         return super().dump(source.finding, reason=source.reason, kind=source.kind, **others)
 
 
-class _File(_ReportPart):
+class ReportedFile(_ReportPart):
+    """The coverage of one changed file."""
+
     path: _Path
     changed_lines: _Count
     reviewed_lines: _Count
@@ -164,7 +166,7 @@ class _Coverage(_ReportPart):
     carried_lines: _Count = 0
     complete: bool
     unlisted_files: _Count
-    files: Annotated[tuple[_File, ...], FailFast(), _limit_length(100_000)]
+    files: Annotated[tuple[ReportedFile, ...], FailFast(), _limit_length(100_000)]
 
 
 class _Usage(_ReportPart):
