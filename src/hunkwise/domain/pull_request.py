@@ -231,8 +231,8 @@ class Snapshot:
     threads: tuple[Thread, ...] = ()
     """Open threads, which are shown to the model as already raised."""
     instructions: tuple[Instructions, ...] = ()
-    attributes: str = ""
-    """The .gitattributes of the base."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """The texts of the base's .gitattributes files, by folder; the top one's is empty."""
     unlisted_files: int = 0
     """Files that GitHub counts but does not list (it lists at most 3,000)."""
     conversation: Conversation | None = None
