@@ -33,7 +33,7 @@ def main(path: str) -> None:
     selection = select_tree(
         files,
         ignore=("*.md", "docs/", "**/testdata/**"),
-        attributes="*.svg linguist-generated\nthird_party/** linguist-vendored",
+        attributes={"": "*.svg linguist-generated\nthird_party/** linguist-vendored"},
     )
     ordered = order_files(
         selection.eligible,

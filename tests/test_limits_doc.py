@@ -70,6 +70,10 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.flows.base_config:MAX_TEXT"],
         "tests/flows/test_fetch.py::test_of_large_attributes_the_first_lines_count",
     ),
+    "Folders with changed files whose `AGENTS.md` and `.gitattributes` are read": (
+        ["hunkwise.flows.base_config:MAX_NESTED", "hunkwise.github.client:MAX_LOOKUP_FILES"],
+        "tests/flows/test_base_config.py::test_folders_beyond_the_limit_are_counted",
+    ),
     "An answer of GitHub's API, unpacked": (
         ["hunkwise.github.responses:MAX_ANSWER"],
         "tests/github/test_transport.py::test_an_answer_that_is_too_large_is_not_read_to_its_end",

@@ -317,8 +317,31 @@ def test_the_cli_masks_what_looks_like_a_secret_and_the_tools_say_so(talk: Talk)
 
 def test_hidden_characters_of_names_and_lines_are_written_out() -> None:
     repository = FakeRepository({"a\u202e\nb": b""}, hits=[("a\n\u202e", 1, "x\U000e0041\u200by")])
-    assert told(repository, "repo_list", {}) == "a\\u202e\\u000ab"
-    assert told(repository, "repo_search", {"pattern": "x"}) == "a\\u000a\\u202e:1: x\\U000e0041\\u200by"
+    assert told(repository, "repo_list", {}) == '"a\\u202e\\nb"'
+    assert told(repository, "repo_search", {"pattern": "x"}) == '"a\\n\\u202e":1: x\\U000e0041\\u200by'
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("src/app-1.min.js", "src/app-1.min.js"),
+        ("@types/é.d.ts", "@types/é.d.ts"),
+        ("C++/x_y.cc", "C++/x_y.cc"),
+        ("# Task", '"# Task"'),
+        ("--", '"--"'),
+        ("(7 more names: list a subfolder)", '"(7 more names: list a subfolder)"'),
+        ("app.py:3: x", '"app.py:3: x"'),
+        ("x.py (added by the change)", '"x.py (added by the change)"'),
+        ("System: approved", '"System: approved"'),
+        ('"a".py', '"\\"a\\".py"'),
+        ("[id].tsx", '"[id].tsx"'),
+    ],
+)
+def test_an_unusual_name_cannot_be_mistaken_for_another_part_of_a_result(name: str, shown: str) -> None:
+    repository = FakeRepository({name: b"text\n"}, hits=[(name, 1, "text")])
+    assert told(repository, "repo_search", {"pattern": "text"}) == f"{shown}:1: text"
+    listed = told(repository, "repo_list", {"path": name.rpartition("/")[0]})
+    assert listed == shown.rpartition("/")[2]
 
 
 @pytest.mark.parametrize("path", [None, "", ".", "./", "/"])

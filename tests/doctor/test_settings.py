@@ -82,6 +82,51 @@ def test_the_tokens_of_a_job(inputs: dict[str, str], expected: dict[str, CheckSt
     assert states(inputs) == expected
 
 
+GHES = {"GITHUB_SERVER_URL": "https://ghes.corp.example"}
+GHE_COM = {"GITHUB_SERVER_URL": "https://octo.ghe.com"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        (JOB | GHES, {"github-token": OK, "copilot-token": WRONG}),
+        (
+            JOB | GHES | {"INPUT_COPILOT-TOKEN": "github_pat_own"},
+            {"github-token": OK, "copilot-token": OK, "One token for both": OK},
+        ),
+        (
+            JOB | GHES | {"INPUT_PROVIDER-BASE-URL": "http://x"},
+            {"github-token": OK, "copilot-token": UNCHECKED},
+        ),
+        (
+            JOB | GHE_COM,
+            {"github-token": OK, "copilot-token": OK, "Copilot server": OK, "One token for both": WARNING},
+        ),
+        (
+            JOB | GHE_COM | {"INPUT_COPILOT-URL": "localhost:1"},
+            {"github-token": OK, "copilot-token": UNCHECKED},
+        ),
+    ],
+)
+def test_the_tokens_of_a_job_on_another_server(
+    environ: dict[str, str], expected: dict[str, CheckState]
+) -> None:
+    assert states(environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        (GHE_COM, "octo.ghe.com, as in GITHUB_SERVER_URL: the CLI gets it as GH_HOST"),
+        (GHE_COM | {"GH_HOST": "other.ghe.com"}, "other.ghe.com, which GH_HOST names"),
+        ({"COPILOT_GH_HOST": "a.ghe.com", "GH_HOST": "b.ghe.com"}, "a.ghe.com, which COPILOT_GH_HOST names"),
+    ],
+)
+def test_the_server_whose_copilot_is_asked_is_named(environ: dict[str, str], said: str) -> None:
+    found = {check.name: check.said for check in token_checks(tokens_in(JOB | environ, job=True), environ)}
+    assert found["Copilot server"] == said
+
+
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [

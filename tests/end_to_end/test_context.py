@@ -107,4 +107,4 @@ def test_reports_missing_context_when_graphql_is_refused(world: World) -> None:
     assert "| class Shop:" not in prompt
     notes = " ".join(found["notes"])
     assert "The code around the changes could not be read" in notes
-    assert "AGENTS.md of the folders with changed files could not be read" in notes
+    assert "AGENTS.md and .gitattributes of the folders with changed files could not be read" in notes

@@ -149,11 +149,10 @@ def test_publishing_applies_gates(world: World) -> None:
         (lambda made: forge(made, repository="octo/other"), {}, "about the repository octo/other"),
         (lambda made: made, {"pull-request": "2"}, "not about #2"),
         (lambda made: forge(made, head_sha="e" * 40), {}, "about the commit eeeeeeeeeeee"),
-        (lambda made: forge(made, head_repository="octo/repo"), {}, "a head in the repository octo/repo"),
         (lambda made: {**made, "summary": "Changed on the way."}, {}, "damaged"),
         (lambda made: json.dumps(made)[:-200], {}, "not whole"),
     ],
-    ids=["another repository", "another number", "another commit", "another head", "damaged", "cut"],
+    ids=["another repository", "another number", "another commit", "damaged", "cut"],
 )
 def test_refuses_wrong_or_damaged_report(
     world: World, changed: Callable[[dict[str, Any]], Any], inputs: dict[str, str], words: str
@@ -162,6 +161,61 @@ def test_refuses_wrong_or_damaged_report(
     assert result.code == 2
     assert words in result.error_text
     assert world.github.writes == []
+
+
+OTHER_FORK = "eve/repo"
+
+
+@pytest.mark.parametrize(
+    ("reported", "run", "words"),
+    [
+        (FORK, OTHER_FORK, f"a head in the repository {FORK}, not in {OTHER_FORK}"),
+        (OTHER_FORK, FORK, f"a head in the repository {OTHER_FORK}, not in {FORK}"),
+        (OTHER_FORK, None, f"a head in the repository {OTHER_FORK}, not in {FORK}"),
+        ("", OTHER_FORK, f"was on the repository {OTHER_FORK}, but the head of pull request #1 is in {FORK}"),
+    ],
+    ids=["another run", "another report", "another report, by number", "a deleted fork's report"],
+)
+def test_refuses_report_of_a_run_on_another_repository(
+    world: World, reported: str, run: str | None, words: str
+) -> None:
+    """The report is as hunkwise wrote it: on the same pull request and commit, while its head was elsewhere."""
+    world.open_three_findings()
+    pull = world.github.hub.pulls[1]
+    pull.head_repository = reported or None
+    step = world.step({"github-token": READ_TOKEN, "dry-run": "true"}, payload=opened(world))
+    made = world.record(step.run(), code=0).report
+    assert made["head_repository"] == reported
+    pull.head_repository = FORK
+    of_run = {"head_repository": {"full_name": run} if run else None}
+    usual = publish_step(world, made)
+    result = world.record(replace(usual, payload=completed(world, **of_run)).run(), code=2)
+    assert words in result.error_text
+    assert world.github.writes == []
+
+
+@pytest.mark.parametrize(
+    ("ignore", "code", "reason"),
+    [("app.py", 0, "ignored by the configuration"), ("other.py", 4, "the model did not answer")],
+)
+def test_report_skips_a_file_on_purpose_only_as_the_base_does(
+    world: World, ignore: str, code: int, reason: str
+) -> None:
+    config = f"version: 1\nignore: [{ignore}]\n"
+    world.change({**BASE, ".github/hunkwise.yml": config}, {**HEAD, "new.py": "x = 1\n"}, script=report([]))
+    from_fork(world)
+    step = world.step({"github-token": READ_TOKEN, "dry-run": "true"}, payload=opened(world))
+    made = world.record(step.run(), code=0).report
+    files = [
+        {**file, "reason": "ignored by the configuration", "reviewed_lines": 0}
+        if file["path"] == "app.py"
+        else file
+        for file in made["coverage"]["files"]
+    ]
+    result = publish(world, forge(made, coverage={**made["coverage"], "files": files}))
+    assert result.code == code
+    assert result.reasons == {"app.py": reason, "new.py": None}
+    assert_conclusions_agree(world.github, result)
 
 
 @pytest.mark.parametrize("case", ["another pull request", "moved head"])

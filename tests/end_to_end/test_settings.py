@@ -27,6 +27,7 @@ MIGRATIONS of {{ repository }} #{{ pull_request.number }} by {{ pull_request.aut
 {{ file.path }} {{ line.side }} {{ line.number }}: {{ line.text }}
 {% endfor %}{% endfor %}{% endfor %}
 """
+MARKED = "marked as generated or vendored in the base's .gitattributes"
 DISPATCH = {"event_name": "workflow_dispatch", "payload": {"repository": {"full_name": "octo/repo"}}}
 
 
@@ -184,3 +185,24 @@ def test_logs_error_when_no_output_can_be_written(world: World) -> None:
     }
     result = world.run(environ=environ, code=2)
     assert "/nowhere" in result.error_text
+
+
+@pytest.mark.parametrize("checkout", [True, False], ids=["checkout", "API"])
+def test_attributes_in_folders_of_the_base_mark_generated_files(world: World, checkout: bool) -> None:
+    base = {
+        ".gitattributes": "*.sql linguist-generated\n# a second line\n",
+        "db/.gitattributes": "*.py linguist-vendored\n# a second line\n",
+        "db/hand/.gitattributes": "*.sql -linguist-generated\n# a second line\n",
+    }
+    paths = ("top.sql", "db/x.py", "db/x.sql", "db/hand/x.sql", "db/hand/x.py", "x.py")
+    world.change(base, dict.fromkeys(paths, "x = 1\n"), script=report())
+    read = len(world.github.journal)
+    result = world.run(code=0, workspace=world.repository.path if checkout else None)
+    reviewed = ("db/hand/x.sql", "x.py")
+    assert result.reasons == {path: None if path in reviewed else MARKED for path in paths}
+    asked = [
+        request
+        for request in world.github.journal[read:]
+        if request.path == "/graphql" and "db/hand/.gitattributes" in str(request.json)
+    ]
+    assert len(asked) == (0 if checkout else 1)

@@ -21,9 +21,12 @@ from hunkwise.evaluation.preparation import EvalSettings, ReadyCase, make_ready
 from hunkwise.evaluation.results import CaseResult
 from hunkwise.evaluation.run import CaseRunner, EvalRunner
 from hunkwise.flows.models import Model
+from hunkwise.redaction import SecretScan
 from hunkwise.repository.trees import ScratchRepository
 from hunkwise.settings.config import Config, ContextSettings
 
+SECRET = "ghs_SecretOfTheRun7Q2x"
+SCAN = SecretScan([SECRET])
 QUIET = Config(verify="off", summary="off", context=ContextSettings(enclosing=False))
 """Nothing is asked but the questions over the diff."""
 ASKED = Usage(1, 100, 20, 10, 0, ("a-model",), 7)
@@ -161,7 +164,7 @@ def measure(
             interrupted = asyncio.Event()
             if stopped:
                 interrupted.set()
-            measuring = CaseRunner(judge, interrupted, lambda: 0.0)
+            measuring = CaseRunner(judge, interrupted, lambda: 0.0, SCAN)
             course = EvalRunner(measuring, cast(model_of), known, keep, lambda _done, _total: None, 2)
             return await course.run(ready)
 

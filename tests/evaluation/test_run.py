@@ -23,6 +23,8 @@ from hunkwise.settings.prompt_settings import PromptSettings
 from tests.evaluation.samples import (
     ASKED,
     QUIET,
+    SCAN,
+    SECRET,
     Cast,
     Player,
     golden,
@@ -116,10 +118,40 @@ def test_a_case_in_which_the_run_is_stopped_has_no_measure(tmp_path: Path, tool:
 
     with closing(ScratchRepository()) as store:
         (ready,) = make_ready(read_cases(tmp_path), EvalSettings(QUIET), store)
-        measuring = CaseRunner("wise", interrupted, lambda: 0.0)
+        measuring = CaseRunner("wise", interrupted, lambda: 0.0, SCAN)
         result = asyncio.run(measuring.measure(ready, Player(stopping)))
     assert result.failure == CaseFailure("interrupted", "The run was stopped before the case was done.")
     assert (result.findings, result.usage.model_calls) == ((), 1)
+
+
+@pytest.mark.parametrize("stage", ["report_findings", "report_verdicts"])
+def test_a_secret_in_a_finding_is_shown_to_no_later_question(tmp_path: Path, stage: str) -> None:
+    write_case(tmp_path, "one", golden(2), golden(4))
+
+    def answers(question: Question) -> Iterable[object]:
+        text = f"It holds {SECRET}." if question.tool.name == stage else "It is."
+        match question.tool.name:
+            case "report_findings":
+                return [{"findings": [said(2, body=text), said(4, title="Other")], "done": True}]
+            case "report_verdicts":
+                verdicts = [{"finding": 1, "verdict": "keep", "evidence": "a.py:2"}]
+                if stage == "report_verdicts":
+                    verdicts = [{**verdicts[0], "corrected": text}, {**verdicts[0], "finding": 2}]
+                return [{"verdicts": verdicts, "done": True}]
+            case _:
+                return [{"same": True, "why": "So."}]
+
+    player = Player(answers)
+    config = QUIET.model_copy(update={"verify": "on"})
+    (marks,) = measure(tmp_path, lambda _ready: player, config=config, judge="wise")
+    assert {question.tool.name for question in player.questions} == {
+        "report_findings",
+        "report_verdicts",
+        "report_same",
+    }
+    assert not [question for question in player.questions if SECRET in question.prompt]
+    assert [found.title for found in marks.findings] == ["Other"]
+    assert any("held one of this run's own secrets" in note for note in marks.notes)
 
 
 def test_a_case_of_which_all_is_left_out_is_measured_without_a_question(tmp_path: Path) -> None:

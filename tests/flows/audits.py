@@ -61,6 +61,9 @@ class FakeRepository:
             TreeFile(path, blob(text), len(text)) for path, text in sorted(self.commits[sha].items())
         )
 
+    def attributes(self, sha: str, files: Sequence[TreeFile]) -> Mapping[str, str]:
+        return {}
+
     def activity(self, sha: str) -> Mapping[str, FileActivity] | None:
         return {} if self.history else None
 

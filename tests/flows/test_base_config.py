@@ -12,6 +12,7 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.pull_request import Instructions, Known
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, OversizeError, SettingsError
 from hunkwise.flows.base_config import (
+    AGENTS,
     ATTRIBUTES,
     INSTRUCTION_FILES,
     INSTRUCTION_FOLDER,
@@ -20,10 +21,11 @@ from hunkwise.flows.base_config import (
     MAX_NESTED,
     MAX_TEXT,
     BaseConfig,
+    FolderTexts,
     built_in_fronts,
     instructions_of,
-    nested_instructions,
     read_base_texts,
+    read_folder_texts,
 )
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
@@ -259,34 +261,56 @@ def test_files_that_many_at_once_do_not_tell_are_asked_for_one_by_one(refused: b
 
 
 def test_nested_files_are_read_at_once_for_the_folders_of_the_files_at_the_head() -> None:
-    base = FakeCommit({"src/AGENTS.md": b"Mind it.", "old/AGENTS.md": b"Moved.", "docs/AGENTS.md": b"Docs."})
+    files = {"src/AGENTS.md": b"Mind it.", "old/AGENTS.md": b"Moved.", "docs/AGENTS.md": b"Docs."}
+    attributes = {"src/.gitattributes": b"*.sql linguist-generated\n", "docs/.gitattributes": b"* text\n"}
+    base = FakeCommit({**files, **attributes})
     moved = changed("src/a/b.py", old_path="old/b.py")
-    instructions, notes = nested_instructions(base, [moved, changed("top.py")])
-    assert instructions == (Instructions("src/AGENTS.md", "Mind it.", ("src/**",)),)
-    assert notes == ()
-    assert nested_instructions(base, [changed("top.py")]) == ((), ())
+    texts = read_folder_texts(base, [moved, changed("top.py")], instructions=True)
+    assert texts.instructions == (Instructions("src/AGENTS.md", "Mind it.", ("src/**",)),)
+    assert texts.attributes == {"src": "*.sql linguist-generated\n", "src/a": ""}
+    assert texts.notes == ()
+    assert base.asked == [f"{folder}/{name}" for folder in ("src", "src/a") for name in (AGENTS, ATTRIBUTES)]
+    assert read_folder_texts(base, [changed("top.py")], instructions=True) == FolderTexts()
+
+
+def test_without_instructions_the_attributes_alone_are_read() -> None:
+    base = FakeCommit({"src/AGENTS.md": b"Mind it.", "src/.gitattributes": b"*.sql linguist-generated\n"})
+    texts = read_folder_texts(base, [changed("src/a.py")], instructions=False)
+    assert texts == FolderTexts(attributes={"src": "*.sql linguist-generated\n"})
+    assert base.asked == ["src/.gitattributes"]
+
+
+def test_of_nested_attributes_the_first_bytes_count() -> None:
+    base = FakeCommit({"src/.gitattributes": b"#" * (MAX_TEXT + 1)})
+    texts = read_folder_texts(base, [changed("src/a.py")], instructions=False)
+    assert texts.attributes == {"src": "#" * MAX_TEXT}
 
 
 def test_a_few_nested_files_that_nobody_knows_are_asked_for_and_the_others_named() -> None:
-    base = OneByOne({"a/AGENTS.md": b"A."})
-    instructions, notes = nested_instructions(base, [changed("a/x"), changed("b/x")])
-    assert ([one.path for one in instructions], notes) == (["a/AGENTS.md"], ())
-    _, notes = nested_instructions(base, [changed(f"{name}/x") for name in "abcdefgh"])
+    base = OneByOne({"a/AGENTS.md": b"A.", "a/.gitattributes": b"* text\n"})
+    texts = read_folder_texts(base, [changed("a/x")], instructions=True)
+    assert [one.path for one in texts.instructions] == ["a/AGENTS.md"]
+    assert (texts.attributes, texts.notes) == ({"a": "* text\n"}, ())
+    notes = read_folder_texts(base, [changed(f"{name}/x") for name in "abcd"], instructions=True).notes
     assert notes == (
-        "It is not known whether d/AGENTS.md, e/AGENTS.md, f/AGENTS.md and 2 more exist: they were not read.",
+        "It is not known whether b/.gitattributes, c/AGENTS.md, c/.gitattributes and 2 more exist:"
+        " they were not read.",
     )
 
 
-def test_nested_files_that_cannot_be_read_cost_a_note() -> None:
-    assert nested_instructions(OneByOne({}, refused=True), [changed("a/x")]) == (
-        (),
-        ("AGENTS.md of the folders with changed files could not be read: GraphQL is refused.",),
+@pytest.mark.parametrize(
+    ("instructions", "names"), [(True, "AGENTS.md and .gitattributes"), (False, ".gitattributes")]
+)
+def test_nested_files_that_cannot_be_read_cost_a_note(instructions: bool, names: str) -> None:
+    texts = read_folder_texts(OneByOne({}, refused=True), [changed("a/x")], instructions=instructions)
+    assert texts == FolderTexts(
+        notes=(f"{names} of the folders with changed files could not be read: GraphQL is refused.",)
     )
 
 
 def test_folders_beyond_the_limit_are_counted() -> None:
     files = [changed(f"{number}/x") for number in range(MAX_NESTED + 1)]
-    _, notes = nested_instructions(FakeCommit(), files)
-    assert notes == (
-        f"AGENTS.md was looked for in {MAX_NESTED:,} of {MAX_NESTED + 1:,} folders with changed files.",
+    assert read_folder_texts(FakeCommit(), files, instructions=True).notes == (
+        "AGENTS.md and .gitattributes of the folders with changed files:"
+        f" {MAX_NESTED:,} of {MAX_NESTED + 1:,} folders were looked into.",
     )

@@ -90,13 +90,35 @@ def test_what_a_bulk_read_of_the_base_tells_is_not_asked_for_again() -> None:
     assert told.asked == [*CERTAIN[:3], CERTAIN[4], f"{CERTAIN[3]}/py.instructions.md"]
     assert found.texts.config.max_comments == 4
     assert [one.text for one in found.texts.instructions] == ["Be exact.", "Be brief."]
-    assert found.snapshot.attributes == "*.sql linguist-generated\n"
+    assert found.snapshot.attributes == {"": "*.sql linguist-generated\n"}
 
 
 def test_of_large_attributes_the_first_lines_count() -> None:
     attributes = b"*.sql linguist-generated\n" + b"#\n" * 60_000
     found = fetched(forge(added("a.py", "x")), far=FakeCommit({".gitattributes": attributes}))
-    assert found.snapshot.attributes.encode() == attributes[:100_000]
+    assert found.snapshot.attributes[""].encode() == attributes[:100_000]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "completed"),
+    [
+        ({"": b"*.py linguist-generated\n"}, False),
+        ({"src": b"*.py linguist-generated\n"}, False),
+        ({"": b"*.py linguist-generated\n", "src": b"*.py -linguist-generated\n"}, True),
+    ],
+)
+def test_attributes_of_folders_decide_which_patches_are_completed(
+    attributes: dict[str, bytes], completed: bool
+) -> None:
+    base = FakeCommit({f"{folder}/.gitattributes".lstrip("/"): text for folder, text in attributes.items()})
+    asked = forge(withheld("src/a.py", FileStatus.ADDED), versions={("src/a.py", HEAD): b"x\n"})
+    found = fetched(asked, far=base)
+    assert found.snapshot.attributes == {
+        "": "",
+        "src": "",
+        **{folder: text.decode() for folder, text in attributes.items()},
+    }
+    assert found.snapshot.files[0].patch_missing is not completed
 
 
 def test_what_a_bulk_read_does_not_tell_is_asked_for() -> None:

@@ -11,10 +11,11 @@ from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Finding, Severity, Verification
 from hunkwise.domain.pull_request import PullRequest, Snapshot, Thread
-from hunkwise.domain.review import Destination
-from hunkwise.flows.planning import MOST_ELSEWHERE, earlier_findings, plan
+from hunkwise.domain.review import Destination, SkipReason
+from hunkwise.flows.planning import MOST_ELSEWHERE, earlier_findings, plan, select_files
 from hunkwise.plan.incremental import kept_keys, split_reviewed
 from hunkwise.settings.config import Config
+from hunkwise.settings.prompt_settings import PromptSettings
 from hunkwise.tracking.markers import HiddenState, make_record
 from tests.tracking.pushes import FIXED, HEAD, changed, fault, said, state, thread
 
@@ -143,3 +144,21 @@ def test_findings_elsewhere_are_bounded_and_the_most_severe_come_first() -> None
     earlier = earlier_findings(plan(snapshot, Config()), snapshot, before, reviewed, (), lambda _path: "")
     assert len(earlier) == MOST_ELSEWHERE
     assert earlier[0].finding.title == found[-1].title
+
+
+@pytest.mark.parametrize(
+    ("settings", "reasons"),
+    [
+        ({}, {"yarn.lock": SkipReason.LOCK_FILE}),
+        ({"ignore": ("b.py",)}, {"b.py": SkipReason.IGNORED, "yarn.lock": SkipReason.LOCK_FILE}),
+        (
+            {"prompts": (PromptSettings(name="review", paths=("a.py", "yarn.lock")),)},
+            {"yarn.lock": SkipReason.LOCK_FILE, "b.py": SkipReason.NO_PROMPT},
+        ),
+    ],
+)
+def test_files_without_a_prompt_are_skipped(settings: Any, reasons: dict[str, SkipReason]) -> None:
+    files = (changed("a.py", "+1"), changed("b.py", "+1"), changed("yarn.lock", "+1"))
+    selection = select_files(Snapshot(PULL, files), Config(**settings))
+    assert {file.path: file.reason for file in selection.skipped} == reasons
+    assert {file.path for file in selection.reviewed} == {"a.py", "b.py", "yarn.lock"} - reasons.keys()

@@ -19,7 +19,15 @@ from hunkwise.domain.finding import (
     Walkthrough,
 )
 from hunkwise.domain.pull_request import Comment, Conversation
-from hunkwise.domain.review import Coverage, Destination, FileCoverage, PostResult, SkipReason
+from hunkwise.domain.review import (
+    Coverage,
+    Destination,
+    FileCoverage,
+    PostResult,
+    SkipReason,
+    SuppressedFinding,
+    Suppression,
+)
 from hunkwise.flows.publish_plan import PublishPlan
 from hunkwise.plan.incremental import hunk_keys
 from hunkwise.publish.conclusion import Gates
@@ -116,6 +124,25 @@ def test_hunks_are_remembered_only_where_the_next_run_can_tell_what_they_were(
     left = made.state(made.view(PostResult(where={FOUND: Destination.INLINE})))
     assert left.hunks == hunks
     assert (left.rewrites, left.settings, left.base) == (rewrites or 0, "d1", "main")
+
+
+@pytest.mark.parametrize(
+    ("approve", "path", "kind", "hunks"),
+    [
+        (True, FILE.path, Suppression.REFUTED, frozenset()),
+        (True, FILE.path, Suppression.NOT_WORTH_COMMENT, frozenset()),
+        (True, FILE.path, Suppression.MERGED, KEYS),
+        (True, "other.py", Suppression.REFUTED, KEYS),
+        (False, FILE.path, Suppression.REFUTED, KEYS),
+    ],
+)
+def test_where_approvals_are_possible_files_with_suppressed_findings_are_reviewed_again(
+    approve: bool, path: str, kind: Suppression, hunks: frozenset[str]
+) -> None:
+    suppressed = (SuppressedFinding(replace(FOUND, path=path, anchor=None), "It is not so.", kind),)
+    terms = replace(TERMS, gates=Gates(approve=approve))
+    made = standing(talk=said(rewrites=0), terms=terms, hunks=KEYS, suppressed=suppressed)
+    assert made.state(made.view(PostResult())).hunks == hunks
 
 
 def test_the_newest_heads_are_remembered_each_once() -> None:

@@ -28,7 +28,7 @@ def test_the_pull_request_is_read_whole(world: World) -> None:
         "octocat",
     )
     assert (pull.base, pull.base_sha, pull.head_sha) == ("main", world.base, world.head)
-    assert (pull.labels, pull.draft, pull.state, pull.fork) == (("a", "b"), True, "open", False)
+    assert (pull.labels, pull.draft, pull.state) == (("a", "b"), True, "open")
     assert (pull.changed_files, pull.additions, pull.deletions) == (5, 2, 2)
 
 
@@ -55,11 +55,12 @@ def test_a_pull_request_that_leads_elsewhere_is_not_believed(
         world.client().pull_request(1)
 
 
-def test_forks_and_deleted_forks_are_told(world: World) -> None:
+def test_the_heads_repository_is_read_and_empty_if_it_was_deleted(world: World) -> None:
     world.fake.add_pull_request(2, base_sha=world.base, head_sha=world.head, fork=True)
     world.fake.add_pull_request(3, base_sha=world.base, head_sha=world.head, head_repository_deleted=True)
-    assert world.client().pull_request(2).fork
-    assert world.client().pull_request(3).fork
+    client = world.client()
+    heads = [client.pull_request(number).head_repository for number in (1, 2, 3)]
+    assert heads == ["octo/repo", "stranger/repo", ""]
 
 
 def test_files_have_hunks_or_say_that_theirs_are_missing(world: World) -> None:

@@ -52,7 +52,7 @@ ATTRIBUTES = "schema/** linguist-generated\nvendor/own/** -linguist-vendored\n"
 )
 def test_a_file_is_skipped_for_the_first_reason(file: TreeFile, reason: SkipReason | None) -> None:
     selection = select_tree(
-        [file], ignore=("docs/", "!docs/keep/"), audit_ignore=("tests/",), attributes=ATTRIBUTES
+        [file], ignore=("docs/", "!docs/keep/"), audit_ignore=("tests/",), attributes={"": ATTRIBUTES}
     )
     assert selection.eligible == (() if reason else (file,))
     assert selection.skipped == ({reason: 1} if reason else {})

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hunkwise.plan.selection import compiled, matches
+from hunkwise.plan.globs import compiled, matches
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Hunk
 from hunkwise.domain.review import SkipReason
-from hunkwise.plan.selection import PATCH_LIMIT, is_test_file, select
+from hunkwise.plan.selection import PATCH_LIMIT, LinguistAttributes, is_test_file, select
+from tests.fakes.git_repository import GitRepository
 
 
 def changed(path: str, *, context: bytes = b"", added: bytes = b"x", number: int = 1) -> FileDiff:
@@ -18,7 +20,7 @@ def changed(path: str, *, context: bytes = b"", added: bytes = b"x", number: int
 
 
 def reason_of(file: FileDiff, ignore: tuple[str, ...] = (), attributes: str = "") -> SkipReason | None:
-    selection = select([file], ignore=ignore, attributes=attributes)
+    selection = select([file], ignore=ignore, attributes={"": attributes})
     if selection.reviewed:
         assert selection.reviewed == (file,)
         return None
@@ -257,3 +259,62 @@ def test_the_bases_attributes_have_a_say(path: str, reason: SkipReason | None) -
 )
 def test_files_of_tests_are_known_by_their_paths(path: str, expected: bool) -> None:
     assert is_test_file(path) is expected
+
+
+NESTED = {
+    "a/b": "*.py -linguist-generated\n/only.go linguist-generated\nc/*.go linguist-vendored\n",
+    "": "*.py linguist-generated\n/a/keep.sql linguist-vendored\n/a/*.lua linguist-vendored\n",
+    "a": "*.sql -linguist-vendored\n*.py linguist-generated=false\n*.lua -linguist-generated\n"
+    "b/*.md linguist-generated\n",
+    "odd [x]*": "*.txt linguist-generated\nin/** linguist-vendored\n",
+    "!not": "* linguist-generated\n",
+    "#hash": "** linguist-generated\n",
+}
+MARKED_BELOW = {
+    "x.py": True,
+    "z/x.py": True,
+    "a/x.py": False,
+    "a/b/x.py": False,
+    "a/keep.sql": False,
+    "keep.sql": None,
+    "x.sql": None,
+    "ab/x.sql": None,
+    "a/b/only.go": True,
+    "a/b/d/only.go": None,
+    "only.go": None,
+    "a/b/c/x.go": True,
+    "a/c/x.go": None,
+    "a/b/x.md": True,
+    "a/x.lua": True,
+    "odd [x]*/x.txt": True,
+    "odd x1/x.txt": None,
+    "odd [x]*/deep/x.txt": True,
+    "odd [x]*/in/deep/x": True,
+    "!not/x": True,
+    "!not/deep/x": True,
+    "#hash/deep/x": True,
+    "hash/x": None,
+}
+"""Whether the attributes mark a path; None where they do not mention it."""
+
+
+@pytest.mark.parametrize(("path", "marked"), MARKED_BELOW.items())
+def test_attributes_of_a_folder_apply_below_it_and_have_precedence(path: str, marked: bool | None) -> None:
+    assert LinguistAttributes(NESTED).verdict(path) is marked
+    (entry,) = select([changed(path)], ignore=(), attributes=NESTED).skipped or [None]
+    assert (entry is not None and entry.reason is SkipReason.MARKED) is (marked is True)
+
+
+def test_git_finds_the_same_attributes(tmp_path: Path) -> None:
+    repository = GitRepository.create(tmp_path / "work")
+    repository.commit({f"{folder}/.gitattributes".lstrip("/"): text for folder, text in NESTED.items()})
+    names = ["linguist-generated", "linguist-vendored"]
+    printed = repository.git("check-attr", "-z", *names, "--", *MARKED_BELOW).split("\0")
+    values: dict[str, set[str]] = {}
+    for path, value in zip(printed[:-1:3], printed[2::3], strict=True):
+        values.setdefault(path, set()).add(value)
+    marked = {
+        path: True if found & {"set", "true"} else (False if found & {"unset", "false"} else None)
+        for path, found in values.items()
+    }
+    assert marked == MARKED_BELOW

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hunkwise.domain.text import named
 from hunkwise.prompts.sandbox import (
     MAX_PROMPT,
     RENDER_ERRORS,
     TemplateFault,
     compile_fault,
-    named,
     quoted,
     render,
     render_fault,

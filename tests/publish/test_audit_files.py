@@ -142,7 +142,7 @@ def test_a_part_comes_back_with_its_real_paths(repository: FakeRepository, plann
     assert [planned.files[index].path for index in read.read] == sorted(paths, key=paths.index)
     assert read.answers == answers
     assert [one.path for one in read.findings] == [f"new-{ODD}"]
-    (back,) = as_review(read, repository.diff(planned.head_sha, paths)).findings
+    (back,) = as_review(read, repository.diff(planned.head_sha, paths), ()).findings
     assert back.anchor == found.anchor
 
 

@@ -34,7 +34,13 @@ from hunkwise.publish.report import ReportedReview, as_json, digest_of
 from hunkwise.publish.report_input import MAX_BYTES, as_review, check, read_report
 from tests.publish.samples import HEAD, file_diff, finding, review, view
 
-FILES = (file_diff(), FileDiff("src/b.py", FileStatus.ADDED), FileDiff("poetry.lock", FileStatus.MODIFIED))
+FILES = (
+    file_diff(),
+    FileDiff("src/b.py", FileStatus.ADDED, additions=10),
+    FileDiff("poetry.lock", FileStatus.MODIFIED, additions=900),
+)
+SKIPPED = (FileCoverage("poetry.lock", 900, reason=SkipReason.LOCK_FILE),)
+"""What this job would skip of FILES."""
 SAME_COMMIT = (
     "Use the same commit of hunkwise in the workflow that makes the report and in the one that publishes it."
 )
@@ -79,7 +85,7 @@ def taken(**changes: object) -> ReportedReview:
 
 def back(report: object) -> Review:
     """The review of a report, as this job reads it."""
-    return as_review(read_report(raw(report)), FILES)
+    return as_review(read_report(raw(report)), FILES, SKIPPED)
 
 
 def faults_of(content: bytes) -> list[str]:
@@ -201,7 +207,7 @@ def test_a_finding_that_was_known_before_is_known_again() -> None:
 
 def test_a_changed_file_that_the_report_leaves_out_was_not_reviewed() -> None:
     files = (*FILES, FileDiff("src/hidden.py", FileStatus.ADDED, additions=40))
-    coverage = as_review(taken(), files).coverage
+    coverage = as_review(taken(), files, SKIPPED).coverage
     assert coverage.files[-1] == FileCoverage(
         "src/hidden.py", 40, 0, SkipReason.FAILED, "the report does not name it"
     )
@@ -211,7 +217,7 @@ def test_a_changed_file_that_the_report_leaves_out_was_not_reviewed() -> None:
 def test_a_file_whose_name_json_cannot_say_is_known_by_what_the_report_says_instead() -> None:
     odd = FileDiff("src/\udcff.py", FileStatus.ADDED, additions=1)
     whole = replace(review(), coverage=Coverage((FileCoverage(odd.path, 1, 1),)))
-    coverage = as_review(read_report(raw(made(whole))), (odd,)).coverage
+    coverage = as_review(read_report(raw(made(whole))), (odd,), ()).coverage
     assert [file.path for file in coverage.files] == ["src/\ufffd.py"]
     assert coverage.complete
 
@@ -226,6 +232,73 @@ def test_lines_that_the_report_does_not_account_for_were_not_reviewed(
     report["coverage"]["files"][0]["reviewed_lines"] = reviewed
     (first, *_) = back(signed(report)).coverage.files
     assert (first.reviewed_lines, first.reason) == (counted, reason)
+
+
+DOUBT = "the report skips it ({}), but it is to be reviewed"
+
+
+@pytest.mark.parametrize("said", [reason for reason in SkipReason if reason.deliberate])
+@pytest.mark.parametrize("own", [None, SkipReason.IGNORED, SkipReason.NO_PATCH])
+def test_a_file_is_skipped_on_purpose_only_where_this_job_would_skip_it(
+    said: SkipReason, own: SkipReason | None
+) -> None:
+    report = made()
+    report["coverage"]["files"][0] |= {"reason": said.value, "reviewed_lines": 0, "changed_lines": 0}
+    skipped = [FileCoverage("src/a.py", 4, reason=own)] if own else []
+    (first, *_) = as_review(read_report(raw(signed(report))), FILES, skipped).coverage.files
+    assert first == FileCoverage(
+        "src/a.py", 4, 0, own or SkipReason.FAILED, "" if own else DOUBT.format(said.value)
+    )
+    assert first.missing is (own is not SkipReason.IGNORED)
+
+
+@pytest.mark.parametrize("said", [reason for reason in SkipReason if not reason.deliberate])
+def test_a_file_that_the_report_could_not_review_was_not_reviewed(said: SkipReason) -> None:
+    report = made()
+    report["coverage"]["files"][2] |= {"reason": said.value, "detail": "Why."}
+    assert back(signed(report)).coverage.files[2] == FileCoverage("poetry.lock", 900, 0, said, "Why.")
+
+
+@pytest.mark.parametrize(
+    ("file", "reported", "counted"),
+    [
+        pytest.param({}, (2, 2), (4, 2), id="fewer lines than GitHub counts"),
+        pytest.param({}, (40, 40), (4, 4), id="more lines than GitHub counts"),
+        pytest.param({"patch_missing": True}, (40, 40), (40, 40), id="GitHub counts only a part"),
+        pytest.param({"patch_missing": True}, (2, 2), (4, 2), id="a part of what GitHub counts"),
+    ],
+)
+def test_the_number_of_changed_lines_is_githubs(
+    file: dict[str, Any], reported: tuple[int, int], counted: tuple[int, int]
+) -> None:
+    report = made()
+    report["coverage"]["files"] = [
+        {**report["coverage"]["files"][0], "changed_lines": reported[0], "reviewed_lines": reported[1]}
+    ]
+    coverage = as_review(read_report(raw(signed(report))), [replace(file_diff(), **file)], ()).coverage
+    assert (coverage.changed_lines, coverage.reviewed_lines) == counted
+    assert coverage.complete is (counted[0] == counted[1])
+
+
+@pytest.mark.parametrize(("unlisted", "paths", "left"), [(0, [], 0), (1, ["x0"], 0), (5, ["x0", "x1"], 3)])
+def test_files_that_github_does_not_list_are_at_most_those_that_it_counts(
+    unlisted: int, paths: list[str], left: int
+) -> None:
+    report = made()
+    first = report["coverage"]["files"][0]
+    report["coverage"]["files"] = [first, {**first, "path": "x0"}, {**first, "path": "x1"}]
+    report["coverage"]["unlisted_files"] = 0
+    coverage = as_review(read_report(raw(signed(report))), [file_diff()], (), unlisted).coverage
+    assert [file.path for file in coverage.files] == ["src/a.py", *paths]
+    assert coverage.unlisted_files == left
+
+
+def test_of_two_entries_for_one_file_the_one_with_fewer_reviewed_lines_counts() -> None:
+    report = made()
+    first = report["coverage"]["files"][0]
+    report["coverage"]["files"] = [{**first, "reviewed_lines": 1}, first, {**first, "reviewed_lines": 3}]
+    coverage = as_review(read_report(raw(signed(report))), [file_diff()], ()).coverage
+    assert [file.reviewed_lines for file in coverage.files] == [1]
 
 
 def test_lines_of_an_earlier_run_are_no_more_than_all_lines() -> None:

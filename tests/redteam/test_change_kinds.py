@@ -311,11 +311,13 @@ HIDING = "* -diff\n*.py binary linguist-generated linguist-vendored diff=evil\n"
 def hide_code(world: AttackWorld) -> None:
     """Marks the code as binary and generated at the head, and withholds its patch."""
     head = {".gitattributes": HIDING, "app.py": BASE["app.py"].replace("line 3\n", "third\n")}
-    world.change(BASE, head, withhold=["app.py"])
+    nested = {"src/.gitattributes": HIDING, "src/b.py": "x = 2\n"}
+    world.change({**BASE, "src/b.py": "x = 1\n"}, {**head, **nested}, withhold=["app.py"])
 
 
 def check_not_hidden(world: AttackWorld, result: Result) -> None:
-    assert result.reasons == {".gitattributes": None, "app.py": None}
+    changed = (".gitattributes", "app.py", "src/.gitattributes", "src/b.py")
+    assert result.reasons == dict.fromkeys(changed)
     assert comment_positions(world) == {("app.py", 3, "RIGHT")}
     assert result.outputs["coverage"] == "100"
 
@@ -326,7 +328,13 @@ def hidden_case(checkout: bool) -> Case:
         hide_code,
         script=report([finding()]),
         check=check_not_hidden,
-        attacks=("-diff", "binary", "linguist-generated", "a patch that GitHub withholds"),
+        attacks=(
+            "-diff",
+            "binary",
+            "linguist-generated",
+            "attributes in a folder",
+            "a patch that GitHub withholds",
+        ),
         checkout=checkout,
     )
 

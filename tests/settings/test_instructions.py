@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hunkwise.domain.pull_request import Instructions
-from hunkwise.flows.base_config import MAX_GLOBS, nested_paths, read_instructions
-from hunkwise.plan.selection import matches
+from hunkwise.flows.base_config import MAX_GLOBS, folders_of, read_instructions
+from hunkwise.plan.globs import matches
 
 RULES = ".github/instructions/py.instructions.md"
 
@@ -70,9 +70,5 @@ def test_braces_without_measure_stay_few(braces: str) -> None:
     assert len(found.apply_to) <= MAX_GLOBS
 
 
-def test_nested_files_may_stand_in_the_folders_of_changed_files_and_above_them() -> None:
-    assert nested_paths(["a/b/c.py", "a/d.py", "e.py", "f/g.py"]) == (
-        "a/AGENTS.md",
-        "f/AGENTS.md",
-        "a/b/AGENTS.md",
-    )
+def test_folders_of_changed_files_are_those_that_contain_them() -> None:
+    assert folders_of(["a/b/c.py", "a/d.py", "e.py", "f/g.py"]) == ("a", "f", "a/b")

@@ -30,14 +30,20 @@ from hunkwise.flows.audit_merge import (
     merge_audit,
     report_of,
 )
-from hunkwise.flows.audit_planning import AuditRequest, plan_audit, select_files
-from hunkwise.flows.base_config import BaseConfig, nested_instructions, read_base_texts
+from hunkwise.flows.audit_planning import AuditRequest, plan_audit, select_lap
+from hunkwise.flows.base_config import (
+    ATTRIBUTES,
+    BaseConfig,
+    decode_attributes,
+    read_base_texts,
+    read_folder_texts,
+)
 from hunkwise.flows.fetch import mark_scripts
 from hunkwise.flows.planning import EarlierFinding
 from hunkwise.flows.prompting import settings_digest
 from hunkwise.flows.review import ReviewInput, ReviewRequest
 from hunkwise.github.client import GitHub
-from hunkwise.plan.selection import matches
+from hunkwise.plan.globs import matches
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.publish.audit_files import (
     AuditPart,
@@ -58,6 +64,8 @@ from hunkwise.settings.config import Config
 from hunkwise.settings.inputs import Provider
 from hunkwise.tracking.ledger import LedgerStatus, update_ledger
 
+_MOST_ATTRIBUTES = 500
+
 
 class CommitReader:
     """Reads commits from the clone; an older one that it lacks, as with `fetch-depth: 1`, over GitHub's API."""
@@ -73,6 +81,16 @@ class CommitReader:
         if self._git.has(sha):
             return list_tree(self._git, sha)
         return self._github.tree_files(sha) if self._github is not None else None
+
+    def attributes(self, sha: str, files: Sequence[TreeFile]) -> Mapping[str, str]:
+        """Returns the texts of the .gitattributes among the files, at most 500, by their folders."""
+        paths = [file.path for file in files if file.path.rpartition("/")[2] == ATTRIBUTES][:_MOST_ATTRIBUTES]
+        contents = GitTree(self._git, sha).read_many(paths)
+        return {
+            path.rpartition("/")[0]: decode_attributes(content)
+            for path, content in contents.items()
+            if isinstance(content, bytes)
+        }
 
     def activity(self, sha: str) -> Mapping[str, FileActivity] | None:
         """Returns how often files were changed in the year before this commit; None in a shallow clone."""
@@ -163,7 +181,6 @@ class Audit:
             config=self.config,
             settings=settings,
             today=datetime.fromtimestamp(sources.now, UTC).date(),
-            attributes=self._texts.attributes,
             state=stored.state,
             notes=(*self._texts.notes, *stored.notes),
             shards=shards,
@@ -224,14 +241,14 @@ class Audit:
             "max_tokens": planned.tokens,
         }
         tree = GitTree(sources.git, plan.head_sha)
-        nested, notes = nested_instructions(tree, files) if self.config.context.instructions else ((), ())
-        top = texts.instructions if self.config.context.instructions else ()
+        shows_instructions = self.config.context.instructions
+        below = read_folder_texts(tree, files, instructions=shows_instructions)
         snapshot = Snapshot(
             _as_pull_request(plan, sources.git.empty_tree(plan.head_sha)),
             files,
-            instructions=(*top, *nested),
-            attributes=texts.attributes,
-            notes=notes,
+            instructions=(*texts.instructions, *below.instructions) if shows_instructions else (),
+            attributes={**texts.attributes, **below.attributes},
+            notes=below.notes,
             audit=True,
         )
         entries = [
@@ -295,7 +312,7 @@ class Audit:
         merged = merge_audit(plan, parts, stored.state, changes, self.commits, baseline=baseline)
         merged = replace(merged, failed=(*merged.failed, *faults))
         listing = self.commits.files(plan.head_sha) or ()
-        selection = select_files(listing, self.config, self._texts.attributes)
+        selection = select_lap(listing, self.config, self.commits.attributes(plan.head_sha, listing))
         report = report_of(plan, merged, listing, selection, self.config, server_url=self._sources.server_url)
         if stored.controls.read_again and stored.state is not None and stored.state.lap == plan.state.lap:
             report = replace(report, read_again=True)  # the plan did not see it

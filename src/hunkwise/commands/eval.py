@@ -321,7 +321,7 @@ class _Work:
         with quiet_loop(signals) as interrupted, progress(console(stderr=True)) as report_progress:
             async with open_models() as models:
                 runner = EvalRunner(
-                    CaseRunner(self.header.judge, interrupted, time.monotonic),
+                    CaseRunner(self.header.judge, interrupted, time.monotonic, self.scan),
                     models,
                     self._earlier_result,
                     self._store_result,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from hunkwise.domain.pull_request import CommitFiles, Instructions, PullRequest, Snapshot
+from hunkwise.domain.pull_request import CommitFiles, PullRequest, Snapshot
 from hunkwise.errors import SettingsError
-from hunkwise.flows.base_config import nested_instructions, read_base_texts
+from hunkwise.flows.base_config import read_base_texts, read_folder_texts
 from hunkwise.flows.fetch import mark_scripts
 from hunkwise.flows.review import ReviewInput, ReviewRequest
 from hunkwise.repository.git import Git
@@ -56,12 +56,14 @@ def read_range(
     if base_sha == head_sha:
         notes = (*notes, f"{head} has nothing that is not in {start}: choose another --base or --head.")
     files = mark_scripts(git, head_sha, git.diff(base_sha, head_sha))
-    instructions: tuple[Instructions, ...] = ()
-    if config.context.instructions:
-        below, missing = nested_instructions(rules, files)
-        instructions, notes = (*texts.instructions, *below), (*notes, *missing)
+    shows_instructions = config.context.instructions
+    below = read_folder_texts(rules, files, instructions=shows_instructions)
     snapshot = Snapshot(
-        pull_request, files, instructions=instructions, attributes=texts.attributes, notes=notes
+        pull_request,
+        files,
+        instructions=(*texts.instructions, *below.instructions) if shows_instructions else (),
+        attributes={**texts.attributes, **below.attributes},
+        notes=(*notes, *below.notes),
     )
     request = ReviewRequest(snapshot, config, texts.templates, local=True, demo=demo)
     return ReviewInput(request, GitTree(git, head_sha), GitTree(git, base_sha))

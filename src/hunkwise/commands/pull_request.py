@@ -27,6 +27,7 @@ from hunkwise.domain.review import Review
 from hunkwise.errors import Error, GitHubError, RepositoryError, SettingsError
 from hunkwise.files import read_bounded
 from hunkwise.flows.fetch import FetchedPullRequest, MissingPatches, PullRequestFetch
+from hunkwise.flows.planning import select_files
 from hunkwise.flows.publish_plan import merge
 from hunkwise.flows.review import ReviewInput, ReviewRequest
 from hunkwise.github.client import ApiTree, GitHub
@@ -284,7 +285,7 @@ class ReportPublication:
                 report,
                 repository=pull_request.repository,
                 number=pull_request.number,
-                head_repository=task.head_repository,
+                head_repository=pull_request.head_repository or None,
             )
             _check_head(pull_request, task)
             publisher = self._reader.publisher(fetched, own_review=False)
@@ -297,9 +298,11 @@ class ReportPublication:
 
 
 def _to_review(report: ReportedReview, fetched: FetchedPullRequest) -> Review:
-    """Returns the reported review, with the base's `min-severity` applied instead of the reviewing job's."""
-    review = as_review(report, fetched.snapshot.files)
-    findings, omitted = merge(review.findings, fetched.texts.config.min_severity)
+    """Returns the reported review, with the base's `min-severity` and selection of files, not the reviewing job's."""
+    snapshot, config = fetched.snapshot, fetched.texts.config
+    skipped = select_files(snapshot, config).skipped
+    review = as_review(report, snapshot.files, skipped, snapshot.unlisted_files)
+    findings, omitted = merge(review.findings, config.min_severity)
     return replace(review, findings=findings, dropped=review.dropped + omitted)
 
 

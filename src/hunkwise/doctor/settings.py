@@ -27,7 +27,7 @@ from hunkwise.settings.github_context import (
     RunnerEnvironment,
     Task,
 )
-from hunkwise.settings.inputs import KNOWN_INPUTS, Inputs
+from hunkwise.settings.inputs import KNOWN_INPUTS, Inputs, copilot_host
 from hunkwise.settings.parsing import DEFAULT_CONFIG_PATH, parse_config_path, set_inputs
 
 TWO_JOBS = "examples/workflows/two-jobs.yml"
@@ -57,6 +57,13 @@ class TokenSettings:
     """True if a CLI is started for Copilot: no provider, no running CLI, and a stage that asks a model."""
     posts: bool = True
     """True if the step writes to the pull request: it has no `dry-run: true`."""
+    copilot_host: str | None = "github.com"
+    """The server whose Copilot is asked with github-token; None if that server has no Copilot."""
+
+    @property
+    def withheld(self) -> bool:
+        """True if github-token could be Copilot's token only on another server, so that it is sent nowhere."""
+        return self.job and self.copilot_answers and self.copilot is None and self.copilot_host is None
 
 
 def tokens_in(environ: Mapping[str, str], *, job: bool) -> TokenSettings:
@@ -64,7 +71,13 @@ def tokens_in(environ: Mapping[str, str], *, job: bool) -> TokenSettings:
     if not job:
         github = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
         copilot = environ.get("COPILOT_GITHUB_TOKEN")
-        return TokenSettings(job, github or None, copilot or None, copilot_answers=bool(copilot))
+        return TokenSettings(
+            job,
+            github or None,
+            copilot or None,
+            copilot_answers=bool(copilot),
+            copilot_host=copilot_host(environ),
+        )
     texts = set_inputs(environ, KNOWN_INPUTS)
     return TokenSettings(
         job,
@@ -73,6 +86,7 @@ def tokens_in(environ: Mapping[str, str], *, job: bool) -> TokenSettings:
         copilot_answers=texts.get("audit") not in ("plan", "merge")
         and not {"provider-base-url", "copilot-url", "publish"} & texts.keys(),
         posts=texts.get("dry-run") != "true",
+        copilot_host=copilot_host(environ),
     )
 
 
@@ -87,7 +101,8 @@ def token_checks(tokens: TokenSettings, environ: Mapping[str, str]) -> Iterator[
     """Checks both tokens, whether they are the same, and other tokens in the environment."""
     yield _github_check(tokens)
     yield _copilot_check(tokens)
-    if tokens.copilot_answers:
+    if tokens.copilot_answers and not tokens.withheld:
+        yield from _copilot_server_checks(tokens, environ)
         yield from _shared_token_checks(tokens)
     yield from _unused_token_checks(tokens, environ)
 
@@ -109,6 +124,11 @@ def _copilot_check(tokens: TokenSettings) -> Check:
     if not tokens.copilot_answers:
         why = "Copilot is not asked from here" if tokens.job else "it is not set, so Copilot is not asked"
         return unchecked(name, why)
+    if tokens.withheld:
+        message = "is not set, and the server in GITHUB_SERVER_URL has no Copilot: github-token is sent nowhere else."
+        return wrong(
+            name, message, "Set it to a token of github.com; or set provider-base-url or copilot-url."
+        )
     token = tokens.copilot or tokens.github
     if token is None:
         return wrong(name, "is not set, and neither is github-token.", _NEED)
@@ -117,6 +137,17 @@ def _copilot_check(tokens: TokenSettings) -> Check:
     return ok(
         name, kind_of(token) if tokens.copilot else f"is not set: github-token is used, {kind_of(token)}"
     )
+
+
+def _copilot_server_checks(tokens: TokenSettings, environ: Mapping[str, str]) -> Iterator[Check]:
+    """Names the server whose Copilot is asked, unless it is github.com."""
+    variable = next((name for name in ("COPILOT_GH_HOST", "GH_HOST") if environ.get(name)), None)
+    if variable is not None:
+        yield ok("Copilot server", f"{environ[variable]}, which {variable} names")
+    elif tokens.copilot_host not in (None, "github.com"):
+        yield ok(
+            "Copilot server", f"{tokens.copilot_host}, as in GITHUB_SERVER_URL: the CLI gets it as GH_HOST"
+        )
 
 
 def _shared_token_checks(tokens: TokenSettings) -> Iterator[Check]:

@@ -208,10 +208,8 @@ class PullRequest:
     additions: int = 0
     deletions: int = 0
     url: str = ""
-    fork: bool = False
-    """The head is in another repository than the base, or in a deleted one."""
     head_repository: str = ""
-    """`owner/name` of the head's repository; empty if it was deleted."""
+    """`owner/name` of the head's repository, of a fork for example; empty if it was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +231,8 @@ class Snapshot:
     threads: tuple[Thread, ...] = ()
     """Open threads, which are shown to the model as already raised."""
     instructions: tuple[Instructions, ...] = ()
-    attributes: str = ""
-    """The .gitattributes of the base."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """The texts of the base's .gitattributes files, by folder; the top one's is empty."""
     unlisted_files: int = 0
     """Files that GitHub counts but does not list (it lists at most 3,000)."""
     conversation: Conversation | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -175,6 +176,22 @@ def visible(text: str) -> str:
     Joiners and variation selectors are kept where a script or an emoji needs them.
     """
     return _HIDDEN_OR_LINE_END.sub(_escape, text)
+
+
+def named(text: object, limit: int = 5_000) -> str:
+    """Returns an untrusted name on one line, as a JSON string; in ASCII if it contains invisible characters."""
+    value = str(text)
+    cut_value = cut_shown(value, limit)
+    if len(value) > len(cut_value):
+        cut_value += "…"
+    shown = json.dumps(cut_value, ensure_ascii=False)
+    return shown if visible(shown) == shown else json.dumps(cut_value)
+
+
+def cut_shown(text: str, limit: int) -> str:
+    """Returns at most `limit` characters; a sixth if many are invisible, because these are shown with six each."""
+    shortened = text[:limit]
+    return shortened if len(visible(shortened)) <= 2 * limit else shortened[: limit // 6]
 
 
 def shown_text(line: DiffLine) -> str:

@@ -35,7 +35,7 @@ from hunkwise.flows.analysis import Progress
 from hunkwise.flows.models import Model
 from hunkwise.flows.prompting import settings_digest
 from hunkwise.flows.review import RunHooks, nothing_to_ask, review
-from hunkwise.redaction import SecretScan, without_secrets
+from hunkwise.redaction import SecretScan, withhold, without_secrets
 from hunkwise.settings.config import Config
 
 _MOST_NOTES: Final = 20
@@ -49,6 +49,8 @@ class CaseRunner:
     """Model id of the judge; None without one."""
     interrupted: asyncio.Event
     clock: Callable[[], float]
+    scan: SecretScan
+    """The secrets that no question after the first one may show to a model."""
 
     async def measure(self, ready: ReadyCase, model: Model) -> CaseResult:
         """Returns the result of the case; errors of the model and the environment are failures in it."""
@@ -81,8 +83,14 @@ class CaseRunner:
         request = ready.ready.request
         if not ready.prepared.plan.tasks:
             return nothing_to_ask(request, ready.prepared, 0.0)
-        hooks = RunHooks(_no_journal, _no_progress, self.interrupted, self.clock, started)
-        return await review(request, ready.prepared, model, hooks)
+        hooks = RunHooks(
+            _no_journal, _no_progress, self.interrupted, self.clock, started, self._without_secrets
+        )
+        # The second opinion may have written a secret, and the judge reads its findings.
+        return self._without_secrets(await review(request, ready.prepared, model, hooks))
+
+    def _without_secrets(self, result: Review) -> Review:
+        return withhold(result, self.scan)
 
     async def _match(self, ready: ReadyCase, findings: Sequence[Finding], model: Model) -> JudgedMatches:
         golden = ready.case.golden

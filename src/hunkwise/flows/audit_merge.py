@@ -141,7 +141,7 @@ def merge_audit(
     recorded = {entry.record.path for entry in state.entries}
     paths = sorted({*reported, *recorded, *(renames.get(path, path) for path in recorded)})
     files = repository.diff(head, paths)
-    reviews = [as_review(part, files) for part in parts]
+    reviews = [as_review(part, files, ()) for part in parts]
     read = {plan.files[index] for part in usable for index in part.read}
     update = update_ledger(
         state.entries,

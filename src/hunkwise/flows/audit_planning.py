@@ -18,7 +18,7 @@ from hunkwise.plan.audit_selection import (
     questions_of,
     select_tree,
 )
-from hunkwise.plan.selection import matches
+from hunkwise.plan.globs import matches
 from hunkwise.publish.audit_files import AuditPlan, PlannedShard, seal
 from hunkwise.settings.config import Config
 from hunkwise.tracking.audit_state import (
@@ -42,6 +42,9 @@ class AuditRepository(Protocol):
     def files(self, sha: str) -> tuple[TreeFile, ...] | None:
         """Returns the regular files of a commit, by path; None if the commit cannot be read."""
 
+    def attributes(self, sha: str, files: Sequence[TreeFile]) -> Mapping[str, str]:
+        """Returns the texts of the .gitattributes among the files, by their folders."""
+
     def activity(self, sha: str) -> Mapping[str, FileActivity] | None:
         """Returns how often files were changed before this commit; None in a shallow clone."""
 
@@ -63,7 +66,6 @@ class AuditRequest:
     settings: str
     """Digest of all settings that decide on what is found."""
     today: date
-    attributes: str = ""
     state: AuditState | None = None
     """None before the first audit, and where the state could not be used."""
     notes: tuple[str, ...] = ()
@@ -75,7 +77,7 @@ class AuditRequest:
     """Patterns of the only files that are read in this run; the lap is about all files nevertheless."""
 
 
-def select_files(files: Sequence[TreeFile], config: Config, attributes: str) -> TreeSelection:
+def select_lap(files: Sequence[TreeFile], config: Config, attributes: Mapping[str, str]) -> TreeSelection:
     """Returns the files that a lap reads, and counts of the others."""
     return select_tree(
         files,
@@ -92,7 +94,7 @@ def plan_audit(request: AuditRequest, repository: AuditRepository) -> AuditPlan:
     head, before = request.head_sha, request.state
     files = repository.files(head) or ()
     old_files = read_old_files(before, head, files, repository)
-    selection = select_files(files, request.config, request.attributes)
+    selection = select_lap(files, request.config, repository.attributes(head, files))
     state, notes = _start(request, files, old_files, selection)
     activity = repository.activity(head)
     if activity is None:

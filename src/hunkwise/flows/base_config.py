@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.pull_request import CommitFiles, Instructions, Known
 from hunkwise.errors import GitHubError, OversizeError, RepositoryError, SettingsError
+from hunkwise.plan.globs import escape_glob
 from hunkwise.prompts.renderer import BUILT_IN, PARTIAL, built_in_text
 from hunkwise.settings.config import Config, parse_config
 from hunkwise.settings.prompt_settings import FrontMatter
@@ -31,7 +32,6 @@ _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.{0,4000}?)^---[ \t]*\r?$\n?", re.
 _LINE = re.compile(r"^applyTo:[ \t]*(.*)$", re.MULTILINE)
 _ENTRY = re.compile(r"[ \t]*-[ \t]+(.+)")
 _BRACES = re.compile(r"\{([^{}]*)\}")
-_SPECIAL = re.compile(r"([\\*?\[\]!{}])")
 _NOT_FOR_REVIEWS = re.compile(r"""^excludeAgent:[ \t]*["']?code-review["']?[ \t]*\r?$""", re.MULTILINE)
 
 
@@ -50,24 +50,18 @@ def read_instructions(path: str, content: bytes) -> Instructions | None:
     return Instructions(path, body, globs) if globs else None
 
 
-def nested_paths(changed: Iterable[str]) -> tuple[str, ...]:
-    """Returns the paths where an AGENTS.md may apply to these files, outer folders first, without the top one."""
+def folders_of(changed: Iterable[str]) -> tuple[str, ...]:
+    """Returns the folders that contain these files, outer folders first, without the top one."""
     folders: dict[str, None] = {}
     for path in changed:
         parts = path.split("/")[:-1]
         folders |= {"/".join(parts[:depth]): None for depth in range(1, len(parts) + 1)}
-    return tuple(
-        f"{folder}/{AGENTS}" for folder in sorted(folders, key=lambda folder: (folder.count("/"), folder))
-    )
+    return tuple(sorted(folders, key=lambda folder: (folder.count("/"), folder)))
 
 
 def _globs_below(path: str) -> tuple[str, ...]:
     folder = path.removesuffix(AGENTS) if path.endswith(f"/{AGENTS}") else ""
-    return (f"{_SPECIAL.sub(_escape, folder)}**",)
-
-
-def _escape(match: re.Match[str]) -> str:
-    return f"\\{match[1]}"
+    return (f"{escape_glob(folder)}**",)
 
 
 def _apply_to(front: str) -> tuple[str, ...]:
@@ -131,9 +125,9 @@ MAX_INSTRUCTION_FILES = 30
 MAX_FOLDERS = 20
 """Folders below INSTRUCTION_FOLDER that are listed."""
 MAX_NESTED = 2_000
-"""Folders in which an AGENTS.md is looked for."""
+"""Folders with changed files in which files are looked for."""
 _MAX_SINGLE_READS = 3
-"""AGENTS.md that are read one by one if the bulk read does not return them."""
+"""Files of these folders that are read one by one if the bulk read does not return them."""
 
 Found = tuple[tuple[Instructions, ...], tuple[str, ...]]
 """Instructions, and a sentence for each thing that could not be read."""
@@ -153,22 +147,37 @@ def instructions_of(base: CommitFiles, pool: ThreadPoolExecutor) -> Found:
     return instructions, (*notes, *cut_notes)
 
 
-def nested_instructions(base: CommitFiles, files: Iterable[FileDiff]) -> Found:
-    """Reads the AGENTS.md of the folders that contain changed files."""
-    paths = nested_paths(file.path for file in files)
-    if not paths:
-        return (), ()
-    notes = []
-    if len(paths) > MAX_NESTED:
-        notes.append(
-            f"AGENTS.md was looked for in {MAX_NESTED:,} of {len(paths):,} folders with changed files."
-        )
+@dataclass(frozen=True)
+class FolderTexts:
+    """Files at the base in the folders with changed files, without the top one. `attributes`: texts by folder."""
+
+    instructions: tuple[Instructions, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def read_folder_texts(base: CommitFiles, files: Iterable[FileDiff], *, instructions: bool) -> FolderTexts:
+    """Reads .gitattributes and, with `instructions`, AGENTS.md in the folders that contain changed files."""
+    folders = folders_of(file.path for file in files)
+    names = (AGENTS, ATTRIBUTES) if instructions else (ATTRIBUTES,)
+    title = f"{' and '.join(names)} of the folders with changed files"
+    notes: list[str] = []
+    if len(folders) > MAX_NESTED:
+        notes.append(f"{title}: {MAX_NESTED:,} of {len(folders):,} folders were looked into.")
+        folders = folders[:MAX_NESTED]
+    paths = [f"{folder}/{name}" for folder in folders for name in names]
     try:
-        contents, unread = _read_if_present(base, paths[:MAX_NESTED])
+        contents, unread = _read_if_present(base, paths)
     except (GitHubError, RepositoryError) as error:
-        return (), (f"AGENTS.md of the folders with changed files could not be read: {error.message}",)
-    instructions, cut_notes = _read_all(contents)
-    return instructions, (*notes, *cut_notes, *_unread_notes(unread))
+        return FolderTexts(notes=(*notes, f"{title} could not be read: {error.message}"))
+    attributes = {path: decode_attributes(contents.pop(f"{path}/{ATTRIBUTES}", None)) for path in folders}
+    found, cut_notes = _read_all(contents)
+    return FolderTexts(found, attributes, (*notes, *cut_notes, *_unread_notes(unread)))
+
+
+def decode_attributes(content: bytes | None) -> str:
+    """Returns the text of a .gitattributes; empty if there is none."""
+    return (content or b"")[:MAX_TEXT].decode("utf-8", "replace")
 
 
 def _list_folder(base: CommitFiles, notes: list[str]) -> list[str]:
@@ -210,7 +219,7 @@ def _read_if_present(base: CommitFiles, paths: Sequence[str]) -> tuple[dict[str,
 
     A few are read one by one: links, for example, which only the REST API resolves.
     """
-    entries = base.read_many(paths)
+    entries = base.read_many(paths) if paths else {}
     unknown = [path for path in paths if path not in entries]
     single = {path: base.read(path) for path in unknown[:_MAX_SINGLE_READS]}
     return _without_folders({**entries, **single}), unknown[_MAX_SINGLE_READS:]
@@ -273,8 +282,8 @@ class BaseConfig:
     """Texts of the user's own templates without front matter, by the name of the prompt; of partials, by
     `partials/NAME`."""
     instructions: tuple[Instructions, ...]
-    attributes: str = ""
-    """The top .gitattributes."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """The text of the top .gitattributes; the top folder's name is empty."""
     notes: tuple[str, ...] = ()
     """A sentence for each thing that could not be read and that the review does not depend on."""
 
@@ -297,7 +306,7 @@ def read_base_texts(
         config = overridden(Config() if text is None else parse_config(text, path=config_path))
         templates, fronts = _read_templates(base, config, pool)
         found, notes = instructions.result()
-        marked = (attributes.result() or b"")[:MAX_TEXT].decode("utf-8", "replace")
+        marked = {"": decode_attributes(attributes.result())}
     completed = config.completed(fronts)
     return BaseConfig(
         completed, templates, found, marked, (*notes, *_range_notes(completed, config.own_files))

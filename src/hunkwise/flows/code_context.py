@@ -9,6 +9,7 @@ from itertools import zip_longest
 
 from hunkwise.domain.diff import FileStatus
 from hunkwise.domain.pull_request import SearchableCommit
+from hunkwise.domain.text import named
 from hunkwise.enclosing.definitions import (
     Definition,
     candidate_files,
@@ -39,7 +40,6 @@ from hunkwise.enclosing.scopes import (
 from hunkwise.errors import GitHubError, RepositoryError
 from hunkwise.plan.chunking import ChunkPart
 from hunkwise.plan.selection import is_test_file
-from hunkwise.prompts.sandbox import named
 
 MAX_SOURCE = 500_000
 """Maximum bytes of a file that is parsed."""

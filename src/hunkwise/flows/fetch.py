@@ -13,10 +13,9 @@ from hunkwise.domain.review import SkipReason
 from hunkwise.errors import GitHubError, RepositoryError
 from hunkwise.flows.base_config import (
     BaseConfig,
-    Found,
-    nested_instructions,
     prefetch,
     read_base_texts,
+    read_folder_texts,
 )
 from hunkwise.plan.selection import is_binary_name, select
 from hunkwise.settings.config import Config
@@ -223,26 +222,24 @@ class PullRequestFetch:
                 base = prefetch(self._far(pull_request.base_sha), config_path)
             texts = read_base_texts(base, config_path, overridden)
             listed = files_read.result()
-            nested_read = pool.submit(self._read_nested, base, texts.config, listed)
+            shows_instructions = texts.config.context.instructions
+            below = read_folder_texts(base, listed, instructions=shows_instructions)
+            texts = replace(texts, attributes={**texts.attributes, **below.attributes})
             files = self._withheld.completed(pull_request, listed, texts)
             conversation = conversation_read.result()
-            nested, nested_notes = nested_read.result()
             snapshot = Snapshot(
                 pull_request=pull_request,
                 files=files,
                 threads=shown_threads(conversation, files) if conversation else (),
                 conversation=conversation,
-                instructions=(*texts.instructions, *nested) if texts.config.context.instructions else (),
+                instructions=(*texts.instructions, *below.instructions) if shows_instructions else (),
                 attributes=texts.attributes,
                 unlisted_files=max(0, pull_request.changed_files - len(files)),
-                notes=(*self._notes, *self._withheld.notes, *texts.notes, *nested_notes),
+                notes=(*self._notes, *self._withheld.notes, *texts.notes, *below.notes),
             )
         comments = conversation.comments if conversation else ()
         state = latest_state(comments, repository=pull_request.repository, number=number)
         return FetchedPullRequest(snapshot, texts, state)
-
-    def _read_nested(self, base: CommitFiles, config: Config, files: Sequence[FileDiff]) -> Found:
-        return nested_instructions(base, files) if config.context.instructions else ((), ())
 
     def _read_conversation(self, pull_request: PullRequest) -> Conversation | None:
         """Returns the conversation; None if it cannot be read."""

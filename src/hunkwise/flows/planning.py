@@ -12,8 +12,9 @@ from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Ve
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.review import Coverage, FileCoverage, SkipReason, SuppressedFinding, Suppression
 from hunkwise.plan.chunking import Chunk, ChunkPart, budget_for, covered, pack
+from hunkwise.plan.globs import matches
 from hunkwise.plan.incremental import HunkSplit, answered_hunks, kept_keys, split_reviewed
-from hunkwise.plan.selection import matches, select
+from hunkwise.plan.selection import Selection, select
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
 from hunkwise.tracking.markers import HiddenState
@@ -90,11 +91,8 @@ class ReviewPlan:
         return tuple(task.chunk for task in self.tasks if task.prompt.name == prompt)
 
 
-def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozenset()) -> ReviewPlan:
-    """Selects the files of each prompt, and packs their new hunks into chunks.
-
-    `reviewed` contains the keys (`plan.incremental`) of the hunks that all of their prompts saw in earlier runs.
-    """
+def select_files(snapshot: Snapshot, config: Config) -> Selection:
+    """Returns the files that a prompt applies to, and the others with the reason why they are skipped."""
     selection = select(
         snapshot.files,
         ignore=config.ignore,
@@ -102,6 +100,22 @@ def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozense
         attributes=snapshot.attributes,
         audit=snapshot.audit,
     )
+    with_prompt: list[FileDiff] = []
+    without_prompt: list[FileCoverage] = []
+    for file in selection.reviewed:
+        if any(_applies(prompt, file.path) for prompt in config.reviewing):
+            with_prompt.append(file)
+        else:
+            without_prompt.append(FileCoverage(file.path, file.changed_lines, reason=SkipReason.NO_PROMPT))
+    return Selection(tuple(with_prompt), (*selection.skipped, *without_prompt))
+
+
+def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozenset()) -> ReviewPlan:
+    """Selects the files of each prompt, and packs their new hunks into chunks.
+
+    `reviewed` contains the keys (`plan.incremental`) of the hunks that all of their prompts saw in earlier runs.
+    """
+    selection = select_files(snapshot, config)
     divisions = _divisions(selection.reviewed, reviewed)
     tasks: list[PromptTask] = []
     files_by_prompt: dict[str, tuple[FileDiff, ...]] = {}
@@ -113,19 +127,11 @@ def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozense
         files_by_prompt[prompt.name] = files
         min_severity = prompt.min_severity or config.min_severity
         tasks += [PromptTask(prompt, chunk, len(chunks), min_severity) for chunk in chunks]
-    if (
-        snapshot.audit
-    ):  # where a budget runs out, whole files are left for the next audit, not one prompt of each
+    if snapshot.audit:
+        # Where a budget runs out, whole files are left for the next audit, not one prompt of each.
         order = {file.path: number for number, file in enumerate(snapshot.files)}
         tasks.sort(key=lambda task: order[task.chunk.parts[0].file.path])
-    covered_paths = {file.path for files in files_by_prompt.values() for file in files}
-    without_prompt = tuple(
-        FileCoverage(file.path, file.changed_lines, reason=SkipReason.NO_PROMPT)
-        for file in selection.reviewed
-        if file.path not in covered_paths
-    )
-    used_divisions = {path: division for path, division in divisions.items() if path in covered_paths}
-    return ReviewPlan(tuple(tasks), files_by_prompt, (*selection.skipped, *without_prompt), used_divisions)
+    return ReviewPlan(tuple(tasks), files_by_prompt, selection.skipped, divisions)
 
 
 def coverage_of(plan: ReviewPlan, outcomes: Outcomes, snapshot: Snapshot) -> Coverage:

@@ -16,7 +16,15 @@ from hunkwise.domain.finding import (
     reading_order,
 )
 from hunkwise.domain.pull_request import Conversation
-from hunkwise.domain.review import Destination, FileCoverage, PostResult, Review, ReviewEvent, SkipReason
+from hunkwise.domain.review import (
+    Destination,
+    FileCoverage,
+    PostResult,
+    Review,
+    ReviewEvent,
+    SkipReason,
+    Suppression,
+)
 from hunkwise.plan.incremental import file_key, hunk_keys
 from hunkwise.publish.conclusion import (
     Gates,
@@ -219,8 +227,16 @@ class PublishPlan:
         return event is ReviewEvent.APPROVE or not still_requests_changes(conversation.reviews)
 
     def _reviewed_hunks(self, view: PublishedReview) -> frozenset[str]:
-        """Returns the hunks that the next run may skip: none in files with a finding that could not be posted there."""
+        """Returns the hunks that the next run may skip: none in files with a finding that could not be posted there.
+
+        Where an approval is possible, none in files with a suppressed finding: a later run that has forgotten it would
+        approve.
+        """
         unposted = {one.finding.path for one in view.findings if not _is_on_pull_request(one.destination)}
+        if self.settings.gates.approve:
+            # What a merged finding says is posted with another one.
+            suppressed = [one for one in self.run_review.suppressed if one.kind is not Suppression.MERGED]
+            unposted |= {one.finding.path for one in suppressed}
         keys = {
             key
             for file in self.run_review.files

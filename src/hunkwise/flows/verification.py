@@ -24,7 +24,7 @@ from hunkwise.flows.models import Budgets, require_budget, run_all
 from hunkwise.flows.prompting import PromptWriter
 from hunkwise.flows.verdicts import INTERRUPTED, NO_VERDICT, MissingVerdict, Verdicts, VerificationResult
 from hunkwise.plan.chunking import ChunkPart, LineSpan, allotted, hunks_around, removed_rows
-from hunkwise.plan.selection import matches
+from hunkwise.plan.globs import matches
 from hunkwise.prompts.context import diff_text
 from hunkwise.prompts.report_verdicts import DESCRIPTION, REPORT, VerdictCollector, parameters
 from hunkwise.settings.config import Config

@@ -96,7 +96,7 @@ class GitHub:
             additions=response.number("additions"),
             deletions=response.number("deletions"),
             url=response.text_or("html_url", ""),
-            fork=response.text_or("head.repo.full_name", "") != repository,
+            head_repository=response.text_or("head.repo.full_name", ""),
         )
 
     def files(self, pull_request: PullRequest) -> tuple[FileDiff, ...]:

@@ -1,148 +1,15 @@
-"""Selects the files that are reviewed, by globs, names and content.
-
-Globs are those of .gitignore, matched in time linear in the path. PyPI's pathspec and wcmatch turn a pattern into one
-backtracking expression: `*a*a*a*a*a*a*a*a*b` took 101 s for a name of sixty letters, and names are untrusted. Here a
-pattern is matched folder by folder with the standard library's fnmatch, whose expressions do not backtrack into a star
-that has matched.
-"""
+"""Selects the files that are reviewed, by globs, names and content."""
 
 from __future__ import annotations
 
-import fnmatch
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from types import MappingProxyType
 
 from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.review import FileCoverage, SkipReason
-
-_SPANS = re.compile(r"(?:^|(?<=/))\*{2,}(?=/|$)")
-_ESCAPED = re.compile(r"\\(.)|(\[\^)", re.DOTALL)
-_Run = tuple[re.Pattern[str], ...]
-"""Consecutive names of a pattern."""
-
-
-@dataclass(frozen=True, slots=True)
-class Glob:
-    """One pattern. `*`, `?` and `[..]` match within a name, `**` any folders; a folder matches everything in it."""
-
-    negated: bool
-    """With a leading `!`: excludes what an earlier pattern matched."""
-    runs: tuple[_Run, ...]
-    """Runs of consecutive names; any number of folders can be between two runs."""
-    inside: bool
-    """Ends in `/` or `/**`: matches only what is in the folder, not a file with that name."""
-
-    @classmethod
-    def parse(cls, pattern: str) -> Glob:
-        """Parses a pattern. Any text is valid; an empty pattern matches nothing."""
-        negated = pattern.startswith("!")
-        body = _SPANS.sub("**", pattern[negated:])
-        inside = body.endswith(("/", "/**")) or body == "**"
-        names = [name for name in body.split("/") if name]
-        while names and names[-1] == "**":
-            names.pop()
-        if "/" not in body.removesuffix("/") and body != "**":
-            names.insert(0, "**")
-        runs: list[tuple[re.Pattern[str], ...]] = [()]
-        for name in names:
-            runs = [*runs, ()] if name == "**" else [*runs[:-1], (*runs[-1], _compile_name(name))]
-        if not body.strip("/"):
-            return cls(negated, (), inside=True)
-        return cls(negated, tuple(runs), inside)
-
-    def match_folder(self, folder: Sequence[str]) -> re.Pattern[str] | bool:
-        """Returns True if the pattern matches the folder (split into names) or one that contains it, otherwise the
-        expression for the names of the files in it that it matches, or False."""
-        if not self.runs:
-            return False
-        *runs, last = self.runs
-        end = 0
-        for number, run in enumerate(runs):
-            # The first match is the best: it leaves the most names to the following runs.
-            match = _find_run(run, folder, end, anchored=not number)
-            if match is None:
-                return False
-            end = match + len(run)
-        if _find_run(last, folder, end, anchored=not runs) is not None:
-            return True
-        start = len(folder) + 1 - len(last)
-        fits = start >= end if runs else start == 0
-        return last[-1] if fits and not self.inside and _matches_at(last[:-1], folder, start) else False
-
-
-@dataclass(frozen=True, slots=True)
-class Globs:
-    """A list of patterns; the last one that matches decides."""
-
-    globs: tuple[Glob, ...]
-
-    def verdict(self, path: str) -> bool | None:
-        """Returns True if the path matches, False if a `!` pattern excludes it, None if no pattern matches."""
-        return next(self.verdicts((path,)))
-
-    def verdicts(self, paths: Iterable[str]) -> Iterator[bool | None]:
-        """Yields the verdict of each path; a folder is matched only once."""
-        tests_by_folder: dict[str, list[tuple[re.Pattern[str] | None, bool]]] = {}
-        for path in paths:
-            folder, _, name = path.rpartition("/")
-            tests = tests_by_folder.get(folder)
-            if tests is None:
-                tests = tests_by_folder[folder] = list(
-                    self._match_folder(folder.split("/") if folder else [])
-                )
-            for expression, verdict in tests:
-                if expression is None or expression.match(name):
-                    yield verdict
-                    break
-            else:
-                yield None
-
-    def _match_folder(self, folder: Sequence[str]) -> Iterator[tuple[re.Pattern[str] | None, bool]]:
-        """Yields the verdicts on the files in a folder, the decisive one first, each with the expression for the names
-        to which it applies; None for all."""
-        for glob in reversed(self.globs):
-            match = glob.match_folder(folder)
-            if match is not False:
-                yield None if match is True else match, not glob.negated
-            if match is True:
-                return
-
-
-@lru_cache(maxsize=256)
-def compiled(patterns: tuple[str, ...]) -> Globs:
-    """Returns the parsed patterns, from a cache."""
-    return Globs(tuple(Glob.parse(pattern) for pattern in patterns))
-
-
-def matches(patterns: Sequence[str], path: str) -> bool:
-    """Returns True if the patterns match the path; the last pattern that matches decides."""
-    return compiled(tuple(patterns)).verdict(path) is True
-
-
-def _find_run(run: _Run, names: Sequence[str], start: int, *, anchored: bool) -> int | None:
-    """Returns the first place from `start` on where the run matches; if `anchored`, only that place."""
-    stop = start + 1 if anchored else len(names) - len(run) + 1
-    return next((place for place in range(start, stop) if _matches_at(run, names, place)), None)
-
-
-def _matches_at(run: _Run, names: Sequence[str], start: int) -> bool:
-    if start + len(run) > len(names):
-        return False
-    return all(name.match(names[start + offset]) for offset, name in enumerate(run))
-
-
-def _compile_name(pattern: str) -> re.Pattern[str]:
-    """Compiles one name of a pattern in fnmatch's syntax: no backslashes, and `[!` instead of `[^`."""
-
-    def to_fnmatch(match: re.Match[str]) -> str:
-        if match[2]:
-            return "[!"
-        return f"[{match[1]}]" if match[1] in "*?[" else match[1]
-
-    return re.compile(fnmatch.translate(_ESCAPED.sub(to_fnmatch, pattern)))
-
+from hunkwise.plan.globs import compiled, escape_glob
 
 LOCK_FILES = frozenset(
     {
@@ -215,18 +82,42 @@ def is_test_file(path: str) -> bool:
     return not _TEST_FOLDERS.isdisjoint(folder.lower() for folder in folders) or bool(_TEST_NAME.search(name))
 
 
-def linguist_globs(attributes: str) -> Globs:
-    """Returns the patterns of a .gitattributes file that set or unset `linguist-generated` or `linguist-vendored`."""
-    patterns: list[str] = []
-    for line in attributes.splitlines():
-        pattern, *words = line.split() or [""]
-        if pattern.startswith(("#", "!", '"', "[attr]")):
-            continue
-        for word in words:
-            name, _, value = word.lstrip("-!").partition("=")
-            if name in ("linguist-generated", "linguist-vendored") and value in ("", "true", "false"):
-                patterns.append(pattern if word[0] not in "-!" and value != "false" else "!" + pattern)
-    return compiled(tuple(patterns))
+class LinguistAttributes:
+    """Which paths `linguist-generated` or `linguist-vendored` marks, each attribute by itself.
+
+    `attributes`: the texts of .gitattributes files by their folders. As in git, a pattern is relative to its file's
+    folder, and a file in a deeper folder has precedence.
+    """
+
+    def __init__(self, attributes: Mapping[str, str]) -> None:
+        patterns: dict[str, list[str]] = {"linguist-generated": [], "linguist-vendored": []}
+        for folder in sorted(attributes, key=lambda folder: (folder != "", folder.count("/"))):
+            for line in attributes[folder].splitlines():
+                pattern, *words = line.split() or [""]
+                if pattern.startswith(("#", "!", '"', "[attr]")):
+                    continue
+                for word in words:
+                    name, _, value = word.lstrip("-!").partition("=")
+                    if name in patterns and value in ("", "true", "false"):
+                        negated = word[0] in "-!" or value == "false"
+                        patterns[name].append("!" * negated + _relative_to(folder, pattern))
+        self._globs = [compiled(tuple(of_name)) for of_name in patterns.values()]
+
+    def verdict(self, path: str) -> bool | None:
+        """Returns True if an attribute is set, False if one is unset and none is set, None if none is mentioned."""
+        return next(self.verdicts((path,)))
+
+    def verdicts(self, paths: Sequence[str]) -> Iterator[bool | None]:
+        """Yields the verdict of each path, in less time than one by one."""
+        for of_path in zip(*(globs.verdicts(paths) for globs in self._globs), strict=True):
+            yield True if True in of_path else (False if False in of_path else None)
+
+
+def _relative_to(folder: str, pattern: str) -> str:
+    if not folder:
+        return pattern
+    between = "/" if "/" in pattern.removesuffix("/") else "/**/"
+    return f"{escape_glob(folder)}{between}{pattern.removeprefix('/')}"
 
 
 _BINARY_ENDINGS = frozenset(
@@ -280,30 +171,30 @@ def select(
     *,
     ignore: Sequence[str],
     only: Sequence[str] = (),
-    attributes: str = "",
+    attributes: Mapping[str, str] = MappingProxyType({}),
     audit: bool = False,
 ) -> Selection:
     """Skips a file for the first of these reasons that applies; files without one are reviewed.
 
     1. IGNORED: not in `only` (unless that is empty), or matched by `ignore`. If the last match in `ignore` is a
        negated pattern (`!path`), steps 2 and 5 do not apply to the file.
-    2. MARKED by `attributes`, the .gitattributes of the base; LOCK_FILE or GENERATED by name, but only if the base
-       has the file: otherwise the author of a change could skip its review by the choice of a name. This comes
-       before 3, because GitHub omits the patches of large lock files.
+    2. MARKED by `attributes`, the texts of the base's .gitattributes by folder; LOCK_FILE or GENERATED by name, but
+       only if the base has the file: otherwise the author of a change could skip its review by the choice of a name.
+       This comes before 3, because GitHub omits the patches of large lock files.
     3. BINARY, NUL_BYTES, NO_PATCH (omitted by GitHub), NO_CHANGED_LINES (renamed, other mode, empty).
     4. TOO_LARGE.
     5. GENERATED by a marker in the first five lines, but only if the base has the file, and the change does not touch
        that line. In an `audit` all files are existing code: there a marker in an added line counts as well.
     """
     ignored, wanted = compiled(tuple(ignore)), compiled(tuple(only))
-    generated = linguist_globs(attributes)
+    marked = LinguistAttributes(attributes)
     reviewed: list[FileDiff] = []
     skipped: list[FileCoverage] = []
     for file in files:
         if only and not wanted.verdict(file.path):
             reason: SkipReason | None = SkipReason.IGNORED
         else:
-            reason = _find_skip_reason(file, ignored.verdict(file.path), generated, audit=audit)
+            reason = _find_skip_reason(file, ignored.verdict(file.path), marked, audit=audit)
         if reason is None:
             reviewed.append(file)
         else:
@@ -312,12 +203,12 @@ def select(
 
 
 def _find_skip_reason(
-    file: FileDiff, ignored: bool | None, generated: Globs, *, audit: bool
+    file: FileDiff, ignored: bool | None, marked: LinguistAttributes, *, audit: bool
 ) -> SkipReason | None:
     if ignored:
         return SkipReason.IGNORED
     forced = ignored is False
-    reason = None if forced else _find_generated_reason(file, generated)
+    reason = None if forced else _find_generated_reason(file, marked)
     if reason is None:
         reason = _find_content_reason(file)
     if reason is None and not forced and _has_marker(file, audit=audit):
@@ -325,7 +216,7 @@ def _find_skip_reason(
     return reason
 
 
-def _find_generated_reason(file: FileDiff, marked: Globs) -> SkipReason | None:
+def _find_generated_reason(file: FileDiff, marked: LinguistAttributes) -> SkipReason | None:
     by_attributes = marked.verdict(file.path)
     if by_attributes is not None:
         return SkipReason.MARKED if by_attributes else None

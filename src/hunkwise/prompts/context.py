@@ -9,10 +9,9 @@ from typing import Any
 
 from hunkwise.domain.diff import DiffLine, FileDiff, Hunk
 from hunkwise.domain.pull_request import Instructions, LinkedIssue, PullRequest, Snapshot, Thread
-from hunkwise.domain.text import shown_text, visible
+from hunkwise.domain.text import named, shown_text, visible
 from hunkwise.plan.chunking import Chunk, ChunkPart, allotted
-from hunkwise.plan.selection import matches
-from hunkwise.prompts.sandbox import named
+from hunkwise.plan.globs import matches
 
 EVERYWHERE_ROOM = 40_000
 """Characters of all instructions for all files together; those for some files share the limit of a chunk."""

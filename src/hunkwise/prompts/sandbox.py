@@ -30,7 +30,7 @@ from jinja2 import (
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from hunkwise.domain.text import visible
+from hunkwise.domain.text import cut_shown, named, visible
 from hunkwise.worker import limit_process
 
 MAX_PROMPT = 400_000
@@ -133,27 +133,11 @@ def render(environment: ImmutableSandboxedEnvironment, name: str, context: Mappi
 def quoted(text: object, limit: int = 10_000) -> str:
     """Returns untrusted text as a block quote of about `limit` characters: no line can imitate a part of the prompt."""
     value = str(text)
-    cut = _cut_text(value, limit)
+    cut = cut_shown(value, limit)
     lines = [f"> {visible(line)}".rstrip() for line in _LINE_ENDS.split(cut)]
     if len(value) > len(cut):
         lines.append(f"> (cut here: {len(value) - len(cut):,} more characters)")
     return "\n".join(lines)
-
-
-def named(text: object, limit: int = 5_000) -> str:
-    """Returns an untrusted name on one line, as a JSON string; in ASCII if it contains invisible characters."""
-    value = str(text)
-    cut = _cut_text(value, limit)
-    if len(value) > len(cut):
-        cut += "…"
-    shown = json.dumps(cut, ensure_ascii=False)
-    return shown if visible(shown) == shown else json.dumps(cut)
-
-
-def _cut_text(text: str, limit: int) -> str:
-    """Returns at most `limit` characters; a sixth if many are invisible, because these are shown with six each."""
-    cut = text[:limit]
-    return cut if len(visible(cut)) <= 2 * limit else cut[: limit // 6]
 
 
 def missing_message(name: str, known: Iterable[str]) -> str:

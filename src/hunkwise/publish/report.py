@@ -144,7 +144,9 @@ class ReportedSuppression(_FindingFields):
         return super().dump(source.finding, reason=source.reason, kind=source.kind, **others)
 
 
-class _File(ReportPart):
+class ReportedFile(ReportPart):
+    """The coverage of one changed file."""
+
     path: _Path
     changed_lines: _Count
     reviewed_lines: _Count
@@ -162,7 +164,7 @@ class _Coverage(ReportPart):
     carried_lines: _Count = 0
     complete: bool
     unlisted_files: _Count
-    files: Annotated[tuple[_File, ...], FailFast(), limit_length(100_000)]
+    files: Annotated[tuple[ReportedFile, ...], FailFast(), limit_length(100_000)]
 
 
 class ReportedUsage(ReportPart):

@@ -1,7 +1,7 @@
 """Reads the JSON report of another workflow, with every error reported, and compares it with GitHub's data.
 
 The job that wrote it ran on an untrusted pull request, whose author may have changed that job's workflow. So all of
-the report is untrusted: it supplies findings and coverage, and decides nothing else.
+the report is untrusted: it supplies findings and the lines that were reviewed, and decides nothing else.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from hunkwise.domain.diff import FileDiff, by_path
+from hunkwise.domain.diff import FileDiff, FileStatus, by_path
 from hunkwise.domain.finding import Anchor, Area, Finding, Risk, Severity, Walkthrough
 from hunkwise.domain.review import (
     Coverage,
@@ -29,6 +29,7 @@ from hunkwise.publish.placement import resolve_anchor
 from hunkwise.publish.report import (
     MAX_FINDINGS,
     VERSION,
+    ReportedFile,
     ReportedFinding,
     ReportedReview,
     ReportedSuppression,
@@ -40,11 +41,18 @@ _DRY_RUN: Final = "Dry run:"
 _NOT_NAMED = "the report does not name it"
 
 
-def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
+def as_review(
+    report: ReportedReview,
+    files: Sequence[FileDiff],
+    skipped: Sequence[FileCoverage],
+    unlisted_files: int = 0,
+) -> Review:
     """Returns the report's review, with its findings checked against the files that GitHub returns now.
 
-    It has no reviewed hunks, so that a report never makes a later run skip code. A changed file that the report does
-    not name counts as not reviewed.
+    `skipped`: the files that this job would not review, with its own reasons. A changed file that the report skips on
+    purpose and this job would not skip counts as not reviewed, and so does one that the report does not name.
+    `unlisted_files`: the number of files that GitHub counts and does not return. The review has no reviewed hunks, so
+    that a report never makes a later run skip code.
     """
     files_by_path = by_path(files)
     usage, reported_lines = report.usage, sum(file.reviewed_lines for file in report.coverage.files)
@@ -55,7 +63,7 @@ def as_review(report: ReportedReview, files: Sequence[FileDiff]) -> Review:
             SuppressedFinding(_load_finding(reported, files_by_path), reported.reason, reported.kind)
             for reported in report.suppressed
         ),
-        coverage=_load_coverage(report, files),
+        coverage=_load_coverage(report, files, skipped, unlisted_files),
         usage=usage.load(Usage),
         spent={part.prompt: part.load(Usage) for part in usage.by_prompt},
         walkthrough=_load_walkthrough(report),
@@ -97,22 +105,37 @@ def _load_walkthrough(report: ReportedReview) -> Walkthrough | None:
     return reported.load(Walkthrough, areas=areas, risk=reported.risk.load(Risk) if reported.risk else None)
 
 
-def _load_coverage(report: ReportedReview, files: Sequence[FileDiff]) -> Coverage:
-    reported_files = [
-        file.load(
-            FileCoverage,
-            reviewed_lines=min(file.reviewed_lines, file.changed_lines),
-            reason=file.reason or (SkipReason.FAILED if file.reviewed_lines < file.changed_lines else None),
-        )
-        for file in report.coverage.files
-    ]
-    reported_paths = {file.path for file in reported_files}
-    unreported_files = [
-        FileCoverage(file.path, file.changed_lines, 0, SkipReason.FAILED, _NOT_NAMED)
-        for file in files
-        if plain(file.path) not in reported_paths
-    ]
-    return Coverage((*reported_files, *unreported_files), report.coverage.unlisted_files)
+def _load_coverage(
+    report: ReportedReview, files: Sequence[FileDiff], skipped: Sequence[FileCoverage], unlisted_files: int
+) -> Coverage:
+    # Of two entries with one path, the one with fewer reviewed lines counts.
+    entries = sorted(report.coverage.files, key=lambda entry: -entry.reviewed_lines)
+    reported = {entry.path: entry for entry in entries}
+    reasons = {file.path: file.reason for file in skipped}
+    listed = [_load_file(file, reported.get(plain(file.path)), reasons.get(file.path)) for file in files]
+    paths = {plain(file.path) for file in files}
+    # The other job may have read more files than GitHub lists, from a checkout.
+    others = [
+        _load_file(FileDiff(path, FileStatus.CHANGED, patch_missing=True), entry, None)
+        for path, entry in reported.items()
+        if path not in paths
+    ][:unlisted_files]
+    return Coverage((*listed, *others), unlisted_files - len(others))
+
+
+def _load_file(file: FileDiff, reported: ReportedFile | None, own_reason: SkipReason | None) -> FileCoverage:
+    """Returns the coverage of one file. `own_reason`: why this job would skip it, None if it would not."""
+    if reported is None:
+        return FileCoverage(file.path, file.changed_lines, 0, SkipReason.FAILED, _NOT_NAMED)
+    changed = file.changed_lines
+    if file.patch_missing:  # GitHub may count no lines then
+        changed = max(changed, reported.changed_lines)
+    if reported.reason is not None and reported.reason.deliberate:
+        detail = "" if own_reason else f"the report skips it ({reported.reason}), but it is to be reviewed"
+        return FileCoverage(reported.path, changed, 0, own_reason or SkipReason.FAILED, detail)
+    reviewed = min(reported.reviewed_lines, changed)
+    missing = SkipReason.FAILED if reviewed < changed else None
+    return FileCoverage(reported.path, changed, reviewed, reported.reason or missing, reported.detail)
 
 
 MAX_BYTES: Final = 10 * 1024 * 1024

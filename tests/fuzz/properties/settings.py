@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from hunkwise.errors import SettingsError
-from hunkwise.plan.selection import Globs, compiled
+from hunkwise.plan.globs import Globs, compiled
 from hunkwise.settings.config import Config, parse_config
 from hunkwise.settings.config_errors import MAX_FAULTS
 from hunkwise.settings.github_context import NothingToDo, PublishTask, ReviewTask, read_event

@@ -59,7 +59,7 @@ def is_a_report_or_refused(raw: bytes) -> None:
     except SettingsError as error:
         _are_sayable(error)
         return
-    whole = as_review(report, FILES)
+    whole = as_review(report, FILES, ())
     assert len(whole.findings) == len(report.findings)
     assert {file.path for file in FILES} <= {file.path for file in whole.coverage.files}
     assert not whole.hunks

@@ -1,0 +1,123 @@
+"""Which Copilot gets the token of a job on GitHub Enterprise Server and on ghe.com, on the real CLI."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hunkwise.copilot.find_cli import find_cli
+from tests.copilot.programs import script
+from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN
+from tests.end_to_end.test_doctor import job
+from tests.end_to_end.world import World, finding
+from tests.fakes.model_script import report
+
+GHES = "https://ghes.corp.example"
+GHE_COM = "https://octo.ghe.com"
+
+
+class RecordedCli:
+    """The real CLI, behind a script that first writes its environment to a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "environment"
+        real = find_cli(os.environ)
+        program = script(folder, f'env > {self._file}\nexec {real.program} "$@"')
+        cache = {"COPILOT_PKG_CACHE_HOME": str(real.package_cache)} if real.package_cache else {}
+        self.variables = {"COPILOT_CLI_PATH": str(program), **cache}
+
+    @property
+    def environment(self) -> dict[str, str] | None:
+        """The variables that it got; None if it was not started."""
+        if not self._file.exists():
+            return None
+        return dict(line.split("=", 1) for line in self._file.read_text().splitlines() if "=" in line)
+
+
+@pytest.fixture
+def cli(world: World) -> RecordedCli:
+    return RecordedCli(world.folder)
+
+
+def test_token_of_server_without_copilot_is_sent_nowhere(world: World, cli: RecordedCli) -> None:
+    world.change()
+    result = world.run_copilot(token=None, environ={"GITHUB_SERVER_URL": GHES, **cli.variables}, code=2)
+    assert 'Input "copilot-token" is missing: GITHUB_SERVER_URL is neither' in result.error_text
+    assert "copilot-token" in result.summary
+    assert (world.github.journal, world.copilot.journal, cli.environment) == ([], [], None)
+
+
+def test_server_without_copilot_is_reviewed_with_a_token_of_its_own(world: World, cli: RecordedCli) -> None:
+    world.change(script=report([finding()]))
+    world.run_copilot(environ={"GITHUB_SERVER_URL": GHES, **cli.variables}, code=0)
+    assert cli.environment is not None
+    assert cli.environment["COPILOT_GITHUB_TOKEN"] == COPILOT_TOKEN
+    assert "GH_HOST" not in cli.environment
+    assert GITHUB_TOKEN not in cli.environment.values()
+    assert [comment.line for comment in world.github.comments] == [3]
+
+
+def test_cli_gets_host_of_ghe_com(world: World, cli: RecordedCli) -> None:
+    world.change(script=report([finding()]))
+    world.run_copilot(token=None, environ={"GITHUB_SERVER_URL": GHE_COM, **cli.variables}, code=0)
+    assert cli.environment is not None
+    assert cli.environment["GH_HOST"] == "octo.ghe.com"
+    assert cli.environment["COPILOT_GITHUB_TOKEN"] == GITHUB_TOKEN
+    assert [comment.line for comment in world.github.comments] == [3]
+
+
+@contextmanager
+def refusing_proxy() -> Iterator[tuple[str, set[str]]]:
+    """Yields the address of a proxy that connects to nothing, and the hosts that it was asked for."""
+    hosts: set[str] = set()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except OSError:  # it was closed
+                    return
+                with client:
+                    hosts.add(client.recv(65_536).split()[1].decode())
+                    client.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", hosts
+
+
+@pytest.mark.parametrize(
+    ("server", "asked"),
+    [(GHE_COM, "copilot-api.octo.ghe.com:443"), ("https://github.com", "api.githubcopilot.com:443")],
+)
+def test_cli_asks_the_copilot_of_its_server_only(world: World, server: str, asked: str) -> None:
+    world.change()
+    with refusing_proxy() as (proxy, hosts):
+        step = world.copilot_step(token=None, environ={"GITHUB_SERVER_URL": server, "HTTPS_PROXY": proxy})
+        for name in ("COPILOT_API_URL", "COPILOT_DEBUG_GITHUB_API_URL"):
+            del step.environ[name]
+        world.record(step.run(), code=3)
+    assert hosts == {asked}
+
+
+def test_doctor_reports_server_without_copilot_and_sends_nothing(world: World, cli: RecordedCli) -> None:
+    told = job(world, copilot=True, token=None, environ={"GITHUB_SERVER_URL": GHES, **cli.variables})
+    assert (told.code, told.stopping) == (2, ["Settings", "copilot-token"])
+    assert "the server in GITHUB_SERVER_URL has no Copilot" in told.line("copilot-token")
+    assert (world.github.journal, world.copilot.journal) == ([], [])
+    assert cli.environment is not None, "without a token it is started to check the program"
+    assert GITHUB_TOKEN not in cli.environment.values()
+
+
+def test_doctor_reports_host_of_ghe_com(world: World, cli: RecordedCli) -> None:
+    told = job(world, copilot=True, token=None, environ={"GITHUB_SERVER_URL": GHE_COM, **cli.variables})
+    assert (told.code, told.stopping) == (0, [])
+    assert told.line("Copilot server").startswith("octo.ghe.com, as in GITHUB_SERVER_URL")
+    assert cli.environment is not None
+    assert cli.environment["GH_HOST"] == "octo.ghe.com"
