@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from hunkwise.commands.audit_stores import PLAN_NAME
 from hunkwise.settings.audit_inputs import AUDIT_EVENTS, AuditStage
 from hunkwise.settings.config import Config
 from hunkwise.settings.inputs import Inputs
-from tests.pages import ROOT
 from tests.test_workflows import ACTION, AUDITS, FOLDER, OURS, inputs_of, workflow
 
 ONE_JOB, MATRIX = AUDITS
@@ -102,7 +102,7 @@ def test_jobs_of_the_matrix_exchange_plan_and_parts() -> None:
     assert part["with"]["name"] == prefix + "${{ matrix.shard }}"
     assert not kept["with"]["name"].startswith(prefix)
     assert inputs(merge).audit.parts == (Path(parts["with"]["path"]),)
-    assert '"plan.json"' in (ROOT / "src/hunkwise/commands/audit_step.py").read_text(encoding="utf-8")
+    assert PLAN_NAME == "plan.json"
 
 
 def test_merge_runs_without_shards_and_after_a_shard_that_failed() -> None:

@@ -76,9 +76,8 @@ def _add_audit(commands: _Commands) -> None:
         "earlier ones. The next call continues. The state is kept in a file in the user's cache, or with --issue in "
         "an issue on GitHub. Nothing is written into the repository.",
     )
-    audit.add_argument("--paths", metavar="GLOB", action="append", help="only these files; may be repeated")
     audit.add_argument("--read-again", action="store_true", help="begin a new lap: read everything again")
-    _add_audit_options(audit, "--model", "--format", "--post", "--baseline")
+    _add_audit_options(audit, "--paths", "--model", "--format", "--post", "--baseline")
     audit.set_defaults(part=None)
     parts = audit.add_subparsers(metavar="plan|run|merge|show")
     # Options may stand before a subcommand, whose defaults would replace them.
@@ -95,23 +94,29 @@ def _add_audit(commands: _Commands) -> None:
     run = add_part("run", help="read one shard of a plan; writes nothing to GitHub")
     run.add_argument("--shard", metavar="N", type=_shard, required=True, help="counted from 1")
     merge = add_part("merge", help="merge the reports of all shards; asks no model")
-    merge.add_argument("parts", metavar="PART", nargs="*", help="the shards' reports, or a folder of them")
+    merge.add_argument(
+        "parts", metavar="PART", nargs="*", default=[], help="the shards' reports, or a folder of them"
+    )
     show = add_part("show", help="show open findings and coverage; asks no model and writes nothing")
     show.add_argument("issue", metavar="OWNER/REPO", nargs="?", help="of the audit's issue on GitHub")
     for parser in (run, merge):
         parser.add_argument("--plan", metavar="FILE", required=True, help="the file that `audit plan` wrote")
     for parser in (plan, run):
         parser.add_argument("--out", metavar="FILE", required=True, help="where to write it")
-    _add_audit_options(plan, "--model")
+    _add_audit_options(plan, "--paths", "--model")
     _add_audit_options(run, "--model")
-    _add_audit_options(merge, "--format", "--post", "--baseline")
-    _add_audit_options(show, "--format")
+    _add_audit_options(merge, "--paths", "--format", "--post", "--baseline")
+    _add_audit_options(show, "--paths", "--format")
     for name, parser in (("plan", plan), ("run", run), ("merge", merge), ("show", show)):
         parser.set_defaults(part=name)
 
 
 def _add_audit_options(parser: argparse.ArgumentParser, *names: str) -> None:
     default = {} if parser.argument_default is None else {"default": parser.argument_default}
+    if "--paths" in names:
+        parser.add_argument(
+            "--paths", metavar="GLOB", action="append", help="only these files; may be repeated"
+        )
     if "--format" in names:
         _add(parser, "--format", choices=("text", "json", "sarif", "markdown"), **default)
     if "--post" in names:

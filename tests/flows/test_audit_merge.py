@@ -228,12 +228,14 @@ class TestAnotherAuditWroteFirst:
         assert merged.state.settings == first.state.settings
         assert len(plan(repository, head, merged.state).files) == 3
 
-    def test_an_audit_of_another_commit_is_not_overwritten(self, repository: FakeRepository) -> None:
+    def test_an_audit_of_another_commit_is_refused(self, repository: FakeRepository) -> None:
         head = repository.commit(FILES)
         first = plan(repository, head, only=("src/f0.py",))
-        newer = repository.commit({**FILES, "new.py": "new()\n"})
+        newer = repository.commit({**FILES, "new.py": "new\n"})
         live = audit(repository, newer, found=[fault(repository, newer, "new.py")])[1].state
-        with pytest.raises(RepositoryError, match="Another audit, of the commit"):
+        with pytest.raises(
+            RepositoryError, match="has ended since this one was planned: nothing was written"
+        ):
             merge(first, [part(first, 1, repository)], repository, live=live)
 
     def test_a_state_that_was_lost_is_written_again(self, repository: FakeRepository) -> None:

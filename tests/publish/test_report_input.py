@@ -41,9 +41,7 @@ FILES = (
 )
 SKIPPED = (FileCoverage("poetry.lock", 900, reason=SkipReason.LOCK_FILE),)
 """What this job would skip of FILES."""
-SAME_COMMIT = (
-    "Use the same commit of hunkwise in the workflow that makes the report and in the one that publishes it."
-)
+SAME_COMMIT = "Use the same commit of hunkwise in the job that makes the report and in the one that reads it."
 
 
 WHY = "Row 3 lets it through."
@@ -332,7 +330,7 @@ def test_what_is_no_report_is_one_sentence(content: bytes, fault: str) -> None:
 
 def test_a_report_that_is_too_large_is_not_even_parsed() -> None:
     assert faults_of(b"[" * (MAX_BYTES + 1)) == [
-        "The report has more than 10,485,760 bytes, and is not read; narrow the review by `paths`."
+        "The report has more than 10,485,760 bytes, and is not read; narrow the run by `paths`."
     ]
 
 
