@@ -32,7 +32,7 @@ from tests.publish.samples import PATCH
 from tests.publish.test_sanitize import HOSTILE
 from tests.settings.test_config import FULL
 
-from hunkwise.settings.github_context import PUBLISHING_EVENTS
+from hunkwise.settings.github_context import COMMAND_EVENTS, PUBLISHING_EVENTS
 from hunkwise.tracking.state import SUMMARY_MARKER
 
 
@@ -72,7 +72,8 @@ def _yaml(raw: bytes) -> None:
 
 
 def _event(raw: bytes) -> None:
-    name = PUBLISHING_EVENTS[raw[0] % len(PUBLISHING_EVENTS)] if raw else PUBLISHING_EVENTS[0]
+    names = (*PUBLISHING_EVENTS, *COMMAND_EVENTS)
+    name = names[raw[0] % len(names)] if raw else names[0]
     publishing = bool(raw) and raw[0] > 127
     asks(name, raw[1:], publishing)
     asks(name, _written(edited(raw[1:], EVENT, WORDS, _DEEPEST)), publishing)

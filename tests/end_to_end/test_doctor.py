@@ -322,6 +322,27 @@ def test_a_run_of_a_fork_is_told_what_it_lacks(world: World) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("/hunkwise help", "issue_comment: the command in a comment on #1 is to be carried out"),
+        (
+            "Thanks!",
+            "issue_comment: nothing to do. The comment is not a command: its first line does not begin with"
+            " /hunkwise.",
+        ),
+    ],
+)
+def test_names_command_of_comment(world: World, body: str, said: str) -> None:
+    payload = {
+        "action": "created",
+        "repository": {"full_name": "octo/repo"},
+        "issue": {"number": 1, "pull_request": {}},
+        "comment": {"id": 5, "body": body, "user": {"login": "mona", "type": "User"}},
+    }
+    assert job(world, event_name="issue_comment", payload=payload).line("Event") == said
+
+
+@pytest.mark.parametrize(
     ("name", "inputs", "state", "code"),
     [
         ("push", {}, "warning", 0),

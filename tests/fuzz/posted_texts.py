@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from hunkwise.domain.command import UnknownCommand
 from hunkwise.domain.finding import Area, Finding, Risk, RiskLevel, Severity, Walkthrough
 from hunkwise.domain.review import (
     Coverage,
@@ -18,6 +19,7 @@ from hunkwise.domain.review import (
     SkipReason,
     Usage,
 )
+from hunkwise.publish.command_texts import config_text, unknown_text
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.documents import (
     check_output,
@@ -126,5 +128,9 @@ POSTED: Final[Mapping[str, Callable[[str], str]]] = {
     "check run's text": lambda foreign: check_output(hostile_view(foreign)).text,
     "failure": lambda foreign: failure_summary([foreign, "A calm fault."]),
     "code scanning": _sarif,
+    "unknown command": lambda foreign: unknown_text(UnknownCommand(foreign)),
+    "configuration": lambda foreign: config_text(
+        [(foreign, foreign, foreign)], defaults=1, path=foreign, sha="a" * 40, found=True
+    ),
 }
 """By the name of the place, what makes the whole text that is posted there."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 from hunkwise.domain.diff import KEY_LENGTH
 from hunkwise.publish.report import as_json
 from tests.publish.samples import HEAD, anchor, finding, review, view
-from tests.settings.test_github_context import example
+from tests.settings.test_github_context import example, new_comment
 
 FINDING: Final[dict[str, Any]] = {
     "path": "src/a.py",
@@ -40,7 +40,8 @@ TELLING: Final[dict[str, Any]] = {
     "diagram": "flowchart LR\n  A --> B",
     "done": True,
 }
-EVENT: Final[Any] = example("opened")
+EVENT: Final[Any] = {**new_comment(), **example("opened")}
+"""What an event on a pull request and one on a comment have."""
 RECORD: Final = ["0123456789abcdef", "a.py", 2, "t", "c", "review", "RIGHT", 3, 2, "", "inline", "deleted"]
 STATE: Final[dict[str, Any]] = {
     "r": "o/r",

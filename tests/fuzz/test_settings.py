@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hunkwise.settings.github_context import PUBLISHING_EVENTS
+from hunkwise.settings.github_context import COMMAND_EVENTS, PUBLISHING_EVENTS
 from hunkwise.settings.strict_yaml import MAX_BYTES
 from tests.fuzz.properties.settings import asks, configures, matches_or_not, reads_what_yaml_says
 from tests.fuzz.samples import EVENT
@@ -50,7 +50,7 @@ _YAML = st.one_of(
         st.sampled_from(_BITS),
     ),
 ).map(lambda text: text.encode("utf-8", "replace"))
-_EVENT = changed(EVENT, ["closed", "open", "o/r", "a" * 40])
+_EVENT = changed(EVENT, ["closed", "open", "created", "o/r", "a" * 40])
 _PATTERNS = st.lists(
     st.text("ab*?[]!^-\\/.&|~", max_size=8) | st.text(max_size=4), min_size=1, max_size=4
 ).map(tuple)
@@ -96,7 +96,7 @@ def test_floods_of_yaml_end_in_words(head: bytes, flood: bytes) -> None:
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.sampled_from(PUBLISHING_EVENTS), _EVENT, st.booleans())
+@given(st.sampled_from((*PUBLISHING_EVENTS, *COMMAND_EVENTS)), _EVENT, st.booleans())
 def test_any_event_is_a_task_or_faults(name: str, event: Any, publishing: bool) -> None:
     asks(name, json.dumps(event).encode("utf-8"), publishing)
 

@@ -32,8 +32,9 @@ def comment(
         "pull_request_url": "x",
     }
     issue = {"number": 1, "state": "open", "pull_request": {"url": "x"}, "user": user}
+    pull = {"number": 1, "state": "open", "head": {"sha": "a" * 40, "repo": None}}
     sender = {"sender": user, "repository": {"full_name": "octo/repo"}}
-    return {"action": "created", "comment": written, "issue": issue, **sender, **more}
+    return {"action": "created", "comment": written, "issue": issue, "pull_request": pull, **sender, **more}
 
 
 COMMENTS: Mapping[str, dict[str, Any]] = {
@@ -50,7 +51,13 @@ COMMENTS: Mapping[str, dict[str, Any]] = {
     "edited": comment(association="OWNER", action="edited", changes={"body": {"from": "Hello."}}),
     "edited by a stranger": comment(association="OWNER", action="edited", sender=READER),
     "with another pull request's head": comment(
-        association="OWNER", number=1, pull_request={"number": 1, "state": "open", "head": {"sha": "a" * 40}}
+        association="OWNER",
+        number=1,
+        pull_request={
+            "number": 1,
+            "state": "open",
+            "head": {"sha": "b" * 40, "repo": {"full_name": "o/other"}},
+        },
     ),
     "that says more than it is": comment(
         association="OWNER", event_name="pull_request", inputs={"publish": "x"}
@@ -64,8 +71,7 @@ def test_comments_start_nothing(world: AttackWorld, event: str) -> None:
     world.change(script=report([finding()]))
     for name, payload in [*COMMENTS.items(), ("once more", COMMENTS["a member"])]:
         result = world.run(event_name=event, payload=payload)
-        assert result.code == 2, name
-        assert "cannot be reviewed" in result.error_text
+        assert (result.code, result.error_text) == (0, ""), name
     assert (world.github.journal, world.model.requests) == ([], [])
 
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from hunkwise.domain.finding import Severity
 from hunkwise.errors import SettingsError
 from hunkwise.settings.audit_settings import AuditPrompt, AuditSettings, WeekSettings
+from hunkwise.settings.command_settings import CommandSettings
 from hunkwise.settings.config import Config, ContextSettings, parse_config, parse_overrides
 from hunkwise.settings.inputs import KNOWN_INPUTS, SHARED_INPUTS, read_inputs
 from hunkwise.settings.prompt_settings import BudgetSettings, FrontMatter, PromptSettings
@@ -54,6 +55,8 @@ audit:
   notify-on: none
   issue: What the audit found
   risk: {src/auth/**: 3, src/old/**: 0.5}
+commands:
+  author: [explain, help]
 prompts:
   - review
   - name: migrations
@@ -147,6 +150,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
             "issue": "hunkwise audit",
             "risk": {},
         },
+        "commands": {"author": ()},
     }
 
 
@@ -185,6 +189,7 @@ def test_everything_can_be_set() -> None:
             issue="What the audit found",
             risk={"src/auth/**": 3.0, "src/old/**": 0.5},
         ),
+        commands=CommandSettings(author=("explain", "help")),
         ignore=("**/generated/**", "*.lock"),
         paths=("src/**",),
         prompts=(
@@ -236,6 +241,7 @@ FILE = "the path of a file in the repository, relative to its root, without .."
 NAME = "a name of lower-case letters, digits, - and _, of up to 64 characters"
 CATEGORIES = "a list of up to 32 names of lower-case letters, digits, - and _, of up to 40 characters"
 TOOLS = "a list of repo_read, repo_search and repo_list"
+AUTHOR = "a list of review, ask, explain, suggest, help and config"
 BUDGET = 'keys and values, such as "max-model-calls: 20"'
 AUDIT_PROMPTS = 'a list of 1 to 32 prompts, such as "- name: audit"'
 UNKNOWN_PROMPT = (
@@ -299,6 +305,13 @@ WRONG_KEYS = [
         '"max-model-calls" must be a whole number from 1 to 10000, not 0',
     ),
     ("verify-budget: {config: 1}", 'unknown key "config"; remove it'),
+    ("commands: on", '"commands" must be keys and values, such as "author: [explain]", not "on"'),
+    ("commands: {authors: [ask]}", 'unknown key "authors"; did you mean "author"?'),
+    ("commands: {author: explain}", f'"author" must be {AUTHOR}, not "explain"; did you mean "explain"?'),
+    ("commands: {author: [dismiss]}", f'"author" must be {AUTHOR}, and holds "dismiss"'),
+    ("commands: {author: [Help]}", f'"author" must be {AUTHOR}, and holds "Help"; did you mean "help"?'),
+    ("commands: {author: [ask, 1]}", f'"author" must be {AUTHOR}, and holds 1'),
+    ("commands: {author: }", f'"author" has no value; write {AUTHOR}, or remove the line'),
     ("context: off", '"context" must be keys and values, such as "threads: false", not "off"'),
     ("context: {threads: 1}", '"threads" must be true or false, not 1'),
     ("context: {size: -1}", '"size" must be a whole number from 0 to 200000, not -1'),

@@ -6,6 +6,7 @@ import copy
 import functools
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from hypothesis import strategies as st
 from hunkwise.errors import SettingsError
 from hunkwise.settings.audit_inputs import AuditStage, AuditTask
 from hunkwise.settings.github_context import (
+    COMMAND_EVENTS,
     PUBLISHING_EVENTS,
+    CommandTask,
     NothingToDo,
     PublishTask,
     ReportFolder,
@@ -290,16 +293,115 @@ def test_the_input_may_repeat_the_events_number_and_not_contradict_it() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["push", "issue_comment", "merge_group", ""])
+@pytest.mark.parametrize("name", ["push", "issues", "merge_group", ""])
 def test_other_events_are_told_what_is_handled(name: str) -> None:
     assert fault_of({}, name) == (
         f'The event "{name}" cannot be reviewed; run hunkwise on pull_request, pull_request_target or'
-        " workflow_dispatch, or on schedule for an audit (issue_comment is not handled by this version)."
+        " workflow_dispatch, on schedule for an audit, or on issue_comment or pull_request_review_comment for"
+        " commands in comments."
     )
     assert fault_of({}, name, publishing=True) == (
         f'On the event "{name}" no report can be published; run hunkwise with "publish" on workflow_run,'
         " pull_request, pull_request_target or workflow_dispatch."
     )
+
+
+def new_comment(event: str = "issue_comment", body: str = "/hunkwise review") -> dict[str, Any]:
+    """GitHub's example of a new comment, as if it were this command, and on a pull request."""
+    payload = next(payload for payload in examples(event) if payload["action"] == "created")
+    payload = copy.deepcopy(payload)
+    payload["comment"]["body"] = body
+    if event == "issue_comment":
+        payload["issue"]["pull_request"] = {"url": "https://api.github.com/x"}
+    return payload
+
+
+COMMENT = CommandTask(
+    REPOSITORY, 1, 492700400, in_thread=False, is_pull_request=True, login="Codertocat", fork=False
+)
+IN_THREAD = CommandTask(REPOSITORY, 2, 284312630, in_thread=True, is_pull_request=True, login="Codertocat")
+
+
+@pytest.mark.parametrize("body", ["/hunkwise ask Why?\r\nIn detail.", "/hunkwise approve", "/hunkwise"])
+def test_a_new_command_is_a_task_even_if_it_is_unknown(body: str) -> None:
+    assert read(new_comment(body=body), "issue_comment") == COMMENT
+    in_thread = new_comment("pull_request_review_comment", body)
+    assert read(in_thread, "pull_request_review_comment") == IN_THREAD
+
+
+@pytest.mark.parametrize(
+    ("event", "place", "put", "task"),
+    [
+        ("issue_comment", "issue.pull_request", None, replace(COMMENT, is_pull_request=False)),
+        ("issue_comment", "issue.state", "closed", COMMENT),
+        ("issue_comment", "comment.author_association", "NONE", COMMENT),
+        ("issue_comment", "comment.performed_via_github_app", None, COMMENT),
+        ("issue_comment", "pull_request", {"number": 9}, COMMENT),
+        ("pull_request_review_comment", "comment.in_reply_to_id", 3, IN_THREAD),
+        ("pull_request_review_comment", "issue", {"number": 9}, IN_THREAD),
+        ("pull_request_review_comment", "pull_request.head.repo", None, replace(IN_THREAD, fork=True)),
+        (
+            "pull_request_review_comment",
+            "pull_request.head.repo.full_name",
+            "mona/Hello-World",
+            replace(IN_THREAD, fork=True),
+        ),
+    ],
+)
+def test_the_event_decides_where_a_command_is(event: str, place: str, put: object, task: CommandTask) -> None:
+    assert read(_with(new_comment(event), place, put), event) == task
+
+
+@pytest.mark.parametrize("event", COMMAND_EVENTS)
+@pytest.mark.parametrize(
+    ("place", "put", "why"),
+    [
+        ("action", "edited", "The comment is not new; a command is carried out only when it is posted."),
+        ("action", "deleted", "The comment is not new; a command is carried out only when it is posted."),
+        (
+            "comment.body",
+            "Thanks!\n/hunkwise review",
+            "The comment is not a command: its first line does not begin with /hunkwise.",
+        ),
+        ("comment.user", None, "The account that wrote the comment was deleted."),
+        (
+            "comment.user.type",
+            "Bot",
+            "The comment was written by a bot or an app; only people can give commands.",
+        ),
+        (
+            "comment.user.type",
+            "Organization",
+            "The comment was written by a bot or an app; only people can give commands.",
+        ),
+        (
+            "comment.performed_via_github_app",
+            {"id": 1},
+            "The comment was written by a bot or an app; only people can give commands.",
+        ),
+    ],
+)
+def test_other_comments_are_no_commands(event: str, place: str, put: object, why: str) -> None:
+    assert read(_with(new_comment(event), place, put), event) == NothingToDo(why)
+
+
+@pytest.mark.parametrize("event", COMMAND_EVENTS)
+def test_every_example_of_a_comment_is_no_command(event: str) -> None:
+    assert examples(event)
+    for payload in examples(event):
+        name = payload["repository"]["full_name"]
+        raw = json.dumps(payload).encode()
+        assert isinstance(read_event(event, raw, repository=name, pull_request=None), NothingToDo)
+
+
+@pytest.mark.parametrize("event", COMMAND_EVENTS)
+def test_a_command_is_neither_a_report_nor_an_audit(event: str) -> None:
+    assert fault_of(new_comment(event), event, publishing=True).startswith(
+        f'On the event "{event}" no report can be published;'
+    )
+    with pytest.raises(SettingsError, match='Input "audit" is set'):
+        read_event(event, b"{}", repository=REPOSITORY, pull_request=None, audit=AuditStage.ALL, sha=HEAD)
+    assert fault_of(new_comment(event), event, pull_request=5).startswith('Input "pull-request" is 5')
 
 
 @pytest.mark.parametrize(
@@ -444,13 +546,24 @@ def test_a_byte_order_mark_is_accepted() -> None:
             {},
             "text at workflow_run.head_repository.full_name (found nothing)",
         ),
+        ("issue", None, "object at issue (found nothing)"),
+        ("issue.number", "1", 'positive number at issue.number (found "1")'),
+        ("comment", [], "object at comment (found an empty list)"),
+        ("comment.body", None, "text at comment.body (found nothing)"),
+        ("comment.id", 0, "positive number at comment.id (found a number)"),
+        ("comment.user", "mona", 'object at comment.user (found "mona")'),
+        ("comment.user.login", "", 'text at comment.user.login (found "")'),
+        ("comment.user.type", None, "text at comment.user.type (found nothing)"),
         ("workflow_run.conclusion", None, "text at workflow_run.conclusion (found nothing)"),
     ],
 )
 def test_a_wrong_shape_is_named_by_its_place(place: str, put: object, found: str) -> None:
-    ended = place.startswith("workflow_run")
-    payload = _with(ended_run() if ended else example("opened"), place, put)
-    fault = fault_of(payload, "workflow_run" if ended else "pull_request", publishing=ended)
+    name, whole = "pull_request", example("opened")
+    if place.startswith("workflow_run"):
+        name, whole = "workflow_run", ended_run()
+    elif place.startswith(("issue", "comment")):
+        name, whole = "issue_comment", new_comment()
+    fault = fault_of(_with(whole, place, put), name, publishing=name == "workflow_run")
     assert fault == f"The event payload has no {found}; {REMEDY}"
 
 
@@ -478,12 +591,14 @@ PLACES = (
     " pull_request.merged pull_request.head pull_request.head.sha pull_request.head.repo"
     " pull_request.head.repo.full_name pull_request.base pull_request.base.sha workflow_run workflow_run.event"
     " workflow_run.head_sha workflow_run.head_repository workflow_run.head_repository.full_name workflow_run.id"
-    " workflow_run.conclusion"
+    " workflow_run.conclusion issue issue.number issue.pull_request comment comment.id comment.body comment.user"
+    " comment.user.login comment.user.type comment.performed_via_github_app"
 ).split()
+ALL_EVENTS = (*PUBLISHING_EVENTS, *COMMAND_EVENTS)
 
 
 @given(
-    st.sampled_from(PUBLISHING_EVENTS),
+    st.sampled_from(ALL_EVENTS),
     st.booleans(),
     st.binary() | JSON.map(lambda found: json.dumps(found).encode()),
 )
@@ -493,7 +608,7 @@ def test_any_payload_gives_settings_errors_only(name: str, publishing: bool, pay
 
 
 @given(
-    st.sampled_from(PUBLISHING_EVENTS),
+    st.sampled_from(ALL_EVENTS),
     st.booleans(),
     st.lists(st.tuples(st.sampled_from(PLACES), JSON), max_size=3),
 )
@@ -501,13 +616,16 @@ def test_any_change_to_a_payload_gives_a_task_or_a_settings_error(
     name: str, publishing: bool, changes: list[tuple[str, Any]]
 ) -> None:
     payload: Any = ended_run() if name == "workflow_run" else example("opened")
+    if name in COMMAND_EVENTS:
+        payload = new_comment(name)
     for place, put in changes:
         payload = _with(payload, place, put)
     try:
-        asked: object = read(payload, name, pull_request=2, publishing=publishing)
+        asked: object = read(payload, name, publishing=publishing)
     except SettingsError as error:
         asked = error.faults
-    assert isinstance(asked, (PublishTask if publishing else ReviewTask) | NothingToDo | tuple)
+    task = CommandTask if name in COMMAND_EVENTS else ReviewTask
+    assert isinstance(asked, (PublishTask if publishing else task) | NothingToDo | tuple)
 
 
 def _with(payload: Any, place: str, put: object) -> Any:

@@ -111,6 +111,7 @@ PUBLISHED: dict[str, Callable[[], str]] = {
         key_table(Config, "context"),
         key_table(Config, "audit"),
         key_table(Config, "audit", "week"),
+        key_table(Config, "commands"),
     ),
     "docs/templates.md": lambda: with_tables("docs/templates.md", key_table(FrontMatter)),
 }

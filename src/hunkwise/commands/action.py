@@ -21,7 +21,7 @@ from hunkwise.errors import Error, SettingsError
 from hunkwise.files import read_bounded
 from hunkwise.settings.audit_inputs import AuditTask
 from hunkwise.settings.github_context import (
-    MAX_PAYLOAD_BYTES,
+    CommandTask,
     NothingToDo,
     PublishTask,
     ReviewTask,
@@ -32,6 +32,7 @@ from hunkwise.settings.github_context import (
 )
 from hunkwise.settings.inputs import Inputs, read_inputs
 from hunkwise.settings.parsing import host_of, port_of
+from hunkwise.settings.payload import MAX_PAYLOAD_BYTES
 
 if TYPE_CHECKING:
     from hunkwise.commands.publish import PublishedRun
@@ -48,7 +49,7 @@ class Action:
         self._sidecar: Sidecar | list[Address] = []
 
     def run(self) -> ExitCode:
-        """Reviews the pull request of the event, publishes a report, or audits. Raises Error where that fails."""
+        """Reviews the pull request of the event, publishes a report, audits, or carries out a command. Raises Error."""
         environment, inputs = settings(self._environ)
         runner = self._runner = Runner(environment, self._stream)
         for secret in inputs.secrets:
@@ -70,7 +71,7 @@ class Action:
     def _run_task(
         self, environment: RunnerEnvironment, inputs: Inputs, task: Task, runner: Runner
     ) -> PublishedRun | NothingToDo | ExitCode:
-        """Runs the task; an audit's step has written its results itself."""
+        """Runs the task; the steps of audits and commands have written their results themselves."""
         match task:
             case NothingToDo():
                 inputs.overrides()
@@ -87,6 +88,10 @@ class Action:
                 from hunkwise.commands.audit_step import run_audit_step
 
                 return run_audit_step(environment, inputs, task, self._started, runner, self._environ)
+            case CommandTask():
+                from hunkwise.commands.command_step import run_command_step
+
+                return run_command_step(environment, inputs, task, self._started, runner, self._environ)
             case _:
                 assert_never(task)
 

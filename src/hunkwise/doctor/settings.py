@@ -22,6 +22,7 @@ from hunkwise.settings.audit_inputs import AuditTask
 from hunkwise.settings.config import Config
 from hunkwise.settings.github_context import (
     EVENTS,
+    CommandTask,
     PublishTask,
     ReviewTask,
     RunnerEnvironment,
@@ -366,5 +367,7 @@ def _task_checks(name: str, task: Task) -> Iterator[Check]:
         yield ok("Event", f"{name}: a report on {which} is to be published, and no model is asked")
     elif isinstance(task, AuditTask):
         yield ok("Event", f"{name}: {task.repository} is to be audited (audit: {task.stage})")
+    elif isinstance(task, CommandTask):
+        yield ok("Event", f"{name}: the command in a comment on #{task.number} is to be carried out")
     else:
-        yield ok("Event", f"{name}: nothing to review. {task.why}")
+        yield ok("Event", f"{name}: nothing to do. {task.why}")

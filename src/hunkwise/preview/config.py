@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,12 +24,9 @@ from hunkwise.preview.source import (
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.repository.trees import WorkingTree
 from hunkwise.settings.config import Config, parse_overrides
-from hunkwise.settings.config_errors import shape_at
 from hunkwise.settings.inputs import KNOWN_INPUTS, SHARED_INPUTS, read_inputs
 from hunkwise.settings.parsing import (
-    NOT_SHOWN,
     SECRET_INPUTS,
-    TOKEN_SHAPE,
     InputReader,
     parse_config_path,
     quoted,
@@ -171,19 +167,11 @@ def _as_text(
     file = f"{overrides.config_path} of {place.description}"
     yield safe(file if found else f"There is no {file}: the defaults apply.")
     yield ""
-    yield from columns([(setting.key, _text(setting), str(setting.source)) for setting in settings])
+    yield from columns([(setting.key, setting.text, str(setting.source)) for setting in settings])
     if overrides.inputs:
         yield ""
         yield "Inputs that are no keys of the file:"
         yield from columns([(f"  {value.name}", value.shown or "not set") for value in overrides.inputs])
-
-
-def _text(setting: Setting) -> str:
-    value = _printable_value(setting)
-    if value is None:
-        loc = tuple(int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", setting.key))
-        return f"({shape_at(Config, loc)['unset']})"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _as_json(
@@ -198,7 +186,7 @@ def _as_json(
             "commit": place.sha,
         },
         "values": {
-            setting.key: {"value": _printable_value(setting), **_source_as_json(setting.source)}
+            setting.key: {"value": setting.printable, **_source_as_json(setting.source)}
             for setting in settings
         },
         "inputs": {
@@ -213,14 +201,6 @@ def _source_as_json(source: ValueSource) -> dict[str, Any]:
     if source.kind in _IN_FILES:
         return {**values, "path": source.name, "line": source.line}
     return {**values, "name": source.name} if source.name else values
-
-
-def _printable_value(setting: Setting) -> object:
-    """Returns the value, or a description if it looks like a token in the wrong input."""
-    value = setting.value
-    if setting.source.kind not in _IN_FILES and isinstance(value, str) and TOKEN_SHAPE.search(value):
-        return NOT_SHOWN
-    return value
 
 
 _IN_PROMPT: Final = " (in the prompt "

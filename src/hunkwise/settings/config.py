@@ -14,6 +14,7 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.model import BUILT_IN_PROMPTS, STAGE_PROMPTS
 from hunkwise.errors import SettingsError
 from hunkwise.settings.audit_settings import AuditSettings
+from hunkwise.settings.command_settings import CommandSettings
 from hunkwise.settings.config_errors import (
     build_schema,
     describe_expected,
@@ -178,6 +179,7 @@ class Config(SettingsModel):
     )
 
     audit: AuditSettings = setting(AuditSettings(), "Audits of the whole repository, by keys of its own.")
+    commands: CommandSettings = setting(CommandSettings(), "Commands in comments, by keys of its own.")
 
     @field_validator("version", mode="before")
     @classmethod

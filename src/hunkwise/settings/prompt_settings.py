@@ -37,7 +37,9 @@ def _check_relative(path: str) -> str:
     return path
 
 
-def _one_of(words: Sequence[str]) -> AfterValidator:
+def one_of(words: Sequence[str]) -> AfterValidator:
+    """Returns a validator that accepts these words only."""
+
     def check(word: str) -> str:
         if word not in words:
             raise PydanticCustomError("word", "word")
@@ -117,10 +119,10 @@ TokenLimit = Annotated[
 CreditLimit = Annotated[
     Annotated[float, Field(gt=0, le=1_000_000)] | None, _FROM_NONE, _TO_NONE, _NoneSchema()
 ]
-PartialName = Annotated[str, _one_of(PARTIALS), WithJsonSchema({"enum": list(PARTIALS), "type": "string"})]
+PartialName = Annotated[str, one_of(PARTIALS), WithJsonSchema({"enum": list(PARTIALS), "type": "string"})]
 _Category = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 _ReadingTool = Annotated[
-    str, _one_of(READING_TOOLS), WithJsonSchema({"enum": list(READING_TOOLS), "type": "string"})
+    str, one_of(READING_TOOLS), WithJsonSchema({"enum": list(READING_TOOLS), "type": "string"})
 ]
 
 

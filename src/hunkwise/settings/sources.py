@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,7 +13,8 @@ from typing import Final
 from hunkwise.domain.text import split_front_matter
 from hunkwise.errors import SettingsError
 from hunkwise.settings.config import Config
-from hunkwise.settings.config_errors import read_model
+from hunkwise.settings.config_errors import read_model, shape_at
+from hunkwise.settings.parsing import NOT_SHOWN, TOKEN_SHAPE
 from hunkwise.settings.prompt_settings import FrontMatter, PromptSettings
 from hunkwise.settings.strict_yaml import Loc, YamlDocument
 
@@ -76,6 +79,24 @@ class Setting:
     value: object
     """As a file would have it; None if nothing is set."""
     source: ValueSource
+
+    @property
+    def printable(self) -> object:
+        """The value, or a description if it looks like a token in the wrong input."""
+        in_file = self.source.kind in (SourceKind.FILE, SourceKind.FRONT_MATTER)
+        if not in_file and isinstance(self.value, str) and TOKEN_SHAPE.search(self.value):
+            return NOT_SHOWN
+        return self.value
+
+    @property
+    def text(self) -> str:
+        """The value as text; in parentheses what applies where nothing is set."""
+        if self.printable is None:
+            parts = re.findall(r"[^.\[\]]+", self.key)
+            loc = tuple(int(part) if part.isdigit() else part for part in parts)
+            return f"({shape_at(Config, loc)['unset']})"
+        value = self.printable
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
