@@ -49,6 +49,7 @@ class GitHubErrorKind(StrEnum):
 
     AUTHENTICATION = "authentication"  # 401
     FORBIDDEN = "forbidden"  # 403 that is not a rate limit: a read-only token, a missing permission
+    LOCKED = "locked"  # 403: the conversation is locked, and no app can write there
     NOT_FOUND = "not found"  # 404: wrong name, or the token cannot see it
     INVALID = "invalid"  # 422: GitHub understood the request and rejected it
     RATE_LIMIT = "rate limit"  # 429, or 403 with Retry-After or no remaining requests

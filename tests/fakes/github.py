@@ -81,9 +81,7 @@ class Events:
     def say(self, number: int, author: str, body: str) -> IssueComment:
         """A comment in the conversation."""
         with self.hub.lock:
-            comment = IssueComment(self.hub.next_id(), number, author, body)
-            self.hub.issue_comments.append(comment)
-            return comment
+            return ends.add_issue_comment(self.hub, number, author, body)
 
     def reply(self, thread: Thread, author: str, body: str, *, edited: bool = False) -> Comment:
         """A further comment in a thread; `edited`: by its author, afterwards."""
@@ -92,11 +90,15 @@ class Events:
             made.edited_by = author if edited else ""
             return made
 
-    def react(self, comment: Comment, login: str) -> None:
-        """A 👎."""
+    def react(self, comment: Comment | IssueComment, login: str, content: str = "-1") -> None:
+        """A 👎, or another reaction."""
         with self.hub.lock:
-            if login not in comment.thumbs_down:
-                comment.thumbs_down.append(login)
+            ends.add_reaction(self.hub, comment, login, content)
+
+    def lock(self, number: int, *, locked: bool = True) -> None:
+        """Locks the conversation of a pull request or an issue, or unlocks it."""
+        with self.hub.lock:
+            self.hub.conversation(number).locked = locked
 
     def resolve(self, thread: Thread, *, by: str) -> None:
         with self.hub.lock:

@@ -13,6 +13,7 @@ from tests.fakes.github_graphql_pages import connection, pages, refusal
 from tests.fakes.github_messages import Json
 from tests.fakes.github_post_routes import latest
 from tests.fakes.github_state import (
+    EDITED,
     CheckRun,
     Comment,
     Hub,
@@ -25,9 +26,13 @@ from tests.fakes.github_state import (
     Thread,
     level,
     node_id,
+    updated_at,
 )
 
-EDITED = "2026-01-02T04:05:06Z"
+_REACTIONS = {
+    "+1": "THUMBS_UP", "-1": "THUMBS_DOWN", "laugh": "LAUGH", "confused": "CONFUSED", "heart": "HEART",
+    "hooray": "HOORAY", "rocket": "ROCKET", "eyes": "EYES",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -144,8 +149,10 @@ def comment_shape(asking: Asking, comment: Comment, pending: bool) -> Json:
 
     def reactions(_info: object, **page: Any) -> Json:
         kind = page.get("content")
-        logins = comment.thumbs_down if kind in (None, "THUMBS_DOWN") else []
-        return connection(logins, page, lambda login: {"content": "THUMBS_DOWN", "user": _user(login)})
+        found = [one for one in comment.reactions if kind in (None, _REACTIONS[one.content])]
+        return connection(
+            found, page, lambda one: {"content": _REACTIONS[one.content], "user": {"login": one.login}}
+        )
 
     return {
         **asking.said(comment.author, comment.edited_by),
@@ -153,6 +160,8 @@ def comment_shape(asking: Asking, comment: Comment, pending: bool) -> Json:
         "databaseId": comment.id,
         "fullDatabaseId": str(comment.id),
         "body": comment.body,
+        "createdAt": comment.created_at,
+        "updatedAt": updated_at(comment),
         "diffHunk": comment.diff_hunk,
         "line": comment.shown_line,
         "url": f"{asking.web}/pull/{comment.number}#discussion_r{comment.id}",
@@ -161,10 +170,6 @@ def comment_shape(asking: Asking, comment: Comment, pending: bool) -> Json:
         "outdated": comment.shown_line is None and comment.subject_type == "line",
         "reactions": reactions,
     }
-
-
-def _user(login: str) -> Json:
-    return {"login": login}
 
 
 class Reading:
@@ -188,6 +193,16 @@ class Reading:
         }
 
     def node(self, _info: object, id: str) -> Json:  # noqa: A002  # GraphQL's name
+        for said in self._hub.issue_comments:
+            if node_id(said.id) == id:
+                return {"__typename": "IssueComment", **self._issue_comment(said)}
+        pending_ids = self._hub.pending_ids()
+        for comment in self._hub.comments:
+            if node_id(comment.id) == id and comment.review_id not in pending_ids:
+                return {
+                    "__typename": "PullRequestReviewComment",
+                    **comment_shape(self._asking, comment, pending=False),
+                }
         review = next((one for one in self._hub.reviews if node_id(one.id) == id), None)
         pending = review is not None and review.state == "PENDING"
         if review is None or (pending and not self._asking.authored(review.author)):
@@ -298,6 +313,8 @@ class Reading:
             "databaseId": comment.id,
             "fullDatabaseId": str(comment.id),
             "body": comment.body,
+            "createdAt": comment.created_at,
+            "updatedAt": updated_at(comment),
             "url": f"{self._asking.web}/{self._hub.page(comment.number)}#issuecomment-{comment.id}",
             "isMinimized": comment.minimized,
         }

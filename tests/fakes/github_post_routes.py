@@ -11,17 +11,21 @@ from tests.fakes.git_repository import MissingObjectError
 from tests.fakes.github_issues import read_sarif
 from tests.fakes.github_messages import Json, RefusedError, Reply, not_found, page_of
 from tests.fakes.github_reviews import (
+    add_issue_comment,
+    add_reaction,
     check_comment,
     check_issue_comment,
+    check_unlocked,
     create_comment,
     create_reply,
     create_review,
     delete_review,
     dismiss_review,
+    remove_comment,
     submit_review,
 )
 from tests.fakes.github_shapes import Call
-from tests.fakes.github_state import CheckRun, Comment, IssueComment, Review, SarifUpload
+from tests.fakes.github_state import CheckRun, Comment, IssueComment, Review, SarifUpload, updated_at
 
 
 def reviews(call: Call) -> Reply:
@@ -74,7 +78,7 @@ def comments(call: Call) -> Reply:
     """The review comments of a pull request, without those of pending reviews."""
     pending = call.hub.pending_ids()
     mine = [comment for comment in call.hub.comments if comment.number == call.pull.number]
-    seen = [comment for comment in mine if comment.review_id not in pending]
+    seen = [comment for comment in mine if comment.review_id not in pending and _is_since(call, comment)]
     return page_of(seen, call.shapes.comment, call.query, call.url)
 
 
@@ -101,21 +105,30 @@ def edit_comment(call: Call) -> Reply:
     """Another body for a review comment."""
     edited = _comment(call)
     check_comment(call.json["body"])
+    check_unlocked(call.hub, edited.number, call.login, "update")
     edited.body, edited.edited_by = call.json["body"], call.login
     return Reply(200, call.shapes.comment(edited))
 
 
+def drop_comment(call: Call) -> Reply:
+    """A review comment is taken away."""
+    remove_comment(call.hub, _comment(call))
+    return Reply(204, None)
+
+
 def issue_comments(call: Call) -> Reply:
     """The conversation of a pull request or an issue."""
-    mine = [comment for comment in call.hub.issue_comments if comment.number == call.conversation.number]
+    number = call.conversation.number
+    said = (comment for comment in call.hub.issue_comments if comment.number == number)
+    mine = [comment for comment in said if _is_since(call, comment)]
     return page_of(mine, call.shapes.issue_comment, call.query, call.url)
 
 
 def new_issue_comment(call: Call) -> Reply:
     """A comment in the conversation."""
     check_issue_comment(call.json["body"])
-    comment = IssueComment(call.hub.next_id(), call.conversation.number, call.login, call.json["body"])
-    call.hub.issue_comments.append(comment)
+    check_unlocked(call.hub, call.conversation.number, call.login)
+    comment = add_issue_comment(call.hub, call.conversation.number, call.login, call.json["body"])
     return Reply(201, call.shapes.issue_comment(comment))
 
 
@@ -128,6 +141,7 @@ def edit_issue_comment(call: Call) -> Reply:
     """Another body for a comment in the conversation."""
     edited = _issue_comment(call)
     check_issue_comment(call.json["body"])
+    check_unlocked(call.hub, edited.number, call.login, "update")
     edited.body, edited.edited_by = call.json["body"], call.login
     return Reply(200, call.shapes.issue_comment(edited))
 
@@ -136,6 +150,42 @@ def drop_issue_comment(call: Call) -> Reply:
     """A comment is taken out of the conversation."""
     call.hub.issue_comments.remove(_issue_comment(call))
     return Reply(204, None)
+
+
+def reactions(call: Call) -> Reply:
+    """The reactions to a review comment."""
+    return _reactions(call, _comment(call))
+
+
+def new_reaction(call: Call) -> Reply:
+    """A reaction to a review comment; 200 if the same person gave it before."""
+    return _new_reaction(call, _comment(call))
+
+
+def issue_comment_reactions(call: Call) -> Reply:
+    """The reactions to a comment in the conversation."""
+    return _reactions(call, _issue_comment(call))
+
+
+def new_issue_comment_reaction(call: Call) -> Reply:
+    """A reaction to a comment in the conversation; 200 if the same person gave it before."""
+    return _new_reaction(call, _issue_comment(call))
+
+
+def _reactions(call: Call, comment: Comment | IssueComment) -> Reply:
+    wanted = call.query.get("content")
+    found = [one for one in comment.reactions if wanted in (None, one.content)]
+    return page_of(found, call.shapes.reaction, call.query, call.url)
+
+
+def _new_reaction(call: Call, comment: Comment | IssueComment) -> Reply:
+    reaction, is_new = add_reaction(call.hub, comment, call.login, call.json["content"])
+    return Reply(201 if is_new else 200, call.shapes.reaction(reaction))
+
+
+def _is_since(call: Call, comment: Comment | IssueComment) -> bool:
+    """Whether a comment was changed at the time in the query, or later."""
+    return updated_at(comment) >= call.query.get("since", "")
 
 
 def _visible(review: Review, login: str) -> bool:

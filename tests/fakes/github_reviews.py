@@ -8,8 +8,18 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from tests.fakes.git_repository import ChangedFile, GitStore
-from tests.fakes.github_messages import Json, RefusedError
-from tests.fakes.github_state import BODY_LIMIT, Comment, Hub, PullRequest, Review, Thread
+from tests.fakes.github_messages import Json, RefusedError, not_found
+from tests.fakes.github_state import (
+    BODY_LIMIT,
+    PUBLISHED,
+    Comment,
+    Hub,
+    IssueComment,
+    PullRequest,
+    Reaction,
+    Review,
+    Thread,
+)
 
 
 class PlaceFault(NamedTuple):
@@ -174,6 +184,8 @@ def create_review(hub: Hub, pull: PullRequest, author: str, given: Json) -> Revi
     commit = given.get("commit_id") or pull.head_sha
     if not _belongs(hub, pull, commit):
         raise declined("Commit is not part of the pull request")
+    if pull.locked and not may_write(hub, author):
+        raise declined("lock prevents review")
     check_event(pull, author, given.get("event"), given.get("body") or "")
     _check_texts(given)
     if hub.pending_review(pull.number, author) is not None:
@@ -209,6 +221,7 @@ def create_comment(hub: Hub, pull: PullRequest, author: str, given: Json) -> Com
         fault = {"resource": "PullRequestReviewComment", "code": "invalid", "field": "commit_id"}
         raise RefusedError(422, "Validation Failed", [fault], _COMMENT_PAGE)
     check_comment(given["body"])
+    check_unlocked(hub, pull.number, author)
     _check_not_pending(hub, pull, author)
     files = hub.store.diff(pull.base_sha, commit)
     faults = place_faults(files, given, hub.refused_lines)
@@ -220,6 +233,9 @@ def create_comment(hub: Hub, pull: PullRequest, author: str, given: Json) -> Com
 def create_reply(hub: Hub, pull: PullRequest, author: str, parent: Comment, body: str) -> Comment:
     """A further comment in the parent's thread."""
     check_comment(body)
+    check_unlocked(hub, pull.number, author)
+    if parent.in_reply_to is not None:  # "Replies to replies are not supported"
+        raise not_found()
     _check_not_pending(hub, pull, author)
     return add_reply(hub, thread_of(hub, parent), author, body)
 
@@ -229,12 +245,20 @@ def add_reply(hub: Hub, thread: Thread, author: str, body: str, review_id: int |
     first = thread.comments[0]
     reply = replace(
         first, id=hub.next_id(), author=author, body=body, in_reply_to=first.id, minimized=False,
-        edited_by="", thumbs_down=[], review_id=review_id if review_id is not None else hub.next_id(),
+        edited_by="", reactions=[], created_at=hub.time, updated_at=max(hub.time, PUBLISHED),
+        review_id=review_id if review_id is not None else hub.next_id(),
     )  # fmt: skip
     reply.shown_line, reply.shown_start = first.shown_line, first.shown_start
     hub.comments.append(reply)
     thread.comments.append(reply)
     return reply
+
+
+def add_issue_comment(hub: Hub, number: int, author: str, body: str) -> IssueComment:
+    """Stores a comment in a conversation."""
+    comment = IssueComment(hub.next_id(), number, author, body, created_at=hub.time, updated_at=hub.time)
+    hub.issue_comments.append(comment)
+    return comment
 
 
 def submit_review(pull: PullRequest, review: Review, given: Json) -> None:
@@ -320,6 +344,31 @@ def check_comment(body: str) -> None:
 def check_issue_comment(body: str) -> None:
     """Raises RefusedError (422) for a body that is blank or too long."""
     _check_body(body, "IssueComment", "/issues/comments#create-an-issue-comment")
+
+
+def may_write(hub: Hub, login: str) -> bool:
+    """Whether somebody has write access. An app has not, whatever its token may do."""
+    return not login.endswith("[bot]") and hub.permission(login)[0] in ("write", "admin")
+
+
+def check_unlocked(hub: Hub, number: int, login: str, verb: str = "create") -> None:
+    """Raises RefusedError (403) for a comment in a locked conversation, unless a person with write access writes it."""
+    if hub.conversation(number).locked and not may_write(hub, login):
+        raise RefusedError(403, f"Unable to {verb} comment because issue is locked.")
+
+
+def add_reaction(
+    hub: Hub, comment: Comment | IssueComment, login: str, content: str
+) -> tuple[Reaction, bool]:
+    """Stores a reaction, each once a person. Returns it, and whether it is new. Raises RefusedError (403) if locked."""
+    if hub.conversation(comment.number).locked:
+        raise RefusedError(403, "Unable to create reaction because issue is locked.")
+    for known in comment.reactions:
+        if (known.login, known.content) == (login, content):
+            return known, False
+    made = Reaction(hub.next_id(), login, content)
+    comment.reactions.append(made)
+    return made, True
 
 
 def _belongs(hub: Hub, pull: PullRequest, commit: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from tests.fakes.contracts import contracts
 from tests.fakes.git_repository import ChangedFile, TreeEntry
 from tests.fakes.github_messages import Json, Reply, encoded
 from tests.fakes.github_state import (
-    BOT,
+    POSTED,
     Alert,
     CheckRun,
     Comment,
@@ -19,13 +20,11 @@ from tests.fakes.github_state import (
     Issue,
     IssueComment,
     PullRequest,
+    Reaction,
     Review,
     node_id,
+    updated_at,
 )
-
-_NOW = "2026-01-02T03:04:05Z"
-_ROLES = {"OWNER": "admin", "MEMBER": "write", "COLLABORATOR": "write"}
-_STRENGTHS = {"admin": "admin", "maintain": "write", "write": "write", "triage": "read", "read": "read"}
 
 
 class SaidShapes:
@@ -38,7 +37,8 @@ class SaidShapes:
         self.repo = f"{api}/repos/{hub.repository}"
 
     def user(self, login: str) -> Json:
-        known = {"login": login, "id": sum(login.encode()), "type": "Bot" if login == BOT else "User"}
+        kind = "Bot" if login.endswith("[bot]") else "User"
+        known = {"login": login, "id": sum(login.encode()), "type": kind}
         return self._complete("simple-user", {**known, "url": f"{self.api}/users/{quote(login)}"})
 
     def private_user(self, login: str) -> Json:
@@ -46,10 +46,9 @@ class SaidShapes:
 
     def permission(self, login: str) -> Json:
         """`permission` knows admin, write, read and none only; `role_name` all roles."""
-        named = self.hub.permissions.get(login) or _ROLES.get(self.hub.association(login), "read")
-        role, _, base = named.partition("/")  # a custom role, and the one that it extends
+        permission, role = self.hub.permission(login)
         user = self._complete("collaborator", self.user(login) | {"role_name": role})
-        return {"permission": _STRENGTHS.get(base or role, "none"), "role_name": role, "user": user}
+        return {"permission": permission, "role_name": role, "user": user}
 
     def review(self, review: Review) -> Json:
         pull = f"{self.repo}/pulls/{review.number}"
@@ -67,7 +66,7 @@ class SaidShapes:
             "_links": {"html": {"href": html}, "pull_request": {"href": pull}},
         }
         if review.state != "PENDING":
-            known["submitted_at"] = _NOW
+            known["submitted_at"] = POSTED
         return self._complete("pull-request-review", known)
 
     def comment(self, comment: Comment) -> Json:
@@ -92,6 +91,9 @@ class SaidShapes:
             "original_commit_id": comment.commit_id,
             "pull_request_review_id": comment.review_id,
             "author_association": self.hub.association(comment.author),
+            "created_at": comment.created_at,
+            "updated_at": updated_at(comment),
+            "reactions": self._reactions(comment, url),
             "url": url,
             "html_url": html,
             "pull_request_url": pull,
@@ -101,19 +103,32 @@ class SaidShapes:
             known = {key: value for key, value in known.items() if "line" not in key and "side" not in key}
         if comment.in_reply_to is not None:
             known["in_reply_to_id"] = comment.in_reply_to
-        if comment.thumbs_down:
-            counts = {"-1": len(comment.thumbs_down), "total_count": len(comment.thumbs_down)}
-            known["reactions"] = self._complete("reaction-rollup", {**counts, "url": f"{url}/reactions"})
         return self._complete("pull-request-review-comment", known)
 
+    def reaction(self, reaction: Reaction) -> Json:
+        known = {"id": reaction.id, "node_id": node_id(reaction.id), "content": reaction.content}
+        return self._complete("reaction", {**known, "user": self.user(reaction.login), "created_at": POSTED})
+
+    def _reactions(self, comment: Comment | IssueComment, url: str) -> Json:
+        """How often each reaction was given."""
+        counts = Counter(reaction.content for reaction in comment.reactions)
+        known = {**counts, "total_count": counts.total(), "url": f"{url}/reactions"}
+        return self._complete("reaction-rollup", known)
+
     def issue_comment(self, comment: IssueComment) -> Json:
+        url = f"{self.repo}/issues/comments/{comment.id}"
+        app = {"id": 1, "node_id": node_id(1), "name": "An app", "owner": self.user("app-owner")}
         known = {
             "id": comment.id,
             "node_id": node_id(comment.id),
             "user": self.user(comment.author),
             "body": comment.body,
             "author_association": self.hub.association(comment.author),
-            "url": f"{self.repo}/issues/comments/{comment.id}",
+            "created_at": comment.created_at,
+            "updated_at": updated_at(comment),
+            "performed_via_github_app": self._complete("integration", app) if comment.via_app else None,
+            "reactions": self._reactions(comment, url),
+            "url": url,
             "html_url": f"{self.web}/{self.hub.page(comment.number)}#issuecomment-{comment.id}",
             "issue_url": f"{self.repo}/issues/{comment.number}",
         }
@@ -128,6 +143,7 @@ class SaidShapes:
             "title": issue.title,
             "body": issue.body,
             "state": issue.state,
+            "locked": issue.locked,
             "user": self.user(issue.author),
             "labels": labels,
             "comments": sum(comment.number == issue.number for comment in self.hub.issue_comments),
@@ -147,13 +163,13 @@ class SaidShapes:
         url = f"{self.repo}/code-scanning/alerts/{alert.number}"
         known: Json = {
             "number": alert.number,
-            "created_at": _NOW,
+            "created_at": POSTED,
             "url": url,
             "html_url": f"{self.web}/security/code-scanning/{alert.number}",
             "instances_url": f"{url}/instances",
             "state": alert.state,
             "dismissed_by": self.user(alert.dismissed_by) if dismissed and alert.dismissed_by else None,
-            "dismissed_at": _NOW if dismissed else None,
+            "dismissed_at": POSTED if dismissed else None,
             "dismissed_reason": alert.reason if dismissed else None,
             "dismissed_comment": alert.comment or None if dismissed else None,
             "rule": {"id": alert.rule, "name": alert.rule, "severity": "warning", "description": alert.rule},
@@ -189,8 +205,8 @@ class SaidShapes:
             "conclusion": run.conclusion,
             "external_id": run.external_id,
             "details_url": run.details_url,
-            "started_at": run.started_at or _NOW,
-            "completed_at": _NOW if run.status == "completed" else None,
+            "started_at": run.started_at or POSTED,
+            "completed_at": POSTED if run.status == "completed" else None,
             "output": {
                 "title": run.output.get("title"),
                 "summary": run.output.get("summary"),
@@ -235,6 +251,7 @@ class Shapes(SaidShapes):
             "body": pull.body,
             "state": pull.state,
             "draft": pull.draft,
+            "locked": pull.locked,
             "user": self.user(pull.author),
             "labels": [
                 self._complete("label", {"name": name, "id": n}) for n, name in enumerate(pull.labels)

@@ -55,6 +55,12 @@ def scope_of(template: str) -> str:
 
 BOT = "github-actions[bot]"
 BODY_LIMIT = 65_536
+POSTED = "2026-01-02T03:04:05Z"
+PUBLISHED = "2026-01-02T03:04:06Z"
+"""A review comment is created as a draft and published with its review, which counts as an update."""
+EDITED = "2026-01-02T04:05:06Z"
+_ROLES = {"OWNER": "admin", "MEMBER": "write", "COLLABORATOR": "write"}
+_STRENGTHS = {"admin": "admin", "maintain": "write", "write": "write", "triage": "read", "read": "read"}
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,17 @@ class PullRequest:
     """GraphQL's item types of what happened to its ends: HEAD_REF_FORCE_PUSHED_EVENT, …"""
     closes: list[LinkedIssue] = field(default_factory=list)
     """Issues that it closes."""
+    locked: bool = False
+    """Only people with write access can comment."""
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """A reaction to a comment. `content` is REST's word: `+1`, `-1`, `eyes`, `rocket`, `confused`, …"""
+
+    id: int
+    login: str
+    content: str
 
 
 @dataclass
@@ -129,8 +146,10 @@ class Comment:
     base_sha: str = ""
     """The base at the time when it was posted."""
     edited_by: str = ""
-    thumbs_down: list[str] = field(default_factory=list)
-    """Logins."""
+    reactions: list[Reaction] = field(default_factory=list)
+    created_at: str = POSTED
+    updated_at: str = PUBLISHED
+    """When it was last changed, unless somebody edited it: see `updated_at`."""
     shown_line: int | None = None
     """Where GitHub shows it at the head of today; None where the diff has lost it."""
     shown_start: int | None = None
@@ -173,6 +192,7 @@ class Issue:
     labels: list[str] = field(default_factory=list)
     edited_by: str = ""
     """Who edited the body last."""
+    locked: bool = False
 
 
 @dataclass
@@ -185,6 +205,16 @@ class IssueComment:
     body: str
     minimized: bool = False
     edited_by: str = ""
+    reactions: list[Reaction] = field(default_factory=list)
+    created_at: str = POSTED
+    updated_at: str = POSTED
+    via_app: bool = False
+    """An app wrote it with its user's token."""
+
+
+def updated_at(comment: Comment | IssueComment) -> str:
+    """When a comment was last changed, by an edit or otherwise."""
+    return EDITED if comment.edited_by else comment.updated_at
 
 
 @dataclass
@@ -259,6 +289,8 @@ class Hub:
     repository: str
     tokens: dict[str, Permission]
     default_branch: str = "main"
+    time: str = POSTED
+    """When comments are written. Tests may let time pass."""
     user_login: str = "hubot"
     associations: dict[str, str] = field(default_factory=dict)
     """What people are to the repository (OWNER, MEMBER, COLLABORATOR, …), by login; others are NONE."""
@@ -318,6 +350,12 @@ class Hub:
     def association(self, login: str) -> str:
         """What somebody is to the repository."""
         return self.associations.get(login, "NONE")
+
+    def permission(self, login: str) -> tuple[str, str]:
+        """What somebody may do (admin, write, read, none), and the name of the role, which may be a custom one."""
+        named = self.permissions.get(login) or _ROLES.get(self.association(login), "read")
+        role, _, base = named.partition("/")  # a custom role, and the one that it extends
+        return _STRENGTHS.get(base or role, "none"), role
 
     def pending_review(self, number: int, login: str) -> Review | None:
         """The review that somebody has begun and not submitted; there is one at most."""

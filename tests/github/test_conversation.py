@@ -285,7 +285,7 @@ def test_lists_are_read_to_their_end_and_only_those_that_have_more(world: World)
     first = comment_on(world, 5)
     hub = world.fake.hub
     for number in range(250):
-        copy = StoredComment(**{**vars(first.comments[0]), "id": 5_000 + number, "thumbs_down": []})
+        copy = StoredComment(**{**vars(first.comments[0]), "id": 5_000 + number, "reactions": []})
         hub.threads.append(StoredThread(f"T{number}", 1, [copy]))
     for _ in range(150):
         world.fake.say(1, BOT, "x")

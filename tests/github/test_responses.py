@@ -39,6 +39,13 @@ def said(status: int, message: str = "", errors: object = None, **headers: str) 
             "permissions: pull-requests: write",
         ),
         (
+            said(403, "Unable to create comment because issue is locked."),
+            GitHubErrorKind.LOCKED,
+            "with 403 (Unable to create comment because issue is locked.)",
+            "Unlock the conversation",
+        ),
+        (said(403, "Repository access blocked"), GitHubErrorKind.FORBIDDEN, "blocked", "permissions"),
+        (
             said(404, "Not Found"),
             GitHubErrorKind.NOT_FOUND,
             "nothing at GET /repos/o/r",

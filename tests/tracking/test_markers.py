@@ -23,6 +23,7 @@ from hunkwise.tracking.markers import (
     is_fixed,
     make_record,
     raised_in,
+    reply_marker,
     review_marker,
     without_markers,
 )
@@ -170,6 +171,10 @@ def test_a_record_that_could_not_be_read_back_has_no_values() -> None:
 def test_only_words_stand_in_the_other_markers() -> None:
     assert review_marker("run-1.2 -->", "abc\n") == "<!-- hunkwise:review v1 run=run1.2 head=abc -->"
     assert fixed_marker("abc -->") == "<!-- hunkwise:fixed v1 head=abc -->"
+
+
+def test_reply_marker_names_comment_of_command() -> None:
+    assert reply_marker(4711) == "<!-- hunkwise:reply v1 to=4711 -->"
 
 
 @pytest.mark.parametrize(

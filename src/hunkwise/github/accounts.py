@@ -79,7 +79,7 @@ class WriteAccess:
         unknown = len(new)
         for login in new[: MAX_PERMISSIONS - len(self._known)]:
             try:
-                self._known[login] = self._may_write(login)
+                self._known[login] = has_write_access(self._connection, self._repository, login)
                 unknown -= 1
             except GitHubError as error:
                 self._known[login] = False
@@ -93,10 +93,19 @@ class WriteAccess:
             )
         return frozenset(login for login in logins if self._known.get(login))
 
-    def _may_write(self, login: str) -> bool:
-        """Reads `permission`, to which GitHub maps every role: the name of a custom role says nothing."""
-        path = f"/repos/{self._repository}/collaborators/{quote(login, safe='')}/permission"
-        return self._connection.get(path).text("permission") in _WRITE_PERMISSIONS
+
+def has_write_access(connection: GitHubConnection, repository: str, login: str) -> bool:
+    """Reads `permission`, to which GitHub maps every role: the name of a custom role says nothing.
+
+    Raises GitHubError, with NOT_FOUND for a login that does not exist.
+    """
+    path = f"/repos/{repository}/collaborators/{quote(login, safe='')}/permission"
+    return connection.get(path).text("permission") in _WRITE_PERMISSIONS
+
+
+def account_of(entry: JsonValue) -> Account:
+    """Returns the account that REST names as the author of an entry."""
+    return Account(bare(entry.text_or("user.login", "")), is_bot(entry))
 
 
 def is_bot(entry: JsonValue) -> bool:

@@ -11,8 +11,8 @@ from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.pull_request import Comment, Thread
 from hunkwise.domain.text import joined
 from hunkwise.errors import GitHubError, GitHubErrorKind
-from hunkwise.github.responses import REFUSED, GraphqlResponse, JsonValue
-from hunkwise.github.writer import Writer, address, marker_line
+from hunkwise.github.responses import REFUSED, GraphqlResponse
+from hunkwise.github.writer import Writer, marker_line, posted_comment
 from hunkwise.tracking.markers import fixed_marker, is_fixed
 
 
@@ -35,7 +35,7 @@ class SummaryComments:
                     raise
         path = f"issues/{self._writer.number}/comments"
         return self._writer.surely(
-            lambda: _comment(self._writer.post(path, {"body": body})), lambda: self._find_stored(body)
+            lambda: posted_comment(self._writer.post(path, {"body": body})), lambda: self._find_stored(body)
         )
 
     def delete(self, comment_id: int) -> None:
@@ -48,22 +48,18 @@ class SummaryComments:
 
     def _edit(self, body: str, comment_id: int) -> Comment:
         path = f"issues/comments/{comment_id}"
-        return self._writer.surely(lambda: _comment(self._writer.patch(path, {"body": body})))
+        return self._writer.surely(lambda: posted_comment(self._writer.patch(path, {"body": body})))
 
     def _find_stored(self, body: str) -> Comment | None:
         marker = marker_line(body)
         return next(
             (
-                _comment(entry)
+                posted_comment(entry)
                 for entry in self._writer.own_comments()
                 if marker_line(entry.text_or("body", "")) == marker
             ),
             None,
         )
-
-
-def _comment(entry: JsonValue) -> Comment:
-    return Comment(entry.number("id"), entry.text_or("body", ""), address(entry))
 
 
 MOST_THREADS = 100

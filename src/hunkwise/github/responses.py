@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,11 +21,20 @@ _PERMISSIONS = (
     "Give the job `permissions: pull-requests: write` and `contents: read`. For pull requests from forks the "
     "token of the event pull_request is read-only: use pull_request_target, without running the fork's code."
 )
+_UNLOCK = (
+    "Unlock the conversation: while it is locked, only people with write access can comment, and no app."
+)
+_LOCKED = re.compile(r"\bis locked\b")  # "Unable to create comment because issue is locked."
 _UNAVAILABLE_HINT = "Run the job again; if it goes on, look at the server's status page."
 _SECONDARY_WAIT = 60.0
 _RESET_MARGIN = 1.0
 _TRANSIENT_STATUSES = (500, 502, 503, 504)
-REFUSED: Final = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND, GitHubErrorKind.INVALID)
+REFUSED: Final = (
+    GitHubErrorKind.FORBIDDEN,
+    GitHubErrorKind.LOCKED,
+    GitHubErrorKind.NOT_FOUND,
+    GitHubErrorKind.INVALID,
+)
 """Errors of a request that GitHub does not allow, or does not support."""
 
 
@@ -98,6 +108,8 @@ def refusal_error(answer: ApiResponse, request: str) -> GitHubError:
         return GitHubError(
             GitHubErrorKind.RATE_LIMIT, f"GitHub's rate limit is reached for {request}.", _reset_hint(answer)
         )
+    if status == 403 and _LOCKED.search(answer.message):
+        return GitHubError(GitHubErrorKind.LOCKED, declined, _UNLOCK)
     if status == 403:
         return GitHubError(GitHubErrorKind.FORBIDDEN, declined, _PERMISSIONS)
     if status in (404, 410):

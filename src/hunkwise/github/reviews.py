@@ -31,7 +31,12 @@ query($review: ID!) {
 """
 _MAX_REFUSED = 10
 """Single comments that are refused until no further one is tried."""
-_PERMANENT = (GitHubErrorKind.AUTHENTICATION, GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND)
+_PERMANENT = (
+    GitHubErrorKind.AUTHENTICATION,
+    GitHubErrorKind.FORBIDDEN,
+    GitHubErrorKind.LOCKED,
+    GitHubErrorKind.NOT_FOUND,
+)
 _EVENT_REFUSED = ("own pull request", "not permitted to approve")
 _PENDING = "pending review"
 _OTHER_PENDING = (

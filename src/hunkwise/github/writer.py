@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from hunkwise.domain.pull_request import ReviewState
+from hunkwise.domain.pull_request import Comment, ReviewState
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.client import GitHub
 from hunkwise.github.connection import entries_of
@@ -26,6 +26,11 @@ def address(post: JsonValue) -> str:
     if not url.startswith(("https://", "http://")):
         raise malformed_response_error(post.request, "no address at `html_url`")
     return url
+
+
+def posted_comment(entry: JsonValue) -> Comment:
+    """Returns a stored comment. Raises GitHubError if the value is not a stored post."""
+    return Comment(entry.number("id"), entry.text_or("body", ""), address(entry))
 
 
 _MAX_ATTEMPTS = 3
@@ -62,13 +67,13 @@ class Writer:
         """Yields our reviews, oldest first, including a pending one."""
         return self._list_own(f"pulls/{self.number}/reviews", "reviews")
 
-    def own_review_comments(self) -> Iterator[JsonValue]:
-        """Yields our comments on lines and files, oldest first."""
-        return self._list_own(f"pulls/{self.number}/comments", "review comments")
+    def own_review_comments(self, since: str = "") -> Iterator[JsonValue]:
+        """Yields our comments on lines and files, oldest first; `since` as in `own_comments`."""
+        return self._list_own(f"pulls/{self.number}/comments", "review comments", since)
 
-    def own_comments(self) -> Iterator[JsonValue]:
-        """Yields our comments in the conversation, oldest first."""
-        return self._list_own(f"issues/{self.number}/comments", "comments")
+    def own_comments(self, since: str = "") -> Iterator[JsonValue]:
+        """Yields our comments in the conversation, oldest first: all, or those last changed at the time or later."""
+        return self._list_own(f"issues/{self.number}/comments", "comments", since)
 
     def own_pending(self, marker: str) -> Iterator[JsonValue]:
         """Yields our reviews that are not submitted and whose body is one marker that starts with `marker`."""
@@ -146,11 +151,12 @@ class Writer:
             self._sleep(_RETRY_PAUSE * attempt)
             again()
 
-    def _list_own(self, path: str, what: str) -> Iterator[JsonValue]:
+    def _list_own(self, path: str, what: str, since: str = "") -> Iterator[JsonValue]:
         account = self.github.account
         if not account.login:
             raise GitHubError(GitHubErrorKind.NOT_FOUND, "GitHub does not say whose the token is.")
-        entries = entries_of(self._connection, f"{self._root}/{path}", what)
+        query = {"since": since} if since else {}
+        entries = entries_of(self._connection, f"{self._root}/{path}", what, query)
         return (entry for entry in entries if account.wrote(entry))
 
     def refuse_secrets(self, text: str) -> None:

@@ -184,6 +184,11 @@ def fixed_marker(head_sha: str) -> str:
     return marker("fixed", f"head={_word(head_sha)[:80]}")
 
 
+def reply_marker(comment_id: int) -> str:
+    """Returns the hidden line of our reply to the command in that comment."""
+    return marker("reply", f"to={comment_id}")
+
+
 def is_fixed(text: str) -> bool:
     """Returns whether a text of ours marks its thread as fixed."""
     return _FIXED.search(text[:LONGEST_TEXT]) is not None
