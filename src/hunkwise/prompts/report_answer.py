@@ -19,7 +19,9 @@ from hunkwise.prompts.report_call import (
 )
 
 REPORT: Final = "answer"
-DESCRIPTION: Final = "Give your answer. Text outside of this tool is not read. It is checked at once; the reply says what to fix."
+DESCRIPTION: Final = (
+    "Give your answer. Text outside of this tool is not read. The reply says what to fix, if anything."
+)
 MAX_TEXT: Final = 6_000
 """Characters of an answer; a longer one is cut."""
 MAX_SUGGESTION: Final = 9_999
