@@ -19,8 +19,9 @@ from hunkwise.domain.review import ReviewFault, Usage
 from hunkwise.domain.text import cut
 from hunkwise.enclosing.scopes import CHECK_SECONDS, ScopeFinder
 from hunkwise.errors import Error, ModelError, ModelKind, stopped
+from hunkwise.flows.code_context import CodeContext
 from hunkwise.flows.models import Budgets, Model, ModelFallback, wait_unless
-from hunkwise.flows.prompting import EnclosingCode, PromptWriter
+from hunkwise.flows.prompting import PromptWriter
 from hunkwise.plan.chunking import ChunkPart, LineSpan, hunks_around
 from hunkwise.prompts.context import diff_text
 from hunkwise.prompts.renderer import Renderer
@@ -150,13 +151,13 @@ def prepare_answer(
     anchor, head = target if isinstance(target, tuple) else (None, b"")
     fault = None if anchor is None else partial(_suggestion_fault, request, anchor, head)
     collector = AnswerCollector(fault)
-    surroundings = EnclosingCode(request.code.head, left=seconds_left)
     prompting = PromptWriter(
         request.snapshot,
         Renderer(request.templates, seconds_left, config.own_files),
         context=config.context,
         searchable=request.code.head.searchable,
-        surroundings=surroundings,
+        base_readable=request.code.base is not None,
+        surroundings=CodeContext(request.code.head, left=seconds_left),
     )
     names = _values(request, prompting) | {"suggestible": anchor is not None}
     question = Question(
@@ -231,19 +232,18 @@ def _values(request: AnswerRequest, prompting: PromptWriter) -> dict[str, Any]:
     """Returns the template variables that only these prompts have, and the instructions for the files."""
     thread = request.thread
     paths = [thread.path] if thread else [file.path for file in request.snapshot.files]
-    instructions, room = prompting.beside(paths)
     return {
         "command": str(request.command.word),
         "question": request.command.text,
         "thread": None if thread is None else _thread_values(request, thread),
-        "code": "" if thread is None else _code(request, thread, prompting, room),
+        "code": "" if thread is None else _code(request, thread, prompting),
         "old_code": "" if thread is None or not thread.outdated else thread.diff_hunk,
         "summary": None if request.state is None or thread else _summary_values(request.state),
-        "instructions": instructions,
+        "instructions": prompting.instructions_for(paths),
     }
 
 
-def _code(request: AnswerRequest, thread: Thread, prompting: PromptWriter, room: int) -> str:
+def _code(request: AnswerRequest, thread: Thread, prompting: PromptWriter) -> str:
     """Returns the rows around the thread's lines, and the functions around them; the file's first rows if the diff
     does not show its lines."""
     file = by_path(request.snapshot.files).get(thread.path)
@@ -257,7 +257,7 @@ def _code(request: AnswerRequest, thread: Thread, prompting: PromptWriter, room:
     around = ""
     if prompting.surroundings is not None:
         prompting.surroundings.look_up([part])
-        around = prompting.surroundings.text([part], room)
+        around = prompting.surroundings.text([part], request.config.context.size)
     return f"{diff_text(part)}\n\n{around}" if around else diff_text(part)
 
 

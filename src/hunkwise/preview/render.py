@@ -13,7 +13,7 @@ from hunkwise.domain.command import Command, CommandWord
 from hunkwise.domain.diff import FileDiff, Side, by_path
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.model import ANSWER_PROMPTS, STAGE_PROMPTS, Question
-from hunkwise.domain.pull_request import ReadableCode, SearchableCommit, Thread
+from hunkwise.domain.pull_request import Thread
 from hunkwise.domain.review import Coverage
 from hunkwise.errors import SettingsError
 from hunkwise.flows.analysis import Analysis
@@ -81,7 +81,7 @@ def render_texts(ready: ReviewInput, name: str) -> PromptRendering:
     if name == "summary":
         return _summary(request, prepared)
     if name in ANSWER_PROMPTS:
-        return _answer(request, prepared, head, name)
+        return _answer(ready, prepared, name)
     parts, faults = [], []
     for task in prepared.plan.tasks:
         try:
@@ -147,19 +147,17 @@ async def _summary_question(request: ReviewRequest, prepared: PreparedReview) ->
     return model.question, " ".join(fault.message for fault in account.faults)
 
 
-def _answer(
-    request: ReviewRequest, prepared: PreparedReview, head: SearchableCommit, name: str
-) -> PromptRendering:
+def _answer(ready: ReviewInput, prepared: PreparedReview, name: str) -> PromptRendering:
     """Renders the question for an example command in an example thread, which is on the first changed line."""
+    request = ready.request
     example = next(_examples(prepared), None)
     if example is None or example.anchor is None:
         return _rendering(request, prepared, name, (), ("the change shows no line for an example thread",))
     anchor = example.anchor
     thread = Thread(anchor.path, anchor.line, anchor.side, "hunkwise", f"{example.title}. {_BODY}", ours=True)
     command = Command(CommandWord.EXPLAIN) if name == "explain" else Command(CommandWord.ASK, _QUESTION)
-    code = ReadableCode(head, changed=by_path(request.snapshot.files))
     asked = AnswerRequest(
-        command, request.snapshot, request.config, request.templates, code, thread, request.state
+        command, request.snapshot, request.config, request.templates, ready.code, thread, request.state
     )
     try:
         text = prepare_answer(asked).question.prompt
