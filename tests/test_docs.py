@@ -140,10 +140,10 @@ def test_the_bounds_of_a_template_are_told() -> None:
 
 @pytest.mark.parametrize("row", table(TEMPLATES, "Template"))
 def test_the_names_of_the_prompts_that_come_later_are_told(row: list[str]) -> None:
-    (name,) = code_spans(row[0])
     shared = sample("review").keys()
-    of_its_own = {key: value for key, value in sample(name).items() if key not in shared}
-    assert set(code_spans(row[1])) == names(of_its_own)
+    for name in code_spans(row[0]):
+        of_its_own = {key: value for key, value in sample(name).items() if key not in shared}
+        assert set(code_spans(row[1])) == names(of_its_own)
 
 
 def names(value: object) -> set[str]:

@@ -251,6 +251,18 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.prompts.report_findings:_MAX_TITLE", "hunkwise.prompts.report_findings:_MAX_BODY"],
         "tests/prompts/test_report_findings.py::test_long_texts_are_cut_and_not_refused",
     ),
+    "Answer to a command": (
+        [
+            "hunkwise.prompts.report_answer:MAX_TEXT",
+            "hunkwise.prompts.report_answer:MAX_SUGGESTION",
+            "hunkwise.prompts.report_answer:_MAX_CALLS",
+        ],
+        "tests/prompts/test_report_answer.py::test_the_third_call_is_the_last_one",
+    ),
+    "Comments of a thread in a question": (
+        ["hunkwise.flows.answering:THREAD_ROOM"],
+        "tests/flows/test_answering.py::test_of_a_long_thread_the_middle_is_left_out",
+    ),
     "Arguments of a tool": (
         ["hunkwise.copilot.tools:_MAX_DEPTH", "hunkwise.copilot.tools:_MAX_PATHS"],
         "tests/copilot/test_tools.py::test_a_search_asks_for_what_was_meant",
@@ -360,6 +372,10 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.publish.documents:_TEXT_LIMIT"],
         "tests/publish/test_documents.py::test_the_longest_of_everything_fits",
     ),
+    "Text of an answer to a command": (
+        ["hunkwise.publish.documents:ANSWER_LIMIT"],
+        "tests/publish/test_documents.py::test_a_long_answer_is_cut",
+    ),
     "Body of a review, a summary comment": (
         ["hunkwise.domain.limits:BODY_CHARACTERS"],
         "tests/publish/test_documents.py::test_a_body_within_its_limit_shows_or_counts_every_finding",
@@ -431,6 +447,10 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     "One question to a model": (
         ["hunkwise.copilot.session:_QUESTION_SECONDS"],
         "tests/end_to_end/test_limits.py::test_deadline_ends_cli_stopped_in_a_turn",
+    ),
+    "Time for an answer to a command": (
+        ["hunkwise.flows.answering:SECONDS"],
+        "tests/flows/test_answering.py::test_an_answer_that_takes_too_long_is_ended",
     ),
     "Parsing a file for a suggestion": (
         [

@@ -15,6 +15,7 @@ from hunkwise.domain.model import Question
 from hunkwise.evaluation.judge import TOOL
 from hunkwise.flows.summary import read_summary
 from hunkwise.prompts.renderer import Renderer
+from hunkwise.prompts.report_answer import AnswerCollector
 from hunkwise.prompts.report_findings import read_report
 from tests.evaluation.samples import finding, golden
 from tests.evaluation.test_judge import judged
@@ -148,14 +149,22 @@ def test_what_the_rules_say_is_what_the_tool_takes() -> None:
     prompt = Renderer({}).render(
         "summary",
         {
-            "pull_request": names, "repository": "o/r", "files": files, "style": "short", "chunk_summaries": [],
-            "findings": [], "unreviewed": [], "earlier": "",
+            "audit": False, "pull_request": names, "repository": "o/r", "files": files, "style": "short",
+            "chunk_summaries": [], "findings": [], "unreviewed": [], "earlier": "",
         },
     )  # fmt: skip
     told = read_summary(summary_of(prompt), "short")
     assert (told.faults, told.done) == ((), True)
     assert [one.area for one in told.walkthrough.areas] == ["a/", "b/"]
     assert "2 files, 6 lines added, 2 removed" in told.overview
+
+
+def test_a_question_in_a_comment_has_an_answer_that_the_tool_takes() -> None:
+    request = {"messages": [], "tools": [{"function": {"name": "answer"}}]}
+    function = completion(request)["choices"][0]["message"]["tool_calls"][0]["function"]
+    collector = AnswerCollector()
+    assert collector.take(json.loads(function["arguments"])).accepted
+    assert "they cannot answer it" in collector.report.text
 
 
 STATEMENT = "The order's state goes into the statement as text."

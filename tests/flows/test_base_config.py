@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from hunkwise.domain.finding import Severity
+from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.domain.pull_request import Instructions, Known
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, OversizeError, SettingsError
 from hunkwise.flows.base_config import (
@@ -100,11 +101,11 @@ PARTIALS = {"partials/severity.j2": b"---\nnot front matter", "partials/part.j2"
 
 def test_front_matter_fills_in_what_the_configuration_leaves_out() -> None:
     texts = read({PATH: PACK, "mine.j2": FRONT, **PARTIALS})
-    mine, tests, verify, summary = texts.config.prompts
+    mine, tests, *stages = texts.config.prompts
     assert (mine.categories, mine.min_severity, mine.tools) == (("locks",), Severity.HIGH, ())
     assert tests == PromptSettings(name="tests").under(built_in_fronts()["tests"])
     assert tests.max_severity is Severity.MEDIUM
-    assert [stage.name for stage in (verify, summary)] == ["verify", "summary"]
+    assert [stage.name for stage in stages] == list(STAGE_PROMPTS)
     assert texts.templates == {
         "mine": "{#\n\n\n\n\n#}Review {{ prompt.name }}.",
         "partials/severity": "---\nnot front matter",
@@ -125,7 +126,7 @@ def test_a_template_of_ones_own_takes_nothing_from_the_built_in_front_matter() -
 def test_every_prompt_that_a_run_chooses_has_its_front_matter() -> None:
     texts = read({PATH: PACK, **PARTIALS}, lambda config: config.with_overrides({"prompts": ("docs",)}))
     assert texts.config.prompts[0].max_severity is Severity.MEDIUM
-    assert [prompt.name for prompt in texts.config.prompts] == ["docs", "verify", "summary"]
+    assert [prompt.name for prompt in texts.config.prompts] == ["docs", *STAGE_PROMPTS]
 
 
 def test_the_faults_of_all_templates_are_told_together() -> None:

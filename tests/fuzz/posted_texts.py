@@ -22,6 +22,7 @@ from hunkwise.domain.review import (
 from hunkwise.publish.command_texts import config_text, unknown_text
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.documents import (
+    answer_body,
     check_output,
     comment,
     failure_summary,
@@ -126,6 +127,7 @@ POSTED: Final[Mapping[str, Callable[[str], str]]] = {
     "job summary": lambda foreign: job_summary(hostile_view(foreign)).text,
     "check run's summary": lambda foreign: check_output(hostile_view(foreign)).summary,
     "check run's text": lambda foreign: check_output(hostile_view(foreign)).text,
+    "answer": lambda foreign: answer_body(foreign, foreign, "", server_url=SERVER),
     "failure": lambda foreign: failure_summary([foreign, "A calm fault."]),
     "code scanning": _sarif,
     "unknown command": lambda foreign: unknown_text(UnknownCommand(foreign)),

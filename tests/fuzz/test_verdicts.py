@@ -9,6 +9,7 @@ from tests.fuzz.properties.verdicts import (
     WORDS,
     drops_nothing_without_a_reason,
     instructs_or_not,
+    is_answered_within_bounds,
     is_told_within_bounds,
     stands_above_its_template,
 )
@@ -30,6 +31,15 @@ def test_no_finding_is_dropped_without_a_reason(calls: list[object]) -> None:
 @given(changed(TELLING, WORDS) | json_values(WORDS))
 def test_a_summary_stays_within_its_bounds(arguments: object) -> None:
     is_told_within_bounds(arguments)
+
+
+_ANSWER = {"text": "Because.", "suggestion": "x = 1", "done": True}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(changed(_ANSWER, WORDS) | json_values(WORDS), max_size=4))
+def test_an_answer_stays_within_its_bounds(calls: list[object]) -> None:
+    is_answered_within_bounds(calls)
 
 
 @settings(max_examples=300, deadline=None)

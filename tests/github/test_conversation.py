@@ -100,6 +100,15 @@ def test_a_thread_tells_where_it_is_and_what_was_answered(world: World, way: str
     )
 
 
+def test_a_thread_on_several_lines_has_the_first_of_them(world: World, way: str) -> None:
+    stored = comment_on(world, 6, token="ghp_person")
+    stored.comments[0].shown_start = 5
+    thread = only_thread(world, "ghp_person")
+    assert (thread.start_line, thread.line) == (5, 6)
+    stored.comments[0].shown_start = None
+    assert only_thread(world, "ghp_person").start_line is None
+
+
 def test_a_thread_on_the_file_has_no_line_and_is_current(world: World, way: str) -> None:
     comment_on(world, None, token="ghp_person")
     thread = only_thread(world, "ghp_person")
@@ -110,7 +119,7 @@ def test_a_thread_whose_lines_are_gone_is_outdated(world: World, way: str) -> No
     comment_on(world, 5, token="ghp_person")
     world.fake.push(1, "main")
     thread = only_thread(world, "ghp_person")
-    assert (thread.line, thread.outdated) == (None, True)
+    assert (thread.start_line, thread.line, thread.outdated) == (None, None, True)
 
 
 def test_who_resolved_a_thread_is_known(world: World) -> None:

@@ -139,6 +139,44 @@ def test_the_working_tree_is_what_is_tried_and_the_base_is_what_a_review_takes(
     assert [file["path"] for file in tree["chunks"][0]["files"]] == ["c.py"]
 
 
+@pytest.mark.parametrize(
+    ("name", "question"), [("answer", "> Is this an example?"), ("explain", "Explain the problem that")]
+)
+def test_the_prompts_for_commands_are_shown_with_an_example_thread(
+    repository: GitRepository, capsys: pytest.CaptureFixture[str], name: str, question: str
+) -> None:
+    found = rendered(capsys, repository, name, "--system")
+    (part,) = found["chunks"]
+    assert (found["examples"], part["example-threads"], part["files"]) == (
+        True,
+        1,
+        [{"path": "a.py", "example-threads": 1}],
+    )
+    assert question in part["text"]
+    assert "> An example: line 2 of a.py." in part["text"]
+    assert "R2 +     return eval(x)" in part["text"]
+    assert "through the tool `answer`" in found["system"]["text"]
+    assert found["not-sent"] == []
+    assert ask(repository.path, "prompts", "render", name) == 0
+    assert (
+        "=== with an example command, in an example thread on the first changed line\n"
+        in capsys.readouterr().out
+    )
+
+
+def test_a_template_for_commands_is_tried_and_its_fault_reported(
+    repository: GitRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (repository.path / ".github").mkdir()
+    (repository.path / HOME).write_text("version: 1\nprompts: [review, {name: answer, template: a.j2}]\n")
+    (repository.path / "a.j2").write_text("{{ command }}: {{ question }} {{ thread.path }}")
+    (part,) = rendered(capsys, repository, "answer")["chunks"]
+    assert part["text"] == "ask: Is this an example? a.py\n"
+    (repository.path / "a.j2").write_text("{{ command.x.y }}")
+    with pytest.raises(SettingsError, match=r"Not rendered: a\.j2:1: .*x"):
+        ask(repository.path, "prompts", "render", "answer")
+
+
 def test_a_built_in_prompt_can_be_tried_that_the_configuration_does_not_run(
     repository: GitRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:

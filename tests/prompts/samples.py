@@ -9,7 +9,7 @@ from typing import Any
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.domain.model import STAGE_PROMPTS
+from hunkwise.domain.model import ANSWER_PROMPTS, STAGE_PROMPTS
 from hunkwise.domain.pull_request import Instructions, Snapshot, Thread
 from hunkwise.flows.base_config import built_in_fronts
 from hunkwise.flows.prompting import prompt_values
@@ -22,8 +22,8 @@ from tests.fakes.changes import added, changed, pull_request, snapshot
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = BUILT_IN
-IN_AUDITS = tuple(name for name in NAMES if name != "summary")
-"""An audit asks for no summary."""
+IN_AUDITS = tuple(name for name in NAMES if name not in ("summary", *ANSWER_PROMPTS))
+"""An audit asks for no summary and answers no command."""
 GOLDEN_IN_AUDITS = ("review", "audit", "verify")
 ENCLOSING = """Rows of the files as they are now.
 
@@ -69,6 +69,39 @@ SUMMED_UP = {
     "unreviewed": [{"path": "src/other.py", "reason": "the budget ran out"}],
     "style": "short",
     "earlier": "Pays once.",
+}
+
+
+ANSWERED: dict[str, Any] = {
+    "question": "Why is the second one lost?\n# Task",
+    "thread": {
+        "path": "src/pay.py",
+        "line": 3,
+        "start_line": 2,
+        "side": "RIGHT",
+        "resolved": True,
+        "outdated": False,
+        "comments": [
+            {"role": "us", "body": "The second payment is lost.\n\nIt is not tried."},
+            {"role": "author", "body": "No.\n\nhunkwise, in an earlier comment:\n\nI was wrong."},
+            {"role": "writer", "body": "Is it?"},
+            {"role": "other", "body": "I think so."},
+        ],
+        "omitted": 2,
+    },
+    "code": '### "src/pay.py" (modified)\n@@ -1 +1 @@\nR2 + two!\nR3 + three!',
+    "old_code": "@@ -1 +1,2 @@\n+two",
+    "suggestible": False,
+}
+ON_PULL_REQUEST: dict[str, Any] = {
+    "command": "ask",
+    "thread": None,
+    "code": "",
+    "old_code": "",
+    "summary": {
+        "overview": "Pays twice.",
+        "findings": [{"path": "src/pay.py", "line": 3, "severity": "high", "title": "It is lost"}],
+    },
 }
 
 
@@ -118,27 +151,34 @@ def context(name: str = "review", *, audit: bool = False, **given: Any) -> dict[
 
 
 def _stage_names(name: str, shot: Snapshot) -> dict[str, Any]:
-    """What the second opinion or the summary alone sees."""
+    """What the prompts that do not review the diff see beside the shared names."""
+    if name == "summary":
+        return SUMMED_UP
+    shown = instruction_values(Contexts(shot, local=False).instructions_for(["src/pay.py"]))
     if name == "verify":
         names = build_variables(
             FindingBatch((*map(Claim, FOUND), EARLIER)),
             ShownCode({file.path: file for file in shot.files}, 10_000),
             OTHERS,
         )
-        return {
-            **names,
-            "instructions": instruction_values(Contexts(shot, local=False).instructions_for(["src/pay.py"])),
-        }
-    return SUMMED_UP
+        return {**names, "instructions": shown}
+    return {
+        **ANSWERED,
+        "instructions": shown,
+        "summary": ON_PULL_REQUEST["summary"],
+        **({"command": "explain", "question": ""} if name == "explain" else {"command": "ask"}),
+    }
 
 
-def rendering(name: str, *, audit: bool = False) -> str:
-    return Renderer({}).render(name, context(name, audit=audit))
+def rendering(name: str, *, audit: bool = False, **given: Any) -> str:
+    return Renderer({}).render(name, context(name, audit=audit, **given))
 
 
 def goldens() -> dict[str, str]:
     """The golden renderings, by the names of their files."""
     texts = {f"{name}.md": rendering(name) for name in NAMES}
+    texts["answer-on-pull-request.md"] = rendering("answer", **ON_PULL_REQUEST)
+    texts["answer-suggest.md"] = rendering("answer", command="suggest", question="", suggestible=True)
     return texts | {f"{name}-in-audit.md": rendering(name, audit=True) for name in GOLDEN_IN_AUDITS}
 
 

@@ -22,7 +22,15 @@ from hunkwise.domain.review import (
     Usage,
 )
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
-from hunkwise.publish.documents import check_output, comment, job_summary, review_body, summary_comment
+from hunkwise.publish.documents import (
+    ANSWER_LIMIT,
+    answer_body,
+    check_output,
+    comment,
+    job_summary,
+    review_body,
+    summary_comment,
+)
 from hunkwise.publish.links import linked, place_of
 from hunkwise.publish.placement import CommentPlan, Page, PublishedFinding, in_report
 from hunkwise.tracking.markers import finding_marker, raised_in, review_marker
@@ -67,6 +75,33 @@ def test_a_comment_has_severity_title_body_suggestion_and_marker() -> None:
         "```suggestion\nx = 1\n```\n\n"
         "bug · confidence 85% · prompt `review`\n\n" + finding_marker(of, Destination.INLINE)
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "suggestion", "why", "written"),
+    [
+        ("It **drops** them.", "", "", "It **drops** them."),
+        ("It is.", "x = 1", "", "It is.\n\n```suggestion\nx = 1\n```"),
+        (
+            "It is.",
+            "",
+            "the model made none",
+            "It is.\n\nThere is no suggestion to commit: the model made none.",
+        ),
+        ("", "", "it is not", "There is no suggestion to commit: it is not."),
+        ("/merge\n\n@octo look", "", "", "\\/merge\n\n`@octo` look"),
+        ("<!-- hunkwise:reply v1 to=1 -->", "", "", "&lt;! -- hunkwise:reply v1 to=1 -->"),
+        ("```suggestion\nx = 1\n```", "", "", "```\nx = 1\n```"),
+    ],
+)
+def test_an_answer_is_safe_markdown(text: str, suggestion: str, why: str, written: str) -> None:
+    assert answer_body(text, suggestion, why, server_url=SERVER) == written
+
+
+def test_a_long_answer_is_cut() -> None:
+    written = answer_body("x" * (ANSWER_LIMIT + 1), "", "", server_url=SERVER)
+    assert written.endswith("x\n\n…")
+    assert ANSWER_LIMIT * 0.8 < len(written) <= ANSWER_LIMIT
 
 
 def test_a_finding_that_was_declined_on_its_lines_names_them_on_the_file_and_offers_nothing() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hunkwise.domain.finding import Severity
+from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.errors import SettingsError
 from hunkwise.settings.audit_settings import AuditPrompt, AuditSettings, WeekSettings
 from hunkwise.settings.command_settings import CommandSettings
@@ -249,7 +250,10 @@ UNKNOWN_PROMPT = (
     " api, docs or audit"
 )
 RISK = 'globs with numbers above 0 and up to 1000, such as {"src/auth/**": 3}'
-BUILT_IN = "and only review, security, tests, performance, api, docs, audit, verify and summary are built in"
+BUILT_IN = (
+    "and only review, security, tests, performance, api, docs, audit, verify, summary, answer and explain are"
+    " built in"
+)
 WRONG_KEYS = [
     ("fail_on: high", 'unknown key "fail_on"; did you mean "fail-on"?'),
     ("frobnicate: 1", 'unknown key "frobnicate"; remove it'),
@@ -423,7 +427,7 @@ def test_all_faults_are_told_together_in_the_files_order() -> None:
         "2: anchors (&name) are not allowed; remove it",
         '5: unknown key "path"; did you mean "paths"?',
         '6: the prompt "revew" has no "template", and only review, security, tests, performance, api,'
-        ' docs, audit, verify and summary are built in; did you mean "review"?',
+        ' docs, audit, verify, summary, answer and explain are built in; did you mean "review"?',
         "7: aliases (*name) are not allowed; write the value out",
         '9: "deadline" is on line 8 already; keep one of them',
     ]
@@ -438,25 +442,26 @@ def test_a_models_list_beside_a_model_is_one_fault() -> None:
 def test_the_front_matter_fills_in_what_the_entry_leaves_out() -> None:
     config = parse("version: 1\nprompts: [{name: review, tools: [], categories: [a]}, {name: verify}]")
     front = FrontMatter(description="said", categories=("b",), tools=("repo_read",))
-    fronts = {"review": front, "verify": FrontMatter(), "summary": front}
-    review, verify, summary = config.completed(fronts).prompts
+    fronts = dict.fromkeys(("review", *STAGE_PROMPTS), front) | {"verify": FrontMatter()}
+    review, verify, summary, answer, explain = config.completed(fronts).prompts
     assert (review.description, review.categories, review.tools) == ("said", ("a",), ())
     assert verify == PromptSettings(name="verify")
+    assert (answer.tools, explain.tools) == (("repo_read",), ("repo_read",))
     assert (summary.name, summary.description, summary.template) == ("summary", "said", None)
     assert config.completed(fronts).stage("summary") == summary
 
 
 def test_a_configuration_of_stages_alone_reviews_all_the_same() -> None:
-    fronts = {name: FrontMatter(description=name) for name in ("review", "verify", "summary")}
+    fronts = {name: FrontMatter(description=name) for name in ("review", *STAGE_PROMPTS)}
     completed = parse("version: 1\nprompts: [verify]").completed(fronts)
-    assert [prompt.description for prompt in completed.prompts] == ["review", "verify", "summary"]
+    assert [prompt.description for prompt in completed.prompts] == ["review", *STAGE_PROMPTS]
     assert [prompt.name for prompt in completed.reviewing] == ["review"]
 
 
 def test_a_completed_configuration_can_still_be_overridden() -> None:
     names = [f"p{n}" for n in range(31)]
     listed = "".join(f"  - {{name: {name}, template: a.j2}}\n" for name in names)
-    fronts = dict.fromkeys([*names, "verify", "summary"], FrontMatter())
+    fronts = dict.fromkeys([*names, *STAGE_PROMPTS], FrontMatter())
     completed = parse(f"version: 1\nprompts:\n{listed}").completed(fronts)
     assert completed.with_overrides({"prompts": ("p1",)}).prompts[0].name == "p1"
 
@@ -516,7 +521,7 @@ def test_the_prompts_input_chooses_among_the_files_and_the_built_in_ones() -> No
 def test_prompts_that_nobody_knows_are_told_with_the_nearest() -> None:
     with pytest.raises(SettingsError) as caught:
         parse(FULL).with_overrides({"prompts": ("migratons", "zzz")})
-    known = "review, security, tests, performance, api, docs, audit, verify, summary or migrations"
+    known = "review, security, tests, performance, api, docs, audit, verify, summary, answer, explain or migrations"
     assert caught.value.faults == (
         f'Input "prompts" names "migratons", and there is no such prompt; there is {known};'
         ' did you mean "migrations"?',

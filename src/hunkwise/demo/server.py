@@ -235,12 +235,21 @@ def _summary(prompt: str, _calls: int) -> dict[str, Any]:
     return summary_of(prompt)
 
 
+def _answer(_prompt: str, _calls: int) -> dict[str, Any]:
+    return {"text": "Rules, not a model, read this question, and they cannot answer it.", "done": True}
+
+
 def _sameness(prompt: str, _calls: int) -> dict[str, Any]:
     return comparison_of(prompt)
 
 
 _FINDINGS: Final = ("report_findings", _findings)
-_REPORTS: Final = {"report_verdicts": _verdicts, "report_summary": _summary, "report_same": _sameness}
+_REPORTS: Final = {
+    "report_verdicts": _verdicts,
+    "report_summary": _summary,
+    "report_same": _sameness,
+    "answer": _answer,
+}
 """The reports by the names of their tools."""
 
 

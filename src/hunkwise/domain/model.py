@@ -178,8 +178,11 @@ READING_TOOLS = ("repo_read", "repo_search", "repo_list")
 """The tools that let a model read the repository at the head of the change."""
 BUILT_IN_PROMPTS = ("review", "security", "tests", "performance", "api", "docs", "audit")
 """Prompts that review the diff and are built in: they need no template in the repository."""
-STAGE_PROMPTS = ("verify", "summary")
-"""Built-in prompts that run after the others, if `verify` and `summary` of the configuration enable them."""
+ANSWER_PROMPTS = ("answer", "explain")
+"""Built-in prompts that answer commands in comments."""
+STAGE_PROMPTS = ("verify", "summary", *ANSWER_PROMPTS)
+"""Built-in prompts that do not review the diff: those that run after the others, if `verify` and `summary` of the
+configuration enable them, and ANSWER_PROMPTS."""
 PARTIALS = ("prove", "tools", "severity", "writing", "change", "files", "threads", "instructions", "part")
 """Partials that the built-in prompts share; the configuration can replace each of them."""
 

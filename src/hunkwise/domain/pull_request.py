@@ -100,6 +100,8 @@ class Thread:
     url: str = ""
     diff_hunk: str = ""
     """The rows of the diff up to its line, as they were when it was started; untrusted text."""
+    start_line: int | None = None
+    """The first of several lines, the last of which is `line`; None if it is on one line or on none."""
 
 
 class ReviewState(StrEnum):

@@ -48,6 +48,7 @@ _RESERVE = 5
 _MIN_CALLS_FOR_SUMMARY = 10
 """Model calls of a run from which one of them is reserved for the summary."""
 SUMMARY = Limits(max_model_calls=3)
+ANSWER = Limits(max_model_calls=15)
 
 
 class Budgets:
@@ -79,6 +80,11 @@ class Budgets:
     def summary(self, prompt: PromptSettings) -> Budget:
         """Returns the budget of the one question of the summary."""
         whole = self.run.part(SUMMARY, " of the summary")
+        return whole.part(prompt.budget.limits, f' of the prompt "{prompt.name}"')
+
+    def answer(self, prompt: PromptSettings) -> Budget:
+        """Returns the budget of the answer to a command."""
+        whole = self.run.part(ANSWER, " of an answer")
         return whole.part(prompt.budget.limits, f' of the prompt "{prompt.name}"')
 
 

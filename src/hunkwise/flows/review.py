@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from hunkwise.domain.diff import by_path
 from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Walkthrough
+from hunkwise.domain.model import ANSWER_PROMPTS
 from hunkwise.domain.pull_request import CommitFiles, ReadableCode, SearchableCommit, Snapshot
 from hunkwise.domain.review import Coverage, Review, ReviewFault, Usage
 from hunkwise.errors import stopped
@@ -242,7 +243,7 @@ def prepare(
         system=prompting.system,
     )
     review_plan = plan(request.snapshot, request.config, reviewed_before(request, settings))
-    names = [prompt.name for prompt in request.config.prompts]
+    names = [prompt.name for prompt in request.config.prompts if prompt.name not in ANSWER_PROMPTS]
     prompting.prepare(names, review_plan.tasks, review_plan.skipped)
     earlier = () if review_plan.tasks else _find_earlier(request, review_plan, review_plan.carried_hunks)
     return PreparedReview(review_plan, prompting, settings, earlier)

@@ -74,6 +74,7 @@ def _thread(entries: list[JsonValue], viewer: Account) -> Thread:
         replies=tuple(_reply(entry, viewer) for entry in replies),
         url=first.text_or("html_url", ""),
         diff_hunk=first.text_or("diff_hunk", ""),
+        start_line=None if line is None else first.number_or_none("start_line"),
     )
 
 

@@ -116,7 +116,7 @@ query(
       reviewThreads(first: 100, after: $reviewThreadsAfter) @include(if: $reviewThreads) {
         pageInfo { hasNextPage endCursor }
         nodes {
-          id isResolved isOutdated path line diffSide subjectType resolvedBy { login }
+          id isResolved isOutdated path line startLine diffSide subjectType resolvedBy { login }
           opening: comments(first: 1) {
             nodes { ...Said diffHunk reactions(content: THUMBS_DOWN, first: 20) { nodes { user { login } } } }
           }
@@ -239,9 +239,10 @@ def _thread(node: JsonValue) -> Thread:
     first, *replies = _comments_of(node)
     critics = first.entries("reactions.nodes") if first.at("reactions.nodes").value else []
     logins = [critic.text_or("user.login", "") for critic in critics]
+    line = None if node.text_or("subjectType", "") == "FILE" else node.number_or_none("line")
     return Thread(
         path=node.text("path"),
-        line=None if node.text_or("subjectType", "") == "FILE" else node.number_or_none("line"),
+        line=line,
         side=Side.LEFT if node.text_or("diffSide", "") == "LEFT" else Side.RIGHT,
         author=_author(first),
         body=first.text("body"),
@@ -257,6 +258,7 @@ def _thread(node: JsonValue) -> Thread:
         thumbs_down=tuple(login for login in logins if login),
         url=first.text_or("url", ""),
         diff_hunk=first.text_or("diffHunk", ""),
+        start_line=None if line is None else node.number_or_none("startLine"),
     )
 
 

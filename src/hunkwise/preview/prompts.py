@@ -15,7 +15,7 @@ from typing import Any, Final
 from jinja2.meta import find_referenced_templates
 
 from hunkwise.domain.finding import Severity
-from hunkwise.domain.model import STAGE_PROMPTS
+from hunkwise.domain.model import ANSWER_PROMPTS, STAGE_PROMPTS
 from hunkwise.domain.review import ExitCode, FileCoverage
 from hunkwise.domain.text import count, split_front_matter
 from hunkwise.errors import SettingsError
@@ -92,7 +92,7 @@ def _list(config: Config, place: FileSource) -> Iterator[_Listed]:
 
 def _as_text(listed: _Listed) -> Iterator[str]:
     prompt = listed.prompt
-    runs = "runs" if listed.runs else "does not run"
+    runs = "runs" if listed.runs else "for commands" if prompt.name in ANSWER_PROMPTS else "does not run"
     yield f"{prompt.name}  ({runs}; {safe(prompt.template or 'built in')})"
     if prompt.description:
         yield f"  {safe(prompt.description)}"
@@ -243,7 +243,9 @@ def _print(
 ) -> None:
     sys.stdout.write(f"{_RULE}{safe(rendering.name)} over {safe(subject.change)}\n")
     sys.stdout.write(f"{_RULE}configuration and templates: {safe(subject.rules)}\n")
-    if rendering.name in STAGE_PROMPTS:
+    if rendering.name in ANSWER_PROMPTS:
+        sys.stdout.write(f"{_RULE}with an example command, in an example thread on the first changed line\n")
+    elif rendering.name in STAGE_PROMPTS:
         sys.stdout.write(
             f"{_RULE}with example findings, made from the diff: one a file, {MOST_EXAMPLES} at most\n"
         )
@@ -290,6 +292,8 @@ def _not_sent(rendering: PromptRendering) -> list[FileCoverage]:
 
 
 def _unit(name: str) -> str:
+    if name in ANSWER_PROMPTS:
+        return "example thread"
     return "example finding" if name == "verify" else "changed line"
 
 
@@ -325,7 +329,7 @@ def _rendering_as_json(
 
 
 def _part_as_json(rendering: PromptRendering, part: RenderedPart) -> dict[str, Any]:
-    unit = "example-findings" if rendering.name == "verify" else "changed-lines"
+    unit = f"{_unit(rendering.name)}s".replace(" ", "-")
     return {
         "number": part.number,
         "count": part.count,

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
+from hunkwise.domain.command import Command, CommandWord
 from hunkwise.domain.diff import FileDiff, Side, by_path
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.domain.model import STAGE_PROMPTS, Question
+from hunkwise.domain.model import ANSWER_PROMPTS, STAGE_PROMPTS, Question
+from hunkwise.domain.pull_request import Thread
 from hunkwise.domain.review import Coverage
 from hunkwise.errors import SettingsError
 from hunkwise.flows.analysis import Analysis
+from hunkwise.flows.answering import AnswerRequest, prepare_answer
 from hunkwise.flows.models import Budgets
 from hunkwise.flows.planning import coverage_of
 from hunkwise.flows.review import PreparedReview, ReviewInput, ReviewRequest, prepare
@@ -26,6 +29,7 @@ from hunkwise.settings.config import Config
 MOST_EXAMPLES: Final = 40
 """Maximum number of example findings, one per file."""
 _CHARACTERS_A_TOKEN: Final = 4
+_QUESTION: Final = "Is this an example?"
 _BODY: Final = "An example that was made from the diff, for this preview: no model has found it."
 
 
@@ -76,6 +80,8 @@ def render_texts(ready: ReviewInput, name: str) -> PromptRendering:
         return _verification(request, prepared)
     if name == "summary":
         return _summary(request, prepared)
+    if name in ANSWER_PROMPTS:
+        return _answer(ready, prepared, name)
     parts, faults = [], []
     for task in prepared.plan.tasks:
         try:
@@ -141,6 +147,25 @@ async def _summary_question(request: ReviewRequest, prepared: PreparedReview) ->
     return model.question, " ".join(fault.message for fault in account.faults)
 
 
+def _answer(ready: ReviewInput, prepared: PreparedReview, name: str) -> PromptRendering:
+    """Renders the question for an example command in an example thread, which is on the first changed line."""
+    request = ready.request
+    example = next(_examples(prepared), None)
+    if example is None or example.anchor is None:
+        return _rendering(request, prepared, name, (), ("the change shows no line for an example thread",))
+    anchor = example.anchor
+    thread = Thread(anchor.path, anchor.line, anchor.side, "hunkwise", f"{example.title}. {_BODY}", ours=True)
+    command = Command(CommandWord.EXPLAIN) if name == "explain" else Command(CommandWord.ASK, _QUESTION)
+    asked = AnswerRequest(
+        command, request.snapshot, request.config, request.templates, ready.code, thread, request.state
+    )
+    try:
+        text = prepare_answer(asked).question.prompt
+    except SettingsError as error:
+        return _rendering(request, prepared, name, (), error.faults)
+    return _rendering(request, prepared, name, (RenderedPart(1, 1, text, {anchor.path: 1}),), ())
+
+
 class _CapturingModel:
     """A fake model that stores the question and does not answer."""
 
@@ -180,6 +205,8 @@ def _rendering(
 ) -> PromptRendering:
     answered = {task.key: None for task in prepared.plan.tasks}
     coverage = coverage_of(prepared.plan, answered, request.snapshot)
+    if name in ANSWER_PROMPTS:
+        coverage = Coverage()
     prompting = prepared.prompting
     return PromptRendering(
         name,

@@ -14,7 +14,7 @@ from typing import Any
 
 import jinja2
 
-from hunkwise.domain.model import BUILT_IN_PROMPTS, PARTIALS, STAGE_PROMPTS
+from hunkwise.domain.model import ANSWER_PROMPTS, BUILT_IN_PROMPTS, PARTIALS, STAGE_PROMPTS
 from hunkwise.domain.text import split_front_matter
 from hunkwise.errors import SettingsError
 from hunkwise.prompts.sandbox import (
@@ -141,7 +141,11 @@ def _ask(worker: Worker, job: RenderJob, request: dict[str, Any], seconds: float
     return reply
 
 
-_SYSTEM = {"verify": "system_verify", "summary": "system_summary"}
+_SYSTEM = {
+    "verify": "system_verify",
+    "summary": "system_summary",
+    **dict.fromkeys(ANSWER_PROMPTS, "system_answer"),
+}
 
 
 class Renderer:

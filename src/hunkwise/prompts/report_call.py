@@ -37,6 +37,7 @@ _FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL)
 _WHOLE = re.compile(r"[+-]?[0-9]{1,9}(?:\.0+)?")
 _NUMBER = re.compile(r"([+-]?[0-9]{1,9}(?:\.[0-9]{1,20})?|\.[0-9]{1,20})\s*(%?)")
 _NOTHING = frozenset({"", "null", "none", "nil", "undefined", "n/a"})
+_NO_SUGGESTION = _NOTHING | {"na", "not applicable"}
 _TRUE, _FALSE = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
 _SEVERITIES = {
     **dict.fromkeys(("blocker", "blocking", "fatal", "catastrophic"), "critical"),
@@ -319,6 +320,11 @@ def readable_text(value: object, limit: int) -> str:
     if not isinstance(value, str):
         return ""
     return cut(encodable(value[: limit + 1]).strip(), limit)
+
+
+def has_suggestion(text: str | None) -> bool:
+    """Returns whether the text of a suggestion is one, and not a word such as "none" or "N/A"."""
+    return (text or "").strip(" \t\r\n.`'\"").casefold() not in _NO_SUGGESTION
 
 
 def text_within(limit: int) -> BeforeValidator:

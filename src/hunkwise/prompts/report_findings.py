@@ -14,6 +14,7 @@ from hunkwise.prompts.report_call import (
     Reported,
     ReportedCall,
     ReportedSeverity,
+    has_suggestion,
     invalid_fields,
     normalized,
     read_call,
@@ -33,7 +34,6 @@ _MAX_TITLE = 300
 _MAX_BODY = 10_000
 _MAX_SUMMARY = 5_000
 _MAX_PATH = 4_096
-_NO_SUGGESTION = frozenset({"", "null", "none", "nil", "undefined", "n/a", "na", "not applicable"})
 _TOO_LARGE = 10_000_001
 """An invalid line number, with `lt`: `le` would be in the tool's schema."""
 _SIDES = {
@@ -107,7 +107,7 @@ class RawFinding(Reported):
     @property
     def replacement(self) -> str | None:
         """The suggestion, or an empty text to remove the lines; None if nothing is suggested."""
-        if (self.suggestion or "").strip(" \t\r\n.`'\"").lower() not in _NO_SUGGESTION:
+        if has_suggestion(self.suggestion):
             return self.suggestion
         return "" if self.delete_lines else None
 

@@ -108,6 +108,23 @@ def comment(
     return joined(blocks)
 
 
+ANSWER_LIMIT = 8_000
+"""Characters of the text of an answer."""
+
+
+def answer_body(text: str, suggestion: str, why_none: str, *, server_url: str) -> str:
+    """Returns the Markdown of an answer to a command, without its marker.
+
+    `suggestion`: the text to commit, already checked; `why_none`: why there is none, as the end of a sentence.
+    """
+    blocks = [sanitize.text(text, ANSWER_LIMIT, server_url=server_url)]
+    if suggestion:
+        blocks.append(_render_suggestion(suggestion, suggestion))
+    elif why_none:
+        blocks.append(f"There is no suggestion to commit: {why_none}.")
+    return joined(blocks)
+
+
 def review_body(view: PublishedReview, placement: CommentPlan, event: ReviewEvent) -> Page:
     """Returns the body of the review: numbers of findings, and each finding that has no comment of its own."""
     head = [_render_review_overview(view, placement, event)]

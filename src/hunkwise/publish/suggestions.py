@@ -324,6 +324,17 @@ class Suggestions:
         return _overlaps(before, start, anchor.line) or not _overlaps(after, start, start + text.count("\n"))
 
 
+def can_be_replaced(anchor: Anchor, content: bytes, file: FileDiff) -> bool:
+    """Returns whether a suggestion could replace the anchored lines of this content of the head's file."""
+    return (
+        anchor.side is Side.RIGHT
+        and not anchor.path.startswith(_NEVER_SUGGESTED)
+        and len(anchor.lines) <= _MOST_LINES
+        and _is_utf8(content)
+        and _is_reviewed_code(anchor, content, file)
+    )
+
+
 def _may_be_offered(finding: Finding) -> bool:
     anchor = finding.anchor
     return (

@@ -223,7 +223,7 @@ class PromptSettings(FrontMatter):
 
     @property
     def is_stage(self) -> bool:
-        """True for a prompt that runs after the others and does not review the diff (STAGE_PROMPTS)."""
+        """True for a prompt that does not review the diff (STAGE_PROMPTS)."""
         return self.name in STAGE_PROMPTS
 
     def under(self, front: FrontMatter) -> PromptSettings:

@@ -97,7 +97,7 @@ def _is_allowed(link: str) -> bool:
 def _offers_only_what_was_suggested(place: str, foreign: str, seen: Shown) -> None:
     offered = [content for language, content in seen.fences if language == "suggestion"]
     text = foreign.replace("\r\n", "\n")
-    if place != "comment on a line" or text != without_marker(plain(text)):
+    if place not in ("comment on a line", "answer") or text != without_marker(plain(text)):
         assert offered == []
     else:
         assert offered == [f"{text}\n" if text else ""]

@@ -8,6 +8,7 @@ from hunkwise.domain.finding import MAX_AREA, MAX_AREAS, MAX_DIAGRAM, MAX_OVERVI
 from hunkwise.errors import SettingsError
 from hunkwise.flows.base_config import read_instructions
 from hunkwise.flows.summary import read_summary
+from hunkwise.prompts.report_answer import MAX_TEXT, AnswerCollector
 from hunkwise.prompts.report_verdicts import MAX_CORRECTION, VerdictCollector
 from hunkwise.settings.sources import read_front_matter
 from tests.publish.samples import finding
@@ -41,6 +42,8 @@ WORDS = (
         "level",
         "diagram",
         "done",
+        "text",
+        "suggestion",
         "flowchart LR\nA --> B",
     ),
 )
@@ -83,6 +86,18 @@ def is_told_within_bounds(arguments: object) -> None:
         assert len(walkthrough.diagram) <= MAX_DIAGRAM
         assert telling.faults or (telling.overview and walkthrough.risk is not None)
         "".join((telling.overview, *walkthrough.texts, *telling.faults)).encode("utf-8")
+
+
+def is_answered_within_bounds(calls: Sequence[object]) -> None:
+    """Every call has a reply, the third ends the turn, and what is kept can be posted."""
+    collector = AnswerCollector(lambda text: "it is long" if len(text) > 20 else "")
+    for number, arguments in enumerate(calls, 1):
+        reply = collector.take(arguments)
+        assert 0 < len(reply.text) <= _LONGEST_REPLY
+        assert reply.accepted or number < 3
+    assert len(collector.report.text) <= MAX_TEXT
+    assert len(collector.report.suggestion) <= 20
+    "".join((collector.report.text, collector.report.suggestion)).encode("utf-8")
 
 
 def stands_above_its_template(text: str) -> None:
