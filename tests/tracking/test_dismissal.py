@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.pull_request import Conversation, Reply, Thread
-from hunkwise.tracking.previous import Dismissal, deciding_logins, dismissal, is_closed_as_fixed, is_reopened
+from hunkwise.tracking.dismissal import Dismissal, deciding_logins, dismissal, is_closed_as_fixed, is_reopened
 from tests.tracking.pushes import FIXED, HEAD, changed, fault, said, thread
 
 FILE = changed("a.py", "+one", "+two")
