@@ -184,6 +184,37 @@ def track(before: Sequence[PreviousFinding], conversation: Conversation) -> list
     return [item for item in tracked if item.previous.fixed or not item.closed]
 
 
+def find_findings(prefix: str, state: HiddenState | None, conversation: Conversation) -> list[TrackedFinding]:
+    """Returns the findings, open or dismissed, whose fingerprint begins with `prefix`, linked to their threads."""
+    tracked = track(raised_before(state, conversation), conversation)
+    return [item for item in tracked if item.previous.fingerprint.startswith(prefix)]
+
+
+def apply_command(
+    state: HiddenState, conversation: Conversation, fingerprint: str, *, dismissed: bool
+) -> HiddenState:
+    """Returns the state after a command dismissed or reopened the findings of a fingerprint that have no thread.
+
+    Without its conclusion, so that the next run writes the summary comment even if nothing else has changed.
+    """
+    tracked = _link_threads(raised_before(state, conversation), our_threads(conversation))
+    found = [
+        item.previous for item in tracked if item.posted is None and item.previous.fingerprint == fingerprint
+    ]
+    decided = (_dismissed(record) if dismissed else _reopened(record) for record in found)
+    others = (record for record in state.findings if record not in found)
+    return replace(state, findings=(*others, *decided), conclusion="")
+
+
+def _dismissed(record: PreviousFinding) -> PreviousFinding:
+    return replace(record, deleted=True, fixed=False)
+
+
+def _reopened(record: PreviousFinding) -> PreviousFinding:
+    """Returns an open finding without a comment: a person may have deleted the one that it had."""
+    return replace(record, deleted=False, fixed=False, where=Destination.BODY)
+
+
 def our_threads(conversation: Conversation) -> list[FindingThread]:
     """Returns our threads whose first comment has a finding's marker, in their order."""
     finding_threads = []
