@@ -78,6 +78,8 @@ def _count_findings(review: Review, fixed: int, dismissed: int) -> str:
 _TITLE_LIMIT = 300
 _TEXT_LIMIT = 12_000
 _SHORT_LIMIT = 600
+_ID_DIGITS = 7
+"""Shown digits of a finding's id, the fewest that a command accepts."""
 _NAMES = (12_000, 2_000, 0)
 _REPORT_HAS = "The JSON report of this run has each of them in full."
 _SUMMARY_HAS = "The job summary and the JSON report of this run have each of them in full."
@@ -202,7 +204,7 @@ class _FindingWriter:
             blocks.append(_render_suggestion(finding.suggestion))
         if text_limit == _TEXT_LIMIT:
             blocks.append(evidence_fold(finding, self.server_url))
-        return joined([*blocks, render_attributes(finding), self.marker(finding)])
+        return joined([*blocks, render_attributes(finding, with_id=True), self.marker(finding)])
 
     def _render_line(self, finding: Finding) -> str:
         title = sanitize.line(finding.title, _TITLE_LIMIT)
@@ -216,8 +218,11 @@ def _render_suggestion(suggestion: str, offered: str | None = None) -> str:
     return suggestion_text(cut(suggestion.replace("\r\n", "\n"), _TEXT_LIMIT), fenced=True)
 
 
-def render_attributes(finding: Finding) -> str:
-    """Returns category, confidence, prompt and verification of a finding, on one line."""
+def render_attributes(finding: Finding, *, with_id: bool = False) -> str:
+    """Returns category, confidence, prompt and verification of a finding, on one line.
+
+    `with_id`: also its id for commands, which a finding in a thread does not need.
+    """
     parts = []
     if finding.category:
         parts.append(sanitize.line(finding.category, 60))
@@ -226,6 +231,8 @@ def render_attributes(finding: Finding) -> str:
     parts.append(f"prompt {sanitize.code_span(cut(finding.prompt, 60))}")
     if finding.check is not None:
         parts.append(check_of(finding))
+    if with_id:
+        parts.append(f"id `{finding.fingerprint[:_ID_DIGITS]}`")
     return " · ".join(parts)
 
 
