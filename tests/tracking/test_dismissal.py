@@ -1,4 +1,4 @@
-"""Who may settle a thread of ours, and by which signs."""
+"""Who may dismiss or reopen the finding of a thread of ours, and how."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hunkwise.domain.pull_request import Conversation, Reply, Thread
-from hunkwise.tracking.dismissal import Dismissal, deciding_logins, dismissal, is_closed_as_fixed, is_reopened
+from hunkwise.tracking.dismissal import (
+    Dismissal,
+    deciding_logins,
+    dismissal,
+    is_closed_as_fixed,
+    is_reopened,
+    is_resolved,
+)
+from hunkwise.tracking.markers import ThreadDecision, decision_marker
 from tests.tracking.pushes import FIXED, HEAD, changed, fault, said, thread
 
 FILE = changed("a.py", "+one", "+two")
@@ -74,6 +84,7 @@ def test_only_those_who_may_dismiss(settled: Thread, talk: Conversation, by: Dis
         ("/hunkwise Dismiss", False),
         ("Please /hunkwise dismiss", False),
         ("/hunkwise review", False),
+        ("/hunkwise reopen", False),
         ("won't fix", True),
         ("Won’t fix: too old.", True),
         ("WONTFIX", True),
@@ -171,3 +182,139 @@ def test_write_access_is_asked_for_where_it_decides(
     threads: tuple[Thread, ...], asked: tuple[str, ...]
 ) -> None:
     assert deciding_logins(said(threads=threads)) == asked
+
+
+def decided(dismissed: bool, *, resolved: bool = False, fixed: bool = False, **changes: Any) -> Reply:
+    """Our reply to a command; `resolved`: as the thread was then."""
+    marker = decision_marker(ThreadDecision(dismissed, "maintainer", resolved, fixed))
+    return replace(Reply("us", f"Words.\n\n{marker}\n<!-- hunkwise:reply v1 to=7 -->", ours=True), **changes)
+
+
+DISMISS, REOPEN = reply("/hunkwise dismiss"), reply("/hunkwise reopen please")
+NO_ID = {"id": ""}
+MARKED = {"body": f"{FIXED.body}\n\n{POSTED.body}"}
+BY_WRITER = {"resolved": True, "resolved_by": "maintainer"}
+BY_AUTHOR = {"resolved": True, "resolved_by": "stranger"}
+BY_US = {"resolved": True, "resolved_by": "us"}
+TRUSTED, AUTHOR = Dismissal.TRUSTED, Dismissal.AUTHOR
+
+
+@pytest.mark.parametrize(
+    ("changes", "replies", "by"),
+    [
+        ({}, [decided(True)], TRUSTED),
+        ({}, [decided(True, edited=True)], None),
+        ({}, [decided(True, ours=False)], None),
+        ({"ours": False}, [decided(True)], None),
+        ({}, [decided(True), decided(False)], None),
+        ({}, [decided(False), decided(True)], TRUSTED),
+        ({}, [decided(True), decided(False, edited=True)], TRUSTED),
+        ({}, [DISMISS, REOPEN], None),
+        ({}, [REOPEN, DISMISS], TRUSTED),
+        ({}, [reply("by design"), REOPEN, reply("Thanks.")], None),
+        ({}, [DISMISS, replace(REOPEN, author="reader")], TRUSTED),
+        ({}, [decided(True), REOPEN], None),
+        ({}, [decided(False), DISMISS], TRUSTED),
+        ({}, [decided(False), replace(DISMISS, author="reader")], None),
+        ({}, [DISMISS, decided(False)], None),
+        # A 👎 counts as older than each reply.
+        ({"thumbs_down": ("maintainer",)}, [decided(False)], None),
+        ({"thumbs_down": ("maintainer",)}, [REOPEN], None),
+        ({"thumbs_down": ("maintainer",)}, [replace(REOPEN, author="reader")], TRUSTED),
+        # Resolving is newer than our reply if the thread was open then, and older if it stayed resolved.
+        (BY_WRITER, [decided(True, resolved=True)], TRUSTED),
+        (BY_US, [decided(True, resolved=True)], TRUSTED),
+        (BY_AUTHOR, [decided(True)], TRUSTED),
+        ({}, [decided(True, resolved=True)], None),
+        ({**NO_ID}, [decided(True, resolved=True)], TRUSTED),
+        (BY_WRITER, [decided(False)], TRUSTED),
+        (BY_AUTHOR, [decided(False)], AUTHOR),
+        (BY_WRITER, [decided(False, resolved=True)], None),
+        (BY_AUTHOR, [decided(False, resolved=True)], None),
+        (BY_US, [decided(False, resolved=True)], None),
+        (BY_WRITER, [decided(False, resolved=True), decided(True, resolved=True)], TRUSTED),
+        (BY_WRITER, [decided(False, resolved=True), DISMISS], TRUSTED),
+        (BY_WRITER, [REOPEN], TRUSTED),
+        ({"resolved": False, "thumbs_down": ("maintainer",)}, [decided(True, resolved=True)], None),
+        # What we marked as fixed is open once it is reopened, until we mark it again.
+        (BY_US, [FIXED, decided(False, resolved=True, fixed=True)], None),
+        (BY_US, [decided(False), FIXED], None),
+    ],
+)
+def test_newest_decision_counts(changes: dict[str, Any], replies: list[Reply], by: Dismissal | None) -> None:
+    assert dismissal(of(replies=tuple(replies), **changes), TALK) is by
+
+
+@pytest.mark.parametrize(
+    ("changes", "replies", "closed", "reopened"),
+    [
+        ({}, [FIXED, decided(False, fixed=True)], False, True),
+        (BY_US, [FIXED, decided(False, resolved=True, fixed=True)], False, True),
+        (NO_ID, [FIXED, decided(False, fixed=True)], False, True),
+        (MARKED, [decided(False, fixed=True)], False, True),
+        ({**MARKED, **NO_ID}, [decided(False, fixed=True)], False, True),
+        ({**MARKED, **BY_WRITER}, [decided(False, fixed=True)], False, False),
+        # The mark is newer than the command, because the finding was not closed then.
+        (MARKED, [decided(False)], True, False),
+        (BY_US, [decided(False), FIXED], True, False),
+        (BY_WRITER, [decided(False, resolved=True), FIXED], True, False),
+        (NO_ID, [decided(False), FIXED], True, False),
+        # Only what was closed as fixed needs protection from being closed again.
+        ({}, [decided(True), decided(False)], False, False),
+        (BY_US, [decided(False)], True, False),
+        (BY_WRITER, [FIXED, decided(False, fixed=True)], False, False),
+        ({**MARKED, "ours": False}, [decided(False, fixed=True)], False, False),
+        (MARKED, [decided(False, fixed=True, edited=True)], True, False),
+        (MARKED, [decided(False, fixed=True), decided(True)], True, False),
+    ],
+)
+def test_reopened_finding_is_not_closed_as_fixed(
+    changes: dict[str, Any], replies: list[Reply], closed: bool, reopened: bool
+) -> None:
+    thread = of(replies=tuple(replies), **changes)
+    assert (is_closed_as_fixed(thread, TALK), is_reopened(thread)) == (closed, reopened)
+
+
+@pytest.mark.parametrize(
+    ("thread", "asked"),
+    [
+        (of(replies=(reply("by design"), decided(True))), ()),
+        (of(thumbs_down=("reader",), replies=(decided(False),)), ()),
+        (of(thumbs_down=("reader",), replies=(REOPEN,)), ("maintainer", "reader")),
+        (of(replies=(decided(True), REOPEN)), ("maintainer",)),
+        (of(replies=(decided(False, resolved=True), DISMISS), **BY_WRITER), ("maintainer",)),
+        (of(replies=(decided(False, resolved=True),), **BY_AUTHOR), ()),
+        (of(replies=(decided(False),), **BY_AUTHOR), ("stranger",)),
+        (of(replies=(decided(False), DISMISS), **BY_WRITER), ()),
+    ],
+)
+def test_write_access_was_asked_for_what_our_replies_record(thread: Thread, asked: tuple[str, ...]) -> None:
+    assert deciding_logins(said(threads=(thread,))) == asked
+
+
+REPLIES = [
+    DISMISS,
+    REOPEN,
+    FIXED,
+    reply("Thanks."),
+    *(decided(dismissed, resolved=resolved) for dismissed in (True, False) for resolved in (True, False)),
+]
+
+
+@given(
+    st.lists(st.sampled_from(REPLIES), max_size=6),
+    st.booleans(),
+    st.sampled_from(["maintainer", "stranger", "us"]),
+    st.booleans(),
+)
+def test_each_command_decides_whatever_was_before(
+    replies: list[Reply], resolved: bool, by: str, dismissed: bool
+) -> None:
+    before = of(replies=tuple(replies), resolved=resolved, resolved_by=by if resolved else "")
+    fixed = is_closed_as_fixed(before, TALK)
+    after = replace(before, replies=(*replies, decided(dismissed, resolved=resolved, fixed=fixed)))
+    assert dismissal(after, TALK) is (TRUSTED if dismissed else None)
+    if not dismissed:
+        assert not is_closed_as_fixed(after, TALK)
+        assert not is_resolved(after)
+        assert is_reopened(after) >= fixed

@@ -210,7 +210,7 @@ def opening(view: PublishedReview) -> list[str]:
 
 def describe_pause(pause: Pause) -> str:
     """Returns sentences in plain text: who stopped the automatic reviews, when, and how they continue."""
-    who, when = cut(one_line(pause.by), 100), f"{pause.at[:10]} at {pause.at[11:16]} UTC"
+    who, when = one_line(pause.by), f"{pause.at[:10]} at {pause.at[11:16]} UTC"
     return (
         f"Automatic reviews of this pull request are paused, by {who} on {when}. "
         "A comment `/hunkwise resume` continues them."

@@ -110,7 +110,7 @@ _DELETED, _FIXED_ALREADY = "deleted", "fixed"
 """One more value if the finding is closed; the verification result follows, if there is one."""
 _CHECK_BY_VALUE = {check.value: check for check in Verification}
 _LAST_LINE = 10**9
-_LONGEST_LOGIN = 100
+LONGEST_LOGIN = 100
 _LONGEST_SPAN = 1_000
 _MOST_MARKERS = 300
 _LONGEST_MARKER = 4_096
@@ -216,7 +216,7 @@ def fixed_marker(head_sha: str) -> str:
 
 def decision_marker(decision: ThreadDecision) -> str:
     """Returns the hidden line of our reply to a command that dismissed or reopened the finding of a thread."""
-    by = re.sub("[^0-9A-Za-z_]+", "-", decision.by)[:_LONGEST_LOGIN]
+    by = re.sub("[^0-9A-Za-z_]+", "-", decision.by)[:LONGEST_LOGIN]
     resolved, fixed = ("yes" if flag else "no" for flag in (decision.resolved, decision.fixed))
     kind = "dismissed" if decision.dismissed else "reopened"
     return marker(kind, f"by={by}", f"resolved={resolved}", f"fixed={fixed}")

@@ -25,6 +25,7 @@ from hunkwise.domain.pull_request import Comment
 from hunkwise.domain.text import cut
 from hunkwise.tracking.markers import (
     COMPRESSED,
+    LONGEST_LOGIN,
     LONGEST_TEXT,
     HiddenState,
     Pause,
@@ -197,7 +198,7 @@ def _encode_line(
         "f": records,
         "c": state.conclusion,
         **({_SUMMARY: summary_values(summary)} if summary else {}),
-        **({_PAUSED: [state.paused.by, state.paused.at]} if state.paused else {}),
+        **({_PAUSED: [cut(state.paused.by, LONGEST_LOGIN), state.paused.at]} if state.paused else {}),
     }
     return marker("state", compress(as_bytes(values)))
 
@@ -238,7 +239,7 @@ def _parse_state(values: object) -> HiddenState | None:
 
 def _parse_pause(value: object) -> Pause | None:
     match value:
-        case [str(by), str(at)] if len(by) <= _LONGEST_TEXT and _TIME.fullmatch(at):
+        case [str(by), str(at)] if len(by) <= LONGEST_LOGIN and _TIME.fullmatch(at):
             return Pause(by, at)
     return None
 
