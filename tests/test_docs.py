@@ -25,7 +25,7 @@ from hunkwise.settings.prompt_settings import (
     PromptSettings,
 )
 from hunkwise.settings.sources import MAX_CHARACTERS, read_front_matter
-from hunkwise.tracking.previous import Dismissal, dismissal
+from hunkwise.tracking.dismissal import Dismissal, dismissal
 from tests.fakes.changes import FakeCommit
 from tests.pages import PAGES, ROOT, code_blocks, code_spans, page, relative_links, table
 from tests.prompts.samples import context as sample

@@ -22,8 +22,9 @@ from hunkwise.errors import GitHubError
 from hunkwise.flows.publication import PublishedFindings, find_unsubmitted_reviews
 from hunkwise.plan.incremental import hunk_keys
 from hunkwise.publish.conclusion import Gates, PublishedReview
-from hunkwise.tracking.markers import review_marker
-from hunkwise.tracking.state import SUMMARY_MARKER, latest_state
+from hunkwise.publish.documents import updated_summary
+from hunkwise.tracking.markers import Pause, review_marker
+from hunkwise.tracking.state import SUMMARY_MARKER, empty_state, latest_state
 from tests.flows.ports import (
     AWAY,
     FILE,
@@ -496,3 +497,51 @@ def test_a_suggestion_is_offered_only_where_it_fits_the_head() -> None:
         world.publish(whole_review(asked))
         (rendered,) = world.reviews.rendered
         assert ("```suggestion" in rendered.comment(asked, Destination.INLINE)) == fits
+
+
+PAUSE = Pause("octocat", "2026-01-02T03:04:05Z")
+
+
+def paused(talk: Conversation) -> Conversation:
+    """The conversation after the command `stop`."""
+    state = latest_state(talk.comments, repository="o/r", number=7) or empty_state("o/r", 7)
+    body, number = updated_summary(talk.comments, replace(state, paused=PAUSE))
+    return replace(talk, comments=(Comment(number or 901, body),))
+
+
+@pytest.mark.parametrize("before", [said(), raised_once()], ids=["first run", "later run"])
+def test_automatic_run_posts_nothing_once_paused(before: Conversation) -> None:
+    world = World(before)
+    world.talks = [paused(before)]
+    published = world.publish(whole_review(SECOND))
+    assert world.told == ["check Reviewing", "conclude 100 success"]
+    stale = published.view.posted.stale or ""
+    assert stale.startswith("Automatic reviews of this pull request are paused, by octocat on 2026-01-02")
+    assert stale.endswith("continues them. Nothing was posted.")
+    assert published.unposted == ()
+
+
+def test_run_asks_again_before_a_later_attempt_to_post() -> None:
+    world = World()
+    world.publish(whole_review(FOUND))
+    (draft,) = world.reviews.rendered
+    assert draft.reason_not_to_post() is None
+    world.talks = [paused(said())]
+    assert "are paused, by octocat" in (draft.reason_not_to_post() or "")
+
+
+@pytest.mark.parametrize("before", [said(), raised_once()], ids=["first run", "later run"])
+def test_requested_run_posts_and_keeps_the_pause(before: Conversation) -> None:
+    world = World(paused(before), replace(TERMS, automatic=False))
+    published = world.publish(whole_review(SECOND))
+    assert world.told == ["check Reviewing", "review COMMENT 1", "conclude 100 success", "save 901"]
+    assert published.view.posted.stale is None
+    state = latest_state(world.after(published).comments, repository="o/r", number=7)
+    assert state is not None
+    assert state.paused == PAUSE
+
+
+def test_pause_of_another_pull_request_has_no_effect() -> None:
+    body, _ = updated_summary((), replace(empty_state("o/r", 8), paused=PAUSE))
+    world = World(replace(said(), comments=(Comment(901, body),)))
+    assert world.publish(whole_review(FOUND)).view.posted.stale is None

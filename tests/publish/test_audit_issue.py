@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from hunkwise.domain.finding import Finding, Severity
 from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.text import size
+from hunkwise.publish.audit_boxes import IssueControls, read_boxes
 from hunkwise.publish.audit_issue import (
     ISSUE_MARKER,
     AuditReport,
     FolderCoverage,
-    IssueControls,
     issue_body,
     notify_comment,
-    read_boxes,
 )
 from hunkwise.tracking.ledger import LedgerEntry, LedgerStatus
 from tests.fuzz.github_markdown import shown

@@ -11,9 +11,10 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.pull_request import Comment
 from hunkwise.domain.review import Destination, PostResult
-from hunkwise.publish.documents import STATE_ROOM, summary_comment
+from hunkwise.publish.documents import STATE_ROOM, summary_comment, updated_summary
 from hunkwise.publish.placement import PublishedFinding
-from hunkwise.tracking.state import SUMMARY_MARKER, decode, encode
+from hunkwise.tracking.markers import HiddenState, Pause
+from hunkwise.tracking.state import SUMMARY_MARKER, decode, empty_state, encode
 from tests.publish.samples import (
     HEAD,
     SERVER,
@@ -30,6 +31,7 @@ from tests.publish.samples import (
 )
 
 RUN = "12.abcdef0123456789"
+PAUSE = Pause("octo-cat", "2026-01-02T03:04:05Z")
 
 
 def rows_of(comment: str) -> list[str]:
@@ -130,8 +132,67 @@ def test_the_state_is_the_last_line_and_can_be_read_back() -> None:
 
 
 def test_the_longest_of_everything_fits_and_leaves_the_state_its_room() -> None:
-    text = summary_comment(longest(), state()).rpartition("\n")[0]
+    paused = replace(state(), paused=Pause("🦊" * 1_000, PAUSE.at))
+    text = summary_comment(longest(), paused).rpartition("\n")[0]
     assert len(text.encode()) <= BODY_CHARACTERS - STATE_ROOM
     whole = summary_comment(longest(), state(*(f"{number:08d}" for number in range(9_000))))
     assert len(whole.encode()) <= BODY_CHARACTERS
     assert re.search(r"\*\*\d+ more findings\*\* in the job summary", whole)
+
+
+def state_of(comment: str) -> HiddenState | None:
+    return decode(Comment(1, comment), repository="o/r", number=7)
+
+
+def test_pause_is_shown_first() -> None:
+    seen, paused = view(review(finding())), replace(state("A" * 20), paused=PAUSE)
+    comment = summary_comment(seen, paused)
+    assert comment.startswith(
+        f"{SUMMARY_MARKER}\n\n<!-- hunkwise:paused v1 -->\n"
+        "> ⏸️ Automatic reviews of this pull request are paused, by octo-cat on 2026-01-02 at 03:04 UTC. "
+        "A comment `/hunkwise resume` continues them.\n\n### hunkwise: 1 finding\n\n"
+    )
+    assert state_of(comment) == paused
+
+
+@pytest.mark.parametrize("by", ["@octocat", "a\n\n# b", "<!-- hunkwise:paused v1 -->", "`", "x" * 5_000, ""])
+def test_no_login_changes_anything_but_the_line_of_the_pause(by: str) -> None:
+    seen, paused = view(review(finding())), replace(state(), paused=Pause(by, PAUSE.at))
+    comment = summary_comment(seen, paused)
+    (body, _) = updated_summary([Comment(1, comment)], state())
+    assert body == summary_comment(seen, state())
+    assert comment.count("<!-- hunkwise:paused v1 -->") == 1
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_pausing_and_resuming_between_runs_changes_nothing_else(ends: str) -> None:
+    seen = view(review(finding("<!-- hunkwise:paused v1 -->", body="x"), finding("Other")))
+    first = summary_comment(seen, state("A" * 20))
+    stored = first
+    for paused in (PAUSE, Pause("other", "2026-02-03T04:05:06Z"), None):
+        changed = replace(state("A" * 20), paused=paused)
+        older = Comment(3, summary_comment(view(review()), state()))
+        stored = stored.replace("\n", ends) + ends
+        stored, number = updated_summary([older, Comment(4, stored)], changed)
+        assert (stored, number) == (summary_comment(seen, changed), 4)
+        assert state_of(stored) == changed
+    assert stored == first
+
+
+@pytest.mark.parametrize(
+    ("comments", "number"),
+    [
+        ([], None),
+        ([Comment(4, "Another comment of ours")], None),
+        ([Comment(4, f"{SUMMARY_MARKER}\n\nText\n\n{encode(state(), 9_000)}", edited=True)], 4),
+        ([Comment(4, f"{SUMMARY_MARKER}\n\nText without a state")], 4),
+    ],
+)
+def test_summary_without_text_to_keep_has_the_pause_alone(
+    comments: list[Comment], number: int | None
+) -> None:
+    paused = replace(empty_state("o/r", 7), paused=PAUSE)
+    body, found = updated_summary(comments, paused)
+    assert found == number
+    assert state_of(body) == paused
+    assert len(body.split("\n")) == 6

@@ -21,6 +21,7 @@ from hunkwise.domain.review import Destination, SkipReason
 from hunkwise.tracking.audit_state import (
     AuditState,
     WeekSpending,
+    apply_dismissal,
     as_json,
     bitmap_of,
     blobs_of,
@@ -29,7 +30,13 @@ from hunkwise.tracking.audit_state import (
     from_json,
     state_digest,
 )
-from hunkwise.tracking.ledger import LONGEST_NAME, LONGEST_REASON, LedgerEntry, LedgerStatus
+from hunkwise.tracking.ledger import (
+    LONGEST_NAME,
+    LONGEST_REASON,
+    DismissalChange,
+    LedgerEntry,
+    LedgerStatus,
+)
 from hunkwise.tracking.markers import PreviousFinding, compress
 from hunkwise.tracking.reconcile import MAX_TEXT
 from tests.tracking.ledgers import FIRST, TODAY, entry_of
@@ -405,3 +412,44 @@ def test_a_file_that_is_damaged_or_of_another_repository_is_not_read(wrong: obje
 def test_nothing_makes_the_reader_fail(text: str, content: bytes) -> None:
     assert read(Comment(1, text)) is None
     assert read(spelt(content, *words())) is None
+
+
+def test_command_dismisses_open_finding_with_reason() -> None:
+    opened = STATE.entries[0]
+    change = DismissalChange(opened.fingerprint, True, "o" * 200, "w" * 900)
+    settled = apply_dismissal(STATE, change, "2026-12-01")
+    entry = settled.entries[0]
+    assert (entry.status, entry.closed) == (LedgerStatus.DISMISSED, "2026-12-01")
+    assert (len(entry.by), len(entry.why)) == (LONGEST_NAME, LONGEST_REASON)
+    assert replace(settled, entries=()) == replace(STATE, entries=())
+    assert settled.entries[1:] == STATE.entries[1:]
+    assert read(comment(settled)) == settled
+    reopened = apply_dismissal(settled, DismissalChange(opened.fingerprint, False, "octocat"), TODAY)
+    assert reopened == STATE
+
+
+@pytest.mark.parametrize(
+    ("number", "dismissed", "status"),
+    [
+        (0, False, LedgerStatus.OPEN),
+        (1, True, LedgerStatus.DISMISSED),
+        (1, False, LedgerStatus.OPEN),
+        (2, True, LedgerStatus.DISMISSED),
+        (2, False, LedgerStatus.UNCONFIRMED),
+        (3, True, LedgerStatus.FIXED),
+        (3, False, LedgerStatus.FIXED),
+    ],
+)
+def test_command_changes_what_it_can_change(number: int, dismissed: bool, status: LedgerStatus) -> None:
+    before = STATE.entries[number]
+    after = apply_dismissal(STATE, DismissalChange(before.fingerprint, dismissed, "mona"), TODAY)
+    assert after.entries[number].status is status
+    assert (after == STATE) is (before.status is status)
+
+
+def test_command_decides_all_findings_of_an_id_and_no_others() -> None:
+    twins = (entry_of(1), replace(entry_of(2), record=entry_of(1).record), entry_of(3))
+    after = apply_dismissal(replace(STATE, entries=twins), DismissalChange("0" * 15 + "1", True), TODAY)
+    dismissed = [entry.status is LedgerStatus.DISMISSED for entry in after.entries]
+    assert dismissed == [True, True, False]
+    assert apply_dismissal(STATE, DismissalChange("f" * 16, True), TODAY) == STATE

@@ -16,7 +16,10 @@ from hunkwise.domain.finding import Anchor, Finding, Severity, Verification
 from hunkwise.domain.review import Destination
 from hunkwise.publish.sanitize import without_marker
 from hunkwise.tracking.markers import (
+    ThreadDecision,
     as_values,
+    decision_in,
+    decision_marker,
     finding_marker,
     fixed_marker,
     from_values,
@@ -194,3 +197,48 @@ def test_a_text_says_by_its_marker_that_it_is_fixed(text: str, fixed: bool) -> N
 def test_a_body_is_shown_without_its_markers() -> None:
     body = f"Title\n\n{fixed_marker('abc')}\nText\n\n{finding_marker(FINDING, Destination.INLINE)}"
     assert without_markers(body) == "Title\n\nText"
+
+
+def test_decision_marker_has_fixed_form() -> None:
+    decision = ThreadDecision(dismissed=False, by="octo-cat", resolved=True, fixed=True)
+    marker = "<!-- hunkwise:reopened v1 by=octo-cat resolved=yes fixed=yes -->"
+    assert decision_marker(decision) == marker
+    assert decision_marker(ThreadDecision(True, "a--> b", False)) == (
+        "<!-- hunkwise:dismissed v1 by=a-b resolved=no fixed=no -->"
+    )
+
+
+DECISION = ThreadDecision(True, "octocat", False)
+OF_DECISION = decision_marker(DECISION)
+
+
+@pytest.mark.parametrize(
+    ("text", "decision"),
+    [
+        (OF_DECISION, DECISION),
+        (f"Words.\r\n\r\n{OF_DECISION}\r\n<!-- hunkwise:reply v1 to=7 -->\r\n", DECISION),
+        (f"> {OF_DECISION}", None),
+        (f"    {OF_DECISION}", None),
+        (f"{OF_DECISION} and more", None),
+        (OF_DECISION.replace("v1", "v2"), None),
+        (OF_DECISION.replace("dismissed", "settled"), None),
+        (OF_DECISION.replace("=no ", "=maybe "), None),
+        (OF_DECISION.replace(" resolved=no", ""), None),
+        (OF_DECISION.replace("octocat", "octo cat"), None),
+        (OF_DECISION.replace("octocat", "o" * 101), None),
+        (without_marker(OF_DECISION), None),
+        (f"{'x' * 70_000}\n{OF_DECISION}", None),
+        ("", None),
+    ],
+)
+def test_decision_is_read_from_exact_line_only(text: str, decision: ThreadDecision | None) -> None:
+    assert decision_in(text) == decision
+
+
+@given(st.booleans(), st.text(max_size=200), st.booleans(), st.booleans())
+def test_each_decision_comes_back(dismissed: bool, by: str, resolved: bool, fixed: bool) -> None:
+    marker = decision_marker(ThreadDecision(dismissed, by, resolved, fixed))
+    assert (marker.count("--"), "\n" in marker) == (2, False)
+    decision = decision_in(f"{by}\n{marker}")
+    assert decision is not None
+    assert (decision.dismissed, decision.resolved, decision.fixed) == (dismissed, resolved, fixed)

@@ -1,173 +1,117 @@
-"""Who may settle a thread of ours, and by which signs."""
+"""Commands that name a finding by its id: what they find, and what the state keeps of them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hunkwise.domain.pull_request import Conversation, Reply, Thread
-from hunkwise.tracking.previous import Dismissal, deciding_logins, dismissal, is_closed_as_fixed, is_reopened
-from tests.tracking.pushes import FIXED, HEAD, changed, fault, said, thread
+from hunkwise.domain.finding import Finding
+from hunkwise.domain.pull_request import Comment
+from hunkwise.domain.review import Destination
+from hunkwise.tracking.markers import HiddenState, make_record
+from hunkwise.tracking.previous import apply_command, find_findings
+from hunkwise.tracking.state import SUMMARY_MARKER, decode, encode
+from tests.tracking.pushes import changed, fault, inline, review, run, said, state, thread
 
-FILE = changed("a.py", "+one", "+two")
-POSTED = thread(fault(FILE, 1))
-TALK = said()
-OWN = said(writers=frozenset({"Stranger"}))
-GHOST = said(author="")
-
-
-def reply(body: str, **changes: Any) -> Reply:
-    return replace(Reply("maintainer", body, trusted=True), **changes)
-
-
-def of(**changes: Any) -> Thread:
-    return replace(POSTED, **changes)
-
-
-@pytest.mark.parametrize(
-    ("settled", "talk", "by"),
-    [
-        (of(), TALK, None),
-        (of(resolved=True, resolved_by="maintainer"), TALK, Dismissal.TRUSTED),
-        (of(resolved=True, resolved_by="somebody"), TALK, Dismissal.TRUSTED),
-        (of(resolved=True, resolved_by="stranger"), TALK, Dismissal.AUTHOR),
-        (of(resolved=True, resolved_by="Stranger"), TALK, Dismissal.AUTHOR),
-        (of(resolved=True, resolved_by="stranger"), OWN, Dismissal.TRUSTED),
-        (of(resolved=True, resolved_by="us"), TALK, None),
-        (of(resolved=True), TALK, Dismissal.TRUSTED),
-        (of(resolved=True), GHOST, Dismissal.AUTHOR),
-        (of(resolved=True, replies=(FIXED,)), TALK, None),
-        (of(resolved=True, resolved_by="maintainer", replies=(FIXED,)), TALK, None),
-        (of(resolved=True, body=f"{FIXED.body}\n\n{POSTED.body}"), TALK, None),
-        (of(resolved=True, body=f"{FIXED.body}\n\n{POSTED.body}", edited=True), TALK, Dismissal.TRUSTED),
-        (of(resolved=True, replies=(replace(FIXED, ours=False),)), TALK, Dismissal.TRUSTED),
-        (of(thumbs_down=("maintainer",)), TALK, Dismissal.TRUSTED),
-        (of(thumbs_down=("nobody", "Maintainer")), TALK, Dismissal.TRUSTED),
-        (of(thumbs_down=("nobody", "stranger", "")), TALK, None),
-        (of(thumbs_down=("stranger",)), OWN, Dismissal.TRUSTED),
-        (of(thumbs_down=("",)), said(author=""), None),
-        (of(resolved=True, resolved_by="stranger", thumbs_down=("maintainer",)), TALK, Dismissal.TRUSTED),
-        (of(replies=(reply("won't fix"),)), TALK, Dismissal.TRUSTED),
-        (of(replies=(reply("Thanks."), reply("/hunkwise dismiss"))), TALK, Dismissal.TRUSTED),
-        (of(replies=(reply("won't fix", author="reader"),)), TALK, None),
-        (of(replies=(reply("won't fix", trusted=False),)), TALK, Dismissal.TRUSTED),
-        (of(replies=(reply("won't fix", ours=True),)), TALK, None),
-        (of(replies=(reply("won't fix", bot=True),)), TALK, None),
-        (of(replies=(reply("won't fix", edited=True),)), TALK, None),
-        (of(ours=False, resolved=True, resolved_by="maintainer"), TALK, None),
-        (of(ours=False, thumbs_down=("maintainer",)), TALK, None),
-    ],
-)
-def test_only_those_who_may_dismiss(settled: Thread, talk: Conversation, by: Dismissal | None) -> None:
-    assert dismissal(settled, talk) is by
+FILE = changed("a.py", " import db", "+query = 'select ' + name", "+db.run(query)", " end")
+FAULT = fault(FILE, 2, "SQL is built from strings")
+OTHER = fault(FILE, 3, "The connection is never closed", category="leak")
+KEY = FAULT.fingerprint
+IN_BODY = make_record(FAULT, Destination.BODY)
+BEFORE = state(IN_BODY, make_record(OTHER, Destination.INLINE))
+TALK = said(thread(OTHER), reviews=(review(1, FAULT),))
 
 
 @pytest.mark.parametrize(
-    ("body", "dismisses"),
+    ("prefix", "found"),
     [
-        ("/hunkwise dismiss", True),
-        ("/hunkwise dismiss it is only a test", True),
-        ("  /hunkwise  dismiss\nmore", True),
-        ("/hunkwise dismissed", False),
-        ("/hunkwise Dismiss", False),
-        ("Please /hunkwise dismiss", False),
-        ("/hunkwise review", False),
-        ("won't fix", True),
-        ("Won’t fix: too old.", True),
-        ("WONTFIX", True),
-        ("wont fix", True),
-        ("won't-fix", True),
-        ("Will not fix here", True),
-        ("False positive.", True),
-        ("false-positive", True),
-        ("**Not a bug**", True),
-        ("_By design_, see the manual?", False),
-        ("By design. Why do you ask?", True),
-        ("by design", True),
-        ("Works as intended", True),
-        ("Working as intended!", True),
-        ("Intended", True),
-        ("intended behaviour", True),
-        ("Intended to be fixed later", False),
-        ("Intended for the next one", False),
-        ("By design?", False),
-        ("False positive?! I doubt it.", False),
-        ("Not a bug in foo.py?", False),
-        ("Why won't fix…?", False),
-        ("I will not fix this", False),
-        ("won't fixate", False),
-        ("wontfixed", False),
-        ("designed so", False),
-        ("> won't fix\n\nI disagree", False),
-        ("> I disagree\n\nwon't fix", True),
-        ("\r\n\r\nwon't fix\r\nmore", True),
-        ("```\nwon't fix\n```\nIs this what you mean", False),
-        ("```\ncode\n```\nwon't fix", True),
-        ("~~~~\n~~~\nwon't fix\n~~~~\nno", False),
-        ("````md\n```\n/hunkwise dismiss\n```\n````\nby design", True),
-        ("```\nwon't fix", False),
-        ("    /hunkwise dismiss", False),
-        ("\t/hunkwise dismiss", False),
-        ("`/hunkwise dismiss`", False),
-        ("<!--\nwon't fix\n-->", False),
-        ("> quoted\u2028won't fix\nno", False),
-        ("", False),
-        ("\n" * 5_000 + "won't fix", False),
-        ("won't fix" + " so" * 5_000, True),
+        (KEY, [KEY]),
+        (KEY[:7], [KEY]),
+        (OTHER.fingerprint[:7], [OTHER.fingerprint]),
+        ("", [KEY, OTHER.fingerprint]),
+        ("0" * 16, []),
     ],
 )
-def test_a_reply_dismisses_by_how_it_begins(body: str, dismisses: bool) -> None:
-    by = dismissal(of(replies=(reply(body),)), TALK)
-    assert (by is Dismissal.TRUSTED) is dismisses
+def test_findings_are_found_by_first_digits_of_id(prefix: str, found: list[str]) -> None:
+    tracked = find_findings(prefix, BEFORE, TALK)
+    assert [item.previous.fingerprint for item in tracked] == found
+    threads = {item.previous.fingerprint: item.thread for item in tracked}
+    assert threads.get(KEY) is None
+    assert threads.get(OTHER.fingerprint) in (None, TALK.threads[0])
 
 
-@pytest.mark.parametrize(
-    ("settled", "closed", "reopened"),
-    [
-        (of(), False, False),
-        (of(resolved=True, resolved_by="us"), True, False),
-        (of(resolved=True, resolved_by="US"), True, False),
-        (of(resolved=True, resolved_by="maintainer"), False, False),
-        (of(resolved=True, resolved_by="maintainer", replies=(FIXED,)), True, False),
-        (of(replies=(FIXED,)), False, True),
-        (of(id="", replies=(FIXED,)), True, False),
-        (of(replies=(replace(FIXED, edited=True),)), False, False),
-        (of(body=f"{FIXED.body}\n\n{POSTED.body}"), True, False),
-        (of(ours=False, resolved=True, resolved_by="us", replies=(FIXED,)), False, False),
-        (of(ours=False, replies=(FIXED,)), False, False),
-    ],
+def test_findings_are_found_without_state() -> None:
+    (item,) = find_findings(KEY[:8], None, TALK)
+    assert (item.previous, item.thread) == (IN_BODY, None)
+
+
+def test_dismissed_finding_without_thread_is_neither_raised_nor_counted_until_reopened() -> None:
+    dismissed = apply_command(BEFORE, TALK, KEY, dismissed=True)
+    assert dismissed.findings == (BEFORE.findings[1], replace(IN_BODY, deleted=True))
+    for found in ((), (FAULT,)):
+        story = run(TALK, FILE, found=found, before=dismissed)
+        assert [kept.finding.fingerprint for kept in story.kept] == [OTHER.fingerprint]
+        assert (story.post, story.dismissed) == ((), (dismissed.findings[1],))
+    (item,) = find_findings(KEY, dismissed, TALK)
+    assert item.dismissal is not None
+    reopened = apply_command(dismissed, TALK, KEY, dismissed=False)
+    assert set(reopened.findings) == set(BEFORE.findings)
+    story = run(TALK, FILE, found=(FAULT,), before=reopened)
+    assert (len(story.kept), story.post, story.dismissed) == (2, (), ())
+
+
+def test_finding_that_only_a_review_has_comes_into_the_state() -> None:
+    settled = apply_command(state(), TALK, KEY, dismissed=True)
+    assert settled.findings == (replace(IN_BODY, deleted=True),)
+    assert run(TALK, FILE, found=(FAULT, OTHER), before=settled).post == ()
+
+
+def test_finding_with_deleted_comment_is_reopened_without_one() -> None:
+    story = run(said(), FILE, before=inline(FAULT))
+    deleted = state(*story.remembered({}))
+    assert deleted.findings[0].deleted
+    reopened = apply_command(deleted, said(), KEY, dismissed=False)
+    for _ in range(2):
+        story = run(said(), FILE, before=reopened)
+        assert (len(story.kept), story.dismissed) == (1, ())
+        reopened = state(*story.remembered({}))
+
+
+def test_finding_that_was_fixed_is_open_once_reopened() -> None:
+    fixed = state(replace(IN_BODY, fixed=True))
+    story = run(said(), FILE, before=apply_command(fixed, said(), KEY, dismissed=False))
+    assert (len(story.kept), story.ended) == (1, ())
+
+
+def test_finding_with_thread_is_left_to_its_thread() -> None:
+    settled = apply_command(BEFORE, TALK, OTHER.fingerprint, dismissed=True)
+    assert settled == replace(BEFORE, conclusion="")
+
+
+FINDINGS = [FAULT, OTHER, fault(FILE, None, "The file has no tests"), fault(FILE, 3, "An old fault")]
+
+
+@given(
+    st.lists(st.sampled_from(FINDINGS), unique=True),
+    st.sets(st.sampled_from(FINDINGS)),
+    st.lists(st.tuples(st.sampled_from(FINDINGS), st.booleans())),
 )
-def test_what_we_closed_is_closed_until_a_person_opens_it(
-    settled: Thread, closed: bool, reopened: bool
+def test_last_command_on_each_finding_counts_whatever_the_state_knew(
+    known: list[Finding], in_bodies: set[Finding], commands: list[tuple[Finding, bool]]
 ) -> None:
-    assert is_closed_as_fixed(settled, TALK) is closed
-    assert is_reopened(settled) is reopened
-
-
-def test_without_a_name_of_our_own_nobody_is_taken_for_us() -> None:
-    nameless = said(viewer="")
-    assert not is_closed_as_fixed(of(resolved=True), nameless)
-    assert is_closed_as_fixed(of(resolved=True, replies=(FIXED,)), nameless)
-    assert nameless.head_sha == HEAD
-
-
-@pytest.mark.parametrize(
-    ("threads", "asked"),
-    [
-        ((of(), of(replies=(reply("Thanks."),))), ()),
-        ((of(thumbs_down=("reader", "", "Maintainer")),), ("reader", "Maintainer")),
-        ((of(thumbs_down=("reader",)), of(replies=(reply("by design"),))), ("maintainer", "reader")),
-        ((of(thumbs_down=("x",)), of(replies=(reply("by design", author="X", trusted=False),))), ("X",)),
-        ((of(replies=(reply("by design", bot=True), reply("by design", edited=True))),), ()),
-        ((of(resolved=True, resolved_by="stranger"),), ("stranger",)),
-        ((of(resolved=True, resolved_by="maintainer", thumbs_down=("reader",)),), ()),
-        ((of(resolved=True, resolved_by="us", thumbs_down=("reader",)),), ("reader",)),
-        ((of(ours=False, thumbs_down=("reader",), replies=(reply("by design"),)),), ()),
-    ],
-)
-def test_write_access_is_asked_for_where_it_decides(
-    threads: tuple[Thread, ...], asked: tuple[str, ...]
-) -> None:
-    assert deciding_logins(said(threads=threads)) == asked
+    talk = said(reviews=(review(1, *sorted(in_bodies, key=FINDINGS.index)),))
+    now: HiddenState = state(*(make_record(one, Destination.BODY) for one in known))
+    for finding, dismissed in commands:
+        now = apply_command(now, talk, finding.fingerprint, dismissed=dismissed)
+        comment = Comment(1, f"{SUMMARY_MARKER}\n{encode(now, 30_000)}")
+        assert decode(comment, repository="o/r", number=7) == now
+    last = {finding.fingerprint: dismissed for finding, dismissed in commands}
+    raised = {one.fingerprint for one in (*known, *in_bodies)}
+    story = run(talk, FILE, before=now)
+    dismissed_now = {record.fingerprint for record in story.dismissed}
+    assert dismissed_now == {key for key in raised if last.get(key)}
+    assert {one.finding.fingerprint for one in story.kept} == raised - dismissed_now
+    assert story.post == ()

@@ -27,10 +27,11 @@ from hunkwise.domain.finding import (
 )
 from hunkwise.domain.pull_request import Comment
 from hunkwise.domain.review import Destination
-from hunkwise.tracking.markers import HiddenState, PreviousFinding
+from hunkwise.tracking.markers import HiddenState, Pause, PreviousFinding
 from hunkwise.tracking.state import (
     SUMMARY_MARKER,
     decode,
+    empty_state,
     encode,
     latest_state,
     summary_comments,
@@ -285,3 +286,72 @@ def test_what_we_cannot_have_written_makes_the_whole_state_void(wrong: Any) -> N
     told = {**values(), "t": wrong}
     assert decode(spelt(told), repository="owner/name", number=7) is None
     assert decode(spelt({**values(), "t": ["Words."]}), repository="owner/name", number=7) is not None
+
+
+PAUSE = Pause("octocat", "2026-01-02T03:04:05Z")
+
+
+def test_state_of_older_versions_is_read_as_not_paused() -> None:
+    assert "p" not in values()
+    known = read(spelt(values()))
+    assert known is not None
+    assert known.paused is None
+    assert read(comment(replace(STATE, paused=PAUSE))) == replace(STATE, paused=PAUSE)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        [],
+        {},
+        "octocat",
+        ["octocat"],
+        ["octocat", "2026-01-02T03:04:05Z", ""],
+        [7, "2026-01-02T03:04:05Z"],
+        ["octocat", 7],
+        ["octocat", ""],
+        ["octocat", "2026-01-02"],
+        ["octocat", "2026-01-02T03:04:05Z\n"],
+        ["octocat", "２026-01-02T03:04:05Z"],
+        ["o" * 101, "2026-01-02T03:04:05Z"],
+    ],
+)
+def test_pause_that_we_cannot_have_written_makes_the_state_void(wrong: Any) -> None:
+    assert read(spelt({**values(), "p": ["octocat", "2026-01-02T03:04:05Z"]})) is not None
+    assert read(spelt({**values(), "p": wrong})) is None
+
+
+def test_without_room_the_pause_is_kept_last() -> None:
+    paused = replace(STATE, paused=PAUSE, findings=tuple(record(number) for number in range(100)))
+    shortest = replace(paused, hunks=frozenset(), findings=())
+    room = len(encode(shortest, ROOM))
+    assert read(comment(paused, room)) == shortest
+    assert encode(paused, room - 1) == ""
+
+
+def test_empty_state_comes_back() -> None:
+    for paused in (None, PAUSE):
+        state = replace(empty_state("Owner/Name", 7), paused=paused)
+        assert read(comment(state)) == state
+
+
+@given(
+    st.builds(
+        HiddenState,
+        st.just("Owner/Name"),
+        st.just(7),
+        st.text(max_size=80),
+        st.lists(st.text(max_size=80), max_size=20).map(tuple),
+        st.text(max_size=80),
+        st.integers(0, 10**9),
+        st.text(max_size=80),
+        hunks=st.sets(st.sampled_from(sorted(KEYS)), max_size=20).map(frozenset),
+        findings=st.lists(st.integers(0, 10**6).map(record), max_size=5).map(tuple),
+        conclusion=st.text(max_size=80),
+        summary=st.just(NO_SUMMARY) | st.just(TOLD),
+        paused=st.none() | st.builds(Pause, st.text(max_size=100), st.just(PAUSE.at)),
+    )
+)
+def test_any_state_comes_back_paused_or_not(state: HiddenState) -> None:
+    assert read(comment(state)) == state

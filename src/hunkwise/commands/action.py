@@ -120,7 +120,7 @@ class Action:
 
     def _review(
         self, environment: RunnerEnvironment, inputs: Inputs, task: ReviewTask, runner: Runner
-    ) -> PublishedRun:
+    ) -> PublishedRun | NothingToDo:
         signals = Signals()
         signals.install()
         self._sidecar = start_sidecar(inputs, self._environ)  # the other inputs are validated while it starts

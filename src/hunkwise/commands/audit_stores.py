@@ -15,6 +15,7 @@ from hunkwise.errors import GitHubError, SettingsError
 from hunkwise.files import read_bounded, write_whole
 from hunkwise.flows.audit_merge import AuditMerge, StoredAudit
 from hunkwise.github.issues import AuditIssue, AuditIssues
+from hunkwise.publish.audit_boxes import read_boxes
 from hunkwise.publish.audit_files import MAX_PLAN_BYTES, AuditPart, AuditPlan, read_part, read_plan
 from hunkwise.publish.audit_issue import (
     ISSUE_MARKER,
@@ -22,7 +23,6 @@ from hunkwise.publish.audit_issue import (
     AuditReport,
     issue_body,
     notify_comment,
-    read_boxes,
 )
 from hunkwise.tracking.audit_state import (
     as_json,

@@ -99,8 +99,9 @@ class Publisher:
         config: Config,
         files: HeadFilePort,
         own_review: bool = True,
+        automatic: bool = True,
     ) -> None:
-        """`own_review` is False for a review that another job reported."""
+        """`own_review` is False for a review that another job reported, `automatic` for one that a person requested."""
         self._environment = environment
         self._github = github
         self._scan = scan
@@ -110,6 +111,7 @@ class Publisher:
         self._config = config
         self.files = files
         self._own_review = own_review
+        self._automatic = automatic
         self._reports = environment.reports
         self._writer = Writer(github, pull_request.number, scan)
         self.announcement = CheckRunProgress(
@@ -178,6 +180,7 @@ class Publisher:
             strict=config.verify == "strict",
             dry_run=config.dry_run,
             own_review=self._own_review,
+            automatic=self._automatic,
             summary=not self._environment.actions or takes(self._environment.step_summary, text, spare),
             report=bool(self._write_report_file("report.json", self._report(early))),
         )

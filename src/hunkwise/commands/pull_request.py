@@ -33,6 +33,7 @@ from hunkwise.flows.review import ReviewInput, ReviewRequest
 from hunkwise.github.client import ApiTree, GitHub
 from hunkwise.publish.report import ReportedReview
 from hunkwise.publish.report_input import MAX_BYTES, as_review, check, read_report
+from hunkwise.publish.sections import describe_pause
 from hunkwise.redaction import SecretScan
 from hunkwise.repository.git import Git
 from hunkwise.repository.trees import GitTree, local_tree, readable
@@ -137,7 +138,9 @@ class RepositoryReader:
         start = git.merge_base(base, head) if git is not None and git.has(base) and git.has(head) else None
         return self.commit(start or base)
 
-    def publisher(self, fetched: FetchedPullRequest, *, own_review: bool = True) -> Publisher:
+    def publisher(
+        self, fetched: FetchedPullRequest, *, automatic: bool, own_review: bool = True
+    ) -> Publisher:
         """Returns the publisher for the fetched pull request."""
         return Publisher(
             self._environment,
@@ -149,7 +152,18 @@ class RepositoryReader:
             config=fetched.texts.config,
             files=HeadContents(self.commit(fetched.snapshot.pull_request.head_sha)),
             own_review=own_review,
+            automatic=automatic,
         )
+
+
+class _PausedError(Error):
+    """The pull request is paused: an automatic run has nothing to do."""
+
+
+def _pause_of(fetched: FetchedPullRequest, task: ReviewTask | PublishTask) -> str:
+    """Returns why an automatic run has nothing to do; empty if the pull request is not paused, or a person asked."""
+    paused = fetched.state.paused if fetched.state is not None and task.automatic else None
+    return describe_pause(paused) if paused is not None else ""
 
 
 class PullRequestReview:
@@ -173,9 +187,9 @@ class PullRequestReview:
 
     def run(
         self, task: ReviewTask, where: Sidecar | Sequence[Address], *, demo: bool = False
-    ) -> PublishedRun:
+    ) -> PublishedRun | NothingToDo:
         """Fetches and reviews the pull request, and publishes the review. Raises Error where no review is possible."""
-        fetching: Future[ReviewInput] = _in_background(lambda: self._fetch(task.number, demo=demo))
+        fetching: Future[ReviewInput] = _in_background(lambda: self._fetch(task, demo=demo))
         # Importing the SDK while GitHub answers saves time: one needs the processor, the other the network.
         from hunkwise.copilot.sdk_import import import_sdk
 
@@ -197,6 +211,8 @@ class PullRequestReview:
             review = asyncio.run(run.review())
             assert self._publisher is not None, "_fetch has set it"
             return self._publisher.publish(review)
+        except _PausedError as pause:
+            return NothingToDo(pause.message)
         except Error as error:
             if self._publisher is not None:
                 self._publisher.abandon(error)
@@ -215,10 +231,12 @@ class PullRequestReview:
         else:
             publisher.begin()
 
-    def _fetch(self, number: int, *, demo: bool) -> ReviewInput:
-        fetched = self._reader.fetch(number)
+    def _fetch(self, task: ReviewTask, *, demo: bool) -> ReviewInput:
+        fetched = self._reader.fetch(task.number)
+        if reason := _pause_of(fetched, task):
+            raise _PausedError(reason)
         head = self._reader.commit(fetched.snapshot.pull_request.head_sha)
-        self._publisher = self._reader.publisher(fetched)
+        self._publisher = self._reader.publisher(fetched, automatic=task.automatic)
         earlier = fetched.state.summary if fetched.state is not None else NO_SUMMARY
         request = ReviewRequest(
             fetched.snapshot,
@@ -281,6 +299,8 @@ class ReportPublication:
             pull_request = fetched.snapshot.pull_request
             if (reason := _reason_to_skip(pull_request, report.head_sha)) is not None:
                 return reason
+            if paused := _pause_of(fetched, task):
+                return NothingToDo(paused)
             check(
                 report,
                 repository=pull_request.repository,
@@ -288,7 +308,7 @@ class ReportPublication:
                 head_repository=pull_request.head_repository or None,
             )
             _check_head(pull_request, task)
-            publisher = self._reader.publisher(fetched, own_review=False)
+            publisher = self._reader.publisher(fetched, automatic=task.automatic, own_review=False)
             try:
                 return publisher.publish(_to_review(report, fetched))
             finally:

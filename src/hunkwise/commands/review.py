@@ -84,9 +84,6 @@ def publish(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCo
         task = PublishTask(wanted.repository, None, None, None, "", wanted.number)
         publication = ReportPublication(environment, inputs, time.monotonic(), print_message)
         outcome = publication.run(task, Path(arguments.report))
-    if isinstance(outcome, NothingToDo):
-        print_message(outcome.why)
-        return ExitCode.REVIEWED
     return _report("text", outcome)
 
 
@@ -227,7 +224,10 @@ def url_in(environ: Mapping[str, str], name: str, usual: str) -> str:
         raise SettingsError([f"{name} {fault}."]) from fault
 
 
-def _report(kind: str, finished: PublishedRun) -> ExitCode:
+def _report(kind: str, finished: PublishedRun | NothingToDo) -> ExitCode:
+    if isinstance(finished, NothingToDo):
+        print_message(finished.why)
+        return ExitCode.REVIEWED
     _print(kind, finished.view)
     for message in dict.fromkeys((*finished.errors, *finished.warnings)):
         print_message(message)

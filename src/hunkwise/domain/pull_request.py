@@ -180,7 +180,7 @@ class Conversation:
     rewrites: int | None = None
     """Number of force pushes of head or base and of changes of the base; None if GitHub does not return it."""
     writers: frozenset[str] = frozenset()
-    """Logins with write access, as GitHub confirmed; of those alone that `tracking.previous.deciding_logins` names."""
+    """Logins with write access, as GitHub confirmed; of those alone that `tracking.dismissal.deciding_logins` names."""
     linked_issues: tuple[LinkedIssue, ...] = ()
     """Issues that the pull request closes; empty if GitHub does not return them."""
 

@@ -20,8 +20,9 @@ from hunkwise.flows.audit_planning import (
     spent_in_week,
 )
 from hunkwise.plan.audit_selection import TreeSelection
+from hunkwise.publish.audit_boxes import IssueControls
 from hunkwise.publish.audit_files import AuditPart, AuditPlan
-from hunkwise.publish.audit_issue import AuditReport, FolderCoverage, IssueControls
+from hunkwise.publish.audit_issue import AuditReport, FolderCoverage
 from hunkwise.publish.report_input import as_review
 from hunkwise.settings.config import Config
 from hunkwise.tracking.audit_state import (

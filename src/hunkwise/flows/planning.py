@@ -17,10 +17,10 @@ from hunkwise.plan.incremental import HunkSplit, answered_hunks, kept_keys, spli
 from hunkwise.plan.selection import Selection, select
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
+from hunkwise.tracking.dismissal import Dismissal
 from hunkwise.tracking.markers import HiddenState
 from hunkwise.tracking.previous import (
     COMMENTED,
-    Dismissal,
     InDiff,
     OutsideDiff,
     Removed,

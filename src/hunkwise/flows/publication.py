@@ -24,10 +24,10 @@ from hunkwise.publish.annotations import annotation
 from hunkwise.publish.conclusion import PublishedReview, review_event, superseded
 from hunkwise.publish.documents import check_output, comment, review_body, summary_comment
 from hunkwise.publish.placement import ReviewDraft, place
-from hunkwise.publish.sections import fixed_evidence
+from hunkwise.publish.sections import describe_pause, fixed_evidence
 from hunkwise.publish.suggestions import Suggestions
 from hunkwise.tracking.markers import is_review_marker, review_marker
-from hunkwise.tracking.state import summary_comments
+from hunkwise.tracking.state import latest_state, summary_comments
 
 
 class ReviewPort(Protocol):
@@ -206,6 +206,8 @@ class Publication:
 
     def _reason_not_to_post(self, review: Review, now: Conversation) -> str | None:
         """Returns why the review must not be posted any more; None if it may be."""
+        settings = self._settings
+        state = latest_state(now.comments, repository=settings.repository, number=settings.number)
         if now.state != "open":
             return f"The pull request was {now.state} while it was reviewed: nothing was posted."
         if now.head_sha != review.head_sha:
@@ -215,6 +217,8 @@ class Publication:
             )
         if self._ports.announcement.newer(now):
             return "A newer run reviews the same head: this one posted nothing, the newer one does."
+        if settings.automatic and state is not None and state.paused is not None:
+            return f"{describe_pause(state.paused)} Nothing was posted."
         return None
 
     def _post(self, plan: PublishPlan, now: Conversation) -> PublishedFindings:

@@ -117,6 +117,8 @@ class PublishSettings:
     """There is a job summary; it contains the findings that could not be posted."""
     report: bool = True
     """The JSON report could be written; it contains them too."""
+    automatic: bool = True
+    """Nobody asked for this run: it posts nothing if the pull request is paused."""
 
 
 @dataclass(frozen=True)
@@ -282,6 +284,7 @@ class PublishPlan:
             summary=truncate_summary(run_review.summary, run_review.walkthrough)
             if settings.own_review
             else NO_SUMMARY,
+            paused=self.remembered.paused if self.remembered else None,
         )
 
 

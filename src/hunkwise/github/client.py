@@ -25,7 +25,7 @@ from hunkwise.github.accounts import GHOST, Account, WriteAccess, read_account
 from hunkwise.github.connection import PAGE, GitHubConnection
 from hunkwise.github.conversation import read_conversation
 from hunkwise.github.responses import GraphqlResponse, JsonValue, malformed_response_error
-from hunkwise.tracking.previous import deciding_logins
+from hunkwise.tracking.dismissal import deciding_logins
 
 MAX_FILE = 5_000_000
 """Bytes of a file that is read to complete a patch; it arrives as Base64 within JSON."""

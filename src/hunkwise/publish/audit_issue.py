@@ -1,4 +1,4 @@
-"""Renders the issue of an audit and the comment on new findings, and reads the boxes that people ticked."""
+"""Renders the issue of an audit and the comment on new findings."""
 
 from __future__ import annotations
 
@@ -13,22 +13,17 @@ from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.model import NANO
 from hunkwise.domain.text import count, cut, joined, one_line, size, take_fitting
 from hunkwise.publish import sanitize
+from hunkwise.publish.audit_boxes import again_box, finding_box
 from hunkwise.publish.change_summary import folded
 from hunkwise.publish.documents import count_severities, render_attributes
 from hunkwise.publish.links import code_link, linked
 from hunkwise.publish.sections import BADGES, evidence_fold
 from hunkwise.tracking.ledger import BASELINE, LedgerEntry
-from hunkwise.tracking.markers import LONGEST_TEXT, marker
+from hunkwise.tracking.markers import marker
 
 LABEL: Final = "hunkwise-audit"
 ISSUE_MARKER: Final = marker("audit")
 """The last line of the issue's body."""
-_AGAIN: Final = marker("audit-again")
-_KIND: Final = "audit-finding"
-_DISMISSED = "dismissed"
-_BOX_END = marker(_KIND, f"fp=([0-9a-f]{{16}})( {_DISMISSED})?")
-_BOX = re.compile(rf"^- \[([ xX])\] .*{_BOX_END}\r?$", re.MULTILINE)
-_AGAIN_BOX = re.compile(rf"^- \[[xX]\] .*{_AGAIN}\r?$", re.MULTILINE)
 # GitHub limits the body in characters; here bytes are counted, which are never fewer.
 _EXPLANATION_LIMITS = (1_500, 400, 0)
 """Characters of a finding's explanation; the first of them with which all open findings fit."""
@@ -105,32 +100,6 @@ class AuditReport:
         return tuple(finding for finding, entry in self.open if entry.fingerprint in self.new)
 
 
-@dataclass(frozen=True, slots=True)
-class IssueControls:
-    """The boxes of the issue's body. Nothing else is read from a body: people may edit it."""
-
-    read_again: bool = False
-    """Read all files again: begin a new lap."""
-    ticked: frozenset[str] = frozenset()
-    """Fingerprints whose box is ticked: these findings are dismissed."""
-    shown: frozenset[str] = frozenset()
-    """Fingerprints that have a box. A finding without one was not decided on."""
-    open: frozenset[str] = frozenset()
-    """Fingerprints with a box among the open findings. If it is cleared, nobody has touched it."""
-
-
-def read_boxes(body: str) -> IssueControls:
-    """Returns the state of the boxes. A fingerprint with a ticked and a cleared box counts as not shown."""
-    if len(body) > LONGEST_TEXT:
-        return IssueControls()
-    rows = _BOX.findall(body)
-    ticked = {key for mark, key, _ in rows if mark != " "}
-    cleared = {key for mark, key, _ in rows if mark == " "}
-    is_open = frozenset(key for _, key, dismissed in rows if not dismissed)
-    again = _AGAIN_BOX.search(body) is not None
-    return IssueControls(again, frozenset(ticked - cleared), frozenset(ticked ^ cleared), is_open)
-
-
 def issue_body(report: AuditReport) -> str:
     """Returns the issue's body, of at most `BODY_CHARACTERS` bytes; the last line is ISSUE_MARKER.
 
@@ -187,7 +156,7 @@ def _above(report: AuditReport) -> list[str]:
         _DEMO if report.demo else "",
         _lap(report),
         "\n".join(f"> - ⚠️ {warning}" for warning in warnings),
-        f"- [{'x' if report.read_again else ' '}] Read everything again {_AGAIN}",
+        again_box(ticked=report.read_again),
         "Tick the box of a finding to dismiss it, or clear it to reopen the finding. The next audit reads the boxes."
         if report.open or _listed(report.dismissed)
         else "",
@@ -241,21 +210,14 @@ def _open_row(report: AuditReport, pair: tuple[Finding, LedgerEntry], limit: int
     finding, entry = pair
     since = "" if entry.fingerprint in report.new else f" · since {entry.first}"
     title = sanitize.line(finding.title, _TITLE_LIMIT)
-    row = _box(entry, BADGES[finding.severity], f"{_place(report, finding)} · {title}{since}")
+    row = finding_box(entry, BADGES[finding.severity], f"{_place(report, finding)} · {title}{since}")
     text = sanitize.text(finding.body or entry.body, limit, server_url=report.server_url) if limit else ""
     if not text:
         return row
     evidence = evidence_fold(finding, report.server_url) if limit == _EXPLANATION_LIMITS[0] else ""
-    details = folded("Explanation", joined([text, evidence, render_attributes(finding)]))
+    details = folded("Explanation", joined([text, evidence, render_attributes(finding, with_id=True)]))
     # Within the item of the list, so that the lists stay whole.
     return "\n".join([row, *(f"  {line}" if line else "" for line in details.split("\n"))])
-
-
-def _box(entry: LedgerEntry, badge: str, text: str, *, ticked: bool = False) -> str:
-    """Returns an item with a box. For GitHub, `[x]` anywhere in the line of an item, also in code, ticks its box."""
-    box = f"- [{'x' if ticked else ' '}] {badge}"
-    end = marker(_KIND, f"fp={entry.fingerprint}", *([_DISMISSED] if ticked else []))
-    return f"{box} {end}\n  {text}" if "[x]" in text.lower() else f"{box} · {text} {end}"
 
 
 def _below(report: AuditReport) -> list[str]:
@@ -295,7 +257,7 @@ def _fold_dismissed(dismissed: Sequence[LedgerEntry]) -> str:
 def _dismissed_row(entry: LedgerEntry) -> str:
     by = f" · by {sanitize.line(entry.by, 100)}" if entry.by else ""
     why = f": {sanitize.line(entry.why, 200)}" if entry.why else ""
-    return _box(entry, BADGES[entry.record.severity], f"{_entry_text(entry)}{by}{why}", ticked=True)
+    return finding_box(entry, BADGES[entry.record.severity], f"{_entry_text(entry)}{by}{why}", ticked=True)
 
 
 def _fold_closed(title: str, entries: Sequence[LedgerEntry], end: Callable[[LedgerEntry], str]) -> str:

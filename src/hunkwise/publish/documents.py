@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from hunkwise.domain.finding import UNVERIFIED, Finding, reading_order, severity_order
 from hunkwise.domain.limits import BODY_CHARACTERS, CHECK_TEXT_BYTES, JOB_SUMMARY_BYTES, TITLE_CHARACTERS
+from hunkwise.domain.pull_request import Comment
 from hunkwise.domain.review import CheckOutput, Destination, Review, ReviewEvent
 from hunkwise.domain.text import count, cut, joined, one_line, plain, size, take_fitting
 from hunkwise.publish import sanitize
@@ -22,14 +24,15 @@ from hunkwise.publish.sections import (
     FindingLinks,
     check_of,
     closing,
+    describe_pause,
     details,
     evidence_fold,
     opening,
     overview,
     tally,
 )
-from hunkwise.tracking.markers import HiddenState, finding_marker, review_marker
-from hunkwise.tracking.state import SUMMARY_MARKER, encode
+from hunkwise.tracking.markers import HiddenState, finding_marker, marker, review_marker
+from hunkwise.tracking.state import SUMMARY_MARKER, decode, encode, summary_comments
 
 
 def failure_summary(faults: Sequence[str]) -> str:
@@ -75,6 +78,8 @@ def _count_findings(review: Review, fixed: int, dismissed: int) -> str:
 _TITLE_LIMIT = 300
 _TEXT_LIMIT = 12_000
 _SHORT_LIMIT = 600
+_ID_DIGITS = 7
+"""Shown digits of a finding's id, the fewest that a command accepts."""
 _NAMES = (12_000, 2_000, 0)
 _REPORT_HAS = "The JSON report of this run has each of them in full."
 _SUMMARY_HAS = "The job summary and the JSON report of this run have each of them in full."
@@ -216,7 +221,7 @@ class _FindingWriter:
             blocks.append(_render_suggestion(finding.suggestion))
         if text_limit == _TEXT_LIMIT:
             blocks.append(evidence_fold(finding, self.server_url))
-        return joined([*blocks, render_attributes(finding), self.marker(finding)])
+        return joined([*blocks, render_attributes(finding, with_id=True), self.marker(finding)])
 
     def _render_line(self, finding: Finding) -> str:
         title = sanitize.line(finding.title, _TITLE_LIMIT)
@@ -230,8 +235,11 @@ def _render_suggestion(suggestion: str, offered: str | None = None) -> str:
     return suggestion_text(cut(suggestion.replace("\r\n", "\n"), _TEXT_LIMIT), fenced=True)
 
 
-def render_attributes(finding: Finding) -> str:
-    """Returns category, confidence, prompt and verification of a finding, on one line."""
+def render_attributes(finding: Finding, *, with_id: bool = False) -> str:
+    """Returns category, confidence, prompt and verification of a finding, on one line.
+
+    `with_id`: also its id for commands, which a finding in a thread does not need.
+    """
     parts = []
     if finding.category:
         parts.append(sanitize.line(finding.category, 60))
@@ -240,6 +248,8 @@ def render_attributes(finding: Finding) -> str:
     parts.append(f"prompt {sanitize.code_span(cut(finding.prompt, 60))}")
     if finding.check is not None:
         parts.append(check_of(finding))
+    if with_id:
+        parts.append(f"id `{finding.fingerprint[:_ID_DIGITS]}`")
     return " · ".join(parts)
 
 
@@ -251,21 +261,46 @@ _SUMMARY_TITLE_LIMIT = 160
 _ATTEMPTS = ((6_000, True, True), (1_500, True, False), (0, False, False))
 """Bytes of file names, and whether the change's summary and its diagram are included."""
 _SUMMARY_COUNT_SPACE = 200
+_PAUSE_MARKER = marker("paused")
+"""The line before the one that shows the pause."""
+_PAUSE = re.compile(rf"^{_PAUSE_MARKER}\n[^\n]*\n*", re.MULTILINE)
+_PAUSE_LIMIT, _PAUSE_SPACE = 300, 1_300
+"""Characters of the shown pause, and bytes for it and the markers."""
 _TABLE_HEAD = "| Severity | Where | Finding | State |\n|---|---|---|---|"
 
 
 def summary_comment(view: PublishedReview, state: HiddenState) -> str:
     """Returns the comment, of at most `BODY_CHARACTERS` bytes: findings, coverage, and the state as last line."""
-    text = _render_text(view, BODY_CHARACTERS - STATE_ROOM)
-    return f"{text}\n\n{encode(state, BODY_CHARACTERS - size(text) - 2)}"
+    return _with_state(_render_text(view, BODY_CHARACTERS - STATE_ROOM - _PAUSE_SPACE), state)
+
+
+def updated_summary(comments: Iterable[Comment], state: HiddenState) -> tuple[str, int | None]:
+    """Returns the summary comment with another state, between two runs, and the id of the comment to write it into.
+
+    The id is None if none of `comments`, which are ours, is a summary. Text that somebody edited is not kept.
+    """
+    newest = next(reversed(summary_comments(comments)), None)
+    text = ""
+    if newest and decode(newest, repository=state.repository, number=state.number):
+        lines = newest.body.replace("\r\n", "\n").rstrip().split("\n")
+        text = _PAUSE.sub("", "\n".join(lines[1:-1])).strip()
+    return _with_state(text, state), newest.id if newest else None
+
+
+def _with_state(text: str, state: HiddenState) -> str:
+    """Returns the whole comment; its first line is SUMMARY_MARKER, and its last line the state."""
+    pause = state.paused
+    note = f"{_PAUSE_MARKER}\n> ⏸️ {sanitize.line(describe_pause(pause), _PAUSE_LIMIT)}" if pause else ""
+    visible = joined([SUMMARY_MARKER, note, text])
+    return f"{visible}\n\n{encode(state, BODY_CHARACTERS - size(visible) - 2)}"
 
 
 def _render_text(view: PublishedReview, limit: int) -> str:
-    """Returns the visible part. To fit more findings, file lists are shortened; the most severe findings come first."""
+    """Returns the text without the pause. To fit more findings, lists are shortened; the most severe come first."""
     findings = sorted(view.review.findings, key=severity_order)
     rows = _render_rows(view, findings[:_MOST_ROWS])
     room = 0
-    above, below = [SUMMARY_MARKER, *opening(view)], []
+    above, below = opening(view), []
     for names, summarized, drawn in _ATTEMPTS:
         below = [*details(view, names=names, summarized=summarized, drawn=drawn), *closing(view)]
         room = limit - size(joined([*above, _TABLE_HEAD, *below])) - _SUMMARY_COUNT_SPACE

@@ -16,11 +16,13 @@ from hunkwise.domain.review import (
     Suppression,
     Usage,
 )
-from hunkwise.domain.text import count, cut, take_fitting
+from hunkwise.domain.text import count, cut, one_line, take_fitting
 from hunkwise.publish import sanitize
 from hunkwise.publish.change_summary import change_blocks, folded
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.links import code_link, linked, place_of
+from hunkwise.tracking.dismissal import is_resolved
+from hunkwise.tracking.markers import Pause
 
 _POSTED = {
     Destination.INLINE: "commented on the line",
@@ -74,7 +76,9 @@ class FindingLinks:
         news = _NEWS.get(finding.check, "") if finding.check else ""
         if thread is None:
             return f"raised before{_EARLIER.get(destination, '') if published.previous else ''}{news}"
-        label = "resolved by the pull request's author, still counted" if thread.resolved else "raised before"
+        label = (
+            "resolved by the pull request's author, still counted" if is_resolved(thread) else "raised before"
+        )
         return linked(label, thread.url, view.server_url) + news
 
 
@@ -202,6 +206,15 @@ def opening(view: PublishedReview) -> list[str]:
     blocks.append(verdict_block(view.verdict))
     blocks.append(coverage_sentence(review.coverage, review.head_sha, review.carried_lines))
     return blocks
+
+
+def describe_pause(pause: Pause) -> str:
+    """Returns sentences in plain text: who stopped the automatic reviews, when, and how they continue."""
+    who, when = one_line(pause.by), f"{pause.at[:10]} at {pause.at[11:16]} UTC"
+    return (
+        f"Automatic reviews of this pull request are paused, by {who} on {when}. "
+        "A comment `/hunkwise resume` continues them."
+    )
 
 
 def closing(view: PublishedReview) -> list[str]:

@@ -17,7 +17,14 @@ from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.pull_request import Comment
 from hunkwise.domain.review import SkipReason
 from hunkwise.domain.text import cut
-from hunkwise.tracking.ledger import LONGEST_NAME, LONGEST_REASON, LedgerEntry, LedgerStatus
+from hunkwise.tracking.ledger import (
+    LONGEST_NAME,
+    LONGEST_REASON,
+    DismissalChange,
+    LedgerEntry,
+    LedgerStatus,
+    apply_change,
+)
 from hunkwise.tracking.markers import (
     COMPRESSED,
     LONGEST_TEXT,
@@ -105,6 +112,18 @@ def blobs_of(files: Sequence[TreeFile], bitmap: bytes) -> frozenset[str]:
     """Returns the blobs of the files whose bit is set; bits beyond the end of the bitmap are not."""
     covered = files[: len(bitmap) * 8]
     return frozenset(file.blob for index, file in enumerate(covered) if bitmap[index >> 3] >> (index & 7) & 1)
+
+
+def apply_dismissal(state: AuditState, change: DismissalChange, today: str) -> AuditState:
+    """Returns the state after a command dismissed or reopened the findings of a fingerprint, between two audits.
+
+    The box of these findings must be ticked or cleared as well, and first: the next audit believes the boxes.
+    """
+    entries = (
+        apply_change(entry, change, today) if entry.fingerprint == change.fingerprint else entry
+        for entry in state.entries
+    )
+    return replace(state, entries=tuple(entries))
 
 
 def encode_comment(state: AuditState, room: int = BODY_CHARACTERS) -> tuple[str, int]:

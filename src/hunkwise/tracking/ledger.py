@@ -215,25 +215,7 @@ class _Audit:
 
     def apply_dismissal(self, entry: LedgerEntry) -> LedgerEntry:
         change = self.changes.get(entry.fingerprint)
-        if (
-            change is None
-            or entry.status is _FIXED
-            or change.dismissed == (entry.status is LedgerStatus.DISMISSED)
-        ):
-            return entry
-        if change.dismissed:
-            return self.dismiss(entry, change.by, change.why)
-        return _reopen(entry)
-
-    def dismiss(self, entry: LedgerEntry, by: str, why: str = "") -> LedgerEntry:
-        return replace(
-            entry,
-            status=LedgerStatus.DISMISSED,
-            by=cut(by, LONGEST_NAME),
-            why=cut(why, LONGEST_REASON),
-            refuted=0,
-            closed=self.today,
-        )
+        return entry if change is None else apply_change(entry, change, self.today)
 
     def update(
         self, entries: Sequence[LedgerEntry], found: Sequence[Finding]
@@ -305,8 +287,27 @@ class _Audit:
         """Returns an entry that is new or was closed: as open, except if a person dismissed it beforehand."""
         change = self.changes.get(entry.fingerprint)
         if change is not None and change.dismissed:
-            return self.dismiss(entry, change.by, change.why)
-        return self.dismiss(entry, BASELINE) if self.baseline else entry
+            return _dismiss(entry, change, self.today)
+        baseline = DismissalChange(entry.fingerprint, True, BASELINE)
+        return _dismiss(entry, baseline, self.today) if self.baseline else entry
+
+
+def apply_change(entry: LedgerEntry, change: DismissalChange, today: str) -> LedgerEntry:
+    """Returns the entry after a person's change, which must be about its fingerprint. What is fixed stays as it is."""
+    if entry.status is _FIXED or change.dismissed == (entry.status is LedgerStatus.DISMISSED):
+        return entry
+    return _dismiss(entry, change, today) if change.dismissed else _reopen(entry)
+
+
+def _dismiss(entry: LedgerEntry, change: DismissalChange, today: str) -> LedgerEntry:
+    return replace(
+        entry,
+        status=LedgerStatus.DISMISSED,
+        by=cut(change.by, LONGEST_NAME),
+        why=cut(change.why, LONGEST_REASON),
+        refuted=0,
+        closed=today,
+    )
 
 
 def _reopen(entry: LedgerEntry) -> LedgerEntry:

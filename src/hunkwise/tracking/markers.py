@@ -35,7 +35,7 @@ class PreviousFinding:
     where: Destination = Destination.INLINE
     """The destination that it was posted to."""
     deleted: bool = False
-    """A person deleted its comment, and so dismissed it: only the state can store that."""
+    """A person deleted its comment, or dismissed it by a command without a thread: only the state can store that."""
     check: Verification | None = None
     """Result of that run's verification; None if it was not verified."""
     fixed: bool = False
@@ -45,6 +45,30 @@ class PreviousFinding:
     def span(self) -> int:
         """Number of anchored lines; 0 without an anchor."""
         return 0 if self.line is None else self.line - (self.start_line or self.line) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A command by which a person stopped automatic reviews of a pull request."""
+
+    by: str
+    """Login."""
+    at: str
+    """In GitHub's format: `2026-01-02T03:04:05Z`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadDecision:
+    """A person's command on the finding of a thread, as our reply to it records."""
+
+    dismissed: bool
+    """False if the command reopened the finding."""
+    by: str
+    """Login of that person, who had write access."""
+    resolved: bool
+    """Whether the thread was resolved when we replied: if that differs now, somebody decided again."""
+    fixed: bool = False
+    """Whether we had closed it as fixed before."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +96,8 @@ class HiddenState:
     """The output of that name."""
     summary: ChangeSummary = NO_SUMMARY
     """The summary of the change, so that the next run can update it."""
+    paused: Pause | None = None
+    """None if new commits are reviewed automatically."""
 
 
 LONGEST_TITLE = 120
@@ -84,6 +110,7 @@ _DELETED, _FIXED_ALREADY = "deleted", "fixed"
 """One more value if the finding is closed; the verification result follows, if there is one."""
 _CHECK_BY_VALUE = {check.value: check for check in Verification}
 _LAST_LINE = 10**9
+LONGEST_LOGIN = 100
 _LONGEST_SPAN = 1_000
 _MOST_MARKERS = 300
 _LONGEST_MARKER = 4_096
@@ -114,6 +141,9 @@ COMPRESSED = "[A-Za-z0-9+/]{4,}={0,2}"
 """Pattern of a word by `compress`."""
 _FINDING = marker_pattern("finding", "fp=([0-9a-f]{16})", "([A-Za-z0-9+/]{4,4096}={0,2})")
 _FIXED = marker_pattern("fixed", "head=[0-9A-Za-z._]{0,80}")
+_DECISION = marker_pattern(
+    "(dismissed|reopened)", "by=([0-9A-Za-z_-]{0,100})", "resolved=(yes|no)", "fixed=(yes|no)"
+)
 _REVIEW = re.compile(r"<!-- hunkwise:review v\d{1,9} run=[\w.]* head=[\w.]* -->", re.ASCII)
 _ANY = re.compile(r"^<!-- hunkwise:[a-z]+ v1[^\n]*-->\r?\n?", re.MULTILINE)
 
@@ -187,6 +217,23 @@ def fixed_marker(head_sha: str) -> str:
 def reply_marker(comment_id: int) -> str:
     """Returns the hidden line of our reply to the command in that comment."""
     return marker("reply", f"to={comment_id}")
+
+
+def decision_marker(decision: ThreadDecision) -> str:
+    """Returns the hidden line of our reply to a command that dismissed or reopened the finding of a thread."""
+    by = re.sub("[^0-9A-Za-z_]+", "-", decision.by)[:LONGEST_LOGIN]
+    resolved, fixed = ("yes" if flag else "no" for flag in (decision.resolved, decision.fixed))
+    kind = "dismissed" if decision.dismissed else "reopened"
+    return marker(kind, f"by={by}", f"resolved={resolved}", f"fixed={fixed}")
+
+
+def decision_in(text: str) -> ThreadDecision | None:
+    """Returns the decision that a text of ours records; None if it records none."""
+    found = _DECISION.search(text[:LONGEST_TEXT])
+    if found is None:
+        return None
+    kind, by, resolved, fixed = found.groups()
+    return ThreadDecision(kind == "dismissed", by, resolved == "yes", fixed == "yes")
 
 
 def is_fixed(text: str) -> bool:

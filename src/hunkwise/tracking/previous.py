@@ -1,131 +1,16 @@
-"""Reads the findings of earlier runs from our own comments, and who dismissed them."""
+"""Reads the findings of earlier runs from our own comments, and links them to their threads."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from hunkwise.domain.finding import Anchor, Finding, Verification
-from hunkwise.domain.pull_request import Conversation, Reply, ReviewState, Thread
+from hunkwise.domain.pull_request import Conversation, ReviewState, Thread
 from hunkwise.domain.review import Destination
 from hunkwise.tracking.assignment import Cost, assign_by_cost, group_by
-from hunkwise.tracking.markers import HiddenState, PreviousFinding, count_markers, is_fixed, raised_in
-
-_LONGEST_REPLY = 4_000
-_LONGEST_LINE = 500
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_INDENTED_CODE = re.compile(r" {4}| {0,3}\t")
-_COMMAND = re.compile(r"/hunkwise +dismiss(?: .*)?")
-_WORDS = re.compile(
-    r"[*_]{0,3}(?:"
-    r"won'?t[ -]?fix|will not fix|false[ -]positive|not a bug|by design"
-    r"|work(?:s|ing) as intended|intended(?! (?:to|for|fix)\b)"
-    r")\b",
-    re.IGNORECASE,
-)
-_SENTENCE_END = re.compile(r"[.!?]+(?=\s|[*_]|$)")
-
-
-class Dismissal(StrEnum):
-    """Who dismissed a finding; see `dismissal`."""
-
-    TRUSTED = "trusted"
-    """A trusted user: the finding no longer counts for the gates, and is never raised again."""
-    AUTHOR = "author"
-    """The pull request's own, untrusted author: the finding is not repeated, but counts for the gates."""
-
-
-def dismissal(thread: Thread, conversation: Conversation) -> Dismissal | None:
-    """Returns who dismissed the finding of a thread; None if no permitted user did, or the thread is not ours."""
-    if not thread.ours:
-        return None
-    replied = (reply.author for reply in thread.replies if _is_dismissal(reply))
-    if any(_may_write(login, conversation) for login in (*thread.thumbs_down, *replied)):
-        return Dismissal.TRUSTED
-    if not thread.resolved or is_closed_as_fixed(thread, conversation):
-        return None
-    untrusted = _is_resolved_by_author(thread, conversation) and not _may_write(
-        conversation.author, conversation
-    )
-    return Dismissal.AUTHOR if untrusted else Dismissal.TRUSTED
-
-
-def deciding_logins(conversation: Conversation) -> tuple[str, ...]:
-    """Returns the people whose write access decides whether a finding is dismissed, those who likely have it first."""
-    likely: list[str] = []
-    others: list[str] = []
-    for thread in conversation.threads:
-        by_author = _is_resolved_by_author(thread, conversation)
-        if not thread.ours or (
-            thread.resolved and not by_author and not is_closed_as_fixed(thread, conversation)
-        ):
-            continue  # GitHub let somebody resolve it who is not the author
-        for reply in filter(_is_dismissal, thread.replies):
-            (likely if reply.trusted else others).append(reply.author)
-        others += [*thread.thumbs_down, *([conversation.author] if by_author else ())]
-    return tuple({login.casefold(): login for login in (*likely, *others) if login}.values())
-
-
-def _is_resolved_by_author(thread: Thread, conversation: Conversation) -> bool:
-    """Only writers and the author can resolve a thread. Both logins are empty if the accounts were deleted."""
-    return thread.resolved and thread.resolved_by.casefold() == conversation.author.casefold()
-
-
-def is_closed_as_fixed(thread: Thread, conversation: Conversation) -> bool:
-    """Returns whether we marked our thread as fixed, and nobody reopened it."""
-    if not thread.ours:
-        return False
-    if is_fixed(thread.body) and not thread.edited:
-        return True
-    marked_fixed = _has_fixed_reply(thread)
-    if not thread.id:  # REST does not report whether a thread is resolved
-        return marked_fixed
-    by_us = thread.resolved_by != "" and thread.resolved_by.casefold() == conversation.viewer.casefold()
-    return thread.resolved and (marked_fixed or by_us)
-
-
-def is_reopened(thread: Thread) -> bool:
-    """Returns whether our thread is open although we marked it as fixed: a person reopened it."""
-    return thread.ours and bool(thread.id) and not thread.resolved and _has_fixed_reply(thread)
-
-
-def _has_fixed_reply(thread: Thread) -> bool:
-    return any(reply.ours and not reply.edited and is_fixed(reply.body) for reply in thread.replies)
-
-
-def _may_write(login: str, conversation: Conversation) -> bool:
-    return login.casefold() in map(str.casefold, conversation.writers)
-
-
-def _is_dismissal(reply: Reply) -> bool:
-    """Returns whether a person dismisses the finding in the first line of a reply."""
-    if reply.ours or reply.bot or reply.edited:
-        return False
-    first_line = next(_prose_lines(reply.body[:_LONGEST_REPLY]), "")[:_LONGEST_LINE].replace("’", "'")
-    if _COMMAND.fullmatch(first_line):
-        return True
-    if not _WORDS.match(first_line):
-        return False
-    end = _SENTENCE_END.search(first_line)
-    return end is None or "?" not in end[0]  # "By design?" is a question
-
-
-def _prose_lines(body: str) -> Iterator[str]:
-    """Yields the lines of a reply that are neither empty, nor quoted, nor code."""
-    fence = ""
-    for line in body.replace("\r\n", "\n").split("\n"):
-        opening = _FENCE.match(line)
-        if fence:
-            bare = line.strip()
-            if bare.startswith(fence) and not bare.strip(fence[0]):
-                fence = ""
-        elif opening:
-            fence = opening[1]
-        elif line.strip() and not _INDENTED_CODE.match(line) and not line.lstrip().startswith(">"):
-            yield line.strip()
-
+from hunkwise.tracking.dismissal import Dismissal, dismissal, is_closed_as_fixed, is_reopened
+from hunkwise.tracking.markers import HiddenState, PreviousFinding, count_markers, raised_in
 
 COMMENTED = frozenset({Destination.INLINE, Destination.FILE})
 _FAR = 10**9
@@ -297,6 +182,37 @@ def track(before: Sequence[PreviousFinding], conversation: Conversation) -> list
         elif item.posted is not None and not commented:
             item.previous = replace(record, where=item.posted.record.where)
     return [item for item in tracked if item.previous.fixed or not item.closed]
+
+
+def find_findings(prefix: str, state: HiddenState | None, conversation: Conversation) -> list[TrackedFinding]:
+    """Returns the findings, open or dismissed, whose fingerprint begins with `prefix`, linked to their threads."""
+    tracked = track(raised_before(state, conversation), conversation)
+    return [item for item in tracked if item.previous.fingerprint.startswith(prefix)]
+
+
+def apply_command(
+    state: HiddenState, conversation: Conversation, fingerprint: str, *, dismissed: bool
+) -> HiddenState:
+    """Returns the state after a command dismissed or reopened the findings of a fingerprint that have no thread.
+
+    Without its conclusion, so that the next run writes the summary comment even if nothing else has changed.
+    """
+    tracked = _link_threads(raised_before(state, conversation), our_threads(conversation))
+    found = [
+        item.previous for item in tracked if item.posted is None and item.previous.fingerprint == fingerprint
+    ]
+    decided = (_dismissed(record) if dismissed else _reopened(record) for record in found)
+    others = (record for record in state.findings if record not in found)
+    return replace(state, findings=(*others, *decided), conclusion="")
+
+
+def _dismissed(record: PreviousFinding) -> PreviousFinding:
+    return replace(record, deleted=True, fixed=False)
+
+
+def _reopened(record: PreviousFinding) -> PreviousFinding:
+    """Returns an open finding without a comment: a person may have deleted the one that it had."""
+    return replace(record, deleted=False, fixed=False, where=Destination.BODY)
 
 
 def our_threads(conversation: Conversation) -> list[FindingThread]:

@@ -13,6 +13,7 @@ from hunkwise.domain.pull_request import Conversation, Thread
 from hunkwise.domain.review import Destination
 from hunkwise.domain.text import cut
 from hunkwise.tracking.assignment import Cost, assign_by_cost, group_by
+from hunkwise.tracking.dismissal import Dismissal
 from hunkwise.tracking.locate import NEARBY, CodeSearch
 from hunkwise.tracking.markers import (
     LONGEST_CATEGORY,
@@ -22,7 +23,6 @@ from hunkwise.tracking.markers import (
     without_markers,
 )
 from hunkwise.tracking.previous import (
-    Dismissal,
     InDiff,
     OutsideDiff,
     Removed,

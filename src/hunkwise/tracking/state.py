@@ -25,8 +25,10 @@ from hunkwise.domain.pull_request import Comment
 from hunkwise.domain.text import cut
 from hunkwise.tracking.markers import (
     COMPRESSED,
+    LONGEST_LOGIN,
     LONGEST_TEXT,
     HiddenState,
+    Pause,
     as_bytes,
     as_values,
     compress,
@@ -110,8 +112,14 @@ _KEYS = re.compile(f"(?:[A-Za-z0-9+/]{{{KEY_LENGTH}}})*")
 _MOST_COUNT = 10**9
 _LONGEST_TEXT = 1_000
 _FIELDS = {"r", "n", "h", "s", "b", "w", "d", "k", "f", "c"}
-_SUMMARY = "t"
-"""Optional field with the summary of the change."""
+_SUMMARY, _PAUSED = "t", "p"
+"""Optional fields with the summary of the change, and with the pause."""
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+
+
+def empty_state(repository: str, number: int) -> HiddenState:
+    """Returns the state of a pull request of which nothing was reviewed."""
+    return HiddenState(repository, number, head_sha="", reviewed_shas=(), base="", rewrites=0, settings="")
 
 
 def encode(state: HiddenState, room: int) -> str:
@@ -190,13 +198,14 @@ def _encode_line(
         "f": records,
         "c": state.conclusion,
         **({_SUMMARY: summary_values(summary)} if summary else {}),
+        **({_PAUSED: [cut(state.paused.by, LONGEST_LOGIN), state.paused.at]} if state.paused else {}),
     }
     return marker("state", compress(as_bytes(values)))
 
 
 def _parse_state(values: object) -> HiddenState | None:
     """Returns the state from the values of `_encode_line`; None if they are not valid."""
-    if not isinstance(values, dict) or values.keys() - {_SUMMARY} != _FIELDS:
+    if not isinstance(values, dict) or values.keys() - {_SUMMARY, _PAUSED} != _FIELDS:
         return None
     texts = [values[name] for name in "rhbdc"]
     counts = [values[name] for name in "nw"]
@@ -208,6 +217,9 @@ def _parse_state(values: object) -> HiddenState | None:
     hunks = _parse_keys(values["k"])
     summary = summary_from_values(values[_SUMMARY]) if _SUMMARY in values else NO_SUMMARY
     if shas is None or len(shas) > MOST_SHAS or hunks is None or findings is None or summary is None:
+        return None
+    paused = _parse_pause(values[_PAUSED]) if _PAUSED in values else None
+    if paused is None and _PAUSED in values:
         return None
     return HiddenState(
         repository=values["r"],
@@ -221,7 +233,15 @@ def _parse_state(values: object) -> HiddenState | None:
         findings=findings,
         conclusion=values["c"],
         summary=summary,
+        paused=paused,
     )
+
+
+def _parse_pause(value: object) -> Pause | None:
+    match value:
+        case [str(by), str(at)] if len(by) <= LONGEST_LOGIN and _TIME.fullmatch(at):
+            return Pause(by, at)
+    return None
 
 
 def _parse_sha(value: object) -> str | None:
