@@ -32,7 +32,7 @@ from tests.publish.samples import PATCH
 from tests.publish.test_sanitize import HOSTILE
 from tests.settings.test_config import FULL
 
-from hunkwise.settings.github_context import COMMAND_EVENTS, PUBLISHING_EVENTS
+from hunkwise.settings.events import COMMAND_EVENTS, PUBLISHING_EVENTS
 from hunkwise.tracking.state import SUMMARY_MARKER
 
 

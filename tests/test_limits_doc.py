@@ -19,7 +19,7 @@ _ROWS = {
 }
 _LIMITS: dict[str, tuple[list[str], str]] = {
     "Event file (GITHUB_EVENT_PATH)": (
-        ["hunkwise.settings.payload:MAX_PAYLOAD_BYTES"],
+        ["hunkwise.settings.events:MAX_PAYLOAD_BYTES"],
         "tests/end_to_end/test_machine_faults.py::test_names_unreadable_event_file",
     ),
     "One input": (

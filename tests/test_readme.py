@@ -19,7 +19,7 @@ from hunkwise.domain.review import ExitCode
 from hunkwise.errors import Error
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.config import parse_config
-from hunkwise.settings.github_context import read_event
+from hunkwise.settings.events import read_event
 from hunkwise.settings.inputs import read_inputs
 from tests.pages import ROOT, code_blocks, code_spans, page, table
 

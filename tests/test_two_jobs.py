@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hunkwise.settings.config import Config
-from hunkwise.settings.github_context import REVIEWED_ACTIONS
+from hunkwise.settings.events import REVIEWED_ACTIONS
 from hunkwise.settings.inputs import Inputs
 from tests.test_workflows import FOLDER, OURS, REPORT, TWO_JOBS, inputs_of, workflow
 

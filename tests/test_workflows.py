@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from hunkwise.settings.config import Config
-from hunkwise.settings.github_context import PUBLISHING_EVENTS, REVIEWED_ACTIONS
+from hunkwise.settings.events import PUBLISHING_EVENTS, REVIEWED_ACTIONS
 from hunkwise.settings.inputs import Inputs, read_inputs
 
 ROOT = Path(__file__).parents[1]

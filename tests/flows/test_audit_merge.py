@@ -19,8 +19,9 @@ from hunkwise.flows.audit_merge import (
     report_of,
 )
 from hunkwise.flows.audit_planning import select_lap, settled_blobs
+from hunkwise.publish.audit_boxes import IssueControls
 from hunkwise.publish.audit_files import AuditPlan
-from hunkwise.publish.audit_issue import AuditReport, IssueControls
+from hunkwise.publish.audit_issue import AuditReport
 from hunkwise.tracking.audit_state import AuditState, WeekSpending, blobs_of
 from hunkwise.tracking.ledger import DismissalChange, LedgerEntry, LedgerStatus
 from tests.flows.audits import (

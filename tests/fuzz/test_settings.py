@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hunkwise.settings.github_context import COMMAND_EVENTS, PUBLISHING_EVENTS
+from hunkwise.settings.events import COMMAND_EVENTS, PUBLISHING_EVENTS
 from hunkwise.settings.strict_yaml import MAX_BYTES
 from tests.fuzz.properties.settings import asks, configures, matches_or_not, reads_what_yaml_says
 from tests.fuzz.samples import EVENT

@@ -16,19 +16,17 @@ from hypothesis import strategies as st
 
 from hunkwise.errors import SettingsError
 from hunkwise.settings.audit_inputs import AuditStage, AuditTask
-from hunkwise.settings.github_context import (
+from hunkwise.settings.events import (
     COMMAND_EVENTS,
     PUBLISHING_EVENTS,
     CommandTask,
     NothingToDo,
     PublishTask,
-    ReportFolder,
     ReviewTask,
-    RunnerEnvironment,
     Task,
-    read_environment,
     read_event,
 )
+from hunkwise.settings.github_context import ReportFolder, RunnerEnvironment, read_environment
 
 SYSTEM = Path(tempfile.gettempdir()) / "hunkwise"
 NEEDED = {

@@ -20,19 +20,18 @@ from hunkwise.domain.review import ExitCode
 from hunkwise.errors import Error, SettingsError
 from hunkwise.files import read_bounded
 from hunkwise.settings.audit_inputs import AuditTask
-from hunkwise.settings.github_context import (
+from hunkwise.settings.events import (
+    MAX_PAYLOAD_BYTES,
     CommandTask,
     NothingToDo,
     PublishTask,
     ReviewTask,
-    RunnerEnvironment,
     Task,
-    read_environment,
     read_event,
 )
+from hunkwise.settings.github_context import RunnerEnvironment, read_environment
 from hunkwise.settings.inputs import Inputs, read_inputs
 from hunkwise.settings.parsing import host_of, port_of
-from hunkwise.settings.payload import MAX_PAYLOAD_BYTES
 
 if TYPE_CHECKING:
     from hunkwise.commands.publish import PublishedRun

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from hunkwise.actions import Runner
 from hunkwise.domain.review import ExitCode
-from hunkwise.settings.github_context import CommandTask, NothingToDo, RunnerEnvironment
+from hunkwise.settings.events import CommandTask, NothingToDo
+from hunkwise.settings.github_context import RunnerEnvironment
 from hunkwise.settings.inputs import Inputs
 
 

@@ -38,7 +38,8 @@ from hunkwise.redaction import SecretScan
 from hunkwise.repository.git import Git
 from hunkwise.repository.trees import GitTree, local_tree, readable
 from hunkwise.settings.config import Config
-from hunkwise.settings.github_context import NothingToDo, PublishTask, ReviewTask, RunnerEnvironment
+from hunkwise.settings.events import NothingToDo, PublishTask, ReviewTask
+from hunkwise.settings.github_context import RunnerEnvironment
 from hunkwise.settings.inputs import Inputs
 
 _MOST_READS = 20

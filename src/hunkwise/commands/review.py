@@ -24,13 +24,8 @@ from hunkwise.copilot.isolation import refuse_unsafe
 from hunkwise.copilot.sidecar import Sidecar
 from hunkwise.domain.review import ExitCode
 from hunkwise.errors import SettingsError
-from hunkwise.settings.github_context import (
-    NothingToDo,
-    PublishTask,
-    ReportFolder,
-    ReviewTask,
-    RunnerEnvironment,
-)
+from hunkwise.settings.events import NothingToDo, PublishTask, ReviewTask
+from hunkwise.settings.github_context import ReportFolder, RunnerEnvironment
 from hunkwise.settings.inputs import Inputs
 from hunkwise.settings.parsing import parse_config_path, parse_url
 

@@ -20,14 +20,8 @@ from hunkwise.flows.base_config import BaseConfig, read_base_texts
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.settings.audit_inputs import AuditTask
 from hunkwise.settings.config import Config
-from hunkwise.settings.github_context import (
-    EVENTS,
-    CommandTask,
-    PublishTask,
-    ReviewTask,
-    RunnerEnvironment,
-    Task,
-)
+from hunkwise.settings.events import EVENTS, CommandTask, PublishTask, ReviewTask, Task
+from hunkwise.settings.github_context import RunnerEnvironment
 from hunkwise.settings.inputs import KNOWN_INPUTS, Inputs, copilot_host
 from hunkwise.settings.parsing import DEFAULT_CONFIG_PATH, parse_config_path, set_inputs
 

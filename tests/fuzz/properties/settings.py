@@ -10,7 +10,7 @@ from hunkwise.errors import SettingsError
 from hunkwise.plan.globs import Globs, compiled
 from hunkwise.settings.config import Config, parse_config
 from hunkwise.settings.config_errors import MAX_FAULTS
-from hunkwise.settings.github_context import CommandTask, NothingToDo, PublishTask, ReviewTask, read_event
+from hunkwise.settings.events import CommandTask, NothingToDo, PublishTask, ReviewTask, read_event
 from hunkwise.settings.strict_yaml import MAX_DEPTH, read_yaml
 
 PATH = ".github/hunkwise.yml"
