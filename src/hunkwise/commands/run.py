@@ -24,6 +24,7 @@ from hunkwise.evaluation.cassette import Cassette, Recorder
 from hunkwise.evaluation.preparation import ReadyCase
 from hunkwise.evaluation.results import CaseResult
 from hunkwise.flows.analysis import Progress
+from hunkwise.flows.answering import Answer, AnswerRequest, answer
 from hunkwise.flows.models import Model, wait_unless
 from hunkwise.flows.review import ReviewInput, RunHooks, nothing_to_ask, prepare, review
 from hunkwise.redaction import SecretScan, withhold
@@ -124,6 +125,28 @@ class ReviewRun:
                 raise ModelError(ModelKind.TIMEOUT, message, "Raise `deadline`.")
             await wait_unless(interrupted, task, seconds)
         return task.result()
+
+
+@dataclass(frozen=True)
+class AnswerRun:
+    """Answers one command: connects to the CLI, and asks the model."""
+
+    backend: RunBackend
+    request: AnswerRequest
+    deadlines: Deadlines
+    signals: Signals
+
+    async def answer(self) -> Answer:
+        """Returns the answer. Raises SettingsError, ModelError."""
+        provider = self.backend.provider
+        config = self.request.config
+        with quiet_loop(self.signals) as interrupted:
+            async with connected(self.backend.where, copilot=provider is None) as connection:
+                offered = await preflight(connection, config.model_order) if provider is None else None
+                source = ModelSource(provider_config(provider) if provider else None, offered)
+                deadline = Deadline(self.deadlines.asking_ends, time.monotonic)
+                model = Copilot(connection, source, self.request.code, deadline)
+                return await answer(self.request, model, interrupted)
 
 
 def enable_collection() -> None:
