@@ -96,13 +96,12 @@ def test_jobs_of_the_matrix_exchange_plan_and_parts() -> None:
     for job in (run, merge):
         download = steps(job, "actions/download-artifact")[0]["with"]
         assert download["name"] == kept["with"]["name"]
-        assert inputs(job).audit.plan == Path(download["path"]) / "plan.json"
+        assert inputs(job).audit.plan == Path(download["path"]) / PLAN_NAME
     _, parts = steps(merge, "actions/download-artifact")
     prefix = parts["with"]["pattern"].removesuffix("*")
     assert part["with"]["name"] == prefix + "${{ matrix.shard }}"
     assert not kept["with"]["name"].startswith(prefix)
     assert inputs(merge).audit.parts == (Path(parts["with"]["path"]),)
-    assert PLAN_NAME == "plan.json"
 
 
 def test_merge_runs_without_shards_and_after_a_shard_that_failed() -> None:

@@ -115,6 +115,18 @@ def test_a_file_that_was_not_read_is_read_next_time_unless_it_never_can_be(
     assert made.runs_left == (0 if settled else 1)
 
 
+def test_a_file_that_never_can_be_read_makes_no_failure_of_a_budget_that_ran_out(
+    repository: FakeRepository,
+) -> None:
+    planned = plan(repository, repository.commit(FILES))
+    reasons = {"src/f1.py": SkipReason.BUDGET, "src/f2.py": SkipReason.LINE_TOO_LONG}
+    merged = merge(planned, [part(planned, 1, repository, skipped=reasons)], repository)
+    assert merged.failed == ()
+    assert [note for note in merged.notes if "Shard" in note] == [
+        f"Shard 1 did not read 1 of 4 files ({SkipReason.BUDGET.value}): they are read next time."
+    ]
+
+
 def test_a_shard_with_other_settings_counts_as_unread_and_its_findings_count(
     repository: FakeRepository,
 ) -> None:

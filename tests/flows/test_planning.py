@@ -162,3 +162,10 @@ def test_files_without_a_prompt_are_skipped(settings: Any, reasons: dict[str, Sk
     selection = select_files(Snapshot(PULL, files), Config(**settings))
     assert {file.path: file.reason for file in selection.skipped} == reasons
     assert {file.path for file in selection.reviewed} == {"a.py", "b.py", "yarn.lock"} - reasons.keys()
+
+
+@pytest.mark.parametrize(("audit", "grows"), [(False, True), (True, False)])
+def test_only_the_questions_of_a_large_change_grow(audit: bool, grows: bool) -> None:
+    files = [changed(f"{number}.py", *[f"+{'x' * 90}{line}" for line in range(35)]) for number in range(40)]
+    review_plan = plan(Snapshot(PULL, tuple(files), audit=audit), Config(chunk_size=4_000), frozenset())
+    assert (len(review_plan.tasks) < 40) is grows

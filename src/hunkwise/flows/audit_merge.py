@@ -253,15 +253,15 @@ def _missing_reports(plan: AuditPlan, parts: Sequence[AuditPart]) -> tuple[tuple
             )
             continue
         done = {*part.read, *(index for indexes in part.skipped.values() for index in indexes)}
-        unread = len(set(shard.files) - done)
-        reasons = Counter(file.reason for file in part.coverage.files if file.missing and file.reason)
+        unread = {plan.files[index].path for index in set(shard.files) - done}
         if not unread:
             continue
+        reasons = Counter(file.reason for file in part.coverage.files if file.path in unread and file.reason)
         why = (
             ", ".join(reason.value for reason, _ in reasons.most_common(3)) or "the report does not name them"
         )
         of = count(len(shard.files), "file")
-        sentence = f"Shard {number} did not read {unread} of {of} ({why}): they are read next time."
+        sentence = f"Shard {number} did not read {len(unread):,} of {of} ({why}): they are read next time."
         (notes if set(reasons) == {SkipReason.BUDGET} else failed).append(sentence)
     return tuple(failed), tuple(notes)
 
@@ -299,7 +299,8 @@ def report_of(
     eligible = [file for file in selection.eligible if file.blob not in unreadable]
     skipped = Counter({reason.value: number for reason, number in selection.skipped.items()})
     for reason, bits in state.skipped.items():
-        skipped[reason] += len(blobs_of(listing, bits))
+        blobs = blobs_of(listing, bits) - seen
+        skipped[reason] += sum(file.blob in blobs for file in selection.eligible)
     entries = {entry.fingerprint: entry for entry in update.open}
     by_status = _by_status(update)
     week = spent_in_week(state, date.fromisoformat(plan.today))

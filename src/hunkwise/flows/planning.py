@@ -123,7 +123,9 @@ def plan(snapshot: Snapshot, config: Config, reviewed: frozenset[str] = frozense
         files = tuple(file for file in selection.reviewed if _applies(prompt, file.path))
         fresh = [_without_carried(file, divisions[file.path]) for file in files]
         changed = [file for file in fresh if any(hunk.changed_lines for hunk in file.hunks)]
-        chunks = pack(changed, budget_for(changed, config.chunk_size))
+        # An audit reads as many files as its budget has questions of the usual size for.
+        budget = config.chunk_size if snapshot.audit else budget_for(changed, config.chunk_size)
+        chunks = pack(changed, budget)
         files_by_prompt[prompt.name] = files
         min_severity = prompt.min_severity or config.min_severity
         tasks += [PromptTask(prompt, chunk, len(chunks), min_severity) for chunk in chunks]
