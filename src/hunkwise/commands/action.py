@@ -88,9 +88,13 @@ class Action:
 
                 return run_audit_step(environment, inputs, task, self._started, runner, self._environ)
             case CommandTask():
-                from hunkwise.commands.command_step import run_command_step
+                from hunkwise.commands.command_step import ReviewParts, run_command_step
 
-                return run_command_step(environment, inputs, task, self._started, runner, self._environ)
+                parts = ReviewParts(
+                    lambda: self._start_sidecar(inputs),
+                    lambda own, review: self._review(environment, own, review, runner),
+                )
+                return run_command_step(environment, inputs, task, self._started, parts)
             case _:
                 assert_never(task)
 
@@ -122,12 +126,16 @@ class Action:
     ) -> PublishedRun | NothingToDo:
         signals = Signals()
         signals.install()
-        self._sidecar = start_sidecar(inputs, self._environ)  # the other inputs are validated while it starts
+        self._start_sidecar(inputs)  # the other inputs are validated while it starts
         signals.raise_on_second()
         from hunkwise.commands.pull_request import PullRequestReview
 
         review = PullRequestReview(environment, inputs, self._started, signals, runner.log)
         return review.run(task, self._sidecar)
+
+    def _start_sidecar(self, inputs: Inputs) -> Sidecar | list[Address]:
+        self._sidecar = start_sidecar(inputs, self._environ)
+        return self._sidecar
 
     def close(self) -> None:
         """Ends the CLI. Call it last: deleting what a CLI has written can take seconds."""

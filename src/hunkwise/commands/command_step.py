@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import assert_never
 
-from hunkwise.actions import Runner
 from hunkwise.commands.command_work import CommandWork, Reply
 from hunkwise.commands.publish import PublishedRun
 from hunkwise.commands.pull_request import RepositoryReader
@@ -17,7 +16,7 @@ from hunkwise.domain.command import Command, CommandWord, UnknownCommand, parse_
 from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.domain.text import joined
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, SettingsError
-from hunkwise.github.command_comments import CommandComment, CommandComments
+from hunkwise.github.command_comments import CommandComment, CommandComments, ReactionContent
 from hunkwise.github.writer import Writer
 from hunkwise.publish import sanitize
 from hunkwise.publish.command_texts import unknown_text
@@ -29,9 +28,10 @@ _log = logging.getLogger(__name__)
 _WHEN_CLOSED = frozenset((CommandWord.HELP, CommandWord.ASK, CommandWord.EXPLAIN, CommandWord.CONFIG))
 _LONGEST_ERROR = 600
 _READ_ONLY = (
-    "GitHub gives a read-only token to this thread of a pull request from a fork: write the command as a comment on the "
+    "GitHub gives a read-only token to a thread of a pull request from a fork: write the command as a comment on the "
     "pull request."
 )
+_CLOSED = "This pull request is closed: only help, config, ask and explain are answered."
 _LOCKED = "The conversation is locked: no reply can be posted."
 
 
@@ -48,13 +48,12 @@ def run_command_step(
     inputs: Inputs,
     task: CommandTask,
     started: float,
-    runner: Runner,
     parts: ReviewParts,
 ) -> PublishedRun | NothingToDo:
     """Carries out the command of a comment. Raises Error, after a reply that says what failed."""
     reader = RepositoryReader(environment, inputs, started)
     try:
-        return _CommandStep(environment, inputs, task, reader, parts, runner).run()
+        return _CommandStep(environment, inputs, task, reader, parts).run()
     finally:
         reader.close()
 
@@ -69,14 +68,12 @@ class _CommandStep:
         task: CommandTask,
         reader: RepositoryReader,
         parts: ReviewParts,
-        runner: Runner,
     ) -> None:
         self._environment = environment
         self._inputs = inputs
         self._task = task
         self._reader = reader
         self._parts = parts
-        self._runner = runner
         self._writer = Writer(reader.github, task.number, reader.scan)
         self._comments = CommandComments(self._writer)
 
@@ -98,7 +95,9 @@ class _CommandStep:
                 raise
             return NothingToDo(_LOCKED)
 
-    def _carry_out(self, comment: CommandComment, command: Command | UnknownCommand) -> PublishedRun | NothingToDo:
+    def _carry_out(
+        self, comment: CommandComment, command: Command | UnknownCommand
+    ) -> PublishedRun | NothingToDo:
         work = CommandWork(self._environment, self._inputs, self._task, comment, self._reader, self._writer)
         if not self._comments.may_write(comment.login) and not self._may_author(work, comment, command):
             self._react(comment, "confused")
@@ -135,7 +134,9 @@ class _CommandStep:
         if isinstance(command, UnknownCommand):
             return self._answer(comment, Reply(unknown_text(command), done=False))
         if command.word not in _WHEN_CLOSED and work.is_closed:
-            return self._refuse(comment, "This pull request is closed: only help, config, ask and explain are answered.")
+            return self._refuse(
+                comment, "This pull request is closed: only help, config, ask and explain are answered."
+            )
         match command.word:
             case CommandWord.REVIEW:
                 return self._review(comment, command)
@@ -190,10 +191,10 @@ class _CommandStep:
     def _refuse(self, comment: CommandComment, why: str) -> NothingToDo:
         return self._answer(comment, Reply(why, done=False, log=why))
 
-    def _react(self, comment: CommandComment, content: str) -> None:
+    def _react(self, comment: CommandComment, content: ReactionContent) -> None:
         """Reacts if GitHub allows it: the reply counts."""
         try:
-            self._comments.react(comment, "rocket" if content == "rocket" else "confused")
+            self._comments.react(comment, content)
         except GitHubError as error:
             _log.info("The reaction was not added: %s", error)
 

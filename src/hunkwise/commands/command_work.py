@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,11 +12,12 @@ from hunkwise.commands.pull_request import RepositoryReader
 from hunkwise.commands.signals import Signals
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.command import Command, CommandWord, UnknownCommand
-from hunkwise.domain.pull_request import Comment, Conversation, PullRequest, ReadableCode, Thread
 from hunkwise.domain.diff import by_path
+from hunkwise.domain.pull_request import Conversation, PullRequest, ReadableCode, Thread
 from hunkwise.domain.text import joined
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.flows.answering import AnswerRequest
+from hunkwise.flows.base_config import read_file
 from hunkwise.flows.fetch import FetchedPullRequest
 from hunkwise.github.command_comments import CommandComment, CommandComments
 from hunkwise.github.comments import SummaryComments
@@ -29,14 +29,21 @@ from hunkwise.publish.audit_boxes import tick_box
 from hunkwise.publish.audit_issue import ISSUE_MARKER, LABEL
 from hunkwise.publish.command_texts import config_text, help_text, unknown_text
 from hunkwise.publish.documents import answer_body, updated_summary
+from hunkwise.settings.config import Config, read_config
 from hunkwise.settings.events import CommandTask
 from hunkwise.settings.github_context import RunnerEnvironment
 from hunkwise.settings.inputs import Inputs
-from hunkwise.settings.sources import DEFAULT, settings_of
+from hunkwise.settings.sources import (
+    DEFAULT,
+    ConfigLayers,
+    SourceKind,
+    ValueSource,
+    settings_of,
+)
 from hunkwise.tracking.audit_state import apply_dismissal, decode_comment, encode_comment, is_state_comment
+from hunkwise.tracking.dismissal import is_closed_as_fixed
 from hunkwise.tracking.ledger import DismissalChange
 from hunkwise.tracking.markers import HiddenState, Pause, ThreadDecision, decision_marker
-from hunkwise.tracking.dismissal import is_closed_as_fixed
 from hunkwise.tracking.previous import TrackedFinding, apply_command, find_findings
 
 _ONLY_ON_ISSUES = (
@@ -94,9 +101,12 @@ class CommandWork:
         """Login of the pull request's author."""
         return self._pull_request.author
 
-    @property
-    def is_closed(self) -> bool:
-        return self._pull_request.state != "open"
+    def is_closed(self, word: CommandWord) -> bool:
+        """Returns whether the pull request is closed or merged; a review reads the rest of it itself."""
+        pull_request = (
+            self._pull_request if word is CommandWord.REVIEW else self.fetched.snapshot.pull_request
+        )
+        return pull_request.state != "open"
 
     @property
     def _conversation(self) -> Conversation:
@@ -115,12 +125,16 @@ class CommandWork:
     def config(self) -> Reply:
         """Shows the settings of the base that are not defaults."""
         base_sha, path = self.fetched.snapshot.pull_request.base_sha, self._inputs.config_path
-        base = self._reader.commit(base_sha)
-        layers, found = read_layers(base, path, self._inputs.overrides())
-        settings = list(settings_of(layers))
+        text = read_file(self._reader.commit(base_sha), path)
+        file, document = read_config(text, path=path) if text is not None else (Config(), None)
+        inputs = {
+            name: (value, ValueSource(SourceKind.INPUT, name.replace("_", "-")))
+            for name, value in self._inputs.overrides().items()
+        }
+        settings = list(settings_of(ConfigLayers(file=file, document=document, path=path, overrides=inputs)))
         rows = [(each.key, each.text, str(each.source)) for each in settings if each.source != DEFAULT]
         defaults = len(settings) - len(rows)
-        return Reply(config_text(rows, defaults=defaults, path=path, sha=base_sha, found=found))
+        return Reply(config_text(rows, defaults=defaults, path=path, sha=base_sha, found=text is not None))
 
     def answer(self, command: Command, start: Callable[[], Sidecar | Sequence[Address]]) -> Reply:
         """Asks a model one question."""
@@ -144,7 +158,9 @@ class CommandWork:
             ReadableCode(head, base, by_path(snapshot.files)),
             thread,
             fetched.state,
-            frozenset({self._comment.login}) if self._comments.may_write(self._comment.login) else frozenset(),
+            frozenset({self._comment.login})
+            if self._comments.may_write(self._comment.login)
+            else frozenset(),
         )
         from hunkwise.copilot.sdk_import import import_sdk
 
@@ -174,7 +190,8 @@ class CommandWork:
             return Reply(self._decide_thread(thread, dismissed=dismissed))
         if not command.finding:
             return Reply(
-                f"`/hunkwise {command.word}` needs the id of a finding here: `/hunkwise {command.word} ID`.", done=False
+                f"`/hunkwise {command.word}` needs the id of a finding here: `/hunkwise {command.word} ID`.",
+                done=False,
             )
         found = find_findings(command.finding, self.fetched.state, self._conversation)
         fingerprints = {item.previous.fingerprint for item in found}
@@ -223,7 +240,9 @@ class CommandWork:
         pause = Pause(self._comment.login, self._comment.created_at) if stopped else None
         self._save(replace(state, paused=pause))
         if stopped:
-            return Reply("Automatic reviews of this pull request are paused. `/hunkwise resume` continues them.")
+            return Reply(
+                "Automatic reviews of this pull request are paused. `/hunkwise resume` continues them."
+            )
         return Reply("Automatic reviews of this pull request continue with the next push.")
 
     def _save(self, state: HiddenState) -> None:
