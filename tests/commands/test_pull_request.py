@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.commands.pull_request import HeadContents
+from hunkwise.commands.pull_request import HeadContents, is_automatic
 from hunkwise.errors import OversizeError
 from hunkwise.repository.git import Git
 from hunkwise.repository.trees import MAX_FILE, GitTree
+from hunkwise.settings.github_context import PublishTask, ReviewTask
 from tests.fakes.git_repository import GitRepository
 
 
@@ -34,3 +35,26 @@ def test_a_file_that_is_too_large_is_neither_empty_nor_gone(head: GitTree) -> No
 def test_whoever_asks_for_it_is_told_how_much_is_read(head: GitTree) -> None:
     with pytest.raises(OversizeError, match=r"'large.py' has more than 2,000,000 bytes"):
         head.read("large.py")
+
+
+HEAD = "a" * 40
+
+
+@pytest.mark.parametrize(
+    ("task", "automatic"),
+    [
+        *(
+            (ReviewTask("o/r", 1, HEAD, HEAD, fork=False, action=action), True)
+            for action in ("opened", "synchronize", "reopened", "ready_for_review", "edited")
+        ),
+        *(
+            (ReviewTask("o/r", 1, None, None, fork=False, action=action), False)
+            for action in ("workflow_dispatch", "local", "command")
+        ),
+        (PublishTask("o/r", HEAD, "f/r", 99, "success"), True),
+        (PublishTask("o/r", HEAD, None, None, "", 1), True),
+        (PublishTask("o/r", None, None, None, "", 1), False),
+    ],
+)
+def test_only_events_of_a_pull_request_are_automatic(task: ReviewTask | PublishTask, automatic: bool) -> None:
+    assert is_automatic(task) is automatic

@@ -207,18 +207,7 @@ def fault_of(payload: object, *words: Any, **given: Any) -> str:
 @pytest.mark.parametrize("name", ["pull_request", "pull_request_target"])
 @pytest.mark.parametrize("action", ["opened", "synchronize", "reopened", "ready_for_review"])
 def test_new_code_is_reviewed(name: str, action: str) -> None:
-    task = read(example(action), name)
-    assert task == ReviewTask(REPOSITORY, 2, HEAD, BASE, fork=False, action=action)
-    assert task.automatic
-    publishing = read(example(action), name, publishing=True)
-    assert isinstance(publishing, PublishTask)
-    assert publishing.automatic
-
-
-@pytest.mark.parametrize("action", ["workflow_dispatch", "local", "command", ""])
-def test_review_that_a_person_requested_is_not_automatic(action: str) -> None:
-    assert not ReviewTask(REPOSITORY, 2, None, None, fork=False, action=action).automatic
-    assert ReviewTask(REPOSITORY, 2, HEAD, BASE, fork=False, action="edited").automatic
+    assert read(example(action), name) == ReviewTask(REPOSITORY, 2, HEAD, BASE, fork=False, action=action)
 
 
 @pytest.mark.parametrize("payload", examples("pull_request"), ids=lambda payload: payload["action"])
@@ -400,7 +389,6 @@ def test_a_report_can_be_published_by_the_number_of_its_pull_request_or_by_its_o
     for number in (7, None):
         task = read(payload, "workflow_dispatch", pull_request=number, publishing=True)
         assert task == PublishTask(REPOSITORY, None, None, None, "", number)
-        assert not task.automatic
 
 
 def test_a_report_is_published_on_the_pull_request_of_the_event() -> None:

@@ -37,7 +37,13 @@ from hunkwise.redaction import SecretScan
 from hunkwise.repository.git import Git
 from hunkwise.repository.trees import GitTree, local_tree, readable
 from hunkwise.settings.config import Config
-from hunkwise.settings.github_context import NothingToDo, PublishTask, ReviewTask, RunnerEnvironment
+from hunkwise.settings.github_context import (
+    REVIEWED_ACTIONS,
+    NothingToDo,
+    PublishTask,
+    ReviewTask,
+    RunnerEnvironment,
+)
 from hunkwise.settings.inputs import Inputs
 
 _MOST_READS = 20
@@ -159,9 +165,16 @@ class _PausedError(Error):
     """The pull request is paused: an automatic run has nothing to do."""
 
 
+def is_automatic(task: ReviewTask | PublishTask) -> bool:
+    """Returns whether an event of the pull request, or of a review of it, is the reason for the run, and no person."""
+    if isinstance(task, PublishTask):
+        return task.head_sha is not None  # only the event of another run or of a pull request has it
+    return task.action in (*REVIEWED_ACTIONS, "edited")
+
+
 def _pause_of(fetched: FetchedPullRequest, task: ReviewTask | PublishTask) -> str:
     """Returns why an automatic run has nothing to do; empty if the pull request is not paused, or a person asked."""
-    paused = fetched.state.paused if fetched.state is not None and task.automatic else None
+    paused = fetched.state.paused if fetched.state is not None and is_automatic(task) else None
     return describe_pause(paused) if paused is not None else ""
 
 
@@ -235,7 +248,7 @@ class PullRequestReview:
         if reason := _pause_of(fetched, task):
             raise _PausedError(reason)
         head = self._reader.commit(fetched.snapshot.pull_request.head_sha)
-        self._publisher = self._reader.publisher(fetched, automatic=task.automatic)
+        self._publisher = self._reader.publisher(fetched, automatic=is_automatic(task))
         earlier = fetched.state.summary if fetched.state is not None else NO_SUMMARY
         request = ReviewRequest(
             fetched.snapshot,
@@ -307,7 +320,7 @@ class ReportPublication:
                 head_repository=task.head_repository,
             )
             _check_head(pull_request, task)
-            publisher = self._reader.publisher(fetched, automatic=task.automatic, own_review=False)
+            publisher = self._reader.publisher(fetched, automatic=is_automatic(task), own_review=False)
             try:
                 return publisher.publish(_to_review(report, fetched))
             finally:

@@ -172,11 +172,6 @@ class ReviewTask:
     action: str
     """The event's action; `workflow_dispatch` for that event."""
 
-    @property
-    def automatic(self) -> bool:
-        """Whether no person requested it."""
-        return self.action in (*REVIEWED_ACTIONS, "edited")
-
 
 @dataclass(frozen=True, slots=True)
 class PublishTask:
@@ -194,11 +189,6 @@ class PublishTask:
     """GitHub's conclusion of that run (`failure` if a gate was reached); empty if unknown."""
     number: int | None = None
     """The pull request. If None, the report names it, and its head on GitHub must be `head_sha`."""
-
-    @property
-    def automatic(self) -> bool:
-        """Whether no person requested it."""
-        return self.head_sha is not None
 
 
 @dataclass(frozen=True, slots=True)

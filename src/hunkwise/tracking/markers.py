@@ -214,6 +214,11 @@ def fixed_marker(head_sha: str) -> str:
     return marker("fixed", f"head={_word(head_sha)[:80]}")
 
 
+def is_fixed(text: str) -> bool:
+    """Returns whether a text of ours marks its thread as fixed."""
+    return _FIXED.search(text[:LONGEST_TEXT]) is not None
+
+
 def decision_marker(decision: ThreadDecision) -> str:
     """Returns the hidden line of our reply to a command that dismissed or reopened the finding of a thread."""
     by = re.sub("[^0-9A-Za-z_]+", "-", decision.by)[:LONGEST_LOGIN]
@@ -229,11 +234,6 @@ def decision_in(text: str) -> ThreadDecision | None:
         return None
     kind, by, resolved, fixed = found.groups()
     return ThreadDecision(kind == "dismissed", by, resolved == "yes", fixed == "yes")
-
-
-def is_fixed(text: str) -> bool:
-    """Returns whether a text of ours marks its thread as fixed."""
-    return _FIXED.search(text[:LONGEST_TEXT]) is not None
 
 
 def _word(text: str) -> str:
