@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import assert_never
 
-from hunkwise.commands.command_work import CommandWork, Reply
+from hunkwise.commands.command_work import CommandReply, CommandWork
 from hunkwise.commands.publish import PublishedRun
 from hunkwise.commands.pull_request import RepositoryReader
 from hunkwise.copilot.sidecar import Address, Sidecar
@@ -132,7 +132,7 @@ class _CommandStep:
         if not self._task.is_pull_request:
             return self._answer(comment, work.on_issue(command))
         if isinstance(command, UnknownCommand):
-            return self._answer(comment, Reply(unknown_text(command), done=False))
+            return self._answer(comment, CommandReply(unknown_text(command), done=False))
         if command.word not in _WHEN_CLOSED and work.is_closed:
             return self._refuse(
                 comment, "This pull request is closed: only help, config, ask and explain are answered."
@@ -165,18 +165,16 @@ class _CommandStep:
             full_review=command.full or self._inputs.full_review,
             texts=MappingProxyType(texts),
         )
-        task = ReviewTask(
-            self._task.repository, self._task.number, None, None, fork=False, action="issue_comment"
-        )
+        task = ReviewTask(self._task.repository, self._task.number, None, None, fork=False, action="command")
         outcome = self._parts.review(inputs, task)
         if isinstance(outcome, NothingToDo):
-            return self._answer(comment, Reply(sanitize.line(outcome.why, _LONGEST_ERROR)))
+            return self._answer(comment, CommandReply(sanitize.line(outcome.why, _LONGEST_ERROR)))
         verdict = sanitize.line(outcome.view.verdict.sentence, _LONGEST_ERROR)
         head = outcome.view.review.head_sha[:12]
-        self._answer(comment, Reply(f"{verdict} (`{head}`)"))
+        self._answer(comment, CommandReply(f"{verdict} (`{head}`)"))
         return outcome
 
-    def _answer(self, comment: CommandComment, reply: Reply) -> NothingToDo:
+    def _answer(self, comment: CommandComment, reply: CommandReply) -> NothingToDo:
         """Posts the reply, and reacts: done, or refused."""
         body = reply.body
         if self._reader.scan.found_in(body):
@@ -189,7 +187,7 @@ class _CommandStep:
         return NothingToDo(reply.log)
 
     def _refuse(self, comment: CommandComment, why: str) -> NothingToDo:
-        return self._answer(comment, Reply(why, done=False, log=why))
+        return self._answer(comment, CommandReply(why, done=False, log=why))
 
     def _react(self, comment: CommandComment, content: ReactionContent) -> None:
         """Reacts if GitHub allows it: the reply counts."""
@@ -205,6 +203,8 @@ class _CommandStep:
         lines = [sanitize.line(self._reader.scan.redacted(fault), _LONGEST_ERROR) for fault in faults[:5]]
         title = "The command is not valid." if isinstance(error, SettingsError) else "The command failed."
         try:
-            self._answer(comment, Reply("\n".join([title, *(f"- {line}" for line in lines)]), done=False))
+            self._answer(
+                comment, CommandReply("\n".join([title, *(f"- {line}" for line in lines)]), done=False)
+            )
         except GitHubError as failure:
             _log.warning("The failure could not be reported in a reply: %s", failure)

@@ -45,6 +45,7 @@ from hunkwise.tracking.dismissal import is_closed_as_fixed
 from hunkwise.tracking.ledger import DismissalChange
 from hunkwise.tracking.markers import HiddenState, Pause, ThreadDecision, decision_marker
 from hunkwise.tracking.previous import TrackedFinding, apply_command, find_findings
+from hunkwise.tracking.state import empty_state
 
 _ONLY_ON_ISSUES = (
     "On an issue only `/hunkwise dismiss ID` and `/hunkwise reopen ID` have an effect, and only on the issue of an "
@@ -53,7 +54,7 @@ _ONLY_ON_ISSUES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class CommandReply:
     """The reply to a command, as Markdown that may be posted."""
 
     body: str
@@ -101,7 +102,7 @@ class CommandWork:
         """Login of the pull request's author."""
         return self._pull_request.author
 
-    def is_closed(self, word: CommandWord) -> bool:
+    def closed(self, word: CommandWord) -> bool:
         """Returns whether the pull request is closed or merged; a review reads the rest of it itself."""
         pull_request = (
             self._pull_request if word is CommandWord.REVIEW else self.fetched.snapshot.pull_request
@@ -118,11 +119,11 @@ class CommandWork:
             )
         return conversation
 
-    def help(self) -> Reply:
+    def help(self) -> CommandReply:
         """Lists the commands."""
-        return Reply(help_text())
+        return CommandReply(help_text())
 
-    def config(self) -> Reply:
+    def config(self) -> CommandReply:
         """Shows the settings of the base that are not defaults."""
         base_sha, path = self.fetched.snapshot.pull_request.base_sha, self._inputs.config_path
         text = read_file(self._reader.commit(base_sha), path)
@@ -134,13 +135,15 @@ class CommandWork:
         settings = list(settings_of(ConfigLayers(file=file, document=document, path=path, overrides=inputs)))
         rows = [(each.key, each.text, str(each.source)) for each in settings if each.source != DEFAULT]
         defaults = len(settings) - len(rows)
-        return Reply(config_text(rows, defaults=defaults, path=path, sha=base_sha, found=text is not None))
+        return CommandReply(
+            config_text(rows, defaults=defaults, path=path, sha=base_sha, found=text is not None)
+        )
 
-    def answer(self, command: Command, start: Callable[[], Sidecar | Sequence[Address]]) -> Reply:
+    def answer(self, command: Command, start: Callable[[], Sidecar | Sequence[Address]]) -> CommandReply:
         """Asks a model one question."""
         in_thread = bool(self._comment.thread_comment_id)
         if command.word is not CommandWord.ASK and not in_thread:
-            return Reply(f"`/hunkwise {command.word}` answers in a review thread only.", done=False)
+            return CommandReply(f"`/hunkwise {command.word}` answers in a review thread only.", done=False)
         signals = Signals()
         signals.install()
         where = start()  # the CLI starts while GitHub is read
@@ -174,22 +177,22 @@ class CommandWork:
         )
         notes = [f"_{sanitize.line(fault.message, 300)}_" for fault in answer.faults]
         head_note = f"<sub>At `{snapshot.pull_request.head_sha[:12]}`.</sub>"
-        return Reply(joined((body, *notes, head_note)), quote=True)
+        return CommandReply(joined((body, *notes, head_note)), quote=True)
 
     def _thread(self) -> Thread | None:
         top = self._comment.thread_comment_id
         return next((each for each in self._conversation.threads if each.comment_id == top), None)
 
-    def decide(self, command: Command) -> Reply:
+    def decide(self, command: Command) -> CommandReply:
         """Dismisses or reopens the finding of the thread, or the one with the id."""
         dismissed = command.word is CommandWord.DISMISS
         if self._comment.thread_comment_id and not command.finding:
             thread = self._thread()
             if thread is None or not thread.ours:
-                return Reply("This thread has no finding of hunkwise.", done=False)
-            return Reply(self._decide_thread(thread, dismissed=dismissed))
+                return CommandReply("This thread has no finding of hunkwise.", done=False)
+            return CommandReply(self._decide_thread(thread, dismissed=dismissed))
         if not command.finding:
-            return Reply(
+            return CommandReply(
                 f"`/hunkwise {command.word}` needs the id of a finding here: `/hunkwise {command.word} ID`.",
                 done=False,
             )
@@ -197,8 +200,8 @@ class CommandWork:
         fingerprints = {item.previous.fingerprint for item in found}
         if len(fingerprints) != 1:
             problem = "No finding has" if not found else f"{len(fingerprints)} findings have"
-            return Reply(f"{problem} an id that begins with `{command.finding}`.", done=False)
-        return Reply(self._decide_findings(found, dismissed=dismissed))
+            return CommandReply(f"{problem} an id that begins with `{command.finding}`.", done=False)
+        return CommandReply(self._decide_findings(found, dismissed=dismissed))
 
     def _decide_findings(self, found: Sequence[TrackedFinding], *, dismissed: bool) -> str:
         """Records the decision in the threads of the findings, and in the state for those without one."""
@@ -228,37 +231,35 @@ class CommandWork:
         )
         return joined((_decided(self._comment.login, dismissed=dismissed), decision_marker(decision)))
 
-    def pause(self, *, stopped: bool) -> Reply:
+    def pause(self, *, stopped: bool) -> CommandReply:
         """Stops automatic reviews of the pull request, or lets them run again."""
         state, pull_request = self.fetched.state, self.fetched.snapshot.pull_request
         if not stopped and (state is None or state.paused is None):
-            return Reply("Automatic reviews of this pull request are not paused.")
+            return CommandReply("Automatic reviews of this pull request are not paused.")
         if state is None:
-            state = HiddenState(
-                pull_request.repository, pull_request.number, "", (), pull_request.base, 0, settings=""
-            )
+            state = empty_state(pull_request.repository, pull_request.number)
         pause = Pause(self._comment.login, self._comment.created_at) if stopped else None
         self._save(replace(state, paused=pause))
         if stopped:
-            return Reply(
+            return CommandReply(
                 "Automatic reviews of this pull request are paused. `/hunkwise resume` continues them."
             )
-        return Reply("Automatic reviews of this pull request continue with the next push.")
+        return CommandReply("Automatic reviews of this pull request continue with the next push.")
 
     def _save(self, state: HiddenState) -> None:
         text, comment_id = updated_summary(self._conversation.comments, state)
         SummaryComments(self._writer).save(text, comment_id)
 
-    def on_issue(self, command: Command | UnknownCommand) -> Reply:
+    def on_issue(self, command: Command | UnknownCommand) -> CommandReply:
         """Dismisses or reopens a finding of the audit whose issue this is."""
         issues = AuditIssues(self._writer)
         issue = issues.find(ISSUE_MARKER, LABEL)
         if issue is None or issue.number != self._task.number:
-            return Reply(_ONLY_ON_ISSUES, done=False)
+            return CommandReply(_ONLY_ON_ISSUES, done=False)
         if isinstance(command, UnknownCommand):
-            return Reply(unknown_text(command), done=False)
+            return CommandReply(unknown_text(command), done=False)
         if command.word not in (CommandWord.DISMISS, CommandWord.REOPEN) or not command.finding:
-            return Reply(_ONLY_ON_ISSUES, done=False)
+            return CommandReply(_ONLY_ON_ISSUES, done=False)
         states = [comment for comment in issue.state_comments if is_state_comment(comment.body)]
         state = decode_comment(states[-1], self._task.repository) if states else None
         entries = [
@@ -269,15 +270,17 @@ class CommandWork:
         fingerprints = {entry.fingerprint for entry in entries}
         if state is None or len(fingerprints) != 1:
             problem = "No finding has" if not entries else f"{len(fingerprints)} findings have"
-            return Reply(f"{problem} an id that begins with `{command.finding}`.", done=False)
+            return CommandReply(f"{problem} an id that begins with `{command.finding}`.", done=False)
         fingerprint, dismissed = fingerprints.pop(), command.word is CommandWord.DISMISS
         change = DismissalChange(fingerprint, dismissed, self._comment.login, command.text)
         today = datetime.now(UTC).date().isoformat()
         text, _ = encode_comment(apply_dismissal(state, change, today))
-        issues.write_state(issue, text)
-        issues.edit(issue, tick_box(issue.body, fingerprint, dismissed))
+        # First the box: the next audit believes the boxes.
+        body = tick_box(issue.body, fingerprint, dismissed)
+        issues.edit(issue, body)
+        issues.write_state(replace(issue, body=body), text)
         title = sanitize.line(entries[0].record.title, 200)
-        return Reply(f"{_decided(self._comment.login, dismissed=dismissed)} {title}")
+        return CommandReply(f"{_decided(self._comment.login, dismissed=dismissed)} {title}")
 
 
 def _decided(login: str, *, dismissed: bool) -> str:
