@@ -133,7 +133,7 @@ class _CommandStep:
             return self._answer(comment, work.on_issue(command))
         if isinstance(command, UnknownCommand):
             return self._answer(comment, CommandReply(unknown_text(command), done=False))
-        if command.word not in _WHEN_CLOSED and work.is_closed:
+        if command.word not in _WHEN_CLOSED and work.closed(command.word):
             return self._refuse(
                 comment, "This pull request is closed: only help, config, ask and explain are answered."
             )
