@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Severity
-from hunkwise.evaluation.golden import MAX_BYTES, json_schema, parse_golden
+from hunkwise.evaluation.case_format import MAX_BYTES
+from hunkwise.evaluation.golden import json_schema, parse_golden
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "schemas" / "golden.schema.json"

@@ -16,7 +16,8 @@ from hunkwise.domain.diff import DiffLine
 from hunkwise.domain.diff_parser import parse_sections
 from hunkwise.domain.text import cut, one_line
 from hunkwise.errors import SettingsError
-from hunkwise.evaluation.golden import MAX_BYTES, Golden, parse_golden
+from hunkwise.evaluation.case_format import MAX_BYTES
+from hunkwise.evaluation.golden import Golden, parse_golden
 from hunkwise.files import read_bounded
 from hunkwise.settings.parsing import did_you_mean, listed
 
