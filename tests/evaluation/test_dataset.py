@@ -150,8 +150,15 @@ def folder_for_golden(folder: Path) -> None:
             lambda folder: (folder / "one").rename(folder / "on\x1be"),
             "one: a case is called by up to 100 letters, digits, dots, - and _; rename the folder",
         ),
-        (no_golden, "one: there is no golden.json; add it, or move the folder elsewhere"),
+        (
+            no_golden,
+            "one: there is neither golden.json nor question.json; add one, or move the folder elsewhere",
+        ),
         (folder_for_golden, "one/golden.json: it cannot be read (Is a directory)"),
+        (
+            lambda folder: write(folder / "one", {"question.json": {}}),
+            "one: it has both golden.json and question.json; make two cases",
+        ),
         (no_change, "one: it has no change; add head/ beside base/, or change.diff"),
         (
             lambda folder: write(folder / "one", {"change.diff": DIFF}),
@@ -258,7 +265,9 @@ def test_a_folder_that_is_none_is_told(tmp_path: Path, name: str) -> None:
 
 
 def test_a_folder_without_cases_is_told(tmp_path: Path) -> None:
-    assert faults(tmp_path) == ["CASES: it holds no case; a case is a folder with a golden.json"]
+    assert faults(tmp_path) == [
+        "CASES: it holds no case; a case is a folder with a golden.json or a question.json"
+    ]
 
 
 def test_too_many_cases_are_refused(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def _rules(options: Options, header: CassetteHeader) -> EvalSettings:
 def _warn_about_empty_cases(cases: tuple[ReadyCase, ...]) -> None:
     """Reports each case of which nothing is sent to a model, before it is measured."""
     for ready in cases:
-        if not ready.prepared.plan.tasks:
+        if not ready.asks:
             print_message(
                 f'Of the case "{ready.case.name}" nothing is put before a model: all of it is left out.'
             )

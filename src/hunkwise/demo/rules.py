@@ -281,3 +281,30 @@ def _shown_findings(prompt: str) -> Iterator[_ShownFinding]:
         yield _ShownFinding(
             int(heading[1]), path, int(line[1]) if line else None, title, heading[2] is not None
         )
+
+
+_THREAD = re.compile(r'^It is on ("(?:[^"\\]|\\.)*"), RIGHT lines? (?:(\d{1,9}) to )?(\d{1,9})')
+_SUGGESTIBLE = "## The suggestion"
+
+
+def answer_of(prompt: str) -> dict[str, Any]:
+    """Returns the arguments of `answer`: what a rule says of the thread's lines, else of the other rows shown."""
+    rows = prompt.split("\n")
+    thread = next((match for row in rows if (match := _THREAD.match(row))), None)
+    findings = findings_in(prompt)
+    on_thread = [finding for finding in findings if thread and _is_on(thread, finding)]
+    finding = next(iter([*on_thread, *findings]), None)
+    if finding is None:
+        return {"text": "Rules, not a model, read this question, and they cannot answer it.", "done": True}
+    place = f"line {finding['line']} of {finding['path']}"
+    seen = f"{finding['title']}. {finding['body']}"
+    answer = {"text": f"Rules, not a model, read this question. Of {place} they say: {seen}", "done": True}
+    one_line = thread is not None and thread[2] is None
+    if on_thread and one_line and _SUGGESTIBLE in rows and "suggestion" in finding:
+        answer["suggestion"] = finding["suggestion"]
+    return answer
+
+
+def _is_on(thread: re.Match[str], finding: Mapping[str, Any]) -> bool:
+    first, last = int(thread[2] or thread[3]), int(thread[3])
+    return finding["path"] == read_name(thread[1]) and finding["line"] in range(first, last + 1)

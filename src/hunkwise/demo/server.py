@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-from hunkwise.demo.rules import added_lines, findings_in, read_name, verdicts_on
+from hunkwise.demo.rules import added_lines, answer_of, findings_in, read_name, verdicts_on
 
 _GOLDEN = "=== What is wrong, on "
 _FINDING = "=== What the reviewer found, on "
+_STATEMENT = "=== The statement"
+_ANSWER = "=== The answer"
 _WORD = re.compile(r"[a-z]{5,40}")
 _STEM = 6
 """Number of letters of a word that are compared: `statement` and `statements` are the same, `state` is not."""
@@ -33,6 +35,17 @@ def comparison_of(prompt: str) -> dict[str, Any]:
     shared = sorted(golden & finding)
     why = f"Both speak of {', '.join(shared[:5])}." if shared else "They share no word that matters."
     return {"same": bool(shared), "why": why}
+
+
+def statement_in(prompt: str) -> dict[str, Any]:
+    """Returns the arguments of `report_stated` for the statement and the answer that the prompt quotes."""
+    missing = sorted(_words(prompt, _STATEMENT) - _words(prompt, _ANSWER))
+    why = (
+        f"The answer has no word like {', '.join(missing[:5])}."
+        if missing
+        else "It has all the words that matter."
+    )
+    return {"stated": not missing, "why": why}
 
 
 def _words(prompt: str, heading: str) -> set[str]:
@@ -235,12 +248,16 @@ def _summary(prompt: str, _calls: int) -> dict[str, Any]:
     return summary_of(prompt)
 
 
-def _answer(_prompt: str, _calls: int) -> dict[str, Any]:
-    return {"text": "Rules, not a model, read this question, and they cannot answer it.", "done": True}
+def _answer(prompt: str, _calls: int) -> dict[str, Any]:
+    return answer_of(prompt)
 
 
 def _sameness(prompt: str, _calls: int) -> dict[str, Any]:
     return comparison_of(prompt)
+
+
+def _stated(prompt: str, _calls: int) -> dict[str, Any]:
+    return statement_in(prompt)
 
 
 _FINDINGS: Final = ("report_findings", _findings)
@@ -248,6 +265,7 @@ _REPORTS: Final = {
     "report_verdicts": _verdicts,
     "report_summary": _summary,
     "report_same": _sameness,
+    "report_stated": _stated,
     "answer": _answer,
 }
 """The reports by the names of their tools."""

@@ -1,4 +1,4 @@
-"""Loads cases: a change, its context and the findings that are expected."""
+"""Loads cases: a change, and the findings or the answer to a question that are expected."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hunkwise.domain.text import cut, one_line
 from hunkwise.errors import SettingsError
 from hunkwise.evaluation.case_format import MAX_BYTES
 from hunkwise.evaluation.golden import Golden, parse_golden
+from hunkwise.evaluation.question import ExpectedAnswer, parse_question
 from hunkwise.files import read_bounded
 from hunkwise.settings.parsing import did_you_mean, listed
 
@@ -35,22 +36,23 @@ Tree = Mapping[str, CaseFile]
 
 @dataclass(frozen=True)
 class Case:
-    """One case: a change and the findings that are expected."""
+    """One case: a change and what is expected of a model."""
 
     name: str
     """The name of its folder."""
-    golden: Golden
+    golden: Golden | ExpectedAnswer
+    """The expected findings, or a question and the expected answer."""
     base: Tree = field(repr=False)
     head: Tree | None = field(repr=False, default=None)
     """None if the case has a `diff` instead."""
     diff: bytes = field(repr=False, default=b"")
     """The diff from the base to the head."""
     where: str = ""
-    """Path of its golden.json, for messages."""
+    """Path of its golden.json or question.json, for messages."""
 
     @property
     def digest(self) -> str:
-        """Digest of the golden.json and all files of the case, 16 hex digits."""
+        """Digest of the expectations and all files of the case, 16 hex digits."""
         whole = sha256(json.dumps(self.golden.model_dump(), sort_keys=True).encode("ascii"))
         for tree in (self.base, self.head or {}):
             for path, content in sorted(tree.items()):
@@ -183,6 +185,7 @@ class TreeReader:
 
 
 GOLDEN: Final = "golden.json"
+QUESTION: Final = "question.json"
 DIFF: Final = "change.diff"
 RECORDING: Final = "recording.json"
 """A folder with this file is a recording, not a case."""
@@ -191,7 +194,7 @@ MAX_DIFF: Final = 4_000_000
 """Bytes."""
 MAX_ALL: Final = 200_000_000
 """Bytes of all cases together."""
-_ENTRIES: Final = ("base", "head", DIFF, GOLDEN)
+_ENTRIES: Final = ("base", "head", DIFF, GOLDEN, QUESTION)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MAX_CASE_FAULTS: Final = 50
 
@@ -201,12 +204,14 @@ def read_cases(folder: Path) -> tuple[Case, ...]:
     shown = cut(one_line(str(folder)), 300)
     if not folder.is_dir():
         raise SettingsError([f"{shown}: there is no such folder; name a folder of cases, or one case"])
-    if os.path.lexists(folder / GOLDEN):
+    if any(os.path.lexists(folder / name) for name in (GOLDEN, QUESTION)):
         folders = [folder]
     else:
         folders = sorted(path for path in folder.iterdir() if _may_be_case(path))
     if not folders:
-        raise SettingsError([f"{shown}: it holds no case; a case is a folder with a {GOLDEN}"])
+        raise SettingsError(
+            [f"{shown}: it holds no case; a case is a folder with a {GOLDEN} or a {QUESTION}"]
+        )
     if len(folders) > MAX_CASES:
         raise SettingsError([f"{shown}: it holds more than {MAX_CASES} cases; split it"])
     faults: list[str] = []
@@ -251,17 +256,32 @@ class _CaseReader:
         if self._check_folder():
             return None
         self.faults += self._entry_faults()
-        where = f"{self.shown}/{GOLDEN}"
-        raw = self._read_file(GOLDEN, MAX_BYTES)
-        golden = None
+        name = self._expectations
+        where = f"{self.shown}/{name}"
+        raw = self._read_file(name, MAX_BYTES) if name else None
+        golden: Golden | ExpectedAnswer | None = None
         if raw is not None:
-            golden, faults = parse_golden(raw, where)
+            golden, faults = (parse_question if name == QUESTION else parse_golden)(raw, where)
             self.faults += faults
         trees = self._read_trees()
         if golden is None or trees is None or self.faults:
             return None
         base, head, diff = trees
         return Case(self._name, golden, base, head, diff, where)
+
+    @property
+    def _expectations(self) -> str:
+        """The name of the file with what is expected; empty, and a fault, if there are two or none."""
+        present = [name for name in (GOLDEN, QUESTION) if os.path.lexists(self.folder / name)]
+        if len(present) == 1:
+            return present[0]
+        wrong = (
+            f"it has both {GOLDEN} and {QUESTION}; make two cases"
+            if present
+            else f"there is neither {GOLDEN} nor {QUESTION}; add one, or move the folder elsewhere"
+        )
+        self.faults.append(f"{self.shown}: {wrong}")
+        return ""
 
     @property
     def _name(self) -> str:

@@ -5,8 +5,10 @@ Version 1 has these keys: `version`, `tool` (name, version, demo), `model`, `jud
 
 A case has `name`, `digest` (of its own files), `description`, `outcome` (evaluated or failed), `failure` (null, or
 kind and message), `goldens` (as in golden.json, with `finding`: the index of the matching finding, or null, and
-`by`: place or judge), `findings` (with `golden`: the index of the matching golden, or null for noise), `suppressed`,
-`measures` (null for a failed case), `usage`, `judge_usage`, `seconds` and `notes`.
+`by`: place or judge), `answer` (null in a case without a question; else `text`, `suggestion`, `why_none`, and
+`statements`: each with `text`, `required`, `stated` and `by`: words or judge), `findings` (with `golden`: the index of
+the matching golden, or null for noise), `suppressed`, `measures` (null for a failed case), `usage`, `judge_usage`,
+`seconds` and `notes`.
 
 `measures` and `totals` have integers (`cases`, `clean`, `silent`, `matched`, `missed`, `noise`, `rated`, `agreed`)
 and ratios of them (`precision`, `recall`, `f1`, `noise_per_case`, `silent_share`, `severity_agreement`; the last
@@ -27,7 +29,7 @@ from hunkwise import __version__
 from hunkwise.domain.review import Usage
 from hunkwise.domain.text import plain
 from hunkwise.errors import SettingsError
-from hunkwise.evaluation.results import CaseResult, Evaluation, ScoredGolden
+from hunkwise.evaluation.results import CaseResult, Evaluation, ScoredGolden, ScoredStatement
 from hunkwise.evaluation.scoring import Counts, sum_counts, sum_usage
 from hunkwise.files import read_bounded
 
@@ -158,12 +160,12 @@ class CasePair:
     now: CaseResult
 
     @property
-    def new_misses(self) -> tuple[ScoredGolden, ...]:
-        """The goldens that were found before and are missed now."""
+    def new_misses(self) -> tuple[ScoredGolden | ScoredStatement, ...]:
+        """The expectations that were met before and are not met now."""
         return tuple(_lost(self.before, self.now))
 
     @property
-    def new_finds(self) -> tuple[ScoredGolden, ...]:
+    def new_finds(self) -> tuple[ScoredGolden | ScoredStatement, ...]:
         return tuple(_lost(self.now, self.before))
 
 
@@ -252,20 +254,23 @@ def _pair_json(pair: CasePair) -> dict[str, Any]:
     return {
         "name": pair.now.name,
         "delta": delta(pair.before.counts, pair.now.counts),
-        "new_misses": [_golden_json(golden) for golden in pair.new_misses],
-        "new_finds": [_golden_json(golden) for golden in pair.new_finds],
+        "new_misses": [_expectation_json(expectation) for expectation in pair.new_misses],
+        "new_finds": [_expectation_json(expectation) for expectation in pair.new_finds],
     }
 
 
-def _golden_json(golden: ScoredGolden) -> dict[str, Any]:
+def _expectation_json(expectation: ScoredGolden | ScoredStatement) -> dict[str, Any]:
+    if isinstance(expectation, ScoredStatement):
+        return {"required": expectation.required, "text": expectation.text}
+    golden = expectation
     return {"path": golden.path, "line": golden.line, "severity": golden.severity, "text": golden.text}
 
 
-def _lost(found_in: CaseResult, missed_in: CaseResult) -> Iterable[ScoredGolden]:
-    """Yields the goldens that were found in the first and missed in the second result of the same case."""
-    # The goldens of both have the same order, because the files of the case are the same.
-    for golden, other in zip(found_in.goldens, missed_in.goldens, strict=False):
-        if golden.finding is not None and other.finding is None:
+def _lost(met_in: CaseResult, unmet_in: CaseResult) -> Iterable[ScoredGolden | ScoredStatement]:
+    """Yields the expectations that were met in the first and not in the second result of the same case."""
+    # The expectations of both have the same order, because the files of the case are the same.
+    for one, other in zip(met_in.expectations, unmet_in.expectations, strict=False):
+        if one.met and not other.met:
             yield other
 
 

@@ -8,8 +8,7 @@ from functools import cached_property
 
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.review import Usage
-from hunkwise.evaluation.dataset import Case
-from hunkwise.evaluation.golden import GoldenFinding
+from hunkwise.evaluation.golden import Golden, GoldenFinding
 from hunkwise.evaluation.scoring import Counts, Match, sum_counts, sum_usage
 
 
@@ -36,6 +35,10 @@ class ScoredGolden:
     by: str | None = None
     """`place` or `judge`."""
 
+    @property
+    def met(self) -> bool:
+        return self.finding is not None
+
 
 @dataclass(frozen=True, slots=True)
 class ScoredFinding:
@@ -54,9 +57,34 @@ class ScoredFinding:
     """The index of the golden; None for noise."""
 
 
+@dataclass(frozen=True, slots=True)
+class ScoredStatement:
+    """A required or forbidden statement, and whether the answer states it."""
+
+    text: str
+    required: bool
+    stated: bool
+    by: str
+    """`words` or `judge`."""
+
+    @property
+    def met(self) -> bool:
+        return self.stated is self.required
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredAnswer:
+    """The answer to a question, and the statements that it is measured by."""
+
+    text: str
+    suggestion: str
+    why_none: str
+    statements: tuple[ScoredStatement, ...]
+
+
 @dataclass(frozen=True)
 class CaseResult:
-    """The result of one case; a failed one has no goldens and findings."""
+    """The result of one case; a failed one has no goldens, findings and answer."""
 
     name: str
     digest: str
@@ -71,12 +99,21 @@ class CaseResult:
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     failure: CaseFailure | None = None
+    answer: ScoredAnswer | None = None
+    """None in a case without a question."""
+
+    @property
+    def expectations(self) -> tuple[ScoredGolden | ScoredStatement, ...]:
+        """All that was expected, in the order of the case's file."""
+        return self.goldens if self.answer is None else self.answer.statements
 
     @cached_property
     def counts(self) -> Counts:
         """The counts for the measures; all 0 for a failed case."""
         if self.failure is not None:
             return Counts()
+        if self.answer is not None:
+            return _statement_counts(self.answer.statements)
         matched = [golden for golden in self.goldens if golden.finding is not None]
         rated = [golden for golden in matched if golden.severity is not None]
         noise = sum(1 for finding in self.findings if finding.golden is None)
@@ -95,18 +132,23 @@ class CaseResult:
 
     @property
     def clean(self) -> bool:
-        return not self.goldens and self.failure is None
+        return not self.goldens and self.answer is None and self.failure is None
+
+
+def _statement_counts(statements: Sequence[ScoredStatement]) -> Counts:
+    """Returns the counts of an answer: a required statement counts like a golden, a forbidden one like noise."""
+    required = [statement.stated for statement in statements if statement.required]
+    forbidden = [statement.stated for statement in statements if not statement.required]
+    return Counts(cases=1, matched=sum(required), missed=required.count(False), noise=sum(forbidden))
 
 
 def score(
-    case: Case, findings: Sequence[Finding], matches: Sequence[Match]
+    expected: Golden, findings: Sequence[Finding], matches: Sequence[Match]
 ) -> tuple[tuple[ScoredGolden, ...], tuple[ScoredFinding, ...]]:
     """Returns goldens and findings in their order, each with its match."""
     by_golden = {match.golden: match for match in matches}
     by_finding = {match.finding: match.golden for match in matches}
-    goldens = tuple(
-        _golden(golden, by_golden.get(index)) for index, golden in enumerate(case.golden.findings)
-    )
+    goldens = tuple(_golden(golden, by_golden.get(index)) for index, golden in enumerate(expected.findings))
     return goldens, tuple(_finding(finding, by_finding.get(index)) for index, finding in enumerate(findings))
 
 

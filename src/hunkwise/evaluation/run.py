@@ -23,18 +23,22 @@ from hunkwise.domain.model import Question
 from hunkwise.domain.pull_request import Instructions
 from hunkwise.domain.review import Review, Usage
 from hunkwise.errors import Error, ModelError, ModelKind
+from hunkwise.evaluation.answers import score_answer
 from hunkwise.evaluation.cassette import ReplayModel
 from hunkwise.evaluation.dataset import Case
+from hunkwise.evaluation.golden import Golden
 from hunkwise.evaluation.judge import PURPOSE, Judge, JudgedMatcher, JudgedMatches
 from hunkwise.evaluation.preparation import ReadyCase
+from hunkwise.evaluation.question import ExpectedAnswer
 from hunkwise.evaluation.report import case_json, read_case_result
 from hunkwise.evaluation.results import CaseFailure, CaseResult, score
 from hunkwise.evaluation.scoring import match
 from hunkwise.files import read_bounded
 from hunkwise.flows.analysis import Progress
+from hunkwise.flows.answering import AnswerRequest, answer
 from hunkwise.flows.models import Model
 from hunkwise.flows.prompting import settings_digest
-from hunkwise.flows.review import RunHooks, nothing_to_ask, review
+from hunkwise.flows.review import PreparedReview, ReviewRequest, RunHooks, nothing_to_ask, review
 from hunkwise.redaction import SecretScan, withhold, without_secrets
 from hunkwise.settings.config import Config
 
@@ -43,7 +47,7 @@ _MOST_NOTES: Final = 20
 
 @dataclass(frozen=True)
 class CaseRunner:
-    """Reviews and scores single cases."""
+    """Reviews or answers single cases, and scores them."""
 
     judge: str | None
     """Model id of the judge; None without one."""
@@ -57,51 +61,68 @@ class CaseRunner:
         case, started = ready.case, self.clock()
         empty = CaseResult(case.name, case.digest, case.golden.description)
         try:
-            result = await self._review(ready, model, started)
-            failure = _failure(result, model)
+            result = await self._measure(ready, model, started, empty)
         except Error as error:
-            failure = _replay_failure(model) or CaseFailure(_kind(error), str(error))
-        if failure is not None:
-            return self._with_cost(replace(empty, failure=failure), model, started)
-        judged = await self._match(ready, result.findings, model)
-        failure = _replay_failure(model)  # the judge's questions are replayed, too
+            result = replace(empty, failure=CaseFailure(_kind(error), str(error)))
+        # The judge's questions are replayed too, and are not asked after an interruption.
+        failure = _replay_failure(model) or result.failure
         if failure is None and self.interrupted.is_set():
             failure = _STOPPED
         if failure is not None:
             return self._with_cost(replace(empty, failure=failure), model, started)
-        goldens, findings = score(case, result.findings, judged.matches)
-        scored = replace(
+        return self._with_cost(replace(result, notes=_notes(result.notes, model)), model, started)
+
+    async def _measure(self, ready: ReadyCase, model: Model, started: float, empty: CaseResult) -> CaseResult:
+        golden, prepared = ready.case.golden, ready.prepared
+        if isinstance(golden, ExpectedAnswer):
+            assert isinstance(prepared, AnswerRequest), "as `make_ready` prepares it"
+            given = await answer(prepared, model, self.interrupted)
+            if self.interrupted.is_set():
+                return empty
+            scored, notes = await score_answer(golden, given, self._judge(ready, model), self.scan)
+            return replace(empty, answer=scored, notes=notes)
+        assert isinstance(prepared, PreparedReview), "as `make_ready` prepares it"
+        result = await self._review(ready.ready.request, prepared, model, started)
+        failure = _failure(result)
+        if failure is not None:
+            return replace(empty, failure=failure)
+        judged = await self._match(golden, result.findings, self._judge(ready, model))
+        goldens, findings = score(golden, result.findings, judged.matches)
+        return replace(
             empty,
             goldens=goldens,
             findings=findings,
             suppressed=len(result.suppressed),
-            notes=_notes(result, judged, model),
+            notes=(*result.notes, *(fault.message for fault in result.faults), *judged.notes),
         )
-        return self._with_cost(scored, model, started)
 
-    async def _review(self, ready: ReadyCase, model: Model, started: float) -> Review:
-        request = ready.ready.request
-        if not ready.prepared.plan.tasks:
-            return nothing_to_ask(request, ready.prepared, 0.0)
+    async def _review(
+        self, request: ReviewRequest, prepared: PreparedReview, model: Model, started: float
+    ) -> Review:
+        if not prepared.plan.tasks:
+            return nothing_to_ask(request, prepared, 0.0)
         hooks = RunHooks(
             _no_journal, _no_progress, self.interrupted, self.clock, started, self._without_secrets
         )
         # The second opinion may have written a secret, and the judge reads its findings.
-        return self._without_secrets(await review(request, ready.prepared, model, hooks))
+        return self._without_secrets(await review(request, prepared, model, hooks))
 
     def _without_secrets(self, result: Review) -> Review:
         return withhold(result, self.scan)
 
-    async def _match(self, ready: ReadyCase, findings: Sequence[Finding], model: Model) -> JudgedMatches:
-        golden = ready.case.golden
-        if self.judge is None:
+    async def _match(self, golden: Golden, findings: Sequence[Finding], judge: Judge | None) -> JudgedMatches:
+        if judge is None:
             return JudgedMatches(match(golden.findings, findings, golden.reach))
+        return await JudgedMatcher(golden.findings, findings, golden.reach, judge).matches()
+
+    def _judge(self, ready: ReadyCase, model: Model) -> Judge | None:
+        if self.judge is None:
+            return None
 
         async def ask(question: Question) -> None:
             await model.ask(replace(question, model=self.judge))
 
-        files = by_path(ready.ready.request.snapshot.files)
-        return await JudgedMatcher(golden.findings, findings, golden.reach, Judge(ask, files)).matches()
+        return Judge(ask, by_path(ready.ready.request.snapshot.files))
 
     def _with_cost(self, result: CaseResult, model: Model, started: float) -> CaseResult:
         spent = dict(model.spent)
@@ -121,11 +142,8 @@ def _replay_failure(model: Model) -> CaseFailure | None:
     return None
 
 
-def _failure(result: Review, model: Model) -> CaseFailure | None:
+def _failure(result: Review) -> CaseFailure | None:
     """Returns why the review does not count: the recall of a partly reviewed case would be wrong."""
-    failure = _replay_failure(model)
-    if failure is not None:
-        return failure
     if any(fault.kind == "interrupted" for fault in result.faults):
         return _STOPPED
     coverage = result.coverage
@@ -137,11 +155,10 @@ def _failure(result: Review, model: Model) -> CaseFailure | None:
     return CaseFailure("partial", f"{done} of {due} changed lines were reviewed ({reasons}).{why}")
 
 
-def _notes(result: Review, judged: JudgedMatches, model: Model) -> tuple[str, ...]:
-    notes = [*result.notes, *(fault.message for fault in result.faults), *judged.notes]
+def _notes(notes: Sequence[str], model: Model) -> tuple[str, ...]:
     if isinstance(model, ReplayModel) and model.unused:
         answers = "1 recorded answer was" if model.unused == 1 else f"{model.unused} recorded answers were"
-        notes.append(f"{answers} not asked for: record again with --record.")
+        notes = (*notes, f"{answers} not asked for: record again with --record.")
     return tuple(notes[:_MOST_NOTES])
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from hunkwise.domain.review import Usage
 from hunkwise.domain.text import count, cut, one_line
 from hunkwise.evaluation.report import Comparison
-from hunkwise.evaluation.results import CaseResult, Evaluation, ScoredFinding, ScoredGolden
+from hunkwise.evaluation.results import CaseResult, Evaluation, ScoredFinding, ScoredGolden, ScoredStatement
 from hunkwise.evaluation.scoring import Counts
 from hunkwise.publish.sanitize import line as harmless
 
@@ -22,7 +22,8 @@ _MOST_LISTED: Final = 100
 DEFINITIONS: Final = (
     "Found: of the goldens. Noise: findings that are no golden one. Precision is 100 % where nothing was found, recall "
     "where nothing was to be found, and F1 where both hold: a clean case in which nothing was said counts as perfect. "
-    "The total is over all findings and goldens together, not the mean of the cases."
+    "The total is over all findings and goldens together, not the mean of the cases. Of an answer, the required "
+    "statements count as goldens, and the forbidden ones that it states as noise."
 )
 
 
@@ -134,9 +135,11 @@ def _details(result: CaseResult) -> Iterator[TableNote]:
     if result.failure is not None:
         yield TableNote(result.name, "failed", f"{result.failure.message} ({result.failure.kind})")
         return
-    for golden in result.goldens:
-        if golden.finding is None:
-            yield TableNote(result.name, "missed", golden_text(golden))
+    for expectation in result.expectations:
+        if not expectation.met:
+            forbidden = isinstance(expectation, ScoredStatement) and not expectation.required
+            what = "forbidden" if forbidden else "missed"
+            yield TableNote(result.name, what, expectation_text(expectation))
     for finding in result.findings:
         if finding.golden is None:
             yield TableNote(result.name, "noise", _finding_text(finding))
@@ -144,8 +147,9 @@ def _details(result: CaseResult) -> Iterator[TableNote]:
         yield TableNote(result.name, "note", note)
 
 
-def golden_text(golden: ScoredGolden) -> str:
-    return f"{golden.path}:{golden.line} {golden.text}"
+def expectation_text(expectation: ScoredGolden | ScoredStatement) -> str:
+    place = f"{expectation.path}:{expectation.line} " if isinstance(expectation, ScoredGolden) else ""
+    return f"{place}{expectation.text}"
 
 
 def _finding_text(finding: ScoredFinding) -> str:
@@ -157,10 +161,10 @@ def compared(comparison: Comparison) -> tuple[list[tuple[str, ...]], list[str], 
     """Returns the rows (measure, before, now, change), the sentences, and the new misses and finds."""
     rows = list(_measure_rows(comparison.before, comparison.now))
     changes = [
-        TableNote(pair.now.name, what, golden_text(golden))
+        TableNote(pair.now.name, what, expectation_text(expectation))
         for pair in comparison.pairs
-        for what, goldens in (("new miss", pair.new_misses), ("new find", pair.new_finds))
-        for golden in goldens
+        for what, expectations in (("new miss", pair.new_misses), ("new find", pair.new_finds))
+        for expectation in expectations
     ]
     return rows, list(_comparison_facts(comparison)), changes
 
