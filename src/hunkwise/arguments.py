@@ -224,14 +224,12 @@ def _add_config(commands: _Commands) -> None:
 def _add_eval(commands: _Commands) -> None:
     parser = commands.add_parser(
         "eval",
-        help="measure prompts and model by cases with known faults",
-        description="Reviews known changes with the configuration and prompts of the working tree, and says how "
-        "much of what should be found was found (docs/evaluating.md).",
+        help="measure prompts and model by cases with known faults or answers",
+        description="Reviews known changes, or answers questions about them, with the configuration and prompts of the "
+        "working tree, and says how much of what should be found or stated was (docs/evaluating.md).",
     )
     parser.add_argument("cases", metavar="CASES", help="a folder of case folders, or one case")
-    parser.add_argument(
-        "--judge", metavar="MODEL", help="a model that decides whether two texts say the same"
-    )
+    parser.add_argument("--judge", metavar="MODEL", help="a model that decides whether texts say the same")
     parser.add_argument("--against", metavar="FILE", help="compare with an earlier --output")
     parser.add_argument(
         "--max-regression",

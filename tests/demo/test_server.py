@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 from collections.abc import Iterator
@@ -10,14 +11,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from hunkwise.demo.rules import answer_of
 from hunkwise.demo.server import comparison_of, completion, serving, summary_of
 from hunkwise.domain.model import Question
-from hunkwise.evaluation.judge import TOOL
+from hunkwise.evaluation.judge import Judge
 from hunkwise.flows.summary import read_summary
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.prompts.report_answer import AnswerCollector
 from hunkwise.prompts.report_findings import read_report
-from tests.evaluation.samples import finding, golden
+from tests.evaluation.samples import Player, finding, golden
 from tests.evaluation.test_judge import judged
 
 Ask = tuple[str, str]
@@ -167,6 +169,32 @@ def test_a_question_in_a_comment_has_an_answer_that_the_tool_takes() -> None:
     assert "they cannot answer it" in collector.report.text
 
 
+ROWS = """### "a.py" (modified)
+R4 + data = yaml.load(text)
+R5 + eval(data)
+"""
+
+
+@pytest.mark.parametrize(
+    ("thread", "line", "suggestion"),
+    [
+        ('It is on "a.py", RIGHT line 4. Its comments', 4, "data = yaml.safe_load(text)"),
+        ('It is on "a.py", RIGHT line 5, and is resolved.', 5, None),
+        ('It is on "a.py", RIGHT lines 4 to 5. Its', 4, None),
+        ('It is on "b.py", RIGHT line 5.', 4, None),
+        ('It is on "a.py", LEFT line 5.', 4, None),
+        ('> It is on "a.py", RIGHT line 5.', 4, None),
+    ],
+)
+def test_an_answer_in_a_thread_is_what_a_rule_says_of_its_lines(
+    thread: str, line: int, suggestion: str | None
+) -> None:
+    answer = answer_of(f"{ROWS}{thread}\n## The suggestion\n")
+    assert f" Of line {line} of a.py they say: " in answer["text"]
+    assert answer.get("suggestion") == suggestion
+    assert "suggestion" not in answer_of(f"{ROWS}{thread}\n")
+
+
 STATEMENT = "The order's state goes into the statement as text."
 
 
@@ -176,7 +204,7 @@ def by_server(question: Question) -> list[object]:
         "tools": [{"function": {"name": question.tool.name}}],
     }
     function = completion(request)["choices"][0]["message"]["tool_calls"][0]["function"]
-    assert function["name"] == TOOL
+    assert function["name"] == question.tool.name
     return [json.loads(function["arguments"])]
 
 
@@ -200,6 +228,18 @@ def test_remarks_are_the_same_where_they_share_a_word_that_matters(text: str, ti
     found, player = judged([golden(2, text)], [finding(2, title=title)], by_server)
     assert [(match.golden, match.finding) for match in found.matches] == ([(0, 0)] if same else [])
     assert (found.notes, len(player.questions)) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("statement", "answer", "stated"),
+    [
+        ("The text is evaluated.", "Its text is evaluated here.", True),
+        ("The setting is evaluated.", "It is evaluated here.", False),
+    ],
+)
+def test_a_statement_is_in_an_answer_that_has_its_words(statement: str, answer: str, stated: bool) -> None:
+    judge = Judge(Player(by_server).ask)
+    assert asyncio.run(judge.stated("Why?", statement, answer)) is stated
 
 
 def test_the_reason_names_the_words() -> None:

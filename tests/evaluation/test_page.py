@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from hunkwise.evaluation.golden import Golden, GoldenFinding, parse_golden
+from hunkwise.evaluation.question import CommentText, ExpectedAnswer, ThreadText, parse_question
 from hunkwise.evaluation.report import measures_json
 from hunkwise.evaluation.scoring import Counts
 from tests.pages import code_blocks, code_spans, page, table
@@ -13,7 +14,7 @@ PAGE = page("docs/evaluating.md")
 
 
 def test_the_example_is_a_golden_with_every_key() -> None:
-    (text,) = code_blocks(PAGE, "json")
+    text, _ = code_blocks(PAGE, "json")
     golden, faults = parse_golden(text.encode(), "page")
     assert golden is not None
     assert faults == []
@@ -25,6 +26,21 @@ def test_the_example_is_a_golden_with_every_key() -> None:
 def test_every_key_of_a_golden_is_told() -> None:
     told = [key for row in table(PAGE, "Key") for key in code_spans(row[0])]
     assert told == [*Golden.model_fields, *GoldenFinding.model_fields]
+
+
+def test_the_example_is_a_question_with_every_key() -> None:
+    _, text = code_blocks(PAGE, "json")
+    expected, faults = parse_question(text.encode(), "page")
+    assert expected is not None
+    assert faults == []
+    written = json.loads(text)
+    assert written.keys() == ExpectedAnswer.model_fields.keys()
+    assert written["thread"].keys() == ThreadText.model_fields.keys()
+
+
+def test_every_key_of_a_question_is_in_the_table() -> None:
+    listed = [key for row in table(PAGE, "Key of a question") for key in code_spans(row[0])]
+    assert listed == [*ExpectedAnswer.model_fields, *ThreadText.model_fields, *CommentText.model_fields]
 
 
 def test_every_ratio_is_told() -> None:

@@ -93,7 +93,7 @@ _FORMAT: Final = CaseFormat(
     },
     keys={"thread": tuple(ThreadText.model_fields), "comments": tuple(CommentText.model_fields)},
     choices={"command": get_args(_Word), "by": get_args(_Role), "side": SIDES},
-    example='{"version": 1, "question": "Why?", "required": ["It is slow."]}',
+    example='{"version": 1, "question": "Why?", "required": ["It blocks."]}',
 )
 
 
