@@ -14,15 +14,14 @@ import pytest
 from hunkwise.domain.model import Question
 from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError, ModelKind, SettingsError
-from hunkwise.evaluation.answers import score_answer
 from hunkwise.evaluation.cassette import ReplayModels, read_header
 from hunkwise.evaluation.dataset import read_cases
 from hunkwise.evaluation.judge import PURPOSE, Judge
 from hunkwise.evaluation.preparation import EvalSettings, make_ready
-from hunkwise.evaluation.question import ExpectedAnswer
 from hunkwise.evaluation.report import case_json, compare, comparison_json, read_case_result
 from hunkwise.evaluation.results import CaseFailure, CaseResult, Evaluation, ScoredStatement
 from hunkwise.evaluation.run import CaseRunner
+from hunkwise.evaluation.statements import StatementScorer
 from hunkwise.evaluation.table import as_text
 from hunkwise.flows.answering import Answer
 from hunkwise.repository.trees import ScratchRepository
@@ -310,8 +309,8 @@ def test_a_judge_without_budget_leaves_statements_to_key_words() -> None:
     judge = Judge(Player(lambda _question: [YES]).ask)
     while judge.budget.take_model_call():
         pass
-    expected = ExpectedAnswer.model_validate(CASE, strict=False)
-    scored, notes = asyncio.run(score_answer(expected, Answer("Fast."), judge, SCAN))
+    scorer = StatementScorer("Why this row?", judge, SCAN)
+    scored, notes = asyncio.run(scorer.score(Answer("Fast."), ["It is `slow`."], ["It is `fast`."]))
     assert scored.statements == (
         ScoredStatement("It is `slow`.", True, False, "words"),
         ScoredStatement("It is `fast`.", False, True, "words"),

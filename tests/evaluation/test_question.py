@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hunkwise.evaluation.question import contains_key_words, json_schema, parse_question
+from hunkwise.evaluation.question import json_schema, parse_question
+from hunkwise.evaluation.statements import contains_key_words
 
 PUBLISHED = Path(__file__).parents[2] / "schemas" / "question.schema.json"
 THREAD = {"path": "a.py", "line": 2, "comments": [{"by": "us", "text": "It is wrong."}]}

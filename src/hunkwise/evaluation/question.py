@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from functools import cache
 from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import Field
 
-from hunkwise.domain.text import one_line
+from hunkwise.domain.text import joined
 from hunkwise.evaluation.case_format import COMMON_WANTS, CaseFormat, CaseShape, PullRequestText
 from hunkwise.evaluation.golden import PLACE_WANTS, SIDES, CodePlace, span_fault
+from hunkwise.evaluation.statements import key_words
 from hunkwise.settings.parsing import listed
 
 MAX_STATEMENTS: Final = 20
 """Maximum number of required statements, and of forbidden ones."""
 MAX_COMMENTS: Final = 50
+_QUESTIONS: Final = {
+    "explain": "Explain the problem that the thread is about: why it goes wrong, how to see it, what would fix it.",
+    "suggest": "Write a suggestion that solves the problem of the thread.",
+}
+"""The questions of the commands without one."""
 _Word = Literal["ask", "explain", "suggest"]
 _Role = Literal["us", "writer", "author", "other"]
 _Statements = Annotated[
@@ -60,6 +64,13 @@ class ExpectedAnswer(CaseShape):
     )
     required: _Statements = Field(default=(), description="What the answer should state.")
     forbidden: _Statements = Field(default=(), description="What the answer should not state.")
+
+    @property
+    def asked(self) -> str:
+        """The comments of the thread and the question, for the judge."""
+        comments = self.thread.comments if self.thread else ()
+        question = _QUESTIONS.get(self.command, self.question)
+        return joined((*(comment.text for comment in comments), question))
 
 
 def json_schema() -> dict[str, Any]:
@@ -119,42 +130,5 @@ def _faults(expected: ExpectedAnswer) -> Iterator[str]:
         yield 'nothing is expected of the answer; add statements to "required" or "forbidden"'
     for key, statements in (("required", expected.required), ("forbidden", expected.forbidden)):
         for index, statement in enumerate(statements):
-            if not _key_words(statement):
+            if not key_words(statement):
                 yield f"{key}[{index}]: it has no key word; put the words that matter in backticks"
-
-
-_MARKED = re.compile(r"`([^`]+)`")
-_LONG_WORD = re.compile(r"[^\W\d_]{5,}")
-_STEM: Final = 6
-"""Number of letters of a word that are compared, so that `statements` is in a text with `statement`."""
-_COMMON: Final = frozenset(
-    "about above after again always because before being below could every first might never other should since their "
-    "there these thing things think those under until using value values where which while whose without would".split()
-)
-"""Long words that say nothing about a statement."""
-
-
-def contains_key_words(text: str, statement: str) -> bool:
-    """Returns whether all key words of the statement are in the text, in any order.
-
-    Key words are the texts in backticks; in a statement without any, the words of five or more letters.
-    """
-    folded = one_line(text).casefold()
-    return all(word.search(folded) for word in _key_words(statement))
-
-
-@cache
-def _key_words(statement: str) -> tuple[re.Pattern[str], ...]:
-    marked = [word for text in _MARKED.findall(statement) if (word := one_line(text).casefold())]
-    if marked:
-        return tuple(map(_whole_words, marked))
-    words = {word.casefold() for word in _LONG_WORD.findall(one_line(statement))} - _COMMON
-    return tuple(
-        re.compile(rf"(?<!\w){re.escape(word)}") for word in sorted({word[:_STEM] for word in words})
-    )
-
-
-def _whole_words(text: str) -> re.Pattern[str]:
-    before = r"(?<!\w)" if re.match(r"\w", text) else ""
-    after = r"(?!\w)" if re.match(r"\w", text[-1]) else ""
-    return re.compile(f"{before}{re.escape(text)}{after}")

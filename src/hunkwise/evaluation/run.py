@@ -23,7 +23,6 @@ from hunkwise.domain.model import Question
 from hunkwise.domain.pull_request import Instructions
 from hunkwise.domain.review import Review, Usage
 from hunkwise.errors import Error, ModelError, ModelKind
-from hunkwise.evaluation.answers import score_answer
 from hunkwise.evaluation.cassette import ReplayModel
 from hunkwise.evaluation.dataset import Case
 from hunkwise.evaluation.golden import Golden
@@ -33,6 +32,7 @@ from hunkwise.evaluation.question import ExpectedAnswer
 from hunkwise.evaluation.report import case_json, read_case_result
 from hunkwise.evaluation.results import CaseFailure, CaseResult, score
 from hunkwise.evaluation.scoring import match
+from hunkwise.evaluation.statements import StatementScorer
 from hunkwise.files import read_bounded
 from hunkwise.flows.analysis import Progress
 from hunkwise.flows.answering import AnswerRequest, answer
@@ -79,7 +79,8 @@ class CaseRunner:
             given = await answer(prepared, model, self.interrupted)
             if self.interrupted.is_set():
                 return empty
-            scored, notes = await score_answer(golden, given, self._judge(ready, model), self.scan)
+            scorer = StatementScorer(golden.asked, self._judge(ready, model), self.scan)
+            scored, notes = await scorer.score(given, golden.required, golden.forbidden)
             return replace(empty, answer=scored, notes=notes)
         assert isinstance(prepared, PreparedReview), "as `make_ready` prepares it"
         result = await self._review(ready.ready.request, prepared, model, started)
