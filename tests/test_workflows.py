@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from hunkwise.settings.config import Config
-from hunkwise.settings.events import PUBLISHING_EVENTS, REVIEWED_ACTIONS
+from hunkwise.settings.events import COMMAND_EVENTS, PUBLISHING_EVENTS, REVIEWED_ACTIONS
 from hunkwise.settings.inputs import Inputs, read_inputs
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +22,9 @@ TWO_JOBS = "two-jobs.yml"
 """Tested in tests/test_two_jobs.py: the others that review have one job."""
 AUDITS = ("audit.yml", "audit-matrix.yml")
 """Tested in tests/test_audit_workflows.py: the others review pull requests."""
+COMMANDS = "commands.yml"
 NAMES = sorted(path.name for path in FOLDER.glob("*.yml") if path.name not in (TWO_JOBS, *AUDITS))
+REVIEWS = [name for name in NAMES if name != COMMANDS]
 OURS = "OWNER/hunkwise"
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 REPORT = "report.json"
@@ -34,6 +36,7 @@ OUTSIDE_OF_A_CONTAINER = "running-cli.yml"
 COPILOT_BY_THE_ORGANIZATION = [
     "by-number.yml",
     "code-scanning.yml",
+    COMMANDS,
     "forks-read-only.yml",
     "forks-two-workflows-review.yml",
     "forks.yml",
@@ -104,7 +107,7 @@ def inputs(name: str) -> Inputs:
 
 def test_lists_all_workflows() -> None:
     assert [name.removesuffix(".yml") for name in NAMES] == (
-        "by-number code-scanning forks-read-only forks-two-workflows-publish forks-two-workflows-review forks"
+        "by-number code-scanning commands forks-read-only forks-two-workflows-publish forks-two-workflows-review forks"
         " organization personal-token provider-anthropic provider-azure provider-openai running-cli"
     ).split()
 
@@ -115,6 +118,7 @@ def test_has_least_permissions_valid_inputs_and_timeout(name: str) -> None:
     assert job(name)["permissions"] == {
         "contents": "read",
         **({"pull-requests": "read"} if name in READ_ONLY else {"pull-requests": "write", "checks": "write"}),
+        **({"issues": "write"} if name == COMMANDS else {}),
         **({"copilot-requests": "write"} if name in COPILOT_BY_THE_ORGANIZATION else {}),
         **({"security-events": "write"} if inputs(name).overrides().get("upload_sarif") else {}),
         **({"actions": "read"} if inputs(name).publish_report else {}),
@@ -138,7 +142,7 @@ def test_uses_model_of_its_name() -> None:
     assert [name for name in NAMES if inputs(name).overrides().get("upload_sarif")] == ["code-scanning.yml"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REVIEWS)
 def test_events_are_reviewed(name: str) -> None:
     (event,) = events(name)
     assert event in PUBLISHING_EVENTS
@@ -193,7 +197,7 @@ def test_second_workflow_publishes_report_of_first() -> None:
     assert f'"{REPORT}"' in (ROOT / "src/hunkwise/commands/publish.py").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REVIEWS)
 def test_conditions_select_one_workflow_for_a_pull_request(name: str) -> None:
     same = "github.event.pull_request.head.repo.full_name == github.repository"
     ended = (
@@ -209,7 +213,7 @@ def test_conditions_select_one_workflow_for_a_pull_request(name: str) -> None:
     assert job(name).get("if") == expected.get(event)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", REVIEWS)
 def test_concurrency_group_is_a_pull_request(name: str) -> None:
     group = workflow(name)["concurrency"]["group"]
     # Groups belong to the repository: without the workflow's name the run for forks would cancel the other one.
@@ -220,11 +224,39 @@ def test_concurrency_group_is_a_pull_request(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in NAMES if name not in [*PRIVILEGED, OUTSIDE_OF_A_CONTAINER]]
+    "name", [name for name in REVIEWS if name not in [*PRIVILEGED, OUTSIDE_OF_A_CONTAINER]]
 )
 def test_checks_out_code_into_the_workspace(name: str) -> None:
     (options,) = checkouts(name)
     assert options == {"fetch-depth": 0, "persist-credentials": False}
+
+
+def test_commands_start_on_new_comments_of_people_of_the_repository() -> None:
+    assert events(COMMANDS) == {event: {"types": ["created"]} for event in COMMAND_EVENTS}
+    conditions = job(COMMANDS)["if"].split(" && ")
+    assert conditions == [
+        "startsWith(github.event.comment.body, '/hunkwise ')",
+        "github.event.comment.user.type == 'User'",
+        """contains(fromJSON('["OWNER","MEMBER","COLLABORATOR"]'), github.event.comment.author_association)""",
+    ]
+
+
+def test_commands_check_out_the_default_branch_and_not_the_head() -> None:
+    # The default of the event of a thread is the merge commit of the pull request, which has the head's files.
+    (options,) = checkouts(COMMANDS)
+    default = "${{ github.event.repository.default_branch }}"
+    assert options == {"ref": default, "fetch-depth": 0, "persist-credentials": False}
+    assert len(job(COMMANDS)["steps"]) == 2
+    assert "head" not in str(job(COMMANDS))
+
+
+def test_no_command_is_lost_while_another_one_runs() -> None:
+    # A group of the workflow would also have the runs for comments without a command in its queue.
+    assert "concurrency" not in workflow(COMMANDS)
+    assert job(COMMANDS)["concurrency"] == {
+        "group": "hunkwise-command-${{ github.event.issue.number || github.event.pull_request.number }}",
+        "queue": "max",
+    }
 
 
 def test_running_cli_example_uses_makefile_and_entrypoint() -> None:
