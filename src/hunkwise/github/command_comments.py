@@ -16,7 +16,7 @@ from hunkwise.github.responses import REFUSED, JsonValue, malformed_response_err
 from hunkwise.github.writer import Writer, marker_line, posted_comment
 from hunkwise.tracking.markers import reply_marker
 
-ReactionContent = Literal["eyes", "rocket", "+1", "confused"]
+ReactionContent = Literal["eyes", "rocket", "confused"]
 
 _EDITED = "query($id: ID!) { node(id: $id) { __typename ... on Comment { lastEditedAt } } }"
 _RESOLVE_PERMISSION = (
