@@ -9,12 +9,13 @@ from typing import Literal
 from bench.changes import Shape
 from bench.history import COMMITS, FILES
 
-POSTED, WALL = "start to review posted", "whole run"
+POSTED, REPLIED, WALL = "start to review posted", "start to reply posted", "whole run"
 PROCESSOR = "processor time, CLI included"
 FIRST_GITHUB, FIRST_MODEL = "start to first GitHub request", "start to first model request"
 OWN_MEMORY, SIDECAR_MEMORY = "own peak memory", "sidecar peak memory"
 BOTH_MEMORY = "both peaks together"
-REQUESTS, CALLS, CHARACTERS = "GitHub requests", "model calls", "prompt characters"
+REQUESTS, WRITES = "GitHub requests", "of them writes"
+CALLS, CHARACTERS = "model calls", "prompt characters"
 CALLS_A_LINE, CHARACTERS_A_LINE = "model calls a 1,000 lines", "characters a changed line"
 COMMON_PREFIX = "common prefix of the prompts"
 COVERAGE, COMMENTS = "changed lines covered", "inline comments"
@@ -33,7 +34,9 @@ ENTRY_MODEL = "entrypoint to first model request"
 IMPORT = "import copilot"
 SUITE, SUITE_PROCESSOR, SUITE_TESTS = "make test", "processor time of all processes", "tests"
 
-Kind = Literal["review", "again", "plan", "audit-plan", "audit-lap", "import", "container", "suite"]
+Kind = Literal[
+    "review", "again", "command", "plan", "audit-plan", "audit-lap", "import", "container", "suite"
+]
 UNITS: Mapping[Kind, Mapping[str, str]] = {
     "review": {
         **dict.fromkeys((POSTED, FIRST_GITHUB, FIRST_MODEL, WALL, PROCESSOR), "s"),
@@ -46,6 +49,10 @@ UNITS: Mapping[Kind, Mapping[str, str]] = {
     "again": {
         **dict.fromkeys((FIRST_REQUESTS, AGAIN_REQUESTS, AGAIN_WRITES, AGAIN_CALLS), ""),
         AGAIN_WALL: "s",
+    },
+    "command": {
+        **dict.fromkeys((REPLIED, FIRST_GITHUB, FIRST_MODEL, WALL), "s"),
+        **dict.fromkeys((REQUESTS, WRITES, CALLS, CHARACTERS), ""),
     },
     "plan": {PLAN: "s", PLAN_DIFF: "s", PLAN_MEMORY: "MB", CHUNKS: ""},
     "audit-plan": {
@@ -98,9 +105,9 @@ class Measure:
 class Case:
     """Something that is run several times. `name` is an argument of `--only`. Latencies are seconds.
 
-    A `review` is a whole run of the action, `again` two of the same pull request, `plan` reads a change from git and
-    plans it, `audit-plan` plans an audit, `audit-lap` reads a whole repository in 8 shards, `import` imports the SDK, a
-    `container` runs the image as GitHub's runner does, `suite` is `make test`.
+    A `review` is a whole run of the action, `again` two of the same pull request, a `command` the answer to a comment,
+    `plan` reads a change from git and plans it, `audit-plan` plans an audit, `audit-lap` reads a whole repository in 8
+    shards, `import` imports the SDK, a `container` runs the image as GitHub's runner does, `suite` is `make test`.
     """
 
     kind: Kind
@@ -171,6 +178,19 @@ CASES = (
             ("again", "", True, 8, 5),
             # More requests for the base, AGENTS.md in folders, and the code around the changes.
             ("again-bare", ", nothing checked out", False, 11, 6),
+        )
+    ),
+    *(
+        Case(
+            kind="command",
+            name=name,
+            title=f"/hunkwise ask on the small pull request ({_SMALL}), no latency{more}",
+            goals={REPLIED: 1.5, REQUESTS: 10, CALLS: 1},
+            checkout=checkout,
+        )
+        for name, more, checkout in (
+            ("command", "", True),
+            ("command-bare", ", nothing checked out", False),
         )
     ),
     Case(

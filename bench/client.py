@@ -15,6 +15,8 @@ from bench.children import ROOT, BenchError, child_environment
 
 GITHUB_TOKEN = "ghs_write"
 """A token that may write on the fake GitHub."""
+PERSON = "mona"
+"""A person with write access."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,8 @@ class Records:
     github_writes: int
     first_github_request: float | None
     first_model_request: float | None
-    review_posted: float | None
-    """When the response to the posted review was sent."""
+    posted: dict[str, float]
+    """When the response to the last post was sent, of each of `reviews`, `comments` and others."""
     model_calls: int
     prompt_characters: int
     common_prefix: float
@@ -44,9 +46,16 @@ class Servers:
         self.github_url: str = addresses["github"]
         self.model_url: str = addresses["model"]
 
-    def prepare(self, *, api_latency: float = 0.0, model_latency: float = 0.0, keep: bool = False) -> None:
-        """Sets the latencies, and deletes earlier records and, unless `keep`, the conversation on GitHub."""
-        self._ask(json.dumps({"api": api_latency, "model": model_latency, "keep": keep}))
+    def prepare(
+        self, *, api_latency: float = 0.0, model_latency: float = 0.0, keep: bool = False, comment: str = ""
+    ) -> int:
+        """Sets the latencies, and deletes earlier records and, unless `keep`, the conversation on GitHub.
+
+        Then a person with write access writes `comment`. Returns its id, or 0 if it is empty.
+        """
+        wanted = {"api": api_latency, "model": model_latency, "keep": keep, "comment": comment}
+        written: int = self._ask(json.dumps(wanted))["comment"]
+        return written
 
     def records(self) -> Records:
         """Raises BenchError for a request that the fakes do not know."""
@@ -55,17 +64,17 @@ class Servers:
             raise BenchError(f"The fake GitHub was asked what it does not know: {records.violations[:3]}.")
         return records
 
-    def seconds_to_review(self, start: float) -> tuple[tuple[float, float, float], Records]:
-        """Returns the seconds to the first GitHub and model requests and to the posted review. Raises BenchError."""
+    def seconds_to_post(self, kind: str, start: float) -> tuple[tuple[float, float, float], Records]:
+        """Returns the seconds to the first requests to GitHub and model, and to the post. Raises BenchError."""
         records = self.records()
-        github, model, review = (
+        github, model, posted = (
             records.first_github_request,
             records.first_model_request,
-            records.review_posted,
+            records.posted.get(kind),
         )
-        if github is None or model is None or review is None:
-            raise BenchError("The run succeeded without posting a review: see its log.")
-        return (github - start, model - start, review - start), records
+        if github is None or model is None or posted is None:
+            raise BenchError(f"The run succeeded without {kind}: see its log.")
+        return (github - start, model - start, posted - start), records
 
     def _ask(self, line: str) -> dict[str, Any]:
         assert self._process.stdin is not None, "the process was started with a pipe"

@@ -38,7 +38,7 @@ def container_once(case: Case, built: Built, servers: Servers, engine: Engine) -
             ended = time.monotonic()
             entered, memory = seen.end()
     check_result(result)
-    (_, first_model, posted), records = servers.seconds_to_review(called)
+    (_, first_model, posted), records = servers.seconds_to_post("reviews", called)
     return {
         cases.ENTRY_MODEL: first_model + called - entered,
         cases.FIRST_MODEL: first_model,

@@ -22,7 +22,7 @@ from bench.audit_lap import audit_lap_once
 from bench.cases import Case
 from bench.changes import Built, build
 from bench.children import ROOT, BenchError, MemoryWatch, check_result, run_python
-from bench.client import GITHUB_TOKEN, Servers, start_servers
+from bench.client import GITHUB_TOKEN, PERSON, Servers, start_servers
 from bench.container import container_once
 from bench.history import build_history
 
@@ -65,7 +65,8 @@ def _prepare(case: Case, stack: ExitStack) -> Callable[[], Numbers]:
     servers = stack.enter_context(start_servers(built.path, built.base_sha, built.head_sha))
     if engine is not None:
         return partial(container_once, case, built, servers, engine)
-    return partial(review_once if case.kind == "review" else review_twice, case, built, servers)
+    runs = {"review": review_once, "again": review_twice, "command": command_once}
+    return partial(runs[case.kind], case, built, servers)
 
 
 def review_once(case: Case, built: Built, servers: Servers) -> Numbers:
@@ -80,7 +81,7 @@ def review_once(case: Case, built: Built, servers: Servers) -> Numbers:
             memory.end()
         processor = _processor_seconds() - before
     check_result(result)
-    (first_github, first_model, posted), seen = servers.seconds_to_review(began)
+    (first_github, first_model, posted), seen = servers.seconds_to_post("reviews", began)
     return {
         cases.POSTED: posted,
         cases.FIRST_GITHUB: first_github,
@@ -119,6 +120,35 @@ def review_twice(case: Case, built: Built, servers: Servers) -> Numbers:
         cases.AGAIN_WRITES: again.github_writes,
         cases.AGAIN_CALLS: again.model_calls,
         cases.AGAIN_WALL: ended - began,
+    }
+
+
+def command_once(case: Case, built: Built, servers: Servers) -> Numbers:
+    """Answers a comment on the pull request, from the start of the step that its event starts."""
+    body = "/hunkwise ask What happens with a negative limit?"
+    user = {"login": PERSON, "type": "User"}
+    comment = {"id": servers.prepare(comment=body), "body": body, "user": user}
+    with _step(case, built, servers) as step:
+        step.event_name = "issue_comment"
+        step.payload = {
+            "action": "created",
+            "comment": comment,
+            "issue": {"number": 1, "pull_request": {}},
+            "repository": {"full_name": step.repository},
+        }
+        began = time.monotonic()
+        check_result(step.run())
+        ended = time.monotonic()
+    (first_github, first_model, replied), seen = servers.seconds_to_post("comments", began)
+    return {
+        cases.REPLIED: replied,
+        cases.FIRST_GITHUB: first_github,
+        cases.FIRST_MODEL: first_model,
+        cases.WALL: ended - began,
+        cases.REQUESTS: seen.github_requests,
+        cases.WRITES: seen.github_writes,
+        cases.CALLS: seen.model_calls,
+        cases.CHARACTERS: seen.prompt_characters,
     }
 
 

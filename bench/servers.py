@@ -2,7 +2,7 @@
 
 `python -m bench.servers GIT_DIR BASE_SHA HEAD_SHA` prints the addresses as a line of JSON, and then answers each line
 of its input: `journal`, or a JSON object of latencies in seconds, which also empties the journals and, unless it has
-`keep`, the pull request.
+`keep`, the pull request, on which it then writes `comment`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import REPORT_TOOL, Answer, ModelRequest, ToolCall, agreeing
 
-from bench.client import GITHUB_TOKEN
+from bench.client import GITHUB_TOKEN, PERSON
+from hunkwise.prompts.report_answer import REPORT as ANSWER_TOOL
 
 _MOMENT = re.compile(r"<current_datetime>.*?</current_datetime>\s*", re.DOTALL)
 _FINDINGS = 2
@@ -37,36 +38,39 @@ class Timed:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self.arrived: list[float] = []
-        self.review_posted: float | None = None
+        self.posted: dict[str, float] = {}
+        """When the last response to each kind of post was sent, by the end of its path."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.arrived.append(time.monotonic())
-        is_review = False
+        is_post = False
 
         async def record(message: Message) -> None:
-            nonlocal is_review
+            nonlocal is_post
             if message["type"] == "http.response.start":
-                is_review = message["status"] == 200 and scope["method"] == "POST"
-                is_review = is_review and scope["path"].endswith("/reviews")
+                is_post = message["status"] in (200, 201) and scope["method"] == "POST"
             await send(message)
-            if is_review and message["type"] == "http.response.body" and self.review_posted is None:
-                self.review_posted = time.monotonic()
+            if is_post and message["type"] == "http.response.body":
+                self.posted[scope["path"].rpartition("/")[2]] = time.monotonic()
 
         await self._app(scope, receive, record)
 
     def clear(self) -> None:
         self.arrived.clear()
-        self.review_posted = None
+        self.posted.clear()
 
 
 class Reviewer:
-    """A model's script: reports a finding on the first added line of some files of its prompt, and confirms all."""
+    """A model's script: answers, reports a finding on the first added line of some files, and confirms all."""
 
     def __init__(self, github: FakeGitHub) -> None:
         files = github.hub.changed_files(github.hub.pull(1))
         self._lines = {file.path: _first_added(file.patch) for file in files if file.additions}
 
     def __call__(self, request: ModelRequest) -> Answer:
+        if ANSWER_TOOL in request.tool_names:
+            given = {"text": "A negative limit empties the basket: check it before the call.", "done": True}
+            return Answer(tool_calls=(ToolCall(ANSWER_TOOL, given),))
         if REPORT_TOOL not in request.tool_names:
             return agreeing(request)
         if request.tool_results:
@@ -122,6 +126,7 @@ def main(git_dir: str, base_sha: str, head_sha: str) -> None:
     github.add_pull_request(1, base_sha=base_sha, head_sha=head_sha, body="Prices are checked before orders.")
     model = ScriptedModel(Reviewer(github))
     hub, timed_github, timed_model = github.hub, Timed(github), Timed(model)
+    hub.associations[PERSON] = "MEMBER"
     schema()  # takes a second that must not count for the first run
     for file in hub.changed_files(hub.pull(1)):
         _ = file.patch_lines, file.spans  # nor this
@@ -134,7 +139,7 @@ def main(git_dir: str, base_sha: str, head_sha: str) -> None:
             "github_writes": len(github.writes),
             "first_github_request": timed_github.arrived[0] if timed_github.arrived else None,
             "first_model_request": timed_model.arrived[0] if timed_model.arrived else None,
-            "review_posted": timed_github.review_posted,
+            "posted": timed_github.posted,
             "model_calls": len(requests),
             "prompt_characters": sum(len(message.text) for one in requests for message in one.messages),
             "common_prefix": _common_prefix(model.requests),
@@ -149,7 +154,7 @@ def main(git_dir: str, base_sha: str, head_sha: str) -> None:
         if not wanted["keep"]:
             for posts in (hub.reviews, hub.comments, hub.threads, hub.issue_comments, hub.check_runs):
                 posts.clear()
-        return {}
+        return {"comment": github.say(1, PERSON, wanted["comment"]).id if wanted["comment"] else 0}
 
     with serve(timed_github) as github_url, serve(timed_model) as model_url:
         print(json.dumps({"github": github_url, "model": model_url}), flush=True)
