@@ -185,12 +185,12 @@ CASES = (
             kind="command",
             name=name,
             title=f"/hunkwise ask on the small pull request ({_SMALL}), no latency{more}",
-            goals={REPLIED: 1.5, REQUESTS: 10, CALLS: 1},
+            goals={REPLIED: 1.5, REQUESTS: requests, CALLS: 1},
             checkout=checkout,
         )
-        for name, more, checkout in (
-            ("command", "", True),
-            ("command-bare", ", nothing checked out", False),
+        for name, more, checkout, requests in (
+            ("command", "", True, 10),
+            ("command-bare", ", nothing checked out", False, 12),
         )
     ),
     Case(

@@ -98,8 +98,17 @@ class _CommandStep:
     def _carry_out(
         self, comment: CommandComment, command: Command | UnknownCommand
     ) -> PublishedRun | NothingToDo:
-        work = CommandWork(self._environment, self._inputs, self._task, comment, self._reader, self._writer)
-        if not self._comments.may_write(comment.login) and not self._may_author(work, comment, command):
+        may_write = self._comments.may_write(comment.login)
+        work = CommandWork(
+            self._environment,
+            self._inputs,
+            self._task,
+            comment,
+            self._reader,
+            self._writer,
+            may_write=may_write,
+        )
+        if not may_write and not self._may_author(work, comment, command):
             self._react(comment, "confused")
             return NothingToDo(f"{comment.login} has no write access: the command is not carried out.")
         self._comments.react(comment, "eyes")

@@ -76,7 +76,10 @@ class CommandWork:
         comment: CommandComment,
         reader: RepositoryReader,
         writer: Writer,
+        *,
+        may_write: bool,
     ) -> None:
+        """`may_write`: whether the author of the comment has write access."""
         self._environment = environment
         self._inputs = inputs
         self._task = task
@@ -84,6 +87,7 @@ class CommandWork:
         self._reader = reader
         self._writer = writer
         self._comments = CommandComments(writer)
+        self._may_write = may_write
 
     @cached_property
     def fetched(self) -> FetchedPullRequest:
@@ -161,9 +165,7 @@ class CommandWork:
             ReadableCode(head, base, by_path(snapshot.files)),
             thread,
             fetched.state,
-            frozenset({self._comment.login})
-            if self._comments.may_write(self._comment.login)
-            else frozenset(),
+            frozenset({self._comment.login} if self._may_write else ()),
         )
         from hunkwise.copilot.sdk_import import import_sdk
 
