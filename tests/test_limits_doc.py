@@ -259,6 +259,18 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ],
         "tests/prompts/test_report_answer.py::test_the_third_call_is_the_last_one",
     ),
+    "First line of a command": (
+        ["hunkwise.domain.command:LONGEST_COMMAND"],
+        "tests/domain/test_command.py::test_what_is_almost_a_command_is_unknown",
+    ),
+    "Rows of the diff around a thread in a question": (
+        ["hunkwise.flows.answering:_CODE_ROOM"],
+        "tests/flows/test_answering.py::test_of_a_large_hunk_the_rows_around_the_thread_are_shown",
+    ),
+    "Overview of the last review in a question": (
+        ["hunkwise.flows.answering:_MAX_OVERVIEW"],
+        "tests/flows/test_answering.py::test_a_long_overview_is_cut",
+    ),
     "Comments of a thread in a question": (
         ["hunkwise.flows.answering:THREAD_ROOM"],
         "tests/flows/test_answering.py::test_of_a_long_thread_the_middle_is_left_out",
@@ -375,6 +387,10 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     "Text of an answer to a command": (
         ["hunkwise.publish.documents:ANSWER_LIMIT"],
         "tests/publish/test_documents.py::test_a_long_answer_is_cut",
+    ),
+    "The reply to `/hunkwise config`": (
+        ["hunkwise.publish.command_texts:_LONGEST_REPLY", "hunkwise.publish.command_texts:_LONGEST_CELL"],
+        "tests/publish/test_command_texts.py::test_a_large_configuration_is_cut",
     ),
     "Body of a review, a summary comment": (
         ["hunkwise.domain.limits:BODY_CHARACTERS"],

@@ -16,6 +16,7 @@ from hunkwise.domain.model import ANSWER_PROMPTS, Question
 from hunkwise.domain.pull_request import Conversation, Instructions, ReadableCode, Reply, Snapshot, Thread
 from hunkwise.domain.review import ReviewFault, Usage
 from hunkwise.errors import ModelError, ModelKind, RepositoryError, SettingsError
+from hunkwise.flows.answering import _CODE_ROOM as CODE_ROOM
 from hunkwise.flows.answering import THREAD_ROOM, Answer, AnswerRequest, answer, fitting_comments
 from hunkwise.flows.base_config import built_in_fronts
 from hunkwise.flows.review import ReviewRequest, prepare
@@ -200,6 +201,25 @@ def test_the_function_around_the_thread_is_shown() -> None:
     prompt = question_of(asked).prompt
     assert "def pay():" in prompt
     assert "value_19 = 19" in prompt
+
+
+def test_of_a_large_hunk_the_rows_around_the_thread_are_shown() -> None:
+    rows = [f"row {number} of many".ljust(300, "x").encode() for number in range(1, 2001)]
+    patch = b"@@ -0,0 +1,2000 @@\n" + b"".join(b"+%s\n" % row for row in rows)
+    thread = replace(OURS, line=1000, start_line=1000)
+    prompt = question_of(request(thread=thread, snapshot=change(changed(PATH, patch)))).prompt
+    shown = [line for line in prompt.splitlines() if " of many" in line]
+    assert CODE_ROOM / 4 < len("\n".join(shown)) <= CODE_ROOM
+    assert any("+ row 1000 " in line for line in shown)
+    assert "row 1 of" not in prompt
+    assert "row 2000 of" not in prompt
+
+
+def test_a_long_overview_is_cut() -> None:
+    long = replace(STATE, summary=ChangeSummary("x" * 5_000))
+    prompt = question_of(request(thread=None, state=long)).prompt
+    assert prompt.count("x" * 1_990) == 1
+    assert "x" * 2_000 not in prompt
 
 
 def test_instructions_of_the_base_for_the_threads_file_are_shown() -> None:
