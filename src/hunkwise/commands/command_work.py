@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
-from hunkwise.commands.pull_request import RepositoryReader
+from hunkwise.commands.pull_request import RepositoryReader, in_background
 from hunkwise.commands.signals import Signals
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.command import Command, CommandWord, UnknownCommand
@@ -152,8 +152,12 @@ class CommandWork:
         signals.install()
         where = start()  # the CLI starts while GitHub is read
         signals.raise_on_second()
+        fetching = in_background(lambda: self.fetched)
+        from hunkwise.copilot.sdk_import import import_sdk
+
+        import_sdk()
+        fetched = fetching.result()
         thread = self._thread() if in_thread else None
-        fetched = self.fetched
         snapshot = fetched.snapshot
         head = self._reader.commit(snapshot.pull_request.head_sha)
         base = self._reader.base(snapshot.pull_request)
@@ -167,9 +171,6 @@ class CommandWork:
             fetched.state,
             frozenset({self._comment.login} if self._may_write else ()),
         )
-        from hunkwise.copilot.sdk_import import import_sdk
-
-        import_sdk()
         from hunkwise.commands.run import AnswerRun, RunBackend
 
         run = AnswerRun(RunBackend(where, self._inputs.provider), request, self._reader.deadlines, signals)

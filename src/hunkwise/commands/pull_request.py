@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from hunkwise.commands.journal import Journal
 from hunkwise.commands.publish import PublishedRun, Publisher
@@ -42,6 +42,7 @@ from hunkwise.settings.events import NothingToDo, PublishTask, ReviewTask
 from hunkwise.settings.github_context import RunnerEnvironment
 from hunkwise.settings.inputs import Inputs
 
+_Result = TypeVar("_Result")
 _MOST_READS = 20
 """Maximum number of files read over the API to check suggestions and removed code; a checkout has no such limit."""
 
@@ -190,7 +191,7 @@ class PullRequestReview:
         self, task: ReviewTask, where: Sidecar | Sequence[Address], *, demo: bool = False
     ) -> PublishedRun | NothingToDo:
         """Fetches and reviews the pull request, and publishes the review. Raises Error where no review is possible."""
-        fetching: Future[ReviewInput] = _in_background(lambda: self._fetch(task, demo=demo))
+        fetching: Future[ReviewInput] = in_background(lambda: self._fetch(task, demo=demo))
         # Importing the SDK while GitHub answers saves time: one needs the processor, the other the network.
         from hunkwise.copilot.sdk_import import import_sdk
 
@@ -253,9 +254,9 @@ class PullRequestReview:
         return ReviewInput(request, head, self._reader.base(fetched.snapshot.pull_request))
 
 
-def _in_background(work: Callable[[], ReviewInput]) -> Future[ReviewInput]:
+def in_background(work: Callable[[], _Result]) -> Future[_Result]:
     """Runs `work` in a daemon thread, which does not keep the process from ending."""
-    future: Future[ReviewInput] = Future()
+    future: Future[_Result] = Future()
     future.set_running_or_notify_cancel()  # so that a caller that stops waiting does not cancel it
 
     def run() -> None:
