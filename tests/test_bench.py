@@ -55,6 +55,14 @@ def test_counts_second_run_separately(tmp_path: Path) -> None:
     assert [figure["measure"] for figure in result["figures"] if figure["met"] is False] == []
 
 
+@pytest.mark.nightly
+def test_counts_requests_of_an_answer(tmp_path: Path) -> None:
+    printed, result = run_once("command", tmp_path)
+    assert "start to reply posted" in printed
+    numbers = {figure["measure"]: figure["median"] for figure in result["figures"]}
+    assert [numbers[name] for name in ("GitHub requests", "of them writes", "model calls")] == [10, 3, 1]
+
+
 def test_missing_image_is_reported_without_failure(tmp_path: Path) -> None:
     image = "localhost/hunkwise:never-built"
     printed, result = run_once("container", tmp_path, HUNKWISE_IMAGE=image)
