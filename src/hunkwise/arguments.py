@@ -89,7 +89,7 @@ def _add_audit(commands: _Commands) -> None:
         metavar="N",
         type=_shard,
         default=None,
-        help="number of shards (default: one for 20 model calls, at most 32)",
+        help="number of shards (default: one for every 20 model calls, at most 32)",
     )
     plan.add_argument("--read-again", action="store_true", help="begin a new lap: read everything again")
     run = add_part("run", help="read one shard of a plan; writes nothing to GitHub")
