@@ -1,5 +1,4 @@
-# Commands for a newcomer: `make review` and `make audit` show hunkwise at work, `make test` proves it.
-# Each installs what it needs into .venv and node_modules, from locked and hashed versions.
+# `make review` and `make audit` show hunkwise on an example. Each target installs what it needs into .venv and node_modules, from locked and hashed versions.
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,12 +9,12 @@ SCRIPTS := .ci/run $(wildcard scripts/*.sh scripts/*/*.sh)
 WORKFLOWS := $(wildcard .github/workflows/*.yml examples/workflows/*.yml)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # With --no-deps pip installs the lock and nothing else. Whether each package then has the others that it needs, in
-# versions that it accepts, is what `pip check` tells.
+# versions that it accepts, is checked by `pip check`.
 PIP_CHECK := $(BIN)/python -m pip check || \
   { echo "The packages in $(VENV) do not fit together. It may hold some of an older lock: run make clean" >&2; exit 1; }
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version=3.11 --generate-hashes --no-strip-extras
-# One process of tests more than there are cores, since a third of their time they wait. A file's tests are shared
-# out too: those of one file take minutes.
+# One process more than there are cores, since tests wait for a third of their time. The tests of one file are
+# distributed too: they can take minutes.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)))
 TEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/image
 # What chooses the steps that test-all runs as processes; printed at its start.
@@ -27,29 +26,29 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help review audit test test-all image test-image check format sbom fuzz bench setup setup-dev lock clean prerequisites
 
-help: ## what can be made
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-review: setup ## review a small change with planted faults; no account, no network
+review: setup ## review a small change with deliberate faults; no account, no network
 	@$(BIN)/python examples/show.py
 
-audit: setup ## audit a small repository with planted faults, twice; no account, no network
+audit: setup ## audit a small repository with deliberate faults, twice; no account, no network
 	@$(BIN)/python examples/show.py --audit
 
-test: setup-dev ## run the tests; those marked nightly are left to test-all
+test: setup-dev ## run the tests, except for those marked nightly
 	@$(TEST) -m "not nightly"
 
-test-all: setup-dev ## run all tests, and a tenth of the steps again, each in a process of its own (SEED=N chooses which)
+test-all: setup-dev ## run all tests, and a tenth of the steps again as processes (SEED=N chooses which)
 	@$(TEST) --durations=20
 	@$(TEST) --in-processes 0.1 --seed $(SEED)
 
 image: ## build the container's image with podman or docker (ENGINE=docker); podman needs no registry
 	@scripts/image/build.sh
 
-test-image: setup-dev image ## run the image as GitHub's runner does; prints its size, start and isolation
+test-image: setup-dev image ## test the image as GitHub's runner runs it; prints its size and the time of its start
 	@$(BIN)/python -m pytest -n 0 tests/image
 
-check: setup-dev ## lint, format and types; scripts, workflows and the Dockerfile; no network
+check: setup-dev ## check code, types, scripts, workflows and the Dockerfile; no network
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/mypy
@@ -62,14 +61,14 @@ check: setup-dev ## lint, format and types; scripts, workflows and the Dockerfil
 	  echo "zizmor: no finding in $(words $(WORKFLOWS)) workflows"
 	@$(TOOLS) hadolint Dockerfile && echo "hadolint: no fault in the Dockerfile"
 
-format: setup-dev ## put the code into shape
+format: setup-dev ## format the code
 	@$(BIN)/ruff check --fix $(CODE)
 	@$(BIN)/ruff format $(CODE)
 
-sbom: setup-dev ## list what a release is made of: dist/sbom-python.cdx.json and dist/sbom-npm.cdx.json; no network
+sbom: setup-dev ## write the SBOMs of a release: dist/sbom-python.cdx.json and dist/sbom-npm.cdx.json; no network
 	@$(BIN)/python scripts/sbom.py
 
-fuzz: setup-dev $(VENV)/.fuzz ## fuzz everything that reads a stranger's words, each for SECONDS (60)
+fuzz: setup-dev $(VENV)/.fuzz ## fuzz the parsers of untrusted text, each for SECONDS (60)
 	@$(BIN)/python -m fuzz $(or $(SECONDS),60)
 
 bench: setup-dev ## measure; prints a table and writes bench.json
@@ -132,12 +131,12 @@ $(VENV)/.lock: requirements/lock.txt | $(VENV)/bin/python
 
 # dev.txt is all of .venv and comes first: the others take their versions from it. Renovate repeats the commands that
 # end in the name of a file, in alphabetical order, so that dev.txt comes first there too.
-lock: $(VENV)/.lock ## lock the Python packages anew; npm's lock is npm's own
+lock: $(VENV)/.lock ## update the locks of the Python packages
 	@$(COMPILE) --group=dev --output-file=requirements/dev.txt pyproject.toml
 	@$(COMPILE) --constraint=requirements/dev.txt --output-file=requirements/runtime.txt pyproject.toml
 	@for group in build fuzz lock release; do \
 	  $(COMPILE) --constraint=requirements/dev.txt --group=pyproject.toml:$$group \
 	    --output-file=requirements/$$group.txt || exit; done
 
-clean: ## remove what was installed and made
+clean: ## remove what was installed and built
 	@rm -rf $(VENV) node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis bench.json

@@ -151,7 +151,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.copilot.connection:MAX_MESSAGE"],
         "tests/copilot/test_message_limit.py::test_the_first_message_is_bounded_already",
     ),
-    "Words of a model outside of its report, and of an error": (
+    "Text of a model outside of its report, and of an error message": (
         ["hunkwise.copilot.session:MAX_WORDS"],
         "tests/copilot/test_errors.py::test_of_a_message_the_beginning_is_kept",
     ),
@@ -187,7 +187,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.domain.finding:MAX_OVERVIEW", "hunkwise.domain.finding:MAX_AREAS"],
         "tests/prompts/test_report_summary.py::test_what_is_too_long_is_cut_and_needs_no_second_call",
     ),
-    "Words on an area, or on the risk": (
+    "Texts on an area, and on the risk": (
         ["hunkwise.domain.finding:MAX_AREA", "hunkwise.domain.finding:MAX_WORDS"],
         "tests/prompts/test_report_summary.py::test_what_is_too_long_is_cut_and_needs_no_second_call",
     ),
@@ -199,7 +199,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ],
         "tests/publish/test_mermaid.py::test_what_could_do_more_is_not_shown_and_the_reason_is_told",
     ),
-    "What a summary is asked with, of what was said of the parts": (
+    "Summaries of the parts in the question for a summary": (
         ["hunkwise.flows.summary:_MAX_CHUNK_SUMMARIES"],
         "tests/flows/test_summary.py::test_the_prompt_stays_within_bounds_whatever_was_said",
     ),
@@ -311,6 +311,10 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     "Files of a commit that is audited": (
         ["hunkwise.repository.history:_LISTING"],
         "tests/repository/test_history.py::test_a_list_of_files_that_is_too_long_is_an_error",
+    ),
+    "`.gitattributes` files of a commit that is audited": (
+        ["hunkwise.commands.audit_stages:_MOST_ATTRIBUTES", "hunkwise.flows.base_config:MAX_TEXT"],
+        "tests/commands/test_audit.py::test_no_more_than_five_hundred_attributes_files_are_read",
     ),
     "History that decides on the order": (
         ["hunkwise.repository.history:_COMMITS", "hunkwise.repository.history:_LOG"],

@@ -13,7 +13,7 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "--model": {"metavar": "ID", "help": 'a model id, or "demo": fixed rules that need no account'},
     "--config": {"metavar": "PATH", "help": "the configuration (default: .github/hunkwise.yml)"},
     "--repository": {"metavar": "DIR", "default": ".", "help": "the checkout (default: here)"},
-    "--format": {"choices": ("text", "json"), "default": "text", "help": "default: text for people"},
+    "--format": {"choices": ("text", "json"), "default": "text", "help": "output format (default: text)"},
     "--pr": {"metavar": "OWNER/REPO#N"},
     "--base": {"metavar": "REV"},
     "--head": {"metavar": "REV"},
@@ -31,7 +31,8 @@ def _add(parser: argparse.ArgumentParser, *names: str, **more: Any) -> None:
 def build_parser() -> argparse.ArgumentParser:
     """Returns the parser of all commands."""
     parser = argparse.ArgumentParser(
-        prog="hunkwise", description="Reviews changes with GitHub Copilot, or with a model of your own."
+        prog="hunkwise",
+        description="Reviews changes and audits repositories with GitHub Copilot, or with a model of your own.",
     )
     parser.add_argument("--version", action="version", version=f"hunkwise {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -50,7 +51,7 @@ def _add_review(commands: _Commands) -> None:
     )
     _add(review, "--base", help="review what came since the merge base with REV")
     _add(review, "--head", default="HEAD", help="the last commit (default: HEAD)")
-    _add(review, "--pr", help="review a pull request on GitHub")
+    _add(review, "--pr", help="review a pull request on GitHub, read with the token in GITHUB_TOKEN")
     review.add_argument("--post", action="store_true", help="with --pr: post the review")
     _add(review, "--format", choices=("text", "json", "sarif", "markdown"))
     _add(review, "--model", "--config", "--repository")
@@ -80,7 +81,7 @@ def _add_audit(commands: _Commands) -> None:
     _add_audit_options(audit, "--paths", "--model", "--format", "--post", "--baseline")
     audit.set_defaults(part=None)
     parts = audit.add_subparsers(metavar="plan|run|merge|show")
-    # Options may stand before a subcommand, whose defaults would replace them.
+    # Options are allowed before a subcommand, whose defaults would replace them.
     add_part = partial(parts.add_parser, argument_default=argparse.SUPPRESS)
     plan = add_part("plan", help="select what is read, and divide it into shards; asks no model")
     plan.add_argument(
@@ -88,21 +89,23 @@ def _add_audit(commands: _Commands) -> None:
         metavar="N",
         type=_shard,
         default=None,
-        help="default: one for 20 model calls, at most 32",
+        help="number of shards (default: one for every 20 model calls, at most 32)",
     )
     plan.add_argument("--read-again", action="store_true", help="begin a new lap: read everything again")
     run = add_part("run", help="read one shard of a plan; writes nothing to GitHub")
-    run.add_argument("--shard", metavar="N", type=_shard, required=True, help="counted from 1")
+    run.add_argument("--shard", metavar="N", type=_shard, required=True, help="number of the shard, from 1")
     merge = add_part("merge", help="merge the reports of all shards; asks no model")
     merge.add_argument(
         "parts", metavar="PART", nargs="*", default=[], help="the shards' reports, or a folder of them"
     )
     show = add_part("show", help="show open findings and coverage; asks no model and writes nothing")
-    show.add_argument("issue", metavar="OWNER/REPO", nargs="?", help="of the audit's issue on GitHub")
+    show.add_argument(
+        "issue", metavar="OWNER/REPO", nargs="?", help="read the state from the issue of this repository"
+    )
     for parser in (run, merge):
         parser.add_argument("--plan", metavar="FILE", required=True, help="the file that `audit plan` wrote")
-    for parser in (plan, run):
-        parser.add_argument("--out", metavar="FILE", required=True, help="where to write it")
+    for parser, what in ((plan, "plan"), (run, "report of the shard")):
+        parser.add_argument("--out", metavar="FILE", required=True, help=f"write the {what} there")
     _add_audit_options(plan, "--paths", "--model")
     _add_audit_options(run, "--model")
     _add_audit_options(merge, "--paths", "--format", "--post", "--baseline")
@@ -120,7 +123,7 @@ def _add_audit_options(parser: argparse.ArgumentParser, *names: str) -> None:
     if "--format" in names:
         _add(parser, "--format", choices=("text", "json", "sarif", "markdown"), **default)
     if "--post" in names:
-        parser.add_argument("--post", action="store_true", help="with --issue: write state and issue")
+        parser.add_argument("--post", action="store_true", help="with --issue: write the issue and its state")
     if "--baseline" in names:
         parser.add_argument(
             "--baseline", action="store_true", help="dismiss everything that is new in this audit"
@@ -128,8 +131,14 @@ def _add_audit_options(parser: argparse.ArgumentParser, *names: str) -> None:
     if "--model" in names:
         _add(parser, "--model", **default)
     if parser.prog.split()[-1] != "show":
-        parser.add_argument("--issue", metavar="OWNER/REPO", help="the state of the audit's issue there")
-    parser.add_argument("--state", metavar="FILE", help="the state's file (default: in the user's cache)")
+        parser.add_argument(
+            "--issue",
+            metavar="OWNER/REPO",
+            help="keep the state in the issue of this repository, with the token in GITHUB_TOKEN",
+        )
+    parser.add_argument(
+        "--state", metavar="FILE", help="keep the state in this file (default: in the user's cache)"
+    )
     _add(parser, "--config", "--repository", **default)
 
 
@@ -150,7 +159,7 @@ def _add_prompts(commands: _Commands) -> None:
     parts = prompts.add_subparsers(dest="part", required=True, metavar="list|show|render")
     listing = parts.add_parser(
         "list",
-        help="all prompts: what they look for, where they come from, whether they run",
+        help="all prompts: what they look for, where they are defined, whether they run",
         description="Lists the built-in prompts and those of the configuration in the working tree, with their "
         "template, files, severities, budget and tools, and whether the configuration runs them.",
     )
@@ -159,7 +168,7 @@ def _add_prompts(commands: _Commands) -> None:
         "show",
         help="the text of a template",
         description="Prints the text of a template. hunkwise/NAME is always the built-in one; partials/NAME is a "
-        "partial, base the skeleton of the prompts over a diff.",
+        "partial, and base is the template that the prompts on a diff extend.",
     )
     render = parts.add_parser(
         "render",
@@ -173,16 +182,14 @@ def _add_prompts(commands: _Commands) -> None:
     for parser in (show, render):
         parser.add_argument("name", metavar="NAME", help="a prompt, as `hunkwise prompts list` names it")
     show.add_argument(
-        "--extended", action="store_true", help="also what it extends and includes, in that order"
+        "--extended", action="store_true", help="also print what it extends and includes, in that order"
     )
     _add(show, "--config", "--repository")
     _add(render, "--base", help="what came since the merge base with REV")
     _add(render, "--head", help="the last commit (default: HEAD)")
     _add(render, "--pr", help="a pull request on GitHub, read with the token in GITHUB_TOKEN")
-    render.add_argument(
-        "--chunk", metavar="N", help="only chunk N; standard output has nothing but its text then"
-    )
-    render.add_argument("--system", action="store_true", help="the system message, too")
+    render.add_argument("--chunk", metavar="N", help="print only the text of chunk N to standard output")
+    render.add_argument("--system", action="store_true", help="also print the system message")
     render.add_argument(
         "--at-base",
         action="store_true",
@@ -195,14 +202,14 @@ def _add_config(commands: _Commands) -> None:
     """Adds the subcommands `show` and `check`."""
     config = commands.add_parser(
         "config",
-        help="show the configuration with where each value came from, or check it",
+        help="show the configuration with the source of each value, or check it",
         description="Shows or checks the configuration that a review would use. No Copilot CLI is started and no "
         "model asked.",
     )
     parts = config.add_subparsers(dest="part", required=True, metavar="show|check")
     show = parts.add_parser(
         "show",
-        help="every value with where it came from",
+        help="every value and its source",
         description="Shows every value and its source: default, path:line of the configuration, front matter of a "
         "template, input (INPUT_* in the environment), variable or option. The configuration is that of the "
         "working tree, of a commit (--base), or of the base of a pull request (--pr). Tokens are never shown.",
@@ -213,9 +220,9 @@ def _add_config(commands: _Commands) -> None:
     _add(show, "--format", "--config", "--repository")
     check = parts.add_parser(
         "check",
-        help="find every fault of the configuration and its templates",
+        help="find every error of the configuration and its templates",
         description="Reads the configuration of the working tree and all templates and partials that it names. "
-        "Prints ok and what was read, or every fault as path:line, and ends with 0 or 2. Needs no network and no "
+        "Prints ok and what was read, or every error as path:line, and ends with 0 or 2. Needs no network and no "
         "token: good as a pre-commit hook.",
     )
     _add(check, "--config", "--repository")
@@ -224,12 +231,12 @@ def _add_config(commands: _Commands) -> None:
 def _add_eval(commands: _Commands) -> None:
     parser = commands.add_parser(
         "eval",
-        help="measure prompts and model by cases with known faults or answers",
+        help="measure prompts and models on cases with known faults or answers",
         description="Reviews known changes, or answers questions about them, with the configuration and prompts of the "
-        "working tree, and says how much of what should be found or stated was (docs/evaluating.md).",
+        "working tree, and compares the result with the expected one (docs/evaluating.md).",
     )
     parser.add_argument("cases", metavar="CASES", help="a folder of case folders, or one case")
-    parser.add_argument("--judge", metavar="MODEL", help="a model that decides whether texts say the same")
+    parser.add_argument("--judge", metavar="MODEL", help="a model that decides whether texts mean the same")
     parser.add_argument("--against", metavar="FILE", help="compare with an earlier --output")
     parser.add_argument(
         "--max-regression",
@@ -237,22 +244,24 @@ def _add_eval(commands: _Commands) -> None:
         type=float,
         help="with --against: exit 1 when F1 drops by more (default: 0; 0.05 is five points)",
     )
-    tapes = parser.add_mutually_exclusive_group()
-    tapes.add_argument("--record", metavar="DIR", help="keep the models' answers there")
-    tapes.add_argument("--replay", metavar="DIR", help="take the answers from there: no model, no network")
+    recording = parser.add_mutually_exclusive_group()
+    recording.add_argument("--record", metavar="DIR", help="write the models' answers there")
+    recording.add_argument(
+        "--replay", metavar="DIR", help="read the answers from there: no model, no network"
+    )
     parser.add_argument("--output", metavar="FILE", help="write the JSON report there")
     _add(
         parser,
         "--format",
         choices=("text", "json", "markdown"),
-        help="what is printed (default: text for people)",
+        help="output format (default: text)",
     )
     starts = parser.add_mutually_exclusive_group()
     starts.add_argument(
         "--resume",
         dest="fresh",
         action="store_false",
-        help="go on where a run was ended (the default)",
+        help="continue an interrupted run (the default)",
     )
     starts.add_argument("--fresh", action="store_true", help="measure every case again")
     parser.set_defaults(fresh=False)
@@ -269,7 +278,7 @@ def _add_doctor(commands: _Commands) -> None:
         description="Checks the inputs in a job, and in a shell the options and variables of `review`. "
         "Posts nothing and spends nothing. Ends with the exit code that a review would end with.",
     )
-    doctor.add_argument("--offline", action="store_true", help="ask neither GitHub nor a model")
+    doctor.add_argument("--offline", action="store_true", help="connect neither to GitHub nor to a model")
     _add(doctor, "--format")
     _add(doctor, "--pr", help="the pull request that is to be reviewed")
     _add(doctor, "--model", "--config", "--repository")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hunkwise.commands.audit_stages import CommitReader
+from hunkwise.domain.audit import TreeFile
+from hunkwise.repository.git import Git
 from tests.fakes.command_line import CommandLine, Printed
 from tests.fakes.git_repository import GitRepository
 
@@ -82,6 +86,16 @@ def test_formats_agree_and_showing_writes_nothing(terminal: CommandLine) -> None
     assert TITLE in shown["text"].out
     assert TITLE in shown["markdown"].out
     assert state.read_bytes() == before
+
+
+def test_no_more_than_five_hundred_attributes_files_are_read(repository: GitRepository) -> None:
+    texts = {f"{folder}/.gitattributes": "*.py linguist-generated\n" for folder in ("first", "last")}
+    head = repository.commit(texts)
+    names = ("first", *(f"missing{number}" for number in range(499)), "last")
+    files = [TreeFile(f"{folder}/.gitattributes", "a" * 40, 30) for folder in names]
+    with closing(Git(repository.path)) as git:
+        assert CommitReader(git, None, 0.0).attributes(head, files).keys() == {"first"}
+        assert CommitReader(git, None, 0.0).attributes(head, files[1:]).keys() == {"last"}
 
 
 def test_before_the_first_audit_nothing_is_read(terminal: CommandLine) -> None:
