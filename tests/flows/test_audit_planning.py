@@ -302,7 +302,7 @@ def test_what_the_last_audit_owes_is_read_first(repository: FakeRepository) -> N
     assert following.files[0] == planned.shard_files(missing)[0]
 
 
-@settings(max_examples=60, deadline=None, phases=set(Phase) - {Phase.shrink, Phase.explain})
+@settings(max_examples=25, deadline=None, phases=set(Phase) - {Phase.shrink, Phase.explain})
 @given(st.data())
 def test_no_finding_is_lost_and_no_content_is_read_twice_in_a_lap(data: st.DataObject) -> None:
     repository = FakeRepository()

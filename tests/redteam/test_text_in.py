@@ -59,7 +59,7 @@ FRAMED = re.compile(
 
 
 _OWN_TITLE = re.compile(
-    rf"### (?:Around the changes in |Called by the changed rows: )?({_NAMED})(?: \(\w+(?:, was {_NAMED})?\))?"
+    rf"### (?:Around the rows shown in |Called by the rows shown: )?({_NAMED})(?: \(\w+(?:, was {_NAMED})?\))?"
     rf"|({'|'.join(map(re.escape, OWN_HEADINGS))})(.*)"
 )
 """A heading with a path, or one of the templates with its variables."""

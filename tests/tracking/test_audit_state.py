@@ -156,7 +156,7 @@ def states(draw: st.DrawFn) -> AuditState:
     )  # fmt: skip
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(states())
 def test_any_state_comes_back_as_it_was(state: AuditState) -> None:
     text, dropped = encode_comment(state)
@@ -164,7 +164,7 @@ def test_any_state_comes_back_as_it_was(state: AuditState) -> None:
     assert from_json(json.loads(json.dumps(as_json(state))), "owner/name") == state
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(states(), st.integers(0, 3_000))
 def test_with_any_room_the_rest_is_still_right(state: AuditState, room: int) -> None:
     text, dropped = encode_comment(state, room)

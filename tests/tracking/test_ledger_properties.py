@@ -64,7 +64,7 @@ def codes(file: FileDiff) -> set[str]:
     return {fault(file, line).code for line in file.lines_by_side[Side.RIGHT]}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_a_partial_audit_removes_no_open_finding_whose_code_exists(data: st.DataObject) -> None:
     earlier, files = data.draw(trees()), data.draw(trees())
@@ -113,7 +113,7 @@ def test_a_partial_audit_removes_no_open_finding_whose_code_exists(data: st.Data
         assert [one.fingerprint for one in second.open] == still_open
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_what_is_dismissed_is_not_reported(data: st.DataObject) -> None:
     files = data.draw(trees())
