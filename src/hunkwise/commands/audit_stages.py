@@ -252,16 +252,12 @@ class Audit:
             audit=True,
         )
         entries = [
-            replace(
-                entry,
-                record=replace(entry.record, path=plan.renames.get(entry.record.path, entry.record.path)),
-            )
+            entry
             for entry in plan.state.entries
             if entry.status is LedgerStatus.OPEN
+            and not order.keys().isdisjoint((path := entry.record.path, plan.renames.get(path, path)))
         ]
-        known = update_ledger(
-            [entry for entry in entries if entry.record.path in order], [], files=files, today=plan.today
-        )
+        known = update_ledger(entries, [], files=files, renames=plan.renames, today=plan.today)
         request = ReviewRequest(
             snapshot,
             self.config.model_copy(update=limits),

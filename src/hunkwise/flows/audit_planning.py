@@ -153,20 +153,22 @@ def find_moves(
     head: str,
     repository: AuditRepository,
 ) -> dict[str, str]:
-    """Returns the new paths of the files with findings that were renamed since the state's commit, by the old ones.
+    """Returns where files with findings are now, by their old paths, if they have moved since the state's commit.
 
-    A file that was moved unchanged is also found where the clone does not have that commit.
+    A content that was read is not read again, so that its findings must follow it: into a renamed file, into one that
+    had another content, or to a copy. The clone need not have that commit.
     """
     if state.tree == head:
         return {}
     recorded = {entry.record.path for entry in state.entries}
-    old_paths, paths = {file.path for file in old_files}, {file.path for file in files}
-    new_paths = {file.blob: file.path for file in reversed(files) if file.path not in old_paths}
-    moved = {
-        file.path: new_paths[file.blob]
-        for file in old_files
-        if file.path in recorded - paths and file.blob in new_paths
-    }
+    before = {file.path: file.blob for file in old_files}
+    current = {file.path: file.blob for file in files}
+    left = {path: before[path] for path in recorded & before.keys() if current.get(path) != before[path]}
+    places: dict[str, str] = {}
+    # A new file with the content comes before one that had another content, and that before a copy.
+    for file in sorted(files, key=lambda file: (file.path in before) + (before.get(file.path) == file.blob)):
+        places.setdefault(file.blob, file.path)
+    moved = {path: places[blob] for path, blob in left.items() if blob in places}
     renames = repository.renames(state.tree, head)
     return moved | {old: new for old, new in renames.items() if old in recorded}
 
