@@ -80,6 +80,14 @@ def test_a_finding_follows_its_code_into_a_file_that_existed_before(
     assert [finding["path"] for finding in copied["findings"]] == ["other.py"]
 
 
+def test_a_state_that_cannot_be_written_leaves_the_report(terminal: CommandLine, tmp_path: Path) -> None:
+    long = "s" * 250  # with what is added until the file is whole, the name is too long
+    printed = terminal.run("audit", "--state", str(tmp_path / long), "--format", "json")
+    assert [finding["title"] for finding in values(printed)["findings"]] == [TITLE]
+    assert printed.code == 2
+    assert "cannot be written (File name too long)" in printed.errors
+
+
 def test_formats_agree_and_showing_writes_nothing(terminal: CommandLine) -> None:
     assert terminal.run("audit", "--format", "markdown").out.count(TITLE) >= 1
     (state,) = states(terminal)

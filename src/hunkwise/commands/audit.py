@@ -227,6 +227,8 @@ class _AuditCommand:
             print_message(f"The issue: {store.url}")
         for message in outcome.failed:
             print_message(message)
+        if outcome.error is not None:
+            raise outcome.error
         return outcome.exit_code
 
     def _write(self, path: str, contents: Mapping[str, Any]) -> None:

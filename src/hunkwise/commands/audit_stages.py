@@ -21,7 +21,7 @@ from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.model import Deadlines
 from hunkwise.domain.pull_request import PullRequest, Snapshot
 from hunkwise.domain.review import Coverage, ExitCode, Review
-from hunkwise.errors import SettingsError
+from hunkwise.errors import Error, SettingsError
 from hunkwise.flows.analysis import Progress
 from hunkwise.flows.audit_merge import (
     AuditMerge,
@@ -299,7 +299,8 @@ class Audit:
     ) -> AuditOutcome:
         """Merges the parts into the state, and writes it where `post` is set. Asks no model.
 
-        `faults`: sentences about parts that could not be read; `only`: patterns of the paths that are reported.
+        `faults`: sentences about parts that could not be read; `only`: patterns of the paths that are reported. An
+        error of writing is in the outcome, so that the report of what was paid for is not lost with it.
         """
         self.check(plan)
         # A plan does not need the alerts, for which it would need another permission.
@@ -312,13 +313,16 @@ class Audit:
         report = report_of(plan, merged, listing, selection, self.config, server_url=self._sources.server_url)
         if stored.controls.read_again and stored.state is not None and stored.state.lap == plan.state.lap:
             report = replace(report, read_again=True)  # the plan did not see it
+        error = None
         if post:
-            notes = self._store.write(merged, report)
-            report = replace(report, notes=(*report.notes, *notes))
+            try:
+                report = replace(report, notes=(*report.notes, *self._store.write(merged, report)))
+            except Error as caught:
+                error = caught
         if only:
             shown = [pair for pair in report.open if matches(only, pair[0].path)]
             report = replace(report, open=tuple(shown))
-        return AuditOutcome(merged, report, self._sarif(merged, report))
+        return AuditOutcome(merged, report, self._sarif(merged, report), error)
 
     def show(self, *, only: Sequence[str] = ()) -> AuditOutcome:
         """Returns how things stand at the head, from the state alone; writes nothing."""
@@ -356,6 +360,8 @@ class AuditOutcome:
     merged: AuditMerge
     report: AuditReport
     sarif: Any
+    error: Error | None = None
+    """Why the state or the issue could not be written. To be raised once the report is out."""
 
     @property
     def failed(self) -> tuple[str, ...]:
