@@ -11,11 +11,12 @@ from hunkwise.domain.audit import DismissedAlert, TreeFile
 from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.finding import severity_order
 from hunkwise.domain.review import ReviewFault, SkipReason, Usage
-from hunkwise.domain.text import count
+from hunkwise.domain.text import count, plain
 from hunkwise.errors import RepositoryError
 from hunkwise.flows.audit_planning import (
     AuditRepository,
     estimate_questions,
+    questions_per_audit,
     settled_blobs,
     spent_in_week,
 )
@@ -252,7 +253,7 @@ def _missing_reports(plan: AuditPlan, parts: Sequence[AuditPart]) -> tuple[tuple
             )
             continue
         done = {*part.read, *(index for indexes in part.skipped.values() for index in indexes)}
-        unread = {plan.files[index].path for index in set(shard.files) - done}
+        unread = {plain(plan.files[index].path) for index in set(shard.files) - done}
         if not unread:
             continue
         reasons = Counter(file.reason for file in part.coverage.files if file.path in unread and file.reason)
@@ -350,13 +351,11 @@ def _folders(files: Sequence[TreeFile], seen: Collection[str]) -> tuple[FolderCo
     return tuple(FolderCoverage(folder, read[folder], number) for folder, number in total.most_common())
 
 
-def _audits_left(plan: AuditPlan, known: Collection[str], config: Config) -> int | None:
-    """Returns the estimated number of audits that read the rest of the lap, at the budget of one audit."""
+def _audits_left(plan: AuditPlan, known: Collection[str], config: Config) -> int:
+    """Returns the estimated number of audits that read the rest of the lap, at the budget of a whole audit."""
     unread = [file for file in plan.files if file.blob not in known]
     left = plan.questions_left + estimate_questions(unread, config)
-    if not left:
-        return 0
-    return -(-left // plan.questions) if plan.questions else None
+    return -(-left // questions_per_audit(config))
 
 
 def _budgets(config: Config) -> tuple[str, ...]:

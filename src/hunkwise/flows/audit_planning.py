@@ -130,7 +130,6 @@ def plan_audit(request: AuditRequest, repository: AuditRepository) -> AuditPlan:
             state_digest=state_digest(before) if before is not None else "",
             files=chosen,
             shards=_shards(planned, index, request, state),
-            questions=_questions(planned, request.config),
             questions_left=estimate_questions(left, request.config),
             renames=find_moves(before, old_files or (), files, head, repository) if before else {},
             notes=(*request.notes, *notes, *more),
@@ -288,10 +287,15 @@ def _without_reserve(calls: int, config: Config) -> int:
     return calls - (calls // _RESERVE if config.verify != "off" else 0)
 
 
+def questions_per_audit(config: Config) -> int:
+    """Returns the most questions that an audit can ask, by the budgets of an audit and of a week."""
+    calls, week = config.max_model_calls, config.audit.week.max_model_calls
+    return _without_reserve(calls if week is None else min(calls, week), config)
+
+
 def find_too_large(files: Iterable[TreeFile], config: Config) -> frozenset[TreeFile]:
     """Returns the files that need more model calls than an audit can ever have."""
-    calls, week = config.max_model_calls, config.audit.week.max_model_calls
-    most = _without_reserve(calls if week is None else min(calls, week), config) // len(config.reviewing)
+    most = questions_per_audit(config) // len(config.reviewing)
     return frozenset(file for file in files if questions_of((file,), config.chunk_size) > most)
 
 

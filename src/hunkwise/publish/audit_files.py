@@ -101,8 +101,6 @@ class AuditPlan(ReportPart):
     shards: Annotated[tuple[PlannedShard, ...], limit_length(MATRIX_JOBS)]
     questions_left: _Count
     """Estimated questions of the lap after this audit."""
-    questions: _Count
-    """Estimated questions of this audit."""
     renames: Annotated[Any, BeforeValidator(_read_renames)] = Field(default_factory=dict)
     """New paths of files with findings, by the old ones."""
     notes: Annotated[tuple[str, ...], limit_length(100)] = ()
@@ -192,8 +190,12 @@ def part_json(view: PublishedReview, plan: AuditPlan, shard: int) -> dict[str, A
     for number, file in sorted(coverage.items()):
         if file.reason in _SETTLED:
             skipped.setdefault(file.reason.value, []).append(number)
+    values = as_json(view)
+    # `read` has the others in a tenth of the space: a part can have 100,000 files, and is read up to a size.
+    unread = [file for file in values["coverage"]["files"] if file["reason"] is not None]
     report = {
-        **as_json(view),
+        **values,
+        "coverage": {**values["coverage"], "files": unread},
         "plan": plan.digest,
         "settings": review.settings,
         "shard": shard,
