@@ -60,7 +60,7 @@ def default_path(repository: Path, environ: Mapping[str, str]) -> Path:
     cache = Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or Path.home(), ".cache"))
     folder = repository.resolve()
     key = sha256(os.fsencode(folder)).hexdigest()[:16]
-    return cache / "hunkwise" / "audits" / f"{folder.name}-{key}.json"
+    return cache / "hunkwise" / "audits" / f"{folder.name[:40]}-{key}.json"
 
 
 class StateFile:
