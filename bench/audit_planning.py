@@ -11,12 +11,10 @@ from pathlib import Path
 
 from bench.children import MemoryWatch
 from bench.history import END
-from hunkwise.plan.audit_selection import deal, order_files, pack_batches, questions_of, select_tree
+from hunkwise.plan.audit_selection import order_files, pack_batches, questions_of, select_tree
 from hunkwise.repository.git import Git
 from hunkwise.repository.history import list_tree, read_activity
 from hunkwise.settings.config import Config
-
-_SHARDS = 32
 
 
 def main(path: str) -> None:
@@ -44,7 +42,6 @@ def main(path: str) -> None:
         weights={"src/m01/**": 3, "tests/": 0.3},
     )
     batches = pack_batches(ordered, chunk_size)
-    shards = deal(batches, _SHARDS)
     ended = time.perf_counter()
     memory.end()
     result = {
@@ -54,7 +51,7 @@ def main(path: str) -> None:
         "git_peak": memory.child_peak,
         "peak_together": memory.peak_together,
         "files": len(files),
-        "planned_files": sum(map(len, shards)),
+        "planned_files": sum(map(len, batches)),
         "questions": sum(questions_of(batch, chunk_size) for batch in batches),
     }
     print(json.dumps(result))

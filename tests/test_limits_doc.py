@@ -329,7 +329,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/repository/test_history.py::test_among_very_many_files_only_those_with_the_same_content_are_renamed",
     ),
     "Shards": (
-        ["hunkwise.settings.audit_inputs:MAX_SHARDS", "hunkwise.flows.audit_planning:MOST_SHARDS"],
+        ["hunkwise.domain.limits:MATRIX_JOBS", "hunkwise.flows.audit_planning:MOST_SHARDS"],
         "tests/settings/test_inputs.py::test_a_wrong_input_is_one_sentence_with_its_remedy",
     ),
     "A plan": (

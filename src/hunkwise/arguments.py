@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from hunkwise import __version__
+from hunkwise.domain.limits import MATRIX_JOBS
 
 _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "--model": {"metavar": "ID", "help": 'a model id, or "demo": fixed rules that need no account'},
@@ -143,8 +144,8 @@ def _add_audit_options(parser: argparse.ArgumentParser, *names: str) -> None:
 
 
 def _shard(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 256:
-        raise argparse.ArgumentTypeError("it must be a whole number from 1 to 256")
+    if not text.isdecimal() or not 1 <= int(text) <= MATRIX_JOBS:
+        raise argparse.ArgumentTypeError(f"it must be a whole number from 1 to {MATRIX_JOBS}")
     return int(text)
 
 

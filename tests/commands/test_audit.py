@@ -66,6 +66,28 @@ def test_a_second_audit_reads_what_changed_and_still_lists_the_finding(
     assert "No open findings" in terminal.run("audit").out
 
 
+def test_a_finding_follows_its_code_into_a_file_that_existed_before(
+    repository: GitRepository, terminal: CommandLine
+) -> None:
+    terminal.run("audit")
+    repository.commit({"src/a.py": GOOD, "src/b.py": BAD})
+    swapped = values(terminal.run("audit", "--format", "json"))
+    assert [(finding["path"], finding["known"]) for finding in swapped["findings"]] == [("src/b.py", True)]
+    assert (swapped["fixed"], swapped["usage"]["model_calls"]) == ([], 0)
+    repository.commit({"src/b.py": GOOD, "copy.py": BAD, "other.py": BAD})
+    repository.commit({"copy.py": GOOD})
+    copied = values(terminal.run("audit", "--format", "json"))
+    assert [finding["path"] for finding in copied["findings"]] == ["other.py"]
+
+
+def test_a_state_that_cannot_be_written_leaves_the_report(terminal: CommandLine, tmp_path: Path) -> None:
+    long = "s" * 250  # with what is added until the file is whole, the name is too long
+    printed = terminal.run("audit", "--state", str(tmp_path / long), "--format", "json")
+    assert [finding["title"] for finding in values(printed)["findings"]] == [TITLE]
+    assert printed.code == 2
+    assert "cannot be written (File name too long)" in printed.errors
+
+
 def test_formats_agree_and_showing_writes_nothing(terminal: CommandLine) -> None:
     assert terminal.run("audit", "--format", "markdown").out.count(TITLE) >= 1
     (state,) = states(terminal)

@@ -26,7 +26,6 @@ _PLAN = seal(
         state_digest="",
         files=tuple(TreeFile(name, name * 40, 10) for name in "abc"),
         shards=(PlannedShard(files=(0, 1, 2), model_calls=1),),
-        questions=0,
         questions_left=0,
     )
 )

@@ -86,6 +86,8 @@ def test_the_state_of_a_clone_is_in_the_users_cache(tmp_path: Path) -> None:
     names = {default_path(tmp_path / name, {"HOME": "/"}).name for name in ("one", "link", "two/../one")}
     assert names == {home.name}
     assert default_path(tmp_path / "other" / "one", {"HOME": "/"}).name != home.name
+    long = default_path(tmp_path / ("\N{GRINNING FACE}" * 63), {"HOME": "/"}).name  # 252 bytes
+    assert len(long.encode()) < 200
 
 
 @pytest.fixture(scope="module")

@@ -163,7 +163,10 @@ def test_sarif_is_uploaded_for_the_default_branch_and_alerts_dismiss(world: Worl
     world.github.dismiss(alert, by="ann", reason="won't fix", comment="It is a [test](http://x.example).")
     second = audits.run(upload)
     assert audits.statuses() == {"src/part01.py": "dismissed", "src/part02.py": "open"}
-    assert [*results_of(second)] == ["src/part02.py"]
+    # The dismissed alert stays in the upload: without it code scanning could close it as fixed.
+    assert [*results_of(second)] == ["src/part01.py", "src/part02.py"]
+    assert alert.state == "dismissed"
+    assert second.outputs["findings"] == "1"
     (entry,) = [entry for entry in audits.state.entries if entry.status.value == "dismissed"]
     assert (entry.by, entry.why) == ("code scanning #1", "won't fix: It is a [test](http://x.example).")
     assert "Dismissed: 1 finding" in audits.issue.body

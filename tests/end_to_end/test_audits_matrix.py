@@ -155,7 +155,10 @@ def test_a_merge_that_meets_another_write_says_what_to_do(world: World) -> None:
         world.github.edit(audits.issue, tick(audits.issue.body, "Read everything"), by="ann")
 
     world.github.when("GET", "/code-scanning/alerts", edit)
-    step = audits.merge(plan, [part], code=3)
+    step = audits.merge(plan, [part], code=3, inputs={"upload-sarif": "true"})
+    assert [*results_of(step)] == [PATHS[0]]  # what was read is in the report
+    assert world.github.alerts == []
+    assert step.outputs["conclusion"] == "failure"
     assert (
         "Somebody edited the issue, or another audit wrote to it, since this audit read it" in step.error_text
     )
@@ -183,6 +186,7 @@ def test_an_audit_that_ends_between_state_and_issue_is_completed_by_the_next_one
     assert step.error_text
     assert audits.issue.body == body
     assert audits.statuses()[dismissed] == "dismissed"
+    assert len(audits.news) == 2  # of the finding that is not new to the next audit
     audits.asked()
     step = audits.run({"upload-sarif": "true"})
     assert audits.asked() == []

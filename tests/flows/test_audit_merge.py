@@ -22,6 +22,7 @@ from hunkwise.flows.audit_planning import select_lap, settled_blobs
 from hunkwise.publish.audit_boxes import IssueControls
 from hunkwise.publish.audit_files import AuditPlan
 from hunkwise.publish.audit_issue import AuditReport
+from hunkwise.settings.config import Config
 from hunkwise.tracking.audit_state import AuditState, WeekSpending, blobs_of
 from hunkwise.tracking.ledger import DismissalChange, LedgerEntry, LedgerStatus
 from tests.flows.audits import (
@@ -47,9 +48,11 @@ def repository() -> FakeRepository:
     return FakeRepository()
 
 
-def report(of: AuditPlan, merged: AuditMerge, repository: FakeRepository) -> AuditReport:
-    listing = repository.files(of.head_sha) or ()
-    return report_of(of, merged, listing, select_lap(listing, config(), {}), config())
+def report(
+    of: AuditPlan, merged: AuditMerge, repository: FakeRepository, using: Config | None = None
+) -> AuditReport:
+    listing, using = repository.files(of.head_sha) or (), using or config()
+    return report_of(of, merged, listing, select_lap(listing, using, {}), using)
 
 
 def titles(merged: AuditMerge) -> list[str]:
@@ -125,6 +128,27 @@ def test_a_file_that_never_can_be_read_makes_no_failure_of_a_budget_that_ran_out
     assert [note for note in merged.notes if "Shard" in note] == [
         f"Shard 1 did not read 1 of 4 files ({SkipReason.BUDGET.value}): they are read next time."
     ]
+
+
+def test_a_path_that_is_not_utf_8_is_found_in_the_report(repository: FakeRepository) -> None:
+    name = b"caf\xe9.py".decode("utf-8", "surrogateescape")
+    planned = plan(repository, repository.commit({name: "1\n"}))
+    merged = merge(planned, [part(planned, 1, repository, skipped={name: SkipReason.BUDGET})], repository)
+    assert merged.failed == ()
+    assert "budget" in merged.notes[-1]
+
+
+@pytest.mark.parametrize("spent", [0, 7, 10])
+def test_the_forecast_is_about_whole_budgets(repository: FakeRepository, spent: int) -> None:
+    head = repository.commit({f"{number}.py": f"{number}\n" * 900 for number in range(20)})
+    using = config("audit: {max-model-calls: 5, week: {max-model-calls: 10}}")
+    week = WeekSpending(MONDAY.isoformat(), spent, 0)
+    state = replace(plan(repository, head).state, weeks=(week,))
+    planned = plan(repository, head, state, using=using)
+    made = report(planned, merge(planned, [], repository, live=state), repository, using)
+    assert made.runs_left == 5
+    small = plan(repository, head, state, using=using, only=("1.py",))
+    assert report(small, merge(small, [], repository, live=state), repository, using).runs_left == 5
 
 
 def test_a_shard_with_other_settings_counts_as_unread_and_its_findings_count(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hunkwise.domain.audit import FileActivity, TreeFile
 from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Hunk
 from hunkwise.domain.review import SkipReason
-from hunkwise.plan.audit_selection import deal, order_files, pack_batches, questions_of, select_tree
+from hunkwise.plan.audit_selection import order_files, pack_batches, questions_of, select_tree
 from hunkwise.plan.chunking import pack
 from hunkwise.plan.selection import PATCH_LIMIT
 
@@ -204,12 +204,11 @@ def test_the_estimate_is_close_to_the_questions_that_are_asked(bytes_per_line: i
     assert estimated == pytest.approx(len(pack(diffs, 64_000)), rel=0.35)
 
 
-def test_shards_get_batches_in_turn() -> None:
-    batches = [(A,), (B, C), (D,)]
-    assert deal(batches, 1) == ((A, B, C, D),)
-    assert deal(batches, 2) == ((A, D), (B, C))
-    assert deal(batches, 8) == ((A,), (B, C), (D,))
-    assert deal([], 8) == ()
+def test_deep_folders_are_packed_by_their_nearest_levels() -> None:
+    deep, near = "a/" * 2_000, "a/" * 1_980
+    paths = [f"{deep}{number}.py" for number in range(2_000)] + [f"{near}x.py", "x.py"]
+    batches = pack_batches([tree_file(path, 1) for path in paths], 100_000_000)
+    assert [len(batch) for batch in batches] == [2_001, 1]
 
 
 NAMES = st.sampled_from(["a.py", "b.go", "yarn.lock", "i.png", "c_pb2.py", "d", "\udcff"])
@@ -226,16 +225,14 @@ BLOBS = st.frozensets(st.sampled_from("ABCDEF"), max_size=2)
     tree=TREES,
     known=BLOBS,
     owed=BLOBS,
-    shards=st.integers(1, 9),
     chunk_size=st.sampled_from([500, 4_000, 64_000]),
 )
-@example({}, frozenset(), frozenset(), 1, 4_000)
+@example({}, frozenset(), frozenset(), 4_000)
 @settings(max_examples=200, deadline=None)
-def test_every_file_is_in_one_shard_or_known_or_counted(
+def test_every_file_is_in_one_question_or_known_or_counted(
     tree: dict[str, tuple[str, int]],
     known: frozenset[str],
     owed: frozenset[str],
-    shards: int,
     chunk_size: int,
 ) -> None:
     files = [TreeFile(path, blob, size) for path, (blob, size) in tree.items()]
@@ -244,15 +241,10 @@ def test_every_file_is_in_one_shard_or_known_or_counted(
         selection.eligible, known=known, previous={}, owed=owed, activity=None, weights={"src": 2.0}
     )
     batches = pack_batches(ordered, chunk_size)
-    dealt = deal(batches, shards)
     unread = [file for file in selection.eligible if file.blob not in known]
     assert len(files) == len(selection.eligible) + sum(selection.skipped.values())
-    in_shards = [file for shard in dealt for file in shard]
-    assert (
-        Counter(in_shards) == Counter(unread) == Counter(file for shard in deal(batches, 1) for file in shard)
-    )
-    assert all(dealt)
-    assert len(dealt) <= shards
+    assert Counter(file for batch in batches for file in batch) == Counter(unread)
+    assert all(batches)
     assert all(len(batch) == 1 or questions_of(batch, chunk_size) == 1 for batch in batches)
     # The riskiest file that is left opens each batch.
     openers = [ordered.index(batch[0]) for batch in batches]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Hunk
 from hunkwise.domain.review import SkipReason
+from hunkwise.plan.globs import Globs
 from hunkwise.plan.selection import PATCH_LIMIT, LinguistAttributes, is_test_file, select
 from tests.fakes.git_repository import GitRepository
 
@@ -303,6 +305,22 @@ def test_attributes_of_a_folder_apply_below_it_and_have_precedence(path: str, ma
     assert LinguistAttributes(NESTED).verdict(path) is marked
     (entry,) = select([changed(path)], ignore=(), attributes=NESTED).skipped or [None]
     assert (entry is not None and entry.reason is SkipReason.MARKED) is (marked is True)
+
+
+def test_attributes_of_many_folders_are_matched_only_below_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    matched: list[str] = []
+    match = Globs.verdicts
+
+    def record(globs: Globs, paths: Iterable[str]) -> Iterator[bool | None]:
+        names = list(paths)
+        matched.extend(names)
+        return match(globs, names)
+
+    monkeypatch.setattr(Globs, "verdicts", record)
+    attributes = {f"d{number}": "gen/** linguist-generated" for number in range(500)}
+    paths = [f"d{number}/{folder}/x.py" for number in range(500) for folder in ("gen", "src")]
+    assert list(LinguistAttributes(attributes).verdicts(paths)) == [True, None] * 500
+    assert len(matched) == len(paths)
 
 
 def test_git_finds_the_same_attributes(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from hunkwise.domain.finding import Recheck, RecheckState
 from hunkwise.domain.review import SkipReason
+from hunkwise.domain.text import plain
 from hunkwise.errors import SettingsError
 from hunkwise.publish.audit_files import AuditPlan, part_json, plan_json, read_part, read_plan
 from hunkwise.publish.conclusion import Gates, PublishedReview, conclude
@@ -153,6 +154,9 @@ def test_what_no_audit_can_read_is_in_the_part(repository: FakeRepository, plann
     assert read.read == tuple(planned.files.index(file) for file in others)
     late = part(planned, 1, repository, skipped={first.path: SkipReason.DEADLINE})
     assert (late.skipped, late.read) == ({}, read.read)
+    assert [(file.path, file.reason) for file in late.coverage.files] == [
+        (plain(first.path), SkipReason.DEADLINE)
+    ]
 
 
 @pytest.mark.parametrize(

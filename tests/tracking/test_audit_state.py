@@ -143,13 +143,16 @@ def entries(draw: st.DrawFn) -> LedgerEntry:
     )  # fmt: skip
 
 
+SHAS = st.text("0123456789abcdef", min_size=40, max_size=40)
+
+
 @st.composite
 def states(draw: st.DrawFn) -> AuditState:
     files = draw(st.integers(0, 100))
     bitmaps = st.binary(max_size=(files + 7) // 8)
     weeks = st.builds(WeekSpending, DATES, COUNTS, COUNTS)
     return AuditState(
-        "owner/name", draw(TEXT), draw(TEXT), files, draw(bitmaps), draw(bitmaps),
+        "owner/name", draw(SHAS), draw(TEXT), files, draw(bitmaps), draw(bitmaps),
         draw(st.dictionaries(st.sampled_from([reason.value for reason in SkipReason]), bitmaps, max_size=4)),
         draw(COUNTS), draw(DATES), draw(COUNTS), draw(DATES), tuple(draw(st.lists(weeks, max_size=8))),
         draw(weeks), tuple(draw(st.lists(entries(), max_size=6))),
@@ -353,8 +356,9 @@ def with_column(index: int, value: object) -> Callable[[dict[str, Any]], object]
 
 
 WRONG_FIELDS: list[tuple[str, object]] = [
-    ("r", 1), ("t", None), ("t", "a" * 2_000), ("w", []), ("n", -1), ("n", True), ("n", 7.0), ("n", 10**9),
-    ("n", 16), ("b", None), ("b", [1]), ("b", [BINARY, BINARY]), ("b", [LOCK, BINARY]), ("b", ["lazy", LOCK]),
+    ("r", 1), ("t", None), ("t", "HEAD"), ("w", []), ("w", "a" * 2_000), ("n", -1), ("n", True), ("n", 7.0),
+    ("n", 10**9), ("n", 16), ("b", None), ("b", [1]), ("b", [BINARY, BINARY]), ("b", [LOCK, BINARY]),
+    ("b", ["lazy", LOCK]),
     ("l", "3"), ("l", -1), ("g", None), ("g", "yesterday"), ("g", "2026-13-01"), ("g", "20261102"), ("u", None),
     ("d", "2026-W40-1"), ("s", {}), ("s", [["2026-11-02", 1]]), ("s", [["2026-11-02", 1, True]]),
     ("s", [["2026-11-02", -1, 0]]), ("s", [["2026-11-02", 1, 10**19]]), ("s", [["soon", 1, 2]]),

@@ -78,6 +78,7 @@ class _AuditCommand:
         self._environ = environ
         self._stack = stack
         self._started = time.monotonic()
+        self._deadlines = Deadlines(self._started, 60.0)
         self._scan = SecretScan(secrets_of(environ))
         self._git = stack.enter_context(closing(Git(Path(arguments.repository))))
         self._backend: Backend | None = None
@@ -175,16 +176,20 @@ class _AuditCommand:
         audit = Audit(sources, store)
         if isinstance(store, StateIssue):
             store.title, store.notify_on = audit.config.audit.issue, audit.config.audit.notify_on
+            self._deadlines.minutes = max(60.0, audit.config.deadline)
         return audit, store
 
     def _github(self, repository: str) -> GitHub:
         token = token_in(
             self._environ, "--issue needs a token that may read and write issues: set GITHUB_TOKEN."
         )
-        deadlines = Deadlines(self._started, 60.0)
         api_url = url_in(self._environ, "GITHUB_API_URL", "https://api.github.com")
         github = GitHub(
-            token, api_url, repository, deadline=deadlines.seconds_left, last=deadlines.last_seconds
+            token,
+            api_url,
+            repository,
+            deadline=self._deadlines.seconds_left,
+            last=self._deadlines.last_seconds,
         )
         return self._stack.enter_context(closing(github))
 
@@ -227,6 +232,8 @@ class _AuditCommand:
             print_message(f"The issue: {store.url}")
         for message in outcome.failed:
             print_message(message)
+        if outcome.error is not None:
+            raise outcome.error
         return outcome.exit_code
 
     def _write(self, path: str, contents: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.model import Deadlines
 from hunkwise.domain.pull_request import PullRequest, Snapshot
 from hunkwise.domain.review import Coverage, ExitCode, Review
-from hunkwise.errors import SettingsError
+from hunkwise.errors import Error, SettingsError
 from hunkwise.flows.analysis import Progress
 from hunkwise.flows.audit_merge import (
     AuditMerge,
@@ -252,16 +252,12 @@ class Audit:
             audit=True,
         )
         entries = [
-            replace(
-                entry,
-                record=replace(entry.record, path=plan.renames.get(entry.record.path, entry.record.path)),
-            )
+            entry
             for entry in plan.state.entries
             if entry.status is LedgerStatus.OPEN
+            and not order.keys().isdisjoint((path := entry.record.path, plan.renames.get(path, path)))
         ]
-        known = update_ledger(
-            [entry for entry in entries if entry.record.path in order], [], files=files, today=plan.today
-        )
+        known = update_ledger(entries, [], files=files, renames=plan.renames, today=plan.today)
         request = ReviewRequest(
             snapshot,
             self.config.model_copy(update=limits),
@@ -303,7 +299,8 @@ class Audit:
     ) -> AuditOutcome:
         """Merges the parts into the state, and writes it where `post` is set. Asks no model.
 
-        `faults`: sentences about parts that could not be read; `only`: patterns of the paths that are reported.
+        `faults`: sentences about parts that could not be read; `only`: patterns of the paths that are reported. An
+        error of writing is in the outcome, so that the report of what was paid for is not lost with it.
         """
         self.check(plan)
         # A plan does not need the alerts, for which it would need another permission.
@@ -316,13 +313,16 @@ class Audit:
         report = report_of(plan, merged, listing, selection, self.config, server_url=self._sources.server_url)
         if stored.controls.read_again and stored.state is not None and stored.state.lap == plan.state.lap:
             report = replace(report, read_again=True)  # the plan did not see it
+        error = None
         if post:
-            notes = self._store.write(merged, report)
-            report = replace(report, notes=(*report.notes, *notes))
+            try:
+                report = replace(report, notes=(*report.notes, *self._store.write(merged, report)))
+            except Error as caught:
+                error = caught
         if only:
             shown = [pair for pair in report.open if matches(only, pair[0].path)]
             report = replace(report, open=tuple(shown))
-        return AuditOutcome(merged, report, self._sarif(merged, report))
+        return AuditOutcome(merged, report, self._sarif(merged, report), error)
 
     def show(self, *, only: Sequence[str] = ()) -> AuditOutcome:
         """Returns how things stand at the head, from the state alone; writes nothing."""
@@ -332,11 +332,12 @@ class Audit:
         return self.merge(plan.model_copy(update={"shards": ()}), (), post=False, only=only)
 
     def _sarif(self, merged: AuditMerge, report: AuditReport) -> Any:
-        """Returns all open findings as SARIF: code scanning closes alerts that are missing from an upload."""
+        """Returns all open findings as SARIF, and those whose alert was dismissed: code scanning closes alerts that are
+        missing from an upload."""
         sources = self._sources
         review = Review(
             sources.head_sha,
-            tuple(finding for finding, _ in report.open),
+            (*(finding for finding, _ in report.open), *merged.update.alerted),
             Coverage(),
             merged.usage,
             faults=merged.faults,
@@ -360,6 +361,8 @@ class AuditOutcome:
     merged: AuditMerge
     report: AuditReport
     sarif: Any
+    error: Error | None = None
+    """Why the state or the issue could not be written. To be raised once the report is out."""
 
     @property
     def failed(self) -> tuple[str, ...]:

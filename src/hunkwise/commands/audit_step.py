@@ -186,7 +186,7 @@ class _AuditStep:
             "sarif": self._write("hunkwise.sarif", outcome.sarif),
         }
         config = self._audit.config
-        if config.upload_sarif and not config.dry_run:
+        if config.upload_sarif and not config.dry_run and outcome.error is None:
             self._upload(outcome)
         for note in report.notes:
             self._runner.notice(note)
@@ -204,6 +204,8 @@ class _AuditStep:
                 **paths,
             }
         )
+        if outcome.error is not None:
+            raise outcome.error
         return outcome.exit_code
 
     def _upload(self, outcome: AuditOutcome) -> None:

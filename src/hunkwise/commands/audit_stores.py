@@ -60,7 +60,7 @@ def default_path(repository: Path, environ: Mapping[str, str]) -> Path:
     cache = Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or Path.home(), ".cache"))
     folder = repository.resolve()
     key = sha256(os.fsencode(folder)).hexdigest()[:16]
-    return cache / "hunkwise" / "audits" / f"{folder.name}-{key}.json"
+    return cache / "hunkwise" / "audits" / f"{folder.name[:40]}-{key}.json"
 
 
 class StateFile:
@@ -152,18 +152,19 @@ class StateIssue:
                 f"The state has no room for {omitted} of the open findings, the least severe: they are in the report, "
                 "and reported again when their files are read again. Raise `min-severity` of `audit`.",
             )
-        body = issue_body(report)
-        if self._issue is None:
-            self._issue = self._issues.create(self.title, body, LABEL, text)
+        body, issue = issue_body(report), self._issue
+        if issue is None:
+            issue = self._issue = self._issues.create(self.title, body, LABEL, text)
         else:
-            self._issues.write_state(self._issue, text)
-            if body != self._issue.body:
-                self._issues.edit(self._issue, body)
+            self._issues.write_state(issue, text)
+        # Before the body, which the next audit edits again: a finding is new in one audit only.
         if news := notify_comment(report, self.notify_on):
             try:
-                self._issues.comment(self._issue, news)
+                self._issues.comment(issue, news)
             except GitHubError as error:
                 notes += (f"The comment on new findings could not be posted: {error.message}",)
+        if body != issue.body:
+            self._issues.edit(issue, body)
         return notes
 
 

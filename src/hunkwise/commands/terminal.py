@@ -229,7 +229,7 @@ def _audit_conclusion(report: AuditReport) -> Group:
     if counts := ", ".join(f"{len(entries):,} {word}" for word, entries in closed if entries):
         lines.append(Text(f"Closed: {counts}."))
     percent = report.files_read * 100 // report.files_total if report.files_total else 100
-    left = f" About {report.runs_left:,} more audits at this budget." if report.runs_left else ""
+    left = f" About {count(report.runs_left, 'more audit')} at this budget." if report.runs_left else ""
     lines.append(
         Text(
             f"Lap {report.lap}, begun on {report.lap_began}: {report.files_read:,} of {report.files_total:,} files "

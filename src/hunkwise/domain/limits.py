@@ -14,5 +14,7 @@ ANNOTATIONS_PER_REQUEST: Final = 50
 """Annotations that one request adds to a check run."""
 CHANGED_FILES: Final = 3_000
 """Files of a pull request that GitHub lists."""
+MATRIX_JOBS: Final = 256
+"""Jobs of a matrix."""
 JOB_SUMMARY_BYTES: Final = 1024 * 1024 - 1
 """Bytes of the job summary of one step."""

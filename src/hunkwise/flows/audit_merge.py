@@ -11,11 +11,12 @@ from hunkwise.domain.audit import DismissedAlert, TreeFile
 from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.finding import severity_order
 from hunkwise.domain.review import ReviewFault, SkipReason, Usage
-from hunkwise.domain.text import count
+from hunkwise.domain.text import count, plain
 from hunkwise.errors import RepositoryError
 from hunkwise.flows.audit_planning import (
     AuditRepository,
     estimate_questions,
+    questions_per_audit,
     settled_blobs,
     spent_in_week,
 )
@@ -33,7 +34,14 @@ from hunkwise.tracking.audit_state import (
     blobs_of,
     state_digest,
 )
-from hunkwise.tracking.ledger import DismissalChange, LedgerEntry, LedgerStatus, LedgerUpdate, update_ledger
+from hunkwise.tracking.ledger import (
+    BY_ALERT,
+    DismissalChange,
+    LedgerEntry,
+    LedgerStatus,
+    LedgerUpdate,
+    update_ledger,
+)
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,6 @@ class StoredAudit:
     notes: tuple[str, ...] = ()
 
 
-_BY_ALERT = "code scanning #"
-
-
 def dismissal_changes(stored: StoredAudit) -> list[DismissalChange]:
     """Returns what people dismissed or reopened since the last audit, by boxes of the issue and by alerts.
 
@@ -67,7 +72,7 @@ def dismissal_changes(stored: StoredAudit) -> list[DismissalChange]:
     ]
     # The box of an open finding is cleared if the issue could not be edited after another audit dismissed it; and a
     # finding whose alert is dismissed stays so, whatever its box shows: else it would change with each audit.
-    names = {f"{_BY_ALERT}{alert.number}": alert for alert in stored.alerts or ()}
+    names = {f"{BY_ALERT}{alert.number}": alert for alert in stored.alerts or ()}
     cleared = {
         key
         for key in (controls.shown - controls.ticked - controls.open) & dismissed
@@ -87,7 +92,7 @@ def dismissal_changes(stored: StoredAudit) -> list[DismissalChange]:
     changes += [
         DismissalChange(key, False)
         for key, entry in entries.items()
-        if key in dismissed and entry.by.startswith(_BY_ALERT) and entry.by not in names
+        if key in dismissed and entry.by.startswith(BY_ALERT) and entry.by not in names
     ]
     return changes
 
@@ -253,7 +258,7 @@ def _missing_reports(plan: AuditPlan, parts: Sequence[AuditPart]) -> tuple[tuple
             )
             continue
         done = {*part.read, *(index for indexes in part.skipped.values() for index in indexes)}
-        unread = {plan.files[index].path for index in set(shard.files) - done}
+        unread = {plain(plan.files[index].path) for index in set(shard.files) - done}
         if not unread:
             continue
         reasons = Counter(file.reason for file in part.coverage.files if file.path in unread and file.reason)
@@ -351,13 +356,11 @@ def _folders(files: Sequence[TreeFile], seen: Collection[str]) -> tuple[FolderCo
     return tuple(FolderCoverage(folder, read[folder], number) for folder, number in total.most_common())
 
 
-def _audits_left(plan: AuditPlan, known: Collection[str], config: Config) -> int | None:
-    """Returns the estimated number of audits that read the rest of the lap, at the budget of one audit."""
+def _audits_left(plan: AuditPlan, known: Collection[str], config: Config) -> int:
+    """Returns the estimated number of audits that read the rest of the lap, at the budget of a whole audit."""
     unread = [file for file in plan.files if file.blob not in known]
     left = plan.questions_left + estimate_questions(unread, config)
-    if not left:
-        return 0
-    return -(-left // plan.questions) if plan.questions else None
+    return -(-left // questions_per_audit(config))
 
 
 def _budgets(config: Config) -> tuple[str, ...]:

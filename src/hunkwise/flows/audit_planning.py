@@ -130,7 +130,6 @@ def plan_audit(request: AuditRequest, repository: AuditRepository) -> AuditPlan:
             state_digest=state_digest(before) if before is not None else "",
             files=chosen,
             shards=_shards(planned, index, request, state),
-            questions=_questions(planned, request.config),
             questions_left=estimate_questions(left, request.config),
             renames=find_moves(before, old_files or (), files, head, repository) if before else {},
             notes=(*request.notes, *notes, *more),
@@ -153,20 +152,22 @@ def find_moves(
     head: str,
     repository: AuditRepository,
 ) -> dict[str, str]:
-    """Returns the new paths of the files with findings that were renamed since the state's commit, by the old ones.
+    """Returns where files with findings are now, by their old paths, if they have moved since the state's commit.
 
-    A file that was moved unchanged is also found where the clone does not have that commit.
+    A content that was read is not read again, so that its findings must follow it: into a renamed file, into one that
+    had another content, or to a copy. The clone need not have that commit.
     """
     if state.tree == head:
         return {}
     recorded = {entry.record.path for entry in state.entries}
-    old_paths, paths = {file.path for file in old_files}, {file.path for file in files}
-    new_paths = {file.blob: file.path for file in reversed(files) if file.path not in old_paths}
-    moved = {
-        file.path: new_paths[file.blob]
-        for file in old_files
-        if file.path in recorded - paths and file.blob in new_paths
-    }
+    before = {file.path: file.blob for file in old_files}
+    current = {file.path: file.blob for file in files}
+    left = {path: before[path] for path in recorded & before.keys() if current.get(path) != before[path]}
+    places: dict[str, str] = {}
+    # A new file with the content comes before one that had another content, and that before a copy.
+    for file in sorted(files, key=lambda file: (file.path in before) + (before.get(file.path) == file.blob)):
+        places.setdefault(file.blob, file.path)
+    moved = {path: places[blob] for path, blob in left.items() if blob in places}
     renames = repository.renames(state.tree, head)
     return moved | {old: new for old, new in renames.items() if old in recorded}
 
@@ -286,10 +287,15 @@ def _without_reserve(calls: int, config: Config) -> int:
     return calls - (calls // _RESERVE if config.verify != "off" else 0)
 
 
+def questions_per_audit(config: Config) -> int:
+    """Returns the most questions that an audit can ask, by the budgets of an audit and of a week."""
+    calls, week = config.max_model_calls, config.audit.week.max_model_calls
+    return _without_reserve(calls if week is None else min(calls, week), config)
+
+
 def find_too_large(files: Iterable[TreeFile], config: Config) -> frozenset[TreeFile]:
     """Returns the files that need more model calls than an audit can ever have."""
-    calls, week = config.max_model_calls, config.audit.week.max_model_calls
-    most = _without_reserve(calls if week is None else min(calls, week), config) // len(config.reviewing)
+    most = questions_per_audit(config) // len(config.reviewing)
     return frozenset(file for file in files if questions_of((file,), config.chunk_size) > most)
 
 

@@ -1,4 +1,4 @@
-"""Selects the files of an audit, orders them by risk, and divides them into questions and shards."""
+"""Selects the files of an audit, orders them by risk, and divides them into questions."""
 
 from __future__ import annotations
 
@@ -126,6 +126,8 @@ def _risk(file: TreeFile, activity: FileActivity) -> float:
 
 _LINE_BYTES = 40
 """Bytes of a line of code on average, with its end."""
+_LEVELS = 50
+"""Folders above a file in which neighbors are searched: a path can have 2,000."""
 _MISSES = 8
 """Files of a folder that do not fit, after which no more of its files are tried."""
 
@@ -160,13 +162,15 @@ def pack_batches(files: Sequence[TreeFile], chunk_size: int) -> tuple[tuple[Tree
 
 
 def _queue_names(path: str) -> Iterator[str]:
-    """Yields the folder of a path, then `*` below this folder and below each folder above it."""
+    """Yields the folder of a path, then `*` below this folder and below each folder above it, at most _LEVELS."""
     folder = path.rpartition("/")[0]
     yield folder
-    while folder:
+    for _ in range(_LEVELS):
+        if not folder:
+            yield "*"
+            return
         yield f"{folder}/*"
         folder = folder.rpartition("/")[0]
-    yield "*"
 
 
 def _take(queue: deque[TreeFile], left: set[str], room: int) -> list[TreeFile]:
@@ -197,12 +201,3 @@ def _estimate(file: TreeFile) -> int:
 def questions_of(batch: Sequence[TreeFile], chunk_size: int) -> int:
     """Returns about how many questions a batch takes: one, unless it is a file larger than `chunk_size`."""
     return math.ceil(sum(map(_estimate, batch)) / chunk_size)
-
-
-def deal(batches: Sequence[tuple[TreeFile, ...]], shards: int) -> tuple[tuple[TreeFile, ...], ...]:
-    """Divides the batches among at most `shards` shards in turn, so that each begins with its riskiest files.
-
-    No shard is empty: fewer batches make fewer shards.
-    """
-    used = range(min(shards, len(batches)))
-    return tuple(tuple(file for batch in batches[number::shards] for file in batch) for number in used)

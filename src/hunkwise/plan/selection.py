@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.review import FileCoverage, SkipReason
-from hunkwise.plan.globs import compiled, escape_glob
+from hunkwise.plan.globs import Globs, compiled
 
 LOCK_FILES = frozenset(
     {
@@ -82,6 +82,9 @@ def is_test_file(path: str) -> bool:
     return not _TEST_FOLDERS.isdisjoint(folder.lower() for folder in folders) or bool(_TEST_NAME.search(name))
 
 
+_ATTRIBUTES = ("linguist-generated", "linguist-vendored")
+
+
 class LinguistAttributes:
     """Which paths `linguist-generated` or `linguist-vendored` marks, each attribute by itself.
 
@@ -90,18 +93,21 @@ class LinguistAttributes:
     """
 
     def __init__(self, attributes: Mapping[str, str]) -> None:
-        patterns: dict[str, list[str]] = {"linguist-generated": [], "linguist-vendored": []}
+        self._globs: dict[str, dict[str, Globs]] = {}
+        """By folder, the higher ones first, and by attribute."""
         for folder in sorted(attributes, key=lambda folder: (folder != "", folder.count("/"))):
+            patterns: dict[str, list[str]] = {}
             for line in attributes[folder].splitlines():
                 pattern, *words = line.split() or [""]
                 if pattern.startswith(("#", "!", '"', "[attr]")):
                     continue
                 for word in words:
                     name, _, value = word.lstrip("-!").partition("=")
-                    if name in patterns and value in ("", "true", "false"):
+                    if name in _ATTRIBUTES and value in ("", "true", "false"):
                         negated = word[0] in "-!" or value == "false"
-                        patterns[name].append("!" * negated + _relative_to(folder, pattern))
-        self._globs = [compiled(tuple(of_name)) for of_name in patterns.values()]
+                        patterns.setdefault(name, []).append("!" * negated + pattern)
+            if patterns:
+                self._globs[folder] = {name: compiled(tuple(globs)) for name, globs in patterns.items()}
 
     def verdict(self, path: str) -> bool | None:
         """Returns True if an attribute is set, False if one is unset and none is set, None if none is mentioned."""
@@ -109,15 +115,25 @@ class LinguistAttributes:
 
     def verdicts(self, paths: Sequence[str]) -> Iterator[bool | None]:
         """Yields the verdict of each path, in less time than one by one."""
-        for of_path in zip(*(globs.verdicts(paths) for globs in self._globs), strict=True):
-            yield True if True in of_path else (False if False in of_path else None)
-
-
-def _relative_to(folder: str, pattern: str) -> str:
-    if not folder:
-        return pattern
-    between = "/" if "/" in pattern.removesuffix("/") else "/**/"
-    return f"{escape_glob(folder)}{between}{pattern.removeprefix('/')}"
+        found: list[dict[str, bool]] = [{} for _ in paths]
+        indexes_by_folder: dict[str, list[int]] = {}
+        for index, path in enumerate(paths):
+            indexes_by_folder.setdefault(path[: path.rfind("/") + 1], []).append(index)
+        for folder, globs_by_name in self._globs.items():
+            prefix = f"{folder}/" if folder else ""
+            below = [
+                index
+                for path_folder, indexes in indexes_by_folder.items()
+                if path_folder.startswith(prefix)
+                for index in indexes
+            ]
+            for name, globs in globs_by_name.items():
+                verdicts = globs.verdicts(paths[index].removeprefix(prefix) for index in below)
+                for index, verdict in zip(below, verdicts, strict=True):
+                    if verdict is not None:
+                        found[index][name] = verdict
+        for verdict_by_name in found:
+            yield True in verdict_by_name.values() if verdict_by_name else None
 
 
 _BINARY_ENDINGS = frozenset(

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from hunkwise.domain.audit import TreeFile
 from hunkwise.domain.finding import Recheck, RecheckState
+from hunkwise.domain.limits import MATRIX_JOBS
 from hunkwise.domain.review import SkipReason
 from hunkwise.domain.text import plain
 from hunkwise.errors import SettingsError
@@ -27,8 +28,6 @@ from hunkwise.publish.report_input import describe_faults, parse_json, read_repo
 from hunkwise.tracking.audit_state import AuditState, from_json
 from hunkwise.tracking.audit_state import as_json as state_json
 
-MAX_SHARDS: Final = 256
-"""GitHub's limit of jobs in a matrix."""
 MAX_PLAN_BYTES: Final = 64 * 1024 * 1024
 _MOST_FILES: Final = 500_000
 _MOST_KEYS = 100_000
@@ -99,11 +98,9 @@ class AuditPlan(ReportPart):
         BeforeValidator(_read_files),
         PlainSerializer(lambda files: [[file.path, file.blob, file.size] for file in files]),
     ]
-    shards: Annotated[tuple[PlannedShard, ...], limit_length(MAX_SHARDS)]
+    shards: Annotated[tuple[PlannedShard, ...], limit_length(MATRIX_JOBS)]
     questions_left: _Count
     """Estimated questions of the lap after this audit."""
-    questions: _Count
-    """Estimated questions of this audit."""
     renames: Annotated[Any, BeforeValidator(_read_renames)] = Field(default_factory=dict)
     """New paths of files with findings, by the old ones."""
     notes: Annotated[tuple[str, ...], limit_length(100)] = ()
@@ -171,7 +168,7 @@ class AuditPart(ReportedReview):
     plan: Annotated[str, Field(max_length=100)]
     """The plan's digest."""
     settings: Annotated[str, Field(max_length=64)]
-    shard: Annotated[int, Field(ge=1, le=MAX_SHARDS)]
+    shard: Annotated[int, Field(ge=1, le=MATRIX_JOBS)]
     read: Annotated[tuple[_Count, ...], limit_length(_MOST_FILES)]
     """Indexes of the plan's files that were read whole."""
     skipped: dict[str, Annotated[tuple[_Count, ...], limit_length(_MOST_FILES)]]
@@ -193,8 +190,12 @@ def part_json(view: PublishedReview, plan: AuditPlan, shard: int) -> dict[str, A
     for number, file in sorted(coverage.items()):
         if file.reason in _SETTLED:
             skipped.setdefault(file.reason.value, []).append(number)
+    values = as_json(view)
+    # `read` has the others in a tenth of the space: a part can have 100,000 files, and is read up to a size.
+    unread = [file for file in values["coverage"]["files"] if file["reason"] is not None]
     report = {
-        **as_json(view),
+        **values,
+        "coverage": {**values["coverage"], "files": unread},
         "plan": plan.digest,
         "settings": review.settings,
         "shard": shard,

@@ -79,8 +79,6 @@ class AuditReport:
     """Number of files that no lap reads, by reason."""
     runs_left: int | None = None
     """Audits until the lap is complete, at the present budget; None if that cannot be estimated."""
-    shallow: bool = False
-    """The clone has no history."""
     failed_shards: tuple[str, ...] = ()
     """A sentence for each shard that failed or was cut."""
     notes: tuple[str, ...] = ()
@@ -146,11 +144,6 @@ def _above(report: AuditReport) -> list[str]:
     warnings = [sanitize.line(note, 300) for note in notes[:_MOST_NOTES]]
     if len(notes) > _MOST_NOTES:
         warnings.append(f"{count(len(notes) - _MOST_NOTES, 'more note')} in the report.")
-    if report.shallow:
-        warnings.append(
-            "The clone has no history, so the order of the files depends on their sizes and on path weights alone. "
-            "Check out with `fetch-depth: 0`."
-        )
     return [
         _headline(report),
         _DEMO if report.demo else "",

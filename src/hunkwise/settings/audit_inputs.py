@@ -9,11 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from hunkwise.domain.limits import MATRIX_JOBS
 from hunkwise.errors import SettingsError
 from hunkwise.settings.parsing import BOOLEANS, InputReader, listed, quoted, wrong_value
-
-MAX_SHARDS: Final = 256
-"""Jobs of a matrix, by GitHub's limit."""
 
 
 class AuditStage(StrEnum):
@@ -104,10 +102,10 @@ def read_audit_inputs(reading: InputReader) -> AuditInputs:
     expected = "the paths of parts or of their folder, one a line, such as hunkwise-parts"
     return AuditInputs(
         stage,
-        shards=reading.number("shards", MAX_SHARDS),
-        shard=reading.number("shard", MAX_SHARDS),
+        shards=reading.number("shards", MATRIX_JOBS),
+        shard=reading.number("shard", MATRIX_JOBS),
         plan=plan[0] if plan else None,
-        parts=_read_paths(reading, "parts", expected, MAX_SHARDS),
+        parts=_read_paths(reading, "parts", expected, MATRIX_JOBS),
     )
 
 

@@ -5,6 +5,7 @@ On GitHub it is a hidden line in a comment of ours on the audit's issue; locally
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -50,6 +51,7 @@ _LARGEST = 1024 * 1024
 _MOST_FILES = 10**7
 _MOST_COUNT = 10**18
 _LONGEST_TEXT = 1_000
+_SHA = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 _STATUSES = {status.value: status for status in LedgerStatus}
 _REASONS = frozenset(reason.value for reason in SkipReason)
 
@@ -252,7 +254,12 @@ def _parse_state(values: object, words: Sequence[object], repository: str | None
         return None
     if not all(_is_count(values[name], _MOST_FILES) for name in "nlu"):
         return None
-    if not (_is_date(values["g"]) and _is_date(values["d"]) and _are_reasons(values["b"])):
+    if not (
+        _SHA.fullmatch(values["t"])
+        and _is_date(values["g"])
+        and _is_date(values["d"])
+        and _are_reasons(values["b"])
+    ):
         return None
     if len(words) != 3 + len(values["b"]):
         return None

@@ -27,6 +27,8 @@ LONGEST_REASON: Final = 400
 """Characters of who dismissed a finding, and why."""
 BASELINE: Final = "baseline"
 """`LedgerEntry.by` of the findings that a baseline audit dismissed."""
+BY_ALERT: Final = "code scanning #"
+"""Start of `LedgerEntry.by` of the findings that an alert dismissed; its number follows."""
 MOST_FIXED = 20
 """Fixed findings that are kept, the newest ones."""
 _REFUTATIONS = 2
@@ -92,6 +94,9 @@ class LedgerUpdate:
 
     Without an anchor if the file could not be read or the finding is about the file.
     """
+    alerted: tuple[Finding, ...] = ()
+    """The findings that were dismissed by an alert of code scanning, at their present place: SARIF keeps them, as the
+    alert of a finding that it lacks may end as fixed, which would reopen the finding."""
     new: tuple[LedgerEntry, ...] = ()
     reopened: tuple[LedgerEntry, ...] = ()
     """Raised again after they were fixed or unconfirmed: to be reported like new ones."""
@@ -156,7 +161,7 @@ class _Step(NamedTuple):
     """None for a new finding."""
     entry: LedgerEntry
     finding: Finding | None = None
-    """The finding of an open entry."""
+    """The finding of an entry whose code exists."""
 
 
 def _summarize(steps: Sequence[_Step]) -> LedgerUpdate:
@@ -167,6 +172,11 @@ def _summarize(steps: Sequence[_Step]) -> LedgerUpdate:
     return LedgerUpdate(
         entries=(*(step.entry for step in current), *newest),
         findings=tuple(step.finding for step in is_open if step.finding is not None),
+        alerted=tuple(
+            step.finding
+            for step in current
+            if step.finding is not None and step.entry.by.startswith(BY_ALERT)
+        ),
         new=tuple(step.entry for step in is_open if step.before is None),
         reopened=tuple(step.entry for step in is_open if step.before not in (None, _OPEN)),
         fixed=tuple(step.entry for step in steps if (step.before, step.entry.status) == (_OPEN, _FIXED)),
