@@ -143,9 +143,7 @@ class _CommandStep:
         if isinstance(command, UnknownCommand):
             return self._answer(comment, CommandReply(unknown_text(command), done=False))
         if command.word not in _WHEN_CLOSED and work.closed(command.word):
-            return self._refuse(
-                comment, "This pull request is closed: only help, config, ask and explain are answered."
-            )
+            return self._refuse(comment, _CLOSED)
         match command.word:
             case CommandWord.REVIEW:
                 return self._review(comment, command)

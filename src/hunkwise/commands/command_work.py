@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from hunkwise.domain.text import joined
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.flows.answering import AnswerRequest
 from hunkwise.flows.base_config import read_file
+from hunkwise.flows.check_run import is_review_running
 from hunkwise.flows.fetch import FetchedPullRequest
 from hunkwise.github.command_comments import CommandComment, CommandComments
 from hunkwise.github.comments import SummaryComments
@@ -45,12 +47,14 @@ from hunkwise.tracking.dismissal import is_closed_as_fixed
 from hunkwise.tracking.ledger import DismissalChange
 from hunkwise.tracking.markers import HiddenState, Pause, ThreadDecision, decision_marker
 from hunkwise.tracking.previous import TrackedFinding, apply_command, find_findings
-from hunkwise.tracking.state import empty_state
+from hunkwise.tracking.state import empty_state, latest_state, summary_comments
 
 _ONLY_ON_ISSUES = (
     "On an issue only `/hunkwise dismiss ID` and `/hunkwise reopen ID` have an effect, and only on the issue of an "
     "audit."
 )
+_MOST_LOOKS, _SECONDS_BETWEEN_LOOKS = 6, 1.5
+"""How long `stop` and `resume` watch a running review: publishing takes about two seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +219,8 @@ class CommandWork:
         state = self.fetched.state
         if state is not None and any(item.thread is None for item in found):
             fingerprint = found[0].previous.fingerprint
-            self._save(apply_command(state, self._conversation, fingerprint, dismissed=dismissed))
+            decided = apply_command(state, self._conversation, fingerprint, dismissed=dismissed)
+            self._save(decided, self._conversation)
         title = sanitize.line(found[0].previous.title, 200)
         return f"{_decided(self._comment.login, dismissed=dismissed)} {title}"
 
@@ -242,16 +247,36 @@ class CommandWork:
         if state is None:
             state = empty_state(pull_request.repository, pull_request.number)
         pause = Pause(self._comment.login, self._comment.created_at) if stopped else None
-        self._save(replace(state, paused=pause))
-        if stopped:
-            return CommandReply(
-                "Automatic reviews of this pull request are paused. `/hunkwise resume` continues them."
-            )
-        return CommandReply("Automatic reviews of this pull request continue with the next push.")
+        self._save(replace(state, paused=pause), self._conversation)
+        self._keep_pause(pause)
+        if pause is None:
+            return CommandReply("Automatic reviews of this pull request continue with the next push.")
+        return CommandReply(
+            "Automatic reviews of this pull request are paused. `/hunkwise resume` continues them."
+        )
 
-    def _save(self, state: HiddenState) -> None:
-        text, comment_id = updated_summary(self._conversation.comments, state)
-        SummaryComments(self._writer).save(text, comment_id)
+    def _keep_pause(self, pause: Pause | None) -> None:
+        """Writes the pause, or its end, again if a review that was posting meanwhile has replaced the state."""
+        pull_request = self.fetched.snapshot.pull_request
+        is_running = is_review_running(self._conversation)
+        for _ in range(_MOST_LOOKS):
+            if not is_running:  # one look more than that: a review writes its state after its check run
+                return
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            now = self._reader.github.conversation(pull_request.number, pull_request.head_sha)
+            state = latest_state(now.comments, repository=pull_request.repository, number=pull_request.number)
+            if state is not None and (state.paused is None) is not (pause is None):
+                self._save(replace(state, paused=pause), now)
+                return
+            is_running = is_review_running(now)
+
+    def _save(self, state: HiddenState, conversation: Conversation) -> None:
+        """Writes the state into the newest summary comment; a review that runs meanwhile may have written another."""
+        text, comment_id = updated_summary(conversation.comments, state)
+        comments = SummaryComments(self._writer)
+        comments.save(text, comment_id)
+        for duplicate in summary_comments(conversation.comments)[:-1]:
+            comments.delete(duplicate.id)
 
     def on_issue(self, command: Command | UnknownCommand) -> CommandReply:
         """Dismisses or reopens a finding of the audit whose issue this is."""
