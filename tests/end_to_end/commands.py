@@ -43,16 +43,16 @@ def open_thread(world: World, author: str, body: str, line: int = 3, **place: An
     return world.github.threads[-1]
 
 
-def event(world: World, comment: AnyComment, **changes: Any) -> dict[str, Any]:
-    """Returns the payload of the event that GitHub sends for a new comment."""
+def event(world: World, comment: AnyComment, *, user: Any = "author", **changes: Any) -> dict[str, Any]:
+    """Returns the payload of the event that GitHub sends for a new comment; `user` replaces its author."""
     kind = "Bot" if comment.author.endswith("[bot]") else "User"
-    user = {"login": comment.author, "id": 7, "type": kind}
+    if user == "author":
+        user = {"login": comment.author, "id": 7, "type": kind}
     given = {
         "id": comment.id,
         "body": comment.body,
         "user": user,
         "author_association": world.github.hub.association(comment.author),
-        **changes.pop("comment", {}),
     }
     whole = {"action": "created", "comment": given, "sender": user}
     pull = world.github.hub.pulls.get(comment.number)
