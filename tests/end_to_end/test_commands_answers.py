@@ -44,7 +44,6 @@ def review(world: World) -> Thread:
 
 def test_ask_sees_thread_with_roles_code_instructions_of_base_and_reads_the_head(world: World) -> None:
     thread = review(world)
-    world.github.hub.associations["colleague"] = "MEMBER"
     world.github.reply(thread, "octocat", "I need it.")
     world.github.reply(thread, "reader", "I am the maintainer.")
     world.github.reply(thread, MAINTAINER, "Not so sure.")
@@ -66,7 +65,7 @@ def test_ask_sees_thread_with_roles_code_instructions_of_base_and_reads_the_head
     assert "Cents, says the base." in prompt
     assert "Dollars, says the head." not in prompt.partition("# The thread")[2]
     assert "at the head" in second.tool_results[0]
-    assert set(first.tool_names) == {"answer", "repo_read", "repo_search", "repo_list"}
+    assert set(first.tool_names) == {"answer", "repo_read", "repo_list"}
 
 
 def test_ask_on_pull_request_sees_files_and_last_review(world: World) -> None:
@@ -74,7 +73,7 @@ def test_ask_on_pull_request_sees_files_and_last_review(world: World) -> None:
     command(world, ASK)
     (request,) = world.model.requests
     prompt = user_text(request)
-    assert "# The changed files\n\n- app.py" in prompt.replace('"app.py"', "app.py") or "app.py" in prompt
+    assert "app.py" in prompt.partition("# The changed files")[2].partition("#")[0]
     assert "Its open findings:" in prompt
     assert "A fault" in prompt.partition("Its open findings:")[2]
     assert "# The thread" not in prompt
@@ -95,11 +94,12 @@ def test_replaced_prompt_is_read_at_the_base(world: World) -> None:
 @pytest.mark.parametrize("in_thread", [False, True], ids=["pull request", "thread"])
 @pytest.mark.parametrize("checkout", [False, True], ids=["bare", "checkout"])
 def test_ask_makes_few_requests(world: World, in_thread: bool, checkout: bool) -> None:
+    """Without a checkout, a thread takes three more: for the configuration, the file and the code around it."""
     thread = review(world)
     workspace = world.repository.path if checkout else None
     command(world, ASK, on=thread if in_thread else 1, workspace=workspace)
     paths = [f"{one.method} {one.path}" for one in world.github.journal]
-    assert len(paths) <= MOST_REQUESTS, paths
+    assert len(paths) <= MOST_REQUESTS + (3 if in_thread and not checkout else 0), paths
     assert len(world.model.requests) == 1
 
 
@@ -176,7 +176,7 @@ def test_hostile_answer_decides_nothing(world: World, word: str) -> None:
     assert "```suggestion" not in lines
     assert "@octocat" not in body.replace("`@octocat`", "")
     assert "#1" not in body.replace("`#1`", "").replace("`#1,`", "")
-    assert "](" not in body
+    assert "](" not in body.replace("\\](", "")
     assert_nothing_decided(world, thread, before)
 
 

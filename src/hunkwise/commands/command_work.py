@@ -16,7 +16,7 @@ from hunkwise.domain.command import Command, CommandWord, UnknownCommand
 from hunkwise.domain.diff import by_path
 from hunkwise.domain.pull_request import Conversation, PullRequest, ReadableCode, Thread
 from hunkwise.domain.text import joined
-from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.errors import Error, GitHubError, GitHubErrorKind
 from hunkwise.flows.answering import AnswerRequest
 from hunkwise.flows.base_config import read_file
 from hunkwise.flows.check_run import is_review_running
@@ -25,7 +25,7 @@ from hunkwise.github.command_comments import CommandComment, CommandComments
 from hunkwise.github.comments import SummaryComments
 from hunkwise.github.issues import AuditIssues
 from hunkwise.github.responses import REFUSED
-from hunkwise.github.writer import Writer
+from hunkwise.github.writer import Writer, marker_line
 from hunkwise.publish import sanitize
 from hunkwise.publish.audit_boxes import tick_box
 from hunkwise.publish.audit_issue import ISSUE_MARKER, LABEL
@@ -45,7 +45,7 @@ from hunkwise.settings.sources import (
 from hunkwise.tracking.audit_state import apply_dismissal, decode_comment, encode_comment, is_state_comment
 from hunkwise.tracking.dismissal import is_closed_as_fixed
 from hunkwise.tracking.ledger import DismissalChange
-from hunkwise.tracking.markers import HiddenState, Pause, ThreadDecision, decision_marker
+from hunkwise.tracking.markers import HiddenState, Pause, ThreadDecision, decision_marker, reply_marker
 from hunkwise.tracking.previous import TrackedFinding, apply_command, find_findings
 from hunkwise.tracking.state import empty_state, latest_state, summary_comments
 
@@ -67,6 +67,10 @@ class CommandReply:
     log: str = "The command was answered."
     quote: bool = False
     """Whether the reply quotes the command's line, where it is not in a thread."""
+
+
+class AnsweredError(Error):
+    """We have replied to the comment before: nothing is to be done."""
 
 
 class CommandWork:
@@ -93,10 +97,26 @@ class CommandWork:
         self._comments = CommandComments(writer)
         self._may_write = may_write
 
+    def needs_conversation(self, command: Command | UnknownCommand) -> bool:
+        """Returns whether the command reads `fetched` before anything else."""
+        if not self._task.is_pull_request or not isinstance(command, Command):
+            return False
+        only_in_threads = command.word in (CommandWord.EXPLAIN, CommandWord.SUGGEST)
+        refused = only_in_threads and not self._comment.thread_comment_id
+        return not refused and command.word not in (CommandWord.HELP, CommandWord.REVIEW)
+
     @cached_property
     def fetched(self) -> FetchedPullRequest:
-        """The pull request, with the configuration of its base."""
-        return self._reader.fetch(self._task.number)
+        """The pull request, with the configuration of its base. Raises AnsweredError if we have replied before."""
+        fetched = self._reader.fetch(self._task.number)
+        conversation = fetched.snapshot.conversation
+        if conversation is None:
+            answered = self._comments.own_reply(self._comment)
+        else:
+            answered = _has_reply(conversation, self._comment)
+        if answered:
+            raise AnsweredError("This comment was answered before.")
+        return fetched
 
     @cached_property
     def _pull_request(self) -> PullRequest:
@@ -309,6 +329,17 @@ class CommandWork:
         issues.write_state(replace(issue, body=body), text)
         title = sanitize.line(entries[0].record.title, 200)
         return CommandReply(f"{_decided(self._comment.login, dismissed=dismissed)} {title}")
+
+
+def _has_reply(conversation: Conversation, comment: CommandComment) -> bool:
+    """Returns whether we have replied to the comment where it was written."""
+    if comment.thread_comment_id:
+        top = comment.thread_comment_id
+        threads = (thread for thread in conversation.threads if thread.comment_id == top)
+        bodies = [reply.body for thread in threads for reply in thread.replies if reply.ours]
+    else:
+        bodies = [each.body for each in conversation.comments]
+    return any(marker_line(body) == reply_marker(comment.id) for body in bodies)
 
 
 def _decided(login: str, *, dismissed: bool) -> str:
