@@ -261,3 +261,9 @@ def test_person_who_asks_in_their_own_thread_is_answered(world: World) -> None:
     other = write(world, "/hunkwise ask And now?", on=thread)
     run(world, other)
     assert reply(world, other)
+
+
+def test_step_in_process_of_its_own_leaves_nothing(world: World) -> None:
+    thread = review(world)
+    comment, _ = command(world, ASK, on=thread, process=True)
+    assert reply(world, comment)  # `world` looks for its processes and files
