@@ -17,6 +17,7 @@ _SHA = re.compile("[0-9a-f]{40}")
 _MUTATIONS = frozenset(
     {
         "resolveReviewThread",
+        "unresolveReviewThread",
         "addPullRequestReviewThreadReply",
         "addPullRequestReviewThread",
         "deletePullRequestReviewComment",
@@ -117,6 +118,7 @@ _FIELDS = {
     *("body", "message", "event", "path", "commit_id", "subject_type"),
     *("line", "side", "start_line", "start_side"),
 }
+_REACTIONS = ("eyes", "rocket", "+1", "confused")
 _Look = Callable[[Scope, Any, int], str]
 
 
@@ -148,6 +150,25 @@ def _owner_fault(scope: Scope, wanted: int, known: Iterable[tuple[int, int]]) ->
     return f"it is on pull request {others.pop()}" if others else ""
 
 
+def _reaction_fault(body: Any) -> str:
+    return "" if body.get("content") in _REACTIONS else f"it reacts with {body.get('content')}"
+
+
+def _reply(scope: Scope, body: Any, comment: int) -> str:
+    """Returns an error for a reply that is a command, or to a comment of another pull request."""
+    if any(line.lstrip().startswith("/") for line in str(body.get("body")).split("\n")):
+        return "it has a command"
+    return _plain(scope, body, comment) or _comment(scope, body, comment)
+
+
+def _thread_reaction(scope: Scope, body: Any, comment: int) -> str:
+    return _reaction_fault(body) or _comment(scope, body, comment)
+
+
+def _issue_reaction(scope: Scope, body: Any, comment: int) -> str:
+    return _reaction_fault(body) or _issue_comment(scope, body, comment)
+
+
 def _check_run(scope: Scope, body: Any, _id: int) -> str:
     return "" if body.get("head_sha") in scope.heads else "it is about another commit"
 
@@ -169,10 +190,14 @@ _ALLOWED: tuple[tuple[str, str, _Look], ...] = (
     ("DELETE", rf"{_PULL}/reviews/{_ID}", _plain),
     ("PUT", rf"{_PULL}/reviews/{_ID}/dismissals", _dismissal),
     ("POST", rf"{_PULL}/comments", _plain),
+    ("POST", rf"{_PULL}/comments/{_ID}/replies", _reply),
     ("PATCH", rf"pulls/comments/{_ID}", _comment),
+    ("DELETE", rf"pulls/comments/{_ID}", _comment),
+    ("POST", rf"pulls/comments/{_ID}/reactions", _thread_reaction),
     ("POST", r"issues/(?P<pull>\d+)/comments", _plain),
     ("PATCH", rf"issues/comments/{_ID}", _issue_comment),
     ("DELETE", rf"issues/comments/{_ID}", _issue_comment),
+    ("POST", rf"issues/comments/{_ID}/reactions", _issue_reaction),
     ("POST", r"check-runs", _check_run),
     ("PATCH", rf"check-runs/{_ID}", _known_check_run),
     ("POST", r"code-scanning/sarifs", _upload),

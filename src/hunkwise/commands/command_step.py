@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import assert_never
 
-from hunkwise.commands.command_work import CommandReply, CommandWork
+from hunkwise.commands.command_work import AnsweredError, CommandReply, CommandWork
 from hunkwise.commands.publish import PublishedRun
 from hunkwise.commands.pull_request import RepositoryReader
 from hunkwise.copilot.sidecar import Address, Sidecar
@@ -90,6 +90,8 @@ class _CommandStep:
             return NothingToDo("Commands of bots and apps are not carried out.")
         try:
             return self._carry_out(comment, command)
+        except AnsweredError as answered:
+            return NothingToDo(answered.message)
         except GitHubError as error:
             if error.kind is not GitHubErrorKind.LOCKED:
                 raise
@@ -112,12 +114,16 @@ class _CommandStep:
             self._react(comment, "confused")
             return NothingToDo(f"{comment.login} has no write access: the command is not carried out.")
         self._comments.react(comment, "eyes")
-        if self._comments.own_reply(comment):
-            return NothingToDo("This comment was answered before.")
+        # Where the conversation is read anyway, `work` looks for our reply in it.
+        first = comment.edited or not work.needs_conversation(command)
+        if first and self._comments.own_reply(comment):
+            raise AnsweredError("This comment was answered before.")
         if comment.edited:
             return self._refuse(comment, "The comment was edited. Please write the command in a new comment.")
         try:
             outcome = self._dispatch(work, comment, command)
+        except AnsweredError:
+            raise
         except Error as error:
             if isinstance(error, GitHubError) and error.kind is GitHubErrorKind.LOCKED:
                 raise
@@ -143,9 +149,7 @@ class _CommandStep:
         if isinstance(command, UnknownCommand):
             return self._answer(comment, CommandReply(unknown_text(command), done=False))
         if command.word not in _WHEN_CLOSED and work.closed(command.word):
-            return self._refuse(
-                comment, "This pull request is closed: only help, config, ask and explain are answered."
-            )
+            return self._refuse(comment, _CLOSED)
         match command.word:
             case CommandWord.REVIEW:
                 return self._review(comment, command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,15 +16,16 @@ from hunkwise.domain.command import Command, CommandWord, UnknownCommand
 from hunkwise.domain.diff import by_path
 from hunkwise.domain.pull_request import Conversation, PullRequest, ReadableCode, Thread
 from hunkwise.domain.text import joined
-from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.errors import Error, GitHubError, GitHubErrorKind
 from hunkwise.flows.answering import AnswerRequest
 from hunkwise.flows.base_config import read_file
+from hunkwise.flows.check_run import is_review_running
 from hunkwise.flows.fetch import FetchedPullRequest
 from hunkwise.github.command_comments import CommandComment, CommandComments
 from hunkwise.github.comments import SummaryComments
 from hunkwise.github.issues import AuditIssues
 from hunkwise.github.responses import REFUSED
-from hunkwise.github.writer import Writer
+from hunkwise.github.writer import Writer, marker_line
 from hunkwise.publish import sanitize
 from hunkwise.publish.audit_boxes import tick_box
 from hunkwise.publish.audit_issue import ISSUE_MARKER, LABEL
@@ -43,14 +45,16 @@ from hunkwise.settings.sources import (
 from hunkwise.tracking.audit_state import apply_dismissal, decode_comment, encode_comment, is_state_comment
 from hunkwise.tracking.dismissal import is_closed_as_fixed
 from hunkwise.tracking.ledger import DismissalChange
-from hunkwise.tracking.markers import HiddenState, Pause, ThreadDecision, decision_marker
+from hunkwise.tracking.markers import HiddenState, Pause, ThreadDecision, decision_marker, reply_marker
 from hunkwise.tracking.previous import TrackedFinding, apply_command, find_findings
-from hunkwise.tracking.state import empty_state
+from hunkwise.tracking.state import empty_state, latest_state, summary_comments
 
 _ONLY_ON_ISSUES = (
     "On an issue only `/hunkwise dismiss ID` and `/hunkwise reopen ID` have an effect, and only on the issue of an "
     "audit."
 )
+_MOST_LOOKS, _SECONDS_BETWEEN_LOOKS = 6, 1.5
+"""How long `stop` and `resume` watch a running review: publishing takes about two seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,10 @@ class CommandReply:
     log: str = "The command was answered."
     quote: bool = False
     """Whether the reply quotes the command's line, where it is not in a thread."""
+
+
+class AnsweredError(Error):
+    """We have replied to the comment before: nothing is to be done."""
 
 
 class CommandWork:
@@ -89,10 +97,26 @@ class CommandWork:
         self._comments = CommandComments(writer)
         self._may_write = may_write
 
+    def needs_conversation(self, command: Command | UnknownCommand) -> bool:
+        """Returns whether the command reads `fetched` before anything else."""
+        if not self._task.is_pull_request or not isinstance(command, Command):
+            return False
+        only_in_threads = command.word in (CommandWord.EXPLAIN, CommandWord.SUGGEST)
+        refused = only_in_threads and not self._comment.thread_comment_id
+        return not refused and command.word not in (CommandWord.HELP, CommandWord.REVIEW)
+
     @cached_property
     def fetched(self) -> FetchedPullRequest:
-        """The pull request, with the configuration of its base."""
-        return self._reader.fetch(self._task.number)
+        """The pull request, with the configuration of its base. Raises AnsweredError if we have replied before."""
+        fetched = self._reader.fetch(self._task.number)
+        conversation = fetched.snapshot.conversation
+        if conversation is None:
+            answered = self._comments.own_reply(self._comment)
+        else:
+            answered = _has_reply(conversation, self._comment)
+        if answered:
+            raise AnsweredError("This comment was answered before.")
+        return fetched
 
     @cached_property
     def _pull_request(self) -> PullRequest:
@@ -215,7 +239,8 @@ class CommandWork:
         state = self.fetched.state
         if state is not None and any(item.thread is None for item in found):
             fingerprint = found[0].previous.fingerprint
-            self._save(apply_command(state, self._conversation, fingerprint, dismissed=dismissed))
+            decided = apply_command(state, self._conversation, fingerprint, dismissed=dismissed)
+            self._save(decided, self._conversation)
         title = sanitize.line(found[0].previous.title, 200)
         return f"{_decided(self._comment.login, dismissed=dismissed)} {title}"
 
@@ -242,16 +267,36 @@ class CommandWork:
         if state is None:
             state = empty_state(pull_request.repository, pull_request.number)
         pause = Pause(self._comment.login, self._comment.created_at) if stopped else None
-        self._save(replace(state, paused=pause))
-        if stopped:
-            return CommandReply(
-                "Automatic reviews of this pull request are paused. `/hunkwise resume` continues them."
-            )
-        return CommandReply("Automatic reviews of this pull request continue with the next push.")
+        self._save(replace(state, paused=pause), self._conversation)
+        self._keep_pause(pause)
+        if pause is None:
+            return CommandReply("Automatic reviews of this pull request continue with the next push.")
+        return CommandReply(
+            "Automatic reviews of this pull request are paused. `/hunkwise resume` continues them."
+        )
 
-    def _save(self, state: HiddenState) -> None:
-        text, comment_id = updated_summary(self._conversation.comments, state)
-        SummaryComments(self._writer).save(text, comment_id)
+    def _keep_pause(self, pause: Pause | None) -> None:
+        """Writes the pause, or its end, again if a review that was posting meanwhile has replaced the state."""
+        pull_request = self.fetched.snapshot.pull_request
+        is_running = is_review_running(self._conversation)
+        for _ in range(_MOST_LOOKS):
+            if not is_running:  # one look more than that: a review writes its state after its check run
+                return
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            now = self._reader.github.conversation(pull_request.number, pull_request.head_sha)
+            state = latest_state(now.comments, repository=pull_request.repository, number=pull_request.number)
+            if state is not None and (state.paused is None) is not (pause is None):
+                self._save(replace(state, paused=pause), now)
+                return
+            is_running = is_review_running(now)
+
+    def _save(self, state: HiddenState, conversation: Conversation) -> None:
+        """Writes the state into the newest summary comment; a review that runs meanwhile may have written another."""
+        text, comment_id = updated_summary(conversation.comments, state)
+        comments = SummaryComments(self._writer)
+        comments.save(text, comment_id)
+        for duplicate in summary_comments(conversation.comments)[:-1]:
+            comments.delete(duplicate.id)
 
     def on_issue(self, command: Command | UnknownCommand) -> CommandReply:
         """Dismisses or reopens a finding of the audit whose issue this is."""
@@ -284,6 +329,17 @@ class CommandWork:
         issues.write_state(replace(issue, body=body), text)
         title = sanitize.line(entries[0].record.title, 200)
         return CommandReply(f"{_decided(self._comment.login, dismissed=dismissed)} {title}")
+
+
+def _has_reply(conversation: Conversation, comment: CommandComment) -> bool:
+    """Returns whether we have replied to the comment where it was written."""
+    if comment.thread_comment_id:
+        top = comment.thread_comment_id
+        threads = (thread for thread in conversation.threads if thread.comment_id == top)
+        bodies = [reply.body for thread in threads for reply in thread.replies if reply.ours]
+    else:
+        bodies = [each.body for each in conversation.comments]
+    return any(marker_line(body) == reply_marker(comment.id) for body in bodies)
 
 
 def _decided(login: str, *, dismissed: bool) -> str:

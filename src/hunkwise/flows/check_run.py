@@ -82,7 +82,7 @@ class CheckRunProgress:
         return tuple(
             run.id
             for run in conversation.check_runs
-            if run.status != "completed" and _is_ours(run) and (mine is None or run.id < mine)
+            if _is_unfinished(run) and (mine is None or run.id < mine)
         )
 
     def annotate(self, head_sha: str, annotations: Sequence[Annotation]) -> int:
@@ -151,6 +151,15 @@ class CheckRunProgress:
 
     def _check_id(self) -> int | None:
         return self._started.result() if self._started is not None else None
+
+
+def is_review_running(conversation: Conversation) -> bool:
+    """Returns whether a check run of ours at the head is not completed: its run is at work, or died."""
+    return any(map(_is_unfinished, conversation.check_runs))
+
+
+def _is_unfinished(run: CheckRun) -> bool:
+    return run.status != "completed" and _is_ours(run)
 
 
 def _is_ours(run: CheckRun) -> bool:
