@@ -29,7 +29,7 @@ from hunkwise.publish.documents import (
 )
 from hunkwise.publish.placement import CommentPlan, PublishedFinding
 from hunkwise.publish.sarif import as_sarif
-from tests.publish.samples import SERVER, anchor, finding, kept, review, state, thread, view
+from tests.publish.samples import SERVER, anchor, finding, known_finding, review, state, thread, view
 
 BEHIND: Final = "What stands behind it stands alone."
 """A paragraph that follows every posted text, as the next words on the page do."""
@@ -85,7 +85,7 @@ def hostile_view(foreign: str) -> PublishedReview:
         RunConclusion(ExitCode.PARTIAL, ("A part was not reviewed.",), ("A warning.",)),
         PublishedFinding(first, Destination.INLINE),
         PublishedFinding(last, Destination.BODY),
-        kept(old, thread()),
+        known_finding(old, thread()),
         posted=told,
     )
     return replace(seen, run=RUN)
