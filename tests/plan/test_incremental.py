@@ -413,7 +413,7 @@ def test_hunk_is_reviewed_unless_a_line_is_in_a_failed_chunk(
     chunks = pack(files, budget)
     failed = draw.draw(st.sets(st.sampled_from(range(max(1, len(chunks))))))
     outcomes = {chunk.index: SkipReason.FAILED if chunk.index in failed else None for chunk in chunks}
-    failed = {
+    failed_lines = {
         (part.file.path, line)
         for chunk in chunks
         if chunk.index in failed
