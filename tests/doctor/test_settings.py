@@ -108,9 +108,7 @@ GHE_COM = {"GITHUB_SERVER_URL": "https://octo.ghe.com"}
         ),
     ],
 )
-def test_the_tokens_of_a_job_on_another_server(
-    environ: dict[str, str], expected: dict[str, CheckState]
-) -> None:
+def test_tokens_of_a_job_on_another_server(environ: dict[str, str], expected: dict[str, CheckState]) -> None:
     assert states(environ) == expected
 
 

@@ -137,7 +137,7 @@ def test_report_without_findings_has_no_highest_severity() -> None:
     assert (report["pull_request"], report["base_sha"], report["head_repository"]) == (None, "", "")
 
 
-def test_a_known_finding_stands_where_it_was_previous_finding() -> None:
+def test_known_finding_has_its_original_destination() -> None:
     threaded, bodily, unlinked = finding("a", at=anchor(2)), finding("b"), finding("c", at=anchor(3))
     seen = view(
         review(threaded, bodily, unlinked),
